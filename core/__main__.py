@@ -1,0 +1,178 @@
+"""The whole job without a browser.
+
+    python -m core import PATH --name pets        a folder or .zip of class folders becomes a dataset
+    python -m core sample --name drawn            the built-in drawn cats and dogs
+    python -m core datasets                       what there is
+    python -m core train pets --model resnet18 --strategy head --epochs 5
+    python -m core runs | show RUN | stop RUN | judge RUN
+    python -m core compare RUN RUN
+    python -m core predict RUN FILE...
+    python -m core prefetch mobilenet_v2 …        download pretrained weights before the Wi-Fi fails
+
+With `--json`, one JSON value on stdout; progress goes to stderr. Exit status 0; 1 with one sentence on stderr when the
+job cannot be done; 2 when the command or a value is wrong.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic_core import PydanticUndefined
+
+from core import commands
+from core.errors import ConfigError, TuneMyPetsError
+from core.settings import Settings
+from core.training.config import TrainConfig, allowed_values
+
+REPEATED = ("filters",)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's grammar; every field of TrainConfig is an option of `train`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m core", description="TuneMyPets without a browser: import, train, compare, predict."
+    )
+    parser.set_defaults(parser=parser)
+    actions = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        action = actions.add_parser(name, help=text, description=text)
+        action.add_argument("--json", action="store_true", help="one JSON value on stdout, progress on stderr")
+        return action
+
+    action = command("import", "Import a folder of class folders, or a .zip of one.")
+    action.add_argument("path", help="the folder or .zip")
+    action.add_argument("--name", help="name of the dataset (default: that of the folder or file)")
+    action.add_argument("--split", default="70/15/15", help="train/validation/test in per cent (default: %(default)s)")
+    action.add_argument("--seed", type=int, default=0, help="seed of the split (default: %(default)s)")
+
+    action = command("sample", "Make the built-in dataset: cats and dogs drawn by the program.")
+    action.add_argument("--name", default="drawn", help="name of the dataset (default: %(default)s)")
+    action.add_argument("--split", default="70/15/15", help="train/validation/test in per cent (default: %(default)s)")
+    action.add_argument("--seed", type=int, default=0, help="seed of the split (default: %(default)s)")
+
+    command("datasets", "List the datasets.")
+
+    action = command("train", "Train a network on a dataset, and test it.")
+    action.add_argument("dataset", help="id of a dataset")
+    action.add_argument("--detach", action="store_true", help="queue the run and return at once")
+    _add_config_options(action)
+
+    action = command("race", "Train a scratch and a transfer network on the same split and seed, and compare them.")
+    action.add_argument("dataset", help="id of a dataset")
+    _add_config_options(action)
+
+    command("runs", "List the runs, newest first.")
+    for name, text in (
+        ("show", "Show a run: configuration, every epoch, test result, what hardware path ran."),
+        ("stop", "Stop a run; what it has learned is kept."),
+        ("judge", "Test the best weights of a stopped or interrupted run."),
+    ):
+        command(name, text).add_argument("run", help="id of a run")
+
+    action = command("compare", "Compare two runs on the same test pictures: second minus first.")
+    action.add_argument("first", help="id of a run")
+    action.add_argument("second", help="id of a run")
+
+    action = command("predict", "Classify pictures with a run.")
+    action.add_argument("run", help="id of a run")
+    action.add_argument("files", nargs="+", metavar="FILE", help="pictures")
+    action.add_argument("--top", type=int, default=5, help="how many classes to list (default: %(default)s)")
+
+    action = command("prefetch", "Download pretrained weights, so that training works without a network.")
+    action.add_argument("networks", nargs="+", metavar="NETWORK", help="names from the catalog, or `all`")
+    return parser
+
+
+def _add_config_options(action: argparse.ArgumentParser) -> None:
+    for name, field in TrainConfig.model_fields.items():
+        if name == "dataset":
+            continue
+        default = "" if field.default in (PydanticUndefined, None, "") else f" (default: {_shown(field.default)})"
+        option = f"--{name.replace('_', '-')}"
+        text = f"{field.description} {allowed_values(name)[:1].upper()}{allowed_values(name)[1:]}.{default}"
+        if bool in (field.annotation, *get_args(field.annotation)):
+            action.add_argument(
+                option, dest=name, action=argparse.BooleanOptionalAction, default=None, help=text.replace("%", "%%")
+            )
+        else:
+            action.add_argument(option, dest=name, metavar="VALUE", help=text.replace("%", "%%"))
+
+
+def _shown(default: Any) -> str:
+    return ",".join(str(part) for part in default) if isinstance(default, tuple) else str(default)
+
+
+def config_values(options: argparse.Namespace) -> dict[str, Any]:
+    """The TrainConfig fields that were given, as they were given."""
+    values: dict[str, Any] = {}
+    for name in TrainConfig.model_fields:
+        given = getattr(options, name, None)
+        if given is None:
+            continue
+        values[name] = [part for part in given.split(",") if part.strip()] if name in REPEATED else given
+    return values
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    try:
+        settings = Settings.from_environment()
+        outcome = _run(settings, options)
+    except ConfigError as error:
+        for sentence in error.problems.values():
+            print(sentence, file=sys.stderr)
+        return 2
+    except TuneMyPetsError as error:
+        print(str(error), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; a queued or running training goes on: `python -m core stop RUN` ends it.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+    if options.json:
+        print(json.dumps(outcome.value, ensure_ascii=False, allow_nan=False))
+    elif outcome.text:
+        print(outcome.text)
+    if outcome.failure:
+        print(outcome.failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
+    match options.command:
+        case "import":
+            return commands.import_path(settings, options.path, options.name, options.split, options.seed)
+        case "sample":
+            return commands.make_sample(settings, options.name, options.split, options.seed)
+        case "datasets":
+            return commands.list_datasets(settings)
+        case "train":
+            return commands.train(settings, config_values(options), detach=options.detach)
+        case "race":
+            return commands.race(settings, config_values(options))
+        case "runs":
+            return commands.list_runs(settings)
+        case "show":
+            return commands.show_run(settings, options.run)
+        case "stop":
+            return commands.stop_run(settings, options.run)
+        case "judge":
+            return commands.judge_run(settings, options.run)
+        case "compare":
+            return commands.compare_runs(settings, options.first, options.second)
+        case "predict":
+            return commands.predict(settings, options.run, options.files, options.top)
+        case _:
+            return commands.prefetch(options.networks)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

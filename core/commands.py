@@ -1,0 +1,418 @@
+"""What the commands of `python -m core` do. Each returns a value for `--json` and a text for people."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.datasets.dataset import Dataset
+from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
+from core.datasets.sources import Source, open_source
+from core.datasets.splits import SplitPlan
+from core.datasets.store import DatasetStore
+from core.errors import ConfigError, RunError, TuneMyPetsError
+from core.evaluation.comparison import Comparison, compare
+from core.jobs.importer import sample_source
+from core.jobs.launchers import start_detached
+from core.jobs.scheduler import ensure_scheduler, queue_position
+from core.locks import is_held
+from core.runs.run import Run, RunState, RunSummary
+from core.runs.store import Arm, RunStore, summarise
+from core.settings import Settings
+from core.training.config import SCRATCH_FIELDS, TrainConfig, parse_config
+from core.training.events import EpochDone
+from models import weights
+from models.catalog import CATALOG, get_entry
+
+WATCH_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A command's answer; `failure` is a sentence for stderr and makes the exit status 1."""
+
+    value: Any
+    text: str
+    failure: str | None = None
+
+
+def import_path(settings: Settings, path: str, name: str | None, split: str, seed: int) -> Outcome:
+    """Import a folder or archive."""
+    place = Path(path).expanduser()
+    source = open_source(place)
+    return _import(settings, source, name or place.resolve().stem, split, seed)
+
+
+def make_sample(settings: Settings, name: str, split: str, seed: int) -> Outcome:
+    """Make the drawn dataset."""
+    return _import(settings, sample_source(), name, split, seed)
+
+
+def _import(settings: Settings, source: Source, name: str, split: str, seed: int) -> Outcome:
+    if seed < 0:
+        raise ConfigError({"seed": f"--seed is {seed}: choose a whole number from 0."})
+    plan = SplitPlan.parse(split)
+    try:
+        dataset_id = ""
+        for event in import_dataset(settings, source, name=name, plan=plan, seed=seed):
+            if isinstance(event, ImportProgress):
+                _say(f"{event.phase} {event.done}/{event.total}{_left(event.eta_seconds)}", transient=True)
+            elif isinstance(event, ImportFinished):
+                dataset_id = event.dataset_id
+    finally:
+        source.close()
+        _say("", transient=True)
+    dataset = DatasetStore(settings).get(dataset_id)
+    value = describe_dataset(dataset)
+    text = (
+        f"Imported {value['images']} pictures of {len(dataset.classes)} classes as {dataset.id}"
+        f" (train {value['splits']['train']}, validation {value['splits']['val']}, test {value['splits']['test']});"
+        f" rejected {value['rejected']}, converted {value['converted']}, copies {value['duplicates']},"
+        f" contradictory {value['contradictory']}."
+    )
+    return Outcome(value, text)
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """A dataset with its import report, as JSON."""
+    report = dataset.report()
+    return {
+        "dataset": dataset.id,
+        "title": dataset.title,
+        "images": len(dataset.rows),
+        "classes": list(dataset.classes),
+        "splits": {split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
+        "rejected": len(report.rejected),
+        "converted": len(report.converted),
+        "duplicates": len(report.duplicates),
+        "contradictory": sum(len(group) for group in report.contradictory),
+        "ignored": report.ignored,
+        "fingerprint": dataset.fingerprint,
+        "drawn": dataset.drawn,
+        "report": report.to_json(),
+    }
+
+
+def list_datasets(settings: Settings) -> Outcome:
+    """Every dataset."""
+    found = [
+        {"dataset": item.id, "title": item.title, "images": item.images, "classes": list(item.classes)}
+        for item in DatasetStore(settings).summaries()
+    ]
+    lines = [f"{item['dataset']}  {item['images']} pictures  {', '.join(item['classes'])}" for item in found]
+    return Outcome(found, "\n".join(lines) or "No dataset yet: `python -m core import PATH` or `python -m core sample`.")
+
+
+def train(settings: Settings, values: Mapping[str, Any], *, detach: bool) -> Outcome:
+    """Queue a run, and wait for its end unless detached."""
+    run = RunStore(settings).create(parse_config(values))
+    ensure_scheduler(settings)
+    if detach:
+        value = {"run": run.id, "state": run.state().value}
+        return Outcome(value, f"Queued run {run.id}: `python -m core show {run.id}` tells how it goes.")
+    _say(f"Run {run.id}")
+    return _ended(_wait(settings, run))
+
+
+def default_race(values: Mapping[str, Any]) -> list[Arm]:
+    """The two arms of a race: what was chosen, and a network from scratch under the same budget.
+
+    Where a scratch network was chosen itself, the transfer arm is the default pretrained network.
+
+    Raises:
+        ConfigError: one sentence for each field that is wrong.
+    """
+    chosen = parse_config(values)
+    shared = {
+        name: value
+        for name, value in chosen.model_dump().items()
+        if name not in ("model", "strategy", "freeze_point", "head_epochs", "backbone_factor")
+    }
+    scratch_only = {name: shared[name] for name in SCRATCH_FIELDS}
+    if chosen.strategy == "scratch":
+        scratch = chosen
+        transfer = parse_config({**shared, "model": TrainConfig.model_fields["model"].default, "strategy": "head"})
+    else:
+        scratch = parse_config({**shared, **scratch_only, "model": "scratch_cnn", "strategy": "scratch"})
+        transfer = chosen
+    return [Arm("scratch", scratch), Arm("transfer", transfer)]
+
+
+def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:
+    """Run both arms and compare them: transfer minus scratch."""
+    race_id, runs = RunStore(settings).create_race(default_race(values))
+    ensure_scheduler(settings)
+    outcomes = []
+    for run in runs:
+        _say(f"Run {run.id} ({run.meta().arm})")
+        outcomes.append(_ended(_wait(settings, run)))
+    failures = [item.failure for item in outcomes if item.failure]
+    value: dict[str, Any] = {"race": race_id, "runs": [item.value for item in outcomes]}
+    if failures:
+        return Outcome(value, "\n".join(item.text for item in outcomes), failures[0])
+    verdict = comparison_of(runs[0], runs[1])
+    value["comparison"] = verdict.to_json()
+    return Outcome(value, "\n".join([*(item.text for item in outcomes), verdict.verdict]))
+
+
+def _wait(settings: Settings, run: Run) -> Run:
+    shown = ""
+    while (state := run.state()).active:
+        if state is RunState.QUEUED:
+            ensure_scheduler(settings)
+            before = queue_position(settings, run)
+            line = f"queued, {before} before it" if before else "starting"
+        else:
+            line = progress_line(run)
+        if line != shown:
+            shown = line
+            _say(line, transient=True)
+        time.sleep(WATCH_SECONDS)
+    _say("", transient=True)
+    return run
+
+
+def progress_line(run: Run) -> str:
+    """Where a running run stands, in one line."""
+    history = run.history()
+    if history.phase is None:
+        return "starting"
+    if history.progress is not None and history.phase.phase != "training":
+        item = history.progress
+        return f"{history.phase.phase}: {item.text} {item.done}/{item.total}{_left(item.eta_seconds)}"
+    if history.batches:
+        batch = history.batches[-1]
+        last = f", validation {100 * history.epochs[-1].val_accuracy:.1f} %" if history.epochs else ""
+        return (
+            f"epoch {batch.epoch}: step {batch.step}/{batch.steps}, loss {batch.loss:.3f}{last},"
+            f" {100 * batch.progress:.0f} %{_left(batch.eta_seconds)}"
+        )
+    return history.phase.phase
+
+
+def _ended(run: Run) -> Outcome:
+    summary = summarise(run)
+    value = describe_summary(summary)
+    accuracy = summary.accuracy
+    result = f": {accuracy.text()} on {_SPLIT_WORDS[summary.tested.split]}" if accuracy and summary.tested else ""
+    text = f"Run {run.id} {summary.state.value}{result}"
+    if summary.state in (RunState.FAILED, RunState.INTERRUPTED):
+        return Outcome(value, "", summary.text or "The training process was interrupted: train it again.")
+    return Outcome(value, text)
+
+
+_SPLIT_WORDS = {"test": "the test split", "val": "the validation split (there is no test split)"}
+
+
+def describe_summary(summary: RunSummary) -> dict[str, Any]:
+    """A run in a list, as JSON. `test_accuracy` is null unless a test split was judged."""
+    tested = summary.tested
+    accuracy = summary.accuracy
+    on_test = tested is not None and tested.split == "test"
+    return {
+        "run": summary.id,
+        "state": summary.state.value,
+        "text": summary.text,
+        "dataset": summary.config.dataset,
+        "model": summary.config.model,
+        "strategy": summary.config.strategy,
+        "seed": summary.config.seed,
+        "note": summary.config.note,
+        "race": summary.meta.race,
+        "created": summary.meta.created,
+        "epochs": summary.epochs_done,
+        "best_val_accuracy": summary.best_val_accuracy,
+        "test_accuracy": tested.accuracy if tested and on_test else None,
+        "test_images": tested.images if tested and on_test else None,
+        "test_interval": [accuracy.interval.low, accuracy.interval.high]
+        if accuracy and accuracy.interval and on_test
+        else None,
+        "test_loss": tested.loss if tested and on_test else None,
+        "seconds": summary.seconds,
+    }
+
+
+def list_runs(settings: Settings) -> Outcome:
+    """Every run, newest first."""
+    summaries = RunStore(settings).summaries()
+    lines = [
+        f"{item.id}  {item.state.value:<11}  {item.config.dataset}  {item.title}"
+        + (f"  {item.accuracy.text()}" if item.accuracy else "")
+        for item in summaries
+    ]
+    return Outcome([describe_summary(item) for item in summaries], "\n".join(lines) or "No runs yet.")
+
+
+def show_run(settings: Settings, run_id: str) -> Outcome:
+    """One run with everything known about it."""
+    run = RunStore(settings).get(run_id)
+    history, summary = run.history(), summarise(run)
+    value = {
+        **describe_summary(summary),
+        "config": summary.config.model_dump(mode="json"),
+        "classes": list(summary.meta.classes),
+        "dataset_fingerprint": summary.meta.dataset_fingerprint,
+        "hardware": history.described.hardware if history.described else None,
+        "parameters": history.described.parameters if history.described else None,
+        "stages": history.described.stages if history.described else None,
+        "pictures": history.described.pictures if history.described else None,
+        "augmentation": history.described.augmentation if history.described else None,
+        "history": [_epoch(epoch) for epoch in history.epochs],
+        "best_epoch": history.best.epoch if history.best else None,
+    }
+    lines = [
+        f"{run.id}: {summary.config.title()} on {summary.config.dataset}, {summary.state.value}. {summary.text}",
+        *(
+            f"epoch {e.epoch}: loss {e.train_loss:.4f} / {e.val_loss:.4f}, validation {100 * e.val_accuracy:.1f} %,"
+            f" {e.epoch_seconds:.1f} s"
+            for e in history.epochs
+        ),
+    ]
+    if summary.accuracy and summary.tested:
+        lines.append(f"{summary.accuracy.text()} on {_SPLIT_WORDS[summary.tested.split]}")
+    return Outcome(value, "\n".join(lines))
+
+
+def _epoch(epoch: EpochDone) -> dict[str, Any]:
+    return {
+        "epoch": epoch.epoch,
+        "stage": epoch.stage,
+        "train_loss": epoch.train_loss,
+        "train_accuracy": epoch.train_accuracy,
+        "val_loss": epoch.val_loss,
+        "val_accuracy": epoch.val_accuracy,
+        "learning_rate": epoch.learning_rate,
+        "seconds": epoch.epoch_seconds,
+        "images_seen": epoch.images_seen,
+        "images_per_second": epoch.images_per_second,
+        "best": epoch.best,
+    }
+
+
+def stop_run(settings: Settings, run_id: str) -> Outcome:
+    """Ask a run to stop, and wait until it has."""
+    store = RunStore(settings)
+    state = store.request_stop(run_id)
+    deadline = time.monotonic() + 5
+    run = store.get(run_id)
+    while state.active and time.monotonic() < deadline:
+        time.sleep(0.05)
+        state = run.state()
+    return Outcome({"run": run_id, "state": state.value}, f"Run {run_id}: {state.value}.")
+
+
+def judge_run(settings: Settings, run_id: str) -> Outcome:
+    """Test the best weights of a stopped or interrupted run, and wait for it."""
+    run = start_judging(settings, run_id)
+    deadline = time.monotonic() + 5
+    while not is_held(run.lock_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    while is_held(run.lock_path):
+        time.sleep(WATCH_SECONDS)
+    outcome = _ended(run)
+    if summarise(run).tested is None:
+        return Outcome(outcome.value, "", "The test did not end well: worker.log in the run's folder tells why.")
+    return Outcome(outcome.value, outcome.text)
+
+
+def start_judging(settings: Settings, run_id: str) -> Run:
+    """Start the test of a stopped or interrupted run in the background.
+
+    Raises:
+        RunError: if the run is active, was tested already, or has no weights.
+    """
+    run = RunStore(settings).get(run_id)
+    if run.state().active:
+        raise RunError(f"Run {run.id} is {run.state().value}: it is tested when it ends.")
+    if (run.folder / "predictions.csv").exists():
+        raise RunError(f"Run {run.id} was tested already: the test split is opened once per run.")
+    if not run.has_weights:
+        raise RunError(f"Run {run.id} has no saved weights to test: train it again.")
+    start_detached(settings, "core.jobs.worker", [str(run.folder), "--judge"], run.folder / "worker.log")
+    return run
+
+
+def comparison_of(first: Run, second: Run) -> Comparison:
+    """Second minus first on the same pictures.
+
+    Raises:
+        ComparisonError: if the runs did not see the same pictures.
+        RunError: if one has no test result.
+    """
+    names = [_name_in_verdict(run) for run in (first, second)]
+    if names[0] == names[1]:
+        names = [f"{name}, run {run.id}" for name, run in zip(names, (first, second), strict=True)]
+    return compare(first.predictions(), second.predictions(), *names)
+
+
+def _name_in_verdict(run: Run) -> str:
+    config = run.config()
+    word = "scratch" if config.strategy == "scratch" else "transfer"
+    detail = config.model if config.strategy == "scratch" else f"{config.model}, {config.strategy}"
+    return f"{word} ({detail})"
+
+
+def compare_runs(settings: Settings, first: str, second: str) -> Outcome:
+    """The paired comparison of two runs."""
+    store = RunStore(settings)
+    found = comparison_of(store.get(first), store.get(second))
+    return Outcome({"first": first, "second": second, **found.to_json()}, found.verdict)
+
+
+def predict(settings: Settings, run_id: str, files: Sequence[str], top: int) -> Outcome:
+    """Classify files; those that cannot be used get a sentence each."""
+    if top < 1:
+        raise ConfigError({"top": f"--top is {top}: choose a whole number from 1."})
+    run = RunStore(settings).get(run_id)
+    from core.serving.predictor import Predictor  # torch
+
+    predictor = Predictor(settings)
+    found = predictor.predict(run, [(file, Path(file)) for file in files], top)
+    lines = [
+        f"{item.file}: {item.label} {100 * item.probability:.1f} %" if item.probability is not None else str(item.error)
+        for item in found
+    ]
+    bad = [item.error for item in found if item.error]
+    failure = " ".join(str(sentence) for sentence in bad) if len(bad) == len(found) else None
+    return Outcome([item.to_json() for item in found], "\n".join(lines) if not failure else "", failure)
+
+
+def prefetch(networks: Sequence[str]) -> Outcome:
+    """Download weights that are not there yet."""
+    names = [name for name in CATALOG if CATALOG[name].weights] if "all" in networks else list(networks)
+    done: list[dict[str, Any]] = []
+    for name in names:
+        entry = get_entry(name)
+        if entry.weights is None:
+            raise TuneMyPetsError(f"{entry.title} has no pretrained weights: it always starts from scratch.")
+        there = weights.find(entry) is not None
+        if not there:
+            _download(weights.fetch(entry), entry.title)
+        done.append({"network": name, "file": str(weights.find(entry)), "downloaded": not there})
+    lines = [f"{item['network']}: {item['file']}{'' if item['downloaded'] else ' (was there)'}" for item in done]
+    return Outcome(done, "\n".join(lines))
+
+
+def _download(progress: Iterator[tuple[int, int]], title: str) -> None:
+    started = last = time.monotonic()
+    for done, total in progress:
+        now = time.monotonic()
+        if now - last > 0.2:
+            last = now
+            left = (now - started) / done * (total - done) if done else None
+            _say(f"{title}: {done / 1e6:.1f} of {total / 1e6:.1f} MB{_left(left)}", transient=True)
+    _say("", transient=True)
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f", about {max(1, round(seconds))} s left"
+
+
+def _say(text: str, *, transient: bool = False) -> None:
+    """Progress on stderr; a transient line replaces itself on a terminal and is left out elsewhere when empty."""
+    if transient and sys.stderr.isatty():
+        print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)

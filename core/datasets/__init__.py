@@ -1,0 +1,1 @@
+"""Pictures with labels: sources, importing, splits, the store of datasets."""

@@ -1,0 +1,78 @@
+"""Every error that a person may see, as one tree.
+
+    TuneMyPetsError
+    ├── SettingsError        an environment variable or setting is unusable
+    ├── PictureError         one picture cannot be used
+    ├── DatasetError         a dataset cannot be imported, found or used
+    ├── ConfigError          a TrainConfig field is wrong (holds one sentence per field)
+    ├── NetworkError         a network, option or freeze point is unknown (models/errors.py)
+    ├── WeightsError         pretrained weights are missing, damaged or cannot be had
+    ├── RunError             a run cannot be found, started, stopped or used
+    │   └── DivergedError    the loss stopped being finite
+    ├── ComparisonError      runs that cannot be compared fairly
+    ├── ExtraMissingError    an optional package is needed: names the command that installs it
+    └── PredictorError       the predictor process cannot answer
+
+The text of each is one plain sentence with the remedy, naming the file or field. Tracebacks go to the log.
+"""
+
+from models.errors import NetworkError, TuneMyPetsError, WeightsError
+
+__all__ = [
+    "ComparisonError",
+    "ConfigError",
+    "DatasetError",
+    "DivergedError",
+    "ExtraMissingError",
+    "NetworkError",
+    "PictureError",
+    "PredictorError",
+    "RunError",
+    "SettingsError",
+    "TuneMyPetsError",
+    "WeightsError",
+]
+
+
+class SettingsError(TuneMyPetsError):
+    """A setting cannot be used."""
+
+
+class PictureError(TuneMyPetsError):
+    """A picture cannot be used; the text says why and what to do."""
+
+
+class DatasetError(TuneMyPetsError):
+    """A dataset cannot be imported, found or used."""
+
+
+class ConfigError(TuneMyPetsError):
+    """Fields of a configuration are wrong.
+
+    Args:
+        problems: field name -> one sentence.
+    """
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        self.problems = problems
+        super().__init__(" ".join(problems.values()))
+
+
+class RunError(TuneMyPetsError):
+    """A run cannot be found, started, stopped or used."""
+
+
+class DivergedError(RunError):
+    """The loss stopped being finite."""
+
+
+class ComparisonError(TuneMyPetsError):
+    """Runs that cannot be compared fairly."""
+
+
+class ExtraMissingError(TuneMyPetsError):
+    """An optional package is missing; the text names the install command."""
+
+
+class PredictorError(TuneMyPetsError):
+    """The predictor process cannot answer."""

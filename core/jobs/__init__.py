@@ -1,0 +1,1 @@
+"""Processes: the scheduler, the training worker, the import worker."""

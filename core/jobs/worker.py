@@ -1,0 +1,170 @@
+"""The training worker: one process, one run.
+
+    python -m core.jobs.worker RUN_DIR            train and test
+    python -m core.jobs.worker RUN_DIR --judge    only test the checkpoint of a stopped or interrupted run
+
+It takes the run's lock before anything slow, appends every event to `events.jsonl`, and writes `result.json` last. A
+stop request is obeyed within two seconds even in the middle of a long computation: checkpoints on disk are always
+whole, so a watcher thread may end the process.
+"""
+
+import argparse
+import errno
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.datasets.store import DatasetStore
+from core.errors import DivergedError, RunError, TuneMyPetsError
+from core.runs.run import Run, RunState
+from core.settings import Settings
+from core.storage import write_json
+from core.training.events import Event, to_record
+
+POLL_SECONDS = 0.1
+PATIENCE_SECONDS = 1.2  # from a stop request until the process ends itself
+LOCK_SECONDS = 10.0
+NICENESS = 10
+EVENTS_BETWEEN_SYNCS = 50
+
+log = logging.getLogger("tunemypets.worker")
+
+
+class Worker:
+    """Owns one run while it holds the run's lock."""
+
+    def __init__(self, settings: Settings, run: Run) -> None:
+        self.settings = settings
+        self.run = run
+        self.started = time.monotonic()
+        self._ended = threading.Lock()
+        self._stop = threading.Event()
+
+    def work(self, *, judge_only: bool) -> RunState:
+        """Train (or only test) the run; returns its final state."""
+        earlier = self.run.result()
+        if judge_only:
+            if earlier is None:
+                earlier_state, earlier_text = RunState.INTERRUPTED, "Interrupted, tested afterwards."
+            else:
+                earlier_state, earlier_text = earlier.state, earlier.text
+            (self.run.folder / "stop").unlink(missing_ok=True)
+        elif earlier is not None or (self.run.folder / "started.json").exists():
+            log.info("nothing to do: this run was taken before")
+            return self.run.state()
+        else:
+            write_json(self.run.folder / "started.json", {"pid": os.getpid(), "time": time.time()})
+        threading.Thread(target=self._watch, daemon=True).start()
+        try:
+            for event in self._events(judge_only):
+                self._append(event)
+        except DivergedError as error:
+            return self._end(RunState.FAILED, str(error))
+        except TuneMyPetsError as error:
+            log.exception("the run failed")
+            return self._end(RunState.FAILED, str(error))
+        except MemoryError:
+            log.exception("out of memory")
+            return self._end(RunState.FAILED, "The memory ran out: choose a smaller batch size or a smaller network.")
+        except Exception as error:  # a worker must always leave a state behind
+            log.exception("the run failed")
+            return self._end(RunState.FAILED, failure_sentence(error))
+        if judge_only:
+            return self._end(earlier_state, earlier_text)
+        if self._stop.is_set():
+            return self._end(RunState.STOPPED, self._stopped_text())
+        return self._end(RunState.FINISHED, "Finished.")
+
+    def _events(self, judge_only: bool) -> Iterator[Event]:
+        config = self.run.config()
+        dataset = DatasetStore(self.settings).get(config.dataset)
+        if dataset.fingerprint != self.run.meta().dataset_fingerprint:
+            raise RunError(
+                f"The dataset {dataset.id} is not the one this run was made for: start a new run on the new pictures."
+            )
+        # torch costs seconds to import, so the lock is taken and the stop watched before it
+        from core.training import session
+
+        if self._stop.is_set():
+            return
+        if judge_only:
+            yield from session.judge(dataset, self.settings, self.run.folder, self._stop.is_set)
+        else:
+            yield from session.train(config, dataset, self.settings, self.run.folder, self._stop.is_set)
+
+    def _append(self, event: Event) -> None:
+        line = json.dumps({"time": time.time(), **to_record(event)}, ensure_ascii=False, allow_nan=False)
+        with (self.run.folder / "events.jsonl").open("ab") as file:
+            file.write(line.encode() + b"\n")
+
+    def _watch(self) -> None:
+        """Set the stop flag when asked; end the process when the training does not react in time."""
+        while not self.run.stop_requested:
+            time.sleep(POLL_SECONDS)
+        self._stop.set()
+        time.sleep(PATIENCE_SECONDS)
+        self._end(RunState.STOPPED, self._stopped_text(), leave=True)
+
+    def _end(self, state: RunState, text: str, *, leave: bool = False) -> RunState:
+        """Write the result exactly once, whichever thread comes first; with `leave`, end the process."""
+        if not self._ended.acquire(blocking=False):
+            if not leave:
+                time.sleep(60)  # the watcher is ending this process
+            return state
+        for leftover in self.run.folder.rglob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        try:
+            self.run.write_result(state, text, time.monotonic() - self.started)
+        except OSError:
+            log.exception("the result could not be written")
+        if leave:
+            logging.shutdown()
+            os._exit(0)
+        return state
+
+    def _stopped_text(self) -> str:
+        done = len(self.run.history().epochs)
+        if done:
+            return f"Stopped after {done} {'epoch' if done == 1 else 'epochs'}; the best weights so far were kept."
+        return "Stopped before the first epoch was complete."
+
+
+def failure_sentence(error: Exception) -> str:
+    """One sentence for an error that nobody foresaw; the traceback is in the log."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full: free some space and train again; what was saved before is unharmed."
+    text = str(error)
+    if "out of memory" in text.lower() or "can't allocate memory" in text.lower():
+        return "The memory ran out: choose a smaller batch size or a smaller network."
+    return f"Something unforeseen went wrong ({type(error).__name__}): the run's worker.log tells more."
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the worker; 0 unless the run could not be taken at all."""
+    parser = argparse.ArgumentParser(prog="python -m core.jobs.worker", description="Train one run.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--judge", action="store_true")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    run = Run(options.folder)
+    try:
+        with FileLock(run.lock_path).acquire(timeout=LOCK_SECONDS):
+            if hasattr(os, "nice"):
+                os.nice(NICENESS)
+            state = Worker(Settings.from_environment(), run).work(judge_only=options.judge)
+            log.info("ended: %s", state.value)
+    except Timeout:
+        log.info("another worker has this run")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

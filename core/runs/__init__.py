@@ -1,0 +1,1 @@
+"""A run is a folder; this package reads and writes it."""

@@ -1,0 +1,283 @@
+"""A run is a folder: configuration, events, checkpoints, result. Its state is derived, never stored twice.
+
+    runs/<id>/
+        config.json      the TrainConfig
+        meta.json        when, by whom, which arm of which race; what the dataset was
+        started.json     the worker that took it (written once)
+        worker.lock      held while the worker lives
+        events.jsonl     one JSON line per event
+        stop             somebody asked it to stop
+        checkpoints/     best.safetensors + best.json
+        predictions.csv  every prediction on the test split
+        result.json      how it ended (written last)
+"""
+
+import dataclasses
+import enum
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigError, RunError
+from core.evaluation.metrics import Accuracy
+from core.evaluation.predictions import PredictionTable, read_predictions
+from core.locks import is_held
+from core.storage import read_json, write_json
+from core.training.config import TrainConfig, load_config
+from core.training.events import (
+    BatchDone,
+    Described,
+    EpochDone,
+    Event,
+    Message,
+    PhaseStarted,
+    Progress,
+    StripUpdated,
+    Tested,
+    from_record,
+)
+
+
+class RunState(enum.StrEnum):
+    """A run is always in exactly one of these."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def active(self) -> bool:
+        """Whether something may still happen by itself."""
+        return self in (RunState.QUEUED, RunState.RUNNING)
+
+
+@dataclass(frozen=True)
+class RunMeta:
+    """What is known of a run when it is created."""
+
+    created: float  # seconds since 1970
+    owner: str
+    race: str | None
+    arm: str | None
+    dataset_title: str
+    dataset_fingerprint: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended."""
+
+    state: RunState
+    text: str  # one sentence for people
+    ended: float  # seconds since 1970
+    seconds: float | None  # from the worker's start to its end
+    epochs_done: int = 0
+    best_val_accuracy: float | None = None
+    tested: Tested | None = None
+
+
+@dataclass
+class RunHistory:
+    """The events of a run, sorted by kind; the newest of those that replace each other."""
+
+    phase: PhaseStarted | None = None
+    progress: Progress | None = None
+    described: Described | None = None
+    batches: list[BatchDone] = field(default_factory=list)
+    epochs: list[EpochDone] = field(default_factory=list)
+    strip: StripUpdated | None = None
+    messages: list[tuple[float, Message | PhaseStarted]] = field(default_factory=list)
+    tested: Tested | None = None
+
+    @property
+    def best(self) -> EpochDone | None:
+        """The epoch whose weights were kept."""
+        kept = [epoch for epoch in self.epochs if epoch.best]
+        return kept[-1] if kept else None
+
+    def add(self, moment: float, event: Event) -> None:
+        match event:
+            case PhaseStarted():
+                self.phase = event
+                self.progress = None
+                self.messages.append((moment, event))
+            case Progress():
+                self.progress = event
+            case Described():
+                self.described = event
+            case BatchDone():
+                self.batches.append(event)
+                self.progress = None
+            case EpochDone():
+                self.epochs.append(event)
+                self.progress = None
+            case StripUpdated():
+                self.strip = event
+            case Message():
+                self.messages.append((moment, event))
+            case Tested():
+                self.tested = event
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, read on demand: disk is the only truth."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def lock_path(self) -> Path:
+        return self.folder / "worker.lock"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there is a checkpoint to predict with."""
+        return (self.checkpoints / "best.json").exists()
+
+    def config(self) -> TrainConfig:
+        """The configuration.
+
+        Raises:
+            RunError: if the file is missing or damaged.
+        """
+        try:
+            return load_config((self.folder / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, ConfigError) as error:
+            raise RunError(f"The configuration of run {self.id} cannot be read ({error}): delete the run.") from error
+
+    def meta(self) -> RunMeta:
+        """What was noted at creation.
+
+        Raises:
+            RunError: if the file is missing or damaged.
+        """
+        try:
+            values = read_json(self.folder / "meta.json")
+            return RunMeta(**{**values, "classes": tuple(values["classes"])})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RunError(f"The file meta.json of run {self.id} is damaged: delete the run.") from error
+
+    def result(self) -> RunResult | None:
+        """How it ended, or None while it has not."""
+        try:
+            values = read_json(self.folder / "result.json")
+            tested = values["tested"]
+            return RunResult(
+                RunState(values["state"]),
+                str(values["text"]),
+                float(values["ended"]),
+                values["seconds"],
+                values["epochs_done"],
+                values["best_val_accuracy"],
+                None if tested is None else Tested(**tested),
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError):
+            return RunResult(RunState.FAILED, "The result file of this run is damaged: train it again.", 0.0, None)
+
+    def state(self) -> RunState:
+        """Derived from the result, the start marker and the lock the worker holds; never from a process id."""
+        result = self.result()
+        if result is not None:
+            return result.state
+        if not (self.folder / "started.json").exists():
+            return RunState.QUEUED
+        if is_held(self.lock_path):
+            return RunState.RUNNING
+        # the worker may have ended between the two looks
+        result = self.result()
+        return result.state if result is not None else RunState.INTERRUPTED
+
+    @property
+    def stop_requested(self) -> bool:
+        return (self.folder / "stop").exists()
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every complete line of the event log; a damaged line is passed over."""
+        try:
+            data = (self.folder / "events.jsonl").read_bytes()
+        except FileNotFoundError:
+            return []
+        out = []
+        for line in data[: data.rfind(b"\n") + 1].splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                out.append(record)
+        return out
+
+    def history(self) -> RunHistory:
+        """The events so far."""
+        history = RunHistory()
+        for record in self.records():
+            moment = record.pop("time", 0.0)
+            event = from_record(record)
+            if event is not None:
+                history.add(float(moment), event)
+        return history
+
+    def predictions(self) -> PredictionTable:
+        """The stored predictions on the test split.
+
+        Raises:
+            RunError: if there are none yet, or the table is damaged.
+        """
+        path = self.folder / "predictions.csv"
+        if not path.exists():
+            raise RunError(f"Run {self.id} has no test result yet: wait until it has finished, or test it.")
+        return read_predictions(path)
+
+    def write_result(self, state: RunState, text: str, seconds: float | None) -> None:
+        """Record how the run ended; only the holder of the lock may."""
+        history = self.history()
+        result = RunResult(
+            state,
+            text,
+            time.time(),
+            seconds,
+            len(history.epochs),
+            history.best.val_accuracy if history.best else None,
+            history.tested,
+        )
+        write_json(self.folder / "result.json", dataclasses.asdict(result))
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One row of a list of runs."""
+
+    id: str
+    state: RunState
+    text: str
+    config: TrainConfig
+    meta: RunMeta
+    tested: Tested | None
+    best_val_accuracy: float | None
+    epochs_done: int
+    seconds: float | None
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """Test accuracy with its interval, once there is one."""
+        return Accuracy(self.tested.correct, self.tested.images) if self.tested else None
+
+    @property
+    def title(self) -> str:
+        return self.config.title() + (f" · {self.config.note}" if self.config.note else "")

@@ -1,0 +1,189 @@
+"""All runs of a data root: create, find, list, stop, delete."""
+
+import dataclasses
+import functools
+import secrets
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.datasets.store import DatasetStore
+from core.errors import ConfigError, DatasetError, RunError
+from core.runs.run import Run, RunMeta, RunState, RunSummary
+from core.settings import Settings
+from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
+from core.training.config import TrainConfig
+
+LOCAL_OWNER = "local"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a race."""
+
+    name: str
+    config: TrainConfig
+
+
+class RunStore:
+    """The folder `runs/` of a data root."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.folder = settings.runs_dir
+
+    def create(
+        self, config: TrainConfig, *, owner: str = LOCAL_OWNER, race: str | None = None, arm: str | None = None
+    ) -> Run:
+        """Queue a run. The folder appears complete, by a rename.
+
+        Raises:
+            DatasetError: if the dataset is not there.
+            ConfigError: if the configuration does not fit the dataset.
+        """
+        try:
+            dataset = DatasetStore(self.settings).get(config.dataset)
+        except DatasetError as error:
+            raise ConfigError({"dataset": str(error)}) from error
+        problems = config.problems_with(len(dataset.classes), {s: len(dataset.rows_of(s)) for s in ("train", "val")})
+        if problems:
+            raise ConfigError(problems)
+        run_id = new_id()
+        draft = self.folder / f".draft-{run_id}-{secrets.token_hex(3)}"
+        draft.mkdir(parents=True)
+        try:
+            (draft / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
+            meta = RunMeta(
+                time.time(), owner, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes)
+            )
+            write_json(draft / "meta.json", dataclasses.asdict(meta))
+            draft.replace(self.folder / run_id)
+            sync_folder(self.folder)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        return Run(self.folder / run_id)
+
+    def create_race(self, arms: Sequence[Arm], *, owner: str = LOCAL_OWNER) -> tuple[str, list[Run]]:
+        """Queue several runs together, on one dataset, split and seed; returns the race's id and its runs.
+
+        Raises:
+            ConfigError: if the arms differ in dataset or seed.
+        """
+        for field in ("dataset", "seed"):
+            if len({getattr(arm.config, field) for arm in arms}) > 1:
+                raise ConfigError({field: f"The arms of a race share one {field}: choose the same for all."})
+        race = new_id("race-")
+        return race, [self.create(arm.config, owner=owner, race=race, arm=arm.name) for arm in arms]
+
+    def get(self, run_id: str) -> Run:
+        """Find a run.
+
+        Raises:
+            RunError: if there is none of this id.
+        """
+        if not is_id(run_id) or not (self.folder / run_id / "config.json").exists():
+            raise RunError(f"There is no run {run_id[:64]!r}: `python -m core runs` lists them.")
+        return Run(self.folder / run_id)
+
+    def all(self) -> list[Run]:
+        """Every run, newest first."""
+        try:
+            folders = [path for path in self.folder.iterdir() if is_id(path.name)]
+        except FileNotFoundError:
+            return []
+        dated = []
+        for folder in folders:
+            try:
+                dated.append((_created(folder), folder.name))
+            except RunError:
+                continue
+        return [Run(self.folder / name) for _, name in sorted(dated, reverse=True)]
+
+    def summaries(self) -> list[RunSummary]:
+        """Every readable run, newest first."""
+        out = []
+        for run in self.all():
+            try:
+                out.append(summarise(run))
+            except RunError:
+                continue
+        return out
+
+    def race(self, race_id: str) -> list[Run]:
+        """The runs of a race in the order of its arms.
+
+        Raises:
+            RunError: if there is no such race.
+        """
+        runs = [run for run in reversed(self.all()) if run.meta().race == race_id]
+        if not runs:
+            raise RunError(f"There is no race {race_id[:64]!r}: start one on the Train page.")
+        return runs
+
+    def request_stop(self, run_id: str) -> RunState:
+        """Ask a run to stop: a queued one ends at once, a running one within two seconds.
+
+        Raises:
+            RunError: if it is not there, or has ended already.
+        """
+        run = self.get(run_id)
+        state = run.state()
+        if not state.active:
+            raise RunError(f"Run {run.id} is {state.value} already: there is nothing to stop.")
+        (run.folder / "stop").touch()
+        lock = FileLock(run.lock_path)
+        try:
+            with lock.acquire(timeout=0):
+                # nobody works on it: a queued run ends here; one whose worker just ended keeps its result
+                if run.result() is None and not (run.folder / "started.json").exists():
+                    run.write_result(RunState.STOPPED, "Stopped while it was waiting in the queue.", None)
+        except Timeout:
+            pass
+        return run.state()
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run that is not active.
+
+        Raises:
+            RunError: if it is queued or running.
+        """
+        run = self.get(run_id)
+        if run.state().active:
+            raise RunError(f"Run {run.id} is {run.state().value}: stop it before you delete it.")
+        remove_folder(run.folder)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _created(folder: Path) -> float:
+    """When a run was created; that never changes, and ids are never used twice."""
+    return Run(folder).meta().created
+
+
+def summarise(run: Run) -> RunSummary:
+    """Read what a list shows of a run.
+
+    Raises:
+        RunError: if its configuration cannot be read.
+    """
+    config, meta, result = run.config(), run.meta(), run.result()
+    if result is not None:
+        return RunSummary(
+            run.id,
+            result.state,
+            result.text,
+            config,
+            meta,
+            result.tested,
+            result.best_val_accuracy,
+            result.epochs_done,
+            result.seconds,
+        )
+    history = run.history()
+    best = history.best.val_accuracy if history.best else None
+    return RunSummary(run.id, run.state(), "", config, meta, None, best, len(history.epochs), None)
+

@@ -1,0 +1,1 @@
+"""The predictor process and its client."""

@@ -1,0 +1,100 @@
+"""The pages' side of the predictor process. Imports no torch."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
+from typing import Any
+
+from core.errors import PredictorError, TuneMyPetsError
+from core.jobs.launchers import start_detached
+from core.locks import is_held
+from core.serving.prediction import Prediction
+from core.serving.server import address_path, lock_path, receive, send
+from core.settings import Settings
+from core.storage import read_json
+from core.training.config import TrainConfig
+
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class AugmentationChoice:
+    """Random changes to show, as in a TrainConfig."""
+
+    crop: bool
+    flip: bool
+    colour: bool
+    strength: float
+
+    @classmethod
+    def from_config(cls, config: TrainConfig) -> "AugmentationChoice":
+        return cls(config.augment_crop, config.augment_flip, config.augment_colour, config.augment_strength)
+
+
+class PredictorClient:
+    """Asks the predictor process, and starts it where it is missing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def warm_up(self) -> None:
+        """Start the process in the background unless it is there."""
+        if not is_held(lock_path(self.settings)):
+            self.settings.home.mkdir(parents=True, exist_ok=True)
+            start_detached(self.settings, "core.serving.server", [], self.settings.logs_dir / "predictor.log")
+
+    def predict(self, run_id: str, pictures: Sequence[tuple[str, bytes]], top: int = 5) -> list[Prediction]:
+        """Classify pictures (name, bytes) with a run.
+
+        Raises:
+            TuneMyPetsError: if the run cannot be used or the predictor does not answer.
+        """
+        reply, _ = self._ask(
+            {"ask": "predict", "run": run_id, "names": [name for name, _ in pictures], "top": top},
+            [data for _, data in pictures],
+        )
+        return [Prediction.from_json(record) for record in reply["predictions"]]
+
+    def views(
+        self, data: bytes, network: str, augmentation: AugmentationChoice, *, count: int, seed: int
+    ) -> tuple[str, list[bytes]]:
+        """What a network sees of a picture: a description and PNG files, the first without random changes.
+
+        Raises:
+            TuneMyPetsError: if the picture cannot be used or the predictor does not answer.
+        """
+        reply, parts = self._ask(
+            {
+                "ask": "views",
+                "network": network,
+                "augmentation": dataclasses.asdict(augmentation),
+                "count": count,
+                "seed": seed,
+            },
+            [data],
+        )
+        return str(reply["described"]), parts
+
+    def _ask(self, record: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            self.warm_up()
+            try:
+                where = read_json(address_path(self.settings))
+                with Client(where["address"], authkey=bytes.fromhex(where["key"])) as connection:
+                    send(connection, record, parts)
+                    reply, reply_parts = receive(connection)
+                break
+            except (OSError, EOFError, ValueError, KeyError, AuthenticationError) as error:
+                # not up yet, or killed in the middle: start it again and ask again
+                if time.monotonic() > deadline:
+                    raise PredictorError(
+                        "The predictor process does not answer: see logs/predictor.log in the data folder, or restart the app."
+                    ) from error
+                time.sleep(0.1)
+        if "error" in reply:
+            raise TuneMyPetsError(str(reply["error"]))
+        return reply, reply_parts

@@ -1,0 +1,172 @@
+"""The predictor process: answers the pages, so that the pages' own process never imports torch.
+
+    python -m core.serving.server
+
+Listens on a local socket (a named pipe on Windows) whose address and key lie in `predictor.json`, readable by the
+owner only. A message is a JSON frame, followed by as many binary frames as it announces; nothing is ever unpickled. The
+process holds `predictor.lock` while it lives and leaves after a quarter of an hour without a question.
+"""
+
+import json
+import logging
+import os
+import secrets
+import sys
+import threading
+import time
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core.errors import PredictorError, TuneMyPetsError
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.storage import atomic_open
+from models.catalog import get_entry
+
+IDLE_SECONDS = 900.0
+MAX_PARTS = 500
+
+log = logging.getLogger("tunemypets.predictor")
+
+
+def address_path(settings: Settings) -> Path:
+    """The file that tells where the predictor listens."""
+    return settings.home / "predictor.json"
+
+
+def lock_path(settings: Settings) -> Path:
+    """The lock that the predictor holds."""
+    return settings.home / "predictor.lock"
+
+
+def send(connection: "Connection[Any, Any]", record: dict[str, Any], parts: list[bytes]) -> None:
+    """Send one message."""
+    connection.send_bytes(json.dumps({**record, "parts": len(parts)}).encode())
+    for part in parts:
+        connection.send_bytes(part)
+
+
+def receive(connection: "Connection[Any, Any]") -> tuple[dict[str, Any], list[bytes]]:
+    """Receive one message."""
+    record = json.loads(connection.recv_bytes(2**20))
+    count = int(record.pop("parts"))
+    if not 0 <= count <= MAX_PARTS:
+        raise PredictorError(f"At most {MAX_PARTS} pictures go into one question: choose fewer.")
+    return record, [connection.recv_bytes() for _ in range(count)]
+
+
+class Server:
+    """One predictor, many connections, one computation at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        # torch is imported here, not above: the client imports this module and lives in the pages' process
+        from core.serving.predictor import Predictor
+
+        self.settings = settings
+        self.store = RunStore(settings)
+        self.predictor = Predictor(settings)
+        self.last_asked = time.monotonic()
+        self._busy = threading.Lock()
+
+    def answer(self, record: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """Answer one question: `ping`, `predict` or `views`."""
+        from core.serving.predictor import augmented_views
+        from core.training.augmentation import Augmentation
+
+        match record.get("ask"):
+            case "ping":
+                return {"ok": True}, []
+            case "predict":
+                run = self.store.get(str(record["run"]))
+                named = list(zip([str(name) for name in record["names"]], parts, strict=True))
+                with self._busy:
+                    found = self.predictor.predict(run, named, int(record["top"]))
+                return {"predictions": [item.to_json() for item in found]}, []
+            case "views":
+                augmentation = Augmentation(**record["augmentation"])
+                spec = get_entry(str(record["network"])).preprocessing
+                with self._busy:
+                    views = augmented_views(
+                        parts[0],
+                        self.predictor.limits,
+                        augmentation,
+                        spec,
+                        count=int(record["count"]),
+                        seed=int(record["seed"]),
+                    )
+                return {"described": augmentation.describe()}, views
+            case other:
+                raise PredictorError(f"The predictor does not know the question {other!r}: restart the app.")
+
+    def talk(self, connection: "Connection[Any, Any]") -> None:
+        """Answer one connection's questions until it closes."""
+        with connection:
+            while True:
+                try:
+                    record, parts = receive(connection)
+                except (EOFError, OSError, ValueError, KeyError, PredictorError):
+                    return
+                self.last_asked = time.monotonic()
+                try:
+                    reply, reply_parts = self.answer(record, parts)
+                except TuneMyPetsError as error:
+                    reply, reply_parts = {"error": str(error)}, []
+                except Exception:  # one bad question must not end the process
+                    log.exception("a question could not be answered")
+                    reply, reply_parts = {"error": "The predictor could not answer: its log tells more."}, []
+                try:
+                    send(connection, reply, reply_parts)
+                except OSError:
+                    return
+                self.last_asked = time.monotonic()
+
+
+def serve(settings: Settings) -> None:
+    """Answer until nobody has asked for a while."""
+    server = Server(settings)
+    key = secrets.token_bytes(32)
+    with Listener(backlog=32, authkey=key) as listener:
+        path = address_path(settings)
+        with atomic_open(path, "w") as file:
+            if os.name == "posix":
+                os.fchmod(file.fileno(), 0o600)
+            json.dump({"address": listener.address, "key": key.hex()}, file)
+        threading.Thread(target=_leave_when_idle, args=(server, path), daemon=True).start()
+        log.info("listening")
+        while True:
+            try:
+                connection = listener.accept()
+            except (AuthenticationError, OSError, EOFError):
+                log.info("a connection was refused")
+                continue
+            threading.Thread(target=server.talk, args=(connection,), daemon=True).start()
+
+
+def _leave_when_idle(server: Server, path: Path) -> None:
+    while time.monotonic() - server.last_asked < IDLE_SECONDS:
+        time.sleep(1)
+    log.info("nobody asked for a while: leaving")
+    path.unlink(missing_ok=True)
+    os._exit(0)
+
+
+def main() -> int:
+    """Run the predictor of the environment's data root."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    settings = Settings.from_environment()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock_path(settings)).acquire(timeout=0):
+            address_path(settings).unlink(missing_ok=True)
+            serve(settings)
+    except Timeout:
+        log.info("another predictor is there already")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""One frozen Settings, read from the environment.
+
+Every variable is optional. `Settings.from_environment()` is cheap: call it where it is needed, keep no global.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import SettingsError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a deployment may choose.
+
+    Attributes:
+        home: the one root of all data (`TUNEMYPETS_HOME`; default `workspace/` beside the app).
+        workers: trainings that run at the same time (`TUNEMYPETS_WORKERS`).
+        threads: processor threads of one training (`TUNEMYPETS_THREADS`; default: all cores / workers).
+        device: `auto`, `cpu`, `cuda` or `mps` (`TUNEMYPETS_DEVICE`).
+        max_pixels: largest picture that is decoded, in pixels (`TUNEMYPETS_MAX_PIXELS`).
+        max_picture_bytes: largest picture file (`TUNEMYPETS_MAX_PICTURE_MB`).
+        max_dataset_bytes: largest dataset, unpacked (`TUNEMYPETS_MAX_DATASET_MB`).
+        max_pictures: most files in one dataset (`TUNEMYPETS_MAX_PICTURES`).
+        local_folders: whether the page may import a folder of the server's own disk (`TUNEMYPETS_LOCAL_FOLDERS`).
+    """
+
+    home: Path
+    workers: int
+    threads: int
+    device: str
+    max_pixels: int
+    max_picture_bytes: int
+    max_dataset_bytes: int
+    max_pictures: int
+    local_folders: bool
+
+    @property
+    def datasets_dir(self) -> Path:
+        return self.home / "datasets"
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.home / "runs"
+
+    @property
+    def imports_dir(self) -> Path:
+        return self.home / "imports"
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.home / "cache"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings.
+
+        Raises:
+            SettingsError: names the variable whose value cannot be used.
+        """
+        env = os.environ if environ is None else environ
+        workers = _whole(env, "TUNEMYPETS_WORKERS", 1, 1, 64)
+        cores = _usable_cores()
+        device = env.get("TUNEMYPETS_DEVICE", "auto").strip().lower() or "auto"
+        if device not in ("auto", "cpu", "cuda", "mps"):
+            raise SettingsError(
+                f"TUNEMYPETS_DEVICE is {device!r}: set it to auto, cpu, cuda or mps, or leave it out."
+            )
+        home = env.get("TUNEMYPETS_HOME", "").strip()
+        return cls(
+            home=Path(home).expanduser().resolve() if home else PROJECT_ROOT / "workspace",
+            workers=workers,
+            threads=_whole(env, "TUNEMYPETS_THREADS", max(1, cores // workers), 1, 1024),
+            device=device,
+            max_pixels=_whole(env, "TUNEMYPETS_MAX_PIXELS", 50_000_000, 1_000_000, 500_000_000),
+            max_picture_bytes=_whole(env, "TUNEMYPETS_MAX_PICTURE_MB", 64, 1, 4096) * 2**20,
+            max_dataset_bytes=_whole(env, "TUNEMYPETS_MAX_DATASET_MB", 8192, 1, 2**20) * 2**20,
+            max_pictures=_whole(env, "TUNEMYPETS_MAX_PICTURES", 200_000, 10, 10_000_000),
+            local_folders=_switch(env, "TUNEMYPETS_LOCAL_FOLDERS", True),
+        )
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise SettingsError(f"{name} is {text!r}: set it to a whole number from {low} to {high}.")
+    return value
+
+
+def _switch(env: Mapping[str, str], name: str, default: bool) -> bool:
+    text = env.get(name, "").strip().lower()
+    if not text:
+        return default
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("0", "false", "no", "off"):
+        return False
+    raise SettingsError(f"{name} is {text!r}: set it to 1 or 0.")

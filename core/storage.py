@@ -1,0 +1,86 @@
+"""Files that are either whole or absent, and names that are never paths.
+
+Writes go to a unique temporary name in the same folder, are flushed and fsynced, renamed over the target, and
+the folder is fsynced: after a crash a reader finds the old file or the new one, never half of one.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` may name a folder under the data root."""
+    return ID_PATTERN.fullmatch(text) is not None
+
+
+def slug(text: str, fallback: str = "untitled") -> str:
+    """An id made from any text: lower case letters, digits, `-` and `_`, at most 40 characters."""
+    cleaned = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:40].strip("-_")
+    return cleaned or fallback
+
+
+def new_id(prefix: str = "") -> str:
+    """A fresh id that sorts by the second of its creation: `20260131-142233-9f3a`, with the prefix before it."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return f"{prefix}{stamp}-{secrets.token_hex(3)}"
+
+
+@contextmanager
+def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file that takes the place of `path` when the block ends without an error."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    try:
+        with temporary.open(mode, **options) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON, atomically."""
+    with atomic_open(path, "w") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: if it is damaged.
+    """
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable, where the system has such a call."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder so that no reader sees half of it: rename first, then delete."""
+    doomed = folder.with_name(f".deleted-{folder.name}-{secrets.token_hex(3)}")
+    folder.replace(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""From a TrainConfig to a trained network, as a stream of events."""

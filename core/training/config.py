@@ -1,0 +1,296 @@
+"""TrainConfig: all that a person chooses about a training, checked and as JSON.
+
+A form builds it, the command line builds it, a sweep builds it: one definition. The titles, bounds and help lines
+of the fields live here, so that every place that asks for a value says the same about it. Imports no torch.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from core.errors import ConfigError, NetworkError
+from models.catalog import CATALOG, NetworkEntry, ScratchOptions, get_entry
+
+Strategy = Literal["scratch", "head", "partial", "full", "gradual"]
+STRATEGIES: Mapping[str, str] = {
+    "scratch": "From scratch: random weights, everything learns",
+    "head": "Head only: the pretrained backbone stays frozen",
+    "partial": "Partial: frozen up to a block, the rest learns gently",
+    "full": "Full fine-tuning: everything learns, the backbone gently",
+    "gradual": "Gradual: the head first, then the backbone joins in",
+}
+
+FilterCount = Annotated[int, Field(ge=1, le=1024)]
+# a form gives 5, a command line "5"
+KernelSize = Annotated[
+    Literal[3, 5, 7], BeforeValidator(lambda given: int(given) if str(given).strip().isdigit() else given)
+]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+
+
+class TrainConfig(BaseModel):
+    """One training, as chosen. Frozen; equal configurations give equal runs on one machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    dataset: Name = Field(title="Dataset", description="Id of an imported dataset.")
+    model: Name = Field("mobilenet_v2", title="Network", description="A network of the catalog.")
+    strategy: Strategy = Field("head", title="Strategy", description="What is trained and what stays as it is.")
+    freeze_point: str | None = Field(
+        None,
+        title="Freeze point",
+        description="Last frozen block, for partial (default: about two thirds) and gradual (default: none).",
+    )
+    head: Literal["softmax", "sigmoid"] = Field(
+        "softmax", title="Head", description="One neuron per class, or a single sigmoid neuron for two classes."
+    )
+    epochs: int = Field(5, ge=1, le=1000, title="Epochs", description="How often every training picture is seen.")
+    head_epochs: int | None = Field(
+        None,
+        ge=1,
+        le=999,
+        title="Head epochs",
+        description="Gradual only: epochs of the first stage (default: a third).",
+    )
+    batch_size: int = Field(32, ge=2, le=1024, title="Batch size", description="Pictures per training step.")
+    learning_rate: float = Field(
+        1e-3, gt=0, le=1e6, title="Learning rate", description="Step size of the head (or of the whole network)."
+    )
+    backbone_factor: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        title="Backbone factor",
+        description="The backbone learns at learning rate x this factor.",
+    )
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(
+        "adam", title="Optimizer", description="The rule that turns gradients into steps."
+    )
+    schedule: Literal["constant", "cosine", "one-cycle"] = Field(
+        "cosine", title="Schedule", description="How the learning rate changes over the training."
+    )
+    weight_decay: float = Field(
+        0.0, ge=0, le=1, title="Weight decay", description="Pulls weights toward zero; 0 turns it off."
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, le=0.5, title="Label smoothing", description="Softens the targets; 0 turns it off."
+    )
+    gradient_clip: float = Field(
+        1.0, ge=0, le=1000, title="Gradient clipping", description="Largest norm of a gradient; 0 turns it off."
+    )
+    augment_crop: bool = Field(
+        True, title="Random crops", description="Each epoch sees another part of a picture (RandomResizedCrop)."
+    )
+    augment_flip: bool = Field(True, title="Random flips", description="Half of the pictures are mirrored.")
+    augment_colour: bool = Field(
+        False, title="Random colours", description="Brightness, contrast and saturation vary."
+    )
+    augment_strength: float = Field(
+        0.5, ge=0, le=1, title="Augmentation strength", description="0 changes nothing, 1 a lot."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", title="Precision", description="auto measures whether bf16 is faster on this machine."
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        title="Patience",
+        description="Stop after this many epochs without a better validation accuracy; 0: never.",
+    )
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, title="Seed", description="Same seed, same machine: same result, digit by digit."
+    )
+    filters: tuple[FilterCount, ...] = Field(
+        (32, 64, 128, 128, 256),
+        min_length=1,
+        max_length=8,
+        title="Filters",
+        description="Scratch CNN: filters of each convolution block, first to last.",
+    )
+    kernel_size: KernelSize = Field(3, title="Kernel size", description="Scratch CNN: width of a filter, in pixels.")
+    activation: Literal["relu", "gelu", "silu", "mish"] = Field(
+        "relu", title="Activation", description="Scratch CNN: the non-linearity after each convolution."
+    )
+    batch_norm: bool = Field(True, title="Batch norm", description="Scratch CNN: normalise after each convolution.")
+    dropout: float = Field(
+        0.3, ge=0, le=0.95, title="Dropout", description="Scratch CNN: share of dense neurons silenced in training."
+    )
+    dense_neurons: int = Field(
+        128, ge=1, le=8192, title="Dense neurons", description="Scratch CNN: width of the layer before the output."
+    )
+    image_size: int = Field(
+        128, ge=32, le=512, title="Image size", description="Scratch CNN: width and height of its input, in pixels."
+    )
+    note: Note = Field("", title="Note", description="For you: what you want to find out.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.model not in CATALOG:
+            raise _problem("model", f"Network {self.model!r} is unknown: choose one of {', '.join(CATALOG)}.")
+        try:
+            entry = self.entry()
+        except NetworkError as error:
+            raise _problem("image_size", str(error)) from error
+        if entry.weights is None and self.strategy != "scratch":
+            raise _problem(
+                "strategy",
+                f"{entry.title} has no pretrained weights: use the strategy scratch, or choose a pretrained network.",
+            )
+        if self.freeze_point is not None:
+            if self.strategy not in ("partial", "gradual"):
+                raise _problem(
+                    "freeze_point",
+                    f"A freeze point goes with the strategies partial and gradual, not with {self.strategy}: leave it out.",
+                )
+            if self.freeze_point not in entry.freeze_points:
+                raise _problem(
+                    "freeze_point",
+                    f"{entry.title} has no block {self.freeze_point!r}: choose one of {', '.join(entry.freeze_points)}.",
+                )
+        if self.strategy == "gradual":
+            if self.epochs < 2:
+                raise _problem("epochs", "The gradual strategy has two stages: give it at least 2 epochs.")
+            if self.head_epochs is not None and self.head_epochs >= self.epochs:
+                raise _problem(
+                    "head_epochs",
+                    f"head_epochs is {self.head_epochs}: the first stage must be shorter than all {self.epochs} epochs.",
+                )
+        elif self.head_epochs is not None:
+            raise _problem(
+                "head_epochs", f"head_epochs goes with the strategy gradual, not with {self.strategy}: leave it out."
+            )
+        return self
+
+    def scratch_options(self) -> ScratchOptions:
+        """The options of `scratch_cnn` among the fields."""
+        return ScratchOptions(
+            filters=self.filters,
+            kernel_size=self.kernel_size,
+            activation=self.activation,
+            batch_norm=self.batch_norm,
+            dropout=self.dropout,
+            dense_neurons=self.dense_neurons,
+            image_size=self.image_size,
+        )
+
+    def entry(self) -> NetworkEntry:
+        """The catalog's description of the chosen network, with its options applied."""
+        return get_entry(self.model, self.scratch_options() if self.model == "scratch_cnn" else None)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the run starts from pretrained weights."""
+        return self.strategy != "scratch"
+
+    def problems_with(self, classes: int, pictures: Mapping[str, int]) -> dict[str, str]:
+        """What only the dataset can tell: one sentence for each field that does not fit it.
+
+        Args:
+            pictures: number of pictures per split.
+        """
+        problems: dict[str, str] = {}
+        if self.head == "sigmoid" and classes != 2:
+            problems["head"] = (
+                f"The sigmoid head tells two classes apart, and {self.dataset} has {classes}: choose the softmax head."
+            )
+        for split in ("train", "val"):
+            if not pictures.get(split):
+                problems["dataset"] = f"{self.dataset} has no {split} pictures: import it again with another split."
+        return problems
+
+    def title(self) -> str:
+        """Short name for people: `mobilenet_v2, head`."""
+        return f"{self.model}, {self.strategy}"
+
+
+SCRATCH_FIELDS = ("filters", "kernel_size", "activation", "batch_norm", "dropout", "dense_neurons", "image_size")
+
+
+def parse_config(values: Mapping[str, Any]) -> TrainConfig:
+    """Check values that a person gave.
+
+    Raises:
+        ConfigError: one sentence for every field that is wrong.
+    """
+    try:
+        return TrainConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(_sentences(error)) from error
+
+
+def load_config(text: str) -> TrainConfig:
+    """Read the JSON that `TrainConfig.model_dump_json` wrote.
+
+    Raises:
+        ConfigError: if it is not JSON, or a field is wrong.
+    """
+    try:
+        return TrainConfig.model_validate_json(text)
+    except ValidationError as error:
+        raise ConfigError(_sentences(error)) from error
+
+
+class _FieldProblem(ValueError):
+    """A sentence about one field, carried through pydantic."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        self.field, self.sentence = field, sentence
+        super().__init__(sentence)
+
+
+def _problem(field: str, sentence: str) -> _FieldProblem:
+    return _FieldProblem(field, sentence)
+
+
+def _sentences(error: ValidationError) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for item in error.errors():
+        inner = item.get("ctx", {}).get("error")
+        if isinstance(inner, _FieldProblem):
+            found.setdefault(inner.field, inner.sentence)
+            continue
+        field = str(item["loc"][0]) if item["loc"] else "configuration"
+        found.setdefault(field, _sentence(field, item["type"], item.get("input")))
+    return found
+
+
+def _sentence(field: str, kind: str, given: Any) -> str:
+    if kind == "json_invalid":
+        return "The configuration is not valid JSON: write it again or remove it."
+    known = TrainConfig.model_fields
+    if field not in known:
+        return f"{field} is not a field of a training: leave it out (fields: {', '.join(known)})."
+    if kind == "missing":
+        return f"{field} is missing: give the {known[field].title or field}."
+    shown = json.dumps(given, default=str, ensure_ascii=False)
+    shown = shown if len(shown) <= 60 else shown[:57] + "…"
+    return f"{field} is {shown}: choose {allowed_values(field)}."
+
+
+def allowed_values(field: str) -> str:
+    """What a field accepts, in words: `a whole number from 1 to 1000`."""
+    schema = TrainConfig.model_json_schema()["properties"][field]
+    for option in schema.get("anyOf", []):
+        if option.get("type") != "null":
+            schema = {**option, **{k: v for k, v in schema.items() if k != "anyOf"}}
+    if "enum" in schema:
+        return "one of " + ", ".join(str(value) for value in schema["enum"])
+    kind = schema.get("type")
+    if kind == "boolean":
+        return "true or false"
+    if kind == "array":
+        return "1 to 8 whole numbers from 1 to 1024, separated by commas"
+    if kind in ("integer", "number"):
+        word = "a whole number" if kind == "integer" else "a number"
+        low = schema.get("minimum", schema.get("exclusiveMinimum"))
+        edge = "above" if "exclusiveMinimum" in schema else "from"
+        return f"{word} {edge} {low:g} to {schema['maximum']:.10g}" if edge == "from" else (
+            f"{word} above {low:g}, at most {schema['maximum']:.10g}"
+        )
+    if "maxLength" in schema:
+        return f"a text of at most {schema['maxLength']} characters"
+    return "a text"

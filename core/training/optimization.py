@@ -1,0 +1,72 @@
+"""Optimizers, schedules and the loss, from a TrainConfig."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from core.training.config import TrainConfig
+
+ONE_CYCLE_WARM_UP = 0.3  # share of the steps in which the rate rises
+ONE_CYCLE_START = 1 / 25  # of the largest rate
+ONE_CYCLE_END = 1e-4
+SGD_MOMENTUM = 0.9
+
+
+def build_optimizer(config: TrainConfig, groups: Sequence[dict[str, Any]]) -> Optimizer:
+    """The optimizer over the network's parameter groups, each with its own learning rate."""
+    settings: dict[str, Any] = {"weight_decay": config.weight_decay}
+    if config.optimizer == "adam":
+        return torch.optim.Adam(list(groups), **settings)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(list(groups), **settings)
+    return torch.optim.SGD(list(groups), momentum=SGD_MOMENTUM, **settings)
+
+
+def rate_factor(schedule: str, total_steps: int) -> Callable[[int], float]:
+    """The factor on each group's learning rate at a step, from 0 to total_steps - 1.
+
+    Source: cosine: Loshchilov & Hutter, SGDR (2017); one-cycle: Smith & Topin, Super-Convergence (2018).
+    """
+    last = max(1, total_steps - 1)
+    if schedule == "constant":
+        return lambda step: 1.0
+    if schedule == "cosine":
+        return lambda step: 0.5 * (1 + math.cos(math.pi * min(step / max(1, total_steps), 1.0)))
+    peak = max(1, round(ONE_CYCLE_WARM_UP * last))
+
+    def one_cycle(step: int) -> float:
+        if step < peak:
+            return _cosine_between(ONE_CYCLE_START, 1.0, step / peak)
+        return _cosine_between(1.0, ONE_CYCLE_END, min(1.0, (step - peak) / max(1, last - peak)))
+
+    return one_cycle
+
+
+def _cosine_between(start: float, end: float, share: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def build_schedule(config: TrainConfig, optimizer: Optimizer, total_steps: int) -> LambdaLR:
+    """The learning-rate schedule; call its `step()` after every optimizer step."""
+    return LambdaLR(optimizer, rate_factor(config.schedule, total_steps))
+
+
+def loss_of(config: TrainConfig, logits: Tensor, labels: Tensor, reduction: str = "mean", smooth: bool = True) -> Tensor:
+    """Cross-entropy, or binary cross-entropy for the one-neuron head.
+
+    Args:
+        logits: (B, C) float, or (B, 1) for the sigmoid head.
+        labels: (B,) int64.
+        smooth: apply the configured label smoothing (training); validation and test use none.
+    """
+    smoothing = config.label_smoothing if smooth else 0.0
+    if config.head == "sigmoid":
+        targets = labels.to(torch.float32) * (1 - smoothing) + 0.5 * smoothing
+        return functional.binary_cross_entropy_with_logits(logits[:, 0].float(), targets, reduction=reduction)
+    return functional.cross_entropy(logits.float(), labels, reduction=reduction, label_smoothing=smoothing)

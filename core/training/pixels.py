@@ -1,0 +1,142 @@
+"""The pixel store: every picture of a dataset decoded and resized once, for all epochs, runs and sessions.
+
+One memory-mapped `.npy` of (N, size, size, 3) uint8 per dataset fingerprint and size under `cache/pixels`. Its order
+is that of the pictures' pixel hashes, so that equal datasets imported under other names share it. Imports no torch.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+
+from core.datasets.dataset import Dataset, PictureRow
+from core.datasets.images import Limits, decode, fit_square
+from core.errors import DatasetError, PictureError
+from core.settings import Settings
+from core.storage import atomic_open
+from core.training.events import Progress
+from models.catalog import Preprocessing
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class PixelStore:
+    """Decoded pictures of one dataset.
+
+    Attributes:
+        pixels: (N, size, size, 3) uint8, RGB, memory-mapped and read-only.
+        positions: (N,) int64; `positions[row.index]` is the picture's place in `pixels`.
+    """
+
+    pixels: Pixels
+    positions: npt.NDArray[np.int64]
+
+    def take(self, indices: npt.NDArray[np.int64]) -> Pixels:
+        """The pictures with these dataset indices, as a copy: (B, size, size, 3) uint8."""
+        return np.ascontiguousarray(self.pixels[self.positions[indices]])
+
+
+def square_pixels(data: bytes | Path, name: str, limits: Limits, preprocessing: Preprocessing) -> Pixels:
+    """The one path from a file to pixels, for training and for prediction: (size, size, 3) uint8.
+
+    Raises:
+        PictureError: if the file cannot be used.
+    """
+    picture = decode(data, limits, name, at_least_px=preprocessing.resize_px)
+    return fit_square(picture.image, preprocessing.resize_px, preprocessing.interpolation)
+
+
+def open_store(
+    settings: Settings, dataset: Dataset, preprocessing: Preprocessing, stop: Callable[[], bool]
+) -> Iterator[Progress | PixelStore]:
+    """Find or build the store; the last thing yielded is the store, unless `stop` asked to end.
+
+    Raises:
+        DatasetError: if a picture of the dataset can no longer be read.
+    """
+    rows = sorted(dataset.rows, key=lambda row: row.pixel_hash)
+    size_px = preprocessing.resize_px
+    shape = (len(rows), size_px, size_px, 3)
+    folder = settings.cache_dir / "pixels"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{dataset.fingerprint[:24]}-{size_px}-{preprocessing.interpolation}.npy"
+    positions = np.empty(len(rows), dtype=np.int64)
+    for position, row in enumerate(rows):
+        positions[row.index] = position
+    lock = FileLock(path.with_suffix(".lock"))
+    while True:
+        pixels = _open(path, shape)
+        if pixels is not None:
+            yield PixelStore(pixels, positions)
+            return
+        try:
+            lock.acquire(timeout=0.5)
+        except Timeout:
+            if stop():
+                return
+            yield Progress("preparing", "Another run is reading the same pictures", 0, len(rows), None)
+            continue
+        try:
+            if _open(path, shape) is None:
+                yield from _build(settings, dataset, rows, path, shape, preprocessing, stop)
+        except _Stopped:
+            return
+        finally:
+            lock.release()
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> Pixels | None:
+    """The store at `path`, or None where it is missing or damaged."""
+    try:
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+
+
+def _build(
+    settings: Settings,
+    dataset: Dataset,
+    rows: list[PictureRow],
+    path: Path,
+    shape: tuple[int, ...],
+    preprocessing: Preprocessing,
+    stop: Callable[[], bool],
+) -> Iterator[Progress]:
+    limits = Limits.from_settings(settings)
+
+    def read(row: PictureRow) -> Pixels:
+        try:
+            return square_pixels(dataset.picture_path(row), row.name, limits, preprocessing)
+        except (PictureError, OSError) as error:
+            raise DatasetError(
+                f"{row.name} of dataset {dataset.id} can no longer be read ({error}): import the dataset again."
+            ) from error
+
+    started = last = time.monotonic()
+    chunk = 4 * settings.threads
+    with ThreadPoolExecutor(settings.threads) as pool, atomic_open(path) as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
+        for first in range(0, len(rows), chunk):
+            if stop():
+                raise _Stopped
+            for pixels in pool.map(read, rows[first : first + chunk]):
+                file.write(pixels.tobytes())
+            done = min(first + chunk, len(rows))
+            now = time.monotonic()
+            if now - last > 0.2 or done == len(rows):
+                last = now
+                eta = (now - started) / done * (len(rows) - done)
+                yield Progress("preparing", "Reading pictures", done, len(rows), eta)
+
+
+class _Stopped(Exception):
+    """Ends a build so that its temporary file goes away."""

@@ -1,0 +1,1 @@
+"""Networks only: the catalog (no torch), the networks, their weights and freeze points."""

@@ -1,0 +1,1 @@
+"""Pieces that the pages share: frame, charts, forms, the live run panel, gallery."""

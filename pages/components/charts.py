@@ -1,0 +1,159 @@
+"""Figures from records: ECharts specs for live charts (their canvas survives an update), as plain dictionaries.
+
+Runs are told apart by colour, by line style and by the marker's shape, so that colour is never the only signal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.training.events import BatchDone, EpochDone
+
+# Okabe & Ito's colour-blind-safe palette
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+SYMBOLS = ("circle", "triangle", "diamond", "rect", "roundRect", "pin")
+LINES = ("solid", "dashed", "dotted")
+MOST_POINTS = 240
+
+Axis = Literal["epochs", "images", "seconds"]
+AXIS_TITLES: dict[Axis, str] = {
+    "epochs": "Epochs",
+    "images": "Pictures seen",
+    "seconds": "Seconds of training",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run's measurements, with the name the legend shows."""
+
+    name: str
+    batches: Sequence[BatchDone]
+    epochs: Sequence[EpochDone]
+
+
+def accuracy_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool = True) -> dict[str, Any]:
+    """Accuracy in per cent: per batch (thin) and per epoch on validation (marked)."""
+    series: list[dict[str, Any]] = []
+    for place, curve in enumerate(curves):
+        if training:
+            points = [[_at_batch(b, axis), 100 * b.accuracy] for b in curve.batches]
+            series.append(_thin(f"{curve.name}: training", _smoothed(points), place))
+        points = [[_at_epoch(e, axis), round(100 * e.val_accuracy, 2)] for e in curve.epochs]
+        series.append(_marked(f"{curve.name}: validation", points, place))
+    return _spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100)
+
+
+def loss_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool = True) -> dict[str, Any]:
+    """Loss per batch (thin) and per epoch on validation (marked)."""
+    series: list[dict[str, Any]] = []
+    for place, curve in enumerate(curves):
+        if training:
+            points = [[_at_batch(b, axis), b.loss] for b in curve.batches]
+            series.append(_thin(f"{curve.name}: training", _smoothed(points), place))
+        points = [[_at_epoch(e, axis), round(e.val_loss, 4)] for e in curve.epochs]
+        series.append(_marked(f"{curve.name}: validation", points, place))
+    return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
+
+
+def rate_chart(curves: Sequence[Curve]) -> dict[str, Any]:
+    """Learning rate of the head, step by step."""
+    series = [
+        _thin(curve.name, _thinned([[_at_batch(b, "epochs"), b.learning_rate] for b in curve.batches]), place, 1.0)
+        for place, curve in enumerate(curves)
+    ]
+    return _spec(series, "Epochs", "Learning rate")
+
+
+def speed_chart(curves: Sequence[Curve]) -> dict[str, Any]:
+    """Pictures per second, step by step."""
+    series = [
+        _thin(
+            curve.name, _thinned([[_at_batch(b, "epochs"), round(b.images_per_second, 1)] for b in curve.batches]),
+            place, 1.0,
+        )
+        for place, curve in enumerate(curves)
+    ]  # fmt: skip
+    return _spec(series, "Epochs", "Pictures per second")
+
+
+def _at_batch(batch: BatchDone, axis: Axis) -> float:
+    if axis == "epochs":
+        return round(batch.epoch - 1 + batch.step / batch.steps, 4)
+    return batch.images_seen if axis == "images" else round(batch.seconds, 2)
+
+
+def _at_epoch(epoch: EpochDone, axis: Axis) -> float:
+    if axis == "epochs":
+        return epoch.epoch
+    return epoch.images_seen if axis == "images" else round(epoch.seconds, 2)
+
+
+def _thinned(points: list[list[float]]) -> list[list[float]]:
+    """At most MOST_POINTS of the points, evenly, with the last."""
+    if len(points) <= MOST_POINTS:
+        return points
+    step = len(points) / MOST_POINTS
+    return [points[int(place * step)] for place in range(MOST_POINTS)] + [points[-1]]
+
+
+def _smoothed(points: list[list[float]], weight: float = 0.8) -> list[list[float]]:
+    """Exponential moving average without its bias at the start (Kingma & Ba 2015), then thinned."""
+    out, average = [], 0.0
+    for count, (x, y) in enumerate(points, start=1):
+        average = weight * average + (1 - weight) * y
+        out.append([x, round(average / (1 - weight**count), 4)])
+    return _thinned(out)
+
+
+def _thin(name: str, points: list[list[float]], place: int, opacity: float = 0.55) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "line",
+        "data": points,
+        "showSymbol": False,
+        "symbol": SYMBOLS[place % len(SYMBOLS)],
+        "lineStyle": {"width": 1.5, "type": LINES[place % len(LINES)], "opacity": opacity},
+        "itemStyle": {"color": COLOURS[place % len(COLOURS)], "opacity": opacity},
+        "emphasis": {"disabled": True},
+    }
+
+
+def _marked(name: str, points: list[list[float]], place: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "line",
+        "data": points,
+        "showSymbol": True,
+        "symbol": SYMBOLS[place % len(SYMBOLS)],
+        "symbolSize": 9,
+        "lineStyle": {"width": 3, "type": LINES[place % len(LINES)]},
+        "itemStyle": {"color": COLOURS[place % len(COLOURS)]},
+    }
+
+
+def _spec(series: list[dict[str, Any]], x_title: str, y_title: str, y_max: float | None = None) -> dict[str, Any]:
+    rows = (len(series) + 1) // 2
+    return {
+        "animation": False,
+        "grid": {"left": 62, "right": 16, "top": 12 + 22 * rows, "bottom": 46},
+        "legend": {"type": "plain", "top": 0, "left": 0, "itemWidth": 26, "textStyle": {"fontSize": 12}},
+        "tooltip": {"trigger": "axis"},
+        "xAxis": {
+            "type": "value",
+            "name": x_title,
+            "nameLocation": "middle",
+            "nameGap": 28,
+            "min": 0,
+            "splitLine": {"show": False},
+        },
+        "yAxis": {
+            "type": "value",
+            "name": y_title,
+            "nameLocation": "middle",
+            "nameGap": 46,
+            "scale": True,
+            **({"min": 0, "max": y_max} if y_max is not None else {}),
+        },
+        "series": series,
+    }

@@ -1,0 +1,238 @@
+"""The training form: widgets whose labels, help and bounds come from TrainConfig's own fields."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.errors import ConfigError
+from core.settings import Settings
+from core.training.config import SCRATCH_FIELDS, STRATEGIES, TrainConfig, parse_config
+from core.training.plan import Plan, plan_training
+from models import weights
+from models.catalog import CATALOG
+from pages.components import frame
+
+FIELDS = TrainConfig.model_fields
+EXPERT = (
+    "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed", "head"
+)  # fmt: skip
+
+
+def _key(name: str) -> str:
+    return f"train-{name}"
+
+
+def _choice(name: str, options: Sequence[str], **arguments: Any) -> str:
+    field = FIELDS[name]
+    chosen = st.selectbox(
+        field.title or name,
+        options,
+        index=list(options).index(field.default) if field.default in options else 0,
+        help=field.description,
+        key=_key(name),
+        **arguments,
+    )
+    return str(chosen)
+
+
+def _whole(name: str, default: int | None = None) -> int:
+    field = FIELDS[name]
+    return int(
+        st.number_input(
+            field.title or name,
+            value=int(field.default if default is None else default),
+            step=1,
+            help=f"{field.description}",
+            key=_key(name),
+        )
+    )
+
+
+def _real(name: str, step: float, shown: str) -> float:
+    field = FIELDS[name]
+    return float(
+        st.number_input(
+            field.title or name,
+            value=float(field.default),
+            step=step,
+            format=shown,
+            help=field.description,
+            key=_key(name),
+        )
+    )
+
+
+def _switch(name: str) -> bool:
+    field = FIELDS[name]
+    return st.toggle(field.title or name, value=bool(field.default), help=field.description, key=_key(name))
+
+
+def fill_in(settings: Settings, dataset_ids: Sequence[str], preferred: str | None) -> tuple[dict[str, Any], ConfigError | None]:
+    """Draw the form; returns the values as given, and what is wrong with them."""
+    del settings
+    if _key("dataset") not in st.session_state and preferred in dataset_ids:
+        st.session_state[_key("dataset")] = preferred
+    values: dict[str, Any] = {}
+    left, middle, right = st.columns(3)
+    with left:
+        values["dataset"] = _choice("dataset", dataset_ids)
+        names = [name for name in CATALOG if name != "scratch_cnn"] + ["scratch_cnn"]
+        values["model"] = _choice("model", names, format_func=lambda name: CATALOG[name].title)
+        entry = CATALOG[values["model"]]
+        st.caption(entry.summary)
+    with middle:
+        offered = list(STRATEGIES) if entry.weights is not None else ["scratch"]
+        offered = [name for name in ("head", "partial", "full", "gradual", "scratch") if name in offered]
+        values["strategy"] = _choice("strategy", offered, format_func=lambda name: STRATEGIES[name])
+        if values["strategy"] in ("partial", "gradual"):
+            _freeze_point(values, entry.freeze_points, entry.default_freeze)
+        if values["strategy"] in ("partial", "full", "gradual"):
+            values["backbone_factor"] = _real("backbone_factor", 0.05, "%.3f")
+    with right:
+        values["epochs"] = _whole("epochs")
+        if values["strategy"] == "gradual":
+            values["head_epochs"] = _whole("head_epochs", max(1, values["epochs"] // 3))
+        values["learning_rate"] = _real("learning_rate", 0.0005, "%.5f")
+        values["batch_size"] = _whole("batch_size")
+    if values["model"] == "scratch_cnn":
+        _scratch_fields(values)
+    _augmentation_fields(values)
+    _expert_fields(values)
+    values["note"] = st.text_input("Note", help=FIELDS["note"].description, key=_key("note"), max_chars=500)
+    try:
+        parse_config(values)
+    except ConfigError as error:
+        return values, error
+    return values, None
+
+
+def _freeze_point(values: dict[str, Any], points: Sequence[str], default: str) -> None:
+    gradual = values["strategy"] == "gradual"
+    options = ["", *points] if gradual else list(points)
+    chosen = st.selectbox(
+        "Freeze point",
+        options,
+        index=0 if gradual else options.index(default),
+        format_func=lambda name: f"frozen up to {name}" if name else "nothing stays frozen in stage two",
+        help="Everything up to this block keeps its pretrained weights.",
+        key=f"{_key('freeze_point')}-{values['model']}-{values['strategy']}",
+    )
+    if chosen:
+        values["freeze_point"] = chosen
+
+
+def _scratch_fields(values: dict[str, Any]) -> None:
+    with st.expander("The scratch network: filters, kernel, activation, dropout, size", expanded=False):
+        columns = st.columns(3)
+        with columns[0]:
+            text = st.text_input(
+                "Filters per block",
+                value=", ".join(str(count) for count in FIELDS["filters"].default),
+                help="Numbers separated by commas; each block halves the picture.",
+                key=_key("filters"),
+            )
+            values["filters"] = [part.strip() for part in text.split(",") if part.strip()]
+            values["kernel_size"] = int(_choice("kernel_size", ["3", "5", "7"]))
+        with columns[1]:
+            values["activation"] = _choice("activation", ["relu", "gelu", "silu", "mish"])
+            values["dropout"] = _real("dropout", 0.05, "%.2f")
+            values["batch_norm"] = _switch("batch_norm")
+        with columns[2]:
+            values["dense_neurons"] = _whole("dense_neurons")
+            values["image_size"] = _whole("image_size")
+
+
+def _augmentation_fields(values: dict[str, Any]) -> None:
+    with st.expander("Augmentation: random crops, flips, colours"):
+        columns = st.columns(4)
+        for column, name in zip(columns, ("augment_crop", "augment_flip", "augment_colour"), strict=False):
+            with column:
+                values[name] = _switch(name)
+        with columns[3]:
+            values["augment_strength"] = st.slider(
+                FIELDS["augment_strength"].title or "",
+                0.0,
+                1.0,
+                float(FIELDS["augment_strength"].default),
+                help=FIELDS["augment_strength"].description,
+                key=_key("augment_strength"),
+            )
+
+
+def _expert_fields(values: dict[str, Any]) -> None:
+    choices = {
+        "optimizer": ["adam", "adamw", "sgd"],
+        "schedule": ["constant", "cosine", "one-cycle"],
+        "precision": ["auto", "fp32", "bf16"],
+        "head": ["softmax", "sigmoid"],
+    }
+    with st.expander("More settings: optimizer, schedule, regularisation, precision, seed"):
+        columns = st.columns(3)
+        for place, name in enumerate(EXPERT):
+            with columns[place % 3]:
+                if name in choices:
+                    values[name] = _choice(name, choices[name])
+                elif name in ("patience", "seed"):
+                    values[name] = _whole(name)
+                else:
+                    values[name] = _real(name, 0.01 if name != "gradient_clip" else 0.5, "%.4f")
+
+
+def show_plan(config: TrainConfig, classes: int) -> None:
+    """What will be trained: parameters, frozen share, the blocks with the freeze point."""
+    plan = plan_training(config, classes)
+    st.markdown(
+        f"**What will be trained** — {plan.trainable:,} of {plan.total:,} parameters learn "
+        f"({100 * plan.frozen_share:.1f} % stay frozen)" + (", in two stages." if len(plan.stages) > 1 else ".")
+    )
+    st.html("".join(_blocks_html(plan, stage) for stage in range(len(plan.stages))))
+    entry = config.entry()
+    if config.pretrained and entry.weights is not None and weights.find(entry) is None:
+        st.info(
+            f"The pretrained weights are not on this machine yet: the run downloads {entry.weights.bytes / 1e6:.0f} MB first. "
+            f"Before a workshop, run `python -m core prefetch {entry.name}`.",
+            icon="⬇️",
+        )
+
+
+def _blocks_html(plan: Plan, stage: int) -> str:
+    name, blocks = plan.stages[stage]
+    largest = max(block.parameters for block in blocks) or 1
+    cells = []
+    for block in blocks:
+        height = 26 + round(46 * (block.parameters / largest) ** 0.5)
+        look = (
+            "background:rgba(86,180,233,.25);border:2px dashed #56B4E9"
+            if block.frozen
+            else "background:rgba(213,94,0,.28);border:2px solid #D55E00"
+        )
+        sign = "❄️" if block.frozen else "🔥"
+        word = "frozen" if block.frozen else "learns"
+        cells.append(
+            f'<div title="{html.escape(block.title)}: {block.parameters:,} parameters, {word}" '
+            'style="display:flex;flex-direction:column;align-items:center;justify-content:flex-end;min-width:52px">'
+            f'<div style="width:100%;height:{height}px;border-radius:6px;{look};display:flex;align-items:center;'
+            f'justify-content:center">{sign}</div>'
+            f'<div style="font-size:.72rem;text-align:center;overflow-wrap:anywhere">{html.escape(block.name)}<br>'
+            f'<span style="opacity:.7">{_short(block.parameters)}, {word}</span></div></div>'
+        )
+    heading = f'<div style="font-size:.85rem;opacity:.8">{html.escape(name)}</div>' if len(plan.stages) > 1 else ""
+    return (
+        f'{heading}<div role="img" aria-label="Blocks from input to head" style="display:flex;gap:6px;'
+        f'align-items:flex-end;overflow-x:auto;padding:6px 0 10px">{"".join(cells)}</div>'
+    )
+
+
+def _short(count: int) -> str:
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{letter}"
+    return str(count)
+
+
+def show_problems(error: ConfigError) -> None:
+    """One sentence for each field that is wrong."""
+    for sentence in error.problems.values():
+        st.error(frame.plain(sentence), icon="🚫")

@@ -1,0 +1,117 @@
+"""What every page shares: its set-up, the store objects, messages for errors, links.
+
+Each page must stand by itself: the first session of a fresh server that opens a deep link runs that page file alone.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+
+from core.datasets.store import DatasetStore
+from core.errors import ConfigError, TuneMyPetsError
+from core.jobs.importer import ImportJobs
+from core.jobs.scheduler import ensure_scheduler
+from core.runs.run import RunState
+from core.runs.store import RunStore
+from core.serving.client import PredictorClient
+from core.settings import Settings
+
+PAGES = Path(__file__).resolve().parent.parent
+EXPLORE = PAGES / "explore.py"
+TRAIN = PAGES / "train.py"
+COMPARE = PAGES / "compare.py"
+PREDICT = PAGES / "predict.py"
+
+STATE_ICONS = {
+    RunState.QUEUED: "⏳",
+    RunState.RUNNING: "▶️",
+    RunState.FINISHED: "✅",
+    RunState.STOPPED: "⏹️",
+    RunState.FAILED: "❌",
+    RunState.INTERRUPTED: "⚡",
+}
+
+log = logging.getLogger("tunemypets.pages")
+
+
+def open_page(title: str, caption: str) -> Settings:
+    """Set up a page: browser title, heading, one line of help. Returns the settings."""
+    st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon="🐾", layout="wide")
+    settings = Settings.from_environment()
+    st.title(title)
+    st.caption(caption)
+    wake_scheduler(settings)
+    return settings
+
+
+@st.cache_resource(ttl=5, show_spinner=False)
+def _wake(home: str) -> bool:
+    settings = Settings.from_environment()
+    if any(item.state is RunState.QUEUED for item in RunStore(settings).summaries()):
+        ensure_scheduler(settings)
+    return bool(home)
+
+
+def wake_scheduler(settings: Settings) -> None:
+    """Start the scheduler when runs wait and none lives; looked at once in five seconds for all sessions."""
+    _wake(str(settings.home))
+
+
+def datasets(settings: Settings) -> DatasetStore:
+    """The datasets of this data root."""
+    return DatasetStore(settings)
+
+
+def runs(settings: Settings) -> RunStore:
+    """The runs of this data root."""
+    return RunStore(settings)
+
+
+def imports(settings: Settings) -> ImportJobs:
+    """The imports of this data root."""
+    return ImportJobs(settings)
+
+
+def predictor(settings: Settings) -> PredictorClient:
+    """The predictor process of this data root."""
+    return PredictorClient(settings)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Show an error as its sentence; the traceback goes to the log."""
+    try:
+        yield
+    except ConfigError as error:
+        for sentence in error.problems.values():
+            st.error(sentence, icon="🚫")
+    except TuneMyPetsError as error:
+        log.info("shown: %s", error)
+        st.error(str(error), icon="🚫")
+    except OSError as error:
+        log.exception("shown as a sentence")
+        st.error(
+            f"The data folder cannot be used ({error.strerror or type(error).__name__}): check free space and rights.",
+            icon="🚫",
+        )
+
+
+def plain(text: str) -> str:
+    """A text from a user, safe inside Streamlit's markdown."""
+    out = text
+    for mark in "\\`*_{}[]()#+-.!|<>~$:":
+        out = out.replace(mark, f"\\{mark}")
+    return out
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for people: `45 s`, `3 min 20 s`, `1 h 05 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,237 @@
+"""The live view of one run or of a race: redrawn about once a second while something moves, and only then."""
+
+import time
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.commands import start_judging
+from core.datasets.dataset import Dataset
+from core.errors import DatasetError, RunError
+from core.evaluation.metrics import Accuracy
+from core.runs.run import RunState
+from core.settings import Settings
+from pages.components import charts, frame, gallery
+from pages.components.snapshot import RunSnapshot, forget, look_at
+
+REFRESH_SECONDS = 1.0
+PHASES = {"preparing": "Preparing", "training": "Training", "testing": "Testing"}
+
+
+def watch(settings: Settings, run_ids: Sequence[str]) -> None:
+    """Show runs together and keep them up to date.
+
+    Raises:
+        RunError: if one is not there.
+    """
+    active = any(look_at(settings, run_id).state.active for run_id in run_ids)
+    panel = st.fragment(_panel, run_every=REFRESH_SECONDS if active else None, key=f"live-{'-'.join(run_ids)}")
+    panel(settings, tuple(run_ids), active)
+
+
+def _panel(settings: Settings, run_ids: tuple[str, ...], was_active: bool) -> None:
+    with frame.explained():
+        snapshots = [look_at(settings, run_id) for run_id in run_ids]
+        if was_active and not any(item.state.active for item in snapshots):
+            forget()
+            st.rerun()  # the whole page: its lists and verdicts have changed, and the timer may go
+        for snapshot in snapshots:
+            _headline(settings, snapshot, alone=len(snapshots) == 1)
+        _draw_charts(snapshots)
+        for snapshot in snapshots:
+            _draw_strip(settings, snapshot, alone=len(snapshots) == 1)
+        for snapshot in snapshots:
+            _draw_details(settings, snapshot)
+
+
+def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
+    icon = frame.STATE_ICONS[snapshot.state]
+    with st.container(border=True):
+        name = snapshot.config.title() if alone else snapshot.arm
+        st.markdown(f"**{icon} {frame.plain(name)}** — {snapshot.state.value}{_phase(snapshot)}")
+        _progress(snapshot)
+        _figures(snapshot)
+        if snapshot.result is not None and snapshot.result.text not in ("", "Finished."):
+            show = st.error if snapshot.state is RunState.FAILED else st.info
+            show(frame.plain(snapshot.result.text))
+        if snapshot.state is RunState.INTERRUPTED:
+            st.warning("The training process ended unexpectedly. What was saved before is unharmed; train it again.")
+        _actions(settings, snapshot)
+
+
+def _phase(snapshot: RunSnapshot) -> str:
+    if snapshot.state is not RunState.RUNNING:
+        return ""
+    phase = snapshot.history.phase
+    return f", {PHASES[phase.phase].lower()}" if phase else ", starting"
+
+
+def _progress(snapshot: RunSnapshot) -> None:
+    history = snapshot.history
+    if snapshot.state is RunState.QUEUED:
+        before = snapshot.runs_before
+        text = "Starting" if before == 0 else f"Waiting: {before} {'run' if before == 1 else 'runs'} before this one"
+        st.progress(0.0, text=text)
+    elif snapshot.state is RunState.RUNNING:
+        step = history.progress
+        if history.phase is not None and history.phase.phase == "training" and history.batches:
+            batch = history.batches[-1]
+            text = f"Epoch {batch.epoch} of {snapshot.config.epochs}, step {batch.step} of {batch.steps}"
+            if step is not None:
+                text = f"Epoch {batch.epoch} of {snapshot.config.epochs}: validating"
+            st.progress(batch.progress, text=text + _left(batch.eta_seconds))
+        elif step is not None and step.total:
+            st.progress(min(1.0, step.done / step.total), text=f"{step.text}{_left(step.eta_seconds)}")
+        else:
+            st.progress(0.0, text="Starting the training process")
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f" · about {frame.seconds_text(max(1, seconds))} left"
+
+
+def _figures(snapshot: RunSnapshot) -> None:
+    history = snapshot.history
+    parts: list[str] = []
+    if history.epochs:
+        best = max(epoch.val_accuracy for epoch in history.epochs)
+        parts.append(f"best validation **{100 * best:.1f} %**")
+    if history.batches and snapshot.state.active:
+        batch = history.batches[-1]
+        parts.append(f"{batch.images_per_second:.0f} pictures/s")
+        parts.append(f"learning rate {batch.learning_rate:.2g}")
+    if history.tested is not None:
+        accuracy = Accuracy(history.tested.correct, history.tested.images)
+        word = "test" if history.tested.split == "test" else "validation (no test split)"
+        parts.insert(0, f"{word} accuracy **{accuracy.text()}**")
+    if snapshot.result is not None and snapshot.result.seconds is not None:
+        parts.append(f"took {frame.seconds_text(snapshot.result.seconds)}")
+    if parts:
+        st.markdown(" · ".join(parts))
+
+
+def _actions(settings: Settings, snapshot: RunSnapshot) -> None:
+    if snapshot.state.active:
+        if snapshot.state is RunState.RUNNING and _is_stopping(settings, snapshot):
+            st.caption("Stopping …")
+        elif st.button("Stop", key=f"stop-{snapshot.id}", icon="⏹️", help="Ends the training; what it has learned so far is kept."):
+            try:
+                frame.runs(settings).request_stop(snapshot.id)
+            except RunError as error:
+                st.info(str(error))
+            forget()
+            st.rerun(scope="fragment")
+        return
+    if snapshot.history.tested is None and snapshot.has_weights:
+        if st.button("Test what it has learned", key=f"judge-{snapshot.id}", help="Opens the test split once, with the best weights."):
+            start_judging(settings, snapshot.id)
+            st.toast("Testing started: the result appears here in a few seconds.")
+            forget()
+    if snapshot.has_weights:
+        st.page_link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
+
+
+def _is_stopping(settings: Settings, snapshot: RunSnapshot) -> bool:
+    return frame.runs(settings).get(snapshot.id).stop_requested
+
+
+def _draw_charts(snapshots: Sequence[RunSnapshot]) -> None:
+    curves = [charts.Curve(item.arm, item.history.batches, item.history.epochs) for item in snapshots]
+    if not any(curve.batches for curve in curves):
+        if any(item.state.active for item in snapshots):
+            st.caption("The charts begin with the first training step.")
+        return
+    names = " and ".join(curve.name for curve in curves)
+    identity = "-".join(item.id for item in snapshots)
+    left, right = st.columns(2)
+    with left:
+        st.markdown("##### Accuracy")
+        st.echarts_chart(
+            charts.accuracy_chart(curves), height=320, key=f"accuracy-{identity}", alt=f"Accuracy of {names} by epoch"
+        )
+    with right:
+        st.markdown("##### Loss")
+        st.echarts_chart(charts.loss_chart(curves), height=320, key=f"loss-{identity}", alt=f"Loss of {names} by epoch")
+    st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
+    with st.expander("Learning rate and speed"):
+        left, right = st.columns(2)
+        with left:
+            st.echarts_chart(
+                charts.rate_chart(curves), height=240, key=f"rate-{identity}", alt=f"Learning rate of {names} by epoch"
+            )
+        with right:
+            st.echarts_chart(
+                charts.speed_chart(curves), height=240, key=f"speed-{identity}", alt=f"Speed of {names} by epoch"
+            )
+
+
+def _draw_strip(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
+    described = snapshot.history.described
+    if described is None:
+        return
+    try:
+        dataset = load_dataset(str(settings.home), snapshot.config.dataset, snapshot.meta.dataset_fingerprint)
+    except DatasetError:
+        return
+    answers = {item["index"]: item for item in snapshot.history.strip.predictions} if snapshot.history.strip else {}
+    tiles = []
+    for picture in described.strip:
+        row = dataset.rows[picture["index"]]
+        answer = answers.get(picture["index"])
+        truth = dataset.classes[row.label]
+        if answer is None:
+            tiles.append(gallery.Tile(dataset.thumbnail_path(row), truth, "waiting"))
+            continue
+        said = dataset.classes[answer["predicted"]]
+        tiles.append(
+            gallery.Tile(
+                dataset.thumbnail_path(row),
+                f"{said} {100 * answer['probability']:.0f} %",
+                "right" if answer["correct"] else "wrong",
+                "" if answer["correct"] else f"is: {truth}",
+            )
+        )
+    right = sum(1 for answer in answers.values() if answer["correct"])
+    name = "" if alone else f" — {frame.plain(snapshot.arm)}"
+    after = f"after epoch {snapshot.history.strip.epoch}: {right} of {len(tiles)} right" if snapshot.history.strip else "before its first answer"
+    st.markdown(f"##### The same {len(tiles)} validation pictures{name}, {after}")
+    gallery.show_tiles(tiles, width_px=92)
+
+
+@st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
+def load_dataset(home: str, dataset_id: str, fingerprint: str) -> Dataset:
+    """A dataset, read once for all sessions.
+
+    Raises:
+        DatasetError: if it is not there any more, or no longer the same.
+    """
+    del home  # part of the cache's key
+    dataset = frame.datasets(Settings.from_environment()).get(dataset_id)
+    if fingerprint and dataset.fingerprint != fingerprint:
+        raise DatasetError(f"The dataset {dataset_id} has changed since: import the old one again to see its pictures.")
+    return dataset
+
+
+def _draw_details(settings: Settings, snapshot: RunSnapshot) -> None:
+    described = snapshot.history.described
+    with st.expander(f"Log and configuration — {frame.plain(snapshot.arm)}"):
+        lines = [f"{_clock(moment)}  {message.text}" for moment, message in snapshot.history.messages]
+        if snapshot.result is not None:
+            lines.append(f"{_clock(snapshot.result.ended)}  {snapshot.result.text}")
+        st.code("\n".join(lines) or "Nothing yet.", language=None)
+        if described is not None:
+            hardware = described.hardware
+            st.markdown(
+                f"- **Device**: {frame.plain(hardware['device_name'])} ({hardware['device']}, {hardware['threads']} threads)\n"
+                f"- **Precision**: {hardware['precision']}, {frame.plain(hardware['precision_reason'])}\n"
+                f"- **Parameters**: {described.parameters:,}, of which {described.trainable:,} learn\n"
+                f"- **Augmentation**: {frame.plain(described.augmentation)}\n"
+                f"- **Pictures**: {described.pictures['train']} train, {described.pictures['val']} validation, "
+                f"{described.pictures['test']} test"
+            )
+        st.json(snapshot.config.model_dump(mode="json"), expanded=False)
+        st.caption(f"Run {snapshot.id}. On the command line: `python -m core show {snapshot.id}`.")
+
+
+def _clock(moment: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(moment))

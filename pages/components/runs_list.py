@@ -1,0 +1,42 @@
+"""The last runs, each with its state, result and address."""
+
+import streamlit as st
+
+from core.runs.run import RunSummary
+from core.settings import Settings
+from pages.components import frame
+from pages.components.snapshot import list_runs
+
+SHOWN = 8
+
+
+def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
+    """Draw the newest runs; nothing while there are none."""
+    summaries = list_runs(settings)
+    if not summaries:
+        return
+    st.subheader(heading)
+    for item in summaries[:SHOWN]:
+        with st.container(border=True):
+            left, right = st.columns([3, 2], vertical_alignment="center")
+            with left:
+                target = {"race": item.meta.race} if item.meta.race else {"run": item.id}
+                st.page_link(
+                    frame.TRAIN,
+                    label=f"{frame.plain(item.title)} on {frame.plain(item.config.dataset)}",
+                    icon=frame.STATE_ICONS[item.state],
+                    query_params=target,
+                )
+            right.caption(result_text(item))
+    if len(summaries) > SHOWN:
+        st.caption(f"{len(summaries) - SHOWN} older runs are on the Compare page.")
+
+
+def result_text(item: RunSummary) -> str:
+    """State and result of a run in one line."""
+    if item.accuracy is not None and item.tested is not None:
+        word = "test" if item.tested.split == "test" else "validation"
+        return f"{item.state.value} · {word} {item.accuracy.text()}"
+    if item.best_val_accuracy is not None:
+        return f"{item.state.value} · best validation {100 * item.best_val_accuracy:.1f} %"
+    return item.state.value

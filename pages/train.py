@@ -1,0 +1,89 @@
+"""Train: choose, see what will be trained, start a run or a race, and watch it. The URL names what is watched."""
+
+import streamlit as st
+
+from core.commands import default_race
+from core.errors import ConfigError
+from core.jobs.scheduler import ensure_scheduler
+from core.settings import Settings
+from core.training.config import parse_config
+from pages.components import forms, frame, live, runs_list
+from pages.components.snapshot import forget
+
+
+def page() -> None:
+    settings = frame.open_page("Train", "Train one network, or let scratch and transfer learning race on the same pictures.")
+    with frame.explained():
+        run_id, race_id = st.query_params.get("run"), st.query_params.get("race")
+        if race_id:
+            _watch_race(settings, race_id)
+        elif run_id:
+            _new_training_link()
+            live.watch(settings, [run_id])
+        else:
+            _choose(settings)
+            runs_list.show_recent(settings)
+
+
+def _new_training_link() -> None:
+    st.page_link(frame.TRAIN, label="New training", icon="➕")
+
+
+def _watch_race(settings: Settings, race_id: str) -> None:
+    runs = frame.runs(settings).race(race_id)
+    ids = [run.id for run in runs]
+    left, right = st.columns(2)
+    with left:
+        _new_training_link()
+    with right:
+        st.page_link(frame.COMPARE, label="Compare these runs", icon="⚖️", query_params={"runs": ",".join(ids)})
+    live.watch(settings, ids)
+
+
+def _choose(settings: Settings) -> None:
+    summaries = frame.datasets(settings).summaries()
+    if not summaries:
+        st.info("There is no dataset yet: make the drawn one or bring your own photos first.", icon="🖼️")
+        st.page_link(frame.EXPLORE, label="Get a dataset", icon="📁")
+        return
+    values, error = forms.fill_in(
+        settings, [item.id for item in summaries], st.query_params.get("dataset")
+    )
+    if error is not None:
+        forms.show_problems(error)
+    else:
+        classes = next(len(item.classes) for item in summaries if item.id == values["dataset"])
+        forms.show_plan(parse_config(values), classes)
+    left, right = st.columns(2)
+    race = left.button(
+        "Start a race: scratch against transfer",
+        type="primary",
+        icon="🏁",
+        disabled=error is not None,
+        width="stretch",
+        help="Two runs on the same split, seed and number of epochs: yours, and a network from scratch.",
+    )
+    single = right.button(
+        "Train only this", icon="▶️", disabled=error is not None, width="stretch", help="One run with these settings."
+    )
+    if race or single:
+        _start(settings, values, race=race)
+
+
+def _start(settings: Settings, values: dict[str, object], *, race: bool) -> None:
+    store = frame.runs(settings)
+    try:
+        if race:
+            race_id, _ = store.create_race(default_race(values))
+            target = {"race": race_id}
+        else:
+            target = {"run": store.create(parse_config(values)).id}
+    except ConfigError as error:
+        forms.show_problems(error)
+        return
+    ensure_scheduler(settings)
+    forget()
+    st.switch_page(frame.TRAIN, query_params=target)
+
+
+page()

@@ -1,0 +1,80 @@
+"""TuneMyPets: `streamlit run streamlit_app.py`. The router and the home page; everything else is in pages/."""
+
+import streamlit as st
+
+from core.datasets.sample import SAMPLE_NOTE
+from core.datasets.store import DatasetStore
+from core.errors import TuneMyPetsError
+from core.jobs.importer import ImportRequest
+from pages.components import frame, imports, runs_list
+from pages.components.snapshot import list_runs
+
+
+def home() -> None:
+    """First page: what this is, and what to do next."""
+    settings = frame.open_page(
+        "TuneMyPets", "Drop in labelled photos, press one button, see scratch and transfer learning race."
+    )
+    with frame.explained():
+        there = DatasetStore(settings).summaries()
+        finished = [item for item in list_runs(settings) if item.tested is not None]
+        steps = st.columns(4)
+        for column, (number, page, label, text) in zip(
+            steps,
+            (
+                ("1", frame.EXPLORE, "Explore", "Bring a folder or zip of photos, and look at them."),
+                ("2", frame.TRAIN, "Train", "From scratch, or from a pretrained network. Watch it learn."),
+                ("3", frame.COMPARE, "Compare", "The same held-out pictures, image by image, with intervals."),
+                ("4", frame.PREDICT, "Predict", "Try your own photo, also with the camera."),
+            ),
+            strict=True,
+        ):
+            with column, st.container(border=True):
+                st.page_link(page, label=f"**{number} · {label}**")
+                st.caption(text)
+        job = st.query_params.get("import")
+        if job:
+            imports.follow(settings, job, then_page=frame.TRAIN)
+        elif not there:
+            _begin_here(settings)
+        else:
+            best = there[0]
+            st.subheader("Next step")
+            if not finished:
+                st.write(f"The dataset **{frame.plain(best.title)}** is ready: start a race between scratch and transfer.")
+            columns = st.columns(3)
+            columns[0].page_link(
+                frame.TRAIN, label="Start a race", icon="🏁", query_params={"dataset": best.id}
+            )
+            columns[1].page_link(frame.EXPLORE, label="Look at the pictures", icon="🖼️", query_params={"dataset": best.id})
+            if finished:
+                columns[2].page_link(frame.PREDICT, label="Try your own photo", icon="🔮")
+        runs_list.show_recent(settings)
+
+
+def _begin_here(settings: frame.Settings) -> None:
+    st.subheader("Begin here")
+    st.write("There is no dataset yet. Make the built-in one, which needs no download, or bring your own photos.")
+    st.caption(SAMPLE_NOTE)
+    left, right = st.columns([1, 2])
+    if left.button("Make the drawn cats and dogs", type="primary", icon="🐱"):
+        try:
+            job = frame.imports(settings).start(ImportRequest(None, "drawn", "70/15/15", 0))
+        except TuneMyPetsError as error:
+            st.error(str(error), icon="🚫")
+        else:
+            st.query_params["import"] = job
+            st.rerun()
+    right.page_link(frame.EXPLORE, label="Bring your own photos", icon="📁")
+
+
+pages = st.navigation(
+    [
+        st.Page(home, title="Home", icon="🐾", default=True),
+        st.Page(frame.EXPLORE, title="Explore", icon="🖼️"),
+        st.Page(frame.TRAIN, title="Train", icon="🏁"),
+        st.Page(frame.COMPARE, title="Compare", icon="⚖️"),
+        st.Page(frame.PREDICT, title="Predict", icon="🔮"),
+    ]
+)
+pages.run()
