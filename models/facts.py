@@ -1,0 +1,88 @@
+"""The kinds of facts that the catalog states about a network. No torch."""
+
+from dataclasses import dataclass
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What happens to a picture before the network: short side resized (antialiased), centre crop, scaling.
+
+    Attributes:
+        resize_px: length of the short side after resizing.
+        crop_px: width and height of the centre crop, the network's input.
+        mean: per RGB channel, of values in [0, 1].
+        std: per RGB channel, of values in [0, 1].
+        interpolation: `bilinear` or `bicubic`.
+    """
+
+    resize_px: int
+    crop_px: int
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    interpolation: str = "bilinear"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of the backbone; its name is a freeze point: everything up to and including it is frozen."""
+
+    name: str
+    title: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of pretrained weights.
+
+    Attributes:
+        file_name: the official one; its end tells the start of the file's SHA-256.
+        bytes: size of the official file, to within a KiB.
+    """
+
+    file_name: str
+    url: str
+    bytes: int
+    licence: str
+    source: str
+
+    @property
+    def sha256_prefix(self) -> str:
+        """Start of the official file's SHA-256 in hex: `resnet18-f37072fd.pth` -> `f37072fd`."""
+        return self.file_name.removesuffix(".pth").rpartition("-")[2]
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """A network of the catalog.
+
+    Attributes:
+        summary: one line for people who have never trained a network.
+        weights: None where no pretrained weights exist.
+        blocks: of the backbone, from input to head.
+        feature_width: numbers per picture that the backbone hands to the head.
+        default_freeze: where `partial` freezes unless told otherwise: the block that ends
+            nearest to two thirds of the layers.
+    """
+
+    name: str
+    title: str
+    family: str
+    summary: str
+    preprocessing: Preprocessing
+    weights: Weights | None
+    blocks: tuple[Block, ...]
+    feature_width: int
+    default_freeze: str
+
+    @property
+    def backbone_parameters(self) -> int:
+        return sum(block.parameters for block in self.blocks)
+
+    @property
+    def freeze_points(self) -> tuple[str, ...]:
+        """Names of the blocks, from input to head."""
+        return tuple(block.name for block in self.blocks)

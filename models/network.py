@@ -1,0 +1,224 @@
+"""A network of named blocks and a head, and how it is frozen, built and loaded.
+
+Names in the state dict are stable: `blocks.<block>.…` and `head.linear.…`. Freezing at a block stops
+everything up to and including it: no gradients, and eval mode for good, so that BatchNorm statistics,
+dropout and stochastic depth stand still too. That frozen prefix is a pure function of the pixels, and its
+result may be kept and used again. Saving and loading trained networks is not done here.
+"""
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from models.catalog import ScratchOptions, get_entry, head_neurons
+from models.errors import NetworkError, WeightsError
+from models.pretrained import Parts, build_original, take_apart
+from models.scratch_cnn import build_blocks
+
+
+class Network(nn.Module):
+    """Blocks from input to features, and a fresh head.
+
+    Args:
+        name: in the catalog.
+        parts: the blocks, the pooling after them, the head's dropout.
+        feature_width: numbers per picture that reach the head.
+        classes: how many.
+        head: `softmax` (a neuron per class) or `sigmoid` (one neuron, two classes).
+    Raises:
+        NetworkError: the head does not fit the number of classes.
+    """
+
+    def __init__(self, name: str, parts: Parts, feature_width: int, classes: int, head: str) -> None:
+        super().__init__()
+        self.name = name
+        self.classes = classes
+        self.head_kind = head
+        self.blocks = nn.ModuleDict(parts.blocks)
+        self.pool = parts.pool
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        if parts.dropout:
+            # not in place: what reaches the head may be a stored activation that is used again
+            layers["dropout"] = nn.Dropout(parts.dropout)
+        layers["linear"] = nn.Linear(feature_width, head_neurons(classes, head))
+        self.head = nn.Sequential(layers)
+        self._freeze_point: str | None = None
+
+    @property
+    def freeze_point(self) -> str | None:
+        """The last frozen block; None if everything learns."""
+        return self._freeze_point
+
+    def freeze(self, point: str | None) -> None:
+        """Freeze all blocks up to and including `point`, and let the rest learn; None lets everything learn.
+
+        Raises:
+            NetworkError: there is no such block.
+        """
+        if point is not None and point not in self.blocks:
+            raise NetworkError(f"{self.name} has no block {point!r}: choose one of {', '.join(self.blocks)}.")
+        self._freeze_point = point
+        frozen = self._frozen_count()
+        for place, block in enumerate(self.blocks.values()):
+            for parameter in block.parameters():
+                parameter.requires_grad_(place >= frozen)
+                if place < frozen:
+                    parameter.grad = None  # a leftover gradient would let an optimizer move it
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, but never for frozen blocks."""
+        super().train(mode)
+        for block in list(self.blocks.values())[: self._frozen_count()]:
+            block.eval()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of pictures.
+
+        Args:
+            x: (B, 3, H, W) float, normalised.
+        Returns:
+            (B, classes), or (B, 1) with the sigmoid head.
+        """
+        return self.trainable_part(self.frozen_prefix(x))
+
+    def frozen_prefix(self, x: Tensor) -> Tensor:
+        """What leaves the last frozen block, without gradients; the pictures themselves if nothing is frozen.
+
+        With every block frozen the pooling is included: (B, feature_width).
+        """
+        frozen = self._frozen_count()
+        if not frozen:
+            return x
+        with torch.no_grad():
+            for block in list(self.blocks.values())[:frozen]:
+                x = block(x)
+            return self.pool(x) if frozen == len(self.blocks) else x
+
+    def trainable_part(self, x: Tensor) -> Tensor:
+        """Logits from the output of `frozen_prefix`, which is left as it is."""
+        frozen = self._frozen_count()
+        for block in list(self.blocks.values())[frozen:]:
+            x = block(x)
+        if frozen < len(self.blocks):
+            x = self.pool(x)
+        return self.head(x)  # type: ignore[no-any-return]  # modules give Any
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(B, classes) float32 from logits; with the sigmoid head the neuron tells class 1."""
+        logits = logits.float()
+        if self.head_kind == "softmax":
+            return logits.softmax(dim=1)
+        return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
+
+    def parameter_groups(self, learning_rate: float, backbone_factor: float) -> list[dict[str, Any]]:
+        """Groups for an optimizer: what learns of the backbone, if anything, and the head last.
+
+        Args:
+            learning_rate: of the head.
+            backbone_factor: the backbone's learning rate is `learning_rate * backbone_factor`.
+        """
+        groups: list[dict[str, Any]] = []
+        backbone = [parameter for parameter in self.blocks.parameters() if parameter.requires_grad]
+        if backbone:
+            groups.append({"params": backbone, "lr": learning_rate * backbone_factor})
+        groups.append({"params": list(self.head.parameters()), "lr": learning_rate})
+        return groups
+
+    def parameter_counts(self) -> tuple[int, int]:
+        """(all parameters, those that learn)."""
+        everything = list(self.parameters())
+        return sum(p.numel() for p in everything), sum(p.numel() for p in everything if p.requires_grad)
+
+    def _frozen_count(self) -> int:
+        return 0 if self._freeze_point is None else list(self.blocks).index(self._freeze_point) + 1
+
+
+def build(
+    name: str,
+    classes: int,
+    *,
+    head: str = "softmax",
+    options: ScratchOptions | None = None,
+    seed: int | None = None,
+) -> Network:
+    """A network with random weights.
+
+    Args:
+        options: for `scratch_cnn` only.
+        seed: same seed, same weights, with torch's global generator left as it was; None draws from it.
+    Raises:
+        NetworkError: the network is unknown, or options or head do not fit.
+    """
+    entry = get_entry(name, options)
+    head_neurons(classes, head)  # refuse before the slow part
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+        if name == "scratch_cnn":
+            chosen = options or ScratchOptions()
+            parts = Parts(build_blocks(chosen), nn.Identity(), chosen.dropout)
+        else:
+            parts = take_apart(name, build_original(name, classes=1))
+        return Network(name, parts, entry.feature_width, classes, head)
+
+
+def build_pretrained(
+    name: str, classes: int, *, head: str = "softmax", seed: int | None = None, weights_file: Path
+) -> Network:
+    """A network with torchvision's pretrained backbone under a fresh head.
+
+    Args:
+        seed: of the head; None draws from torch's global generator.
+        weights_file: a state dict of torchvision's network, as torchvision saves it.
+    Raises:
+        NetworkError: the network is unknown or has no pretrained weights, or the head does not fit.
+        WeightsError: the file is missing, damaged, of another network, or holds numbers that are not finite.
+    """
+    entry = get_entry(name)
+    head_neurons(classes, head)
+    if entry.weights is None:
+        raise NetworkError(f"{entry.title} has no pretrained weights: build it with random ones.")
+    command = f"run `python -m core prefetch {name}`"
+    remedy = f"delete it and {command}"
+    try:
+        state = _read_state(weights_file, remedy)
+    except FileNotFoundError as error:
+        raise WeightsError(f"The weights file {weights_file} is missing: {command}.") from error
+    with torch.device("meta"):  # no time and no random numbers for weights that are replaced at once
+        original = build_original(name)
+    try:
+        original.load_state_dict(state, assign=True)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"The weights file {weights_file} does not hold {entry.title}: {remedy}."
+        ) from error
+    parts = take_apart(name, original)
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+        return Network(name, parts, entry.feature_width, classes, head)
+
+
+def _read_state(path: Path, remedy: str) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (FileNotFoundError, MemoryError):
+        raise
+    except PermissionError as error:
+        raise WeightsError(f"The weights file {path} may not be read: change its permissions.") from error
+    except Exception as error:  # damaged bytes make torch.load raise a dozen kinds
+        raise WeightsError(f"The weights file {path} is damaged or cut off: {remedy}.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"The weights file {path} holds no weights: {remedy}.")
+    for key, value in state.items():
+        if value.is_floating_point():
+            if not bool(torch.isfinite(value).all()):
+                raise WeightsError(f"The weights file {path} holds numbers that are not finite: {remedy}.")
+            if value.dtype is not torch.float32:
+                state[key] = value.float()
+    return state

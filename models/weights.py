@@ -1,0 +1,200 @@
+"""Files of pretrained weights: where they lie and how they get there. No torch.
+
+They lie where torchvision looks for them, so a file that is there for any program is there for all. A file
+that is there is used as it is; only downloads are checked against the hash in the official name.
+"""
+
+import hashlib
+import http.client
+import os
+import secrets
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Generator
+from pathlib import Path
+from typing import IO
+
+from models.errors import WeightsError
+from models.facts import NetworkEntry, Weights
+
+MIRROR_VARIABLE = "TUNEMYPETS_WEIGHTS_URL"
+TIMEOUT_SECONDS = 10.0  # without a single byte
+SURPLUS_BYTES = 2**16  # a body longer than the official file by more than this is something else
+
+
+def checkpoint_dir() -> Path:
+    """Where torchvision keeps weights: below `TORCH_HOME`, else `XDG_CACHE_HOME`, else `~/.cache`.
+
+    Source: the rule of torch.hub.get_dir.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))  # noqa: PTH118 - an absolute cache stays so
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def find(entry: NetworkEntry) -> Path | None:
+    """The weights file of a network if it is on this machine; None too for a network that has none."""
+    if entry.weights is None:
+        return None
+    path = checkpoint_dir() / entry.weights.file_name
+    return path if path.is_file() else None
+
+
+def fetch(entry: NetworkEntry, *, chunk_bytes: int = 2**18) -> Generator[tuple[int, int], None, None]:
+    """Download the weights of a network, unless they are there.
+
+    The file appears under its name only when it is whole and its hash is right; several downloads at the
+    same time do not disturb each other, and a generator that is closed early leaves nothing behind.
+    `TUNEMYPETS_WEIGHTS_URL` replaces the official address by that of a mirror (a folder of the same file
+    names).
+
+    Args:
+        chunk_bytes: read at a time, between two reports.
+    Yields:
+        (bytes done, bytes in total).
+    Raises:
+        WeightsError: the network has no weights, the download failed or is not the official file, or the
+            folder cannot be written.
+    """
+    weights = entry.weights
+    if weights is None:
+        raise WeightsError(f"{entry.title} has no pretrained weights: it always starts from scratch.")
+    folder = checkpoint_dir()
+    path = folder / weights.file_name
+    if path.is_file():
+        size = path.stat().st_size
+        yield size, size
+        return
+    temporary = folder / f".{weights.file_name}.{os.getpid()}.{secrets.token_hex(4)}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = temporary.open("xb")
+    except OSError as error:
+        raise _unwritable(weights, folder, error) from error
+    try:
+        with file:
+            yield from _download(entry, weights, folder, file, chunk_bytes)
+            _write_through(file, weights, folder)
+        _move(temporary, path, weights, folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _download(
+    entry: NetworkEntry, weights: Weights, folder: Path, file: IO[bytes], chunk_bytes: int
+) -> Generator[tuple[int, int], None, None]:
+    address = _address(weights)
+    digest = hashlib.sha256()
+    done = 0
+    with _open(address, entry, weights, folder) as response:
+        declared = response.headers.get("Content-Length", "")
+        total = int(declared) if declared.isdigit() else weights.bytes
+        yield 0, total
+        while True:
+            try:
+                chunk = response.read(chunk_bytes)
+            except (OSError, http.client.HTTPException) as error:
+                raise _unreachable(entry, weights, folder, address, _reason(error)) from error
+            if not chunk:
+                break
+            done += len(chunk)
+            if done > weights.bytes + SURPLUS_BYTES:
+                raise _foreign(entry, weights, address)
+            digest.update(chunk)
+            try:
+                file.write(chunk)
+            except OSError as error:
+                raise _unwritable(weights, folder, error) from error
+            yield done, max(done, total)
+        # an early end is no error to http.client when it reads in pieces
+        if declared.isdigit() and done < total:
+            raise _unreachable(entry, weights, folder, address, f"broke off after {done} of {total} bytes")
+    if not digest.hexdigest().startswith(weights.sha256_prefix):
+        raise _foreign(entry, weights, address)
+
+
+def _address(weights: Weights) -> str:
+    mirror = os.environ.get(MIRROR_VARIABLE, "").strip()
+    if not mirror:
+        return weights.url
+    if urllib.parse.urlsplit(mirror).scheme not in ("http", "https"):
+        raise WeightsError(
+            f"{MIRROR_VARIABLE} is {mirror!r}: set it to an address that starts with http:// or https://."
+        )
+    return f"{mirror.rstrip('/')}/{weights.file_name}"
+
+
+def _open(address: str, entry: NetworkEntry, weights: Weights, folder: Path) -> http.client.HTTPResponse:
+    try:
+        request = urllib.request.Request(address, headers={"User-Agent": "tunemypets"})
+        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
+        raise _unreachable(entry, weights, folder, address, _reason(error)) from error
+    return response
+
+
+def _write_through(file: IO[bytes], weights: Weights, folder: Path) -> None:
+    try:
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise _unwritable(weights, folder, error) from error
+
+
+def _move(temporary: Path, path: Path, weights: Weights, folder: Path) -> None:
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        if path.is_file():  # another download was first, and Windows lets nobody replace a file in use
+            return
+        raise _unwritable(weights, folder, error) from error
+    if os.name == "posix":  # makes the new name durable
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"answered {error.code}"
+    if isinstance(error, urllib.error.URLError):
+        cause = error.reason
+        return _reason(cause) if isinstance(cause, Exception) else str(cause)
+    if isinstance(error, TimeoutError):
+        return f"did not answer for {TIMEOUT_SECONDS:.0f} seconds"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused the connection"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def _host(address: str) -> str:
+    return urllib.parse.urlsplit(address).netloc.rpartition("@")[2]  # never a password
+
+
+def _unreachable(
+    entry: NetworkEntry, weights: Weights, folder: Path, address: str, reason: str
+) -> WeightsError:
+    return WeightsError(
+        f"The weights file {weights.file_name} could not be downloaded ({_host(address)}: {reason}): "
+        f"put it into {folder}, or run `python -m core prefetch {entry.name}` with a working network."
+    )
+
+
+def _foreign(entry: NetworkEntry, weights: Weights, address: str) -> WeightsError:
+    return WeightsError(
+        f"What {_host(address)} sent as {weights.file_name} is not the official file "
+        f"(it may be the login page of a Wi-Fi): "
+        f"check the network and {MIRROR_VARIABLE}, then run `python -m core prefetch {entry.name}`."
+    )
+
+
+def _unwritable(weights: Weights, folder: Path, error: OSError) -> WeightsError:
+    return WeightsError(
+        f"The weights file {weights.file_name} cannot be written into {folder} ({error.strerror or error}): "
+        f"make room there or set TORCH_HOME to a folder that you may write to."
+    )
