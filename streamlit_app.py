@@ -24,7 +24,12 @@ def home() -> None:
             (
                 ("1", frame.EXPLORE, "Explore", "Bring a folder or zip of photos, and look at them."),
                 ("2", frame.TRAIN, "Train", "From scratch, or from a pretrained network. Watch it learn."),
-                ("3", frame.COMPARE, "Compare", "The same held-out pictures, image by image, with intervals."),
+                (
+                    "3",
+                    frame.COMPARE,
+                    "Compare",
+                    "The same held-out pictures, image by image, with intervals.",
+                ),
                 ("4", frame.PREDICT, "Predict", "Try your own photo, also with the camera."),
             ),
             strict=True,
@@ -41,12 +46,14 @@ def home() -> None:
             best = there[0]
             st.subheader("Next step")
             if not finished:
-                st.write(f"The dataset **{frame.plain(best.title)}** is ready: start a race between scratch and transfer.")
+                st.write(
+                    f"The dataset **{frame.plain(best.title)}** is ready: start a race between scratch and transfer."
+                )
             columns = st.columns(3)
-            columns[0].page_link(
-                frame.TRAIN, label="Start a race", icon="🏁", query_params={"dataset": best.id}
+            columns[0].page_link(frame.TRAIN, label="Start a race", icon="🏁", query_params={"dataset": best.id})
+            columns[1].page_link(
+                frame.EXPLORE, label="Look at the pictures", icon="🖼️", query_params={"dataset": best.id}
             )
-            columns[1].page_link(frame.EXPLORE, label="Look at the pictures", icon="🖼️", query_params={"dataset": best.id})
             if finished:
                 columns[2].page_link(frame.PREDICT, label="Try your own photo", icon="🔮")
         runs_list.show_recent(settings)

@@ -96,7 +96,11 @@ def _add_config_options(action: argparse.ArgumentParser) -> None:
         text = f"{field.description} {allowed_values(name)[:1].upper()}{allowed_values(name)[1:]}.{default}"
         if bool in (field.annotation, *get_args(field.annotation)):
             action.add_argument(
-                option, dest=name, action=argparse.BooleanOptionalAction, default=None, help=text.replace("%", "%%")
+                option,
+                dest=name,
+                action=argparse.BooleanOptionalAction,
+                default=None,
+                help=text.replace("%", "%%"),
             )
         else:
             action.add_argument(option, dest=name, metavar="VALUE", help=text.replace("%", "%%"))
@@ -132,7 +136,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(str(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted; a queued or running training goes on: `python -m core stop RUN` ends it.", file=sys.stderr)
+        print(
+            "Interrupted; a queued or running training goes on: `python -m core stop RUN` ends it.",
+            file=sys.stderr,
+        )
         return 130
     except BrokenPipeError:
         return 1

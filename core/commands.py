@@ -97,12 +97,15 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
 
 def list_datasets(settings: Settings) -> Outcome:
     """Every dataset."""
+    summaries = DatasetStore(settings).summaries()
     found = [
         {"dataset": item.id, "title": item.title, "images": item.images, "classes": list(item.classes)}
-        for item in DatasetStore(settings).summaries()
+        for item in summaries
     ]
-    lines = [f"{item['dataset']}  {item['images']} pictures  {', '.join(item['classes'])}" for item in found]
-    return Outcome(found, "\n".join(lines) or "No dataset yet: `python -m core import PATH` or `python -m core sample`.")
+    lines = [f"{item.id}  {item.images} pictures  {', '.join(item.classes)}" for item in summaries]
+    return Outcome(
+        found, "\n".join(lines) or "No dataset yet: `python -m core import PATH` or `python -m core sample`."
+    )
 
 
 def train(settings: Settings, values: Mapping[str, Any], *, detach: bool) -> Outcome:
@@ -341,10 +344,10 @@ def comparison_of(first: Run, second: Run) -> Comparison:
         ComparisonError: if the runs did not see the same pictures.
         RunError: if one has no test result.
     """
-    names = [_name_in_verdict(run) for run in (first, second)]
-    if names[0] == names[1]:
-        names = [f"{name}, run {run.id}" for name, run in zip(names, (first, second), strict=True)]
-    return compare(first.predictions(), second.predictions(), *names)
+    name_a, name_b = _name_in_verdict(first), _name_in_verdict(second)
+    if name_a == name_b:
+        name_a, name_b = f"{name_a}, run {first.id}", f"{name_b}, run {second.id}"
+    return compare(first.predictions(), second.predictions(), name_a, name_b)
 
 
 def _name_in_verdict(run: Run) -> str:

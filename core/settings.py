@@ -71,9 +71,7 @@ class Settings:
         cores = _usable_cores()
         device = env.get("TUNEMYPETS_DEVICE", "auto").strip().lower() or "auto"
         if device not in ("auto", "cpu", "cuda", "mps"):
-            raise SettingsError(
-                f"TUNEMYPETS_DEVICE is {device!r}: set it to auto, cpu, cuda or mps, or leave it out."
-            )
+            raise SettingsError(f"TUNEMYPETS_DEVICE is {device!r}: set it to auto, cpu, cuda or mps, or leave it out.")
         home = env.get("TUNEMYPETS_HOME", "").strip()
         return cls(
             home=Path(home).expanduser().resolve() if home else PROJECT_ROOT / "workspace",

@@ -90,9 +90,7 @@ def head_neurons(classes: int, head: str) -> int:
     if head not in HEADS:
         raise NetworkError(f"Head {head!r} is unknown: choose one of {', '.join(HEADS)}.")
     if classes < 2:
-        raise NetworkError(
-            f"A classifier needs at least 2 classes, not {classes}: add pictures of another class."
-        )
+        raise NetworkError(f"A classifier needs at least 2 classes, not {classes}: add pictures of another class.")
     if head == "softmax":
         return classes
     if classes != 2:
@@ -112,9 +110,7 @@ def _describe_scratch(options: ScratchOptions) -> NetworkEntry:
         title = f"Convolution {place}: {_count(filters, 'filter')}, {side_px} px"
         blocks.append(Block(f"conv{place}", title, parameters))
         channels = filters
-    dense = Block(
-        "dense", f"Dense: {_count(options.dense_neurons, 'neuron')}", (channels + 1) * options.dense_neurons
-    )
+    dense = Block("dense", f"Dense: {_count(options.dense_neurons, 'neuron')}", (channels + 1) * options.dense_neurons)
     blocks.append(dense)
     entry = NetworkEntry(
         name="scratch_cnn",
@@ -145,9 +141,7 @@ def _check_scratch(options: ScratchOptions) -> None:
     if options.kernel_size < 1 or options.kernel_size % 2 == 0:
         raise NetworkError(f"kernel_size is {options.kernel_size}: choose an odd number such as 3, 5 or 7.")
     if options.activation not in ACTIVATIONS:
-        raise NetworkError(
-            f"Activation {options.activation!r} is unknown: choose one of {', '.join(ACTIVATIONS)}."
-        )
+        raise NetworkError(f"Activation {options.activation!r} is unknown: choose one of {', '.join(ACTIVATIONS)}.")
     if not 0 <= options.dropout < 1:
         raise NetworkError(f"dropout is {options.dropout}: choose a share from 0 to below 1.")
     if options.dense_neurons < 1:

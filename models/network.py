@@ -194,9 +194,7 @@ def build_pretrained(
     try:
         original.load_state_dict(state, assign=True)
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise WeightsError(
-            f"The weights file {weights_file} does not hold {entry.title}: {remedy}."
-        ) from error
+        raise WeightsError(f"The weights file {weights_file} does not hold {entry.title}: {remedy}.") from error
     parts = take_apart(name, original)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:

@@ -90,10 +90,7 @@ def _resnet(network: nn.Module) -> Parts:
 
 def _vgg16(network: nn.Module) -> Parts:
     ends = (0, 5, 10, 17, 24, 31)  # each block ends with its max-pool
-    blocks = {
-        f"block{place}": _features(network, range(ends[place - 1], ends[place]))
-        for place in range(1, len(ends))
-    }
+    blocks = {f"block{place}": _features(network, range(ends[place - 1], ends[place])) for place in range(1, len(ends))}
     dense: OrderedDict[str, nn.Module] = OrderedDict()
     dense["pool"] = network.get_submodule("avgpool")
     dense["flatten"] = nn.Flatten(1)

@@ -176,9 +176,7 @@ def _host(address: str) -> str:
     return urllib.parse.urlsplit(address).netloc.rpartition("@")[2]  # never a password
 
 
-def _unreachable(
-    entry: NetworkEntry, weights: Weights, folder: Path, address: str, reason: str
-) -> WeightsError:
+def _unreachable(entry: NetworkEntry, weights: Weights, folder: Path, address: str, reason: str) -> WeightsError:
     return WeightsError(
         f"The weights file {weights.file_name} could not be downloaded ({_host(address)}: {reason}): "
         f"put it into {folder}, or run `python -m core prefetch {entry.name}` with a working network."

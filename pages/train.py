@@ -12,7 +12,9 @@ from pages.components.snapshot import forget
 
 
 def page() -> None:
-    settings = frame.open_page("Train", "Train one network, or let scratch and transfer learning race on the same pictures.")
+    settings = frame.open_page(
+        "Train", "Train one network, or let scratch and transfer learning race on the same pictures."
+    )
     with frame.explained():
         run_id, race_id = st.query_params.get("run"), st.query_params.get("race")
         if race_id:
@@ -46,9 +48,7 @@ def _choose(settings: Settings) -> None:
         st.info("There is no dataset yet: make the drawn one or bring your own photos first.", icon="🖼️")
         st.page_link(frame.EXPLORE, label="Get a dataset", icon="📁")
         return
-    values, error = forms.fill_in(
-        settings, [item.id for item in summaries], st.query_params.get("dataset")
-    )
+    values, error = forms.fill_in(settings, [item.id for item in summaries], st.query_params.get("dataset"))
     if error is not None:
         forms.show_problems(error)
     else:
@@ -64,7 +64,11 @@ def _choose(settings: Settings) -> None:
         help="Two runs on the same split, seed and number of epochs: yours, and a network from scratch.",
     )
     single = right.button(
-        "Train only this", icon="▶️", disabled=error is not None, width="stretch", help="One run with these settings."
+        "Train only this",
+        icon="▶️",
+        disabled=error is not None,
+        width="stretch",
+        help="One run with these settings.",
     )
     if race or single:
         _start(settings, values, race=race)

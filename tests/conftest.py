@@ -1,11 +1,22 @@
-"""Fixtures of all tests: a data root of their own, the folder of real photographs and weights, skips that CI refuses."""
+"""Fixtures of all tests: a data root of their own, real photographs and weights, skips that CI refuses."""
 
+import contextlib
 import os
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from core.datasets.dataset import Dataset
+from core.datasets.importing import ImportFinished, import_dataset
+from core.datasets.sample import draw_sample
+from core.datasets.sources import MemorySource
+from core.datasets.splits import SplitPlan
+from core.datasets.store import DatasetStore
 from core.settings import PROJECT_ROOT, Settings
+from core.training.config import TrainConfig
 
 
 def skip_or_fail(reason: str) -> None:
@@ -51,3 +62,55 @@ def shared_weights(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         skip_or_fail("This test wants pretrained weights: set TUNEMYPETS_SHARED to the folder that holds torch/.")
     monkeypatch.setenv("TORCH_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def drawn(settings: Settings) -> Dataset:
+    """A small drawn dataset, imported into this test's data root as `drawn`."""
+    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
+    for event in import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0):
+        if isinstance(event, ImportFinished):
+            return DatasetStore(settings).get(event.dataset_id)
+    raise AssertionError("the import did not finish")
+
+
+SMALL_SCRATCH = {
+    "dataset": "drawn",
+    "model": "scratch_cnn",
+    "strategy": "scratch",
+    "filters": (4, 8),
+    "dense_neurons": 8,
+    "image_size": 32,
+    "epochs": 2,
+    "batch_size": 8,
+    "precision": "fp32",
+}
+
+
+@pytest.fixture
+def small_config() -> TrainConfig:
+    """A training of a second: a small CNN from scratch on the drawn pictures."""
+    return TrainConfig.model_validate(SMALL_SCRATCH)
+
+
+@pytest.fixture
+def ended_processes(settings: Settings) -> Iterator[None]:
+    """End every process that the test started in its data root, by its id."""
+    yield
+    for process in psutil.process_iter(["pid", "environ", "cmdline"]):
+        environment = process.info["environ"] or {}
+        command = process.info["cmdline"] or []
+        if environment.get("TUNEMYPETS_HOME") == str(settings.home) and any(
+            part.startswith("core.") for part in command
+        ):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+                process.wait(5)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until something is so; fails after a while."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)

@@ -103,9 +103,7 @@ class Comparison:
         }
 
 
-def compare(
-    a: PredictionTable, b: PredictionTable, name_a: str, name_b: str, level: float = 0.95
-) -> Comparison:
+def compare(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str, level: float = 0.95) -> Comparison:
     """Compare two models picture by picture; the order of the pictures in a table does not matter.
 
     Raises:
@@ -150,9 +148,7 @@ def compare(
     )
 
 
-def paired_interval(
-    both_right: int, only_a: int, only_b: int, both_wrong: int, level: float = 0.95
-) -> Interval:
+def paired_interval(both_right: int, only_a: int, only_b: int, both_wrong: int, level: float = 0.95) -> Interval:
     """Confidence interval of the difference (b minus a) between two accuracies on the same pictures.
 
     The Wilson limits of both accuracies are joined like two sides of a triangle; the cosine of the angle

@@ -118,9 +118,7 @@ def read_predictions(path: Path) -> PredictionTable:
             text_rows = list(csv.reader(file, strict=True))
             whole = _ends_with_newline(path)
     except FileNotFoundError:
-        raise RunError(
-            f"There are no predictions at {path}: let the run finish, or train it again."
-        ) from None
+        raise RunError(f"There are no predictions at {path}: let the run finish, or train it again.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RunError(f"The predictions at {path} cannot be read ({error}): train the run again.") from error
     if not whole:

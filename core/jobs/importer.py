@@ -123,9 +123,7 @@ class ImportJobs:
             pass
         starting = time.time() - (folder / "request.json").stat().st_mtime < START_SECONDS
         if not held and ((folder / "progress.json").exists() or not starting):
-            return ImportStatus(
-                "interrupted", "The import was interrupted and left nothing behind: start it again."
-            )
+            return ImportStatus("interrupted", "The import was interrupted and left nothing behind: start it again.")
         try:
             return ImportStatus("running", **read_json(folder / "progress.json"))
         except (OSError, ValueError, TypeError):
@@ -163,7 +161,10 @@ def run_job(settings: Settings, folder: Path) -> None:
     """Do the import of a job folder; its result file says how it ended."""
     request = ImportRequest(**read_json(folder / "request.json"))
     try:
-        write_json(folder / "progress.json", _progress("Drawing pictures" if request.path is None else "Reading", 0, 0))
+        write_json(
+            folder / "progress.json",
+            _progress("Drawing pictures" if request.path is None else "Reading", 0, 0),
+        )
         source = sample_source() if request.path is None else open_source(Path(request.path))
         try:
             events = import_dataset(
@@ -173,7 +174,8 @@ def run_job(settings: Settings, folder: Path) -> None:
             for event in events:
                 if isinstance(event, ImportProgress):
                     write_json(
-                        folder / "progress.json", _progress(event.phase, event.done, event.total, event.eta_seconds)
+                        folder / "progress.json",
+                        _progress(event.phase, event.done, event.total, event.eta_seconds),
                     )
                 elif isinstance(event, ImportFinished):
                     dataset = event.dataset_id

@@ -29,9 +29,7 @@ def start_module(
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
-    flags = {"start_new_session": True} if os.name == "posix" else {
-        "creationflags": _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW
-    }  # fmt: skip
+    new_group = _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW if os.name == "nt" else 0
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -41,7 +39,8 @@ def start_module(
             stdout=output,
             stderr=subprocess.STDOUT,
             close_fds=True,
-            **flags,  # type: ignore[arg-type]  # one dict for both systems' arguments
+            start_new_session=True,
+            creationflags=new_group,
         )
 
 

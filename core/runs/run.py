@@ -1,15 +1,15 @@
 """A run is a folder: configuration, events, checkpoints, result. Its state is derived, never stored twice.
 
-    runs/<id>/
-        config.json      the TrainConfig
-        meta.json        when, by whom, which arm of which race; what the dataset was
-        started.json     the worker that took it (written once)
-        worker.lock      held while the worker lives
-        events.jsonl     one JSON line per event
-        stop             somebody asked it to stop
-        checkpoints/     best.safetensors + best.json
-        predictions.csv  every prediction on the test split
-        result.json      how it ended (written last)
+runs/<id>/
+    config.json      the TrainConfig
+    meta.json        when, by whom, which arm of which race; what the dataset was
+    started.json     the worker that took it (written once)
+    worker.lock      held while the worker lives
+    events.jsonl     one JSON line per event
+    stop             somebody asked it to stop
+    checkpoints/     best.safetensors + best.json
+    predictions.csv  every prediction on the test split
+    result.json      how it ended (written last)
 """
 
 import dataclasses

@@ -37,7 +37,12 @@ class RunStore:
         self.folder = settings.runs_dir
 
     def create(
-        self, config: TrainConfig, *, owner: str = LOCAL_OWNER, race: str | None = None, arm: str | None = None
+        self,
+        config: TrainConfig,
+        *,
+        owner: str = LOCAL_OWNER,
+        race: str | None = None,
+        arm: str | None = None,
     ) -> Run:
         """Queue a run. The folder appears complete, by a rename.
 
@@ -57,9 +62,7 @@ class RunStore:
         draft.mkdir(parents=True)
         try:
             (draft / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
-            meta = RunMeta(
-                time.time(), owner, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes)
-            )
+            meta = RunMeta(time.time(), owner, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes))
             write_json(draft / "meta.json", dataclasses.asdict(meta))
             draft.replace(self.folder / run_id)
             sync_folder(self.folder)
@@ -186,4 +189,3 @@ def summarise(run: Run) -> RunSummary:
     history = run.history()
     best = history.best.val_accuracy if history.best else None
     return RunSummary(run.id, run.state(), "", config, meta, None, best, len(history.epochs), None)
-

@@ -92,7 +92,8 @@ class PredictorClient:
                 # not up yet, or killed in the middle: start it again and ask again
                 if time.monotonic() > deadline:
                     raise PredictorError(
-                        "The predictor process does not answer: see logs/predictor.log in the data folder, or restart the app."
+                        "The predictor process does not answer: see logs/predictor.log in the data folder, "
+                        "or restart the app."
                     ) from error
                 time.sleep(0.1)
         if "error" in reply:

@@ -58,7 +58,7 @@ class Predictor:
         loaded = self._loaded.pop(key, None)
         if loaded is None:
             network, checkpoint = load_network(run.checkpoints, BEST)
-            network.to(self.hardware.device, memory_format=torch.channels_last)
+            self.hardware.place(network)
             loaded = LoadedRun(network, checkpoint, checkpoint.config.entry())
         self._loaded[key] = loaded
         while len(self._loaded) > KEPT_NETWORKS:

@@ -111,9 +111,7 @@ def apply_views(
         if (height, width) == (crop_px, crop_px):
             view = functional.crop(picture, top, left, height, width)
         else:
-            view = functional.resized_crop(
-                picture, top, left, height, width, [crop_px, crop_px], antialias=True
-            )
+            view = functional.resized_crop(picture, top, left, height, width, [crop_px, crop_px], antialias=True)
         if views.flips[index]:
             view = functional.horizontal_flip(view)
         if augmentation.colour and augmentation.strength > 0:

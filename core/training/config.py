@@ -8,7 +8,15 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from core.errors import ConfigError, NetworkError
 from models.catalog import CATALOG, NetworkEntry, ScratchOptions, get_entry
@@ -45,7 +53,9 @@ class TrainConfig(BaseModel):
         description="Last frozen block, for partial (default: about two thirds) and gradual (default: none).",
     )
     head: Literal["softmax", "sigmoid"] = Field(
-        "softmax", title="Head", description="One neuron per class, or a single sigmoid neuron for two classes."
+        "softmax",
+        title="Head",
+        description="One neuron per class, or a single sigmoid neuron for two classes.",
     )
     epochs: int = Field(5, ge=1, le=1000, title="Epochs", description="How often every training picture is seen.")
     head_epochs: int | None = Field(
@@ -57,7 +67,11 @@ class TrainConfig(BaseModel):
     )
     batch_size: int = Field(32, ge=2, le=1024, title="Batch size", description="Pictures per training step.")
     learning_rate: float = Field(
-        1e-3, gt=0, le=1e6, title="Learning rate", description="Step size of the head (or of the whole network)."
+        1e-3,
+        gt=0,
+        le=1e6,
+        title="Learning rate",
+        description="Step size of the head (or of the whole network).",
     )
     backbone_factor: float = Field(
         0.1,
@@ -79,15 +93,19 @@ class TrainConfig(BaseModel):
         0.0, ge=0, le=0.5, title="Label smoothing", description="Softens the targets; 0 turns it off."
     )
     gradient_clip: float = Field(
-        1.0, ge=0, le=1000, title="Gradient clipping", description="Largest norm of a gradient; 0 turns it off."
+        1.0,
+        ge=0,
+        le=1000,
+        title="Gradient clipping",
+        description="Largest norm of a gradient; 0 turns it off.",
     )
     augment_crop: bool = Field(
-        True, title="Random crops", description="Each epoch sees another part of a picture (RandomResizedCrop)."
+        True,
+        title="Random crops",
+        description="Each epoch sees another part of a picture (RandomResizedCrop).",
     )
     augment_flip: bool = Field(True, title="Random flips", description="Half of the pictures are mirrored.")
-    augment_colour: bool = Field(
-        False, title="Random colours", description="Brightness, contrast and saturation vary."
-    )
+    augment_colour: bool = Field(False, title="Random colours", description="Brightness, contrast and saturation vary.")
     augment_strength: float = Field(
         0.5, ge=0, le=1, title="Augmentation strength", description="0 changes nothing, 1 a lot."
     )
@@ -102,7 +120,11 @@ class TrainConfig(BaseModel):
         description="Stop after this many epochs without a better validation accuracy; 0: never.",
     )
     seed: int = Field(
-        0, ge=0, le=2**31 - 1, title="Seed", description="Same seed, same machine: same result, digit by digit."
+        0,
+        ge=0,
+        le=2**31 - 1,
+        title="Seed",
+        description="Same seed, same machine: same result, digit by digit.",
     )
     filters: tuple[FilterCount, ...] = Field(
         (32, 64, 128, 128, 256),
@@ -117,13 +139,25 @@ class TrainConfig(BaseModel):
     )
     batch_norm: bool = Field(True, title="Batch norm", description="Scratch CNN: normalise after each convolution.")
     dropout: float = Field(
-        0.3, ge=0, le=0.95, title="Dropout", description="Scratch CNN: share of dense neurons silenced in training."
+        0.3,
+        ge=0,
+        le=0.95,
+        title="Dropout",
+        description="Scratch CNN: share of dense neurons silenced in training.",
     )
     dense_neurons: int = Field(
-        128, ge=1, le=8192, title="Dense neurons", description="Scratch CNN: width of the layer before the output."
+        128,
+        ge=1,
+        le=8192,
+        title="Dense neurons",
+        description="Scratch CNN: width of the layer before the output.",
     )
     image_size: int = Field(
-        128, ge=32, le=512, title="Image size", description="Scratch CNN: width and height of its input, in pixels."
+        128,
+        ge=32,
+        le=512,
+        title="Image size",
+        description="Scratch CNN: width and height of its input, in pixels.",
     )
     note: Note = Field("", title="Note", description="For you: what you want to find out.")
 
@@ -144,12 +178,14 @@ class TrainConfig(BaseModel):
             if self.strategy not in ("partial", "gradual"):
                 raise _problem(
                     "freeze_point",
-                    f"A freeze point goes with the strategies partial and gradual, not with {self.strategy}: leave it out.",
+                    f"A freeze point goes with the strategies partial and gradual, not with {self.strategy}: "
+                    "leave it out.",
                 )
             if self.freeze_point not in entry.freeze_points:
                 raise _problem(
                     "freeze_point",
-                    f"{entry.title} has no block {self.freeze_point!r}: choose one of {', '.join(entry.freeze_points)}.",
+                    f"{entry.title} has no block {self.freeze_point!r}: "
+                    f"choose one of {', '.join(entry.freeze_points)}.",
                 )
         if self.strategy == "gradual":
             if self.epochs < 2:
@@ -157,11 +193,13 @@ class TrainConfig(BaseModel):
             if self.head_epochs is not None and self.head_epochs >= self.epochs:
                 raise _problem(
                     "head_epochs",
-                    f"head_epochs is {self.head_epochs}: the first stage must be shorter than all {self.epochs} epochs.",
+                    f"head_epochs is {self.head_epochs}: "
+                    f"the first stage must be shorter than all {self.epochs} epochs.",
                 )
         elif self.head_epochs is not None:
             raise _problem(
-                "head_epochs", f"head_epochs goes with the strategy gradual, not with {self.strategy}: leave it out."
+                "head_epochs",
+                f"head_epochs goes with the strategy gradual, not with {self.strategy}: leave it out.",
             )
         return self
 
@@ -207,7 +245,15 @@ class TrainConfig(BaseModel):
         return f"{self.model}, {self.strategy}"
 
 
-SCRATCH_FIELDS = ("filters", "kernel_size", "activation", "batch_norm", "dropout", "dense_neurons", "image_size")
+SCRATCH_FIELDS = (
+    "filters",
+    "kernel_size",
+    "activation",
+    "batch_norm",
+    "dropout",
+    "dense_neurons",
+    "image_size",
+)
 
 
 def parse_config(values: Mapping[str, Any]) -> TrainConfig:
@@ -288,8 +334,10 @@ def allowed_values(field: str) -> str:
         word = "a whole number" if kind == "integer" else "a number"
         low = schema.get("minimum", schema.get("exclusiveMinimum"))
         edge = "above" if "exclusiveMinimum" in schema else "from"
-        return f"{word} {edge} {low:g} to {schema['maximum']:.10g}" if edge == "from" else (
-            f"{word} above {low:g}, at most {schema['maximum']:.10g}"
+        return (
+            f"{word} {edge} {low:g} to {schema['maximum']:.10g}"
+            if edge == "from"
+            else (f"{word} above {low:g}, at most {schema['maximum']:.10g}")
         )
     if "maxLength" in schema:
         return f"a text of at most {schema['maxLength']} characters"

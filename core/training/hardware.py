@@ -43,6 +43,11 @@ class Hardware:
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
 
+    def place(self, network: Network) -> None:
+        """Move a network to the device, channels-last in memory."""
+        network.to(self.device)
+        network.to(memory_format=torch.channels_last)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "device": self.device.type,
@@ -141,7 +146,8 @@ def choose_hardware(
 def _probe(hardware: Hardware, network: Network, crop_px: int, freeze_point: str | None) -> Iterator[float]:
     """Yield after every step the fastest milliseconds per picture of a training step so far."""
     rng_state = torch.random.get_rng_state()
-    trial = copy.deepcopy(network).to(hardware.device, memory_format=torch.channels_last)
+    trial = copy.deepcopy(network)
+    hardware.place(trial)
     trial.freeze(freeze_point)
     trial.train()
     generator = torch.Generator().manual_seed(0)

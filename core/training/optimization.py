@@ -35,7 +35,7 @@ def rate_factor(schedule: str, total_steps: int) -> Callable[[int], float]:
     """
     last = max(1, total_steps - 1)
     if schedule == "constant":
-        return lambda step: 1.0
+        return lambda _: 1.0
     if schedule == "cosine":
         return lambda step: 0.5 * (1 + math.cos(math.pi * min(step / max(1, total_steps), 1.0)))
     peak = max(1, round(ONE_CYCLE_WARM_UP * last))
@@ -57,7 +57,9 @@ def build_schedule(config: TrainConfig, optimizer: Optimizer, total_steps: int) 
     return LambdaLR(optimizer, rate_factor(config.schedule, total_steps))
 
 
-def loss_of(config: TrainConfig, logits: Tensor, labels: Tensor, reduction: str = "mean", smooth: bool = True) -> Tensor:
+def loss_of(
+    config: TrainConfig, logits: Tensor, labels: Tensor, reduction: str = "mean", smooth: bool = True
+) -> Tensor:
     """Cross-entropy, or binary cross-entropy for the one-neuron head.
 
     Args:

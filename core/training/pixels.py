@@ -122,9 +122,7 @@ def _build(
     started = last = time.monotonic()
     chunk = 4 * settings.threads
     with ThreadPoolExecutor(settings.threads) as pool, atomic_open(path) as file:
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "|u1", "fortran_order": False, "shape": shape}
-        )
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         for first in range(0, len(rows), chunk):
             if stop():
                 raise _Stopped

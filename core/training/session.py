@@ -72,7 +72,7 @@ def train(config: TrainConfig, dataset: Dataset, settings: Settings, folder: Pat
     if hardware is None:
         return
     torch.manual_seed(config.seed)
-    network.to(hardware.device, memory_format=torch.channels_last)
+    hardware.place(network)
     data = TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), entry.preprocessing)
     yield _describe(config, dataset, network, stages, hardware, data)
     checkpoints = folder / CHECKPOINTS
@@ -127,7 +127,11 @@ def judge(
         hardware = next(
             item
             for item in choose_hardware(
-                settings, config.model_copy(update={"precision": "fp32"}), network, entry.preprocessing.crop_px, None
+                settings,
+                config.model_copy(update={"precision": "fp32"}),
+                network,
+                entry.preprocessing.crop_px,
+                None,
             )
             if isinstance(item, Hardware)
         )
@@ -140,7 +144,7 @@ def judge(
     if store is None:
         return
     exact = dataclasses.replace(hardware, precision="fp32")
-    network.to(exact.device, memory_format=torch.channels_last)
+    exact.place(network)
     data = SplitData.of(dataset, split)
     for result in evaluate(network, store, data, entry.preprocessing, config, exact, stop):
         if not isinstance(result, Outcome):
@@ -224,9 +228,7 @@ def _describe(
         stages=described,
         hardware=hardware.to_json(),
         pictures={split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
-        strip=[
-            {"index": int(index), "label": rows[int(index)].label} for index in choose_strip(data.val, config.seed)
-        ],
+        strip=[{"index": int(index), "label": rows[int(index)].label} for index in choose_strip(data.val, config.seed)],
         augmentation=Augmentation.from_config(config).describe(),
     )
 

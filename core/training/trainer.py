@@ -104,7 +104,9 @@ def fit(
         if len(stages) > 1:
             yield Message("info", f"Stage “{stage.name}”: {stage.epochs} epochs, {_trainable_text(network)}.")
         steps = math.ceil(len(data.train) / config.batch_size)
-        optimizer = build_optimizer(config, network.parameter_groups(config.learning_rate, config.backbone_factor))
+        # from scratch there is no pretrained part to be gentle with
+        factor = config.backbone_factor if config.pretrained else 1.0
+        optimizer = build_optimizer(config, network.parameter_groups(config.learning_rate, factor))
         schedule = build_schedule(config, optimizer, stage.epochs * steps)
         for _ in range(stage.epochs):
             epoch += 1

@@ -59,7 +59,12 @@ def loss_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool
 def rate_chart(curves: Sequence[Curve]) -> dict[str, Any]:
     """Learning rate of the head, step by step."""
     series = [
-        _thin(curve.name, _thinned([[_at_batch(b, "epochs"), b.learning_rate] for b in curve.batches]), place, 1.0)
+        _thin(
+            curve.name,
+            _thinned([[_at_batch(b, "epochs"), b.learning_rate] for b in curve.batches]),
+            place,
+            1.0,
+        )
         for place, curve in enumerate(curves)
     ]
     return _spec(series, "Epochs", "Learning rate")

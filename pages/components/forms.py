@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import ConfigError
 from core.settings import Settings
-from core.training.config import SCRATCH_FIELDS, STRATEGIES, TrainConfig, parse_config
+from core.training.config import STRATEGIES, TrainConfig, parse_config
 from core.training.plan import Plan, plan_training
 from models import weights
 from models.catalog import CATALOG
@@ -69,7 +69,9 @@ def _switch(name: str) -> bool:
     return st.toggle(field.title or name, value=bool(field.default), help=field.description, key=_key(name))
 
 
-def fill_in(settings: Settings, dataset_ids: Sequence[str], preferred: str | None) -> tuple[dict[str, Any], ConfigError | None]:
+def fill_in(
+    settings: Settings, dataset_ids: Sequence[str], preferred: str | None
+) -> tuple[dict[str, Any], ConfigError | None]:
     """Draw the form; returns the values as given, and what is wrong with them."""
     del settings
     if _key("dataset") not in st.session_state and preferred in dataset_ids:
@@ -191,7 +193,8 @@ def show_plan(config: TrainConfig, classes: int) -> None:
     entry = config.entry()
     if config.pretrained and entry.weights is not None and weights.find(entry) is None:
         st.info(
-            f"The pretrained weights are not on this machine yet: the run downloads {entry.weights.bytes / 1e6:.0f} MB first. "
+            "The pretrained weights are not on this machine yet: "
+            f"the run downloads {entry.weights.bytes / 1e6:.0f} MB first. "
             f"Before a workshop, run `python -m core prefetch {entry.name}`.",
             icon="⬇️",
         )

@@ -9,7 +9,11 @@ from typing import Literal
 
 import streamlit as st
 
-MARKS = {"right": ("✓", "#009E73", "right"), "wrong": ("✗", "#D55E00", "wrong"), "waiting": ("…", "#7F7F7F", "no answer yet")}
+MARKS = {
+    "right": ("✓", "#009E73", "right"),
+    "wrong": ("✗", "#D55E00", "wrong"),
+    "waiting": ("…", "#7F7F7F", "no answer yet"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,14 @@ def show_tiles(tiles: Sequence[Tile], width_px: int = 112) -> None:
 
 def tiles_html(tiles: Sequence[Tile], width_px: int = 112) -> str:
     """The HTML of `show_tiles`."""
-    cells = "".join(_cell(tile, width_px) for tile in tiles)
+    cells = "".join(_cell(tile) for tile in tiles)
     return (
         f'<div style="display:grid;gap:10px;grid-template-columns:repeat(auto-fill,minmax({width_px}px,1fr))">'
         f"{cells}</div>"
     )
 
 
-def _cell(tile: Tile, width_px: int) -> str:
+def _cell(tile: Tile) -> str:
     caption, detail = html.escape(tile.caption), html.escape(tile.detail)
     border, badge, spoken = "1px solid rgba(127,127,127,.35)", "", ""
     if tile.mark is not None:
@@ -50,8 +54,8 @@ def _cell(tile: Tile, width_px: int) -> str:
         '<figure style="margin:0">'
         f'<img alt="{caption}{spoken}" src="{data_uri(tile.thumbnail)}" loading="lazy" '
         f'style="width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;border:{border};box-sizing:border-box">'
-        f'<figcaption style="font-size:.85rem;line-height:1.25;overflow-wrap:anywhere">{badge}{caption}{second}</figcaption>'
-        "</figure>"
+        f'<figcaption style="font-size:.85rem;line-height:1.25;overflow-wrap:anywhere">{badge}{caption}{second}'
+        "</figcaption></figure>"
     )
 
 

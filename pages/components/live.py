@@ -41,7 +41,7 @@ def _panel(settings: Settings, run_ids: tuple[str, ...], was_active: bool) -> No
         for snapshot in snapshots:
             _draw_strip(settings, snapshot, alone=len(snapshots) == 1)
         for snapshot in snapshots:
-            _draw_details(settings, snapshot)
+            _draw_details(snapshot)
 
 
 def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
@@ -114,7 +114,12 @@ def _actions(settings: Settings, snapshot: RunSnapshot) -> None:
     if snapshot.state.active:
         if snapshot.state is RunState.RUNNING and _is_stopping(settings, snapshot):
             st.caption("Stopping …")
-        elif st.button("Stop", key=f"stop-{snapshot.id}", icon="⏹️", help="Ends the training; what it has learned so far is kept."):
+        elif st.button(
+            "Stop",
+            key=f"stop-{snapshot.id}",
+            icon="⏹️",
+            help="Ends the training; what it has learned so far is kept.",
+        ):
             try:
                 frame.runs(settings).request_stop(snapshot.id)
             except RunError as error:
@@ -122,11 +127,15 @@ def _actions(settings: Settings, snapshot: RunSnapshot) -> None:
             forget()
             st.rerun(scope="fragment")
         return
-    if snapshot.history.tested is None and snapshot.has_weights:
-        if st.button("Test what it has learned", key=f"judge-{snapshot.id}", help="Opens the test split once, with the best weights."):
-            start_judging(settings, snapshot.id)
-            st.toast("Testing started: the result appears here in a few seconds.")
-            forget()
+    untested = snapshot.history.tested is None and snapshot.has_weights
+    if untested and st.button(
+        "Test what it has learned",
+        key=f"judge-{snapshot.id}",
+        help="Opens the test split once, with the best weights.",
+    ):
+        start_judging(settings, snapshot.id)
+        st.toast("Testing started: the result appears here in a few seconds.")
+        forget()
     if snapshot.has_weights:
         st.page_link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
 
@@ -147,7 +156,10 @@ def _draw_charts(snapshots: Sequence[RunSnapshot]) -> None:
     with left:
         st.markdown("##### Accuracy")
         st.echarts_chart(
-            charts.accuracy_chart(curves), height=320, key=f"accuracy-{identity}", alt=f"Accuracy of {names} by epoch"
+            charts.accuracy_chart(curves),
+            height=320,
+            key=f"accuracy-{identity}",
+            alt=f"Accuracy of {names} by epoch",
         )
     with right:
         st.markdown("##### Loss")
@@ -157,11 +169,17 @@ def _draw_charts(snapshots: Sequence[RunSnapshot]) -> None:
         left, right = st.columns(2)
         with left:
             st.echarts_chart(
-                charts.rate_chart(curves), height=240, key=f"rate-{identity}", alt=f"Learning rate of {names} by epoch"
+                charts.rate_chart(curves),
+                height=240,
+                key=f"rate-{identity}",
+                alt=f"Learning rate of {names} by epoch",
             )
         with right:
             st.echarts_chart(
-                charts.speed_chart(curves), height=240, key=f"speed-{identity}", alt=f"Speed of {names} by epoch"
+                charts.speed_chart(curves),
+                height=240,
+                key=f"speed-{identity}",
+                alt=f"Speed of {names} by epoch",
             )
 
 
@@ -193,7 +211,11 @@ def _draw_strip(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> No
         )
     right = sum(1 for answer in answers.values() if answer["correct"])
     name = "" if alone else f" — {frame.plain(snapshot.arm)}"
-    after = f"after epoch {snapshot.history.strip.epoch}: {right} of {len(tiles)} right" if snapshot.history.strip else "before its first answer"
+    after = (
+        f"after epoch {snapshot.history.strip.epoch}: {right} of {len(tiles)} right"
+        if snapshot.history.strip
+        else "before its first answer"
+    )
     st.markdown(f"##### The same {len(tiles)} validation pictures{name}, {after}")
     gallery.show_tiles(tiles, width_px=92)
 
@@ -212,7 +234,7 @@ def load_dataset(home: str, dataset_id: str, fingerprint: str) -> Dataset:
     return dataset
 
 
-def _draw_details(settings: Settings, snapshot: RunSnapshot) -> None:
+def _draw_details(snapshot: RunSnapshot) -> None:
     described = snapshot.history.described
     with st.expander(f"Log and configuration — {frame.plain(snapshot.arm)}"):
         lines = [f"{_clock(moment)}  {message.text}" for moment, message in snapshot.history.messages]
@@ -222,7 +244,8 @@ def _draw_details(settings: Settings, snapshot: RunSnapshot) -> None:
         if described is not None:
             hardware = described.hardware
             st.markdown(
-                f"- **Device**: {frame.plain(hardware['device_name'])} ({hardware['device']}, {hardware['threads']} threads)\n"
+                f"- **Device**: {frame.plain(hardware['device_name'])} "
+                f"({hardware['device']}, {hardware['threads']} threads)\n"
                 f"- **Precision**: {hardware['precision']}, {frame.plain(hardware['precision_reason'])}\n"
                 f"- **Parameters**: {described.parameters:,}, of which {described.trainable:,} learn\n"
                 f"- **Augmentation**: {frame.plain(described.augmentation)}\n"

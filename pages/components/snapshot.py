@@ -1,4 +1,4 @@
-"""One shared reading of the runs for all sessions of the server: disk is read about once a second, not once a viewer."""
+"""One shared reading of the runs for all sessions of the server: disk is read once a second, not once a viewer."""
 
 from dataclasses import dataclass
 

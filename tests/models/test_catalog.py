@@ -86,9 +86,7 @@ def test_a_head_that_does_not_fit_is_refused_with_the_remedy(classes: int, head:
 
 
 def test_an_unknown_network_is_refused_with_the_known_names() -> None:
-    with pytest.raises(
-        NetworkError, match="'resnet19' is unknown: choose one of scratch_cnn, mobilenet_v2, "
-    ):
+    with pytest.raises(NetworkError, match="'resnet19' is unknown: choose one of scratch_cnn, mobilenet_v2, "):
         get_entry("resnet19")
 
 
@@ -118,9 +116,7 @@ def test_scratch_preprocessing_follows_the_image_size() -> None:
         ),
     ],
 )
-def test_a_scratch_option_that_cannot_be_built_is_refused_with_the_remedy(
-    options: ScratchOptions, part: str
-) -> None:
+def test_a_scratch_option_that_cannot_be_built_is_refused_with_the_remedy(options: ScratchOptions, part: str) -> None:
     with pytest.raises(NetworkError, match=part):
         get_entry("scratch_cnn", options)
 

@@ -57,9 +57,7 @@ def test_blocks_and_parameters_are_those_of_the_catalog(network: Network) -> Non
 def test_state_dict_names_begin_with_block_or_head(network: Network) -> None:
     blocks = get_entry(network.name).freeze_points
     for key in network.state_dict():
-        assert key.startswith(tuple(f"blocks.{name}." for name in blocks)) or key.startswith(
-            "head.linear."
-        ), key
+        assert key.startswith(tuple(f"blocks.{name}." for name in blocks)) or key.startswith("head.linear."), key
 
 
 def test_forward_is_the_trainable_part_of_the_frozen_prefix(network: Network) -> None:

@@ -178,9 +178,7 @@ def test_weights_with_a_nan_are_refused(old_resnet_file: Path, tmp_path: Path) -
     state["layer3.0.conv1.weight"][0, 0, 0, 0] = float("nan")
     path = tmp_path / "resnet18-f37072fd.pth"
     torch.save(state, path)
-    with pytest.raises(
-        WeightsError, match=r"resnet18-f37072fd\.pth holds numbers that are not finite: delete it"
-    ):
+    with pytest.raises(WeightsError, match=r"resnet18-f37072fd\.pth holds numbers that are not finite: delete it"):
         build_pretrained("resnet18", 2, weights_file=path)
 
 
@@ -251,7 +249,5 @@ def test_genuine_weights_load(name: str) -> None:
 
 def test_a_genuine_file_that_was_cut_off_is_refused(shared_data: Path) -> None:
     path = shared_data / "odd_files" / "cut_off_resnet18-f37072fd.pth"
-    with pytest.raises(
-        WeightsError, match=r"cut_off_resnet18-f37072fd\.pth is damaged or cut off: delete it and run"
-    ):
+    with pytest.raises(WeightsError, match=r"cut_off_resnet18-f37072fd\.pth is damaged or cut off: delete it and run"):
         build_pretrained("resnet18", 2, weights_file=path)

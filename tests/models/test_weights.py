@@ -115,9 +115,7 @@ def test_the_mirror_variable_replaces_the_official_address(
 
 def test_a_mirror_that_is_no_web_address_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(weights.MIRROR_VARIABLE, "file:///etc")
-    assert "TUNEMYPETS_WEIGHTS_URL is 'file:///etc': set it to" in refused(
-        entry_at("http://127.0.0.1:9"), folder
-    )
+    assert "TUNEMYPETS_WEIGHTS_URL is 'file:///etc': set it to" in refused(entry_at("http://127.0.0.1:9"), folder)
 
 
 @pytest.mark.parametrize("tells_length", [True, False])
@@ -186,9 +184,7 @@ def test_a_folder_that_cannot_be_written_is_named(
     blocked = tmp_path / "a file"
     blocked.write_text("in the way")
     monkeypatch.setenv("TORCH_HOME", str(blocked))
-    with pytest.raises(
-        WeightsError, match=r"cannot be written into .*set TORCH_HOME to a folder that you may write"
-    ):
+    with pytest.raises(WeightsError, match=r"cannot be written into .*set TORCH_HOME to a folder that you may write"):
         list(weights.fetch(entry_at(mirror.url)))
 
 

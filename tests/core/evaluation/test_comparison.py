@@ -75,9 +75,7 @@ def draw(rng: np.random.Generator, n: int, cells: list[float]) -> tuple[int, int
         ((59, 16, 6, 80), -0.1186, -0.0046),
     ],
 )
-def test_the_paired_interval_is_the_published_one(
-    cells: tuple[int, int, int, int], low: float, high: float
-) -> None:
+def test_the_paired_interval_is_the_published_one(cells: tuple[int, int, int, int], low: float, high: float) -> None:
     interval = paired_interval(*cells)
     assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
 
@@ -178,9 +176,7 @@ def test_a_real_difference_is_found() -> None:
         (Interval(0.01, 0.2, 0.99), 0.02, None),
     ],
 )
-def test_a_winner_needs_both_the_test_and_the_interval(
-    interval: Interval, p_value: float, better: str | None
-) -> None:
+def test_a_winner_needs_both_the_test_and_the_interval(interval: Interval, p_value: float, better: str | None) -> None:
     assert choose_better(interval, p_value) == better
 
 
@@ -317,9 +313,7 @@ def test_the_verdict_says_when_chance_explains_the_difference_and_what_would_set
 
 def test_the_verdict_says_when_there_is_no_difference_at_all() -> None:
     verdict = race(160, 5, 5, 10).verdict
-    assert verdict.startswith(
-        "No difference shown: scratch (scratch_cnn) and Transfer (mobilenet_v2, head) are right"
-    )
+    assert verdict.startswith("No difference shown: scratch (scratch_cnn) and Transfer (mobilenet_v2, head) are right")
     assert "equally often" in verdict
     assert "roughly" not in verdict
 
@@ -377,9 +371,7 @@ def test_the_record_is_plain_json_with_fractions_and_counts() -> None:
 
 def test_different_pictures_cannot_be_compared() -> None:
     a, b = table_of(np.ones(5, bool)), table_of(np.ones(4, bool))
-    with pytest.raises(
-        ComparisonError, match=r"5 test pictures .* 4 test pictures.*4 in common.*same dataset"
-    ):
+    with pytest.raises(ComparisonError, match=r"5 test pictures .* 4 test pictures.*4 in common.*same dataset"):
         compare(a, b, SCRATCH, TRANSFER)
 
 

@@ -24,9 +24,7 @@ def table_of(labels: list[int], predicted: list[int], classes: tuple[str, ...]) 
     n = len(labels)
     probabilities = np.zeros((n, len(classes)))
     probabilities[np.arange(n), predicted] = 1.0
-    return PredictionTable(
-        "test", classes, tuple(map(str, range(n))), np.arange(n), np.array(labels), probabilities
-    )
+    return PredictionTable("test", classes, tuple(map(str, range(n))), np.arange(n), np.array(labels), probabilities)
 
 
 @pytest.mark.parametrize(
@@ -122,9 +120,7 @@ def test_a_confusion_matrix_of_nothing_is_all_zero() -> None:
         ([0, 1], [0, -1], "A prediction is none of the 2 classes"),
     ],
 )
-def test_a_confusion_matrix_refuses_what_is_no_class(
-    labels: list[int], predicted: list[int], reason: str
-) -> None:
+def test_a_confusion_matrix_refuses_what_is_no_class(labels: list[int], predicted: list[int], reason: str) -> None:
     with pytest.raises(RunError, match=reason):
         confusion_matrix(labels, predicted, ("a", "b"))
 
@@ -164,7 +160,5 @@ def test_importing_the_evaluation_loads_neither_scipy_nor_torch() -> None:
         "import sys, core.evaluation.comparison, core.evaluation.metrics; "
         "print([name for name in ('scipy', 'torch', 'streamlit') if name in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)
     assert done.stdout.strip() == "[]"

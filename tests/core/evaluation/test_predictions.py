@@ -54,9 +54,7 @@ def test_a_table_without_pictures_has_no_accuracy() -> None:
     assert table.predicted.shape == (0,)
 
 
-@pytest.mark.parametrize(
-    "classes", [("only",), ("Cat", "Dog"), AWKWARD_CLASSES], ids=["one", "two", "awkward"]
-)
+@pytest.mark.parametrize("classes", [("only",), ("Cat", "Dog"), AWKWARD_CLASSES], ids=["one", "two", "awkward"])
 def test_a_table_comes_back_from_its_file_to_the_last_bit(tmp_path: Path, classes: tuple[str, ...]) -> None:
     table = random_table(200, classes)
     back = read_predictions(written(tmp_path, table))

@@ -1,0 +1,244 @@
+"""A dataset: imported, validated, immutable pictures with labels and splits.
+
+datasets/<id>/
+    dataset.json     what it is; written last, so that it is there exactly when everything else is
+    pictures.csv     one row a picture
+    report.json      what the import rejected, converted, found twice
+    images/ab/ab….jpg   original bytes, named by their sha256
+    thumbs/ab/ab….jpg   small JPEGs for galleries
+"""
+
+import csv
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from core.datasets.splits import SPLITS
+from core.errors import DatasetError
+from core.storage import read_json
+
+FORMAT = 1
+COLUMNS = (
+    "path", "name", "label", "split", "width", "height", "bytes", "sha256", "pixel_hash", "perceptual_hash", "flags"
+)  # fmt: skip
+_PATH = re.compile(r"images/[0-9a-f]{2}/[0-9a-f]{64}\.(jpg|mpo|png|gif|bmp|webp|tif|avif)")
+_HASH = re.compile(r"[0-9a-f]{64}")
+FLAG_SEPARATOR = "; "
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """One picture; `index` is its place in the table, `label` the index of its class."""
+
+    index: int
+    path: str
+    name: str
+    label: int
+    split: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    pixel_hash: str
+    perceptual_hash: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What happened to the files on their way in; nothing is lost silently.
+
+    Attributes:
+        rejected: (name, reason).
+        converted: (name, what was changed on reading).
+        duplicates: (name, name of the copy that was kept).
+        contradictory: groups of (name, label, thumbnail) that are the same picture in different classes; all were
+            set aside. The thumbnail is a path below the dataset's folder.
+        ignored: number of system files passed over.
+        notes: sentences about the whole.
+    """
+
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+    converted: list[tuple[str, str]] = field(default_factory=list)
+    duplicates: list[tuple[str, str]] = field(default_factory=list)
+    contradictory: list[list[tuple[str, str, str]]] = field(default_factory=list)
+    ignored: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rejected": [list(item) for item in self.rejected],
+            "converted": [list(item) for item in self.converted],
+            "duplicates": [list(item) for item in self.duplicates],
+            "contradictory": [[list(item) for item in group] for group in self.contradictory],
+            "ignored": self.ignored,
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "ImportReport":
+        return cls(
+            [(str(a), str(b)) for a, b in values["rejected"]],
+            [(str(a), str(b)) for a, b in values["converted"]],
+            [(str(a), str(b)) for a, b in values["duplicates"]],
+            [[(str(a), str(b), _thumbnail(c)) for a, b, c in group] for group in values["contradictory"]],
+            int(values["ignored"]),
+            [str(note) for note in values["notes"]],
+        )
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """What `dataset.json` tells, without the table."""
+
+    id: str
+    title: str
+    classes: tuple[str, ...]
+    images: int
+    fingerprint: str
+    drawn: bool
+    created: str
+    split_plan: str
+    seed: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset in memory."""
+
+    folder: Path
+    summary: DatasetSummary
+    rows: tuple[PictureRow, ...]
+
+    @property
+    def id(self) -> str:
+        return self.summary.id
+
+    @property
+    def title(self) -> str:
+        return self.summary.title
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.summary.classes
+
+    @property
+    def fingerprint(self) -> str:
+        return self.summary.fingerprint
+
+    @property
+    def drawn(self) -> bool:
+        return self.summary.drawn
+
+    @cached_property
+    def _by_split(self) -> dict[str, tuple[PictureRow, ...]]:
+        return {split: tuple(row for row in self.rows if row.split == split) for split in SPLITS}
+
+    def rows_of(self, split: str) -> tuple[PictureRow, ...]:
+        """The pictures of `train`, `val` or `test`, in table order."""
+        return self._by_split[split]
+
+    def picture_path(self, row: PictureRow) -> Path:
+        """The picture's original bytes."""
+        return self.folder / row.path
+
+    def thumbnail_path(self, row: PictureRow) -> Path:
+        """The picture's small JPEG."""
+        return self.folder / thumbnail_of(row.sha256)
+
+    def report(self) -> ImportReport:
+        """What the import found.
+
+        Raises:
+            DatasetError: if the report is damaged.
+        """
+        try:
+            return ImportReport.from_json(read_json(self.folder / "report.json"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"The import report of {self.id} is damaged: import the dataset again.") from error
+
+
+def thumbnail_of(sha256: str) -> str:
+    """Where the small JPEG of a file lies, below the dataset's folder."""
+    return f"thumbs/{sha256[:2]}/{sha256}.jpg"
+
+
+def _thumbnail(given: object) -> str:
+    path = str(given)
+    if not re.fullmatch(r"thumbs/[0-9a-f]{2}/[0-9a-f]{64}\.jpg", path):
+        raise ValueError(path)
+    return path
+
+
+def load_summary(folder: Path) -> DatasetSummary:
+    """Read `dataset.json`.
+
+    Raises:
+        DatasetError: if it is missing or damaged.
+    """
+    try:
+        values = read_json(folder / "dataset.json")
+        return DatasetSummary(
+            id=folder.name,
+            title=str(values["title"]),
+            classes=tuple(str(name) for name in values["classes"]),
+            images=int(values["images"]),
+            fingerprint=str(values["fingerprint"]),
+            drawn=bool(values["drawn"]),
+            created=str(values["created"]),
+            split_plan=str(values["split"]),
+            seed=int(values["seed"]),
+            source=str(values["source"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"The dataset {folder.name} is damaged (dataset.json): import it again.") from error
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Read a dataset, checking its table.
+
+    Raises:
+        DatasetError: if a file is missing, damaged or tampered with.
+    """
+    summary = load_summary(folder)
+    try:
+        with (folder / "pictures.csv").open(encoding="utf-8", newline="") as file:
+            rows = tuple(
+                _read_row(index, record, len(summary.classes)) for index, record in enumerate(csv.DictReader(file))
+            )
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DatasetError(f"The table of dataset {folder.name} is damaged (pictures.csv): import it again.") from error
+    if len(rows) != summary.images:
+        raise DatasetError(f"The table of dataset {folder.name} is incomplete (pictures.csv): import it again.")
+    return Dataset(folder, summary, rows)
+
+
+def _read_row(index: int, record: dict[str, str], classes: int) -> PictureRow:
+    row = PictureRow(
+        index,
+        record["path"],
+        record["name"],
+        int(record["label"]),
+        record["split"],
+        int(record["width"]),
+        int(record["height"]),
+        int(record["bytes"]),
+        record["sha256"],
+        record["pixel_hash"],
+        record["perceptual_hash"],
+        tuple(record["flags"].split(FLAG_SEPARATOR)) if record["flags"] else (),
+    )
+    whole = (
+        _PATH.fullmatch(row.path)
+        and _HASH.fullmatch(row.sha256)
+        and _HASH.fullmatch(row.pixel_hash)
+        and _HASH.fullmatch(row.perceptual_hash)
+        and row.split in SPLITS
+        and 0 <= row.label < classes
+    )
+    if not whole:
+        raise ValueError(f"row {index}")
+    return row

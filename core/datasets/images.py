@@ -1,0 +1,276 @@
+"""The one place where pictures are decoded: for import, training and prediction alike.
+
+A picture is read fully (`load()`, since `verify()` passes a half-cut JPEG), under limits that are checked before any
+pixel is decoded, turned upright (EXIF) and brought to RGB. What was changed on the way is told in plain words.
+"""
+
+import hashlib
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError, features
+
+from core.errors import PictureError
+from core.settings import Settings
+
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
+EXTENSIONS = {
+    "JPEG": "jpg",
+    "MPO": "mpo", "PNG": "png", "GIF": "gif", "BMP": "bmp", "WEBP": "webp", "TIFF": "tif", "AVIF": "avif",
+}  # fmt: skip
+SUFFIX_FORMATS = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".gif": "GIF", ".bmp": "BMP",
+    ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".avif": "AVIF", ".mpo": "MPO",
+}  # fmt: skip
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+LARGE_PIXELS = 16_000_000  # above this, one picture at a time: parallel imports stay under 1 GB
+_large = threading.Lock()
+_GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a picture may be."""
+
+    max_pixels: int
+    max_bytes: int
+    min_side_px: int = 16
+    max_aspect: float = 50.0
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Limits":
+        return cls(settings.max_pixels, settings.max_picture_bytes)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture: upright RGB, with what was changed on reading."""
+
+    image: Image.Image
+    source_format: str
+    width_px: int
+    height_px: int
+    notes: tuple[str, ...]
+
+
+def decode(data: bytes | Path, limits: Limits, name: str, *, at_least_px: int | None = None) -> Picture:
+    """Decode a picture fully.
+
+    Args:
+        data: the file's bytes, or its path.
+        name: what the sentences call it.
+        at_least_px: a large JPEG may be decoded smaller, with its short side at least this long.
+    Returns:
+        the picture, upright and RGB; width and height are those of the full picture.
+    Raises:
+        PictureError: one sentence that names the picture, why it cannot be used, and a remedy.
+    """
+    raw = _read(data, limits, name)
+    with _quiet():
+        try:
+            image = Image.open(BytesIO(raw), formats=FORMATS)
+        except UnidentifiedImageError as error:
+            raise PictureError(_unknown(raw, name)) from error
+        except Image.DecompressionBombError as error:
+            raise PictureError(_too_large(name, limits)) from error
+        except Exception as error:  # a hostile header may raise anything
+            raise PictureError(f"{name} is damaged and cannot be opened: export or copy it again.") from error
+        width, height = image.size
+        if width * height > limits.max_pixels:
+            raise PictureError(_too_large(name, limits, (width, height)))
+        if min(width, height) < limits.min_side_px:
+            raise PictureError(
+                f"{name} has {width} x {height} pixels: pictures need at least {limits.min_side_px} on each side."
+            )
+        if max(width, height) > limits.max_aspect * min(width, height):
+            raise PictureError(f"{name} is a strip of {width} x {height} pixels: crop it to a more usual shape.")
+        with _large if width * height > LARGE_PIXELS else nullcontext():
+            return _convert(image, name, at_least_px)
+
+
+def _convert(image: Image.Image, name: str, at_least_px: int | None) -> Picture:
+    kind = image.format or ""
+    width, height = image.size
+    notes: list[str] = []
+    said = SUFFIX_FORMATS.get(PurePosixPath(name).suffix.lower())
+    if said is not None and said != kind and not (said == "JPEG" and kind == "MPO"):
+        notes.append(f"named {PurePosixPath(name).suffix.lower()} but is {kind}")
+    if kind == "MPO":
+        notes.append("MPO: the first picture is used")
+    else:
+        frames = getattr(image, "n_frames", 1) if kind in ("GIF", "TIFF", "WEBP", "PNG", "AVIF") else 1
+        if frames > 1:
+            notes.append(f"first of {frames} frames")
+    try:
+        if at_least_px is not None and kind == "JPEG" and image.mode in ("L", "RGB"):
+            share = at_least_px / min(width, height)
+            if share < 1:
+                image.draft(None, (int(np.ceil(width * share)), int(np.ceil(height * share))))
+        image.load()
+        orientation = _orientation(image)
+        image = _to_rgb(image, notes)
+        if orientation not in (None, 1):
+            turned = ImageOps.exif_transpose(_with_orientation(image, orientation))
+            if turned.size != image.size:
+                width, height = height, width
+            image = turned
+            notes.append("turned upright (EXIF)")
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise many kinds for damaged data
+        raise PictureError(f"{name} is cut off or damaged: copy or export it again.") from error
+    image.info.clear()
+    return Picture(image, kind, width, height, tuple(notes))
+
+
+def _read(data: bytes | Path, limits: Limits, name: str) -> bytes:
+    if isinstance(data, bytes):
+        raw = data
+    else:
+        try:
+            if data.is_dir():
+                raise PictureError(f"{name} is a folder: name picture files.")
+            if data.stat().st_size > limits.max_bytes:
+                raise PictureError(_too_heavy(name, limits))
+            raw = data.read_bytes()
+        except FileNotFoundError as error:
+            raise PictureError(f"{name} is not there: check the path.") from error
+        except OSError as error:
+            raise PictureError(f"{name} cannot be read ({error.strerror}): check its rights.") from error
+    if not raw:
+        raise PictureError(f"{name} is empty: copy or export it again.")
+    if len(raw) > limits.max_bytes:
+        raise PictureError(_too_heavy(name, limits))
+    return raw
+
+
+def _too_heavy(name: str, limits: Limits) -> str:
+    return f"{name} is larger than {limits.max_bytes // 2**20} MB: save it smaller."
+
+
+def _too_large(name: str, limits: Limits, size: tuple[int, int] | None = None) -> str:
+    shape = f"{size[0]} x {size[1]} pixels" if size else "far too many pixels"
+    return f"{name} has {shape}: at most {limits.max_pixels // 1_000_000} megapixels can be read, so scale it down."
+
+
+def _unknown(raw: bytes, name: str) -> str:
+    start = raw[:512].lstrip().lower()
+    if start.startswith((b"<svg", b"<?xml")) and b"<svg" in raw[:4096].lower():
+        return f"{name} is an SVG drawing, not a photo: export it as PNG or JPEG."
+    if start.startswith((b"<!doctype", b"<html")):
+        return f"{name} is a web page, not a picture: save the picture itself."
+    if raw[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1"):
+        return f"{name} is a HEIC photo, which cannot be read here: export it as JPEG."
+    if raw[:4] == b"\x00\x00\x01\x00":
+        return f"{name} is an icon (ICO), not a photo: export it as PNG or JPEG."
+    if raw[:2] == b"PK":
+        return f"{name} is a zip archive, not a picture: unpack it."
+    if raw[:4] == b"%PDF":
+        return f"{name} is a PDF, not a picture: export its pictures as JPEG."
+    if all(32 <= byte < 127 or byte in (9, 10, 13) for byte in raw[:256]):
+        return f"{name} is a text, not a picture: remove it or save the picture again."
+    return f"{name} is not a picture that can be read here: save it as JPEG or PNG."
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """The EXIF orientation; a broken EXIF block must not cost an otherwise good picture."""
+    try:
+        value = image.getexif().get(0x0112)
+    except Exception:
+        return None
+    return value if isinstance(value, int) and 1 <= value <= 8 else None
+
+
+def _with_orientation(image: Image.Image, orientation: int | None) -> Image.Image:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.info.clear()
+    image.info["exif"] = exif.tobytes()
+    return image
+
+
+def _to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
+    mode = image.mode
+    if mode == "RGB" and "transparency" not in image.info:
+        return image
+    if mode in _GREY_16:
+        notes.append("16-bit grey rescaled to 8 bits" if mode != "F" else "floating-point grey rescaled to 8 bits")
+        values = np.asarray(image, dtype=np.float64)
+        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        low, high = float(values.min()), float(values.max())
+        scaled = (values - low) * (255.0 / (high - low)) if high > low else np.zeros_like(values)
+        return Image.fromarray(np.rint(scaled).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        with_alpha = image.convert("RGBA")
+        if np.asarray(with_alpha.getchannel("A")).min() < 255:
+            notes.append("transparent parts put on white")
+            ground = Image.new("RGB", image.size, (255, 255, 255))
+            ground.paste(with_alpha, mask=with_alpha.getchannel("A"))
+            return ground
+        notes.append(f"{_mode_word(mode)} to RGB")
+        return with_alpha.convert("RGB")
+    notes.append(f"{_mode_word(mode)} to RGB")
+    return image.convert("RGB")
+
+
+def _mode_word(mode: str) -> str:
+    return {
+        "L": "grey",
+        "LA": "grey with alpha",
+        "1": "black and white",
+        "P": "palette",
+        "PA": "palette with alpha",
+    }.get(mode, mode)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow's warnings about damaged metadata are not news here: what matters ends as a note or a sentence."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def fit_square(image: Image.Image, size_px: int, interpolation: str = "bilinear") -> npt.NDArray[np.uint8]:
+    """Resize the short side to `size_px` (antialiased) and cut the centre square: (size_px, size_px, 3) uint8."""
+    width, height = image.size
+    if width <= height:
+        new = (size_px, max(size_px, round(height * size_px / width)))
+    else:
+        new = (max(size_px, round(width * size_px / height)), size_px)
+    resized = image.resize(new, RESAMPLING[interpolation])
+    left, top = (new[0] - size_px) // 2, (new[1] - size_px) // 2
+    return np.asarray(resized.crop((left, top, left + size_px, top + size_px)), dtype=np.uint8)
+
+
+def pixel_hash(image: Image.Image) -> str:
+    """sha256 of size and RGB bytes, in hex: equal exactly for equal pictures, whatever their files."""
+    digest = hashlib.sha256(f"{image.size[0]}x{image.size[1]}:".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def perceptual_hash(image: Image.Image) -> str:
+    """256-bit difference hash, as 64 hex digits: close for copies that were scaled or saved again.
+
+    Source: N. Krawetz, "Kind of Like That" (2013), with a 16 x 16 grid.
+    """
+    small = np.asarray(image.convert("L").resize((17, 16), Image.Resampling.BOX, reducing_gap=2.0), dtype=np.int16)
+    bits = (small[:, 1:] > small[:, :-1]).ravel()
+    return np.packbits(bits).tobytes().hex()
+
+
+def thumbnail_jpeg(image: Image.Image, long_side_px: int = 224) -> bytes:
+    """A small JPEG of the picture."""
+    small = image.copy()
+    small.thumbnail((long_side_px, long_side_px), reducing_gap=2.0)
+    buffer = BytesIO()
+    small.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()

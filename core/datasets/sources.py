@@ -1,0 +1,238 @@
+"""Where pictures come from: a folder, a zip, or memory. Names are labels here, never paths to write to."""
+
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from core.errors import DatasetError, PictureError
+
+JUNK_FOLDERS = {"__macosx", "@eadir", "$recycle.bin"}
+JUNK_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
+MAX_RATIO = 200  # real pictures hardly compress; a bomb does by thousands
+COPY_BYTES = 2**16
+MAX_NAME = 1000
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    """A file of a source; `name` is its path there with forward slashes."""
+
+    name: str
+    bytes_claimed: int
+
+
+class Source(Protocol):
+    """Something that yields files."""
+
+    title: str
+    drawn: bool
+
+    def entries(self) -> Sequence[SourceEntry]:
+        """Every file that is not junk, in a fixed order."""
+
+    def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
+        """The file's bytes.
+
+        Raises:
+            PictureError: if this one file cannot be used.
+        """
+
+    @property
+    def ignored(self) -> int:
+        """How many system files were passed over."""
+
+    def close(self) -> None:
+        """Release the source."""
+
+
+def open_source(path: Path) -> Source:
+    """The source at a path.
+
+    Raises:
+        DatasetError: if there is nothing usable.
+    """
+    if path.is_dir():
+        return FolderSource(path)
+    if not path.exists():
+        raise DatasetError(f"{path} is not there: check the path.")
+    if zipfile.is_zipfile(path):
+        return ZipSource(path)
+    if path.suffix.lower() == ".zip":
+        raise DatasetError(f"{path.name} is not a readable zip archive (cut off or damaged): pack or copy it again.")
+    raise DatasetError(f"{path.name} is neither a folder nor a .zip: pack the class folders as a .zip.")
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file is a system's own: dot-files, `__MACOSX`, Thumbs.db …"""
+    parts = [part.lower() for part in PurePosixPath(name).parts]
+    return any((part.startswith(".") and part not in (".", "..")) or part in JUNK_FOLDERS for part in parts) or (
+        bool(parts) and parts[-1] in JUNK_FILES
+    )
+
+
+class FolderSource:
+    """A folder on this machine; symbolic links to folders are not followed."""
+
+    drawn = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.title = path.resolve().name
+        self.ignored = 0
+        self._entries: list[SourceEntry] | None = None
+
+    def entries(self) -> Sequence[SourceEntry]:
+        if self._entries is None:
+            found = []
+            for folder, folders, files in os.walk(self.path, followlinks=False):
+                folders.sort()
+                for file in sorted(files):
+                    place = Path(folder) / file
+                    name = place.relative_to(self.path).as_posix()
+                    if is_junk(name):
+                        self.ignored += 1
+                        continue
+                    try:
+                        size = place.stat().st_size
+                    except OSError:
+                        size = 0
+                    found.append(SourceEntry(name, size))
+            self._entries = found
+        return self._entries
+
+    def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
+        place = self.path / entry.name
+        try:
+            if not stat.S_ISREG(place.stat().st_mode):
+                raise PictureError(f"{entry.name} is not a regular file: remove it.")
+            with place.open("rb") as file:
+                data = file.read(max_bytes + 1)
+        except OSError as error:
+            raise PictureError(f"{entry.name} cannot be read ({error.strerror}): check its rights.") from error
+        return _within(data, entry.name, max_bytes)
+
+    def close(self) -> None:
+        pass
+
+
+class ZipSource:
+    """A zip archive. Nothing is unpacked by name: entries are read as bytes, and the bytes are counted."""
+
+    drawn = False
+
+    def __init__(self, path: Path) -> None:
+        self.title = path.name
+        self.ignored = 0
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise DatasetError(
+                f"{path.name} is not a readable zip archive (cut off or damaged): pack or copy it again."
+            ) from error
+        self._infos: dict[SourceEntry, zipfile.ZipInfo] = {}
+        self._entries: list[SourceEntry] = []
+        self._check_overlap(path.name)
+        seen: set[str] = set()
+        for info in self._archive.infolist():
+            if info.is_dir():
+                continue
+            name = info.filename.replace("\\", "/")
+            if is_junk(name):
+                self.ignored += 1
+                continue
+            entry = SourceEntry(name, info.file_size)
+            if name in seen:
+                entry = SourceEntry(
+                    f"{name}", -len(self._entries) - 1
+                )  # a second file of this name: refused on reading
+            seen.add(name)
+            self._infos[entry] = info
+            self._entries.append(entry)
+
+    def _check_overlap(self, name: str) -> None:
+        end = 0
+        for info in sorted(self._archive.infolist(), key=lambda item: item.header_offset):
+            if info.header_offset < end:
+                raise DatasetError(f"{name} holds entries that overlap, as only a hostile archive does: pack it again.")
+            end = info.header_offset + 30 + info.compress_size
+
+    def entries(self) -> Sequence[SourceEntry]:
+        return self._entries
+
+    def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
+        name, info = entry.name, self._infos[entry]
+        if entry.bytes_claimed < 0:
+            raise PictureError(f"{name[:100]} is in the archive twice: the first one is used.")
+        problem = _name_problem(name)
+        if problem:
+            raise PictureError(f"{name[:100]} {problem}")
+        if info.flag_bits & 0x1:
+            raise PictureError(f"{name} is encrypted: pack the archive without a password.")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise PictureError(f"{name} is a link, not a file: pack the file itself.")
+        if info.file_size > max_bytes:
+            raise PictureError(f"{name} is larger than {max_bytes // 2**20} MB: save it smaller.")
+        ratio_limit = max(2**20, info.compress_size * MAX_RATIO)
+        chunks, count = [], 0
+        try:
+            with self._archive.open(info) as file:
+                while chunk := file.read(COPY_BYTES):
+                    count += len(chunk)
+                    if count > min(max_bytes, ratio_limit):
+                        raise PictureError(f"{name} unpacks to far more than it says: leave it out of the archive.")
+                    chunks.append(chunk)
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            NotImplementedError,
+            RuntimeError,
+            ValueError,
+        ) as error:
+            raise PictureError(f"{name} is damaged inside the archive: pack it again.") from error
+        return b"".join(chunks)
+
+    def close(self) -> None:
+        self._archive.close()
+
+
+class MemorySource:
+    """Files that a program makes: (name, bytes)."""
+
+    def __init__(self, title: str, files: Sequence[tuple[str, bytes]], *, drawn: bool = False) -> None:
+        self.title = title
+        self.drawn = drawn
+        self.ignored = 0
+        self._files = dict(files)
+
+    def entries(self) -> Sequence[SourceEntry]:
+        return [SourceEntry(name, len(data)) for name, data in self._files.items()]
+
+    def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
+        return _within(self._files[entry.name], entry.name, max_bytes)
+
+    def close(self) -> None:
+        pass
+
+
+def _within(data: bytes, name: str, max_bytes: int) -> bytes:
+    if len(data) > max_bytes:
+        raise PictureError(f"{name} is larger than {max_bytes // 2**20} MB: save it smaller.")
+    return data
+
+
+def _name_problem(name: str) -> str | None:
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
+        return "has an absolute name, which no honest archive needs: pack it again."
+    if ".." in parts:
+        return "has a name that climbs out of the archive: pack it again."
+    if len(name) > MAX_NAME or "\x00" in name:
+        return "has an unusable name: rename it."
+    return None

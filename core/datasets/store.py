@@ -1,0 +1,51 @@
+"""All datasets of a data root: find, list, delete."""
+
+from core.datasets.dataset import Dataset, DatasetSummary, load_dataset, load_summary
+from core.errors import DatasetError
+from core.settings import Settings
+from core.storage import is_id, remove_folder
+
+
+class DatasetStore:
+    """The folder `datasets/` of a data root."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.datasets_dir
+
+    def ids(self) -> list[str]:
+        """Ids of the complete datasets, sorted."""
+        try:
+            found = [path.name for path in self.folder.iterdir() if is_id(path.name)]
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if (self.folder / name / "dataset.json").exists())
+
+    def summaries(self) -> list[DatasetSummary]:
+        """What is known of each readable dataset, newest first."""
+        out = []
+        for name in self.ids():
+            try:
+                out.append(load_summary(self.folder / name))
+            except DatasetError:
+                continue
+        return sorted(out, key=lambda item: item.created, reverse=True)
+
+    def get(self, dataset_id: str) -> Dataset:
+        """Read a dataset.
+
+        Raises:
+            DatasetError: if there is none of this id, or it is damaged.
+        """
+        if not is_id(dataset_id) or not (self.folder / dataset_id / "dataset.json").exists():
+            there = ", ".join(self.ids()) or "none yet"
+            raise DatasetError(f"There is no dataset {dataset_id[:64]!r} (there are: {there}): import it first.")
+        return load_dataset(self.folder / dataset_id)
+
+    def delete(self, dataset_id: str) -> None:
+        """Remove a dataset.
+
+        Raises:
+            DatasetError: if there is none of this id.
+        """
+        self.get(dataset_id)
+        remove_folder(self.folder / dataset_id)

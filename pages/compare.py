@@ -1,0 +1,163 @@
+"""Compare: curves, a table, a verdict on the same held-out pictures, confusion matrices, picture by picture."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.errors import ComparisonError, RunError
+from core.runs.run import RunSummary
+from core.settings import Settings
+from pages.components import charts, frame, judged
+from pages.components.runs_list import result_text
+from pages.components.snapshot import RunSnapshot, list_runs, look_at
+from pages.components.table import COLUMN_CONFIG, differing_fields, runs_table
+
+MOST_RUNS = 6
+
+
+def page() -> None:
+    settings = frame.open_page("Compare", "Runs of one dataset, judged on the same held-out pictures.")
+    with frame.explained():
+        summaries = [item for item in list_runs(settings) if item.epochs_done or item.tested]
+        if not summaries:
+            st.info("There is nothing to compare yet: start a race, and come back when it has run.", icon="🏁")
+            st.page_link(frame.TRAIN, label="Start a race", icon="🏁")
+            return
+        chosen = _choose(summaries)
+        if not chosen:
+            st.info("Choose one run or more above.", icon="👆")
+            return
+        snapshots = [look_at(settings, item.id) for item in chosen]
+        tested = [item for item in snapshots if item.history.tested is not None]
+        pair = None
+        if len(tested) >= 2:
+            pair = _verdict(settings, tested)
+        else:
+            st.info(
+                "A verdict needs two runs with a test result: wait for them to finish, or choose others.",
+                icon="⏳",
+            )
+        _curves(snapshots)
+        _table(chosen)
+        if tested:
+            judged.show_confusions(settings, _named(tested))
+        if pair is not None:
+            judged.show_pictures(settings, pair)
+
+
+def _choose(summaries: Sequence[RunSummary]) -> list[RunSummary]:
+    by_id = {item.id: item for item in summaries}
+    wanted = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id in by_id]
+    names = list(dict.fromkeys(item.config.dataset for item in summaries))
+    first = by_id[wanted[0]].config.dataset if wanted else names[0]
+    left, right = st.columns([1, 3])
+    dataset = left.selectbox(
+        "Dataset", names, index=names.index(first), help="Only runs on the same pictures can be compared."
+    )
+    options = [item.id for item in summaries if item.config.dataset == dataset]
+    if dataset != first or not wanted:
+        wanted = _latest_pair([by_id[run_id] for run_id in options])
+    chosen = right.multiselect(
+        "Runs",
+        options,
+        default=[run_id for run_id in wanted if run_id in options][:MOST_RUNS],
+        format_func=lambda run_id: f"{by_id[run_id].title} · {result_text(by_id[run_id])} · {run_id[-6:]}",
+        max_selections=MOST_RUNS,
+        help="The first is the baseline: differences are the second minus the first.",
+        key=f"compare-runs-{dataset}",
+    )
+    st.query_params["runs"] = ",".join(chosen)
+    return [by_id[run_id] for run_id in chosen]
+
+
+def _latest_pair(summaries: Sequence[RunSummary]) -> list[str]:
+    """The newest race, or the two newest runs."""
+    for item in summaries:
+        if item.meta.race:
+            return [other.id for other in reversed(summaries) if other.meta.race == item.meta.race]
+    return [item.id for item in reversed(summaries[:2])]
+
+
+def _verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> judged.Pair | None:
+    first = tested[0]
+    second = tested[1]
+    if len(tested) > 2:
+        others = {item.id: item for item in tested[1:]}
+        picked = st.selectbox(
+            "Compare the first run with",
+            list(others),
+            format_func=lambda run_id: f"{others[run_id].arm} · {run_id[-6:]}",
+            help="The verdict is about two runs at a time.",
+        )
+        second = others[picked]
+    try:
+        comparison = judged.compare_once(str(settings.home), first.id, second.id)
+    except (ComparisonError, RunError) as error:
+        st.warning(frame.plain(str(error)))
+        return None
+    st.subheader("Verdict")
+    icon = "⚖️" if comparison.better is None else "🏆"
+    show = st.success if comparison.better else st.info
+    show(frame.plain(comparison.verdict), icon=icon)
+    fields = differing_fields([first.config, second.config])
+    if fields:
+        st.caption("What differs between the two: " + ", ".join(fields) + ".")
+    return judged.Pair(first, second, comparison)
+
+
+def _curves(snapshots: Sequence[RunSnapshot]) -> None:
+    st.subheader("Curves")
+    curves = [charts.Curve(name, item.history.batches, item.history.epochs) for name, item in _named(snapshots)]
+    left, right = st.columns(2)
+    axis = left.segmented_control(
+        "Horizontal axis",
+        list(charts.AXIS_TITLES),
+        default="epochs",
+        required=True,
+        format_func=lambda name: charts.AXIS_TITLES[name],
+        help="Equal epochs, equal pictures or equal time: three ways to be fair.",
+    )
+    training = right.toggle(
+        "Show training curves", value=False, help="Adds the smoothed values of the training pictures."
+    )
+    columns = st.columns(2)
+    names = ", ".join(curve.name for curve in curves)
+    with columns[0]:
+        st.markdown("##### Accuracy on validation pictures")
+        st.echarts_chart(
+            charts.accuracy_chart(curves, axis, training=training),
+            height=340,
+            key="compare-accuracy",
+            alt=f"Accuracy of {names} by {charts.AXIS_TITLES[axis].lower()}",
+        )
+    with columns[1]:
+        st.markdown("##### Loss on validation pictures")
+        st.echarts_chart(
+            charts.loss_chart(curves, axis, training=training),
+            height=340,
+            key="compare-loss",
+            alt=f"Loss of {names} by {charts.AXIS_TITLES[axis].lower()}",
+        )
+
+
+def _named(snapshots: Sequence[RunSnapshot]) -> list[tuple[str, RunSnapshot]]:
+    """Names that are told apart: equal ones get the end of their id."""
+    arms = [item.arm for item in snapshots]
+    return [(item.arm if arms.count(item.arm) == 1 else f"{item.arm} {item.id[-6:]}", item) for item in snapshots]
+
+
+def _table(chosen: Sequence[RunSummary]) -> None:
+    st.subheader("Table")
+    table = runs_table(chosen)
+    st.dataframe(table, hide_index=True, column_config=COLUMN_CONFIG, key="compare-table")
+    st.download_button(
+        "Download as CSV",
+        table.to_csv(index=False),
+        file_name="tunemypets-comparison.csv",
+        mime="text/csv",
+        icon="⬇️",
+        on_click="ignore",
+    )
+
+
+page()

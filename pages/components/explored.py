@@ -1,0 +1,142 @@
+"""Plotly figures for the pages where people explore: datasets and comparisons. Pure functions, no widgets."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from core.datasets.dataset import Dataset
+from core.evaluation.metrics import confusion_matrix
+from core.evaluation.predictions import PredictionTable
+from pages.components.charts import COLOURS
+
+SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
+PATTERNS = {"train": "", "val": "/", "test": "x"}
+MARKERS = ("circle", "triangle-up", "diamond", "square", "cross", "star")
+MOST_MARKS = 3000
+
+
+def class_counts(dataset: Dataset) -> go.Figure:
+    """Pictures per class and split, as stacked bars."""
+    figure = go.Figure()
+    for place, (split, title) in enumerate(SPLIT_NAMES.items()):
+        counted = Counter(row.label for row in dataset.rows_of(split))
+        if not counted:
+            continue
+        figure.add_bar(
+            name=title,
+            x=list(dataset.classes),
+            y=[counted[label] for label in range(len(dataset.classes))],
+            marker={"color": COLOURS[place], "pattern": {"shape": PATTERNS[split]}},
+        )
+    figure.update_layout(
+        barmode="stack",
+        xaxis_title="Class",
+        yaxis_title="Pictures",
+        legend={"orientation": "h", "y": 1.12},
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        height=320,
+    )
+    return figure
+
+
+def picture_sizes(dataset: Dataset) -> go.Figure:
+    """Width against height of the pictures, by class."""
+    figure = go.Figure()
+    chosen = _some(len(dataset.rows))
+    for label, name in enumerate(dataset.classes):
+        rows = [dataset.rows[place] for place in chosen if dataset.rows[place].label == label]
+        figure.add_scatter(
+            name=name,
+            mode="markers",
+            x=[row.width for row in rows],
+            y=[row.height for row in rows],
+            marker={
+                "color": COLOURS[label % len(COLOURS)],
+                "symbol": MARKERS[label % len(MARKERS)],
+                "size": 7,
+                "opacity": 0.6,
+            },
+            text=[row.name for row in rows],
+            hovertemplate="%{text}<br>%{x} × %{y} pixels",
+        )
+    figure.update_layout(
+        xaxis_title="Width (pixels)",
+        yaxis_title="Height (pixels)",
+        legend={"orientation": "h", "y": 1.12},
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        height=320,
+    )
+    return figure
+
+
+def file_sizes(dataset: Dataset) -> go.Figure:
+    """File sizes by class: a difference here is a shortcut that a network may learn instead of the subject."""
+    figure = go.Figure()
+    for label, name in enumerate(dataset.classes):
+        figure.add_box(
+            name=name,
+            x=[row.bytes / 1000 for row in dataset.rows if row.label == label],
+            marker={"color": COLOURS[label % len(COLOURS)]},
+            boxpoints=False,
+        )
+    figure.update_layout(
+        xaxis_title="File size (kB)",
+        yaxis_title="Class",
+        showlegend=False,
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        height=max(220, 90 + 34 * len(dataset.classes)),
+    )
+    return figure
+
+
+def confusion(table: PredictionTable) -> go.Figure:
+    """True against predicted class; each cell is a number that can be clicked."""
+    counts: npt.NDArray[np.int64] = confusion_matrix(table.labels, table.predicted, table.classes)
+    names = list(table.classes)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=names,
+            y=names,
+            text=counts,
+            texttemplate="%{text}",
+            colorscale="Blues",
+            zmin=0,
+            zmax=1,
+            colorbar={"title": "Share of<br>the class", "thickness": 10},
+            hovertemplate="is %{y}, predicted %{x}: %{text} pictures<extra></extra>",
+        )
+    )
+    # a heat map cannot be selected: invisible markers over its cells can
+    grid = [(row, column) for row in range(len(names)) for column in range(len(names))]
+    figure.add_scatter(
+        x=[names[column] for _, column in grid],
+        y=[names[row] for row, _ in grid],
+        mode="markers",
+        marker={"size": 26, "opacity": 0.01, "symbol": "square", "color": "#888888"},
+        customdata=grid,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    figure.update_layout(
+        xaxis_title="Predicted class",
+        yaxis_title="True class",
+        yaxis={"autorange": "reversed"},
+        margin={"l": 10, "r": 10, "t": 20, "b": 10},
+        height=max(300, 120 + 36 * len(names)),
+        dragmode=False,
+        clickmode="event+select",
+    )
+    return figure
+
+
+def _some(count: int) -> Sequence[int]:
+    """At most MOST_MARKS places, evenly chosen."""
+    if count <= MOST_MARKS:
+        return range(count)
+    return [int(place) for place in np.linspace(0, count - 1, MOST_MARKS)]

@@ -1,0 +1,48 @@
+"""The import report: what was rejected, converted, doubled or contradictory, with reasons."""
+
+import pandas as pd
+import streamlit as st
+
+from core.datasets.dataset import Dataset
+from pages.components import frame, gallery
+
+SHOWN_GROUPS = 24
+
+
+def show(dataset: Dataset) -> None:
+    """Draw the report of a dataset."""
+    report = dataset.report()
+    contradictory = sum(len(group) for group in report.contradictory)
+    columns = st.columns(4)
+    columns[0].metric("Rejected", len(report.rejected), help="Files that could not be used.")
+    columns[1].metric("Converted", len(report.converted), help="Read with a change, such as turning upright.")
+    columns[2].metric("Copies left out", len(report.duplicates), help="Exact copies in the same class: one was kept.")
+    columns[3].metric("Contradictory", contradictory, help="The same picture in different classes: all set aside.")
+    for note in report.notes:
+        st.info(frame.plain(note), icon="ℹ️")
+    if report.ignored:
+        st.caption(f"{report.ignored} system files (such as .DS_Store) were ignored.")
+    if not (report.rejected or report.converted or report.duplicates or report.contradictory):
+        st.success("Every file was read without any trouble.", icon="✅")
+    _table("Rejected", pd.DataFrame(report.rejected, columns=["File", "Reason"]))
+    if report.contradictory:
+        st.markdown("##### Contradictory: the same picture in different classes")
+        st.caption("Nobody can learn from these: they are in no split. Decide which label is right and import again.")
+        gallery.show_tiles(
+            [
+                gallery.Tile(dataset.folder / thumbnail, f"{place}: {label}", None, name)
+                for place, group in enumerate(report.contradictory[:SHOWN_GROUPS], start=1)
+                for name, label, thumbnail in group
+            ]
+        )
+        if len(report.contradictory) > SHOWN_GROUPS:
+            st.caption(f"The first {SHOWN_GROUPS} of {len(report.contradictory)} groups.")
+    _table("Copies left out", pd.DataFrame(report.duplicates, columns=["File", "Kept instead"]))
+    _table("Converted", pd.DataFrame(report.converted, columns=["File", "What was done"]))
+
+
+def _table(title: str, table: pd.DataFrame) -> None:
+    if table.empty:
+        return
+    st.markdown(f"##### {title}")
+    st.dataframe(table, hide_index=True, height="content" if len(table) < 12 else 420)

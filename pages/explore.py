@@ -1,0 +1,173 @@
+"""Explore: get a dataset, and look at it before any network does."""
+
+import streamlit as st
+
+from core.datasets.dataset import Dataset, PictureRow
+from core.datasets.sample import SAMPLE_NOTE
+from core.errors import TuneMyPetsError
+from core.serving.client import AugmentationChoice
+from core.settings import Settings
+from models.catalog import CATALOG
+from pages.components import bring, explored, frame, gallery, imports, report
+from pages.components.live import load_dataset
+
+PER_PAGE = 24
+VIEWS = 7
+
+
+def page() -> None:
+    settings = frame.open_page("Explore", "Bring pictures, and look at them before any network does.")
+    with frame.explained():
+        summaries = frame.datasets(settings).summaries()
+        job = st.query_params.get("import")
+        if job:
+            imports.follow(settings, job, then_page=frame.EXPLORE)
+        if not summaries:
+            st.subheader("Get a first dataset")
+            bring.show(settings)
+            return
+        with st.expander("Add a dataset", icon="➕"):
+            bring.show(settings)
+        names = {item.id: item.title for item in summaries}
+        asked = st.query_params.get("dataset")
+        chosen = st.selectbox(
+            "Dataset",
+            list(names),
+            index=list(names).index(asked) if asked in names else 0,
+            format_func=lambda name: names[name],
+            help="Datasets never change once they are imported.",
+        )
+        st.query_params["dataset"] = chosen
+        _show(settings, load_dataset(str(settings.home), chosen, ""))
+
+
+def _show(settings: Settings, dataset: Dataset) -> None:
+    if dataset.drawn:
+        st.info(SAMPLE_NOTE, icon="✏️")
+    columns = st.columns(4)
+    columns[0].metric("Pictures", f"{len(dataset.rows):,}")
+    columns[1].metric("Classes", len(dataset.classes))
+    columns[2].metric("Training / validation", f"{len(dataset.rows_of('train')):,} / {len(dataset.rows_of('val')):,}")
+    columns[3].metric(
+        "Test", f"{len(dataset.rows_of('test')):,}", help="Opened once per run, after training has ended."
+    )
+    st.page_link(frame.TRAIN, label="Start a race on these pictures", icon="🏁", query_params={"dataset": dataset.id})
+    sections = ["Pictures", "Numbers", "Import report", "What the model sees"]
+    section = st.segmented_control("Show", sections, default=sections[0], required=True, key="explore-section")
+    if section == "Pictures":
+        _gallery(dataset)
+    elif section == "Numbers":
+        _numbers(dataset)
+    elif section == "Import report":
+        report.show(dataset)
+    else:
+        _views(settings, dataset)
+
+
+def _numbers(dataset: Dataset) -> None:
+    left, right = st.columns(2)
+    with left:
+        st.markdown("##### Pictures per class and split")
+        st.plotly_chart(explored.class_counts(dataset), key="counts", alt="Bars: pictures per class, stacked by split")
+    with right:
+        st.markdown("##### Picture sizes")
+        st.plotly_chart(
+            explored.picture_sizes(dataset), key="sizes", alt="Width against height of the pictures, by class"
+        )
+    st.markdown("##### File sizes by class")
+    st.caption("If classes differ here, a network may learn how the files were made instead of what they show.")
+    st.plotly_chart(explored.file_sizes(dataset), key="bytes", alt="Box plots of file sizes for each class")
+
+
+def _gallery(dataset: Dataset) -> None:
+    left, right = st.columns(2)
+    label = left.selectbox("Class", ["All classes", *dataset.classes], help="Show one class only.", key="gallery-class")
+    split = right.selectbox(
+        "Split",
+        ["all", *explored.SPLIT_NAMES],
+        format_func=lambda name: explored.SPLIT_NAMES.get(name, "All splits"),
+        help="Show one split only.",
+        key="gallery-split",
+    )
+    rows = [
+        row
+        for row in dataset.rows
+        if (label == "All classes" or dataset.classes[row.label] == label) and split in ("all", row.split)
+    ]
+    if not rows:
+        st.info("No picture of this class is in this split.")
+        return
+    pages = -(-len(rows) // PER_PAGE)
+    number = st.pagination(pages, key=f"gallery-page-{label}-{split}") if pages > 1 else 1
+    shown = rows[(number - 1) * PER_PAGE : number * PER_PAGE]
+    gallery.show_tiles(
+        [
+            gallery.Tile(dataset.thumbnail_path(row), dataset.classes[row.label], None, explored.SPLIT_NAMES[row.split])
+            for row in shown
+        ]
+    )
+    st.caption(f"{len(rows):,} pictures, page {number} of {pages}.")
+    _detail(dataset, shown)
+
+
+def _detail(dataset: Dataset, rows: list[PictureRow]) -> None:
+    row = st.selectbox(
+        "One picture in detail",
+        rows,
+        index=None,
+        format_func=lambda item: f"{dataset.classes[item.label]}: {item.name}",
+        placeholder="Choose a picture of this page",
+        key=f"detail-{rows[0].index}",
+    )
+    if row is None:
+        return
+    left, right = st.columns([2, 1])
+    with left:
+        st.image(str(dataset.picture_path(row)), width="stretch", alt=f"{dataset.classes[row.label]}, {row.name}")
+    with right:
+        st.markdown(
+            f"**{frame.plain(dataset.classes[row.label])}**, {explored.SPLIT_NAMES[row.split].lower()}\n\n"
+            f"- file: {frame.plain(row.name)}\n- {row.width} × {row.height} pixels, {row.bytes / 1000:.0f} kB\n"
+            + "".join(f"- {frame.plain(flag)}\n" for flag in row.flags)
+            + f"- sha256: `{row.sha256[:16]}…`"
+        )
+
+
+def _views(settings: Settings, dataset: Dataset) -> None:
+    st.caption("Each epoch shows the network another view of every training picture. Change the settings and look.")
+    columns = st.columns(4)
+    names = [name for name in CATALOG if name != "scratch_cnn"]
+    network = columns[0].selectbox(
+        "Network", ["scratch_cnn", *names], format_func=lambda name: CATALOG[name].title, key="views-network",
+        help="Each network has an input size of its own.",
+    )  # fmt: skip
+    crop = columns[1].toggle("Random crops", True, key="views-crop")
+    flip = columns[1].toggle("Random flips", True, key="views-flip")
+    colour = columns[2].toggle("Random colours", False, key="views-colour")
+    strength = columns[2].slider("Strength", 0.0, 1.0, 0.5, key="views-strength", help="0 changes nothing, 1 a lot.")
+    train = dataset.rows_of("train")
+    number = columns[3].number_input(
+        "Training picture", 1, len(train), 1, key="views-picture", help="Which one to look at."
+    )
+    seed = columns[3].number_input("Epoch", 0, 10_000, 0, key="views-seed", help="Another epoch, other views.")
+    row = train[int(number) - 1]
+    client = frame.predictor(settings)
+    try:
+        with st.spinner("Asking the model process; the first answer takes a few seconds", show_time=True):
+            described, views = client.views(
+                dataset.picture_path(row).read_bytes(),
+                network,
+                AugmentationChoice(crop, flip, colour, strength),
+                count=VIEWS,
+                seed=int(seed),
+            )
+    except TuneMyPetsError as error:
+        st.error(frame.plain(str(error)), icon="🚫")
+        return
+    tiles = [gallery.Tile(views[0], "Validation and test view", None, "centre, never changed")]
+    tiles += [gallery.Tile(view, f"Training view {place}") for place, view in enumerate(views[1:], start=1)]
+    gallery.show_tiles(tiles, width_px=150)
+    st.caption(f"{frame.plain(dataset.classes[row.label])}, {frame.plain(row.name)}. Random changes: {described}.")
+
+
+page()

@@ -1,0 +1,185 @@
+"""Predict: upload pictures or use the camera; one run, or two side by side."""
+
+import html
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import TuneMyPetsError
+from core.runs.run import RunSummary
+from core.serving.prediction import Prediction
+from core.settings import Settings
+from pages.components import frame
+from pages.components.charts import COLOURS
+from pages.components.runs_list import result_text
+from pages.components.snapshot import list_runs
+
+PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "mpo"]
+MOST_PICTURES = 200
+SHOWN_LARGE = 6
+UPLOAD_MB = 64
+
+
+def page() -> None:
+    settings = frame.open_page("Predict", "Try your own photo on a network that was trained here.")
+    with frame.explained():
+        usable = [item for item in list_runs(settings) if frame.runs(settings).get(item.id).has_weights]
+        if not usable:
+            st.info("There is no trained network yet: train one first.", icon="🏁")
+            st.page_link(frame.TRAIN, label="Train a network", icon="🏁")
+            return
+        frame.predictor(settings).warm_up()
+        chosen = _choose(usable)
+        pictures = _pictures()
+        if not chosen or not pictures:
+            st.caption("Choose a network, then add a picture: the answer appears here.")
+            return
+        _answer(settings, chosen, pictures)
+
+
+def _choose(usable: Sequence[RunSummary]) -> list[RunSummary]:
+    by_id = {item.id: item for item in usable}
+    wanted = [run_id for run_id in st.query_params.get("run", "").split(",") if run_id in by_id]
+    chosen = st.multiselect(
+        "Network",
+        list(by_id),
+        default=wanted[:2] or _default(usable),
+        format_func=lambda run_id: (
+            f"{by_id[run_id].title} on {by_id[run_id].config.dataset} · {result_text(by_id[run_id])}"
+        ),
+        max_selections=2,
+        help="One network, or two side by side.",
+        key="predict-runs",
+    )
+    st.query_params["run"] = ",".join(chosen)
+    return [by_id[run_id] for run_id in chosen]
+
+
+def _default(usable: Sequence[RunSummary]) -> list[str]:
+    """Both arms of the newest race, or the newest run."""
+    race = usable[0].meta.race
+    if race:
+        return [item.id for item in reversed(usable) if item.meta.race == race][:2]
+    return [usable[0].id]
+
+
+def _pictures() -> list[tuple[str, bytes]]:
+    uploads = st.file_uploader(
+        "Pictures",
+        type=PICTURE_TYPES,
+        accept_multiple_files=True,
+        max_upload_size=UPLOAD_MB,
+        help=f"Up to {MOST_PICTURES} pictures of at most {UPLOAD_MB} MB.",
+        key="predict-files",
+    )
+    pictures = [(item.name, item.getvalue()) for item in uploads[:MOST_PICTURES]]
+    if len(uploads) > MOST_PICTURES:
+        st.warning(f"Only the first {MOST_PICTURES} pictures are used.")
+    if _camera_works():
+        with st.expander("Use the camera", icon="📷"):
+            # the camera starts only when asked for: browsers ask for permission at once
+            if st.toggle("Camera on", key="predict-camera-on"):
+                shot = st.camera_input("Take a picture", key="predict-camera")
+                if shot is not None:
+                    pictures.append(("camera.jpg", shot.getvalue()))
+    else:
+        st.caption("📷 Browsers give the camera only to https and localhost addresses: upload a photo instead.")
+    return pictures
+
+
+def _camera_works() -> bool:
+    """Browsers call https and the machine itself secure, and nothing else."""
+    parts = urlsplit(st.context.url or "")
+    return parts.scheme == "https" or (parts.hostname or "") in ("localhost", "127.0.0.1", "::1")
+
+
+def _answer(settings: Settings, chosen: Sequence[RunSummary], pictures: Sequence[tuple[str, bytes]]) -> None:
+    answers: dict[str, list[Prediction]] = {}
+    with st.spinner("Asking the network; the first answer takes a few seconds", show_time=True):
+        for item in chosen:
+            try:
+                answers[item.id] = frame.predictor(settings).predict(item.id, pictures)
+            except TuneMyPetsError as error:
+                st.error(frame.plain(str(error)), icon="🚫")
+    if not answers:
+        return
+    shown = pictures[:SHOWN_LARGE]
+    for place, (name, data) in enumerate(shown):
+        with st.container(border=True):
+            columns = st.columns([1, *[2] * len(answers)])
+            readable = any(found[place].error is None for found in answers.values())
+            if readable:
+                columns[0].image(data, caption=name, width="stretch", alt=f"Your picture {name}")
+            else:
+                columns[0].caption(frame.plain(name))
+            for column, item in zip(columns[1:], [i for i in chosen if i.id in answers], strict=True):
+                with column:
+                    if len(answers) > 1:
+                        st.markdown(f"**{frame.plain(item.title)}**")
+                    _show(answers[item.id][place])
+    if len(pictures) > SHOWN_LARGE:
+        st.caption(f"The first {SHOWN_LARGE} are shown; all {len(pictures)} are in the table.")
+    table = _table(chosen, answers)
+    if len(pictures) > 1:
+        st.dataframe(
+            table,
+            hide_index=True,
+            column_config={"Probability": st.column_config.NumberColumn(format="percent")},
+            key="predict-table",
+        )
+    st.download_button(
+        "Download as CSV",
+        table.to_csv(index=False),
+        file_name="tunemypets-predictions.csv",
+        mime="text/csv",
+        icon="⬇️",
+        on_click="ignore",
+    )
+    st.caption("A network answers with one of its own classes, whatever the picture shows, and can be sure and wrong.")
+
+
+def _show(answer: Prediction) -> None:
+    if answer.error is not None:
+        st.error(frame.plain(answer.error), icon="🚫")
+        return
+    st.html(_bars(answer))
+    notes = f" · {', '.join(answer.notes)}" if answer.notes else ""
+    st.caption(f"{answer.milliseconds:.0f} ms{frame.plain(notes)}")
+
+
+def _bars(answer: Prediction) -> str:
+    rows = []
+    for place, (label, probability) in enumerate(answer.top):
+        weight = "700" if place == 0 else "400"
+        rows.append(
+            f'<div style="margin:4px 0"><div style="display:flex;justify-content:space-between;font-weight:{weight}">'
+            f'<span style="overflow-wrap:anywhere">{html.escape(label)}</span>'
+            f"<span>{100 * probability:.1f} %</span></div>"
+            '<div style="height:10px;border-radius:5px;background:rgba(127,127,127,.2)">'
+            f'<div style="height:10px;border-radius:5px;width:{100 * probability:.2f}%;background:{COLOURS[0]};'
+            f'opacity:{1 if place == 0 else 0.55}"></div></div></div>'
+        )
+    return f'<div role="img" aria-label="Probabilities of the classes">{"".join(rows)}</div>'
+
+
+def _table(chosen: Sequence[RunSummary], answers: dict[str, list[Prediction]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "Picture": answer.file,
+                "Network": item.title,
+                "Class": answer.label,
+                "Probability": answer.probability,
+                "Milliseconds": round(answer.milliseconds, 1),
+                "Trouble": answer.error or "",
+                "Run": item.id,
+            }
+            for item in chosen
+            for answer in answers.get(item.id, [])
+        ]
+    )
+
+
+page()

@@ -1,0 +1,220 @@
+"""The training loop on a small drawn dataset."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from core.datasets.dataset import Dataset
+from core.errors import DivergedError
+from core.settings import Settings
+from core.training.config import TrainConfig
+from core.training.events import BatchDone, EpochDone, Event, Message, StripUpdated
+from core.training.hardware import Hardware, prepare_torch
+from core.training.pixels import PixelStore, open_store
+from core.training.plan import plan_stages, plan_training
+from core.training.session import build_network
+from core.training.trainer import SplitData, TrainingData, choose_strip, fit
+from models.catalog import CATALOG
+from models.network import Network, build
+
+CPU = Hardware(torch.device("cpu"), "test", 1, "fp32", "test")
+
+
+def never() -> bool:
+    return False
+
+
+def training_data(settings: Settings, dataset: Dataset, config: TrainConfig) -> TrainingData:
+    spec = config.entry().preprocessing
+    store = next(item for item in open_store(settings, dataset, spec, never) if isinstance(item, PixelStore))
+    return TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), spec)
+
+
+def run_fit(
+    settings: Settings,
+    dataset: Dataset,
+    config: TrainConfig,
+    stop: Callable[[], bool] = never,
+    network: Network | None = None,
+) -> tuple[list[Event], Network]:
+    prepare_torch(settings, config.seed)
+    network = network or build_network(config, config.entry(), len(dataset.classes))
+    data = training_data(settings, dataset, config)
+    torch.manual_seed(config.seed)
+    return list(fit(network, data, config, plan_stages(config, config.entry()), CPU, stop)), network
+
+
+def epochs_of(events: list[Event]) -> list[EpochDone]:
+    return [event for event in events if isinstance(event, EpochDone)]
+
+
+def metrics(events: list[Event]) -> list[tuple[float, ...]]:
+    return [(e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy) for e in epochs_of(events)]
+
+
+def test_a_training_tells_every_epoch_and_sees_every_picture(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    events, _ = run_fit(settings, drawn, small_config)
+    assert [event.epoch for event in epochs_of(events)] == [1, 2]
+    assert epochs_of(events)[-1].images_seen == 2 * len(drawn.rows_of("train"))
+    assert any(isinstance(event, BatchDone) for event in events)
+    assert sum(isinstance(event, StripUpdated) for event in events) == 2
+
+
+def test_the_same_seed_gives_the_same_digits_and_another_seed_does_not(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    first, _ = run_fit(settings, drawn, small_config)
+    second, _ = run_fit(settings, drawn, small_config)
+    other, _ = run_fit(settings, drawn, small_config.model_copy(update={"seed": 1}))
+    assert metrics(first) == metrics(second)
+    assert metrics(first) != metrics(other)
+
+
+def test_a_small_network_learns_a_few_pictures_by_heart(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    config = small_config.model_copy(
+        update={
+            "epochs": 40, "learning_rate": 0.01, "dropout": 0.0, "augment_crop": False, "augment_flip": False,
+            "filters": (8, 16, 32),
+        }
+    )  # fmt: skip
+    events, _ = run_fit(settings, drawn, config)
+    assert epochs_of(events)[-1].train_accuracy > 0.95
+    assert epochs_of(events)[-1].train_loss < epochs_of(events)[0].train_loss / 2
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
+def test_each_optimizer_and_head_lowers_the_loss(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, optimizer: str, head: str
+) -> None:
+    config = small_config.model_copy(
+        update={
+            "optimizer": optimizer, "head": head, "epochs": 15, "learning_rate": 0.01, "augment_crop": False,
+            "dropout": 0.0,
+        }
+    )  # fmt: skip
+    events, _ = run_fit(settings, drawn, config)
+    assert epochs_of(events)[-1].train_loss < epochs_of(events)[0].train_loss
+
+
+def test_a_rate_without_measure_ends_as_diverged_with_finite_weights(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    config = small_config.model_copy(
+        update={
+            "learning_rate": 1e6,
+            "optimizer": "sgd",
+            "gradient_clip": 0.0,
+            "batch_norm": False,
+            "epochs": 20,
+        }
+    )
+    prepare_torch(settings, 0)
+    network = build_network(config, config.entry(), 2)
+    with pytest.raises(DivergedError, match="learning rate below 1e\\+06"):
+        run_fit(settings, drawn, config, network=network)
+    assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
+
+
+def test_a_stop_request_ends_the_training_at_the_next_step(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    asked = iter([False, False, True, True, True])
+    events, _ = run_fit(settings, drawn, small_config, stop=lambda: next(asked))
+    assert not epochs_of(events)
+
+
+def test_patience_ends_a_training_that_no_longer_improves(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    config = small_config.model_copy(update={"patience": 2, "epochs": 50, "learning_rate": 1e-8})
+    events, _ = run_fit(settings, drawn, config)
+    assert len(epochs_of(events)) <= 5
+    assert any(isinstance(event, Message) and "Stopped early" in event.text for event in events)
+
+
+def test_best_marks_the_epochs_with_a_new_best_validation_accuracy(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    events, _ = run_fit(settings, drawn, small_config.model_copy(update={"epochs": 6, "learning_rate": 0.01}))
+    best = (-1.0, float("-inf"))
+    for epoch in epochs_of(events):
+        score = (epoch.val_accuracy, -epoch.val_loss)
+        assert epoch.best == (score > best)
+        best = max(best, score)
+
+
+@pytest.mark.parametrize("strategy", ["head", "partial", "gradual"])
+def test_a_frozen_backbone_does_not_move_by_one_bit(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, strategy: str
+) -> None:
+    config = TrainConfig.model_validate(
+        {
+            **small_config.model_dump(),
+            "model": "mobilenet_v3_small",
+            "strategy": strategy,
+            "epochs": 2,
+            "weight_decay": 0.1,
+            "optimizer": "adamw",
+            "learning_rate": 0.01,
+        }
+    )
+    prepare_torch(settings, 0)
+    network = build("mobilenet_v3_small", 2, seed=0)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    data = training_data(settings, drawn, config)
+    stages = plan_stages(config, config.entry())
+    frozen_names: list[str] = []
+    for event in fit(network, data, config, stages, CPU, never):
+        if isinstance(event, EpochDone) and event.epoch == 1:
+            point = stages[0].freeze_point
+            assert point is not None
+            names = CATALOG["mobilenet_v3_small"].freeze_points
+            frozen_names = [f"blocks.{name}." for name in names[: names.index(point) + 1]]
+            after = network.state_dict()
+            moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+            assert not [name for name in moved if name.startswith(tuple(frozen_names))]
+            assert [name for name in moved if name.startswith("head.")]
+    assert frozen_names
+
+
+def test_gradual_unfreezes_in_its_second_stage_with_a_smaller_rate(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    config = TrainConfig.model_validate(
+        {**small_config.model_dump(), "model": "mobilenet_v3_small", "strategy": "gradual", "epochs": 3}
+    )
+    network = build("mobilenet_v3_small", 2, seed=0)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    events, network = run_fit(settings, drawn, config, network=network)
+    assert [event.stage for event in epochs_of(events)] == ["head first", "unfrozen", "unfrozen"]
+    first_block = CATALOG["mobilenet_v3_small"].blocks[0].name
+    assert any(
+        not torch.equal(value, before[name])
+        for name, value in network.state_dict().items()
+        if name.startswith(f"blocks.{first_block}.")
+    )
+
+
+def test_the_strip_shows_all_classes_and_is_the_same_for_both_arms(settings: Settings, drawn: Dataset) -> None:
+    val = SplitData.of(drawn, "val")
+    strip = choose_strip(val, 3, count=6)
+    assert np.array_equal(strip, choose_strip(val, 3, count=6))
+    labels = [drawn.rows[int(index)].label for index in strip]
+    assert sorted(set(labels)) == [0, 1]
+    assert {drawn.rows[int(index)].split for index in strip} == {"val"}
+
+
+@pytest.mark.parametrize("strategy", ["scratch", "head", "partial", "full", "gradual"])
+def test_the_plan_counts_what_the_network_really_trains(strategy: str) -> None:
+    config = TrainConfig(dataset="d", model="resnet18", strategy=strategy, epochs=4)  # type: ignore[arg-type]
+    plan = plan_training(config, 7)
+    network = build("resnet18", 7, seed=0)
+    network.freeze(plan_stages(config, config.entry())[-1].freeze_point)
+    assert network.parameter_counts() == (plan.total, plan.trainable)
