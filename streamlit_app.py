@@ -50,7 +50,8 @@ def home() -> None:
                     f"The dataset **{frame.plain(best.title)}** is ready: start a race between scratch and transfer."
                 )
             columns = st.columns(3)
-            columns[0].page_link(frame.TRAIN, label="Start a race", icon="🏁", query_params={"dataset": best.id})
+            if columns[0].button("Start a race", type="primary", icon="🏁", width="stretch"):
+                st.switch_page(frame.TRAIN, query_params={"dataset": best.id})
             columns[1].page_link(
                 frame.EXPLORE, label="Look at the pictures", icon="🖼️", query_params={"dataset": best.id}
             )

@@ -8,7 +8,7 @@ from core.errors import ComparisonError, RunError
 from core.runs.run import RunSummary
 from core.settings import Settings
 from pages.components import charts, frame, judged
-from pages.components.runs_list import result_text
+from pages.components.runs_list import short_result
 from pages.components.snapshot import RunSnapshot, list_runs, look_at
 from pages.components.table import COLUMN_CONFIG, differing_fields, runs_table
 
@@ -61,7 +61,7 @@ def _choose(summaries: Sequence[RunSummary]) -> list[RunSummary]:
         "Runs",
         options,
         default=[run_id for run_id in wanted if run_id in options][:MOST_RUNS],
-        format_func=lambda run_id: f"{by_id[run_id].title} · {result_text(by_id[run_id])} · {run_id[-6:]}",
+        format_func=lambda run_id: f"{by_id[run_id].title} · {short_result(by_id[run_id])}",
         max_selections=MOST_RUNS,
         help="The first is the baseline: differences are the second minus the first.",
         key=f"compare-runs-{dataset}",
@@ -71,11 +71,10 @@ def _choose(summaries: Sequence[RunSummary]) -> list[RunSummary]:
 
 
 def _latest_pair(summaries: Sequence[RunSummary]) -> list[str]:
-    """The newest race, or the two newest runs."""
-    for item in summaries:
-        if item.meta.race:
-            return [other.id for other in reversed(summaries) if other.meta.race == item.meta.race]
-    return [item.id for item in reversed(summaries[:2])]
+    """The newest race, or the two newest runs; scratch is the baseline."""
+    newest = next((item.meta.race for item in summaries if item.meta.race), None)
+    pair = [item for item in reversed(summaries) if item.meta.race == newest] if newest else summaries[:2]
+    return [item.id for item in sorted(pair, key=lambda item: (item.config.strategy != "scratch", item.meta.created))]
 
 
 def _verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> judged.Pair | None:
@@ -96,9 +95,7 @@ def _verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> judged.Pair |
         st.warning(frame.plain(str(error)))
         return None
     st.subheader("Verdict")
-    icon = "⚖️" if comparison.better is None else "🏆"
-    show = st.success if comparison.better else st.info
-    show(frame.plain(comparison.verdict), icon=icon)
+    judged.show_verdict(comparison)
     fields = differing_fields([first.config, second.config])
     if fields:
         st.caption("What differs between the two: " + ", ".join(fields) + ".")

@@ -44,13 +44,15 @@ def page() -> None:
 def _show(settings: Settings, dataset: Dataset) -> None:
     if dataset.drawn:
         st.info(SAMPLE_NOTE, icon="✏️")
-    columns = st.columns(4)
-    columns[0].metric("Pictures", f"{len(dataset.rows):,}")
-    columns[1].metric("Classes", len(dataset.classes))
-    columns[2].metric("Training / validation", f"{len(dataset.rows_of('train')):,} / {len(dataset.rows_of('val')):,}")
-    columns[3].metric(
-        "Test", f"{len(dataset.rows_of('test')):,}", help="Opened once per run, after training has ended."
-    )
+    with st.container(horizontal=True, gap="large"):
+        for label, count, text in (
+            ("Pictures", len(dataset.rows), None),
+            ("Classes", len(dataset.classes), None),
+            ("Training", len(dataset.rows_of("train")), "What the network learns from."),
+            ("Validation", len(dataset.rows_of("val")), "What choices are made on."),
+            ("Test", len(dataset.rows_of("test")), "Opened once per run, after training has ended."),
+        ):
+            st.metric(label, f"{count:,}", help=text, width="content")
     st.page_link(frame.TRAIN, label="Start a race on these pictures", icon="🏁", query_params={"dataset": dataset.id})
     sections = ["Pictures", "Numbers", "Import report", "What the model sees"]
     section = st.segmented_control("Show", sections, default=sections[0], required=True, key="explore-section")

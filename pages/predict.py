@@ -13,7 +13,7 @@ from core.serving.prediction import Prediction
 from core.settings import Settings
 from pages.components import frame
 from pages.components.charts import COLOURS
-from pages.components.runs_list import result_text
+from pages.components.runs_list import short_result
 from pages.components.snapshot import list_runs
 
 PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "mpo"]
@@ -47,7 +47,7 @@ def _choose(usable: Sequence[RunSummary]) -> list[RunSummary]:
         list(by_id),
         default=wanted[:2] or _default(usable),
         format_func=lambda run_id: (
-            f"{by_id[run_id].title} on {by_id[run_id].config.dataset} · {result_text(by_id[run_id])}"
+            f"{by_id[run_id].title} on {by_id[run_id].config.dataset} · {short_result(by_id[run_id])}"
         ),
         max_selections=2,
         help="One network, or two side by side.",

@@ -7,8 +7,8 @@ from core.errors import ConfigError
 from core.jobs.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.training.config import parse_config
-from pages.components import forms, frame, live, runs_list
-from pages.components.snapshot import forget
+from pages.components import forms, frame, judged, live, runs_list
+from pages.components.snapshot import forget, look_at
 
 
 def page() -> None:
@@ -39,6 +39,9 @@ def _watch_race(settings: Settings, race_id: str) -> None:
         _new_training_link()
     with right:
         st.page_link(frame.COMPARE, label="Compare these runs", icon="⚖️", query_params={"runs": ",".join(ids)})
+    snapshots = [look_at(settings, run_id) for run_id in ids]
+    if len(snapshots) == 2 and all(item.history.tested is not None for item in snapshots):
+        judged.show_verdict(judged.compare_once(str(settings.home), *ids))
     live.watch(settings, ids)
 
 

@@ -320,19 +320,12 @@ def _scenery(rng: np.random.Generator, canvas: int) -> Image.Image:
             corners = [(start, 0), (start + step, 0), (start + step + lean, canvas), (start + lean, canvas)]
             pen.polygon(corners, fill=colour)
     elif style == "grass":
-        edge = canvas * rng.uniform(0.5, 0.75)
+        horizon = canvas * rng.uniform(0.5, 0.75)
         for _ in range(260):
-            x, foot, tall = (
-                rng.uniform(0, canvas),
-                rng.uniform(edge, canvas),
-                rng.uniform(0.02, 0.09) * canvas,
-            )
+            left, foot, tall = rng.uniform(0, canvas), rng.uniform(horizon, canvas), rng.uniform(0.02, 0.09) * canvas
             colour = _vary(rng, second, 34)
-            pen.line(
-                (x, foot, x + rng.uniform(-0.4, 0.4) * tall, foot - tall),
-                fill=colour,
-                width=max(1, canvas // 110),
-            )
+            end = (left + rng.uniform(-0.4, 0.4) * tall, foot - tall)
+            pen.line((left, foot, *end), fill=colour, width=max(1, canvas // 110))
     return picture
 
 

@@ -20,7 +20,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from core.errors import PictureError
 from core.settings import Settings
 
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
+# MPO is found by the JPEG reader
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
 EXTENSIONS = {
     "JPEG": "jpg",
     "MPO": "mpo", "PNG": "png", "GIF": "gif", "BMP": "bmp", "WEBP": "webp", "TIFF": "tif", "AVIF": "avif",
@@ -32,6 +33,7 @@ SUFFIX_FORMATS = {
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 LARGE_PIXELS = 16_000_000  # above this, one picture at a time: parallel imports stay under 1 GB
 _large = threading.Lock()
+Image.init()  # registers every format: without it, an allow list finds only the most common ones
 _GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 
 

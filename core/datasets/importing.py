@@ -158,7 +158,8 @@ def _check_size(settings: Settings, entries: Sequence[SourceEntry]) -> None:
     if claimed > settings.max_dataset_bytes:
         raise DatasetError(
             f"The pictures take {claimed / 1e9:.1f} GB, "
-            f"and at most {settings.max_dataset_bytes / 1e9:.1f} GB are taken: import a part, or raise TUNEMYPETS_MAX_DATASET_MB."
+            f"and at most {settings.max_dataset_bytes / 1e9:.1f} GB are taken: "
+            "import a part, or raise TUNEMYPETS_MAX_DATASET_MB."
         )
     free = shutil.disk_usage(settings.datasets_dir).free
     if claimed * SPACE_MARGIN > free:

@@ -293,7 +293,7 @@ def _verdict(
     evidence = f"({numbers}, {_format_p(p_value)})"
     needed = pictures_needed(only_a, only_b, n, interval.level)
     if better is not None:
-        text = f"{leader} is {lead} better than {other} on {where} {evidence}."
+        text = f"{leader[:1].upper()}{leader[1:]} is {lead} better than {other} on {where} {evidence}."
     elif needed is None:
         finding = f"{name_a} and {name_b} are right equally often"
         if only_a == 0:

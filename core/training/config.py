@@ -22,13 +22,13 @@ from core.errors import ConfigError, NetworkError
 from models.catalog import CATALOG, NetworkEntry, ScratchOptions, get_entry
 
 Strategy = Literal["scratch", "head", "partial", "full", "gradual"]
-STRATEGIES: Mapping[str, str] = {
-    "scratch": "From scratch: random weights, everything learns",
-    "head": "Head only: the pretrained backbone stays frozen",
-    "partial": "Partial: frozen up to a block, the rest learns gently",
-    "full": "Full fine-tuning: everything learns, the backbone gently",
-    "gradual": "Gradual: the head first, then the backbone joins in",
-}
+STRATEGIES: Mapping[str, tuple[str, str]] = {
+    "scratch": ("From scratch", "Random weights: everything has to be learned from these pictures."),
+    "head": ("Head only", "The pretrained backbone stays frozen and only the new output layer learns. Quick."),
+    "partial": ("Partial", "Frozen up to a block; what comes after it learns with a smaller rate than the head."),
+    "full": ("Full fine-tuning", "Everything learns, the pretrained backbone with a smaller rate than the head."),
+    "gradual": ("Gradual", "Two stages: the head learns first, then the backbone joins in with a smaller rate."),
+}  # title, explanation
 
 FilterCount = Annotated[int, Field(ge=1, le=1024)]
 # a form gives 5, a command line "5"

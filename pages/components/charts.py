@@ -14,6 +14,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 SYMBOLS = ("circle", "triangle", "diamond", "rect", "roundRect", "pin")
 LINES = ("solid", "dashed", "dotted")
 MOST_POINTS = 240
+TRAINING = ", training"  # ends the names of the thin lines, which the legend leaves out
 
 Axis = Literal["epochs", "images", "seconds"]
 AXIS_TITLES: dict[Axis, str] = {
@@ -38,9 +39,9 @@ def accuracy_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: 
     for place, curve in enumerate(curves):
         if training:
             points = [[_at_batch(b, axis), 100 * b.accuracy] for b in curve.batches]
-            series.append(_thin(f"{curve.name}: training", _smoothed(points), place))
+            series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), place))
         points = [[_at_epoch(e, axis), round(100 * e.val_accuracy, 2)] for e in curve.epochs]
-        series.append(_marked(f"{curve.name}: validation", points, place))
+        series.append(_marked(curve.name, points, place))
     return _spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100)
 
 
@@ -50,9 +51,9 @@ def loss_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool
     for place, curve in enumerate(curves):
         if training:
             points = [[_at_batch(b, axis), b.loss] for b in curve.batches]
-            series.append(_thin(f"{curve.name}: training", _smoothed(points), place))
+            series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), place))
         points = [[_at_epoch(e, axis), round(e.val_loss, 4)] for e in curve.epochs]
-        series.append(_marked(f"{curve.name}: validation", points, place))
+        series.append(_marked(curve.name, points, place))
     return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
 
 
@@ -138,17 +139,24 @@ def _marked(name: str, points: list[list[float]], place: int) -> dict[str, Any]:
 
 
 def _spec(series: list[dict[str, Any]], x_title: str, y_title: str, y_max: float | None = None) -> dict[str, Any]:
-    rows = (len(series) + 1) // 2
     return {
         "animation": False,
-        "grid": {"left": 62, "right": 16, "top": 12 + 22 * rows, "bottom": 46},
-        "legend": {"type": "plain", "top": 0, "left": 0, "itemWidth": 26, "textStyle": {"fontSize": 12}},
+        "grid": {"left": 26, "right": 18, "top": 36, "bottom": 24, "containLabel": True},
+        # one line with arrows: many long names never cover the curves on a phone
+        "legend": {
+            "data": [item["name"] for item in series if not item["name"].endswith(TRAINING)],
+            "type": "scroll",
+            "top": 0,
+            "left": 0,
+            "itemWidth": 26,
+            "textStyle": {"fontSize": 12},
+        },
         "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "value",
             "name": x_title,
             "nameLocation": "middle",
-            "nameGap": 28,
+            "nameGap": 24,
             "min": 0,
             "splitLine": {"show": False},
         },
@@ -156,7 +164,7 @@ def _spec(series: list[dict[str, Any]], x_title: str, y_title: str, y_max: float
             "type": "value",
             "name": y_title,
             "nameLocation": "middle",
-            "nameGap": 46,
+            "nameGap": 40,
             "scale": True,
             **({"min": 0, "max": y_max} if y_max is not None else {}),
         },

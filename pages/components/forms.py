@@ -87,7 +87,8 @@ def fill_in(
     with middle:
         offered = list(STRATEGIES) if entry.weights is not None else ["scratch"]
         offered = [name for name in ("head", "partial", "full", "gradual", "scratch") if name in offered]
-        values["strategy"] = _choice("strategy", offered, format_func=lambda name: STRATEGIES[name])
+        values["strategy"] = _choice("strategy", offered, format_func=lambda name: STRATEGIES[name][0])
+        st.caption(STRATEGIES[values["strategy"]][1])
         if values["strategy"] in ("partial", "gradual"):
             _freeze_point(values, entry.freeze_points, entry.default_freeze)
         if values["strategy"] in ("partial", "full", "gradual"):

@@ -43,6 +43,12 @@ def compare_once(home: str, first: str, second: str) -> Comparison:
     return comparison_of(store.get(first), store.get(second))
 
 
+def show_verdict(comparison: Comparison) -> None:
+    """The verdict in its own words, with a sign that does not depend on colour."""
+    show, icon = (st.success, "🏆") if comparison.better else (st.info, "⚖️")
+    show(frame.plain(comparison.verdict), icon=icon)
+
+
 @st.cache_resource(max_entries=32, show_spinner=False)
 def read_once(home: str, run_id: str) -> PredictionTable:
     """The stored predictions of a run.
@@ -130,9 +136,11 @@ def show_pictures(settings: Settings, pair: Pair) -> None:
         f"Both are wrong ({comparison.both_wrong})": comparison.both_wrong_indices,
         f"Both are right ({comparison.both_right})": comparison.both_right_indices,
     }
+    first = next((place for place, found in enumerate(groups.values()) if len(found)), 0)
     chosen = st.radio(
         "Which pictures",
         list(groups),
+        index=first,
         format_func=frame.plain,
         help="The verdict rests on the first two groups.",
     )

@@ -13,11 +13,14 @@ def show(dataset: Dataset) -> None:
     """Draw the report of a dataset."""
     report = dataset.report()
     contradictory = sum(len(group) for group in report.contradictory)
-    columns = st.columns(4)
-    columns[0].metric("Rejected", len(report.rejected), help="Files that could not be used.")
-    columns[1].metric("Converted", len(report.converted), help="Read with a change, such as turning upright.")
-    columns[2].metric("Copies left out", len(report.duplicates), help="Exact copies in the same class: one was kept.")
-    columns[3].metric("Contradictory", contradictory, help="The same picture in different classes: all set aside.")
+    with st.container(horizontal=True, gap="large"):
+        for label, count, text in (
+            ("Rejected", len(report.rejected), "Files that could not be used."),
+            ("Converted", len(report.converted), "Read with a change, such as turning upright."),
+            ("Copies left out", len(report.duplicates), "Exact copies in the same class: one was kept."),
+            ("Contradictory", contradictory, "The same picture in different classes: all set aside."),
+        ):
+            st.metric(label, count, help=text, width="content")
     for note in report.notes:
         st.info(frame.plain(note), icon="ℹ️")
     if report.ignored:

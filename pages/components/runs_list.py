@@ -40,3 +40,9 @@ def result_text(item: RunSummary) -> str:
     if item.best_val_accuracy is not None:
         return f"{item.state.value} · best validation {100 * item.best_val_accuracy:.1f} %"
     return item.state.value
+
+
+def short_result(item: RunSummary) -> str:
+    """Result and the end of the id, for lists in which runs are chosen."""
+    accuracy = f"{100 * item.accuracy.value:.1f} %" if item.accuracy and item.accuracy.value is not None else None
+    return f"{accuracy or item.state.value} · {item.id[-6:]}"

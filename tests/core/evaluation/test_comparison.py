@@ -299,7 +299,7 @@ def test_the_verdict_names_winner_margin_interval_count_and_p() -> None:
 
 def test_the_verdict_can_say_that_transfer_lost() -> None:
     verdict = race(100, 64, 8, 8).verdict
-    assert verdict.startswith("scratch (scratch_cnn) is 31.1 points better than Transfer")
+    assert verdict.startswith("Scratch (scratch_cnn) is 31.1 points better than Transfer")
     assert "95 % interval 22.8 to 39.0" in verdict
 
 
