@@ -35,7 +35,7 @@ def home() -> None:
             strict=True,
         ):
             with column, st.container(border=True):
-                st.page_link(page, label=f"**{number} · {label}**")
+                frame.link(page, label=f"**{number} · {label}**")
                 st.caption(text)
         job = st.query_params.get("import")
         if job:
@@ -51,12 +51,12 @@ def home() -> None:
                 )
             columns = st.columns(3)
             if columns[0].button("Start a race", type="primary", icon="🏁", width="stretch"):
-                st.switch_page(frame.TRAIN, query_params={"dataset": best.id})
-            columns[1].page_link(
-                frame.EXPLORE, label="Look at the pictures", icon="🖼️", query_params={"dataset": best.id}
-            )
+                frame.go(frame.TRAIN, query_params={"dataset": best.id})
+            with columns[1]:
+                frame.link(frame.EXPLORE, label="Look at the pictures", icon="🖼️", query_params={"dataset": best.id})
             if finished:
-                columns[2].page_link(frame.PREDICT, label="Try your own photo", icon="🔮")
+                with columns[2]:
+                    frame.link(frame.PREDICT, label="Try your own photo", icon="🔮")
         runs_list.show_recent(settings)
 
 
@@ -73,7 +73,8 @@ def _begin_here(settings: frame.Settings) -> None:
         else:
             st.query_params["import"] = job
             st.rerun()
-    right.page_link(frame.EXPLORE, label="Bring your own photos", icon="📁")
+    with right:
+        frame.link(frame.EXPLORE, label="Bring your own photos", icon="📁")
 
 
 pages = st.navigation(

@@ -21,7 +21,7 @@ def page() -> None:
         summaries = [item for item in list_runs(settings) if item.epochs_done or item.tested]
         if not summaries:
             st.info("There is nothing to compare yet: start a race, and come back when it has run.", icon="🏁")
-            st.page_link(frame.TRAIN, label="Start a race", icon="🏁")
+            frame.link(frame.TRAIN, label="Start a race", icon="🏁")
             return
         chosen = _choose(summaries)
         if not chosen:

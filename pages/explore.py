@@ -53,7 +53,7 @@ def _show(settings: Settings, dataset: Dataset) -> None:
             ("Test", len(dataset.rows_of("test")), "Opened once per run, after training has ended."),
         ):
             st.metric(label, f"{count:,}", help=text, width="content")
-    st.page_link(frame.TRAIN, label="Start a race on these pictures", icon="🏁", query_params={"dataset": dataset.id})
+    frame.link(frame.TRAIN, label="Start a race on these pictures", icon="🏁", query_params={"dataset": dataset.id})
     sections = ["Pictures", "Numbers", "Import report", "What the model sees"]
     section = st.segmented_control("Show", sections, default=sections[0], required=True, key="explore-section")
     if section == "Pictures":

@@ -28,7 +28,7 @@ def page() -> None:
         usable = [item for item in list_runs(settings) if frame.runs(settings).get(item.id).has_weights]
         if not usable:
             st.info("There is no trained network yet: train one first.", icon="🏁")
-            st.page_link(frame.TRAIN, label="Train a network", icon="🏁")
+            frame.link(frame.TRAIN, label="Train a network", icon="🏁")
             return
         frame.predictor(settings).warm_up()
         chosen = _choose(usable)

@@ -28,7 +28,7 @@ def page() -> None:
 
 
 def _new_training_link() -> None:
-    st.page_link(frame.TRAIN, label="New training", icon="➕")
+    frame.link(frame.TRAIN, label="New training", icon="➕")
 
 
 def _watch_race(settings: Settings, race_id: str) -> None:
@@ -38,7 +38,7 @@ def _watch_race(settings: Settings, race_id: str) -> None:
     with left:
         _new_training_link()
     with right:
-        st.page_link(frame.COMPARE, label="Compare these runs", icon="⚖️", query_params={"runs": ",".join(ids)})
+        frame.link(frame.COMPARE, label="Compare these runs", icon="⚖️", query_params={"runs": ",".join(ids)})
     snapshots = [look_at(settings, run_id) for run_id in ids]
     if len(snapshots) == 2 and all(item.history.tested is not None for item in snapshots):
         judged.show_verdict(judged.compare_once(str(settings.home), *ids))
@@ -49,7 +49,7 @@ def _choose(settings: Settings) -> None:
     summaries = frame.datasets(settings).summaries()
     if not summaries:
         st.info("There is no dataset yet: make the drawn one or bring your own photos first.", icon="🖼️")
-        st.page_link(frame.EXPLORE, label="Get a dataset", icon="📁")
+        frame.link(frame.EXPLORE, label="Get a dataset", icon="📁")
         return
     values, error = forms.fill_in(settings, [item.id for item in summaries], st.query_params.get("dataset"))
     if error is not None:
@@ -90,7 +90,7 @@ def _start(settings: Settings, values: dict[str, object], *, race: bool) -> None
         return
     ensure_scheduler(settings)
     forget()
-    st.switch_page(frame.TRAIN, query_params=target)
+    frame.go(frame.TRAIN, query_params=target)
 
 
 page()

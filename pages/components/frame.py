@@ -7,8 +7,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from core.datasets.store import DatasetStore
 from core.errors import ConfigError, TuneMyPetsError
@@ -58,6 +61,25 @@ def _wake(home: str) -> bool:
 def wake_scheduler(settings: Settings) -> None:
     """Start the scheduler when runs wait and none lives; looked at once in five seconds for all sessions."""
     _wake(str(settings.home))
+
+
+def link(page: Path, *, label: str, icon: str | None = None, query_params: dict[str, str] | None = None) -> None:
+    """A link to a page with its parameters. Also where only this one page is known, as when it is run alone."""
+    try:
+        st.page_link(page, label=label, icon=icon, query_params=query_params)
+    except StreamlitAPIException:
+        address = f"/{page.stem}" + (f"?{urlencode(query_params)}" if query_params else "")
+        st.markdown(f"{icon or ''} [{label}]({address})")
+
+
+def go(page: Path, *, query_params: dict[str, str]) -> NoReturn:
+    """Open a page with its parameters."""
+    try:
+        st.switch_page(page, query_params=query_params)
+    except StreamlitAPIException:
+        # run alone, a page can only go to itself
+        st.query_params.from_dict(query_params)
+        st.rerun()
 
 
 def datasets(settings: Settings) -> DatasetStore:

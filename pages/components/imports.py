@@ -32,19 +32,21 @@ def _panel(settings: Settings, job_id: str, then_page: Path, was_running: bool) 
         if status.state == "finished" and status.dataset:
             st.success("The dataset is ready.", icon="✅")
             columns = st.columns(3)
-            columns[0].page_link(
-                then_page,
-                label="Look at the pictures" if then_page == frame.EXPLORE else "Start a race",
-                icon="🖼️" if then_page == frame.EXPLORE else "🏁",
-                query_params={"dataset": status.dataset},
-            )
+            with columns[0]:
+                frame.link(
+                    then_page,
+                    label="Look at the pictures" if then_page == frame.EXPLORE else "Start a race",
+                    icon="🖼️" if then_page == frame.EXPLORE else "🏁",
+                    query_params={"dataset": status.dataset},
+                )
             other = frame.TRAIN if then_page == frame.EXPLORE else frame.EXPLORE
-            columns[1].page_link(
-                other,
-                label="Start a race" if other == frame.TRAIN else "Look at the pictures",
-                icon="🏁" if other == frame.TRAIN else "🖼️",
-                query_params={"dataset": status.dataset},
-            )
+            with columns[1]:
+                frame.link(
+                    other,
+                    label="Start a race" if other == frame.TRAIN else "Look at the pictures",
+                    icon="🏁" if other == frame.TRAIN else "🖼️",
+                    query_params={"dataset": status.dataset},
+                )
         else:
             st.error(frame.plain(status.text), icon="🚫")
         if st.button("Close this message", key=f"close-{job_id}"):

@@ -137,7 +137,7 @@ def _actions(settings: Settings, snapshot: RunSnapshot) -> None:
         st.toast("Testing started: the result appears here in a few seconds.")
         forget()
     if snapshot.has_weights:
-        st.page_link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
+        frame.link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
 
 
 def _is_stopping(settings: Settings, snapshot: RunSnapshot) -> bool:

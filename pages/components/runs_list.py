@@ -21,7 +21,7 @@ def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
             left, right = st.columns([3, 2], vertical_alignment="center")
             with left:
                 target = {"race": item.meta.race} if item.meta.race else {"run": item.id}
-                st.page_link(
+                frame.link(
                     frame.TRAIN,
                     label=f"{frame.plain(item.title)} on {frame.plain(item.config.dataset)}",
                     icon=frame.STATE_ICONS[item.state],

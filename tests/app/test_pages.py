@@ -1,0 +1,191 @@
+"""Each page, empty, happy and in trouble, without a browser."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.datasets.dataset import Dataset
+from core.jobs.importer import ImportJobs, ImportRequest
+from core.runs.run import RunState
+from core.runs.store import RunStore
+from core.settings import Settings
+from tests.conftest import wait_for
+
+Open = Callable[..., AppTest]
+PAGES = ["streamlit_app.py", "pages/explore.py", "pages/train.py", "pages/compare.py", "pages/predict.py"]
+
+NEXT_STEPS = ("There is no dataset yet", "Get a first dataset", "nothing to compare", "no trained network")
+
+
+def texts(app: AppTest) -> str:
+    """Everything a person can read on the page."""
+    kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.error, app.warning, app.success)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_of_an_empty_room_says_what_to_do_next(open_page: Open, path: str) -> None:
+    app = open_page(path)
+    assert not app.exception
+    assert not app.error
+    assert any(words in texts(app) for words in NEXT_STEPS)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_works_with_a_finished_race(raced: Settings, open_page: Open, path: str) -> None:
+    app = open_page(path)
+    assert not app.exception
+    assert not app.error
+
+
+def test_home_makes_the_drawn_sample_and_follows_it(settings: Settings, open_page: Open, ended_processes: None) -> None:
+    app = open_page("streamlit_app.py")
+    next(button for button in app.button if "drawn" in button.label).click().run()
+    job = str(app.query_params["import"])
+    wait_for(lambda: ImportJobs(settings).status(job).state == "finished")
+    app.run()
+    assert "The dataset is ready." in texts(app)
+
+
+def test_explore_shows_numbers_report_and_one_picture(raced: Settings, open_page: Open) -> None:
+    app = open_page("pages/explore.py", dataset="drawn")
+    assert [metric.value for metric in app.metric][:2] == ["40", "2"]
+    assert "drawn by the program" in texts(app)
+    for section, word in (("Numbers", "File sizes by class"), ("Import report", "without any trouble")):
+        app.segmented_control(key="explore-section").set_value(section).run()
+        assert not app.exception
+        assert word in texts(app)
+
+
+def test_explore_filters_the_gallery_by_class_and_split(raced: Settings, open_page: Open) -> None:
+    app = open_page("pages/explore.py", dataset="drawn")
+    app.selectbox(key="gallery-class").set_value("cat").run()
+    app.selectbox(key="gallery-split").set_value("test").run()
+    assert "4 pictures, page 1 of 1." in texts(app)
+
+
+def test_explore_tells_that_an_import_failed_and_why(
+    settings: Settings, open_page: Open, ended_processes: None
+) -> None:
+    jobs = ImportJobs(settings)
+    job = jobs.start(ImportRequest(str(settings.home / "nowhere"), "x", "70/15/15", 0))
+    wait_for(lambda: jobs.status(job).state == "failed")
+    app = open_page("pages/explore.py", **{"import": job})
+    assert "is not there" in " ".join(error.value for error in app.error)
+
+
+def test_explore_with_a_damaged_dataset_shows_a_sentence(drawn: Dataset, open_page: Open) -> None:
+    (drawn.folder / "pictures.csv").write_text("nonsense", encoding="utf-8")
+    app = open_page("pages/explore.py", dataset="drawn")
+    assert not app.exception
+    assert "import it again" in app.error[0].value
+
+
+def test_train_shows_what_will_be_trained_and_starts_a_race(
+    drawn: Dataset, settings: Settings, open_page: Open, ended_processes: None
+) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    assert "2,562 of 2,226,434 parameters learn" in texts(app)
+    next(button for button in app.button if button.label.startswith("Start a race")).click().run()
+    runs = RunStore(settings).all()
+    assert sorted(run.meta().arm or "" for run in runs) == ["scratch", "transfer"]
+    for run in runs:
+        if run.state().active:
+            RunStore(settings).request_stop(run.id)
+    wait_for(lambda: not any(run.state().active for run in runs), 90)
+
+
+def test_train_shows_one_sentence_for_each_field_that_is_wrong(drawn: Dataset, open_page: Open) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    app.number_input(key="train-epochs").set_value(0).run()
+    app.number_input(key="train-batch_size").set_value(1).run()
+    assert len(app.error) == 2
+    assert all(button.disabled for button in app.button if "ace" in button.label or "Train only" in button.label)
+
+
+def test_train_offers_the_scratch_networks_options_and_checks_them(drawn: Dataset, open_page: Open) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    app.selectbox(key="train-model").set_value("scratch_cnn").run()
+    assert not app.exception
+    app.text_input(key="train-filters").set_value("8, many").run()
+    assert "1 to 8 whole numbers" in app.error[0].value
+
+
+@pytest.mark.parametrize("strategy", ["partial", "full", "gradual", "scratch", "head"])
+def test_train_draws_every_strategy(drawn: Dataset, open_page: Open, strategy: str) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    app.selectbox(key="train-strategy").set_value(strategy).run()
+    assert not app.exception
+    assert not app.error
+    assert "What will be trained" in texts(app)
+
+
+def test_train_shows_a_finished_race_with_its_verdict(raced: Settings, open_page: Open) -> None:
+    race = RunStore(raced).all()[0].meta().race
+    app = open_page("pages/train.py", race=str(race))
+    assert not app.exception
+    assert "n = 8" in texts(app).replace("\\", "")
+    assert "test pictures" in texts(app).replace("\\", "")
+
+
+def test_train_with_an_unknown_run_shows_a_sentence(open_page: Open) -> None:
+    app = open_page("pages/train.py", run="../../etc")
+    assert "There is no run" in app.error[0].value
+    assert not app.exception
+
+
+@pytest.mark.parametrize("file", ["config.json", "meta.json", "result.json", "events.jsonl"])
+def test_a_damaged_run_never_breaks_a_page(raced: Settings, open_page: Open, file: str) -> None:
+    run = RunStore(raced).all()[0]
+    (run.folder / file).write_bytes(b'{"half')
+    for path in PAGES:
+        assert not open_page(path).exception
+    assert not open_page("pages/train.py", run=run.id).exception
+
+
+def test_an_interrupted_run_is_shown_as_interrupted(raced: Settings, open_page: Open) -> None:
+    run = RunStore(raced).all()[0]
+    (run.folder / "result.json").unlink()
+    assert run.state() is RunState.INTERRUPTED
+    assert "ended unexpectedly" in texts(open_page("pages/train.py", run=run.id))
+
+
+def test_compare_has_verdict_table_and_pictures(raced: Settings, open_page: Open) -> None:
+    app = open_page("pages/compare.py")
+    shown = texts(app)
+    assert "Verdict" in shown
+    assert "Picture by picture" in shown
+    table = app.dataframe[0].value
+    assert list(table["n"]) == [8, 8]
+    assert "filters=4-8" in table["Differs in"][0]
+
+
+def test_compare_with_one_run_asks_for_another(raced: Settings, open_page: Open) -> None:
+    run = RunStore(raced).all()[0]
+    app = open_page("pages/compare.py", runs=run.id)
+    assert "A verdict needs two runs" in texts(app)
+
+
+def test_compare_with_damaged_predictions_shows_a_sentence(raced: Settings, open_page: Open) -> None:
+    (RunStore(raced).all()[0].folder / "predictions.csv").write_text("x", encoding="utf-8")
+    app = open_page("pages/compare.py")
+    assert not app.exception
+    assert [*app.warning, *app.error]
+
+
+def test_predict_answers_for_good_pictures_and_explains_bad_ones(
+    raced: Settings, open_page: Open, ended_processes: None
+) -> None:
+    from core.datasets.store import DatasetStore
+
+    dataset = DatasetStore(raced).get("drawn")
+    picture = dataset.picture_path(dataset.rows[0]).read_bytes()
+    app = open_page("pages/predict.py")
+    app.file_uploader(key="predict-files").set_value(
+        [("good.jpg", picture, "image/jpeg"), ("../../evil.png", b"<img onerror=alert(1)>", "image/png")]
+    )
+    app.run(timeout=90)
+    assert not app.exception
+    assert len(app.dataframe[0].value) == 4
+    assert "evil" in app.error[0].value

@@ -1,0 +1,156 @@
+"""The whole way in a real browser: no sleeps, elements found by what a person reads."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from core.datasets.sample import draw_sample
+from core.datasets.store import DatasetStore
+from core.runs.run import RunState
+from core.runs.store import RunStore
+from core.settings import Settings
+from tests.browser.conftest import Server
+from tests.conftest import wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+RACE_SECONDS = 150_000  # milliseconds, for playwright
+PHONE = {"width": 390, "height": 844}
+
+
+def heading(page: Page, name: str) -> None:
+    expect(page.get_by_role("heading", name=name, exact=True, level=1)).to_be_visible()
+
+
+def test_sample_race_reload_compare_and_predict(
+    server: Server, page: Page, settings: Settings, shared_weights: Path, tmp_path: Path
+) -> None:
+    page.goto(server.address)
+    heading(page, "TuneMyPets")
+    page.get_by_role("button", name="Make the drawn cats and dogs").click()
+    expect(page.get_by_text("The dataset is ready.")).to_be_visible(timeout=60_000)
+    page.get_by_role("link", name="Start a race").first.click()
+    heading(page, "Train")
+    page.get_by_label("Epochs", exact=True).fill("3")
+    page.get_by_label("Epochs", exact=True).press("Enter")
+    page.get_by_role("button", name="Start a race").click()
+
+    # the live chart appears, moves, and is never taken away
+    canvas = page.locator("canvas").first
+    expect(canvas).to_be_visible(timeout=90_000)
+    expect(page).to_have_url(re.compile(r"race=race-"))
+    canvas.evaluate("element => { element.dataset.seen = 'first' }")
+    before = canvas.screenshot()
+    expect(page.get_by_text(re.compile(r"after epoch [23]: \d+ of 10 right")).first).to_be_visible(timeout=60_000)
+    assert canvas.screenshot() != before
+    expect(page.locator("canvas[data-seen=first]")).to_have_count(1)
+
+    # a reload in the middle loses nothing: the address names the race
+    page.reload()
+    heading(page, "Train")
+    expect(page.get_by_text("scratch (scratch_cnn)").first).to_be_visible()
+    expect(page.get_by_text(re.compile("on the same 36 test pictures"))).to_be_visible(timeout=RACE_SECONDS)
+
+    page.get_by_role("link", name="Compare these runs").click()
+    heading(page, "Compare")
+    expect(page.get_by_role("heading", name="Verdict")).to_be_visible()
+    expect(page.get_by_role("heading", name="Confusion matrices")).to_be_visible()
+    expect(page.get_by_role("heading", name="Picture by picture")).to_be_visible()
+
+    # its own photo, both arms side by side
+    photo = tmp_path / "mine.jpg"
+    photo.write_bytes(dict(draw_sample(2, seed=99))["dog/dog_0002.jpg"])
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Predict").click()
+    heading(page, "Predict")
+    page.locator("input[type=file]").first.set_input_files(photo)
+    expect(page.get_by_role("img", name="Probabilities of the classes")).to_have_count(2, timeout=90_000)
+    expect(page.get_by_text(re.compile(r"\d+ ms")).first).to_be_visible()
+
+    runs = RunStore(settings).all()
+    assert [run.state() for run in runs] == [RunState.FINISHED, RunState.FINISHED]
+    assert not server.imported_torch()
+
+
+def test_a_zip_is_uploaded_through_the_page(server: Server, page: Page, settings: Settings, tmp_path: Path) -> None:
+    archive = tmp_path / "my pets.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name, data in draw_sample(12, size_px=48):
+            packed.writestr(f"pets/{name}", data)
+        packed.writestr("pets/cat/broken.jpg", b"\xff\xd8\xff\xe0 cut off")
+    page.goto(f"{server.address}/explore")
+    heading(page, "Explore")
+    page.get_by_text("Zip file", exact=True).click()
+    page.locator("input[type=file]").set_input_files(archive)
+    expect(page.get_by_label("Name", exact=True)).to_have_value("my pets")
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("The dataset is ready.")).to_be_visible(timeout=60_000)
+    assert DatasetStore(settings).ids() == ["my-pets"]
+    page.get_by_role("link", name="Look at the pictures").click()
+    page.get_by_text("Import report", exact=True).click()
+    expect(page.get_by_text("Rejected").first).to_be_visible()
+    assert len(DatasetStore(settings).get("my-pets").report().rejected) == 1
+
+
+def test_the_server_may_be_killed_while_a_run_goes_on(
+    server: Server, page: Page, settings: Settings, drawn: object, small_config: object
+) -> None:
+    from core.jobs.scheduler import ensure_scheduler
+    from core.training.config import TrainConfig
+
+    assert isinstance(small_config, TrainConfig)
+    run = RunStore(settings).create(small_config.model_copy(update={"epochs": 400}))
+    ensure_scheduler(settings)
+    page.goto(f"{server.address}/train?run={run.id}")
+    expect(page.get_by_text(re.compile("Epoch [0-9]+ of 400")).first).to_be_visible(timeout=60_000)
+    done = len(run.history().epochs)
+    server.kill()
+    wait_for(lambda: len(run.history().epochs) > done)
+    assert run.state() is RunState.RUNNING
+    server.start()
+    page.goto(f"{server.address}/train?run={run.id}")
+    expect(page.get_by_text(re.compile("Epoch [0-9]+ of 400")).first).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text(re.compile(r"Stopped after \d+ epochs")).first).to_be_visible(timeout=15_000)
+    assert run.has_weights
+
+
+@pytest.mark.parametrize("name", ["explore", "train", "compare", "predict"])
+def test_a_deep_link_opens_on_a_fresh_server(server: Server, page: Page, name: str) -> None:
+    page.goto(f"{server.address}/{name}")
+    heading(page, name.capitalize())
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_wider_than_a_phone(server: Server, chromium: Browser, drawn: object, scheme: str) -> None:
+    context = chromium.new_context(viewport=PHONE, color_scheme="dark" if scheme == "dark" else "light")
+    page = context.new_page()
+    for path, title in (
+        ("/", "TuneMyPets"),
+        ("/explore", "Explore"),
+        ("/train", "Train"),
+        ("/compare", "Compare"),
+        ("/predict", "Predict"),
+    ):
+        page.goto(server.address + path)
+        heading(page, title)
+        page.wait_for_load_state("networkidle")
+        wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        assert wide <= PHONE["width"], path
+    context.close()
+
+
+def test_two_browsers_see_the_same_room(server: Server, chromium: Browser, drawn: object) -> None:
+    pages = [chromium.new_context().new_page() for _ in range(2)]
+    for page in pages:
+        page.goto(f"{server.address}/explore?dataset=drawn")
+        expect(page.get_by_text("40 pictures, page 1 of 2.")).to_be_visible()
+    pages[0].get_by_label("Class", exact=False).first.click()
+    pages[0].get_by_role("option", name="cat").click()
+    expect(pages[0].get_by_text("20 pictures, page 1 of 1.")).to_be_visible()
+    expect(pages[1].get_by_text("40 pictures, page 1 of 2.")).to_be_visible()
+    for page in pages:
+        page.context.close()

@@ -1,0 +1,261 @@
+"""Import: what comes in, what is reported, and that nothing half is ever left."""
+
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from core.datasets.dataset import Dataset
+from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
+from core.datasets.layout import read_layout
+from core.datasets.sources import MemorySource, Source, open_source
+from core.datasets.splits import SplitPlan
+from core.datasets.store import DatasetStore
+from core.errors import DatasetError
+from core.settings import Settings
+from tests.core.datasets.pictures import class_files, encoded, photo
+
+Files = list[tuple[str, bytes]]
+
+
+def bring(settings: Settings, source: Source, name: str = "pets", plan: str = "70/15/15", seed: int = 0) -> Dataset:
+    for event in import_dataset(settings, source, name=name, plan=SplitPlan.parse(plan), seed=seed):
+        if isinstance(event, ImportFinished):
+            return DatasetStore(settings).get(event.dataset_id)
+    raise AssertionError("no end")
+
+
+def memory(files: Files) -> MemorySource:
+    return MemorySource("memory", files)
+
+
+def left_over(settings: Settings) -> list[str]:
+    return [path.name for path in settings.datasets_dir.iterdir()] if settings.datasets_dir.exists() else []
+
+
+def write_zip(path: Path, files: Sequence[tuple[str, bytes]]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize("prefix", ["", "pets/", "a/b/"])
+def test_class_folders_are_found_however_they_are_wrapped(settings: Settings, prefix: str) -> None:
+    files = [(prefix + name, data) for name, data in class_files({"Cat": 10, "Dog": 10})]
+    dataset = bring(settings, memory(files))
+    assert dataset.classes == ("Cat", "Dog")
+    assert len(dataset.rows) == 20
+
+
+def test_folder_zip_and_memory_give_the_same_dataset(settings: Settings, tmp_path: Path) -> None:
+    files = class_files({"cat": 8, "dog": 9})
+    for name, data in files:
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(data)
+    archive = write_zip(tmp_path / "pets.zip", files)
+    found = [
+        bring(settings, source, name=f"d{place}").fingerprint
+        for place, source in enumerate((open_source(tmp_path / "folder"), open_source(archive), memory(files)))
+    ]
+    assert len(set(found)) == 1
+
+
+def test_given_splits_are_kept(settings: Settings) -> None:
+    files = []
+    for place, split in enumerate(("train", "Validation", "test")):
+        files += [(f"{split}/{name}", data) for name, data in class_files({"a": 4, "b": 4}, start=100 * place)]
+    dataset = bring(settings, memory(files))
+    for row in dataset.rows:
+        folder = row.name.split("/")[0].lower()
+        assert row.split == {"train": "train", "validation": "val", "test": "test"}[folder]
+
+
+def test_without_a_validation_folder_training_pictures_are_set_apart_and_it_is_said(settings: Settings) -> None:
+    files = [(f"train/{name}", data) for name, data in class_files({"a": 20, "b": 20})]
+    files += [(f"test/{name}", data) for name, data in class_files({"a": 5, "b": 5}, start=500)]
+    dataset = bring(settings, memory(files))
+    assert len(dataset.rows_of("test")) == 10
+    assert 4 <= len(dataset.rows_of("val")) <= 10
+    assert any("no validation folder" in note for note in dataset.report().notes)
+
+
+def test_names_and_order_do_not_change_the_split(settings: Settings) -> None:
+    files = class_files({"a": 15, "b": 15})
+    renamed = [(f"{name.split('/')[0]}/x{place:03d}.png", data) for place, (name, data) in enumerate(reversed(files))]
+    first, second = bring(settings, memory(files), "one"), bring(settings, memory(renamed), "two")
+    assert first.fingerprint == second.fingerprint
+    assert {r.pixel_hash: r.split for r in first.rows} == {r.pixel_hash: r.split for r in second.rows}
+
+
+def test_copies_are_kept_once_and_contradictions_are_set_aside(settings: Settings) -> None:
+    files = class_files({"rose": 6, "tulip": 6})
+    copy = files[0][1]
+    double = files[7][1]
+    files += [("rose/copy.png", copy), ("tulip/again.png", double), ("rose/again.png", double)]
+    dataset = bring(settings, memory(files))
+    report = dataset.report()
+    assert [pair[0] for pair in report.duplicates] == ["rose/copy.png"]
+    assert {(name, label) for group in report.contradictory for name, label, _ in group} == {
+        ("tulip/1.png", "tulip"),
+        ("tulip/again.png", "tulip"),
+        ("rose/again.png", "rose"),
+    }
+    assert len(dataset.rows) == 11
+    for group in report.contradictory:
+        assert all((dataset.folder / thumbnail).exists() for _, _, thumbnail in group)
+
+
+def test_a_copy_in_train_and_test_stays_in_test(settings: Settings) -> None:
+    files = [(f"train/{name}", data) for name, data in class_files({"a": 6, "b": 6})]
+    files += [(f"val/{name}", data) for name, data in class_files({"a": 2, "b": 2}, start=50)]
+    files += [("test/a/leak.png", files[0][1]), ("test/b/x.png", encoded(photo(999), "PNG"))]
+    dataset = bring(settings, memory(files))
+    assert [row.name for row in dataset.rows if row.split == "test"] == ["test/a/leak.png", "test/b/x.png"]
+
+
+def test_what_is_rejected_is_listed_and_the_rest_goes_on(settings: Settings) -> None:
+    files = class_files({"a": 5, "b": 5})
+    files += [("a/broken.jpg", b"\xff\xd8\xff nothing"), ("a/note.txt", b"hello"), ("b/empty.png", b"")]
+    files += [("loose.png", encoded(photo(77), "PNG"))]
+    report = bring(settings, memory(files)).report()
+    assert {name for name, _ in report.rejected} == {"a/broken.jpg", "a/note.txt", "b/empty.png", "loose.png"}
+    assert all(reason.endswith(".") for _, reason in report.rejected)
+
+
+def test_progress_is_told_with_an_estimate(settings: Settings) -> None:
+    events = list(import_dataset(settings, memory(class_files({"a": 9, "b": 9})), name="x", plan=SplitPlan(), seed=0))
+    told = [event for event in events if isinstance(event, ImportProgress) and event.phase == "Reading pictures"]
+    assert told[-1].done == told[-1].total == 18
+    assert told[-1].eta_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([], "no files"),
+        ([("readme.txt", b"x")], "no pictures"),
+        ([("one/a.png", b"x"), ("one/b.png", b"y")], "at least two"),
+        ([("a.png", b"x"), ("b.png", b"y")], "no class folder"),
+        ([("a/1.png", b"x"), ("b/1.png", b"y")], "two classes are needed"),
+    ],
+)
+def test_an_unusable_source_gets_a_sentence_and_leaves_nothing(settings: Settings, files: Files, words: str) -> None:
+    with pytest.raises(DatasetError, match=words):
+        bring(settings, memory(files))
+    assert left_over(settings) == []
+
+
+def test_a_name_that_is_taken_is_refused(settings: Settings) -> None:
+    bring(settings, memory(class_files({"a": 5, "b": 5})), "Pets!")
+    with pytest.raises(DatasetError, match="already: choose another name"):
+        bring(settings, memory(class_files({"a": 5, "b": 5})), "pets")
+    assert left_over(settings) == ["pets"]
+
+
+def test_an_import_that_is_closed_in_the_middle_leaves_nothing(settings: Settings) -> None:
+    events = import_dataset(settings, memory(class_files({"a": 60, "b": 60})), name="x", plan=SplitPlan(), seed=0)
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    assert left_over(settings) == []
+
+
+def test_a_full_disk_leaves_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
+    with pytest.raises(DatasetError, match="make room"):
+        bring(settings, memory(class_files({"a": 5, "b": 5})))
+    assert left_over(settings) == []
+
+
+HOSTILE = [
+    ("../evil.png", "climbs out"),
+    ("/a/evil.png", "absolute"),
+    ("C:/a/evil.png", "absolute"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), HOSTILE)
+def test_hostile_names_in_a_zip_are_never_paths(settings: Settings, tmp_path: Path, name: str, words: str) -> None:
+    files = [(f"pets/{inner}", data) for inner, data in class_files({"a": 5, "b": 5})]
+    archive = write_zip(tmp_path / "x.zip", [*files, (name, encoded(photo(50), "PNG"))])
+    try:
+        report = bring(settings, open_source(archive)).report()
+    except DatasetError:
+        assert left_over(settings) == []
+        return
+    reasons = dict(report.rejected)
+    assert any(words in reason or "outside any class" in reason for reason in reasons.values())
+    assert not (tmp_path / "evil.png").exists()
+
+
+def test_a_bomb_inside_a_zip_is_rejected_while_it_is_read(settings: Settings, tmp_path: Path) -> None:
+    files = [*class_files({"a": 5, "b": 5}), ("a/bomb.png", b"\0" * 50_000_000)]
+    report = bring(settings, open_source(write_zip(tmp_path / "x.zip", files))).report()
+    assert [name for name, _ in report.rejected] == ["a/bomb.png"]
+    assert "far more than it says" in report.rejected[0][1]
+
+
+def test_overlapping_entries_are_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.zip", [("a/1.png", b"x" * 2000), ("b/1.png", b"y" * 2000)])
+    data = bytearray(path.read_bytes())
+    second = data.rfind(b"PK\x01\x02")
+    data[second + 42 : second + 46] = (0).to_bytes(4, "little")  # points at the first entry's bytes
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match="overlap"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.8])
+def test_a_cut_off_zip_gets_a_sentence(tmp_path: Path, cut: float) -> None:
+    path = write_zip(tmp_path / "x.zip", class_files({"a": 5, "b": 5}))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * cut)])
+    with pytest.raises(DatasetError, match="not a readable zip"):
+        open_source(path)
+
+
+def test_system_files_are_ignored_and_counted(settings: Settings) -> None:
+    files = class_files({"a": 5, "b": 5})
+    archive_like = [*files, ("__MACOSX/a/._1.png", b"x"), ("a/.DS_Store", b"x"), ("b/Thumbs.db", b"x")]
+    path = settings.home.parent / "x.zip"
+    dataset = bring(settings, open_source(write_zip(path, archive_like)))
+    assert dataset.report().ignored == 3
+    assert dataset.report().rejected == []
+
+
+def test_a_tampered_table_is_refused(settings: Settings) -> None:
+    dataset = bring(settings, memory(class_files({"a": 5, "b": 5})))
+    table = dataset.folder / "pictures.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("images/", "../../etc/", 1), encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"pictures\.csv"):
+        DatasetStore(settings).get("pets")
+
+
+def test_an_unknown_dataset_is_told_with_what_there_is(settings: Settings) -> None:
+    bring(settings, memory(class_files({"a": 5, "b": 5})))
+    with pytest.raises(DatasetError, match="there are: pets"):
+        DatasetStore(settings).get("../pets")
+
+
+def test_a_class_named_train_alone_is_a_wrapper_and_not_a_split() -> None:
+    layout = read_layout(["train/cat/1.jpg", "train/dog/1.jpg"])
+    assert not layout.splits_given
+    assert [item.label for item in layout.placed] == ["cat", "dog"]
+
+
+def test_leaves_are_imported_with_their_trouble_reported(settings: Settings, shared_data: Path) -> None:
+    report = bring(settings, open_source(shared_data / "data" / "leaves")).report()
+    notes = " ".join(note for _, note in report.converted)
+    for word in ("named .jpg but is PNG", "MPO", "CMYK", "turned upright"):
+        assert word in notes
+    assert report.rejected == []
+    assert len(report.duplicates) >= 1
+
+
+def test_flowers_have_four_contradictions_and_two_copies(settings: Settings, shared_data: Path) -> None:
+    report = bring(settings, open_source(shared_data / "data" / "flowers")).report()
+    assert [sorted(label for _, label, _ in group) for group in report.contradictory] == [["rose", "tulip"]] * 4
+    assert len(report.duplicates) == 2
+    assert all("sunflower" in name for pair in report.duplicates for name in pair)

@@ -1,0 +1,50 @@
+"""Arrows run one way, and the pages' process never imports torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.settings import PROJECT_ROOT
+
+LOWER = {"core": {"pages", "streamlit", "streamlit_app"}, "models": {"pages", "core", "streamlit", "streamlit_app"}}
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level packages that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", LOWER)
+def test_arrows_run_from_pages_to_core_to_models(package: str) -> None:
+    files = sorted((PROJECT_ROOT / package).rglob("*.py"))
+    assert files
+    wrong = {str(path): imported(path) & LOWER[package] for path in files}
+    assert not {path: found for path, found in wrong.items() if found}
+
+
+def test_no_module_is_a_drawer_for_everything() -> None:
+    names = {path.stem for package in ("core", "models", "pages") for path in (PROJECT_ROOT / package).rglob("*.py")}
+    assert not names & {"utils", "common", "helpers", "manager", "misc"}
+
+
+def test_nothing_that_the_pages_import_loads_torch() -> None:
+    code = (
+        "import sys, importlib, pathlib\n"
+        "for path in sorted(pathlib.Path('pages/components').glob('*.py')):\n"
+        "    importlib.import_module('pages.components.' + path.stem)\n"
+        "assert 'torch' not in sys.modules and 'torchvision' not in sys.modules, 'torch was imported'\n"
+        "assert 'scipy' not in sys.modules, 'scipy was imported'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
