@@ -135,7 +135,7 @@ def fit(
                 with hardware.autocast():
                     logits = network(batch)
                 loss = loss_of(config, logits, labels)
-                loss_value = float(loss)
+                loss_value = float(loss.detach())
                 if not math.isfinite(loss_value):
                     raise _diverged(config, epoch, step)
                 loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

@@ -26,7 +26,7 @@ def heading(page: Page, name: str) -> None:
 
 
 def test_sample_race_reload_compare_and_predict(
-    server: Server, page: Page, settings: Settings, shared_weights: Path, tmp_path: Path
+    shared_weights: Path, server: Server, page: Page, settings: Settings, tmp_path: Path
 ) -> None:
     page.goto(server.address)
     heading(page, "TuneMyPets")
@@ -148,7 +148,7 @@ def test_two_browsers_see_the_same_room(server: Server, chromium: Browser, drawn
     for page in pages:
         page.goto(f"{server.address}/explore?dataset=drawn")
         expect(page.get_by_text("40 pictures, page 1 of 2.")).to_be_visible()
-    pages[0].get_by_label("Class", exact=False).first.click()
+    pages[0].locator(".st-key-gallery-class").get_by_role("combobox").click()
     pages[0].get_by_role("option", name="cat").click()
     expect(pages[0].get_by_text("20 pictures, page 1 of 1.")).to_be_visible()
     expect(pages[1].get_by_text("40 pictures, page 1 of 2.")).to_be_visible()
