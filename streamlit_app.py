@@ -77,13 +77,7 @@ def _begin_here(settings: frame.Settings) -> None:
         frame.link(frame.EXPLORE, label="Bring your own photos", icon="📁")
 
 
-pages = st.navigation(
-    [
-        st.Page(home, title="Home", icon="🐾", default=True),
-        st.Page(frame.EXPLORE, title="Explore", icon="🖼️"),
-        st.Page(frame.TRAIN, title="Train", icon="🏁"),
-        st.Page(frame.COMPARE, title="Compare", icon="⚖️"),
-        st.Page(frame.PREDICT, title="Predict", icon="🔮"),
-    ]
-)
-pages.run()
+home_page = st.Page(home, title="Home", icon="🐾", default=True)
+frame.mark_home(home_page)
+others = [st.Page(path, title=title, icon=icon) for path, (title, icon) in frame.NAVIGATION.items()]
+st.navigation([home_page, *others], position="hidden").run()

@@ -5,12 +5,13 @@ Each page must stand by itself: the first session of a fresh server that opens a
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit import Page
 from streamlit.errors import StreamlitAPIException
 
 from core.datasets.store import DatasetStore
@@ -27,6 +28,13 @@ EXPLORE = PAGES / "explore.py"
 TRAIN = PAGES / "train.py"
 COMPARE = PAGES / "compare.py"
 PREDICT = PAGES / "predict.py"
+NAVIGATION = {
+    EXPLORE: ("Explore", "🖼️"),
+    TRAIN: ("Train", "🏁"),
+    COMPARE: ("Compare", "⚖️"),
+    PREDICT: ("Predict", "🔮"),
+}
+HOME = "home-page"
 
 STATE_ICONS = {
     RunState.QUEUED: "⏳",
@@ -44,10 +52,25 @@ def open_page(title: str, caption: str) -> Settings:
     """Set up a page: browser title, heading, one line of help. Returns the settings."""
     st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon="🐾", layout="wide")
     settings = Settings.from_environment()
+    _show_navigation()
     st.title(title)
     st.caption(caption)
     wake_scheduler(settings)
     return settings
+
+
+def mark_home(home: Page) -> None:
+    """The router tells which page is Home; a page that runs alone has no router and knows only files."""
+    st.session_state[HOME] = home
+
+
+def _show_navigation() -> None:
+    """The links of the sidebar: the same with and without the router, so that a deep link looks like any visit."""
+    home = st.session_state.get(HOME, PAGES.parent / "streamlit_app.py")
+    with st.sidebar, suppress(StreamlitAPIException):
+        st.page_link(home, label="Home", icon="🐾")
+        for path, (label, icon) in NAVIGATION.items():
+            st.page_link(path, label=label, icon=icon)
 
 
 @st.cache_resource(ttl=5, show_spinner=False)

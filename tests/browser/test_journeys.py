@@ -63,7 +63,7 @@ def test_sample_race_reload_compare_and_predict(
     # its own photo, both arms side by side
     photo = tmp_path / "mine.jpg"
     photo.write_bytes(dict(draw_sample(2, seed=99))["dog/dog_0002.jpg"])
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Predict").click()
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Predict").click()
     heading(page, "Predict")
     page.locator("input[type=file]").first.set_input_files(photo)
     expect(page.get_by_role("img", name="Probabilities of the classes")).to_have_count(2, timeout=90_000)
@@ -121,6 +121,7 @@ def test_the_server_may_be_killed_while_a_run_goes_on(
 def test_a_deep_link_opens_on_a_fresh_server(server: Server, page: Page, name: str) -> None:
     page.goto(f"{server.address}/{name}")
     heading(page, name.capitalize())
+    expect(page.get_by_test_id("stSidebar").get_by_role("link", name="Home")).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 

@@ -1,0 +1,58 @@
+"""Take the README's screenshots from the running app, on the drawn sample.
+
+    TORCH_HOME=… python -m docs.screenshots
+
+Starts the app on an empty data root, makes the sample, runs a race with MobileNetV2 and writes docs/images/*.png.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from core.settings import PROJECT_ROOT, Settings
+from tests.browser.conftest import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
+
+IMAGES = PROJECT_ROOT / "docs" / "images"
+LAPTOP = {"width": 1280, "height": 1060}
+MINUTES = 60_000  # milliseconds
+
+
+def main() -> None:
+    """Drive the app as a newcomer would, and take pictures on the way."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        os.environ["TUNEMYPETS_HOME"] = str(Path(folder) / "workspace")
+        path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
+        browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, "--no-sandbox"])
+        page = browser.new_page(viewport=LAPTOP)
+        server = Server(Settings.from_environment())
+        server.start()
+        try:
+            _take(page, server.address)
+        finally:
+            server.kill()
+            browser.close()
+
+
+def _take(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("button", name="Make the drawn cats and dogs").click()
+    expect(page.get_by_text("The dataset is ready.")).to_be_visible(timeout=2 * MINUTES)
+    page.get_by_role("link", name="Start a race").first.click()
+    page.get_by_role("button", name="Start a race").click()
+    transfer = page.get_by_text(re.compile(r"transfer \(mobilenet_v2\), after epoch [34]"))
+    expect(transfer).to_be_visible(timeout=5 * MINUTES)
+    page.screenshot(path=IMAGES / "race.png")
+    expect(page.get_by_text(re.compile("on the same 36 test pictures"))).to_be_visible(timeout=5 * MINUTES)
+    page.get_by_role("link", name="Compare these runs").click()
+    expect(page.get_by_role("heading", name="Table")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("canvas").first).to_be_visible()
+    page.screenshot(path=IMAGES / "compare.png")
+
+
+if __name__ == "__main__":
+    main()
