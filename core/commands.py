@@ -12,16 +12,15 @@ from core.datasets.importing import ImportFinished, ImportProgress, import_datas
 from core.datasets.sources import Source, open_source
 from core.datasets.splits import SplitPlan
 from core.datasets.store import DatasetStore
-from core.errors import ConfigError, RunError, TuneMyPetsError
-from core.evaluation.comparison import Comparison, compare
+from core.errors import ConfigError, TuneMyPetsError
 from core.jobs.importer import sample_source
-from core.jobs.launchers import start_detached
 from core.jobs.scheduler import ensure_scheduler, queue_position
 from core.locks import is_held
+from core.runs.races import comparison_of, default_race, start_judging
 from core.runs.run import Run, RunState, RunSummary
-from core.runs.store import Arm, RunStore, summarise
+from core.runs.store import RunStore, summarise
 from core.settings import Settings
-from core.training.config import SCRATCH_FIELDS, TrainConfig, parse_config
+from core.training.config import parse_config
 from core.training.events import EpochDone
 from models import weights
 from models.catalog import CATALOG, get_entry
@@ -117,30 +116,6 @@ def train(settings: Settings, values: Mapping[str, Any], *, detach: bool) -> Out
         return Outcome(value, f"Queued run {run.id}: `python -m core show {run.id}` tells how it goes.")
     _say(f"Run {run.id}")
     return _ended(_wait(settings, run))
-
-
-def default_race(values: Mapping[str, Any]) -> list[Arm]:
-    """The two arms of a race: what was chosen, and a network from scratch under the same budget.
-
-    Where a scratch network was chosen itself, the transfer arm is the default pretrained network.
-
-    Raises:
-        ConfigError: one sentence for each field that is wrong.
-    """
-    chosen = parse_config(values)
-    shared = {
-        name: value
-        for name, value in chosen.model_dump().items()
-        if name not in ("model", "strategy", "freeze_point", "head_epochs", "backbone_factor")
-    }
-    scratch_only = {name: shared[name] for name in SCRATCH_FIELDS}
-    if chosen.strategy == "scratch":
-        scratch = chosen
-        transfer = parse_config({**shared, "model": TrainConfig.model_fields["model"].default, "strategy": "head"})
-    else:
-        scratch = parse_config({**shared, **scratch_only, "model": "scratch_cnn", "strategy": "scratch"})
-        transfer = chosen
-    return [Arm("scratch", scratch), Arm("transfer", transfer)]
 
 
 def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:
@@ -309,8 +284,8 @@ def stop_run(settings: Settings, run_id: str) -> Outcome:
 def judge_run(settings: Settings, run_id: str) -> Outcome:
     """Test the best weights of a stopped or interrupted run, and wait for it."""
     run = start_judging(settings, run_id)
-    deadline = time.monotonic() + 5
-    while not is_held(run.lock_path) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 30
+    while not is_held(run.lock_path) and run.history().tested is None and time.monotonic() < deadline:
         time.sleep(0.05)
     while is_held(run.lock_path):
         time.sleep(WATCH_SECONDS)
@@ -318,43 +293,6 @@ def judge_run(settings: Settings, run_id: str) -> Outcome:
     if summarise(run).tested is None:
         return Outcome(outcome.value, "", "The test did not end well: worker.log in the run's folder tells why.")
     return Outcome(outcome.value, outcome.text)
-
-
-def start_judging(settings: Settings, run_id: str) -> Run:
-    """Start the test of a stopped or interrupted run in the background.
-
-    Raises:
-        RunError: if the run is active, was tested already, or has no weights.
-    """
-    run = RunStore(settings).get(run_id)
-    if run.state().active:
-        raise RunError(f"Run {run.id} is {run.state().value}: it is tested when it ends.")
-    if (run.folder / "predictions.csv").exists():
-        raise RunError(f"Run {run.id} was tested already: the test split is opened once per run.")
-    if not run.has_weights:
-        raise RunError(f"Run {run.id} has no saved weights to test: train it again.")
-    start_detached(settings, "core.jobs.worker", [str(run.folder), "--judge"], run.folder / "worker.log")
-    return run
-
-
-def comparison_of(first: Run, second: Run) -> Comparison:
-    """Second minus first on the same pictures.
-
-    Raises:
-        ComparisonError: if the runs did not see the same pictures.
-        RunError: if one has no test result.
-    """
-    name_a, name_b = _name_in_verdict(first), _name_in_verdict(second)
-    if name_a == name_b:
-        name_a, name_b = f"{name_a}, run {first.id}", f"{name_b}, run {second.id}"
-    return compare(first.predictions(), second.predictions(), name_a, name_b)
-
-
-def _name_in_verdict(run: Run) -> str:
-    config = run.config()
-    word = "scratch" if config.strategy == "scratch" else "transfer"
-    detail = config.model if config.strategy == "scratch" else f"{config.model}, {config.strategy}"
-    return f"{word} ({detail})"
 
 
 def compare_runs(settings: Settings, first: str, second: str) -> Outcome:

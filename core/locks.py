@@ -5,6 +5,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+ASKER_SECONDS = 1.0  # to wait for a lock that may only be looked at: asking takes a shared lock for a moment
+
 
 def is_held(path: Path) -> bool:
     """Whether some process holds the lock at `path`. Asking never disturbs another asker."""

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from core.commands import default_race
 from core.errors import ConfigError
 from core.jobs.scheduler import ensure_scheduler
+from core.runs.races import default_race
 from core.settings import Settings
 from core.training.config import parse_config
 from pages.components import forms, frame, judged, live, runs_list

@@ -133,6 +133,19 @@ class Dataset:
     def drawn(self) -> bool:
         return self.summary.drawn
 
+    @property
+    def created(self) -> str:
+        """When it was imported: ISO 8601, UTC."""
+        return self.summary.created
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Class name -> split -> number of pictures; every class and every split is there."""
+        out = {name: dict.fromkeys(SPLITS, 0) for name in self.classes}
+        for row in self.rows:
+            out[self.classes[row.label]][row.split] += 1
+        return out
+
     @cached_property
     def _by_split(self) -> dict[str, tuple[PictureRow, ...]]:
         return {split: tuple(row for row in self.rows if row.split == split) for split in SPLITS}

@@ -8,20 +8,17 @@ import math
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
+
+from core.datasets.scenery import Colour, blend, draw_scenery, draw_thing_in_front, light_up, vary
 
 Kind = Literal["cat", "dog"]
-Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 SCALE = 2  # drawn twice as large, then reduced
 FURS: tuple[Colour, ...] = (
     (222, 150, 72), (120, 84, 56), (70, 66, 68), (188, 184, 178), (236, 226, 206), (160, 110, 66), (205, 178, 140),
     (96, 92, 100), (146, 128, 112),
-)  # fmt: skip
-GROUNDS: tuple[Colour, ...] = (
-    (112, 164, 84), (198, 172, 136), (128, 158, 192), (214, 206, 192), (164, 128, 104), (150, 186, 176),
-    (204, 150, 150), (110, 120, 136), (232, 214, 150),
 )  # fmt: skip
 
 
@@ -34,12 +31,12 @@ class Animal:
         self.size = size_px
         self.image = Image.new("RGBA", (size_px, size_px), (0, 0, 0, 0))
         self.pen = ImageDraw.Draw(self.image)
-        self.fur = _vary(rng, FURS[rng.integers(len(FURS))], 18)
-        self.dark = _blend(self.fur, (20, 16, 14), rng.uniform(0.35, 0.6))
-        self.light = _blend(self.fur, (255, 252, 246), rng.uniform(0.45, 0.75))
+        self.fur = vary(rng, FURS[rng.integers(len(FURS))], 18)
+        self.dark = blend(self.fur, (20, 16, 14), rng.uniform(0.35, 0.6))
+        self.light = blend(self.fur, (255, 252, 246), rng.uniform(0.45, 0.75))
         self.pattern = str(rng.choice(["plain", "stripes", "patch", "spots"]))
         self.bib = rng.random() < 0.5
-        self.line = _blend(self.fur, (15, 12, 12), 0.75)
+        self.line = blend(self.fur, (15, 12, 12), 0.75)
 
     def oval(self, x: float, y: float, width: float, height: float, fill: Colour, turn: float = 0.0) -> None:
         """An ellipse around (x, y), in shares of the canvas, turned by degrees."""
@@ -71,7 +68,7 @@ def draw_picture(kind: Kind, seed: int, size_px: int = 160) -> Image.Image:
     """
     rng = np.random.default_rng([seed, 0 if kind == "cat" else 1])
     canvas = size_px * SCALE
-    picture = _scenery(rng, canvas)
+    picture = draw_scenery(rng, canvas)
     animal = Animal(kind, rng, canvas)
     pose = str(rng.choice(["face", "sitting", "side"], p=[0.34, 0.36, 0.30]))
     if pose == "face":
@@ -92,8 +89,8 @@ def draw_picture(kind: Kind, seed: int, size_px: int = 160) -> Image.Image:
     top = round(room / 2 + rng.uniform(-0.10, 0.12) * canvas)
     picture.paste(figure, (left, top), figure)
     if rng.random() < 0.35:
-        _thing_in_front(picture, rng)
-    return _lit(picture, rng, size_px)
+        draw_thing_in_front(picture, rng)
+    return light_up(picture, rng, size_px)
 
 
 def _sitting(animal: Animal) -> None:
@@ -169,7 +166,7 @@ def _upright_ears(animal: Animal, x: float, y: float, width: float, height: floa
             ]  # fmt: skip
         animal.shape(points, animal.fur)
         inner = [(px * 0.62 + base * 0.38, py * 0.62 + (y - height * 0.33) * 0.38) for px, py in points]
-        animal.shape(inner, _blend(animal.light, (226, 150, 150), 0.55), edge=False)
+        animal.shape(inner, blend(animal.light, (226, 150, 150), 0.55), edge=False)
 
 
 def _hanging_ears(animal: Animal, x: float, y: float, width: float, height: float) -> None:
@@ -208,7 +205,7 @@ def _muzzle(animal: Animal, x: float, y: float, width: float, height: float) -> 
                 animal.light,
                 edge=False,
             )
-        nose = _blend((222, 120, 128), animal.dark, rng.uniform(0, 0.5))
+        nose = blend((222, 120, 128), animal.dark, rng.uniform(0, 0.5))
         animal.shape([(x - width * 0.055, nose_y), (x + width * 0.055, nose_y), (x, nose_y + height * 0.07)], nose)
         mouth_y = nose_y + height * 0.07
         for side in (-1, 1):
@@ -294,77 +291,6 @@ def _fur_pattern(animal: Animal, x: float, y: float, width: float, height: float
         )
 
 
-def _scenery(rng: np.random.Generator, canvas: int) -> Image.Image:
-    """A background: two fields of colour, a pattern, blobs, or a plain gradient."""
-    first, second = (_vary(rng, GROUNDS[rng.integers(len(GROUNDS))], 24) for _ in range(2))
-    y = np.linspace(0, 1, canvas)[:, np.newaxis, np.newaxis]
-    plane = (np.array(first) * (1 - y) + np.array(second) * y) * np.ones((1, canvas, 1))
-    picture = Image.fromarray(np.clip(plane, 0, 255).astype(np.uint8))
-    pen = ImageDraw.Draw(picture)
-    style = str(rng.choice(["gradient", "floor", "blobs", "stripes", "grass"]))
-    if style == "floor":
-        edge = round(canvas * rng.uniform(0.55, 0.8))
-        pen.rectangle((0, edge, canvas, canvas), fill=_vary(rng, second, 40))
-        pen.line((0, edge, canvas, edge), fill=_blend(second, (20, 20, 20), 0.4), width=max(1, canvas // 90))
-    elif style == "blobs":
-        for _ in range(rng.integers(6, 16)):
-            x, top, radius = rng.uniform(0, canvas), rng.uniform(0, canvas), rng.uniform(0.04, 0.2) * canvas
-            colour = _vary(rng, GROUNDS[rng.integers(len(GROUNDS))], 30)
-            pen.ellipse((x - radius, top - radius, x + radius, top + radius), fill=colour)
-        picture = picture.filter(ImageFilter.GaussianBlur(canvas * rng.uniform(0.005, 0.03)))
-    elif style == "stripes":
-        step = max(4, round(canvas * rng.uniform(0.05, 0.14)))
-        colour = _vary(rng, first, 26)
-        lean = round(canvas * 0.3)
-        for start in range(-canvas, 2 * canvas, 2 * step):
-            corners = [(start, 0), (start + step, 0), (start + step + lean, canvas), (start + lean, canvas)]
-            pen.polygon(corners, fill=colour)
-    elif style == "grass":
-        horizon = canvas * rng.uniform(0.5, 0.75)
-        for _ in range(260):
-            left, foot, tall = rng.uniform(0, canvas), rng.uniform(horizon, canvas), rng.uniform(0.02, 0.09) * canvas
-            colour = _vary(rng, second, 34)
-            end = (left + rng.uniform(-0.4, 0.4) * tall, foot - tall)
-            pen.line((left, foot, *end), fill=colour, width=max(1, canvas // 110))
-    return picture
-
-
-def _thing_in_front(picture: Image.Image, rng: np.random.Generator) -> None:
-    """A ball, a bush or the edge of a box that hides a part."""
-    canvas = picture.width
-    pen = ImageDraw.Draw(picture)
-    colour = _vary(rng, GROUNDS[rng.integers(len(GROUNDS))], 40)
-    x = canvas * rng.uniform(0.08, 0.92)
-    thing = str(rng.choice(["ball", "box", "bush"]))
-    if thing == "ball":
-        radius = canvas * rng.uniform(0.06, 0.13)
-        y = canvas * rng.uniform(0.82, 0.98)
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline=(40, 40, 40), width=2)
-    elif thing == "box":
-        top = canvas * rng.uniform(0.84, 0.94)
-        pen.rectangle((x - 0.3 * canvas, top, x + 0.3 * canvas, canvas), fill=colour, outline=(60, 50, 40), width=2)
-    else:
-        for _ in range(9):
-            bx, by = x + rng.uniform(-0.12, 0.12) * canvas, canvas * rng.uniform(0.86, 1.0)
-            radius = canvas * rng.uniform(0.03, 0.07)
-            pen.ellipse((bx - radius, by - radius, bx + radius, by + radius), fill=_vary(rng, colour, 22))
-
-
-def _lit(picture: Image.Image, rng: np.random.Generator, size_px: int) -> Image.Image:
-    """Light from a side, a colour cast, a vignette, blur and noise; reduced to the final size."""
-    picture = picture.resize((size_px, size_px), Image.Resampling.BOX)
-    if rng.random() < 0.4:
-        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.1)))
-    values = np.asarray(picture, dtype=np.float64)
-    grid = np.linspace(-1, 1, size_px)
-    angle, depth = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.3)
-    light = 1 + depth * (math.cos(angle) * grid[np.newaxis, :] + math.sin(angle) * grid[:, np.newaxis])
-    light -= rng.uniform(0, 0.25) * (grid[np.newaxis, :] ** 2 + grid[:, np.newaxis] ** 2) / 2
-    values = values * light[:, :, np.newaxis] * rng.uniform(0.62, 1.18) * rng.uniform(0.9, 1.1, 3)
-    values += rng.normal(0, rng.uniform(1, 9), values.shape)
-    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-
-
 def _oval_points(x: float, y: float, width: float, height: float, turn: float) -> list[Point]:
     angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
     cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
@@ -378,13 +304,3 @@ def _oval_points(x: float, y: float, width: float, height: float, turn: float) -
 def _box(x: float, y: float, width: float, height: float) -> list[Point]:
     left, right, top, bottom = x - width / 2, x + width / 2, y - height / 2, y + height / 2
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
-
-
-def _blend(first: Colour, second: Colour, share: float) -> Colour:
-    mixed = [round(a * (1 - share) + b * share) for a, b in zip(first, second, strict=True)]
-    return (mixed[0], mixed[1], mixed[2])
-
-
-def _vary(rng: np.random.Generator, colour: Colour, spread: int) -> Colour:
-    moved = [int(np.clip(value + rng.integers(-spread, spread + 1), 0, 255)) for value in colour]
-    return (moved[0], moved[1], moved[2])

@@ -8,7 +8,7 @@ import hashlib
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -32,7 +32,8 @@ SUFFIX_FORMATS = {
 }  # fmt: skip
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 LARGE_PIXELS = 16_000_000  # above this, one picture at a time: parallel imports stay under 1 GB
-_large = threading.Lock()
+PIXELS_AT_ONCE = 4 * LARGE_PIXELS  # decoded side by side, in all threads together
+BAND_BYTES = 8 * 2**20
 Image.init()  # registers every format: without it, an allow list finds only the most common ones
 _GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 
@@ -48,7 +49,9 @@ class Limits:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Limits":
-        return cls(settings.max_pixels, settings.max_picture_bytes)
+        # beyond this Pillow itself refuses, whatever the settings say
+        ceiling = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else settings.max_pixels
+        return cls(min(settings.max_pixels, ceiling), settings.max_picture_bytes)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def decode(data: bytes | Path, limits: Limits, name: str, *, at_least_px: int | 
         PictureError: one sentence that names the picture, why it cannot be used, and a remedy.
     """
     raw = _read(data, limits, name)
-    with _quiet():
+    with _quiet.hold():
         try:
             image = Image.open(BytesIO(raw), formats=FORMATS)
         except UnidentifiedImageError as error:
@@ -93,7 +96,7 @@ def decode(data: bytes | Path, limits: Limits, name: str, *, at_least_px: int | 
             )
         if max(width, height) > limits.max_aspect * min(width, height):
             raise PictureError(f"{name} is a strip of {width} x {height} pixels: crop it to a more usual shape.")
-        with _large if width * height > LARGE_PIXELS else nullcontext():
+        with _gate.turn(width * height):
             return _convert(image, name, at_least_px)
 
 
@@ -104,19 +107,21 @@ def _convert(image: Image.Image, name: str, at_least_px: int | None) -> Picture:
     said = SUFFIX_FORMATS.get(PurePosixPath(name).suffix.lower())
     if said is not None and said != kind and not (said == "JPEG" and kind == "MPO"):
         notes.append(f"named {PurePosixPath(name).suffix.lower()} but is {kind}")
-    if kind == "MPO":
-        notes.append("MPO: the first picture is used")
-    else:
-        frames = getattr(image, "n_frames", 1) if kind in ("GIF", "TIFF", "WEBP", "PNG", "AVIF") else 1
-        if frames > 1:
-            notes.append(f"first of {frames} frames")
     try:
+        # inside the guard: counting the frames of a damaged file raises as many kinds as decoding it
+        frames = getattr(image, "n_frames", 1) if kind in ("GIF", "TIFF", "WEBP", "PNG", "AVIF") else 1
+        if kind == "MPO":
+            notes.append("MPO: the first picture is used")
+        elif frames > 1:
+            notes.append(f"first of {frames} frames")
         if at_least_px is not None and kind == "JPEG" and image.mode in ("L", "RGB"):
             share = at_least_px / min(width, height)
             if share < 1:
                 image.draft(None, (int(np.ceil(width * share)), int(np.ceil(height * share))))
         image.load()
         orientation = _orientation(image)
+        # WebP's decoder holds two more canvases (400 MB at 50 megapixels), and is done
+        vars(image).pop("_decoder", None)
         image = _to_rgb(image, notes)
         if orientation not in (None, 1):
             turned = ImageOps.exif_transpose(_with_orientation(image, orientation))
@@ -124,8 +129,8 @@ def _convert(image: Image.Image, name: str, at_least_px: int | None) -> Picture:
                 width, height = height, width
             image = turned
             notes.append("turned upright (EXIF)")
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        raise PictureError(f"{name} needs more memory than is free: scale it down.") from error
     except Exception as error:  # decoders raise many kinds for damaged data
         raise PictureError(f"{name} is cut off or damaged: copy or export it again.") from error
     image.info.clear()
@@ -168,7 +173,7 @@ def _unknown(raw: bytes, name: str) -> str:
         return f"{name} is an SVG drawing, not a photo: export it as PNG or JPEG."
     if start.startswith((b"<!doctype", b"<html")):
         return f"{name} is a web page, not a picture: save the picture itself."
-    if raw[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1"):
+    if raw[4:12] in (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1"):
         return f"{name} is a HEIC photo, which cannot be read here: export it as JPEG."
     if raw[:4] == b"\x00\x00\x01\x00":
         return f"{name} is an icon (ICO), not a photo: export it as PNG or JPEG."
@@ -204,22 +209,45 @@ def _to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
         return image
     if mode in _GREY_16:
         notes.append("16-bit grey rescaled to 8 bits" if mode != "F" else "floating-point grey rescaled to 8 bits")
-        values = np.asarray(image, dtype=np.float64)
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        low, high = float(values.min()), float(values.max())
-        scaled = (values - low) * (255.0 / (high - low)) if high > low else np.zeros_like(values)
-        return Image.fromarray(np.rint(scaled).astype(np.uint8)).convert("RGB")
+        return _rescale_grey(image).convert("RGB")
     if image.has_transparency_data:
-        with_alpha = image.convert("RGBA")
-        if np.asarray(with_alpha.getchannel("A")).min() < 255:
+        with_alpha = image if mode == "RGBA" else image.convert("RGBA")
+        alpha = with_alpha.getchannel("A")
+        if alpha.getextrema() != (255, 255):
             notes.append("transparent parts put on white")
             ground = Image.new("RGB", image.size, (255, 255, 255))
-            ground.paste(with_alpha, mask=with_alpha.getchannel("A"))
+            ground.paste(with_alpha, mask=alpha)
             return ground
         notes.append(f"{_mode_word(mode)} to RGB")
         return with_alpha.convert("RGB")
     notes.append(f"{_mode_word(mode)} to RGB")
     return image.convert("RGB")
+
+
+def _rescale_grey(image: Image.Image) -> Image.Image:
+    """Grey of any depth to 8 bits, linearly by its own range; NaN becomes black. In bands, for the sake of memory."""
+    low, high = np.inf, -np.inf
+    for _, band in _bands(image):
+        values = np.asarray(band, dtype=np.float64)
+        values = values[np.isfinite(values)]
+        if values.size:
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    grey = Image.new("L", image.size)
+    if high > low:
+        for top, band in _bands(image):
+            values = np.nan_to_num(np.asarray(band, dtype=np.float64), nan=low, posinf=high, neginf=low)
+            # halved first: the width of a floating-point range may be more than a float holds
+            share = (values / 2 - low / 2) / (high / 2 - low / 2)
+            grey.paste(Image.fromarray(np.rint(share * 255.0).astype(np.uint8)), (0, top))
+    return grey
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The picture in pieces of whole rows, each with the number of its first row."""
+    width, height = image.size
+    rows = max(1, BAND_BYTES // (width * 8))
+    for top in range(0, height, rows):
+        yield top, image.crop((0, top, width, min(height, top + rows)))
 
 
 def _mode_word(mode: str) -> str:
@@ -232,12 +260,58 @@ def _mode_word(mode: str) -> str:
     }.get(mode, mode)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Pillow's warnings about damaged metadata are not news here: what matters ends as a note or a sentence."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+class _Quiet:
+    """Silence for Pillow's warnings about damaged metadata: what matters ends as a note or a sentence.
+
+    The filters of `warnings` belong to the whole process, and threads that each save and restore them leave them
+    changed for good. So the first thread to come in saves them and the last to leave restores them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._saved = warnings.catch_warnings()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with self._lock:
+            if self._inside == 0:
+                self._saved = warnings.catch_warnings()
+                self._saved.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0:
+                    self._saved.__exit__(None, None, None)
+
+
+class _Gate:
+    """Lets as many pixels through at once as memory allows; a large picture waits until it is alone."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._pixels = 0
+
+    @contextmanager
+    def turn(self, pixels: int) -> Iterator[None]:
+        weight = pixels if pixels <= LARGE_PIXELS else PIXELS_AT_ONCE
+        with self._condition:
+            self._condition.wait_for(lambda: self._pixels + weight <= PIXELS_AT_ONCE)
+            self._pixels += weight
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._pixels -= weight
+                self._condition.notify_all()
+
+
+_quiet = _Quiet()
+_gate = _Gate()
 
 
 def fit_square(image: Image.Image, size_px: int, interpolation: str = "bilinear") -> npt.NDArray[np.uint8]:
@@ -249,13 +323,15 @@ def fit_square(image: Image.Image, size_px: int, interpolation: str = "bilinear"
         new = (max(size_px, round(width * size_px / height)), size_px)
     resized = image.resize(new, RESAMPLING[interpolation])
     left, top = (new[0] - size_px) // 2, (new[1] - size_px) // 2
-    return np.asarray(resized.crop((left, top, left + size_px, top + size_px)), dtype=np.uint8)
+    # a copy: the array of a picture is read-only, and torch wants to own what it computes with
+    return np.array(resized.crop((left, top, left + size_px, top + size_px)), dtype=np.uint8)
 
 
 def pixel_hash(image: Image.Image) -> str:
     """sha256 of size and RGB bytes, in hex: equal exactly for equal pictures, whatever their files."""
     digest = hashlib.sha256(f"{image.size[0]}x{image.size[1]}:".encode())
-    digest.update(image.tobytes())
+    for _, band in _bands(image):
+        digest.update(band.tobytes())
     return digest.hexdigest()
 
 
@@ -271,8 +347,11 @@ def perceptual_hash(image: Image.Image) -> str:
 
 def thumbnail_jpeg(image: Image.Image, long_side_px: int = 224) -> bytes:
     """A small JPEG of the picture."""
-    small = image.copy()
-    small.thumbnail((long_side_px, long_side_px), reducing_gap=2.0)
+    scale = long_side_px / max(image.size)
+    small = image
+    if scale < 1:
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        small = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
     buffer = BytesIO()
     small.save(buffer, "JPEG", quality=82)
     return buffer.getvalue()

@@ -23,9 +23,9 @@ from filelock import FileLock
 
 from core.datasets.dataset import COLUMNS, FLAG_SEPARATOR, FORMAT, ImportReport, thumbnail_of
 from core.datasets.images import EXTENSIONS, Limits, decode, perceptual_hash, pixel_hash, thumbnail_jpeg
-from core.datasets.layout import Placed, read_layout
+from core.datasets.layout import Placed, read_layout, readable
 from core.datasets.sources import Source, SourceEntry
-from core.datasets.splits import SPLITS, Item, SplitPlan, assign
+from core.datasets.splits import SPLITS, Item, SplitPlan, assign, group_copies
 from core.errors import DatasetError, PictureError
 from core.locks import is_held
 from core.settings import Settings
@@ -34,6 +34,7 @@ from core.storage import atomic_open, slug, sync_folder, write_json
 PROGRESS_SECONDS = 0.25
 SPACE_MARGIN = 1.3
 TEMPORARY = ".importing-"
+WAITING_BYTES = 192 * 2**20  # files that were read and not yet decoded
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def import_dataset(
             folder / "dataset.json",
             {
                 "format": FORMAT,
-                "title": name.strip()[:80] or dataset_id,
+                "title": readable(name.strip())[:80] or dataset_id,
                 "classes": classes,
                 "images": len(kept),
                 "counts": _counts(kept, splits),
@@ -123,7 +124,7 @@ def import_dataset(
                 "seed": seed,
                 "created": datetime.now(UTC).isoformat(),
                 "drawn": source.drawn,
-                "source": source.title,
+                "source": readable(source.title),
             },
         )
         lock.release()
@@ -179,31 +180,39 @@ def _read_all(
     """Decode and store every file, in order; rejected ones go into the report."""
     limits = Limits.from_settings(settings)
     started = last = time.monotonic()
-    stored_bytes = 0
-    ahead: deque[tuple[Placed, Future[_Read | str]]] = deque()
+    read_bytes = waiting_bytes = 0
+    ahead: deque[tuple[Placed, int, Future[_Read | str]]] = deque()
     waiting = iter(files)
     done = 0
     with ThreadPoolExecutor(settings.threads) as pool:
         try:
             while True:
-                while len(ahead) < 2 * settings.threads + 2 and (item := next(waiting, None)) is not None:
+                while (
+                    len(ahead) < 2 * settings.threads + 2
+                    and (not ahead or waiting_bytes < WAITING_BYTES)
+                    and (item := next(waiting, None)) is not None
+                ):
                     entry, placed = item
                     # one thread reads the source (a zip allows no more), the others decode
-                    ahead.append((placed, _submit(pool, source, entry, placed, folder, limits)))
-                if not ahead:
-                    return
-                placed, future = ahead.popleft()
-                outcome = future.result()
-                done += 1
-                if isinstance(outcome, str):
-                    report.rejected.append((placed.name, outcome))
-                else:
-                    stored_bytes += outcome.bytes
-                    if stored_bytes > settings.max_dataset_bytes:
+                    count, future = _submit(pool, source, entry, placed, folder, limits)
+                    ahead.append((placed, count, future))
+                    waiting_bytes += count
+                    read_bytes += count
+                    # counted as read, rejected files included: an archive may lie about their sizes
+                    if read_bytes > settings.max_dataset_bytes:
                         raise DatasetError(
                             f"The pictures take more than {settings.max_dataset_bytes / 1e9:.1f} GB: import a part, "
                             "or raise TUNEMYPETS_MAX_DATASET_MB."
                         )
+                if not ahead:
+                    return
+                placed, count, future = ahead.popleft()
+                outcome = future.result()
+                waiting_bytes -= count
+                done += 1
+                if isinstance(outcome, str):
+                    report.rejected.append((placed.name, outcome))
+                else:
                     report.converted.extend((placed.name, note) for note in outcome.notes)
                     yield outcome
                 now = time.monotonic()
@@ -218,14 +227,15 @@ def _read_all(
 
 def _submit(
     pool: ThreadPoolExecutor, source: Source, entry: SourceEntry, placed: Placed, folder: Path, limits: Limits
-) -> "Future[_Read | str]":
+) -> "tuple[int, Future[_Read | str]]":
+    """Read a file and have it decoded: its size in bytes, and what will come of it."""
     if placed.problem is not None:
-        return _ready(f"{placed.name} {placed.problem}")
+        return 0, _ready(f"{placed.name} {placed.problem}")
     try:
         data = source.read(entry, limits.max_bytes)
     except PictureError as error:
-        return _ready(str(error))
-    return pool.submit(_store, data, placed, folder, limits)
+        return 0, _ready(readable(str(error)))
+    return len(data), pool.submit(_store, data, placed, folder, limits)
 
 
 def _ready(reason: str) -> "Future[_Read | str]":
@@ -288,11 +298,18 @@ def _without_copies(read: list[_Read], report: ImportReport, folder: Path) -> li
 def _splits(
     kept: list[_Read], classes: list[str], plan: SplitPlan, seed: int, given: bool, report: ImportReport
 ) -> list[str]:
-    items = [Item(item.pixel_hash, item.perceptual_hash, classes.index(item.placed.label)) for item in kept]
+    places_of = {name: place for place, name in enumerate(classes)}
+    items = [Item(item.pixel_hash, item.perceptual_hash, places_of[item.placed.label]) for item in kept]
     if not given:
-        return assign(items, plan.shares(), seed)
+        splits = assign(items, plan.shares(), seed)
+        if "val" not in splits:
+            raise DatasetError(
+                f"{len(kept)} different pictures are too few to keep some for validation: add more of each class."
+            )
+        return splits
     splits = [item.placed.split or "train" for item in kept]
     report.notes.append("The folders train, val and test were kept as the splits.")
+    groups = group_copies([item.perceptual_hash for item in kept])
     if "val" not in splits:
         share = plan.val / (plan.train + plan.val)
         places = [place for place, split in enumerate(splits) if split == "train"]
@@ -309,10 +326,19 @@ def _splits(
             raise DatasetError(
                 f"No readable picture is in the {split} folder: add some, or import without split folders."
             )
+    in_train = {group for group, split in zip(groups, splits, strict=True) if split == "train"}
+    for split, word in (("val", "validation"), ("test", "test")):
+        alike = sum(found == split and group in in_train for group, found in zip(groups, splits, strict=True))
+        if alike:
+            report.notes.append(
+                f"{alike} {word} pictures look like copies of training pictures: the given folders were kept, so "
+                "results on them flatter."
+            )
     return splits
 
 
 def _write(folder: Path, kept: list[_Read], classes: list[str], splits: list[str]) -> None:
+    places_of = {name: place for place, name in enumerate(classes)}
     with atomic_open(folder / "pictures.csv", "w") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -321,7 +347,7 @@ def _write(folder: Path, kept: list[_Read], classes: list[str], splits: list[str
                 (
                     item.path,
                     item.placed.name,
-                    classes.index(item.placed.label),
+                    places_of[item.placed.label],
                     split,
                     item.width,
                     item.height,

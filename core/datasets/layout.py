@@ -60,7 +60,7 @@ def read_layout(names: Sequence[str]) -> Layout:
             f"The folder {'/'.join(pictures[0][:depth])} wraps the class folders and was left out of the labels."
         )
     for name, parts in paths.items():
-        placed.append(_place(name, parts, depth, splits_given, pictures[0][:depth]))
+        placed.append(_place(readable(name), parts, depth, splits_given, pictures[0][:depth]))
     cleaned = _clean_labels([item.label for item in placed if item.problem is None], notes)
     placed = [item if item.problem else Placed(item.name, cleaned[item.label], item.split) for item in placed]
     with_pictures = {
@@ -74,6 +74,11 @@ def read_layout(names: Sequence[str]) -> Layout:
     if len(with_pictures) > MAX_CLASSES:
         raise DatasetError(f"There are {len(with_pictures):,} class folders, and at most {MAX_CLASSES:,} are possible.")
     return Layout(placed, splits_given, notes)
+
+
+def readable(text: str) -> str:
+    """Text that can be written as UTF-8: file names of older systems hold bytes that cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _parts(name: str) -> tuple[str, ...]:

@@ -147,9 +147,7 @@ class ZipSource:
                 continue
             entry = SourceEntry(name, info.file_size)
             if name in seen:
-                entry = SourceEntry(
-                    f"{name}", -len(self._entries) - 1
-                )  # a second file of this name: refused on reading
+                entry = SourceEntry(name, -len(self._entries) - 1)  # a second file of this name: refused on reading
             seen.add(name)
             self._infos[entry] = info
             self._entries.append(entry)
@@ -159,7 +157,10 @@ class ZipSource:
         for info in sorted(self._archive.infolist(), key=lambda item: item.header_offset):
             if info.header_offset < end:
                 raise DatasetError(f"{name} holds entries that overlap, as only a hostile archive does: pack it again.")
-            end = info.header_offset + 30 + info.compress_size
+            name_bytes = len(info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "replace"))
+            end = info.header_offset + 30 + name_bytes + info.compress_size
+        if end > self._archive.start_dir:
+            raise DatasetError(f"{name} holds entries that overlap its own index: pack it again.")
 
     def entries(self) -> Sequence[SourceEntry]:
         return self._entries

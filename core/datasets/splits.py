@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from core.errors import ConfigError
 
 SPLITS = ("train", "val", "test")
 COPY_BITS = 6
 BANDS = 8  # of 32 bits: hashes that differ in fewer than eight bits share at least one band
-LARGEST_BUCKET = 400
+FLAT_BITS = 12  # a hash with fewer set (or unset) bits is that of a flat or smooth picture, and tells nothing
+BLOCK_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,14 @@ def _deal(groups: Sequence[tuple[str, list[int]]], shares: dict[str, float], cho
         key=lambda split: (split == "train", wanted[split], split),
     )
     rest = list(groups)
-    for split in order[:-1]:
+    for place_in_order, split in enumerate(order[:-1]):
         filled = 0
         while rest and filled < wanted[split]:
             room = wanted[split] - filled
             place = next((i for i, (_, places) in enumerate(rest) if len(places) <= room), None)
+            if place is None and filled == 0 and len(rest) >= len(order) - place_in_order:
+                # better a few too many than none: as long as every later split gets a group, too
+                place = min(range(len(rest)), key=lambda i: len(rest[i][1]))
             if place is None:
                 break
             _, places = rest.pop(place)
@@ -130,30 +135,61 @@ def _quotas(total: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def group_copies(hashes: Sequence[str]) -> list[int]:
-    """A group number for every perceptual hash; copies share theirs."""
-    distinct = {text: place for place, text in enumerate(dict.fromkeys(hashes))}
-    parents = list(range(len(distinct)))
+    """A group number for every perceptual hash; copies share theirs.
 
-    def root(place: int) -> int:
-        while parents[place] != place:
-            parents[place] = parents[parents[place]]
-            place = parents[place]
-        return place
+    Hashes of flat or smooth pictures (a wall, a gradient) resemble each other whatever the picture: each of those is
+    a group of its own.
 
-    if distinct:
-        bits = np.frombuffer(bytes.fromhex("".join(distinct)), dtype=np.uint8).reshape(len(distinct), -1)
-        words = bits.view(np.uint32) if bits.shape[1] % 4 == 0 else bits
-        for band in range(words.shape[1]):
-            column = words[:, band]
-            order = np.argsort(column, kind="stable")
-            edges = np.flatnonzero(np.diff(column[order])) + 1
-            for bucket in np.split(order, edges):
-                # a band that hundreds share is a flat corner of many pictures, and tells nothing about copies
-                if not 1 < len(bucket) <= LARGEST_BUCKET:
-                    continue
-                for place, first in enumerate(bucket[:-1]):
-                    others = bucket[place + 1 :]
-                    distance = np.bitwise_count(bits[others] ^ bits[first]).sum(axis=1)
-                    for other in others[distance <= COPY_BITS]:
-                        parents[root(int(other))] = root(int(first))
-    return [root(distinct[text]) for text in hashes]
+    Args:
+        hashes: 64 hex digits each.
+    Source of the banding: pigeonhole; at most six differing bits leave one of eight bands equal.
+    """
+    if not hashes:
+        return []
+    bits = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint8).reshape(len(hashes), -1)
+    count = np.bitwise_count(bits).sum(axis=1)
+    telling = np.flatnonzero((count >= FLAT_BITS) & (count <= bits.shape[1] * 8 - FLAT_BITS))
+    groups = np.arange(len(hashes))
+    if len(telling):
+        distinct, inverse = np.unique(bits[telling], axis=0, return_inverse=True)
+        found = _group_distinct(distinct)
+        firsts = np.full(len(distinct), len(hashes))
+        np.minimum.at(firsts, found[inverse.ravel()], telling)
+        groups[telling] = firsts[found[inverse.ravel()]]
+    return [int(group) for group in groups]
+
+
+def _group_distinct(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
+    """Group numbers of (N, 32) different hashes."""
+    groups = np.arange(len(bits))
+    words = np.ascontiguousarray(bits).view(np.uint32)  # (N, 8): one column a band
+    for band in range(words.shape[1]):
+        order = np.argsort(words[:, band], kind="stable")
+        edges = np.flatnonzero(np.diff(words[order, band])) + 1
+        for bucket in np.split(order, edges):
+            if len(bucket) > 1:
+                _join_near(bits, bucket, groups)
+    return groups
+
+
+def _join_near(bits: npt.NDArray[np.uint8], bucket: npt.NDArray[np.intp], groups: npt.NDArray[np.intp]) -> None:
+    """Give one number to all hashes of a bucket that are near each other, and to what already went with them."""
+    # as +1 and -1, a product counts equal bits less different ones: thousands of hashes are compared in one call
+    signs = np.unpackbits(bits[bucket], axis=1).astype(np.float32) * 2 - 1  # (B, 256)
+    nearest = signs.shape[1] - 2 * COPY_BITS
+    waiting = np.arange(len(bucket))
+    anchor = -1
+    while len(waiting):
+        rows, waiting = waiting[:BLOCK_ROWS], waiting[BLOCK_ROWS:]
+        near = signs[rows] @ signs.T >= nearest
+        known = groups[bucket]
+        for row in np.flatnonzero((near & (known[rows, None] != known)).any(axis=1)):
+            mine = groups[bucket[near[row]]]
+            if (mine != mine[0]).any():
+                groups[np.isin(groups, mine)] = mine.min()
+        if anchor < 0:
+            _, first, sizes = np.unique(groups[bucket], return_index=True, return_counts=True)
+            anchor = int(bucket[first[sizes.argmax()]])
+        # a long burst is in one group by now: what is there needs no comparing among itself, and whoever is not yet
+        # there is still to be compared with all of it (the anchor stays the same, or two such groups could miss)
+        waiting = waiting[groups[bucket[waiting]] != groups[anchor]]

@@ -1,9 +1,12 @@
 """All datasets of a data root: find, list, delete."""
 
+from pathlib import Path
+
 from core.datasets.dataset import Dataset, DatasetSummary, load_dataset, load_summary
+from core.datasets.layout import readable
 from core.errors import DatasetError
 from core.settings import Settings
-from core.storage import is_id, remove_folder
+from core.storage import is_id, read_json, remove_folder, write_json
 
 
 class DatasetStore:
@@ -36,16 +39,32 @@ class DatasetStore:
         Raises:
             DatasetError: if there is none of this id, or it is damaged.
         """
-        if not is_id(dataset_id) or not (self.folder / dataset_id / "dataset.json").exists():
-            there = ", ".join(self.ids()) or "none yet"
-            raise DatasetError(f"There is no dataset {dataset_id[:64]!r} (there are: {there}): import it first.")
-        return load_dataset(self.folder / dataset_id)
+        return load_dataset(self._there(dataset_id))
 
     def delete(self, dataset_id: str) -> None:
-        """Remove a dataset.
+        """Remove a dataset, also a damaged one.
 
         Raises:
             DatasetError: if there is none of this id.
         """
-        self.get(dataset_id)
-        remove_folder(self.folder / dataset_id)
+        remove_folder(self._there(dataset_id))
+
+    def rename(self, dataset_id: str, title: str) -> None:
+        """Give a dataset another title; its id and everything that points to it stay.
+
+        Raises:
+            DatasetError: if there is none of this id, it is damaged, or the title is empty.
+        """
+        folder = self._there(dataset_id)
+        load_summary(folder)
+        shown = readable(" ".join(title.split()))[:80]
+        if not shown:
+            raise DatasetError("The title is empty: write at least one letter.")
+        values = read_json(folder / "dataset.json")
+        write_json(folder / "dataset.json", {**values, "title": shown})
+
+    def _there(self, dataset_id: str) -> Path:
+        if not is_id(dataset_id) or not (self.folder / dataset_id / "dataset.json").exists():
+            there = ", ".join(self.ids()) or "none yet"
+            raise DatasetError(f"There is no dataset {dataset_id[:64]!r} (there are: {there}): import it first.")
+        return self.folder / dataset_id

@@ -117,11 +117,15 @@ class ImportJobs:
             raise DatasetError(f"There is no import {job_id[:64]!r}: start it again on the Explore page.")
         held = is_held(folder / "importer.lock")
         try:
-            result = read_json(folder / "result.json")
-            return ImportStatus(**result)
+            return ImportStatus(**read_json(folder / "result.json"))
         except FileNotFoundError:
             pass
+        except (OSError, ValueError, TypeError):
+            return ImportStatus(
+                "failed", "The result of this import is damaged: look whether its dataset is there."
+            )
         starting = time.time() - (folder / "request.json").stat().st_mtime < START_SECONDS
+        held = held or is_held(folder / "importer.lock")
         if not held and ((folder / "progress.json").exists() or not starting):
             return ImportStatus("interrupted", "The import was interrupted and left nothing behind: start it again.")
         try:
@@ -144,6 +148,8 @@ class ImportJobs:
         except FileNotFoundError:
             return
         for path in paths:
+            if is_id(path.name) and self.status(path.name).state != "running":
+                (path / "upload.zip").unlink(missing_ok=True)  # a killed import could not remove it
             if time.time() - path.stat().st_mtime < KEEP_SECONDS or is_held(path / "importer.lock"):
                 continue
             if path.is_dir():

@@ -11,12 +11,13 @@ import logging
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from core.jobs.launchers import start_detached, start_module
-from core.locks import is_held
+from core.locks import ASKER_SECONDS, is_held
 from core.runs.run import Run, RunState
 from core.runs.store import RunStore
 from core.settings import Settings
@@ -87,9 +88,7 @@ class Scheduler:
             run = Run(self.store.folder / run_id)
             if run.folder.exists() and run.state() is RunState.QUEUED:
                 log.error("worker of %s ended with %s before it began", run_id, process.returncode)
-                run.write_result(
-                    RunState.FAILED, "The training process ended before it began: worker.log tells why.", None
-                )
+                _fail(run, "The training process ended before it began: worker.log tells why.")
 
     def _start(self, run: Run) -> None:
         log.info("starting %s", run.id)
@@ -103,7 +102,14 @@ class Scheduler:
             )
         except OSError as error:
             log.exception("a worker could not be started")
-            run.write_result(RunState.FAILED, f"The training process could not be started ({error.strerror}).", None)
+            _fail(run, f"The training process could not be started ({error.strerror}).")
+
+
+def _fail(run: Run, text: str) -> None:
+    """Record that a queued run failed, unless somebody else has it by now."""
+    with suppress(Timeout), FileLock(run.lock_path).acquire(timeout=ASKER_SECONDS):
+        if run.state() is RunState.QUEUED:
+            run.write_result(RunState.FAILED, text, None)
 
 
 def serve(settings: Settings, idle_seconds: float = IDLE_SECONDS) -> None:
@@ -111,7 +117,7 @@ def serve(settings: Settings, idle_seconds: float = IDLE_SECONDS) -> None:
     lock = FileLock(lock_path(settings))
     while True:
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=ASKER_SECONDS)
         except Timeout:
             return
         scheduler = Scheduler(settings)

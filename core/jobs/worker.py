@@ -78,7 +78,7 @@ class Worker:
             return self._end(RunState.FAILED, failure_sentence(error))
         if judge_only:
             return self._end(earlier_state, earlier_text)
-        if self._stop.is_set():
+        if self._stop.is_set() and not self._judged():
             return self._end(RunState.STOPPED, self._stopped_text())
         return self._end(RunState.FINISHED, "Finished.")
 
@@ -110,7 +110,13 @@ class Worker:
             time.sleep(POLL_SECONDS)
         self._stop.set()
         time.sleep(PATIENCE_SECONDS)
+        if self._judged():
+            self._end(RunState.FINISHED, "Finished.", leave=True)
         self._end(RunState.STOPPED, self._stopped_text(), leave=True)
+
+    def _judged(self) -> bool:
+        """Whether the test was complete before the stop came."""
+        return self.run.history().tested is not None
 
     def _end(self, state: RunState, text: str, *, leave: bool = False) -> RunState:
         """Write the result exactly once, whichever thread comes first; with `leave`, end the process."""

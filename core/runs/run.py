@@ -176,8 +176,11 @@ class Run:
         try:
             values = read_json(self.folder / "result.json")
             tested = values["tested"]
+            state = RunState(values["state"])
+            if state.active:
+                raise ValueError(state)
             return RunResult(
-                RunState(values["state"]),
+                state,
                 str(values["text"]),
                 float(values["ended"]),
                 values["seconds"],
@@ -227,10 +230,10 @@ class Run:
         """The events so far."""
         history = RunHistory()
         for record in self.records():
-            moment = record.pop("time", 0.0)
+            moment = record.pop("time", None)
             event = from_record(record)
             if event is not None:
-                history.add(float(moment), event)
+                history.add(float(moment) if isinstance(moment, int | float) else 0.0, event)
         return history
 
     def predictions(self) -> PredictionTable:

@@ -12,7 +12,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.datasets.store import DatasetStore
-from core.errors import ConfigError, DatasetError, RunError
+from core.errors import ConfigError, RunError
+from core.locks import ASKER_SECONDS
 from core.runs.run import Run, RunMeta, RunState, RunSummary
 from core.settings import Settings
 from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
@@ -50,10 +51,7 @@ class RunStore:
             DatasetError: if the dataset is not there.
             ConfigError: if the configuration does not fit the dataset.
         """
-        try:
-            dataset = DatasetStore(self.settings).get(config.dataset)
-        except DatasetError as error:
-            raise ConfigError({"dataset": str(error)}) from error
+        dataset = DatasetStore(self.settings).get(config.dataset)
         problems = config.problems_with(len(dataset.classes), {s: len(dataset.rows_of(s)) for s in ("train", "val")})
         if problems:
             raise ConfigError(problems)
@@ -141,7 +139,7 @@ class RunStore:
         (run.folder / "stop").touch()
         lock = FileLock(run.lock_path)
         try:
-            with lock.acquire(timeout=0):
+            with lock.acquire(timeout=ASKER_SECONDS / 4):
                 # nobody works on it: a queued run ends here; one whose worker just ended keeps its result
                 if run.result() is None and not (run.folder / "started.json").exists():
                     run.write_result(RunState.STOPPED, "Stopped while it was waiting in the queue.", None)

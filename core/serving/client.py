@@ -18,6 +18,8 @@ from core.storage import read_json
 from core.training.config import TrainConfig
 
 START_SECONDS = 60.0
+PICTURES_AT_ONCE = 50
+MOST_NAME = 500
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,14 @@ class PredictorClient:
         Raises:
             TuneMyPetsError: if the run cannot be used or the predictor does not answer.
         """
-        reply, _ = self._ask(
-            {"ask": "predict", "run": run_id, "names": [name for name, _ in pictures], "top": top},
-            [data for _, data in pictures],
-        )
-        return [Prediction.from_json(record) for record in reply["predictions"]]
+        found: list[Prediction] = []
+        for first in range(0, len(pictures), PICTURES_AT_ONCE):
+            asked = pictures[first : first + PICTURES_AT_ONCE]
+            names = [name[:MOST_NAME] for name, _ in asked]
+            question = {"ask": "predict", "run": run_id, "names": names, "top": top}
+            reply, _ = self._ask(question, [data for _, data in asked])
+            found += [Prediction.from_json(record) for record in reply["predictions"]]
+        return found
 
     def views(
         self, data: bytes, network: str, augmentation: AugmentationChoice, *, count: int, seed: int

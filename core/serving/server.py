@@ -7,11 +7,13 @@ owner only. A message is a JSON frame, followed by as many binary frames as it a
 process holds `predictor.lock` while it lives and leaves after a quarter of an hour without a question.
 """
 
+import contextlib
 import json
 import logging
 import os
 import secrets
 import sys
+import tempfile
 import threading
 import time
 from multiprocessing import AuthenticationError
@@ -22,13 +24,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from core.errors import PredictorError, TuneMyPetsError
+from core.locks import ASKER_SECONDS
 from core.runs.store import RunStore
 from core.settings import Settings
 from core.storage import atomic_open
 from models.catalog import get_entry
 
 IDLE_SECONDS = 900.0
-MAX_PARTS = 500
+MAX_PARTS = 100
+SOCKET_PREFIX = "tunemypets-"
 
 log = logging.getLogger("tunemypets.predictor")
 
@@ -84,7 +88,7 @@ class Server:
                 run = self.store.get(str(record["run"]))
                 named = list(zip([str(name) for name in record["names"]], parts, strict=True))
                 with self._busy:
-                    found = self.predictor.predict(run, named, int(record["top"]))
+                    found = self.predictor.predict(run, named, max(1, int(record["top"])))
                 return {"predictions": [item.to_json() for item in found]}, []
             case "views":
                 augmentation = Augmentation(**record["augmentation"])
@@ -129,8 +133,8 @@ def serve(settings: Settings) -> None:
     """Answer until nobody has asked for a while."""
     server = Server(settings)
     key = secrets.token_bytes(32)
-    with Listener(backlog=32, authkey=key) as listener:
-        path = address_path(settings)
+    path = address_path(settings)
+    with Listener(_socket_path(), backlog=32, authkey=key) as listener:
         with atomic_open(path, "w") as file:
             if os.name == "posix":
                 os.fchmod(file.fileno(), 0o600)
@@ -146,11 +150,27 @@ def serve(settings: Settings) -> None:
             threading.Thread(target=server.talk, args=(connection,), daemon=True).start()
 
 
+def _socket_path() -> str | None:
+    """Where to listen: a short name in the temporary folder; None lets Windows name its pipe."""
+    if os.name != "posix":
+        return None
+    return str(Path(tempfile.gettempdir()) / f"{SOCKET_PREFIX}{secrets.token_hex(8)}.sock")
+
+
+def _forget_predecessor(path: Path) -> None:
+    """Remove what a killed predictor left: its address, and its socket."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        socket = Path(json.loads(path.read_text(encoding="utf-8"))["address"])
+        if socket.name.startswith(SOCKET_PREFIX):
+            socket.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
 def _leave_when_idle(server: Server, path: Path) -> None:
     while time.monotonic() - server.last_asked < IDLE_SECONDS:
         time.sleep(1)
     log.info("nobody asked for a while: leaving")
-    path.unlink(missing_ok=True)
+    _forget_predecessor(path)
     os._exit(0)
 
 
@@ -160,8 +180,8 @@ def main() -> int:
     settings = Settings.from_environment()
     settings.home.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(lock_path(settings)).acquire(timeout=0):
-            address_path(settings).unlink(missing_ok=True)
+        with FileLock(lock_path(settings)).acquire(timeout=ASKER_SECONDS):
+            _forget_predecessor(address_path(settings))
             serve(settings)
     except Timeout:
         log.info("another predictor is there already")

@@ -130,7 +130,7 @@ def to_record(event: Event) -> dict[str, Any]:
 def from_record(record: dict[str, Any]) -> Event | None:
     """The event of a JSON object; None for a kind that this version does not know."""
     values = dict(record)
-    cls = _KINDS.get(values.pop("kind", ""))
+    cls = _KINDS.get(str(values.pop("kind", "")))
     if cls is None:
         return None
     known = {field.name for field in dataclasses.fields(cls)}

@@ -215,7 +215,7 @@ def _trainable_text(network: Network) -> str:
 def _diverged(config: TrainConfig, epoch: int, step: int) -> DivergedError:
     return DivergedError(
         f"The loss stopped being a finite number in epoch {epoch}, step {step}: "
-        f"choose a learning rate below {config.learning_rate:g}, for example {config.learning_rate / 10:g}."
+        f"choose a learning rate below {config.learning_rate:.10g}, for example {config.learning_rate / 10:.10g}."
     )
 
 

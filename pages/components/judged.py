@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.commands import comparison_of
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError
 from core.evaluation.comparison import Comparison
 from core.evaluation.predictions import PredictionTable
+from core.runs.races import comparison_of
 from core.settings import Settings
 from pages.components import explored, frame, gallery
 from pages.components.live import load_dataset

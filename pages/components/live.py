@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.commands import start_judging
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError, RunError
 from core.evaluation.metrics import Accuracy
+from core.runs.races import start_judging
 from core.runs.run import RunState
 from core.settings import Settings
 from pages.components import charts, frame, gallery

@@ -1,0 +1,208 @@
+"""One process, one run: killed, stopped, diverged, too late, or one too many."""
+
+import shutil
+import subprocess
+import time
+from typing import Any
+
+import psutil
+import pytest
+
+from core.commands import judge_run
+from core.datasets.dataset import Dataset
+from core.datasets.importing import import_dataset
+from core.datasets.sample import draw_sample
+from core.datasets.sources import MemorySource
+from core.datasets.splits import SplitPlan
+from core.datasets.store import DatasetStore
+from core.errors import RunError
+from core.jobs.launchers import start_module
+from core.runs.run import Run, RunState
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.storage import read_json
+from core.training.config import TrainConfig
+from tests.conftest import wait_for
+
+OBEYED_SECONDS = 4.0  # two are promised; a busy machine gets as many again
+
+
+def create(settings: Settings, config: TrainConfig, **changes: Any) -> Run:
+    return RunStore(settings).create(TrainConfig.model_validate({**config.model_dump(), **changes}))
+
+
+def start(settings: Settings, run: Run) -> "subprocess.Popen[bytes]":
+    return start_module(
+        settings, "core.jobs.worker", [str(run.folder)], run.folder / "worker.log", threads=settings.threads
+    )
+
+
+def kill(run: Run) -> None:
+    psutil.Process(read_json(run.folder / "started.json")["pid"]).kill()
+
+
+def stop_and_time(settings: Settings, run: Run, worker: "subprocess.Popen[bytes]") -> float:
+    """Seconds from the request until the run has ended and its process is gone."""
+    asked = time.monotonic()
+    RunStore(settings).request_stop(run.id)
+    worker.wait(30)
+    seconds = time.monotonic() - asked
+    assert run.state() is RunState.STOPPED
+    return seconds
+
+
+def text_of(run: Run) -> str:
+    result = run.result()
+    assert result is not None
+    return result.text
+
+
+def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_judged(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    from core.training.checkpoint import load_network
+
+    waiting = create(settings, small_config)
+    run = create(settings, small_config, epochs=1000)
+    worker = start(settings, run)
+    wait_for(lambda: len(run.history().epochs) >= 2 and run.has_weights)
+    assert run.state() is RunState.RUNNING
+    kill(run)
+    worker.wait(10)
+    assert run.state() is RunState.INTERRUPTED
+    assert run.result() is None
+    assert waiting.state() is RunState.QUEUED
+
+    _, checkpoint = load_network(run.checkpoints, "best")
+    assert checkpoint.classes == drawn.classes
+    again = start(settings, run)
+    assert again.wait(60) == 0
+    assert run.state() is RunState.INTERRUPTED  # a run is never taken twice
+
+    outcome = judge_run(settings, run.id)
+    assert outcome.value["test_images"] == len(drawn.rows_of("test"))
+    assert run.predictions().n == len(drawn.rows_of("test"))
+    assert run.state() is RunState.INTERRUPTED
+    tested = run.history().tested
+    assert tested is not None
+    assert tested.epoch == checkpoint.epoch
+    with pytest.raises(RunError, match="tested already"):
+        judge_run(settings, run.id)
+
+
+def test_a_stop_while_torch_loads_is_obeyed_in_time(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    run = create(settings, small_config, epochs=1000)
+    worker = start(settings, run)
+    wait_for(lambda: (run.folder / "started.json").exists())
+    assert stop_and_time(settings, run, worker) < OBEYED_SECONDS
+    assert text_of(run) == "Stopped before the first epoch was complete."
+    with pytest.raises(RunError):
+        judge_run(settings, run.id)
+
+
+def test_a_stop_in_training_is_obeyed_in_time_and_keeps_the_best_weights(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    from core.training.checkpoint import load_network
+
+    run = create(settings, small_config, epochs=1000)
+    worker = start(settings, run)
+    wait_for(lambda: len(run.history().epochs) >= 1)
+    assert stop_and_time(settings, run, worker) < OBEYED_SECONDS
+    assert "best weights so far were kept" in text_of(run)
+    _, checkpoint = load_network(run.checkpoints, "best")
+    best = run.history().best
+    assert best is not None
+    assert (checkpoint.epoch, checkpoint.val_accuracy) == (best.epoch, best.val_accuracy)
+    assert list(run.folder.rglob("*.tmp")) == []
+    with pytest.raises(RunError, match="stopped already"):
+        RunStore(settings).request_stop(run.id)
+
+
+def test_a_stop_in_a_very_long_step_is_obeyed_in_time(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    run = create(settings, small_config, filters=(64, 512, 512), kernel_size=7, image_size=256)
+    worker = start(settings, run)
+    wait_for(lambda: (phase := run.history().phase) is not None and phase.phase == "training")
+    time.sleep(1)  # into the step
+    assert stop_and_time(settings, run, worker) < OBEYED_SECONDS
+    assert run.history().batches == [], "the step was not long enough to show anything"
+    assert text_of(run) == "Stopped before the first epoch was complete."
+
+
+def test_a_diverging_training_fails_with_a_remedy_and_finite_weights(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    import torch
+
+    from core.training.checkpoint import load_network
+
+    run = create(
+        settings,
+        small_config,
+        learning_rate=1e6,
+        optimizer="sgd",
+        gradient_clip=0,
+        batch_norm=False,
+        schedule="constant",
+        epochs=50,
+    )
+    worker = start(settings, run)
+    assert worker.wait(60) == 0
+    assert run.state() is RunState.FAILED
+    assert "choose a learning rate below" in text_of(run)
+    network, _ = load_network(run.checkpoints, "best")
+    assert all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())
+
+
+def test_a_dataset_that_is_gone_or_changed_fails_the_run_with_a_sentence(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    gone, changed = create(settings, small_config), create(settings, small_config)
+    DatasetStore(settings).delete("drawn")
+    assert start(settings, gone).wait(60) == 0
+    assert gone.state() is RunState.FAILED
+    assert "There is no dataset 'drawn'" in text_of(gone)
+
+    source = MemorySource("other", list(draw_sample(count_per_class=12, seed=5, size_px=64)), drawn=True)
+    list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+    assert start(settings, changed).wait(60) == 0
+    assert changed.state() is RunState.FAILED
+    assert "start a new run" in text_of(changed)
+    assert not changed.has_weights
+
+
+def test_the_second_of_two_workers_does_nothing(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    run = create(settings, small_config, epochs=3)
+    workers = [start(settings, run), start(settings, run)]
+    assert [worker.wait(90) for worker in workers].count(0) >= 1
+    assert run.state() is RunState.FINISHED
+    history = run.history()
+    assert [epoch.epoch for epoch in history.epochs] == [1, 2, 3]
+    assert [record["kind"] for record in run.records()].count("tested") == 1
+    assert read_json(run.folder / "started.json")["pid"] in [worker.pid for worker in workers]
+    tested = history.tested
+    assert tested is not None
+    assert tested.accuracy == run.predictions().accuracy
+
+
+def test_a_damaged_picture_store_or_configuration_still_ends_in_a_state(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    damaged, emptied = create(settings, small_config), create(settings, small_config)
+    (damaged.folder / "config.json").write_text("{")
+    assert start(settings, damaged).wait(60) == 0
+    assert damaged.state() is RunState.FAILED
+    assert damaged.id in text_of(damaged)
+
+    for row in drawn.rows:
+        shutil.copyfile(__file__, drawn.picture_path(row))
+    assert start(settings, emptied).wait(60) == 0
+    assert emptied.state() is RunState.FAILED
+    assert text_of(emptied).endswith(".")
+    assert "unforeseen" not in text_of(emptied)
