@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from io import BytesIO
 
-from core.datasets.drawing import draw_picture
-
 SAMPLE_TITLE = "Drawn cats and dogs"
 SAMPLE_NOTE = (
     "These pictures are drawn by the program, not photographed: they show how training works, and results on them say "
@@ -15,6 +13,8 @@ JPEG_QUALITY = 90
 
 def draw_sample(count_per_class: int = 120, seed: int = 0, size_px: int = 160) -> Iterator[tuple[str, bytes]]:
     """Draw the sample: (name, JPEG bytes), class folder in the name; the same seed gives the same pictures."""
+    from core.datasets.drawing import draw_picture  # numpy and Pillow: not for pages that only want the note
+
     for number in range(1, count_per_class + 1):
         for kind in ("cat", "dog"):
             buffer = BytesIO()

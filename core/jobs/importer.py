@@ -18,19 +18,20 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from filelock import FileLock
 
-from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
 from core.datasets.sample import SAMPLE_TITLE, draw_sample
-from core.datasets.sources import MemorySource, Source, open_source
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, TuneMyPetsError
 from core.jobs.launchers import start_detached
 from core.locks import is_held
 from core.settings import Settings
 from core.storage import is_id, new_id, read_json, write_json
+
+if TYPE_CHECKING:
+    from core.datasets.sources import Source
 
 COPY_BYTES = 2**20
 KEEP_SECONDS = 24 * 3600.0
@@ -121,9 +122,7 @@ class ImportJobs:
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError):
-            return ImportStatus(
-                "failed", "The result of this import is damaged: look whether its dataset is there."
-            )
+            return ImportStatus("failed", "The result of this import is damaged: look whether its dataset is there.")
         starting = time.time() - (folder / "request.json").stat().st_mtime < START_SECONDS
         held = held or is_held(folder / "importer.lock")
         if not held and ((folder / "progress.json").exists() or not starting):
@@ -158,13 +157,19 @@ class ImportJobs:
                 path.unlink(missing_ok=True)
 
 
-def sample_source() -> Source:
+def sample_source() -> "Source":
     """The built-in drawn pictures as a source."""
+    from core.datasets.sources import MemorySource
+
     return MemorySource(SAMPLE_TITLE, list(draw_sample()), drawn=True)
 
 
 def run_job(settings: Settings, folder: Path) -> None:
     """Do the import of a job folder; its result file says how it ended."""
+    # here and not above: the pages import this module, and must start fast
+    from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
+    from core.datasets.sources import open_source
+
     request = ImportRequest(**read_json(folder / "request.json"))
     try:
         write_json(

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -20,8 +20,10 @@ from core.jobs.importer import ImportJobs
 from core.jobs.scheduler import ensure_scheduler
 from core.runs.run import RunState
 from core.runs.store import RunStore
-from core.serving.client import PredictorClient
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.serving.client import PredictorClient
 
 PAGES = Path(__file__).resolve().parent.parent
 EXPLORE = PAGES / "explore.py"
@@ -120,8 +122,10 @@ def imports(settings: Settings) -> ImportJobs:
     return ImportJobs(settings)
 
 
-def predictor(settings: Settings) -> PredictorClient:
+def predictor(settings: Settings) -> "PredictorClient":
     """The predictor process of this data root."""
+    from core.serving.client import PredictorClient  # most pages never ask
+
     return PredictorClient(settings)
 
 
