@@ -109,18 +109,19 @@ def confusion(table: PredictionTable) -> go.Figure:
             zmin=0,
             zmax=1,
             colorbar={"title": "Share of<br>the class", "thickness": 10},
-            hovertemplate="is %{y}, predicted %{x}: %{text} pictures<extra></extra>",
+            hoverinfo="skip",
         )
     )
-    # a heat map cannot be selected: invisible markers over its cells can
+    # a heat map cannot be selected: invisible markers over its cells can; plotly sends no clicks where hovering is off
     grid = [(row, column) for row in range(len(names)) for column in range(len(names))]
     figure.add_scatter(
         x=[names[column] for _, column in grid],
         y=[names[row] for row, _ in grid],
         mode="markers",
-        marker={"size": 26, "opacity": 0.01, "symbol": "square", "color": "#888888"},
+        marker={"size": max(18, 140 // len(names)), "opacity": 0.01, "symbol": "square", "color": "#888888"},
         customdata=grid,
-        hoverinfo="skip",
+        text=[str(counts[cell]) for cell in grid],
+        hovertemplate="is %{y}, predicted %{x}: %{text} pictures<extra></extra>",
         showlegend=False,
     )
     figure.update_layout(
