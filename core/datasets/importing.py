@@ -4,15 +4,12 @@ Every picture is decoded fully, in as many threads as the settings allow (Pillow
 bounded number is in flight, so memory stays level whatever the size of the source.
 """
 
-import contextlib
 import csv
 import hashlib
-import json
-import re
 import secrets
 import shutil
 import time
-from collections import Counter, defaultdict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,8 +21,18 @@ from filelock import FileLock
 from core.datasets.dataset import COLUMNS, FLAG_SEPARATOR, FORMAT, ImportReport, thumbnail_of
 from core.datasets.images import EXTENSIONS, Limits, decode, perceptual_hash, pixel_hash, thumbnail_jpeg
 from core.datasets.layout import Placed, read_layout, readable
+from core.datasets.selection import (
+    ReadPicture,
+    choose_splits,
+    count_pictures,
+    fingerprint_of,
+    leave_out_copies,
+    natural_key,
+    note_missing_classes,
+    too_few_sentence,
+)
 from core.datasets.sources import Source, SourceEntry
-from core.datasets.splits import SPLITS, Item, SplitPlan, assign, group_copies
+from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, PictureError
 from core.locks import is_held
 from core.settings import Settings
@@ -57,21 +64,6 @@ class ImportFinished:
 ImportEvent = ImportProgress | ImportFinished
 
 
-@dataclass(frozen=True)
-class _Read:
-    """A picture that was decoded and stored."""
-
-    placed: Placed
-    path: str
-    width: int
-    height: int
-    bytes: int
-    sha256: str
-    pixel_hash: str
-    perceptual_hash: str
-    notes: tuple[str, ...]
-
-
 def import_dataset(
     settings: Settings, source: Source, *, name: str, plan: SplitPlan, seed: int
 ) -> Iterator[ImportEvent]:
@@ -96,20 +88,20 @@ def import_dataset(
     lock.acquire()
     try:
         report = ImportReport(ignored=source.ignored, notes=layout.notes)
-        read: list[_Read] = []
+        read: list[ReadPicture] = []
         for item in _read_all(settings, source, list(zip(entries, layout.placed, strict=True)), folder, report):
             if isinstance(item, ImportProgress):
                 yield item
             else:
                 read.append(item)
         yield ImportProgress("Deciding the splits", len(read), len(read), None)
-        kept = _without_copies(read, report, folder)
-        classes = sorted({item.placed.label for item in kept}, key=_natural)
+        kept = leave_out_copies(read, report, folder)
+        classes = sorted({item.placed.label for item in kept}, key=natural_key)
         if len(classes) < 2:
-            raise DatasetError(_too_few(classes, report))
-        splits = _splits(kept, classes, plan, seed, layout.splits_given, report)
+            raise DatasetError(too_few_sentence(classes, report))
+        splits = choose_splits(kept, classes, plan, seed, layout.splits_given, report)
         _write(folder, kept, classes, splits)
-        _note_missing_classes(layout.placed, classes, report)
+        note_missing_classes(layout.placed, classes, report)
         write_json(folder / "report.json", report.to_json())
         write_json(
             folder / "dataset.json",
@@ -118,8 +110,8 @@ def import_dataset(
                 "title": readable(name.strip())[:80] or dataset_id,
                 "classes": classes,
                 "images": len(kept),
-                "counts": _counts(kept, splits),
-                "fingerprint": _fingerprint(kept, splits),
+                "counts": count_pictures(kept, splits),
+                "fingerprint": fingerprint_of(kept, splits),
                 "split": "kept" if layout.splits_given else plan.text(),
                 "seed": seed,
                 "created": datetime.now(UTC).isoformat(),
@@ -176,12 +168,12 @@ def _read_all(
     files: list[tuple[SourceEntry, Placed]],
     folder: Path,
     report: ImportReport,
-) -> Iterator[ImportProgress | _Read]:
+) -> Iterator[ImportProgress | ReadPicture]:
     """Decode and store every file, in order; rejected ones go into the report."""
     limits = Limits.from_settings(settings)
     started = last = time.monotonic()
     read_bytes = waiting_bytes = 0
-    ahead: deque[tuple[Placed, int, Future[_Read | str]]] = deque()
+    ahead: deque[tuple[Placed, int, Future[ReadPicture | str]]] = deque()
     waiting = iter(files)
     done = 0
     with ThreadPoolExecutor(settings.threads) as pool:
@@ -227,7 +219,7 @@ def _read_all(
 
 def _submit(
     pool: ThreadPoolExecutor, source: Source, entry: SourceEntry, placed: Placed, folder: Path, limits: Limits
-) -> "tuple[int, Future[_Read | str]]":
+) -> "tuple[int, Future[ReadPicture | str]]":
     """Read a file and have it decoded: its size in bytes, and what will come of it."""
     if placed.problem is not None:
         return 0, _ready(f"{placed.name} {placed.problem}")
@@ -238,13 +230,13 @@ def _submit(
     return len(data), pool.submit(_store, data, placed, folder, limits)
 
 
-def _ready(reason: str) -> "Future[_Read | str]":
-    future: Future[_Read | str] = Future()
+def _ready(reason: str) -> "Future[ReadPicture | str]":
+    future: Future[ReadPicture | str] = Future()
     future.set_result(reason)
     return future
 
 
-def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> _Read | str:
+def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadPicture | str:
     try:
         picture = decode(data, limits, placed.name)
     except PictureError as error:
@@ -254,7 +246,7 @@ def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> _Read |
     for place, content in ((path, data), (thumbnail_of(digest), thumbnail_jpeg(picture.image))):
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_bytes(content)
-    return _Read(
+    return ReadPicture(
         placed,
         path,
         picture.width_px,
@@ -267,77 +259,7 @@ def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> _Read |
     )
 
 
-def _without_copies(read: list[_Read], report: ImportReport, folder: Path) -> list[_Read]:
-    """Keep one of each picture; set aside those that stand in several classes."""
-    groups: dict[str, list[_Read]] = defaultdict(list)
-    for item in read:
-        groups[item.pixel_hash].append(item)
-    kept = []
-    for group in groups.values():
-        if len({item.placed.label for item in group}) > 1:
-            report.contradictory.append(
-                [(item.placed.name, item.placed.label, thumbnail_of(item.sha256)) for item in group]
-            )
-            continue
-        # a copy that lies in test as well as in train must not stay in train
-        group.sort(key=lambda item: -SPLITS.index(item.placed.split or "train"))
-        kept.append(group[0])
-        report.duplicates.extend((item.placed.name, group[0].placed.name) for item in group[1:])
-    used = {item.path for item in kept}
-    aside = {item.pixel_hash for item in read} - {item.pixel_hash for item in kept}
-    for item in read:
-        if item.path not in used:
-            with contextlib.suppress(FileNotFoundError):
-                (folder / item.path).unlink()
-            if item.pixel_hash not in aside:
-                with contextlib.suppress(FileNotFoundError):
-                    (folder / thumbnail_of(item.sha256)).unlink()
-    return sorted(kept, key=lambda item: (_natural(item.placed.label), _natural(item.placed.name)))
-
-
-def _splits(
-    kept: list[_Read], classes: list[str], plan: SplitPlan, seed: int, given: bool, report: ImportReport
-) -> list[str]:
-    places_of = {name: place for place, name in enumerate(classes)}
-    items = [Item(item.pixel_hash, item.perceptual_hash, places_of[item.placed.label]) for item in kept]
-    if not given:
-        splits = assign(items, plan.shares(), seed)
-        if "val" not in splits:
-            raise DatasetError(
-                f"{len(kept)} different pictures are too few to keep some for validation: add more of each class."
-            )
-        return splits
-    splits = [item.placed.split or "train" for item in kept]
-    report.notes.append("The folders train, val and test were kept as the splits.")
-    groups = group_copies([item.perceptual_hash for item in kept])
-    if "val" not in splits:
-        share = plan.val / (plan.train + plan.val)
-        places = [place for place, split in enumerate(splits) if split == "train"]
-        carved = assign([items[place] for place in places], {"train": 1 - share, "val": share}, seed)
-        for place, split in zip(places, carved, strict=True):
-            splits[place] = split
-        report.notes.append(
-            f"There was no validation folder: {carved.count('val')} training pictures became the validation split."
-        )
-    if "test" not in splits:
-        report.notes.append("There was no test folder: results are told on the validation split, and say so.")
-    for split in ("train", "val"):
-        if split not in splits:
-            raise DatasetError(
-                f"No readable picture is in the {split} folder: add some, or import without split folders."
-            )
-    in_train = {group for group, split in zip(groups, splits, strict=True) if split == "train"}
-    for split, word in (("val", "validation"), ("test", "test")):
-        alike = sum(found == split and group in in_train for group, found in zip(groups, splits, strict=True))
-        if alike:
-            report.notes.append(
-                f"{alike} {word} pictures look like copies of training pictures: the given folders were kept, so "
-                "results on them flatter."
-            )
-    return splits
-
-
-def _write(folder: Path, kept: list[_Read], classes: list[str], splits: list[str]) -> None:
+def _write(folder: Path, kept: list[ReadPicture], classes: list[str], splits: list[str]) -> None:
     places_of = {name: place for place, name in enumerate(classes)}
     with atomic_open(folder / "pictures.csv", "w") as file:
         writer = csv.writer(file)
@@ -360,44 +282,9 @@ def _write(folder: Path, kept: list[_Read], classes: list[str], splits: list[str
             )
 
 
-def _note_missing_classes(placed: list[Placed], classes: list[str], report: ImportReport) -> None:
-    missing = sorted({item.label for item in placed if item.problem is None} - set(classes), key=_natural)
-    report.notes.extend(f"The class {label!r} has no usable picture and was left out." for label in missing)
-
-
-def _too_few(classes: list[str], report: ImportReport) -> str:
-    reason = report.rejected[0][1] if report.rejected else "all were set aside as contradictory."
-    count = "no class has" if not classes else f"only the class {classes[0]!r} has"
-    return f"After reading, {count} usable pictures, and two classes are needed; for example: {reason}"
-
-
-def _counts(kept: list[_Read], splits: list[str]) -> dict[str, dict[str, int]]:
-    counted = Counter(zip((item.placed.label for item in kept), splits, strict=True))
-    out: dict[str, dict[str, int]] = {}
-    for (label, split), count in counted.items():
-        out.setdefault(label, {})[split] = count
-    return out
-
-
-def _fingerprint(kept: list[_Read], splits: list[str]) -> str:
-    """sha256 over content, label and split of every picture, whatever their names and order."""
-    lines = sorted(
-        json.dumps([item.pixel_hash, item.placed.label, split]) for item, split in zip(kept, splits, strict=True)
-    )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
 def _sweep(folder: Path) -> None:
     """Remove what killed imports left: their lock is no longer held."""
     for path in folder.glob(f"{TEMPORARY}*"):
         old = time.time() - path.stat().st_mtime > 5  # a folder without a lock file may be a moment old
         if old and not is_held(path / "import.lock"):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    """Sort key: picture 2 before picture 10, whatever the case."""
-    return [
-        (0, int(part), "") if part[0] in "0123456789" else (1, 0, part.casefold())
-        for part in re.findall(r"[0-9]{1,18}|[^0-9]+", text)
-    ] + [(2, 0, text)]
