@@ -54,9 +54,9 @@ def open_page(title: str, caption: str) -> Settings:
     """Set up a page: browser title, heading, one line of help. Returns the settings."""
     st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon="🐾", layout="wide")
     settings = Settings.from_environment()
-    _show_navigation()
-    st.title(title)
+    st.title(title)  # first, so that the page is there before its links have loaded their code
     st.caption(caption)
+    _show_navigation()
     wake_scheduler(settings)
     return settings
 
