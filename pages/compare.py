@@ -147,14 +147,7 @@ def _table(chosen: Sequence[RunSummary]) -> None:
     st.subheader("Table")
     table = runs_table(chosen)
     st.dataframe(table, hide_index=True, column_config=COLUMN_CONFIG, key="compare-table")
-    st.download_button(
-        "Download as CSV",
-        table.to_csv(index=False),
-        file_name="tunemypets-comparison.csv",
-        mime="text/csv",
-        icon="⬇️",
-        on_click="ignore",
-    )
+    frame.offer_csv("Download as CSV", table, "tunemypets-comparison.csv")
 
 
 page()

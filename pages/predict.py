@@ -129,14 +129,7 @@ def _answer(settings: Settings, chosen: Sequence[RunSummary], pictures: Sequence
             column_config={"Probability": st.column_config.NumberColumn(format="percent")},
             key="predict-table",
         )
-    st.download_button(
-        "Download as CSV",
-        table.to_csv(index=False),
-        file_name="tunemypets-predictions.csv",
-        mime="text/csv",
-        icon="⬇️",
-        on_click="ignore",
-    )
+    frame.offer_csv("Download as CSV", table, "tunemypets-predictions.csv")
     st.caption("A network answers with one of its own classes, whatever the picture shows, and can be sure and wrong.")
 
 

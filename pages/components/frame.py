@@ -23,6 +23,8 @@ from core.runs.store import RunStore
 from core.settings import Settings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from core.serving.client import PredictorClient
 
 PAGES = Path(__file__).resolve().parent.parent
@@ -146,6 +148,13 @@ def explained() -> Iterator[None]:
             f"The data folder cannot be used ({error.strerror or type(error).__name__}): check free space and rights.",
             icon="🚫",
         )
+
+
+def offer_csv(label: str, table: "pd.DataFrame", file_name: str) -> None:
+    """A button that downloads a table; the page does not run again for it."""
+    st.download_button(
+        label, table.to_csv(index=False), file_name=file_name, mime="text/csv", icon="⬇️", on_click="ignore"
+    )
 
 
 def plain(text: str) -> str:

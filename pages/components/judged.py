@@ -171,14 +171,7 @@ def show_pictures(settings: Settings, pair: Pair) -> None:
             "B": [dataset.classes[said[1][index]] for index in indices],
         }
     )
-    st.download_button(
-        "Download this list as CSV",
-        names.to_csv(index=False),
-        file_name="tunemypets-pictures.csv",
-        mime="text/csv",
-        icon="⬇️",
-        on_click="ignore",
-    )
+    frame.offer_csv("Download this list as CSV", names, "tunemypets-pictures.csv")
 
 
 def _more(count: int) -> None:
