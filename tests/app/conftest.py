@@ -46,9 +46,11 @@ def raced(race_template: Path, home: Path) -> Settings:
 
 
 @pytest.fixture
-def open_page(home: Path) -> Callable[..., AppTest]:
-    """Open a page as a fresh session would: `open_page("pages/train.py", run="…")`."""
-    del home
+def open_page(ended_processes: None) -> Callable[..., AppTest]:
+    """Open a page as a fresh session would: `open_page("pages/train.py", run="…")`.
+
+    Opening some pages starts the predictor: it ends with the test.
+    """
     import streamlit as st
 
     st.cache_resource.clear()
