@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from models.errors import NetworkError
 from models.facts import Block, NetworkEntry, Preprocessing, Weights
+from models.petnet_entry import PETNET
 from models.torchvision_entries import TORCHVISION_ENTRIES
 
 __all__ = [
@@ -155,5 +156,5 @@ def _check_scratch(options: ScratchOptions) -> None:
 
 
 CATALOG: Mapping[str, NetworkEntry] = MappingProxyType(
-    {entry.name: entry for entry in (_describe_scratch(ScratchOptions()), *TORCHVISION_ENTRIES)}
+    {entry.name: entry for entry in (_describe_scratch(ScratchOptions()), PETNET, *TORCHVISION_ENTRIES)}
 )

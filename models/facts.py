@@ -39,15 +39,21 @@ class Weights:
     """A file of pretrained weights.
 
     Attributes:
-        file_name: the official one; its end tells the start of the file's SHA-256.
+        file_name: of a downloaded file the official one; its end tells the start of the file's SHA-256.
+        url: None where the file comes with the program, in `models/weights/`.
         bytes: size of the official file, to within a KiB.
     """
 
     file_name: str
-    url: str
+    url: str | None
     bytes: int
     licence: str
     source: str
+
+    @property
+    def shipped(self) -> bool:
+        """Whether the file comes with the program: no download, no network."""
+        return self.url is None
 
     @property
     def sha256_prefix(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.catalog import ScratchOptions, get_entry, head_neurons
@@ -170,21 +171,38 @@ def build(
 def build_pretrained(
     name: str, classes: int, *, head: str = "softmax", seed: int | None = None, weights_file: Path
 ) -> Network:
-    """A network with torchvision's pretrained backbone under a fresh head.
+    """A network with a pretrained backbone under a fresh head.
 
     Args:
         seed: of the head; None draws from torch's global generator.
-        weights_file: a state dict of torchvision's network, as torchvision saves it.
+        weights_file: as for `load_original`.
     Raises:
         NetworkError: the network is unknown or has no pretrained weights, or the head does not fit.
         WeightsError: the file is missing, damaged, of another network, or holds numbers that are not finite.
     """
     entry = get_entry(name)
     head_neurons(classes, head)
+    parts = take_apart(name, load_original(name, weights_file))
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+        return Network(name, parts, entry.feature_width, classes, head)
+
+
+def load_original(name: str, weights_file: Path) -> nn.Module:
+    """torchvision's own network with its classifier, or petnet's backbone, with the weights of a file.
+
+    Args:
+        weights_file: a state dict, as torchvision saves it or as safetensors.
+    Raises:
+        NetworkError: the network is unknown or has no pretrained weights.
+        WeightsError: the file is missing, damaged, of another network, or holds numbers that are not finite.
+    """
+    entry = get_entry(name)
     if entry.weights is None:
         raise NetworkError(f"{entry.title} has no pretrained weights: build it with random ones.")
-    command = f"run `python -m core prefetch {name}`"
-    remedy = f"delete it and {command}"
+    command = "install TuneMyPets again" if entry.weights.shipped else f"run `python -m core prefetch {name}`"
+    remedy = command if entry.weights.shipped else f"delete it and {command}"
     try:
         state = _read_state(weights_file, remedy)
     except FileNotFoundError as error:
@@ -195,16 +213,15 @@ def build_pretrained(
         original.load_state_dict(state, assign=True)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise WeightsError(f"The weights file {weights_file} does not hold {entry.title}: {remedy}.") from error
-    parts = take_apart(name, original)
-    with torch.random.fork_rng(devices=[], enabled=seed is not None):
-        if seed is not None:
-            torch.default_generator.manual_seed(seed)
-        return Network(name, parts, entry.feature_width, classes, head)
+    return original
 
 
 def _read_state(path: Path, remedy: str) -> dict[str, Tensor]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (FileNotFoundError, MemoryError):
         raise
     except PermissionError as error:

@@ -1,4 +1,4 @@
-"""torchvision's networks, taken apart into named blocks at which a backbone can be frozen.
+"""torchvision's networks and petnet, taken apart into named blocks at which a backbone can be frozen.
 
 Only names and grouping change: with the original classifier's weights in the head, the logits are the
 original's. One exception, SqueezeNet: its original head is dropout, 1x1 convolution, ReLU, global average
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 import torchvision
 from torch import Tensor, nn
+
+from models.petnet import build_backbone as build_petnet
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class TakeClassToken(nn.Module):
 
 
 def build_original(name: str, classes: int = 1000) -> nn.Module:
-    """torchvision's own network, with random weights from torch's global generator."""
+    """torchvision's own network, or petnet's backbone, with random weights from torch's global generator."""
+    if name == "petnet":
+        return build_petnet()
     original: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes)
     return original
 
@@ -68,6 +72,12 @@ def take_apart(name: str, original: nn.Module) -> Parts:
     return _FAMILIES[name](original)
 
 
+def classifier_of(original: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight (classes, feature_width) and bias (classes) of the last layer of a network of torchvision's."""
+    weight, bias = list(original.parameters())[-2:]
+    return weight.flatten(1), bias
+
+
 def _pooled() -> nn.Module:
     return nn.Sequential(OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(1)))
 
@@ -79,6 +89,10 @@ def _joined(network: nn.Module, *paths: str) -> nn.Module:
 
 def _features(network: nn.Module, places: Iterable[int]) -> nn.Module:
     return _joined(network, *(f"features.{place}" for place in places))
+
+
+def _petnet(network: nn.Module) -> Parts:
+    return Parts(dict(network.named_children()), _pooled(), 0.0)
 
 
 def _resnet(network: nn.Module) -> Parts:
@@ -183,6 +197,7 @@ def _vit_b_16(network: nn.Module) -> Parts:
 
 
 _FAMILIES: dict[str, Callable[[nn.Module], Parts]] = {
+    "petnet": _petnet,
     "mobilenet_v2": _mobilenet_v2,
     "mobilenet_v3_small": _mobilenet_v3_small,
     "squeezenet1_0": _squeezenet1_0,

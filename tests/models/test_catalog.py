@@ -10,8 +10,9 @@ from torchvision.transforms import InterpolationMode
 
 from models.catalog import CATALOG, ScratchOptions, get_entry, head_parameters
 from models.errors import NetworkError
+from models.torchvision_entries import TORCHVISION_ENTRIES
 
-PRETRAINED = [name for name, entry in CATALOG.items() if entry.weights]
+PRETRAINED = [entry.name for entry in TORCHVISION_ENTRIES]
 
 
 def test_catalog_and_weights_are_read_without_torch() -> None:
@@ -19,6 +20,7 @@ def test_catalog_and_weights_are_read_without_torch() -> None:
         "import sys, models.catalog, models.weights\n"
         "models.catalog.get_entry('scratch_cnn', models.catalog.ScratchOptions(image_size=64))\n"
         "models.weights.find(models.catalog.CATALOG['resnet18'])\n"
+        "models.weights.find(models.catalog.CATALOG['petnet'])\n"
         "print([name for name in ('torch', 'torchvision', 'numpy') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -86,7 +88,7 @@ def test_a_head_that_does_not_fit_is_refused_with_the_remedy(classes: int, head:
 
 
 def test_an_unknown_network_is_refused_with_the_known_names() -> None:
-    with pytest.raises(NetworkError, match="'resnet19' is unknown: choose one of scratch_cnn, mobilenet_v2, "):
+    with pytest.raises(NetworkError, match="'resnet19' is unknown: choose one of scratch_cnn, petnet, mobilenet_v2, "):
         get_entry("resnet19")
 
 

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from models.catalog import CATALOG, get_entry, head_parameters
 from models.network import Network, build
-from models.pretrained import build_original, take_apart
+from models.pretrained import build_original, classifier_of, take_apart
+from models.torchvision_entries import TORCHVISION_ENTRIES
 
 SIDE_PX = {"scratch_cnn": 64, "vit_b_16": 224}  # smallest that works and leaves BatchNorm something to see
 CLASSES = 3
@@ -151,14 +152,7 @@ def test_a_frozen_prefix_answers_the_same_in_training_mode(network: Network) -> 
     assert torch.equal(network.frozen_prefix(batch), expected)
 
 
-def classifier_of(original: nn.Module) -> tuple[Tensor, Tensor]:
-    """Weight (1000, F) and bias (1000) of the last layer of a network of torchvision's."""
-    state = original.state_dict()
-    weight, bias = list(state)[-2:]
-    return state[weight].flatten(1), state[bias]
-
-
-@pytest.mark.parametrize("name", [name for name, entry in CATALOG.items() if entry.weights])
+@pytest.mark.parametrize("name", [entry.name for entry in TORCHVISION_ENTRIES])
 def test_with_the_original_classifier_the_logits_are_those_of_torchvision(name: str) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -1,7 +1,8 @@
 """Files of pretrained weights: where they lie and how they get there. No torch.
 
-They lie where torchvision looks for them, so a file that is there for any program is there for all. A file
-that is there is used as it is; only downloads are checked against the hash in the official name.
+Weights that come with the program lie in this folder. Downloaded ones lie where torchvision looks for them, so a file
+that is there for any program is there for all. A file that is there is used as it is; only downloads are checked
+against the hash in the official name.
 """
 
 import hashlib
@@ -15,10 +16,14 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
+from models.catalog import CATALOG
 from models.errors import WeightsError
 from models.facts import NetworkEntry, Weights
 
 MIRROR_VARIABLE = "TUNEMYPETS_WEIGHTS_URL"
+SHIPPED_DIR = Path(__file__).resolve().parent
+FIRST_CHOICE = "mobilenet_v2"  # where its weights are there
+WITHOUT_DOWNLOAD = "petnet"
 TIMEOUT_SECONDS = 10.0  # without a single byte
 SURPLUS_BYTES = 2**16  # a body longer than the official file by more than this is something else
 
@@ -37,8 +42,17 @@ def find(entry: NetworkEntry) -> Path | None:
     """The weights file of a network if it is on this machine; None too for a network that has none."""
     if entry.weights is None:
         return None
-    path = checkpoint_dir() / entry.weights.file_name
+    folder = SHIPPED_DIR if entry.weights.shipped else checkpoint_dir()
+    path = folder / entry.weights.file_name
     return path if path.is_file() else None
+
+
+def default_network() -> str:
+    """The pretrained network to begin with: MobileNetV2 where its weights were downloaded, else petnet.
+
+    So a room without a network still starts with weights that are there.
+    """
+    return FIRST_CHOICE if find(CATALOG[FIRST_CHOICE]) is not None else WITHOUT_DOWNLOAD
 
 
 def fetch(entry: NetworkEntry, *, chunk_bytes: int = 2**18) -> Generator[tuple[int, int], None, None]:
@@ -60,12 +74,19 @@ def fetch(entry: NetworkEntry, *, chunk_bytes: int = 2**18) -> Generator[tuple[i
     weights = entry.weights
     if weights is None:
         raise WeightsError(f"{entry.title} has no pretrained weights: it always starts from scratch.")
-    folder = checkpoint_dir()
-    path = folder / weights.file_name
-    if path.is_file():
-        size = path.stat().st_size
+    there = find(entry)
+    if there is not None:
+        size = there.stat().st_size
         yield size, size
         return
+    if weights.url is None:
+        raise WeightsError(
+            f"The weights of {entry.title}, {weights.file_name}, belong to the program and are missing: "
+            "install TuneMyPets again."
+        )
+    address = _address(weights, weights.url)
+    folder = checkpoint_dir()
+    path = folder / weights.file_name
     temporary = folder / f".{weights.file_name}.{os.getpid()}.{secrets.token_hex(4)}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +95,7 @@ def fetch(entry: NetworkEntry, *, chunk_bytes: int = 2**18) -> Generator[tuple[i
         raise _unwritable(weights, folder, error) from error
     try:
         with file:
-            yield from _download(entry, weights, folder, file, chunk_bytes)
+            yield from _download(entry, weights, address, folder, file, chunk_bytes)
             _write_through(file, weights, folder)
         _move(temporary, path, weights, folder)
     finally:
@@ -82,9 +103,8 @@ def fetch(entry: NetworkEntry, *, chunk_bytes: int = 2**18) -> Generator[tuple[i
 
 
 def _download(
-    entry: NetworkEntry, weights: Weights, folder: Path, file: IO[bytes], chunk_bytes: int
+    entry: NetworkEntry, weights: Weights, address: str, folder: Path, file: IO[bytes], chunk_bytes: int
 ) -> Generator[tuple[int, int], None, None]:
-    address = _address(weights)
     digest = hashlib.sha256()
     done = 0
     with _open(address, entry, weights, folder) as response:
@@ -114,10 +134,10 @@ def _download(
         raise _foreign(entry, weights, address)
 
 
-def _address(weights: Weights) -> str:
+def _address(weights: Weights, official: str) -> str:
     mirror = os.environ.get(MIRROR_VARIABLE, "").strip()
     if not mirror:
-        return weights.url
+        return official
     if urllib.parse.urlsplit(mirror).scheme not in ("http", "https"):
         raise WeightsError(
             f"{MIRROR_VARIABLE} is {mirror!r}: set it to an address that starts with http:// or https://."
