@@ -9,7 +9,8 @@ from core.jobs.launchers import start_detached
 from core.runs.run import Run
 from core.runs.store import Arm, RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig, parse_config
+from core.training.config import parse_config
+from models.weights import default_network
 
 
 def default_race(values: Mapping[str, Any]) -> list[Arm]:
@@ -28,7 +29,7 @@ def default_race(values: Mapping[str, Any]) -> list[Arm]:
     }
     if chosen.strategy == "scratch":
         scratch = chosen
-        transfer = parse_config({**shared, "model": TrainConfig.model_fields["model"].default, "strategy": "head"})
+        transfer = parse_config({**shared, "model": default_network(), "strategy": "head"})
     else:
         scratch = parse_config({**shared, "model": "scratch_cnn", "strategy": "scratch"})
         transfer = chosen

@@ -20,6 +20,7 @@ from pydantic import (
 
 from core.errors import ConfigError, NetworkError
 from models.catalog import CATALOG, NetworkEntry, ScratchOptions, get_entry
+from models.weights import default_network
 
 Strategy = Literal["scratch", "head", "partial", "full", "gradual"]
 STRATEGIES: Mapping[str, tuple[str, str]] = {
@@ -45,7 +46,11 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: Name = Field(title="Dataset", description="Id of an imported dataset.")
-    model: Name = Field("mobilenet_v2", title="Network", description="A network of the catalog.")
+    model: Name = Field(
+        default_factory=default_network,
+        title="Network",
+        description="A network of the catalog (default: mobilenet_v2 where its weights are there, else petnet).",
+    )
     strategy: Strategy = Field("head", title="Strategy", description="What is trained and what stays as it is.")
     freeze_point: str | None = Field(
         None,

@@ -26,10 +26,11 @@ def _key(name: str) -> str:
 
 def _choice(name: str, options: Sequence[str], **arguments: Any) -> str:
     field = FIELDS[name]
+    default = field.get_default(call_default_factory=True, validated_data={})
     chosen = st.selectbox(
         field.title or name,
         options,
-        index=list(options).index(field.default) if field.default in options else 0,
+        index=list(options).index(default) if default in options else 0,
         help=field.description,
         key=_key(name),
         **arguments,
