@@ -1,13 +1,17 @@
 """TuneMyPets: `streamlit run streamlit_app.py`. The router and the home page; everything else is in pages/."""
 
+from typing import NoReturn
+
 import streamlit as st
 
 from core.datasets.sample import SAMPLE_NOTE
 from core.datasets.store import DatasetStore
 from core.errors import TuneMyPetsError
 from core.jobs.importer import ImportRequest
+from core.jobs.scheduler import ensure_scheduler
+from core.runs import demo
 from pages.components import frame, imports, runs_list
-from pages.components.snapshot import list_runs
+from pages.components.snapshot import forget, list_runs
 
 
 def home() -> None:
@@ -37,6 +41,11 @@ def home() -> None:
             with column, st.container(border=True):
                 frame.link(page, label=f"**{number} · {label}**")
                 st.caption(text)
+        demo_job = st.query_params.get("demo")
+        if demo_job:
+            _follow_demo(settings, demo_job)
+            return
+        _offer_demo(settings)
         job = st.query_params.get("import")
         if job:
             imports.follow(settings, job, then_page=frame.TRAIN)
@@ -58,6 +67,38 @@ def home() -> None:
                 with columns[2]:
                     frame.link(frame.PREDICT, label="Try your own photo", icon="🔮")
         runs_list.show_recent(settings)
+
+
+def _offer_demo(settings: frame.Settings) -> None:
+    with st.container(border=True):
+        left, right = st.columns([1, 2], vertical_alignment="center")
+        if left.button("60-second demo", type="primary", icon="⏱️", width="stretch", key="demo"):
+            dataset = demo.demo_dataset(settings)
+            if dataset:
+                _race_demo(settings, dataset)
+            st.query_params["demo"] = demo.make_demo_dataset(settings)
+            st.rerun()
+        right.write(
+            "See transfer learning at work: the program draws cats and dogs, trains one network from scratch and one "
+            "from pretrained weights on the same pictures, and compares them. Needs no internet."
+        )
+
+
+def _follow_demo(settings: frame.Settings, job: str) -> None:
+    """The drawing first; the race as soon as it is done."""
+    status = frame.imports(settings).status(job)
+    if status.state == "finished" and status.dataset:
+        _race_demo(settings, status.dataset)
+    st.subheader("60-second demo")
+    st.caption("First the pictures are drawn, then the race starts.")
+    imports.follow(settings, job, then_page=frame.TRAIN)
+
+
+def _race_demo(settings: frame.Settings, dataset: str) -> NoReturn:
+    race = demo.start_demo(settings, dataset)
+    ensure_scheduler(settings)
+    forget()
+    frame.go(frame.TRAIN, query_params={"race": race, "demo": "1"})
 
 
 def _begin_here(settings: frame.Settings) -> None:

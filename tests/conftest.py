@@ -97,12 +97,15 @@ def small_config() -> TrainConfig:
 def ended_processes(settings: Settings) -> Iterator[None]:
     """End every process that the test started in its data root, by its id."""
     yield
+    end_processes(settings.home)
+
+
+def end_processes(home: Path) -> None:
+    """End every process of a data root, by its id."""
     for process in psutil.process_iter(["pid", "environ", "cmdline"]):
         environment = process.info["environ"] or {}
         command = process.info["cmdline"] or []
-        if environment.get("TUNEMYPETS_HOME") == str(settings.home) and any(
-            part.startswith("core.") for part in command
-        ):
+        if environment.get("TUNEMYPETS_HOME") == str(home) and any(part.startswith("core.") for part in command):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
                 process.wait(5)

@@ -68,6 +68,11 @@ def mark_home(home: Page) -> None:
     st.session_state[HOME] = home
 
 
+def has_router() -> bool:
+    """Whether other pages can be opened from here; not where this page runs alone."""
+    return HOME in st.session_state
+
+
 def _show_navigation() -> None:
     """The links of the sidebar: the same with and without the router, so that a deep link looks like any visit."""
     home = st.session_state.get(HOME, PAGES.parent / "streamlit_app.py")

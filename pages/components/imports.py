@@ -50,5 +50,6 @@ def _panel(settings: Settings, job_id: str, then_page: Path, was_running: bool) 
         else:
             st.error(frame.plain(status.text), icon="🚫")
         if st.button("Close this message", key=f"close-{job_id}"):
-            del st.query_params["import"]
+            for name in ("import", "demo"):
+                st.query_params.pop(name, None)
             st.rerun()

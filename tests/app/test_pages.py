@@ -189,3 +189,24 @@ def test_predict_answers_for_good_pictures_and_explains_bad_ones(
     assert not app.exception
     assert len(app.dataframe[0].value) == 4
     assert "evil" in app.error[0].value
+
+
+def test_the_demo_draws_races_and_opens_the_comparison(
+    settings: Settings, open_page: Open, ended_processes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.jobs.scheduler.ensure_scheduler", lambda settings: None)
+    app = open_page("streamlit_app.py")
+    app.button(key="demo").click().run()
+    job = str(app.query_params["demo"])
+    assert not app.exception
+    wait_for(lambda: ImportJobs(settings).status(job).state == "finished")
+    app.run()
+    assert not app.exception
+    runs = RunStore(settings).all()
+    assert sorted(run.config().model for run in runs) == ["petnet", "scratch_cnn"]
+
+
+def test_a_demo_whose_drawing_was_cut_off_says_so(settings: Settings, open_page: Open) -> None:
+    app = open_page("streamlit_app.py", demo="20260101-000000-abcdef")
+    assert not app.exception
+    assert "start it again" in texts(app)

@@ -27,6 +27,7 @@ class Server:
     settings: Settings
     port: int = 0
     process: "subprocess.Popen[bytes] | None" = field(default=None)
+    environment: dict[str, str] = field(default_factory=dict)  # beside this test's own
 
     @property
     def address(self) -> str:
@@ -42,6 +43,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(self.port)],
                 cwd=PROJECT_ROOT,
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
