@@ -20,6 +20,11 @@ def home() -> None:
         "TuneMyPets", "Drop in labelled photos, press one button, see scratch and transfer learning race."
     )
     with frame.explained():
+        demo_job = st.query_params.get("demo")
+        if demo_job:
+            _follow_demo(settings, demo_job)
+            return
+        _offer_demo(settings)
         there = DatasetStore(settings).summaries()
         finished = [item for item in list_runs(settings) if item.tested is not None]
         steps = st.columns(4)
@@ -41,11 +46,6 @@ def home() -> None:
             with column, st.container(border=True):
                 frame.link(page, label=f"**{number} · {label}**")
                 st.caption(text)
-        demo_job = st.query_params.get("demo")
-        if demo_job:
-            _follow_demo(settings, demo_job)
-            return
-        _offer_demo(settings)
         job = st.query_params.get("import")
         if job:
             imports.follow(settings, job, then_page=frame.TRAIN)
@@ -106,7 +106,7 @@ def _begin_here(settings: frame.Settings) -> None:
     st.write("There is no dataset yet. Make the built-in one, which needs no download, or bring your own photos.")
     st.caption(SAMPLE_NOTE)
     left, right = st.columns([1, 2])
-    if left.button("Make the drawn cats and dogs", type="primary", icon="🐱"):
+    if left.button("Make the drawn cats and dogs", icon="🐱"):
         try:
             job = frame.imports(settings).start(ImportRequest(None, "drawn", "70/15/15", 0))
         except TuneMyPetsError as error:

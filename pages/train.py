@@ -42,6 +42,8 @@ def _watch_race(settings: Settings, race_id: str) -> None:
     snapshots = [look_at(settings, run_id) for run_id in ids]
     if st.query_params.get("demo") and frame.has_router() and all(item.history.tested for item in snapshots):
         frame.go(frame.COMPARE, query_params={"runs": ",".join(ids)})
+    if st.query_params.get("demo"):
+        st.caption("When both networks have been tested, the comparison opens by itself.")
     if len(snapshots) == 2 and all(item.history.tested is not None for item in snapshots):
         judged.show_verdict(judged.compare_once(str(settings.home), *ids))
     live.watch(settings, ids)

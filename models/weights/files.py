@@ -199,7 +199,8 @@ def _host(address: str) -> str:
 def _unreachable(entry: NetworkEntry, weights: Weights, folder: Path, address: str, reason: str) -> WeightsError:
     return WeightsError(
         f"The weights file {weights.file_name} could not be downloaded ({_host(address)}: {reason}): "
-        f"put it into {folder}, or run `python -m core prefetch {entry.name}` with a working network."
+        f"put it into {folder}, run `python -m core prefetch {entry.name}` with a working network, "
+        f"or choose {WITHOUT_DOWNLOAD}, which comes with the program."
     )
 
 

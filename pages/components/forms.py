@@ -197,7 +197,7 @@ def show_plan(config: TrainConfig, classes: int) -> None:
         st.info(
             "The pretrained weights are not on this machine yet: "
             f"the run downloads {entry.weights.bytes / 1e6:.0f} MB first. "
-            f"Before a workshop, run `python -m core prefetch {entry.name}`.",
+            f"Before a workshop, run `python -m core prefetch {entry.name}`; PetNet needs no download.",
             icon="⬇️",
         )
 

@@ -14,6 +14,7 @@ import torch
 from models import weights
 from models.catalog import CATALOG, NetworkEntry, Weights
 from models.errors import WeightsError
+from models.weights.files import SURPLUS_BYTES
 
 CONTENT = bytes(range(256)) * 40
 FILE_NAME = f"tiny-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth"
@@ -128,7 +129,7 @@ def test_a_file_with_the_wrong_hash_is_refused(mirror: Mirror, folder: Path, tel
 
 
 def test_an_endless_answer_is_ended_early(mirror: Mirror, folder: Path) -> None:
-    mirror.files[f"/models/{FILE_NAME}"] = bytes(10 * weights.SURPLUS_BYTES)
+    mirror.files[f"/models/{FILE_NAME}"] = bytes(10 * SURPLUS_BYTES)
     mirror.tells_length = False
     reports: list[tuple[int, int]] = []
     with pytest.raises(WeightsError, match="is not the official file"):
@@ -162,7 +163,7 @@ def test_without_a_network_the_sentence_names_file_folder_and_command(folder: Pa
 
 
 def test_a_silent_server_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("models.weights.files.TIMEOUT_SECONDS", 0.2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
