@@ -194,7 +194,7 @@ def test_predict_answers_for_good_pictures_and_explains_bad_ones(
 def test_the_demo_draws_races_and_opens_the_comparison(
     settings: Settings, open_page: Open, ended_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.jobs.scheduler.ensure_scheduler", lambda settings: None)
+    monkeypatch.setattr("core.jobs.scheduler.ensure_scheduler", lambda _: None)
     app = open_page("streamlit_app.py")
     app.button(key="demo").click().run()
     job = str(app.query_params["demo"])
