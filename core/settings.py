@@ -26,6 +26,7 @@ class Settings:
         max_picture_bytes: largest picture file (`TUNEMYPETS_MAX_PICTURE_MB`).
         max_dataset_bytes: largest dataset, unpacked (`TUNEMYPETS_MAX_DATASET_MB`).
         max_pictures: most files in one dataset (`TUNEMYPETS_MAX_PICTURES`).
+        cache_bytes: most that may be kept of what can be computed again (`TUNEMYPETS_CACHE_MB`).
         local_folders: whether the page may import a folder of the server's own disk (`TUNEMYPETS_LOCAL_FOLDERS`).
     """
 
@@ -37,6 +38,7 @@ class Settings:
     max_picture_bytes: int
     max_dataset_bytes: int
     max_pictures: int
+    cache_bytes: int
     local_folders: bool
 
     @property
@@ -82,6 +84,7 @@ class Settings:
             max_picture_bytes=_whole(env, "TUNEMYPETS_MAX_PICTURE_MB", 64, 1, 4096) * 2**20,
             max_dataset_bytes=_whole(env, "TUNEMYPETS_MAX_DATASET_MB", 8192, 1, 2**20) * 2**20,
             max_pictures=_whole(env, "TUNEMYPETS_MAX_PICTURES", 200_000, 10, 10_000_000),
+            cache_bytes=_whole(env, "TUNEMYPETS_CACHE_MB", 16_384, 16, 2**30) * 2**20,
             local_folders=_switch(env, "TUNEMYPETS_LOCAL_FOLDERS", True),
         )
 

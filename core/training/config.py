@@ -114,6 +114,16 @@ class TrainConfig(BaseModel):
     augment_strength: float = Field(
         0.5, ge=0, le=1, title="Augmentation strength", description="0 changes nothing, 1 a lot."
     )
+    stored_views: int = Field(
+        4,
+        ge=0,
+        le=100,
+        title="Stored views",
+        description=(
+            "Views of each picture that go through the frozen part once and are used in every epoch: the plain one and "
+            "random ones; 0 computes a new view in every epoch."
+        ),
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", title="Precision", description="auto measures whether bf16 is faster on this machine."
     )

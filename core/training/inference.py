@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,14 +9,12 @@ import torch
 
 from core.training.augmentation import centre_crop, normalise, to_channels_first
 from core.training.config import TrainConfig
+from core.training.data import SplitData
 from core.training.hardware import Hardware
 from core.training.optimization import loss_of
-from core.training.pixels import Pixels, PixelStore
+from core.training.pixels import Pixels
 from models.catalog import Preprocessing
 from models.network import Network
-
-if TYPE_CHECKING:
-    from core.training.trainer import SplitData
 
 EVALUATION_BATCH = 16
 
@@ -42,26 +39,30 @@ def logits_of(network: Network, pixels: Pixels, spec: Preprocessing, hardware: H
 
 def evaluate(
     network: Network,
-    store: PixelStore,
-    split: "SplitData",
-    spec: Preprocessing,
+    split: SplitData,
     config: TrainConfig,
-    hardware: Hardware,
+    logits_for: Callable[[slice], torch.Tensor],
     stop: Callable[[], bool],
+    batch: int = EVALUATION_BATCH,
 ) -> Iterator[int | Outcome]:
-    """Predict a split in eval mode; yields pictures done, and at last the `Outcome` unless `stop` asked to end."""
+    """Predict a split in eval mode; yields pictures done, and at last the `Outcome` unless `stop` asked to end.
+
+    Args:
+        logits_for: raw outputs of a slice of the split.
+        batch: pictures at once.
+    """
     network.eval()
     total_loss = 0.0
     probabilities: list[npt.NDArray[np.float64]] = []
-    for first in range(0, len(split), EVALUATION_BATCH):
+    for first in range(0, len(split), batch):
         if stop():
             return
-        chosen = slice(first, first + EVALUATION_BATCH)
-        logits = logits_of(network, store.take(split.indices[chosen]), spec, hardware)
-        labels = torch.from_numpy(split.labels[chosen]).to(hardware.device)
+        chosen = slice(first, first + batch)
+        logits = logits_for(chosen)
+        labels = torch.from_numpy(split.labels[chosen]).to(logits.device)
         total_loss += float(loss_of(config, logits, labels, reduction="sum", smooth=False))
         probabilities.append(network.probabilities(logits).double().cpu().numpy())
-        yield min(first + EVALUATION_BATCH, len(split))
+        yield min(first + batch, len(split))
     stacked = np.concatenate(probabilities)
     correct = int((stacked.argmax(axis=1) == split.labels).sum())
     yield Outcome(total_loss / len(split), correct / len(split), stacked)

@@ -19,6 +19,7 @@ from core.datasets.images import Limits, decode, fit_square
 from core.errors import DatasetError, PictureError
 from core.settings import Settings
 from core.storage import atomic_open
+from core.training.caches import Stopped, make_room, read_array, touch
 from core.training.events import Progress
 from models.catalog import Preprocessing
 
@@ -32,10 +33,12 @@ class PixelStore:
     Attributes:
         pixels: (N, size, size, 3) uint8, RGB, memory-mapped and read-only.
         positions: (N,) int64; `positions[row.index]` is the picture's place in `pixels`.
+        name: of the file: content, size and interpolation.
     """
 
     pixels: Pixels
     positions: npt.NDArray[np.int64]
+    name: str
 
     def take(self, indices: npt.NDArray[np.int64]) -> Pixels:
         """The pictures with these dataset indices, as a copy: (B, size, size, 3) uint8."""
@@ -73,7 +76,8 @@ def open_store(
     while True:
         pixels = _open(path, shape)
         if pixels is not None:
-            yield PixelStore(pixels, positions)
+            touch(path)
+            yield PixelStore(pixels, positions, path.stem)
             return
         try:
             lock.acquire(timeout=0.5)
@@ -85,7 +89,7 @@ def open_store(
         try:
             if _open(path, shape) is None:
                 yield from _build(settings, dataset, rows, path, shape, preprocessing, stop)
-        except _Stopped:
+        except Stopped:
             return
         finally:
             lock.release()
@@ -93,9 +97,8 @@ def open_store(
 
 def _open(path: Path, shape: tuple[int, ...]) -> Pixels | None:
     """The store at `path`, or None where it is missing or damaged."""
-    try:
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+    pixels = read_array(path)
+    if pixels is None:
         return None
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
@@ -119,13 +122,14 @@ def _build(
                 f"{row.name} of dataset {dataset.id} can no longer be read ({error}): import the dataset again."
             ) from error
 
+    make_room(settings, int(np.prod(shape)), keep=path)
     started = last = time.monotonic()
     chunk = 4 * settings.threads
     with ThreadPoolExecutor(settings.threads) as pool, atomic_open(path) as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         for first in range(0, len(rows), chunk):
             if stop():
-                raise _Stopped
+                raise Stopped
             for pixels in pool.map(read, rows[first : first + chunk]):
                 file.write(pixels.tobytes())
             done = min(first + chunk, len(rows))
@@ -134,7 +138,3 @@ def _build(
                 last = now
                 eta = (now - started) / done * (len(rows) - done)
                 yield Progress("preparing", "Reading pictures", done, len(rows), eta)
-
-
-class _Stopped(Exception):
-    """Ends a build so that its temporary file goes away."""

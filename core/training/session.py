@@ -18,12 +18,14 @@ from core.settings import Settings
 from core.training.augmentation import Augmentation
 from core.training.checkpoint import Checkpoint, load_network, save_checkpoint
 from core.training.config import TrainConfig
+from core.training.data import SplitData, TrainingData
 from core.training.events import Described, EpochDone, Event, Message, PhaseStarted, Progress, Tested
+from core.training.feeds import Feed, open_feed
 from core.training.hardware import Hardware, choose_hardware, prepare_torch
-from core.training.inference import Outcome, evaluate
+from core.training.inference import Outcome, evaluate, logits_of
 from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages
-from core.training.trainer import SplitData, TrainingData, choose_strip, fit
+from core.training.trainer import choose_strip, fit
 from models import weights
 from models.catalog import NetworkEntry
 from models.network import Network, build, build_pretrained
@@ -75,10 +77,19 @@ def train(config: TrainConfig, dataset: Dataset, settings: Settings, folder: Pat
     hardware.place(network)
     data = TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), entry.preprocessing)
     yield _describe(config, dataset, network, stages, hardware, data)
+    feeds: list[Feed] = []
+    for stage in stages:
+        for found in open_feed(settings, stage, network, data, config, hardware, stop):
+            if isinstance(found, Progress | Message):
+                yield found
+            else:
+                feeds.append(found)
+        if stop():
+            return
     checkpoints = folder / CHECKPOINTS
     epoch, saved = 0, False
     try:
-        for event in fit(network, data, config, stages, hardware, stop):
+        for event in fit(network, data, config, stages, feeds, hardware.device, stop):
             if isinstance(event, EpochDone):
                 epoch = event.epoch
                 if event.best:
@@ -146,7 +157,12 @@ def judge(
     exact = dataclasses.replace(hardware, precision="fp32")
     exact.place(network)
     data = SplitData.of(dataset, split)
-    for result in evaluate(network, store, data, entry.preprocessing, config, exact, stop):
+    taken = store
+
+    def logits_for(chosen: slice) -> torch.Tensor:
+        return logits_of(network, taken.take(data.indices[chosen]), entry.preprocessing, exact)
+
+    for result in evaluate(network, data, config, logits_for, stop):
         if not isinstance(result, Outcome):
             yield Progress("testing", "Testing", result, len(data), _eta(started, result, len(data)))
             continue
@@ -229,8 +245,21 @@ def _describe(
         hardware=hardware.to_json(),
         pictures={split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
         strip=[{"index": int(index), "label": rows[int(index)].label} for index in choose_strip(data.val, config.seed)],
-        augmentation=Augmentation.from_config(config).describe(),
+        augmentation=_describe_views(config, stages),
     )
+
+
+def _describe_views(config: TrainConfig, stages: list[Stage]) -> str:
+    augmentation = Augmentation.from_config(config)
+    words = augmentation.describe()
+    if config.stored_views and augmentation.active and any(stage.freeze_point for stage in stages):
+        random = config.stored_views - 1
+        words += (
+            "; where a part is frozen, from "
+            + (f"{config.stored_views} stored views: the plain one and {random} random" if random else "the plain view")
+            + " of each picture"
+        )
+    return words
 
 
 def _is_finite(network: Network) -> bool:

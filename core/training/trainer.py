@@ -6,59 +6,27 @@ them when an `EpochDone` says `best`. Tests are `list(fit(...))`.
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from core.datasets.dataset import Dataset
 from core.errors import DivergedError
-from core.training.augmentation import Augmentation, apply_views, draw_views, normalise, to_channels_first
 from core.training.config import TrainConfig
+from core.training.data import SplitData, TrainingData
 from core.training.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, StripUpdated
-from core.training.hardware import Hardware
+from core.training.feeds import Feed
 from core.training.inference import Outcome, evaluate
 from core.training.optimization import build_optimizer, build_schedule, loss_of
-from core.training.pixels import PixelStore
 from core.training.plan import Stage
-from models.catalog import Preprocessing
 from models.network import Network
 
 BATCH_EVENT_SECONDS = 0.1  # shorter steps are merged into one event
 STRIP_PICTURES = 10
 
 Indices = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class SplitData:
-    """Pictures of one split: dataset indices and labels, both (N,) int64."""
-
-    indices: Indices
-    labels: Indices
-
-    @classmethod
-    def of(cls, dataset: Dataset, split: str) -> "SplitData":
-        rows = dataset.rows_of(split)
-        return cls(
-            np.array([row.index for row in rows], dtype=np.int64),
-            np.array([row.label for row in rows], dtype=np.int64),
-        )
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What `fit` reads: pixels and the two splits that training may see. The test split is not in here."""
-
-    store: PixelStore
-    train: SplitData
-    val: SplitData
-    preprocessing: Preprocessing
 
 
 def choose_strip(val: SplitData, seed: int, count: int = STRIP_PICTURES) -> Indices:
@@ -80,26 +48,27 @@ def fit(
     network: Network,
     data: TrainingData,
     config: TrainConfig,
-    stages: list[Stage],
-    hardware: Hardware,
+    stages: Sequence[Stage],
+    feeds: Sequence[Feed],
+    device: torch.device,
     stop: Callable[[], bool],
 ) -> Iterator[Event]:
     """Train; ends early when `stop` answers True or patience runs out.
 
     Args:
-        network: on the hardware's device; trained in place.
+        network: on `device`; trained in place.
         stages: from `plan_stages`.
+        feeds: one for each stage, from `open_feed`.
     Raises:
         DivergedError: the loss or a gradient is not finite; the network then holds the last finite weights.
     """
-    augmentation = Augmentation.from_config(config)
     strip = choose_strip(data.val, config.seed)
     pace = _Pace(sum(stage.epochs for stage in stages), len(data.train), len(data.val))
     best = (-1.0, -math.inf)  # accuracy, then minus the loss
     waiting = 0
     epoch = 0
     yield PhaseStarted("training", "Training")
-    for stage in stages:
+    for stage, feed in zip(stages, feeds, strict=True):
         network.freeze(stage.freeze_point)
         if len(stages) > 1:
             yield Message("info", f"Stage “{stage.name}”: {stage.epochs} epochs, {_trainable_text(network)}.")
@@ -114,26 +83,15 @@ def fit(
             network.train()
             meter = _Meter()
             order = np.random.default_rng([config.seed, epoch, 0]).permutation(len(data.train))
-            views = draw_views(
-                augmentation,
-                len(data.train),
-                data.preprocessing.resize_px,
-                data.preprocessing.crop_px,
-                config.seed,
-                epoch,
-            )
+            feed.start_epoch(epoch)
             # array_split keeps batches nearly equal: a last batch of one picture would break BatchNorm
             for step, places in enumerate(np.array_split(order, steps), start=1):
                 if stop():
                     return
-                pixels = to_channels_first(data.store.take(data.train.indices[places]))
-                pictures = apply_views(pixels, views, places, augmentation, data.preprocessing.crop_px)
-                batch = normalise(pictures, data.preprocessing, hardware.device)
-                labels = torch.from_numpy(data.train.labels[places]).to(hardware.device)
+                labels = torch.from_numpy(data.train.labels[places]).to(device)
                 rate = float(optimizer.param_groups[-1]["lr"])
                 optimizer.zero_grad(set_to_none=True)
-                with hardware.autocast():
-                    logits = network(batch)
+                logits = feed.train_logits(network, places)
                 loss = loss_of(config, logits, labels)
                 loss_value = float(loss.detach())
                 if not math.isfinite(loss_value):
@@ -153,7 +111,8 @@ def fit(
                 if meter.due() or step == steps:
                     yield meter.event(epoch, step, steps, rate, pace)
             outcome: Outcome | None = None
-            for item in evaluate(network, data.store, data.val, data.preprocessing, config, hardware, stop):
+            answers = partial(feed.val_logits, network)
+            for item in evaluate(network, data.val, config, answers, stop, feed.evaluation_batch):
                 if isinstance(item, Outcome):
                     outcome = item
                 else:

@@ -150,6 +150,8 @@ def _scratch_fields(values: dict[str, Any]) -> None:
 
 def _augmentation_fields(values: dict[str, Any]) -> None:
     with st.expander("Augmentation: random crops, flips, colours"):
+        if values["strategy"] in ("head", "partial", "gradual"):
+            values["stored_views"] = _whole("stored_views")
         columns = st.columns(4)
         for column, name in zip(columns, ("augment_crop", "augment_flip", "augment_colour"), strict=False):
             with column:

@@ -41,7 +41,7 @@ def test_the_second_run_decodes_nothing(settings: Settings, drawn: Dataset) -> N
     assert second == []
 
 
-@pytest.mark.parametrize("damage", ["cut", "noise", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "noise", "empty", "gone"])
 def test_a_damaged_store_is_built_again(settings: Settings, drawn: Dataset, damage: str) -> None:
     before = np.array(opened(settings, drawn)[0].pixels)
     path = store_file(settings)
@@ -49,6 +49,8 @@ def test_a_damaged_store_is_built_again(settings: Settings, drawn: Dataset, dama
         path.write_bytes(path.read_bytes()[:5000])
     elif damage == "noise":
         path.write_bytes(b"noise" * 100)
+    elif damage == "empty":
+        path.write_bytes(b"")
     else:
         path.unlink()
     assert np.array_equal(opened(settings, drawn)[0].pixels, before)

@@ -10,12 +10,14 @@ from core.datasets.dataset import Dataset
 from core.errors import DivergedError
 from core.settings import Settings
 from core.training.config import TrainConfig
-from core.training.events import BatchDone, EpochDone, Event, Message, StripUpdated
+from core.training.data import SplitData, TrainingData
+from core.training.events import BatchDone, EpochDone, Event, Message, Progress, StripUpdated
+from core.training.feeds import Feed, open_feed
 from core.training.hardware import Hardware, prepare_torch
 from core.training.pixels import PixelStore, open_store
-from core.training.plan import plan_stages, plan_training
+from core.training.plan import Stage, plan_stages, plan_training
 from core.training.session import build_network
-from core.training.trainer import SplitData, TrainingData, choose_strip, fit
+from core.training.trainer import choose_strip, fit
 from models.catalog import CATALOG
 from models.network import Network, build
 
@@ -43,7 +45,16 @@ def run_fit(
     network = network or build_network(config, config.entry(), len(dataset.classes))
     data = training_data(settings, dataset, config)
     torch.manual_seed(config.seed)
-    return list(fit(network, data, config, plan_stages(config, config.entry()), CPU, stop)), network
+    stages = plan_stages(config, config.entry())
+    feeds = [open_all(settings, stage, network, data, config) for stage in stages]
+    return list(fit(network, data, config, stages, feeds, CPU.device, stop)), network
+
+
+def open_all(settings: Settings, stage: Stage, network: Network, data: TrainingData, config: TrainConfig) -> Feed:
+    """The feed of a stage, its progress left aside."""
+    *_, feed = open_feed(settings, stage, network, data, config, CPU, never)
+    assert not isinstance(feed, Progress | Message)
+    return feed
 
 
 def epochs_of(events: list[Event]) -> list[EpochDone]:
@@ -150,9 +161,10 @@ def test_best_marks_the_epochs_with_a_new_best_validation_accuracy(
         best = max(best, score)
 
 
+@pytest.mark.parametrize("stored_views", [0, 2])
 @pytest.mark.parametrize("strategy", ["head", "partial", "gradual"])
 def test_a_frozen_backbone_does_not_move_by_one_bit(
-    settings: Settings, drawn: Dataset, small_config: TrainConfig, strategy: str
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, strategy: str, stored_views: int
 ) -> None:
     config = TrainConfig.model_validate(
         {
@@ -160,6 +172,7 @@ def test_a_frozen_backbone_does_not_move_by_one_bit(
             "model": "mobilenet_v3_small",
             "strategy": strategy,
             "epochs": 2,
+            "stored_views": stored_views,
             "weight_decay": 0.1,
             "optimizer": "adamw",
             "learning_rate": 0.01,
@@ -170,8 +183,9 @@ def test_a_frozen_backbone_does_not_move_by_one_bit(
     before = {name: value.clone() for name, value in network.state_dict().items()}
     data = training_data(settings, drawn, config)
     stages = plan_stages(config, config.entry())
+    feeds = [open_all(settings, stage, network, data, config) for stage in stages]
     frozen_names: list[str] = []
-    for event in fit(network, data, config, stages, CPU, never):
+    for event in fit(network, data, config, stages, feeds, CPU.device, never):
         if isinstance(event, EpochDone) and event.epoch == 1:
             point = stages[0].freeze_point
             assert point is not None

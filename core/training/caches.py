@@ -1,0 +1,60 @@
+"""What may be computed again: one folder with a size limit, emptied from its oldest end."""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.locks import is_held
+from core.settings import Settings
+
+FOLDERS = ("pixels", "activations")
+
+
+class Stopped(Exception):
+    """Ends the writing of a cached file, so that its temporary file goes away."""
+
+
+def read_array(path: Path) -> npt.NDArray[Any] | None:
+    """A cached array, memory-mapped and read-only; None where it is missing or damaged."""
+    try:
+        found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found
+
+
+def touch(path: Path) -> None:
+    """Note that a cached file was used just now."""
+    with suppress(OSError):
+        os.utime(path)
+
+
+def make_room(settings: Settings, needed_bytes: int, keep: Path) -> None:
+    """Delete the files that were not used for the longest time, until `needed_bytes` more fit under the limit.
+
+    A file whose lock is held is being written and stays; one that others have mapped stays readable for them on every
+    system that lets it be deleted.
+
+    Args:
+        keep: the file for which room is made.
+    """
+    files: list[tuple[float, int, Path]] = []
+    for name in FOLDERS:
+        for path in (settings.cache_dir / name).glob("*.npy"):
+            with suppress(OSError):
+                status = path.stat()
+                files.append((status.st_mtime, status.st_size, path))
+    excess = sum(size for _, size, _ in files) + needed_bytes - settings.cache_bytes
+    for used, size, path in sorted(files):
+        if excess <= 0:
+            return
+        if path == keep or is_held(path.with_suffix(".lock")) or time.time() - used < 1:
+            continue
+        with suppress(OSError):
+            path.unlink()
+            excess -= size

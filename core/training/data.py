@@ -1,0 +1,41 @@
+"""The pictures that a training may see: pixels, and the places of two splits. The test split is not in here."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.datasets.dataset import Dataset
+from core.training.pixels import PixelStore
+from models.catalog import Preprocessing
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SplitData:
+    """Pictures of one split: dataset indices and labels, both (N,) int64."""
+
+    indices: Indices
+    labels: Indices
+
+    @classmethod
+    def of(cls, dataset: Dataset, split: str) -> "SplitData":
+        rows = dataset.rows_of(split)
+        return cls(
+            np.array([row.index for row in rows], dtype=np.int64),
+            np.array([row.label for row in rows], dtype=np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What `fit` reads."""
+
+    store: PixelStore
+    train: SplitData
+    val: SplitData
+    preprocessing: Preprocessing

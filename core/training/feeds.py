@@ -1,0 +1,152 @@
+"""Where a stage of a training gets its batches from: pixels, or stored activations of its frozen prefix."""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from core.settings import Settings
+from core.training.activations import Activations, Prefix, open_activations
+from core.training.augmentation import Augmentation, Views, apply_views, draw_views, normalise, to_channels_first
+from core.training.config import TrainConfig
+from core.training.data import TrainingData
+from core.training.events import Message, Progress
+from core.training.hardware import Hardware
+from core.training.inference import logits_of
+from core.training.plan import Stage
+from models.network import Network
+
+PIXEL_BATCH = 16  # pictures of an evaluation at once
+ACTIVATION_BATCH = 256
+
+Indices = npt.NDArray[np.int64]
+
+
+class Feed(Protocol):
+    """Batches for one stage."""
+
+    evaluation_batch: int
+
+    def start_epoch(self, epoch: int) -> None:
+        """Draw what is random in an epoch."""
+
+    def train_logits(self, network: Network, places: Indices) -> Tensor:
+        """Raw outputs, with gradients, for these places of the training split: (B, C) or (B, 1)."""
+
+    def val_logits(self, network: Network, chosen: slice) -> Tensor:
+        """Raw outputs of pictures of the validation split: (B, C) or (B, 1) float32."""
+
+
+class PixelFeed:
+    """Everything from the pixels, with a new random view of every picture in every epoch."""
+
+    evaluation_batch = PIXEL_BATCH
+
+    def __init__(self, data: TrainingData, config: TrainConfig, hardware: Hardware) -> None:
+        self.data, self.config, self.hardware = data, config, hardware
+        self.augmentation = Augmentation.from_config(config)
+        self.views: Views | None = None
+
+    def start_epoch(self, epoch: int) -> None:
+        spec = self.data.preprocessing
+        self.views = draw_views(
+            self.augmentation, len(self.data.train), spec.resize_px, spec.crop_px, self.config.seed, epoch
+        )
+
+    def train_logits(self, network: Network, places: Indices) -> Tensor:
+        assert self.views is not None  # the epoch was started
+        spec = self.data.preprocessing
+        pixels = to_channels_first(self.data.store.take(self.data.train.indices[places]))
+        pictures = apply_views(pixels, self.views, places, self.augmentation, spec.crop_px)
+        batch = normalise(pictures, spec, self.hardware.device)
+        with self.hardware.autocast():
+            return network(batch)  # type: ignore[no-any-return]  # modules give Any
+
+    def val_logits(self, network: Network, chosen: slice) -> Tensor:
+        pixels = self.data.store.take(self.data.val.indices[chosen])
+        return logits_of(network, pixels, self.data.preprocessing, self.hardware)
+
+
+@dataclass
+class ActivationFeed:
+    """Only the trainable part is computed; every epoch uses one of the stored views of each picture.
+
+    Attributes:
+        train: the stored views of the training split.
+        val: the plain view of the validation split.
+    """
+
+    train: list[Activations]
+    val: Activations
+    config: TrainConfig
+    hardware: Hardware
+    evaluation_batch: int = ACTIVATION_BATCH
+
+    def start_epoch(self, epoch: int) -> None:
+        count = len(self.train[0].positions)
+        self._choice = np.random.default_rng([self.config.seed, epoch, 2]).integers(len(self.train), size=count)
+
+    def train_logits(self, network: Network, places: Indices) -> Tensor:
+        batch = self.train[0].take(places)
+        for view in range(1, len(self.train)):
+            here = np.flatnonzero(self._choice[places] == view)
+            if len(here):
+                batch[here] = self.train[view].take(places[here])
+        return self._logits(network, batch)
+
+    def val_logits(self, network: Network, chosen: slice) -> Tensor:
+        with torch.inference_mode():
+            places = np.arange(len(self.val.positions))[chosen]
+            return self._logits(network, self.val.take(places)).float()
+
+    def _logits(self, network: Network, batch: Tensor) -> Tensor:
+        # a head alone costs nothing: it is computed in full precision
+        with nullcontext() if batch.ndim == 2 else self.hardware.autocast():
+            return network.trainable_part(batch.to(self.hardware.device))
+
+
+def open_feed(
+    settings: Settings,
+    stage: Stage,
+    network: Network,
+    data: TrainingData,
+    config: TrainConfig,
+    hardware: Hardware,
+    stop: Callable[[], bool],
+) -> Iterator[Progress | Message | Feed]:
+    """The feed of a stage, the last thing yielded unless `stop` asked to end; a frozen prefix is evaluated for it.
+
+    Args:
+        network: on its device; left frozen at the stage's point.
+    """
+    network.freeze(stage.freeze_point)
+    pixels = PixelFeed(data, config, hardware)
+    if stage.freeze_point is None or not config.stored_views:
+        yield pixels
+        return
+    prefix = Prefix(network, data.preprocessing, hardware)
+    views = config.stored_views if pixels.augmentation.active else 1
+    needed = prefix.bytes_a_picture() * (len(data.train) * views + len(data.val))
+    if needed > settings.cache_bytes / 2:
+        yield Message(
+            "warning",
+            f"What leaves the frozen part would take {needed / 1e9:.1f} GB, more than half of the cache "
+            f"({settings.cache_bytes / 1e9:.1f} GB, TUNEMYPETS_CACHE_MB): it is computed anew in every epoch.",
+        )
+        yield pixels
+        return
+    found: list[Activations] = []
+    wanted = [(data.train.indices, view) for view in range(views)] + [(data.val.indices, 0)]
+    for indices, view in wanted:
+        for item in open_activations(settings, prefix, data.store, indices, pixels.augmentation, view, stop):
+            if isinstance(item, Activations):
+                found.append(item)
+            else:
+                yield item
+    if len(found) == len(wanted):
+        yield ActivationFeed(found[:-1], found[-1], config, hardware)
