@@ -177,7 +177,11 @@ def _ended(run: Run) -> Outcome:
     result = f": {accuracy.text()} on {_SPLIT_WORDS[summary.tested.split]}" if accuracy and summary.tested else ""
     text = f"Run {run.id} {summary.state.value}{result}"
     if summary.state in (RunState.FAILED, RunState.INTERRUPTED):
-        return Outcome(value, "", summary.text or "The training process was interrupted: train it again.")
+        return Outcome(
+            value,
+            "",
+            summary.text or f"The training process was interrupted: `python -m core resume {run.id}` lets it go on.",
+        )
     return Outcome(value, text)
 
 
@@ -279,6 +283,13 @@ def stop_run(settings: Settings, run_id: str) -> Outcome:
         time.sleep(0.05)
         state = run.state()
     return Outcome({"run": run_id, "state": state.value}, f"Run {run_id}: {state.value}.")
+
+
+def resume_run(settings: Settings, run_id: str) -> Outcome:
+    """Let an interrupted run go on, and wait for its end."""
+    run = RunStore(settings).resume(run_id)
+    ensure_scheduler(settings)
+    return _ended(_wait(settings, run))
 
 
 def judge_run(settings: Settings, run_id: str) -> Outcome:

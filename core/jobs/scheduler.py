@@ -73,7 +73,7 @@ class Scheduler:
                 running += 1
             elif state is RunState.QUEUED:
                 queued.append(run)
-            else:
+            elif state is not RunState.INTERRUPTED:  # that one may be taken up again
                 self._ended.add(run.id)
         for run in queued[: max(0, self.settings.workers - running)]:
             self._start(run)

@@ -97,7 +97,20 @@ class Worker:
         if judge_only:
             yield from session.judge(dataset, self.settings, self.run.folder, self._stop.is_set)
         else:
-            yield from session.train(config, dataset, self.settings, self.run.folder, self._stop.is_set)
+            resume = session.resumable(config, dataset, self.run.folder)
+            self._rewind(resume.events_bytes if resume else 0)
+            yield from session.train(config, dataset, self.settings, self.run.folder, self._stop.is_set, resume)
+
+    def _rewind(self, events_bytes: int) -> None:
+        """Cut off what the event log tells of a training that is done again; its time counts as this run's."""
+        path = self.run.folder / "events.jsonl"
+        if not path.exists():
+            return
+        with path.open("r+b") as file:
+            file.truncate(events_bytes)
+        moments = [record["time"] for record in self.run.records() if "time" in record]
+        if moments:
+            self.started -= moments[-1] - moments[0]
 
     def _append(self, event: Event) -> None:
         line = json.dumps({"time": time.time(), **to_record(event)}, ensure_ascii=False, allow_nan=False)

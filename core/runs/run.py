@@ -7,7 +7,7 @@ runs/<id>/
     worker.lock      held while the worker lives
     events.jsonl     one JSON line per event
     stop             somebody asked it to stop
-    checkpoints/     best.safetensors + best.json
+    checkpoints/     best.safetensors + best.json; last.safetensors while it trains
     predictions.csv  every prediction on the test split
     result.json      how it ended (written last)
 """

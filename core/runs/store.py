@@ -147,6 +147,23 @@ class RunStore:
             pass
         return run.state()
 
+    def resume(self, run_id: str) -> Run:
+        """Queue an interrupted run again: it goes on from its last snapshot, or from its beginning.
+
+        Raises:
+            RunError: if it is not there, or not interrupted.
+        """
+        run = self.get(run_id)
+        if run.state() is not RunState.INTERRUPTED:
+            raise RunError(f"Run {run.id} is {run.state().value}: only an interrupted run can be taken up again.")
+        try:
+            with FileLock(run.lock_path).acquire(timeout=ASKER_SECONDS):
+                (run.folder / "stop").unlink(missing_ok=True)
+                (run.folder / "started.json").unlink(missing_ok=True)
+        except Timeout as error:
+            raise RunError(f"Run {run.id} is being used just now: try again in a few seconds.") from error
+        return run
+
     def delete(self, run_id: str) -> None:
         """Remove a run that is not active.
 

@@ -5,27 +5,32 @@ after training has ended, with that checkpoint, in fp32 (the precision in which 
 """
 
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError, DivergedError, RunError, WeightsError
-from core.evaluation.predictions import PredictionTable, write_predictions
+from core.evaluation.predictions import PredictionTable, read_predictions, write_predictions
 from core.settings import Settings
+from core.training import snapshot
 from core.training.augmentation import Augmentation
-from core.training.checkpoint import Checkpoint, load_network, save_checkpoint
+from core.training.checkpoint import Checkpoint, load_network, read_sidecar, save_checkpoint
 from core.training.config import TrainConfig
 from core.training.data import SplitData, TrainingData
-from core.training.events import Described, EpochDone, Event, Message, PhaseStarted, Progress, Tested
+from core.training.events import BatchDone, Described, EpochDone, Event, Message, PhaseStarted, Progress, Tested
 from core.training.feeds import Feed, open_feed
 from core.training.hardware import Hardware, choose_hardware, prepare_torch
 from core.training.inference import Outcome, evaluate, logits_of
 from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages
-from core.training.trainer import choose_strip, fit
+from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts
+from core.training.trainer import Trainer, choose_strip
 from models import weights
 from models.catalog import NetworkEntry
 from models.network import Network, build, build_pretrained
@@ -34,11 +39,36 @@ Stop = Callable[[], bool]
 CHECKPOINTS = "checkpoints"
 BEST = "best"
 
+log = logging.getLogger("tunemypets.session")
 
-def train(config: TrainConfig, dataset: Dataset, settings: Settings, folder: Path, stop: Stop) -> Iterator[Event]:
+
+def resumable(config: TrainConfig, dataset: Dataset, folder: Path) -> Facts | None:
+    """What is known of a training that was put aside in the run's folder; one that cannot be used is removed."""
+    try:
+        facts = read_facts(folder / CHECKPOINTS)
+    except RunError:
+        log.exception("the training begins anew")
+        facts = None
+    if facts is None or (facts.config, facts.fingerprint) != (config, dataset.fingerprint):
+        (folder / CHECKPOINTS / snapshot.FILE).unlink(missing_ok=True)
+        return None
+    return facts
+
+
+def train(
+    config: TrainConfig,
+    dataset: Dataset,
+    settings: Settings,
+    folder: Path,
+    stop: Stop,
+    resume: Facts | None = None,
+) -> Iterator[Event]:
     """Run everything; files (checkpoints, predictions) go into the run's `folder`.
 
     When `stop` answers True the generator ends soon, with the best checkpoint so far kept.
+
+    Args:
+        resume: from `resumable`: the training goes on where it was put aside.
 
     Raises:
         ConfigError, WeightsError, DatasetError, DivergedError, RunError: each with a sentence for people.
@@ -64,7 +94,9 @@ def train(config: TrainConfig, dataset: Dataset, settings: Settings, folder: Pat
     network = build_network(config, entry, len(dataset.classes))
     stages = plan_stages(config, entry)
     hardware: Hardware | None = None
-    for choice in choose_hardware(settings, config, network, entry.preprocessing.crop_px, stages[-1].freeze_point):
+    # another number format would give other digits than the training that was put aside
+    wanted = config.model_copy(update={"precision": resume.hardware["precision"]}) if resume else config
+    for choice in choose_hardware(settings, wanted, network, entry.preprocessing.crop_px, stages[-1].freeze_point):
         if stop():
             return
         if isinstance(choice, Hardware):
@@ -88,8 +120,14 @@ def train(config: TrainConfig, dataset: Dataset, settings: Settings, folder: Pat
             return
     checkpoints = folder / CHECKPOINTS
     epoch, saved = 0, False
+    trainer = Trainer(network, data, config, stages, feeds, hardware.device)
+    writer = SnapshotWriter(checkpoints)
+    if resume:
+        trainer.restore(load_snapshot(checkpoints, resume))
+        epoch, saved = resume.position.epoch, (checkpoints / f"{BEST}.json").exists()
+        yield Message("info", f"Taken up again after epoch {epoch}, step {resume.position.step} of the next.")
     try:
-        for event in fit(network, data, config, stages, feeds, hardware.device, stop):
+        for event in trainer.fit(stop):
             if isinstance(event, EpochDone):
                 epoch = event.epoch
                 if event.best:
@@ -97,16 +135,38 @@ def train(config: TrainConfig, dataset: Dataset, settings: Settings, folder: Pat
                     save_checkpoint(checkpoints, BEST, network, kept)
                     saved = True
             yield event
+            # the event is in the log by now: what is put aside tells how much of the log belongs to it
+            if isinstance(event, BatchDone | EpochDone) and writer.due():
+                copied = time.monotonic()
+                writer.write(trainer.snapshot(), _facts(config, dataset, hardware, folder), time.monotonic() - copied)
     except DivergedError:
+        writer.finish(remove=True)
         if not saved and _is_finite(network):
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         raise
     if stop():
+        writer.finish(remove=True)
         if not saved:
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         return
-    del network
+    del network, trainer
+    if resume and (folder / "predictions.csv").exists():
+        yield _tested_before(folder)  # it was interrupted after the test, before it could tell
+        writer.finish(remove=True)
+        return
     yield from judge(dataset, settings, folder, stop, store=store, hardware=hardware)
+    writer.finish(remove=True)
+
+
+def _facts(config: TrainConfig, dataset: Dataset, hardware: Hardware, folder: Path) -> dict[str, Any]:
+    """What a snapshot says beside the training's own state."""
+    log_file = folder / "events.jsonl"
+    return {
+        "config": config.model_dump(mode="json"),
+        "fingerprint": dataset.fingerprint,
+        "events_bytes": log_file.stat().st_size if log_file.exists() else 0,
+        "hardware": hardware.to_json(),
+    }
 
 
 def judge(
@@ -188,6 +248,17 @@ def judge(
             checkpoint.epoch,
             time.perf_counter() - started,
         )
+
+
+def _tested_before(folder: Path) -> Tested:
+    """The result that stored predictions hold; the test split stays closed."""
+    table = read_predictions(folder / "predictions.csv")
+    correct = int((table.probabilities.argmax(axis=1) == table.labels).sum())
+    own = table.probabilities[np.arange(len(table.labels)), table.labels]
+    loss = float(-np.log(np.maximum(own, np.finfo(np.float64).tiny)).mean())
+    split: Literal["test", "val"] = "test" if table.split == "test" else "val"
+    epoch = read_sidecar(folder / CHECKPOINTS, BEST).epoch
+    return Tested(split, correct, len(table.labels), correct / len(table.labels), loss, epoch, 0.0)
 
 
 def build_network(config: TrainConfig, entry: NetworkEntry, classes: int) -> Network:

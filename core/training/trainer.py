@@ -1,17 +1,21 @@
 """The training loop, as a generator of events: no callbacks, no printing, no files.
 
 While the generator waits at a `yield`, the network holds exactly the weights the event speaks of: the caller saves
-them when an `EpochDone` says `best`. Tests are `list(fit(...))`.
+them when an `EpochDone` says `best`, and may put the whole training aside. Tests are `list(trainer.fit(...))`.
 """
 
+import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from core.errors import DivergedError
 from core.training.config import TrainConfig
@@ -21,10 +25,12 @@ from core.training.feeds import Feed
 from core.training.inference import Outcome, evaluate
 from core.training.optimization import build_optimizer, build_schedule, loss_of
 from core.training.plan import Stage
+from core.training.snapshot import Position, Snapshot
 from models.network import Network
 
 BATCH_EVENT_SECONDS = 0.1  # shorter steps are merged into one event
 STRIP_PICTURES = 10
+VALIDATION_COST = 0.4  # of a training picture, for the estimate of the time that is left only
 
 Indices = npt.NDArray[np.int64]
 
@@ -44,109 +50,227 @@ def choose_strip(val: SplitData, seed: int, count: int = STRIP_PICTURES) -> Indi
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def fit(
-    network: Network,
-    data: TrainingData,
-    config: TrainConfig,
-    stages: Sequence[Stage],
-    feeds: Sequence[Feed],
-    device: torch.device,
-    stop: Callable[[], bool],
-) -> Iterator[Event]:
-    """Train; ends early when `stop` answers True or patience runs out.
+class Trainer:
+    """Trains a network in stages, and can be put aside whenever `fit` waits at a `yield`.
 
     Args:
         network: on `device`; trained in place.
         stages: from `plan_stages`.
         feeds: one for each stage, from `open_feed`.
-    Raises:
-        DivergedError: the loss or a gradient is not finite; the network then holds the last finite weights.
     """
-    strip = choose_strip(data.val, config.seed)
-    pace = _Pace(sum(stage.epochs for stage in stages), len(data.train), len(data.val))
-    best = (-1.0, -math.inf)  # accuracy, then minus the loss
-    waiting = 0
-    epoch = 0
-    yield PhaseStarted("training", "Training")
-    for stage, feed in zip(stages, feeds, strict=True):
-        network.freeze(stage.freeze_point)
-        if len(stages) > 1:
-            yield Message("info", f"Stage “{stage.name}”: {stage.epochs} epochs, {_trainable_text(network)}.")
-        steps = math.ceil(len(data.train) / config.batch_size)
-        # from scratch there is no pretrained part to be gentle with
-        factor = config.backbone_factor if config.pretrained else 1.0
-        optimizer = build_optimizer(config, network.parameter_groups(config.learning_rate, factor))
-        schedule = build_schedule(config, optimizer, stage.epochs * steps)
-        for _ in range(stage.epochs):
-            epoch += 1
-            epoch_started = time.perf_counter()
-            network.train()
-            meter = _Meter()
-            order = np.random.default_rng([config.seed, epoch, 0]).permutation(len(data.train))
-            feed.start_epoch(epoch)
-            # array_split keeps batches nearly equal: a last batch of one picture would break BatchNorm
-            for step, places in enumerate(np.array_split(order, steps), start=1):
-                if stop():
+
+    def __init__(
+        self,
+        network: Network,
+        data: TrainingData,
+        config: TrainConfig,
+        stages: Sequence[Stage],
+        feeds: Sequence[Feed],
+        device: torch.device,
+    ) -> None:
+        self.network, self.data, self.config = network, data, config
+        self.stages, self.feeds, self.device = stages, feeds, device
+        self.position = Position()
+        self._total = sum(stage.epochs for stage in stages) * (len(data.train) + VALIDATION_COST * len(data.val))
+        self._steps = math.ceil(len(data.train) / config.batch_size)  # of an epoch
+        self._strip = choose_strip(data.val, config.seed)
+        self._optimizer: Optimizer | None = None
+        self._schedule: LambdaLR | None = None
+        self._restored: Snapshot | None = None
+
+    def fit(self, stop: Callable[[], bool]) -> Iterator[Event]:
+        """Train; ends early when `stop` answers True or patience runs out.
+
+        Raises:
+            DivergedError: the loss or a gradient is not finite; the network then holds the last finite weights.
+        """
+        at = self.position
+        self._clock = time.perf_counter() - at.seconds
+        yield PhaseStarted("training", "Training")
+        while at.stage < len(self.stages):
+            stage, feed = self.stages[at.stage], self.feeds[at.stage]
+            self._enter(stage)
+            if len(self.stages) > 1 and not at.stage_epoch and not at.step:
+                yield Message("info", f"Stage “{stage.name}”: {stage.epochs} epochs, {_trainable_text(self.network)}.")
+            while at.stage_epoch < stage.epochs:
+                if self.config.patience and at.waiting >= self.config.patience:
+                    yield Message(
+                        "info",
+                        f"Stopped early: {at.waiting} epochs in a row brought no better validation accuracy.",
+                    )
                     return
-                labels = torch.from_numpy(data.train.labels[places]).to(device)
-                rate = float(optimizer.param_groups[-1]["lr"])
-                optimizer.zero_grad(set_to_none=True)
-                logits = feed.train_logits(network, places)
-                loss = loss_of(config, logits, labels)
-                loss_value = float(loss.detach())
-                if not math.isfinite(loss_value):
-                    raise _diverged(config, epoch, step)
-                loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-                norm = torch.nn.utils.clip_grad_norm_(
-                    [p for p in network.parameters() if p.requires_grad], config.gradient_clip or math.inf
-                )
-                if not bool(torch.isfinite(norm)):
-                    raise _diverged(config, epoch, step)
-                optimizer.step()
-                schedule.step()
-                with torch.no_grad():
-                    predicted = network.probabilities(logits.detach()).argmax(dim=1)
-                meter.add(loss_value, int((predicted == labels).sum()), len(places))
-                pace.trained(len(places))
-                if meter.due() or step == steps:
-                    yield meter.event(epoch, step, steps, rate, pace)
-            outcome: Outcome | None = None
-            answers = partial(feed.val_logits, network)
-            for item in evaluate(network, data.val, config, answers, stop, feed.evaluation_batch):
-                if isinstance(item, Outcome):
-                    outcome = item
-                else:
-                    yield Progress("training", "Validating", item, len(data.val), None)
-            if outcome is None:
-                return
-            pace.validated(len(data.val))
-            if not math.isfinite(outcome.loss):
-                raise _diverged(config, epoch, steps)
-            score = (outcome.accuracy, -outcome.loss)
-            improved = score > best
-            waiting = 0 if outcome.accuracy > best[0] else waiting + 1
-            best = max(best, score)
-            yield EpochDone(
-                epoch=epoch,
-                stage=stage.name,
-                train_loss=meter.total_loss / meter.total,
-                train_accuracy=meter.total_correct / meter.total,
-                val_loss=outcome.loss,
-                val_accuracy=outcome.accuracy,
-                learning_rate=rate,
-                epoch_seconds=time.perf_counter() - epoch_started,
-                seconds=pace.seconds,
-                images_seen=pace.images_seen,
-                images_per_second=meter.total / meter.seconds,
-                best=improved,
-            )
-            yield StripUpdated(epoch, _strip(strip, data.val, outcome))
-            if config.patience and waiting >= config.patience:
-                yield Message(
-                    "info",
-                    f"Stopped early: {waiting} epochs in a row brought no better validation accuracy.",
-                )
-                return
+                if not (yield from self._epoch(stage, feed, stop)):
+                    return
+            at.stage, at.stage_epoch = at.stage + 1, 0
+
+    def snapshot(self) -> Snapshot:
+        """Everything that `restore` needs, as copies; only while `fit` waits at a `yield` and a stage has begun."""
+        assert self._optimizer is not None
+        assert self._schedule is not None
+        self.position.seconds = self._seconds
+        tensors = {f"network.{key}": value for key, value in self._learned().items()}
+        for place, values in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{place}.{key}": torch.as_tensor(value) for key, value in values.items()}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        return Snapshot(
+            dataclasses.replace(self.position),
+            {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()},
+            tuple(float(group["lr"]) for group in self._optimizer.param_groups),
+            int(self._schedule.last_epoch),
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot of a training with the same configuration; call it before `fit`."""
+        self.position = dataclasses.replace(snapshot.position)
+        self._restored = snapshot
+
+    def _enter(self, stage: Stage) -> None:
+        """Freeze, and build optimizer and schedule, or take them up where a snapshot left them."""
+        self.network.freeze(stage.freeze_point)
+        # from scratch there is no pretrained part to be gentle with
+        factor = self.config.backbone_factor if self.config.pretrained else 1.0
+        groups = self.network.parameter_groups(self.config.learning_rate, factor)
+        self._optimizer = build_optimizer(self.config, groups)
+        self._schedule = build_schedule(self.config, self._optimizer, stage.epochs * self._steps)
+        if self._restored is None:
+            return
+        snapshot, self._restored = self._restored, None
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "random": {}}
+        for key, value in snapshot.tensors.items():
+            owner, _, name = key.partition(".")
+            parts[owner][name] = value
+        own = self.network.state_dict()
+        with torch.no_grad():
+            for name, value in parts["network"].items():
+                own[name].copy_(value)
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in parts["optimizer"].items():
+            place, _, what = name.partition(".")
+            state.setdefault(int(place), {})[what] = value
+        self._optimizer.load_state_dict({"state": state, "param_groups": self._optimizer.state_dict()["param_groups"]})
+        for group, rate in zip(self._optimizer.param_groups, snapshot.rates, strict=True):
+            group["lr"] = rate
+        done = snapshot.schedule_step
+        unchanged = [None] * len(snapshot.rates)
+        self._schedule.load_state_dict({"last_epoch": done, "_step_count": done + 1, "lr_lambdas": unchanged})
+        torch.set_rng_state(parts["random"]["cpu"])
+        if "cuda" in parts["random"]:
+            torch.cuda.set_rng_state(parts["random"]["cuda"], self.device)
+
+    def _learned(self) -> dict[str, Tensor]:
+        """The tensors of everything that is not frozen now: what is frozen never moved."""
+        names = list(self.network.blocks)
+        point = self.network.freeze_point
+        frozen = tuple(f"blocks.{name}." for name in names[: names.index(point) + 1]) if point else ()
+        return {key: value for key, value in self.network.state_dict().items() if not key.startswith(frozen)}
+
+    def _epoch(self, stage: Stage, feed: Feed, stop: Callable[[], bool]) -> Generator[Event, None, bool]:
+        """One epoch, or the rest of it; returns False when `stop` asked to end."""
+        at, config = self.position, self.config
+        started = time.perf_counter()
+        number = at.epoch + 1
+        self.network.train()
+        feed.start_epoch(number)
+        order = np.random.default_rng([config.seed, number, 0]).permutation(len(self.data.train))
+        meter = _Meter()
+        # array_split keeps batches nearly equal: a last batch of one picture would break BatchNorm
+        for places in np.array_split(order, self._steps)[at.step :]:
+            if stop():
+                return False
+            at.rate, loss, correct = self._step(feed, places)
+            meter.add(loss, correct, len(places))
+            at.step += 1
+            at.loss += loss * len(places)
+            at.correct += correct
+            at.images += len(places)
+            at.images_seen += len(places)
+            at.done += len(places)
+            if meter.due() or at.step == self._steps:
+                yield self._batch_event(meter, number)
+        outcome: Outcome | None = None
+        answers = partial(feed.val_logits, self.network)
+        for item in evaluate(self.network, self.data.val, config, answers, stop, feed.evaluation_batch):
+            if isinstance(item, Outcome):
+                outcome = item
+            else:
+                yield Progress("training", "Validating", item, len(self.data.val), None)
+        if outcome is None:
+            return False
+        if not math.isfinite(outcome.loss):
+            raise _diverged(config, number, self._steps)
+        improved = (outcome.accuracy, -outcome.loss) > (at.best_accuracy, -at.best_loss)
+        done = EpochDone(
+            epoch=number,
+            stage=stage.name,
+            train_loss=at.loss / at.images,
+            train_accuracy=at.correct / at.images,
+            val_loss=outcome.loss,
+            val_accuracy=outcome.accuracy,
+            learning_rate=at.rate,
+            epoch_seconds=time.perf_counter() - started,
+            seconds=self._seconds,
+            images_seen=at.images_seen,
+            images_per_second=meter.rate,
+            best=improved,
+        )
+        # the epoch is over before it is told: what is put aside now goes on with the next one
+        at.done += VALIDATION_COST * len(self.data.val)
+        at.waiting = 0 if outcome.accuracy > at.best_accuracy else at.waiting + 1
+        if improved:
+            at.best_accuracy, at.best_loss = outcome.accuracy, outcome.loss
+        at.epoch, at.stage_epoch = number, at.stage_epoch + 1
+        at.step, at.loss, at.correct, at.images = 0, 0.0, 0, 0
+        yield done
+        yield StripUpdated(number, _strip(self._strip, self.data.val, outcome))
+        return True
+
+    def _step(self, feed: Feed, places: Indices) -> tuple[float, float, int]:
+        """One training step: learning rate, mean loss, pictures that were right."""
+        assert self._optimizer is not None
+        assert self._schedule is not None
+        labels = torch.from_numpy(self.data.train.labels[places]).to(self.device)
+        rate = float(self._optimizer.param_groups[-1]["lr"])
+        self._optimizer.zero_grad(set_to_none=True)
+        logits = feed.train_logits(self.network, places)
+        loss = loss_of(self.config, logits, labels)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise _diverged(self.config, self.position.epoch + 1, self.position.step + 1)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        norm = torch.nn.utils.clip_grad_norm_(
+            [p for p in self.network.parameters() if p.requires_grad], self.config.gradient_clip or math.inf
+        )
+        if not bool(torch.isfinite(norm)):
+            raise _diverged(self.config, self.position.epoch + 1, self.position.step + 1)
+        self._optimizer.step()
+        self._schedule.step()
+        with torch.no_grad():
+            predicted = self.network.probabilities(logits.detach()).argmax(dim=1)
+        return rate, value, int((predicted == labels).sum())
+
+    @property
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._clock
+
+    def _batch_event(self, meter: "_Meter", epoch: int) -> BatchDone:
+        at = self.position
+        progress = min(1.0, at.done / self._total)
+        loss, accuracy, images_per_second = meter.read()
+        return BatchDone(
+            epoch=epoch,
+            step=at.step,
+            steps=self._steps,
+            images_seen=at.images_seen,
+            loss=loss,
+            accuracy=accuracy,
+            learning_rate=at.rate,
+            images_per_second=images_per_second,
+            seconds=self._seconds,
+            eta_seconds=self._seconds * (1 - progress) / progress if progress > 0 else None,
+            progress=progress,
+        )
 
 
 def _strip(strip: Indices, val: SplitData, outcome: Outcome) -> list[dict[str, object]]:
@@ -178,73 +302,33 @@ def _diverged(config: TrainConfig, epoch: int, step: int) -> DivergedError:
     )
 
 
-class _Pace:
-    """Time and pictures since training began, and what they say about the rest."""
-
-    VALIDATION_COST = 0.4  # of a training picture, for the estimate only
-
-    def __init__(self, epochs: int, train: int, val: int) -> None:
-        self.started = time.perf_counter()
-        self.images_seen = 0
-        self._done = 0.0
-        self._total = epochs * (train + self.VALIDATION_COST * val)
-
-    def trained(self, images: int) -> None:
-        self.images_seen += images
-        self._done += images
-
-    def validated(self, images: int) -> None:
-        self._done += self.VALIDATION_COST * images
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self.started
-
-    @property
-    def progress(self) -> float:
-        return min(1.0, self._done / self._total)
-
-    @property
-    def eta_seconds(self) -> float | None:
-        return self.seconds * (1 - self.progress) / self.progress if self.progress > 0 else None
-
-
 class _Meter:
-    """Sums over an epoch, and over the steps since the last event."""
+    """Sums over the steps since the last event, and the speed since the epoch began here."""
 
     def __init__(self) -> None:
-        self.total_loss = 0.0
-        self.total_correct = self.total = 0
-        self.started = self._last = time.perf_counter()
-        self._loss, self._correct, self._images = 0.0, 0, 0
+        self._started = self._last = time.perf_counter()
+        self._loss, self._correct, self._images, self._all_images = 0.0, 0, 0, 0
+        self._ended = self._started
 
     def add(self, loss: float, correct: int, images: int) -> None:
-        self.total_loss += loss * images
-        self.total_correct += correct
-        self.total += images
         self._loss += loss * images
         self._correct += correct
         self._images += images
-        self.seconds = time.perf_counter() - self.started
+        self._all_images += images
+        self._ended = time.perf_counter()
 
     def due(self) -> bool:
         return time.perf_counter() - self._last >= BATCH_EVENT_SECONDS
 
-    def event(self, epoch: int, step: int, steps: int, rate: float, pace: _Pace) -> BatchDone:
+    @property
+    def rate(self) -> float:
+        """Pictures per second over all steps."""
+        return self._all_images / max(self._ended - self._started, 1e-9)
+
+    def read(self) -> tuple[float, float, float]:
+        """Mean loss, accuracy and pictures per second since the last event; begins anew."""
         now = time.perf_counter()
-        event = BatchDone(
-            epoch=epoch,
-            step=step,
-            steps=steps,
-            images_seen=pace.images_seen,
-            loss=self._loss / self._images,
-            accuracy=self._correct / self._images,
-            learning_rate=rate,
-            images_per_second=self._images / max(now - self._last, 1e-9),
-            seconds=pace.seconds,
-            eta_seconds=pace.eta_seconds,
-            progress=pace.progress,
-        )
+        read = self._loss / self._images, self._correct / self._images, self._images / max(now - self._last, 1e-9)
         self._last = now
         self._loss, self._correct, self._images = 0.0, 0, 0
-        return event
+        return read

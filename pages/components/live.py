@@ -8,6 +8,7 @@ import streamlit as st
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError, RunError
 from core.evaluation.metrics import Accuracy
+from core.jobs.scheduler import ensure_scheduler
 from core.runs.races import start_judging
 from core.runs.run import RunState
 from core.settings import Settings
@@ -55,7 +56,7 @@ def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None
             show = st.error if snapshot.state is RunState.FAILED else st.info
             show(frame.plain(snapshot.result.text))
         if snapshot.state is RunState.INTERRUPTED:
-            st.warning("The training process ended unexpectedly. What was saved before is unharmed; train it again.")
+            st.warning("The training process ended unexpectedly. What was saved before is unharmed: let it go on.")
         _actions(settings, snapshot)
 
 
@@ -127,6 +128,17 @@ def _actions(settings: Settings, snapshot: RunSnapshot) -> None:
             forget()
             st.rerun(scope="fragment")
         return
+    if snapshot.state is RunState.INTERRUPTED and st.button(
+        "Go on",
+        key=f"resume-{snapshot.id}",
+        icon="▶️",
+        type="primary",
+        help="Takes the training up where it was last put aside, or begins anew if it was too short for that.",
+    ):
+        frame.runs(settings).resume(snapshot.id)
+        ensure_scheduler(settings)
+        forget()
+        st.rerun()
     untested = snapshot.history.tested is None and snapshot.has_weights
     if untested and st.button(
         "Test what it has learned",

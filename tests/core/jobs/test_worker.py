@@ -17,11 +17,14 @@ from core.datasets.splits import SplitPlan
 from core.datasets.store import DatasetStore
 from core.errors import RunError
 from core.jobs.launchers import start_module
+from core.jobs.worker import Worker
 from core.runs.run import Run, RunState
 from core.runs.store import RunStore
 from core.settings import Settings
 from core.storage import read_json
 from core.training.config import TrainConfig
+from core.training.events import BatchDone, Event
+from core.training.events import Tested as Judged  # pytest takes classes called Test… for tests
 from tests.conftest import wait_for
 
 OBEYED_SECONDS = 4.0  # two are promised; a busy machine gets as many again
@@ -206,3 +209,101 @@ def test_a_damaged_picture_store_or_configuration_still_ends_in_a_state(
     assert emptied.state() is RunState.FAILED
     assert text_of(emptied).endswith(".")
     assert "unforeseen" not in text_of(emptied)
+
+
+class _Crash(BaseException):
+    """What ends a process from outside, as far as a test within it can say."""
+
+
+def crash_after(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Let the next worker die when it has told of this epoch, as soon as a snapshot is there."""
+    append = Worker._append
+
+    def told(self: Worker, event: Event) -> None:
+        append(self, event)
+        if (
+            isinstance(event, BatchDone)
+            and event.epoch > epoch
+            and (self.run.checkpoints / "last.safetensors").exists()
+        ):
+            raise _Crash
+
+    monkeypatch.setattr(Worker, "_append", told)
+
+
+def metrics_of(run: Run) -> list[tuple[Any, ...]]:
+    history = run.history()
+    assert history.tested is not None
+    found: list[tuple[Any, ...]] = [
+        (e.epoch, e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy, e.best) for e in history.epochs
+    ]
+    return [*found, (history.tested.correct, history.tested.loss, history.tested.epoch)]
+
+
+def test_an_interrupted_run_goes_on_and_ends_like_an_uninterrupted_one(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.snapshot.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("core.training.snapshot.SHARE", 0)
+    whole = create(settings, small_config, epochs=6)
+    assert Worker(settings, whole).work(judge_only=False) is RunState.FINISHED
+    assert not (whole.checkpoints / "last.safetensors").exists()
+
+    run = create(settings, small_config, epochs=6)
+    with monkeypatch.context() as patch:
+        crash_after(patch, epoch=3)
+        with pytest.raises(_Crash):
+            Worker(settings, run).work(judge_only=False)
+    assert run.state() is RunState.INTERRUPTED
+    with pytest.raises(RunError, match="is finished: only an interrupted run"):
+        RunStore(settings).resume(whole.id)
+
+    RunStore(settings).resume(run.id)
+    assert run.state() is RunState.QUEUED
+    assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    assert metrics_of(run) == metrics_of(whole)
+    assert any("Taken up again after epoch" in item.text for _, item in run.history().messages)
+    assert not (run.checkpoints / "last.safetensors").exists()
+
+
+def test_a_run_without_a_usable_snapshot_begins_anew(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.snapshot.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("core.training.snapshot.SHARE", 0)
+    run = create(settings, small_config, epochs=4)
+    with monkeypatch.context() as patch:
+        crash_after(patch, epoch=1)
+        with pytest.raises(_Crash):
+            Worker(settings, run).work(judge_only=False)
+    path = run.checkpoints / "last.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    RunStore(settings).resume(run.id)
+    assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    assert [epoch.epoch for epoch in run.history().epochs] == [1, 2, 3, 4]
+
+
+def test_a_run_that_died_between_its_test_and_the_news_of_it_does_not_test_again(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.snapshot.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("core.training.snapshot.SHARE", 0)
+    run = create(settings, small_config)
+    append = Worker._append
+
+    def dies(self: Worker, event: Event) -> None:
+        if isinstance(event, Judged):
+            raise _Crash
+        append(self, event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "_append", dies)
+        with pytest.raises(_Crash):
+            Worker(settings, run).work(judge_only=False)
+    before = (run.folder / "predictions.csv").read_bytes()
+    RunStore(settings).resume(run.id)
+    assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    tested = run.history().tested
+    assert tested is not None
+    assert tested.correct == round(tested.accuracy * tested.images)
+    assert (run.folder / "predictions.csv").read_bytes() == before

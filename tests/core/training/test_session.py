@@ -134,7 +134,12 @@ def test_missing_weights_are_told_in_one_sentence(
     with pytest.raises(WeightsError) as caught:
         list(train(TrainConfig(dataset="drawn", model="mobilenet_v2"), drawn, settings, tmp_path, never))
     sentence = str(caught.value)
-    for part in ("mobilenet_v2-b0353104.pth", str(tmp_path / "torch"), "python -m core prefetch mobilenet_v2", "choose petnet"):
+    for part in (
+        "mobilenet_v2-b0353104.pth",
+        str(tmp_path / "torch"),
+        "python -m core prefetch mobilenet_v2",
+        "choose petnet",
+    ):
         assert part in sentence
 
 

@@ -17,7 +17,7 @@ from core.training.hardware import Hardware, prepare_torch
 from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages, plan_training
 from core.training.session import build_network
-from core.training.trainer import choose_strip, fit
+from core.training.trainer import Trainer, choose_strip
 from models.catalog import CATALOG
 from models.network import Network, build
 
@@ -47,7 +47,7 @@ def run_fit(
     torch.manual_seed(config.seed)
     stages = plan_stages(config, config.entry())
     feeds = [open_all(settings, stage, network, data, config) for stage in stages]
-    return list(fit(network, data, config, stages, feeds, CPU.device, stop)), network
+    return list(Trainer(network, data, config, stages, feeds, CPU.device).fit(stop)), network
 
 
 def open_all(settings: Settings, stage: Stage, network: Network, data: TrainingData, config: TrainConfig) -> Feed:
@@ -55,6 +55,19 @@ def open_all(settings: Settings, stage: Stage, network: Network, data: TrainingD
     *_, feed = open_feed(settings, stage, network, data, config, CPU, never)
     assert not isinstance(feed, Progress | Message)
     return feed
+
+
+def trainer_of(settings: Settings, dataset: Dataset, config: TrainConfig) -> Trainer:
+    """A training at its beginning, its random numbers set."""
+    prepare_torch(settings, config.seed)
+    network = build(
+        config.model, 2, seed=0, options=config.scratch_options() if config.model == "scratch_cnn" else None
+    )
+    data = training_data(settings, dataset, config)
+    stages = plan_stages(config, config.entry())
+    feeds = [open_all(settings, stage, network, data, config) for stage in stages]
+    torch.manual_seed(config.seed)
+    return Trainer(network, data, config, stages, feeds, CPU.device)
 
 
 def epochs_of(events: list[Event]) -> list[EpochDone]:
@@ -185,7 +198,7 @@ def test_a_frozen_backbone_does_not_move_by_one_bit(
     stages = plan_stages(config, config.entry())
     feeds = [open_all(settings, stage, network, data, config) for stage in stages]
     frozen_names: list[str] = []
-    for event in fit(network, data, config, stages, feeds, CPU.device, never):
+    for event in Trainer(network, data, config, stages, feeds, CPU.device).fit(never):
         if isinstance(event, EpochDone) and event.epoch == 1:
             point = stages[0].freeze_point
             assert point is not None
@@ -232,3 +245,59 @@ def test_the_plan_counts_what_the_network_really_trains(strategy: str) -> None:
     network = build("resnet18", 7, seed=0)
     network.freeze(plan_stages(config, config.entry())[-1].freeze_point)
     assert network.parameter_counts() == (plan.total, plan.trainable)
+
+
+RESUMED = [
+    {"dropout": 0.5, "schedule": "one-cycle", "optimizer": "adam"},
+    {"optimizer": "sgd", "schedule": "cosine", "patience": 2},
+    {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "constant", "head": "sigmoid"},
+    {"model": "petnet", "strategy": "head"},
+    {"model": "petnet", "strategy": "partial", "stored_views": 0},
+    {"model": "petnet", "strategy": "gradual", "optimizer": "adamw"},
+]
+
+
+@pytest.mark.parametrize("values", RESUMED, ids=lambda values: "-".join(str(value) for value in values.values()))
+@pytest.mark.parametrize("where", [0.3, 0.8])
+def test_a_training_that_was_put_aside_ends_as_if_nothing_had_happened(
+    settings: Settings,
+    drawn: Dataset,
+    small_config: TrainConfig,
+    values: dict[str, object],
+    where: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.training.trainer.BATCH_EVENT_SECONDS", 0.0)  # an event for every step
+    config = TrainConfig.model_validate({**small_config.model_dump(), "epochs": 3, **values})
+    whole = trainer_of(settings, drawn, config)
+    events = list(whole.fit(never))
+    places = [place for place, event in enumerate(events) if isinstance(event, BatchDone | EpochDone)]
+    cut = places[int(where * len(places))]
+
+    first = trainer_of(settings, drawn, config)
+    for place, _ in enumerate(first.fit(never)):
+        if place == cut:
+            break
+    taken = first.snapshot()
+    torch.manual_seed(99)  # another process knows nothing of the numbers that were drawn
+    second = trainer_of(settings, drawn, config)
+    torch.manual_seed(77)
+    second.restore(taken)
+    rest = list(second.fit(never))
+
+    assert metrics([*events[: cut + 1], *rest]) == metrics(events)
+    assert [e.best for e in epochs_of([*events[: cut + 1], *rest])] == [e.best for e in epochs_of(events)]
+    wanted = whole.network.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in second.network.state_dict().items())
+
+
+def test_a_snapshot_holds_nothing_that_is_frozen(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> None:
+    values = {**small_config.model_dump(), "model": "petnet", "strategy": "partial", "freeze_point": "stage3"}
+    trainer = trainer_of(settings, drawn, TrainConfig.model_validate(values))
+    for event in trainer.fit(never):
+        if isinstance(event, BatchDone):
+            break
+    names = [name for name in trainer.snapshot().tensors if name.startswith("network.")]
+    blocks = {name.split(".")[2] for name in names if name.startswith("network.blocks.")}
+    assert blocks == {"stage4", "top"}
+    assert any(name.startswith("network.head.") for name in names)

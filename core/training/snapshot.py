@@ -1,0 +1,197 @@
+"""A training put aside: all that it needs to go on as if nothing had happened, in one file of a run.
+
+The file is replaced as one, in the background, and seldom enough to take at most a fiftieth of the time.
+"""
+
+import dataclasses
+import json
+import logging
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from core.errors import ConfigError, RunError
+from core.storage import atomic_open
+from core.training.config import TrainConfig, load_config
+
+FILE = "last.safetensors"
+FORMAT = 1
+LARGEST_LOSS = sys.float_info.max  # before the first epoch; JSON knows no infinity
+LEAST_SECONDS = 5.0  # between two snapshots
+SHARE = 50  # a snapshot that takes a second waits for this many
+
+log = logging.getLogger("tunemypets.snapshot")
+
+
+@dataclass
+class Position:
+    """Where a training stands between two steps: all that is not a tensor.
+
+    Attributes:
+        stage: place of the stage, from 0.
+        stage_epoch: epochs of the stage that are complete.
+        epoch: complete epochs of all stages.
+        step: steps done in the epoch that is under way.
+        rate: learning rate of the last step.
+        loss, correct, images: sums over the steps of this epoch.
+        images_seen: since the start of the training.
+        seconds: of training, in all processes.
+        done: of the whole work, in pictures, for the estimate of the time that is left.
+        best_accuracy, best_loss: on the validation split.
+        waiting: epochs since the accuracy was last exceeded.
+    """
+
+    stage: int = 0
+    stage_epoch: int = 0
+    epoch: int = 0
+    step: int = 0
+    rate: float = 0.0
+    loss: float = 0.0
+    correct: int = 0
+    images: int = 0
+    images_seen: int = 0
+    seconds: float = 0.0
+    done: float = 0.0
+    best_accuracy: float = -1.0
+    best_loss: float = LARGEST_LOSS
+    waiting: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training put aside.
+
+    Attributes:
+        position: where it stands.
+        tensors: what has learned, what the optimizer remembers, the state of the random numbers.
+        rates: learning rate of each parameter group.
+        schedule_step: steps of the learning-rate schedule.
+    """
+
+    position: Position
+    tensors: dict[str, Tensor]
+    rates: tuple[float, ...]
+    schedule_step: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the file says beside the tensors.
+
+    Attributes:
+        events_bytes: length of the run's event log at that moment; what was told later is told again.
+        hardware: what the training computed with; another number format would give other digits.
+    """
+
+    config: TrainConfig
+    fingerprint: str
+    events_bytes: int
+    hardware: dict[str, Any]
+    position: Position
+    rates: tuple[float, ...]
+    schedule_step: int
+
+
+def read_facts(folder: Path) -> Facts | None:
+    """What is known of the snapshot in a folder of checkpoints; None where there is none.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    path = folder / FILE
+    try:
+        with safe_open(path, framework="pt") as file:
+            values = json.loads(file.metadata()["facts"])
+        return Facts(
+            load_config(json.dumps(values["config"])),
+            str(values["fingerprint"]),
+            int(values["events_bytes"]),
+            dict(values["hardware"]),
+            Position(**values["position"]),
+            tuple(float(rate) for rate in values["rates"]),
+            int(values["schedule_step"]),
+        )
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, ConfigError) as error:
+        raise RunError(
+            f"The snapshot {FILE} of this run is damaged: start the run again from its beginning."
+        ) from error
+
+
+def load_snapshot(folder: Path, facts: Facts) -> Snapshot:
+    """The snapshot that `read_facts` told of.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        tensors = load_file(folder / FILE)
+    except (SafetensorError, OSError) as error:
+        raise RunError(
+            f"The snapshot {FILE} of this run is damaged: start the run again from its beginning."
+        ) from error
+    return Snapshot(facts.position, tensors, facts.rates, facts.schedule_step)
+
+
+def write_snapshot(folder: Path, snapshot: Snapshot, facts: dict[str, Any]) -> None:
+    """Replace the snapshot of a run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = {
+        **facts,
+        "format": FORMAT,
+        "position": dataclasses.asdict(snapshot.position),
+        "rates": list(snapshot.rates),
+        "schedule_step": snapshot.schedule_step,
+    }
+    data = save(snapshot.tensors, metadata={"facts": json.dumps(whole, allow_nan=False)})
+    with atomic_open(folder / FILE) as file:
+        file.write(data)
+
+
+class SnapshotWriter:
+    """Writes snapshots in the background, each when the last one is written and has paid for itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._due = time.monotonic() + LEAST_SECONDS
+        self._thread: threading.Thread | None = None
+
+    def due(self) -> bool:
+        """Whether it is time for another one."""
+        busy = self._thread is not None and self._thread.is_alive()
+        return not busy and time.monotonic() >= self._due
+
+    def write(self, snapshot: Snapshot, facts: dict[str, Any], seconds_taken: float) -> None:
+        """Start to write.
+
+        Args:
+            seconds_taken: by the copy that the training waited for.
+        """
+
+        def work() -> None:
+            started = time.monotonic()
+            try:
+                write_snapshot(self.folder, snapshot, facts)
+            except OSError:
+                log.exception("a snapshot could not be written; the one before stays")
+            finally:
+                spent = seconds_taken + time.monotonic() - started
+                self._due = time.monotonic() + max(LEAST_SECONDS, SHARE * spent)
+
+        self._thread = threading.Thread(target=work, daemon=True)
+        self._thread.start()
+
+    def finish(self, *, remove: bool) -> None:
+        """Wait for the last one; with `remove`, delete it: the training is complete."""
+        if self._thread is not None:
+            self._thread.join()
+        if remove:
+            (self.folder / FILE).unlink(missing_ok=True)
