@@ -77,6 +77,7 @@ def race(settings: Settings, environment: dict[str, str], dataset: str, seed: in
     """Run the demo's race with another seed; the ids of its two runs."""
     transfer = demo.demo_arms(dataset, seed)[1].config
     arguments = ["--model", transfer.model, "--strategy", transfer.strategy, "--epochs", str(transfer.epochs)]
+    arguments += ["--batch-size", str(transfer.batch_size)]
     subprocess.run(
         [sys.executable, "-m", "core", "race", dataset, *arguments, "--seed", str(seed), "--json"],
         cwd=PROJECT_ROOT,
@@ -117,7 +118,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = dataclasses.replace(Settings.from_environment(), home=Path(folder) / "workspace")
         environment = {**os.environ, "TUNEMYPETS_HOME": str(settings.home), "TORCH_HOME": str(Path(folder) / "none")}
-        report: dict[str, Any] = {"settings": {"epochs": demo.EPOCHS, "split": demo.SPLIT}, "seeds": {}}
+        report: dict[str, Any] = {
+            "settings": {"epochs": demo.EPOCHS, "batch_size": demo.BATCH_SIZE, "split": demo.SPLIT},
+            "seeds": {},
+        }
         first = 0
         if options.no_click:
             command = [sys.executable, "-m", "core", "sample", "--split", demo.SPLIT, "--json"]

@@ -1,8 +1,8 @@
-"""Take the README's screenshots from the running app, on the drawn sample.
+"""Take the README's screenshots from the running app: the 60-second demo, which needs no network.
 
-    TORCH_HOME=… python -m docs.screenshots
+    python -m docs.screenshots
 
-Starts the app on an empty data root, makes the sample, runs a race with MobileNetV2 and writes docs/images/*.png.
+Starts the app on an empty data root, presses the button and writes docs/images/*.png.
 """
 
 import os
@@ -39,15 +39,11 @@ def main() -> None:
 
 def _take(page: Page, address: str) -> None:
     page.goto(address)
-    page.get_by_role("button", name="Make the drawn cats and dogs").click()
-    expect(page.get_by_text("The dataset is ready.")).to_be_visible(timeout=2 * MINUTES)
-    page.get_by_role("link", name="Start a race").first.click()
-    page.get_by_role("button", name="Start a race").click()
-    transfer = page.get_by_text(re.compile(r"transfer \(mobilenet_v2\), after epoch [34]"))
-    expect(transfer).to_be_visible(timeout=5 * MINUTES)
+    page.get_by_role("button", name="60-second demo").click()
+    scratch = page.get_by_text(re.compile(r"scratch \(scratch_cnn\), after epoch 1[0-9]"))
+    expect(scratch).to_be_visible(timeout=5 * MINUTES)
     page.screenshot(path=IMAGES / "race.png")
-    expect(page.get_by_text(re.compile("on the same 36 test pictures"))).to_be_visible(timeout=5 * MINUTES)
-    page.get_by_role("link", name="Compare these runs").click()
+    expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=5 * MINUTES)
     expect(page.get_by_role("heading", name="Table")).to_be_visible()
     page.wait_for_load_state("networkidle")
     expect(page.locator("canvas").first).to_be_visible()
