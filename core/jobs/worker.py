@@ -137,7 +137,7 @@ class Worker:
             if not leave:
                 time.sleep(60)  # the watcher is ending this process
             return state
-        for leftover in self.run.folder.rglob(".*.tmp"):
+        for leftover in (*self.run.folder.rglob(".*.tmp"), self.run.checkpoints / "last.safetensors"):
             leftover.unlink(missing_ok=True)
         try:
             self.run.write_result(state, text, time.monotonic() - self.started)

@@ -156,6 +156,8 @@ class RunStore:
         run = self.get(run_id)
         if run.state() is not RunState.INTERRUPTED:
             raise RunError(f"Run {run.id} is {run.state().value}: only an interrupted run can be taken up again.")
+        if run.result() is not None:
+            raise RunError(f"Run {run.id} was tested after it was interrupted, and is over: train it again.")
         try:
             with FileLock(run.lock_path).acquire(timeout=ASKER_SECONDS):
                 (run.folder / "stop").unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ class Prefix:
             "format": FORMAT,
             "network": self.network.name,
             "freeze_point": self.network.freeze_point,
-            "weights": self._hash(),
+            "weights": self.weights_hash,
             "preprocessing": asdict(self.preprocessing),
             "precision": self.hardware.precision,
             "device": self.hardware.device.type,
@@ -103,7 +104,9 @@ class Prefix:
             found = found.permute(0, 2, 3, 1)
         return found.contiguous().numpy().astype(np.float32 if found.ndim == 2 else np.float16)
 
-    def _hash(self) -> str:
+    @cached_property
+    def weights_hash(self) -> str:
+        """Of everything in the network up to the freeze point."""
         digest = hashlib.sha256()
         names = list(self.network.blocks)
         for name in names[: names.index(str(self.network.freeze_point)) + 1]:

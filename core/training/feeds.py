@@ -1,5 +1,6 @@
 """Where a stage of a training gets its batches from: pixels, or stored activations of its frozen prefix."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from models.network import Network
 
 PIXEL_BATCH = 16  # pictures of an evaluation at once
 ACTIVATION_BATCH = 256
+
+log = logging.getLogger("tunemypets.feeds")
 
 Indices = npt.NDArray[np.int64]
 
@@ -142,11 +145,21 @@ def open_feed(
         return
     found: list[Activations] = []
     wanted = [(data.train.indices, view) for view in range(views)] + [(data.val.indices, 0)]
-    for indices, view in wanted:
-        for item in open_activations(settings, prefix, data.store, indices, pixels.augmentation, view, stop):
-            if isinstance(item, Activations):
-                found.append(item)
-            else:
-                yield item
+    try:
+        for indices, view in wanted:
+            for item in open_activations(settings, prefix, data.store, indices, pixels.augmentation, view, stop):
+                if isinstance(item, Activations):
+                    found.append(item)
+                else:
+                    yield item
+    except OSError as error:
+        log.exception("activations could not be kept")
+        yield Message(
+            "warning",
+            f"What leaves the frozen part could not be kept ({error.strerror or type(error).__name__}): "
+            "it is computed anew in every epoch. Free some space to make this quicker.",
+        )
+        yield pixels
+        return
     if len(found) == len(wanted):
         yield ActivationFeed(found[:-1], found[-1], config, hardware)

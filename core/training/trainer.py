@@ -28,7 +28,7 @@ from core.training.plan import Stage
 from core.training.snapshot import Position, Snapshot
 from models.network import Network
 
-BATCH_EVENT_SECONDS = 0.1  # shorter steps are merged into one event
+EVENT_SECONDS = 0.1  # what follows more quickly is merged: an epoch of a head takes milliseconds
 STRIP_PICTURES = 10
 VALIDATION_COST = 0.4  # of a training picture, for the estimate of the time that is left only
 
@@ -86,6 +86,8 @@ class Trainer:
         """
         at = self.position
         self._clock = time.perf_counter() - at.seconds
+        self._meter = _Meter()
+        self._strip_told = -math.inf
         yield PhaseStarted("training", "Training")
         while at.stage < len(self.stages):
             stage, feed = self.stages[at.stage], self.feeds[at.stage]
@@ -174,7 +176,8 @@ class Trainer:
         self.network.train()
         feed.start_epoch(number)
         order = np.random.default_rng([config.seed, number, 0]).permutation(len(self.data.train))
-        meter = _Meter()
+        meter = self._meter
+        meter.begin_epoch()
         # array_split keeps batches nearly equal: a last batch of one picture would break BatchNorm
         for places in np.array_split(order, self._steps)[at.step :]:
             if stop():
@@ -187,19 +190,20 @@ class Trainer:
             at.images += len(places)
             at.images_seen += len(places)
             at.done += len(places)
-            if meter.due() or at.step == self._steps:
+            if meter.due() or (at.step == self._steps and self._last(stage)):
                 yield self._batch_event(meter, number)
         outcome: Outcome | None = None
         answers = partial(feed.val_logits, self.network)
         for item in evaluate(self.network, self.data.val, config, answers, stop, feed.evaluation_batch):
             if isinstance(item, Outcome):
                 outcome = item
-            else:
+            elif meter.due():
                 yield Progress("training", "Validating", item, len(self.data.val), None)
         if outcome is None:
             return False
         if not math.isfinite(outcome.loss):
             raise _diverged(config, number, self._steps)
+        last = self._last(stage)
         improved = (outcome.accuracy, -outcome.loss) > (at.best_accuracy, -at.best_loss)
         done = EpochDone(
             epoch=number,
@@ -223,8 +227,16 @@ class Trainer:
         at.epoch, at.stage_epoch = number, at.stage_epoch + 1
         at.step, at.loss, at.correct, at.images = 0, 0.0, 0, 0
         yield done
-        yield StripUpdated(number, _strip(self._strip, self.data.val, outcome))
+        ends = last or (config.patience and at.waiting >= config.patience)
+        if ends or time.perf_counter() - self._strip_told >= EVENT_SECONDS:
+            self._strip_told = time.perf_counter()
+            yield StripUpdated(number, _strip(self._strip, self.data.val, outcome))
         return True
+
+    def _last(self, stage: Stage) -> bool:
+        """Whether the epoch under way is the last of all."""
+        at = self.position
+        return at.stage == len(self.stages) - 1 and at.stage_epoch == stage.epochs - 1
 
     def _step(self, feed: Feed, places: Indices) -> tuple[float, float, int]:
         """One training step: learning rate, mean loss, pictures that were right."""
@@ -306,9 +318,13 @@ class _Meter:
     """Sums over the steps since the last event, and the speed since the epoch began here."""
 
     def __init__(self) -> None:
-        self._started = self._last = time.perf_counter()
-        self._loss, self._correct, self._images, self._all_images = 0.0, 0, 0, 0
-        self._ended = self._started
+        self._last = time.perf_counter()
+        self._loss, self._correct, self._images = 0.0, 0, 0
+        self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        self._started = self._ended = time.perf_counter()
+        self._all_images = 0
 
     def add(self, loss: float, correct: int, images: int) -> None:
         self._loss += loss * images
@@ -318,7 +334,7 @@ class _Meter:
         self._ended = time.perf_counter()
 
     def due(self) -> bool:
-        return time.perf_counter() - self._last >= BATCH_EVENT_SECONDS
+        return time.perf_counter() - self._last >= EVENT_SECONDS
 
     @property
     def rate(self) -> float:

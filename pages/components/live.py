@@ -56,7 +56,7 @@ def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None
             show = st.error if snapshot.state is RunState.FAILED else st.info
             show(frame.plain(snapshot.result.text))
         if snapshot.state is RunState.INTERRUPTED:
-            st.warning("The training process ended unexpectedly. What was saved before is unharmed: let it go on.")
+            st.warning("The training process ended unexpectedly. What was saved before is unharmed.")
         _actions(settings, snapshot)
 
 
@@ -128,12 +128,16 @@ def _actions(settings: Settings, snapshot: RunSnapshot) -> None:
             forget()
             st.rerun(scope="fragment")
         return
-    if snapshot.state is RunState.INTERRUPTED and st.button(
-        "Go on",
-        key=f"resume-{snapshot.id}",
-        icon="▶️",
-        type="primary",
-        help="Takes the training up where it was last put aside, or begins anew if it was too short for that.",
+    if (
+        snapshot.state is RunState.INTERRUPTED
+        and snapshot.result is None
+        and st.button(
+            "Go on",
+            key=f"resume-{snapshot.id}",
+            icon="▶️",
+            type="primary",
+            help="Takes the training up where it was last put aside, or begins anew if it was too short for that.",
+        )
     ):
         frame.runs(settings).resume(snapshot.id)
         ensure_scheduler(settings)

@@ -144,11 +144,16 @@ def test_a_damaged_run_never_breaks_a_page(raced: Settings, open_page: Open, fil
     assert not open_page("pages/train.py", run=run.id).exception
 
 
-def test_an_interrupted_run_is_shown_as_interrupted(raced: Settings, open_page: Open) -> None:
+def test_an_interrupted_run_is_shown_and_goes_on(raced: Settings, open_page: Open, ended_processes: None) -> None:
     run = RunStore(raced).all()[0]
     (run.folder / "result.json").unlink()
     assert run.state() is RunState.INTERRUPTED
-    assert "ended unexpectedly" in texts(open_page("pages/train.py", run=run.id))
+    app = open_page("pages/train.py", run=run.id)
+    assert "ended unexpectedly" in texts(app)
+    (run.folder / "predictions.csv").unlink()
+    app.button(key=f"resume-{run.id}").click().run()
+    assert not app.exception
+    wait_for(lambda: run.state() is RunState.FINISHED)
 
 
 def test_compare_has_verdict_table_and_pictures(raced: Settings, open_page: Open) -> None:

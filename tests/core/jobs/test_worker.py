@@ -91,6 +91,8 @@ def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_judged(
     assert tested.epoch == checkpoint.epoch
     with pytest.raises(RunError, match="tested already"):
         judge_run(settings, run.id)
+    with pytest.raises(RunError, match="was tested after it was interrupted, and is over"):
+        RunStore(settings).resume(run.id)
 
 
 def test_a_stop_while_torch_loads_is_obeyed_in_time(
@@ -257,6 +259,7 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_uninterrupted_one(
     assert run.state() is RunState.INTERRUPTED
     with pytest.raises(RunError, match="is finished: only an interrupted run"):
         RunStore(settings).resume(whole.id)
+    assert (run.checkpoints / "last.safetensors").exists()
 
     RunStore(settings).resume(run.id)
     assert run.state() is RunState.QUEUED

@@ -167,6 +167,18 @@ def test_activations_that_would_be_too_large_are_computed_anew_and_that_is_said(
     assert "TUNEMYPETS_CACHE_MB): it is computed anew in every epoch." in messages[0].text
 
 
+def test_a_full_disk_makes_a_training_slower_and_not_impossible(
+    settings: Settings, data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("core.training.activations.atomic_open", full)
+    feed, messages = feed_of(settings, data, config_of("head"))
+    assert isinstance(feed, PixelFeed)
+    assert "could not be kept (No space left on device): it is computed anew" in messages[0].text
+
+
 def test_every_epoch_chooses_its_views_from_the_seed(settings: Settings, data: TrainingData) -> None:
     network = build("petnet", 2, seed=0)
     network.freeze("top")

@@ -1,5 +1,6 @@
 """The training loop on a small drawn dataset."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -85,7 +86,8 @@ def test_a_training_tells_every_epoch_and_sees_every_picture(
     assert [event.epoch for event in epochs_of(events)] == [1, 2]
     assert epochs_of(events)[-1].images_seen == 2 * len(drawn.rows_of("train"))
     assert any(isinstance(event, BatchDone) for event in events)
-    assert sum(isinstance(event, StripUpdated) for event in events) == 2
+    strips = [event for event in events if isinstance(event, StripUpdated)]
+    assert strips[-1].epoch == 2
 
 
 def test_the_same_seed_gives_the_same_digits_and_another_seed_does_not(
@@ -247,6 +249,22 @@ def test_the_plan_counts_what_the_network_really_trains(strategy: str) -> None:
     assert network.parameter_counts() == (plan.total, plan.trainable)
 
 
+def test_quick_epochs_are_told_together_and_none_is_lost(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    values = {**small_config.model_dump(), "model": "petnet", "strategy": "head", "epochs": 200, "batch_size": 16}
+    trainer = trainer_of(settings, drawn, TrainConfig.model_validate(values))
+    started = time.perf_counter()
+    events = list(trainer.fit(never))
+    tenths = (time.perf_counter() - started) / 0.1
+    assert [event.epoch for event in epochs_of(events)] == list(range(1, 201))
+    others = [event for event in events if not isinstance(event, EpochDone)]
+    assert len(others) <= 3 * tenths + 5
+    batches = [event for event in events if isinstance(event, BatchDone)]
+    assert batches[-1].images_seen == 200 * len(drawn.rows_of("train"))
+    assert batches[-1].progress > 0.99
+
+
 RESUMED = [
     {"dropout": 0.5, "schedule": "one-cycle", "optimizer": "adam"},
     {"optimizer": "sgd", "schedule": "cosine", "patience": 2},
@@ -267,7 +285,7 @@ def test_a_training_that_was_put_aside_ends_as_if_nothing_had_happened(
     where: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("core.training.trainer.BATCH_EVENT_SECONDS", 0.0)  # an event for every step
+    monkeypatch.setattr("core.training.trainer.EVENT_SECONDS", 0.0)  # an event for every step
     config = TrainConfig.model_validate({**small_config.model_dump(), "epochs": 3, **values})
     whole = trainer_of(settings, drawn, config)
     events = list(whole.fit(never))
