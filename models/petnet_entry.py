@@ -11,7 +11,7 @@ PETNET = NetworkEntry(
     weights=Weights(
         file_name="petnet.safetensors",
         url=None,
-        bytes=3755640,
+        bytes=3_755_640,
         licence="MIT; distilled from weights trained on ImageNet-1K, whose pictures are for non-commercial research",
         source="distilled from MobileNetV2 by core.distill; see docs/petnet.md",
     ),

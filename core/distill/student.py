@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon
 
+from core.training.optimization import load_optimizer_tensors, optimizer_tensors
 from models.petnet import FEATURES
 from models.pretrained import build_original, take_apart
 
@@ -86,22 +87,17 @@ class StudentOptimizer:
 
     def state(self) -> dict[str, Tensor]:
         """All that the optimizers remember, as tensors by name."""
-        found: dict[str, Tensor] = {}
-        for name, optimizer in (("muon", self.muon), ("adamw", self.adamw)):
-            for place, values in optimizer.state_dict()["state"].items():
-                for key, value in values.items():
-                    found[f"{name}.{place}.{key}"] = torch.as_tensor(value)
-        return found
+        return {
+            f"{name}.{key}": value
+            for name, optimizer in (("muon", self.muon), ("adamw", self.adamw))
+            for key, value in optimizer_tensors(optimizer).items()
+        }
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `state` gave."""
         for name, optimizer in (("muon", self.muon), ("adamw", self.adamw)):
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in tensors.items():
-                owner, place, what = key.split(".", 2)
-                if owner == name:
-                    state.setdefault(int(place), {})[what] = value
-            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+            load_optimizer_tensors(optimizer, own)
 
     def _share(self, number: int) -> float:
         done = (number + 1) / self.total_steps

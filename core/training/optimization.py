@@ -1,7 +1,7 @@
 """Optimizers, schedules and the loss, from a TrainConfig."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -55,6 +55,24 @@ def _cosine_between(start: float, end: float, share: float) -> float:
 def build_schedule(config: TrainConfig, optimizer: Optimizer, total_steps: int) -> LambdaLR:
     """The learning-rate schedule; call its `step()` after every optimizer step."""
     return LambdaLR(optimizer, rate_factor(config.schedule, total_steps))
+
+
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """All that an optimizer remembers of its parameters, by `place.name`; its settings are not in it."""
+    return {
+        f"{place}.{name}": torch.as_tensor(value)
+        for place, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def load_optimizer_tensors(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimizer over the same parameters back what `optimizer_tensors` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        place, _, name = key.partition(".")
+        state.setdefault(int(place), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def loss_of(

@@ -23,7 +23,13 @@ from core.training.data import SplitData, TrainingData
 from core.training.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, StripUpdated
 from core.training.feeds import Feed
 from core.training.inference import Outcome, evaluate
-from core.training.optimization import build_optimizer, build_schedule, loss_of
+from core.training.optimization import (
+    build_optimizer,
+    build_schedule,
+    load_optimizer_tensors,
+    loss_of,
+    optimizer_tensors,
+)
 from core.training.plan import Stage
 from core.training.snapshot import Position, Snapshot
 from models.network import Network
@@ -111,8 +117,7 @@ class Trainer:
         assert self._schedule is not None
         self.position.seconds = self._seconds
         tensors = {f"network.{key}": value for key, value in self._learned().items()}
-        for place, values in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{place}.{key}": torch.as_tensor(value) for key, value in values.items()}
+        tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors(self._optimizer).items()}
         tensors["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
@@ -147,11 +152,7 @@ class Trainer:
         with torch.no_grad():
             for name, value in parts["network"].items():
                 own[name].copy_(value)
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in parts["optimizer"].items():
-            place, _, what = name.partition(".")
-            state.setdefault(int(place), {})[what] = value
-        self._optimizer.load_state_dict({"state": state, "param_groups": self._optimizer.state_dict()["param_groups"]})
+        load_optimizer_tensors(self._optimizer, parts["optimizer"])
         for group, rate in zip(self._optimizer.param_groups, snapshot.rates, strict=True):
             group["lr"] = rate
         done = snapshot.schedule_step
