@@ -26,6 +26,12 @@ def skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True)
+def no_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test depend on weights that happen to lie on this machine; `shared_weights` gives some."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data root, also for every process that the test starts."""
