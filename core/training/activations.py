@@ -11,14 +11,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from core.settings import Settings
@@ -32,7 +31,7 @@ from core.training.augmentation import (
     normalise,
     to_channels_first,
 )
-from core.training.caches import Stopped, make_room, read_array, touch
+from core.training.caches import Stopped, find_or_write, make_room, read_array
 from core.training.events import Progress
 from core.training.hardware import Hardware
 from core.training.pixels import PixelStore
@@ -145,27 +144,11 @@ def open_activations(
     folder = settings.cache_dir / "activations"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.npy"
-    lock = FileLock(path.with_suffix(".lock"))
-    while True:
-        values = _open(path, len(indices))
-        if values is not None:
-            touch(path)
-            yield Activations(values, positions)
-            return
-        try:
-            lock.acquire(timeout=0.5)
-        except Timeout:
-            if stop():
-                return
-            yield Progress("preparing", "Another run is looking at the same pictures", 0, len(indices), None)
-            continue
-        try:
-            if _open(path, len(indices)) is None:
-                yield from _compute(settings, path, prefix, store, indices[order], augmentation, view, stop)
-        except Stopped:
-            return
-        finally:
-            lock.release()
+    waiting = Progress("preparing", "Another run is looking at the same pictures", 0, len(indices), None)
+    read = partial(_open, path, len(indices))
+    write = partial(_compute, settings, path, prefix, store, indices[order], augmentation, view, stop)
+    for item in find_or_write(path, read, write, waiting, stop):
+        yield item if isinstance(item, Progress) else Activations(item, positions)
 
 
 def _open(path: Path, count: int) -> npt.NDArray[Any] | None:

@@ -2,15 +2,18 @@
 
 import os
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 
 from core.locks import is_held
 from core.settings import Settings
+from core.training.events import Progress
 
 FOLDERS = ("pixels", "activations")
 
@@ -28,10 +31,44 @@ def read_array(path: Path) -> npt.NDArray[Any] | None:
     return found
 
 
-def touch(path: Path) -> None:
-    """Note that a cached file was used just now."""
-    with suppress(OSError):
-        os.utime(path)
+def find_or_write(
+    path: Path,
+    read: Callable[[], npt.NDArray[Any] | None],
+    write: Callable[[], Iterator[Progress]],
+    waiting: Progress,
+    stop: Callable[[], bool],
+) -> Iterator[Progress | npt.NDArray[Any]]:
+    """Read a cached array, or write it first; of several processes that want it, one writes and the others wait.
+
+    Args:
+        read: gives the array, or None where it is missing or damaged.
+        write: makes the file; raises `Stopped` when `stop` asked to end.
+        waiting: what is told while another process writes.
+    Yields:
+        progress, and the array last, unless `stop` asked to end.
+    """
+    lock = FileLock(path.with_suffix(".lock"))
+    while True:
+        found = read()
+        if found is not None:
+            with suppress(OSError):
+                os.utime(path)  # it was used just now
+            yield found
+            return
+        try:
+            lock.acquire(timeout=0.5)
+        except Timeout:
+            if stop():
+                return
+            yield waiting
+            continue
+        try:
+            if read() is None:
+                yield from write()
+        except Stopped:
+            return
+        finally:
+            lock.release()
 
 
 def make_room(settings: Settings, needed_bytes: int, keep: Path) -> None:

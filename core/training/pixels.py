@@ -8,18 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from core.datasets.dataset import Dataset, PictureRow
 from core.datasets.images import Limits, decode, fit_square
 from core.errors import DatasetError, PictureError
 from core.settings import Settings
 from core.storage import atomic_open
-from core.training.caches import Stopped, make_room, read_array, touch
+from core.training.caches import Stopped, find_or_write, make_room, read_array
 from core.training.events import Progress
 from models.catalog import Preprocessing
 
@@ -72,27 +72,11 @@ def open_store(
     positions = np.empty(len(rows), dtype=np.int64)
     for position, row in enumerate(rows):
         positions[row.index] = position
-    lock = FileLock(path.with_suffix(".lock"))
-    while True:
-        pixels = _open(path, shape)
-        if pixels is not None:
-            touch(path)
-            yield PixelStore(pixels, positions, path.stem)
-            return
-        try:
-            lock.acquire(timeout=0.5)
-        except Timeout:
-            if stop():
-                return
-            yield Progress("preparing", "Another run is reading the same pictures", 0, len(rows), None)
-            continue
-        try:
-            if _open(path, shape) is None:
-                yield from _build(settings, dataset, rows, path, shape, preprocessing, stop)
-        except Stopped:
-            return
-        finally:
-            lock.release()
+    waiting = Progress("preparing", "Another run is reading the same pictures", 0, len(rows), None)
+    read = partial(_open, path, shape)
+    write = partial(_build, settings, dataset, rows, path, shape, preprocessing, stop)
+    for item in find_or_write(path, read, write, waiting, stop):
+        yield item if isinstance(item, Progress) else PixelStore(item, positions, path.stem)
 
 
 def _open(path: Path, shape: tuple[int, ...]) -> Pixels | None:
