@@ -60,8 +60,8 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     from core.training.augmentation import centre_crop, to_channels_first
     from core.training.config import TrainConfig
     from core.training.hardware import Hardware
+    from core.training.networks import build_network
     from core.training.pixels import PixelStore, open_store
-    from core.training.session import build_network
 
     dataset = DatasetStore(settings).get(dataset_id)
     config = TrainConfig(dataset=dataset_id, model=MODEL)

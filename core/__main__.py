@@ -65,6 +65,10 @@ def build_parser() -> argparse.ArgumentParser:
     action.add_argument("dataset", help="id of a dataset")
     _add_config_options(action)
 
+    action = command("estimate", "Tell how long a training would take on this machine.")
+    action.add_argument("dataset", help="id of a dataset")
+    _add_config_options(action)
+
     command("runs", "List the runs, newest first.")
     for name, text in (
         ("show", "Show a run: configuration, every epoch, test result, what hardware path ran."),
@@ -166,6 +170,8 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
             return commands.train(settings, config_values(options), detach=options.detach)
         case "race":
             return commands.race(settings, config_values(options))
+        case "estimate":
+            return commands.estimate_training(settings, config_values(options))
         case "runs":
             return commands.list_runs(settings)
         case "show":

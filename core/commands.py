@@ -13,6 +13,7 @@ from core.datasets.sources import Source, open_source
 from core.datasets.splits import SplitPlan
 from core.datasets.store import DatasetStore
 from core.errors import ConfigError, TuneMyPetsError
+from core.jobs.calibrator import measure_now
 from core.jobs.importer import sample_source
 from core.jobs.scheduler import ensure_scheduler, queue_position
 from core.locks import is_held
@@ -21,6 +22,7 @@ from core.runs.run import Run, RunState, RunSummary
 from core.runs.store import RunStore, summarise
 from core.settings import Settings
 from core.training.config import parse_config
+from core.training.estimate import estimate, tell_seconds
 from core.training.events import EpochDone
 from models import weights
 from models.catalog import CATALOG, get_entry
@@ -116,6 +118,21 @@ def train(settings: Settings, values: Mapping[str, Any], *, detach: bool) -> Out
         return Outcome(value, f"Queued run {run.id}: `python -m core show {run.id}` tells how it goes.")
     _say(f"Run {run.id}")
     return _ended(_wait(settings, run))
+
+
+def estimate_training(settings: Settings, values: Mapping[str, Any]) -> Outcome:
+    """Tell how long a training would take; a network that is new to this machine is measured first."""
+    config = parse_config(values)
+    dataset = DatasetStore(settings).get(config.dataset)
+    if estimate(settings, config, dataset) is None:
+        _say("Measuring this machine")
+        measure_now(settings, config)
+    found = estimate(settings, config, dataset)
+    if found is None:
+        raise ConfigError({"precision": "This could not be measured: give --precision auto."})
+    value = {"seconds": round(found.seconds, 2), "parts": {name: round(part, 2) for name, part in found.parts.items()}}
+    parts = ", ".join(f"{name} {tell_seconds(part)}" for name, part in found.parts.items() if part >= 0.5)
+    return Outcome(value, f"About {tell_seconds(found.seconds)} on this machine ({parts}).")
 
 
 def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:

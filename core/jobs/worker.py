@@ -90,12 +90,12 @@ class Worker:
                 f"The dataset {dataset.id} is not the one this run was made for: start a new run on the new pictures."
             )
         # torch costs seconds to import, so the lock is taken and the stop watched before it
-        from core.training import session
+        from core.training import judging, session
 
         if self._stop.is_set():
             return
         if judge_only:
-            yield from session.judge(dataset, self.settings, self.run.folder, self._stop.is_set)
+            yield from judging.judge(dataset, self.settings, self.run.folder, self._stop.is_set)
         else:
             resume = session.resumable(config, dataset, self.run.folder)
             self._rewind(resume.events_bytes if resume else 0)

@@ -34,6 +34,7 @@ from core.training.events import (
     Message,
     PhaseStarted,
     Progress,
+    RateFound,
     StripUpdated,
     Tested,
     from_record,
@@ -89,6 +90,7 @@ class RunHistory:
     phase: PhaseStarted | None = None
     progress: Progress | None = None
     described: Described | None = None
+    rate: RateFound | None = None
     batches: list[BatchDone] = field(default_factory=list)
     epochs: list[EpochDone] = field(default_factory=list)
     strip: StripUpdated | None = None
@@ -111,6 +113,9 @@ class RunHistory:
                 self.progress = event
             case Described():
                 self.described = event
+            case RateFound():
+                self.rate = event
+                self.progress = None
             case BatchDone():
                 self.batches.append(event)
                 self.progress = None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from core.datasets.images import Limits, decode, fit_square
 from core.errors import PictureError
@@ -17,12 +18,12 @@ from core.runs.run import Run
 from core.serving.prediction import Prediction
 from core.settings import Settings
 from core.training.augmentation import Augmentation, apply_views, centre_crop, draw_views, to_channels_first
-from core.training.checkpoint import Checkpoint, load_network
+from core.training.checkpoint import BEST, Checkpoint, load_network
 from core.training.hardware import Hardware, choose_device, device_name
 from core.training.inference import logits_of
 from core.training.pixels import square_pixels
-from core.training.session import BEST
 from models.catalog import NetworkEntry, Preprocessing
+from models.folding import fold_network
 from models.network import Network
 
 KEPT_NETWORKS = 3
@@ -30,9 +31,10 @@ KEPT_NETWORKS = 3
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A network ready to answer."""
+    """A network ready to answer; `folded` is what answers."""
 
     network: Network
+    folded: nn.Module
     checkpoint: Checkpoint
     entry: NetworkEntry
 
@@ -59,7 +61,7 @@ class Predictor:
         if loaded is None:
             network, checkpoint = load_network(run.checkpoints, BEST)
             self.hardware.place(network)
-            loaded = LoadedRun(network, checkpoint, checkpoint.config.entry())
+            loaded = LoadedRun(network, fold_network(network.eval()), checkpoint, checkpoint.config.entry())
         self._loaded[key] = loaded
         while len(self._loaded) > KEPT_NETWORKS:
             self._loaded.popitem(last=False)
@@ -82,7 +84,7 @@ class Predictor:
             pixels = fit_square(picture.image, spec.resize_px, spec.interpolation)
         except PictureError as error:
             return Prediction(name, None, None, (), (time.perf_counter() - started) * 1000, str(error))
-        logits = logits_of(loaded.network, pixels[np.newaxis], spec, self.hardware)
+        logits = logits_of(loaded.folded, pixels[np.newaxis], spec, self.hardware)
         probabilities = loaded.network.probabilities(logits)[0].double().cpu().numpy()
         order = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((loaded.checkpoint.classes[int(i)], float(probabilities[int(i)])) for i in order)

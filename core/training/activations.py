@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from core.settings import Settings
-from core.storage import atomic_open
+from core.storage import atomic_open, write_json
 from core.training.augmentation import (
     Augmentation,
     Views,
@@ -36,11 +36,12 @@ from core.training.events import Progress
 from core.training.hardware import Hardware
 from core.training.pixels import PixelStore
 from models.catalog import Preprocessing
+from models.folding import fold_prefix
 from models.network import Network
 
-FORMAT = 1
+FORMAT = 2
 VIEW_SEED = 20_011
-BATCH = 32
+BATCH = 16  # more does not fit the processor's cache
 TEXT = "Looking at the pictures through the frozen part"
 
 Indices = npt.NDArray[np.int64]
@@ -81,7 +82,7 @@ class Prefix:
             "freeze_point": self.network.freeze_point,
             "weights": self.weights_hash,
             "preprocessing": asdict(self.preprocessing),
-            "precision": self.hardware.precision,
+            "precision": self.hardware.prefix_precision,
             "device": self.hardware.device.type,
             "torch": torch.__version__,
         }
@@ -89,19 +90,26 @@ class Prefix:
     def bytes_a_picture(self) -> int:
         """Size of one picture's output in the store."""
         side = self.preprocessing.crop_px
-        found = self(torch.zeros(1, 3, side, side, dtype=torch.uint8))
-        return int(found[0].nbytes)
+        picture = torch.zeros(1, 3, side, side, device=self.hardware.device)
+        # not `self(...)`: where all is in the store already, nothing has to be folded
+        found = self.network.eval().frozen_prefix(picture)
+        return found.numel() * _dtype_for(found.ndim).itemsize
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> npt.NDArray[Any]:
         """(B, 3, crop, crop) uint8 -> what `Activations.values` holds of these pictures."""
-        self.network.eval()
-        with self.hardware.autocast():
-            found = self.network.frozen_prefix(normalise(pictures, self.preprocessing, self.hardware.device))
+        with self.hardware.prefix_autocast():
+            found = self.module(normalise(pictures, self.preprocessing, self.hardware.device))
         found = found.float().cpu()
         if found.ndim == 4:
             found = found.permute(0, 2, 3, 1)
-        return found.contiguous().numpy().astype(np.float32 if found.ndim == 2 else np.float16)
+        values: npt.NDArray[Any] = found.contiguous().numpy().astype(_dtype_for(found.ndim))
+        return values
+
+    @cached_property
+    def module(self) -> torch.nn.Module:
+        """The prefix in its faster form."""
+        return fold_prefix(self.network)
 
     @cached_property
     def weights_hash(self) -> str:
@@ -138,7 +146,9 @@ def open_activations(
         **prefix.describe(),
         "pictures": store.name,
         "chosen": hashlib.sha256(store.positions[indices][order].tobytes()).hexdigest(),
-        "view": [view, asdict(augmentation)] if view else 0,
+        "count": len(indices),
+        "view": view,
+        "augmentation": asdict(augmentation) if view else None,
     }
     name = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
     folder = settings.cache_dir / "activations"
@@ -146,9 +156,13 @@ def open_activations(
     path = folder / f"{name}.npy"
     waiting = Progress("preparing", "Another run is looking at the same pictures", 0, len(indices), None)
     read = partial(_open, path, len(indices))
-    write = partial(_compute, settings, path, prefix, store, indices[order], augmentation, view, stop)
+    write = partial(_compute, settings, path, recipe, prefix, store, indices[order], augmentation, view, stop)
     for item in find_or_write(path, read, write, waiting, stop):
         yield item if isinstance(item, Progress) else Activations(item, positions)
+
+
+def _dtype_for(dimensions: int) -> np.dtype[Any]:
+    return np.dtype(np.float32 if dimensions == 2 else np.float16)
 
 
 def _open(path: Path, count: int) -> npt.NDArray[Any] | None:
@@ -162,6 +176,7 @@ def _open(path: Path, count: int) -> npt.NDArray[Any] | None:
 def _compute(
     settings: Settings,
     path: Path,
+    recipe: dict[str, Any],
     prefix: Prefix,
     store: PixelStore,
     ordered: Indices,
@@ -192,6 +207,7 @@ def _compute(
             if now - last > 0.2 or done == len(ordered):
                 last = now
                 yield Progress("preparing", TEXT, done, len(ordered), (now - started) / done * (len(ordered) - done))
+    write_json(path.with_suffix(".json"), recipe)  # for people, and for `estimate`
 
 
 def _pictures(

@@ -5,6 +5,7 @@ depend on the order or size of batches. Crop geometry follows Szegedy et al., "G
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -142,7 +143,20 @@ def normalise(pictures: Tensor, spec: Preprocessing, device: torch.device) -> Te
     Returns:
         (B, 3, H, W) float32 on `device`, channels-last in memory.
     """
-    batch = pictures.to(device).to(torch.float32, memory_format=torch.channels_last)
-    mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1) * 255
-    std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1) * 255
-    return batch.sub_(mean).div_(std)
+    count, channels, height, width = pictures.shape
+    # one long row a picture, in the order of channels-last: the loops are simple, and several times as fast
+    rows = pictures.to(device).permute(0, 2, 3, 1).reshape(count, -1).to(torch.float32)
+    scale, shift = _scale_and_shift(spec.mean, spec.std, height * width, device)
+    return rows.mul_(scale).add_(shift).view(count, height, width, channels).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=8)
+def _scale_and_shift(
+    mean: tuple[float, ...], std: tuple[float, ...], pixels: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """What makes (value / 255 - mean) / std of a row of pixels: two rows as long, float32."""
+    scale = [1 / (255 * deviation) for deviation in std]
+    shift = [-centre / deviation for centre, deviation in zip(mean, std, strict=True)]
+    with torch.inference_mode(False):
+        rows = torch.tensor([scale, shift], dtype=torch.float64).repeat(1, pixels).to(torch.float32).to(device)
+    return rows[0], rows[1]

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from core.locks import is_held
 from core.settings import Settings
+from core.storage import read_json
 from core.training.events import Progress
 
 FOLDERS = ("pixels", "activations")
@@ -71,6 +72,16 @@ def find_or_write(
             lock.release()
 
 
+def known_activations(settings: Settings) -> list[dict[str, Any]]:
+    """What is told of every file of stored activations that is there."""
+    found = []
+    for path in (settings.cache_dir / "activations").glob("*.json"):
+        with suppress(OSError, ValueError):
+            if path.with_suffix(".npy").exists():
+                found.append(dict(read_json(path)))
+    return found
+
+
 def make_room(settings: Settings, needed_bytes: int, keep: Path) -> None:
     """Delete the files that were not used for the longest time, until `needed_bytes` more fit under the limit.
 
@@ -94,4 +105,5 @@ def make_room(settings: Settings, needed_bytes: int, keep: Path) -> None:
             continue
         with suppress(OSError):
             path.unlink()
+            path.with_suffix(".json").unlink(missing_ok=True)
             excess -= size

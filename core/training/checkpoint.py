@@ -20,6 +20,8 @@ from core.training.config import TrainConfig, parse_config
 from models.network import Network, build
 
 FORMAT = 1
+CHECKPOINTS = "checkpoints"  # in a run's folder
+BEST = "best"
 MAX_HEADER_BYTES = 4 * 2**20  # a hostile header of 38 MB takes 8 s and 400 MB to parse
 
 

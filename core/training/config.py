@@ -78,6 +78,11 @@ class TrainConfig(BaseModel):
         title="Learning rate",
         description="Step size of the head (or of the whole network).",
     )
+    find_rate: bool = Field(
+        False,
+        title="Find the learning rate",
+        description="Try rising rates on some batches first, and train with the one that the loss suggests.",
+    )
     backbone_factor: float = Field(
         0.1,
         gt=0,
@@ -114,14 +119,14 @@ class TrainConfig(BaseModel):
     augment_strength: float = Field(
         0.5, ge=0, le=1, title="Augmentation strength", description="0 changes nothing, 1 a lot."
     )
-    stored_views: int = Field(
-        4,
+    stored_views: int | None = Field(
+        None,
         ge=0,
         le=100,
         title="Stored views",
         description=(
             "Views of each picture that go through the frozen part once and are used in every epoch: the plain one and "
-            "random ones; 0 computes a new view in every epoch."
+            "random ones (default: one for every five epochs, at most four); 0 computes a new view in every epoch."
         ),
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
@@ -235,6 +240,16 @@ class TrainConfig(BaseModel):
         return get_entry(self.model, self.scratch_options() if self.model == "scratch_cnn" else None)
 
     @property
+    def views(self) -> int:
+        """How many views of each picture a frozen part sees; 0: a new one in every epoch.
+
+        Few epochs gain nothing from a second view, and every view costs a pass over all pictures (docs/decisions/0009).
+        """
+        if self.stored_views is not None:
+            return self.stored_views
+        return default_views(self.epochs)
+
+    @property
     def pretrained(self) -> bool:
         """Whether the run starts from pretrained weights."""
         return self.strategy != "scratch"
@@ -258,6 +273,11 @@ class TrainConfig(BaseModel):
     def title(self) -> str:
         """Short name for people: `mobilenet_v2, head`."""
         return f"{self.model}, {self.strategy}"
+
+
+def default_views(epochs: int) -> int:
+    """Stored views where nobody chose: one for every five epochs, at most four."""
+    return max(1, min(4, epochs // 5))
 
 
 SCRATCH_FIELDS = (

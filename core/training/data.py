@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.datasets.dataset import Dataset
-from core.training.pixels import PixelStore
+from core.training.pixels import Pixels, PixelStore
 from models.catalog import Preprocessing
 
 Indices = npt.NDArray[np.int64]
@@ -39,3 +39,8 @@ class TrainingData:
     train: SplitData
     val: SplitData
     preprocessing: Preprocessing
+
+    def sample(self, count: int = 16) -> Pixels:
+        """Pictures from all over the training split: (B, S, S, 3) uint8."""
+        places = np.linspace(0, len(self.train) - 1, min(count, len(self.train))).astype(np.int64)
+        return self.store.take(self.train.indices[places])

@@ -44,6 +44,15 @@ class Described:
 
 
 @dataclass(frozen=True)
+class RateFound:
+    """The learning-rate finder's curve: smoothed losses by rate, and the rate with which the training goes on."""
+
+    rates: list[float]
+    losses: list[float]
+    chosen: float
+
+
+@dataclass(frozen=True)
 class BatchDone:
     """Training steps since the last such event: mean loss and accuracy over them."""
 
@@ -107,12 +116,13 @@ class Tested:
     seconds: float
 
 
-Event = PhaseStarted | Progress | Described | BatchDone | EpochDone | StripUpdated | Message | Tested
+Event = PhaseStarted | Progress | Described | RateFound | BatchDone | EpochDone | StripUpdated | Message | Tested
 
 _KINDS: dict[str, type[Any]] = {
     "phase": PhaseStarted,
     "progress": Progress,
     "described": Described,
+    "rate": RateFound,
     "batch": BatchDone,
     "epoch": EpochDone,
     "strip": StripUpdated,

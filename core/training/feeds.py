@@ -129,11 +129,11 @@ def open_feed(
     """
     network.freeze(stage.freeze_point)
     pixels = PixelFeed(data, config, hardware)
-    if stage.freeze_point is None or not config.stored_views:
+    if stage.freeze_point is None or not config.views:
         yield pixels
         return
     prefix = Prefix(network, data.preprocessing, hardware)
-    views = config.stored_views if pixels.augmentation.active else 1
+    views = config.views if pixels.augmentation.active else 1
     needed = prefix.bytes_a_picture() * (len(data.train) * views + len(data.val))
     if needed > settings.cache_bytes / 2:
         yield Message(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from core.training.augmentation import centre_crop, normalise, to_channels_first
 from core.training.config import TrainConfig
@@ -29,8 +30,12 @@ class Outcome:
 
 
 @torch.inference_mode()
-def logits_of(network: Network, pixels: Pixels, spec: Preprocessing, hardware: Hardware) -> torch.Tensor:
-    """Raw outputs for stored pixels (B, S, S, 3) uint8, with the centre crop: (B, C) or (B, 1) float32."""
+def logits_of(network: nn.Module, pixels: Pixels, spec: Preprocessing, hardware: Hardware) -> torch.Tensor:
+    """Raw outputs for stored pixels (B, S, S, 3) uint8, with the centre crop: (B, C) or (B, 1) float32.
+
+    Args:
+        network: a `Network`, or what `fold_network` made of it.
+    """
     pictures = centre_crop(to_channels_first(pixels), spec.crop_px)
     with hardware.autocast():
         logits: torch.Tensor = network(normalise(pictures, spec, hardware.device))

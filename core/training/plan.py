@@ -1,9 +1,14 @@
 """What a training will change, told before it starts and without torch: stages, frozen blocks, parameters."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from core.training.config import TrainConfig
 from models.catalog import NetworkEntry, head_parameters
+
+WORTHWHILE = 1.1  # bf16 must be this much faster to be chosen
+TOLERANCE = 0.05  # largest mean relative error of what leaves a bf16 prefix
 
 
 @dataclass(frozen=True)
@@ -70,3 +75,35 @@ def plan_training(config: TrainConfig, classes: int) -> Plan:
         trainable = sum(block.parameters for block in blocks if not block.frozen)
         stages.append((f"{stage.name}: {stage.epochs} epochs", tuple(blocks)))
     return Plan(entry.backbone_parameters + head, trainable, tuple(stages))
+
+
+def describe_network(config: TrainConfig, stages: list[Stage]) -> dict[str, Any]:
+    """What of a configuration decides how long a picture takes."""
+    options = asdict(config.scratch_options()) if config.model == "scratch_cnn" else {}
+    return {
+        "model": config.model,
+        # as JSON gives them back
+        "options": {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()},
+        "freeze_points": [stage.freeze_point for stage in stages],
+        "stored": config.views > 0,
+    }
+
+
+def choose_precision(figures: Mapping[str, float], part: str, wanted: str) -> tuple[str, str]:
+    """The number format of a part of a network, `step` or `prefix`, and why.
+
+    Args:
+        figures: what `calibration.measure` found.
+        wanted: what the configuration says: a format, or auto.
+    """
+    if wanted != "auto":
+        return wanted, "chosen in the configuration"
+    if f"{part}_fp32" not in figures:
+        return "fp32", "the head alone takes no time" if part == "step" else "nothing is frozen"
+    fp32, bf16 = figures[f"{part}_fp32"], figures[f"{part}_bf16"]
+    reason = f"measured on this machine: {fp32:.2g} ms a picture in fp32, {bf16:.2g} ms in bf16"
+    if part == "prefix":
+        reason += f", which differs by {figures['prefix_error']:.1%}"
+        if figures["prefix_error"] > TOLERANCE:
+            return "fp32", f"{reason}: more than the {TOLERANCE:.0%} that are allowed"
+    return "bf16" if fp32 / bf16 >= WORTHWHILE else "fp32", reason

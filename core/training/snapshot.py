@@ -88,6 +88,7 @@ class Facts:
     Attributes:
         events_bytes: length of the run's event log at that moment; what was told later is told again.
         hardware: what the training computed with; another number format would give other digits.
+        learning_rate: that of the training, if it was looked for.
     """
 
     config: TrainConfig
@@ -97,6 +98,7 @@ class Facts:
     position: Position
     rates: tuple[float, ...]
     schedule_step: int
+    learning_rate: float | None
 
 
 def read_facts(folder: Path) -> Facts | None:
@@ -117,6 +119,7 @@ def read_facts(folder: Path) -> Facts | None:
             Position(**values["position"]),
             tuple(float(rate) for rate in values["rates"]),
             int(values["schedule_step"]),
+            None if values.get("learning_rate") is None else float(values["learning_rate"]),
         )
     except FileNotFoundError:
         return None

@@ -88,7 +88,7 @@ def test_anything_that_decides_the_output_leads_to_another_file(
     settings: Settings, data: TrainingData, what: str
 ) -> None:
     activations(settings, data, network_at("top"))
-    hardware = dataclasses.replace(CPU, precision="bf16") if what == "precision" else CPU
+    hardware = dataclasses.replace(CPU, prefix_precision="bf16") if what == "precision" else CPU
     network = network_at("stage4" if what == "freeze point" else "top", seed=1 if what == "weights" else 0)
     chosen = data.val if what == "pictures" else data.train
     prefix = Prefix(network, data.preprocessing, hardware)

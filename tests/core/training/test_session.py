@@ -12,11 +12,12 @@ from core.evaluation.predictions import read_predictions
 from core.runs.run import Run
 from core.serving.predictor import Predictor
 from core.settings import Settings
-from core.training.checkpoint import load_network
+from core.training.checkpoint import BEST, CHECKPOINTS, load_network
 from core.training.config import TrainConfig
 from core.training.events import Described, EpochDone, PhaseStarted
 from core.training.events import Tested as Judged  # pytest takes classes called Test… for tests
-from core.training.session import BEST, CHECKPOINTS, judge, train
+from core.training.judging import judge
+from core.training.session import train
 
 
 def never() -> bool:

@@ -15,9 +15,9 @@ from core.training.data import SplitData, TrainingData
 from core.training.events import BatchDone, EpochDone, Event, Message, Progress, StripUpdated
 from core.training.feeds import Feed, open_feed
 from core.training.hardware import Hardware, prepare_torch
+from core.training.networks import build_network
 from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages, plan_training
-from core.training.session import build_network
 from core.training.trainer import Trainer, choose_strip
 from models.catalog import CATALOG
 from models.network import Network, build

@@ -1,0 +1,86 @@
+"""Measures a configuration before anybody trains it, in a process of its own: the pages must not load torch.
+
+    python -m core.jobs.calibrator CONFIG
+
+CONFIG is a `TrainConfig` as JSON. The figures go to `cache/measurements.json`, where `estimate` finds them. One process
+measures at a time, and none while a run trains: both would be slower, and the figures wrong.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.datasets.store import DatasetStore
+from core.errors import TuneMyPetsError
+from core.jobs.launchers import start_detached
+from core.locks import is_held
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.training.config import TrainConfig, load_config
+from core.training.estimate import estimate
+from models import weights
+
+log = logging.getLogger("tunemypets.calibrator")
+
+
+def lock_path(settings: Settings) -> Path:
+    """Held while a configuration is measured."""
+    return settings.cache_dir / "calibrator.lock"
+
+
+def ensure_calibrated(settings: Settings, config: TrainConfig) -> bool:
+    """Start to measure a configuration unless something trains or measures; whether its figures are to be expected."""
+    entry = config.entry()
+    if config.pretrained and weights.find(entry) is None:
+        return False
+    if is_held(lock_path(settings)):
+        return True
+    if any(run.state().active for run in RunStore(settings).all()):
+        return False
+    start_detached(settings, "core.jobs.calibrator", [config.model_dump_json()], settings.logs_dir / "calibrator.log")
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure one configuration."""
+    parser = argparse.ArgumentParser(prog="python -m core.jobs.calibrator", description="Measure a configuration.")
+    parser.add_argument("config")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    settings = Settings.from_environment()
+    config = load_config(options.config)
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock_path(settings)).acquire(timeout=0):
+            if hasattr(os, "nice"):
+                os.nice(5)
+            measure_now(settings, config)
+    except Timeout:
+        log.info("another process measures")
+    except TuneMyPetsError:
+        log.exception("%s could not be measured", config.title())
+    return 0
+
+
+def measure_now(settings: Settings, config: TrainConfig) -> None:
+    """Measure in this process."""
+    dataset = DatasetStore(settings).get(config.dataset)
+    if estimate(settings, config, dataset) is not None:
+        return
+    # torch costs seconds to import: the lock is taken before it
+    from core.training.calibration import calibrate
+    from core.training.hardware import prepare_torch
+
+    started = time.monotonic()
+    prepare_torch(settings, config.seed)
+    calibrate(settings, config, dataset)
+    log.info("measured %s in %.1f s", config.title(), time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

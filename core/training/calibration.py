@@ -1,0 +1,211 @@
+"""Which number formats are fastest here: measured on the real network once per machine, and remembered.
+
+bf16 makes some networks faster on a CPU and slows others down, so `precision: auto` times both: some training steps of
+the part that learns, and the frozen part, whose outputs must also stay close to those in fp32. Equal runs on one
+machine take the same path.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.datasets.dataset import Dataset
+from core.datasets.images import Limits
+from core.errors import DatasetError, PictureError
+from core.settings import Settings
+from core.training.augmentation import Augmentation, apply_views, draw_views, normalise, to_channels_first
+from core.training.config import TrainConfig
+from core.training.events import Progress
+from core.training.hardware import Hardware, autocast, choose_device, device_name
+from core.training.measurements import Figures, Measurements
+from core.training.networks import build_network
+from core.training.pixels import Pixels, square_pixels
+from core.training.plan import Stage, choose_precision, describe_network, plan_stages
+from models.folding import fold_prefix
+from models.network import Network
+
+SAMPLE = 16  # pictures
+PRECISIONS = ("fp32", "bf16")
+ENOUGH_SECONDS = 0.25  # of repetitions, for one figure
+MOST_REPETITIONS = 5
+TEXT = "Measuring what is fastest on this machine"
+
+
+def choose_hardware(
+    settings: Settings,
+    config: TrainConfig,
+    network: Network,
+    stages: list[Stage],
+    pixels: Pixels,
+    earlier: dict[str, Any] | None = None,
+) -> Iterator[Progress | Hardware]:
+    """Decide device and number formats; the last thing yielded is the `Hardware`.
+
+    Args:
+        network: not changed; copies are measured.
+        pixels: (B, S, S, 3) uint8, some pictures of the dataset as the pixel store holds them.
+        earlier: what a run that is taken up again computed with: it stays with that.
+    """
+    device = choose_device(settings)
+    name = device_name(device)
+
+    def decided(step: tuple[str, str], prefix: tuple[str, str]) -> Hardware:
+        return Hardware(device, name, settings.threads, *step, *prefix)
+
+    if earlier:
+        reason = "as before the interruption"
+        prefix_precision = earlier.get("prefix_precision", earlier["precision"])
+        yield decided((earlier["precision"], reason), (prefix_precision, reason))
+        return
+    if config.precision != "auto":
+        chosen = config.precision, "chosen in the configuration"
+        yield decided(chosen, chosen)
+        return
+    if device.type == "mps":
+        refused = "fp32", "bf16 is not measured on MPS"
+        yield decided(refused, refused)
+        return
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        refused = "fp32", "this GPU has no bf16"
+        yield decided(refused, refused)
+        return
+    figures: Figures = {}
+    for found in _recall_or_measure(settings, network, config, stages, device, pixels):
+        figures.update(found)
+        yield Progress("preparing", TEXT, len(figures), 6, None)
+    yield decided(choose_precision(figures, "step", "auto"), choose_precision(figures, "prefix", "auto"))
+
+
+def calibrate(settings: Settings, config: TrainConfig, dataset: Dataset) -> None:
+    """Measure a configuration ahead of its training, unless that was done before.
+
+    Raises:
+        WeightsError: the pretrained weights are not here; other weights would differ in another way in bf16.
+        DatasetError: a picture can no longer be read.
+    """
+    entry = config.entry()
+    network = build_network(config, entry, len(dataset.classes))
+    stages = plan_stages(config, entry)
+    device = choose_device(settings)
+    limits = Limits.from_settings(settings)
+    rows = dataset.rows_of("train")
+    chosen = [rows[place] for place in range(0, len(rows), max(1, len(rows) // SAMPLE))][:SAMPLE]
+    try:
+        pixels = [square_pixels(dataset.picture_path(row), row.name, limits, entry.preprocessing) for row in chosen]
+    except (PictureError, OSError) as error:
+        raise DatasetError(f"A picture of dataset {dataset.id} can no longer be read: import it again.") from error
+    for _ in _recall_or_measure(settings, network, config, stages, device, np.stack(pixels)):
+        pass
+
+
+def _recall_or_measure(
+    settings: Settings,
+    network: Network,
+    config: TrainConfig,
+    stages: list[Stage],
+    device: torch.device,
+    pixels: Pixels,
+) -> Iterator[Figures]:
+    known = Measurements(settings)
+    what = describe_network(config, stages)
+    machine = {
+        "device": device.type,
+        "name": device_name(device),
+        "threads": settings.threads,
+        "torch": torch.__version__,
+    }
+    figures = known.find(what, machine)
+    if figures is not None:
+        yield figures
+        return
+    figures = {}
+    for found in measure(network, config, stages, device, pixels):
+        figures.update(found)
+        yield found
+    known.keep(what, machine, figures)
+
+
+def measure(
+    network: Network, config: TrainConfig, stages: list[Stage], device: torch.device, pixels: Pixels
+) -> Iterator[Figures]:
+    """Milliseconds a picture, as `choose_hardware` and `estimate` use them.
+
+    `input`: of a random view; `prefix_fp32`, `prefix_bf16`: of the frozen part; `step_fp32`, `step_bf16`: of training.
+    `prefix_error` is the mean relative error of what leaves the frozen part in bf16. What a configuration does not
+    have is not measured: a head alone computes in fp32 at once.
+    """
+    rng_state = torch.random.get_rng_state()
+    trial = copy.deepcopy(network).to(device).to(memory_format=torch.channels_last)
+    spec = config.entry().preprocessing
+    augmentation = Augmentation.from_config(config)
+    places = np.arange(len(pixels))
+    views = draw_views(augmentation, len(pixels), spec.resize_px, spec.crop_px, 0, 1)
+
+    def view(_: str = "") -> Tensor:
+        pictures = apply_views(to_channels_first(pixels), views, places, augmentation, spec.crop_px)
+        return normalise(pictures, spec, device)
+
+    yield {"input": _fastest(view, "", device) / len(pixels)}
+    batch = view()
+    frozen = next((stage.freeze_point for stage in stages if stage.freeze_point), None)
+    if frozen:
+        trial.freeze(frozen)
+        yield from _measure_prefix(trial, device, batch)
+    last = stages[-1].freeze_point
+    trial.freeze(last)
+    if last != list(trial.blocks)[-1]:
+        yield from _measure_step(trial, device, batch, stored=bool(last and config.views))
+    torch.random.set_rng_state(rng_state)
+
+
+@torch.inference_mode()
+def _measure_prefix(network: Network, device: torch.device, batch: Tensor) -> Iterator[Figures]:
+    module = fold_prefix(network)
+    outputs: dict[str, Tensor] = {}
+
+    def evaluate(precision: str) -> None:
+        with autocast(device, precision):
+            outputs[precision] = module(batch).float()
+
+    for precision in PRECISIONS:
+        yield {f"prefix_{precision}": _fastest(evaluate, precision, device) / len(batch)}
+    wanted, found = outputs["fp32"].flatten(1), outputs["bf16"].flatten(1)
+    errors = (found - wanted).norm(dim=1) / wanted.norm(dim=1).clamp(min=1e-9)
+    # NaN or infinity would not be valid JSON, and is no better than this
+    yield {"prefix_error": float(errors.mean().nan_to_num(1e9, 1e9, 1e9).clamp(max=1e9))}
+
+
+def _measure_step(network: Network, device: torch.device, batch: Tensor, *, stored: bool) -> Iterator[Figures]:
+    network.train()
+    if stored:
+        batch = network.frozen_prefix(batch)
+
+    def step(precision: str) -> None:
+        with autocast(device, precision):
+            logits = network.trainable_part(batch) if stored else network(batch)
+        loss = functional.mse_loss(logits.float(), torch.zeros_like(logits, dtype=torch.float32))
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+    for precision in PRECISIONS:
+        yield {f"step_{precision}": _fastest(step, precision, device) / len(batch)}
+
+
+def _fastest(work: Callable[[str], object], precision: str, device: torch.device) -> float:
+    """Milliseconds of the fastest of some repetitions, after one that does not count."""
+    work(precision)
+    fastest, began = float("inf"), time.perf_counter()
+    for _ in range(MOST_REPETITIONS):
+        started = time.perf_counter()
+        work(precision)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        fastest = min(fastest, time.perf_counter() - started)
+        if time.perf_counter() - began > ENOUGH_SECONDS:
+            break
+    return 1000 * fastest

@@ -1,0 +1,125 @@
+"""How long a training will take on this machine, told before it starts and without torch.
+
+Adds up what the configuration computes from the figures that `calibration` remembered, and leaves out what is in the
+stores already.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from core.datasets.dataset import Dataset
+from core.settings import Settings
+from core.training.caches import known_activations
+from core.training.config import TrainConfig
+from core.training.measurements import Figures, Measurements
+from core.training.pixels import DECODING, decode_seconds, store_path
+from core.training.plan import Stage, choose_precision, describe_network, plan_stages
+
+START_SECONDS = 1.5  # until a process trains, and what it writes
+VALIDATION_COST = 0.4  # of a training picture
+HEAD_STEP_MS = 1.2  # of a batch of stored activations
+STORING_MS = 0.3  # of a picture, beside what was measured: reading and writing
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds, by what they are spent on, in the order in which they pass."""
+
+    parts: dict[str, float]
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.parts.values())
+
+
+def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estimate | None:
+    """How long a run takes, from its start to its test result; None where this network was not measured here yet."""
+    entry = config.entry()
+    stages = plan_stages(config, entry)
+    known = Measurements(settings)
+    figures = known.find(describe_network(config, stages))
+    if figures is None:
+        return None
+    parts = {"start": START_SECONDS}
+    store = store_path(settings, dataset, entry.preprocessing)
+    if not store.exists():
+        share = (known.find(DECODING) or {"share": 1.0})["share"]
+        parts["reading pictures"] = share * decode_seconds(settings, dataset.rows)
+    job = _Job(settings, config, dataset, figures, store.stem)
+    parts["frozen part"] = sum(sum(job.storing(stage)) for stage in stages if stage.freeze_point)
+    parts["training"] = sum(job.training(stage) for stage in stages)
+    parts["testing"] = job.testing(stages)
+    return Estimate(parts)
+
+
+@dataclass(frozen=True)
+class _Job:
+    settings: Settings
+    config: TrainConfig
+    dataset: Dataset
+    figures: Figures
+    store: str  # the name of the pixel store
+
+    def count(self, split: str) -> int:
+        return len(self.dataset.rows_of(split))
+
+    def storing(self, stage: Stage) -> Iterator[float]:
+        """Seconds of every view of the stored activations of a stage that is not there yet."""
+        if not self.config.views:
+            return
+        precision, _ = choose_precision(self.figures, "prefix", self.config.precision)
+        augmented = self.config.augment_crop or self.config.augment_flip or self.config.augment_colour
+        views = self.config.views if augmented else 1
+        wanted = [(self.count("train"), view) for view in range(views)] + [(self.count("val"), 0)]
+        for count, view in wanted:
+            if not self._is_stored(stage.freeze_point, precision, count, view):
+                yield self._prefix_seconds(precision, count)
+
+    def training(self, stage: Stage) -> float:
+        """Seconds of the epochs of a stage."""
+        train, val = self.count("train"), self.count("val")
+        stored = bool(stage.freeze_point and self.config.views)
+        if stored and stage.freeze_point == self.config.entry().blocks[-1].name:
+            steps = (train + VALIDATION_COST * val) / self.config.batch_size
+            return stage.epochs * steps * HEAD_STEP_MS / 1000
+        precision, _ = choose_precision(self.figures, "step", self.config.precision)
+        step = self.figures.get(f"step_{precision}", 0.0)
+        if stage.freeze_point and not stored:
+            step += self.figures[f"prefix_{precision}"]
+        each = step + (STORING_MS if stored else self.figures["input"])
+        return stage.epochs * (train * each + val * VALIDATION_COST * step) / 1000
+
+    def testing(self, stages: list[Stage]) -> float:
+        """Seconds of the one look at the test split."""
+        count = self.count("test") or self.count("val")
+        last = self.config.entry().blocks[-1].name
+        if self.config.strategy == "head" and self._is_stored(last, "fp32", count, 0):
+            return 0.1
+        frozen = self.figures.get("prefix_fp32", 0.0) if stages[-1].freeze_point else 0.0
+        return count * (frozen + VALIDATION_COST * self.figures.get("step_fp32", 0.0) + STORING_MS) / 1000
+
+    def _is_stored(self, point: str | None, precision: str, count: int, view: int) -> bool:
+        wanted = {
+            "network": self.config.model, "freeze_point": point, "pictures": self.store, "precision": precision,
+            "count": count, "view": view,
+        }  # fmt: skip
+        return any(all(item.get(key) == value for key, value in wanted.items()) for item in self._known)
+
+    def _prefix_seconds(self, precision: str, count: int) -> float:
+        return count * (self.figures[f"prefix_{precision}"] + self.figures["input"] + STORING_MS) / 1000
+
+    @cached_property
+    def _known(self) -> list[dict[str, object]]:
+        return known_activations(self.settings)
+
+
+def tell_seconds(seconds: float) -> str:
+    """A rough duration in words: `8 s`, `40 s`, `3 min`, `1.5 h`."""
+    if seconds < 10:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90:
+        return f"{5 * round(seconds / 5)} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"

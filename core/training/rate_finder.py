@@ -1,0 +1,91 @@
+"""A learning rate for a network and its pictures: rates rise from step to step, and the loss tells which are good.
+
+Source: L. N. Smith, "Cyclical Learning Rates for Training Neural Networks" (2017), section 3.3: the range test.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from core.training.config import TrainConfig
+from core.training.data import Indices, TrainingData
+from core.training.events import Progress, RateFound
+from core.training.feeds import Feed
+from core.training.optimization import build_optimizer, loss_of
+from models.network import Network
+
+STEPS = 80
+LOWEST, HIGHEST = 1e-5, 1.0
+SGD_FACTOR = 10.0  # without Adam's scaling good rates are larger
+SMOOTHING = 0.9  # share of the earlier losses in the smoothed one
+DIVERGED = 4.0  # times the best loss: no use to go on
+BELOW_BEST = 10.0  # the rate of the lowest loss is at the edge already
+TEXT = "Looking for a learning rate"
+
+
+def find_rate(
+    network: Network,
+    feed: Feed,
+    data: TrainingData,
+    config: TrainConfig,
+    device: torch.device,
+    stop: Callable[[], bool],
+) -> Iterator[Progress | RateFound]:
+    """Train a copy with rising rates; the last thing yielded is the curve and the rate, unless `stop` asked to end.
+
+    Args:
+        network: frozen at the point of the stage; neither it nor torch's random state is changed.
+        feed: of that stage.
+    """
+    random_state = torch.get_rng_state()
+    trial = copy.deepcopy(network)
+    trial.train()
+    factor = config.backbone_factor if config.pretrained else 1.0
+    optimizer = build_optimizer(config, trial.parameter_groups(1.0, factor))
+    shares = [float(group["lr"]) for group in optimizer.param_groups]
+    scale = SGD_FACTOR if config.optimizer == "sgd" else 1.0
+    rates = np.geomspace(LOWEST * scale, HIGHEST * scale, STEPS)
+    losses: list[float] = []
+    smoothed = 0.0
+    batches = _batches(data, feed, config)
+    for step, rate in enumerate(rates):
+        if stop():
+            return
+        for group, share in zip(optimizer.param_groups, shares, strict=True):
+            group["lr"] = float(rate) * share
+        places = next(batches)
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(config, feed.train_logits(trial, places), torch.from_numpy(data.train.labels[places]).to(device))
+        value = float(loss.detach())
+        smoothed = SMOOTHING * smoothed + (1 - SMOOTHING) * value
+        corrected = smoothed / (1 - SMOOTHING ** (step + 1))
+        if not math.isfinite(value) or (losses and corrected > DIVERGED * min(losses)):
+            break
+        losses.append(corrected)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.nn.utils.clip_grad_norm_(
+            [p for p in trial.parameters() if p.requires_grad], config.gradient_clip or math.inf
+        )
+        optimizer.step()
+        yield Progress("preparing", TEXT, step + 1, STEPS, None)
+    torch.set_rng_state(random_state)
+    tried = [float(rate) for rate in rates[: len(losses)]]
+    yield RateFound(tried, losses, choose_rate(tried, losses) if losses else LOWEST * scale)
+
+
+def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float:
+    """The rate a tenth below that of the lowest loss, rounded to two digits; never below the lowest that was tried."""
+    best = rates[int(np.argmin(losses))]
+    return float(f"{max(rates[0], best / BELOW_BEST):.2g}")
+
+
+def _batches(data: TrainingData, feed: Feed, config: TrainConfig) -> Iterator[Indices]:
+    """Batches of random pictures without end; an epoch's views are those of the epoch before the first."""
+    feed.start_epoch(0)
+    rng = np.random.default_rng([config.seed, 0, 11])
+    parts = math.ceil(len(data.train) / config.batch_size)
+    while True:
+        yield from np.array_split(rng.permutation(len(data.train)), parts)
