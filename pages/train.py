@@ -7,7 +7,7 @@ from core.jobs.scheduler import ensure_scheduler
 from core.runs.races import default_race
 from core.settings import Settings
 from core.training.config import parse_config
-from pages.components import forms, frame, judged, live, runs_list
+from pages.components import estimates, forms, frame, judged, live, runs_list
 from pages.components.snapshot import forget, look_at
 
 
@@ -60,7 +60,9 @@ def _choose(settings: Settings) -> None:
         forms.show_problems(error)
     else:
         classes = next(len(item.classes) for item in summaries if item.id == values["dataset"])
-        forms.show_plan(parse_config(values), classes)
+        config = parse_config(values)
+        forms.show_plan(config, classes)
+        estimates.show_estimate(settings, config)
     left, right = st.columns(2)
     race = left.button(
         "Start a race: scratch against transfer",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.training.events import BatchDone, EpochDone
+from core.training.events import BatchDone, EpochDone, RateFound
 
 # Okabe & Ito's colour-blind-safe palette
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -81,6 +81,20 @@ def speed_chart(curves: Sequence[Curve]) -> dict[str, Any]:
         for place, curve in enumerate(curves)
     ]  # fmt: skip
     return _spec(series, "Epochs", "Pictures per second")
+
+
+def rate_search_chart(searches: Sequence[tuple[str, RateFound]]) -> dict[str, Any]:
+    """The learning-rate finder: smoothed loss by rate, and the rate that was taken, marked."""
+    series: list[dict[str, Any]] = []
+    for place, (name, found) in enumerate(searches):
+        points = [[rate, round(loss, 4)] for rate, loss in zip(found.rates, found.losses, strict=True)]
+        series.append(_thin(name, points, place, 1.0))
+        at_chosen = min(points, key=lambda point: abs(point[0] - found.chosen), default=None)
+        if at_chosen:
+            series.append(_marked(f"{name}: takes {found.chosen:.2g}", [at_chosen], place))
+    spec = _spec(series, "Learning rate (logarithmic)", "Loss (smoothed)")
+    spec["xAxis"] = {**spec["xAxis"], "type": "log", "min": "dataMin", "max": "dataMax"}
+    return spec
 
 
 def _at_batch(batch: BatchDone, axis: Axis) -> float:

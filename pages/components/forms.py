@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import ConfigError
 from core.settings import Settings
-from core.training.config import STRATEGIES, TrainConfig, parse_config
+from core.training.config import STRATEGIES, TrainConfig, default_views, parse_config
 from core.training.plan import Plan, plan_training
 from models import weights
 from models.catalog import CATALOG
@@ -38,7 +38,7 @@ def _choice(name: str, options: Sequence[str], **arguments: Any) -> str:
     return str(chosen)
 
 
-def _whole(name: str, default: int | None = None) -> int:
+def _whole(name: str, default: int | None = None, key: str | None = None) -> int:
     field = FIELDS[name]
     return int(
         st.number_input(
@@ -46,12 +46,12 @@ def _whole(name: str, default: int | None = None) -> int:
             value=int(field.default if default is None else default),
             step=1,
             help=f"{field.description}",
-            key=_key(name),
+            key=key or _key(name),
         )
     )
 
 
-def _real(name: str, step: float, shown: str) -> float:
+def _real(name: str, step: float, shown: str, *, disabled: bool = False) -> float:
     field = FIELDS[name]
     return float(
         st.number_input(
@@ -61,6 +61,7 @@ def _real(name: str, step: float, shown: str) -> float:
             format=shown,
             help=field.description,
             key=_key(name),
+            disabled=disabled,
         )
     )
 
@@ -98,7 +99,8 @@ def fill_in(
         values["epochs"] = _whole("epochs")
         if values["strategy"] == "gradual":
             values["head_epochs"] = _whole("head_epochs", max(1, values["epochs"] // 3))
-        values["learning_rate"] = _real("learning_rate", 0.0005, "%.5f")
+        values["find_rate"] = _switch("find_rate")
+        values["learning_rate"] = _real("learning_rate", 0.0005, "%.5f", disabled=values["find_rate"])
         values["batch_size"] = _whole("batch_size")
     if values["model"] == "scratch_cnn":
         _scratch_fields(values)
@@ -151,7 +153,8 @@ def _scratch_fields(values: dict[str, Any]) -> None:
 def _augmentation_fields(values: dict[str, Any]) -> None:
     with st.expander("Augmentation: random crops, flips, colours"):
         if values["strategy"] in ("head", "partial", "gradual"):
-            values["stored_views"] = _whole("stored_views")
+            default = default_views(values["epochs"]) if values["epochs"] >= 1 else 1
+            values["stored_views"] = _whole("stored_views", default, key=f"{_key('stored_views')}-{default}")
         columns = st.columns(4)
         for column, name in zip(columns, ("augment_crop", "augment_flip", "augment_colour"), strict=False):
             with column:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -182,6 +183,16 @@ def _draw_charts(snapshots: Sequence[RunSnapshot]) -> None:
         st.echarts_chart(charts.loss_chart(curves), height=320, key=f"loss-{identity}", alt=f"Loss of {names} by epoch")
     st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
     with st.expander("Learning rate and speed"):
+        searches = [(item.arm, item.history.rate) for item in snapshots if item.history.rate is not None]
+        if searches:
+            taken = ", ".join(f"{name} takes {found.chosen:.2g}" for name, found in searches)
+            st.markdown("Rates that were tried before the training, and the one that was taken")
+            st.echarts_chart(
+                charts.rate_search_chart(searches),
+                height=240,
+                key=f"search-{identity}",
+                alt=f"Loss by learning rate: {taken}",
+            )
         left, right = st.columns(2)
         with left:
             st.echarts_chart(
@@ -263,6 +274,7 @@ def _draw_details(snapshot: RunSnapshot) -> None:
                 f"- **Device**: {frame.plain(hardware['device_name'])} "
                 f"({hardware['device']}, {hardware['threads']} threads)\n"
                 f"- **Precision**: {hardware['precision']}, {frame.plain(hardware['precision_reason'])}\n"
+                f"{_frozen_part(hardware)}"
                 f"- **Parameters**: {described.parameters:,}, of which {described.trainable:,} learn\n"
                 f"- **Augmentation**: {frame.plain(described.augmentation)}\n"
                 f"- **Pictures**: {described.pictures['train']} train, {described.pictures['val']} validation, "
@@ -270,6 +282,12 @@ def _draw_details(snapshot: RunSnapshot) -> None:
             )
         st.json(snapshot.config.model_dump(mode="json"), expanded=False)
         st.caption(f"Run {snapshot.id}. On the command line: `python -m core show {snapshot.id}`.")
+
+
+def _frozen_part(hardware: dict[str, Any]) -> str:
+    if not hardware.get("prefix_reason"):
+        return ""
+    return f"- **Frozen part**: {hardware['prefix_precision']}, {frame.plain(hardware['prefix_reason'])}\n"
 
 
 def _clock(moment: float) -> str:
