@@ -71,12 +71,12 @@ class TrainConfig(BaseModel):
         description="Gradual only: epochs of the first stage (default: a third).",
     )
     batch_size: int = Field(32, ge=2, le=1024, title="Batch size", description="Pictures per training step.")
-    learning_rate: float = Field(
-        1e-3,
+    learning_rate: float | None = Field(
+        None,
         gt=0,
         le=1e6,
         title="Learning rate",
-        description="Step size of the head (or of the whole network).",
+        description="Step size of the head or the whole network (default: fitted to strategy and number of steps).",
     )
     find_rate: bool = Field(
         False,

@@ -14,15 +14,15 @@ from core.training.config import TrainConfig
 from core.training.data import Indices, TrainingData
 from core.training.events import Progress, RateFound
 from core.training.feeds import Feed
-from core.training.optimization import build_optimizer, loss_of
+from core.training.optimization import SGD_FACTOR, build_optimizer, loss_of
 from models.network import Network
 
 STEPS = 80
 LOWEST, HIGHEST = 1e-5, 1.0
-SGD_FACTOR = 10.0  # without Adam's scaling good rates are larger
 SMOOTHING = 0.9  # share of the earlier losses in the smoothed one
 DIVERGED = 4.0  # times the best loss: no use to go on
-BELOW_BEST = 10.0  # the rate of the lowest loss is at the edge already
+DESCENT = 0.75  # share of the way down at which the rate is taken
+BELOW_BEST = 3.0  # the rate of the lowest loss itself is at the edge already
 TEXT = "Looking for a learning rate"
 
 
@@ -77,9 +77,15 @@ def find_rate(
 
 
 def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float:
-    """The rate a tenth below that of the lowest loss, rounded to two digits; never below the lowest that was tried."""
-    best = rates[int(np.argmin(losses))]
-    return float(f"{max(rates[0], best / BELOW_BEST):.2g}")
+    """The rate at which three quarters of the way down are behind, rounded to two digits.
+
+    Not a tenth of the rate of the lowest loss, as one often sees: on few pictures the loss falls up to the largest rate
+    (docs/decisions/0011-learning-rates.md).
+    """
+    lowest = int(np.argmin(losses))
+    level = losses[0] + DESCENT * (losses[lowest] - losses[0])
+    there = next(place for place, loss in enumerate(losses) if loss <= level)
+    return float(f"{max(rates[0], min(rates[there], rates[lowest] / BELOW_BEST)):.2g}")
 
 
 def _batches(data: TrainingData, feed: Feed, config: TrainConfig) -> Iterator[Indices]:

@@ -125,7 +125,9 @@ def train(
             yield tried
             if isinstance(tried, RateFound):
                 rate = tried.chosen
-                yield Message("info", f"Goes on with the learning rate {rate:.2g}, a tenth of that of the lowest loss.")
+                yield Message(
+                    "info", f"Goes on with the learning rate {rate:.2g}, which brought the loss most of its way down."
+                )
         if stop():
             return
     tuned = config if rate is None else config.model_copy(update={"learning_rate": rate})

@@ -26,6 +26,7 @@ from core.training.inference import Outcome, evaluate
 from core.training.optimization import (
     build_optimizer,
     build_schedule,
+    fitted_rate,
     load_optimizer_tensors,
     loss_of,
     optimizer_tensors,
@@ -138,9 +139,12 @@ class Trainer:
         self.network.freeze(stage.freeze_point)
         # from scratch there is no pretrained part to be gentle with
         factor = self.config.backbone_factor if self.config.pretrained else 1.0
-        groups = self.network.parameter_groups(self.config.learning_rate, factor)
+        steps = stage.epochs * self._steps
+        head_only = stage.freeze_point == list(self.network.blocks)[-1]
+        self._rate = self.config.learning_rate or fitted_rate(self.config, steps, head_only=head_only)
+        groups = self.network.parameter_groups(self._rate, factor)
         self._optimizer = build_optimizer(self.config, groups)
-        self._schedule = build_schedule(self.config, self._optimizer, stage.epochs * self._steps)
+        self._schedule = build_schedule(self.config, self._optimizer, steps)
         if self._restored is None:
             return
         snapshot, self._restored = self._restored, None
@@ -203,7 +207,7 @@ class Trainer:
         if outcome is None:
             return False
         if not math.isfinite(outcome.loss):
-            raise _diverged(config, number, self._steps)
+            raise _diverged(self._rate, number, self._steps)
         last = self._last(stage)
         improved = (outcome.accuracy, -outcome.loss) > (at.best_accuracy, -at.best_loss)
         done = EpochDone(
@@ -250,13 +254,13 @@ class Trainer:
         loss = loss_of(self.config, logits, labels)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise _diverged(self.config, self.position.epoch + 1, self.position.step + 1)
+            raise _diverged(self._rate, self.position.epoch + 1, self.position.step + 1)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         norm = torch.nn.utils.clip_grad_norm_(
             [p for p in self.network.parameters() if p.requires_grad], self.config.gradient_clip or math.inf
         )
         if not bool(torch.isfinite(norm)):
-            raise _diverged(self.config, self.position.epoch + 1, self.position.step + 1)
+            raise _diverged(self._rate, self.position.epoch + 1, self.position.step + 1)
         self._optimizer.step()
         self._schedule.step()
         with torch.no_grad():
@@ -308,10 +312,10 @@ def _trainable_text(network: Network) -> str:
     return f"{trainable:,} of {total:,} parameters learn"
 
 
-def _diverged(config: TrainConfig, epoch: int, step: int) -> DivergedError:
+def _diverged(rate: float, epoch: int, step: int) -> DivergedError:
     return DivergedError(
         f"The loss stopped being a finite number in epoch {epoch}, step {step}: "
-        f"choose a learning rate below {config.learning_rate:.10g}, for example {config.learning_rate / 10:.10g}."
+        f"choose a learning rate below {rate:.10g}, for example {rate / 10:.10g}."
     )
 
 

@@ -51,7 +51,7 @@ def _whole(name: str, default: int | None = None, key: str | None = None) -> int
     )
 
 
-def _real(name: str, step: float, shown: str, *, disabled: bool = False) -> float:
+def _real(name: str, step: float, shown: str) -> float:
     field = FIELDS[name]
     return float(
         st.number_input(
@@ -61,9 +61,26 @@ def _real(name: str, step: float, shown: str, *, disabled: bool = False) -> floa
             format=shown,
             help=field.description,
             key=_key(name),
-            disabled=disabled,
         )
     )
+
+
+def _learning_rate(values: dict[str, Any]) -> None:
+    """Chosen, looked for, or left to the program."""
+    values["find_rate"] = _switch("find_rate")
+    field = FIELDS["learning_rate"]
+    chosen = st.number_input(
+        field.title or "",
+        value=None,
+        step=0.0005,
+        format="%.5f",
+        placeholder="found before the training" if values["find_rate"] else "fitted to the training",
+        help=field.description,
+        key=_key("learning_rate"),
+        disabled=values["find_rate"],
+    )
+    if chosen is not None and not values["find_rate"]:
+        values["learning_rate"] = float(chosen)
 
 
 def _switch(name: str) -> bool:
@@ -99,9 +116,8 @@ def fill_in(
         values["epochs"] = _whole("epochs")
         if values["strategy"] == "gradual":
             values["head_epochs"] = _whole("head_epochs", max(1, values["epochs"] // 3))
-        values["find_rate"] = _switch("find_rate")
-        values["learning_rate"] = _real("learning_rate", 0.0005, "%.5f", disabled=values["find_rate"])
         values["batch_size"] = _whole("batch_size")
+        _learning_rate(values)
     if values["model"] == "scratch_cnn":
         _scratch_fields(values)
     _augmentation_fields(values)
