@@ -14,7 +14,13 @@ _CREATE_NO_WINDOW = 0x08000000
 
 
 def start_module(
-    settings: Settings, module: str, arguments: Sequence[str], log: Path, *, threads: int | None = None
+    settings: Settings,
+    module: str,
+    arguments: Sequence[str],
+    log: Path,
+    *,
+    threads: int | None = None,
+    stdin: int = subprocess.DEVNULL,
 ) -> "subprocess.Popen[bytes]":
     """Start `python -m module arguments…` in a session of its own, its output appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +43,7 @@ def start_module(
             [sys.executable, "-m", module, *arguments],
             cwd=PROJECT_ROOT,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             close_fds=True,

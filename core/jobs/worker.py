@@ -165,24 +165,29 @@ def failure_sentence(error: Exception) -> str:
     return f"Something unforeseen went wrong ({type(error).__name__}): the run's worker.log tells more."
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the worker; 0 unless the run could not be taken at all."""
-    parser = argparse.ArgumentParser(prog="python -m core.jobs.worker", description="Train one run.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--judge", action="store_true")
-    options = parser.parse_args(arguments)
+def take(folder: Path, *, judge_only: bool = False) -> int:
+    """Do the run of a folder in this process; 0 unless the run could not be taken at all."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    run = Run(options.folder)
+    run = Run(folder)
     try:
         with FileLock(run.lock_path).acquire(timeout=LOCK_SECONDS):
-            if hasattr(os, "nice"):
-                os.nice(NICENESS)
-            state = Worker(Settings.from_environment(), run).work(judge_only=options.judge)
+            state = Worker(Settings.from_environment(), run).work(judge_only=judge_only)
             log.info("ended: %s", state.value)
     except Timeout:
         log.info("another worker has this run")
         return 1
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the worker in a process of its own: to judge, and where nothing can be preloaded."""
+    parser = argparse.ArgumentParser(prog="python -m core.jobs.worker", description="Train one run.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--judge", action="store_true")
+    options = parser.parse_args(arguments)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    return take(options.folder, judge_only=options.judge)
 
 
 if __name__ == "__main__":

@@ -18,17 +18,20 @@ from core.training.config import TrainConfig
 from tests.conftest import wait_for
 
 
-def processes_of(settings: Settings, module: str, argument: str = "") -> list[psutil.Process]:
+def processes_of(settings: Settings, module: str = "-m") -> list[psutil.Process]:
     """The live processes of this data root that run a module."""
     found = []
     for process in psutil.process_iter(["cmdline", "environ", "status"]):
         command, environment = process.info["cmdline"] or [], process.info["environ"] or {}
-        if module in command and environment.get("TUNEMYPETS_HOME") == str(settings.home):
-            if argument and argument not in command:
-                continue
-            if process.info["status"] != psutil.STATUS_ZOMBIE:
-                found.append(process)
+        own = module in command and environment.get("TUNEMYPETS_HOME") == str(settings.home)
+        if own and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
     return found
+
+
+def logs_to(process: psutil.Process, run: Run) -> bool:
+    """Whether a process is this run's worker, however it was started."""
+    return str(run.folder / "worker.log") in (file.path for file in process.open_files())
 
 
 def states(runs: list[Run]) -> list[RunState]:
@@ -94,7 +97,7 @@ def test_a_run_outlives_its_scheduler_and_the_next_one_does_not_start_it_again(
     wait_for(lambda: len(run.history().epochs) >= 1)
     assert behind.state() is RunState.QUEUED
     assert queue_position(settings, behind) == 1
-    (worker,) = processes_of(settings, "core.jobs.worker")
+    (worker,) = (item for item in processes_of(settings) if logs_to(item, run))
     assert worker.pid == read_json(run.folder / "started.json")["pid"]
     assert [record["kind"] for record in run.records()].count("described") == 1
     stop_all(settings, [behind, run])
