@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -345,13 +346,11 @@ def perceptual_hash(image: Image.Image) -> str:
     return np.packbits(bits).tobytes().hex()
 
 
-def thumbnail_jpeg(image: Image.Image, long_side_px: int = 224) -> bytes:
-    """A small JPEG of the picture."""
+def write_thumbnail(image: Image.Image, file: BinaryIO, long_side_px: int = 224) -> None:
+    """Write a small JPEG of the picture, in a real file outside Python's lock."""
     scale = long_side_px / max(image.size)
     small = image
     if scale < 1:
         width, height = (max(1, round(side * scale)) for side in image.size)
         small = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    buffer = BytesIO()
-    small.save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()
+    small.save(file, "JPEG", quality=82)

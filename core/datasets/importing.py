@@ -1,7 +1,7 @@
 """Import: from a source to a dataset folder that is complete or absent.
 
-Every picture is decoded fully, in as many threads as the settings allow (Pillow works outside Python's lock); a
-bounded number is in flight, so memory stays level whatever the size of the source.
+Every picture is read and decoded fully, in as many threads as the settings allow (Pillow works outside Python's
+lock); a bounded number is in flight, so memory stays level whatever the size of the source.
 """
 
 import csv
@@ -15,11 +15,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock
 
 from core.datasets.dataset import COLUMNS, FLAG_SEPARATOR, FORMAT, ImportReport, thumbnail_of
-from core.datasets.images import EXTENSIONS, Limits, decode, perceptual_hash, pixel_hash, thumbnail_jpeg
+from core.datasets.images import EXTENSIONS, Limits, decode, perceptual_hash, pixel_hash, write_thumbnail
 from core.datasets.layout import Placed, read_layout, readable
 from core.datasets.selection import (
     ReadPicture,
@@ -41,7 +42,10 @@ from core.storage import atomic_open, slug, sync_folder, write_json
 PROGRESS_SECONDS = 0.25
 SPACE_MARGIN = 1.3
 TEMPORARY = ".importing-"
-WAITING_BYTES = 192 * 2**20  # files that were read and not yet decoded
+PIECE_FILES = 16  # small pictures are decoded faster than they are handed from thread to thread one by one
+PIECE_BYTES = 2 * 2**20
+WRITE_BYTES = 2**16
+WAITING_BYTES = 192 * 2**20  # files in the hands of all threads together
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class ImportFinished:
 
 
 ImportEvent = ImportProgress | ImportFinished
+File = tuple[SourceEntry, Placed]
+Taken = tuple[Placed, int, ReadPicture | str]
 
 
 def import_dataset(
@@ -165,30 +171,32 @@ def _check_size(settings: Settings, entries: Sequence[SourceEntry]) -> None:
 def _read_all(
     settings: Settings,
     source: Source,
-    files: list[tuple[SourceEntry, Placed]],
+    files: list[File],
     folder: Path,
     report: ImportReport,
 ) -> Iterator[ImportProgress | ReadPicture]:
     """Decode and store every file, in order; rejected ones go into the report."""
     limits = Limits.from_settings(settings)
     started = last = time.monotonic()
-    read_bytes = waiting_bytes = 0
-    ahead: deque[tuple[Placed, int, Future[ReadPicture | str]]] = deque()
-    waiting = iter(files)
+    read_bytes = claimed_bytes = 0
+    ahead: deque[tuple[int, Future[list[Taken]]]] = deque()
+    waiting = iter(_pieces(files, limits.max_bytes))
     done = 0
     with ThreadPoolExecutor(settings.threads) as pool:
         try:
             while True:
                 while (
-                    len(ahead) < 2 * settings.threads + 2
-                    and (not ahead or waiting_bytes < WAITING_BYTES)
-                    and (item := next(waiting, None)) is not None
+                    len(ahead) < settings.threads + 2
+                    and (not ahead or claimed_bytes < WAITING_BYTES)
+                    and (piece := next(waiting, None)) is not None
                 ):
-                    entry, placed = item
-                    # one thread reads the source (a zip allows no more), the others decode
-                    count, future = _submit(pool, source, entry, placed, folder, limits)
-                    ahead.append((placed, count, future))
-                    waiting_bytes += count
+                    claimed, part = piece
+                    ahead.append((claimed, pool.submit(_take_all, source, part, folder, limits)))
+                    claimed_bytes += claimed
+                if not ahead:
+                    return
+                claimed, future = ahead.popleft()
+                for placed, count, outcome in future.result():
                     read_bytes += count
                     # counted as read, rejected files included: an archive may lie about their sizes
                     if read_bytes > settings.max_dataset_bytes:
@@ -196,17 +204,13 @@ def _read_all(
                             f"The pictures take more than {settings.max_dataset_bytes / 1e9:.1f} GB: import a part, "
                             "or raise TUNEMYPETS_MAX_DATASET_MB."
                         )
-                if not ahead:
-                    return
-                placed, count, future = ahead.popleft()
-                outcome = future.result()
-                waiting_bytes -= count
-                done += 1
-                if isinstance(outcome, str):
-                    report.rejected.append((placed.name, outcome))
-                else:
-                    report.converted.extend((placed.name, note) for note in outcome.notes)
-                    yield outcome
+                    done += 1
+                    if isinstance(outcome, str):
+                        report.rejected.append((placed.name, outcome))
+                    else:
+                        report.converted.extend((placed.name, note) for note in outcome.notes)
+                        yield outcome
+                claimed_bytes -= claimed
                 now = time.monotonic()
                 if now - last > PROGRESS_SECONDS or done == len(files):
                     last = now
@@ -217,35 +221,49 @@ def _read_all(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _submit(
-    pool: ThreadPoolExecutor, source: Source, entry: SourceEntry, placed: Placed, folder: Path, limits: Limits
-) -> "tuple[int, Future[ReadPicture | str]]":
-    """Read a file and have it decoded: its size in bytes, and what will come of it."""
+def _pieces(files: list[File], max_bytes: int) -> Iterator[tuple[int, list[File]]]:
+    """Files in parts for one thread at a time, each with the bytes that it claims to have."""
+    part: list[File] = []
+    claimed = 0
+    for entry, placed in files:
+        part.append((entry, placed))
+        claimed += min(max(0, entry.bytes_claimed), max_bytes)
+        if len(part) == PIECE_FILES or claimed > PIECE_BYTES:
+            yield claimed, part
+            part, claimed = [], 0
+    if part:
+        yield claimed, part
+
+
+def _take_all(source: Source, files: list[File], folder: Path, limits: Limits) -> list[Taken]:
+    """Read, decode and store files: for each its size in bytes, and what came of it or why it was rejected."""
+    return [(placed, *_take(source, entry, placed, folder, limits)) for entry, placed in files]
+
+
+def _take(
+    source: Source, entry: SourceEntry, placed: Placed, folder: Path, limits: Limits
+) -> tuple[int, ReadPicture | str]:
+    """Read, decode and store a file: its size in bytes, and what came of it or why it was rejected."""
     if placed.problem is not None:
-        return 0, _ready(f"{placed.name} {placed.problem}")
+        return 0, f"{placed.name} {placed.problem}"
     try:
         data = source.read(entry, limits.max_bytes)
     except PictureError as error:
-        return 0, _ready(readable(str(error)))
-    return len(data), pool.submit(_store, data, placed, folder, limits)
-
-
-def _ready(reason: str) -> "Future[ReadPicture | str]":
-    future: Future[ReadPicture | str] = Future()
-    future.set_result(reason)
-    return future
-
-
-def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadPicture | str:
+        return 0, readable(str(error))
     try:
-        picture = decode(data, limits, placed.name)
+        return len(data), _store(data, placed, folder, limits)
     except PictureError as error:
-        return str(error)
+        return len(data), str(error)
+
+
+def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadPicture:
+    picture = decode(data, limits, placed.name)
     digest = hashlib.sha256(data).hexdigest()
     path = f"images/{digest[:2]}/{digest}.{EXTENSIONS[picture.source_format]}"
-    for place, content in ((path, data), (thumbnail_of(digest), thumbnail_jpeg(picture.image))):
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        (folder / place).write_bytes(content)
+    with _created(folder, path) as file:
+        file.write(data)
+    with _created(folder, thumbnail_of(digest)) as file:
+        write_thumbnail(picture.image, file)
     return ReadPicture(
         placed,
         path,
@@ -257,6 +275,16 @@ def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadPic
         perceptual_hash(picture.image),
         picture.notes,
     )
+
+
+def _created(folder: Path, place: str) -> BinaryIO:
+    """A new file to write to, in a folder that may not be there yet."""
+    path = folder / place
+    try:
+        return path.open("wb", WRITE_BYTES)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb", WRITE_BYTES)
 
 
 def _write(folder: Path, kept: list[ReadPicture], classes: list[str], splits: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Source(Protocol):
         """Every file that is not junk, in a fixed order."""
 
     def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
-        """The file's bytes.
+        """The file's bytes; several threads call this at once.
 
         Raises:
             PictureError: if this one file cannot be used.
@@ -108,10 +109,14 @@ class FolderSource:
     def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
         place = self.path / entry.name
         try:
-            if not stat.S_ISREG(place.stat().st_mode):
+            found = place.stat()
+            if not stat.S_ISREG(found.st_mode):
                 raise PictureError(f"{entry.name} is not a regular file: remove it.")
-            with place.open("rb") as file:
-                data = file.read(max_bytes + 1)
+            with place.open("rb", COPY_BYTES) as file:
+                # the size is a hint that spares room for the largest file allowed: some file systems tell none
+                data = file.read(min(found.st_size, max_bytes) + 1)
+                if len(data) > found.st_size:
+                    data += file.read(max_bytes + 1 - len(data))
         except OSError as error:
             raise PictureError(f"{entry.name} cannot be read ({error.strerror}): check its rights.") from error
         return _within(data, entry.name, max_bytes)
@@ -134,6 +139,7 @@ class ZipSource:
             raise DatasetError(
                 f"{path.name} is not a readable zip archive (cut off or damaged): pack or copy it again."
             ) from error
+        self._one_at_a_time = threading.Lock()
         self._infos: dict[SourceEntry, zipfile.ZipInfo] = {}
         self._entries: list[SourceEntry] = []
         self._check_overlap(path.name)
@@ -181,7 +187,7 @@ class ZipSource:
         ratio_limit = max(2**20, info.compress_size * MAX_RATIO)
         chunks, count = [], 0
         try:
-            with self._archive.open(info) as file:
+            with self._one_at_a_time, self._archive.open(info) as file:
                 while chunk := file.read(COPY_BYTES):
                     count += len(chunk)
                     if count > min(max_bytes, ratio_limit):

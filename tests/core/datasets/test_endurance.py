@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.datasets.images import FORMATS, Limits, decode, pixel_hash, thumbnail_jpeg
+from core.datasets.images import FORMATS, Limits, decode, pixel_hash, write_thumbnail
 from core.datasets.importing import TEMPORARY, import_dataset
 from core.datasets.sources import MemorySource, SourceEntry
 from core.datasets.splits import Item, SplitPlan, assign, group_copies
@@ -95,7 +95,9 @@ def test_a_pixel_hash_is_that_of_the_whole_picture_whatever_its_bands() -> None:
     ("size", "wanted"), [((40, 30), (40, 30)), ((2000, 1000), (224, 112)), ((5000, 100), (224, 4))]
 )
 def test_a_thumbnail_keeps_the_shape_and_never_grows(size: tuple[int, int], wanted: tuple[int, int]) -> None:
-    assert Image.open(BytesIO(thumbnail_jpeg(photo(0, size)))).size == wanted
+    buffer = BytesIO()
+    write_thumbnail(photo(0, size), buffer)
+    assert Image.open(buffer).size == wanted
 
 
 def test_pictures_that_pillow_itself_refuses_are_not_promised() -> None:
@@ -130,9 +132,9 @@ def test_a_picture_of_50_megapixels_is_decoded_and_hashed_in_bounded_memory(tmp_
     )
     subprocess.run([sys.executable, "-c", making, str(path)], check=True)
     code = (
-        "import sys; from pathlib import Path; from core.datasets.images import *\n"
+        "import io, sys; from pathlib import Path; from core.datasets.images import *\n"
         "p = decode(Path(sys.argv[1]), Limits(50_000_000, 2**26), 'large'); pixel_hash(p.image)\n"
-        "perceptual_hash(p.image); thumbnail_jpeg(p.image)\n" + PEAK
+        "perceptual_hash(p.image); write_thumbnail(p.image, io.BytesIO())\n" + PEAK
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=PROJECT_ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

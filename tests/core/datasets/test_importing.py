@@ -63,6 +63,21 @@ def test_folder_zip_and_memory_give_the_same_dataset(settings: Settings, tmp_pat
     assert len(set(found)) == 1
 
 
+def test_any_number_of_threads_gives_the_same_table_and_report(home: Path) -> None:
+    files = class_files({"cat": 60, "dog": 60})
+    files[10:10] = [(f"cat/not {number}.png", b"just a text") for number in range(20)]
+    files[90:90] = [("dog/again.png", files[0][1]), ("dog/again too.png", files[95][1])]
+    found = []
+    for threads in ("1", "2", "7"):
+        settings = Settings.from_environment({"TUNEMYPETS_HOME": str(home), "TUNEMYPETS_THREADS": threads})
+        dataset = bring(settings, memory(files), name=f"d{threads}")
+        thumbs = [dataset.thumbnail_path(row).read_bytes() for row in dataset.rows]
+        found.append((dataset.fingerprint, dataset.rows, dataset.report(), thumbs))
+    assert found[0] == found[1] == found[2]
+    report = found[0][2]
+    assert [name for name, _ in report.rejected] == [name for name, data in files if data == b"just a text"]
+
+
 def test_given_splits_are_kept(settings: Settings) -> None:
     files = []
     for place, split in enumerate(("train", "Validation", "test")):

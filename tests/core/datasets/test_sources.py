@@ -3,6 +3,7 @@
 import os
 import tarfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,21 @@ def test_what_is_not_a_regular_file_is_refused_and_not_waited_for(tmp_path: Path
 )
 def test_system_files_are_told_from_pictures(name: str, junk: bool) -> None:
     assert is_junk(name) == junk
+
+
+def test_several_threads_read_one_archive(tmp_path: Path) -> None:
+    files = [(f"a/{number}.png", os.urandom(200_000)) for number in range(40)]
+    source = ZipSource(packed(tmp_path / "x.zip", files))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda entry: source.read(entry, MANY), source.entries()))
+    assert found == [data for _, data in files]
+    source.close()
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="This test reads a file whose size Linux tells as 0.")
+def test_a_file_of_untold_size_is_read_whole_and_not_beyond_the_limit() -> None:
+    source, entry = FolderSource(Path("/proc")), SourceEntry("version", 0)
+    whole = Path("/proc/version").read_bytes()
+    assert source.read(entry, len(whole)) == whole
+    with pytest.raises(PictureError, match="larger than"):
+        source.read(entry, len(whole) - 1)

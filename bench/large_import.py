@@ -1,0 +1,244 @@
+"""Importing very many pictures, and opening them in the explorer: seconds, cores and memory for each picture.
+
+    python -m bench.large_import [FOLDER] [--pictures 5000 25000] [--train]
+
+The pictures are crops of the photographs anywhere below FOLDER (of the drawn sample without one), 200 x 200 JPEG,
+each with a brightness and noise of its own, so that none is a copy; their first half by name is one class. Each
+count is imported by `python -m core import` into an empty data root, and opened by pages/explore.py in a fresh
+process. `--train` also trains two networks for one epoch on the largest count. Limits: the last count within 10 %
+of the first per picture, two cores busy, under 1 GB; a run under 2.5 GB.
+
+Memory is the peak of samples ten times a second, over the process and all its children: `rss` counts shared pages in
+every process and the page cache of mapped files, `pss` shares them out, `uss` has only what the process alone holds.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from core.datasets.images import SUFFIX_FORMATS, Limits, decode
+from core.datasets.sample import draw_sample
+from core.settings import PROJECT_ROOT, Settings
+from tests.conftest import end_processes
+
+SIDE_PX = 200
+MOST_PHOTOGRAPHS = 1000
+SAMPLE_SECONDS = 0.1
+MEGABYTE = 10**6
+TRAININGS = {
+    "petnet head": ("--model", "petnet", "--strategy", "head"),
+    "scratch_cnn 64": ("--model", "scratch_cnn", "--strategy", "scratch", "--image-size", "64"),
+}
+
+
+def photographs(folder: Path | None) -> list[Path | bytes]:
+    """At most MOST_PHOTOGRAPHS to cut pictures from, evenly chosen, in the order of their names."""
+    if folder is None:
+        drawn = sorted(draw_sample(count_per_class=60, size_px=320))
+        return [data for _, data in drawn]
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIX_FORMATS)
+    if len(found) > MOST_PHOTOGRAPHS:
+        found = [found[int(place)] for place in np.linspace(0, len(found) - 1, MOST_PHOTOGRAPHS)]
+    return list(found)
+
+
+def make_pictures(folder: Path, numbers: range, given: list[Path | bytes]) -> None:
+    """Write the pictures of these numbers; a number gives the same picture always."""
+    limits = Limits.from_settings(Settings.from_environment())
+    for number in numbers:
+        label, place = number % 2, number // 2
+        half = given[: len(given) // 2] if label == 0 else given[len(given) // 2 :]
+        rng = np.random.default_rng(number)
+        image = decode(half[place % len(half)], limits, "photograph.jpg", at_least_px=2 * SIDE_PX).image
+        side = int(min(image.size) * rng.uniform(0.4, 0.95))
+        left, top = (int(rng.integers(0, length - side + 1)) for length in image.size)
+        cut = image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR, (left, top, left + side, top + side))
+        values = np.asarray(cut, dtype=np.float32) * rng.uniform(0.7, 1.2)
+        noise = rng.normal(0, 4, (SIDE_PX, SIDE_PX, 1))
+        target = folder / ("first", "second")[label] / f"{place:06d}.jpg"
+        Image.fromarray(np.clip(values + noise, 0, 255).astype(np.uint8)).save(target, quality=88)
+
+
+def make_folder(folder: Path, count: int, given: list[Path | bytes]) -> None:
+    """Write so many pictures of two classes, on all cores."""
+    for label in ("first", "second"):
+        (folder / label).mkdir(parents=True)
+    parts = [range(start, min(count, start + 500)) for start in range(0, count, 500)]
+    with ProcessPoolExecutor() as pool:
+        list(pool.map(partial(make_pictures, folder, given=given), parts))
+
+
+@contextmanager
+def sampled(processes: Callable[[], list[psutil.Process]]) -> Iterator[dict[str, int]]:
+    """The peak memory of processes that come and go, in bytes: filled in while the block runs."""
+    peak = {"rss": 0, "pss": 0, "uss": 0}
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(SAMPLE_SECONDS):
+            sums = dict.fromkeys(peak, 0)
+            for process in processes():
+                with suppress(psutil.Error):
+                    told = process.memory_full_info()
+                    for kind in peak:
+                        sums[kind] += getattr(told, kind)
+            for kind in peak:
+                peak[kind] = max(peak[kind], sums[kind])
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        thread.join()
+
+
+def megabytes(peak: dict[str, int]) -> dict[str, int]:
+    """Bytes as whole megabytes."""
+    return {kind: round(value / MEGABYTE) for kind, value in peak.items()}
+
+
+def own_children() -> list[psutil.Process]:
+    """All processes that this one started."""
+    return psutil.Process().children(recursive=True)
+
+
+def command(settings: Settings, *arguments: str) -> tuple[Any, dict[str, Any]]:
+    """Run a Python module: its JSON, and what it took."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    with sampled(own_children) as peak:
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=PROJECT_ROOT,
+            env={**os.environ, "TUNEMYPETS_HOME": str(settings.home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+    taken = {
+        "seconds": round(seconds, 2),
+        "user_seconds": round(user, 2),
+        "system_seconds": round(system, 2),
+        "cores_busy": round((user + system) / seconds, 2),
+        "peak_megabytes": megabytes(peak),
+    }
+    return json.loads(done.stdout), taken
+
+
+def explore(dataset_id: str) -> dict[str, float]:
+    """Open the explorer on a dataset in this process, look at its sections and return: seconds of each step."""
+    started = time.perf_counter()
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_file(str(PROJECT_ROOT / "pages" / "explore.py"), default_timeout=120)
+    app.query_params["dataset"] = dataset_id
+    found = {"start": time.perf_counter() - started}
+
+    def step(name: str, run: Callable[[], object]) -> None:
+        began = time.perf_counter()
+        run()
+        found[name] = time.perf_counter() - began
+        if app.exception or app.error:
+            raise RuntimeError(f"{name}: {app.exception or app.error}")
+
+    step("first page", app.run)
+    step("same page again", app.run)
+    step("one class", lambda: app.selectbox(key="gallery-class").set_value("second").run())
+    step("numbers, first time", lambda: app.segmented_control(key="explore-section").set_value("Numbers").run())
+    step("numbers again", app.run)
+    step("report", lambda: app.segmented_control(key="explore-section").set_value("Import report").run())
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def train(settings: Settings, dataset_id: str, options: tuple[str, ...]) -> dict[str, Any]:
+    """One epoch: seconds, and the peak memory of the worker process."""
+
+    def workers() -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if "core.jobs.worker" in process.cmdline() and process.environ().get("TUNEMYPETS_HOME") == str(
+                    settings.home
+                ):
+                    found.append(process)
+        return found
+
+    started = time.perf_counter()
+    with sampled(workers) as peak:
+        result, _ = command(settings, "core", "train", dataset_id, *options, "--epochs", "1", "--json")
+    return {
+        "seconds": round(time.perf_counter() - started, 1),
+        "worker_peak_megabytes": megabytes(peak),
+        "test_accuracy": result["test_accuracy"],
+    }
+
+
+def measure(root: Path, count: int, given: list[Path | bytes], *, training: bool) -> dict[str, Any]:
+    """Make so many pictures, import them, open them."""
+    pictures = root / "pictures"
+    make_folder(pictures, count, given)
+    settings = dataclasses.replace(Settings.from_environment(), home=root / "workspace")
+    data, taken = command(settings, "core", "import", str(pictures), "--name", "many", "--json")
+    shown, explored = command(settings, "bench.large_import", "--explore", data["dataset"])
+    found = {
+        "pictures": data["images"],
+        "copies_left_out": data["duplicates"],
+        "fingerprint": data["fingerprint"],
+        "import": taken,
+        "explorer": {**shown, "process": explored},
+        "import_ms_per_picture": round(1000 * taken["seconds"] / count, 3),
+        "ready_ms_per_picture": round(1000 * (taken["seconds"] + shown["start"] + shown["first page"]) / count, 3),
+    }
+    if training:
+        found["training"] = {name: train(settings, data["dataset"], options) for name, options in TRAININGS.items()}
+        end_processes(settings.home)
+    return found
+
+
+def main() -> None:
+    """Measure each count, and print JSON."""
+    parser = argparse.ArgumentParser(description="Import of very many pictures.")
+    parser.add_argument("folder", type=Path, nargs="?", help="photographs (default: the drawn sample)")
+    parser.add_argument("--pictures", type=int, nargs="+", default=[5000, 25_000])
+    parser.add_argument("--train", action="store_true", help="also train on the last count, for one epoch")
+    parser.add_argument("--explore", metavar="DATASET", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.explore:
+        print(json.dumps(explore(options.explore)))
+        return
+    given, counts, found = photographs(options.folder), options.pictures, []
+    # one folder for all, removed at the end: ext4 makes files more slowly for minutes after many were deleted
+    with tempfile.TemporaryDirectory() as name:
+        for place, count in enumerate(counts):
+            last = place == len(counts) - 1
+            found.append(measure(Path(name) / str(place), count, given, training=options.train and last))
+    report: dict[str, Any] = {"counts": found}
+    if len(found) > 1:
+        for kind in ("import", "ready"):
+            name = f"{kind}_ms_per_picture"
+            report[f"{kind}_last_against_first"] = round(found[-1][name] / found[0][name], 3)
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
