@@ -1,62 +1,40 @@
 """A head on a frozen MobileNetV2, five epochs, from the imported dataset to the test accuracy: how long it takes.
 
-    TORCH_HOME=… python -m bench.head_job FOLDER [--seeds 3] [--no-peer]
+    TORCH_HOME=… python -m bench.head_job FOLDER [--seeds 3] [--peers tutorial_loop fastai_loop lightning_loop]
 
-FOLDER holds one folder of photographs per class. Job A: cold caches. Job B: the same again with another seed, warm.
-Both through `python -m core train`, from the start of its process to its end. Peer: bench.tutorial_loop on the same
-split. Limit: every picture decoded once and sent through the frozen part once, in the fastest of the formats that this
-run measures, in a process that has loaded everything. Medians over the seeds.
+FOLDER holds one folder of photographs per class. Job A: cold caches and no scheduler. Job B: the same again with
+another seed, warm. Both through `python -m core train`, from the start of its process to its end. Peers: the same
+split, each in its own process, as anybody would start it, and once more with the memory settings that workers have.
+Limit: every picture decoded once and sent through the frozen part once, in the fastest of the formats that this run
+measures, in a process that has loaded everything; A without the start of its processes is held against it. Medians.
 """
 
 import argparse
-import dataclasses
 import json
-import os
 import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
+from bench.jobs import Job, as_worker, command, imported
 from core.datasets.store import DatasetStore
-from core.settings import PROJECT_ROOT, Settings
+from core.runs.store import RunStore
+from core.settings import Settings
 from tests.conftest import end_processes
 
 MODEL = "mobilenet_v2"
-
-
-def command(settings: Settings, *arguments: str) -> tuple[Any, float]:
-    """Run a Python module; its JSON and the seconds it took."""
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=PROJECT_ROOT,
-        env={**os.environ, "TUNEMYPETS_HOME": str(settings.home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        check=True,
-    )
-    return json.loads(done.stdout), time.perf_counter() - started
-
-
-def lay_out(settings: Settings, dataset_id: str, folder: Path) -> None:
-    """The dataset's split as folders of links, for the peer."""
-    dataset = DatasetStore(settings).get(dataset_id)
-    for row in dataset.rows:
-        source = dataset.picture_path(row)
-        target = folder / row.split / dataset.classes[row.label] / f"{row.index}{source.suffix}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(source)
+PEERS = ("tutorial_loop", "fastai_loop", "lightning_loop")
 
 
 def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
-    """Seconds to decode every picture once, and to send it through the frozen part once, by number format."""
+    """Seconds to decode every picture once, and to send it through the frozen part once, by number format.
+
+    For a process of its own, which has the memory settings of workers.
+    """
     import torch
 
-    from core.training.activations import Prefix
+    from core.training.activations import BATCH, Prefix
     from core.training.augmentation import centre_crop, to_channels_first
     from core.training.config import TrainConfig
     from core.training.hardware import Hardware
@@ -74,12 +52,12 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     network = build_network(config, entry, len(dataset.classes))
     network.freeze(entry.freeze_points[-1])
     for precision in ("fp32", "bf16"):
-        hardware = Hardware(torch.device("cpu"), "", settings.threads, precision, "")
+        hardware = Hardware(torch.device("cpu"), "", settings.threads, "fp32", "", precision, "")
         hardware.place(network)
         prefix = Prefix(network, entry.preprocessing, hardware)
         views = [
-            centre_crop(to_channels_first(store.pixels[start : start + 32].copy()), entry.preprocessing.crop_px)
-            for start in range(0, len(store.pixels), 32)
+            centre_crop(to_channels_first(store.pixels[start : start + BATCH].copy()), entry.preprocessing.crop_px)
+            for start in range(0, len(store.pixels), BATCH)
         ]
         prefix(views[0])
         started = time.perf_counter()
@@ -89,49 +67,69 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     return found
 
 
+def training_seconds(job: Job, run_id: str) -> tuple[float, float]:
+    """From the first event to the test result, and the training alone: seconds of a run without its start."""
+    records = RunStore(job.settings).get(run_id).records()
+    epochs = [record["epoch_seconds"] for record in records if record["kind"] == "epoch"]
+    return records[-1]["time"] - records[0]["time"], sum(epochs)
+
+
+def ours(job: Job, seeds: int) -> dict[str, dict[str, list[float]]]:
+    """Jobs A and B for every seed."""
+    found: dict[str, dict[str, list[float]]] = {kind: {} for kind in "AB"}
+    words = ["core", "train", job.dataset, "--model", MODEL, "--strategy", "head", "--epochs", "5", "--json"]
+    for seed in range(seeds):
+        shutil.rmtree(job.settings.cache_dir, ignore_errors=True)
+        end_processes(job.settings.home)  # no scheduler that is there already
+        for kind, number in (("A", seed), ("B", seed + 100)):
+            result, taken = command(job.settings, *words, "--seed", str(number))
+            whole, training = training_seconds(job, result["run"])
+            row = {
+                "seconds": taken,
+                "from_first_event": whole,
+                "training": training,
+                "accuracy": result["test_accuracy"],
+            }
+            for name, value in row.items():
+                found[kind].setdefault(name, []).append(round(value, 4))
+    return found
+
+
 def main() -> None:
     """Measure in turn, and print JSON."""
+    if sys.argv[1:2] == ["limit"]:
+        print(json.dumps(limit(Settings.from_environment(), sys.argv[2])))
+        return
     parser = argparse.ArgumentParser(description="A head on a frozen MobileNetV2.")
     parser.add_argument("folder")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=["tutorial_loop"])
+    parser.add_argument("--peer-seeds", type=int, default=1)
     options = parser.parse_args()
-    seconds: dict[str, list[float]] = {"A": [], "B": [], "training of B": [], "peer": []}
-    accuracy: dict[str, list[float]] = {"A": [], "B": [], "peer": []}
-    with tempfile.TemporaryDirectory() as name:
-        settings = dataclasses.replace(Settings.from_environment(), home=Path(name) / "workspace")
-        data, _ = command(settings, "core", "import", options.folder, "--name", "photos", "--json")
-        lay_out(settings, data["dataset"], Path(name) / "split")
-        job = ["core", "train", data["dataset"], "--model", MODEL, "--strategy", "head", "--epochs", "5", "--json"]
-        for seed in range(options.seeds):
-            shutil.rmtree(settings.cache_dir, ignore_errors=True)
-            end_processes(settings.home)  # no scheduler that is already there
-            for kind, number in (("A", seed), ("B", seed + 100)):
-                result, taken = command(settings, *job, "--seed", str(number))
-                seconds[kind].append(taken)
-                accuracy[kind].append(result["test_accuracy"])
-            shown, _ = command(settings, "core", "show", result["run"], "--json")
-            seconds["training of B"].append(sum(epoch["seconds"] for epoch in shown["history"]))
-            if not options.no_peer:
-                folder = str(Path(name) / "split")
-                result, taken = command(settings, "bench.tutorial_loop", folder, "--seed", str(seed))
-                seconds["peer"].append(taken)
-                accuracy["peer"].append(result["test_accuracy"])
-        shutil.rmtree(settings.cache_dir, ignore_errors=True)
-        bound = limit(settings, data["dataset"])
-        end_processes(settings.home)
-    medians = {kind: statistics.median(values) for kind, values in seconds.items() if values}
-    fastest = bound["decode"] + min(bound["fp32"], bound["bf16"])
-    report = {
-        "pictures": data["splits"],
-        "seconds": {kind: [round(value, 2) for value in values] for kind, values in seconds.items()},
-        "test_accuracy": accuracy,
-        "limit_seconds": {kind: round(value, 2) for kind, value in bound.items()},
-        "A_against_limit": round(medians["A"] / fastest, 2),
-    }
-    if "peer" in medians:
-        report["peer_against_A"] = round(medians["peer"] / medians["A"], 1)
-        report["peer_against_B"] = round(medians["peer"] / medians["B"], 1)
+    with imported(options.folder) as job:
+        found = ours(job, options.seeds)
+        report: dict[str, Any] = {"pictures": job.pictures, **found}
+        medians = {kind: {name: statistics.median(v) for name, v in rows.items()} for kind, rows in found.items()}
+        end_processes(job.settings.home)
+        shutil.rmtree(job.settings.cache_dir, ignore_errors=True)
+        bound, _ = command(job.settings, "bench.head_job", "limit", job.dataset, environment=as_worker(job.settings))
+        report["limit_seconds"] = {name: round(value, 2) for name, value in bound.items()}
+        fastest = bound["decode"] + min(bound["fp32"], bound["bf16"])
+        report["A_from_first_event_against_limit"] = round(medians["A"]["from_first_event"] / fastest, 2)
+        report["A_against_limit"] = round(medians["A"]["seconds"] / fastest, 2)
+        for peer in options.peers:
+            for kind, environment in (("", {}), (" with our memory settings", as_worker(job.settings))):
+                rows = [
+                    command(job.settings, f"bench.{peer}", str(job.split), "--seed", str(seed), environment=environment)
+                    for seed in range(options.peer_seeds)
+                ]
+                seconds = statistics.median(taken for _, taken in rows)
+                report[peer + kind] = {
+                    "seconds": [round(taken, 1) for _, taken in rows],
+                    "accuracy": [round(result["test_accuracy"], 4) for result, _ in rows],
+                    "times_A": round(seconds / medians["A"]["seconds"], 1),
+                    "times_B": round(seconds / medians["B"]["seconds"], 1),
+                }
     print(json.dumps(report, indent=1))
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.head_job import command
+from bench.jobs import command
 from core.datasets.dataset import Dataset
 from core.datasets.store import DatasetStore
 from core.settings import Settings

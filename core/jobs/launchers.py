@@ -12,6 +12,15 @@ from core.settings import PROJECT_ROOT, Settings
 _CREATE_NEW_PROCESS_GROUP = 0x00000200
 _CREATE_NO_WINDOW = 0x08000000
 
+WORKER_ENVIRONMENT = {
+    # fewer page faults: 1.4 to 1.8 times as fast (glibc only, ignored elsewhere)
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    # idle threads spin for a moment and then sleep: as fast as spinning for good when alone (sleeping at once costs
+    # 15 %), and twice as fast as that when two trainings share the processor
+    "GOMP_SPINCOUNT": "100000",
+}
+
 
 def start_module(
     settings: Settings,
@@ -28,15 +37,10 @@ def start_module(
         **os.environ,
         "TUNEMYPETS_HOME": str(settings.home),
         "PYTHONUNBUFFERED": "1",
-        # fewer page faults: 1.4 to 1.8 times as fast (glibc only, ignored elsewhere)
-        "MALLOC_MMAP_THRESHOLD_": "1073741824",
-        "MALLOC_TRIM_THRESHOLD_": "4294967296",
+        **WORKER_ENVIRONMENT,
     }
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
-        # idle threads spin for a moment and then sleep: as fast as spinning for good when alone (sleeping at once costs
-        # 15 %), and twice as fast as that when two trainings share the processor
-        environment["GOMP_SPINCOUNT"] = "100000"
     new_group = _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW if os.name == "nt" else 0
     with log.open("ab") as output:
         return subprocess.Popen(
