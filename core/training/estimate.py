@@ -19,6 +19,7 @@ from core.training.plan import Stage, choose_precision, describe_network, plan_s
 START_SECONDS = 1.5  # until a process trains, and what it writes
 VALIDATION_COST = 0.4  # of a training picture
 HEAD_STEP_MS = 1.2  # of a batch of stored activations
+SEARCH_STEPS = 80  # of the learning-rate finder
 STORING_MS = 0.3  # of a picture, beside what was measured: reading and writing
 
 
@@ -48,6 +49,8 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estim
         parts["reading pictures"] = share * decode_seconds(settings, dataset.rows)
     job = _Job(settings, config, dataset, figures, store.stem)
     parts["frozen part"] = sum(sum(job.storing(stage)) for stage in stages if stage.freeze_point)
+    if config.find_rate:
+        parts["finding the rate"] = job.search(stages[0])
     parts["training"] = sum(job.training(stage) for stage in stages)
     parts["testing"] = job.testing(stages)
     return Estimate(parts)
@@ -75,6 +78,11 @@ class _Job:
         for count, view in wanted:
             if not self._is_stored(stage.freeze_point, precision, count, view):
                 yield self._prefix_seconds(precision, count)
+
+    def search(self, stage: Stage) -> float:
+        """Seconds of the learning-rate finder."""
+        epochs = SEARCH_STEPS * min(self.config.batch_size, self.count("train")) / self.count("train")
+        return self.training(stage) / stage.epochs * epochs
 
     def training(self, stage: Stage) -> float:
         """Seconds of the epochs of a stage."""

@@ -23,7 +23,7 @@ def fitted_rate(config: TrainConfig, steps: int, *, head_only: bool) -> float:
     """The learning rate where nobody chose one.
 
     A head alone takes larger steps the fewer it has, as measured on seven sets of 80 to 1,200 photographs
-    (docs/decisions/0011-learning-rates.md). What was pretrained, or has to grow from nothing, takes the usual 0.001 of Adam.
+    (docs/decisions/0011-learning-rates.md). What was pretrained, or has to grow from nothing, takes Adam's usual 0.001.
 
     Args:
         steps: of the stage.

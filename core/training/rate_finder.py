@@ -12,12 +12,12 @@ import torch
 
 from core.training.config import TrainConfig
 from core.training.data import Indices, TrainingData
+from core.training.estimate import SEARCH_STEPS
 from core.training.events import Progress, RateFound
 from core.training.feeds import Feed
 from core.training.optimization import SGD_FACTOR, build_optimizer, loss_of
 from models.network import Network
 
-STEPS = 80
 LOWEST, HIGHEST = 1e-5, 1.0
 SMOOTHING = 0.9  # share of the earlier losses in the smoothed one
 DIVERGED = 4.0  # times the best loss: no use to go on
@@ -47,7 +47,7 @@ def find_rate(
     optimizer = build_optimizer(config, trial.parameter_groups(1.0, factor))
     shares = [float(group["lr"]) for group in optimizer.param_groups]
     scale = SGD_FACTOR if config.optimizer == "sgd" else 1.0
-    rates = np.geomspace(LOWEST * scale, HIGHEST * scale, STEPS)
+    rates = np.geomspace(LOWEST * scale, HIGHEST * scale, SEARCH_STEPS)
     losses: list[float] = []
     smoothed = 0.0
     batches = _batches(data, feed, config)
@@ -70,7 +70,7 @@ def find_rate(
             [p for p in trial.parameters() if p.requires_grad], config.gradient_clip or math.inf
         )
         optimizer.step()
-        yield Progress("preparing", TEXT, step + 1, STEPS, None)
+        yield Progress("preparing", TEXT, step + 1, SEARCH_STEPS, None)
     torch.set_rng_state(random_state)
     tried = [float(rate) for rate in rates[: len(losses)]]
     yield RateFound(tried, losses, choose_rate(tried, losses) if losses else LOWEST * scale)

@@ -16,6 +16,7 @@ from core.jobs.worker import Worker
 from core.runs.store import Arm, RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.training.config import TrainConfig
+from pages.components import estimates
 from tests.conftest import SMALL_SCRATCH
 
 SECONDS = 30
@@ -46,7 +47,13 @@ def raced(race_template: Path, home: Path) -> Settings:
 
 
 @pytest.fixture
-def open_page(ended_processes: None) -> Callable[..., AppTest]:
+def no_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the form of the Train page measure nothing: that would slow every other test down."""
+    monkeypatch.setattr(estimates, "ensure_calibrated", lambda *_: False)
+
+
+@pytest.fixture
+def open_page(ended_processes: None, no_calibration: None) -> Callable[..., AppTest]:
     """Open a page as a fresh session would: `open_page("pages/train.py", run="…")`.
 
     Opening some pages starts the predictor: it ends with the test.

@@ -1,0 +1,60 @@
+"""The line below the form: how long a training takes, measured first where this machine does not know the network."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.datasets.dataset import Dataset
+from core.jobs import calibrator
+from core.settings import Settings
+from core.training.config import TrainConfig
+from core.training.measurements import Measurements
+from core.training.plan import describe_network, plan_stages
+from pages.components import estimates
+
+Open = Callable[..., AppTest]
+FIGURES = {"input": 1.0, "prefix_fp32": 200.0, "prefix_bf16": 100.0, "prefix_error": 0.01}
+
+
+def captions(app: AppTest) -> str:
+    return " ".join(item.value for item in app.caption)
+
+
+def test_the_time_is_told_from_what_was_measured(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+    config = TrainConfig(dataset="drawn")
+    what = describe_network(config, plan_stages(config, config.entry()))
+    Measurements(settings).keep(what, {"threads": settings.threads}, FIGURES)
+    app = open_page("pages/train.py", dataset="drawn")
+    assert not app.exception
+    assert "This training takes about" in captions(app)
+    assert "Most of it: frozen part" in captions(app)
+
+
+def test_a_network_that_is_new_here_is_said_to_be_measured(
+    drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(estimates, "ensure_calibrated", lambda _, config: asked.append(config.model) or True)
+    app = open_page("pages/train.py", dataset="drawn")
+    assert "Measuring how fast this machine is" in captions(app)
+    app.run()
+    assert len(asked) == 1  # once a session and network
+
+
+def test_where_it_cannot_be_measured_that_is_said(drawn: Dataset, open_page: Open) -> None:
+    assert "can be told when this network has run here once" in captions(open_page("pages/train.py", dataset="drawn"))
+
+
+def test_the_calibrator_measures_in_a_process_of_its_own(
+    settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimates, "ensure_calibrated", calibrator.ensure_calibrated)
+    app = open_page("pages/train.py", dataset="drawn")
+    until = time.monotonic() + 60
+    while "This training takes about" not in captions(app):
+        assert time.monotonic() < until, captions(app)
+        time.sleep(0.5)
+        app.run()
+    assert not app.exception

@@ -1,0 +1,104 @@
+"""The learning-rate finder: finds a rate that learns, changes nothing, and gives the run its rate."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.datasets.dataset import Dataset
+from core.settings import Settings
+from core.training.config import TrainConfig
+from core.training.data import SplitData, TrainingData
+from core.training.estimate import SEARCH_STEPS
+from core.training.events import EpochDone, Message, Progress, RateFound
+from core.training.feeds import PixelFeed
+from core.training.hardware import Hardware
+from core.training.networks import build_network
+from core.training.optimization import fitted_rate
+from core.training.pixels import PixelStore, open_store
+from core.training.rate_finder import choose_rate, find_rate
+from core.training.session import train
+
+CPU = Hardware(torch.device("cpu"), "test", 1, "fp32", "test")
+RATES = [float(rate) for rate in np.geomspace(1e-5, 1, 11)]
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture
+def data(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> TrainingData:
+    spec = small_config.entry().preprocessing
+    *_, store = open_store(settings, drawn, spec, never)
+    assert isinstance(store, PixelStore)
+    return TrainingData(store, SplitData.of(drawn, "train"), SplitData.of(drawn, "val"), spec)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_the_curve_falls_and_the_rate_lies_on_its_way_down(
+    data: TrainingData, small_config: TrainConfig, optimizer: str
+) -> None:
+    config = small_config.model_copy(update={"optimizer": optimizer})
+    network = build_network(config, config.entry(), 2)
+    before, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    *progress, found = find_rate(network, PixelFeed(data, config, CPU), data, config, CPU.device, never)
+    assert isinstance(found, RateFound)
+    assert min(found.losses) < found.losses[0]
+    assert found.rates[0] < found.chosen < found.rates[int(np.argmin(found.losses))]
+    assert len(found.rates) == len(found.losses) <= SEARCH_STEPS
+    assert all(isinstance(item, Progress) for item in progress)
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    assert torch.equal(random, torch.get_rng_state())
+
+
+def test_it_stops_when_asked(data: TrainingData, small_config: TrainConfig) -> None:
+    network = build_network(small_config, small_config.entry(), 2)
+    feed = PixelFeed(data, small_config, CPU)
+    assert not list(find_rate(network, feed, data, small_config, CPU.device, lambda: True))
+
+
+def test_losses_that_are_not_finite_end_the_search(data: TrainingData, small_config: TrainConfig) -> None:
+    config = small_config.model_copy(update={"optimizer": "sgd", "gradient_clip": 0.0, "batch_norm": False})
+    network = build_network(config, config.entry(), 2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1e20)
+    *_, found = find_rate(network, PixelFeed(data, config, CPU), data, config, CPU.device, never)
+    assert isinstance(found, RateFound)
+    assert found.chosen > 0
+    assert all(np.isfinite(found.losses))
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([1.0, 1.0, 1.0, 0.9, 0.6, 0.3, 0.2, 0.1, 0.5, 2.0, 4.0], 1e-5 * 10**2.5),  # three quarters of the way
+        ([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0], RATES[7] / 3),  # never closer to the edge
+        ([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0], 1e-5),  # it only rises: the lowest
+    ],
+)
+def test_the_rate_is_taken_from_the_way_down(losses: list[float], expected: float) -> None:
+    assert choose_rate(RATES, losses) == pytest.approx(expected, rel=0.05)
+
+
+def test_a_run_goes_on_with_the_rate_that_was_found(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path
+) -> None:
+    config = small_config.model_copy(update={"find_rate": True, "schedule": "constant"})
+    events = list(train(config, drawn, settings, tmp_path, never))
+    found = next(event for event in events if isinstance(event, RateFound))
+    assert {event.learning_rate for event in events if isinstance(event, EpochDone)} == {found.chosen}
+    assert any(isinstance(event, Message) and f"{found.chosen:.2g}" in event.text for event in events)
+
+
+def test_a_head_takes_larger_steps_the_fewer_it_has() -> None:
+    config = TrainConfig(dataset="d", model="petnet")
+    rates = [fitted_rate(config, steps, head_only=True) for steps in (10, 500, 5_000, 50_000)]
+    assert rates == sorted(rates, reverse=True)
+    assert (rates[0], rates[-1]) == (0.01, 0.001)
+    assert fitted_rate(config, 10, head_only=False) == 0.001
+    sgd = config.model_copy(update={"optimizer": "sgd"})
+    assert fitted_rate(sgd, 10, head_only=False) == pytest.approx(0.01)
