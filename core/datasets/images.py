@@ -322,10 +322,13 @@ def fit_square(image: Image.Image, size_px: int, interpolation: str = "bilinear"
         new = (size_px, max(size_px, round(height * size_px / width)))
     else:
         new = (max(size_px, round(width * size_px / height)), size_px)
-    resized = image.resize(new, RESAMPLING[interpolation])
     left, top = (new[0] - size_px) // 2, (new[1] - size_px) // 2
+    # the square in the picture's own pixels: what lies outside is not resized only to be cut off
+    across, down = width / new[0], height / new[1]
+    box = (left * across, top * down, (left + size_px) * across, (top + size_px) * down)
+    inside = (box[0], box[1], min(box[2], width), min(box[3], height))  # rounding may pass the edge by a hair
     # a copy: the array of a picture is read-only, and torch wants to own what it computes with
-    return np.array(resized.crop((left, top, left + size_px, top + size_px)), dtype=np.uint8)
+    return np.array(image.resize((size_px, size_px), RESAMPLING[interpolation], box=inside), dtype=np.uint8)
 
 
 def pixel_hash(image: Image.Image) -> str:
