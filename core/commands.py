@@ -1,6 +1,5 @@
 """What the commands of `python -m core` do. Each returns a value for `--json` and a text for people."""
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from core.datasets.store import DatasetStore
 from core.errors import ConfigError, TuneMyPetsError
 from core.jobs.calibrator import measure_now
 from core.jobs.importer import sample_source
-from core.jobs.scheduler import ensure_scheduler, queue_position
+from core.jobs.scheduler import ensure_scheduler
 from core.locks import is_held
 from core.runs.races import comparison_of, default_race, start_judging
 from core.runs.run import Run, RunState, RunSummary
@@ -24,10 +23,9 @@ from core.settings import Settings
 from core.training.config import parse_config
 from core.training.estimate import estimate, tell_seconds
 from core.training.events import EpochDone
+from core.waiting import WATCH_SECONDS, left, read_ahead, say, wait_for
 from models import weights
 from models.catalog import CATALOG, get_entry
-
-WATCH_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,12 @@ def _import(settings: Settings, source: Source, name: str, split: str, seed: int
         dataset_id = ""
         for event in import_dataset(settings, source, name=name, plan=plan, seed=seed):
             if isinstance(event, ImportProgress):
-                _say(f"{event.phase} {event.done}/{event.total}{_left(event.eta_seconds)}", transient=True)
+                say(f"{event.phase} {event.done}/{event.total}{left(event.eta_seconds)}", transient=True)
             elif isinstance(event, ImportFinished):
                 dataset_id = event.dataset_id
     finally:
         source.close()
-        _say("", transient=True)
+        say("", transient=True)
     dataset = DatasetStore(settings).get(dataset_id)
     value = describe_dataset(dataset)
     text = (
@@ -116,8 +114,9 @@ def train(settings: Settings, values: Mapping[str, Any], *, detach: bool) -> Out
     if detach:
         value = {"run": run.id, "state": run.state().value}
         return Outcome(value, f"Queued run {run.id}: `python -m core show {run.id}` tells how it goes.")
-    _say(f"Run {run.id}")
-    return _ended(_wait(settings, run))
+    say(f"Run {run.id}")
+    read_ahead(settings, run)
+    return _ended(wait_for(settings, run))
 
 
 def estimate_training(settings: Settings, values: Mapping[str, Any]) -> Outcome:
@@ -125,7 +124,7 @@ def estimate_training(settings: Settings, values: Mapping[str, Any]) -> Outcome:
     config = parse_config(values)
     dataset = DatasetStore(settings).get(config.dataset)
     if estimate(settings, config, dataset) is None:
-        _say("Measuring this machine")
+        say("Measuring this machine")
         measure_now(settings, config)
     found = estimate(settings, config, dataset)
     if found is None:
@@ -141,8 +140,8 @@ def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:
     ensure_scheduler(settings)
     outcomes = []
     for run in runs:
-        _say(f"Run {run.id} ({run.meta().arm})")
-        outcomes.append(_ended(_wait(settings, run)))
+        say(f"Run {run.id} ({run.meta().arm})")
+        outcomes.append(_ended(wait_for(settings, run)))
     failures = [item.failure for item in outcomes if item.failure]
     value: dict[str, Any] = {"race": race_id, "runs": [item.value for item in outcomes]}
     if failures:
@@ -150,41 +149,6 @@ def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:
     verdict = comparison_of(runs[0], runs[1])
     value["comparison"] = verdict.to_json()
     return Outcome(value, "\n".join([*(item.text for item in outcomes), verdict.verdict]))
-
-
-def _wait(settings: Settings, run: Run) -> Run:
-    shown = ""
-    while (state := run.state()).active:
-        if state is RunState.QUEUED:
-            ensure_scheduler(settings)
-            before = queue_position(settings, run)
-            line = f"queued, {before} before it" if before else "starting"
-        else:
-            line = progress_line(run)
-        if line != shown:
-            shown = line
-            _say(line, transient=True)
-        time.sleep(WATCH_SECONDS)
-    _say("", transient=True)
-    return run
-
-
-def progress_line(run: Run) -> str:
-    """Where a running run stands, in one line."""
-    history = run.history()
-    if history.phase is None:
-        return "starting"
-    if history.progress is not None and history.phase.phase != "training":
-        item = history.progress
-        return f"{history.phase.phase}: {item.text} {item.done}/{item.total}{_left(item.eta_seconds)}"
-    if history.batches:
-        batch = history.batches[-1]
-        last = f", validation {100 * history.epochs[-1].val_accuracy:.1f} %" if history.epochs else ""
-        return (
-            f"epoch {batch.epoch}: step {batch.step}/{batch.steps}, loss {batch.loss:.3f}{last},"
-            f" {100 * batch.progress:.0f} %{_left(batch.eta_seconds)}"
-        )
-    return history.phase.phase
 
 
 def _ended(run: Run) -> Outcome:
@@ -306,7 +270,7 @@ def resume_run(settings: Settings, run_id: str) -> Outcome:
     """Let an interrupted run go on, and wait for its end."""
     run = RunStore(settings).resume(run_id)
     ensure_scheduler(settings)
-    return _ended(_wait(settings, run))
+    return _ended(wait_for(settings, run))
 
 
 def judge_run(settings: Settings, run_id: str) -> Outcome:
@@ -371,17 +335,5 @@ def _download(progress: Iterator[tuple[int, int]], title: str) -> None:
         if now - last > 0.2:
             last = now
             left = (now - started) / done * (total - done) if done else None
-            _say(f"{title}: {done / 1e6:.1f} of {total / 1e6:.1f} MB{_left(left)}", transient=True)
-    _say("", transient=True)
-
-
-def _left(seconds: float | None) -> str:
-    return "" if seconds is None else f", about {max(1, round(seconds))} s left"
-
-
-def _say(text: str, *, transient: bool = False) -> None:
-    """Progress on stderr; a transient line replaces itself on a terminal and is left out elsewhere when empty."""
-    if transient and sys.stderr.isatty():
-        print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
-    elif text:
-        print(text, file=sys.stderr, flush=True)
+            say(f"{title}: {done / 1e6:.1f} of {total / 1e6:.1f} MB{left(left)}", transient=True)
+    say("", transient=True)

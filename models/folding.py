@@ -4,12 +4,16 @@ In eval mode a BatchNorm is a scale and a shift of each channel, which the weigh
 Less memory is read and written; results agree up to the rounding of float32.
 """
 
+import hashlib
 import logging
 
+import torch
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
 from models.network import Network
+
+_remembered: dict[tuple[str, torch.device], nn.Module] = {}
 
 log = logging.getLogger("tunemypets.folding")
 
@@ -17,13 +21,30 @@ log = logging.getLogger("tunemypets.folding")
 def fold_prefix(network: Network) -> nn.Module:
     """The frozen prefix of a network as a module of its own, with the pooling if every block is frozen.
 
+    The last one is remembered: a run asks for the same three times.
+
     Returns:
         (B, 3, H, W) float -> what `Network.frozen_prefix` gives; it may share memory with the network.
     """
     names = list(network.blocks)
     frozen = names.index(network.freeze_point) + 1 if network.freeze_point else 0
     parts: list[nn.Module] = [network.blocks[name] for name in names[:frozen]]
-    return _fold(parts + ([network.pool] if frozen == len(names) else []))
+    key = prefix_hash(network), next(network.parameters()).device
+    if key not in _remembered:
+        _remembered.clear()
+        _remembered[key] = _fold(parts + ([network.pool] if frozen == len(names) else []))
+    return _remembered[key]
+
+
+def prefix_hash(network: Network) -> str:
+    """sha256, in hex, of all that decides a frozen prefix: the network's name, its freeze point and weights."""
+    digest = hashlib.sha256(f"{network.name} {network.freeze_point}".encode())
+    names = list(network.blocks)
+    for name in names[: names.index(network.freeze_point) + 1 if network.freeze_point else 0]:
+        for key, value in network.blocks[name].state_dict().items():
+            digest.update(f"{name}.{key}".encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def fold_network(network: Network) -> nn.Module:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import ConfigError
-from core.jobs.scheduler import ensure_scheduler
+from core.jobs.scheduler import ensure_scheduler, warm_up
 from core.runs.races import default_race
 from core.settings import Settings
 from core.training.config import parse_config
@@ -55,6 +55,7 @@ def _choose(settings: Settings) -> None:
         st.info("There is no dataset yet: make the drawn one or bring your own photos first.", icon="🖼️")
         frame.link(frame.EXPLORE, label="Get a dataset", icon="📁")
         return
+    warm_up(settings)
     values, error = forms.fill_in(settings, [item.id for item in summaries], st.query_params.get("dataset"))
     if error is not None:
         forms.show_problems(error)

@@ -49,6 +49,11 @@ def ensure_scheduler(settings: Settings) -> None:
         start_detached(settings, "core.jobs.scheduler", starter, settings.logs_dir / "scheduler.log")
 
 
+def warm_up(settings: Settings) -> None:
+    """Let torch be loaded while somebody fills in a form: the run then begins at once."""
+    ensure_scheduler(settings)
+
+
 def queue_position(settings: Settings, run: Run) -> int:
     """How many active runs come before this queued one."""
     before = 0

@@ -36,7 +36,7 @@ from core.training.events import Progress
 from core.training.hardware import Hardware
 from core.training.pixels import PixelStore
 from models.catalog import Preprocessing
-from models.folding import fold_prefix
+from models.folding import fold_prefix, prefix_hash
 from models.network import Network
 
 FORMAT = 2
@@ -80,7 +80,7 @@ class Prefix:
             "format": FORMAT,
             "network": self.network.name,
             "freeze_point": self.network.freeze_point,
-            "weights": self.weights_hash,
+            "weights": prefix_hash(self.network),
             "preprocessing": asdict(self.preprocessing),
             "precision": self.hardware.prefix_precision,
             "device": self.hardware.device.type,
@@ -110,17 +110,6 @@ class Prefix:
     def module(self) -> torch.nn.Module:
         """The prefix in its faster form."""
         return fold_prefix(self.network)
-
-    @cached_property
-    def weights_hash(self) -> str:
-        """Of everything in the network up to the freeze point."""
-        digest = hashlib.sha256()
-        names = list(self.network.blocks)
-        for name in names[: names.index(str(self.network.freeze_point)) + 1]:
-            for key, value in self.network.blocks[name].state_dict().items():
-                digest.update(f"{name}.{key}".encode())
-                digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
 
 
 def open_activations(

@@ -32,7 +32,7 @@ from models.network import Network
 
 SAMPLE = 16  # pictures
 PRECISIONS = ("fp32", "bf16")
-ENOUGH_SECONDS = 0.25  # of repetitions, for one figure
+ENOUGH_SECONDS = 0.15  # of repetitions, for one figure
 MOST_REPETITIONS = 5
 TEXT = "Measuring what is fastest on this machine"
 

@@ -6,6 +6,7 @@ of the fields live here, so that every place that asks for a value says the same
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -352,9 +353,15 @@ def _sentence(field: str, kind: str, given: Any) -> str:
     return f"{field} is {shown}: choose {allowed_values(field)}."
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    properties: dict[str, Any] = TrainConfig.model_json_schema()["properties"]
+    return properties
+
+
 def allowed_values(field: str) -> str:
     """What a field accepts, in words: `a whole number from 1 to 1000`."""
-    schema = TrainConfig.model_json_schema()["properties"][field]
+    schema = _schema()[field]
     for option in schema.get("anyOf", []):
         if option.get("type") != "null":
             schema = {**option, **{k: v for k, v in schema.items() if k != "anyOf"}}

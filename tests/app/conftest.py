@@ -12,6 +12,7 @@ from core.datasets.importing import import_dataset
 from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
+from core.jobs import scheduler
 from core.jobs.worker import Worker
 from core.runs.store import Arm, RunStore
 from core.settings import PROJECT_ROOT, Settings
@@ -47,13 +48,14 @@ def raced(race_template: Path, home: Path) -> Settings:
 
 
 @pytest.fixture
-def no_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the form of the Train page measure nothing: that would slow every other test down."""
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the form of the Train page start no process: that would slow every other test down."""
     monkeypatch.setattr(estimates, "ensure_calibrated", lambda *_: False)
+    monkeypatch.setattr(scheduler, "warm_up", lambda *_: None)
 
 
 @pytest.fixture
-def open_page(ended_processes: None, no_calibration: None) -> Callable[..., AppTest]:
+def open_page(ended_processes: None, quiet: None) -> Callable[..., AppTest]:
     """Open a page as a fresh session would: `open_page("pages/train.py", run="…")`.
 
     Opening some pages starts the predictor: it ends with the test.

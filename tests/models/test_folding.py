@@ -52,6 +52,17 @@ def test_folded_copies_answer_as_the_network_does(name: str) -> None:
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_one_folded_copy_serves_equal_prefixes_and_no_others() -> None:
+    first, equal, other = build("petnet", 2, seed=0), build("petnet", 3, seed=0), build("petnet", 2, seed=1)
+    for network in (first, equal, other):
+        network.freeze("top")
+    assert fold_prefix(first) is fold_prefix(equal)  # the heads differ, the prefixes do not
+    assert fold_prefix(other) is not fold_prefix(first)
+    kept = fold_prefix(first)
+    first.freeze("stage3")
+    assert fold_prefix(first) is not kept
+
+
 def test_what_cannot_be_traced_is_used_as_it_is() -> None:
     class Wilful(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from core.errors import RunError
 from core.evaluation.metrics import (
@@ -39,6 +40,15 @@ def table_of(labels: list[int], predicted: list[int], classes: tuple[str, ...]) 
 def test_wilson_intervals_are_the_published_ones(correct: int, n: int, low: float, high: float) -> None:
     interval = wilson_interval(correct, n)
     assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 180, 5_000])
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
+def test_wilson_intervals_are_scipys(n: int, level: float) -> None:
+    for correct in {0, 1, n // 3, n - 1, n}:
+        theirs = binomtest(correct, n).proportion_ci(confidence_level=level, method="wilson")
+        ours = wilson_interval(correct, n, level)
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
 def test_a_wilson_limit_is_where_the_score_test_just_rejects() -> None:

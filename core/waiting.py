@@ -1,0 +1,74 @@
+"""How a command waits for a run, and what it says meanwhile, on stderr."""
+
+import sys
+import time
+from contextlib import suppress
+
+from core.datasets.store import DatasetStore
+from core.errors import TuneMyPetsError
+from core.jobs.scheduler import ensure_scheduler, queue_position
+from core.runs.run import Run, RunState
+from core.settings import Settings
+from core.training.events import Progress
+from core.training.pixels import open_store
+
+WATCH_SECONDS = 0.25
+
+
+def read_ahead(settings: Settings, run: Run) -> None:
+    """Decode the pictures of a run that is next, while the process that will train it loads torch."""
+    if queue_position(settings, run):
+        return
+    config = run.config()
+    with suppress(TuneMyPetsError, OSError):  # the worker says what is wrong
+        dataset = DatasetStore(settings).get(config.dataset)
+        for item in open_store(settings, dataset, config.entry().preprocessing, lambda: run.stop_requested):
+            if isinstance(item, Progress):
+                say(f"{item.text} {item.done}/{item.total}{left(item.eta_seconds)}", transient=True)
+
+
+def wait_for(settings: Settings, run: Run) -> Run:
+    shown = ""
+    while (state := run.state()).active:
+        if state is RunState.QUEUED:
+            ensure_scheduler(settings)
+            before = queue_position(settings, run)
+            line = f"queued, {before} before it" if before else "starting"
+        else:
+            line = progress_line(run)
+        if line != shown:
+            shown = line
+            say(line, transient=True)
+        time.sleep(WATCH_SECONDS)
+    say("", transient=True)
+    return run
+
+
+def progress_line(run: Run) -> str:
+    """Where a running run stands, in one line."""
+    history = run.history()
+    if history.phase is None:
+        return "starting"
+    if history.progress is not None and history.phase.phase != "training":
+        item = history.progress
+        return f"{history.phase.phase}: {item.text} {item.done}/{item.total}{left(item.eta_seconds)}"
+    if history.batches:
+        batch = history.batches[-1]
+        last = f", validation {100 * history.epochs[-1].val_accuracy:.1f} %" if history.epochs else ""
+        return (
+            f"epoch {batch.epoch}: step {batch.step}/{batch.steps}, loss {batch.loss:.3f}{last},"
+            f" {100 * batch.progress:.0f} %{left(batch.eta_seconds)}"
+        )
+    return history.phase.phase
+
+
+def left(seconds: float | None) -> str:
+    return "" if seconds is None else f", about {max(1, round(seconds))} s left"
+
+
+def say(text: str, *, transient: bool = False) -> None:
+    """Progress on stderr; a transient line replaces itself on a terminal and is left out elsewhere when empty."""
+    if transient and sys.stderr.isatty():
+        print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)
