@@ -8,8 +8,9 @@ count is imported by `python -m core import` into an empty data root, and opened
 process. `--train` also trains two networks for one epoch on the largest count. Limits: the last count within 10 %
 of the first per picture, two cores busy, under 1 GB; a run under 2.5 GB.
 
-Memory is the peak of samples ten times a second, over the process and all its children: `rss` counts shared pages in
-every process and the page cache of mapped files, `pss` shares them out, `uss` has only what the process alone holds.
+Memory is the peak of samples ten times a second, over the process and all its children, in Linux's words: `rss` counts
+shared pages in every process and the page cache of mapped files (stored pixels, activations), `pss` shares out what is
+shared, `anonymous` is without mapped files: what the system cannot simply drop when others want room.
 """
 
 import argparse
@@ -88,17 +89,18 @@ def make_folder(folder: Path, count: int, given: list[Path | bytes]) -> None:
 @contextmanager
 def sampled(processes: Callable[[], list[psutil.Process]]) -> Iterator[dict[str, int]]:
     """The peak memory of processes that come and go, in bytes: filled in while the block runs."""
-    peak = {"rss": 0, "pss": 0, "uss": 0}
+    peak = {"rss": 0, "pss": 0, "anonymous": 0}
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(SAMPLE_SECONDS):
             sums = dict.fromkeys(peak, 0)
             for process in processes():
-                with suppress(psutil.Error):
-                    told = process.memory_full_info()
-                    for kind in peak:
-                        sums[kind] += getattr(told, kind)
+                with suppress(OSError):  # it ended a moment ago
+                    for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+                        kind, _, rest = line.partition(":")
+                        if kind.lower() in sums:
+                            sums[kind.lower()] += int(rest.split()[0]) * 1024
             for kind in peak:
                 peak[kind] = max(peak[kind], sums[kind])
 
