@@ -32,6 +32,7 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
 
     For a process of its own, which has the memory settings of workers.
     """
+    import numpy as np
     import torch
 
     from core.training.activations import BATCH, Prefix
@@ -55,10 +56,10 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
         hardware = Hardware(torch.device("cpu"), "", settings.threads, "fp32", "", precision, "")
         hardware.place(network)
         prefix = Prefix(network, entry.preprocessing, hardware)
-        views = [
-            centre_crop(to_channels_first(store.pixels[start : start + BATCH].copy()), entry.preprocessing.crop_px)
-            for start in range(0, len(store.pixels), BATCH)
-        ]
+        views = []
+        for start in range(0, len(store.pixels), BATCH):
+            pixels = store.pixels.take(np.arange(start, min(start + BATCH, len(store.pixels))))
+            views.append(centre_crop(to_channels_first(pixels), entry.preprocessing.crop_px))
         prefix(views[0])
         started = time.perf_counter()
         for view in views:

@@ -334,6 +334,6 @@ def _download(progress: Iterator[tuple[int, int]], title: str) -> None:
         now = time.monotonic()
         if now - last > 0.2:
             last = now
-            left = (now - started) / done * (total - done) if done else None
-            say(f"{title}: {done / 1e6:.1f} of {total / 1e6:.1f} MB{left(left)}", transient=True)
+            eta = (now - started) / done * (total - done) if done else None
+            say(f"{title}: {done / 1e6:.1f} of {total / 1e6:.1f} MB{left(eta)}", transient=True)
     say("", transient=True)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from core.settings import Settings
 from core.storage import atomic_open, write_json
+from core.training.arrays import ArrayFile
 from core.training.augmentation import (
     Augmentation,
     Views,
@@ -31,7 +32,7 @@ from core.training.augmentation import (
     normalise,
     to_channels_first,
 )
-from core.training.caches import Stopped, find_or_write, make_room, read_array
+from core.training.caches import Stopped, find_or_write, make_room, open_array
 from core.training.events import Progress
 from core.training.hardware import Hardware
 from core.training.pixels import PixelStore
@@ -52,17 +53,17 @@ class Activations:
     """Outputs of a frozen prefix for the pictures of one split.
 
     Attributes:
-        values: (N, …) float32, or float16 where a picture has more than one position; memory-mapped and read-only;
+        values: (N, …) float32, or float16 where a picture has more than one position; on disk;
             four-dimensional ones are channels-last, (N, H, W, C).
         positions: (N,) int64; place in `values` of each picture of the split, in the split's order.
     """
 
-    values: npt.NDArray[Any]
+    values: ArrayFile
     positions: Indices
 
     def take(self, places: Indices) -> Tensor:
         """The outputs for these places of the split: (B, F), (B, C, H, W) or (B, T, F), float32."""
-        found = torch.from_numpy(np.ascontiguousarray(self.values[self.positions[places]])).float()
+        found = torch.from_numpy(self.values.take(self.positions[places])).float()
         return found.permute(0, 3, 1, 2) if found.ndim == 4 else found
 
 
@@ -154,9 +155,9 @@ def _dtype_for(dimensions: int) -> np.dtype[Any]:
     return np.dtype(np.float32 if dimensions == 2 else np.float16)
 
 
-def _open(path: Path, count: int) -> npt.NDArray[Any] | None:
+def _open(path: Path, count: int) -> ArrayFile | None:
     """The file at `path`, or None where it is missing or damaged."""
-    values = read_array(path)
+    values = open_array(path)
     if values is None:
         return None
     return values if len(values) == count and values.dtype in (np.float32, np.float16) else None

@@ -7,13 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from core.locks import is_held
 from core.settings import Settings
 from core.storage import read_json
+from core.training.arrays import ArrayFile
 from core.training.events import Progress
 
 FOLDERS = ("pixels", "activations")
@@ -23,22 +22,21 @@ class Stopped(Exception):
     """Ends the writing of a cached file, so that its temporary file goes away."""
 
 
-def read_array(path: Path) -> npt.NDArray[Any] | None:
-    """A cached array, memory-mapped and read-only; None where it is missing or damaged."""
+def open_array(path: Path) -> ArrayFile | None:
+    """A cached array; None where it is missing or damaged."""
     try:
-        found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        return ArrayFile(path)
+    except (OSError, ValueError, EOFError, SyntaxError):
         return None
-    return found
 
 
 def find_or_write(
     path: Path,
-    read: Callable[[], npt.NDArray[Any] | None],
+    read: Callable[[], ArrayFile | None],
     write: Callable[[], Iterator[Progress]],
     waiting: Progress,
     stop: Callable[[], bool],
-) -> Iterator[Progress | npt.NDArray[Any]]:
+) -> Iterator[Progress | ArrayFile]:
     """Read a cached array, or write it first; of several processes that want it, one writes and the others wait.
 
     Args:

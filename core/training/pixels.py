@@ -1,6 +1,6 @@
 """The pixel store: every picture of a dataset decoded and resized once, for all epochs, runs and sessions.
 
-One memory-mapped `.npy` of (N, size, size, 3) uint8 per dataset fingerprint and size under `cache/pixels`. Its order
+One `.npy` of (N, size, size, 3) uint8 per dataset fingerprint and size under `cache/pixels`. Its order
 is that of the pictures' pixel hashes, so that equal datasets imported under other names share it. Imports no torch.
 """
 
@@ -19,7 +19,8 @@ from core.datasets.images import Limits, decode, fit_square
 from core.errors import DatasetError, PictureError
 from core.settings import Settings
 from core.storage import atomic_open
-from core.training.caches import Stopped, find_or_write, make_room, read_array
+from core.training.arrays import ArrayFile
+from core.training.caches import Stopped, find_or_write, make_room, open_array
 from core.training.events import Progress
 from core.training.measurements import Measurements
 from models.catalog import Preprocessing
@@ -35,18 +36,18 @@ class PixelStore:
     """Decoded pictures of one dataset.
 
     Attributes:
-        pixels: (N, size, size, 3) uint8, RGB, memory-mapped and read-only.
+        pixels: (N, size, size, 3) uint8, RGB, on disk.
         positions: (N,) int64; `positions[row.index]` is the picture's place in `pixels`.
         name: of the file: content, size and interpolation.
     """
 
-    pixels: Pixels
+    pixels: ArrayFile
     positions: npt.NDArray[np.int64]
     name: str
 
     def take(self, indices: npt.NDArray[np.int64]) -> Pixels:
         """The pictures with these dataset indices, as a copy: (B, size, size, 3) uint8."""
-        return np.ascontiguousarray(self.pixels[self.positions[indices]])
+        return self.pixels.take(self.positions[indices])
 
 
 def square_pixels(data: bytes | Path, name: str, limits: Limits, preprocessing: Preprocessing) -> Pixels:
@@ -88,9 +89,9 @@ def open_store(
         yield item if isinstance(item, Progress) else PixelStore(item, positions, path.stem)
 
 
-def _open(path: Path, shape: tuple[int, ...]) -> Pixels | None:
+def _open(path: Path, shape: tuple[int, ...]) -> ArrayFile | None:
     """The store at `path`, or None where it is missing or damaged."""
-    pixels = read_array(path)
+    pixels = open_array(path)
     if pixels is None:
         return None
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None

@@ -99,17 +99,17 @@ def test_anything_that_decides_the_output_leads_to_another_file(
 
 def test_random_views_differ_from_each_other_and_from_the_plain_one(settings: Settings, data: TrainingData) -> None:
     network = network_at("top")
-    views = [activations(settings, data, network, view).values for view in range(3)]
+    views = [activations(settings, data, network, view).values.take(np.arange(5)) for view in range(3)]
     for one, other in ((0, 1), (1, 2), (0, 2)):
         assert not np.allclose(views[one], views[other])
 
 
 @pytest.mark.parametrize("kept", [0, 10, 200])
 def test_a_damaged_file_is_computed_again(settings: Settings, data: TrainingData, kept: int) -> None:
-    wanted = activations(settings, data, network_at("top")).values.copy()
+    wanted = activations(settings, data, network_at("top")).values.take(np.arange(5))
     (path,) = files(settings)
     path.write_bytes(path.read_bytes()[:kept])
-    assert np.array_equal(activations(settings, data, network_at("top")).values, wanted)
+    assert np.array_equal(activations(settings, data, network_at("top")).values.take(np.arange(5)), wanted)
 
 
 def test_a_stop_leaves_nothing_behind(settings: Settings, data: TrainingData) -> None:
