@@ -233,6 +233,13 @@ def crash_after(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
     monkeypatch.setattr(Worker, "_append", told)
 
 
+@pytest.fixture
+def snapshots_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the training aside after every event."""
+    monkeypatch.setattr("core.training.snapshot.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("core.training.snapshot.SHARE", 0)
+
+
 def metrics_of(run: Run) -> list[tuple[Any, ...]]:
     history = run.history()
     assert history.tested is not None
@@ -242,16 +249,20 @@ def metrics_of(run: Run) -> list[tuple[Any, ...]]:
     return [*found, (history.tested.correct, history.tested.loss, history.tested.epoch)]
 
 
+@pytest.mark.parametrize("find_rate", [False, True])
 def test_an_interrupted_run_goes_on_and_ends_like_an_uninterrupted_one(
-    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    drawn: Dataset,
+    small_config: TrainConfig,
+    snapshots_at_once: None,
+    monkeypatch: pytest.MonkeyPatch,
+    find_rate: bool,
 ) -> None:
-    monkeypatch.setattr("core.training.snapshot.LEAST_SECONDS", 0.0)
-    monkeypatch.setattr("core.training.snapshot.SHARE", 0)
-    whole = create(settings, small_config, epochs=6)
+    whole = create(settings, small_config, epochs=6, find_rate=find_rate)
     assert Worker(settings, whole).work(judge_only=False) is RunState.FINISHED
     assert not (whole.checkpoints / "last.safetensors").exists()
 
-    run = create(settings, small_config, epochs=6)
+    run = create(settings, small_config, epochs=6, find_rate=find_rate)
     with monkeypatch.context() as patch:
         crash_after(patch, epoch=3)
         with pytest.raises(_Crash):
@@ -265,15 +276,19 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_uninterrupted_one(
     assert run.state() is RunState.QUEUED
     assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
     assert metrics_of(run) == metrics_of(whole)
+    assert (run.history().rate is not None) is find_rate
+    assert sum(record["kind"] == "rate" for record in run.records()) == find_rate  # the search is not made again
     assert any("Taken up again after epoch" in item.text for _, item in run.history().messages)
     assert not (run.checkpoints / "last.safetensors").exists()
 
 
 def test_a_run_without_a_usable_snapshot_begins_anew(
-    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    drawn: Dataset,
+    small_config: TrainConfig,
+    snapshots_at_once: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("core.training.snapshot.LEAST_SECONDS", 0.0)
-    monkeypatch.setattr("core.training.snapshot.SHARE", 0)
     run = create(settings, small_config, epochs=4)
     with monkeypatch.context() as patch:
         crash_after(patch, epoch=1)
@@ -287,10 +302,12 @@ def test_a_run_without_a_usable_snapshot_begins_anew(
 
 
 def test_a_run_that_died_between_its_test_and_the_news_of_it_does_not_test_again(
-    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    drawn: Dataset,
+    small_config: TrainConfig,
+    snapshots_at_once: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("core.training.snapshot.LEAST_SECONDS", 0.0)
-    monkeypatch.setattr("core.training.snapshot.SHARE", 0)
     run = create(settings, small_config)
     append = Worker._append
 
