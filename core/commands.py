@@ -11,8 +11,8 @@ from core.datasets.importing import ImportFinished, ImportProgress, import_datas
 from core.datasets.sources import Source, open_source
 from core.datasets.splits import SplitPlan
 from core.datasets.store import DatasetStore
-from core.errors import ConfigError, TuneMyPetsError
-from core.jobs.calibrator import measure_now
+from core.errors import ConfigError, RunError, TuneMyPetsError
+from core.jobs.calibrator import calibrate_and_wait
 from core.jobs.importer import sample_source
 from core.jobs.scheduler import ensure_scheduler
 from core.locks import is_held
@@ -125,10 +125,13 @@ def estimate_training(settings: Settings, values: Mapping[str, Any]) -> Outcome:
     dataset = DatasetStore(settings).get(config.dataset)
     if estimate(settings, config, dataset) is None:
         say("Measuring this machine")
-        measure_now(settings, config)
+        calibrate_and_wait(settings, config)
     found = estimate(settings, config, dataset)
     if found is None:
-        raise ConfigError({"precision": "This could not be measured: give --precision auto."})
+        raise RunError(
+            f"{config.entry().title} could not be measured on this machine: fetch its weights with "
+            f"`python -m core prefetch {config.model}`, or read why in logs/calibrator.log under the data root."
+        )
     value = {"seconds": round(found.seconds, 2), "parts": {name: round(part, 2) for name, part in found.parts.items()}}
     parts = ", ".join(f"{name} {tell_seconds(part)}" for name, part in found.parts.items() if part >= 0.5)
     return Outcome(value, f"About {tell_seconds(found.seconds)} on this machine ({parts}).")

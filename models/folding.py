@@ -4,6 +4,7 @@ In eval mode a BatchNorm is a scale and a shift of each channel, which the weigh
 Less memory is read and written; results agree up to the rounding of float32.
 """
 
+import copy
 import hashlib
 import logging
 
@@ -24,14 +25,14 @@ def fold_prefix(network: Network) -> nn.Module:
     The last one is remembered: a run asks for the same three times.
 
     Returns:
-        (B, 3, H, W) float -> what `Network.frozen_prefix` gives; it may share memory with the network.
+        (B, 3, H, W) float -> what `Network.frozen_prefix` gives; a copy, whatever the network learns later.
     """
     names = list(network.blocks)
     frozen = names.index(network.freeze_point) + 1 if network.freeze_point else 0
-    parts: list[nn.Module] = [network.blocks[name] for name in names[:frozen]]
     key = prefix_hash(network), next(network.parameters()).device
     if key not in _remembered:
         _remembered.clear()
+        parts: list[nn.Module] = [copy.deepcopy(network.blocks[name]) for name in names[:frozen]]
         _remembered[key] = _fold(parts + ([network.pool] if frozen == len(names) else []))
     return _remembered[key]
 

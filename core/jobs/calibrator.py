@@ -17,13 +17,15 @@ from filelock import FileLock, Timeout
 
 from core.datasets.store import DatasetStore
 from core.errors import TuneMyPetsError
-from core.jobs.launchers import start_detached
+from core.jobs.launchers import start_detached, start_module
 from core.locks import is_held
 from core.runs.store import RunStore
 from core.settings import Settings
 from core.training.config import TrainConfig, load_config
 from core.training.estimate import estimate
 from models import weights
+
+LOCK_SECONDS = 60.0  # for another process that measures
 
 log = logging.getLogger("tunemypets.calibrator")
 
@@ -56,10 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
     config = load_config(options.config)
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(lock_path(settings)).acquire(timeout=0):
+        with FileLock(lock_path(settings)).acquire(timeout=LOCK_SECONDS):
             if hasattr(os, "nice"):
                 os.nice(5)
-            measure_now(settings, config)
+            _measure(settings, config)
     except Timeout:
         log.info("another process measures")
     except TuneMyPetsError:
@@ -67,8 +69,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def measure_now(settings: Settings, config: TrainConfig) -> None:
-    """Measure in this process."""
+def calibrate_and_wait(settings: Settings, config: TrainConfig) -> None:
+    """Measure a configuration in a process with the memory settings of workers, and wait for its end."""
+    log_file = settings.logs_dir / "calibrator.log"
+    start_module(settings, "core.jobs.calibrator", [config.model_dump_json()], log_file).wait()
+
+
+def _measure(settings: Settings, config: TrainConfig) -> None:
     dataset = DatasetStore(settings).get(config.dataset)
     if estimate(settings, config, dataset) is not None:
         return

@@ -53,7 +53,7 @@ def _line(settings: Settings, config: TrainConfig, arms: list[TrainConfig], was_
 def _ask(settings: Settings, config: TrainConfig) -> bool:
     """Let a configuration be measured, once a session; whether its figures are to be expected."""
     asked: dict[str, int] = st.session_state.setdefault(ASKED, {})
-    name = config.model_dump_json(include={"model", "strategy", "freeze_point", "filters", "image_size", "epochs"})
+    name = config.model_dump_json(include={"model", "strategy", "freeze_point", "filters", "image_size"})
     looks = asked[name] = asked.get(name, 0) + 1
     if looks == 1:
         return ensure_calibrated(settings, config)

@@ -63,6 +63,19 @@ def test_one_folded_copy_serves_equal_prefixes_and_no_others() -> None:
     assert fold_prefix(first) is not kept
 
 
+@pytest.mark.parametrize("name", ["petnet", "squeezenet1_0"])
+def test_a_folded_prefix_does_not_learn_with_its_network(name: str) -> None:
+    network = build(name, 2, seed=3)
+    network.freeze(CATALOG[name].freeze_points[-1])
+    prefix = fold_prefix(network)
+    pictures = torch.randn(1, 3, 96, 96)
+    with torch.no_grad():
+        before = prefix(pictures)
+        for parameter in network.parameters():
+            parameter.add_(1.0)
+        assert torch.equal(prefix(pictures), before)
+
+
 def test_what_cannot_be_traced_is_used_as_it_is() -> None:
     class Wilful(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
