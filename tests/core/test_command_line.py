@@ -117,6 +117,21 @@ def test_training_twice_with_one_seed_gives_the_same_numbers(
     assert first.probabilities.tolist() == second.probabilities.tolist()
 
 
+def test_the_time_of_a_training_is_told_before_it_starts(settings: Settings, drawn: object) -> None:
+    words = ("drawn", "--model", "petnet", "--strategy", "head", "--epochs", "2")
+    told = core_json("estimate", *words)
+    assert told["seconds"] == pytest.approx(sum(told["parts"].values()), abs=0.1)
+    assert told["parts"]["frozen part"] > 0
+    assert (settings.cache_dir / "measurements.json").exists()
+    longer = core_json("estimate", *words[:-1], "200")
+    assert longer["seconds"] > told["seconds"]
+    assert "on this machine" in core("estimate", *words).stdout
+
+
+def test_without_its_weights_no_time_is_told(drawn: object) -> None:
+    assert "prefetch resnet18" in refused("estimate", "drawn", "--model", "resnet18")[-1]
+
+
 def test_runs_are_listed_shown_and_compared(trained: Settings) -> None:
     listed = core_json("runs")
     assert [item["epochs"] for item in listed] == [3, 2]
