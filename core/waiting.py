@@ -22,9 +22,15 @@ def read_ahead(settings: Settings, run: Run) -> None:
     config = run.config()
     with suppress(TuneMyPetsError, OSError):  # the worker says what is wrong
         dataset = DatasetStore(settings).get(config.dataset)
-        for item in open_store(settings, dataset, config.entry().preprocessing, lambda: run.stop_requested):
+        for item in open_store(
+            settings, dataset, config.entry().preprocessing, lambda: not run.state().active or run.stop_requested
+        ):
             if isinstance(item, Progress):
                 say(f"{item.text} {item.done}/{item.total}{left(item.eta_seconds)}", transient=True)
+
+
+def _ended(run: Run) -> bool:
+    return run.stop_requested or not run.state().active
 
 
 def wait_for(settings: Settings, run: Run) -> Run:

@@ -35,17 +35,26 @@ def lock_path(settings: Settings) -> Path:
     return settings.cache_dir / "calibrator.lock"
 
 
-def ensure_calibrated(settings: Settings, config: TrainConfig) -> bool:
-    """Start to measure a configuration unless something trains or measures; whether its figures are to be expected."""
-    entry = config.entry()
-    if config.pretrained and weights.find(entry) is None:
-        return False
-    if is_held(lock_path(settings)):
-        return True
-    if any(run.state().active for run in RunStore(settings).all()):
+def start_calibration(settings: Settings, config: TrainConfig) -> bool:
+    """Start to measure a configuration; False where that has to wait, because something trains or is measured."""
+    if is_measuring(settings) or _is_training(settings):
         return False
     start_detached(settings, "core.jobs.calibrator", [config.model_dump_json()], settings.logs_dir / "calibrator.log")
     return True
+
+
+def can_be_measured(config: TrainConfig) -> bool:
+    """Whether all that is needed to measure a configuration is on this machine."""
+    return not config.pretrained or weights.find(config.entry()) is not None
+
+
+def is_measuring(settings: Settings) -> bool:
+    """Whether some configuration is being measured."""
+    return is_held(lock_path(settings))
+
+
+def _is_training(settings: Settings) -> bool:
+    return any(run.state().active for run in RunStore(settings).all())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,7 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
         with FileLock(lock_path(settings)).acquire(timeout=LOCK_SECONDS):
             if hasattr(os, "nice"):
                 os.nice(5)
-            _measure(settings, config)
+            if _is_training(settings):
+                log.info("a run trains: nothing is measured")
+            else:
+                _measure(settings, config)
     except Timeout:
         log.info("another process measures")
     except TuneMyPetsError:

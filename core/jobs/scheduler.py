@@ -12,6 +12,7 @@ import argparse
 import logging
 import os
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +34,11 @@ IDLE_SECONDS = 20.0
 WARM_SECONDS = 600.0
 PRELOADERS = 3  # at most for one scheduler: whatever ends them, a run does not wait for the next one for ever
 
+WARM_UP_SECONDS = 30.0  # between two attempts of one process: many sessions look at the same form
+
+_warming = threading.Lock()
+_warmed_up = -WARM_UP_SECONDS
+
 log = logging.getLogger("tunemypets.scheduler")
 
 
@@ -50,7 +56,12 @@ def ensure_scheduler(settings: Settings) -> None:
 
 
 def warm_up(settings: Settings) -> None:
-    """Let torch be loaded while somebody fills in a form: the run then begins at once."""
+    """Let torch be loaded while somebody fills in a form: the run then begins at once. Cheap: call it at every look."""
+    global _warmed_up
+    with _warming:
+        if not POSSIBLE or time.monotonic() - _warmed_up < WARM_UP_SECONDS:
+            return
+        _warmed_up = time.monotonic()
     ensure_scheduler(settings)
 
 

@@ -94,7 +94,7 @@ class Prefix:
         picture = torch.zeros(1, 3, side, side, device=self.hardware.device)
         # not `self(...)`: where all is in the store already, nothing has to be folded
         found = self.network.eval().frozen_prefix(picture)
-        return found.numel() * _dtype_for(found.ndim).itemsize
+        return found.numel() * stored_dtype(found.ndim).itemsize
 
     @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> npt.NDArray[Any]:
@@ -104,7 +104,7 @@ class Prefix:
         found = found.float().cpu()
         if found.ndim == 4:
             found = found.permute(0, 2, 3, 1)
-        values: npt.NDArray[Any] = found.contiguous().numpy().astype(_dtype_for(found.ndim))
+        values: npt.NDArray[Any] = found.contiguous().numpy().astype(stored_dtype(found.ndim))
         return values
 
     @cached_property
@@ -151,7 +151,8 @@ def open_activations(
         yield item if isinstance(item, Progress) else Activations(item, positions)
 
 
-def _dtype_for(dimensions: int) -> np.dtype[Any]:
+def stored_dtype(dimensions: int) -> np.dtype[Any]:
+    """The number format in which outputs are kept: (B, F) in float32, maps and sequences in float16."""
     return np.dtype(np.float32 if dimensions == 2 else np.float16)
 
 

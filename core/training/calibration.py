@@ -19,6 +19,7 @@ from core.datasets.dataset import Dataset
 from core.datasets.images import Limits
 from core.errors import DatasetError, PictureError
 from core.settings import Settings
+from core.training.activations import stored_dtype
 from core.training.augmentation import Augmentation, apply_views, draw_views, normalise, to_channels_first
 from core.training.config import TrainConfig
 from core.training.events import Progress
@@ -78,7 +79,8 @@ def choose_hardware(
     figures: Figures = {}
     for found in _recall_or_measure(settings, network, config, stages, device, pixels):
         figures.update(found)
-        yield Progress("preparing", TEXT, len(figures), 6, None)
+        if len(found) == 1:  # just measured, not remembered
+            yield Progress("preparing", TEXT, len(figures), 7, None)
     yield decided(choose_precision(figures, "step", "auto"), choose_precision(figures, "prefix", "auto"))
 
 
@@ -121,14 +123,13 @@ def _recall_or_measure(
         "torch": torch.__version__,
     }
     figures = known.find(what, machine)
-    if figures is not None:
-        yield figures
-        return
-    figures = {}
-    for found in measure(network, config, stages, device, pixels):
-        figures.update(found)
-        yield found
-    known.keep(what, machine, figures)
+    if figures is None:
+        measured: Figures = {}
+        for found in measure(network, config, stages, device, pixels):
+            measured.update(found)
+            yield found
+        figures = known.keep(what, machine, measured)
+    yield figures
 
 
 def measure(
@@ -137,8 +138,8 @@ def measure(
     """Milliseconds a picture, as `choose_hardware` and `estimate` use them.
 
     `input`: of a random view; `prefix_fp32`, `prefix_bf16`: of the frozen part; `step_fp32`, `step_bf16`: of training.
-    `prefix_error` is the mean relative error of what leaves the frozen part in bf16. What a configuration does not
-    have is not measured: a head alone computes in fp32 at once.
+    `prefix_error` is the mean relative error of what leaves the frozen part in bf16, `prefix_bytes` its size in the
+    store. What a configuration does not have is not measured: a head alone computes in fp32 at once.
     """
     rng_state = torch.random.get_rng_state()
     trial = copy.deepcopy(network).to(device).to(memory_format=torch.channels_last)
@@ -178,6 +179,7 @@ def _measure_prefix(network: Network, device: torch.device, batch: Tensor) -> It
     wanted, found = outputs["fp32"].flatten(1), outputs["bf16"].flatten(1)
     errors = (found - wanted).norm(dim=1) / wanted.norm(dim=1).clamp(min=1e-9)
     # NaN or infinity would not be valid JSON, and is no better than this
+    yield {"prefix_bytes": float(found.shape[1] * stored_dtype(outputs["bf16"].ndim).itemsize)}
     yield {"prefix_error": float(errors.mean().nan_to_num(1e9, 1e9, 1e9).clamp(max=1e9))}
 
 
@@ -198,13 +200,19 @@ def _measure_step(network: Network, device: torch.device, batch: Tensor, *, stor
 
 def _fastest(work: Callable[[str], object], precision: str, device: torch.device) -> float:
     """Milliseconds of the fastest of some repetitions, after one that does not count."""
-    work(precision)
-    fastest, began = float("inf"), time.perf_counter()
-    for _ in range(MOST_REPETITIONS):
-        started = time.perf_counter()
+
+    def whole() -> None:
         work(precision)
         if device.type == "cuda":
             torch.cuda.synchronize()
+        elif device.type == "mps":
+            torch.mps.synchronize()
+
+    whole()
+    fastest, began = float("inf"), time.perf_counter()
+    for _ in range(MOST_REPETITIONS):
+        started = time.perf_counter()
+        whole()
         fastest = min(fastest, time.perf_counter() - started)
         if time.perf_counter() - began > ENOUGH_SECONDS:
             break

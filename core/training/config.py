@@ -208,6 +208,10 @@ class TrainConfig(BaseModel):
                     f"{entry.title} has no block {self.freeze_point!r}: "
                     f"choose one of {', '.join(entry.freeze_points)}.",
                 )
+        if self.find_rate and self.learning_rate is not None:
+            raise _problem(
+                "learning_rate", "find_rate looks for the learning rate: leave learning_rate out, or find_rate."
+            )
         if self.strategy == "gradual":
             if self.epochs < 2:
                 raise _problem("epochs", "The gradual strategy has two stages: give it at least 2 epochs.")
@@ -249,6 +253,11 @@ class TrainConfig(BaseModel):
         if self.stored_views is not None:
             return self.stored_views
         return default_views(self.epochs)
+
+    @property
+    def augmented(self) -> bool:
+        """Whether training pictures are changed at random."""
+        return self.augment_flip or (self.augment_strength > 0 and (self.augment_crop or self.augment_colour))
 
     @property
     def pretrained(self) -> bool:

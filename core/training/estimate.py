@@ -67,13 +67,18 @@ class _Job:
     def count(self, split: str) -> int:
         return len(self.dataset.rows_of(split))
 
+    def stores(self, stage: Stage) -> bool:
+        """Whether what leaves the frozen part of a stage is kept: as `open_feed` decides."""
+        views = self.config.views if self.config.augmented else 1
+        kept = self.figures.get("prefix_bytes", 0.0) * (self.count("train") * views + self.count("val"))
+        return bool(stage.freeze_point and self.config.views) and kept <= self.settings.cache_bytes / 2
+
     def storing(self, stage: Stage) -> Iterator[float]:
         """Seconds of every view of the stored activations of a stage that is not there yet."""
-        if not self.config.views:
+        if not self.stores(stage):
             return
         precision, _ = choose_precision(self.figures, "prefix", self.config.precision)
-        augmented = self.config.augment_crop or self.config.augment_flip or self.config.augment_colour
-        views = self.config.views if augmented else 1
+        views = self.config.views if self.config.augmented else 1
         wanted = [(self.count("train"), view) for view in range(views)] + [(self.count("val"), 0)]
         for count, view in wanted:
             if not self._is_stored(stage.freeze_point, precision, count, view):
@@ -87,7 +92,7 @@ class _Job:
     def training(self, stage: Stage) -> float:
         """Seconds of the epochs of a stage."""
         train, val = self.count("train"), self.count("val")
-        stored = bool(stage.freeze_point and self.config.views)
+        stored = self.stores(stage)
         if stored and stage.freeze_point == self.config.entry().blocks[-1].name:
             steps = (train + VALIDATION_COST * val) / self.config.batch_size
             return stage.epochs * steps * HEAD_STEP_MS / 1000
@@ -108,9 +113,14 @@ class _Job:
         return count * (frozen + VALIDATION_COST * self.figures.get("step_fp32", 0.0) + STORING_MS) / 1000
 
     def _is_stored(self, point: str | None, precision: str, count: int, view: int) -> bool:
+        config = self.config
+        augmentation = {
+            "crop": config.augment_crop, "flip": config.augment_flip, "colour": config.augment_colour,
+            "strength": config.augment_strength,
+        }  # fmt: skip
         wanted = {
             "network": self.config.model, "freeze_point": point, "pictures": self.store, "precision": precision,
-            "count": count, "view": view,
+            "count": count, "view": view, "augmentation": augmentation if view else None,
         }  # fmt: skip
         return any(all(item.get(key) == value for key, value in wanted.items()) for item in self._known)
 

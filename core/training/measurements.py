@@ -36,17 +36,29 @@ class Measurements:
                 return {str(key): float(value) for key, value in item["figures"].items()}
         return None
 
-    def keep(self, what: dict[str, Any], machine: dict[str, Any], figures: Figures) -> None:
-        """Remember figures in place of earlier ones of the same thing on the same machine."""
+    def keep(
+        self, what: dict[str, Any], machine: dict[str, Any], figures: Figures, *, replace: bool = False
+    ) -> Figures:
+        """Remember figures; returns those that are remembered now.
+
+        Of two processes that measure the same thing the first decides, so that equal runs take the same path.
+
+        Args:
+            replace: earlier ones of the same thing on the same machine.
+        """
         rounded = {key: float(f"{value:.6g}") for key, value in figures.items()}
         new = {"what": what, "machine": machine, "figures": rounded, "time": time.time()}
         try:
             self.settings.cache_dir.mkdir(parents=True, exist_ok=True)
             with FileLock(self._path.with_suffix(".lock")):
+                earlier = None if replace else self.find(what, machine)
+                if earlier is not None:
+                    return earlier
                 others = [item for item in self._read() if (item.get("what"), item.get("machine")) != (what, machine)]
                 write_json(self._path, [*others[1 - MOST_KEPT :], new])
         except OSError:
             log.exception("figures could not be kept: they will be measured again")
+        return rounded
 
     def _read(self) -> list[dict[str, Any]]:
         try:

@@ -25,6 +25,7 @@ from core.training.events import Progress
 from core.training.measurements import Measurements
 from models.catalog import Preprocessing
 
+FORMAT = 2  # of the store's files: another one where `square_pixels` gives other pixels
 DECODE_MS = 1.0, 7.0  # on one thread: of a picture, of a megapixel
 DECODING = {"what": "decoding"}
 
@@ -62,7 +63,7 @@ def square_pixels(data: bytes | Path, name: str, limits: Limits, preprocessing: 
 
 def store_path(settings: Settings, dataset: Dataset, preprocessing: Preprocessing) -> Path:
     """Where the store of a dataset lies for this preprocessing, built or not."""
-    name = f"{dataset.fingerprint[:24]}-{preprocessing.resize_px}-{preprocessing.interpolation}.npy"
+    name = f"{dataset.fingerprint[:24]}-{preprocessing.resize_px}-{preprocessing.interpolation}-{FORMAT}.npy"
     return settings.cache_dir / "pixels" / name
 
 

@@ -86,6 +86,7 @@ def describe_network(config: TrainConfig, stages: list[Stage]) -> dict[str, Any]
         "options": {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()},
         "freeze_points": [stage.freeze_point for stage in stages],
         "stored": config.views > 0,
+        "colours": config.augment_colour,
     }
 
 

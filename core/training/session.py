@@ -130,8 +130,7 @@ def train(
                 )
         if stop():
             return
-    tuned = config if rate is None else config.model_copy(update={"learning_rate": rate})
-    trainer = Trainer(network, data, tuned, stages, feeds, hardware.device)
+    trainer = Trainer(network, data, config, stages, feeds, hardware.device, rate)
     writer = SnapshotWriter(checkpoints)
     if resume:
         trainer.restore(load_snapshot(checkpoints, resume))

@@ -64,6 +64,7 @@ class Trainer:
         network: on `device`; trained in place.
         stages: from `plan_stages`.
         feeds: one for each stage, from `open_feed`.
+        first_rate: learning rate of the first stage, if it was looked for: it suits what learns there.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class Trainer:
         stages: Sequence[Stage],
         feeds: Sequence[Feed],
         device: torch.device,
+        first_rate: float | None = None,
     ) -> None:
         self.network, self.data, self.config = network, data, config
+        self._first_rate = first_rate
         self.stages, self.feeds, self.device = stages, feeds, device
         self.position = Position()
         self._total = sum(stage.epochs for stage in stages) * (len(data.train) + VALIDATION_COST * len(data.val))
@@ -141,7 +144,8 @@ class Trainer:
         factor = self.config.backbone_factor if self.config.pretrained else 1.0
         steps = stage.epochs * self._steps
         head_only = stage.freeze_point == list(self.network.blocks)[-1]
-        self._rate = self.config.learning_rate or fitted_rate(self.config, steps, head_only=head_only)
+        found = self._first_rate if self.position.stage == 0 else None
+        self._rate = found or self.config.learning_rate or fitted_rate(self.config, steps, head_only=head_only)
         groups = self.network.parameter_groups(self._rate, factor)
         self._optimizer = build_optimizer(self.config, groups)
         self._schedule = build_schedule(self.config, self._optimizer, steps)

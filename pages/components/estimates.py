@@ -1,19 +1,23 @@
 """How long a training will take on this machine, below the form; a network that is new here is measured first."""
 
+import json
+
 import streamlit as st
 
 from core.errors import ConfigError, DatasetError
-from core.jobs.calibrator import ensure_calibrated
+from core.jobs.calibrator import can_be_measured, is_measuring, start_calibration
 from core.runs.races import default_race
 from core.settings import Settings
 from core.training.config import TrainConfig
 from core.training.estimate import Estimate, estimate, tell_seconds
+from core.training.plan import describe_network, plan_stages
 from pages.components import frame
 from pages.components.live import load_dataset
 
 REFRESH_SECONDS = 1.0
-PATIENCE = 20  # looks, until it is said that nothing can be told
+PATIENCE = 60  # looks at one form, until it is left at what is known
 ASKED = "estimates-asked"
+LOOKS = "estimates-looks"
 
 
 def show_estimate(settings: Settings, config: TrainConfig) -> None:
@@ -22,42 +26,50 @@ def show_estimate(settings: Settings, config: TrainConfig) -> None:
         arms = [arm.config for arm in default_race(config.model_dump())]
     except ConfigError:
         arms = [config]
-    waiting = any(_look(settings, item) is None for item in (config, *arms))
-    line = st.fragment(_line, run_every=REFRESH_SECONDS if waiting else None, key="estimate")
-    line(settings, config, arms, waiting)
+    st.session_state[LOOKS] = 0
+    line = st.fragment(_line, run_every=REFRESH_SECONDS if _is_open(settings, config, arms) else None, key="estimate")
+    line(settings, config, arms)
 
 
-def _line(settings: Settings, config: TrainConfig, arms: list[TrainConfig], was_waiting: bool) -> None:
+def _line(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> None:
     with frame.explained():
+        st.session_state[LOOKS] += 1
         single = _look(settings, config)
         both = [_look(settings, arm) for arm in arms]
-        missing = [item for item in (config, *arms) if _look(settings, item) is None]
-        if not missing and was_waiting:
+        waiting = _is_open(settings, config, arms)
+        if waiting:
+            _ask(
+                settings, [item for item in (config, *arms) if _look(settings, item) is None and can_be_measured(item)]
+            )
+        elif st.session_state[LOOKS] > 1:
             st.rerun()  # the timer may go
         if single is not None:
             text = f"⏱️ This training takes about **{tell_seconds(single.seconds)}** on this machine"
-            told = [item for item in both if item is not None]
+            told = [item.seconds for item in both if item is not None]
             if len(told) == len(arms) > 1:
-                text += f", a race about **{tell_seconds(sum(item.seconds for item in told))}**"
+                text += f", a race about **{tell_seconds(sum(told))}**"
             st.caption(f"{text}. {_longest(single)}")
-        if missing:
-            expected = _ask(settings, missing[0])
-            if single is None:
-                st.caption(
-                    "⏱️ Measuring how fast this machine is with this network …"
-                    if expected
-                    else "⏱️ How long it takes can be told when this network has run here once."
-                )
+        elif waiting and is_measuring(settings):
+            st.caption("⏱️ Measuring how fast this machine is …")
+        else:
+            st.caption("⏱️ How long it takes can be told when this network has run on this machine once.")
 
 
-def _ask(settings: Settings, config: TrainConfig) -> bool:
-    """Let a configuration be measured, once a session; whether its figures are to be expected."""
-    asked: dict[str, int] = st.session_state.setdefault(ASKED, {})
-    name = config.model_dump_json(include={"model", "strategy", "freeze_point", "filters", "image_size"})
-    looks = asked[name] = asked.get(name, 0) + 1
-    if looks == 1:
-        return ensure_calibrated(settings, config)
-    return looks < PATIENCE
+def _is_open(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> bool:
+    """Whether something that is missing may still come."""
+    missing = [item for item in (config, *arms) if _look(settings, item) is None]
+    return any(can_be_measured(item) for item in missing) and st.session_state[LOOKS] < PATIENCE
+
+
+def _ask(settings: Settings, missing: list[TrainConfig]) -> None:
+    """Let the first configuration be measured that this session did not ask for yet."""
+    asked: set[str] = st.session_state.setdefault(ASKED, set())
+    for item in missing:
+        name = json.dumps(describe_network(item, plan_stages(item, item.entry())), sort_keys=True)
+        if name not in asked:
+            if start_calibration(settings, item):
+                asked.add(name)
+            return
 
 
 def _look(settings: Settings, config: TrainConfig) -> Estimate | None:

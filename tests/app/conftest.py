@@ -50,7 +50,7 @@ def raced(race_template: Path, home: Path) -> Settings:
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the form of the Train page start no process: that would slow every other test down."""
-    monkeypatch.setattr(estimates, "ensure_calibrated", lambda *_: False)
+    monkeypatch.setattr(estimates, "start_calibration", lambda *_: False)
     monkeypatch.setattr(scheduler, "warm_up", lambda *_: None)
 
 

@@ -32,25 +32,39 @@ def test_the_time_is_told_from_what_was_measured(settings: Settings, drawn: Data
     assert "Most of it: frozen part" in captions(app)
 
 
-def test_a_network_that_is_new_here_is_said_to_be_measured(
+def test_a_network_that_is_new_here_is_measured_once_a_session(
     drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(estimates, "ensure_calibrated", lambda _, config: asked.append(config.model) or True)
+    monkeypatch.setattr(estimates, "start_calibration", lambda _, config: asked.append(config.model) or True)
+    monkeypatch.setattr(estimates, "is_measuring", lambda _: True)
     app = open_page("pages/train.py", dataset="drawn")
     assert "Measuring how fast this machine is" in captions(app)
     app.run()
-    assert len(asked) == 1  # once a session and network
+    app.run()
+    assert asked == ["petnet", "scratch_cnn"]  # the two arms of a race
 
 
-def test_where_it_cannot_be_measured_that_is_said(drawn: Dataset, open_page: Open) -> None:
-    assert "can be told when this network has run here once" in captions(open_page("pages/train.py", dataset="drawn"))
+def test_what_has_to_wait_is_asked_again(drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(estimates, "start_calibration", lambda _, config: bool(asked.append(config.model)))
+    app = open_page("pages/train.py", dataset="drawn")
+    app.run()
+    assert asked == ["petnet", "petnet"]
+    assert "can be told when this network has run" in captions(app)
+
+
+def test_without_its_weights_nothing_is_measured(drawn: Dataset, open_page: Open) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    app.selectbox(key="train-model").set_value("resnet18").run()
+    assert not app.exception
+    assert "can be told when this network has run" in captions(app)
 
 
 def test_the_calibrator_measures_in_a_process_of_its_own(
     settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimates, "ensure_calibrated", calibrator.ensure_calibrated)
+    monkeypatch.setattr(estimates, "start_calibration", calibrator.start_calibration)
     app = open_page("pages/train.py", dataset="drawn")
     until = time.monotonic() + 60
     while "This training takes about" not in captions(app):

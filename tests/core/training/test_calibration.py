@@ -57,9 +57,9 @@ def measured(monkeypatch: pytest.MonkeyPatch, figures: dict[str, float]) -> list
 @pytest.mark.parametrize(
     ("strategy", "figures"),
     [
-        ("head", {"input", "prefix_fp32", "prefix_bf16", "prefix_error"}),
-        ("partial", {"input", "prefix_fp32", "prefix_bf16", "prefix_error", "step_fp32", "step_bf16"}),
-        ("gradual", {"input", "prefix_fp32", "prefix_bf16", "prefix_error", "step_fp32", "step_bf16"}),
+        ("head", {"input", "prefix_fp32", "prefix_bf16", "prefix_bytes", "prefix_error"}),
+        ("partial", {"input", "prefix_fp32", "prefix_bf16", "prefix_bytes", "prefix_error", "step_fp32", "step_bf16"}),
+        ("gradual", {"input", "prefix_fp32", "prefix_bf16", "prefix_bytes", "prefix_error", "step_fp32", "step_bf16"}),
         ("full", {"input", "step_fp32", "step_bf16"}),
     ],
 )
@@ -143,7 +143,7 @@ def test_progress_is_told_while_it_is_measured(settings: Settings) -> None:
     config = config_of()
     network: Network = build("petnet", 2, seed=0)
     told = list(choose_hardware(settings, config, network, plan_stages(config, config.entry()), pixels()))
-    assert [item.done for item in told if isinstance(item, Progress)] == [1, 2, 3, 4]
+    assert [item.done for item in told if isinstance(item, Progress)] == [1, 2, 3, 4, 5]
 
 
 def test_the_newest_figures_of_any_machine_with_as_many_threads_are_found(settings: Settings) -> None:
@@ -151,6 +151,7 @@ def test_the_newest_figures_of_any_machine_with_as_many_threads_are_found(settin
     here = {"name": "here", "threads": settings.threads}
     known.keep({"model": "a"}, here, {"step": 1.0})
     known.keep({"model": "a"}, {**here, "name": "there"}, {"step": 2.0})
+    assert known.keep({"model": "a"}, here, {"step": 9.0}) == {"step": 1.0}  # the first decides
     known.keep({"model": "a"}, {**here, "threads": settings.threads + 1}, {"step": 3.0})
     assert known.find({"model": "a"}) == {"step": 2.0}
     assert known.find({"model": "a"}, here) == {"step": 1.0}

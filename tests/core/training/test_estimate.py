@@ -1,5 +1,6 @@
 """What is told about the time before a training: from what was measured, without what is in the stores."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from core.training.session import train
 
 FIGURES = {
     "input": 1.0, "prefix_fp32": 20.0, "prefix_bf16": 10.0, "prefix_error": 0.01, "step_fp32": 40.0, "step_bf16": 30.0,
+    "prefix_bytes": 5120.0,
 }  # fmt: skip
 
 
@@ -80,6 +82,28 @@ def test_what_is_in_the_stores_is_left_out(settings: Settings, drawn: Dataset, t
     assert after["frozen part"] == 0
     assert after["testing"] <= 0.1
     assert parts(settings, config_of(epochs=1, precision="fp32", stored_views=2), drawn)["frozen part"] > 0
+
+
+def test_views_of_another_augmentation_are_not_taken_for_stored(
+    settings: Settings, drawn: Dataset, tmp_path: Path
+) -> None:
+    config = config_of(epochs=1, precision="fp32", stored_views=2)
+    know(settings, config)
+    list(train(config, drawn, settings, tmp_path, lambda: False))
+    assert parts(settings, config, drawn)["frozen part"] == 0
+    stronger = config.model_copy(update={"augment_strength": 0.9})
+    assert parts(settings, stronger, drawn)["frozen part"] > 0
+
+
+def test_what_does_not_fit_the_cache_is_computed_in_every_epoch(settings: Settings, drawn: Dataset) -> None:
+    config = config_of(strategy="partial", epochs=5, stored_views=1)
+    know(settings, config)
+    small = dataclasses.replace(settings, cache_bytes=10_000)
+    fits, too_large = estimate(settings, config, drawn), estimate(small, config, drawn)
+    assert fits is not None
+    assert too_large is not None
+    assert too_large.parts["frozen part"] == 0
+    assert too_large.parts["training"] > fits.parts["training"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from core.datasets.dataset import Dataset
+from core.errors import ConfigError
 from core.settings import Settings
-from core.training.config import TrainConfig
+from core.training.config import TrainConfig, parse_config
 from core.training.data import SplitData, TrainingData
 from core.training.estimate import SEARCH_STEPS
 from core.training.events import EpochDone, Message, Progress, RateFound
@@ -92,6 +93,23 @@ def test_a_run_goes_on_with_the_rate_that_was_found(
     found = next(event for event in events if isinstance(event, RateFound))
     assert {event.learning_rate for event in events if isinstance(event, EpochDone)} == {found.chosen}
     assert any(isinstance(event, Message) and f"{found.chosen:.2g}" in event.text for event in events)
+
+
+def test_the_second_stage_does_not_take_the_rate_of_the_first(
+    settings: Settings, drawn: Dataset, tmp_path: Path
+) -> None:
+    config = TrainConfig(
+        dataset=drawn.id, model="petnet", strategy="gradual", epochs=2, find_rate=True, schedule="constant",
+        precision="fp32",
+    )  # fmt: skip
+    events = list(train(config, drawn, settings, tmp_path, never))
+    found = next(event for event in events if isinstance(event, RateFound))
+    assert [event.learning_rate for event in events if isinstance(event, EpochDone)] == [found.chosen, 0.001]
+
+
+def test_a_rate_is_chosen_or_looked_for() -> None:
+    with pytest.raises(ConfigError, match="find_rate"):
+        parse_config({"dataset": "d", "find_rate": True, "learning_rate": 0.1})
 
 
 def test_a_head_takes_larger_steps_the_fewer_it_has() -> None:
