@@ -7,7 +7,7 @@ machine take the same path.
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def choose_hardware(
     figures: Figures = {}
     for found in _recall_or_measure(settings, network, config, stages, device, pixels):
         figures.update(found)
-        if len(found) == 1:  # just measured, not remembered
+        if len(found) <= len(PRECISIONS):  # just measured, not remembered
             yield Progress("preparing", TEXT, len(figures), 7, None)
     yield decided(choose_precision(figures, "step", "auto"), choose_precision(figures, "prefix", "auto"))
 
@@ -148,11 +148,11 @@ def measure(
     places = np.arange(len(pixels))
     views = draw_views(augmentation, len(pixels), spec.resize_px, spec.crop_px, 0, 1)
 
-    def view(_: str = "") -> Tensor:
+    def view() -> Tensor:
         pictures = apply_views(to_channels_first(pixels), views, places, augmentation, spec.crop_px)
         return normalise(pictures, spec, device)
 
-    yield {"input": _fastest(view, "", device) / len(pixels)}
+    yield {"input": _fastest(lambda _: view(), ("",), device)[""] / len(pixels)}
     batch = view()
     frozen = next((stage.freeze_point for stage in stages if stage.freeze_point), None)
     if frozen:
@@ -174,8 +174,8 @@ def _measure_prefix(network: Network, device: torch.device, batch: Tensor) -> It
         with autocast(device, precision):
             outputs[precision] = module(batch).float()
 
-    for precision in PRECISIONS:
-        yield {f"prefix_{precision}": _fastest(evaluate, precision, device) / len(batch)}
+    times = _fastest(evaluate, PRECISIONS, device)
+    yield {f"prefix_{precision}": value / len(batch) for precision, value in times.items()}
     wanted, found = outputs["fp32"].flatten(1), outputs["bf16"].flatten(1)
     errors = (found - wanted).norm(dim=1) / wanted.norm(dim=1).clamp(min=1e-9)
     # NaN or infinity would not be valid JSON, and is no better than this
@@ -194,26 +194,31 @@ def _measure_step(network: Network, device: torch.device, batch: Tensor, *, stor
         loss = functional.mse_loss(logits.float(), torch.zeros_like(logits, dtype=torch.float32))
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
-    for precision in PRECISIONS:
-        yield {f"step_{precision}": _fastest(step, precision, device) / len(batch)}
+    times = _fastest(step, PRECISIONS, device)
+    yield {f"step_{precision}": value / len(batch) for precision, value in times.items()}
 
 
-def _fastest(work: Callable[[str], object], precision: str, device: torch.device) -> float:
-    """Milliseconds of the fastest of some repetitions, after one that does not count."""
+def _fastest(work: Callable[[str], object], ways: Sequence[str], device: torch.device) -> dict[str, float]:
+    """Milliseconds of the fastest of some repetitions of each way, after one that does not count.
 
-    def whole() -> None:
-        work(precision)
+    The ways take turns: when something else slows the machine down for a moment, it slows all of them down.
+    """
+
+    def whole(way: str) -> None:
+        work(way)
         if device.type == "cuda":
             torch.cuda.synchronize()
         elif device.type == "mps":
             torch.mps.synchronize()
 
-    whole()
-    fastest, began = float("inf"), time.perf_counter()
+    for way in ways:
+        whole(way)
+    fastest, began = dict.fromkeys(ways, float("inf")), time.perf_counter()
     for _ in range(MOST_REPETITIONS):
-        started = time.perf_counter()
-        whole()
-        fastest = min(fastest, time.perf_counter() - started)
-        if time.perf_counter() - began > ENOUGH_SECONDS:
+        for way in ways:
+            started = time.perf_counter()
+            whole(way)
+            fastest[way] = min(fastest[way], 1000 * (time.perf_counter() - started))
+        if time.perf_counter() - began > ENOUGH_SECONDS * len(ways):
             break
-    return 1000 * fastest
+    return fastest
