@@ -16,7 +16,7 @@ from core.training.measurements import Figures, Measurements
 from core.training.pixels import DECODING, decode_seconds, store_path
 from core.training.plan import Stage, choose_precision, describe_network, plan_stages
 
-START_SECONDS = 1.5  # until a process trains, and what it writes
+START_SECONDS = 0.5  # of a worker that is forked, and of what is written
 VALIDATION_COST = 0.4  # of a training picture
 HEAD_STEP_MS = 1.2  # of a batch of stored activations
 SEARCH_STEPS = 80  # of the learning-rate finder
