@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -97,7 +98,8 @@ def _measure(settings: Settings, config: TrainConfig) -> None:
 
     started = time.monotonic()
     prepare_torch(settings, config.seed)
-    calibrate(settings, config, dataset)
+    # a run that starts meanwhile would be slowed down, and the figures wrong
+    calibrate(settings, config, dataset, partial(_is_training, settings))
     log.info("measured %s in %.1f s", config.title(), time.monotonic() - started)
 
 

@@ -85,8 +85,11 @@ def choose_hardware(
     yield decided(choose_precision(figures, "step", "auto"), choose_precision(figures, "prefix", "auto"))
 
 
-def calibrate(settings: Settings, config: TrainConfig, dataset: Dataset) -> None:
+def calibrate(settings: Settings, config: TrainConfig, dataset: Dataset, stop: Callable[[], bool]) -> None:
     """Measure a configuration ahead of its training, unless that was done before.
+
+    Args:
+        stop: asked between the figures; none of them is kept when it answers True.
 
     Raises:
         WeightsError: the pretrained weights are not here; other weights would differ in another way in bf16.
@@ -104,7 +107,8 @@ def calibrate(settings: Settings, config: TrainConfig, dataset: Dataset) -> None
     except (PictureError, OSError) as error:
         raise DatasetError(f"A picture of dataset {dataset.id} can no longer be read: import it again.") from error
     for _ in _recall_or_measure(settings, network, config, stages, device, np.stack(pixels)):
-        pass
+        if stop():
+            return
 
 
 def _recall_or_measure(

@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from core.errors import DivergedError
 from core.training.config import TrainConfig
 from core.training.data import SplitData, TrainingData
+from core.training.estimate import VALIDATION_COST
 from core.training.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, StripUpdated
 from core.training.feeds import Feed
 from core.training.inference import Outcome, evaluate
@@ -37,7 +38,6 @@ from models.network import Network
 
 EVENT_SECONDS = 0.1  # what follows more quickly is merged: an epoch of a head takes milliseconds
 STRIP_PICTURES = 10
-VALIDATION_COST = 0.4  # of a training picture, for the estimate of the time that is left only
 
 Indices = npt.NDArray[np.int64]
 
@@ -353,7 +353,10 @@ class _Meter:
     def read(self) -> tuple[float, float, float]:
         """Mean loss, accuracy and pictures per second since the last event; begins anew."""
         now = time.perf_counter()
-        read = self._loss / self._images, self._correct / self._images, self._images / max(now - self._last, 1e-9)
+        passed = now - self._last
+        # the last event of all may come right after another one: a few pictures in no time tell nothing
+        speed = self._images / passed if passed >= EVENT_SECONDS else self.rate
+        read = self._loss / self._images, self._correct / self._images, speed
         self._last = now
         self._loss, self._correct, self._images = 0.0, 0, 0
         return read

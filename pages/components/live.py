@@ -267,7 +267,7 @@ def _draw_details(snapshot: RunSnapshot) -> None:
         lines = [f"{_clock(moment)}  {message.text}" for moment, message in snapshot.history.messages]
         if snapshot.result is not None:
             lines.append(f"{_clock(snapshot.result.ended)}  {snapshot.result.text}")
-        st.code("\n".join(lines) or "Nothing yet.", language=None)
+        st.code("\n".join(lines) or "Nothing yet.", language=None, wrap_lines=True)
         if described is not None:
             hardware = described.hardware
             st.markdown(

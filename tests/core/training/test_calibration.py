@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.datasets.dataset import Dataset
 from core.settings import Settings
 from core.training import calibration, measurements
 from core.training.calibration import choose_hardware, measure
@@ -18,7 +19,7 @@ from core.training.events import Progress
 from core.training.hardware import Hardware
 from core.training.measurements import Measurements
 from core.training.pixels import Pixels
-from core.training.plan import TOLERANCE, plan_stages
+from core.training.plan import TOLERANCE, describe_network, plan_stages
 from models.network import Network, build
 
 FAST_AND_CLOSE = {"input": 0.3, "prefix_fp32": 10.0, "prefix_bf16": 4.0, "prefix_error": 0.03}
@@ -121,6 +122,17 @@ def test_a_full_disk_costs_only_the_memory(settings: Settings, monkeypatch: pyte
     measured(monkeypatch, FAST_AND_CLOSE)
     monkeypatch.setattr(measurements, "write_json", full)
     assert decide(settings, config_of()).prefix_precision == "bf16"
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_is_measured_ahead_is_kept_unless_a_run_has_started(
+    settings: Settings, drawn: Dataset, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    measured(monkeypatch, FAST_AND_CLOSE)
+    config = config_of()
+    calibration.calibrate(settings, config, drawn, lambda: stopped)
+    kept = Measurements(settings).find(describe_network(config, plan_stages(config, config.entry())))
+    assert (kept is None) is stopped
 
 
 def test_a_number_format_that_was_chosen_is_not_measured(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,6 +263,8 @@ def test_quick_epochs_are_told_together_and_none_is_lost(
     batches = [event for event in events if isinstance(event, BatchDone)]
     assert batches[-1].images_seen == 200 * len(drawn.rows_of("train"))
     assert batches[-1].progress > 0.99
+    # the last event comes right after another one, and still tells a speed that can be
+    assert batches[-1].images_per_second < 10 * max(batch.images_per_second for batch in batches[:-1])
 
 
 RESUMED = [
