@@ -10,6 +10,9 @@
     ├── RunError             a run cannot be found, started, stopped or used
     │   └── DivergedError    the loss stopped being finite
     ├── ComparisonError      runs that cannot be compared fairly
+    ├── PeopleError          a nickname, passcode or secret cannot be taken
+    ├── RightsError          somebody asked for what only others may do
+    ├── QuotaError           somebody has too much already, or the disk is too full
     ├── ExtraMissingError    an optional package is needed: names the command that installs it
     └── PredictorError       the predictor process cannot answer
 
@@ -25,8 +28,11 @@ __all__ = [
     "DivergedError",
     "ExtraMissingError",
     "NetworkError",
+    "PeopleError",
     "PictureError",
     "PredictorError",
+    "QuotaError",
+    "RightsError",
     "RunError",
     "SettingsError",
     "TuneMyPetsError",
@@ -68,6 +74,18 @@ class DivergedError(RunError):
 
 class ComparisonError(TuneMyPetsError):
     """Runs that cannot be compared fairly."""
+
+
+class PeopleError(TuneMyPetsError):
+    """A nickname, passcode or secret cannot be taken."""
+
+
+class RightsError(TuneMyPetsError):
+    """Somebody asked for what only others may do."""
+
+
+class QuotaError(TuneMyPetsError):
+    """Somebody has too much already, or the disk is too full."""
 
 
 class ExtraMissingError(TuneMyPetsError):

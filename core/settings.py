@@ -58,6 +58,14 @@ class Settings:
         return self.home / "cache"
 
     @property
+    def people_dir(self) -> Path:
+        return self.home / "people"
+
+    @property
+    def room_dir(self) -> Path:
+        return self.home / "room"
+
+    @property
     def logs_dir(self) -> Path:
         return self.home / "logs"
 

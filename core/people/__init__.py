@@ -1,0 +1,1 @@
+"""Who does something, and what they may do."""
