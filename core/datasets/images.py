@@ -349,6 +349,19 @@ def perceptual_hash(image: Image.Image) -> str:
     return np.packbits(bits).tobytes().hex()
 
 
+def render_preview(data: bytes, limits: Limits, name: str, long_side_px: int = 1024) -> bytes:
+    """The picture as people are shown it, as a JPEG: the pixels that a network learns from, upright and RGB.
+
+    Browsers turn and colour some files in their own way, and others not at all.
+
+    Raises:
+        PictureError: as `decode`.
+    """
+    buffer = BytesIO()
+    write_thumbnail(decode(data, limits, name, at_least_px=long_side_px).image, buffer, long_side_px)
+    return buffer.getvalue()
+
+
 def write_thumbnail(image: Image.Image, file: BinaryIO, long_side_px: int = 224) -> None:
     """Write a small JPEG of the picture, in a real file outside Python's lock."""
     scale = long_side_px / max(image.size)
