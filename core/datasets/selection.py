@@ -110,11 +110,11 @@ def note_missing_classes(placed: list[Placed], classes: list[str], report: Impor
     report.notes.extend(f"The class {label!r} has no usable picture and was left out." for label in missing)
 
 
-def too_few_sentence(classes: list[str], report: ImportReport) -> str:
+def too_few_sentence(classes: list[str], report: ImportReport, where: str) -> str:
     """Why a source whose files were all read cannot be a dataset."""
     reason = report.rejected[0][1] if report.rejected else "all were set aside as contradictory."
     count = "no class has" if not classes else f"only the class {classes[0]!r} has"
-    return f"After reading, {count} usable pictures, and two classes are needed; for example: {reason}"
+    return f"After reading, {count} usable pictures {where}, and two classes are needed; for example: {reason}"
 
 
 def count_pictures(kept: list[ReadPicture], splits: list[str]) -> dict[str, dict[str, int]]:

@@ -17,6 +17,7 @@ JUNK_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 MAX_RATIO = 200  # real pictures hardly compress; a bomb does by thousands
 COPY_BYTES = 2**16
 MAX_NAME = 1000
+MAX_TITLE = 100
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,11 @@ class Source(Protocol):
         """Release the source."""
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, title: str = "") -> Source:
     """The source at a path.
 
+    Args:
+        title: what people call it, where that is not the name it has here.
     Raises:
         DatasetError: if there is nothing usable.
     """
@@ -62,10 +65,11 @@ def open_source(path: Path) -> Source:
     if not path.exists():
         raise DatasetError(f"{path} is not there: check the path.")
     if zipfile.is_zipfile(path):
-        return ZipSource(path)
+        return ZipSource(path, title)
+    name = title[:MAX_TITLE] or path.name
     if path.suffix.lower() == ".zip":
-        raise DatasetError(f"{path.name} is not a readable zip archive (cut off or damaged): pack or copy it again.")
-    raise DatasetError(f"{path.name} is neither a folder nor a .zip: pack the class folders as a .zip.")
+        raise DatasetError(_unreadable(name))
+    raise DatasetError(f"{name} is neither a folder nor a .zip: pack the class folders as a .zip.")
 
 
 def is_junk(name: str) -> bool:
@@ -130,19 +134,17 @@ class ZipSource:
 
     drawn = False
 
-    def __init__(self, path: Path) -> None:
-        self.title = path.name
+    def __init__(self, path: Path, title: str = "") -> None:
+        self.title = title[:MAX_TITLE] or path.name
         self.ignored = 0
         try:
             self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise DatasetError(
-                f"{path.name} is not a readable zip archive (cut off or damaged): pack or copy it again."
-            ) from error
+            raise DatasetError(_unreadable(self.title)) from error
         self._one_at_a_time = threading.Lock()
         self._infos: dict[SourceEntry, zipfile.ZipInfo] = {}
         self._entries: list[SourceEntry] = []
-        self._check_overlap(path.name)
+        self._check_overlap(self.title)
         seen: set[str] = set()
         for info in self._archive.infolist():
             if info.is_dir():
@@ -226,6 +228,10 @@ class MemorySource:
 
     def close(self) -> None:
         pass
+
+
+def _unreadable(name: str) -> str:
+    return f"{name} is not a readable zip archive (cut off or damaged): pack or copy it again."
 
 
 def _within(data: bytes, name: str, max_bytes: int) -> bytes:

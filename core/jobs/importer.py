@@ -42,12 +42,16 @@ log = logging.getLogger("tunemypets.importer")
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import: `path` of a folder or archive, or None for the built-in sample."""
+    """What to import: `path` of a folder or archive, or None for the built-in sample.
+
+    `title` is what the person calls it, for sentences; an upload lies here under another name.
+    """
 
     path: str | None
     name: str
     plan: str
     seed: int
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,7 @@ def run_job(settings: Settings, folder: Path) -> None:
             folder / "progress.json",
             _progress("Drawing pictures" if request.path is None else "Reading", 0, 0),
         )
-        source = sample_source() if request.path is None else open_source(Path(request.path))
+        source = sample_source() if request.path is None else open_source(Path(request.path), request.title)
         try:
             events = import_dataset(
                 settings, source, name=request.name, plan=SplitPlan.parse(request.plan), seed=request.seed
