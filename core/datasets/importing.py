@@ -29,6 +29,7 @@ from core.datasets.selection import (
     fingerprint_of,
     leave_out_copies,
     natural_key,
+    note_empty_folders,
     note_missing_classes,
     too_few_sentence,
 )
@@ -109,6 +110,7 @@ def import_dataset(
         splits = choose_splits(kept, classes, plan, seed, layout.splits_given, report)
         _write(folder, kept, classes, splits)
         note_missing_classes(layout.placed, classes, report)
+        note_empty_folders(source.empty_folders, report)
         write_json(folder / "report.json", report.to_json())
         write_json(
             folder / "dataset.json",

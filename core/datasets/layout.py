@@ -45,8 +45,8 @@ def read_layout(names: Sequence[str], where: str = "here") -> Layout:
     Raises:
         DatasetError: if there are not at least two classes; it explains the wanted layout.
     """
-    paths = {name: _parts(name) for name in names}
-    pictures = [parts for name, parts in paths.items() if PurePosixPath(name).suffix.lower() in SUFFIX_FORMATS]
+    paths = [(name, _parts(name)) for name in names]  # a name may be there twice
+    pictures = [parts for name, parts in paths if PurePosixPath(name).suffix.lower() in SUFFIX_FORMATS]
     if not pictures:
         raise DatasetError(f"There are no pictures {where}: {WANTED}")
     depth = _wrapping(pictures)
@@ -61,7 +61,7 @@ def read_layout(names: Sequence[str], where: str = "here") -> Layout:
         notes.append(
             f"The folder {'/'.join(pictures[0][:depth])} wraps the class folders and was left out of the labels."
         )
-    for name, parts in paths.items():
+    for name, parts in paths:
         placed.append(_place(readable(name), parts, depth, splits_given, pictures[0][:depth]))
     cleaned = _clean_labels([item.label for item in placed if item.problem is None], notes)
     placed = [item if item.problem else Placed(item.name, cleaned[item.label], item.split) for item in placed]

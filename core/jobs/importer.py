@@ -180,7 +180,11 @@ def run_job(settings: Settings, folder: Path) -> None:
             folder / "progress.json",
             _progress("Drawing pictures" if request.path is None else "Reading", 0, 0),
         )
-        source = sample_source() if request.path is None else open_source(Path(request.path), request.title)
+        source = (
+            sample_source()
+            if request.path is None
+            else open_source(Path(request.path), request.title, settings.max_pictures)
+        )
         try:
             events = import_dataset(
                 settings, source, name=request.name, plan=SplitPlan.parse(request.plan), seed=request.seed
