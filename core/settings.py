@@ -19,7 +19,8 @@ class Settings:
 
     Attributes:
         home: the one root of all data (`TUNEMYPETS_HOME`; default `workspace/` beside the app).
-        workers: trainings that run at the same time (`TUNEMYPETS_WORKERS`).
+        workers: trainings that run at the same time (`TUNEMYPETS_WORKERS`); None: fitted to the machine, see
+            `core.jobs.capacity`.
         threads: processor threads of one training (`TUNEMYPETS_THREADS`; default: all cores / workers).
         device: `auto`, `cpu`, `cuda` or `mps` (`TUNEMYPETS_DEVICE`).
         max_pixels: largest picture that is decoded, in pixels (`TUNEMYPETS_MAX_PIXELS`).
@@ -28,10 +29,14 @@ class Settings:
         max_pictures: most files in one dataset (`TUNEMYPETS_MAX_PICTURES`).
         cache_bytes: most that may be kept of what can be computed again (`TUNEMYPETS_CACHE_MB`).
         local_folders: whether the page may import a folder of the server's own disk (`TUNEMYPETS_LOCAL_FOLDERS`).
+        max_queued: most runs of one person that wait or run (`TUNEMYPETS_MAX_QUEUED`).
+        max_datasets: most datasets of one person (`TUNEMYPETS_MAX_DATASETS`).
+        room_bytes: most that all data of this data root may take, beside the cache (`TUNEMYPETS_ROOM_MB`; 0: no limit).
+        min_free_bytes: free space below which nothing new begins and trainings pause (`TUNEMYPETS_MIN_FREE_MB`).
     """
 
     home: Path
-    workers: int
+    workers: int | None
     threads: int
     device: str
     max_pixels: int
@@ -40,6 +45,10 @@ class Settings:
     max_pictures: int
     cache_bytes: int
     local_folders: bool
+    max_queued: int
+    max_datasets: int
+    room_bytes: int
+    min_free_bytes: int
 
     @property
     def datasets_dir(self) -> Path:
@@ -77,7 +86,7 @@ class Settings:
             SettingsError: names the variable whose value cannot be used.
         """
         env = os.environ if environ is None else environ
-        workers = _whole(env, "TUNEMYPETS_WORKERS", 1, 1, 64)
+        workers = _whole(env, "TUNEMYPETS_WORKERS", 0, 1, 64) or None
         cores = _usable_cores()
         device = env.get("TUNEMYPETS_DEVICE", "auto").strip().lower() or "auto"
         if device not in ("auto", "cpu", "cuda", "mps"):
@@ -86,7 +95,7 @@ class Settings:
         return cls(
             home=Path(home).expanduser().resolve() if home else PROJECT_ROOT / "workspace",
             workers=workers,
-            threads=_whole(env, "TUNEMYPETS_THREADS", max(1, cores // workers), 1, 1024),
+            threads=_whole(env, "TUNEMYPETS_THREADS", max(1, cores // (workers or 1)), 1, 1024),
             device=device,
             max_pixels=_whole(env, "TUNEMYPETS_MAX_PIXELS", 50_000_000, 1_000_000, 500_000_000),
             max_picture_bytes=_whole(env, "TUNEMYPETS_MAX_PICTURE_MB", 64, 1, 4096) * 2**20,
@@ -94,6 +103,10 @@ class Settings:
             max_pictures=_whole(env, "TUNEMYPETS_MAX_PICTURES", 200_000, 10, 10_000_000),
             cache_bytes=_whole(env, "TUNEMYPETS_CACHE_MB", 16_384, 16, 2**30) * 2**20,
             local_folders=_switch(env, "TUNEMYPETS_LOCAL_FOLDERS", True),
+            max_queued=_whole(env, "TUNEMYPETS_MAX_QUEUED", 50, 1, 100_000),
+            max_datasets=_whole(env, "TUNEMYPETS_MAX_DATASETS", 20, 1, 100_000),
+            room_bytes=_whole(env, "TUNEMYPETS_ROOM_MB", 0, 0, 2**30) * 2**20,
+            min_free_bytes=_whole(env, "TUNEMYPETS_MIN_FREE_MB", 300, 1, 2**20) * 2**20,
         )
 
 

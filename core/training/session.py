@@ -29,7 +29,7 @@ from core.training.networks import build_network
 from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages
 from core.training.rate_finder import find_rate
-from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts
+from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
 from core.training.trainer import Trainer, choose_strip
 from models import weights
 from models.catalog import NetworkEntry
@@ -58,12 +58,14 @@ def train(
     dataset: Dataset,
     settings: Settings,
     folder: Path,
-    stop: Stop,
+    asked_to_stop: Stop,
     resume: Facts | None = None,
+    leave: Stop = lambda: False,
 ) -> Iterator[Event]:
     """Run everything; files (checkpoints, predictions) go into the run's `folder`.
 
-    When `stop` answers True the generator ends soon, with the best checkpoint so far kept.
+    When `asked_to_stop` answers True the generator ends soon, with the best checkpoint so far kept; when `leave` does,
+    it ends as soon, and the training is put aside to go on later.
 
     Args:
         resume: from `resumable`: the training goes on where it was put aside.
@@ -76,6 +78,10 @@ def train(
     )
     if problems:
         raise ConfigError(problems)
+
+    def stop() -> bool:
+        return asked_to_stop() or leave()
+
     prepare_torch(settings, config.seed)
     entry = config.entry()
     yield PhaseStarted("preparing", "Preparing")
@@ -156,6 +162,14 @@ def train(
         if not saved and _is_finite(network):
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         raise
+    except BaseException:
+        writer.finish(remove=False)  # or it might overtake the next attempt
+        raise
+    if leave():
+        writer.finish(remove=False)
+        if trainer.begun:
+            write_snapshot(checkpoints, trainer.snapshot(), _facts(config, dataset, hardware, folder, rate))
+        return
     if stop():
         writer.finish(remove=True)
         if not saved:
@@ -167,7 +181,7 @@ def train(
         writer.finish(remove=True)
         return
     yield from judge(dataset, settings, folder, stop, store=store, hardware=hardware)
-    writer.finish(remove=True)
+    writer.finish(remove=not leave())
 
 
 def _facts(

@@ -13,10 +13,11 @@ import psutil
 import pytest
 
 from core.datasets.dataset import Dataset
-from core.jobs import scheduler
+from core.jobs import dispatcher
+from core.jobs.dispatcher import PRELOADERS
 from core.jobs.launchers import start_module
 from core.jobs.preloader import POSSIBLE
-from core.jobs.scheduler import PRELOADERS, ensure_scheduler, lock_path, serve
+from core.jobs.scheduler import ensure_scheduler, lock_path, serve
 from core.locks import is_held
 from core.runs.run import Run, RunState
 from core.runs.store import RunStore
@@ -38,7 +39,7 @@ from core.training.events import PhaseStarted
 def resumable(config, dataset, folder):
     return None
 
-def train(config, dataset, settings, folder, stop, resume=None):
+def train(config, dataset, settings, folder, stop, resume=None, leave=None):
     print("said by", os.getpid())
     own = Path("/proc/self")
     facts = {
@@ -107,7 +108,7 @@ def test_a_forked_worker_trains_like_a_fresh_one_to_the_last_digit(
         threads=settings.threads,
     )
     assert worker.wait(60) == 0
-    monkeypatch.setattr(scheduler, "start_module", lambda *_, **__: pytest.fail("not forked"))
+    monkeypatch.setattr(dispatcher, "start_module", lambda *_, **__: pytest.fail("not forked"))
     serve(settings, idle_seconds=0.5)
     told = [[(epoch.train_loss, epoch.val_loss) for epoch in run.history().epochs] for run in (fresh, forked, again)]
     assert len(told[0]) == 2
