@@ -4,6 +4,7 @@ Every variable is optional. `Settings.from_environment()` is cheap: call it wher
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,13 @@ class Settings:
         max_pictures: most files in one dataset (`TUNEMYPETS_MAX_PICTURES`).
         cache_bytes: most that may be kept of what can be computed again (`TUNEMYPETS_CACHE_MB`).
         local_folders: whether the page may import a folder of the server's own disk (`TUNEMYPETS_LOCAL_FOLDERS`).
+        room: whether the app stands behind a passcode and knows people apart (`TUNEMYPETS_ROOM`, or `--room`).
+        hosts: names beside this machine's own under which the app may be asked for (`TUNEMYPETS_HOSTS`).
+        metrics: whether the server tells numbers about itself, at `/_stcore/metrics` (`TUNEMYPETS_METRICS`).
+        upload_bytes: largest upload (`TUNEMYPETS_UPLOAD_MB`).
+        session_upload_bytes: most uploads that one session may have in memory, and may send in a minute
+            (`TUNEMYPETS_SESSION_UPLOAD_MB`).
+        all_upload_bytes: most uploads of all sessions in memory (`TUNEMYPETS_ALL_UPLOAD_MB`).
     """
 
     home: Path
@@ -40,6 +48,12 @@ class Settings:
     max_pictures: int
     cache_bytes: int
     local_folders: bool
+    room: bool
+    hosts: tuple[str, ...]
+    metrics: bool
+    upload_bytes: int
+    session_upload_bytes: int
+    all_upload_bytes: int
 
     @property
     def datasets_dir(self) -> Path:
@@ -94,6 +108,12 @@ class Settings:
             max_pictures=_whole(env, "TUNEMYPETS_MAX_PICTURES", 200_000, 10, 10_000_000),
             cache_bytes=_whole(env, "TUNEMYPETS_CACHE_MB", 16_384, 16, 2**30) * 2**20,
             local_folders=_switch(env, "TUNEMYPETS_LOCAL_FOLDERS", True),
+            room=_switch(env, "TUNEMYPETS_ROOM", False),
+            hosts=_names(env, "TUNEMYPETS_HOSTS"),
+            metrics=_switch(env, "TUNEMYPETS_METRICS", False),
+            upload_bytes=_whole(env, "TUNEMYPETS_UPLOAD_MB", 1024, 1, 2**20) * 2**20,
+            session_upload_bytes=_whole(env, "TUNEMYPETS_SESSION_UPLOAD_MB", 1024, 1, 2**20) * 2**20,
+            all_upload_bytes=_whole(env, "TUNEMYPETS_ALL_UPLOAD_MB", 2048, 1, 2**20) * 2**20,
         )
 
 
@@ -101,6 +121,15 @@ def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _names(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Host names, separated by commas: `pets.example.com, *.lab.example.com`."""
+    names = tuple(part.strip().lower().rstrip(".") for part in env.get(name, "").split(",") if part.strip())
+    for part in names:
+        if not re.fullmatch(r"(\*\.)?[a-z0-9._-]+|\[?[0-9a-f:]+\]?", part):
+            raise SettingsError(f"{name} has {part!r}: write names such as pets.example.com, with commas between.")
+    return names
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
