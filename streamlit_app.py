@@ -1,8 +1,12 @@
-"""TuneMyPets: `streamlit run streamlit_app.py`. The router and the home page; everything else is in pages/."""
+"""TuneMyPets: `streamlit run streamlit_app.py`. The router and the home page; everything else is in pages/.
+
+This file is read twice: once as a module, which gives the server (`app`), and for every visit, which draws the page.
+"""
 
 from typing import NoReturn
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.datasets.sample import SAMPLE_NOTE
 from core.datasets.store import DatasetStore
@@ -12,6 +16,7 @@ from core.jobs.scheduler import ensure_scheduler
 from core.runs import demo
 from pages.components import frame, imports, runs_list
 from pages.components.snapshot import forget, list_runs
+from pages.web import server
 
 
 def home() -> None:
@@ -118,7 +123,18 @@ def _begin_here(settings: frame.Settings) -> None:
         frame.link(frame.EXPLORE, label="Bring your own photos", icon="📁")
 
 
-home_page = st.Page(home, title="Home", icon="🐾", default=True)
-frame.mark_home(home_page)
-others = [st.Page(path, title=title, icon=icon) for path, (title, icon) in frame.NAVIGATION.items()]
-st.navigation([home_page, *others], position="hidden").run()
+def route() -> None:
+    """Draw the page that the address names."""
+    home_page = st.Page(home, title="Home", icon="🐾", default=True)
+    frame.mark_home(home_page)
+    others = [st.Page(path, title=title, icon=icon) for path, (title, icon) in frame.NAVIGATION.items()]
+    st.navigation([home_page, *others], position="hidden").run()
+
+
+if get_script_run_ctx(suppress_warning=True) is not None:
+    route()
+else:
+    server.prepare()
+    app = st.App(__file__, middleware=server.MIDDLEWARE, lifespan=server.lifespan)
+    if __name__ == "__main__":
+        server.serve(app)

@@ -4,6 +4,7 @@ Every variable is optional. `Settings.from_environment()` is cheap: call it wher
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,13 @@ class Settings:
         max_datasets: most datasets of one person (`TUNEMYPETS_MAX_DATASETS`).
         room_bytes: most that all data of this data root may take, beside the cache (`TUNEMYPETS_ROOM_MB`; 0: no limit).
         min_free_bytes: free space below which nothing new begins and trainings pause (`TUNEMYPETS_MIN_FREE_MB`).
+        room: whether the app stands behind a passcode and knows people apart (`TUNEMYPETS_ROOM`, or `--room`).
+        hosts: names beside this machine's own under which the app may be asked for (`TUNEMYPETS_HOSTS`).
+        metrics: whether the server tells numbers about itself, at `/_stcore/metrics` (`TUNEMYPETS_METRICS`).
+        upload_bytes: largest upload (`TUNEMYPETS_UPLOAD_MB`).
+        session_upload_bytes: most uploads that one session may have in memory, and may send in a minute
+            (`TUNEMYPETS_SESSION_UPLOAD_MB`).
+        all_upload_bytes: most uploads of all sessions in memory (`TUNEMYPETS_ALL_UPLOAD_MB`).
     """
 
     home: Path
@@ -49,6 +57,12 @@ class Settings:
     max_datasets: int
     room_bytes: int
     min_free_bytes: int
+    room: bool
+    hosts: tuple[str, ...]
+    metrics: bool
+    upload_bytes: int
+    session_upload_bytes: int
+    all_upload_bytes: int
 
     @property
     def datasets_dir(self) -> Path:
@@ -107,6 +121,12 @@ class Settings:
             max_datasets=_whole(env, "TUNEMYPETS_MAX_DATASETS", 20, 1, 100_000),
             room_bytes=_whole(env, "TUNEMYPETS_ROOM_MB", 0, 0, 2**30) * 2**20,
             min_free_bytes=_whole(env, "TUNEMYPETS_MIN_FREE_MB", 300, 1, 2**20) * 2**20,
+            room=_switch(env, "TUNEMYPETS_ROOM", False),
+            hosts=_names(env, "TUNEMYPETS_HOSTS"),
+            metrics=_switch(env, "TUNEMYPETS_METRICS", False),
+            upload_bytes=_whole(env, "TUNEMYPETS_UPLOAD_MB", 1024, 1, 2**20) * 2**20,
+            session_upload_bytes=_whole(env, "TUNEMYPETS_SESSION_UPLOAD_MB", 1024, 1, 2**20) * 2**20,
+            all_upload_bytes=_whole(env, "TUNEMYPETS_ALL_UPLOAD_MB", 2048, 1, 2**20) * 2**20,
         )
 
 
@@ -114,6 +134,15 @@ def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _names(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Host names, separated by commas: `pets.example.com, *.lab.example.com`."""
+    names = tuple(part.strip().lower().rstrip(".") for part in env.get(name, "").split(",") if part.strip())
+    for part in names:
+        if not re.fullmatch(r"(\*\.)?[a-z0-9._-]+|\[?[0-9a-f:]+\]?", part):
+            raise SettingsError(f"{name} has {part!r}: write names such as pets.example.com, with commas between.")
+    return names
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -18,9 +18,11 @@ from core.datasets.store import DatasetStore
 from core.errors import ConfigError, TuneMyPetsError
 from core.jobs.importer import ImportJobs
 from core.jobs.scheduler import ensure_scheduler
+from core.people.actor import Actor
 from core.runs.run import RunState
 from core.runs.store import RunStore
 from core.settings import Settings
+from pages.components import door
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,9 +60,19 @@ def open_page(title: str, caption: str) -> Settings:
     settings = Settings.from_environment()
     st.title(title)  # first, so that the page is there before its links have loaded their code
     st.caption(caption)
+    door.pass_or_stop(settings)
     _show_navigation()
     wake_scheduler(settings)
     return settings
+
+
+def actor() -> Actor:
+    """On whose behalf this session acts: the operator where the app listens to nobody else, else the visitor.
+
+    Raises:
+        PeopleError: if the visitor may not be here any more.
+    """
+    return door.actor(Settings.from_environment())
 
 
 def mark_home(home: Page) -> None:
