@@ -1,6 +1,7 @@
 """Real browsers among the virtual sessions: what a person sees, and whether the browser complains."""
 
 import asyncio
+import itertools
 import os
 import re
 import shutil
@@ -62,7 +63,7 @@ class Observer:
             await self.page.evaluate(TAKE)
             await asyncio.sleep(min(pause_seconds, max(1.0, until - time.monotonic())))
             changes = await self.page.evaluate(TAKE)
-            self.gaps += [(b - a) / 1000 for a, b in zip(changes, changes[1:], strict=False)]
+            self.gaps += [(b - a) / 1000 for a, b in itertools.pairwise(changes)]
             if time.monotonic() >= until:
                 return
             began = time.perf_counter()

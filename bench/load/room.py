@@ -217,10 +217,11 @@ class Room:
 
 def pictures_trained(run: Run, first: float, last: float) -> float:
     """Pictures per second that a run trained on between two moments (seconds since 1970), validation time included."""
-    seen: list[tuple[float, int]] = []
-    for record in run.records():
-        if record.get("kind") == "batch" and first <= record.get("time", 0) <= last:
-            seen.append((record["time"], record["images_seen"]))
+    seen = [
+        (record["time"], record["images_seen"])
+        for record in run.records()
+        if record.get("kind") == "batch" and first <= record.get("time", 0) <= last
+    ]
     if len(seen) < 2:
         return 0.0
     return (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0])
