@@ -8,7 +8,7 @@ from core.runs.races import default_race
 from core.settings import Settings
 from core.training.config import parse_config
 from pages.components import estimates, forms, frame, judged, live, runs_list
-from pages.components.snapshot import forget, look_at
+from pages.components.snapshot import forget, look_at, race_ids
 
 
 def page() -> None:
@@ -32,8 +32,7 @@ def _new_training_link() -> None:
 
 
 def _watch_race(settings: Settings, race_id: str) -> None:
-    runs = frame.runs(settings).race(race_id)
-    ids = [run.id for run in runs]
+    ids = race_ids(settings, race_id)
     left, right = st.columns(2)
     with left:
         _new_training_link()

@@ -14,9 +14,15 @@ from core.runs.races import start_judging
 from core.runs.run import RunState
 from core.settings import Settings
 from pages.components import charts, frame, gallery
+from pages.components.shared import Shared
 from pages.components.snapshot import RunSnapshot, forget, look_at
 
 REFRESH_SECONDS = 1.0
+Chart = dict[str, Any]
+# drawn once for everybody who looks at the same moment of the same runs
+_main_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=32)
+_more_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=8)
+_strips: Shared[tuple[Settings, str, int], gallery.Tiles] = Shared(None, most=64)
 PHASES = {"preparing": "Preparing", "training": "Training", "testing": "Testing"}
 
 
@@ -33,7 +39,7 @@ def watch(settings: Settings, run_ids: Sequence[str]) -> None:
 
 def _panel(settings: Settings, run_ids: tuple[str, ...], was_active: bool) -> None:
     with frame.explained():
-        snapshots = [look_at(settings, run_id) for run_id in run_ids]
+        snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
         if was_active and not any(item.state.active for item in snapshots):
             forget()
             st.rerun()  # the whole page: its lists and verdicts have changed, and the timer may go
@@ -114,7 +120,7 @@ def _figures(snapshot: RunSnapshot) -> None:
 
 def _actions(settings: Settings, snapshot: RunSnapshot) -> None:
     if snapshot.state.active:
-        if snapshot.state is RunState.RUNNING and _is_stopping(settings, snapshot):
+        if snapshot.stopping:
             st.caption("Stopping …")
         elif st.button(
             "Stop",
@@ -157,70 +163,94 @@ def _actions(settings: Settings, snapshot: RunSnapshot) -> None:
         frame.link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
 
 
-def _is_stopping(settings: Settings, snapshot: RunSnapshot) -> bool:
-    return frame.runs(settings).get(snapshot.id).stop_requested
-
-
-def _draw_charts(snapshots: Sequence[RunSnapshot]) -> None:
-    curves = [charts.Curve(item.arm, item.history.batches, item.history.epochs) for item in snapshots]
-    if not any(curve.batches for curve in curves):
+def _draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
+    if not any(item.history.batches for item in snapshots):
         if any(item.state.active for item in snapshots):
             st.caption("The charts begin with the first training step.")
         return
-    names = " and ".join(curve.name for curve in curves)
+    names = " and ".join(item.arm for item in snapshots)
     identity = "-".join(item.id for item in snapshots)
+    accuracy, loss = _main_charts.get(snapshots, lambda: _build_main_charts(snapshots))
     left, right = st.columns(2)
     with left:
         st.markdown("##### Accuracy")
         st.echarts_chart(
-            charts.accuracy_chart(curves),
+            accuracy,
             height=320,
             key=f"accuracy-{identity}",
             alt=f"Accuracy of {names} by epoch",
         )
     with right:
         st.markdown("##### Loss")
-        st.echarts_chart(charts.loss_chart(curves), height=320, key=f"loss-{identity}", alt=f"Loss of {names} by epoch")
+        st.echarts_chart(loss, height=320, key=f"loss-{identity}", alt=f"Loss of {names} by epoch")
     st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
-    with st.expander("Learning rate and speed"):
-        searches = [(item.arm, item.history.rate) for item in snapshots if item.history.rate is not None]
-        if searches:
-            taken = ", ".join(f"{name} takes {found.chosen:.2g}" for name, found in searches)
-            st.markdown("Rates that were tried before the training, and the one that was taken")
-            st.echarts_chart(
-                charts.rate_search_chart(searches),
-                height=240,
-                key=f"search-{identity}",
-                alt=f"Loss by learning rate: {taken}",
-            )
-        left, right = st.columns(2)
-        with left:
-            st.echarts_chart(
-                charts.rate_chart(curves),
-                height=240,
-                key=f"rate-{identity}",
-                alt=f"Learning rate of {names} by epoch",
-            )
-        with right:
-            st.echarts_chart(
-                charts.speed_chart(curves),
-                height=240,
-                key=f"speed-{identity}",
-                alt=f"Speed of {names} by epoch",
-            )
+    more = st.expander("Learning rate and speed", key=f"more-{identity}", on_change="rerun")
+    if more.open:  # most people never open it: what nobody sees is not drawn every second
+        with more:
+            _draw_more_charts(snapshots, names, identity)
+
+
+def _draw_more_charts(snapshots: tuple[RunSnapshot, ...], names: str, identity: str) -> None:
+    searches = [(item.arm, item.history.rate) for item in snapshots if item.history.rate is not None]
+    if searches:
+        taken = ", ".join(f"{name} takes {found.chosen:.2g}" for name, found in searches)
+        st.markdown("Rates that were tried before the training, and the one that was taken")
+        st.echarts_chart(
+            charts.rate_search_chart(searches),
+            height=240,
+            key=f"search-{identity}",
+            alt=f"Loss by learning rate: {taken}",
+        )
+    rate, speed = _more_charts.get(snapshots, lambda: _build_more_charts(snapshots))
+    left, right = st.columns(2)
+    with left:
+        st.echarts_chart(rate, height=240, key=f"rate-{identity}", alt=f"Learning rate of {names} by epoch")
+    with right:
+        st.echarts_chart(speed, height=240, key=f"speed-{identity}", alt=f"Speed of {names} by epoch")
+
+
+def _curves(snapshots: tuple[RunSnapshot, ...]) -> list[charts.Curve]:
+    return [charts.Curve(item.arm, item.history.batches, item.history.epochs) for item in snapshots]
+
+
+def _build_main_charts(snapshots: tuple[RunSnapshot, ...]) -> tuple[Chart, Chart]:
+    curves = _curves(snapshots)
+    return charts.accuracy_chart(curves), charts.loss_chart(curves)
+
+
+def _build_more_charts(snapshots: tuple[RunSnapshot, ...]) -> tuple[Chart, Chart]:
+    curves = _curves(snapshots)
+    return charts.rate_chart(curves), charts.speed_chart(curves)
 
 
 def _draw_strip(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
-    described = snapshot.history.described
+    described, strip = snapshot.history.described, snapshot.history.strip
     if described is None:
         return
+    key = settings, snapshot.id, strip.epoch if strip else 0
     try:
-        dataset = load_dataset(str(settings.home), snapshot.config.dataset, snapshot.meta.dataset_fingerprint)
+        tiles = _strips.get(key, lambda: _build_strip(settings, snapshot))
     except DatasetError:
         return
-    answers = {item["index"]: item for item in snapshot.history.strip.predictions} if snapshot.history.strip else {}
+    right = sum(1 for answer in strip.predictions if answer["correct"]) if strip else 0
+    name = "" if alone else f" — {frame.plain(snapshot.arm)}"
+    count = len(described.strip)
+    after = f"after epoch {strip.epoch}: {right} of {count} right" if strip else "before its first answer"
+    st.markdown(f"##### The same {count} validation pictures{name}, {after}")
+    gallery.show_tiles(tiles)
+
+
+def _build_strip(settings: Settings, snapshot: RunSnapshot) -> gallery.Tiles:
+    """The fixed validation pictures with the answers after an epoch.
+
+    Raises:
+        DatasetError: if the dataset is not there any more, or no longer the same.
+    """
+    described, strip = snapshot.history.described, snapshot.history.strip
+    dataset = load_dataset(str(settings.home), snapshot.config.dataset, snapshot.meta.dataset_fingerprint)
+    answers = {item["index"]: item for item in strip.predictions} if strip else {}
     tiles = []
-    for picture in described.strip:
+    for picture in described.strip if described else []:
         row = dataset.rows[picture["index"]]
         answer = answers.get(picture["index"])
         truth = dataset.classes[row.label]
@@ -236,15 +266,7 @@ def _draw_strip(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> No
                 "" if answer["correct"] else f"is: {truth}",
             )
         )
-    right = sum(1 for answer in answers.values() if answer["correct"])
-    name = "" if alone else f" — {frame.plain(snapshot.arm)}"
-    after = (
-        f"after epoch {snapshot.history.strip.epoch}: {right} of {len(tiles)} right"
-        if snapshot.history.strip
-        else "before its first answer"
-    )
-    st.markdown(f"##### The same {len(tiles)} validation pictures{name}, {after}")
-    gallery.show_tiles(tiles, width_px=92)
+    return gallery.arrange(tiles, width_px=92)
 
 
 @st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
@@ -262,8 +284,13 @@ def load_dataset(home: str, dataset_id: str, fingerprint: str) -> Dataset:
 
 
 def _draw_details(snapshot: RunSnapshot) -> None:
+    details = st.expander(
+        f"Log and configuration — {frame.plain(snapshot.arm)}", key=f"details-{snapshot.id}", on_change="rerun"
+    )
+    if not details.open:
+        return
     described = snapshot.history.described
-    with st.expander(f"Log and configuration — {frame.plain(snapshot.arm)}"):
+    with details:
         lines = [f"{_clock(moment)}  {message.text}" for moment, message in snapshot.history.messages]
         if snapshot.result is not None:
             lines.append(f"{_clock(snapshot.result.ended)}  {snapshot.result.text}")
