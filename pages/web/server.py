@@ -21,10 +21,10 @@ from starlette.middleware import Middleware
 from streamlit import config
 
 from core.errors import TuneMyPetsError
-from core.jobs.scheduler import ensure_scheduler
+from core.jobs.scheduler import ensure_scheduler, needs_scheduler
+from core.jobs.shutdown import reopen
 from core.room.addresses import is_loopback, room_address
 from core.room.room import Room, RoomStore
-from core.runs.run import RunState
 from core.runs.store import RunStore
 from core.settings import Settings
 from pages.web.guard import Guard
@@ -140,7 +140,8 @@ def _import_ahead() -> None:
 def _wake_scheduler(settings: Settings) -> None:
     """Let what waits begin, also when nobody has opened a page yet."""
     try:
-        if any(item.state is RunState.QUEUED for item in RunStore(settings).summaries()):
+        reopen(settings)
+        if any(needs_scheduler(run) for run in RunStore(settings).all()):
             ensure_scheduler(settings)
     except (OSError, TuneMyPetsError):
         log.exception("the scheduler was not started")
