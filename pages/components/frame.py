@@ -180,10 +180,10 @@ def explained() -> Iterator[None]:
         yield
     except ConfigError as error:
         for sentence in error.problems.values():
-            st.error(sentence, icon="🚫")
+            st.error(plain(sentence), icon="🚫")
     except TuneMyPetsError as error:
         log.info("shown: %s", error)
-        st.error(str(error), icon="🚫")
+        st.error(plain(str(error)), icon="🚫")
     except OSError as error:
         log.exception("shown as a sentence")
         st.error(
