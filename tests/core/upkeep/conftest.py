@@ -23,7 +23,7 @@ from tests.conftest import SMALL_SCRATCH
 
 @pytest.fixture(scope="session")
 def full_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dataset `drawn` with a contradiction, a finished race, a head with activations, an interrupted and a queued run."""
+    """Dataset `drawn` with a contradiction, a finished race, a head, an interrupted and a queued run."""
     root = tmp_path_factory.mktemp("full") / "workspace"
     settings = dataclasses.replace(Settings.from_environment(), home=root)
     drawn = list(draw_sample(count_per_class=20, size_px=64))

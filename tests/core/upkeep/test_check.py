@@ -32,7 +32,7 @@ def run_of(settings: Settings, state: RunState = RunState.FINISHED) -> Run:
 
 
 def first(folder: Path, pattern: str) -> Path:
-    return sorted(folder.glob(pattern))[0]
+    return min(folder.glob(pattern))
 
 
 PLACES: dict[str, Callable[[Settings], Path]] = {
