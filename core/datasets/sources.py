@@ -5,7 +5,7 @@ import stat
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -174,7 +174,7 @@ class ZipSource:
     def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
         return b"".join(self.stream(entry, max_bytes))
 
-    def stream(self, entry: SourceEntry, max_bytes: int) -> Iterator[bytes]:
+    def stream(self, entry: SourceEntry, max_bytes: int) -> Generator[bytes, None, None]:
         """The file's bytes in pieces, for what is too large for the memory; no other file is read meanwhile.
 
         Raises:

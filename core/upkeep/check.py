@@ -95,7 +95,7 @@ def _check_drafts(room: RoomFolder, kind: str) -> Iterator[Finding]:
         draft = names.DATASET_DRAFT if kind == names.DATASETS else names.RUN_DRAFT
         is_dir = entry.is_dir(follow_symlinks=False)
         if is_dir and entry.name.startswith(draft):
-            lock = path / ("import.lock" if kind == names.DATASETS else "worker.lock")
+            lock = path / names.DRAFT_LOCK
             if not held(lock) and (is_file(lock) or age_seconds(path) > PATIENCE_SECONDS):
                 text = "Whoever made this was killed in the middle."
                 yield Finding(Kind.LEFT_OVER, name, text, Mending.REMOVE, lock=room.name(lock))

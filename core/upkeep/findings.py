@@ -23,7 +23,7 @@ class Mending(enum.StrEnum):
     SET_ASIDE = "set aside"
     CUT_LINE = "cut line"
     BLANK_LINES = "blank lines"
-    MARK_STARTED = "mark started"
+    REWRITE = "rewrite"
     MATCH_WEIGHTS = "match weights"
     REDRAW = "redraw"
 
@@ -34,7 +34,7 @@ _WORDS = {
     Mending.SET_ASIDE: "moves {} to set-aside",
     Mending.CUT_LINE: "cuts the unfinished line off",
     Mending.BLANK_LINES: "keeps a copy in set-aside and blanks the damaged lines",
-    Mending.MARK_STARTED: "writes the file anew",
+    Mending.REWRITE: "moves it to set-aside and writes it anew",
     Mending.MATCH_WEIGHTS: "lets the file tell of these weights",
     Mending.REDRAW: "draws it anew from its picture",
 }

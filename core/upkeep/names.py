@@ -19,15 +19,16 @@ THUMBNAIL = re.compile(r"thumbs/([0-9a-f]{2})/\1[0-9a-f]{62}\.jpg")
 CHECKPOINTS = "checkpoints"
 BEST_WEIGHTS, BEST_FACTS, SNAPSHOT = "best.safetensors", "best.json", "last.safetensors"
 CHECKPOINT_FILES = (BEST_WEIGHTS, BEST_FACTS, SNAPSHOT)
-STARTED, ARRIVED = "started.json", "arrived.json"
+STARTED, ATTEMPTS, STALLED = "started.json", "attempts.json", "stalled.json"
 RUN_RECORDS = ("config.json", "meta.json", STARTED, "result.json", "events.jsonl", "predictions.csv")
-RUN_FILES = (*RUN_RECORDS, ARRIVED, "stop", "worker.log")  # beside locks and other small JSON files
+RUN_FILES = (*RUN_RECORDS, ATTEMPTS, STALLED, "stop", "worker.log")  # beside locks and other small JSON files
 
 # an import
 IMPORT_FILES = ("request.json", "progress.json", "result.json", "upload.zip", "importer.log")
 
 # names that begin with a dot are never complete
 DATASET_DRAFT, RUN_DRAFT, DELETED, UPLOAD = ".importing-", ".draft-", ".deleted-", ".upload-"
+DRAFT_LOCK = "import.lock"  # held by whoever fills a draft
 TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.tmp", re.DOTALL)  # by `storage.atomic_open`, with the process's id
 
 SMALL_BYTES = 2**20  # an unknown JSON file up to this size is nobody's fault

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from core.datasets.images import Limits, decode, write_thumbnail
 from core.errors import TuneMyPetsError
+from core.runs.attempts import MOST_AUTOMATIC, Attempts, write_attempts
 from core.runs.run import Run
 from core.settings import Settings
 from core.storage import atomic_open, read_json, sync_folder, write_json
@@ -107,10 +108,13 @@ def _mend(settings: Settings, finding: Finding, place: Path) -> None:
         case Mending.BLANK_LINES:
             _set_aside(settings, place, copy=True)
             _blank_lines(settings, place)
-        case Mending.MARK_STARTED:
+        case Mending.REWRITE:
             moment = place.lstat().st_mtime
             _set_aside(settings, place)
-            write_json(place, {"pid": 0, "time": moment})
+            if place.name == names.ATTEMPTS:  # a damaged one counts as tried often enough
+                write_attempts(place.parent, Attempts(MOST_AUTOMATIC, moment))
+            else:
+                write_json(place, {"pid": 0, "time": moment})
         case Mending.MATCH_WEIGHTS:
             _match_weights(place)
         case Mending.REDRAW:

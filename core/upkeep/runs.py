@@ -21,7 +21,7 @@ from core.training.config import TrainConfig, load_config, parse_config
 from core.upkeep.events import Log, read_log
 from core.upkeep.findings import Damage, Finding, Kind, Mending
 from core.upkeep.names import (
-    ARRIVED,
+    ATTEMPTS,
     BEST_FACTS,
     BEST_WEIGHTS,
     CHECKPOINT_FILES,
@@ -29,6 +29,7 @@ from core.upkeep.names import (
     RUN_FILES,
     RUN_RECORDS,
     SNAPSHOT,
+    STALLED,
     STARTED,
 )
 from core.upkeep.reading import is_file, is_folder, read_object, read_text
@@ -92,7 +93,7 @@ def _stamp(folder: Path) -> list[object]:
 def _look(room: RoomFolder, folder: Path, *, live: bool) -> Iterator[Finding]:
     name = room.name(folder)
     lock = f"{name}/worker.lock"
-    yield from check_strangers(room, folder, {*RUN_FILES, CHECKPOINTS}, live=live, lock=lock)
+    yield from check_strangers(room, folder, {*RUN_FILES, CHECKPOINTS} - {STALLED}, live=live, lock=lock)
     if is_folder(folder / CHECKPOINTS):
         yield from check_strangers(room, folder / CHECKPOINTS, set(CHECKPOINT_FILES), live=live, lock=lock)
     if irregular(folder, set(RUN_FILES)) or irregular(folder / CHECKPOINTS, set(CHECKPOINT_FILES)):
@@ -201,14 +202,14 @@ def _check_log(run: _Looked, result: RunResult | None) -> Generator[Finding, Non
 
 
 def _check_started(run: _Looked) -> Iterator[Finding]:
-    for name in (STARTED, ARRIVED):
+    for name in (STARTED, ATTEMPTS):
         try:
             read_object(run.folder / name, run.room.meter)
         except FileNotFoundError:
             continue
         except (Damage, OSError) as error:
             text = f"This file {reason(error)}."
-            yield Finding(Kind.DAMAGED, f"{run.name}/{name}", text, Mending.MARK_STARTED, lock=run.lock)
+            yield Finding(Kind.DAMAGED, f"{run.name}/{name}", text, Mending.REWRITE, lock=run.lock)
 
 
 def _check_best(run: _Looked, result: RunResult | None, log: Log) -> Iterator[Finding]:
