@@ -8,6 +8,9 @@
     python -m core compare RUN RUN
     python -m core predict RUN FILE...
     python -m core prefetch mobilenet_v2 …        download pretrained weights before the Wi-Fi fails
+    python -m core fsck [--repair]                whether everything under the data root is whole
+    python -m core export-room FILE.zip           carry datasets and runs to another machine
+    python -m core import-room FILE.zip
 
 With `--json`, one JSON value on stdout; progress goes to stderr. Exit status 0; 1 with one sentence on stderr when the
 job cannot be done; 2 when the command or a value is wrong.
@@ -26,6 +29,7 @@ from core import commands
 from core.errors import ConfigError, TuneMyPetsError
 from core.settings import Settings
 from core.training.config import TrainConfig, allowed_values
+from core.upkeep import commands as upkeep
 
 REPEATED = ("filters",)
 
@@ -89,6 +93,17 @@ def build_parser() -> argparse.ArgumentParser:
 
     action = command("prefetch", "Download pretrained weights, so that training works without a network.")
     action.add_argument("networks", nargs="+", metavar="NETWORK", help="names from the catalog, or `all`")
+
+    action = command("fsck", "Read everything under the data root, and tell what is damaged, orphaned or left over.")
+    action.add_argument("--repair", action="store_true", help="put right what can be; damaged things go to set-aside/")
+
+    action = command("export-room", "Pack datasets and runs into one .zip, for another machine.")
+    action.add_argument("file", help="the .zip to write")
+    action.add_argument("--runs", choices=("all", "finished"), default="all", help="which runs (default: %(default)s)")
+    action.add_argument("--datasets", nargs="+", metavar="DATASET", help="only these, and the runs on them")
+
+    action = command("import-room", "Take in what export-room packed.")
+    action.add_argument("file", help="the .zip")
     return parser
 
 
@@ -186,6 +201,12 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
             return commands.compare_runs(settings, options.first, options.second)
         case "predict":
             return commands.predict(settings, options.run, options.files, options.top)
+        case "fsck":
+            return upkeep.fsck(settings, mend=options.repair)
+        case "export-room":
+            return upkeep.export(settings, options.file, runs=options.runs, datasets=options.datasets)
+        case "import-room":
+            return upkeep.take_in(settings, options.file)
         case _:
             return commands.prefetch(options.networks)
 
