@@ -7,6 +7,7 @@ want somebody who gave the passcode; the pages ask for it themselves (`pages/com
 
 import logging
 import time
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,12 +43,20 @@ class Guard:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.settings = Settings.from_environment()
         self.base = str(config.get_option("server.baseUrlPath") or "").strip("/")
-        self.rooms = RoomStore(self.settings)
         self.sockets = 0
         self._names: frozenset[str] = frozenset()
         self._names_time = float("-inf")
+
+    @cached_property
+    def settings(self) -> Settings:
+        """As of the first request: only the start of the server settles whether there is a room."""
+        return Settings.from_environment()
+
+    @cached_property
+    def rooms(self) -> RoomStore:
+        """The door's book."""
+        return RoomStore(self.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through or refuse."""
