@@ -1,5 +1,6 @@
 """Who is next, and when."""
 
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
