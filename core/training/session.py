@@ -24,7 +24,7 @@ from core.training.data import SplitData, TrainingData
 from core.training.events import BatchDone, Described, EpochDone, Event, Message, PhaseStarted, Progress, RateFound
 from core.training.feeds import Feed, open_feed
 from core.training.hardware import Hardware, prepare_torch
-from core.training.judging import judge, tested_before
+from core.training.judging import judge
 from core.training.networks import build_network
 from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages
@@ -176,12 +176,10 @@ def train(
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         return
     del network, trainer
-    if resume and (folder / "predictions.csv").exists():
-        yield tested_before(folder)  # it was interrupted after the test, before it could tell
-        writer.finish(remove=True)
-        return
+    writer.finish(remove=False)  # the snapshot stays until the run's result is written
+    # it was interrupted after a test, before anybody was told: these predictions may be of earlier weights
+    (folder / "predictions.csv").unlink(missing_ok=True)
     yield from judge(dataset, settings, folder, stop, store=store, hardware=hardware)
-    writer.finish(remove=not leave())
 
 
 def _facts(
