@@ -405,7 +405,8 @@ class Session:
             self._stop_timers()
             self.page.page_hash = new.page_script_hash
         for asked in self._waiting:
-            if not asked.run and (asked.any_run or not fragments or asked.fragment in fragments):
+            # a run of the whole script also ends what a fragment was doing: its end never comes
+            if not fragments or (not asked.run and (asked.any_run or asked.fragment in fragments)):
                 asked.run = described.script_run_id
 
     def _finish(self, message: ForwardMsg) -> None:

@@ -1,5 +1,6 @@
 """The live view of one run or of a race: redrawn about once a second while something moves, and only then."""
 
+import secrets
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +14,12 @@ from core.runs.run import RunState
 from core.settings import Settings
 from pages.components import charts, frame, gallery
 from pages.components.actions import show_actions
+from pages.components.crowd import crowd
 from pages.components.shared import Shared
 from pages.components.snapshot import RunSnapshot, forget, look_at
 
-REFRESH_SECONDS = 1.0
+REST_TIMES = 3  # looks at the charts for one at the rest
+WATCHER = "watcher"
 Chart = dict[str, Any]
 # drawn once for everybody who looks at the same moment of the same runs
 _main_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=32)
@@ -36,22 +39,36 @@ def watch(settings: Settings, run_ids: Sequence[str]) -> None:
     Raises:
         RunError: if one is not there.
     """
-    active = any(look_at(settings, run_id).moving for run_id in run_ids)
-    panel = st.fragment(_panel, run_every=REFRESH_SECONDS if active else None, key=f"live-{'-'.join(run_ids)}")
-    panel(settings, tuple(run_ids), active)
+    ids = tuple(run_ids)
+    active = any(look_at(settings, run_id).moving for run_id in ids)
+    seconds = crowd.interval() if active else None
+    identity = "-".join(ids)
+    st.fragment(_panel, run_every=seconds, key=f"live-{identity}")(settings, ids, seconds)
+    # what changes once an epoch, or lies in a closed expander, need not travel every second
+    st.fragment(_rest, run_every=REST_TIMES * seconds if seconds else None, key=f"rest-{identity}")(settings, ids)
 
 
-def _panel(settings: Settings, run_ids: tuple[str, ...], was_active: bool) -> None:
+def _panel(settings: Settings, run_ids: tuple[str, ...], seconds: float | None) -> None:
     with frame.explained():
         snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
-        if was_active:
+        if seconds is not None:
             frame.wake_scheduler(settings)  # whatever ended it, the runs that people look at go on
-        if was_active and not any(item.moving for item in snapshots):
-            forget()
-            st.rerun()  # the whole page: its lists and verdicts have changed, and the timer may go
+            crowd.note(st.session_state.setdefault(WATCHER, secrets.token_hex(8)))
+            if not any(item.moving for item in snapshots):
+                forget()
+                st.rerun()  # the whole page: its lists and verdicts have changed, and the timer may go
+            if crowd.interval(seconds) != seconds:
+                st.rerun()  # the timer must be another one
         for snapshot in snapshots:
             _headline(settings, snapshot, alone=len(snapshots) == 1)
         _draw_charts(snapshots)
+
+
+def _rest(settings: Settings, run_ids: tuple[str, ...]) -> None:
+    with frame.explained():
+        snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
+        if any(item.history.batches for item in snapshots):
+            _draw_more_charts(snapshots)
         for snapshot in snapshots:
             _draw_strip(settings, snapshot, alone=len(snapshots) == 1)
         for snapshot in snapshots:
@@ -64,9 +81,9 @@ def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None
         name = snapshot.title if alone else snapshot.arm
         owner = frame.owner_name(settings, snapshot.meta.owner)
         by = f" · by {frame.plain(owner)}" if owner else ""
-        st.markdown(f"**{icon} {frame.plain(name)}** — {snapshot.state.value}{_phase(snapshot)}{by}")
+        title = f"**{icon} {frame.plain(name)}** — {snapshot.state.value}{_phase(snapshot)}{by}"
+        st.markdown("  \n".join([title, *_figures(snapshot)]))
         _progress(snapshot)
-        _figures(snapshot)
         if snapshot.result is not None and snapshot.result.text not in ("", "Finished."):
             show = st.error if snapshot.state is RunState.FAILED else st.info
             show(frame.plain(snapshot.result.text))
@@ -131,7 +148,7 @@ def _left(seconds: float | None) -> str:
     return "" if seconds is None else f" · about {frame.seconds_text(max(1, seconds))} left"
 
 
-def _figures(snapshot: RunSnapshot) -> None:
+def _figures(snapshot: RunSnapshot) -> list[str]:
     history = snapshot.history
     parts: list[str] = []
     if history.epochs:
@@ -147,8 +164,7 @@ def _figures(snapshot: RunSnapshot) -> None:
         parts.insert(0, f"{word} accuracy **{accuracy.text()}**")
     if snapshot.result is not None and snapshot.result.seconds is not None:
         parts.append(f"took {frame.seconds_text(snapshot.result.seconds)}")
-    if parts:
-        st.markdown(" · ".join(parts))
+    return [" · ".join(parts)] if parts else []
 
 
 def _draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
@@ -171,30 +187,32 @@ def _draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
     with right:
         st.markdown("##### Loss")
         st.echarts_chart(loss, height=320, key=f"loss-{identity}", alt=f"Loss of {names} by epoch")
+
+
+def _draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
+    names = " and ".join(item.arm for item in snapshots)
+    identity = "-".join(item.id for item in snapshots)
     st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
     more = st.expander("Learning rate and speed", key=f"more-{identity}", on_change="rerun")
-    if more.open:  # most people never open it: what nobody sees is not drawn every second
-        with more:
-            _draw_more_charts(snapshots, names, identity)
-
-
-def _draw_more_charts(snapshots: tuple[RunSnapshot, ...], names: str, identity: str) -> None:
-    searches = [(item.arm, item.history.rate) for item in snapshots if item.history.rate is not None]
-    if searches:
-        taken = ", ".join(f"{name} takes {found.chosen:.2g}" for name, found in searches)
-        st.markdown("Rates that were tried before the training, and the one that was taken")
-        st.echarts_chart(
-            charts.rate_search_chart(searches),
-            height=240,
-            key=f"search-{identity}",
-            alt=f"Loss by learning rate: {taken}",
-        )
-    rate, speed = _more_charts.get(snapshots, lambda: _build_more_charts(snapshots))
-    left, right = st.columns(2)
-    with left:
-        st.echarts_chart(rate, height=240, key=f"rate-{identity}", alt=f"Learning rate of {names} by epoch")
-    with right:
-        st.echarts_chart(speed, height=240, key=f"speed-{identity}", alt=f"Speed of {names} by epoch")
+    if not more.open:  # most people never open it: what nobody sees is not drawn
+        return
+    with more:
+        searches = [(item.arm, item.history.rate) for item in snapshots if item.history.rate is not None]
+        if searches:
+            taken = ", ".join(f"{name} takes {found.chosen:.2g}" for name, found in searches)
+            st.markdown("Rates that were tried before the training, and the one that was taken")
+            st.echarts_chart(
+                charts.rate_search_chart(searches),
+                height=240,
+                key=f"search-{identity}",
+                alt=f"Loss by learning rate: {taken}",
+            )
+        rate, speed = _more_charts.get(snapshots, lambda: _build_more_charts(snapshots))
+        left, right = st.columns(2)
+        with left:
+            st.echarts_chart(rate, height=240, key=f"rate-{identity}", alt=f"Learning rate of {names} by epoch")
+        with right:
+            st.echarts_chart(speed, height=240, key=f"speed-{identity}", alt=f"Speed of {names} by epoch")
 
 
 def _curves(snapshots: tuple[RunSnapshot, ...]) -> list[charts.Curve]:
