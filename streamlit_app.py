@@ -81,7 +81,7 @@ def _offer_demo(settings: frame.Settings) -> None:
             dataset = demo.demo_dataset(settings)
             if dataset:
                 _race_demo(settings, dataset)
-            st.query_params["demo"] = demo.make_demo_dataset(settings)
+            st.query_params["demo"] = demo.make_demo_dataset(settings, by=frame.actor())
             st.rerun()
         right.write(
             "See transfer learning at work: the program draws cats and dogs, trains one network from scratch and one "
@@ -100,7 +100,7 @@ def _follow_demo(settings: frame.Settings, job: str) -> None:
 
 
 def _race_demo(settings: frame.Settings, dataset: str) -> NoReturn:
-    race = demo.start_demo(settings, dataset)
+    race = demo.start_demo(settings, dataset, by=frame.actor())
     ensure_scheduler(settings)
     forget()
     frame.go(frame.TRAIN, query_params={"race": race, "demo": "1"})
@@ -113,7 +113,7 @@ def _begin_here(settings: frame.Settings) -> None:
     left, right = st.columns([1, 2])
     if left.button("Make the drawn cats and dogs", icon="🐱"):
         try:
-            job = frame.imports(settings).start(ImportRequest(None, "drawn", "70/15/15", 0))
+            job = frame.imports(settings).start(ImportRequest(None, "drawn", "70/15/15", 0), by=frame.actor())
         except TuneMyPetsError as error:
             st.error(str(error), icon="🚫")
         else:

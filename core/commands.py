@@ -40,7 +40,7 @@ class Outcome:
 def import_path(settings: Settings, path: str, name: str | None, split: str, seed: int) -> Outcome:
     """Import a folder or archive."""
     place = Path(path).expanduser()
-    source = open_source(place)
+    source = open_source(place, most_files=settings.max_pictures)
     return _import(settings, source, name or place.resolve().stem, split, seed)
 
 

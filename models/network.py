@@ -202,17 +202,17 @@ def load_original(name: str, weights_file: Path) -> nn.Module:
     if entry.weights is None:
         raise NetworkError(f"{entry.title} has no pretrained weights: build it with random ones.")
     command = "install TuneMyPets again" if entry.weights.shipped else f"run `python -m core prefetch {name}`"
-    remedy = command if entry.weights.shipped else f"delete it and {command}"
+    remedy = command if entry.weights.shipped else f"delete it from TORCH_HOME and {command}"
     try:
         state = _read_state(weights_file, remedy)
     except FileNotFoundError as error:
-        raise WeightsError(f"The weights file {weights_file} is missing: {command}.") from error
+        raise WeightsError(f"The weights file {weights_file.name} is missing: {command}.") from error
     with torch.device("meta"):  # no time and no random numbers for weights that are replaced at once
         original = build_original(name)
     try:
         original.load_state_dict(state, assign=True)
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise WeightsError(f"The weights file {weights_file} does not hold {entry.title}: {remedy}.") from error
+        raise WeightsError(f"The weights file {weights_file.name} does not hold {entry.title}: {remedy}.") from error
     return original
 
 
@@ -225,15 +225,15 @@ def _read_state(path: Path, remedy: str) -> dict[str, Tensor]:
     except (FileNotFoundError, MemoryError):
         raise
     except PermissionError as error:
-        raise WeightsError(f"The weights file {path} may not be read: change its permissions.") from error
+        raise WeightsError(f"The weights file {path.name} may not be read: change its permissions.") from error
     except Exception as error:  # damaged bytes make torch.load raise a dozen kinds
-        raise WeightsError(f"The weights file {path} is damaged or cut off: {remedy}.") from error
+        raise WeightsError(f"The weights file {path.name} is damaged or cut off: {remedy}.") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"The weights file {path} holds no weights: {remedy}.")
+        raise WeightsError(f"The weights file {path.name} holds no weights: {remedy}.")
     for key, value in state.items():
         if value.is_floating_point():
             if not bool(torch.isfinite(value).all()):
-                raise WeightsError(f"The weights file {path} holds numbers that are not finite: {remedy}.")
+                raise WeightsError(f"The weights file {path.name} holds numbers that are not finite: {remedy}.")
             if value.dtype is not torch.float32:
                 state[key] = value.float()
     return state

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.datasets.dataset import Dataset, PictureRow
+from core.datasets.images import Limits, render_preview
 from core.datasets.sample import SAMPLE_NOTE
 from core.errors import TuneMyPetsError
 from core.serving.client import AugmentationChoice
@@ -38,7 +39,9 @@ def page() -> None:
             help="Datasets never change once they are imported.",
         )
         st.query_params["dataset"] = chosen
-        _show(settings, load_dataset(str(settings.home), chosen, ""))
+        dataset = load_dataset(str(settings.home), chosen, "")
+        _show(settings, dataset)
+        _offer_changes(settings, dataset)
 
 
 def _show(settings: Settings, dataset: Dataset) -> None:
@@ -57,13 +60,44 @@ def _show(settings: Settings, dataset: Dataset) -> None:
     sections = ["Pictures", "Numbers", "Import report", "What the model sees"]
     section = st.segmented_control("Show", sections, default=sections[0], required=True, key="explore-section")
     if section == "Pictures":
-        _gallery(dataset)
+        _gallery(settings, dataset)
     elif section == "Numbers":
         _numbers(dataset)
     elif section == "Import report":
         report.show(dataset)
     else:
         _views(settings, dataset)
+
+
+def _offer_changes(settings: Settings, dataset: Dataset) -> None:
+    """Another title, or away with it; for its owner and the presenter."""
+    owner = dataset.summary.owner
+    if not frame.actor().may_change(owner):
+        st.caption(
+            f"This dataset belongs to {frame.plain(frame.owner_name(settings, owner) or 'the presenter')}: "
+            "only they and the presenter can rename or delete it."
+        )
+        return
+    with st.popover("Rename or delete", icon="✏️", key=f"change-{dataset.id}"):
+        title = st.text_input(
+            "Title",
+            dataset.title,
+            max_chars=80,
+            key=f"title-{dataset.id}-{dataset.title}",
+            help="What it is called in lists; runs that were made with it stay as they are.",
+        )
+        if st.button("Rename", key=f"rename-{dataset.id}", icon="💾"):
+            with frame.explained():
+                frame.datasets(settings).rename(dataset.id, title, by=frame.actor())
+                load_dataset.clear()
+                st.rerun()
+        st.caption("Deleting takes the pictures away for good. Runs keep their results, but show no pictures any more.")
+        if st.button("Delete this dataset", key=f"delete-{dataset.id}", icon="🗑️"):
+            with frame.explained():
+                frame.runs(settings).delete_dataset(dataset.id, by=frame.actor())
+                load_dataset.clear()
+                st.query_params.pop("dataset", None)
+                st.rerun()
 
 
 def _numbers(dataset: Dataset) -> None:
@@ -81,7 +115,7 @@ def _numbers(dataset: Dataset) -> None:
     st.plotly_chart(explored.file_sizes(dataset), key="bytes", alt="Box plots of file sizes for each class")
 
 
-def _gallery(dataset: Dataset) -> None:
+def _gallery(settings: Settings, dataset: Dataset) -> None:
     left, right = st.columns(2)
     label = left.selectbox("Class", ["All classes", *dataset.classes], help="Show one class only.", key="gallery-class")
     split = right.selectbox(
@@ -109,10 +143,16 @@ def _gallery(dataset: Dataset) -> None:
         ]
     )
     st.caption(f"{len(rows):,} pictures, page {number} of {pages}.")
-    _detail(dataset, shown)
+    lost = [row for row in shown if not dataset.thumbnail_path(row).exists()]
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        st.warning(
+            f"The small picture of {frame.plain(lost[0].name)}{more} is missing: import the dataset again.", icon="⚠️"
+        )
+    _detail(settings, dataset, shown)
 
 
-def _detail(dataset: Dataset, rows: list[PictureRow]) -> None:
+def _detail(settings: Settings, dataset: Dataset, rows: list[PictureRow]) -> None:
     row = st.selectbox(
         "One picture in detail",
         rows,
@@ -125,7 +165,12 @@ def _detail(dataset: Dataset, rows: list[PictureRow]) -> None:
         return
     left, right = st.columns([2, 1])
     with left:
-        st.image(str(dataset.picture_path(row)), width="stretch", alt=f"{dataset.classes[row.label]}, {row.name}")
+        try:
+            shown = render_preview(dataset.read_picture(row), Limits.from_settings(settings), row.name)
+        except TuneMyPetsError as error:
+            st.error(frame.plain(str(error)), icon="🚫")
+        else:
+            st.image(shown, width="stretch", alt=f"{dataset.classes[row.label]}, {row.name}")
     with right:
         st.markdown(
             f"**{frame.plain(dataset.classes[row.label])}**, {explored.SPLIT_NAMES[row.split].lower()}\n\n"
@@ -157,7 +202,7 @@ def _views(settings: Settings, dataset: Dataset) -> None:
     try:
         with st.spinner("Asking the model process; the first answer takes a few seconds", show_time=True):
             described, views = client.views(
-                dataset.picture_path(row).read_bytes(),
+                dataset.read_picture(row),
                 network,
                 AugmentationChoice(crop, flip, colour, strength),
                 count=VIEWS,

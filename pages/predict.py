@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 import streamlit as st
 
+from core.datasets.images import Limits, render_preview
 from core.errors import TuneMyPetsError
 from core.runs.run import RunSummary
 from core.serving.prediction import Prediction
@@ -20,6 +21,7 @@ PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avi
 MOST_PICTURES = 200
 SHOWN_LARGE = 6
 UPLOAD_MB = 64
+PREVIEW_PX = 512
 
 
 def page() -> None:
@@ -106,12 +108,14 @@ def _answer(settings: Settings, chosen: Sequence[RunSummary], pictures: Sequence
     if not answers:
         return
     shown = pictures[:SHOWN_LARGE]
+    limits = Limits.from_settings(settings)
     for place, (name, data) in enumerate(shown):
         with st.container(border=True):
             columns = st.columns([1, *[2] * len(answers)])
             readable = any(found[place].error is None for found in answers.values())
             if readable:
-                columns[0].image(data, caption=name, width="stretch", alt=f"Your picture {name}")
+                preview = render_preview(data, limits, name, PREVIEW_PX)
+                columns[0].image(preview, caption=frame.plain(name), width="stretch", alt=f"Your picture {name}")
             else:
                 columns[0].caption(frame.plain(name))
             for column, item in zip(columns[1:], [i for i in chosen if i.id in answers], strict=True):

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.errors import ConfigError
+from core.errors import ConfigError, QuotaError
 from core.jobs.scheduler import ensure_scheduler, warm_up
 from core.runs.races import default_race
 from core.settings import Settings
@@ -87,12 +87,15 @@ def _start(settings: Settings, values: dict[str, object], *, race: bool) -> None
     store = frame.runs(settings)
     try:
         if race:
-            race_id, _ = store.create_race(default_race(values))
+            race_id, _ = store.create_race(default_race(values), by=frame.actor())
             target = {"race": race_id}
         else:
-            target = {"run": store.create(parse_config(values)).id}
+            target = {"run": store.create(parse_config(values), by=frame.actor()).id}
     except ConfigError as error:
         forms.show_problems(error)
+        return
+    except QuotaError as error:
+        st.error(str(error), icon="🚫")
         return
     ensure_scheduler(settings)
     forget()

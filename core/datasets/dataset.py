@@ -9,6 +9,7 @@ datasets/<id>/
 """
 
 import csv
+import hashlib
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -159,6 +160,26 @@ class Dataset:
     def picture_path(self, row: PictureRow) -> Path:
         """The picture's original bytes."""
         return self.folder / row.path
+
+    def read_picture(self, row: PictureRow) -> bytes:
+        """The picture's original bytes, exactly as they were imported.
+
+        Raises:
+            DatasetError: names the picture, if its file is gone, cannot be read, or holds other bytes by now.
+        """
+        path = self.picture_path(row)
+        lost = f"The picture {row.name} of dataset {self.id}"
+        try:
+            whole = path.stat().st_size == row.bytes  # looked at first: whatever lies there now may be of any size
+            data = path.read_bytes() if whole else b""
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DatasetError(f"{lost} is missing: import the dataset again.") from error
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise DatasetError(f"{lost} cannot be read ({reason}): check the rights of the data folder.") from error
+        if not whole or hashlib.sha256(data).hexdigest() != row.sha256:
+            raise DatasetError(f"{lost} was changed after its import: import the dataset again.")
+        return data
 
     def thumbnail_path(self, row: PictureRow) -> Path:
         """The picture's small JPEG."""

@@ -4,6 +4,7 @@ A picture is read fully (`load()`, since `verify()` passes a half-cut JPEG), und
 pixel is decoded, turned upright (EXIF) and brought to RGB. What was changed on the way is told in plain words.
 """
 
+import contextlib
 import hashlib
 import threading
 import warnings
@@ -35,6 +36,8 @@ RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling
 LARGE_PIXELS = 16_000_000  # above this, one picture at a time: parallel imports stay under 1 GB
 PIXELS_AT_ONCE = 4 * LARGE_PIXELS  # decoded side by side, in all threads together
 BAND_BYTES = 8 * 2**20
+COUNTED_GIF_BYTES = 8 * 2**20
+COUNTED_TIFF_FRAMES = 1000
 Image.init()  # registers every format: without it, an allow list finds only the most common ones
 _GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 
@@ -98,10 +101,10 @@ def decode(data: bytes | Path, limits: Limits, name: str, *, at_least_px: int | 
         if max(width, height) > limits.max_aspect * min(width, height):
             raise PictureError(f"{name} is a strip of {width} x {height} pixels: crop it to a more usual shape.")
         with _gate.turn(width * height):
-            return _convert(image, name, at_least_px)
+            return _convert(image, raw, name, at_least_px)
 
 
-def _convert(image: Image.Image, name: str, at_least_px: int | None) -> Picture:
+def _convert(image: Image.Image, raw: bytes, name: str, at_least_px: int | None) -> Picture:
     kind = image.format or ""
     width, height = image.size
     notes: list[str] = []
@@ -110,11 +113,11 @@ def _convert(image: Image.Image, name: str, at_least_px: int | None) -> Picture:
         notes.append(f"named {PurePosixPath(name).suffix.lower()} but is {kind}")
     try:
         # inside the guard: counting the frames of a damaged file raises as many kinds as decoding it
-        frames = getattr(image, "n_frames", 1) if kind in ("GIF", "TIFF", "WEBP", "PNG", "AVIF") else 1
+        frames = _count_frames(image, kind, len(raw))
         if kind == "MPO":
             notes.append("MPO: the first picture is used")
-        elif frames > 1:
-            notes.append(f"first of {frames} frames")
+        elif frames != 1:
+            notes.append(f"first of {frames or 'many'} frames")
         if at_least_px is not None and kind == "JPEG" and image.mode in ("L", "RGB"):
             share = at_least_px / min(width, height)
             if share < 1:
@@ -136,6 +139,26 @@ def _convert(image: Image.Image, name: str, at_least_px: int | None) -> Picture:
         raise PictureError(f"{name} is cut off or damaged: copy or export it again.") from error
     image.info.clear()
     return Picture(image, kind, width, height, tuple(notes))
+
+
+def _count_frames(image: Image.Image, kind: str, file_bytes: int) -> int | None:
+    """How many frames there are; None for too many to count.
+
+    GIF and TIFF tell no number, and a hostile file of a million frames would keep the reader busy, for hours if a TIFF.
+    """
+    if kind not in ("GIF", "TIFF", "WEBP", "PNG", "AVIF"):
+        return 1
+    if kind == "GIF" and file_bytes > COUNTED_GIF_BYTES:
+        return None if getattr(image, "is_animated", False) else 1
+    if kind != "TIFF":
+        return int(getattr(image, "n_frames", 1))
+    count = 1
+    with contextlib.suppress(EOFError):
+        while count < COUNTED_TIFF_FRAMES:
+            image.seek(count)
+            count += 1
+    image.seek(0)
+    return count if count < COUNTED_TIFF_FRAMES else None
 
 
 def _read(data: bytes | Path, limits: Limits, name: str) -> bytes:
@@ -347,6 +370,19 @@ def perceptual_hash(image: Image.Image) -> str:
     small = np.asarray(image.convert("L").resize((17, 16), Image.Resampling.BOX, reducing_gap=2.0), dtype=np.int16)
     bits = (small[:, 1:] > small[:, :-1]).ravel()
     return np.packbits(bits).tobytes().hex()
+
+
+def render_preview(data: bytes, limits: Limits, name: str, long_side_px: int = 1024) -> bytes:
+    """The picture as people are shown it, as a JPEG: the pixels that a network learns from, upright and RGB.
+
+    Browsers turn and colour some files in their own way, and others not at all.
+
+    Raises:
+        PictureError: as `decode`.
+    """
+    buffer = BytesIO()
+    write_thumbnail(decode(data, limits, name, at_least_px=long_side_px).image, buffer, long_side_px)
+    return buffer.getvalue()
 
 
 def write_thumbnail(image: Image.Image, file: BinaryIO, long_side_px: int = 224) -> None:

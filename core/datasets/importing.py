@@ -29,6 +29,7 @@ from core.datasets.selection import (
     fingerprint_of,
     leave_out_copies,
     natural_key,
+    note_empty_folders,
     note_missing_classes,
     too_few_sentence,
 )
@@ -90,8 +91,9 @@ def import_dataset(
     settings.datasets_dir.mkdir(parents=True, exist_ok=True)
     _sweep(settings.datasets_dir)
     entries = source.entries()
-    _check_size(settings, entries)
-    layout = read_layout([entry.name for entry in entries])
+    where = f"in {readable(source.title)}"
+    _check_size(settings, entries, where)
+    layout = read_layout([entry.name for entry in entries], where)
     folder = settings.datasets_dir / f"{TEMPORARY}{secrets.token_hex(6)}"
     folder.mkdir()
     lock = FileLock(folder / "import.lock")
@@ -108,10 +110,11 @@ def import_dataset(
         kept = leave_out_copies(read, report, folder)
         classes = sorted({item.placed.label for item in kept}, key=natural_key)
         if len(classes) < 2:
-            raise DatasetError(too_few_sentence(classes, report))
+            raise DatasetError(too_few_sentence(classes, report, where))
         splits = choose_splits(kept, classes, plan, seed, layout.splits_given, report)
         _write(folder, kept, classes, splits)
         note_missing_classes(layout.placed, classes, report)
+        note_empty_folders(source.empty_folders, report)
         write_json(folder / "report.json", report.to_json())
         write_json(
             folder / "dataset.json",
@@ -150,25 +153,25 @@ def _refuse_taken(target: Path, dataset_id: str) -> None:
         raise DatasetError(f"There is a dataset called {dataset_id} already: choose another name.")
 
 
-def _check_size(settings: Settings, entries: Sequence[SourceEntry]) -> None:
+def _check_size(settings: Settings, entries: Sequence[SourceEntry], where: str) -> None:
     if not entries:
-        raise DatasetError("There are no files here: choose the folder that holds the class folders.")
+        raise DatasetError(f"There are no files {where}: choose the folder that holds the class folders.")
     if len(entries) > settings.max_pictures:
         raise DatasetError(
-            f"There are {len(entries):,} files here, and at most {settings.max_pictures:,} are taken: import a part, "
-            "or raise TUNEMYPETS_MAX_PICTURES."
+            f"There are {len(entries):,} files {where}, and at most {settings.max_pictures:,} are taken: "
+            "import a part, or raise TUNEMYPETS_MAX_PICTURES."
         )
     claimed = sum(max(0, item.bytes_claimed) for item in entries)
     if claimed > settings.max_dataset_bytes:
         raise DatasetError(
-            f"The pictures take {claimed / 1e9:.1f} GB, "
+            f"The pictures {where} take {claimed / 1e9:.1f} GB, "
             f"and at most {settings.max_dataset_bytes / 1e9:.1f} GB are taken: "
             "import a part, or raise TUNEMYPETS_MAX_DATASET_MB."
         )
     free = shutil.disk_usage(settings.datasets_dir).free
     if claimed * SPACE_MARGIN > free:
         raise DatasetError(
-            f"The pictures need about {claimed * SPACE_MARGIN / 1e9:.1f} GB, "
+            f"The pictures {where} need about {claimed * SPACE_MARGIN / 1e9:.1f} GB, "
             f"and {free / 1e9:.1f} GB are free: make room."
         )
 

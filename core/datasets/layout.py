@@ -37,16 +37,18 @@ class Layout:
     notes: list[str]
 
 
-def read_layout(names: Sequence[str]) -> Layout:
+def read_layout(names: Sequence[str], where: str = "here") -> Layout:
     """Find labels and splits in names.
 
+    Args:
+        where: what the sentences say about the place of the files, such as `in pets.zip`.
     Raises:
         DatasetError: if there are not at least two classes; it explains the wanted layout.
     """
-    paths = {name: _parts(name) for name in names}
-    pictures = [parts for name, parts in paths.items() if PurePosixPath(name).suffix.lower() in SUFFIX_FORMATS]
+    paths = [(name, _parts(name)) for name in names]  # a name may be there twice
+    pictures = [parts for name, parts in paths if PurePosixPath(name).suffix.lower() in SUFFIX_FORMATS]
     if not pictures:
-        raise DatasetError(f"There are no pictures here: {WANTED}")
+        raise DatasetError(f"There are no pictures {where}: {WANTED}")
     depth = _wrapping(pictures)
     below = [parts[depth:] for parts in pictures]
     firsts = {parts[0].lower() for parts in below if len(parts) > 2}
@@ -59,7 +61,7 @@ def read_layout(names: Sequence[str]) -> Layout:
         notes.append(
             f"The folder {'/'.join(pictures[0][:depth])} wraps the class folders and was left out of the labels."
         )
-    for name, parts in paths.items():
+    for name, parts in paths:
         placed.append(_place(readable(name), parts, depth, splits_given, pictures[0][:depth]))
     cleaned = _clean_labels([item.label for item in placed if item.problem is None], notes)
     placed = [item if item.problem else Placed(item.name, cleaned[item.label], item.split) for item in placed]
@@ -70,9 +72,12 @@ def read_layout(names: Sequence[str]) -> Layout:
     }
     if len(with_pictures) < 2:
         only = f"only the class {next(iter(with_pictures))!r}" if with_pictures else "no class folder"
-        raise DatasetError(f"There is {only} here, and a classifier needs at least two: {WANTED}")
+        raise DatasetError(f"There is {only} {where}, and a classifier needs at least two: {WANTED}")
     if len(with_pictures) > MAX_CLASSES:
-        raise DatasetError(f"There are {len(with_pictures):,} class folders, and at most {MAX_CLASSES:,} are possible.")
+        raise DatasetError(
+            f"There are {len(with_pictures):,} class folders {where}, and at most {MAX_CLASSES:,} are possible: "
+            "import a part."
+        )
     return Layout(placed, splits_given, notes)
 
 

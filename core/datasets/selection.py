@@ -5,13 +5,16 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.datasets.dataset import ImportReport, thumbnail_of
-from core.datasets.layout import Placed
+from core.datasets.layout import Placed, readable
 from core.datasets.splits import SPLITS, Item, SplitPlan, assign, group_copies
 from core.errors import DatasetError
+
+MOST_NOTED = 20
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,19 @@ def note_missing_classes(placed: list[Placed], classes: list[str], report: Impor
     report.notes.extend(f"The class {label!r} has no usable picture and was left out." for label in missing)
 
 
-def too_few_sentence(classes: list[str], report: ImportReport) -> str:
+def note_empty_folders(folders: Sequence[str], report: ImportReport) -> None:
+    """Say in the report which folders held no file at all: somebody may have meant them as classes."""
+    for name in folders[:MOST_NOTED]:
+        report.notes.append(f"The folder {readable(name)!r} is empty and makes no class.")
+    if len(folders) > MOST_NOTED:
+        report.notes.append(f"{len(folders) - MOST_NOTED:,} more folders are empty.")
+
+
+def too_few_sentence(classes: list[str], report: ImportReport, where: str) -> str:
     """Why a source whose files were all read cannot be a dataset."""
     reason = report.rejected[0][1] if report.rejected else "all were set aside as contradictory."
     count = "no class has" if not classes else f"only the class {classes[0]!r} has"
-    return f"After reading, {count} usable pictures, and two classes are needed; for example: {reason}"
+    return f"After reading, {count} usable pictures {where}, and two classes are needed; for example: {reason}"
 
 
 def count_pictures(kept: list[ReadPicture], splits: list[str]) -> dict[str, dict[str, int]]:

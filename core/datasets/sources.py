@@ -16,7 +16,10 @@ JUNK_FOLDERS = {"__macosx", "@eadir", "$recycle.bin"}
 JUNK_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 MAX_RATIO = 200  # real pictures hardly compress; a bomb does by thousands
 COPY_BYTES = 2**16
+TAIL_BYTES = 2**16 + 2**10  # of an archive: its end with the longest comment
 MAX_NAME = 1000
+MAX_TITLE = 100
+MOST_FILES = 200_000
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Source(Protocol):
 
     title: str
     drawn: bool
+    empty_folders: Sequence[str]  # known once the entries were asked for
 
     def entries(self) -> Sequence[SourceEntry]:
         """Every file that is not junk, in a fixed order."""
@@ -51,9 +55,12 @@ class Source(Protocol):
         """Release the source."""
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, title: str = "", most_files: int = MOST_FILES) -> Source:
     """The source at a path.
 
+    Args:
+        most_files: an archive of more than that, and of as many again for a system's own files, is not even listed.
+        title: what people call it, where that is not the name it has here.
     Raises:
         DatasetError: if there is nothing usable.
     """
@@ -62,10 +69,11 @@ def open_source(path: Path) -> Source:
     if not path.exists():
         raise DatasetError(f"{path} is not there: check the path.")
     if zipfile.is_zipfile(path):
-        return ZipSource(path)
+        return ZipSource(path, title, 2 * most_files)
+    name = title[:MAX_TITLE] or path.name
     if path.suffix.lower() == ".zip":
-        raise DatasetError(f"{path.name} is not a readable zip archive (cut off or damaged): pack or copy it again.")
-    raise DatasetError(f"{path.name} is neither a folder nor a .zip: pack the class folders as a .zip.")
+        raise DatasetError(_unreadable(name))
+    raise DatasetError(f"{name} is neither a folder nor a .zip: pack the class folders as a .zip.")
 
 
 def is_junk(name: str) -> bool:
@@ -85,13 +93,17 @@ class FolderSource:
         self.path = path
         self.title = path.resolve().name
         self.ignored = 0
+        self.empty_folders: Sequence[str] = ()
         self._entries: list[SourceEntry] | None = None
 
     def entries(self) -> Sequence[SourceEntry]:
         if self._entries is None:
-            found = []
+            found: list[SourceEntry] = []
+            empty: list[str] = []
             for folder, folders, files in os.walk(self.path, followlinks=False):
                 folders.sort()
+                if not folders and not files:
+                    empty.append(Path(folder).relative_to(self.path).as_posix())
                 for file in sorted(files):
                     place = Path(folder) / file
                     name = place.relative_to(self.path).as_posix()
@@ -103,7 +115,7 @@ class FolderSource:
                     except OSError:
                         size = 0
                     found.append(SourceEntry(name, size))
-            self._entries = found
+            self._entries, self.empty_folders = found, empty
         return self._entries
 
     def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
@@ -130,24 +142,25 @@ class ZipSource:
 
     drawn = False
 
-    def __init__(self, path: Path) -> None:
-        self.title = path.name
+    def __init__(self, path: Path, title: str = "", most_files: int = MOST_FILES) -> None:
+        self.title = title[:MAX_TITLE] or path.name
         self.ignored = 0
         try:
+            _check_index(path, self.title, most_files)
             self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise DatasetError(
-                f"{path.name} is not a readable zip archive (cut off or damaged): pack or copy it again."
-            ) from error
+            raise DatasetError(_unreadable(self.title)) from error
         self._one_at_a_time = threading.Lock()
         self._infos: dict[SourceEntry, zipfile.ZipInfo] = {}
         self._entries: list[SourceEntry] = []
-        self._check_overlap(path.name)
+        self._check_overlap(self.title)
         seen: set[str] = set()
+        folders: set[str] = set()
         for info in self._archive.infolist():
-            if info.is_dir():
-                continue
             name = info.filename.replace("\\", "/")
+            if info.is_dir():
+                folders.add(name.rstrip("/"))
+                continue
             if is_junk(name):
                 self.ignored += 1
                 continue
@@ -157,6 +170,8 @@ class ZipSource:
             seen.add(name)
             self._infos[entry] = info
             self._entries.append(entry)
+        filled = {str(parent) for name in (*seen, *folders) for parent in PurePosixPath(name).parents}
+        self.empty_folders: Sequence[str] = sorted(name for name in folders - filled if not is_junk(name))
 
     def _check_overlap(self, name: str) -> None:
         end = 0
@@ -223,6 +238,7 @@ class MemorySource:
         self.title = title
         self.drawn = drawn
         self.ignored = 0
+        self.empty_folders: Sequence[str] = ()
         self._files = dict(files)
 
     def entries(self) -> Sequence[SourceEntry]:
@@ -233,6 +249,42 @@ class MemorySource:
 
     def close(self) -> None:
         pass
+
+
+def _check_index(path: Path, title: str, most_files: int) -> None:
+    """Count the entries of an archive before anything keeps them: an index of 1 GB would become 15 GB of objects.
+
+    Raises:
+        DatasetError: there are more than `most_files`.
+        OSError, ValueError: the archive cannot be read.
+    """
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - TAIL_BYTES))
+        tail = file.read()
+        place = tail.rfind(b"PK\x05\x06")
+        if place < 0 or len(tail) < place + 22:
+            raise ValueError("no end of an archive")
+        start = end - len(tail) + place
+        size = int.from_bytes(tail[place + 12 : place + 16], "little")
+        wide = tail.rfind(b"PK\x06\x06", 0, place)
+        if size == 2**32 - 1 and wide >= 0:
+            size, start = int.from_bytes(tail[wide + 40 : wide + 48], "little"), end - len(tail) + wide
+        file.seek(max(0, start - size))
+        for _ in range(most_files):
+            head = file.read(46)
+            if head[:4] != b"PK\x01\x02":
+                return
+            lengths = (int.from_bytes(head[at : at + 2], "little") for at in (28, 30, 32))
+            file.seek(sum(lengths), os.SEEK_CUR)
+        if file.read(4) == b"PK\x01\x02":
+            raise DatasetError(
+                f"{title} holds more than {most_files:,} files: import a part, or raise TUNEMYPETS_MAX_PICTURES."
+            )
+
+
+def _unreadable(name: str) -> str:
+    return f"{name} is not a readable zip archive (cut off or damaged): pack or copy it again."
 
 
 def _within(data: bytes, name: str, max_bytes: int) -> bytes:

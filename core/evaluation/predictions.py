@@ -91,7 +91,7 @@ def write_predictions(path: Path, table: PredictionTable) -> None:
         RunError: if the table holds no picture.
     """
     if not table.n:
-        raise RunError(f"There are no predictions to write to {path}: the {table.split} split is empty.")
+        raise RunError(f"There are no predictions to write: the {table.split} split is empty.")
     columns = zip(
         table.picture_ids,
         table.indices.tolist(),
@@ -118,16 +118,22 @@ def read_predictions(path: Path) -> PredictionTable:
             text_rows = list(csv.reader(file, strict=True))
             whole = _ends_with_newline(path)
     except FileNotFoundError:
-        raise RunError(f"There are no predictions at {path}: let the run finish, or train it again.") from None
+        raise RunError(f"There is no {_name(path)}: let the run finish, or train it again.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RunError(f"The predictions at {path} cannot be read ({error}): train the run again.") from error
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise RunError(f"The file {_name(path)} cannot be read ({reason}): train the run again.") from error
     if not whole:
-        raise RunError(f"The predictions at {path} are damaged (cut off at the end): train the run again.")
+        raise RunError(f"The file {_name(path)} is damaged (cut off at the end): train the run again.")
     try:
         return _parse(text_rows)
     except (ValueError, OverflowError, RunError) as error:
         reason = str(error).rstrip(".")
-        raise RunError(f"The predictions at {path} are damaged ({reason}): train the run again.") from error
+        raise RunError(f"The file {_name(path)} is damaged ({reason}): train the run again.") from error
+
+
+def _name(path: Path) -> str:
+    """What people know a table by: the name of its file and run, never a path of the server."""
+    return f"{path.name} of run {path.parent.name}"
 
 
 def _ends_with_newline(path: Path) -> bool:

@@ -7,7 +7,7 @@ import subprocess
 
 from core.settings import Settings
 
-GPU_MIB_EACH = 6 * 1024  # what fine-tuning one of the catalog's networks takes, with room to spare
+GPU_MIB_EACH = 6000  # what fine-tuning one of the catalog's networks takes, with room to spare
 MOST_ON_GPU = 4  # more only wait for each other, and for the processor that feeds them
 ASK_SECONDS = 10.0
 

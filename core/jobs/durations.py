@@ -27,7 +27,7 @@ class Durations:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._took: dict[Kind, list[float]] = {}
+        self._took: dict[Kind, list[float]] = {}  # seconds an epoch, start and test included
         self._known: dict[Kind, tuple[float, float | None]] = {}  # until when, seconds
         self._datasets: dict[str, Dataset] = {}
 
@@ -37,7 +37,7 @@ class Durations:
             result, config = run.result(), run.config()
             if result is not None and result.seconds is not None and result.tested is not None:
                 took = self._took.setdefault(_kind(config), [])
-                took.append(result.seconds)
+                took.append(result.seconds / config.epochs)
                 del took[:-MOST_KEPT]
 
     def expect(self, run: Run) -> float | None:
@@ -46,11 +46,11 @@ class Durations:
             config = run.config()
         except TuneMyPetsError:
             return None
-        kind = _kind(config)
-        until, seconds = self._known.get(kind, (0.0, None))
+        key = (*_kind(config), config.epochs)
+        until, seconds = self._known.get(key, (0.0, None))
         if time.monotonic() >= until:
-            seconds = self._expect(config, kind)
-            self._known[kind] = time.monotonic() + KNOWN_SECONDS, seconds
+            seconds = self._expect(config)
+            self._known[key] = time.monotonic() + KNOWN_SECONDS, seconds
         return seconds
 
     def left(self, run: Run) -> float | None:
@@ -66,10 +66,10 @@ class Durations:
             return max(LEAST_LEFT, expected - (now - (run.folder / "started.json").stat().st_mtime))
         return expected
 
-    def _expect(self, config: TrainConfig, kind: Kind) -> float | None:
-        took = self._took.get(kind)
+    def _expect(self, config: TrainConfig) -> float | None:
+        took = self._took.get(_kind(config))
         if took:
-            return statistics.median(took)
+            return statistics.median(took) * config.epochs
         try:
             dataset = self._datasets.get(config.dataset)
             if dataset is None:
@@ -82,10 +82,10 @@ class Durations:
 
 
 def _kind(config: TrainConfig) -> Kind:
-    """Runs of one kind take equally long."""
+    """Runs of one kind take equally long for an epoch."""
     return (
-        config.dataset, config.model, config.strategy, config.freeze_point, config.epochs, config.batch_size,
-        config.image_size, config.filters, config.stored_views, config.precision,
+        config.dataset, config.model, config.strategy, config.freeze_point, config.batch_size, config.image_size,
+        config.filters, config.stored_views, config.precision,
     )  # fmt: skip
 
 

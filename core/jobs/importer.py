@@ -45,12 +45,16 @@ log = logging.getLogger("tunemypets.importer")
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import: `path` of a folder or archive, or None for the built-in sample."""
+    """What to import: `path` of a folder or archive, or None for the built-in sample.
+
+    `title` is what the person calls it, for sentences; an upload lies here under another name.
+    """
 
     path: str | None
     name: str
     plan: str
     seed: int
+    title: str = ""
     owner: str = LOCAL_OWNER
 
 
@@ -198,7 +202,11 @@ def run_job(settings: Settings, folder: Path) -> None:
             folder / "progress.json",
             _progress("Drawing pictures" if request.path is None else "Reading", 0, 0),
         )
-        source = sample_source() if request.path is None else open_source(Path(request.path))
+        source = (
+            sample_source()
+            if request.path is None
+            else open_source(Path(request.path), request.title, settings.max_pictures)
+        )
         try:
             events = import_dataset(
                 settings,

@@ -31,22 +31,23 @@ class RunReader:
     def __init__(self, settings: Settings) -> None:
         self.store = RunStore(settings)
         self._lock = threading.Lock()
-        self._described: OrderedDict[str, tuple[TrainConfig, RunMeta]] = OrderedDict()
+        self._described: OrderedDict[str, tuple[Stamp | None, TrainConfig, RunMeta]] = OrderedDict()
         self._results: OrderedDict[str, tuple[Stamp, RunResult | None]] = OrderedDict()
         self._logs: OrderedDict[str, EventLog] = OrderedDict()
 
     def describe(self, run: Run) -> tuple[TrainConfig, RunMeta]:
-        """Configuration and what was noted at creation; neither ever changes.
+        """Configuration, which never changes, and what was noted at creation, of which only the title may change.
 
         Raises:
             RunError: if one cannot be read.
         """
+        stamp = stamp_of(run.folder / "meta.json")
         with self._lock:
             found = self._described.get(run.id)
-        if found is None:
-            found = run.config(), run.meta()
+        if found is None or found[0] != stamp:
+            found = stamp, run.config(), run.meta()
             self._keep(self._described, run.id, found)
-        return found
+        return found[1:]
 
     def result(self, run: Run) -> RunResult | None:
         """How the run ended, or None while it has not."""

@@ -165,8 +165,14 @@ class Run:
         """
         try:
             return load_config((self.folder / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, ConfigError) as error:
-            raise RunError(f"The configuration of run {self.id} cannot be read ({error}): delete the run.") from error
+        except ConfigError as error:
+            raise RunError(
+                f"The configuration of run {self.id} was made by another version of TuneMyPets or is damaged "
+                f"({', '.join(error.problems)}): open it with that version, or delete the run."
+            ) from error
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or "it is no text"
+            raise RunError(f"The configuration of run {self.id} cannot be read ({reason}): delete the run.") from error
 
     def meta(self) -> RunMeta:
         """What was noted at creation.

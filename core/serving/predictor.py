@@ -86,6 +86,16 @@ class Predictor:
             return Prediction(name, None, None, (), (time.perf_counter() - started) * 1000, str(error))
         logits = logits_of(loaded.folded, pixels[np.newaxis], spec, self.hardware)
         probabilities = loaded.network.probabilities(logits)[0].double().cpu().numpy()
+        if not np.isfinite(probabilities).all():
+            # weights of a training that diverged may be finite and still too large to compute with
+            return Prediction(
+                name,
+                None,
+                None,
+                (),
+                (time.perf_counter() - started) * 1000,
+                f"For {name} this network gives no finite number: train the run again with a smaller learning rate.",
+            )
         order = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((loaded.checkpoint.classes[int(i)], float(probabilities[int(i)])) for i in order)
         return Prediction(

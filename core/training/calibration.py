@@ -93,7 +93,7 @@ def calibrate(settings: Settings, config: TrainConfig, dataset: Dataset, stop: C
 
     Raises:
         WeightsError: the pretrained weights are not here; other weights would differ in another way in bf16.
-        DatasetError: a picture can no longer be read.
+        DatasetError: names a picture that can no longer be read.
     """
     entry = config.entry()
     network = build_network(config, entry, len(dataset.classes))
@@ -103,9 +103,9 @@ def calibrate(settings: Settings, config: TrainConfig, dataset: Dataset, stop: C
     rows = dataset.rows_of("train")
     chosen = [rows[place] for place in range(0, len(rows), max(1, len(rows) // SAMPLE))][:SAMPLE]
     try:
-        pixels = [square_pixels(dataset.picture_path(row), row.name, limits, entry.preprocessing) for row in chosen]
-    except (PictureError, OSError) as error:
-        raise DatasetError(f"A picture of dataset {dataset.id} can no longer be read: import it again.") from error
+        pixels = [square_pixels(dataset.read_picture(row), row.name, limits, entry.preprocessing) for row in chosen]
+    except PictureError as error:
+        raise DatasetError(f"Dataset {dataset.id}: {error}") from error
     for _ in _recall_or_measure(settings, network, config, stages, device, np.stack(pixels)):
         if stop():
             return

@@ -4,8 +4,6 @@ The sidecar carries all that prediction needs (network, options, classes, prepro
 dataset is gone. It is written after the weights: a sidecar without its weights cannot occur.
 """
 
-import json
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from core.errors import RunError
+from core.errors import ConfigError, NetworkError, RunError
 from core.storage import atomic_open, read_json, write_json
 from core.training.config import TrainConfig, parse_config
 from models.network import Network, build
@@ -23,6 +21,7 @@ FORMAT = 1
 CHECKPOINTS = "checkpoints"  # in a run's folder
 BEST = "best"
 MAX_HEADER_BYTES = 4 * 2**20  # a hostile header of 38 MB takes 8 s and 400 MB to parse
+MAX_SIDECAR_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,8 @@ def read_sidecar(folder: Path, name: str) -> Checkpoint:
     """
     path = folder / f"{name}.json"
     try:
+        if path.stat().st_size > MAX_SIDECAR_BYTES:
+            raise ValueError("larger than any sidecar")
         values: dict[str, Any] = read_json(path)
         return Checkpoint(
             parse_config(values["config"]),
@@ -70,8 +71,26 @@ def read_sidecar(folder: Path, name: str) -> Checkpoint:
         )
     except FileNotFoundError as error:
         raise RunError("This run has no saved weights: train it for at least one epoch.") from error
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except ConfigError as error:
+        reason = next(iter(error.problems.values())).split(":")[0]  # without its remedy: nobody can write it anew
+        raise RunError(
+            f"The checkpoint file {path.name} of this run cannot be used ({reason}): train the run again."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise RunError(f"The checkpoint file {path.name} of this run is damaged: train the run again.") from error
+
+
+def check_header(path: Path, largest_bytes: int = MAX_HEADER_BYTES) -> None:
+    """Look at the length of a safetensors file's header before anything reads it.
+
+    Raises:
+        ValueError: it is longer than any that was written here.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        length = file.read(8)
+    if len(length) < 8 or int.from_bytes(length, "little") > largest_bytes:
+        raise ValueError(f"{path.name} has no header that was written here")
 
 
 def load_network(folder: Path, name: str) -> tuple[Network, Checkpoint]:
@@ -84,21 +103,18 @@ def load_network(folder: Path, name: str) -> tuple[Network, Checkpoint]:
     path = folder / f"{name}.safetensors"
     damaged = f"The weights file {path.name} of this run is damaged: train the run again."
     try:
-        with path.open("rb") as file:
-            (header_bytes,) = struct.unpack("<Q", file.read(8))
-        if header_bytes > MAX_HEADER_BYTES:
-            raise RunError(damaged)
+        check_header(path)
         tensors = load_file(path)
     except FileNotFoundError as error:
         raise RunError("This run has no saved weights: train it for at least one epoch.") from error
-    except (SafetensorError, OSError, struct.error, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise RunError(damaged) from error
     config = checkpoint.config
     options = config.scratch_options() if config.model == "scratch_cnn" else None
-    network = build(config.model, len(checkpoint.classes), head=config.head, options=options, seed=0)
     try:
+        network = build(config.model, len(checkpoint.classes), head=config.head, options=options, seed=0)
         network.load_state_dict(tensors)
-    except RuntimeError as error:
+    except (RuntimeError, NetworkError) as error:
         raise RunError(damaged) from error
     if not all(torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point()):
         raise RunError(f"The weights file {path.name} holds numbers that are not finite: train the run again.")

@@ -73,7 +73,7 @@ def open_store(
     """Find or build the store; the last thing yielded is the store, unless `stop` asked to end.
 
     Raises:
-        DatasetError: if a picture of the dataset can no longer be read.
+        DatasetError: names the picture of the dataset that is missing, changed, or can no longer be read.
     """
     rows = sorted(dataset.rows, key=lambda row: row.pixel_hash)
     size_px = preprocessing.resize_px
@@ -111,11 +111,9 @@ def _build(
 
     def read(row: PictureRow) -> Pixels:
         try:
-            return square_pixels(dataset.picture_path(row), row.name, limits, preprocessing)
-        except (PictureError, OSError) as error:
-            raise DatasetError(
-                f"{row.name} of dataset {dataset.id} can no longer be read ({error}): import the dataset again."
-            ) from error
+            return square_pixels(dataset.read_picture(row), row.name, limits, preprocessing)
+        except PictureError as error:
+            raise DatasetError(f"Dataset {dataset.id}: {error}") from error
 
     make_room(settings, int(np.prod(shape)), keep=path)
     started = last = time.monotonic()

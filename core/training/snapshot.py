@@ -19,6 +19,7 @@ from torch import Tensor
 
 from core.errors import ConfigError, RunError
 from core.storage import atomic_open
+from core.training.checkpoint import check_header
 from core.training.config import TrainConfig, load_config
 
 FILE = "last.safetensors"
@@ -109,6 +110,7 @@ def read_facts(folder: Path) -> Facts | None:
     """
     path = folder / FILE
     try:
+        check_header(path)
         with safe_open(path, framework="pt") as file:
             values = json.loads(file.metadata()["facts"])
         return Facts(

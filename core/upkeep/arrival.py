@@ -39,6 +39,7 @@ from core.upkeep.room import RoomFolder
 from core.upkeep.runs import check_run, read_config, read_meta
 
 LATEST = 4e9  # seconds since 1970: no run was made later
+MOST_FILES = 2_000_000  # of all datasets together
 MOST_TITLE = 80
 MOST_NAME = 1000
 
@@ -66,7 +67,7 @@ def take_in_room(settings: Settings, path: Path, tell: Tell | None = None) -> Ar
     if not zipfile.is_zipfile(path):
         raise CarryError(f"{path.name} is no zip archive, or is cut off or damaged: copy it again.")
     try:
-        source = ZipSource(path)
+        source = ZipSource(path, most_files=MOST_FILES)
     except DatasetError as error:
         raise CarryError(str(error)) from error
     try:

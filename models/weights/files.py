@@ -24,6 +24,8 @@ MIRROR_VARIABLE = "TUNEMYPETS_WEIGHTS_URL"
 SHIPPED_DIR = Path(__file__).resolve().parent
 FIRST_CHOICE = "mobilenet_v2"  # where its weights are there
 WITHOUT_DOWNLOAD = "petnet"
+# for sentences: what everybody in a room may read names no folder of the server
+PLACE = "hub/checkpoints in the folder TORCH_HOME (by default ~/.cache/torch)"
 TIMEOUT_SECONDS = 10.0  # without a single byte
 SURPLUS_BYTES = 2**16  # a body longer than the official file by more than this is something else
 
@@ -92,22 +94,22 @@ def fetch(entry: NetworkEntry, *, chunk_bytes: int = 2**18) -> Generator[tuple[i
         folder.mkdir(parents=True, exist_ok=True)
         file = temporary.open("xb")
     except OSError as error:
-        raise _unwritable(weights, folder, error) from error
+        raise _unwritable(weights, error) from error
     try:
         with file:
-            yield from _download(entry, weights, address, folder, file, chunk_bytes)
-            _write_through(file, weights, folder)
+            yield from _download(entry, weights, address, file, chunk_bytes)
+            _write_through(file, weights)
         _move(temporary, path, weights, folder)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _download(
-    entry: NetworkEntry, weights: Weights, address: str, folder: Path, file: IO[bytes], chunk_bytes: int
+    entry: NetworkEntry, weights: Weights, address: str, file: IO[bytes], chunk_bytes: int
 ) -> Generator[tuple[int, int], None, None]:
     digest = hashlib.sha256()
     done = 0
-    with _open(address, entry, weights, folder) as response:
+    with _open(address, entry, weights) as response:
         declared = response.headers.get("Content-Length", "")
         total = int(declared) if declared.isdigit() else weights.bytes
         yield 0, total
@@ -115,7 +117,7 @@ def _download(
             try:
                 chunk = response.read(chunk_bytes)
             except (OSError, http.client.HTTPException) as error:
-                raise _unreachable(entry, weights, folder, address, _reason(error)) from error
+                raise _unreachable(entry, weights, address, _reason(error)) from error
             if not chunk:
                 break
             done += len(chunk)
@@ -125,11 +127,11 @@ def _download(
             try:
                 file.write(chunk)
             except OSError as error:
-                raise _unwritable(weights, folder, error) from error
+                raise _unwritable(weights, error) from error
             yield done, max(done, total)
         # an early end is no error to http.client when it reads in pieces
         if declared.isdigit() and done < total:
-            raise _unreachable(entry, weights, folder, address, f"broke off after {done} of {total} bytes")
+            raise _unreachable(entry, weights, address, f"broke off after {done} of {total} bytes")
     if not digest.hexdigest().startswith(weights.sha256_prefix):
         raise _foreign(entry, weights, address)
 
@@ -145,23 +147,23 @@ def _address(weights: Weights, official: str) -> str:
     return f"{mirror.rstrip('/')}/{weights.file_name}"
 
 
-def _open(address: str, entry: NetworkEntry, weights: Weights, folder: Path) -> http.client.HTTPResponse:
+def _open(address: str, entry: NetworkEntry, weights: Weights) -> http.client.HTTPResponse:
     try:
         request = urllib.request.Request(address, headers={"User-Agent": "tunemypets"})
         response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it holds the connection
-        raise _unreachable(entry, weights, folder, address, _reason(error)) from error
+        raise _unreachable(entry, weights, address, _reason(error)) from error
     return response
 
 
-def _write_through(file: IO[bytes], weights: Weights, folder: Path) -> None:
+def _write_through(file: IO[bytes], weights: Weights) -> None:
     try:
         file.flush()
         os.fsync(file.fileno())
     except OSError as error:
-        raise _unwritable(weights, folder, error) from error
+        raise _unwritable(weights, error) from error
 
 
 def _move(temporary: Path, path: Path, weights: Weights, folder: Path) -> None:
@@ -170,7 +172,7 @@ def _move(temporary: Path, path: Path, weights: Weights, folder: Path) -> None:
     except OSError as error:
         if path.is_file():  # another download was first, and Windows lets nobody replace a file in use
             return
-        raise _unwritable(weights, folder, error) from error
+        raise _unwritable(weights, error) from error
     if os.name == "posix":  # makes the new name durable
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -196,10 +198,10 @@ def _host(address: str) -> str:
     return urllib.parse.urlsplit(address).netloc.rpartition("@")[2]  # never a password
 
 
-def _unreachable(entry: NetworkEntry, weights: Weights, folder: Path, address: str, reason: str) -> WeightsError:
+def _unreachable(entry: NetworkEntry, weights: Weights, address: str, reason: str) -> WeightsError:
     return WeightsError(
         f"The weights file {weights.file_name} could not be downloaded ({_host(address)}: {reason}): "
-        f"put it into {folder}, run `python -m core prefetch {entry.name}` with a working network, "
+        f"put it into {PLACE}, run `python -m core prefetch {entry.name}` with a working network, "
         f"or choose {WITHOUT_DOWNLOAD}, which comes with the program."
     )
 
@@ -212,8 +214,8 @@ def _foreign(entry: NetworkEntry, weights: Weights, address: str) -> WeightsErro
     )
 
 
-def _unwritable(weights: Weights, folder: Path, error: OSError) -> WeightsError:
+def _unwritable(weights: Weights, error: OSError) -> WeightsError:
     return WeightsError(
-        f"The weights file {weights.file_name} cannot be written into {folder} ({error.strerror or error}): "
+        f"The weights file {weights.file_name} cannot be written into {PLACE} ({error.strerror or error}): "
         f"make room there or set TORCH_HOME to a folder that you may write to."
     )

@@ -37,7 +37,7 @@ def show(settings: Settings) -> None:
     if settings.local_folders and _on_this_machine():
         ways.append(SERVER_FOLDER)
     way = st.segmented_control("Where are the pictures?", ways, default=SAMPLE, required=True, key="bring-way")
-    suggestion, ready, upload, path = "drawn", True, None, None
+    suggestion, ready, upload, path, title = "drawn", True, None, None, ""
     if way == SAMPLE:
         st.caption(SAMPLE_NOTE)
     else:
@@ -51,6 +51,7 @@ def show(settings: Settings) -> None:
         else:
             upload = _upload(way)
             suggestion, ready = (upload.name, True) if upload else ("", False)
+            title = upload.title if upload else ""
     name = st.text_input(
         "Name",
         suggestion,
@@ -61,14 +62,15 @@ def show(settings: Settings) -> None:
     plan, seed = _split_choice()
     label = "Make the sample" if way == SAMPLE else "Import"
     if st.button(label, type="primary", icon="📥", disabled=not ready, key="bring-go"):
-        _start(settings, ImportRequest(path, name.strip() or suggestion, plan, seed), upload)
+        _start(settings, ImportRequest(path, name.strip() or suggestion, plan, seed, title), upload)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What a browser sent: one archive, or the files of a folder."""
+    """What a browser sent: one archive, or the files of a folder; `title` is its name as the person knows it."""
 
     name: str
+    title: str
     archive: BinaryIO | None
     files: Sequence[tuple[str, BinaryIO]]
 
@@ -76,7 +78,7 @@ class Upload:
 def _upload(way: str) -> Upload | None:
     if way == ZIP:
         archive = st.file_uploader("Zip file", type="zip", key="bring-zip", help="A folder of class folders, as .zip.")
-        return Upload(Path(archive.name).stem, archive, ()) if archive else None
+        return Upload(Path(archive.name).stem, archive.name, archive, ()) if archive else None
     files = st.file_uploader(
         "Folder",
         accept_multiple_files="directory",
@@ -85,7 +87,8 @@ def _upload(way: str) -> Upload | None:
     )
     if not files:
         return None
-    return Upload(files[0].name.split("/")[0], None, [(item.name, item) for item in files])
+    folder = files[0].name.split("/")[0]
+    return Upload(folder, folder, None, [(item.name, item) for item in files])
 
 
 def _on_this_machine() -> bool:
@@ -115,7 +118,7 @@ def _start(settings: Settings, request: ImportRequest, upload: Upload | None) ->
         if upload is not None:
             with st.spinner("Copying the upload"):
                 archive = jobs.receive_zip(upload.archive) if upload.archive else jobs.receive_files(upload.files)
-        job = jobs.start(request, archive)
+        job = jobs.start(request, archive, by=frame.actor())
     except TuneMyPetsError as error:
         st.error(frame.plain(str(error)), icon="🚫")
         return

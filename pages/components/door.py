@@ -16,7 +16,7 @@ PASSCODE, SECRET = "passcode", "secret"  # in the addresses that the terminal an
 WHAT_A_TOKEN_DOES = (
     "Your browser keeps a secret token in a cookie, and whoever has it is you. It keeps others here from stopping, "
     "renaming or deleting what is yours. It does not protect you from somebody who uses this browser, runs this "
-    "machine, or reads this network (unless the address begins with https). Without the cookie you are a stranger again."
+    "machine, or reads this network (unless the address begins with https). Without the cookie you are a stranger."
 )
 
 

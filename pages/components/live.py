@@ -7,13 +7,12 @@ from typing import Any
 import streamlit as st
 
 from core.datasets.dataset import Dataset
-from core.errors import DatasetError, RunError
+from core.errors import DatasetError
 from core.evaluation.metrics import Accuracy
-from core.jobs.scheduler import ensure_scheduler
-from core.runs.races import start_judging
 from core.runs.run import RunState
 from core.settings import Settings
 from pages.components import charts, frame, gallery
+from pages.components.actions import show_actions
 from pages.components.shared import Shared
 from pages.components.snapshot import RunSnapshot, forget, look_at
 
@@ -23,6 +22,11 @@ Chart = dict[str, Any]
 _main_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=32)
 _more_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=8)
 _strips: Shared[tuple[Settings, str, int], gallery.Tiles] = Shared(None, most=64)
+HELD = {
+    "paused": "Waiting: the presenter has paused the queue",
+    "disk": "Waiting: the disk is full, and nothing starts until there is space again",
+    "closing": "Waiting: the app is being shut down, and the training starts when it is back",
+}
 PHASES = {"preparing": "Preparing", "training": "Training", "testing": "Testing"}
 
 
@@ -32,7 +36,7 @@ def watch(settings: Settings, run_ids: Sequence[str]) -> None:
     Raises:
         RunError: if one is not there.
     """
-    active = any(look_at(settings, run_id).state.active for run_id in run_ids)
+    active = any(look_at(settings, run_id).moving for run_id in run_ids)
     panel = st.fragment(_panel, run_every=REFRESH_SECONDS if active else None, key=f"live-{'-'.join(run_ids)}")
     panel(settings, tuple(run_ids), active)
 
@@ -40,7 +44,9 @@ def watch(settings: Settings, run_ids: Sequence[str]) -> None:
 def _panel(settings: Settings, run_ids: tuple[str, ...], was_active: bool) -> None:
     with frame.explained():
         snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
-        if was_active and not any(item.state.active for item in snapshots):
+        if was_active:
+            frame.wake_scheduler(settings)  # whatever ended it, the runs that people look at go on
+        if was_active and not any(item.moving for item in snapshots):
             forget()
             st.rerun()  # the whole page: its lists and verdicts have changed, and the timer may go
         for snapshot in snapshots:
@@ -55,16 +61,32 @@ def _panel(settings: Settings, run_ids: tuple[str, ...], was_active: bool) -> No
 def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
     icon = frame.STATE_ICONS[snapshot.state]
     with st.container(border=True):
-        name = snapshot.config.title() if alone else snapshot.arm
-        st.markdown(f"**{icon} {frame.plain(name)}** — {snapshot.state.value}{_phase(snapshot)}")
+        name = snapshot.title if alone else snapshot.arm
+        owner = frame.owner_name(settings, snapshot.meta.owner)
+        by = f" · by {frame.plain(owner)}" if owner else ""
+        st.markdown(f"**{icon} {frame.plain(name)}** — {snapshot.state.value}{_phase(snapshot)}{by}")
         _progress(snapshot)
         _figures(snapshot)
         if snapshot.result is not None and snapshot.result.text not in ("", "Finished."):
             show = st.error if snapshot.state is RunState.FAILED else st.info
             show(frame.plain(snapshot.result.text))
-        if snapshot.state is RunState.INTERRUPTED:
-            st.warning("The training process ended unexpectedly. What was saved before is unharmed.")
-        _actions(settings, snapshot)
+        _trouble(snapshot)
+        show_actions(settings, snapshot)
+
+
+def _trouble(snapshot: RunSnapshot) -> None:
+    """What is wrong with a run that has not ended, and what happens about it."""
+    if snapshot.state is RunState.INTERRUPTED and snapshot.moving:
+        st.warning("The training process ended unexpectedly. It goes on by itself in a moment.", icon="⚡")
+    elif snapshot.state is RunState.INTERRUPTED:
+        st.warning("The training process ended unexpectedly. What was saved before is unharmed.", icon="⚡")
+    elif snapshot.stalled_since is not None:
+        silent = frame.seconds_text(time.time() - snapshot.stalled_since)
+        st.warning(
+            f"The training process has not moved for {silent}. If it stays like this, it is ended and the training "
+            "goes on from where it was last put aside.",
+            icon="💤",
+        )
 
 
 def _phase(snapshot: RunSnapshot) -> str:
@@ -77,9 +99,7 @@ def _phase(snapshot: RunSnapshot) -> str:
 def _progress(snapshot: RunSnapshot) -> None:
     history = snapshot.history
     if snapshot.state is RunState.QUEUED:
-        before = snapshot.runs_before
-        text = "Starting" if before == 0 else f"Waiting: {before} {'run' if before == 1 else 'runs'} before this one"
-        st.progress(0.0, text=text)
+        st.progress(0.0, text=_turn_text(snapshot))
     elif snapshot.state is RunState.RUNNING:
         step = history.progress
         if history.phase is not None and history.phase.phase == "training" and history.batches:
@@ -92,6 +112,19 @@ def _progress(snapshot: RunSnapshot) -> None:
             st.progress(min(1.0, step.done / step.total), text=f"{step.text}{_left(step.eta_seconds)}")
         else:
             st.progress(0.0, text="Starting the training process")
+
+
+def _turn_text(snapshot: RunSnapshot) -> str:
+    """When a queued run has its turn."""
+    if snapshot.held in HELD:
+        return HELD[snapshot.held]
+    turn = snapshot.turn
+    if turn is None or turn.before == 0:
+        return "Starting"
+    text = f"Waiting: {turn.before} {'run' if turn.before == 1 else 'runs'} before this one"
+    if turn.expected_start is not None:
+        text += f" · starts in about {frame.seconds_text(max(1, turn.expected_start - time.time()))}"
+    return text
 
 
 def _left(seconds: float | None) -> str:
@@ -118,54 +151,9 @@ def _figures(snapshot: RunSnapshot) -> None:
         st.markdown(" · ".join(parts))
 
 
-def _actions(settings: Settings, snapshot: RunSnapshot) -> None:
-    if snapshot.state.active:
-        if snapshot.stopping:
-            st.caption("Stopping …")
-        elif st.button(
-            "Stop",
-            key=f"stop-{snapshot.id}",
-            icon="⏹️",
-            help="Ends the training; what it has learned so far is kept.",
-        ):
-            try:
-                frame.runs(settings).request_stop(snapshot.id)
-            except RunError as error:
-                st.info(str(error))
-            forget()
-            st.rerun(scope="fragment")
-        return
-    if (
-        snapshot.state is RunState.INTERRUPTED
-        and snapshot.result is None
-        and st.button(
-            "Go on",
-            key=f"resume-{snapshot.id}",
-            icon="▶️",
-            type="primary",
-            help="Takes the training up where it was last put aside, or begins anew if it was too short for that.",
-        )
-    ):
-        frame.runs(settings).resume(snapshot.id)
-        ensure_scheduler(settings)
-        forget()
-        st.rerun()
-    untested = snapshot.history.tested is None and snapshot.has_weights
-    if untested and st.button(
-        "Test what it has learned",
-        key=f"judge-{snapshot.id}",
-        help="Opens the test split once, with the best weights.",
-    ):
-        start_judging(settings, snapshot.id)
-        st.toast("Testing started: the result appears here in a few seconds.")
-        forget()
-    if snapshot.has_weights:
-        frame.link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
-
-
 def _draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
     if not any(item.history.batches for item in snapshots):
-        if any(item.state.active for item in snapshots):
+        if any(item.moving for item in snapshots):
             st.caption("The charts begin with the first training step.")
         return
     names = " and ".join(item.arm for item in snapshots)

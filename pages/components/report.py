@@ -1,5 +1,7 @@
 """The import report: what was rejected, converted, doubled or contradictory, with reasons."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -7,6 +9,7 @@ from core.datasets.dataset import Dataset
 from pages.components import frame, gallery
 
 SHOWN_GROUPS = 24
+SHOWN_ROWS = 1000
 
 
 def show(dataset: Dataset) -> None:
@@ -27,7 +30,7 @@ def show(dataset: Dataset) -> None:
         st.caption(f"{report.ignored} system files (such as .DS_Store) were ignored.")
     if not (report.rejected or report.converted or report.duplicates or report.contradictory):
         st.success("Every file was read without any trouble.", icon="✅")
-    _table("Rejected", pd.DataFrame(report.rejected, columns=["File", "Reason"]))
+    _table("Rejected", report.rejected, ["File", "Reason"])
     if report.contradictory:
         st.markdown("##### Contradictory: the same picture in different classes")
         st.caption("Nobody can learn from these: they are in no split. Decide which label is right and import again.")
@@ -40,12 +43,15 @@ def show(dataset: Dataset) -> None:
         )
         if len(report.contradictory) > SHOWN_GROUPS:
             st.caption(f"The first {SHOWN_GROUPS} of {len(report.contradictory)} groups.")
-    _table("Copies left out", pd.DataFrame(report.duplicates, columns=["File", "Kept instead"]))
-    _table("Converted", pd.DataFrame(report.converted, columns=["File", "What was done"]))
+    _table("Copies left out", report.duplicates, ["File", "Kept instead"])
+    _table("Converted", report.converted, ["File", "What was done"])
 
 
-def _table(title: str, table: pd.DataFrame) -> None:
-    if table.empty:
+def _table(title: str, rows: Sequence[tuple[str, str]], columns: Sequence[str]) -> None:
+    if not rows:
         return
     st.markdown(f"##### {title}")
+    table = pd.DataFrame(rows[:SHOWN_ROWS], columns=list(columns))
     st.dataframe(table, hide_index=True, height="content" if len(table) < 12 else 420)
+    if len(rows) > SHOWN_ROWS:
+        st.caption(f"The first {SHOWN_ROWS:,} of {len(rows):,}.")

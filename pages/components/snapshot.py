@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from core.jobs.scheduler import queue_position
+from core.jobs.queue import QueueView, Turn, read_queue
+from core.jobs.watchdog import stalled_since
+from core.runs.attempts import read_attempts
 from core.runs.reader import RunReader
 from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState, RunSummary
 from core.settings import Settings
@@ -24,9 +26,18 @@ class RunSnapshot:
     state: RunState
     result: RunResult | None
     history: RunHistory
-    runs_before: int  # only for a queued run
+    turn: Turn | None  # of a queued run, as soon as the scheduler has told
+    held: str  # why nothing starts: "paused", "disk", "closing"
     has_weights: bool
     stopping: bool  # somebody asked it to stop
+    stalled_since: float | None  # seconds since 1970; its worker does not move
+    moving: bool  # something may still happen by itself
+
+    @property
+    def title(self) -> str:
+        """Network and strategy, with what its owner calls it."""
+        said = self.config.note if self.meta.title is None else self.meta.title
+        return self.config.title() + (f" · {said}" if said else "")
 
     @property
     def arm(self) -> str:
@@ -48,6 +59,11 @@ def list_runs(settings: Settings) -> list[RunSummary]:
     return _lists.get(settings, _reader(settings).summaries)
 
 
+def look_at_queue(settings: Settings) -> QueueView:
+    """What the scheduler last said about the queue, shared by all sessions."""
+    return _queues.get(settings, lambda: read_queue(settings))
+
+
 def list_usable(settings: Settings) -> list[RunSummary]:
     """The runs with which one can predict, newest first, shared by all sessions."""
     return _usable.get(settings, lambda: _find_usable(settings))
@@ -65,12 +81,13 @@ def race_ids(settings: Settings, race_id: str) -> list[str]:
 
 def forget() -> None:
     """Drop what was read, after this session changed something."""
-    for shared in (_snapshots, _lists, _usable):
+    for shared in (_snapshots, _lists, _usable, _queues):
         shared.forget()
 
 
 _snapshots: Shared[tuple[Settings, str], RunSnapshot] = Shared(LIVE_SECONDS, MOST_SNAPSHOTS)
 _lists: Shared[Settings, list[RunSummary]] = Shared(LIVE_SECONDS, most=8)
+_queues: Shared[Settings, QueueView] = Shared(LIVE_SECONDS, most=8)
 _usable: Shared[Settings, list[RunSummary]] = Shared(LIVE_SECONDS, most=8)
 
 
@@ -83,7 +100,7 @@ def _take(settings: Settings, run_id: str) -> RunSnapshot:
     reader = _reader(settings)
     run = reader.store.get(run_id)
     config, meta = reader.describe(run)
-    state = run.state()
+    state, queue = run.state(), look_at_queue(settings)
     return RunSnapshot(
         id=run.id,
         config=config,
@@ -91,9 +108,12 @@ def _take(settings: Settings, run_id: str) -> RunSnapshot:
         state=state,
         result=reader.result(run),
         history=reader.history(run),
-        runs_before=queue_position(settings, run) if state is RunState.QUEUED else 0,
+        turn=queue.turn(run.id) if state is RunState.QUEUED else None,
+        held=queue.held,
         has_weights=run.has_weights,
         stopping=state is RunState.RUNNING and run.stop_requested,
+        stalled_since=stalled_since(run.folder) if state is RunState.RUNNING else None,
+        moving=state.active or (state is RunState.INTERRUPTED and read_attempts(run.folder).left),
     )
 
 

@@ -7,6 +7,7 @@ want somebody who gave the passcode; the pages ask for it themselves (`pages/com
 
 import logging
 import time
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,7 +16,7 @@ from streamlit import config
 from core.people.store import person_id
 from core.room.addresses import host_of, is_named, own_names
 from core.room.room import RoomStore
-from core.settings import Settings
+from core.settings import PROJECT_ROOT, Settings
 from pages.web.policy import policy_headers
 from pages.web.visitors import cookie_header, token_in
 
@@ -25,6 +26,9 @@ CLOSED = ("/_stcore/script-health-check", "/_stcore/agent")
 BEHIND_THE_DOOR = ("/media/", "/_stcore/upload_file/")
 NAMES_SECONDS = 10.0  # a laptop's address changes with its network
 MOST_SOCKETS = 1000
+
+PLACE = str(PROJECT_ROOT).encode()
+DOTS = b"." * len(PLACE)
 
 log = logging.getLogger("tunemypets.web")
 
@@ -38,16 +42,24 @@ class Refusal(Exception):
 
 
 class Guard:
-    """ASGI middleware: refuses, and gives every answer its headers. An open websocket costs nothing more."""
+    """ASGI middleware: refuses, and gives every answer its headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.settings = Settings.from_environment()
         self.base = str(config.get_option("server.baseUrlPath") or "").strip("/")
-        self.rooms = RoomStore(self.settings)
         self.sockets = 0
         self._names: frozenset[str] = frozenset()
         self._names_time = float("-inf")
+
+    @cached_property
+    def settings(self) -> Settings:
+        """As of the first request: only the start of the server settles whether there is a room."""
+        return Settings.from_environment()
+
+    @cached_property
+    def rooms(self) -> RoomStore:
+        """The door's book."""
+        return RoomStore(self.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through or refuse."""
@@ -92,7 +104,7 @@ class Guard:
             return
         self.sockets += 1
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _without_paths(send))
         finally:
             self.sockets -= 1
 
@@ -139,11 +151,21 @@ class Guard:
                 raise Refusal(403, "Give the passcode of the room first.")
 
 
+def _without_paths(send: Send) -> Send:
+    """Streamlit tells every browser where its script lies on the server's disk; ours are told as many dots."""
+
+    async def send_without(message: Message) -> None:
+        data = message.get("bytes")
+        if data and PLACE in data:
+            message["bytes"] = data.replace(PLACE, DOTS)  # of the same length, so that the message stays whole
+        await send(message)
+
+    return send_without
+
+
 def _header(scope: Scope, name: bytes) -> str:
-    for key, value in scope["headers"]:
-        if key == name:
-            return str(value.decode("latin-1"))
-    return ""
+    """A header; several of one name are joined, which makes no valid `Host` and no valid `Origin`."""
+    return ", ".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
 
 
 async def _answer(send: Send, status: int, sentence: str, extra: list[tuple[bytes, bytes]]) -> None:

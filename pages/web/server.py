@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pkgutil import iter_modules
 from typing import NoReturn
 
 import streamlit as st
@@ -21,12 +22,13 @@ from starlette.middleware import Middleware
 from streamlit import config
 
 from core.errors import TuneMyPetsError
-from core.jobs.scheduler import ensure_scheduler
+from core.jobs.scheduler import ensure_scheduler, needs_scheduler
+from core.jobs.shutdown import reopen
 from core.room.addresses import is_loopback, room_address
 from core.room.room import Room, RoomStore
-from core.runs.run import RunState
 from core.runs.store import RunStore
 from core.settings import Settings
+from pages import components
 from pages.web.guard import Guard
 from pages.web.uploads import UploadLimits
 
@@ -34,8 +36,9 @@ MIDDLEWARE = [Middleware(Guard), Middleware(UploadLimits)]
 EVERYWHERE = "0.0.0.0"
 ROOM = "TUNEMYPETS_ROOM"
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"
-# what the first page needs beside what this file has imported; never torch
-AHEAD = ("pandas", "streamlit.elements.lib.column_types", "plotly.graph_objects")
+# what later pages import, read in once the first page is there: together they would be in each other's way
+AHEAD_SECONDS = 5.0
+AHEAD = ("pandas", "plotly.graph_objects")  # and pages.components; never torch
 
 log = logging.getLogger("tunemypets.web")
 
@@ -49,7 +52,6 @@ def prepare() -> None:
         os.environ[ROOM] = "1"
     if _settings().room and config._server_mode == "starlette-app" and _address_is_only_a_default():
         _start_again()
-    threading.Thread(target=_import_ahead, daemon=True).start()
 
 
 def serve(app: st.App) -> None:
@@ -77,7 +79,11 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     else:
         print(f"\n  TuneMyPets: {_url('localhost')}\n", flush=True)
     threading.Thread(target=_wake_scheduler, args=(settings,), daemon=True).start()
+    ahead = threading.Timer(AHEAD_SECONDS, _import_ahead)
+    ahead.daemon = True
+    ahead.start()
     yield {}
+    ahead.cancel()
 
 
 def _settings() -> Settings:
@@ -133,14 +139,18 @@ def _allow_many_connections() -> None:
 
 
 def _import_ahead() -> None:
-    for name in AHEAD:
-        importlib.import_module(name)
+    for name in (*AHEAD, *(f"{components.__name__}.{found.name}" for found in iter_modules(components.__path__))):
+        try:
+            importlib.import_module(name)
+        except Exception:  # the page that needs it will say so
+            log.exception("%s was not imported", name)
 
 
 def _wake_scheduler(settings: Settings) -> None:
     """Let what waits begin, also when nobody has opened a page yet."""
     try:
-        if any(item.state is RunState.QUEUED for item in RunStore(settings).summaries()):
+        reopen(settings)
+        if any(needs_scheduler(run) for run in RunStore(settings).all()):
             ensure_scheduler(settings)
     except (OSError, TuneMyPetsError):
         log.exception("the scheduler was not started")

@@ -184,7 +184,8 @@ def test_weights_with_a_nan_are_refused(old_resnet_file: Path, tmp_path: Path) -
 
 def test_weights_of_another_network_are_refused(old_resnet_file: Path) -> None:
     with pytest.raises(
-        WeightsError, match="does not hold ResNet-50: delete it and run `python -m core prefetch resnet50`"
+        WeightsError,
+        match="does not hold ResNet-50: delete it from TORCH_HOME and run `python -m core prefetch resnet50`",
     ):
         build_pretrained("resnet50", 2, weights_file=old_resnet_file)
 
@@ -196,7 +197,8 @@ def test_a_file_that_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path)
     path = tmp_path / "resnet18-f37072fd.pth"
     path.write_bytes(content)
     with pytest.raises(
-        WeightsError, match=r"resnet18-f37072fd\.pth .* delete it and run `python -m core prefetch resnet18`"
+        WeightsError,
+        match=r"resnet18-f37072fd\.pth .* delete it from TORCH_HOME and run `python -m core prefetch resnet18`",
     ):
         build_pretrained("resnet18", 2, weights_file=path)
 
@@ -249,5 +251,7 @@ def test_genuine_weights_load(name: str) -> None:
 
 def test_a_genuine_file_that_was_cut_off_is_refused(shared_data: Path) -> None:
     path = shared_data / "odd_files" / "cut_off_resnet18-f37072fd.pth"
-    with pytest.raises(WeightsError, match=r"cut_off_resnet18-f37072fd\.pth is damaged or cut off: delete it and run"):
+    with pytest.raises(
+        WeightsError, match=r"cut_off_resnet18-f37072fd\.pth is damaged or cut off: delete it from TORCH_HOME and run"
+    ):
         build_pretrained("resnet18", 2, weights_file=path)

@@ -89,7 +89,7 @@ def test_an_empty_table_is_not_written(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_told_from_a_damaged_one(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"no predictions at .*absent\.csv"):
+    with pytest.raises(RunError, match=r"There is no absent\.csv of run"):
         read_predictions(tmp_path / "absent.csv")
 
 
@@ -136,7 +136,8 @@ def test_a_damaged_file_is_one_sentence_with_its_name_and_the_remedy(
     path.write_bytes(content)
     with pytest.raises(RunError, match=reason) as caught:
         read_predictions(path)
-    assert str(path) in str(caught.value)
+    assert f"{path.name} of run {path.parent.name}" in str(caught.value)
+    assert str(path) not in str(caught.value)
     assert str(caught.value).endswith("train the run again.")
 
 

@@ -66,5 +66,8 @@ def test_a_stop_while_building_leaves_nothing_half(settings: Settings, drawn: Da
 def test_a_picture_damaged_after_import_is_told(settings: Settings, drawn: Dataset) -> None:
     row = drawn.rows[3]
     drawn.picture_path(row).write_bytes(b"broken")
-    with pytest.raises(DatasetError, match="can no longer be read"):
+    with pytest.raises(
+        DatasetError,
+        match=f"The picture {row.name} of dataset drawn was changed after its import: import the dataset again.",
+    ):
         opened(settings, drawn)

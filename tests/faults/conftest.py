@@ -1,0 +1,59 @@
+"""Fixtures of the tests of faults: a data root with a finished run, pages, and what has to hold afterwards."""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.datasets.importing import import_dataset
+from core.datasets.sample import draw_sample
+from core.datasets.sources import MemorySource
+from core.datasets.splits import SplitPlan
+from core.jobs.worker import Worker
+from core.runs.run import Run
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.training.config import TrainConfig
+from tests.app.conftest import open_page, quiet  # noqa: F401  # fixtures
+from tests.conftest import SMALL_SCRATCH
+
+
+@pytest.fixture
+def clean_afterwards(settings: Settings) -> Iterator[None]:
+    """What has to hold of the data root after a fault: nothing half is left in it.
+
+    Not for tests that damage the data root themselves.
+    """
+    yield
+    datasets = settings.datasets_dir
+    hidden = [path.name for path in datasets.iterdir() if path.name.startswith(".")] if datasets.is_dir() else []
+    assert hidden == []
+
+
+@pytest.fixture(scope="session")
+def run_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with the dataset `drawn` and two finished runs of a small network on it."""
+    root = tmp_path_factory.mktemp("faults") / "workspace"
+    settings = dataclasses.replace(Settings.from_environment(), home=root)
+    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
+    list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+    for seed in (0, 1):
+        run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, "seed": seed}))
+        assert Worker(settings, run).work(judge_only=False).value == "finished"
+    return root
+
+
+@pytest.fixture
+def two_runs(run_template: Path, home: Path) -> tuple[Run, Run]:
+    """This test's own copy of two finished runs."""
+    shutil.copytree(run_template, home)
+    first, second = RunStore(Settings.from_environment()).all()
+    return first, second
+
+
+@pytest.fixture
+def run(two_runs: tuple[Run, Run]) -> Run:
+    """A finished run."""
+    return two_runs[0]
