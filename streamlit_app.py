@@ -1,8 +1,12 @@
-"""TuneMyPets: `streamlit run streamlit_app.py`. The router and the home page; everything else is in pages/."""
+"""TuneMyPets: `streamlit run streamlit_app.py`. The router and the home page; everything else is in pages/.
+
+This file is read twice: once as a module, which gives the server (`app`), and for every visit, which draws the page.
+"""
 
 from typing import NoReturn
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.datasets.sample import SAMPLE_NOTE
 from core.datasets.store import DatasetStore
@@ -12,6 +16,7 @@ from core.jobs.scheduler import ensure_scheduler
 from core.runs import demo
 from pages.components import frame, imports, runs_list
 from pages.components.snapshot import forget, list_runs
+from pages.web import server
 
 
 def home() -> None:
@@ -76,7 +81,7 @@ def _offer_demo(settings: frame.Settings) -> None:
             dataset = demo.demo_dataset(settings)
             if dataset:
                 _race_demo(settings, dataset)
-            st.query_params["demo"] = demo.make_demo_dataset(settings)
+            st.query_params["demo"] = demo.make_demo_dataset(settings, by=frame.actor())
             st.rerun()
         right.write(
             "See transfer learning at work: the program draws cats and dogs, trains one network from scratch and one "
@@ -95,7 +100,7 @@ def _follow_demo(settings: frame.Settings, job: str) -> None:
 
 
 def _race_demo(settings: frame.Settings, dataset: str) -> NoReturn:
-    race = demo.start_demo(settings, dataset)
+    race = demo.start_demo(settings, dataset, by=frame.actor())
     ensure_scheduler(settings)
     forget()
     frame.go(frame.TRAIN, query_params={"race": race, "demo": "1"})
@@ -108,7 +113,7 @@ def _begin_here(settings: frame.Settings) -> None:
     left, right = st.columns([1, 2])
     if left.button("Make the drawn cats and dogs", icon="🐱"):
         try:
-            job = frame.imports(settings).start(ImportRequest(None, "drawn", "70/15/15", 0))
+            job = frame.imports(settings).start(ImportRequest(None, "drawn", "70/15/15", 0), by=frame.actor())
         except TuneMyPetsError as error:
             st.error(str(error), icon="🚫")
         else:
@@ -118,7 +123,18 @@ def _begin_here(settings: frame.Settings) -> None:
         frame.link(frame.EXPLORE, label="Bring your own photos", icon="📁")
 
 
-home_page = st.Page(home, title="Home", icon="🐾", default=True)
-frame.mark_home(home_page)
-others = [st.Page(path, title=title, icon=icon) for path, (title, icon) in frame.NAVIGATION.items()]
-st.navigation([home_page, *others], position="hidden").run()
+def route() -> None:
+    """Draw the page that the address names."""
+    home_page = st.Page(home, title="Home", icon="🐾", default=True)
+    frame.mark_home(home_page)
+    others = [st.Page(path, title=title, icon=icon) for path, (title, icon) in frame.NAVIGATION.items()]
+    st.navigation([home_page, *others], position="hidden").run()
+
+
+if get_script_run_ctx(suppress_warning=True) is not None:
+    route()
+else:
+    server.prepare()
+    app = st.App(__file__, middleware=server.MIDDLEWARE, lifespan=server.lifespan)
+    if __name__ == "__main__":
+        server.serve(app)

@@ -13,6 +13,7 @@
     ├── PeopleError          a nickname, passcode or secret cannot be taken
     ├── RightsError          somebody asked for what only others may do
     ├── QuotaError           somebody has too much already, or the disk is too full
+    ├── CarryError           a room cannot be packed, or taken in
     ├── ExtraMissingError    an optional package is needed: names the command that installs it
     └── PredictorError       the predictor process cannot answer
 
@@ -22,6 +23,7 @@ The text of each is one plain sentence with the remedy, naming the file or field
 from models.errors import NetworkError, TuneMyPetsError, WeightsError
 
 __all__ = [
+    "CarryError",
     "ComparisonError",
     "ConfigError",
     "DatasetError",
@@ -86,6 +88,10 @@ class RightsError(TuneMyPetsError):
 
 class QuotaError(TuneMyPetsError):
     """Somebody has too much already, or the disk is too full."""
+
+
+class CarryError(TuneMyPetsError):
+    """A room cannot be packed into a file, or taken in from one."""
 
 
 class ExtraMissingError(TuneMyPetsError):

@@ -4,6 +4,7 @@ Every variable is optional. `Settings.from_environment()` is cheap: call it wher
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ class Settings:
 
     Attributes:
         home: the one root of all data (`TUNEMYPETS_HOME`; default `workspace/` beside the app).
-        workers: trainings that run at the same time (`TUNEMYPETS_WORKERS`).
+        workers: trainings that run at the same time (`TUNEMYPETS_WORKERS`); None: fitted to the machine, see
+            `core.jobs.capacity`.
         threads: processor threads of one training (`TUNEMYPETS_THREADS`; default: all cores / workers).
         device: `auto`, `cpu`, `cuda` or `mps` (`TUNEMYPETS_DEVICE`).
         max_pixels: largest picture that is decoded, in pixels (`TUNEMYPETS_MAX_PIXELS`).
@@ -28,10 +30,21 @@ class Settings:
         max_pictures: most files in one dataset (`TUNEMYPETS_MAX_PICTURES`).
         cache_bytes: most that may be kept of what can be computed again (`TUNEMYPETS_CACHE_MB`).
         local_folders: whether the page may import a folder of the server's own disk (`TUNEMYPETS_LOCAL_FOLDERS`).
+        max_queued: most runs of one person that wait or run (`TUNEMYPETS_MAX_QUEUED`).
+        max_datasets: most datasets of one person (`TUNEMYPETS_MAX_DATASETS`).
+        room_bytes: most that all data of this data root may take, beside the cache (`TUNEMYPETS_ROOM_MB`; 0: no limit).
+        min_free_bytes: free space below which nothing new begins and trainings pause (`TUNEMYPETS_MIN_FREE_MB`).
+        room: whether the app stands behind a passcode and knows people apart (`TUNEMYPETS_ROOM`, or `--room`).
+        hosts: names beside this machine's own under which the app may be asked for (`TUNEMYPETS_HOSTS`).
+        metrics: whether the server tells numbers about itself, at `/_stcore/metrics` (`TUNEMYPETS_METRICS`).
+        upload_bytes: largest upload (`TUNEMYPETS_UPLOAD_MB`).
+        session_upload_bytes: most uploads that one session may have in memory, and may send in a minute
+            (`TUNEMYPETS_SESSION_UPLOAD_MB`).
+        all_upload_bytes: most uploads of all sessions in memory (`TUNEMYPETS_ALL_UPLOAD_MB`).
     """
 
     home: Path
-    workers: int
+    workers: int | None
     threads: int
     device: str
     max_pixels: int
@@ -40,6 +53,16 @@ class Settings:
     max_pictures: int
     cache_bytes: int
     local_folders: bool
+    max_queued: int
+    max_datasets: int
+    room_bytes: int
+    min_free_bytes: int
+    room: bool
+    hosts: tuple[str, ...]
+    metrics: bool
+    upload_bytes: int
+    session_upload_bytes: int
+    all_upload_bytes: int
 
     @property
     def datasets_dir(self) -> Path:
@@ -77,7 +100,7 @@ class Settings:
             SettingsError: names the variable whose value cannot be used.
         """
         env = os.environ if environ is None else environ
-        workers = _whole(env, "TUNEMYPETS_WORKERS", 1, 1, 64)
+        workers = _whole(env, "TUNEMYPETS_WORKERS", 0, 1, 64) or None
         cores = _usable_cores()
         device = env.get("TUNEMYPETS_DEVICE", "auto").strip().lower() or "auto"
         if device not in ("auto", "cpu", "cuda", "mps"):
@@ -86,7 +109,7 @@ class Settings:
         return cls(
             home=Path(home).expanduser().resolve() if home else PROJECT_ROOT / "workspace",
             workers=workers,
-            threads=_whole(env, "TUNEMYPETS_THREADS", max(1, cores // workers), 1, 1024),
+            threads=_whole(env, "TUNEMYPETS_THREADS", max(1, cores // (workers or 1)), 1, 1024),
             device=device,
             max_pixels=_whole(env, "TUNEMYPETS_MAX_PIXELS", 50_000_000, 1_000_000, 500_000_000),
             max_picture_bytes=_whole(env, "TUNEMYPETS_MAX_PICTURE_MB", 64, 1, 4096) * 2**20,
@@ -94,6 +117,16 @@ class Settings:
             max_pictures=_whole(env, "TUNEMYPETS_MAX_PICTURES", 200_000, 10, 10_000_000),
             cache_bytes=_whole(env, "TUNEMYPETS_CACHE_MB", 16_384, 16, 2**30) * 2**20,
             local_folders=_switch(env, "TUNEMYPETS_LOCAL_FOLDERS", True),
+            max_queued=_whole(env, "TUNEMYPETS_MAX_QUEUED", 50, 1, 100_000),
+            max_datasets=_whole(env, "TUNEMYPETS_MAX_DATASETS", 20, 1, 100_000),
+            room_bytes=_whole(env, "TUNEMYPETS_ROOM_MB", 0, 0, 2**30) * 2**20,
+            min_free_bytes=_whole(env, "TUNEMYPETS_MIN_FREE_MB", 300, 1, 2**20) * 2**20,
+            room=_switch(env, "TUNEMYPETS_ROOM", False),
+            hosts=_names(env, "TUNEMYPETS_HOSTS"),
+            metrics=_switch(env, "TUNEMYPETS_METRICS", False),
+            upload_bytes=_whole(env, "TUNEMYPETS_UPLOAD_MB", 1024, 1, 2**20) * 2**20,
+            session_upload_bytes=_whole(env, "TUNEMYPETS_SESSION_UPLOAD_MB", 1024, 1, 2**20) * 2**20,
+            all_upload_bytes=_whole(env, "TUNEMYPETS_ALL_UPLOAD_MB", 2048, 1, 2**20) * 2**20,
         )
 
 
@@ -101,6 +134,15 @@ def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _names(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Host names, separated by commas: `pets.example.com, *.lab.example.com`."""
+    names = tuple(part.strip().lower().rstrip(".") for part in env.get(name, "").split(",") if part.strip())
+    for part in names:
+        if not re.fullmatch(r"(\*\.)?[a-z0-9._-]+|\[?[0-9a-f:]+\]?", part):
+            raise SettingsError(f"{name} has {part!r}: write names such as pets.example.com, with commas between.")
+    return names
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

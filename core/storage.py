@@ -36,11 +36,19 @@ def new_id(prefix: str = "") -> str:
 
 
 @contextmanager
-def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a temporary file that takes the place of `path` when the block ends without an error."""
+def atomic_open(path: Path, mode: str = "wb", *, private: bool = False) -> Iterator[IO[Any]]:
+    """Open a temporary file that takes the place of `path` when the block ends without an error.
+
+    Args:
+        path: the file.
+        mode: `wb` or `w`.
+        private: whether only this user of the machine may read it; from its first byte on.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
+        if private:
+            temporary.touch(mode=0o600)
         with temporary.open(mode, **options) as file:
             yield file
             file.flush()
@@ -52,9 +60,9 @@ def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     sync_folder(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON, atomically."""
-    with atomic_open(path, "w") as file:
+def write_json(path: Path, value: Any, *, private: bool = False) -> None:
+    """Write `value` as JSON, atomically; `private` as in `atomic_open`."""
+    with atomic_open(path, "w", private=private) as file:
         json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
 
 

@@ -39,7 +39,9 @@ def page() -> None:
             help="Datasets never change once they are imported.",
         )
         st.query_params["dataset"] = chosen
-        _show(settings, load_dataset(str(settings.home), chosen, ""))
+        dataset = load_dataset(str(settings.home), chosen, "")
+        _show(settings, dataset)
+        _offer_changes(settings, dataset)
 
 
 def _show(settings: Settings, dataset: Dataset) -> None:
@@ -65,6 +67,37 @@ def _show(settings: Settings, dataset: Dataset) -> None:
         report.show(dataset)
     else:
         _views(settings, dataset)
+
+
+def _offer_changes(settings: Settings, dataset: Dataset) -> None:
+    """Another title, or away with it; for its owner and the presenter."""
+    owner = dataset.summary.owner
+    if not frame.actor().may_change(owner):
+        st.caption(
+            f"This dataset belongs to {frame.plain(frame.owner_name(settings, owner) or 'the presenter')}: "
+            "only they and the presenter can rename or delete it."
+        )
+        return
+    with st.popover("Rename or delete", icon="✏️", key=f"change-{dataset.id}"):
+        title = st.text_input(
+            "Title",
+            dataset.title,
+            max_chars=80,
+            key=f"title-{dataset.id}-{dataset.title}",
+            help="What it is called in lists; runs that were made with it stay as they are.",
+        )
+        if st.button("Rename", key=f"rename-{dataset.id}", icon="💾"):
+            with frame.explained():
+                frame.datasets(settings).rename(dataset.id, title, by=frame.actor())
+                load_dataset.clear()
+                st.rerun()
+        st.caption("Deleting takes the pictures away for good. Runs keep their results, but show no pictures any more.")
+        if st.button("Delete this dataset", key=f"delete-{dataset.id}", icon="🗑️"):
+            with frame.explained():
+                frame.runs(settings).delete_dataset(dataset.id, by=frame.actor())
+                load_dataset.clear()
+                st.query_params.pop("dataset", None)
+                st.rerun()
 
 
 def _numbers(dataset: Dataset) -> None:

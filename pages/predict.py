@@ -15,7 +15,7 @@ from core.settings import Settings
 from pages.components import frame
 from pages.components.charts import COLOURS
 from pages.components.runs_list import short_result
-from pages.components.snapshot import list_runs
+from pages.components.snapshot import list_usable
 
 PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "mpo"]
 MOST_PICTURES = 200
@@ -27,7 +27,7 @@ PREVIEW_PX = 512
 def page() -> None:
     settings = frame.open_page("Predict", "Try your own photo on a network that was trained here.")
     with frame.explained():
-        usable = [item for item in list_runs(settings) if frame.runs(settings).get(item.id).has_weights]
+        usable = list_usable(settings)
         if not usable:
             st.info("There is no trained network yet: train one first.", icon="🏁")
             frame.link(frame.TRAIN, label="Train a network", icon="🏁")

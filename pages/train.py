@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from core.errors import ConfigError
+from core.errors import ConfigError, QuotaError
 from core.jobs.scheduler import ensure_scheduler, warm_up
 from core.runs.races import default_race
 from core.settings import Settings
 from core.training.config import parse_config
 from pages.components import estimates, forms, frame, judged, live, runs_list
-from pages.components.snapshot import forget, look_at
+from pages.components.snapshot import forget, look_at, race_ids
 
 
 def page() -> None:
@@ -32,8 +32,7 @@ def _new_training_link() -> None:
 
 
 def _watch_race(settings: Settings, race_id: str) -> None:
-    runs = frame.runs(settings).race(race_id)
-    ids = [run.id for run in runs]
+    ids = race_ids(settings, race_id)
     left, right = st.columns(2)
     with left:
         _new_training_link()
@@ -88,12 +87,15 @@ def _start(settings: Settings, values: dict[str, object], *, race: bool) -> None
     store = frame.runs(settings)
     try:
         if race:
-            race_id, _ = store.create_race(default_race(values))
+            race_id, _ = store.create_race(default_race(values), by=frame.actor())
             target = {"race": race_id}
         else:
-            target = {"run": store.create(parse_config(values)).id}
+            target = {"run": store.create(parse_config(values), by=frame.actor()).id}
     except ConfigError as error:
         forms.show_problems(error)
+        return
+    except QuotaError as error:
+        st.error(str(error), icon="🚫")
         return
     ensure_scheduler(settings)
     forget()

@@ -48,3 +48,25 @@ def test_nothing_that_the_pages_import_loads_torch() -> None:
         [sys.executable, "-W", "ignore", "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+DEEDS = {
+    "create", "create_race", "request_stop", "resume", "delete", "delete_dataset", "rename", "start_judging",
+    "make_demo_dataset", "start_demo",
+}  # fmt: skip
+
+
+def test_whatever_a_page_changes_it_says_on_whose_behalf() -> None:
+    files = [PROJECT_ROOT / "streamlit_app.py", *sorted((PROJECT_ROOT / "pages").rglob("*.py"))]
+    found, wrong = 0, []
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in DEEDS or (name == "start" and node.args):
+                found += 1
+                if "by" not in {keyword.arg for keyword in node.keywords}:
+                    wrong.append(f"{path.name}:{node.lineno} {name}")
+    assert found >= 10
+    assert not wrong

@@ -18,6 +18,7 @@ from typing import Any
 
 from core.datasets.splits import SPLITS
 from core.errors import DatasetError
+from core.people.actor import LOCAL_OWNER
 from core.storage import read_json
 
 FORMAT = 1
@@ -104,6 +105,7 @@ class DatasetSummary:
     split_plan: str
     seed: int
     source: str
+    owner: str = LOCAL_OWNER
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,7 @@ def load_summary(folder: Path) -> DatasetSummary:
             split_plan=str(values["split"]),
             seed=int(values["seed"]),
             source=str(values["source"]),
+            owner=str(values.get("owner", LOCAL_OWNER)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"The dataset {folder.name} is damaged (dataset.json): import it again.") from error

@@ -37,6 +37,7 @@ from core.datasets.sources import Source, SourceEntry
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, PictureError
 from core.locks import is_held
+from core.people.actor import LOCAL_OWNER
 from core.settings import Settings
 from core.storage import atomic_open, slug, sync_folder, write_json
 
@@ -72,11 +73,14 @@ Taken = tuple[Placed, int, ReadPicture | str]
 
 
 def import_dataset(
-    settings: Settings, source: Source, *, name: str, plan: SplitPlan, seed: int
+    settings: Settings, source: Source, *, name: str, plan: SplitPlan, seed: int, owner: str = LOCAL_OWNER
 ) -> Iterator[ImportEvent]:
     """Import a source as a dataset called `name`; a generator, whose last event is `ImportFinished`.
 
     Nothing is left behind when it fails, or is closed before its end.
+
+    Args:
+        owner: whose dataset it will be.
 
     Raises:
         DatasetError: one sentence: the name is taken, there is no room, the layout or every picture is unusable.
@@ -126,6 +130,7 @@ def import_dataset(
                 "created": datetime.now(UTC).isoformat(),
                 "drawn": source.drawn,
                 "source": readable(source.title),
+                "owner": owner,
             },
         )
         lock.release()

@@ -5,7 +5,7 @@ import stat
 import threading
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -187,6 +187,14 @@ class ZipSource:
         return self._entries
 
     def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
+        return b"".join(self.stream(entry, max_bytes))
+
+    def stream(self, entry: SourceEntry, max_bytes: int) -> Generator[bytes, None, None]:
+        """The file's bytes in pieces, for what is too large for the memory; no other file is read meanwhile.
+
+        Raises:
+            PictureError: if this one file cannot be used, also after some pieces.
+        """
         name, info = entry.name, self._infos[entry]
         if entry.bytes_claimed < 0:
             raise PictureError(f"{name[:100]} is in the archive twice: the first one is used.")
@@ -200,14 +208,14 @@ class ZipSource:
         if info.file_size > max_bytes:
             raise PictureError(f"{name} is larger than {max_bytes // 2**20} MB: save it smaller.")
         ratio_limit = max(2**20, info.compress_size * MAX_RATIO)
-        chunks, count = [], 0
+        count = 0
         try:
             with self._one_at_a_time, self._archive.open(info) as file:
                 while chunk := file.read(COPY_BYTES):
                     count += len(chunk)
                     if count > min(max_bytes, ratio_limit):
                         raise PictureError(f"{name} unpacks to far more than it says: leave it out of the archive.")
-                    chunks.append(chunk)
+                    yield chunk
         except (
             zipfile.BadZipFile,
             zlib.error,
@@ -218,7 +226,6 @@ class ZipSource:
             ValueError,
         ) as error:
             raise PictureError(f"{name} is damaged inside the archive: pack it again.") from error
-        return b"".join(chunks)
 
     def close(self) -> None:
         self._archive.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 from core.datasets.dataset import Dataset, DatasetSummary, load_dataset, load_summary
 from core.datasets.layout import readable
 from core.errors import DatasetError
+from core.people.actor import LOCAL_OWNER, OPERATOR, Actor
 from core.settings import Settings
 from core.storage import is_id, read_json, remove_folder, write_json
 
@@ -41,27 +42,43 @@ class DatasetStore:
         """
         return load_dataset(self._there(dataset_id))
 
-    def delete(self, dataset_id: str) -> None:
-        """Remove a dataset, also a damaged one.
+    def owned(self, owner: str) -> list[str]:
+        """Ids of the datasets that belong to somebody."""
+        return [name for name in self.ids() if self._owner(name) == owner]
+
+    def delete(self, dataset_id: str, *, by: Actor = OPERATOR) -> None:
+        """Remove a dataset, also a damaged one. `RunStore.delete_dataset` asks first whether a run needs it.
 
         Raises:
             DatasetError: if there is none of this id.
+            RightsError: if it belongs to somebody else.
         """
-        remove_folder(self._there(dataset_id))
+        folder = self._there(dataset_id)
+        by.check_may_change(self._owner(dataset_id), f"The dataset {dataset_id}")
+        remove_folder(folder)
 
-    def rename(self, dataset_id: str, title: str) -> None:
+    def rename(self, dataset_id: str, title: str, *, by: Actor = OPERATOR) -> None:
         """Give a dataset another title; its id and everything that points to it stay.
 
         Raises:
             DatasetError: if there is none of this id, it is damaged, or the title is empty.
+            RightsError: if it belongs to somebody else.
         """
         folder = self._there(dataset_id)
+        by.check_may_change(self._owner(dataset_id), f"The dataset {dataset_id}")
         load_summary(folder)
         shown = readable(" ".join(title.split()))[:80]
         if not shown:
             raise DatasetError("The title is empty: write at least one letter.")
         values = read_json(folder / "dataset.json")
         write_json(folder / "dataset.json", {**values, "title": shown})
+
+    def _owner(self, dataset_id: str) -> str:
+        """Whose it is; what cannot be read belongs to the presenter."""
+        try:
+            return load_summary(self.folder / dataset_id).owner
+        except DatasetError:
+            return LOCAL_OWNER
 
     def _there(self, dataset_id: str) -> Path:
         if not is_id(dataset_id) or not (self.folder / dataset_id / "dataset.json").exists():

@@ -24,9 +24,12 @@ from filelock import FileLock
 
 from core.datasets.sample import SAMPLE_TITLE, draw_sample
 from core.datasets.splits import SplitPlan
+from core.datasets.store import DatasetStore
 from core.errors import DatasetError, TuneMyPetsError
 from core.jobs.launchers import start_detached
 from core.locks import is_held
+from core.people.actor import LOCAL_OWNER, OPERATOR, Actor
+from core.quotas import check_datasets, check_room, check_space
 from core.settings import Settings
 from core.storage import is_id, new_id, read_json, write_json
 
@@ -52,6 +55,7 @@ class ImportRequest:
     plan: str
     seed: int
     title: str = ""
+    owner: str = LOCAL_OWNER
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,27 @@ class ImportJobs:
         self.settings = settings
         self.folder = settings.imports_dir
 
-    def start(self, request: ImportRequest, archive: Path | None = None) -> str:
+    def start(self, request: ImportRequest, archive: Path | None = None, *, by: Actor = OPERATOR) -> str:
         """Start an import in the background; returns the job's id.
 
         Args:
             archive: an uploaded archive from `receive_*`, which the job takes over.
+
+        Raises:
+            DatasetError: if the split cannot be used.
+            QuotaError: if `by` has too many datasets, or there is no room; the archive is then removed.
         """
-        SplitPlan.parse(request.plan)
-        self._sweep()
+        request = dataclasses.replace(request, owner=by.id)
+        try:
+            SplitPlan.parse(request.plan)
+            self._sweep()
+            check_datasets(self.settings, len(DatasetStore(self.settings).owned(by.id)) + self._importing(by), by)
+            check_space(self.settings)
+            check_room(self.settings)
+        except BaseException:
+            if archive is not None:
+                archive.unlink(missing_ok=True)
+            raise
         job_id = new_id()
         folder = self.folder / job_id
         folder.mkdir(parents=True)
@@ -144,6 +161,11 @@ class ImportJobs:
             return []
         return [name for name in names if self.status(name).state == "running"]
 
+    def _importing(self, by: Actor) -> int:
+        """Imports of one person that go on."""
+        owners = [read_json(self.folder / name / "request.json").get("owner") for name in self.active()]
+        return owners.count(by.id)
+
     def _sweep(self) -> None:
         """Remove jobs and uploads that are over and older than a day."""
         try:
@@ -187,7 +209,12 @@ def run_job(settings: Settings, folder: Path) -> None:
         )
         try:
             events = import_dataset(
-                settings, source, name=request.name, plan=SplitPlan.parse(request.plan), seed=request.seed
+                settings,
+                source,
+                name=request.name,
+                plan=SplitPlan.parse(request.plan),
+                seed=request.seed,
+                owner=request.owner,
             )
             dataset = ""
             for event in events:

@@ -40,7 +40,7 @@ def start_module(
         **WORKER_ENVIRONMENT,
     }
     if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)
+        environment["OMP_NUM_THREADS"] = environment["TUNEMYPETS_THREADS"] = str(threads)
     new_group = _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW if os.name == "nt" else 0
     with log.open("ab") as output:
         return subprocess.Popen(

@@ -4,8 +4,7 @@
 
 It holds `scheduler.lock` while it lives, is started on demand (`ensure_scheduler`) by whoever queues a run, outlives
 the app, and leaves when nothing is queued or running. Workers outlive it too: a new scheduler counts the runs whose
-lock is held, and never starts one twice. Where it can, it keeps a preloader, which forks workers at once; without one
-each worker imports torch for itself.
+lock is held, and never starts one twice. `dispatcher.py` decides; `queue.json` tells what was decided.
 """
 
 import argparse
@@ -16,25 +15,28 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from core.jobs.launchers import start_detached, start_module
-from core.jobs.preloader import POSSIBLE, ForkedWorker, Preloader
+from core.jobs.launchers import start_detached
+from core.jobs.queue import read_queue
 from core.locks import ASKER_SECONDS, is_held
 from core.runs.run import Run, RunState
 from core.runs.store import RunStore
 from core.settings import Settings
+from core.storage import read_json, write_json
 
 POLL_SECONDS = 0.25
 IDLE_SECONDS = 20.0
 # so that the next run of somebody who thinks for a while starts at once. The price: a preloader's 385 MB, beside pages
 # of libraries that the system can drop. Only while the starter (the app) lives: a restarted one may have other settings
 WARM_SECONDS = 600.0
-PRELOADERS = 3  # at most for one scheduler: whatever ends them, a run does not wait for the next one for ever
 
 WARM_UP_SECONDS = 30.0  # between two attempts of one process: many sessions look at the same form
+BEAT_SECONDS = 1.0
+FAILED_LOOK_SECONDS = 5.0  # until the next one
+SILENT_SECONDS = 30.0  # without a beat: the scheduler is stopped or stuck
+CLOSING_SECONDS = 20.0  # that nothing starts after everything was shut down
 
 _warming = threading.Lock()
 _warmed_up = -WARM_UP_SECONDS
@@ -47,16 +49,28 @@ def lock_path(settings: Settings) -> Path:
     return settings.home / "scheduler.lock"
 
 
+def facts_path(settings: Settings) -> Path:
+    """Which process the scheduler is; touched about once a second while it works."""
+    return settings.home / "scheduler.json"
+
+
 def ensure_scheduler(settings: Settings) -> None:
-    """Start the scheduler unless one lives. Cheap: call it after queueing, and from pages that watch."""
+    """Start the scheduler unless one lives and works. Cheap: call it after queueing, and from pages that watch."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    if not is_held(lock_path(settings)):
-        starter = ["--starter", str(os.getpid())]
-        start_detached(settings, "core.jobs.scheduler", starter, settings.logs_dir / "scheduler.log")
+    if is_closing(settings):
+        return
+    if is_held(lock_path(settings)):
+        if not _is_silent(settings):
+            return
+        _end(settings)
+    starter = ["--starter", str(os.getpid())]
+    start_detached(settings, "core.jobs.scheduler", starter, settings.logs_dir / "scheduler.log")
 
 
 def warm_up(settings: Settings) -> None:
     """Let torch be loaded while somebody fills in a form: the run then begins at once. Cheap: call it at every look."""
+    from core.jobs.preloader import POSSIBLE
+
     global _warmed_up
     with _warming:
         if not POSSIBLE or time.monotonic() - _warmed_up < WARM_UP_SECONDS:
@@ -65,127 +79,63 @@ def warm_up(settings: Settings) -> None:
     ensure_scheduler(settings)
 
 
+def needs_scheduler(run: Run) -> bool:
+    """Whether a scheduler has something to do about a run: start it, watch over it, or take it up after a crash."""
+    from core.runs.attempts import read_attempts
+
+    state = run.state()
+    if state is not RunState.INTERRUPTED or run.result() is not None:
+        return state.active
+    return run.stop_requested or read_attempts(run.folder).left
+
+
 def queue_position(settings: Settings, run: Run) -> int:
-    """How many active runs come before this queued one."""
-    before = 0
-    for other in reversed(RunStore(settings).all()):
-        if other.id == run.id:
-            break
-        if other.state().active:
-            before += 1
-    return before
+    """How many runs come before this queued one, those that are running included; 0 while nobody knows."""
+    turn = read_queue(settings).turn(run.id)
+    return turn.before if turn is not None else 0
 
 
-class WorkerProcess(Protocol):
-    """What the scheduler knows of a worker: a `subprocess.Popen`, or one that a preloader forked."""
-
-    @property
-    def returncode(self) -> int | None: ...
-
-    def poll(self) -> int | None: ...
-
-
-class Scheduler:
-    """Starts the oldest queued run whenever fewer than `settings.workers` are running."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.store = RunStore(settings)
-        self._children: dict[str, WorkerProcess] = {}
-        self._ended: set[str] = set()
-        self._preloader: Preloader | None = None
-        self._preloaders_left = PRELOADERS if POSSIBLE else 0
-
-    @property
-    def warm(self) -> bool:
-        """Whether the next worker needs no imports."""
-        return self._preloader is not None
-
-    def preload(self) -> None:
-        """See to it that there is a preloader, if one is possible."""
-        if self._preloader is not None or not self._preloaders_left:
-            return
-        self._preloaders_left -= 1
-        try:
-            self._preloader = Preloader(self.settings)
-        except OSError:
-            log.exception("a preloader could not be started")
-
-    def close(self) -> None:
-        """End the preloader; workers go on."""
-        if self._preloader is not None:
-            self._preloader.close()
-            self._preloader = None
-
-    def step(self) -> bool:
-        """Start what can be started; whether anything is queued or running."""
-        self._reap()
-        queued: list[Run] = []
-        running = 0
-        for run in reversed(self.store.all()):
-            if run.id in self._ended:
-                continue
-            state = run.state()
-            if state is RunState.RUNNING or run.id in self._children:
-                running += 1
-            elif state is RunState.QUEUED:
-                queued.append(run)
-            elif state is not RunState.INTERRUPTED:  # that one may be taken up again
-                self._ended.add(run.id)
-        for run in queued[: max(0, self.settings.workers - running)]:
-            self._start(run)
-        return bool(queued or running)
-
-    def _reap(self) -> None:
-        """Collect ended workers; one that never took its run must not be started again and again."""
-        if self._preloader is not None and not self._preloader.listen():
-            log.warning("the preloader has gone: preloader.log may tell why")
-            self.close()
-            # nobody will tell how its workers end: their locks tell of those that live, the others start again
-            for run_id, process in list(self._children.items()):
-                if isinstance(process, ForkedWorker) and process.returncode is None:
-                    del self._children[run_id]
-        for run_id, process in list(self._children.items()):
-            if process.poll() is None:
-                continue
-            del self._children[run_id]
-            run = Run(self.store.folder / run_id)
-            if run.folder.exists() and run.state() is RunState.QUEUED:
-                log.error("worker of %s ended with %s before it began", run_id, process.returncode)
-                _fail(run, "The training process ended before it began: worker.log tells why.")
-
-    def _start(self, run: Run) -> None:
-        log.info("starting %s", run.id)
-        try:
-            self._children[run.id] = self._worker(run)
-        except OSError as error:
-            log.exception("a worker could not be started")
-            _fail(run, f"The training process could not be started ({error.strerror}).")
-
-    def _worker(self, run: Run) -> WorkerProcess:
-        """Start the process that does a run.
-
-        Raises:
-            OSError: if the system refuses.
-        """
-        self.preload()
-        if self._preloader is not None:
-            with suppress(OSError):  # it ended just now
-                return self._preloader.start(run.folder)
-        return start_module(
-            self.settings,
-            "core.jobs.worker",
-            [str(run.folder)],
-            run.folder / "worker.log",
-            threads=self.settings.threads,
-        )
+def is_closing(settings: Settings) -> bool:
+    """Whether everything was shut down a moment ago: nothing may start until the app is started again."""
+    try:
+        since = time.time() - closing_path(settings).stat().st_mtime
+    except OSError:
+        return False
+    return 0 <= since < CLOSING_SECONDS
 
 
-def _fail(run: Run, text: str) -> None:
-    """Record that a queued run failed, unless somebody else has it by now."""
-    with suppress(Timeout), FileLock(run.lock_path).acquire(timeout=ASKER_SECONDS):
-        if run.state() is RunState.QUEUED:
-            run.write_result(RunState.FAILED, text, None)
+def closing_path(settings: Settings) -> Path:
+    """Touched when everything is shut down."""
+    return settings.home / "closing"
+
+
+def _is_silent(settings: Settings) -> bool:
+    try:
+        return time.time() - facts_path(settings).stat().st_mtime > SILENT_SECONDS
+    except OSError:
+        return False  # it has just started
+
+
+def _end(settings: Settings) -> None:
+    """End a scheduler that does nothing any more; its workers go on."""
+    import psutil
+
+    try:
+        facts = read_json(facts_path(settings))
+        process = psutil.Process(int(facts["pid"]))
+        if abs(process.create_time() - float(facts["born"])) < 1.0:
+            log.error("the scheduler does not move: it is ended")
+            process.kill()
+            process.wait(5)
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return
+
+
+def _write_facts(settings: Settings) -> None:
+    import psutil
+
+    with suppress(OSError):  # a full disk
+        write_json(facts_path(settings), {"pid": os.getpid(), "born": psutil.Process().create_time()})
 
 
 def serve(
@@ -202,27 +152,39 @@ def serve(
         warm_seconds: how long it is while a preloader lives and so does the process that started this one.
         starter: the id of that process.
     """
+    from core.jobs.dispatcher import Dispatcher
+
     lock = FileLock(lock_path(settings))
     while True:
         try:
             lock.acquire(timeout=ASKER_SECONDS)
         except Timeout:
             return
-        scheduler = Scheduler(settings)
+        _write_facts(settings)
+        dispatcher = Dispatcher(settings, lambda: is_closing(settings))
+        beat = 0.0
         try:
-            scheduler.preload()
+            dispatcher.preload()
             idle_since = time.monotonic()
             while (idle := time.monotonic() - idle_since) < idle_seconds or (
-                idle < warm_seconds and scheduler.warm and os.getppid() == starter
+                idle < warm_seconds and dispatcher.warm and os.getppid() == starter
             ):
-                if scheduler.step():
-                    idle_since = time.monotonic()
+                try:
+                    if dispatcher.step():
+                        idle_since = time.monotonic()
+                except Exception:  # one bad file must not end everybody's turn for ever
+                    log.exception("a look at the runs failed")
+                    time.sleep(FAILED_LOOK_SECONDS)
+                if time.monotonic() - beat > BEAT_SECONDS:
+                    beat = time.monotonic()
+                    with suppress(OSError):
+                        os.utime(facts_path(settings))
                 time.sleep(POLL_SECONDS)
         finally:
-            scheduler.close()
+            dispatcher.close()
             lock.release()
         # a run queued between the last look and the release found the lock held: look once more
-        if not any(run.state() is RunState.QUEUED for run in scheduler.store.all()):
+        if not any(run.state() is RunState.QUEUED for run in RunStore(settings).all()):
             return
 
 
@@ -236,7 +198,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     settings = Settings.from_environment()
     settings.home.mkdir(parents=True, exist_ok=True)
-    log.info("scheduler of %s, %d at a time", settings.home, settings.workers)
+    log.info("scheduler of %s", settings.home)
     serve(settings, warm_seconds=WARM_SECONDS, starter=options.starter)
     return 0
 

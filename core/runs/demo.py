@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from core.datasets.store import DatasetStore
 from core.errors import RunError
 from core.jobs.importer import ImportJobs, ImportRequest
+from core.people.actor import OPERATOR, Actor
 from core.runs.races import default_race
 from core.runs.store import Arm, RunStore
 from core.settings import Settings
@@ -34,7 +35,7 @@ def demo_dataset(settings: Settings) -> str | None:
     return made[0].id if made else None
 
 
-def make_demo_dataset(settings: Settings) -> str:
+def make_demo_dataset(settings: Settings, *, by: Actor = OPERATOR) -> str:
     """The id of the import that makes the drawn pictures: one that is running, or a new one.
 
     Raises:
@@ -46,10 +47,10 @@ def make_demo_dataset(settings: Settings) -> str:
             request = read_json(jobs.folder / job / "request.json")
             if request["path"] is None and request["plan"] == SPLIT:
                 return job
-        return jobs.start(ImportRequest(None, "drawn", SPLIT, 0))
+        return jobs.start(ImportRequest(None, "drawn", SPLIT, 0), by=by)
 
 
-def start_demo(settings: Settings, dataset: str) -> str:
+def start_demo(settings: Settings, dataset: str, *, by: Actor = OPERATOR) -> str:
     """The id of the demonstration's race: one that is queued or running, or a new one.
 
     Raises:
@@ -62,7 +63,7 @@ def start_demo(settings: Settings, dataset: str) -> str:
         for item in store.summaries():
             if item.meta.race and item.state.active and item.config in [arm.config for arm in arms]:
                 return item.meta.race
-        race, _ = store.create_race(arms)
+        race, _ = store.create_race(arms, by=by)
         return race
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from core.errors import RunError
 from core.evaluation.comparison import Comparison, compare
 from core.jobs.launchers import start_detached
+from core.people.actor import OPERATOR, Actor
 from core.runs.run import Run
 from core.runs.store import Arm, RunStore
 from core.settings import Settings
@@ -36,13 +37,15 @@ def default_race(values: Mapping[str, Any]) -> list[Arm]:
     return [Arm("scratch", scratch), Arm("transfer", transfer)]
 
 
-def start_judging(settings: Settings, run_id: str) -> Run:
+def start_judging(settings: Settings, run_id: str, *, by: Actor = OPERATOR) -> Run:
     """Start the test of a stopped or interrupted run in the background.
 
     Raises:
+        RightsError: if the run belongs to somebody else.
         RunError: if the run is active, was tested already, or has no weights.
     """
     run = RunStore(settings).get(run_id)
+    by.check_may_change(run.meta().owner, f"Run {run.id}")
     if run.state().active:
         raise RunError(f"Run {run.id} is {run.state().value}: it is tested when it ends.")
     if (run.folder / "predictions.csv").exists():

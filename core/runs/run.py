@@ -3,7 +3,9 @@
 runs/<id>/
     config.json      the TrainConfig
     meta.json        when, by whom, which arm of which race; what the dataset was
-    started.json     the worker that took it (written once)
+    started.json     the worker that took it; removed when the run is queued again
+    attempts.json    how often it went on by itself after a crash
+    stalled.json     its worker does not move
     worker.lock      held while the worker lives
     events.jsonl     one JSON line per event
     stop             somebody asked it to stop
@@ -68,6 +70,7 @@ class RunMeta:
     dataset_title: str
     dataset_fingerprint: str
     classes: tuple[str, ...]
+    title: str | None = None  # given later, in place of the note
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class RunResult:
     epochs_done: int = 0
     best_val_accuracy: float | None = None
     tested: Tested | None = None
+    cause: str | None = None  # of a failure for which a remedy is known
 
 
 @dataclass
@@ -198,6 +202,7 @@ class Run:
                 values["epochs_done"],
                 values["best_val_accuracy"],
                 None if tested is None else Tested(**tested),
+                values.get("cause"),
             )
         except FileNotFoundError:
             return None
@@ -258,7 +263,7 @@ class Run:
             raise RunError(f"Run {self.id} has no test result yet: wait until it has finished, or test it.")
         return read_predictions(path)
 
-    def write_result(self, state: RunState, text: str, seconds: float | None) -> None:
+    def write_result(self, state: RunState, text: str, seconds: float | None, cause: str | None = None) -> None:
         """Record how the run ended; only the holder of the lock may."""
         history = self.history()
         result = RunResult(
@@ -269,6 +274,7 @@ class Run:
             len(history.epochs),
             history.best.val_accuracy if history.best else None,
             history.tested,
+            cause,
         )
         write_json(self.folder / "result.json", dataclasses.asdict(result))
 
@@ -294,4 +300,5 @@ class RunSummary:
 
     @property
     def title(self) -> str:
-        return self.config.title() + (f" · {self.config.note}" if self.config.note else "")
+        said = self.config.note if self.meta.title is None else self.meta.title
+        return self.config.title() + (f" · {said}" if said else "")

@@ -2,24 +2,30 @@
 
 import dataclasses
 import functools
+import os
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from core.datasets.store import DatasetStore
-from core.errors import ConfigError, RunError
+from core.errors import ConfigError, DatasetError, QuotaError, RunError
 from core.locks import ASKER_SECONDS
+from core.people.actor import OPERATOR, Actor
+from core.quotas import FULL, check_queue, check_space, is_full
+from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.run import Run, RunMeta, RunState, RunSummary
 from core.settings import Settings
 from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
 from core.training.config import TrainConfig
 
-LOCAL_OWNER = "local"
+LOCK_SECONDS = 20.0  # many start at once, and each takes milliseconds
+MOST_TITLE = 80
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class RunStore:
         self,
         config: TrainConfig,
         *,
-        owner: str = LOCAL_OWNER,
+        by: Actor = OPERATOR,
         race: str | None = None,
         arm: str | None = None,
     ) -> Run:
@@ -50,36 +56,63 @@ class RunStore:
         Raises:
             DatasetError: if the dataset is not there.
             ConfigError: if the configuration does not fit the dataset.
+            QuotaError: if `by` has too many runs in the queue, or the disk is too full.
         """
+        with self._alone():
+            self._check_quotas(1, by)
+            return self._create(config, by, race, arm)
+
+    def create_race(self, arms: Sequence[Arm], *, by: Actor = OPERATOR) -> tuple[str, list[Run]]:
+        """Queue several runs together, on one dataset, split and seed; returns the race's id and its runs.
+
+        Raises:
+            ConfigError: if the arms differ in dataset or seed.
+            DatasetError, QuotaError: as `create`.
+        """
+        for field in ("dataset", "seed"):
+            if len({getattr(arm.config, field) for arm in arms}) > 1:
+                raise ConfigError({field: f"The arms of a race share one {field}: choose the same for all."})
+        race = new_id("race-")
+        with self._alone():
+            self._check_quotas(len(arms), by)
+            return race, [self._create(arm.config, by, race, arm.name) for arm in arms]
+
+    def _create(self, config: TrainConfig, by: Actor, race: str | None, arm: str | None) -> Run:
         dataset = DatasetStore(self.settings).get(config.dataset)
         problems = config.problems_with(len(dataset.classes), {s: len(dataset.rows_of(s)) for s in ("train", "val")})
         if problems:
             raise ConfigError(problems)
         run_id = new_id()
         draft = self.folder / f".draft-{run_id}-{secrets.token_hex(3)}"
-        draft.mkdir(parents=True)
         try:
+            draft.mkdir(parents=True)
             (draft / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
-            meta = RunMeta(time.time(), owner, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes))
+            meta = RunMeta(time.time(), by.id, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes))
             write_json(draft / "meta.json", dataclasses.asdict(meta))
             draft.replace(self.folder / run_id)
             sync_folder(self.folder)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(draft, ignore_errors=True)
+            if isinstance(error, OSError) and is_full(error):
+                raise QuotaError(FULL) from error
             raise
         return Run(self.folder / run_id)
 
-    def create_race(self, arms: Sequence[Arm], *, owner: str = LOCAL_OWNER) -> tuple[str, list[Run]]:
-        """Queue several runs together, on one dataset, split and seed; returns the race's id and its runs.
+    def _check_quotas(self, new: int, by: Actor) -> None:
+        check_space(self.settings)
+        if not by.presenter:
+            owned = [run for run in self.all() if _owner(run.folder) == by.id]
+            check_queue(self.settings, sum(run.state().active for run in owned), new, by)
 
-        Raises:
-            ConfigError: if the arms differ in dataset or seed.
-        """
-        for field in ("dataset", "seed"):
-            if len({getattr(arm.config, field) for arm in arms}) > 1:
-                raise ConfigError({field: f"The arms of a race share one {field}: choose the same for all."})
-        race = new_id("race-")
-        return race, [self.create(arm.config, owner=owner, race=race, arm=arm.name) for arm in arms]
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else queues a run or deletes a dataset meanwhile."""
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.settings.home / "runs.lock").acquire(timeout=LOCK_SECONDS, poll_interval=0.01):
+                yield
+        except Timeout as error:
+            raise RunError("Many people start something just now: try again in a few seconds.") from error
 
     def get(self, run_id: str) -> Run:
         """Find a run.
@@ -126,62 +159,185 @@ class RunStore:
             raise RunError(f"There is no race {race_id[:64]!r}: start one on the Train page.")
         return runs
 
-    def request_stop(self, run_id: str) -> RunState:
-        """Ask a run to stop: a queued one ends at once, a running one within two seconds.
+    def request_stop(self, run_id: str, *, by: Actor = OPERATOR) -> RunState:
+        """Ask a run to stop: a queued or interrupted one ends at once, a running one within two seconds.
 
         Raises:
             RunError: if it is not there, or has ended already.
+            RightsError: if it belongs to somebody else.
+            QuotaError: if the disk is full.
         """
-        run = self.get(run_id)
+        run = self._own(run_id, by)
         state = run.state()
-        if not state.active:
+        if not state.active and (state is not RunState.INTERRUPTED or run.result() is not None):
             raise RunError(f"Run {run.id} is {state.value} already: there is nothing to stop.")
-        (run.folder / "stop").touch()
-        lock = FileLock(run.lock_path)
-        try:
-            with lock.acquire(timeout=ASKER_SECONDS / 4):
-                # nobody works on it: a queued run ends here; one whose worker just ended keeps its result
-                if run.result() is None and not (run.folder / "started.json").exists():
-                    run.write_result(RunState.STOPPED, "Stopped while it was waiting in the queue.", None)
-        except Timeout:
-            pass
+        with _told(run):
+            (run.folder / "stop").touch()
+            try:
+                with hold(run, ASKER_SECONDS / 4):
+                    # nobody works on it: it ends here; one whose worker just ended keeps its result
+                    if run.result() is None:
+                        run.write_result(RunState.STOPPED, _stopped_text(run), None)
+            except Timeout:
+                pass
         return run.state()
 
-    def resume(self, run_id: str) -> Run:
+    def resume(self, run_id: str, *, by: Actor = OPERATOR, automatic: bool = False) -> Run:
         """Queue an interrupted run again: it goes on from its last snapshot, or from its beginning.
+
+        Args:
+            automatic: nobody asked for it; this is done a few times only.
 
         Raises:
             RunError: if it is not there, or not interrupted.
+            RightsError: if it belongs to somebody else.
+            QuotaError: if the disk is full.
         """
-        run = self.get(run_id)
+        run = self._own(run_id, by)
         if run.state() is not RunState.INTERRUPTED:
             raise RunError(f"Run {run.id} is {run.state().value}: only an interrupted run can be taken up again.")
         if run.result() is not None:
             raise RunError(f"Run {run.id} was tested after it was interrupted, and is over: train it again.")
         try:
-            with FileLock(run.lock_path).acquire(timeout=ASKER_SECONDS):
-                (run.folder / "stop").unlink(missing_ok=True)
+            with _told(run), hold(run, ASKER_SECONDS):
+                if not (run.folder / "started.json").exists() or run.result() is not None:
+                    return run  # somebody else was first
+                if automatic and run.stop_requested:
+                    return run
+                done = read_attempts(run.folder).automatic
+                write_attempts(run.folder, Attempts(done + 1 if automatic else 0, last_begun(run.folder)))
+                if not automatic:
+                    (run.folder / "stop").unlink(missing_ok=True)
                 (run.folder / "started.json").unlink(missing_ok=True)
         except Timeout as error:
             raise RunError(f"Run {run.id} is being used just now: try again in a few seconds.") from error
         return run
 
-    def delete(self, run_id: str) -> None:
+    def rename(self, run_id: str, title: str, *, by: Actor = OPERATOR) -> None:
+        """Give a run another title, in place of its note; an empty one takes it away.
+
+        Raises:
+            RunError: if it is not there.
+            RightsError: if it belongs to somebody else.
+            QuotaError: if the disk is full.
+        """
+        run = self._own(run_id, by)
+        shown = " ".join("".join(c for c in title if c.isprintable() or c.isspace()).split())[:MOST_TITLE]
+        with _told(run):
+            write_json(run.folder / "meta.json", dataclasses.asdict(dataclasses.replace(run.meta(), title=shown)))
+
+    def delete(self, run_id: str, *, by: Actor = OPERATOR) -> None:
         """Remove a run that is not active.
 
         Raises:
             RunError: if it is queued or running.
+            RightsError: if it belongs to somebody else.
         """
+        run = self._own(run_id, by)
+        state = run.state()
+        if state.active:
+            raise RunError(f"Run {run.id} is {state.value}: stop it before you delete it.")
+        try:
+            with _told(run), hold(run, ASKER_SECONDS):
+                # an interrupted one may have been taken up again, by somebody or by itself
+                if run.result() is None and not (run.folder / "started.json").exists():
+                    raise RunError(f"Run {run.id} is queued: stop it before you delete it.")
+                if os.name == "posix":
+                    remove_folder(run.folder)
+            if os.name != "posix":  # there, no folder moves while a file in it is open
+                with _told(run):
+                    remove_folder(run.folder)
+        except Timeout as error:
+            raise RunError(f"Run {run.id} is being used just now: try again in a few seconds.") from error
+
+    def delete_dataset(self, dataset_id: str, *, by: Actor = OPERATOR) -> None:
+        """Remove a dataset that no active run needs.
+
+        Raises:
+            DatasetError: if it is not there, or in use.
+            RightsError: if it belongs to somebody else.
+        """
+        with self._alone():
+            users = [run.id for run in self.all() if run.state().active and _dataset(run) == dataset_id]
+            if users:
+                raise DatasetError(
+                    f"The dataset {dataset_id} is in use by {len(users)} "
+                    f"{'run' if len(users) == 1 else 'runs'} that wait or train ({', '.join(users[:3])}"
+                    f"{' …' if len(users) > 3 else ''}): stop them, or wait until they have ended."
+                )
+            DatasetStore(self.settings).delete(dataset_id, by=by)
+
+    def _own(self, run_id: str, by: Actor) -> Run:
         run = self.get(run_id)
-        if run.state().active:
-            raise RunError(f"Run {run.id} is {run.state().value}: stop it before you delete it.")
-        remove_folder(run.folder)
+        if not by.presenter:
+            by.check_may_change(run.meta().owner, f"Run {run.id}")
+        return run
+
+
+@contextmanager
+def hold(run: Run, seconds: float) -> Iterator[None]:
+    """Nobody else works on a run meanwhile.
+
+    Raises:
+        Timeout: if somebody does, for so long.
+        RunError: if the run was deleted.
+    """
+    gone = RunError(f"There is no run {run.id!r} any more: somebody has deleted it.")
+    if not run.folder.exists():
+        raise gone
+    lock = FileLock(run.lock_path)
+    try:
+        lock.acquire(timeout=seconds)
+    except FileNotFoundError as error:
+        raise gone from error
+    try:
+        if not (run.folder / "config.json").exists():  # deleted just now, and the lock has made the folder anew
+            run.lock_path.unlink(missing_ok=True)
+            with suppress(OSError):
+                run.folder.rmdir()
+            raise gone
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _told(run: Run) -> Iterator[None]:
+    """What a system says of files, in words for people."""
+    try:
+        yield
+    except FileNotFoundError as error:  # somebody else was first
+        raise RunError(f"There is no run {run.id!r} any more: somebody has deleted it.") from error
+    except OSError as error:
+        if is_full(error):
+            raise QuotaError(FULL) from error
+        raise
+
+
+def _stopped_text(run: Run) -> str:
+    if not (run.folder / "started.json").exists():
+        return "Stopped while it was waiting in the queue."
+    return "Stopped after it was interrupted; what was saved was kept."
 
 
 @functools.lru_cache(maxsize=10_000)
 def _created(folder: Path) -> float:
     """When a run was created; that never changes, and ids are never used twice."""
     return Run(folder).meta().created
+
+
+def _owner(folder: Path) -> str | None:
+    try:
+        return Run(folder).meta().owner
+    except RunError:
+        return None
+
+
+def _dataset(run: Run) -> str | None:
+    try:
+        return run.config().dataset
+    except RunError:
+        return None
 
 
 def summarise(run: Run) -> RunSummary:

@@ -52,7 +52,7 @@ class RateFound:
     chosen: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # thousands of them, in every process that looks at a run
 class BatchDone:
     """Training steps since the last such event: mean loss and accuracy over them."""
 
@@ -130,6 +130,7 @@ _KINDS: dict[str, type[Any]] = {
     "tested": Tested,
 }
 _NAMES = {cls: name for name, cls in _KINDS.items()}
+_FIELDS = {cls: frozenset(field.name for field in dataclasses.fields(cls)) for cls in _KINDS.values()}
 
 
 def to_record(event: Event) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def from_record(record: dict[str, Any]) -> Event | None:
     cls = _KINDS.get(str(values.pop("kind", "")))
     if cls is None:
         return None
-    known = {field.name for field in dataclasses.fields(cls)}
+    known = _FIELDS[cls]
     try:
         event: Event = cls(**{key: value for key, value in values.items() if key in known})
     except TypeError:

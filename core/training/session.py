@@ -24,12 +24,12 @@ from core.training.data import SplitData, TrainingData
 from core.training.events import BatchDone, Described, EpochDone, Event, Message, PhaseStarted, Progress, RateFound
 from core.training.feeds import Feed, open_feed
 from core.training.hardware import Hardware, prepare_torch
-from core.training.judging import judge, tested_before
+from core.training.judging import judge
 from core.training.networks import build_network
 from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages
 from core.training.rate_finder import find_rate
-from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts
+from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
 from core.training.trainer import Trainer, choose_strip, is_finite
 from models import weights
 from models.catalog import NetworkEntry
@@ -58,12 +58,14 @@ def train(
     dataset: Dataset,
     settings: Settings,
     folder: Path,
-    stop: Stop,
+    asked_to_stop: Stop,
     resume: Facts | None = None,
+    leave: Stop = lambda: False,
 ) -> Iterator[Event]:
     """Run everything; files (checkpoints, predictions) go into the run's `folder`.
 
-    When `stop` answers True the generator ends soon, with the best checkpoint so far kept.
+    When `asked_to_stop` answers True the generator ends soon, with the best checkpoint so far kept; when `leave` does,
+    it ends as soon, and the training is put aside to go on later.
 
     Args:
         resume: from `resumable`: the training goes on where it was put aside.
@@ -76,6 +78,10 @@ def train(
     )
     if problems:
         raise ConfigError(problems)
+
+    def stop() -> bool:
+        return asked_to_stop() or leave()
+
     prepare_torch(settings, config.seed)
     entry = config.entry()
     yield PhaseStarted("preparing", "Preparing")
@@ -159,18 +165,24 @@ def train(
                 network, epoch = build_network(config, entry, len(dataset.classes)), 0
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         raise
+    except BaseException:
+        writer.finish(remove=False)  # or it might overtake the next attempt
+        raise
+    if leave():
+        writer.finish(remove=False)
+        if trainer.begun:
+            write_snapshot(checkpoints, trainer.snapshot(), _facts(config, dataset, hardware, folder, rate))
+        return
     if stop():
         writer.finish(remove=True)
         if not saved:
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         return
     del network, trainer
-    if resume and (folder / "predictions.csv").exists():
-        yield tested_before(folder)  # it was interrupted after the test, before it could tell
-        writer.finish(remove=True)
-        return
+    writer.finish(remove=False)  # the snapshot stays until the run's result is written
+    # it was interrupted after a test, before anybody was told: these predictions may be of earlier weights
+    (folder / "predictions.csv").unlink(missing_ok=True)
     yield from judge(dataset, settings, folder, stop, store=store, hardware=hardware)
-    writer.finish(remove=True)
 
 
 def _facts(

@@ -116,8 +116,13 @@ class Trainer:
                     return
             at.stage, at.stage_epoch = at.stage + 1, 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether a stage has begun: from then on the training can be put aside."""
+        return self._optimizer is not None
+
     def snapshot(self) -> Snapshot:
-        """Everything that `restore` needs, as copies; only while `fit` waits at a `yield` and a stage has begun."""
+        """Everything that `restore` needs, as copies; while `fit` waits at a `yield` or has ended, and has begun."""
         assert self._optimizer is not None
         assert self._schedule is not None
         self.position.seconds = self._seconds

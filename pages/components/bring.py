@@ -118,7 +118,7 @@ def _start(settings: Settings, request: ImportRequest, upload: Upload | None) ->
         if upload is not None:
             with st.spinner("Copying the upload"):
                 archive = jobs.receive_zip(upload.archive) if upload.archive else jobs.receive_files(upload.files)
-        job = jobs.start(request, archive)
+        job = jobs.start(request, archive, by=frame.actor())
     except TuneMyPetsError as error:
         st.error(frame.plain(str(error)), icon="🚫")
         return

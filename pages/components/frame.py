@@ -18,9 +18,16 @@ from core.datasets.store import DatasetStore
 from core.errors import ConfigError, TuneMyPetsError
 from core.jobs.importer import ImportJobs
 from core.jobs.scheduler import ensure_scheduler
+from core.people.actor import LOCAL_OWNER, Actor
+from core.people.store import PeopleStore
+from core.quotas import is_disk_full
+from core.runs.attempts import read_attempts
 from core.runs.run import RunState
 from core.runs.store import RunStore
 from core.settings import Settings
+from pages.components import door
+from pages.components.shared import Shared
+from pages.components.snapshot import list_runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +56,9 @@ STATE_ICONS = {
     RunState.INTERRUPTED: "⚡",
 }
 
+_names: Shared[Settings, dict[str, str]] = Shared(5.0, most=8)
+_full: Shared[Settings, bool] = Shared(5.0, most=8)
+
 log = logging.getLogger("tunemypets.pages")
 
 
@@ -58,9 +68,33 @@ def open_page(title: str, caption: str) -> Settings:
     settings = Settings.from_environment()
     st.title(title)  # first, so that the page is there before its links have loaded their code
     st.caption(caption)
+    door.pass_or_stop(settings)
     _show_navigation()
     wake_scheduler(settings)
+    if _full.get(settings, lambda: is_disk_full(settings)):
+        st.warning(
+            "The disk is nearly full: nothing new begins, and trainings pause until there is space again. "
+            "Delete runs or datasets that nobody needs; what was saved is unharmed.",
+            icon="💾",
+        )
     return settings
+
+
+def owner_name(settings: Settings, owner: str) -> str:
+    """What others call the owner of a run or dataset; empty for whoever runs this machine."""
+    if owner == LOCAL_OWNER:
+        return ""
+    names = _names.get(settings, lambda: {person.id: person.nickname for person in PeopleStore(settings).all()})
+    return names.get(owner, "somebody who has left")
+
+
+def actor() -> Actor:
+    """On whose behalf this session acts: the operator where the app listens to nobody else, else the visitor.
+
+    Raises:
+        PeopleError: if the visitor may not be here any more.
+    """
+    return door.actor(Settings.from_environment())
 
 
 def mark_home(home: Page) -> None:
@@ -85,13 +119,16 @@ def _show_navigation() -> None:
 @st.cache_resource(ttl=5, show_spinner=False)
 def _wake(home: str) -> bool:
     settings = Settings.from_environment()
-    if any(item.state is RunState.QUEUED for item in RunStore(settings).summaries()):
-        ensure_scheduler(settings)
+    for item in list_runs(settings):
+        waits = item.state is RunState.INTERRUPTED and read_attempts(settings.runs_dir / item.id).left
+        if item.state.active or waits:
+            ensure_scheduler(settings)
+            break
     return bool(home)
 
 
 def wake_scheduler(settings: Settings) -> None:
-    """Start the scheduler when runs wait and none lives; looked at once in five seconds for all sessions."""
+    """Start the scheduler when it has something to do and none lives; looked at once in five seconds for all."""
     _wake(str(settings.home))
 
 

@@ -1,5 +1,6 @@
 """The live view of one run or of a race: redrawn about once a second while something moves, and only then."""
 
+import secrets
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -7,16 +8,28 @@ from typing import Any
 import streamlit as st
 
 from core.datasets.dataset import Dataset
-from core.errors import DatasetError, RunError
+from core.errors import DatasetError
 from core.evaluation.metrics import Accuracy
-from core.jobs.scheduler import ensure_scheduler
-from core.runs.races import start_judging
 from core.runs.run import RunState
 from core.settings import Settings
 from pages.components import charts, frame, gallery
+from pages.components.actions import show_actions
+from pages.components.crowd import crowd
+from pages.components.shared import Shared
 from pages.components.snapshot import RunSnapshot, forget, look_at
 
-REFRESH_SECONDS = 1.0
+REST_TIMES = 3  # looks at the charts for one at the rest
+WATCHER = "watcher"
+Chart = dict[str, Any]
+# drawn once for everybody who looks at the same moment of the same runs
+_main_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=32)
+_more_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=8)
+_strips: Shared[tuple[Settings, str, int], gallery.Tiles] = Shared(None, most=64)
+HELD = {
+    "paused": "Waiting: the presenter has paused the queue",
+    "disk": "Waiting: the disk is full, and nothing starts until there is space again",
+    "closing": "Waiting: the app is being shut down, and the training starts when it is back",
+}
 PHASES = {"preparing": "Preparing", "training": "Training", "testing": "Testing"}
 
 
@@ -26,20 +39,36 @@ def watch(settings: Settings, run_ids: Sequence[str]) -> None:
     Raises:
         RunError: if one is not there.
     """
-    active = any(look_at(settings, run_id).state.active for run_id in run_ids)
-    panel = st.fragment(_panel, run_every=REFRESH_SECONDS if active else None, key=f"live-{'-'.join(run_ids)}")
-    panel(settings, tuple(run_ids), active)
+    ids = tuple(run_ids)
+    active = any(look_at(settings, run_id).moving for run_id in ids)
+    seconds = crowd.interval() if active else None
+    identity = "-".join(ids)
+    st.fragment(_panel, run_every=seconds, key=f"live-{identity}")(settings, ids, seconds)
+    # what changes once an epoch, or lies in a closed expander, need not travel every second
+    st.fragment(_rest, run_every=REST_TIMES * seconds if seconds else None, key=f"rest-{identity}")(settings, ids)
 
 
-def _panel(settings: Settings, run_ids: tuple[str, ...], was_active: bool) -> None:
+def _panel(settings: Settings, run_ids: tuple[str, ...], seconds: float | None) -> None:
     with frame.explained():
-        snapshots = [look_at(settings, run_id) for run_id in run_ids]
-        if was_active and not any(item.state.active for item in snapshots):
-            forget()
-            st.rerun()  # the whole page: its lists and verdicts have changed, and the timer may go
+        snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
+        if seconds is not None:
+            frame.wake_scheduler(settings)  # whatever ended it, the runs that people look at go on
+            crowd.note(st.session_state.setdefault(WATCHER, secrets.token_hex(8)))
+            if not any(item.moving for item in snapshots):
+                forget()
+                st.rerun()  # the whole page: its lists and verdicts have changed, and the timer may go
+            if crowd.interval(seconds) != seconds:
+                st.rerun()  # the timer must be another one
         for snapshot in snapshots:
             _headline(settings, snapshot, alone=len(snapshots) == 1)
         _draw_charts(snapshots)
+
+
+def _rest(settings: Settings, run_ids: tuple[str, ...]) -> None:
+    with frame.explained():
+        snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
+        if any(item.history.batches for item in snapshots):
+            _draw_more_charts(snapshots)
         for snapshot in snapshots:
             _draw_strip(settings, snapshot, alone=len(snapshots) == 1)
         for snapshot in snapshots:
@@ -49,16 +78,32 @@ def _panel(settings: Settings, run_ids: tuple[str, ...], was_active: bool) -> No
 def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
     icon = frame.STATE_ICONS[snapshot.state]
     with st.container(border=True):
-        name = snapshot.config.title() if alone else snapshot.arm
-        st.markdown(f"**{icon} {frame.plain(name)}** — {snapshot.state.value}{_phase(snapshot)}")
+        name = snapshot.title if alone else snapshot.arm
+        owner = frame.owner_name(settings, snapshot.meta.owner)
+        by = f" · by {frame.plain(owner)}" if owner else ""
+        title = f"**{icon} {frame.plain(name)}** — {snapshot.state.value}{_phase(snapshot)}{by}"
+        st.markdown("  \n".join([title, *_figures(snapshot)]))
         _progress(snapshot)
-        _figures(snapshot)
         if snapshot.result is not None and snapshot.result.text not in ("", "Finished."):
             show = st.error if snapshot.state is RunState.FAILED else st.info
             show(frame.plain(snapshot.result.text))
-        if snapshot.state is RunState.INTERRUPTED:
-            st.warning("The training process ended unexpectedly. What was saved before is unharmed.")
-        _actions(settings, snapshot)
+        _trouble(snapshot)
+        show_actions(settings, snapshot)
+
+
+def _trouble(snapshot: RunSnapshot) -> None:
+    """What is wrong with a run that has not ended, and what happens about it."""
+    if snapshot.state is RunState.INTERRUPTED and snapshot.moving:
+        st.warning("The training process ended unexpectedly. It goes on by itself in a moment.", icon="⚡")
+    elif snapshot.state is RunState.INTERRUPTED:
+        st.warning("The training process ended unexpectedly. What was saved before is unharmed.", icon="⚡")
+    elif snapshot.stalled_since is not None:
+        silent = frame.seconds_text(time.time() - snapshot.stalled_since)
+        st.warning(
+            f"The training process has not moved for {silent}. If it stays like this, it is ended and the training "
+            "goes on from where it was last put aside.",
+            icon="💤",
+        )
 
 
 def _phase(snapshot: RunSnapshot) -> str:
@@ -71,9 +116,7 @@ def _phase(snapshot: RunSnapshot) -> str:
 def _progress(snapshot: RunSnapshot) -> None:
     history = snapshot.history
     if snapshot.state is RunState.QUEUED:
-        before = snapshot.runs_before
-        text = "Starting" if before == 0 else f"Waiting: {before} {'run' if before == 1 else 'runs'} before this one"
-        st.progress(0.0, text=text)
+        st.progress(0.0, text=_turn_text(snapshot))
     elif snapshot.state is RunState.RUNNING:
         step = history.progress
         if history.phase is not None and history.phase.phase == "training" and history.batches:
@@ -88,11 +131,24 @@ def _progress(snapshot: RunSnapshot) -> None:
             st.progress(0.0, text="Starting the training process")
 
 
+def _turn_text(snapshot: RunSnapshot) -> str:
+    """When a queued run has its turn."""
+    if snapshot.held in HELD:
+        return HELD[snapshot.held]
+    turn = snapshot.turn
+    if turn is None or turn.before == 0:
+        return "Starting"
+    text = f"Waiting: {turn.before} {'run' if turn.before == 1 else 'runs'} before this one"
+    if turn.expected_start is not None:
+        text += f" · starts in about {frame.seconds_text(max(1, turn.expected_start - time.time()))}"
+    return text
+
+
 def _left(seconds: float | None) -> str:
     return "" if seconds is None else f" · about {frame.seconds_text(max(1, seconds))} left"
 
 
-def _figures(snapshot: RunSnapshot) -> None:
+def _figures(snapshot: RunSnapshot) -> list[str]:
     history = snapshot.history
     parts: list[str] = []
     if history.epochs:
@@ -108,81 +164,39 @@ def _figures(snapshot: RunSnapshot) -> None:
         parts.insert(0, f"{word} accuracy **{accuracy.text()}**")
     if snapshot.result is not None and snapshot.result.seconds is not None:
         parts.append(f"took {frame.seconds_text(snapshot.result.seconds)}")
-    if parts:
-        st.markdown(" · ".join(parts))
+    return [" · ".join(parts)] if parts else []
 
 
-def _actions(settings: Settings, snapshot: RunSnapshot) -> None:
-    if snapshot.state.active:
-        if snapshot.state is RunState.RUNNING and _is_stopping(settings, snapshot):
-            st.caption("Stopping …")
-        elif st.button(
-            "Stop",
-            key=f"stop-{snapshot.id}",
-            icon="⏹️",
-            help="Ends the training; what it has learned so far is kept.",
-        ):
-            try:
-                frame.runs(settings).request_stop(snapshot.id)
-            except RunError as error:
-                st.info(str(error))
-            forget()
-            st.rerun(scope="fragment")
-        return
-    if (
-        snapshot.state is RunState.INTERRUPTED
-        and snapshot.result is None
-        and st.button(
-            "Go on",
-            key=f"resume-{snapshot.id}",
-            icon="▶️",
-            type="primary",
-            help="Takes the training up where it was last put aside, or begins anew if it was too short for that.",
-        )
-    ):
-        frame.runs(settings).resume(snapshot.id)
-        ensure_scheduler(settings)
-        forget()
-        st.rerun()
-    untested = snapshot.history.tested is None and snapshot.has_weights
-    if untested and st.button(
-        "Test what it has learned",
-        key=f"judge-{snapshot.id}",
-        help="Opens the test split once, with the best weights.",
-    ):
-        start_judging(settings, snapshot.id)
-        st.toast("Testing started: the result appears here in a few seconds.")
-        forget()
-    if snapshot.has_weights:
-        frame.link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
-
-
-def _is_stopping(settings: Settings, snapshot: RunSnapshot) -> bool:
-    return frame.runs(settings).get(snapshot.id).stop_requested
-
-
-def _draw_charts(snapshots: Sequence[RunSnapshot]) -> None:
-    curves = [charts.Curve(item.arm, item.history.batches, item.history.epochs) for item in snapshots]
-    if not any(curve.batches for curve in curves):
-        if any(item.state.active for item in snapshots):
+def _draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
+    if not any(item.history.batches for item in snapshots):
+        if any(item.moving for item in snapshots):
             st.caption("The charts begin with the first training step.")
         return
-    names = " and ".join(curve.name for curve in curves)
+    names = " and ".join(item.arm for item in snapshots)
     identity = "-".join(item.id for item in snapshots)
+    accuracy, loss = _main_charts.get(snapshots, lambda: _build_main_charts(snapshots))
     left, right = st.columns(2)
     with left:
         st.markdown("##### Accuracy")
         st.echarts_chart(
-            charts.accuracy_chart(curves),
+            accuracy,
             height=320,
             key=f"accuracy-{identity}",
             alt=f"Accuracy of {names} by epoch",
         )
     with right:
         st.markdown("##### Loss")
-        st.echarts_chart(charts.loss_chart(curves), height=320, key=f"loss-{identity}", alt=f"Loss of {names} by epoch")
+        st.echarts_chart(loss, height=320, key=f"loss-{identity}", alt=f"Loss of {names} by epoch")
+
+
+def _draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
+    names = " and ".join(item.arm for item in snapshots)
+    identity = "-".join(item.id for item in snapshots)
     st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
-    with st.expander("Learning rate and speed"):
+    more = st.expander("Learning rate and speed", key=f"more-{identity}", on_change="rerun")
+    if not more.open:  # most people never open it: what nobody sees is not drawn
+        return
+    with more:
         searches = [(item.arm, item.history.rate) for item in snapshots if item.history.rate is not None]
         if searches:
             taken = ", ".join(f"{name} takes {found.chosen:.2g}" for name, found in searches)
@@ -193,34 +207,56 @@ def _draw_charts(snapshots: Sequence[RunSnapshot]) -> None:
                 key=f"search-{identity}",
                 alt=f"Loss by learning rate: {taken}",
             )
+        rate, speed = _more_charts.get(snapshots, lambda: _build_more_charts(snapshots))
         left, right = st.columns(2)
         with left:
-            st.echarts_chart(
-                charts.rate_chart(curves),
-                height=240,
-                key=f"rate-{identity}",
-                alt=f"Learning rate of {names} by epoch",
-            )
+            st.echarts_chart(rate, height=240, key=f"rate-{identity}", alt=f"Learning rate of {names} by epoch")
         with right:
-            st.echarts_chart(
-                charts.speed_chart(curves),
-                height=240,
-                key=f"speed-{identity}",
-                alt=f"Speed of {names} by epoch",
-            )
+            st.echarts_chart(speed, height=240, key=f"speed-{identity}", alt=f"Speed of {names} by epoch")
+
+
+def _curves(snapshots: tuple[RunSnapshot, ...]) -> list[charts.Curve]:
+    return [charts.Curve(item.arm, item.history.batches, item.history.epochs) for item in snapshots]
+
+
+def _build_main_charts(snapshots: tuple[RunSnapshot, ...]) -> tuple[Chart, Chart]:
+    curves = _curves(snapshots)
+    return charts.accuracy_chart(curves), charts.loss_chart(curves)
+
+
+def _build_more_charts(snapshots: tuple[RunSnapshot, ...]) -> tuple[Chart, Chart]:
+    curves = _curves(snapshots)
+    return charts.rate_chart(curves), charts.speed_chart(curves)
 
 
 def _draw_strip(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
-    described = snapshot.history.described
+    described, strip = snapshot.history.described, snapshot.history.strip
     if described is None:
         return
+    key = settings, snapshot.id, strip.epoch if strip else 0
     try:
-        dataset = load_dataset(str(settings.home), snapshot.config.dataset, snapshot.meta.dataset_fingerprint)
+        tiles = _strips.get(key, lambda: _build_strip(settings, snapshot))
     except DatasetError:
         return
-    answers = {item["index"]: item for item in snapshot.history.strip.predictions} if snapshot.history.strip else {}
+    right = sum(1 for answer in strip.predictions if answer["correct"]) if strip else 0
+    name = "" if alone else f" — {frame.plain(snapshot.arm)}"
+    count = len(described.strip)
+    after = f"after epoch {strip.epoch}: {right} of {count} right" if strip else "before its first answer"
+    st.markdown(f"##### The same {count} validation pictures{name}, {after}")
+    gallery.show_tiles(tiles)
+
+
+def _build_strip(settings: Settings, snapshot: RunSnapshot) -> gallery.Tiles:
+    """The fixed validation pictures with the answers after an epoch.
+
+    Raises:
+        DatasetError: if the dataset is not there any more, or no longer the same.
+    """
+    described, strip = snapshot.history.described, snapshot.history.strip
+    dataset = load_dataset(str(settings.home), snapshot.config.dataset, snapshot.meta.dataset_fingerprint)
+    answers = {item["index"]: item for item in strip.predictions} if strip else {}
     tiles = []
-    for picture in described.strip:
+    for picture in described.strip if described else []:
         row = dataset.rows[picture["index"]]
         answer = answers.get(picture["index"])
         truth = dataset.classes[row.label]
@@ -236,15 +272,7 @@ def _draw_strip(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> No
                 "" if answer["correct"] else f"is: {truth}",
             )
         )
-    right = sum(1 for answer in answers.values() if answer["correct"])
-    name = "" if alone else f" — {frame.plain(snapshot.arm)}"
-    after = (
-        f"after epoch {snapshot.history.strip.epoch}: {right} of {len(tiles)} right"
-        if snapshot.history.strip
-        else "before its first answer"
-    )
-    st.markdown(f"##### The same {len(tiles)} validation pictures{name}, {after}")
-    gallery.show_tiles(tiles, width_px=92)
+    return gallery.arrange(tiles, width_px=92)
 
 
 @st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
@@ -262,8 +290,13 @@ def load_dataset(home: str, dataset_id: str, fingerprint: str) -> Dataset:
 
 
 def _draw_details(snapshot: RunSnapshot) -> None:
+    details = st.expander(
+        f"Log and configuration — {frame.plain(snapshot.arm)}", key=f"details-{snapshot.id}", on_change="rerun"
+    )
+    if not details.open:
+        return
     described = snapshot.history.described
-    with st.expander(f"Log and configuration — {frame.plain(snapshot.arm)}"):
+    with details:
         lines = [f"{_clock(moment)}  {message.text}" for moment, message in snapshot.history.messages]
         if snapshot.result is not None:
             lines.append(f"{_clock(snapshot.result.ended)}  {snapshot.result.text}")

@@ -27,7 +27,8 @@ def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
                     icon=frame.STATE_ICONS[item.state],
                     query_params=target,
                 )
-            right.caption(result_text(item))
+            owner = frame.owner_name(settings, item.meta.owner)
+            right.caption(result_text(item) + (f" · by {frame.plain(owner)}" if owner else ""))
     if len(summaries) > SHOWN:
         st.caption(f"{len(summaries) - SHOWN} older runs are on the Compare page.")
 

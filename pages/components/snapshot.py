@@ -1,22 +1,24 @@
 """One shared reading of the runs for all sessions of the server: disk is read once a second, not once a viewer."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-import streamlit as st
-
-from core.errors import RunError
-from core.jobs.scheduler import queue_position
-from core.runs.run import RunHistory, RunMeta, RunResult, RunState, RunSummary
-from core.runs.store import RunStore
+from core.jobs.queue import QueueView, Turn, read_queue
+from core.jobs.watchdog import stalled_since
+from core.runs.attempts import read_attempts
+from core.runs.reader import RunReader
+from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState, RunSummary
 from core.settings import Settings
 from core.training.config import TrainConfig
+from pages.components.shared import Shared
 
 LIVE_SECONDS = 0.7
+MOST_SNAPSHOTS = 512  # more than a room looks at in a second
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunSnapshot:
-    """Everything a page shows of one run, as of one moment."""
+    """Everything a page shows of one run, as of one moment. Two of them are equal only if they are the same."""
 
     id: str
     config: TrainConfig
@@ -24,70 +26,97 @@ class RunSnapshot:
     state: RunState
     result: RunResult | None
     history: RunHistory
-    runs_before: int  # only for a queued run
+    turn: Turn | None  # of a queued run, as soon as the scheduler has told
+    held: str  # why nothing starts: "paused", "disk", "closing"
     has_weights: bool
+    stopping: bool  # somebody asked it to stop
+    stalled_since: float | None  # seconds since 1970; its worker does not move
+    moving: bool  # something may still happen by itself
+
+    @property
+    def title(self) -> str:
+        """Network and strategy, with what its owner calls it."""
+        said = self.config.note if self.meta.title is None else self.meta.title
+        return self.config.title() + (f" · {said}" if said else "")
 
     @property
     def arm(self) -> str:
         """What the charts call it: the arm in a race, or its network and strategy."""
         return f"{self.meta.arm} ({self.config.model})" if self.meta.arm else self.config.title()
 
-    @property
-    def stamp(self) -> tuple[object, ...]:
-        """Changes exactly when something shown has changed."""
-        history = self.history
-        return (
-            self.id,
-            self.state,
-            self.runs_before,
-            len(history.batches),
-            len(history.epochs),
-            history.progress,
-            len(history.messages),
-            history.tested,
-        )
-
 
 def look_at(settings: Settings, run_id: str) -> RunSnapshot:
-    """The newest snapshot of a run, at most `LIVE_SECONDS` old, shared by all sessions.
+    """The newest snapshot of a run, about `LIVE_SECONDS` old at most, shared by all sessions.
 
     Raises:
         RunError: if there is no such run.
     """
-    return _look_at(str(settings.home), run_id)
-
-
-@st.cache_resource(ttl=LIVE_SECONDS, max_entries=64, show_spinner=False)
-def _look_at(home: str, run_id: str) -> RunSnapshot:
-    settings = Settings.from_environment()
-    if str(settings.home) != home:
-        raise RunError("The data folder was changed: reload the page.")
-    run = RunStore(settings).get(run_id)
-    state = run.state()
-    return RunSnapshot(
-        id=run.id,
-        config=run.config(),
-        meta=run.meta(),
-        state=state,
-        result=run.result(),
-        history=run.history(),
-        runs_before=queue_position(settings, run) if state is RunState.QUEUED else 0,
-        has_weights=run.has_weights,
-    )
+    return _snapshots.get((settings, run_id), lambda: _take(settings, run_id))
 
 
 def list_runs(settings: Settings) -> list[RunSummary]:
-    """Every run, newest first, at most `LIVE_SECONDS` old, shared by all sessions."""
-    return _list_runs(str(settings.home))
+    """Every run, newest first, about `LIVE_SECONDS` old at most, shared by all sessions."""
+    return _lists.get(settings, _reader(settings).summaries)
 
 
-@st.cache_resource(ttl=LIVE_SECONDS, show_spinner=False)
-def _list_runs(home: str) -> list[RunSummary]:
-    del home  # part of the cache's key
-    return RunStore(Settings.from_environment()).summaries()
+def look_at_queue(settings: Settings) -> QueueView:
+    """What the scheduler last said about the queue, shared by all sessions."""
+    return _queues.get(settings, lambda: read_queue(settings))
+
+
+def list_usable(settings: Settings) -> list[RunSummary]:
+    """The runs with which one can predict, newest first, shared by all sessions."""
+    return _usable.get(settings, lambda: _find_usable(settings))
+
+
+def race_ids(settings: Settings, race_id: str) -> list[str]:
+    """The runs of a race in the order of its arms.
+
+    Raises:
+        RunError: if there is no such race.
+    """
+    found = [item.id for item in reversed(list_runs(settings)) if item.meta.race == race_id]
+    return found or [run.id for run in _reader(settings).store.race(race_id)]
 
 
 def forget() -> None:
     """Drop what was read, after this session changed something."""
-    _look_at.clear()
-    _list_runs.clear()
+    for shared in (_snapshots, _lists, _usable, _queues):
+        shared.forget()
+
+
+_snapshots: Shared[tuple[Settings, str], RunSnapshot] = Shared(LIVE_SECONDS, MOST_SNAPSHOTS)
+_lists: Shared[Settings, list[RunSummary]] = Shared(LIVE_SECONDS, most=8)
+_queues: Shared[Settings, QueueView] = Shared(LIVE_SECONDS, most=8)
+_usable: Shared[Settings, list[RunSummary]] = Shared(LIVE_SECONDS, most=8)
+
+
+@lru_cache(maxsize=8)
+def _reader(settings: Settings) -> RunReader:
+    return RunReader(settings)
+
+
+def _take(settings: Settings, run_id: str) -> RunSnapshot:
+    reader = _reader(settings)
+    run = reader.store.get(run_id)
+    config, meta = reader.describe(run)
+    state, queue = run.state(), look_at_queue(settings)
+    return RunSnapshot(
+        id=run.id,
+        config=config,
+        meta=meta,
+        state=state,
+        result=reader.result(run),
+        history=reader.history(run),
+        turn=queue.turn(run.id) if state is RunState.QUEUED else None,
+        held=queue.held,
+        has_weights=run.has_weights,
+        stopping=state is RunState.RUNNING and run.stop_requested,
+        stalled_since=stalled_since(run.folder) if state is RunState.RUNNING else None,
+        moving=state.active or (state is RunState.INTERRUPTED and read_attempts(run.folder).left),
+    )
+
+
+def _find_usable(settings: Settings) -> list[RunSummary]:
+    folder = _reader(settings).store.folder
+    return [item for item in list_runs(settings) if Run(folder / item.id).has_weights]

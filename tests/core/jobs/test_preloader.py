@@ -13,10 +13,11 @@ import psutil
 import pytest
 
 from core.datasets.dataset import Dataset
-from core.jobs import scheduler
+from core.jobs import dispatcher
+from core.jobs.dispatcher import PRELOADERS
 from core.jobs.launchers import start_module
 from core.jobs.preloader import POSSIBLE
-from core.jobs.scheduler import PRELOADERS, ensure_scheduler, lock_path, serve
+from core.jobs.scheduler import ensure_scheduler, lock_path, serve
 from core.locks import is_held
 from core.runs.run import Run, RunState
 from core.runs.store import RunStore
@@ -38,7 +39,7 @@ from core.training.events import PhaseStarted
 def resumable(config, dataset, folder):
     return None
 
-def train(config, dataset, settings, folder, stop, resume=None):
+def train(config, dataset, settings, folder, stop, resume=None, leave=None):
     print("said by", os.getpid())
     own = Path("/proc/self")
     facts = {
@@ -107,7 +108,7 @@ def test_a_forked_worker_trains_like_a_fresh_one_to_the_last_digit(
         threads=settings.threads,
     )
     assert worker.wait(60) == 0
-    monkeypatch.setattr(scheduler, "start_module", lambda *_, **__: pytest.fail("not forked"))
+    monkeypatch.setattr(dispatcher, "start_module", lambda *_, **__: pytest.fail("not forked"))
     serve(settings, idle_seconds=0.5)
     told = [[(epoch.train_loss, epoch.val_loss) for epoch in run.history().epochs] for run in (fresh, forked, again)]
     assert len(told[0]) == 2
@@ -137,7 +138,9 @@ def test_two_forked_workers_are_like_two_fresh_processes(
         log = str(run.folder / "worker.log")
         held = {name: target for name, target in seen["files"].items() if not target.startswith("/proc/")}
         assert {held.pop(name) for name in "012"} == {os.devnull, log}
-        assert set(held.values()) == {str(run.lock_path)}
+        # beside the lock, the two ends of the pipe that tells of signals
+        assert {target for target in held.values() if not target.startswith("pipe:")} == {str(run.lock_path)}
+        assert len(held) == 3
         assert f"said by {pid}\n" in Path(log).read_text()
     assert facts[0]["random"] != facts[1]["random"]
     assert facts[0]["numpy"] != facts[1]["numpy"]

@@ -8,8 +8,14 @@ import pytest
 
 from core.datasets.dataset import Dataset
 from core.datasets.store import DatasetStore
-from core.jobs.scheduler import ensure_scheduler, lock_path, queue_position, serve
+from core.errors import RightsError
+from core.jobs.queue import pause_queue, put_first, read_queue
+from core.jobs.scheduler import ensure_scheduler, facts_path, lock_path, needs_scheduler, queue_position, serve
+from core.jobs.shutdown import reopen, shut_down
+from core.jobs.watchdog import worker_process
 from core.locks import is_held
+from core.people.actor import OPERATOR, Actor
+from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
 from core.runs.store import RunStore
 from core.settings import Settings
@@ -49,7 +55,6 @@ def test_runs_go_one_at_a_time_in_the_order_of_their_creation(
 ) -> None:
     store = RunStore(settings)
     runs = [store.create(small_config) for _ in range(3)]
-    assert [queue_position(settings, run) for run in runs] == [0, 1, 2]
     DatasetStore(settings).delete("drawn")  # each run then ends quickly by itself
     ensure_scheduler(settings)
     wait_for(lambda: states(runs) == [RunState.FAILED] * 3)
@@ -155,3 +160,99 @@ def test_a_run_that_was_stopped_in_the_queue_is_passed_over(
     serve(settings, idle_seconds=0.5)
     assert run.state() is RunState.STOPPED
     assert not (run.folder / "worker.log").exists()
+
+
+def test_the_scheduler_tells_who_is_next_and_a_pause_holds_the_rest(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    store, long = RunStore(settings), small_config.model_copy(update={"epochs": 1000})
+    ada, bert = Actor("p-ada", "Ada"), Actor("p-bert", "Bert")
+    first = store.create(long, by=ada)
+    ensure_scheduler(settings)
+    wait_for(lambda: first.state() is RunState.RUNNING)
+    pause_queue(settings, True, OPERATOR)
+    queued = [store.create(long, by=ada), store.create(long, by=ada), store.create(long, by=bert)]
+    fair = [queued[2].id, queued[0].id, queued[1].id]
+    wait_for(lambda: [turn.id for turn in read_queue(settings).turns] == fair)
+    assert [turn.before for turn in read_queue(settings).turns] == [1, 2, 3]
+    assert read_queue(settings).held == "paused"
+    store.request_stop(first.id)
+    wait_for(lambda: first.state() is RunState.STOPPED, 10)
+    time.sleep(1)  # four looks of the scheduler
+    assert states(queued) == [RunState.QUEUED] * 3
+    put_first(settings, [queued[1].id], OPERATOR)
+    pause_queue(settings, False, OPERATOR)
+    wait_for(lambda: queued[1].state() is RunState.RUNNING)
+    assert [queue_position(settings, run) for run in (queued[2], queued[0])] == [1, 2]
+    stop_all(settings, queued)
+
+
+def test_a_run_goes_on_by_itself_twice_after_a_crash_and_then_waits_for_somebody(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    run = RunStore(settings).create(small_config.model_copy(update={"epochs": 1000}))
+    ensure_scheduler(settings)
+    seen: set[int] = set()
+
+    def began_anew() -> bool:
+        process = worker_process(run)
+        return process is not None and process.pid not in seen
+
+    for _ in range(3):
+        wait_for(began_anew)
+        process = worker_process(run)
+        assert process is not None
+        seen.add(process.pid)
+        process.kill()
+    wait_for(lambda: run.state() is RunState.INTERRUPTED)
+    time.sleep(1)  # four looks of the scheduler
+    assert run.state() is RunState.INTERRUPTED
+    assert read_attempts(run.folder).automatic == 2
+    assert not needs_scheduler(run)
+    RunStore(settings).resume(run.id)
+    assert needs_scheduler(run)
+    wait_for(began_anew)
+    assert read_attempts(run.folder).automatic == 0
+    stop_all(settings, [run])
+
+
+def test_a_silent_scheduler_is_ended_and_another_takes_its_place(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, drawn: Dataset, ended_processes: None
+) -> None:
+    monkeypatch.setattr("core.jobs.scheduler.SILENT_SECONDS", 2.0)
+    ensure_scheduler(settings)
+    wait_for(lambda: facts_path(settings).exists())
+    stuck = read_json(facts_path(settings))["pid"]
+    psutil.Process(stuck).suspend()
+
+    def another() -> bool:
+        ensure_scheduler(settings)
+        time.sleep(0.5)
+        return bool(read_json(facts_path(settings))["pid"] != stuck and is_held(lock_path(settings)))
+
+    wait_for(another)
+    assert not psutil.pid_exists(stuck) or psutil.Process(stuck).status() == psutil.STATUS_ZOMBIE
+
+
+def test_shutting_down_puts_trainings_aside_and_they_go_on_when_the_app_starts_again(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
+) -> None:
+    run = RunStore(settings).create(small_config.model_copy(update={"epochs": 1000}))
+    ensure_scheduler(settings)
+    wait_for(lambda: len(run.history().epochs) >= 3)
+    with pytest.raises(RightsError, match="for the presenter only"):
+        shut_down(settings, Actor("p-ada", "Ada"))
+    asked = time.monotonic()
+    assert shut_down(settings, OPERATOR) == 1
+    assert time.monotonic() - asked < 8
+    assert run.state() is RunState.QUEUED
+    done = len(run.history().epochs)
+    assert not is_held(lock_path(settings))
+    ensure_scheduler(settings)
+    assert not is_held(lock_path(settings))
+    reopen(settings)
+    ensure_scheduler(settings)
+    wait_for(lambda: len(run.history().epochs) > done + 1)
+    assert [epoch.epoch for epoch in run.history().epochs] == list(range(1, len(run.history().epochs) + 1))
+    assert read_attempts(run.folder).automatic == 0
+    stop_all(settings, [run])

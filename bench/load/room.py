@@ -1,0 +1,257 @@
+"""A room for a load: a data root of its own, a server on a free port, runs; everything ended by its process id."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import random
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+from PIL import Image
+
+from core.datasets.importing import ImportFinished, import_dataset
+from core.datasets.sample import draw_sample
+from core.datasets.sources import MemorySource, open_source
+from core.datasets.splits import SplitPlan
+from core.jobs.scheduler import ensure_scheduler
+from core.runs.run import Run
+from core.runs.store import Arm, RunStore
+from core.settings import PROJECT_ROOT, Settings
+from core.training.config import TrainConfig
+
+LONG = 1000  # epochs: longer than any load
+TROUBLE = re.compile(r"Traceback|\bERROR\b|\bCRITICAL\b|Exception in|Error sending")
+START_SECONDS = 60.0
+
+
+@dataclasses.dataclass
+class Room:
+    """Use as a context manager: at its end nothing of it is left."""
+
+    workers: int = 2
+    threads: int = 1
+    photographs: Path | None = None  # a folder of class folders; None for drawn pictures
+    pictures_per_class: int = 120
+    size_px: int = 160
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        self.folder = Path(tempfile.mkdtemp(prefix="tunemypets-load-"))
+        self.home = self.folder / "workspace"
+        os.environ.update(self.environment)
+        os.environ["TUNEMYPETS_HOME"] = str(self.home)
+        os.environ["TUNEMYPETS_WORKERS"] = str(self.workers)
+        os.environ["TUNEMYPETS_THREADS"] = str(self.threads)
+        self.settings = Settings.from_environment()
+        self.home.mkdir(parents=True)
+        self.server: subprocess.Popen[bytes] | None = None
+        self.port = _free_port()
+        self.dataset = ""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill_server()
+        self.end_processes()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- pictures and runs
+
+    def make_dataset(self) -> str:
+        """Import the pictures of the load; returns the dataset's id."""
+        if self.photographs is None:
+            pictures = list(draw_sample(count_per_class=self.pictures_per_class, size_px=self.size_px))
+            source: Any = MemorySource("drawn for a load", pictures, drawn=True)
+        else:
+            source = open_source(self.photographs)
+        for event in import_dataset(self.settings, source, name="room", plan=SplitPlan.parse("70/15/15"), seed=0):
+            if isinstance(event, ImportFinished):
+                self.dataset = event.dataset_id
+        return self.dataset
+
+    def config(self, **values: Any) -> TrainConfig:
+        """A training on the dataset of the load: a small network from scratch, unless something else is said."""
+        return TrainConfig.model_validate(
+            {
+                "dataset": self.dataset,
+                "model": "scratch_cnn",
+                "strategy": "scratch",
+                "image_size": 64,
+                "filters": (16, 32, 64),
+                "dense_neurons": 64,
+                "batch_size": 16,
+                "precision": "fp32",
+                **values,
+            }
+        )
+
+    @property
+    def store(self) -> RunStore:
+        return RunStore(self.settings)
+
+    def long_race(self) -> tuple[str, list[Run]]:
+        """Two trainings that outlast the load, as a race: a network from scratch, and one from given weights."""
+        arms = [
+            Arm("scratch", self.config(epochs=LONG, image_size=128, filters=(32, 64, 128))),
+            Arm("transfer", self.config(epochs=LONG, model="petnet", strategy="full")),
+        ]
+        return self.store.create_race(arms, owner="load")
+
+    def long_runs(self, count: int) -> list[Run]:
+        """Trainings that outlast the load."""
+        if count == 2:
+            return self.long_race()[1]
+        return [
+            self.store.create(self.config(epochs=LONG, image_size=128, seed=seed), owner="load")
+            for seed in range(count)
+        ]
+
+    def queue(self, count: int, owners: int = 30) -> list[Run]:
+        """Runs that wait behind the long ones, of many owners."""
+        return [
+            self.store.create(self.config(epochs=3, seed=place), owner=f"load-{place % owners}")
+            for place in range(count)
+        ]
+
+    def wait_until_training(self, runs: list[Run], seconds: float = 180.0) -> None:
+        """Wait until each run has trained for some steps.
+
+        Raises:
+            RuntimeError: if one has not by then.
+        """
+        ensure_scheduler(self.settings)
+        deadline = time.monotonic() + seconds
+        for run in runs:
+            while len(run.history().batches) < 3:
+                if time.monotonic() > deadline or not run.state().active:
+                    raise RuntimeError(f"run {run.id} is {run.state().value} and does not train")
+                time.sleep(0.2)
+
+    # ---- the server
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / "server.log"
+
+    def start_server(self) -> None:
+        """Start the app and wait until it answers.
+
+        Raises:
+            RuntimeError: if it does not.
+        """
+        with self.log_path.open("ab") as log:
+            self.server = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(self.port)],
+                cwd=PROJECT_ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if time.monotonic() > deadline or self.server.poll() is not None:
+                raise RuntimeError(f"the server does not start: {self.log_path.read_text(encoding='utf-8')[-2000:]}")
+            time.sleep(0.1)
+
+    def answers(self) -> bool:
+        """Whether the server answers."""
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=2) as reply:
+            return bool(reply.status == 200)
+        return False
+
+    def kill_server(self) -> None:
+        """End the server as `kill -9` does."""
+        if self.server is not None:
+            self.server.kill()
+            self.server.wait(10)
+            self.server = None
+
+    def server_process(self) -> psutil.Process:
+        assert self.server is not None
+        return psutil.Process(self.server.pid)
+
+    def trouble(self) -> list[str]:
+        """Lines of the server's log that speak of an error."""
+        try:
+            lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        return [line[:300] for line in lines if TROUBLE.search(line)]
+
+    # ---- other processes
+
+    def processes(self) -> Iterator[tuple[str, psutil.Process]]:
+        """Processes of this data root beside the server, by the module that they run."""
+        for process in psutil.process_iter(["environ", "cmdline"]):
+            environment = process.info["environ"] or {}
+            module = next((part for part in process.info["cmdline"] or [] if part.startswith("core.")), None)
+            if module and environment.get("TUNEMYPETS_HOME") == str(self.home):
+                yield module, process
+
+    def end_processes(self) -> None:
+        """End them all; the scheduler first, so that it starts nothing again."""
+        for _ in range(3):
+            found = sorted(self.processes(), key=lambda item: item[0] != "core.jobs.scheduler")
+            for _, process in found:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs([process for _, process in found], timeout=5)
+            if not found:
+                return
+
+
+def pictures_trained(run: Run, first: float, last: float) -> float:
+    """Pictures per second that a run trained on between two moments (seconds since 1970), validation time included."""
+    seen = [
+        (record["time"], record["images_seen"])
+        for record in run.records()
+        if record.get("kind") == "batch" and first <= record.get("time", 0) <= last
+    ]
+    if len(seen) < 2:
+        return 0.0
+    return (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0])
+
+
+def step_times(run: Run) -> dict[tuple[int, int], float]:
+    """When (seconds since 1970) each step of a run was written to its log."""
+    times: dict[tuple[int, int], float] = {}
+    for record in run.records():
+        if record.get("kind") == "batch":
+            times[record["epoch"], record["step"]] = record["time"]
+    return times
+
+
+def noise_zip(path: Path, megabytes: float, seed: int = 0) -> int:
+    """Write a zip of two classes of pictures that cannot be compressed; returns its size in bytes."""
+    numbers = random.Random(seed)
+    side = 600
+    per_picture = side * side * 3 * 1.001 / 2**20
+    count = max(20, round(megabytes / per_picture))
+    side = round(side * (megabytes / (count * per_picture)) ** 0.5)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for place in range(count):
+            picture = io.BytesIO()
+            Image.frombytes("RGB", (side, side), numbers.randbytes(side * side * 3)).save(picture, "PNG")
+            archive.writestr(f"{'cat' if place % 2 else 'dog'}/{place:04d}.png", picture.getvalue())
+    return path.stat().st_size
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

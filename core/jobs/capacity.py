@@ -1,0 +1,44 @@
+"""How many trainings go on at the same time on this machine."""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+
+from core.settings import Settings
+
+GPU_MIB_EACH = 6000  # what fine-tuning one of the catalog's networks takes, with room to spare
+MOST_ON_GPU = 4  # more only wait for each other, and for the processor that feeds them
+ASK_SECONDS = 10.0
+
+
+def fit_to_machine(settings: Settings) -> Settings:
+    """The settings with a number of workers: as chosen, or one; on a machine with a GPU by its memory.
+
+    The processor's threads are shared out among them.
+    """
+    if settings.workers is not None:
+        return settings
+    workers = 1
+    if settings.device in ("auto", "cuda"):
+        cores = os.cpu_count() or 1
+        workers = max(1, min(gpu_memory_mib() // GPU_MIB_EACH, MOST_ON_GPU, cores // 2))
+    return dataclasses.replace(settings, workers=workers, threads=max(1, settings.threads // workers))
+
+
+def gpu_memory_mib() -> int:
+    """Memory of the largest GPU, in MiB, as NVIDIA's own tool tells; 0 without one."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return 0
+    try:
+        told = subprocess.run(
+            [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=ASK_SECONDS,
+            check=True,
+        )
+        return max((int(line) for line in told.stdout.split()), default=0)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0

@@ -1,0 +1,107 @@
+"""How long runs will take, as far as this machine knows: for the expected start of those that wait."""
+
+import json
+import statistics
+import time
+from contextlib import suppress
+from typing import Any
+
+from core.datasets.dataset import Dataset
+from core.datasets.store import DatasetStore
+from core.errors import TuneMyPetsError
+from core.runs.run import Run
+from core.settings import Settings
+from core.training.config import TrainConfig
+from core.training.estimate import estimate
+
+KNOWN_SECONDS = 30.0  # that an answer is used: meanwhile a network may have been measured, or a store filled
+TAIL_BYTES = 2**14
+LEAST_LEFT = 1.0
+MOST_KEPT = 20  # durations of one kind of run
+
+Kind = tuple[object, ...]
+
+
+class Durations:
+    """Estimates by configuration, corrected by what such runs took."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._took: dict[Kind, list[float]] = {}  # seconds an epoch, start and test included
+        self._known: dict[Kind, tuple[float, float | None]] = {}  # until when, seconds
+        self._datasets: dict[str, Dataset] = {}
+
+    def learn(self, run: Run) -> None:
+        """Take note of how long an ended run took."""
+        with suppress(TuneMyPetsError):
+            result, config = run.result(), run.config()
+            if result is not None and result.seconds is not None and result.tested is not None:
+                took = self._took.setdefault(_kind(config), [])
+                took.append(result.seconds / config.epochs)
+                del took[:-MOST_KEPT]
+
+    def expect(self, run: Run) -> float | None:
+        """Seconds that a run will take from its start; None where nothing is known."""
+        try:
+            config = run.config()
+        except TuneMyPetsError:
+            return None
+        key = (*_kind(config), config.epochs)
+        until, seconds = self._known.get(key, (0.0, None))
+        if time.monotonic() >= until:
+            seconds = self._expect(config)
+            self._known[key] = time.monotonic() + KNOWN_SECONDS, seconds
+        return seconds
+
+    def left(self, run: Run) -> float | None:
+        """Seconds until a running run ends."""
+        now = time.time()
+        for record in reversed(_tail(run)):
+            if record.get("kind") == "batch" and isinstance(record.get("eta_seconds"), int | float):
+                return max(LEAST_LEFT, float(record["eta_seconds"]) - (now - float(record["time"])))
+        expected = self.expect(run)
+        if expected is None:
+            return None
+        with suppress(OSError):
+            return max(LEAST_LEFT, expected - (now - (run.folder / "started.json").stat().st_mtime))
+        return expected
+
+    def _expect(self, config: TrainConfig) -> float | None:
+        took = self._took.get(_kind(config))
+        if took:
+            return statistics.median(took) * config.epochs
+        try:
+            dataset = self._datasets.get(config.dataset)
+            if dataset is None:
+                self._datasets = {config.dataset: DatasetStore(self.settings).get(config.dataset)}
+                dataset = self._datasets[config.dataset]
+            found = estimate(self.settings, config, dataset)
+        except TuneMyPetsError:
+            return None
+        return found.seconds if found is not None else None
+
+
+def _kind(config: TrainConfig) -> Kind:
+    """Runs of one kind take equally long for an epoch."""
+    return (
+        config.dataset, config.model, config.strategy, config.freeze_point, config.batch_size, config.image_size,
+        config.filters, config.stored_views, config.precision,
+    )  # fmt: skip
+
+
+def _tail(run: Run) -> list[dict[str, Any]]:
+    """The last events of a run's log."""
+    try:
+        with (run.folder / "events.jsonl").open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL_BYTES))
+            lines = file.read().split(b"\n")[1 if size > TAIL_BYTES else 0 : -1]
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        with suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                found.append(record)
+    return found

@@ -1,0 +1,70 @@
+"""Ending everything that goes on in a data root, so that nothing is lost: trainings are put aside and go on later."""
+
+import time
+from contextlib import suppress
+
+import psutil
+
+from core.jobs.scheduler import closing_path, facts_path
+from core.jobs.watchdog import worker_process
+from core.people.actor import Actor
+from core.runs.run import RunState
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.storage import read_json
+
+PATIENCE_SECONDS = 8.0  # a worker puts its training aside within five
+
+
+def shut_down(settings: Settings, by: Actor) -> int:
+    """End the workers and the scheduler; runs are queued again and go on when the app is next started.
+
+    Returns:
+        How many trainings were put aside.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+    """
+    by.check_presenter("Shutting down")
+    settings.home.mkdir(parents=True, exist_ok=True)
+    closing_path(settings).touch()
+    asked: dict[int, psutil.Process] = {}
+    until = time.monotonic() + PATIENCE_SECONDS
+    while living := _workers(settings):
+        # more than one look: a worker that was waiting for the lock of another one takes its run only now
+        for process in living:
+            if process.pid not in asked:
+                asked[process.pid] = process
+                with suppress(psutil.Error):
+                    process.terminate()
+        if time.monotonic() > until:
+            for process in living:
+                with suppress(psutil.Error):
+                    process.kill()
+            psutil.wait_procs(living, timeout=PATIENCE_SECONDS)
+            break
+        psutil.wait_procs(living, timeout=0.5)
+    closing_path(settings).touch()  # waiting has taken its time
+    _end_scheduler(settings)
+    return len(asked)
+
+
+def _workers(settings: Settings) -> list[psutil.Process]:
+    """The processes that train."""
+    running = [run for run in RunStore(settings).all() if run.state() is RunState.RUNNING]
+    return [process for process in map(worker_process, running) if process is not None]
+
+
+def reopen(settings: Settings) -> None:
+    """Forget that everything was shut down: the app starts again."""
+    closing_path(settings).unlink(missing_ok=True)
+
+
+def _end_scheduler(settings: Settings) -> None:
+    with suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
+        facts = read_json(facts_path(settings))
+        process = psutil.Process(int(facts["pid"]))
+        if abs(process.create_time() - float(facts["born"])) < 1.0:
+            process.terminate()
+            with suppress(psutil.TimeoutExpired):
+                process.wait(3.0)

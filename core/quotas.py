@@ -1,0 +1,112 @@
+"""How much one person may have, and how full the disk may be. Asked where something is made, whoever asks."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.errors import QuotaError
+from core.people.actor import Actor
+from core.settings import Settings
+
+MB = 2**20
+FULL = "The disk is full: delete runs or datasets, or free space elsewhere, and try again."
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a write failed because there is no space."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def free_bytes(settings: Settings) -> int:
+    """Free space where the data lies."""
+    folder = settings.home
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def is_disk_full(settings: Settings) -> bool:
+    """Whether there is too little space for anything new."""
+    return free_bytes(settings) < settings.min_free_bytes
+
+
+def check_space(settings: Settings, needed_bytes: int = 0) -> None:
+    """Refuse to begin what would fill the disk.
+
+    Args:
+        needed_bytes: what it will write, as far as that is known.
+
+    Raises:
+        QuotaError: tells how much is free, and how much is needed.
+    """
+    free, needed = free_bytes(settings), settings.min_free_bytes + needed_bytes
+    if free < needed:
+        raise QuotaError(
+            f"The disk is too full: {free // MB:,} MB are free and {needed // MB:,} MB are needed. "
+            "Delete runs or datasets, or free space elsewhere."
+        )
+
+
+def check_queue(settings: Settings, active: int, new: int, by: Actor) -> None:
+    """Refuse more runs than one person may have in the queue; the presenter may.
+
+    Args:
+        active: runs of theirs that wait or run.
+        new: runs to be added.
+
+    Raises:
+        QuotaError: tells the limit.
+    """
+    if not by.presenter and active + new > settings.max_queued:
+        raise QuotaError(
+            f"You have {active} runs in the queue, and {settings.max_queued} is the most: "
+            "wait until some have ended, or stop some."
+        )
+
+
+def check_datasets(settings: Settings, owned: int, by: Actor) -> None:
+    """Refuse more datasets than one person may have; the presenter may.
+
+    Raises:
+        QuotaError: tells the limit.
+    """
+    if not by.presenter and owned >= settings.max_datasets:
+        raise QuotaError(
+            f"You have {owned} datasets, and {settings.max_datasets} is the most: delete one before you bring another."
+        )
+
+
+def check_room(settings: Settings, needed_bytes: int = 0) -> None:
+    """Refuse to begin what would make the data larger than the room may be. Looks at every file: seldom called.
+
+    Raises:
+        QuotaError: tells the limit.
+    """
+    if settings.room_bytes and (used := room_usage(settings)) + needed_bytes > settings.room_bytes:
+        raise QuotaError(
+            f"This room uses {used // MB:,} MB of the {settings.room_bytes // MB:,} MB that it may: delete datasets or "
+            "runs, or ask the presenter for more."
+        )
+
+
+def room_usage(settings: Settings) -> int:
+    """Bytes of everything that cannot be computed again: datasets, runs, uploads."""
+    folders = (settings.datasets_dir, settings.runs_dir, settings.imports_dir)
+    return sum(size for folder in folders for size in _sizes(folder))
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _sizes(Path(entry.path))
+            else:
+                yield entry.stat(follow_symlinks=False).st_size
+        except OSError:  # it was deleted meanwhile
+            continue

@@ -1,0 +1,54 @@
+"""How often a run was begun: after a crash it goes on by itself, but not for ever."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.storage import read_json, write_json
+
+MOST_AUTOMATIC = 2
+FILE = "attempts.json"
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What `attempts.json` of a run says; there is none until a run was interrupted.
+
+    Attributes:
+        automatic: how often it was taken up again by itself since somebody last asked for it.
+        begun: when it was last begun, in seconds since 1970; 0 if never.
+    """
+
+    automatic: int = 0
+    begun: float = 0.0
+
+    @property
+    def left(self) -> bool:
+        """Whether it may be taken up again by itself."""
+        return self.automatic < MOST_AUTOMATIC
+
+
+def read_attempts(folder: Path) -> Attempts:
+    """The attempts of a run's folder; a damaged file counts as a run that was tried often enough."""
+    try:
+        values = read_json(folder / FILE)
+        return Attempts(int(values["automatic"]), float(values["begun"]))
+    except FileNotFoundError:
+        return Attempts()
+    except (OSError, ValueError, KeyError, TypeError):
+        return Attempts(MOST_AUTOMATIC)
+
+
+def write_attempts(folder: Path, attempts: Attempts) -> None:
+    """Replace the attempts of a run's folder."""
+    write_json(folder / FILE, {"automatic": attempts.automatic, "begun": attempts.begun})
+
+
+def last_begun(folder: Path) -> float:
+    """When a run was last begun, in seconds since 1970; 0 if never."""
+    try:
+        return float(read_json(folder / "started.json")["time"])
+    except FileNotFoundError:
+        return read_attempts(folder).begun
+    except (OSError, ValueError, KeyError, TypeError):
+        return time.time()

@@ -1,0 +1,177 @@
+"""Reading runs again and again for many watchers: what cannot change is read once, a log only where it has grown.
+
+One reader serves all threads of a process. It keeps no truth of its own: a file that was replaced, or a log that was
+cut back to an earlier moment because the run was resumed, is read anew.
+"""
+
+import dataclasses
+import json
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import IO, TypeVar
+
+from core.errors import RunError
+from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunSummary
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.training.config import TrainConfig
+from core.training.events import from_record
+
+MOST_HISTORIES = 16  # event logs kept in memory; thousands of events take megabytes
+MOST_RUNS = 10_000  # configurations and results kept
+
+Stamp = tuple[int, int, int]
+Value = TypeVar("Value")
+
+
+class RunReader:
+    """Runs of one data root, read cheaply."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.store = RunStore(settings)
+        self._lock = threading.Lock()
+        self._described: OrderedDict[str, tuple[Stamp | None, TrainConfig, RunMeta]] = OrderedDict()
+        self._results: OrderedDict[str, tuple[Stamp, RunResult | None]] = OrderedDict()
+        self._logs: OrderedDict[str, EventLog] = OrderedDict()
+
+    def describe(self, run: Run) -> tuple[TrainConfig, RunMeta]:
+        """Configuration, which never changes, and what was noted at creation, of which only the title may change.
+
+        Raises:
+            RunError: if one cannot be read.
+        """
+        stamp = stamp_of(run.folder / "meta.json")
+        with self._lock:
+            found = self._described.get(run.id)
+        if found is None or found[0] != stamp:
+            found = stamp, run.config(), run.meta()
+            self._keep(self._described, run.id, found)
+        return found[1:]
+
+    def result(self, run: Run) -> RunResult | None:
+        """How the run ended, or None while it has not."""
+        stamp = stamp_of(run.folder / "result.json")
+        if stamp is None:
+            return None
+        with self._lock:
+            found = self._results.get(run.id)
+        if found is None or found[0] != stamp:
+            found = stamp, run.result()
+            self._keep(self._results, run.id, found)
+        return found[1]
+
+    def history(self, run: Run) -> RunHistory:
+        """The events so far. The lists are the caller's own."""
+        path = run.folder / "events.jsonl"
+        if not path.exists():  # a queue full of runs must not drive out the logs that are read every second
+            return RunHistory()
+        with self._lock:
+            log = self._logs.pop(run.id, None) or EventLog(path)
+            self._logs[run.id] = log
+            while len(self._logs) > MOST_HISTORIES:
+                self._logs.popitem(last=False)
+        return log.read()
+
+    def summaries(self) -> list[RunSummary]:
+        """Every readable run, newest first."""
+        out = []
+        for run in self.store.all():
+            try:
+                out.append(self.summarise(run))
+            except RunError:
+                continue
+        return out
+
+    def summarise(self, run: Run) -> RunSummary:
+        """What a list shows of a run.
+
+        Raises:
+            RunError: if its configuration cannot be read.
+        """
+        config, meta = self.describe(run)
+        result = self.result(run)
+        if result is None:
+            history = self.history(run)
+            best = history.best.val_accuracy if history.best else None
+            return RunSummary(run.id, run.state(), "", config, meta, None, best, len(history.epochs), None)
+        return RunSummary(
+            run.id,
+            result.state,
+            result.text,
+            config,
+            meta,
+            result.tested,
+            result.best_val_accuracy,
+            result.epochs_done,
+            result.seconds,
+        )
+
+    def _keep(self, kept: "OrderedDict[str, Value]", name: str, value: Value) -> None:
+        with self._lock:
+            kept[name] = value
+            kept.move_to_end(name)
+            while len(kept) > MOST_RUNS:
+                kept.popitem(last=False)
+
+
+class EventLog:
+    """An event log that is read on from where the last look ended."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._history = RunHistory()
+        self._end = 0  # bytes of complete lines that are in `_history`
+        self._last = b""  # the last of these lines: elsewhere in the file, the log is another one
+
+    def read(self) -> RunHistory:
+        """The events so far; a damaged line is passed over, as is the line that is being written."""
+        with self._lock:
+            try:
+                with self.path.open("rb") as file:
+                    if not self._goes_on(file.seek(0, 2), file):
+                        self._history, self._end, self._last = RunHistory(), 0, b""
+                    file.seek(self._end)
+                    data = file.read()
+            except FileNotFoundError:
+                self._history, self._end, self._last = RunHistory(), 0, b""
+                data = b""
+            whole = data[: data.rfind(b"\n") + 1]
+            for line in whole.splitlines():
+                self._add(line)
+            if whole:
+                self._end += len(whole)
+                self._last = whole[whole.rfind(b"\n", 0, -1) + 1 :]
+            kept = self._history
+            return dataclasses.replace(
+                kept, batches=list(kept.batches), epochs=list(kept.epochs), messages=list(kept.messages)
+            )
+
+    def _goes_on(self, size: int, file: IO[bytes]) -> bool:
+        """Whether what was read before is still how this file begins."""
+        if size < self._end:
+            return False
+        file.seek(self._end - len(self._last))
+        return file.read(len(self._last)) == self._last
+
+    def _add(self, line: bytes) -> None:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(record, dict):
+            return
+        moment = record.pop("time", None)
+        event = from_record(record)
+        if event is not None:
+            self._history.add(float(moment) if isinstance(moment, int | float) else 0.0, event)
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Changes whenever a file is replaced or written; None where there is none."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino

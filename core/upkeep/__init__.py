@@ -1,0 +1,1 @@
+"""Keeping a data root whole: check, repair, and carry to another machine."""

@@ -1,0 +1,55 @@
+"""How long runs will take, as far as it is known."""
+
+import json
+import time
+
+import pytest
+
+from core.datasets.dataset import Dataset
+from core.jobs.durations import Durations
+from core.jobs.worker import Worker
+from core.runs.run import Run, RunState
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.storage import write_json
+from core.training.config import TrainConfig
+
+
+def test_a_run_takes_what_such_runs_took_for_an_epoch(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    store, durations = RunStore(settings), Durations(settings)
+    first = store.create(small_config)
+    other = store.create(small_config.model_copy(update={"epochs": 3}))
+    assert durations.expect(Run(store.folder / "gone")) is None
+    assert Worker(settings, first).work(judge_only=False) is RunState.FINISHED
+    durations.learn(first)
+    result = first.result()
+    assert result is not None
+    again = store.create(small_config.model_copy(update={"seed": 5, "note": "again"}))
+    assert durations.expect(again) == pytest.approx(result.seconds)
+    assert durations.expect(other) == pytest.approx(1.5 * result.seconds)
+
+
+def test_a_stopped_run_teaches_nothing(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> None:
+    store, durations = RunStore(settings), Durations(settings)
+    run = store.create(small_config)
+    store.request_stop(run.id)
+    durations.learn(run)
+    assert durations.expect(store.create(small_config)) is None
+
+
+@pytest.mark.parametrize("tail", ["", "{half", "[]\n"])
+def test_what_is_left_of_a_running_run_is_what_it_said_last(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, tail: str
+) -> None:
+    run = RunStore(settings).create(small_config)
+    write_json(run.folder / "started.json", {"pid": 1, "time": time.time()})
+    assert Durations(settings).left(run) is None
+    events = [{"time": time.time() - 100, "kind": "message"}] * 500
+    events.append({"time": time.time() - 5, "kind": "batch", "eta_seconds": 30.0})
+    lines = "".join(json.dumps(event) + "\n" for event in events)
+    (run.folder / "events.jsonl").write_text(lines + tail, encoding="utf-8")
+    left = Durations(settings).left(run)
+    assert left is not None
+    assert 20 < left <= 25.1

@@ -1,0 +1,108 @@
+"""What all sessions look at together, and how often they may look."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pages.components.crowd import GONE_SECONDS, WATCHERS_PER_SECOND, Crowd
+from pages.components.shared import Shared
+
+
+def test_thirty_viewers_at_once_cause_one_reading() -> None:
+    made = []
+
+    def read() -> int:
+        time.sleep(0.05)
+        made.append(1)
+        return len(made)
+
+    shared: Shared[str, int] = Shared(60.0)
+    with ThreadPoolExecutor(30) as pool:
+        answers = list(pool.map(lambda _: shared.get("run", read), range(30)))
+    assert answers == [1] * 30
+    assert len(made) == 1
+
+
+def test_nobody_waits_while_another_reads_what_is_only_a_little_younger() -> None:
+    shared: Shared[str, str] = Shared(0.2)
+    assert shared.get("run", lambda: "old") == "old"
+    time.sleep(0.25)
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read_slowly() -> str:
+        reading.set()
+        assert go_on.wait(10)
+        return "new"
+
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(shared.get, "run", read_slowly)
+        assert reading.wait(10)
+        assert shared.get("run", lambda: "never asked") == "old"
+        go_on.set()
+        assert slow.result(10) == "new"
+    assert shared.get("run", lambda: "never asked") == "new"
+
+
+def test_after_a_change_nobody_is_given_what_was_read_before_it() -> None:
+    shared: Shared[str, str] = Shared(60.0)
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read_slowly() -> str:
+        reading.set()
+        assert go_on.wait(10)
+        return "before the change"
+
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(shared.get, "run", read_slowly)
+        assert reading.wait(10)
+        shared.forget()
+        go_on.set()
+        assert slow.result(10) == "before the change"
+    assert shared.get("run", lambda: "after the change") == "after the change"
+
+
+def test_what_cannot_be_read_is_told_to_who_asked_and_tried_again() -> None:
+    shared: Shared[str, str] = Shared(60.0)
+
+    def fail() -> str:
+        raise ValueError("gone")
+
+    with pytest.raises(ValueError, match="gone"):
+        shared.get("run", fail)
+    assert shared.get("run", lambda: "there again") == "there again"
+
+
+def test_what_nobody_asked_for_longest_is_dropped_first() -> None:
+    shared: Shared[int, str] = Shared(None, most=2)
+    for key in (1, 2, 1, 3):  # 2 is the oldest when 3 comes
+        shared.get(key, lambda: "first")
+    assert [shared.get(key, lambda: "again") for key in (1, 3, 2)] == ["first", "first", "again"]
+
+
+def test_pages_of_a_small_room_ask_every_second_and_those_of_a_crowd_less_often() -> None:
+    crowd = Crowd()
+    for number in range(WATCHERS_PER_SECOND):
+        crowd.note(f"page {number}")
+        crowd.note(f"page {number}")  # who looks twice is one watcher
+    assert crowd.interval() == 1.0
+    crowd.note("one more")
+    assert crowd.interval() == 2.0
+
+
+def test_pages_do_not_go_to_and_fro_between_two_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("pages.components.crowd.time.monotonic", lambda: now[0])
+    crowd = Crowd()
+    for number in range(WATCHERS_PER_SECOND + 1):
+        crowd.note(f"page {number}")
+    assert crowd.interval(1.0) == 2.0
+    now[0] += 2 * GONE_SECONDS
+    for number in range(WATCHERS_PER_SECOND - 1):
+        crowd.note(f"page {number}")
+    assert crowd.interval(2.0) == 2.0, "two pages fewer are no reason to redraw all pages"
+    now[0] += 2 * GONE_SECONDS
+    for number in range(WATCHERS_PER_SECOND // 2):
+        crowd.note(f"page {number}")
+    assert crowd.interval(2.0) == 1.0
