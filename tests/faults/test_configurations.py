@@ -120,6 +120,7 @@ def tamper(run: Run, changes: Change) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
 
 
+@pytest.mark.damages
 @pytest.mark.parametrize("change", TAMPERED)
 def test_a_run_whose_configuration_was_tampered_with_fails_with_a_sentence_and_others_stay(
     settings: Settings, two_runs: tuple[Run, Run], change: str
@@ -136,6 +137,7 @@ def test_a_run_whose_configuration_was_tampered_with_fails_with_a_sentence_and_o
     assert set(shown) - {queued.id} == {run.id for run in two_runs}
 
 
+@pytest.mark.damages
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", "NaN", "[" * 100_000, "\x00", '{"epochs": NaN}'])
 def test_a_configuration_that_is_none_is_told_by_its_run(
     settings: Settings, two_runs: tuple[Run, Run], content: str
@@ -184,6 +186,7 @@ def test_a_run_of_an_older_version_lacks_fields_and_is_read_judged_and_used_all_
     assert len(RunStore(settings).summaries()) == 2
 
 
+@pytest.mark.damages
 def test_a_run_of_a_newer_version_says_so_where_it_is_opened_and_the_others_are_listed(
     settings: Settings, two_runs: tuple[Run, Run], open_page: Callable[..., AppTest]
 ) -> None:

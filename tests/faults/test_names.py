@@ -17,7 +17,7 @@ from core.serving.predictor import Predictor
 from core.settings import Settings
 from core.storage import is_id
 from core.training.config import TrainConfig
-from pages.components.gallery import Tile, tiles_html
+from pages.components.gallery import Tile, arrange
 from tests.conftest import SMALL_SCRATCH
 from tests.core.datasets.pictures import encoded, photo
 from tests.faults.sentences import assert_nothing_of_the_machine, assert_plain
@@ -148,7 +148,7 @@ def test_a_name_that_climbs_is_refused_in_an_import_and_only_a_name_in_a_predict
 
 @pytest.mark.parametrize("name", [*NAMES, CLIMBING])
 def test_a_gallery_shows_a_name_as_letters(name: str) -> None:
-    assert_inert_html(tiles_html([Tile(b"x", name, "wrong", name), Tile(Path(name), name)]))
+    assert_inert_html(arrange([Tile(b"x", name, "wrong", name), Tile(Path(name), name)]).html)
 
 
 def test_explore_shows_hostile_names_as_letters(
