@@ -32,7 +32,8 @@ from core import commands
 from core.errors import ConfigError, TuneMyPetsError
 from core.jobs import commands as jobs
 from core.settings import Settings
-from core.training.config import TrainConfig, allowed_values
+from core.training.config import TrainConfig
+from core.training.parsing import allowed_values
 from core.upkeep import commands as upkeep
 
 REPEATED = ("filters",)

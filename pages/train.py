@@ -6,7 +6,7 @@ from core.errors import ConfigError, QuotaError
 from core.jobs.scheduler import ensure_scheduler, warm_up
 from core.runs.races import default_race
 from core.settings import Settings
-from core.training.config import parse_config
+from core.training.parsing import parse_config
 from pages.components import estimates, forms, frame, judged, live, runs_list
 from pages.components.snapshot import forget, look_at, race_ids
 

@@ -8,7 +8,8 @@ import streamlit as st
 
 from core.errors import ConfigError
 from core.settings import Settings
-from core.training.config import STRATEGIES, TrainConfig, default_views, parse_config
+from core.training.config import STRATEGIES, TrainConfig, default_views
+from core.training.parsing import parse_config
 from core.training.plan import Plan, plan_training
 from models import weights
 from models.catalog import CATALOG

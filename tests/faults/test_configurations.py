@@ -20,7 +20,8 @@ from core.runs.run import Run, RunState
 from core.runs.store import RunStore
 from core.serving.predictor import Predictor
 from core.settings import PROJECT_ROOT, Settings
-from core.training.config import TrainConfig, parse_config
+from core.training.config import TrainConfig
+from core.training.parsing import parse_config
 from tests.conftest import SMALL_SCRATCH
 from tests.core.datasets.pictures import encoded, photo
 from tests.faults.sentences import assert_nothing_of_the_machine, assert_plain
