@@ -185,7 +185,9 @@ class TrainConfig(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.model not in CATALOG:
-            raise _problem("model", f"Network {self.model!r} is unknown: choose one of {', '.join(CATALOG)}.")
+            raise _problem(
+                "model", f"model is {self.model!r}, which is no network: choose one of {', '.join(CATALOG)}."
+            )
         try:
             entry = self.entry()
         except NetworkError as error:

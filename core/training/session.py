@@ -30,7 +30,7 @@ from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages
 from core.training.rate_finder import find_rate
 from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
-from core.training.trainer import Trainer, choose_strip
+from core.training.trainer import Trainer, choose_strip, is_finite
 from models import weights
 from models.catalog import NetworkEntry
 from models.network import Network
@@ -159,7 +159,10 @@ def train(
                 )
     except DivergedError:
         writer.finish(remove=True)
-        if not saved and _is_finite(network):
+        if not saved:
+            if not is_finite(network.state_dict()):
+                # a single step can be too large: the last finite weights are those it began with
+                network, epoch = build_network(config, entry, len(dataset.classes)), 0
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         raise
     except BaseException:
@@ -255,10 +258,6 @@ def _describe_views(config: TrainConfig, stages: list[Stage]) -> str:
             + " of each picture"
         )
     return words
-
-
-def _is_finite(network: Network) -> bool:
-    return all(bool(torch.isfinite(value).all()) for value in network.parameters())
 
 
 def _eta(started: float, done: int, total: int) -> float | None:
