@@ -1,6 +1,5 @@
 """Who is next, and when."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
