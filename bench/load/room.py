@@ -26,11 +26,13 @@ from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource, open_source
 from core.datasets.splits import SplitPlan
 from core.jobs.scheduler import ensure_scheduler
+from core.people.actor import Actor
 from core.runs.run import Run
 from core.runs.store import Arm, RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.training.config import TrainConfig
 
+WHO_LOADS = Actor("load", "Load", presenter=True)
 LONG = 1000  # epochs: longer than any load
 TROUBLE = re.compile(r"Traceback|\bERROR\b|\bCRITICAL\b|Exception in|Error sending")
 START_SECONDS = 60.0
@@ -106,21 +108,23 @@ class Room:
             Arm("scratch", self.config(epochs=LONG, image_size=128, filters=(32, 64, 128))),
             Arm("transfer", self.config(epochs=LONG, model="petnet", strategy="full")),
         ]
-        return self.store.create_race(arms, owner="load")
+        return self.store.create_race(arms, by=WHO_LOADS)
 
     def long_runs(self, count: int) -> list[Run]:
         """Trainings that outlast the load."""
         if count == 2:
             return self.long_race()[1]
         return [
-            self.store.create(self.config(epochs=LONG, image_size=128, seed=seed), owner="load")
+            self.store.create(self.config(epochs=LONG, image_size=128, seed=seed), by=WHO_LOADS)
             for seed in range(count)
         ]
 
     def queue(self, count: int, owners: int = 30) -> list[Run]:
         """Runs that wait behind the long ones, of many owners."""
         return [
-            self.store.create(self.config(epochs=3, seed=place), owner=f"load-{place % owners}")
+            self.store.create(
+                self.config(epochs=3, seed=place), by=Actor(f"load-{place % owners}", f"Person {place % owners}")
+            )
             for place in range(count)
         ]
 

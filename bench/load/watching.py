@@ -110,8 +110,8 @@ async def watch(room: Room, plan: Plan) -> Report:
         race, runs = room.long_race()
     else:
         race, runs = None, room.long_runs(plan.trainings)
-    waiting = room.queue(plan.queued)
     await asyncio.to_thread(room.wait_until_training, runs)
+    waiting = room.queue(plan.queued)  # now: the scheduler is fair, and would let other people's runs go first
     ledger = Ledger(keep=False)
     views = views_of(runs, race)
     sessions = [Session(room.address, f"session {place + 1}", ledger) for place in range(plan.sessions)]

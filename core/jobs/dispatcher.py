@@ -120,6 +120,8 @@ class Dispatcher:
                 queued.append(run)
             elif state is not RunState.INTERRUPTED:  # that one may be taken up again
                 self._ended.add(run.id)
+                with suppress(OSError):  # it was killed when it had said how it ended, and before it could tidy up
+                    (run.checkpoints / "last.safetensors").unlink(missing_ok=True)
                 self._note_begun(run)
                 self._durations.learn(run)
         control = read_control(self.settings)

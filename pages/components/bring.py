@@ -34,7 +34,7 @@ LAYOUT = """pets/
 def show(settings: Settings) -> None:
     """Draw the ways to get a dataset; starting one puts its id into the URL."""
     ways = [SAMPLE, ZIP, UPLOADED_FOLDER]
-    if settings.local_folders and _on_this_machine():
+    if settings.local_folders and not settings.room and _on_this_machine():
         ways.append(SERVER_FOLDER)
     way = st.segmented_control("Where are the pictures?", ways, default=SAMPLE, required=True, key="bring-way")
     suggestion, ready, upload, path, title = "drawn", True, None, None, ""
@@ -50,6 +50,10 @@ def show(settings: Settings) -> None:
             suggestion, ready = re.split(r"[\\/]", path.rstrip("\\/"))[-1].removesuffix(".zip"), bool(path)
         else:
             upload = _upload(way)
+            most = f"{settings.session_upload_bytes // 2**20:,} MB"
+            st.caption(
+                f"Error 413 beside a file: it, or all that you have open, is over {most}; error 429: wait a minute."
+            )
             suggestion, ready = (upload.name, True) if upload else ("", False)
             title = upload.title if upload else ""
     name = st.text_input(

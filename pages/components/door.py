@@ -65,6 +65,14 @@ def browser_token() -> str:
     return token if isinstance(token, str) and is_token(token) else ""
 
 
+def _can_sign_in() -> bool:
+    """Whether whoever runs this set an identity provider up: docs/sign-in.md."""
+    try:
+        return "auth" in st.secrets
+    except OSError:  # no secrets at all
+        return False
+
+
 def _address() -> str | None:
     """Where this session comes from; None on the machine itself."""
     return st.context.ip_address
@@ -119,6 +127,8 @@ def _ask_nickname(settings: Settings) -> None:
             help="What others see beside your runs.",
         )
         sent = st.form_submit_button("Begin", type="primary", icon="🐾")
+    if _can_sign_in() and not known and st.button("Sign in", icon="🔑", help="With the account of your organisation."):
+        st.login()
     st.caption(WHAT_A_TOKEN_DOES)
     if sent:
         try:

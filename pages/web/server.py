@@ -74,6 +74,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
         os.environ[ROOM] = "1"  # whoever listens to others wants to know who they are
     settings = _settings()
     _allow_many_connections()
+    config.set_option("server.maxUploadSize", settings.upload_bytes // 2**20)  # what uploaders show and check, MB
     if settings.room:
         _announce(RoomStore(settings).open())
     else:
