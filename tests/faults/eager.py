@@ -29,12 +29,16 @@ def append(self: Worker, event: Event) -> None:
     place = os.environ.get("TUNEMYPETS_TEST_HOLD")
     if place is None or (self.run.folder / FILE).exists():
         return
-    if place == "step" and isinstance(event, BatchDone) and (self.run.checkpoints / snapshot.FILE).exists():
+    reached = {
+        "preparing": isinstance(event, PhaseStarted) and event.phase == place,
+        "training": isinstance(event, BatchDone) and event.epoch == 3,
+        "step": isinstance(event, BatchDone) and (self.run.checkpoints / snapshot.FILE).exists(),
+        "testing": isinstance(event, PhaseStarted) and event.phase == place,
+    }
+    if not reached[place]:
+        return
+    if place == "step":
         hashlib.pbkdf2_hmac("sha256", b"", b"", LONG_ROUNDS)
-    if place == "training" and not (isinstance(event, BatchDone) and event.epoch == 3):
-        return
-    if place in ("preparing", "testing") and not (isinstance(event, PhaseStarted) and event.phase == place):
-        return
     while not self._asked_to_end():
         time.sleep(0.02)
 
