@@ -2,12 +2,11 @@
 
     python -m tests.faults.eager core.eager          only `tests.faults.desk` starts it
 
-`TUNEMYPETS_TEST_HOLD` names the place: a phase, or "step" for one computation that nothing can interrupt. A run waits
+The note of a run names the place: a phase, or "step" for one computation that nothing can interrupt. The run waits
 there at its first attempt only, until it is asked to end.
 """
 
 import hashlib
-import os
 import sys
 import time
 
@@ -26,8 +25,8 @@ _append = Worker._append
 
 def append(self: Worker, event: Event) -> None:
     _append(self, event)
-    place = os.environ.get("TUNEMYPETS_TEST_HOLD")
-    if place is None or (self.run.folder / FILE).exists():
+    place = self.run.config().note
+    if not place or (self.run.folder / FILE).exists():
         return
     reached = {
         "preparing": isinstance(event, PhaseStarted) and event.phase == place,
