@@ -72,7 +72,8 @@ def desk(
     settings: Settings, drawn: object, small_config: TrainConfig, ended_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Desk]:
     monkeypatch.setattr("core.jobs.preloader.start_module", start_eagerly)
-    found = Desk(settings, small_config)
+    monkeypatch.setenv("TUNEMYPETS_THREADS", "1")  # a small network on a busy machine: several times as fast
+    found = Desk(Settings.from_environment(), small_config)
     yield found
     found.dispatcher.close()
 

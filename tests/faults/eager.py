@@ -2,12 +2,11 @@
 
     python -m tests.faults.eager core.eager          only `tests.faults.desk` starts it
 
-`TUNEMYPETS_TEST_HOLD` names the place: a phase, or "step" for one computation that nothing can interrupt. A run waits
+The note of a run names the place: a phase, or "step" for one computation that nothing can interrupt. The run waits
 there at its first attempt only, until it is asked to end.
 """
 
 import hashlib
-import os
 import sys
 import time
 
@@ -26,15 +25,19 @@ _append = Worker._append
 
 def append(self: Worker, event: Event) -> None:
     _append(self, event)
-    place = os.environ.get("TUNEMYPETS_TEST_HOLD")
-    if place is None or (self.run.folder / FILE).exists():
+    place = self.run.config().note
+    if not place or (self.run.folder / FILE).exists():
         return
-    if place == "step" and isinstance(event, BatchDone) and (self.run.checkpoints / snapshot.FILE).exists():
+    reached = {
+        "preparing": isinstance(event, PhaseStarted) and event.phase == place,
+        "training": isinstance(event, BatchDone) and event.epoch == 3,
+        "step": isinstance(event, BatchDone) and (self.run.checkpoints / snapshot.FILE).exists(),
+        "testing": isinstance(event, PhaseStarted) and event.phase == place,
+    }
+    if not reached[place]:
+        return
+    if place == "step":
         hashlib.pbkdf2_hmac("sha256", b"", b"", LONG_ROUNDS)
-    if place == "training" and not (isinstance(event, BatchDone) and event.epoch == 3):
-        return
-    if place in ("preparing", "testing") and not (isinstance(event, PhaseStarted) and event.phase == place):
-        return
     while not self._asked_to_end():
         time.sleep(0.02)
 
