@@ -53,8 +53,8 @@ def page() -> None:
         else:
             _for_everyone(settings, by)
         st.divider()
-        if st.button("Shut down …", icon="🛑", key="room-shut-down"):
-            _confirm_shut_down(settings, by)
+        with st.popover("Shut down …", icon="🛑"):
+            _shut_down(settings, by)
 
 
 def _figures(settings: Settings) -> None:
@@ -163,21 +163,17 @@ def _for_everyone(settings: Settings, by: Actor) -> None:
                 st.rerun()
 
 
-@st.dialog("Shut down?")
-def _confirm_shut_down(settings: Settings, by: Actor) -> None:
+def _shut_down(settings: Settings, by: Actor) -> None:
     running = sum(item.state is RunState.RUNNING for item in list_runs(settings))
     st.write(
         f"{running} training{' is' if running == 1 else 's are'} put aside, and the app ends for everybody. Nothing is "
         "lost: the queue goes on when the app is started again."
     )
-    left, right = st.columns(2)
-    if left.button("Shut down", type="primary", icon="🛑", key="room-shut-down-yes", width="stretch"):
-        with frame.explained(), st.spinner("Trainings are put aside …"):
+    if st.button("Shut down now", type="primary", icon="🛑", key="room-shut-down"):
+        with st.spinner("Trainings are put aside …"):
             count = shut_down(settings, by)
-            st.success(f"{count} put aside. The app ends now; close this tab.", icon="👋")
-            server.stop()
-    if right.button("Cancel", key="room-shut-down-no", width="stretch"):
-        st.rerun()
+        st.success(f"{count} put aside. The app ends now: close this tab.", icon="👋")
+        server.stop()
 
 
 page()

@@ -102,4 +102,4 @@ def _do(deed: Callable[[], object]) -> None:
         st.error(str(error), icon="🚫")
         return
     forget()
-    st.rerun(scope="fragment")
+    st.rerun()

@@ -90,6 +90,14 @@ def test_another_persons_run_is_seen_by_all_and_stopped_by_its_owner_or_the_pres
     ada.reload()
     expect(ada.get_by_role("button", name="Stop")).to_be_visible(timeout=60_000)
 
+    presenter.get_by_role("link", name="Room").click()
+    expect(presenter.get_by_text(room.shown_passcode)).to_be_visible(timeout=60_000)
+    people = presenter.get_by_test_id("stMetric").filter(has_text="People here")
+    expect(people).to_contain_text("3", timeout=30_000)
+    expect(ada.get_by_role("link", name="Room")).to_have_count(0)
+    ben.close()
+    expect(people).to_contain_text("2", timeout=30_000)
+
     presenter.goto(address)
     presenter.get_by_role("button", name="Stop").click()
     wait_for(lambda: run.state() is RunState.STOPPED)
