@@ -40,7 +40,12 @@ def page() -> None:
             by.check_presenter("The Room page")
         st.fragment(_figures, run_every=REFRESH_SECONDS)(settings)
         section = st.segmented_control(
-            "Section", [DOOR, QUEUE, PEOPLE, LEADERBOARD, BOARD], default=DOOR, required=True, key="room-section"
+            "Section",
+            [DOOR, QUEUE, PEOPLE, LEADERBOARD, BOARD],
+            default=DOOR,
+            required=True,
+            key="room-section",
+            label_visibility="collapsed",
         )
         if section == DOOR:
             projector.show_door(settings, by)
@@ -62,19 +67,19 @@ def _figures(settings: Settings) -> None:
     items, machine = list_runs(settings), _machine.get(settings, lambda: look_at_machine(settings))
     running = sum(item.state is RunState.RUNNING for item in items)
     waiting = sum(item.state is RunState.QUEUED for item in items)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="large"):
         st.metric("People here", len({visit.person for visit in presence.visits()}), width="content")
         st.metric("Running", running, width="content")
         st.metric("Waiting", waiting, width="content")
-        st.metric("Processor", f"{100 * machine.busy:.0f} %", width="content")
-        st.metric("Memory", f"{_gb(machine.memory_used)} of {_gb(machine.memory_total)} GB", width="content")
-        st.metric("Disk free", f"{_gb(machine.disk_free)} of {_gb(machine.disk_total)} GB", width="content")
-        st.metric("This room's data", f"{_gb(machine.room_data)} GB", width="content")
+    st.caption(
+        f"Processor {100 * machine.busy:.0f} % busy · memory {_size(machine.memory_used)} of "
+        f"{_size(machine.memory_total)} · disk {_size(machine.disk_free)} of {_size(machine.disk_total)} free · "
+        f"this room's data {_size(machine.room_data)}"
+    )
 
 
-def _gb(size: int) -> str:
-    amount = size / 1e9
-    return f"{amount:.1f}" if amount < 100 else f"{amount:,.0f}"
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _queue(settings: Settings, by: Actor) -> None:

@@ -9,6 +9,9 @@ from core.quotas import free_bytes, room_usage
 from core.settings import Settings
 
 
+psutil.cpu_percent(interval=None)  # the first look has nothing to compare with
+
+
 @dataclass(frozen=True)
 class Machine:
     """One look at the machine; bytes."""

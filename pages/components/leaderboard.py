@@ -47,8 +47,8 @@ def show_leaderboard(settings: Settings) -> None:
             },
         )
     st.caption(
-        "= means a tie: a run comes before another only if the same test pictures show that it is better (95 % for the "
-        "whole table). Who trains often finds a lucky run: a lead within the interval may be chance."
+        "A place is one more than the number of runs that the same test pictures show to be better (95 % for the whole "
+        "table); = is a tie. Who trains often finds a lucky run: a lead that is no place may be chance."
     )
 
 

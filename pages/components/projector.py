@@ -24,7 +24,7 @@ def show_door(settings: Settings, by: Actor) -> None:
         )
         return
     address = _address()
-    left, right = st.columns([1, 2], vertical_alignment="center")
+    left, right = st.columns([2, 3], vertical_alignment="center")
     left.html(_qr(f"{address}?{door.PASSCODE}={room.passcode}"))
     right.html(
         '<div style="font-size:clamp(1.1rem,2.4vw,2.2rem);overflow-wrap:anywhere">'
@@ -56,4 +56,4 @@ def _offer_change(settings: Settings, by: Actor) -> None:
 def _qr(address: str) -> str:
     """The code as an image that fills its column; black on white in dark mode too, or phones cannot read it."""
     data = segno.make(address, error="m").svg_data_uri(scale=8, border=3, light="#fff")
-    return f'<img alt="QR code of the room" src="{data}" style="width:100%;max-width:340px;border-radius:12px">'
+    return f'<img alt="QR code of the room" src="{data}" style="width:100%;max-width:420px;border-radius:12px">'

@@ -34,7 +34,8 @@ def show_queue(settings: Settings, by: Actor) -> None:
     starts = {turn.id: turn.expected_start for turn in turns}
     for position, run_id in enumerate(order[:MOST_ROWS]):
         moves = _moves(settings, by, order, position)
-        _row(settings, by, items[run_id], str(position + 1), _start_text(starts.get(run_id)), moves)
+        when = "paused" if control.paused else _start_text(starts.get(run_id))
+        _row(settings, by, items[run_id], str(position + 1), when, moves)
     if len(order) > MOST_ROWS:
         st.caption(f"{len(order) - MOST_ROWS} more are waiting.")
 
