@@ -8,7 +8,6 @@ import psutil
 from core.quotas import free_bytes, room_usage
 from core.settings import Settings
 
-
 psutil.cpu_percent(interval=None)  # the first look has nothing to compare with
 
 
