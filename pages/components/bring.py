@@ -11,6 +11,7 @@ import streamlit as st
 from core.datasets.sample import SAMPLE_NOTE
 from core.errors import TuneMyPetsError
 from core.jobs.importer import ImportRequest
+from core.room.board import check_uploads
 from core.settings import Settings
 from pages.components import frame
 
@@ -41,6 +42,7 @@ def show(settings: Settings) -> None:
     if way == SAMPLE:
         st.caption(SAMPLE_NOTE)
     else:
+        check_uploads(settings, frame.actor())
         st.caption("One folder for each class; folders named train, val and test above them are kept as the splits.")
         st.code(LAYOUT, language=None)
         if way == SERVER_FOLDER:

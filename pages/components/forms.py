@@ -131,6 +131,22 @@ def fill_in(
     return values, None
 
 
+def prefill(config: TrainConfig) -> None:
+    """Fill the form with a configuration, before it is drawn."""
+    values = config.model_dump()
+    values["filters"] = ", ".join(str(count) for count in config.filters)
+    values["kernel_size"] = str(config.kernel_size)
+    freeze_point, stored_views = values.pop("freeze_point"), values.pop("stored_views")
+    if values["head_epochs"] is None:
+        del values["head_epochs"]
+    for name, value in values.items():
+        st.session_state[_key(name)] = value
+    if freeze_point is not None:
+        st.session_state[f"{_key('freeze_point')}-{config.model}-{config.strategy}"] = freeze_point
+    if stored_views is not None:
+        st.session_state[f"{_key('stored_views')}-{default_views(config.epochs)}"] = stored_views
+
+
 def _freeze_point(values: dict[str, Any], points: Sequence[str], default: str) -> None:
     gradual = values["strategy"] == "gradual"
     options = ["", *points] if gradual else list(points)
