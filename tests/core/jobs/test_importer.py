@@ -132,3 +132,13 @@ def test_a_name_that_is_taken_fails_with_a_sentence(settings: Settings, ended_pr
         assert jobs.status(job).state == expected
     assert "mine" in jobs.status(job).text
     assert len(DatasetStore(settings).get("mine").rows) == 24
+
+
+def test_a_job_that_another_session_is_just_making_harms_no_import(settings: Settings, ended_processes: None) -> None:
+    jobs = ImportJobs(settings)
+    half_made = folder_of(settings, "20260101-000000-abcdef")
+    half_made.mkdir(parents=True)
+    job = jobs.start(REQUEST, jobs.receive_zip(zip_of(10)))
+    wait_for(lambda: jobs.status(job).state != "running")
+    assert jobs.status(job).state == "finished"
+    assert half_made.exists()
