@@ -160,9 +160,11 @@ class ImportJobs:
     def active(self) -> list[str]:
         """Jobs that are running."""
         try:
-            names = sorted(path.name for path in self.folder.iterdir() if is_id(path.name))
+            # without its request, another session is just making the job
+            made = [path for path in self.folder.iterdir() if is_id(path.name) and (path / "request.json").exists()]
         except FileNotFoundError:
             return []
+        names = sorted(path.name for path in made)
         return [name for name in names if self.status(name).state == "running"]
 
     def _importing(self, by: Actor) -> int:
@@ -177,7 +179,8 @@ class ImportJobs:
         except FileNotFoundError:
             return
         for path in paths:
-            if is_id(path.name) and self.status(path.name).state != "running":
+            made = (path / "request.json").exists()
+            if made and is_id(path.name) and self.status(path.name).state != "running":
                 (path / "upload.zip").unlink(missing_ok=True)  # a killed import could not remove it
             if time.time() - path.stat().st_mtime < KEEP_SECONDS or is_held(path / "importer.lock"):
                 continue

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.datasets.sample import SAMPLE_NOTE
 from core.errors import TuneMyPetsError
@@ -14,6 +14,7 @@ from core.jobs.importer import ImportRequest
 from core.room.board import check_uploads
 from core.settings import Settings
 from pages.components import frame
+from pages.components.uploads import drop_uploads
 
 SAMPLE, ZIP, UPLOADED_FOLDER, SERVER_FOLDER = (
     "Drawn sample",
@@ -27,6 +28,7 @@ SPLITS = {
     "80/20/0": "80 % training, 20 % validation, no test",
     "60/20/20": "60 % training, 20 % validation, 20 % test",
 }
+ROUND = "bring-round"
 LAYOUT = """pets/
 ├── cat/   one.jpg  two.jpg …
 └── dog/   one.jpg  two.jpg …"""
@@ -77,24 +79,31 @@ class Upload:
 
     name: str
     title: str
-    archive: BinaryIO | None
-    files: Sequence[tuple[str, BinaryIO]]
+    archive: UploadedFile | None
+    files: Sequence[tuple[str, UploadedFile]]
 
 
 def _upload(way: str) -> Upload | None:
     if way == ZIP:
-        archive = st.file_uploader("Zip file", type="zip", key="bring-zip", help="A folder of class folders, as .zip.")
+        archive = st.file_uploader(
+            "Zip file", type="zip", key=f"bring-zip-{_round()}", help="A folder of class folders, as .zip."
+        )
         return Upload(Path(archive.name).stem, archive.name, archive, ()) if archive else None
     files = st.file_uploader(
         "Folder",
         accept_multiple_files="directory",
-        key="bring-folder",
+        key=f"bring-folder-{_round()}",
         help="Choose the folder that holds the class folders.",
     )
     if not files:
         return None
     folder = files[0].name.split("/")[0]
     return Upload(folder, folder, None, [(item.name, item) for item in files])
+
+
+def _round() -> int:
+    """How many uploads this session has imported: each has an uploader of its own, which begins empty."""
+    return int(st.session_state.get(ROUND, 0))
 
 
 def _on_this_machine() -> bool:
@@ -128,5 +137,8 @@ def _start(settings: Settings, request: ImportRequest, upload: Upload | None) ->
     except TuneMyPetsError as error:
         st.error(frame.plain(str(error)), icon="🚫")
         return
+    if upload is not None:
+        drop_uploads([upload.archive] if upload.archive else [file for _, file in upload.files])
+        st.session_state[ROUND] = _round() + 1
     st.query_params["import"] = job
     st.rerun()

@@ -13,7 +13,8 @@ from core.room.room import RoomStore
 from core.runs.run import RunState
 from core.runs.store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig, parse_config
+from core.training.config import TrainConfig
+from core.training.parsing import parse_config
 from pages.components import door, snapshot
 from pages.web import server
 from tests.app.test_pages import Open, texts

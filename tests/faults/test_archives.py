@@ -388,7 +388,9 @@ def test_a_page_tells_a_bad_archive_by_the_name_it_was_uploaded_under(
 ) -> None:
     app = open_page("pages/explore.py")
     app.segmented_control(key="bring-way").set_value("Zip file").run()
-    app.file_uploader(key="bring-zip").set_value([("../../my [pets](x).zip", b"PK\x03\x04 cut off", "application/zip")])
+    app.file_uploader(key="bring-zip-0").set_value(
+        [("../../my [pets](x).zip", b"PK\x03\x04 cut off", "application/zip")]
+    )
     app.run()
     app.button(key="bring-go").click().run()
     job = str(app.query_params["import"])

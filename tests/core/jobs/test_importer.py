@@ -147,3 +147,13 @@ def test_locked_uploads_are_refused_and_the_sample_is_not(settings: Settings, tm
         jobs.start(ImportRequest(str(tmp_path), "pets", "70/15/15", 0), by=attendee)
     job = jobs.start(ImportRequest(None, "drawn", "70/15/15", 0), by=attendee)
     wait_for(lambda: jobs.status(job).state == "finished")
+
+
+def test_a_job_that_another_session_is_just_making_harms_no_import(settings: Settings, ended_processes: None) -> None:
+    jobs = ImportJobs(settings)
+    half_made = folder_of(settings, "20260101-000000-abcdef")
+    half_made.mkdir(parents=True)
+    job = jobs.start(REQUEST, jobs.receive_zip(zip_of(10)))
+    wait_for(lambda: jobs.status(job).state != "running")
+    assert jobs.status(job).state == "finished"
+    assert half_made.exists()
