@@ -14,7 +14,7 @@ from core.errors import TuneMyPetsError
 from core.jobs.importer import ImportRequest
 from core.jobs.scheduler import ensure_scheduler
 from core.runs import demo
-from pages.components import frame, imports, runs_list
+from pages.components import frame, imports, notices, runs_list
 from pages.components.snapshot import forget, list_runs
 from pages.web import server
 
@@ -29,6 +29,8 @@ def home() -> None:
         if demo_job:
             _follow_demo(settings, demo_job)
             return
+        notices.show_sent(settings, on_train=False)
+        notices.show_pins(settings)
         _offer_demo(settings)
         there = DatasetStore(settings).summaries()
         finished = [item for item in list_runs(settings) if item.tested is not None]

@@ -8,6 +8,9 @@
     python -m core compare RUN RUN
     python -m core predict RUN FILE...
     python -m core prefetch mobilenet_v2 …        download pretrained weights before the Wi-Fi fails
+    python -m core queue [--pause | --go-on] [--first RUN...]
+    python -m core rename RUN TITLE | delete RUN | delete-dataset DATASET
+    python -m core shutdown                       put every training aside
     python -m core fsck [--repair]                whether everything under the data root is whole
     python -m core export-room FILE.zip           carry datasets and runs to another machine
     python -m core import-room FILE.zip
@@ -27,8 +30,10 @@ from pydantic_core import PydanticUndefined
 
 from core import commands
 from core.errors import ConfigError, TuneMyPetsError
+from core.jobs import commands as jobs
 from core.settings import Settings
-from core.training.config import TrainConfig, allowed_values
+from core.training.config import TrainConfig
+from core.training.parsing import allowed_values
 from core.upkeep import commands as upkeep
 
 REPEATED = ("filters",)
@@ -93,6 +98,22 @@ def build_parser() -> argparse.ArgumentParser:
 
     action = command("prefetch", "Download pretrained weights, so that training works without a network.")
     action.add_argument("networks", nargs="+", metavar="NETWORK", help="names from the catalog, or `all`")
+
+    action = command("queue", "Show what runs and what waits; pause the queue, or put runs first.")
+    paused = action.add_mutually_exclusive_group()
+    paused.add_argument("--pause", dest="pause", action="store_true", default=None, help="let nothing new start")
+    paused.add_argument("--go-on", dest="pause", action="store_false", default=None, help="let it start again")
+    action.add_argument(
+        "--first", nargs="*", metavar="RUN", help="before all others; without RUN: the fair order again"
+    )
+
+    action = command("rename", "Give a run another title.")
+    action.add_argument("run", help="id of a run")
+    action.add_argument("title", help="shown behind network and strategy")
+
+    command("delete", "Delete a run that has ended.").add_argument("run", help="id of a run")
+    command("delete-dataset", "Delete a dataset that no run needs.").add_argument("dataset", help="id of a dataset")
+    command("shutdown", "Put every training aside, and end everything that goes on.")
 
     action = command("fsck", "Read everything under the data root, and tell what is damaged, orphaned or left over.")
     action.add_argument("--repair", action="store_true", help="put right what can be; damaged things go to set-aside/")
@@ -201,6 +222,16 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
             return commands.compare_runs(settings, options.first, options.second)
         case "predict":
             return commands.predict(settings, options.run, options.files, options.top)
+        case "queue":
+            return jobs.queue(settings, pause=options.pause, first=options.first)
+        case "rename":
+            return jobs.rename_run(settings, options.run, options.title)
+        case "delete":
+            return jobs.delete_run(settings, options.run)
+        case "delete-dataset":
+            return jobs.delete_dataset(settings, options.dataset)
+        case "shutdown":
+            return jobs.shutdown(settings)
         case "fsck":
             return upkeep.fsck(settings, mend=options.repair)
         case "export-room":

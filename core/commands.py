@@ -20,9 +20,9 @@ from core.runs.races import comparison_of, default_race, start_judging
 from core.runs.run import Run, RunState, RunSummary
 from core.runs.store import RunStore, summarise
 from core.settings import Settings
-from core.training.config import parse_config
 from core.training.estimate import estimate, tell_seconds
 from core.training.events import EpochDone
+from core.training.parsing import parse_config
 from core.waiting import WATCH_SECONDS, left, read_ahead, say, wait_for
 from models import weights
 from models.catalog import CATALOG, get_entry

@@ -1,5 +1,6 @@
 """How much one person may have, and how full the disk may be. Asked where something is made, whoever asks."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,12 @@ from core.people.actor import Actor
 from core.settings import Settings
 
 MB = 2**20
+FULL = "The disk is full: delete runs or datasets, or free space elsewhere, and try again."
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a write failed because there is no space."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def free_bytes(settings: Settings) -> int:

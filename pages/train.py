@@ -4,10 +4,11 @@ import streamlit as st
 
 from core.errors import ConfigError, QuotaError
 from core.jobs.scheduler import ensure_scheduler, warm_up
+from core.room.board import send_config
 from core.runs.races import default_race
 from core.settings import Settings
-from core.training.config import parse_config
-from pages.components import estimates, forms, frame, judged, live, runs_list
+from core.training.parsing import parse_config
+from pages.components import estimates, forms, frame, judged, live, notices, runs_list
 from pages.components.snapshot import forget, look_at, race_ids
 
 
@@ -23,6 +24,7 @@ def page() -> None:
             _new_training_link()
             live.watch(settings, [run_id])
         else:
+            notices.show_sent(settings, on_train=True)
             _choose(settings)
             runs_list.show_recent(settings)
 
@@ -79,8 +81,16 @@ def _choose(settings: Settings) -> None:
         width="stretch",
         help="One run with these settings.",
     )
+    if error is None and settings.room and frame.actor().presenter:
+        _offer_sending(settings, values)
     if race or single:
         _start(settings, values, race=race)
+
+
+def _offer_sending(settings: Settings, values: dict[str, object]) -> None:
+    if st.button("Send these settings to everyone", icon="📣", help="Everybody is offered to begin with them."):
+        send_config(settings, parse_config(values), frame.actor())
+        st.toast("Everybody sees them now on Home and Train; the Room page takes them back.", icon="📣")
 
 
 def _start(settings: Settings, values: dict[str, object], *, race: bool) -> None:

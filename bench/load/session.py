@@ -11,6 +11,7 @@ of one fragment that the server answers by one run all end with it.
 
 import asyncio
 import contextlib
+import io
 import re
 import time
 import uuid
@@ -300,7 +301,7 @@ class Session:
         )
         urls = (await asyncio.wait_for(answer, PATIENCE_SECONDS))[0]
         form = aiohttp.FormData()
-        form.add_field(name, data, filename=name, content_type="application/octet-stream")
+        form.add_field(name, io.BytesIO(data), filename=name, content_type="application/octet-stream")
         headers = {"X-Xsrftoken": self.xsrf, "Origin": self.address}
         async with self._http.put(f"{self.address}{urls.upload_url}", data=form, headers=headers) as reply:
             if reply.status != 204:

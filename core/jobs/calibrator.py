@@ -22,8 +22,9 @@ from core.jobs.launchers import start_detached, start_module
 from core.locks import is_held
 from core.runs.store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig, load_config
+from core.training.config import TrainConfig
 from core.training.estimate import estimate
+from core.training.parsing import load_config
 from models import weights
 
 LOCK_SECONDS = 60.0  # for another process that measures

@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.capacity import fit_to_machine
 from core.jobs.durations import Durations
@@ -25,19 +23,21 @@ from core.jobs.queue import (
     write_queue,
 )
 from core.jobs.watchdog import STALLED, Watchdog, memory_kills
-from core.jobs.worker import PUT_ASIDE
-from core.locks import ASKER_SECONDS
+from core.jobs.worker import PUT_ASIDE, TAKEN
+from core.locks import ASKER_SECONDS, is_held
 from core.people.actor import LOCAL_OWNER, OPERATOR
-from core.quotas import is_disk_full
-from core.runs.attempts import last_begun, read_attempts
+from core.quotas import is_disk_full, is_full
+from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.remedies import MEMORY, memory_sentence
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.store import RunStore, hold
 from core.settings import Settings
+from core.storage import read_json
 
 PRELOADERS = 3  # at most for one scheduler: whatever ends them, a run does not wait for the next one for ever
 TELL_SECONDS = 1.0  # between two writings of the queue, unless its order has changed
 KILLED = -9
+SILENT_SECONDS = 60.0  # a preloader forks at once, when its imports are done: after this it is stopped or stuck
 SAME_START_SECONDS = 5.0  # a start that is expected this much earlier or later is no news
 
 log = logging.getLogger("tunemypets.scheduler")
@@ -56,6 +56,7 @@ class WorkerProcess(Protocol):
 class _Child:
     process: WorkerProcess
     memory_kills: int  # of the system when it started
+    alone_since: float  # when nobody held the run's lock, since its start or since it was last seen held
 
 
 class Dispatcher:
@@ -72,6 +73,7 @@ class Dispatcher:
         self._workers = self.settings.workers or 1
         self._children: dict[str, _Child] = {}
         self._ended: set[str] = set()
+        self._looked_at: set[str] = set()  # interrupted runs, of whose worker's end all is known that can be
         self._begun: dict[str, float] = {}  # when a run of an owner last began
         self._durations = Durations(settings)
         self._watchdog = Watchdog()
@@ -112,16 +114,20 @@ class Dispatcher:
             state = run.state()
             if state is RunState.RUNNING or run.id in self._children:
                 running.append(run)
+            elif run.stop_requested and state in (RunState.QUEUED, RunState.INTERRUPTED):
+                self._stop(run)  # it was asked of a worker that ended, or could not write it down
             elif state is RunState.QUEUED or (state is RunState.INTERRUPTED and self._take_up(run)):
                 queued.append(run)
             elif state is not RunState.INTERRUPTED:  # that one may be taken up again
                 self._ended.add(run.id)
+                with suppress(OSError):  # it was killed when it had said how it ended, and before it could tidy up
+                    (run.checkpoints / "last.safetensors").unlink(missing_ok=True)
                 self._note_begun(run)
                 self._durations.learn(run)
         control = read_control(self.settings)
         full = is_disk_full(self.settings)
         if full:
-            self._watchdog = Watchdog()  # who waits for space does not move
+            self._watchdog.forget()  # who waits for space does not move
         else:
             self._watchdog.look(running)
         for run in running:
@@ -137,18 +143,30 @@ class Dispatcher:
         self._tell(order[free:], running, held)
         return bool(queued or running)
 
+    def _stop(self, run: Run) -> None:
+        with suppress(TuneMyPetsError, OSError):  # while the disk is full, again and again
+            self.store.request_stop(run.id, by=OPERATOR)  # whoever asked was allowed to
+
     def _take_up(self, run: Run) -> bool:
         """Let an interrupted run go on by itself, if it may; whether it is queued now."""
-        if run.stop_requested:
-            with suppress(RunError):
-                self.store.request_stop(run.id, by=OPERATOR)  # whoever asked was allowed to
+        if run.id not in self._looked_at and self._memory_ran_out(run):
             return False
-        if self.closing() or not read_attempts(run.folder).left:
+        self._looked_at.add(run.id)
+        if self.closing() or run.result() is not None or not read_attempts(run.folder).left:
             return False
-        with suppress(RunError, OSError):
+        with suppress(TuneMyPetsError, OSError):
             self.store.resume(run.id, by=OPERATOR, automatic=True)
             log.info("%s was interrupted and goes on", run.id)
-            return True
+            return run.state() is RunState.QUEUED
+        return False
+
+    def _memory_ran_out(self, run: Run) -> bool:
+        """Whether the system ended a worker for memory while this run's did, of whose end nobody was told."""
+        if run.id in self._watchdog.ended:
+            return False
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            if memory_kills() > int(read_json(run.folder / "started.json")["memory_kills"]):
+                return _fail_for_memory(run)
         return False
 
     def _waiting(self, run: Run) -> Waiting:
@@ -192,13 +210,14 @@ class Dispatcher:
 
     def _reap(self) -> None:
         """Collect ended workers; one that never took its run must not be started again and again."""
-        if self._preloader is not None and not self._preloader.listen():
+        if self._preloader is not None and (not self._preloader.listen() or self._is_stuck()):
             log.warning("the preloader has gone: preloader.log may tell why")
             self.close()
             # nobody will tell how its workers end: their locks tell of those that live, the others start again
             for run_id, child in list(self._children.items()):
                 if isinstance(child.process, ForkedWorker) and child.process.returncode is None:
                     del self._children[run_id]
+                    self._looked_at.discard(run_id)
         for run_id, child in list(self._children.items()):
             status = child.process.poll()
             if status is None:
@@ -207,24 +226,58 @@ class Dispatcher:
             run = Run(self.store.folder / run_id)
             if not run.folder.exists():
                 continue
-            (run.folder / STALLED).unlink(missing_ok=True)
+            with suppress(OSError):
+                (run.folder / STALLED).unlink(missing_ok=True)
             state = run.state()
-            if state is RunState.QUEUED and status != PUT_ASIDE:
-                log.error("worker of %s ended with %s before it began", run_id, status)
-                _fail(run, "The training process ended before it began: worker.log tells why.")
+            if state is RunState.QUEUED:
+                self._began_not(run, child, status)
             elif state is RunState.INTERRUPTED:
                 log.error("worker of %s ended with %s", run_id, status)
-                if status == KILLED and memory_kills() > child.memory_kills:
+                self._looked_at.add(run_id)
+                if self._for_memory(run, child, status):
                     _fail_for_memory(run)
+
+    def _began_not(self, run: Run, child: _Child, status: int) -> None:
+        """See to a queued run whose worker ended."""
+        if status in (0, PUT_ASIDE, TAKEN):
+            return  # it was put aside, or taken up again while its worker still left
+        log.error("worker of %s ended with %s before it began", run.id, status)
+        if self._for_memory(run, child, status):
+            _fail_for_memory(run)
+            return
+        attempts = read_attempts(run.folder)
+        if status < 0 and attempts.left:  # somebody ended it: a crash like any other
+            with suppress(OSError):
+                write_attempts(run.folder, Attempts(attempts.automatic + 1, attempts.begun))
+        else:
+            _fail(run, "The training process ended before it began: worker.log tells why.")
+
+    def _for_memory(self, run: Run, child: _Child, status: int) -> bool:
+        mine = run.id in self._watchdog.ended
+        return status == KILLED and not mine and memory_kills() > child.memory_kills
+
+    def _is_stuck(self) -> bool:
+        """Whether the preloader has not forked for long, or not told of an end."""
+        now, stuck = time.monotonic(), False
+        for run_id, child in self._children.items():
+            if not isinstance(child.process, ForkedWorker) or child.process.returncode is not None:
+                continue
+            if is_held(self.store.folder / run_id / "worker.lock"):
+                child.alone_since = now
+            stuck = stuck or now - child.alone_since > SILENT_SECONDS
+        return stuck
 
     def _start(self, run: Run) -> None:
         log.info("starting %s", run.id)
+        self._looked_at.discard(run.id)
+        self._watchdog.ended.discard(run.id)
         kills = memory_kills()
         try:
-            self._children[run.id] = _Child(self._worker(run), kills)
+            self._children[run.id] = _Child(self._worker(run), kills, time.monotonic())
         except OSError as error:
             log.exception("a worker could not be started")
-            _fail(run, f"The training process could not be started ({error.strerror}): queue the run again.")
+            if not is_full(error):
+                _fail(run, f"The training process could not be started ({error.strerror}): queue the run again.")
 
     def _worker(self, run: Run) -> WorkerProcess:
         """Start the process that does a run.
@@ -255,17 +308,19 @@ def _moved(old: Turn, new: Turn) -> bool:
 
 def _fail(run: Run, text: str) -> None:
     """Record that a queued run failed, unless somebody else has it by now."""
-    with suppress(Timeout, OSError), FileLock(run.lock_path).acquire(timeout=ASKER_SECONDS):
+    with suppress(TuneMyPetsError, OSError), hold(run, ASKER_SECONDS):
         if run.state() is RunState.QUEUED:
             run.write_result(RunState.FAILED, text, None)
 
 
-def _fail_for_memory(run: Run) -> None:
+def _fail_for_memory(run: Run) -> bool:
     """Record that the system ended a worker because memory ran out: the same again would end the same way."""
     try:
         text = memory_sentence(run.config())
     except TuneMyPetsError:
-        text = "The memory of this machine ran out."
-    with suppress(Timeout, OSError), FileLock(run.lock_path).acquire(timeout=ASKER_SECONDS):
+        text = "The memory of this machine ran out: choose a smaller network."
+    with suppress(TuneMyPetsError, OSError), hold(run, ASKER_SECONDS):
         if run.result() is None:
             run.write_result(RunState.FAILED, text, None, cause=MEMORY)
+            return True
+    return False

@@ -30,6 +30,7 @@ from core.jobs.launchers import start_detached
 from core.locks import is_held
 from core.people.actor import LOCAL_OWNER, OPERATOR, Actor
 from core.quotas import check_datasets, check_room, check_space
+from core.room.board import check_uploads
 from core.settings import Settings
 from core.storage import is_id, new_id, read_json, write_json
 
@@ -85,11 +86,14 @@ class ImportJobs:
 
         Raises:
             DatasetError: if the split cannot be used.
-            QuotaError: if `by` has too many datasets, or there is no room; the archive is then removed.
+            QuotaError: if `by` has too many datasets, uploads are locked, or there is no room; the archive is then
+                removed.
         """
         request = dataclasses.replace(request, owner=by.id)
         try:
             SplitPlan.parse(request.plan)
+            if archive is not None or request.path is not None:
+                check_uploads(self.settings, by)
             self._sweep()
             check_datasets(self.settings, len(DatasetStore(self.settings).owned(by.id)) + self._importing(by), by)
             check_space(self.settings)

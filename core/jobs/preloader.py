@@ -11,6 +11,7 @@ import gc
 import json
 import logging
 import os
+import select
 import selectors
 import socket
 import sys
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from core.jobs.launchers import start_module
+from core.quotas import is_full
 from core.settings import PROJECT_ROOT, Settings
 
 # macOS has fork, but its frameworks do not survive it; Windows has none
@@ -133,7 +135,9 @@ def serve() -> None:
                     os.write(SCHEDULER, json.dumps({"folder": folder, "status": status}).encode() + b"\n")
                     continue
                 received = os.read(SCHEDULER, CHUNK_BYTES)
-                if not received or newest_code() != code:  # the next preloader will know the new files
+                # a scheduler that has gone wants nothing any more: the next one starts what it asked for.
+                # And the next preloader will know the new files
+                if not received or _has_gone() or newest_code() != code:
                     return
                 *lines, unread = (unread + received).split(b"\n")
                 for request in map(json.loads, lines):
@@ -145,11 +149,18 @@ def serve() -> None:
                     children[descriptor] = (child, request["folder"])
 
 
+def _has_gone() -> bool:
+    """Whether the scheduler's end is closed, although there is something to read yet."""
+    asked = select.poll()
+    asked.register(SCHEDULER, select.POLLRDHUP)
+    return bool(asked.poll(0))
+
+
 def become_worker(folder: Path, descriptors: Iterable[int]) -> NoReturn:
     """In a forked child: close the preloader's descriptors, become like what `start_module` starts, work, and leave."""
     import numpy as np
 
-    from core.jobs.worker import take
+    from core.jobs.worker import PUT_ASIDE, take
 
     status = 1
     try:
@@ -165,8 +176,10 @@ def become_worker(folder: Path, descriptors: Iterable[int]) -> NoReturn:
         os.close(log)
         np.random.seed()  # Python does this for `random`; torch begins with the same seed in every process
         status = take(folder)
-    except BaseException:  # whatever it is, a child must never go on as a second preloader
+    except BaseException as error:  # whatever it is, a child must never go on as a second preloader
         traceback.print_exc()
+        if isinstance(error, OSError) and is_full(error):
+            status = PUT_ASIDE
     finally:
         logging.shutdown()
         os._exit(status)

@@ -128,7 +128,10 @@ def read_queue(settings: Settings) -> QueueView:
     """What the scheduler last said; nothing where it never said anything."""
     try:
         values = read_json(settings.home / "queue.json")
-        turns = tuple(Turn(str(item[0]), int(item[1]), item[2]) for item in values["turns"])
+        turns = tuple(
+            Turn(str(name), int(before), None if start is None else float(start))
+            for name, before, start in values["turns"]
+        )
         return QueueView(turns, str(values["held"]))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return QueueView()

@@ -34,6 +34,7 @@ WARM_SECONDS = 600.0
 
 WARM_UP_SECONDS = 30.0  # between two attempts of one process: many sessions look at the same form
 BEAT_SECONDS = 1.0
+FAILED_LOOK_SECONDS = 5.0  # until the next one
 SILENT_SECONDS = 30.0  # without a beat: the scheduler is stopped or stuck
 CLOSING_SECONDS = 20.0  # that nothing starts after everything was shut down
 
@@ -83,7 +84,9 @@ def needs_scheduler(run: Run) -> bool:
     from core.runs.attempts import read_attempts
 
     state = run.state()
-    return state.active or (state is RunState.INTERRUPTED and read_attempts(run.folder).left)
+    if state is not RunState.INTERRUPTED or run.result() is not None:
+        return state.active
+    return run.stop_requested or read_attempts(run.folder).left
 
 
 def queue_position(settings: Settings, run: Run) -> int:
@@ -166,8 +169,12 @@ def serve(
             while (idle := time.monotonic() - idle_since) < idle_seconds or (
                 idle < warm_seconds and dispatcher.warm and os.getppid() == starter
             ):
-                if dispatcher.step():
-                    idle_since = time.monotonic()
+                try:
+                    if dispatcher.step():
+                        idle_since = time.monotonic()
+                except Exception:  # one bad file must not end everybody's turn for ever
+                    log.exception("a look at the runs failed")
+                    time.sleep(FAILED_LOOK_SECONDS)
                 if time.monotonic() - beat > BEAT_SECONDS:
                     beat = time.monotonic()
                     with suppress(OSError):

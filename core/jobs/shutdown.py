@@ -1,5 +1,6 @@
 """Ending everything that goes on in a data root, so that nothing is lost: trainings are put aside and go on later."""
 
+import time
 from contextlib import suppress
 
 import psutil
@@ -27,18 +28,31 @@ def shut_down(settings: Settings, by: Actor) -> int:
     by.check_presenter("Shutting down")
     settings.home.mkdir(parents=True, exist_ok=True)
     closing_path(settings).touch()
-    running = [run for run in RunStore(settings).all() if run.state() is RunState.RUNNING]
-    processes = [process for process in map(worker_process, running) if process is not None]
-    for process in processes:
-        with suppress(psutil.Error):
-            process.terminate()
-    _, late = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
-    for process in late:
-        with suppress(psutil.Error):
-            process.kill()
+    asked: dict[int, psutil.Process] = {}
+    until = time.monotonic() + PATIENCE_SECONDS
+    while living := _workers(settings):
+        # more than one look: a worker that was waiting for the lock of another one takes its run only now
+        for process in living:
+            if process.pid not in asked:
+                asked[process.pid] = process
+                with suppress(psutil.Error):
+                    process.terminate()
+        if time.monotonic() > until:
+            for process in living:
+                with suppress(psutil.Error):
+                    process.kill()
+            psutil.wait_procs(living, timeout=PATIENCE_SECONDS)
+            break
+        psutil.wait_procs(living, timeout=0.5)
     closing_path(settings).touch()  # waiting has taken its time
     _end_scheduler(settings)
-    return len(processes)
+    return len(asked)
+
+
+def _workers(settings: Settings) -> list[psutil.Process]:
+    """The processes that train."""
+    running = [run for run in RunStore(settings).all() if run.state() is RunState.RUNNING]
+    return [process for process in map(worker_process, running) if process is not None]
 
 
 def reopen(settings: Settings) -> None:

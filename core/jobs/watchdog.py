@@ -38,8 +38,13 @@ class Watchdog:
     """Looks at the running runs about once a second."""
 
     def __init__(self) -> None:
+        self.ended: set[str] = set()  # runs whose worker was ended from here
         self._seen: dict[str, _Seen] = {}
         self._looked = time.monotonic()
+
+    def forget(self) -> None:
+        """Begin anew: nobody is silent yet."""
+        self._seen.clear()
 
     def look(self, running: list[Run]) -> None:
         """Tell of workers that do not move, and end those that have not moved for long."""
@@ -72,8 +77,10 @@ class Watchdog:
                 (run.folder / STALLED).unlink(missing_ok=True)
             return
         silent = now - seen.moved
-        if silent >= ENDED_SECONDS:
+        # where a stop was asked for, nobody waits: the worker itself should have obeyed long ago
+        if silent >= (SHOWN_SECONDS if run.stop_requested else ENDED_SECONDS):
             log.error("the worker of %s has not moved for %.0f s: it is ended", run.id, silent)
+            self.ended.add(run.id)
             with suppress(psutil.Error):
                 process.kill()
         elif silent >= SHOWN_SECONDS and not seen.shown:

@@ -6,7 +6,7 @@
 It takes the run's lock before anything slow, appends every event to `events.jsonl`, and writes `result.json` last. A
 stop request is obeyed within two seconds even in the middle of a long computation: checkpoints on disk are always
 whole, so a watcher thread may end the process. SIGTERM (a shutdown) puts the training aside and the run back into the
-queue within five. While the disk is full it waits, and then goes on from the last snapshot.
+queue within five. While the disk is full it waits, and then goes on from the last snapshot, or writes the result.
 """
 
 import argparse
@@ -14,27 +14,31 @@ import errno
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain, repeat
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from core.datasets.store import DatasetStore
 from core.errors import DivergedError, RunError, TuneMyPetsError
-from core.jobs.watchdog import STALLED
-from core.quotas import is_disk_full
+from core.jobs.scheduler import is_closing
+from core.jobs.watchdog import STALLED, memory_kills
+from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.remedies import MEMORY, memory_sentence
-from core.runs.run import Run, RunState
+from core.runs.run import Run, RunResult, RunState
+from core.runs.store import hold
 from core.settings import Settings
 from core.storage import write_json
-from core.training.events import Event, to_record
+from core.training.events import Event, Message, to_record
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 1.2  # from a stop request until the process ends itself
@@ -42,18 +46,36 @@ LEAVE_SECONDS = 4.0  # to put the training aside
 LOCK_SECONDS = 10.0
 NICENESS = 10
 PUT_ASIDE = 75  # exit status: the run is queued again
+TAKEN = 76  # exit status: somebody else has the run, or it was deleted
 SPACE_SECONDS = (1.0, 2.0, 4.0, 8.0)  # between two looks whether the disk has space again; then always the last
+MOST_SURPRISES = 3  # writes that fail for want of space although there seems to be enough
+
+# what torch, the system's loader and C++ say when memory ran out
+MEMORY_SIGNS = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "failed to map segment",
+)
 
 log = logging.getLogger("tunemypets.worker")
 
 
 class Worker:
-    """Owns one run while it holds the run's lock."""
+    """Owns one run while it holds the run's lock.
 
-    def __init__(self, settings: Settings, run: Run) -> None:
+    Args:
+        signals: where the number of each signal can be read as soon as it comes: the interpreter tells of one only
+            between two steps of the main thread, and a step of a large network takes longer than there is time.
+    """
+
+    def __init__(self, settings: Settings, run: Run, signals: int | None = None) -> None:
         self.settings = settings
         self.run = run
-        self.started = time.monotonic()
+        self.started: float | None = None  # on the clock `time.monotonic`, less what earlier attempts took
+        self._began = time.monotonic()
+        self._signals = signals
         self._ended = threading.Lock()
         self._stop = threading.Event()
         self._leave = threading.Event()
@@ -65,60 +87,107 @@ class Worker:
     def work(self, *, judge_only: bool) -> RunState:
         """Train (or only test) the run; returns its final state."""
         earlier = self.run.result()
+        begun = (self.run.folder / "started.json").exists()
+        if judge_only and earlier is None and not begun:
+            log.info("nothing to test yet: this run is queued again")
+            return RunState.QUEUED
         if judge_only:
-            if earlier is None:
-                earlier_state, earlier_text = RunState.INTERRUPTED, "Interrupted, tested afterwards."
-            else:
-                earlier_state, earlier_text = earlier.state, earlier.text
             (self.run.folder / "stop").unlink(missing_ok=True)
-        elif earlier is not None or (self.run.folder / "started.json").exists():
+        elif earlier is not None or begun:
             log.info("nothing to do: this run was taken before")
             return self.run.state()
-        else:
-            born = psutil.Process().create_time()
-            write_json(self.run.folder / "started.json", {"pid": os.getpid(), "born": born, "time": time.time()})
+        elif not self._begin():
+            return RunState.QUEUED
         (self.run.folder / STALLED).unlink(missing_ok=True)
-        threading.Thread(target=self._watch, args=(judge_only,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(judge_only, earlier), daemon=True).start()
         try:
             self._follow(judge_only)
         except DivergedError as error:
             return self._end(RunState.FAILED, str(error))
         except TuneMyPetsError as error:
             log.exception("the run failed")
+            if earlier is not None:
+                return self._end_test(earlier, str(error))
             return self._end(RunState.FAILED, str(error))
         except Exception as error:  # a worker must always leave a state behind
             log.exception("the run failed")
-            if is_out_of_memory(error):
-                return self._end(RunState.FAILED, memory_sentence(self.run.config()), cause=MEMORY)
-            return self._end(RunState.FAILED, failure_sentence(error))
+            out_of_memory = is_out_of_memory(error)
+            text = memory_sentence(self.run.config()) if out_of_memory else failure_sentence(error)
+            if earlier is not None:
+                return self._end_test(earlier, text)
+            return self._end(RunState.FAILED, text, cause=MEMORY if out_of_memory else None)
         if judge_only:
-            return self._end(earlier_state, earlier_text)
+            return self._end_test(earlier)
         if self._stop.is_set() and not self._judged():
             return self._end(RunState.STOPPED, self._stopped_text())
         if self._leave.is_set() and not self._judged():
             return self._put_aside()
         return self._end(RunState.FINISHED, "Finished.")
 
+    def _begin(self) -> bool:
+        """Say that this process has the run; whether it may begin."""
+        born = psutil.Process().create_time()
+        facts = {"pid": os.getpid(), "born": born, "time": time.time(), "memory_kills": memory_kills()}
+        try:
+            write_json(self.run.folder / "started.json", facts)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            log.warning("the disk is full: the run stays in the queue")
+            return False
+        if is_closing(self.settings):  # asked after it was said: whoever shuts down sees one or the other
+            self._put_aside()
+            return False
+        return True
+
+    def _end_test(self, earlier: RunResult | None, problem: str = "", *, leave: bool = False) -> RunState:
+        """End a test that came later: the run keeps its state, whatever became of the test."""
+        if self._judged():
+            if earlier is None:
+                return self._end(RunState.INTERRUPTED, "Interrupted, tested afterwards.", leave=leave)
+            return self._end(earlier.state, earlier.text, leave=leave, cause=earlier.cause, seconds=earlier.seconds)
+        if earlier is None and self._stop.is_set():
+            return self._end(RunState.STOPPED, self._stopped_text(), leave=leave)
+        if problem:
+            with suppress(OSError):
+                self._append(Message("warning", problem))
+        if leave:
+            logging.shutdown()
+            os._exit(PUT_ASIDE)
+        return RunState.INTERRUPTED if earlier is None else earlier.state
+
     def _follow(self, judge_only: bool) -> None:
         """Write down what the training says; when the disk was full, take it up again from the last snapshot."""
-        looks = 0
+        surprises = 0
         while True:
             try:
                 for event in self._events(judge_only):
                     self._append(event)
                 return
             except OSError as error:
-                if not (is_full(error) or is_disk_full(self.settings)):
+                if not is_full(error):
                     raise
                 log.warning("the disk is full: waiting for space")
-            while not self._asked_to_end():
-                time.sleep(SPACE_SECONDS[min(looks, len(SPACE_SECONDS) - 1)])
-                looks += 1
-                os.utime(self.run.lock_path)  # a sign of life that needs no space
-                if not is_disk_full(self.settings):
-                    break
-            if self._asked_to_end():
+            if not is_disk_full(self.settings):
+                surprises += 1
+                if surprises > MOST_SURPRISES:
+                    raise RunError(
+                        "This training needs more space than the disk has: free some space, and train it again."
+                    )
+            if not self._wait_for_space():
                 return
+
+    def _wait_for_space(self) -> bool:
+        """Sleep until there is space on the disk again; False if the run has to end before."""
+        for seconds in chain(SPACE_SECONDS, repeat(SPACE_SECONDS[-1])):
+            self._leave.wait(seconds)
+            if self._asked_to_end():
+                return False
+            with suppress(OSError):
+                os.utime(self.run.lock_path)  # a sign of life that needs no space
+            if not is_disk_full(self.settings):
+                return True
+        raise AssertionError("the seconds never end")
 
     def _asked_to_end(self) -> bool:
         return self._stop.is_set() or self._leave.is_set()
@@ -148,32 +217,42 @@ class Worker:
         """Cut off what the event log tells of a training that is done again; its time counts as this run's."""
         path = self.run.folder / "events.jsonl"
         if not path.exists():
+            self.started = self.started or self._began
             return
         with path.open("r+b") as file:
             file.truncate(min(events_bytes, path.stat().st_size))
         moments = [record["time"] for record in self.run.records() if "time" in record]
-        if moments:
-            self.started -= moments[-1] - moments[0]
+        if self.started is None:  # not when it goes on after a full disk: that was time of this process
+            self.started = self._began - (moments[-1] - moments[0] if moments else 0.0)
 
     def _append(self, event: Event) -> None:
         line = json.dumps({"time": time.time(), **to_record(event)}, ensure_ascii=False, allow_nan=False)
         with (self.run.folder / "events.jsonl").open("ab") as file:
             file.write(line.encode() + b"\n")
 
-    def _watch(self, judge_only: bool) -> None:
+    def _watch(self, judge_only: bool, earlier: RunResult | None) -> None:
         """Set the stop flag when asked; end the process when the training does not react in time."""
         while not self.run.stop_requested and not self._leave.is_set():
-            time.sleep(POLL_SECONDS)
+            self._listen()
         if self.run.stop_requested:
             self._stop.set()
             time.sleep(PATIENCE_SECONDS)
+            if judge_only:
+                self._end_test(earlier, leave=True)
             if self._judged():
                 self._end(RunState.FINISHED, "Finished.", leave=True)
             self._end(RunState.STOPPED, self._stopped_text(), leave=True)
         time.sleep(LEAVE_SECONDS)
         if judge_only:
-            os._exit(PUT_ASIDE)
+            self._end_test(earlier, leave=True)
         self._put_aside(leave=True)
+
+    def _listen(self) -> None:
+        """Wait a moment for a signal."""
+        if self._signals is None:
+            time.sleep(POLL_SECONDS)
+        elif select.select([self._signals], [], [], POLL_SECONDS)[0] and signal.SIGTERM in os.read(self._signals, 64):
+            self._leave.set()
 
     def _put_aside(self, *, leave: bool = False) -> RunState:
         """Queue the run again; with `leave`, end the process."""
@@ -182,9 +261,10 @@ class Worker:
                 time.sleep(60)  # the watcher is ending this process
             return RunState.QUEUED
         self._remove_temporary()
-        with suppress(OSError):  # a full disk: it counts as a crash then
+        with suppress(OSError):  # a full disk: its owner's next turn may come too early
             attempts = read_attempts(self.run.folder)
             write_attempts(self.run.folder, Attempts(attempts.automatic, last_begun(self.run.folder)))
+        with suppress(OSError):
             (self.run.folder / "started.json").unlink()
         if leave:
             logging.shutdown()
@@ -199,18 +279,35 @@ class Worker:
         """Whether the test was complete before the stop came."""
         return self.run.history().tested is not None
 
-    def _end(self, state: RunState, text: str, *, leave: bool = False, cause: str | None = None) -> RunState:
+    def _end(
+        self,
+        state: RunState,
+        text: str,
+        *,
+        leave: bool = False,
+        cause: str | None = None,
+        seconds: float | None = None,
+    ) -> RunState:
         """Write the result exactly once, whichever thread comes first; with `leave`, end the process."""
         if not self._ended.acquire(blocking=False):
             if not leave:
                 time.sleep(60)  # the watcher is ending this process
             return state
         self._remove_temporary()
-        (self.run.checkpoints / "last.safetensors").unlink(missing_ok=True)
-        try:
-            self.run.write_result(state, text, time.monotonic() - self.started, cause)
-        except OSError:
-            log.exception("the result could not be written")
+        snapshot = self.run.checkpoints / "last.safetensors"
+        if state is not RunState.FINISHED:
+            snapshot.unlink(missing_ok=True)
+        if seconds is None:
+            seconds = time.monotonic() - (self.started or self._began)
+        while True:
+            try:
+                self.run.write_result(state, text, seconds, cause)
+                snapshot.unlink(missing_ok=True)  # not before: it is what a training that ended goes on from
+                break
+            except OSError as error:
+                log.exception("the result could not be written")
+                if leave or not is_full(error) or not self._wait_for_space():
+                    break  # the scheduler takes it up, or ends it where a stop was asked for
         if leave:
             logging.shutdown()
             os._exit(0)
@@ -223,15 +320,12 @@ class Worker:
         return "Stopped before the first epoch was complete."
 
 
-def is_full(error: OSError) -> bool:
-    """Whether a write failed because there is no space."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
 def is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out, on the processor or a GPU."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
     text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+    return any(sign in text for sign in MEMORY_SIGNS)
 
 
 def failure_sentence(error: Exception) -> str:
@@ -246,15 +340,28 @@ def take(folder: Path, *, judge_only: bool = False) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     run = Run(folder)
     try:
-        with FileLock(run.lock_path).acquire(timeout=LOCK_SECONDS):
-            worker = Worker(Settings.from_environment(), run)
+        with hold(run, LOCK_SECONDS):
+            worker = Worker(Settings.from_environment(), run, _hear())
             signal.signal(signal.SIGTERM, lambda *_: worker.leave())
             state = worker.work(judge_only=judge_only)
             log.info("ended: %s", state.value)
     except Timeout:
         log.info("another worker has this run")
-        return 1
+        return TAKEN
+    except RunError as error:
+        log.info("%s", error)
+        return TAKEN
     return PUT_ASIDE if state is RunState.QUEUED else 0
+
+
+def _hear() -> int | None:
+    """Where this process's signals can be read; None where signals end a process at once (Windows)."""
+    if os.name != "posix":
+        return None
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    return read_end
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,6 +5,7 @@ it protects runs against other attendees' slips and pranks, not against somebody
 this machine's disk or that browser.
 """
 
+import functools
 import hashlib
 import re
 import secrets
@@ -72,11 +73,12 @@ class PeopleStore:
         """A person by id; None where there is none, or the file is damaged."""
         if not is_id(identity):
             return None
+        path = self._path(identity)
         try:
-            values = read_json(self._path(identity))
-            return Person(identity, str(values["nickname"]), float(values["created"]), values["presenter"] is True)
-        except (OSError, ValueError, KeyError, TypeError):
+            facts = path.stat()
+        except OSError:
             return None
+        return _read_person(path, facts.st_mtime_ns, facts.st_ino)  # asked at every refresh of every page
 
     def all(self) -> list[Person]:
         """Everybody, in the order in which they came."""
@@ -134,6 +136,15 @@ class PeopleStore:
 
     def _path(self, identity: str) -> Path:
         return self.folder / f"{identity}.json"
+
+
+@functools.lru_cache(maxsize=MOST_PEOPLE)
+def _read_person(path: Path, *_stamp: int) -> Person | None:
+    try:
+        values = read_json(path)
+        return Person(path.stem, str(values["nickname"]), float(values["created"]), values["presenter"] is True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _readable(text: str) -> str:

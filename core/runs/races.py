@@ -10,7 +10,7 @@ from core.people.actor import OPERATOR, Actor
 from core.runs.run import Run
 from core.runs.store import Arm, RunStore
 from core.settings import Settings
-from core.training.config import parse_config
+from core.training.parsing import parse_config
 from models.weights import default_network
 
 

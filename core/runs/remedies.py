@@ -1,7 +1,8 @@
 """What to try after a run has failed, where that can be said."""
 
 from core.runs.run import RunResult
-from core.training.config import TrainConfig, parse_config
+from core.training.config import TrainConfig
+from core.training.parsing import parse_config
 
 MEMORY = "memory"  # the cause of a result
 LEAST_BATCH = 2

@@ -27,7 +27,7 @@ from core.evaluation.metrics import Accuracy
 from core.evaluation.predictions import PredictionTable, read_predictions
 from core.locks import is_held
 from core.storage import read_json, write_json
-from core.training.config import TrainConfig, load_config
+from core.training.config import TrainConfig
 from core.training.events import (
     BatchDone,
     Described,
@@ -41,6 +41,7 @@ from core.training.events import (
     Tested,
     from_record,
 )
+from core.training.parsing import load_config
 
 
 class RunState(enum.StrEnum):

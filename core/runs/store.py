@@ -2,21 +2,22 @@
 
 import dataclasses
 import functools
+import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from core.datasets.store import DatasetStore
-from core.errors import ConfigError, DatasetError, RunError
+from core.errors import ConfigError, DatasetError, QuotaError, RunError
 from core.locks import ASKER_SECONDS
 from core.people.actor import OPERATOR, Actor
-from core.quotas import check_queue, check_space
+from core.quotas import FULL, check_queue, check_space, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.run import Run, RunMeta, RunState, RunSummary
 from core.settings import Settings
@@ -83,15 +84,17 @@ class RunStore:
             raise ConfigError(problems)
         run_id = new_id()
         draft = self.folder / f".draft-{run_id}-{secrets.token_hex(3)}"
-        draft.mkdir(parents=True)
         try:
+            draft.mkdir(parents=True)
             (draft / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
             meta = RunMeta(time.time(), by.id, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes))
             write_json(draft / "meta.json", dataclasses.asdict(meta))
             draft.replace(self.folder / run_id)
             sync_folder(self.folder)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(draft, ignore_errors=True)
+            if isinstance(error, OSError) and is_full(error):
+                raise QuotaError(FULL) from error
             raise
         return Run(self.folder / run_id)
 
@@ -162,27 +165,21 @@ class RunStore:
         Raises:
             RunError: if it is not there, or has ended already.
             RightsError: if it belongs to somebody else.
+            QuotaError: if the disk is full.
         """
         run = self._own(run_id, by)
         state = run.state()
         if not state.active and (state is not RunState.INTERRUPTED or run.result() is not None):
             raise RunError(f"Run {run.id} is {state.value} already: there is nothing to stop.")
-        (run.folder / "stop").touch()
-        lock = FileLock(run.lock_path)
-        try:
-            with lock.acquire(timeout=ASKER_SECONDS / 4):
-                # nobody works on it: it ends here; one whose worker just ended keeps its result
-                if run.result() is None:
-                    began = (run.folder / "started.json").exists()
-                    run.write_result(
-                        RunState.STOPPED,
-                        "Stopped after it was interrupted; what was saved was kept."
-                        if began
-                        else "Stopped while it was waiting in the queue.",
-                        None,
-                    )
-        except Timeout:
-            pass
+        with _told(run):
+            (run.folder / "stop").touch()
+            try:
+                with hold(run, ASKER_SECONDS / 4):
+                    # nobody works on it: it ends here; one whose worker just ended keeps its result
+                    if run.result() is None:
+                        run.write_result(RunState.STOPPED, _stopped_text(run), None)
+            except Timeout:
+                pass
         return run.state()
 
     def resume(self, run_id: str, *, by: Actor = OPERATOR, automatic: bool = False) -> Run:
@@ -194,6 +191,7 @@ class RunStore:
         Raises:
             RunError: if it is not there, or not interrupted.
             RightsError: if it belongs to somebody else.
+            QuotaError: if the disk is full.
         """
         run = self._own(run_id, by)
         if run.state() is not RunState.INTERRUPTED:
@@ -201,7 +199,7 @@ class RunStore:
         if run.result() is not None:
             raise RunError(f"Run {run.id} was tested after it was interrupted, and is over: train it again.")
         try:
-            with FileLock(run.lock_path).acquire(timeout=ASKER_SECONDS):
+            with _told(run), hold(run, ASKER_SECONDS):
                 if not (run.folder / "started.json").exists() or run.result() is not None:
                     return run  # somebody else was first
                 if automatic and run.stop_requested:
@@ -221,10 +219,12 @@ class RunStore:
         Raises:
             RunError: if it is not there.
             RightsError: if it belongs to somebody else.
+            QuotaError: if the disk is full.
         """
         run = self._own(run_id, by)
         shown = " ".join("".join(c for c in title if c.isprintable() or c.isspace()).split())[:MOST_TITLE]
-        write_json(run.folder / "meta.json", dataclasses.asdict(dataclasses.replace(run.meta(), title=shown)))
+        with _told(run):
+            write_json(run.folder / "meta.json", dataclasses.asdict(dataclasses.replace(run.meta(), title=shown)))
 
     def delete(self, run_id: str, *, by: Actor = OPERATOR) -> None:
         """Remove a run that is not active.
@@ -234,12 +234,21 @@ class RunStore:
             RightsError: if it belongs to somebody else.
         """
         run = self._own(run_id, by)
-        if run.state().active:
-            raise RunError(f"Run {run.id} is {run.state().value}: stop it before you delete it.")
+        state = run.state()
+        if state.active:
+            raise RunError(f"Run {run.id} is {state.value}: stop it before you delete it.")
         try:
-            remove_folder(run.folder)
-        except FileNotFoundError as error:  # somebody else was first
-            raise RunError(f"There is no run {run.id!r} any more.") from error
+            with _told(run), hold(run, ASKER_SECONDS):
+                # an interrupted one may have been taken up again, by somebody or by itself
+                if run.result() is None and not (run.folder / "started.json").exists():
+                    raise RunError(f"Run {run.id} is queued: stop it before you delete it.")
+                if os.name == "posix":
+                    remove_folder(run.folder)
+            if os.name != "posix":  # there, no folder moves while a file in it is open
+                with _told(run):
+                    remove_folder(run.folder)
+        except Timeout as error:
+            raise RunError(f"Run {run.id} is being used just now: try again in a few seconds.") from error
 
     def delete_dataset(self, dataset_id: str, *, by: Actor = OPERATOR) -> None:
         """Remove a dataset that no active run needs.
@@ -263,6 +272,52 @@ class RunStore:
         if not by.presenter:
             by.check_may_change(run.meta().owner, f"Run {run.id}")
         return run
+
+
+@contextmanager
+def hold(run: Run, seconds: float) -> Iterator[None]:
+    """Nobody else works on a run meanwhile.
+
+    Raises:
+        Timeout: if somebody does, for so long.
+        RunError: if the run was deleted.
+    """
+    gone = RunError(f"There is no run {run.id!r} any more: somebody has deleted it.")
+    if not run.folder.exists():
+        raise gone
+    lock = FileLock(run.lock_path)
+    try:
+        lock.acquire(timeout=seconds)
+    except FileNotFoundError as error:
+        raise gone from error
+    try:
+        if not (run.folder / "config.json").exists():  # deleted just now, and the lock has made the folder anew
+            run.lock_path.unlink(missing_ok=True)
+            with suppress(OSError):
+                run.folder.rmdir()
+            raise gone
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _told(run: Run) -> Iterator[None]:
+    """What a system says of files, in words for people."""
+    try:
+        yield
+    except FileNotFoundError as error:  # somebody else was first
+        raise RunError(f"There is no run {run.id!r} any more: somebody has deleted it.") from error
+    except OSError as error:
+        if is_full(error):
+            raise QuotaError(FULL) from error
+        raise
+
+
+def _stopped_text(run: Run) -> str:
+    if not (run.folder / "started.json").exists():
+        return "Stopped while it was waiting in the queue."
+    return "Stopped after it was interrupted; what was saved was kept."
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -1,8 +1,10 @@
 """The pages' side of the predictor process. Imports no torch."""
 
 import dataclasses
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
@@ -18,6 +20,9 @@ from core.storage import read_json
 from core.training.config import TrainConfig
 
 START_SECONDS = 60.0
+PATIENCE_SECONDS = 10.0  # without an answer: then it is asked whether it still lives
+SIGN_SECONDS = 5.0  # in which a predictor gives a sign of life, however much it computes
+MOST_SECONDS = 300.0  # for one question
 PICTURES_AT_ONCE = 50
 MOST_NAME = 500
 
@@ -89,11 +94,9 @@ class PredictorClient:
             self.warm_up()
             try:
                 where = read_json(address_path(self.settings))
-                with Client(where["address"], authkey=bytes.fromhex(where["key"])) as connection:
-                    send(connection, record, parts)
-                    reply, reply_parts = receive(connection)
+                reply, reply_parts = self._wait(where, _Talk(where, record, parts))
                 break
-            except (OSError, EOFError, ValueError, KeyError, AuthenticationError) as error:
+            except (OSError, EOFError, ValueError, KeyError, TypeError, AuthenticationError) as error:
                 # not up yet, or killed in the middle: start it again and ask again
                 if time.monotonic() > deadline:
                     raise PredictorError(
@@ -104,3 +107,50 @@ class PredictorClient:
         if "error" in reply:
             raise TuneMyPetsError(str(reply["error"]))
         return reply, reply_parts
+
+    def _wait(self, where: dict[str, Any], talk: "_Talk") -> tuple[dict[str, Any], list[bytes]]:
+        """The answer; a predictor that gives no sign of life is ended, and the next one is asked."""
+        until = time.monotonic() + MOST_SECONDS
+        while not talk.over.wait(PATIENCE_SECONDS):
+            if not _Talk(where, {"ask": "ping"}, []).over.wait(SIGN_SECONDS):
+                _end(where)
+                talk.over.wait(SIGN_SECONDS)
+                break
+            if time.monotonic() > until:
+                raise PredictorError("The predictor has too much to do: try again in a minute, with fewer pictures.")
+        if talk.error is not None:
+            raise talk.error
+        if talk.answer is None:
+            raise TimeoutError("the predictor gives no sign of life")
+        return talk.answer
+
+
+class _Talk:
+    """One question in a thread of its own: nothing else can wait with a limit on every system."""
+
+    def __init__(self, where: dict[str, Any], record: dict[str, Any], parts: list[bytes]) -> None:
+        self.over = threading.Event()
+        self.answer: tuple[dict[str, Any], list[bytes]] | None = None
+        self.error: Exception | None = None
+        threading.Thread(target=self._talk, args=(where, record, parts), daemon=True).start()
+
+    def _talk(self, where: dict[str, Any], record: dict[str, Any], parts: list[bytes]) -> None:
+        try:
+            with Client(where["address"], authkey=bytes.fromhex(where["key"])) as connection:
+                send(connection, record, parts)
+                self.answer = receive(connection)
+        except Exception as error:
+            self.error = error
+        finally:
+            self.over.set()
+
+
+def _end(where: dict[str, Any]) -> None:
+    """End a predictor that does nothing any more."""
+    import psutil
+
+    with suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
+        process = psutil.Process(int(where["pid"]))
+        if abs(process.create_time() - float(where["born"])) < 1.0:
+            process.kill()
+            process.wait(SIGN_SECONDS)

@@ -131,6 +131,8 @@ class Server:
 
 def serve(settings: Settings) -> None:
     """Answer until nobody has asked for a while."""
+    import psutil  # not above: the client imports this module
+
     server = Server(settings)
     key = secrets.token_bytes(32)
     path = address_path(settings)
@@ -138,7 +140,8 @@ def serve(settings: Settings) -> None:
         with atomic_open(path, "w") as file:
             if os.name == "posix":
                 os.fchmod(file.fileno(), 0o600)
-            json.dump({"address": listener.address, "key": key.hex()}, file)
+            born = psutil.Process().create_time()
+            json.dump({"address": listener.address, "key": key.hex(), "pid": os.getpid(), "born": born}, file)
         threading.Thread(target=_leave_when_idle, args=(server, path), daemon=True).start()
         log.info("listening")
         while True:

@@ -63,6 +63,8 @@ def find_or_write(
             continue
         try:
             if read() is None:
+                for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of a process that was killed at it
+                    leftover.unlink(missing_ok=True)
                 yield from write()
         except Stopped:
             return

@@ -4,10 +4,8 @@ A form builds it, the command line builds it, a sweep builds it: one definition.
 of the fields live here, so that every place that asks for a value says the same about it. Imports no torch.
 """
 
-import json
 from collections.abc import Mapping
-from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -15,11 +13,10 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
-from core.errors import ConfigError, NetworkError
+from core.errors import NetworkError
 from models.catalog import CATALOG, NetworkEntry, ScratchOptions, get_entry
 from models.weights import default_network
 
@@ -39,6 +36,14 @@ KernelSize = Annotated[
 ]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+
+
+class FieldProblem(ValueError):
+    """A sentence about one field, carried through pydantic."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        self.field, self.sentence = field, sentence
+        super().__init__(sentence)
 
 
 class TrainConfig(BaseModel):
@@ -185,44 +190,46 @@ class TrainConfig(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.model not in CATALOG:
-            raise _problem("model", f"Network {self.model!r} is unknown: choose one of {', '.join(CATALOG)}.")
+            raise FieldProblem(
+                "model", f"model is {self.model!r}, which is no network: choose one of {', '.join(CATALOG)}."
+            )
         try:
             entry = self.entry()
         except NetworkError as error:
-            raise _problem("image_size", str(error)) from error
+            raise FieldProblem("image_size", str(error)) from error
         if entry.weights is None and self.strategy != "scratch":
-            raise _problem(
+            raise FieldProblem(
                 "strategy",
                 f"{entry.title} has no pretrained weights: use the strategy scratch, or choose a pretrained network.",
             )
         if self.freeze_point is not None:
             if self.strategy not in ("partial", "gradual"):
-                raise _problem(
+                raise FieldProblem(
                     "freeze_point",
                     f"A freeze point goes with the strategies partial and gradual, not with {self.strategy}: "
                     "leave it out.",
                 )
             if self.freeze_point not in entry.freeze_points:
-                raise _problem(
+                raise FieldProblem(
                     "freeze_point",
                     f"{entry.title} has no block {self.freeze_point!r}: "
                     f"choose one of {', '.join(entry.freeze_points)}.",
                 )
         if self.find_rate and self.learning_rate is not None:
-            raise _problem(
+            raise FieldProblem(
                 "learning_rate", "find_rate looks for the learning rate: leave learning_rate out, or find_rate."
             )
         if self.strategy == "gradual":
             if self.epochs < 2:
-                raise _problem("epochs", "The gradual strategy has two stages: give it at least 2 epochs.")
+                raise FieldProblem("epochs", "The gradual strategy has two stages: give it at least 2 epochs.")
             if self.head_epochs is not None and self.head_epochs >= self.epochs:
-                raise _problem(
+                raise FieldProblem(
                     "head_epochs",
                     f"head_epochs is {self.head_epochs}: "
                     f"the first stage must be shorter than all {self.epochs} epochs.",
                 )
         elif self.head_epochs is not None:
-            raise _problem(
+            raise FieldProblem(
                 "head_epochs",
                 f"head_epochs goes with the strategy gradual, not with {self.strategy}: leave it out.",
             )
@@ -299,97 +306,3 @@ SCRATCH_FIELDS = (
     "dense_neurons",
     "image_size",
 )
-
-
-def parse_config(values: Mapping[str, Any]) -> TrainConfig:
-    """Check values that a person gave.
-
-    Raises:
-        ConfigError: one sentence for every field that is wrong.
-    """
-    try:
-        return TrainConfig.model_validate(dict(values))
-    except ValidationError as error:
-        raise ConfigError(_sentences(error)) from error
-
-
-def load_config(text: str) -> TrainConfig:
-    """Read the JSON that `TrainConfig.model_dump_json` wrote.
-
-    Raises:
-        ConfigError: if it is not JSON, or a field is wrong.
-    """
-    try:
-        return TrainConfig.model_validate_json(text)
-    except ValidationError as error:
-        raise ConfigError(_sentences(error)) from error
-
-
-class _FieldProblem(ValueError):
-    """A sentence about one field, carried through pydantic."""
-
-    def __init__(self, field: str, sentence: str) -> None:
-        self.field, self.sentence = field, sentence
-        super().__init__(sentence)
-
-
-def _problem(field: str, sentence: str) -> _FieldProblem:
-    return _FieldProblem(field, sentence)
-
-
-def _sentences(error: ValidationError) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for item in error.errors():
-        inner = item.get("ctx", {}).get("error")
-        if isinstance(inner, _FieldProblem):
-            found.setdefault(inner.field, inner.sentence)
-            continue
-        field = str(item["loc"][0]) if item["loc"] else "configuration"
-        found.setdefault(field, _sentence(field, item["type"], item.get("input")))
-    return found
-
-
-def _sentence(field: str, kind: str, given: Any) -> str:
-    if kind == "json_invalid":
-        return "The configuration is not valid JSON: write it again or remove it."
-    known = TrainConfig.model_fields
-    if field not in known:
-        return f"{field} is not a field of a training: leave it out (fields: {', '.join(known)})."
-    if kind == "missing":
-        return f"{field} is missing: give the {known[field].title or field}."
-    shown = json.dumps(given, default=str, ensure_ascii=False)
-    shown = shown if len(shown) <= 60 else shown[:57] + "…"
-    return f"{field} is {shown}: choose {allowed_values(field)}."
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    properties: dict[str, Any] = TrainConfig.model_json_schema()["properties"]
-    return properties
-
-
-def allowed_values(field: str) -> str:
-    """What a field accepts, in words: `a whole number from 1 to 1000`."""
-    schema = _schema()[field]
-    for option in schema.get("anyOf", []):
-        if option.get("type") != "null":
-            schema = {**option, **{k: v for k, v in schema.items() if k != "anyOf"}}
-    if "enum" in schema:
-        return "one of " + ", ".join(str(value) for value in schema["enum"])
-    kind = schema.get("type")
-    if kind == "boolean":
-        return "true or false"
-    if kind == "array":
-        return "1 to 8 whole numbers from 1 to 1024, separated by commas"
-    if kind in ("integer", "number"):
-        word = "a whole number" if kind == "integer" else "a number"
-        low = schema.get("minimum", schema.get("exclusiveMinimum"))
-        edge = "above" if "exclusiveMinimum" in schema else "from"
-        return (
-            f"{word} {edge} {low:g} to {schema['maximum']:.10g}"
-            if edge == "from"
-            else (f"{word} above {low:g}, at most {schema['maximum']:.10g}")
-        )
-    if "maxLength" in schema:
-        return f"a text of at most {schema['maxLength']} characters"
-    return "a text"

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from core.datasets.dataset import Dataset
 from core.errors import RunError
-from core.evaluation.predictions import PredictionTable, read_predictions, write_predictions
+from core.evaluation.predictions import PredictionTable, write_predictions
 from core.settings import Settings
 from core.training.activations import Activations, Prefix, open_activations
 from core.training.augmentation import Augmentation
-from core.training.checkpoint import BEST, CHECKPOINTS, load_network, read_sidecar
+from core.training.checkpoint import BEST, CHECKPOINTS, load_network
 from core.training.data import SplitData
 from core.training.events import Event, PhaseStarted, Progress, Tested
 from core.training.hardware import Hardware, choose_device, device_name
@@ -109,17 +109,6 @@ def judge(
         correct = int((result.probabilities.argmax(axis=1) == data.labels).sum())
         seconds = time.perf_counter() - started
         yield Tested(split, correct, len(data), correct / len(data), result.loss, checkpoint.epoch, seconds)
-
-
-def tested_before(folder: Path) -> Tested:
-    """The result that stored predictions hold; the test split stays closed."""
-    table = read_predictions(folder / "predictions.csv")
-    correct = int((table.probabilities.argmax(axis=1) == table.labels).sum())
-    own = table.probabilities[np.arange(len(table.labels)), table.labels]
-    loss = float(-np.log(np.maximum(own, np.finfo(np.float64).tiny)).mean())
-    split: Literal["test", "val"] = "test" if table.split == "test" else "val"
-    epoch = read_sidecar(folder / CHECKPOINTS, BEST).epoch
-    return Tested(split, correct, len(table.labels), correct / len(table.labels), loss, epoch, 0.0)
 
 
 def _exact(settings: Settings, hardware: Hardware | None) -> Hardware:

@@ -24,13 +24,13 @@ from core.training.data import SplitData, TrainingData
 from core.training.events import BatchDone, Described, EpochDone, Event, Message, PhaseStarted, Progress, RateFound
 from core.training.feeds import Feed, open_feed
 from core.training.hardware import Hardware, prepare_torch
-from core.training.judging import judge, tested_before
+from core.training.judging import judge
 from core.training.networks import build_network
 from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages
 from core.training.rate_finder import find_rate
 from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
-from core.training.trainer import Trainer, choose_strip
+from core.training.trainer import Trainer, choose_strip, is_finite
 from models import weights
 from models.catalog import NetworkEntry
 from models.network import Network
@@ -159,7 +159,10 @@ def train(
                 )
     except DivergedError:
         writer.finish(remove=True)
-        if not saved and _is_finite(network):
+        if not saved:
+            if not is_finite(network.state_dict()):
+                # a single step can be too large: the last finite weights are those it began with
+                network, epoch = build_network(config, entry, len(dataset.classes)), 0
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         raise
     except BaseException:
@@ -176,12 +179,10 @@ def train(
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         return
     del network, trainer
-    if resume and (folder / "predictions.csv").exists():
-        yield tested_before(folder)  # it was interrupted after the test, before it could tell
-        writer.finish(remove=True)
-        return
+    writer.finish(remove=False)  # the snapshot stays until the run's result is written
+    # it was interrupted after a test, before anybody was told: these predictions may be of earlier weights
+    (folder / "predictions.csv").unlink(missing_ok=True)
     yield from judge(dataset, settings, folder, stop, store=store, hardware=hardware)
-    writer.finish(remove=not leave())
 
 
 def _facts(
@@ -257,10 +258,6 @@ def _describe_views(config: TrainConfig, stages: list[Stage]) -> str:
             + " of each picture"
         )
     return words
-
-
-def _is_finite(network: Network) -> bool:
-    return all(bool(torch.isfinite(value).all()) for value in network.parameters())
 
 
 def _eta(started: float, done: int, total: int) -> float | None:

@@ -20,7 +20,8 @@ from torch import Tensor
 from core.errors import ConfigError, RunError
 from core.storage import atomic_open
 from core.training.checkpoint import check_header
-from core.training.config import TrainConfig, load_config
+from core.training.config import TrainConfig
+from core.training.parsing import load_config
 
 FILE = "last.safetensors"
 FORMAT = 1

@@ -7,7 +7,7 @@ them when an `EpochDone` says `best`, and may put the whole training aside. Test
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -92,7 +92,8 @@ class Trainer:
         """Train; ends early when `stop` answers True or patience runs out.
 
         Raises:
-            DivergedError: the loss or a gradient is not finite; the network then holds the last finite weights.
+            DivergedError: the loss, a gradient or a weight is not finite; the network then holds the weights of the
+                last step, which may not be finite either.
         """
         at = self.position
         self._clock = time.perf_counter() - at.seconds
@@ -217,6 +218,9 @@ class Trainer:
             return False
         if not math.isfinite(outcome.loss):
             raise _diverged(self._rate, number, self._steps)
+        if not is_finite(self._learned()):
+            # batch norm divides by what grew without limit, so the loss alone may not show it
+            raise _diverged(self._rate, number, self._steps, "The weights stopped being finite numbers")
         last = self._last(stage)
         improved = (outcome.accuracy, -outcome.loss) > (at.best_accuracy, -at.best_loss)
         done = EpochDone(
@@ -321,10 +325,16 @@ def _trainable_text(network: Network) -> str:
     return f"{trainable:,} of {total:,} parameters learn"
 
 
-def _diverged(rate: float, epoch: int, step: int) -> DivergedError:
+def is_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether every number of a network's state is finite, running statistics included."""
+    return all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point())
+
+
+def _diverged(
+    rate: float, epoch: int, step: int, what: str = "The loss stopped being a finite number"
+) -> DivergedError:
     return DivergedError(
-        f"The loss stopped being a finite number in epoch {epoch}, step {step}: "
-        f"choose a learning rate below {rate:.10g}, for example {rate / 10:.10g}."
+        f"{what} in epoch {epoch}, step {step}: choose a learning rate below {rate:.10g}, for example {rate / 10:.10g}."
     )
 
 

@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from typing import Any
 from filelock import FileLock
 
 from core.datasets.dataset import load_summary
-from core.datasets.sources import SourceEntry, ZipSource, open_source
+from core.datasets.sources import SourceEntry, ZipSource
 from core.errors import CarryError, DatasetError, PictureError, TuneMyPetsError
 from core.quotas import check_room, check_space
 from core.runs.attempts import MOST_AUTOMATIC, Attempts, write_attempts
@@ -38,6 +39,7 @@ from core.upkeep.room import RoomFolder
 from core.upkeep.runs import check_run, read_config, read_meta
 
 LATEST = 4e9  # seconds since 1970: no run was made later
+MOST_FILES = 2_000_000  # of all datasets together
 MOST_TITLE = 80
 MOST_NAME = 1000
 
@@ -62,12 +64,12 @@ def take_in_room(settings: Settings, path: Path, tell: Tell | None = None) -> Ar
     """
     if not path.is_file():
         raise CarryError(f"{path.name} is not there, or is no file: give the .zip that export-room wrote.")
+    if not zipfile.is_zipfile(path):
+        raise CarryError(f"{path.name} is no zip archive, or is cut off or damaged: copy it again.")
     try:
-        source = open_source(path)
+        source = ZipSource(path, most_files=MOST_FILES)
     except DatasetError as error:
-        raise CarryError(str(error).replace(str(path), path.name)) from error
-    if not isinstance(source, ZipSource):
-        raise CarryError(f"{path.name} is no archive: give the .zip that export-room wrote.")
+        raise CarryError(str(error)) from error
     try:
         files = _read_manifest(settings, source, path.name)
         total = sum(item.size for item in files)
@@ -280,5 +282,6 @@ def _refuse(found: Iterator[Finding], draft: Path, identity: str) -> None:
     for finding in found:
         if finding.kind is Kind.ORPHANED and finding.thing.endswith(draft.name):
             continue  # its dataset is not in the archive either: it can predict
-        file = finding.thing.partition(draft.name)[2].lstrip("/")
-        raise Damage(f"is damaged ({file or identity}: {finding.text.replace(draft.name, identity).rstrip('.')})")
+        file = finding.thing.partition(draft.name)[2].lstrip("/") or identity
+        why = finding.text.partition(":")[0].replace(draft.name, identity).rstrip(".")
+        raise Damage(f"is damaged ({file}: {why}): pack it again where it is whole")

@@ -72,7 +72,7 @@ def export(settings: Settings, file: str, *, runs: str, datasets: Sequence[str] 
         f"Packed {_many(packed.datasets, 'dataset')} and {_many(packed.runs, 'run')} into {target.name}"
         f" ({packed.size / 1e6:,.1f} MB)."
     )
-    return Outcome(value, text, " ".join(packed.left_out.values()) or None)
+    return Outcome(value, text, "\n".join(packed.left_out.values()) or None)
 
 
 def take_in(settings: Settings, file: str) -> Outcome:
@@ -81,7 +81,7 @@ def take_in(settings: Settings, file: str) -> Outcome:
     say("", transient=True)
     value = {"taken": arrived.taken, "there_already": arrived.there, "refused": arrived.refused}
     text = f"Took in {len(arrived.taken)}, of which nothing begins by itself; {len(arrived.there)} were here already."
-    return Outcome(value, "\n".join([*arrived.taken, text]), " ".join(arrived.refused.values()) or None)
+    return Outcome(value, "\n".join([*arrived.taken, text]), "\n".join(arrived.refused.values()) or None)
 
 
 def _many(items: Sequence[str], noun: str) -> str:

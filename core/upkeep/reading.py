@@ -52,8 +52,9 @@ def blocks(path: Path, meter: Meter, *, start: int = 0) -> Iterator[memoryview]:
     Raises:
         OSError: it cannot be read.
     """
-    buffer = memoryview(bytearray(BLOCK_BYTES))
     with path.open("rb", buffering=0) as file:
+        # most files are small pictures: a whole block each would cost more than hashing them
+        buffer = memoryview(bytearray(min(BLOCK_BYTES, os.fstat(file.fileno()).st_size + 1)))
         meter.add(file.seek(start))
         while filled := _fill(file, buffer):
             meter.add(filled)

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -20,6 +20,7 @@ from core.datasets.images import Limits, decode, write_thumbnail
 from core.errors import TuneMyPetsError
 from core.runs.attempts import MOST_AUTOMATIC, Attempts, write_attempts
 from core.runs.run import Run
+from core.runs.store import RunStore
 from core.settings import Settings
 from core.storage import atomic_open, read_json, sync_folder, write_json
 from core.upkeep import names
@@ -65,6 +66,8 @@ def mend(settings: Settings, finding: Finding) -> bool:
     place = settings.home / finding.place
     if finding.mending is Mending.NOTHING or not (os.path.lexists(place) or finding.mending is Mending.REDRAW):
         return False
+    if finding.mending is Mending.SET_ASIDE and _is_trained_on(settings, finding.place):
+        return False
     try:
         with _alone(settings, finding) as free:
             if not free or has_writer(place):
@@ -74,6 +77,18 @@ def mend(settings: Settings, finding: Finding) -> bool:
         log.exception("%s could not be mended", finding.place)
         return False
     return True
+
+
+def _is_trained_on(settings: Settings, place: str) -> bool:
+    """Whether this is a dataset that a run waits for or works on."""
+    kind, _, dataset = place.partition("/")
+    if kind != names.DATASETS:
+        return False
+    for run in RunStore(settings).all():
+        with suppress(TuneMyPetsError):
+            if run.state().active and run.config().dataset == dataset:
+                return True
+    return False
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from core.datasets.dataset import Dataset
 from core.errors import ConfigError, RunError
 from core.evaluation.predictions import PredictionTable, read_predictions
 from core.runs.run import Run, RunMeta, RunResult, RunState
-from core.training.config import TrainConfig, load_config, parse_config
+from core.training.config import TrainConfig
+from core.training.parsing import load_config, parse_config
 from core.upkeep.events import Log, read_log
 from core.upkeep.findings import Damage, Finding, Kind, Mending
 from core.upkeep.names import (

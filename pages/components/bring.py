@@ -11,6 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from core.datasets.sample import SAMPLE_NOTE
 from core.errors import TuneMyPetsError
 from core.jobs.importer import ImportRequest
+from core.room.board import check_uploads
 from core.settings import Settings
 from pages.components import frame
 from pages.components.uploads import drop_uploads
@@ -36,13 +37,14 @@ LAYOUT = """pets/
 def show(settings: Settings) -> None:
     """Draw the ways to get a dataset; starting one puts its id into the URL."""
     ways = [SAMPLE, ZIP, UPLOADED_FOLDER]
-    if settings.local_folders and _on_this_machine():
+    if settings.local_folders and not settings.room and _on_this_machine():
         ways.append(SERVER_FOLDER)
     way = st.segmented_control("Where are the pictures?", ways, default=SAMPLE, required=True, key="bring-way")
     suggestion, ready, upload, path, title = "drawn", True, None, None, ""
     if way == SAMPLE:
         st.caption(SAMPLE_NOTE)
     else:
+        check_uploads(settings, frame.actor())
         st.caption("One folder for each class; folders named train, val and test above them are kept as the splits.")
         st.code(LAYOUT, language=None)
         if way == SERVER_FOLDER:
@@ -52,6 +54,10 @@ def show(settings: Settings) -> None:
             suggestion, ready = re.split(r"[\\/]", path.rstrip("\\/"))[-1].removesuffix(".zip"), bool(path)
         else:
             upload = _upload(way)
+            most = f"{settings.session_upload_bytes // 2**20:,} MB"
+            st.caption(
+                f"Error 413 beside a file: it, or all that you have open, is over {most}; error 429: wait a minute."
+            )
             suggestion, ready = (upload.name, True) if upload else ("", False)
             title = upload.title if upload else ""
     name = st.text_input(

@@ -65,6 +65,19 @@ def browser_token() -> str:
     return token if isinstance(token, str) and is_token(token) else ""
 
 
+def _can_sign_in() -> bool:
+    """Whether whoever runs this set an identity provider up: docs/sign-in.md."""
+    try:
+        return "auth" in st.secrets
+    except OSError:  # no secrets at all
+        return False
+
+
+def _address() -> str | None:
+    """Where this session comes from; None on the machine itself."""
+    return st.context.ip_address
+
+
 def _identity(settings: Settings) -> str:
     """The token of the person: of the one who signed in, else of the browser."""
     room = RoomStore(settings).current()
@@ -81,9 +94,9 @@ def _use_link(rooms: RoomStore, browser: str) -> None:
             del st.query_params[name]
     try:
         if secret is not None:
-            rooms.prove_presenter(browser, secret, st.context.ip_address)
+            rooms.prove_presenter(browser, secret, _address())
         elif passcode is not None and not rooms.is_admitted(person_id(browser)):
-            rooms.enter(browser, passcode, st.context.ip_address)
+            rooms.enter(browser, passcode, _address())
     except PeopleError as error:
         st.error(str(error), icon="🚫")
 
@@ -96,7 +109,7 @@ def _ask_passcode(rooms: RoomStore, browser: str) -> None:
         sent = st.form_submit_button("Come in", type="primary", icon="🚪")
     if sent:
         try:
-            rooms.enter(browser, typed, st.context.ip_address)
+            rooms.enter(browser, typed, _address())
         except PeopleError as error:
             st.error(str(error), icon="🚫")
         else:
@@ -114,6 +127,8 @@ def _ask_nickname(settings: Settings) -> None:
             help="What others see beside your runs.",
         )
         sent = st.form_submit_button("Begin", type="primary", icon="🐾")
+    if _can_sign_in() and not known and st.button("Sign in", icon="🔑", help="With the account of your organisation."):
+        st.login()
     st.caption(WHAT_A_TOKEN_DOES)
     if sent:
         try:

@@ -8,7 +8,8 @@ import streamlit as st
 
 from core.errors import ConfigError
 from core.settings import Settings
-from core.training.config import STRATEGIES, TrainConfig, default_views, parse_config
+from core.training.config import STRATEGIES, TrainConfig, default_views
+from core.training.parsing import parse_config
 from core.training.plan import Plan, plan_training
 from models import weights
 from models.catalog import CATALOG
@@ -128,6 +129,22 @@ def fill_in(
     except ConfigError as error:
         return values, error
     return values, None
+
+
+def prefill(config: TrainConfig) -> None:
+    """Fill the form with a configuration, before it is drawn."""
+    values = config.model_dump()
+    values["filters"] = ", ".join(str(count) for count in config.filters)
+    values["kernel_size"] = str(config.kernel_size)
+    freeze_point, stored_views = values.pop("freeze_point"), values.pop("stored_views")
+    if values["head_epochs"] is None:
+        del values["head_epochs"]
+    for name, value in values.items():
+        st.session_state[_key(name)] = value
+    if freeze_point is not None:
+        st.session_state[f"{_key('freeze_point')}-{config.model}-{config.strategy}"] = freeze_point
+    if stored_views is not None:
+        st.session_state[f"{_key('stored_views')}-{default_views(config.epochs)}"] = stored_views
 
 
 def _freeze_point(values: dict[str, Any], points: Sequence[str], default: str) -> None:

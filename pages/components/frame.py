@@ -21,11 +21,12 @@ from core.jobs.scheduler import ensure_scheduler
 from core.people.actor import LOCAL_OWNER, Actor
 from core.people.store import PeopleStore
 from core.quotas import is_disk_full
+from core.room.board import read_board
 from core.runs.attempts import read_attempts
 from core.runs.run import RunState
 from core.runs.store import RunStore
 from core.settings import Settings
-from pages.components import door
+from pages.components import door, presence
 from pages.components.shared import Shared
 from pages.components.snapshot import list_runs
 
@@ -39,11 +40,13 @@ EXPLORE = PAGES / "explore.py"
 TRAIN = PAGES / "train.py"
 COMPARE = PAGES / "compare.py"
 PREDICT = PAGES / "predict.py"
+ROOM = PAGES / "room.py"
 NAVIGATION = {
     EXPLORE: ("Explore", "🖼️"),
     TRAIN: ("Train", "🏁"),
     COMPARE: ("Compare", "⚖️"),
     PREDICT: ("Predict", "🔮"),
+    ROOM: ("Room", "🧑‍🏫"),
 }
 HOME = "home-page"
 
@@ -69,7 +72,9 @@ def open_page(title: str, caption: str) -> Settings:
     st.title(title)  # first, so that the page is there before its links have loaded their code
     st.caption(caption)
     door.pass_or_stop(settings)
-    _show_navigation()
+    visitor = door.actor(settings)
+    presence.note(visitor.id, title)
+    _show_navigation(settings, visitor)
     wake_scheduler(settings)
     if _full.get(settings, lambda: is_disk_full(settings)):
         st.warning(
@@ -107,13 +112,18 @@ def has_router() -> bool:
     return HOME in st.session_state
 
 
-def _show_navigation() -> None:
+def _show_navigation(settings: Settings, visitor: Actor) -> None:
     """The links of the sidebar: the same with and without the router, so that a deep link looks like any visit."""
     home = st.session_state.get(HOME, PAGES.parent / "streamlit_app.py")
     with st.sidebar, suppress(StreamlitAPIException):
         st.page_link(home, label="Home", icon="🐾")
         for path, (label, icon) in NAVIGATION.items():
-            st.page_link(path, label=label, icon=icon)
+            if path != ROOM or visitor.presenter:
+                st.page_link(path, label=label, icon=icon)
+            elif read_board(settings).leaderboard_shared:
+                st.page_link(path, label="Leaderboard", icon="🏆")
+        if settings.room:
+            st.caption(f"You are {plain(visitor.name)}{', the presenter' if visitor.presenter else ''}.")
 
 
 @st.cache_resource(ttl=5, show_spinner=False)

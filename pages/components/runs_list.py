@@ -17,19 +17,25 @@ def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
         return
     st.subheader(heading)
     for item in summaries[:SHOWN]:
-        with st.container(border=True):
-            left, right = st.columns([3, 2], vertical_alignment="center")
-            with left:
-                target = {"race": item.meta.race} if item.meta.race else {"run": item.id}
-                frame.link(
-                    frame.TRAIN,
-                    label=f"{frame.plain(item.title)} on {frame.plain(item.config.dataset)}",
-                    icon=frame.STATE_ICONS[item.state],
-                    query_params=target,
-                )
-            right.caption(result_text(item))
+        show_run(settings, item)
     if len(summaries) > SHOWN:
         st.caption(f"{len(summaries) - SHOWN} older runs are on the Compare page.")
+
+
+def show_run(settings: Settings, item: RunSummary) -> None:
+    """One run in a frame: its address, its state and result, whose it is."""
+    with st.container(border=True):
+        left, right = st.columns([3, 2], vertical_alignment="center")
+        with left:
+            target = {"race": item.meta.race} if item.meta.race else {"run": item.id}
+            frame.link(
+                frame.TRAIN,
+                label=f"{frame.plain(item.title)} on {frame.plain(item.config.dataset)}",
+                icon=frame.STATE_ICONS[item.state],
+                query_params=target,
+            )
+        owner = frame.owner_name(settings, item.meta.owner)
+        right.caption(result_text(item) + (f" · by {frame.plain(owner)}" if owner else ""))
 
 
 def result_text(item: RunSummary) -> str:

@@ -79,14 +79,18 @@ class Guard:
             await _answer(send, refusal.status, str(refusal), policy_headers("localhost"))
             return
         extra = policy_headers(host)
-        if scope["method"] == "GET" and "text/html" in _header(scope, b"accept"):
-            extra.append((b"set-cookie", cookie_header(token_in(scope["headers"]), https=scope["scheme"] == "https")))
-        names = {name for name, _ in extra if name != b"set-cookie"}
+        names = {name for name, _ in extra}
+        asks_for_page = scope["method"] == "GET" and "text/html" in _header(scope, b"accept")
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                kept = [pair for pair in message.get("headers", []) if pair[0].lower() not in names]
-                message["headers"] = [*kept, *extra]
+                given = message.get("headers", [])
+                message["headers"] = [*(pair for pair in given if pair[0].lower() not in names), *extra]
+                # also where a browser has the page already, and is told so without a type
+                if asks_for_page or any(key == b"content-type" and b"text/html" in value for key, value in given):
+                    https = scope["scheme"] == "https"
+                    cookie = cookie_header(token_in(scope["headers"]), https=https)
+                    message["headers"].append((b"set-cookie", cookie))
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

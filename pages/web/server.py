@@ -9,6 +9,7 @@ import argparse
 import importlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -24,11 +25,12 @@ from streamlit import config
 from core.errors import TuneMyPetsError
 from core.jobs.scheduler import ensure_scheduler, needs_scheduler
 from core.jobs.shutdown import reopen
-from core.room.addresses import is_loopback, room_address
+from core.room.addresses import is_loopback
 from core.room.room import Room, RoomStore
 from core.runs.store import RunStore
 from core.settings import Settings
 from pages import components
+from pages.web.addresses import room_url, url
 from pages.web.guard import Guard
 from pages.web.uploads import UploadLimits
 
@@ -39,6 +41,8 @@ ADDRESS = "STREAMLIT_SERVER_ADDRESS"
 # what later pages import, read in once the first page is there: together they would be in each other's way
 AHEAD_SECONDS = 5.0
 AHEAD = ("pandas", "plotly.graph_objects")  # and pages.components; never torch
+
+STOP_SECONDS = 1.5
 
 log = logging.getLogger("tunemypets.web")
 
@@ -74,16 +78,24 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
         os.environ[ROOM] = "1"  # whoever listens to others wants to know who they are
     settings = _settings()
     _allow_many_connections()
+    config.set_option("server.maxUploadSize", settings.upload_bytes // 2**20)  # what uploaders show and check, MB
     if settings.room:
         _announce(RoomStore(settings).open())
     else:
-        print(f"\n  TuneMyPets: {_url('localhost')}\n", flush=True)
+        print(f"\n  TuneMyPets: {url('localhost')}\n", flush=True)
     threading.Thread(target=_wake_scheduler, args=(settings,), daemon=True).start()
     ahead = threading.Timer(AHEAD_SECONDS, _import_ahead)
     ahead.daemon = True
     ahead.start()
     yield {}
     ahead.cancel()
+
+
+def stop() -> None:
+    """End this process in a moment, as Ctrl+C does: time for the last page to be drawn."""
+    timer = threading.Timer(STOP_SECONDS, os.kill, args=(os.getpid(), signal.SIGTERM))
+    timer.daemon = True
+    timer.start()
 
 
 def _settings() -> Settings:
@@ -114,17 +126,10 @@ def _announce(room: Room) -> None:
     """Print where the room is, for attendees and for the presenter."""
     import segno
 
-    host = config.get_option("browser.serverAddress") if config.is_manually_set("browser.serverAddress") else None
-    address = _url(host or room_address())
+    address = room_url()
     print(f"\n  The room is open: {address}   passcode {room.shown_passcode}\n", flush=True)
     segno.make(f"{address}?passcode={room.passcode}", error="l").terminal(compact=True)
     print(f"\n  Presenter (keep it to yourself): {address}/room?secret={room.secret}\n", flush=True)
-
-
-def _url(host: str) -> str:
-    scheme = "https" if config.get_option("server.sslCertFile") else "http"
-    base = str(config.get_option("server.baseUrlPath") or "").strip("/")
-    return f"{scheme}://{host}:{config.get_option('server.port')}" + (f"/{base}" if base else "")
 
 
 def _allow_many_connections() -> None:

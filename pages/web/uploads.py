@@ -19,6 +19,7 @@ PATH = re.compile(r"/_stcore/upload_file/([^/]{1,128})/[^/]{1,128}$")
 FRAME_BYTES = 2**20  # what the form around a file may add
 SILENT_SECONDS = 30.0  # longest pause within a body
 SLOWEST_BYTES_PER_SECOND = 16 * 1024
+MOST_DRAINED_BYTES = 256 * 2**20
 MB = 2**20
 
 
@@ -55,6 +56,7 @@ class UploadLimits:
         refusal = self._refusal(session, size)
         if refusal is not None or size is None:
             status, sentence = refusal or (411, "An upload must announce its length.")
+            await _drain(receive, size)
             await _refuse(send, status, sentence)
             return
         sender = self.senders.setdefault(session, Sender())
@@ -118,6 +120,21 @@ def _announced_bytes(scope: Scope) -> int | None:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return None
+
+
+async def _drain(receive: Receive, size: int | None) -> None:
+    """Let a refused body come and go, piece by piece: a browser that is cut short shows no reason."""
+    if size is None or size > MOST_DRAINED_BYTES:
+        return
+    patience, left = _Patience(receive, size), size
+    try:
+        while left > 0:
+            message = await patience()
+            left -= len(message.get("body", b""))
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                return
+    except TimeoutError:
+        return
 
 
 async def _refuse(send: Send, status: int, sentence: str) -> None:

@@ -16,20 +16,24 @@ from core.runs.run import Run
 from core.runs.store import RunStore
 from core.settings import Settings
 from core.training.config import TrainConfig
+from core.upkeep.check import check
 from tests.app.conftest import open_page, quiet  # noqa: F401  # fixtures
 from tests.conftest import SMALL_SCRATCH
 
 
 @pytest.fixture
-def clean_afterwards(settings: Settings) -> Iterator[None]:
-    """What has to hold of the data root after a fault: nothing half is left in it.
+def clean_afterwards(request: pytest.FixtureRequest, settings: Settings) -> Iterator[None]:
+    """What has to hold of the data root after a fault: nothing half is left in it, and a check finds nothing.
 
-    Not for tests that damage the data root themselves.
+    A test that damages the data root itself is marked `damages`.
     """
     yield
+    if request.node.get_closest_marker("damages"):
+        return
     datasets = settings.datasets_dir
     hidden = [path.name for path in datasets.iterdir() if path.name.startswith(".")] if datasets.is_dir() else []
     assert hidden == []
+    assert [(item.kind, item.text) for item in check(settings)] == []
 
 
 @pytest.fixture(scope="session")

@@ -240,7 +240,8 @@ def test_100_wrong_passcodes_open_nothing_and_lock_nobody_else_out(settings: Set
 
     heard, seen, seconds = asyncio.run(visits())
     assert len(heard) == 100
-    assert sum("passcode is wrong" in text for text in heard) == 5
+    assert ["passcode is wrong" in text for text in heard[:6]] == [True] * 5 + [False]
+    assert sum("passcode is wrong" in text for text in heard) <= 7  # one more for each waiting time that was kept
     assert any("nickname" in text for text in seen)
     assert seconds < 5
 
@@ -362,7 +363,11 @@ def test_a_websocket_that_is_never_read_holds_nobody_up_and_takes_little_memory(
 @pytest.fixture
 def watched(settings: Settings, drawn: object, small_config: TrainConfig) -> str:
     """A run that goes on for longer than the test, unless it is stopped."""
-    return RunStore(settings).create(small_config.model_copy(update={"epochs": 2000})).id
+    return (
+        RunStore(settings)
+        .create(small_config.model_copy(update={"epochs": 1000, "filters": (32, 64, 64), "image_size": 96}))
+        .id
+    )
 
 
 @pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.slow)])

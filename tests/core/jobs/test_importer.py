@@ -10,8 +10,10 @@ import pytest
 
 from core.datasets.sample import draw_sample
 from core.datasets.store import DatasetStore
-from core.errors import DatasetError
+from core.errors import DatasetError, QuotaError
 from core.jobs.importer import ImportJobs, ImportRequest
+from core.people.actor import Actor
+from core.room.board import lock_uploads
 from core.settings import Settings
 from tests.conftest import wait_for
 from tests.core.jobs.test_scheduler import processes_of
@@ -132,6 +134,19 @@ def test_a_name_that_is_taken_fails_with_a_sentence(settings: Settings, ended_pr
         assert jobs.status(job).state == expected
     assert "mine" in jobs.status(job).text
     assert len(DatasetStore(settings).get("mine").rows) == 24
+
+
+def test_locked_uploads_are_refused_and_the_sample_is_not(settings: Settings, tmp_path: Path) -> None:
+    jobs, presenter, attendee = ImportJobs(settings), Actor("p-1", "Grace", presenter=True), Actor("p-2", "Ada")
+    lock_uploads(settings, True, presenter)
+    archive = jobs.receive_files([("cat/one.jpg", io.BytesIO(b"x"))])
+    with pytest.raises(QuotaError, match="locked uploads"):
+        jobs.start(ImportRequest(None, "pets", "70/15/15", 0), archive, by=attendee)
+    assert not archive.exists()
+    with pytest.raises(QuotaError, match="locked uploads"):
+        jobs.start(ImportRequest(str(tmp_path), "pets", "70/15/15", 0), by=attendee)
+    job = jobs.start(ImportRequest(None, "drawn", "70/15/15", 0), by=attendee)
+    wait_for(lambda: jobs.status(job).state == "finished")
 
 
 def test_a_job_that_another_session_is_just_making_harms_no_import(settings: Settings, ended_processes: None) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from core.__main__ import build_parser, config_values
 from core.errors import ConfigError
-from core.training.config import TrainConfig, allowed_values, load_config, parse_config
+from core.training.config import TrainConfig
+from core.training.parsing import allowed_values, load_config, parse_config
 from models.catalog import CATALOG
 
 

@@ -137,11 +137,12 @@ def test_missing_weights_are_told_in_one_sentence(
     sentence = str(caught.value)
     for part in (
         "mobilenet_v2-b0353104.pth",
-        str(tmp_path / "torch"),
+        "TORCH_HOME",
         "python -m core prefetch mobilenet_v2",
         "choose petnet",
     ):
         assert part in sentence
+    assert str(tmp_path) not in sentence, "a folder of the server"
 
 
 def test_the_sigmoid_head_is_refused_for_three_classes(

@@ -112,6 +112,7 @@ def test_damage_is_found_and_repaired(full: Settings, place: str, harm: Callable
     assert named, found
     assert any(item.kind is Kind.DAMAGED for item in named) or harm in (Path.unlink, truncate)
     assert all(str(full.home) not in item.thing + item.text and item.text.endswith(".") for item in found)
+    RunStore(full).request_stop(run_of(full, RunState.QUEUED).id)  # what a run waits for is not moved away
     left = repair(full).left
     assert [item for item in left if item.mending is not Mending.NOTHING] == []
     # what is left refers to a dataset that was set aside, or lost lines that nobody can bring back
@@ -237,7 +238,7 @@ def test_what_nobody_knows_is_orphaned_and_set_aside_whole(full: Settings) -> No
     for path in strangers:
         path.parent.mkdir(exist_ok=True)
         path.write_text(path.name, encoding="utf-8")
-    (run.folder / "attempts.json").write_text("[1]", encoding="utf-8")  # of a later version
+    (run.folder / "later.json").write_text("[1]", encoding="utf-8")  # of a later version
     (full.home / "elsewhere").mkdir()  # the data root may hold somebody else's folders
     (full.home / "elsewhere" / "thesis.txt").touch()
     found = list(check(full))
@@ -260,6 +261,7 @@ def test_links_and_pipes_are_not_followed(full: Settings, tmp_path: Path) -> Non
     (run.folder / "worker.log").symlink_to(outside / "precious")
     picture = first(full.datasets_dir / "drawn", "images/*/*")
     (full.datasets_dir / "drawn" / "images" / "00x").symlink_to(outside)
+    RunStore(full).request_stop(run_of(full, RunState.QUEUED).id)
     picture.unlink()
     os.mkfifo(picture)  # whoever opens it waits for ever
     assert len(list(check(full))) >= 3
@@ -321,6 +323,15 @@ def test_nothing_that_is_held_is_repaired(full: Settings) -> None:
     assert pixels.exists()
     repair(full)
     assert not run.folder.exists()
+
+
+def test_a_dataset_that_a_run_waits_for_stays(full: Settings) -> None:
+    PLACES["picture"](full).unlink()
+    assert any(item.thing.startswith("datasets/drawn/images") for item in repair(full).left)
+    assert (full.datasets_dir / "drawn").exists()
+    RunStore(full).request_stop(run_of(full, RunState.QUEUED).id)
+    repair(full)
+    assert not (full.datasets_dir / "drawn").exists()
 
 
 def test_a_torn_line_is_cut_and_no_other(full: Settings) -> None:
@@ -398,6 +409,9 @@ def test_random_bytes_anywhere_crash_nothing(full: Settings, seed: int, caplog: 
     printed = json.dumps([item.to_json() for item in found])
     assert str(full.home) not in printed
     assert "/tmp" not in printed
+    for run in RunStore(full).all():
+        if run.state() is RunState.QUEUED:
+            RunStore(full).request_stop(run.id)
     left = repair(full).left
     assert [item for item in left if item.mending is not Mending.NOTHING] == [], caplog.text
     for run in RunStore(full).all():

@@ -1,0 +1,184 @@
+"""What the presenter decided for everybody: `room/board.json`. Everybody reads it, only the presenter writes it."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.errors import ConfigError, QuotaError, RunError
+from core.people.actor import Actor
+from core.settings import Settings
+from core.storage import is_id, read_json, write_json
+from core.training.config import TrainConfig
+from core.training.parsing import load_config
+
+LOCK_SECONDS = 5.0
+MOST_PINS = 6  # Home shows all of them
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A configuration that the presenter sent to everybody."""
+
+    config: TrainConfig
+    sender: str  # nickname
+    time: float  # seconds since 1970
+
+
+@dataclass(frozen=True)
+class Board:
+    """What holds for the room.
+
+    Attributes:
+        pins: runs that Home shows to everybody.
+        sent: a configuration to begin with; None for none.
+        uploads_locked: nobody but the presenter brings new datasets.
+        leaderboard_shared: attendees see the leaderboard, too.
+    """
+
+    pins: tuple[str, ...] = ()
+    sent: Sent | None = None
+    uploads_locked: bool = False
+    leaderboard_shared: bool = False
+
+
+def read_board(settings: Settings) -> Board:
+    """What the presenter decided; the file is read only when it has changed."""
+    path = _path(settings)
+    try:
+        facts = path.stat()
+    except OSError:
+        return Board()
+    return _read(path, facts.st_mtime_ns, facts.st_ino)
+
+
+def pin_run(settings: Settings, run_id: str, by: Actor) -> Board:
+    """Show a run on everybody's Home, before the others; at most six.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+        RunError: if it is no run's id.
+    """
+    by.check_presenter("Pinning a run")
+    if not is_id(run_id):
+        raise RunError(f"There is no run {run_id[:64]!r}: choose one of the list.")
+
+    def change(board: Board) -> Board:
+        others = [pinned for pinned in board.pins if pinned != run_id]
+        return dataclasses.replace(board, pins=(run_id, *others)[:MOST_PINS])
+
+    return _change(settings, change)
+
+
+def unpin_run(settings: Settings, run_id: str, by: Actor) -> Board:
+    """Take a run from Home again.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+    """
+    by.check_presenter("Taking a pinned run away")
+    return _change(
+        settings, lambda board: dataclasses.replace(board, pins=tuple(pin for pin in board.pins if pin != run_id))
+    )
+
+
+def send_config(settings: Settings, config: TrainConfig, by: Actor) -> Board:
+    """Offer a configuration to everybody, in place of the one before.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+    """
+    by.check_presenter("Sending a configuration to everyone")
+    return _change(settings, lambda board: dataclasses.replace(board, sent=Sent(config, by.name, time.time())))
+
+
+def withdraw_config(settings: Settings, by: Actor) -> Board:
+    """Offer none any more.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+    """
+    by.check_presenter("Withdrawing a configuration")
+    return _change(settings, lambda board: dataclasses.replace(board, sent=None))
+
+
+def lock_uploads(settings: Settings, locked: bool, by: Actor) -> Board:
+    """Let only the presenter bring new datasets, or everybody again.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+    """
+    by.check_presenter("Locking uploads")
+    return _change(settings, lambda board: dataclasses.replace(board, uploads_locked=locked))
+
+
+def share_leaderboard(settings: Settings, shared: bool, by: Actor) -> Board:
+    """Show the leaderboard to attendees, or to the presenter alone.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+    """
+    by.check_presenter("Sharing the leaderboard")
+    return _change(settings, lambda board: dataclasses.replace(board, leaderboard_shared=shared))
+
+
+def check_uploads(settings: Settings, by: Actor) -> None:
+    """Refuse a new dataset while uploads are locked.
+
+    Raises:
+        QuotaError: unless `by` is the presenter.
+    """
+    if not by.presenter and read_board(settings).uploads_locked:
+        raise QuotaError("The presenter has locked uploads: use a dataset that is here, or ask them.")
+
+
+def _change(settings: Settings, change: Callable[[Board], Board]) -> Board:
+    path = _path(settings)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with FileLock(settings.home / "board.lock").acquire(timeout=LOCK_SECONDS):
+            board = change(read_board(settings))
+            sent = board.sent
+            values = {
+                "pins": list(board.pins),
+                "sent": None
+                if sent is None
+                else {"config": sent.config.model_dump_json(), "sender": sent.sender, "time": sent.time},
+                "uploads_locked": board.uploads_locked,
+                "leaderboard_shared": board.leaderboard_shared,
+            }
+            write_json(path, values)
+            return board
+    except Timeout as error:
+        raise RunError("Somebody else is changing the room just now: try again in a few seconds.") from error
+
+
+def _path(settings: Settings) -> Path:
+    return settings.room_dir / "board.json"
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: Path, *_stamp: int) -> Board:
+    try:
+        values = read_json(path)
+        return Board(
+            tuple(pin for pin in values["pins"] if is_id(pin)),
+            _read_sent(values["sent"]),
+            values["uploads_locked"] is True,
+            values["leaderboard_shared"] is True,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return Board()
+
+
+def _read_sent(values: dict[str, object] | None) -> Sent | None:
+    if values is None:
+        return None
+    try:
+        return Sent(load_config(str(values["config"])), str(values["sender"]), float(str(values["time"])))
+    except (ConfigError, KeyError, ValueError):
+        return None  # of another version: nobody can begin with it

@@ -1,0 +1,184 @@
+"""Room: what the presenter sees and steers, and, if they share it, the leaderboard for everybody."""
+
+import time
+
+import streamlit as st
+
+from core.jobs.shutdown import shut_down
+from core.people.actor import Actor
+from core.room.board import (
+    lock_uploads,
+    pin_run,
+    read_board,
+    send_config,
+    share_leaderboard,
+    unpin_run,
+    withdraw_config,
+)
+from core.room.machine import Machine, look_at_machine
+from core.runs.run import RunState
+from core.settings import Settings
+from pages.components import frame, leaderboard, presence, projector, queue_view
+from pages.components.shared import Shared
+from pages.components.snapshot import list_runs
+from pages.web import server
+
+DOOR, QUEUE, PEOPLE, LEADERBOARD, BOARD = "Door", "Queue", "People", "Leaderboard", "For everyone"
+REFRESH_SECONDS = 3.0
+_machine: Shared[Settings, Machine] = Shared(10.0, most=2)
+
+
+def page() -> None:
+    settings = frame.open_page("Room", "Who is here, what runs next, and what everybody sees.")
+    with frame.explained():
+        by = frame.actor()
+        if not by.presenter:
+            if read_board(settings).leaderboard_shared:
+                st.subheader("Leaderboard")
+                st.fragment(leaderboard.show_leaderboard, run_every=10.0)(settings)
+                return
+            by.check_presenter("The Room page")
+        st.fragment(_figures, run_every=REFRESH_SECONDS)(settings)
+        section = st.segmented_control(
+            "Section",
+            [DOOR, QUEUE, PEOPLE, LEADERBOARD, BOARD],
+            default=DOOR,
+            required=True,
+            key="room-section",
+            label_visibility="collapsed",
+        )
+        if section == DOOR:
+            projector.show_door(settings, by)
+        elif section == QUEUE:
+            st.fragment(_queue, run_every=REFRESH_SECONDS)(settings, by)
+        elif section == PEOPLE:
+            st.fragment(_people, run_every=REFRESH_SECONDS)(settings)
+        elif section == LEADERBOARD:
+            _leaderboard(settings, by)
+        else:
+            _for_everyone(settings, by)
+        st.divider()
+        with st.popover("Shut down …", icon="🛑"):
+            _shut_down(settings, by)
+
+
+def _figures(settings: Settings) -> None:
+    """One line of numbers about people, queue and machine."""
+    items, machine = list_runs(settings), _machine.get(settings, lambda: look_at_machine(settings))
+    running = sum(item.state is RunState.RUNNING for item in items)
+    waiting = sum(item.state is RunState.QUEUED for item in items)
+    with st.container(horizontal=True, gap="large"):
+        st.metric("People here", len({visit.person for visit in presence.visits()}), width="content")
+        st.metric("Running", running, width="content")
+        st.metric("Waiting", waiting, width="content")
+    st.caption(
+        f"Processor {100 * machine.busy:.0f} % busy · memory {_size(machine.memory_used)} of "
+        f"{_size(machine.memory_total)} · disk {_size(machine.disk_free)} of {_size(machine.disk_total)} free · "
+        f"this room's data {_size(machine.room_data)}"
+    )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def _queue(settings: Settings, by: Actor) -> None:
+    with frame.explained():
+        queue_view.show_queue(settings, by)
+
+
+def _people(settings: Settings) -> None:
+    with frame.explained():
+        visits = presence.visits()
+        runs = list_runs(settings)
+        rows = []
+        for person in dict.fromkeys(visit.person for visit in visits):
+            tabs = [visit for visit in visits if visit.person == person]
+            mine = [item for item in runs if item.meta.owner == person]
+            rows.append(
+                {
+                    "Nickname": frame.owner_name(settings, person) or "this machine",
+                    "Looks at": ", ".join(dict.fromkeys(visit.page for visit in tabs)),
+                    "Here for": frame.seconds_text(time.time() - tabs[0].since),
+                    "Runs": len(mine),
+                    "Waiting": sum(item.state.active for item in mine),
+                }
+            )
+        st.dataframe(rows, hide_index=True, width="stretch")
+        st.caption("A closed tab leaves the list at once; one that lost its network, after two minutes.")
+
+
+def _leaderboard(settings: Settings, by: Actor) -> None:
+    shared = read_board(settings).leaderboard_shared
+    wanted = st.toggle(
+        "Everybody sees the leaderboard", shared, key=f"room-share-{shared}", help="A link appears in their sidebar."
+    )
+    if wanted != shared:
+        share_leaderboard(settings, wanted, by)
+        st.rerun()
+    st.fragment(leaderboard.show_leaderboard, run_every=10.0)(settings)
+
+
+def _for_everyone(settings: Settings, by: Actor) -> None:
+    """Settings to begin with, pinned runs, the lock of uploads."""
+    board = read_board(settings)
+    locked = st.toggle(
+        "Uploads are locked",
+        board.uploads_locked,
+        key=f"room-lock-{board.uploads_locked}",
+        help="Nobody but you brings new datasets; pictures to predict are not meant.",
+    )
+    if locked != board.uploads_locked:
+        lock_uploads(settings, locked, by)
+        st.rerun()
+    if board.sent is not None:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            config = board.sent.config
+            st.markdown(
+                f"📣 Everybody is offered **{frame.plain(config.title())}**, {config.epochs} epochs on "
+                f"{frame.plain(config.dataset)}.",
+                width="stretch",
+            )
+            if st.button("Take it back", key="room-withdraw", icon="↩️"):
+                withdraw_config(settings, by)
+                st.rerun()
+    items = {item.id: item for item in list_runs(settings)}
+    if not items:
+        st.info("There is no run yet whose settings could be sent, or that could be pinned to Home.", icon="📌")
+        return
+    chosen = st.selectbox(
+        "Run",
+        list(items),
+        format_func=lambda run_id: f"{items[run_id].title} on {items[run_id].config.dataset} · {run_id[-6:]}",
+        key="room-run",
+    )
+    with st.container(horizontal=True):
+        if st.button("Send its settings to everyone", icon="📣", key="room-send", type="primary"):
+            send_config(settings, items[chosen].config, by)
+            st.rerun()
+        if st.button("Pin it to everybody's Home", icon="📌", key="room-pin"):
+            pin_run(settings, chosen, by)
+            st.rerun()
+    for run_id in board.pins:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            title = frame.plain(items[run_id].title) if run_id in items else "a run that was deleted"
+            st.markdown(f"📌 {title}", width="stretch")
+            if st.button("Unpin", key=f"room-unpin-{run_id}", icon="✖️"):
+                unpin_run(settings, run_id, by)
+                st.rerun()
+
+
+def _shut_down(settings: Settings, by: Actor) -> None:
+    running = sum(item.state is RunState.RUNNING for item in list_runs(settings))
+    st.write(
+        f"{running} training{' is' if running == 1 else 's are'} put aside, and the app ends for everybody. Nothing is "
+        "lost: the queue goes on when the app is started again."
+    )
+    if st.button("Shut down now", type="primary", icon="🛑", key="room-shut-down"):
+        with st.spinner("Trainings are put aside …"):
+            count = shut_down(settings, by)
+        st.success(f"{count} put aside. The app ends now: close this tab.", icon="👋")
+        server.stop()
+
+
+page()

@@ -1,0 +1,166 @@
+"""What a page says about a run in trouble, and what its owner and others can do about it."""
+
+import time
+
+import pytest
+
+from core.errors import RightsError
+from core.jobs.queue import QueueView, Turn, write_queue
+from core.jobs.watchdog import STALLED
+from core.people.actor import Actor
+from core.people.store import PeopleStore, new_token
+from core.runs.attempts import Attempts, write_attempts
+from core.runs.remedies import MEMORY, memory_sentence
+from core.runs.run import Run, RunState
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.storage import write_json
+from core.training.config import TrainConfig
+from pages.components import door, frame, snapshot
+from tests.app.test_pages import Open, texts
+from tests.core.runs.test_run import held
+
+
+@pytest.fixture
+def ada(settings: Settings) -> Actor:
+    return PeopleStore(settings).name(new_token(), "Ada").actor
+
+
+@pytest.fixture
+def bert(settings: Settings) -> Actor:
+    return PeopleStore(settings).name(new_token(), "Bert").actor
+
+
+@pytest.fixture
+def run(
+    raced: Settings, small_config: TrainConfig, ada: Actor, monkeypatch: pytest.MonkeyPatch, open_page: Open
+) -> Run:
+    """A queued run of Ada's; no scheduler will ever come."""
+    monkeypatch.setattr("core.jobs.scheduler.ensure_scheduler", lambda _: None)
+    monkeypatch.setattr(frame, "ensure_scheduler", lambda _: None)
+    monkeypatch.setattr("pages.components.actions.ensure_scheduler", lambda _: None)
+    snapshot.forget()
+    frame._names.forget()
+    return RunStore(raced).create(small_config, by=ada)
+
+
+def come_as(monkeypatch: pytest.MonkeyPatch, actor: Actor) -> None:
+    monkeypatch.setattr(door, "actor", lambda _: actor)
+
+
+def labels(app: object) -> set[str]:
+    return {item.label for item in app.button}  # type: ignore[attr-defined]
+
+
+def fail_for_memory(run: Run) -> None:
+    run.write_result(RunState.FAILED, memory_sentence(run.config()), 1.0, cause=MEMORY)
+
+
+def test_a_waiting_run_tells_its_turn_and_its_expected_start(raced: Settings, run: Run, open_page: Open) -> None:
+    write_queue(raced, QueueView((Turn(run.id, 2, time.time() + 125),)))
+    app = open_page("pages/train.py", run=run.id)
+    assert not app.exception
+    assert "Waiting: 2 runs before this one · starts in about 2 min" in str(app.get("progress")[0].proto)
+    assert "by Ada" in texts(app)
+
+
+@pytest.mark.parametrize(("held_by", "said"), [("paused", "presenter has paused"), ("disk", "disk is full")])
+def test_a_waiting_run_tells_what_holds_the_queue(
+    raced: Settings, run: Run, open_page: Open, held_by: str, said: str
+) -> None:
+    write_queue(raced, QueueView((Turn(run.id, 0, None),), held_by))
+    assert said in str(open_page("pages/train.py", run=run.id).get("progress")[0].proto)
+
+
+def test_a_worker_that_does_not_move_is_told(raced: Settings, run: Run, open_page: Open) -> None:
+    write_json(run.folder / "started.json", {"pid": 1, "born": 0.0, "time": time.time()})
+    write_json(run.folder / STALLED, {"since": time.time() - 20})
+    with held(run.lock_path):
+        app = open_page("pages/train.py", run=run.id)
+    assert "has not moved for 2" in app.warning[0].value
+    assert "Stop" in labels(app)
+
+
+def test_an_interrupted_run_goes_on_by_itself_until_it_was_tried_often_enough(
+    raced: Settings, run: Run, open_page: Open
+) -> None:
+    write_json(run.folder / "started.json", {"pid": 1, "born": 0.0, "time": time.time()})
+    assert "goes on by itself in a moment" in open_page("pages/train.py", run=run.id).warning[0].value
+    write_attempts(run.folder, Attempts(2, time.time()))
+    snapshot.forget()
+    app = open_page("pages/train.py", run=run.id)
+    assert "What was saved before is unharmed" in app.warning[0].value
+    app.button(key=f"resume-{run.id}").click().run()
+    assert not app.exception
+    assert run.state() is RunState.QUEUED
+
+
+def test_a_run_that_ran_out_of_memory_offers_half_the_batch(raced: Settings, run: Run, open_page: Open) -> None:
+    fail_for_memory(run)
+    app = open_page("pages/train.py", run=run.id)
+    assert "train again with half the batch \\(4 instead of 8" in app.error[0].value
+    app.button(key=f"half-{run.id}").click().run()
+    assert not app.exception
+    newest = RunStore(raced).all()[0]
+    assert newest.id != run.id
+    assert newest.config().batch_size == 4
+    assert newest.config().model_copy(update={"batch_size": 8}) == run.config()
+
+
+def test_its_owner_renames_and_deletes_a_run(
+    raced: Settings, run: Run, ada: Actor, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_for_memory(run)
+    come_as(monkeypatch, ada)
+    app = open_page("pages/train.py", run=run.id)
+    app.text_input(key=f"title-{run.id}").set_value("my <b>run</b>")
+    app.button(key=f"rename-{run.id}").click().run()
+    assert not app.exception
+    assert "my \\<b\\>run" in texts(app)
+    app.button(key=f"delete-{run.id}").click().run()
+    assert not app.exception
+    assert not run.folder.exists()
+
+
+def test_others_see_a_run_and_cannot_change_it(
+    raced: Settings, run: Run, bert: Actor, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    come_as(monkeypatch, bert)
+    app = open_page("pages/train.py", run=run.id)
+    assert "This run belongs to Ada" in texts(app)
+    assert labels(app) & {"Stop", "Rename", "Delete this run"} == set()
+    fail_for_memory(run)
+    snapshot.forget()
+    app = open_page("pages/train.py", run=run.id)
+    assert labels(app) == set()
+    with pytest.raises(RightsError):
+        RunStore(raced).delete(run.id, by=bert)
+
+
+def test_a_full_disk_is_told_on_every_page_and_nothing_begins(
+    raced: Settings, run: Run, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEMYPETS_MIN_FREE_MB", "1000000")
+    frame._full.forget()
+    for path in ("streamlit_app.py", "pages/explore.py", "pages/train.py", "pages/compare.py", "pages/predict.py"):
+        assert "The disk is nearly full" in open_page(path).warning[0].value
+    app = open_page("pages/train.py")
+    next(item for item in app.button if item.label == "Train only this").click().run()
+    assert not app.exception
+    assert "The disk is too full" in app.error[0].value
+
+
+def test_a_dataset_is_renamed_and_deleted_by_its_owner_only(
+    raced: Settings, run: Run, bert: Actor, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("pages/explore.py", dataset="drawn")
+    app.text_input(key="title-drawn-drawn").set_value("Cats & dogs")
+    app.button(key="rename-drawn").click().run()
+    assert not app.exception
+    app.button(key="delete-drawn").click().run()
+    assert "in use by 1 run" in app.error[0].value
+    RunStore(raced).request_stop(run.id)
+    come_as(monkeypatch, bert)
+    app = open_page("pages/explore.py", dataset="drawn")
+    assert labels(app) & {"Rename", "Delete this dataset"} == set()
+    assert "This dataset belongs to the presenter" in texts(app)

@@ -1,0 +1,159 @@
+"""The door: what stands before every page of an open room."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.errors import PeopleError
+from core.people.actor import OPERATOR
+from core.people.store import PeopleStore, new_token, person_id
+from core.room.room import Room, RoomStore
+from core.runs.store import RunStore
+from core.settings import Settings
+from pages.components import door
+from tests.app.test_pages import PAGES, Open, texts
+
+
+@pytest.fixture
+def room(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Room:
+    """An open room on this test's data root."""
+    monkeypatch.setenv("TUNEMYPETS_ROOM", "1")
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return RoomStore(settings).open()
+
+
+@pytest.fixture
+def come_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let the next pages see the cookie of somebody; AppTest has no cookies."""
+
+    def come(token: str) -> None:
+        monkeypatch.setattr(door, "browser_token", lambda: token)
+        monkeypatch.setattr(door, "_address", lambda: "10.0.0.1")
+
+    return come
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_stands_behind_the_door(
+    raced: Settings, room: Room, come_as: Callable[[str], None], open_page: Open, path: str
+) -> None:
+    come_as(new_token())
+    app = open_page(path, dataset="drawn", run=RunStore(raced).all()[0].id)
+    assert not app.exception
+    assert [item.label for item in app.text_input] == ["Passcode of the room"]
+    assert len(app.main.children) == 3  # title, caption, the form: nothing of the page
+    assert "drawn" not in texts(app)
+
+
+def test_somebody_comes_in_with_passcode_and_nickname_and_stays_in(
+    settings: Settings, room: Room, come_as: Callable[[str], None], open_page: Open
+) -> None:
+    token = new_token()
+    come_as(token)
+    app = open_page("streamlit_app.py")
+    app.text_input(key="door-typed").set_value(room.shown_passcode)
+    app.button[0].click().run()
+    assert "does not protect you" in texts(app)
+    app.text_input(key="door-nickname").set_value("  Ada ")
+    app.button[0].click().run()
+    assert "There is no dataset yet" in texts(app)
+    assert [person.nickname for person in PeopleStore(settings).all()] == ["Ada"]
+    assert "There is no dataset yet" in texts(open_page("streamlit_app.py"))
+
+
+def test_a_wrong_passcode_and_a_taken_nickname_are_told_in_a_sentence(
+    settings: Settings, room: Room, come_as: Callable[[str], None], open_page: Open
+) -> None:
+    PeopleStore(settings).name(new_token(), "Ada")
+    come_as(new_token())
+    app = open_page("streamlit_app.py")
+    app.text_input(key="door-typed").set_value("00")
+    app.button[0].click().run()
+    assert [error.value for error in app.error] == ["The passcode is wrong: look at the screen."]
+    app.text_input(key="door-typed").set_value(room.passcode)
+    app.button[0].click().run()
+    app.text_input(key="door-nickname").set_value("ada")
+    app.button[0].click().run()
+    assert "choose another nickname" in app.error[0].value
+
+
+def test_a_link_with_the_passcode_opens_and_leaves_a_clean_address(
+    room: Room, come_as: Callable[[str], None], open_page: Open
+) -> None:
+    come_as(new_token())
+    app = open_page("pages/train.py", run="x", passcode=room.passcode)
+    assert app.text_input(key="door-nickname")
+    assert dict(app.query_params) == {"run": "x"}
+
+
+def test_the_presenters_link_makes_a_presenter(
+    settings: Settings, room: Room, come_as: Callable[[str], None], open_page: Open
+) -> None:
+    come_as(new_token())
+    app = open_page("streamlit_app.py", secret=room.secret)
+    assert dict(app.query_params) == {}
+    app.text_input(key="door-nickname").set_value("Grace")
+    app.button[0].click().run()
+    assert [person.presenter for person in PeopleStore(settings).all()] == [True]
+
+
+def test_a_wrong_secret_makes_nobody_a_presenter(
+    settings: Settings, room: Room, come_as: Callable[[str], None], open_page: Open
+) -> None:
+    come_as(new_token())
+    app = open_page("streamlit_app.py", secret="guess", passcode=room.passcode)
+    assert "not the presenter's address" in app.error[0].value
+    assert [item.label for item in app.text_input] == ["Passcode of the room"]
+    assert not PeopleStore(settings).all()
+
+
+def test_a_browser_without_cookies_is_told_so(room: Room, come_as: Callable[[str], None], open_page: Open) -> None:
+    come_as("")
+    app = open_page("streamlit_app.py")
+    assert [error.value for error in app.error] == [
+        "Your browser keeps no cookie for this page: allow cookies and reload."
+    ]
+
+
+def test_who_acts_is_the_operator_alone_or_the_visitor_of_a_room(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, come_as: Callable[[str], None]
+) -> None:
+    assert door.actor(settings) == OPERATOR
+    monkeypatch.setenv("TUNEMYPETS_ROOM", "1")
+    opened = Settings.from_environment()
+    opened.home.mkdir(parents=True)
+    rooms, token = RoomStore(opened), new_token()
+    room = rooms.open()
+    come_as(token)
+    with pytest.raises(PeopleError, match="reload the page"):
+        door.actor(opened)
+    rooms.enter(token, room.passcode, None)
+    PeopleStore(opened).name(token, "Ada")
+    actor = door.actor(opened)
+    assert (actor.id, actor.name, actor.presenter) == (person_id(token), "Ada", False)
+    rooms.change_passcode(OPERATOR, "")
+    with pytest.raises(PeopleError, match="reload the page"):
+        door.actor(opened)
+
+
+def test_somebody_who_signed_in_is_the_same_person_in_every_browser(
+    settings: Settings, room: Room, come_as: Callable[[str], None], open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class User(dict[str, object]):
+        is_logged_in = True
+
+    monkeypatch.setattr(door.st, "user", User(iss="https://issuer.example", sub="42", name="Ada Lovelace"))
+    ids = set()
+    for _ in range(2):
+        come_as(new_token())
+        app = open_page("streamlit_app.py", passcode=room.passcode)
+        if app.text_input:
+            assert app.text_input(key="door-nickname").value == "Ada Lovelace"
+            app.button[0].click().run()
+        ids |= {person.id for person in PeopleStore(settings).all()}
+    assert len(ids) == 1
+
+
+def test_a_closed_room_asks_nobody(open_page: Callable[..., AppTest]) -> None:
+    assert not open_page("streamlit_app.py").text_input

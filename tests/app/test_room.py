@@ -1,0 +1,279 @@
+"""The Room page, and what it changes on the pages of everybody."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.jobs.queue import QueueView, Turn, read_control, write_queue
+from core.people.actor import Actor
+from core.people.store import PeopleStore, new_token
+from core.room.board import lock_uploads, pin_run, read_board, send_config, share_leaderboard
+from core.room.room import RoomStore
+from core.runs.run import RunState
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.training.config import TrainConfig
+from core.training.parsing import parse_config
+from pages.components import door, snapshot
+from pages.web import server
+from tests.app.test_pages import Open, texts
+
+PRESENTER = Actor("p-1", "Grace", presenter=True)
+Come = Callable[[str], Actor]
+
+
+@pytest.fixture
+def come_as(home: object, monkeypatch: pytest.MonkeyPatch) -> Come:
+    """Open the room, and let the next pages see somebody's cookie: `come_as("Grace the presenter")`."""
+    monkeypatch.setenv("TUNEMYPETS_ROOM", "1")
+    settings = Settings.from_environment()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    rooms, people, tokens = RoomStore(settings), PeopleStore(settings), dict[str, str]()
+    room = rooms.open()
+
+    def come(name: str) -> Actor:
+        token = tokens.setdefault(name, new_token())
+        rooms.enter(token, room.passcode, None)
+        person = people.name(token, name.split()[0])
+        if "presenter" in name:
+            person = people.appoint(person.id)
+        monkeypatch.setattr(door, "browser_token", lambda: token)
+        monkeypatch.setattr(door, "_address", lambda: None)
+        snapshot.forget()
+        return person.actor
+
+    return come
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    """Click the first button whose label contains a text."""
+    next(button for button in app.button if label in button.label).click().run()
+    return app
+
+
+def section(app: AppTest, name: str) -> AppTest:
+    app.segmented_control(key="room-section").set_value(name).run()
+    assert not app.exception
+    return app
+
+
+def queued(settings: Settings, config: TrainConfig, *owners: Actor) -> list[str]:
+    """Runs that wait, as the scheduler would tell; nothing starts."""
+    ids = [RunStore(settings).create(config, by=owner).id for owner in owners]
+    write_queue(settings, QueueView(tuple(Turn(run_id, place, None) for place, run_id in enumerate(ids))))
+    return ids
+
+
+@pytest.fixture(autouse=True)
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queues stand still: what waits goes on waiting."""
+    monkeypatch.setattr("pages.components.frame.ensure_scheduler", lambda *_: None)
+
+
+def test_an_empty_room_says_what_is_missing_in_every_section(come_as: Come, open_page: Open) -> None:
+    come_as("Grace the presenter")
+    app = open_page("pages/room.py")
+    assert not app.error
+    for name, words in (
+        ("Queue", "Nothing runs and nothing waits"),
+        ("Leaderboard", "No run has a test result yet"),
+        ("For everyone", "There is no run yet"),
+    ):
+        assert words in texts(section(app, name))
+    assert not section(app, "People").error
+
+
+def test_the_door_shows_address_and_passcode_large(settings: Settings, come_as: Come, open_page: Open) -> None:
+    come_as("Grace the presenter")
+    app = open_page("pages/room.py")
+    room = RoomStore(settings).current()
+    assert room is not None
+    shown = "".join(str(element.proto.body) for element in app.get("html"))
+    assert room.shown_passcode in shown
+    assert "data:image/svg+xml" in shown
+    assert room.secret not in shown
+    press(app, "Change it")
+    changed = RoomStore(settings).current()
+    assert changed is not None
+    assert changed.passcode != room.passcode
+    assert not app.text_input  # the presenter's own browser stays in
+
+
+@pytest.mark.parametrize("query", [{}, {"secret": "guess"}])
+def test_an_attendee_is_refused(come_as: Come, open_page: Open, query: dict[str, str]) -> None:
+    come_as("Ada")
+    app = open_page("pages/room.py", **query)
+    assert "The Room page is for the presenter only" in app.error[-1].value
+    assert not app.button
+    assert not app.segmented_control
+    assert not app.get("html")
+
+
+def test_without_a_room_the_operator_has_the_page_too(open_page: Open) -> None:
+    app = open_page("pages/room.py")
+    assert "The room is closed" in texts(app)
+
+
+def test_the_queue_names_owners_and_is_paused_reordered_and_cancelled(
+    settings: Settings, drawn: object, small_config: TrainConfig, come_as: Come, open_page: Open
+) -> None:
+    ada, ben = come_as("Ada"), come_as("Ben")
+    first, second, third = queued(settings, small_config, ada, ben, ada)
+    come_as("Grace the presenter")
+    app = section(open_page("pages/room.py"), "Queue")
+    rows = [str(item.value) for item in app.markdown if "on drawn" in str(item.value)]
+    assert ["Ada" in rows[0], "Ben" in rows[1], "Ada" in rows[2]] == [True] * 3
+    assert "start not known yet" in rows[0]
+
+    press(app, "Pause the queue")
+    assert read_control(settings).paused
+    assert "nothing new starts" in texts(app)
+    press(app, "Let the queue go on")
+    assert not read_control(settings).paused
+
+    app.button(key=f"queue-up-{third}").click().run()
+    assert read_control(settings).first == (first, third, second)
+    app.button(key=f"queue-front-{second}").click().run()
+    assert read_control(settings).first == (second, first, third)
+    press(app, "Back to the fair order")
+    assert read_control(settings).first == ()
+
+    app.button(key=f"queue-cancel-{first}").click().run()
+    assert RunStore(settings).get(first).state() is RunState.STOPPED
+    assert not app.exception
+
+
+def test_the_leaderboard_shows_a_tie_as_a_tie_and_is_shared_on_demand(
+    raced: Settings, come_as: Come, open_page: Open
+) -> None:
+    come_as("Grace the presenter")
+    app = section(open_page("pages/room.py"), "Leaderboard")
+    table = app.dataframe[0].value
+    assert list(table["Place"]) == ["1 =", "1 ="]  # eight test pictures show nothing
+    assert "a tie" in texts(app)
+    app.toggle[0].set_value(True).run()
+    assert read_board(raced).leaderboard_shared
+    come_as("Ada")
+    attendee = open_page("pages/room.py")
+    assert len(attendee.dataframe) == 1
+    assert not attendee.error
+    assert not attendee.button
+    share_leaderboard(raced, False, PRESENTER)
+    assert "presenter only" in open_page("pages/room.py").error[0].value
+
+
+def test_settings_are_sent_and_fill_everybodys_form(raced: Settings, come_as: Come, open_page: Open) -> None:
+    sent = parse_config(
+        {
+            "dataset": "drawn",
+            "model": "scratch_cnn",
+            "strategy": "scratch",
+            "epochs": 7,
+            "batch_size": 16,
+            "learning_rate": 0.002,
+            "filters": [8, 16],
+            "kernel_size": 5,
+            "dropout": 0.1,
+            "seed": 3,
+            "optimizer": "sgd",
+        }
+    )
+    send_config(raced, sent, PRESENTER)
+    come_as("Ada")
+    app = open_page("pages/train.py")
+    assert "Grace" in texts(app)
+    press(app, "Use these settings")
+    assert not app.exception
+    assert not any("Use these settings" in button.label for button in app.button)
+    press(app, "Train only this")
+    run = next(run for run in RunStore(raced).all() if run.meta().owner != "local")
+    assert run.config() == sent
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model": "petnet", "strategy": "partial", "freeze_point": None, "backbone_factor": 0.2, "stored_views": 3},
+        {"model": "petnet", "strategy": "gradual", "head_epochs": 2, "label_smoothing": 0.1, "find_rate": True},
+        {"model": "petnet", "strategy": "head", "augment_colour": True, "augment_strength": 0.25, "note": "try *this*"},
+    ],
+)
+def test_every_strategys_settings_arrive_as_they_were_sent(
+    raced: Settings, come_as: Come, open_page: Open, values: dict[str, object]
+) -> None:
+    sent = parse_config({"dataset": "drawn", "epochs": 6, **values})
+    send_config(raced, sent, PRESENTER)
+    come_as("Ada")
+    press(press(open_page("pages/train.py"), "Use these settings"), "Train only this")
+    run = next(run for run in RunStore(raced).all() if run.meta().owner != "local")
+    given = run.config()
+    chosen = {name: getattr(given, name) for name in values if values[name] is not None}
+    assert chosen == {name: value for name, value in values.items() if value is not None}
+    assert given.epochs == 6
+
+
+def test_the_presenter_sends_pins_and_locks_from_the_room_page(raced: Settings, come_as: Come, open_page: Open) -> None:
+    come_as("Grace the presenter")
+    app = section(open_page("pages/room.py"), "For everyone")
+    press(app, "Send its settings")
+    board = read_board(raced)
+    assert board.sent is not None
+    assert board.sent.sender == "Grace"
+    press(app, "Pin it")
+    (pinned,) = read_board(raced).pins
+    next(toggle for toggle in app.toggle if "locked" in toggle.label).set_value(True).run()
+    assert read_board(raced).uploads_locked
+    come_as("Ada")
+    assert "Pinned by the presenter" in texts(open_page("streamlit_app.py"))
+    come_as("Grace the presenter")
+    app = section(open_page("pages/room.py"), "For everyone")
+    app.button(key=f"room-unpin-{pinned}").click().run()
+    press(app, "Take it back")
+    assert read_board(raced).pins == ()
+    assert read_board(raced).sent is None
+
+
+def test_a_pinned_run_that_was_deleted_is_no_trouble(raced: Settings, come_as: Come, open_page: Open) -> None:
+    run = RunStore(raced).all()[0]
+    pin_run(raced, run.id, PRESENTER)
+    RunStore(raced).delete(run.id)
+    come_as("Grace the presenter")
+    assert not open_page("streamlit_app.py").exception
+    assert "was deleted" in texts(section(open_page("pages/room.py"), "For everyone"))
+
+
+def test_only_the_presenter_can_send_from_the_form(raced: Settings, come_as: Come, open_page: Open) -> None:
+    come_as("Ada")
+    assert not any("everyone" in button.label for button in open_page("pages/train.py").button)
+    come_as("Grace the presenter")
+    press(open_page("pages/train.py"), "Send these settings")
+    assert read_board(raced).sent is not None
+
+
+def test_people_are_listed_with_what_they_look_at(settings: Settings, come_as: Come, open_page: Open) -> None:
+    come_as("Grace the presenter")
+    app = section(open_page("pages/room.py"), "People")
+    table = app.dataframe[0].value
+    assert dict(zip(table["Nickname"], table["Looks at"], strict=True))["Grace"] == "Room"
+
+
+def test_shutting_down_asks_first_and_then_ends_the_app(
+    settings: Settings, come_as: Come, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr(server, "stop", lambda: ended.append(True))
+    come_as("Grace the presenter")
+    app = open_page("pages/room.py")
+    assert not ended
+    assert "the app ends for everybody" in texts(app)
+    app.button(key="room-shut-down").click().run()
+    assert ended == [True]
+
+
+def test_locked_uploads_are_told_on_explore(settings: Settings, come_as: Come, open_page: Open) -> None:
+    lock_uploads(settings, True, PRESENTER)
+    come_as("Ada")
+    app = open_page("pages/explore.py")
+    app.segmented_control(key="bring-way").set_value("Zip file").run()
+    assert "The presenter has locked uploads" in texts(app)

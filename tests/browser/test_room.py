@@ -1,0 +1,162 @@
+"""A room with several people, each with a browser of their own; and what the browser is allowed to load."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from core.datasets.dataset import Dataset
+from core.people.store import PeopleStore
+from core.room.room import Room, RoomStore
+from core.runs.run import RunState
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.training.config import TrainConfig
+from tests.browser.conftest import Server
+from tests.conftest import wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def server(settings: Settings, drawn: Dataset, ended_processes: None) -> Iterator[Server]:
+    """The app with an open room; `--server.address` keeps it on this machine."""
+    running = Server(settings, environment={"TUNEMYPETS_ROOM": "1", "STREAMLIT_SERVER_ADDRESS": "127.0.0.1"})
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def room(server: Server) -> Room:
+    """What the terminal shows."""
+    found = RoomStore(server.settings).current()
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def browsers(chromium: Browser) -> Iterator[Callable[[], Page]]:
+    """A browser of its own for each person."""
+    with ExitStack() as stack:
+
+        def opened() -> Page:
+            context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+            stack.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(30_000)
+            return page
+
+        yield opened
+
+
+def come_in(page: Page, address: str, nickname: str, passcode: str | None = None) -> None:
+    """Through the door, as a person does."""
+    page.goto(address)
+    if passcode is not None:
+        page.get_by_label("Passcode of the room", exact=True).fill(passcode)
+        page.get_by_role("button", name="Come in").click()
+    page.get_by_label("Your nickname", exact=True).fill(nickname)
+    page.get_by_role("button", name="Begin").click()
+    expect(page.get_by_label("Your nickname", exact=True)).to_have_count(0)
+
+
+def test_another_persons_run_is_seen_by_all_and_stopped_by_its_owner_or_the_presenter(
+    settings: Settings, server: Server, room: Room, browsers: Callable[[], Page], small_config: TrainConfig
+) -> None:
+    ada, ben, presenter = browsers(), browsers(), browsers()
+    come_in(ada, f"{server.address}/train?dataset=drawn", "Ada", room.shown_passcode)
+    come_in(ben, f"{server.address}/?passcode={room.passcode}", "Ben")
+    come_in(presenter, f"{server.address}/?secret={room.secret}", "Grace")
+    expect(presenter).not_to_have_url(re.compile("secret"))
+    names = {person.nickname: person.presenter for person in PeopleStore(settings).all()}
+    assert names == {"Ada": False, "Ben": False, "Grace": True}
+
+    ada.get_by_label("Epochs", exact=True).fill("500")
+    ada.get_by_label("Epochs", exact=True).press("Enter")
+    ada.get_by_role("button", name="Train only this").click()
+    expect(ada.get_by_role("button", name="Stop")).to_be_visible(timeout=60_000)
+    (run,) = RunStore(settings).all()
+    wait_for(lambda: run.state() is RunState.RUNNING)
+
+    address = f"{server.address}/train?run={run.id}"
+    ben.goto(address)
+    expect(ben.get_by_text("This run belongs to Ada")).to_be_visible(timeout=60_000)
+    expect(ben.get_by_role("button", name="Stop")).to_have_count(0)
+
+    # a reload keeps the person, the address and the rights
+    ada.reload()
+    expect(ada.get_by_role("button", name="Stop")).to_be_visible(timeout=60_000)
+
+    presenter.get_by_role("link", name="Room").click()
+    expect(presenter.get_by_text(room.shown_passcode)).to_be_visible(timeout=60_000)
+    people = presenter.get_by_test_id("stMetric").filter(has_text="People here")
+    expect(people).to_contain_text("3", timeout=30_000)
+    expect(ada.get_by_role("link", name="Room")).to_have_count(0)
+    ben.close()
+    expect(people).to_contain_text("2", timeout=30_000)
+
+    presenter.goto(address)
+    presenter.get_by_role("button", name="Stop").click()
+    wait_for(lambda: run.state() is RunState.STOPPED)
+    expect(ada.get_by_role("button", name="Stop")).to_have_count(0, timeout=60_000)
+
+
+def test_a_stranger_sees_the_door_on_every_page_and_in_the_address_of_a_run(
+    settings: Settings, server: Server, room: Room, page: Page, small_config: TrainConfig
+) -> None:
+    run = RunStore(settings).create(small_config)
+    for path in ("", "explore?dataset=drawn", f"train?run={run.id}", "compare", "predict"):
+        page.goto(f"{server.address}/{path}")
+        expect(page.get_by_label("Passcode of the room", exact=True)).to_be_visible()
+        expect(page.get_by_role("link", name="Home")).to_have_count(0)
+
+
+def test_the_content_policy_is_never_in_the_way_of_the_app(
+    raced: Settings, ended_processes: None, chromium: Browser
+) -> None:
+    server = Server(raced)
+    server.start()
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, permissions=["camera"])
+    page, complaints = context.new_page(), list[str]()
+
+    def listen(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text or "Permissions policy" in message.text:
+            complaints.append(message.text)
+
+    page.on("console", listen)
+    page.on("request", lambda request: complaints.append(request.url) if is_outside(request.url) else None)
+
+    def is_outside(url: str) -> bool:
+        return not url.startswith((server.address, "data:", "blob:"))
+
+    try:
+        ids = [run.id for run in RunStore(raced).all()]
+        long = TrainConfig.model_validate({**RunStore(raced).all()[0].config().model_dump(), "epochs": 300})
+        live = RunStore(raced).create(long).id
+        page.goto(f"{server.address}/train?run={live}")
+        expect(page.locator("canvas").first).to_be_visible(timeout=90_000)
+        page.goto(f"{server.address}/compare?runs={','.join(ids)}")
+        expect(page.get_by_role("heading", name="Verdict")).to_be_visible()
+        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=60_000)
+        page.goto(f"{server.address}/explore?dataset=drawn")
+        expect(page.locator("img").first).to_be_visible()
+        page.get_by_text("Numbers", exact=True).click()
+        expect(page.locator(".js-plotly-plot, canvas, svg.marks").first).to_be_visible()
+        page.goto(f"{server.address}/room")
+        expect(page.get_by_text("The room is closed")).to_be_visible()
+        page.get_by_text("Leaderboard", exact=True).click()
+        expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+        page.goto(f"{server.address}/predict?run={ids[0]}")
+        picture = (raced.datasets_dir / "drawn").rglob("*.jpg")
+        page.locator("input[type=file]").set_input_files(str(next(picture)))
+        expect(page.get_by_text(re.compile("cat|dog")).first).to_be_visible(timeout=60_000)
+        page.get_by_text("Use the camera").click()
+        page.get_by_text("Camera on").click()
+        expect(page.get_by_test_id("stCameraInput")).to_be_visible()
+    finally:
+        context.close()
+        server.kill()
+    assert complaints == []
