@@ -244,6 +244,11 @@ def _report(room: Room, plan: Plan, witness: Witness, ledger: Ledger, struck: Co
     report.add("runs taken up by hand after two automatic attempts", float(by_hand))
     report.add("connections lost", float(len(ledger.seconds["lost"])))
     report.notes.append("ended as " + ", ".join(f"{count} {name}" for name, count in sorted(states.items())))
+    report.notes += [
+        f"run {run.id} failed: {result.text}"
+        for run in room.store.all()
+        if (result := run.result()) is not None and result.state is RunState.FAILED
+    ]
     report.notes += [f"{count} × {text}" for text, count in _others(ledger)]
     return report
 

@@ -153,8 +153,8 @@ class Session:
         self._stop_timers()
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await self._reader
+            # not `await self._reader`: its cancellation could not be told from that of who waits here
+            await asyncio.wait([self._reader], timeout=5)
         self._reader = None
         self._socket = None
         for asked in self._waiting:
