@@ -26,6 +26,7 @@ from core.settings import Settings
 from core.storage import is_id, read_json, write_json
 
 PASSCODE_DIGITS = 8
+MOST_BROWSERS = 5000  # let in; a script with the passcode that throws its cookie away fills no disk
 LOCK_SECONDS = 10.0
 
 
@@ -166,6 +167,8 @@ class RoomStore:
     def _admit(self, person: str, room: Room, *, presenter: bool = False) -> None:
         path = self._ticket_path(person)
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        if not path.exists() and sum(1 for _ in path.parent.iterdir()) >= MOST_BROWSERS:
+            raise PeopleError(f"{MOST_BROWSERS:,} browsers were let in already: ask the presenter to tidy up.")
         write_json(path, {"ticket": room.ticket, "presenter": presenter}, private=True)
 
     def _ticket_path(self, person: str) -> Path:

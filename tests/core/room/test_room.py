@@ -175,3 +175,15 @@ def test_somebody_who_signs_in_has_the_same_token_in_every_browser(room: Room) -
 
 def test_the_operator_may_change_the_passcode(room: Room, rooms: RoomStore) -> None:
     assert rooms.change_passcode(OPERATOR, "").passcode != room.passcode
+
+
+def test_a_script_that_comes_in_again_and_again_fills_no_disk(
+    room: Room, rooms: RoomStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.room.room.MOST_BROWSERS", 3)
+    known = [new_token() for _ in range(3)]
+    for token in known:
+        rooms.enter(token, room.passcode, None)
+    with pytest.raises(PeopleError, match="let in already"):
+        rooms.enter(new_token(), room.passcode, None)
+    rooms.enter(known[0], room.passcode, None)
