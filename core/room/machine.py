@@ -8,7 +8,7 @@ import psutil
 from core.quotas import free_bytes, room_usage
 from core.settings import Settings
 
-psutil.cpu_percent(interval=None)  # the first look has nothing to compare with
+LOOK_SECONDS = 0.2  # how long the processor is watched
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Machine:
     disk_free: int
     disk_total: int
     room_data: int  # datasets, runs, uploads
-    busy: float  # share of all cores since the last look, 0 to 1
+    busy: float  # share of all cores, 0 to 1
 
 
 def look_at_machine(settings: Settings) -> Machine:
@@ -34,5 +34,5 @@ def look_at_machine(settings: Settings) -> Machine:
         disk_free=free_bytes(settings),
         disk_total=shutil.disk_usage(folder).total,
         room_data=room_usage(settings),
-        busy=psutil.cpu_percent(interval=None) / 100,
+        busy=psutil.cpu_percent(interval=LOOK_SECONDS) / 100,
     )
