@@ -37,7 +37,8 @@ from core.storage import read_json
 PRELOADERS = 3  # at most for one scheduler: whatever ends them, a run does not wait for the next one for ever
 TELL_SECONDS = 1.0  # between two writings of the queue, unless its order has changed
 KILLED = -9
-SILENT_SECONDS = 60.0  # a preloader forks at once, when its imports are done: after this it is stopped or stuck
+SILENT_SECONDS = 30.0  # a preloader that somebody waits for, and that computes nothing: it is stopped or stuck
+MOVED_SECONDS = 0.05  # of a processor
 SAME_START_SECONDS = 5.0  # a start that is expected this much earlier or later is no news
 
 log = logging.getLogger("tunemypets.scheduler")
@@ -81,6 +82,8 @@ class Dispatcher:
         self._told = -TELL_SECONDS
         self._preloader: Preloader | None = None
         self._preloaders_left = PRELOADERS if POSSIBLE else 0
+        self._computed = 0.0  # seconds, by the preloader, when it last moved although somebody waited for it
+        self._silent_since = time.monotonic()
 
     @property
     def warm(self) -> bool:
@@ -94,6 +97,7 @@ class Dispatcher:
         self._preloaders_left -= 1
         try:
             self._preloader = Preloader(self.settings)
+            self._computed, self._silent_since = 0.0, time.monotonic()
         except OSError:
             log.exception("a preloader could not be started")
 
@@ -257,15 +261,20 @@ class Dispatcher:
         return status == KILLED and not mine and memory_kills() > child.memory_kills
 
     def _is_stuck(self) -> bool:
-        """Whether the preloader has not forked for long, or not told of an end."""
-        now, stuck = time.monotonic(), False
+        """Whether the preloader does nothing, although it should have forked or told of an end long ago."""
+        now, silent = time.monotonic(), 0.0
         for run_id, child in self._children.items():
             if not isinstance(child.process, ForkedWorker) or child.process.returncode is not None:
                 continue
             if is_held(self.store.folder / run_id / "worker.lock"):
                 child.alone_since = now
-            stuck = stuck or now - child.alone_since > SILENT_SECONDS
-        return stuck
+            silent = max(silent, now - child.alone_since)
+        assert self._preloader is not None
+        if silent < 1 or (computed := self._preloader.computed()) > self._computed + MOVED_SECONDS:
+            self._silent_since = now
+            if silent >= 1:
+                self._computed = computed  # its imports may take long
+        return now - self._silent_since > SILENT_SECONDS
 
     def _start(self, run: Run) -> None:
         log.info("starting %s", run.id)

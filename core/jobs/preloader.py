@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import psutil
+
 from core.jobs.launchers import start_module
 from core.quotas import is_full
 from core.settings import PROJECT_ROOT, Settings
@@ -88,6 +90,13 @@ class Preloader:
             except BlockingIOError:
                 return True
         return False
+
+    def computed(self) -> float:
+        """Processor seconds that the process has used; its workers' do not count."""
+        with suppress(psutil.Error):
+            times = psutil.Process(self._process.pid).cpu_times()
+            return times.user + times.system
+        return 0.0
 
     def close(self) -> None:
         """End the process, whatever it does; its workers go on."""

@@ -21,7 +21,7 @@ from core.training.config import TrainConfig
 
 START_SECONDS = 60.0
 PATIENCE_SECONDS = 10.0  # without an answer: then it is asked whether it still lives
-SIGN_SECONDS = 5.0  # in which a predictor gives a sign of life, however much it computes
+SIGN_SECONDS = 15.0  # in which a predictor gives a sign of life, however much it computes
 MOST_SECONDS = 300.0  # for one question
 PICTURES_AT_ONCE = 50
 MOST_NAME = 500

@@ -198,7 +198,7 @@ def test_a_preloader_that_does_not_move_is_replaced(
 ) -> None:
     desk.finish(desk.queue())
     (stuck,) = processes_of(desk.settings, "tests.faults.eager")
-    monkeypatch.setattr(dispatching, "SILENT_SECONDS", 6.0)
+    monkeypatch.setattr(dispatching, "SILENT_SECONDS", 3.0)
     stuck.suspend()
     desk.finish(desk.queue())
     assert not stuck.is_running() or stuck.status() == psutil.STATUS_ZOMBIE
@@ -308,14 +308,14 @@ def test_a_predictor_that_dies_or_freezes_in_the_middle_of_a_question_still_answ
 ) -> None:
     from core.jobs.worker import Worker
 
-    monkeypatch.setattr("core.serving.client.PATIENCE_SECONDS", 2.0)
-    monkeypatch.setattr("core.serving.client.SIGN_SECONDS", 2.0)
     run = RunStore(settings).create(small_config)
     Worker(settings, run).work(judge_only=False)
     dataset = DatasetStore(settings).get("drawn")
     pictures = [(row.name, dataset.picture_path(row).read_bytes()) for row in dataset.rows] * 20
     few = PredictorClient(settings).predict(run.id, pictures[:2])
     first = predictor_of(settings)
+    monkeypatch.setattr("core.serving.client.PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr("core.serving.client.SIGN_SECONDS", 6.0)
     question = Question(settings, run, pictures)
     time.sleep(0.05)
     os.kill(first.pid, signal.SIGKILL if ending == "killed" else signal.SIGSTOP)
