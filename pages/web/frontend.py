@@ -1,7 +1,8 @@
 """Streamlit's own scripts, styles and fonts from memory, compressed: a first visit asks for seventy of them.
 
 From disk, one by one and as they are, thirty visitors within five seconds keep the server busy for as long, and 2.7 MB
-go to each. Their names carry a hash of what is in them, so that neither this memory nor a browser's ever has to ask again.
+go to each. Their names carry a hash of what is in them, so that neither this memory nor a browser's ever has to ask
+again.
 """
 
 import asyncio
