@@ -12,6 +12,7 @@ from bench.load.meter import Meter
 from bench.load.report import Report
 from bench.load.room import Room
 from bench.load.session import LostError, Session
+from core.jobs.scheduler import ensure_scheduler
 from core.runs.run import Run, RunState
 
 
@@ -64,10 +65,10 @@ async def predict_under_load(room: Room, trainings: int, sessions: int, each: in
 
 
 def _finish_one(room: Room) -> Run:
-    from core.waiting import wait_for
-
     run = room.store.create(room.config(epochs=1, model="petnet", strategy="head"))
-    wait_for(room.settings, run)
+    ensure_scheduler(room.settings)
+    while run.state().active:
+        time.sleep(0.2)
     if run.state() is not RunState.FINISHED:
         raise RuntimeError(f"run {run.id} is {run.state().value}")
     return run
@@ -78,6 +79,8 @@ async def _ask(person: Session, seed: int) -> None:
     if uploader is None:
         raise LostError(f"no uploader among {person.page.texts()[:12]}")
     await person.upload(uploader, f"photo-{seed}.jpg", photograph(seed))
-    person.expect(f"photo-{seed}.jpg")
+    shown = [picture.caption for pictures in person.page.find("imgs") for picture in pictures.imgs]
+    if shown != [f"photo-{seed}.jpg"]:
+        raise LostError(f"the page shows {shown} in place of photo {seed}")
     if not any("Probabilities of the classes" in text for text in person.page.texts()):
         raise LostError(f"no answer among {person.page.texts()[:14]}")

@@ -12,7 +12,7 @@ from bench.load.room import Room, noise_zip
 from bench.load.session import LostError, Session
 
 ZIP = "Zip file"
-BACK_SECONDS = 60.0  # after the last import has taken its file
+BACK_SECONDS = 20.0  # after the last import has taken its file
 PEAK_MB = 2048.0
 
 

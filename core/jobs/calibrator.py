@@ -8,7 +8,6 @@ measures at a time, and none while a run trains: both would be slower, and the f
 
 import argparse
 import logging
-import os
 import sys
 import time
 from functools import partial
@@ -19,6 +18,7 @@ from filelock import FileLock, Timeout
 from core.datasets.store import DatasetStore
 from core.errors import TuneMyPetsError
 from core.jobs.launchers import start_detached, start_module
+from core.jobs.priority import step_back
 from core.locks import is_held
 from core.runs.store import RunStore
 from core.settings import Settings
@@ -70,8 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock_path(settings)).acquire(timeout=LOCK_SECONDS):
-            if hasattr(os, "nice"):
-                os.nice(5)
+            step_back(5)
             if _is_training(settings):
                 log.info("a run trains: nothing is measured")
             else:

@@ -10,7 +10,6 @@ interrupted, and left nothing behind.
 import argparse
 import dataclasses
 import logging
-import os
 import shutil
 import sys
 import time
@@ -27,6 +26,7 @@ from core.datasets.splits import SplitPlan
 from core.datasets.store import DatasetStore
 from core.errors import DatasetError, TuneMyPetsError
 from core.jobs.launchers import start_detached
+from core.jobs.priority import step_back
 from core.locks import is_held
 from core.people.actor import LOCAL_OWNER, OPERATOR, Actor
 from core.quotas import check_datasets, check_room, check_space
@@ -261,8 +261,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     with FileLock(options.folder / "importer.lock").acquire(timeout=5):
-        if hasattr(os, "nice"):
-            os.nice(5)
+        step_back(5)
         run_job(Settings.from_environment(), options.folder)
     return 0
 

@@ -26,6 +26,7 @@ from typing import NoReturn
 import psutil
 
 from core.jobs.launchers import start_module
+from core.jobs.priority import NICENESS, step_back
 from core.quotas import is_full
 from core.settings import PROJECT_ROOT, Settings
 
@@ -174,6 +175,7 @@ def become_worker(folder: Path, descriptors: Iterable[int]) -> NoReturn:
     status = 1
     try:
         os.setsid()
+        step_back(NICENESS)
         Path("/proc/self/comm").write_text("jobs.worker", encoding="utf-8")  # what `top` shows
         for descriptor in descriptors:
             os.close(descriptor)
@@ -202,9 +204,7 @@ def newest_code() -> float:
 
 def main() -> int:
     """Preload, then serve the scheduler."""
-    from core.jobs.worker import NICENESS
-
-    os.nice(NICENESS)  # the workers inherit it
+    step_back(NICENESS)
     preload()
     with suppress(ConnectionError):
         serve()

@@ -29,6 +29,7 @@ from filelock import Timeout
 
 from core.datasets.store import DatasetStore
 from core.errors import DivergedError, RunError, TuneMyPetsError
+from core.jobs.priority import NICENESS, step_back
 from core.jobs.scheduler import is_closing
 from core.jobs.watchdog import STALLED, memory_kills
 from core.quotas import is_disk_full, is_full
@@ -44,7 +45,6 @@ POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 1.2  # from a stop request until the process ends itself
 LEAVE_SECONDS = 4.0  # to put the training aside
 LOCK_SECONDS = 10.0
-NICENESS = 10
 PUT_ASIDE = 75  # exit status: the run is queued again
 TAKEN = 76  # exit status: somebody else has the run, or it was deleted
 SPACE_SECONDS = (1.0, 2.0, 4.0, 8.0)  # between two looks whether the disk has space again; then always the last
@@ -370,8 +370,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--judge", action="store_true")
     options = parser.parse_args(arguments)
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
+    step_back(NICENESS)
     return take(options.folder, judge_only=options.judge)
 
 

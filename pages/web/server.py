@@ -31,10 +31,11 @@ from core.runs.store import RunStore
 from core.settings import Settings
 from pages import components
 from pages.web.addresses import room_url, url
+from pages.web.frontend import Frontend
 from pages.web.guard import Guard
 from pages.web.uploads import UploadLimits
 
-MIDDLEWARE = [Middleware(Guard), Middleware(UploadLimits)]
+MIDDLEWARE = [Middleware(Guard), Middleware(Frontend), Middleware(UploadLimits)]
 EVERYWHERE = "0.0.0.0"
 ROOM = "TUNEMYPETS_ROOM"
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"

@@ -1,0 +1,100 @@
+"""Streamlit's own scripts, styles and fonts from memory, compressed: a first visit asks for seventy of them.
+
+From disk, one by one and as they are, thirty visitors within five seconds keep the server busy for as long, and 2.7 MB
+go to each. Their names carry a hash of what is in them, so that neither this memory nor a browser's ever has to ask
+again.
+"""
+
+import asyncio
+import gzip
+import mimetypes
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+NAME = re.compile(r"/static/((?:js|css|media)/[A-Za-z0-9_.-]+)")
+HASHED = re.compile(r"[.-][A-Za-z0-9_-]{8}\.[a-z0-9]+$")  # what is in the file is part of its name
+COMPRESSIBLE = (".js", ".css", ".svg", ".json")
+LARGEST_BYTES = 8 * 2**20
+LEVEL = 6
+YEAR = b"public, immutable, max-age=31536000"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file as it is sent."""
+
+    kind: bytes
+    body: bytes
+    compressed: bytes | None
+
+
+class Frontend:
+    """ASGI middleware: answers for files of the frontend, and leaves everything else alone.
+
+    At most as much memory as the files that browsers asked for: 3 MB for all pages of this app.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.folder = Path(str(resources.files("streamlit"))) / "static" / "static"
+        self._assets: dict[str, Asset] = {}
+        self._reading: dict[str, asyncio.Task[Asset | None]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, if it is one of these files."""
+        asset = await self._find(scope)
+        if asset is None:
+            await self.app(scope, receive, send)
+            return
+        small = asset.compressed is not None and b"gzip" in _header(scope, b"accept-encoding")
+        body = asset.compressed if small and asset.compressed is not None else asset.body
+        headers = [
+            (b"content-type", asset.kind),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", YEAR),
+            (b"vary", b"accept-encoding"),
+        ]
+        if small:
+            headers.append((b"content-encoding", b"gzip"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _find(self, scope: Scope) -> Asset | None:
+        if scope["type"] != "http" or scope["method"] != "GET" or _header(scope, b"range"):
+            return None
+        named = NAME.fullmatch(scope["path"])
+        if named is None or not HASHED.search(named[1]):
+            return None
+        name = named[1]
+        if name in self._assets:
+            return self._assets[name]
+        if name not in self._reading:
+            self._reading[name] = asyncio.create_task(asyncio.to_thread(read_asset, self.folder / name))
+        try:
+            asset = await asyncio.shield(self._reading[name])
+        finally:
+            self._reading.pop(name, None)
+        if asset is not None:
+            self._assets[name] = asset
+        return asset
+
+
+def read_asset(path: Path) -> Asset | None:
+    """Read and compress a file; None where there is none, or it is too large for memory."""
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            return None
+        body = path.read_bytes()
+    except OSError:
+        return None
+    kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
+    compressed = gzip.compress(body, LEVEL, mtime=0) if path.suffix in COMPRESSIBLE else None
+    return Asset((kind or "application/octet-stream").encode(), body, compressed)
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    return b",".join(value for key, value in scope["headers"] if key == name)
