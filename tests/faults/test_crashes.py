@@ -121,6 +121,8 @@ def reach(desk: Desk, run: Run, place: str) -> psutil.Process:
     process = desk.begin(run)
     if place in ("preparing", "testing"):
         desk.until(lambda: (phase := run.history().phase) is not None and phase.phase == place)
+    elif place == "finishing":
+        desk.until(lambda: run.history().tested is not None)
     elif place == "training":
         desk.until(lambda: any(batch.epoch == 3 for batch in run.history().batches))
     else:
@@ -212,7 +214,8 @@ def test_never_more_trainings_than_allowed_however_often_the_scheduler_is_killed
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TUNEMYPETS_WORKERS", "2")
-    store, long = RunStore(settings), small_config.model_copy(update={"epochs": 100_000})
+    monkeypatch.setenv("TUNEMYPETS_THREADS", "1")
+    store, long = RunStore(settings), small_config.model_copy(update={"epochs": 1000})
     runs = [store.create(long) for _ in range(7)]
     most, over = 0, threading.Event()
 
@@ -224,22 +227,25 @@ def test_never_more_trainings_than_allowed_however_often_the_scheduler_is_killed
     counter = threading.Thread(target=count)
     counter.start()
     kills, dice = 0, random.Random(7)
+
+    def kill() -> None:
+        nonlocal kills
+        for process in processes_of(settings, "core.jobs.scheduler"):
+            process.kill()
+            process.wait(10)
+            kills += 1
+        ensure_scheduler(settings)
+
     try:
         ensure_scheduler(settings)
         for run in runs[:5]:
             wait_for(lambda: RunState.RUNNING in states(runs))
             time.sleep(dice.uniform(0, 1.5))
-            for process in processes_of(settings, "core.jobs.scheduler"):
-                process.kill()
-                kills += 1
-            ensure_scheduler(settings)
+            kill()
             wait_for(lambda: is_held(lock_path(settings)))
             store.request_stop(run.id)
             time.sleep(dice.uniform(0, 1.5))
-            for process in processes_of(settings, "core.jobs.scheduler"):
-                process.kill()
-                kills += 1
-            ensure_scheduler(settings)
+            kill()
         wait_for(lambda: states(runs) == [RunState.STOPPED] * 5 + [RunState.RUNNING] * 2)
         time.sleep(1)  # four looks of the scheduler
     finally:
@@ -255,10 +261,10 @@ def test_never_more_trainings_than_allowed_however_often_the_scheduler_is_killed
 def test_a_run_goes_on_when_the_server_of_the_pages_is_killed(
     settings: Settings, drawn: object, small_config: TrainConfig, ended_processes: None
 ) -> None:
-    server = Server(settings)
+    server = Server(settings, environment={"TUNEMYPETS_THREADS": "1"})
     server.start()
     try:
-        run = RunStore(settings).create(small_config.model_copy(update={"epochs": 400}))
+        run = RunStore(settings).create(small_config.model_copy(update={"epochs": 100}))
         ensure_scheduler(settings)
         wait_for(lambda: len(run.history().epochs) >= 2)
         server.kill()
@@ -266,7 +272,7 @@ def test_a_run_goes_on_when_the_server_of_the_pages_is_killed(
         wait_for(lambda: len(run.history().epochs) > done + 2)
         server.start()
         wait_for(lambda: run.state() is RunState.FINISHED, 120)
-        assert len(run.history().epochs) == 400
+        assert len(run.history().epochs) == 100
         assert [record["kind"] for record in run.records()].count("described") == 1
         log = (settings.home.parent / "server.log").read_text()
         assert "Traceback" not in log
