@@ -18,5 +18,7 @@ def step_back(niceness: int) -> None:
         return
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, max(niceness, os.getpriority(os.PRIO_PROCESS, 0)))
-    with suppress(OSError):  # no such file where the system has no such groups
-        AUTOGROUP.write_text(str(niceness), encoding="ascii")
+    with suppress(OSError, ValueError, IndexError):  # no such file where the system has no such groups
+        present = int(AUTOGROUP.read_text(encoding="ascii").rsplit("nice", 1)[1])
+        if present < niceness:
+            AUTOGROUP.write_text(str(niceness), encoding="ascii")

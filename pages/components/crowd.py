@@ -1,14 +1,14 @@
 """How many people watch just now, and how often their pages may ask for news.
 
-A server of Python has one core for all its sessions. Sixty pages that redraw every second keep it half busy; with more
-of them, all pages ask a little less often, so that a click is still answered at once.
+A server of Python has one core for all its sessions, and shares the machine with the trainings: sixty pages that redraw
+every second keep it half busy and halve their speed. So the pages of a crowd ask a little less often.
 """
 
 import math
 import threading
 import time
 
-WATCHERS_PER_SECOND = 60
+WATCHERS_PER_SECOND = 25
 REFRESH_SECONDS = 1.0
 LONGEST_SECONDS = 10.0
 GONE_SECONDS = 2.5 * LONGEST_SECONDS  # a page that has not asked for this long is not there any more
