@@ -212,7 +212,8 @@ def test_never_more_trainings_than_allowed_however_often_the_scheduler_is_killed
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TUNEMYPETS_WORKERS", "2")
-    store, long = RunStore(settings), small_config.model_copy(update={"epochs": 100_000})
+    monkeypatch.setenv("TUNEMYPETS_THREADS", "1")
+    store, long = RunStore(settings), small_config.model_copy(update={"epochs": 1000})
     runs = [store.create(long) for _ in range(7)]
     most, over = 0, threading.Event()
 
@@ -255,10 +256,10 @@ def test_never_more_trainings_than_allowed_however_often_the_scheduler_is_killed
 def test_a_run_goes_on_when_the_server_of_the_pages_is_killed(
     settings: Settings, drawn: object, small_config: TrainConfig, ended_processes: None
 ) -> None:
-    server = Server(settings)
+    server = Server(settings, environment={"TUNEMYPETS_THREADS": "1"})
     server.start()
     try:
-        run = RunStore(settings).create(small_config.model_copy(update={"epochs": 400}))
+        run = RunStore(settings).create(small_config.model_copy(update={"epochs": 100}))
         ensure_scheduler(settings)
         wait_for(lambda: len(run.history().epochs) >= 2)
         server.kill()
@@ -266,7 +267,7 @@ def test_a_run_goes_on_when_the_server_of_the_pages_is_killed(
         wait_for(lambda: len(run.history().epochs) > done + 2)
         server.start()
         wait_for(lambda: run.state() is RunState.FINISHED, 120)
-        assert len(run.history().epochs) == 400
+        assert len(run.history().epochs) == 100
         assert [record["kind"] for record in run.records()].count("described") == 1
         log = (settings.home.parent / "server.log").read_text()
         assert "Traceback" not in log
