@@ -10,10 +10,12 @@ import hashlib
 import os
 import sys
 import time
+from typing import Any
 
 from core.jobs import preloader
 from core.jobs.worker import Worker
 from core.runs.attempts import FILE
+from core.runs.run import RunState
 from core.training import snapshot
 from core.training.events import BatchDone, Event, PhaseStarted
 
@@ -21,14 +23,12 @@ snapshot.LEAST_SECONDS = 0.0
 snapshot.SHARE = 0
 LONG_ROUNDS = 400_000_000  # minutes, in one call that answers to no signal
 
-_append = Worker._append
+_append, _end = Worker._append, Worker._end
 
 
 def append(self: Worker, event: Event) -> None:
     _append(self, event)
-    place = self.run.config().note
-    if not place or (self.run.folder / FILE).exists():
-        return
+    place = self.run.config().note.partition(" ")[0]
     reached = {
         "hungry": isinstance(event, BatchDone) and event.epoch == 3,
         "preparing": isinstance(event, PhaseStarted) and event.phase == place,
@@ -36,12 +36,23 @@ def append(self: Worker, event: Event) -> None:
         "step": isinstance(event, BatchDone) and (self.run.checkpoints / snapshot.FILE).exists(),
         "testing": isinstance(event, PhaseStarted) and event.phase == place,
     }
-    if not reached[place]:
+    if not reached.get(place) or (self.run.folder / FILE).exists():
         return
     if place == "step":
         hashlib.pbkdf2_hmac("sha256", b"", b"", LONG_ROUNDS)
+    wait(self)
+
+
+def end(self: Worker, state: RunState, text: str, **more: Any) -> RunState:
+    if self.run.config().note.startswith("finishing"):
+        wait(self)
+    return _end(self, state, text, **more)
+
+
+def wait(self: Worker) -> None:
+    """Until it is asked to end, or the file of the configuration is as old as can be."""
     eaten = []
-    while not self._asked_to_end():
+    while not self._asked_to_end() and (self.run.folder / "config.json").stat().st_mtime > 1:
         if (self.run.folder / "eat").exists():
             eaten.append(os.urandom(2**20))
         else:
@@ -49,6 +60,7 @@ def append(self: Worker, event: Event) -> None:
 
 
 Worker._append = append  # type: ignore[method-assign]
+Worker._end = end  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     sys.exit(preloader.main())

@@ -121,6 +121,8 @@ def reach(desk: Desk, run: Run, place: str) -> psutil.Process:
     process = desk.begin(run)
     if place in ("preparing", "testing"):
         desk.until(lambda: (phase := run.history().phase) is not None and phase.phase == place)
+    elif place == "finishing":
+        desk.until(lambda: run.history().tested is not None)
     elif place == "training":
         desk.until(lambda: any(batch.epoch == 3 for batch in run.history().batches))
     else:

@@ -1,0 +1,200 @@
+"""A disk that fills up: trainings pause, what was saved stays good, and all goes on when there is space again."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from core.datasets.importing import import_dataset
+from core.datasets.sample import draw_sample
+from core.datasets.sources import MemorySource
+from core.datasets.splits import SplitPlan
+from core.datasets.store import DatasetStore
+from core.errors import QuotaError
+from core.jobs.importer import ImportJobs, ImportRequest
+from core.jobs.queue import read_queue
+from core.quotas import FULL, free_bytes, is_disk_full
+from core.runs.attempts import read_attempts
+from core.runs.run import Run, RunState
+from core.settings import PROJECT_ROOT, Settings
+from core.training.config import TrainConfig
+from tests.conftest import end_processes, skip_or_fail, wait_for
+from tests.faults.desk import Desk, figures, start_eagerly
+from tests.faults.test_crashes import assert_saved_is_good, reach
+
+MB = 2**20
+DISK = 24 * MB
+
+
+@dataclass
+class Disk:
+    """A small disk of its own."""
+
+    folder: Path
+
+    def fill(self, left: int = 0) -> None:
+        """Write until so many bytes are left."""
+        size = shutil.disk_usage(self.folder).free - left
+        with (self.folder / "ballast").open("ab") as file, suppress(OSError):
+            file.write(bytes(max(0, size)))
+        with (self.folder / "ballast").open("ab", buffering=0) as file, suppress(OSError):
+            while not left and file.write(bytes(512)):
+                pass
+
+    def empty(self) -> None:
+        (self.folder / "ballast").unlink()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A disk in memory, which only somebody who may mount can have."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
+    done = subprocess.run(["mount", *options], capture_output=True, check=False) if shutil.which("mount") else None
+    if done is None or done.returncode:
+        skip_or_fail("This test wants a small disk of its own: run it as root, on Linux.")
+    yield Disk(folder)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_desk(disk: Disk, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A scheduler whose data root lies on the small disk."""
+    monkeypatch.setenv("TUNEMYPETS_HOME", str(disk.folder / "workspace"))
+    monkeypatch.setenv("TUNEMYPETS_MIN_FREE_MB", "1")
+    monkeypatch.setenv("TUNEMYPETS_THREADS", "1")
+    monkeypatch.setattr("core.jobs.preloader.start_module", start_eagerly)
+    settings = Settings.from_environment()
+    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
+    list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+    desk = Desk(settings, small_config)
+    yield desk
+    desk.dispatcher.close()
+    end_processes(settings.home)
+
+
+def log_of(run: Run) -> str:
+    return (run.folder / "worker.log").read_text()
+
+
+@pytest.mark.parametrize("place", ["preparing", "training", "finishing"])
+def test_a_training_waits_for_space_and_then_ends_as_if_nothing_had_happened(
+    small_desk: Desk, disk: Disk, place: str
+) -> None:
+    desk = small_desk
+    run = desk.queue(note=f"{place} until go")
+    reach(desk, run, place)
+    shutil.rmtree(desk.settings.cache_dir, ignore_errors=True)
+    disk.fill()
+    os.utime(run.folder / "config.json", (1, 1))  # go on: it needs no space to say so
+    filled = time.time()
+    desk.until(lambda: run.lock_path.stat().st_mtime > filled + 0.5)  # a sign of life; its log takes nothing, too
+    assert run.state() is RunState.RUNNING
+    assert is_disk_full(desk.settings)
+    assert_saved_is_good(run)
+    with pytest.raises(QuotaError, match="The disk is too full: 0 MB are free and 1 MB are needed"):
+        desk.queue()
+    for _ in range(20):
+        desk.dispatcher.step()
+    assert run.state() is RunState.RUNNING
+    disk.empty()
+    desk.finish(run)
+    assert read_attempts(run.folder).automatic == 0
+    assert figures(run) == figures(desk.finish(desk.queue()))
+    assert "ended: finished" in log_of(run)
+
+
+def test_nothing_starts_on_a_full_disk_and_the_queue_says_why(small_desk: Desk, disk: Disk) -> None:
+    desk = small_desk
+    run = desk.queue()
+    disk.fill(left=MB // 2)
+    for _ in range(5):
+        desk.dispatcher.step()
+    assert run.state() is RunState.QUEUED
+    assert read_queue(desk.settings).held == "disk"
+    disk.empty()
+    desk.finish(run)
+
+
+def test_what_people_ask_for_on_a_full_disk_is_answered_with_a_sentence_or_done(small_desk: Desk, disk: Disk) -> None:
+    desk = small_desk
+    done, waiting, running = desk.finish(desk.queue()), desk.queue(), desk.queue(note="training")
+    desk.store.request_stop(waiting.id)
+    reach(desk, running, "training")
+    disk.fill()
+    with pytest.raises(QuotaError) as said:
+        desk.store.rename(done.id, "another title")
+    assert str(said.value) == FULL
+    assert done.meta().title is None
+    desk.store.request_stop(running.id)
+    wait_for(lambda: running.state() is not RunState.RUNNING, 10)
+    for _ in range(5):
+        desk.dispatcher.step()  # it must survive this
+    desk.store.delete(done.id)  # gives space back
+    assert free_bytes(desk.settings) > 0
+    disk.empty()
+    desk.until(lambda: running.state() is RunState.STOPPED, 10)
+    result = running.result()
+    assert result is not None
+    assert result.text.startswith("Stopped after")
+
+
+def test_an_import_on_a_full_disk_is_refused_or_says_so_and_leaves_nothing(small_desk: Desk, disk: Disk) -> None:
+    settings, jobs = small_desk.settings, ImportJobs(small_desk.settings)
+    disk.fill(left=MB // 2)
+    with pytest.raises(QuotaError, match="The disk is too full"):
+        jobs.start(ImportRequest(None, "mine", "60/20/20", 0))
+    disk.empty()
+    disk.fill(left=MB + MB // 4)
+    before = sorted(settings.datasets_dir.rglob("*"))
+    job = jobs.start(ImportRequest(None, "mine", "60/20/20", 0))
+    wait_for(lambda: jobs.status(job).state != "running")
+    status = jobs.status(job)
+    assert (status.state, status.text) == (
+        "failed",
+        "The disk is full: free some space and import again; nothing was left behind.",
+    )
+    assert sorted(settings.datasets_dir.rglob("*")) == before
+    assert DatasetStore(settings).ids() == ["drawn"]
+
+
+def test_a_limit_on_the_size_of_files_is_told_in_one_sentence(small_desk: Desk) -> None:
+    desk = small_desk
+    whole = desk.finish(desk.queue())
+    shutil.rmtree(desk.settings.cache_dir)
+    run = desk.queue()
+    code = textwrap.dedent(
+        """
+        import resource, sys
+        from pathlib import Path
+        from core.jobs.worker import take
+        resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+        sys.exit(take(Path(sys.argv[1])))
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run.folder)],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = run.result()
+    assert result is not None
+    assert result.state is RunState.FAILED
+    assert result.text == (
+        "A file grew larger than this system lets it: raise the limit (`ulimit -f`) and train again."
+    )
+    assert str(desk.settings.home) not in result.text
+    assert figures(desk.finish(desk.queue())) == figures(whole)
