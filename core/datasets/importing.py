@@ -171,8 +171,8 @@ def _check_size(settings: Settings, entries: Sequence[SourceEntry], where: str) 
     free = shutil.disk_usage(settings.datasets_dir).free
     if claimed * SPACE_MARGIN > free:
         raise DatasetError(
-            f"The pictures {where} need about {claimed * SPACE_MARGIN / 1e9:.1f} GB, "
-            f"and {free / 1e9:.1f} GB are free: make room."
+            f"The pictures {where} need about {claimed * SPACE_MARGIN / 1e6:,.0f} MB, "
+            f"and {free / 1e6:,.0f} MB are free: make room."
         )
 
 

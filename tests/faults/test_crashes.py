@@ -227,22 +227,25 @@ def test_never_more_trainings_than_allowed_however_often_the_scheduler_is_killed
     counter = threading.Thread(target=count)
     counter.start()
     kills, dice = 0, random.Random(7)
+
+    def kill() -> None:
+        nonlocal kills
+        for process in processes_of(settings, "core.jobs.scheduler"):
+            process.kill()
+            process.wait(10)
+            kills += 1
+        ensure_scheduler(settings)
+
     try:
         ensure_scheduler(settings)
         for run in runs[:5]:
             wait_for(lambda: RunState.RUNNING in states(runs))
             time.sleep(dice.uniform(0, 1.5))
-            for process in processes_of(settings, "core.jobs.scheduler"):
-                process.kill()
-                kills += 1
-            ensure_scheduler(settings)
+            kill()
             wait_for(lambda: is_held(lock_path(settings)))
             store.request_stop(run.id)
             time.sleep(dice.uniform(0, 1.5))
-            for process in processes_of(settings, "core.jobs.scheduler"):
-                process.kill()
-                kills += 1
-            ensure_scheduler(settings)
+            kill()
         wait_for(lambda: states(runs) == [RunState.STOPPED] * 5 + [RunState.RUNNING] * 2)
         time.sleep(1)  # four looks of the scheduler
     finally:
