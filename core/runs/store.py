@@ -241,6 +241,7 @@ class RunStore:
         run = self._own(run_id, by)
         state = run.state()
         if state.active:
+            self.get(run_id)  # what was deleted just now looks as if it were queued
             raise RunError(f"Run {run.id} is {state.value}: stop it before you delete it.")
         try:
             with _told(run), hold(run, ASKER_SECONDS):
