@@ -21,7 +21,7 @@ from core.training.events import BatchDone, Event, PhaseStarted
 
 snapshot.LEAST_SECONDS = 0.0
 snapshot.SHARE = 0
-trainer.EVENT_SECONDS = 0.0  # else a fast epoch may pass without a word
+trainer.EVENT_SECONDS = 1e-6  # else a fast epoch may pass without a word
 LONG_ROUNDS = 400_000_000  # minutes, in one call that answers to no signal
 
 _append, _end = Worker._append, Worker._end
