@@ -14,12 +14,13 @@ import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from core.datasets.sample import SAMPLE_TITLE, draw_sample
 from core.datasets.splits import SplitPlan
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 COPY_BYTES = 2**20
 KEEP_SECONDS = 24 * 3600.0
 START_SECONDS = 20.0
+LOCK_SECONDS = 20.0
 
 log = logging.getLogger("tunemypets.importer")
 
@@ -94,23 +96,33 @@ class ImportJobs:
             SplitPlan.parse(request.plan)
             if archive is not None or request.path is not None:
                 check_uploads(self.settings, by)
-            self._sweep()
-            check_datasets(self.settings, len(DatasetStore(self.settings).owned(by.id)) + self._importing(by), by)
             check_space(self.settings)
             check_room(self.settings)
+            with self._alone():  # of many imports at once, no more begin than one person may have
+                self._sweep()
+                check_datasets(self.settings, len(DatasetStore(self.settings).owned(by.id)) + self._importing(by), by)
+                job_id = new_id()
+                folder = self.folder / job_id
+                folder.mkdir(parents=True)
+                if archive is not None:
+                    archive.replace(folder / "upload.zip")
+                    request = dataclasses.replace(request, path=str(folder / "upload.zip"))
+                write_json(folder / "request.json", dataclasses.asdict(request))
         except BaseException:
             if archive is not None:
                 archive.unlink(missing_ok=True)
             raise
-        job_id = new_id()
-        folder = self.folder / job_id
-        folder.mkdir(parents=True)
-        if archive is not None:
-            archive.replace(folder / "upload.zip")
-            request = dataclasses.replace(request, path=str(folder / "upload.zip"))
-        write_json(folder / "request.json", dataclasses.asdict(request))
         start_detached(self.settings, "core.jobs.importer", [str(folder)], folder / "importer.log")
         return job_id
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.settings.home / "imports.lock").acquire(timeout=LOCK_SECONDS, poll_interval=0.01):
+                yield
+        except Timeout as error:
+            raise DatasetError("Many people import something just now: try again in a few seconds.") from error
 
     def receive_zip(self, upload: BinaryIO) -> Path:
         """Copy an uploaded archive to disk in pieces."""

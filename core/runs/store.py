@@ -223,8 +223,13 @@ class RunStore:
         """
         run = self._own(run_id, by)
         shown = " ".join("".join(c for c in title if c.isprintable() or c.isspace()).split())[:MOST_TITLE]
+        try:
+            meta = run.meta()
+        except RunError:
+            self.get(run_id)  # what was deleted just now is not damaged
+            raise
         with _told(run):
-            write_json(run.folder / "meta.json", dataclasses.asdict(dataclasses.replace(run.meta(), title=shown)))
+            write_json(run.folder / "meta.json", dataclasses.asdict(dataclasses.replace(meta, title=shown)))
 
     def delete(self, run_id: str, *, by: Actor = OPERATOR) -> None:
         """Remove a run that is not active.
@@ -236,6 +241,7 @@ class RunStore:
         run = self._own(run_id, by)
         state = run.state()
         if state.active:
+            self.get(run_id)  # what was deleted just now looks as if it were queued
             raise RunError(f"Run {run.id} is {state.value}: stop it before you delete it.")
         try:
             with _told(run), hold(run, ASKER_SECONDS):
@@ -270,7 +276,12 @@ class RunStore:
     def _own(self, run_id: str, by: Actor) -> Run:
         run = self.get(run_id)
         if not by.presenter:
-            by.check_may_change(run.meta().owner, f"Run {run.id}")
+            try:
+                owner = run.meta().owner
+            except RunError:
+                self.get(run_id)  # what was deleted just now is not damaged
+                raise
+            by.check_may_change(owner, f"Run {run.id}")
         return run
 
 

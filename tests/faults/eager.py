@@ -16,11 +16,12 @@ from core.jobs import preloader
 from core.jobs.worker import Worker
 from core.runs.attempts import FILE
 from core.runs.run import RunState
-from core.training import snapshot
+from core.training import snapshot, trainer
 from core.training.events import BatchDone, Event, PhaseStarted
 
 snapshot.LEAST_SECONDS = 0.0
 snapshot.SHARE = 0
+trainer.EVENT_SECONDS = 1e-6  # else a fast epoch may pass without a word
 LONG_ROUNDS = 400_000_000  # minutes, in one call that answers to no signal
 
 _append, _end = Worker._append, Worker._end

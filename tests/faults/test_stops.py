@@ -280,7 +280,7 @@ def test_a_running_run_ends_as_stopped_once(desk: Desk) -> None:
     run = desk.queue(note="training")
     reach(desk, run, "training")
     asked = time.monotonic()
-    assert desk.store.request_stop(run.id) is RunState.RUNNING
+    assert desk.store.request_stop(run.id) in (RunState.RUNNING, RunState.STOPPED)
     desk.until(lambda: run.state() is RunState.STOPPED, 10)
     assert time.monotonic() - asked < 4  # two are promised; a busy machine gets as many again
     result = run.result()
@@ -295,8 +295,8 @@ def test_a_run_stopped_while_it_finishes_ends_once(desk: Desk) -> None:
     dice = random.Random(11)
     for _ in range(12):
         run = desk.queue(epochs=2)
-        desk.until(lambda: (p := run.history().phase) is not None and p.phase == "testing")  # noqa: B023
-        time.sleep(dice.uniform(0, 0.06))
+        desk.until(lambda: len(run.history().epochs) == 2)  # noqa: B023
+        time.sleep(dice.uniform(0, 0.03))
         with suppress(RunError):
             desk.store.request_stop(run.id)
         desk.until(lambda: run.state() in FINAL, 10)  # noqa: B023
