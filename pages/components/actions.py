@@ -47,7 +47,7 @@ def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:
         except TuneMyPetsError as error:
             st.info(str(error))
         forget()
-        st.rerun(scope="fragment")
+        st.rerun()
 
 
 def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:

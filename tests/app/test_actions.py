@@ -164,3 +164,11 @@ def test_a_dataset_is_renamed_and_deleted_by_its_owner_only(
     app = open_page("pages/explore.py", dataset="drawn")
     assert labels(app) & {"Rename", "Delete this dataset"} == set()
     assert "This dataset belongs to the presenter" in texts(app)
+
+
+def test_a_click_on_stop_ends_a_waiting_run(raced: Settings, run: Run, open_page: Open) -> None:
+    app = open_page("pages/train.py", run=run.id)
+    app.button(key=f"stop-{run.id}").click().run()
+    assert not app.exception
+    assert run.state() is RunState.STOPPED
+    assert "stopped" in texts(app)
