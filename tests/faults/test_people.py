@@ -83,14 +83,14 @@ def test_thirty_people_start_at_once_and_each_has_a_run(
 
 MANY = textwrap.dedent(
     """
-    import json, sys
+    import sys
     from core.errors import TuneMyPetsError
     from core.people.actor import Actor
     from core.runs.store import RunStore
     from core.settings import Settings
-    from core.training.config import parse_config
+    from core.training.config import TrainConfig
 
-    store, config = RunStore(Settings.from_environment()), parse_config(json.loads(sys.argv[1]))
+    store, config = RunStore(Settings.from_environment()), TrainConfig.model_validate_json(sys.argv[1])
     sys.stdin.readline()
     for number in range(10):
         try:
