@@ -1,12 +1,15 @@
 """Fixtures of all tests: a data root of their own, real photographs and weights, skips that CI refuses."""
 
+import asyncio
 import contextlib
 import dataclasses
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -21,6 +24,8 @@ from core.jobs.worker import Worker
 from core.runs.store import Arm, RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.training.config import TrainConfig
+
+T = TypeVar("T")
 
 
 def skip_or_fail(reason: str) -> None:
@@ -143,6 +148,12 @@ def end_processes(home: Path) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
                 process.wait(5)
+
+
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run something asynchronous in a thread of its own: Chromium's driver keeps a loop running in the main one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:

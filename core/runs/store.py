@@ -299,7 +299,7 @@ def hold(run: Run, seconds: float) -> Iterator[None]:
     lock = FileLock(run.lock_path)
     try:
         lock.acquire(timeout=seconds)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, FileExistsError) as error:  # the folder went, came and went under the lock's hands
         raise gone from error
     try:
         if not (run.folder / "config.json").exists():  # deleted just now, and the lock has made the folder anew

@@ -111,7 +111,7 @@ def test_a_worker_killed_before_it_began_is_started_again_but_not_for_ever(desk:
 
     with FileLock(run.lock_path):
         for attempts in (1, 2):
-            desk.until(lambda: kill_all() or read_attempts(run.folder).automatic == attempts)  # noqa: B023
+            desk.until(lambda: read_attempts(run.folder).automatic == attempts or kill_all())  # noqa: B023
             assert run.state() is RunState.QUEUED
     desk.until(lambda: run.state() is RunState.FINISHED)
 

@@ -129,7 +129,7 @@ def test_no_name_becomes_a_path(settings: Settings, odd: Dataset) -> None:
     for path in odd.folder.rglob("*"):
         assert shape.fullmatch(path.relative_to(odd.folder).as_posix()), path
     outside = {path.name for path in settings.home.parent.iterdir()} | {path.name for path in settings.home.iterdir()}
-    assert outside <= {"workspace", "datasets", "imports", "no-weights"}
+    assert outside <= {"workspace", "datasets", "imports", "imports.lock", "no-weights"}
     assert len(odd.rows) == 24
 
 

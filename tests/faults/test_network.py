@@ -28,7 +28,7 @@ from core.settings import PROJECT_ROOT, Settings
 from core.training.config import TrainConfig
 from pages.web.visitors import COOKIE
 from tests.browser.conftest import Server
-from tests.conftest import wait_for
+from tests.conftest import run_apart, wait_for
 
 Start = Callable[..., Server]
 MB = 2**20
@@ -177,7 +177,7 @@ def test_no_frame_of_the_server_names_its_folders(server: Server) -> None:
             session.on_frame = lambda way, data: seen.append(data) if way == "received" else None
             await session.open("train", "run=nothing")
 
-    asyncio.run(visit())
+    run_apart(visit())
     assert seen
     assert not [
         data for data in seen if str(PROJECT_ROOT).encode() in data or str(server.settings.home).encode() in data
@@ -206,7 +206,7 @@ def test_before_the_passcode_nothing_of_the_room_is_served(raced: Settings, star
                 texts += session.page.texts()
             return texts
 
-    texts = asyncio.run(visit())
+    texts = run_apart(visit())
     assert any("Come in" in text for text in texts)
     names = [b"drawn", *(run.id.encode() for run in RunStore(raced).all())]
     assert not [name for name in names if any(name in data for data in seen)]
@@ -238,7 +238,7 @@ def test_100_wrong_passcodes_open_nothing_and_lock_nobody_else_out(settings: Set
             await guest.open("train", f"run=nothing&passcode={room.passcode}")
             return heard, guest.page.texts(), time.monotonic() - began
 
-    heard, seen, seconds = asyncio.run(visits())
+    heard, seen, seconds = run_apart(visits())
     assert len(heard) == 100
     assert ["passcode is wrong" in text for text in heard[:6]] == [True] * 5 + [False]
     assert sum("passcode is wrong" in text for text in heard) <= 7  # one more for each waiting time that was kept
@@ -267,7 +267,7 @@ def upload(server: Server, megabytes: float, times: int = 1) -> list[str]:
                     answers.append(str(refused))
         return answers
 
-    return asyncio.run(send())
+    return run_apart(send())
 
 
 def test_an_upload_beyond_the_limit_is_refused_before_it_is_read(start: Start) -> None:
@@ -324,7 +324,7 @@ def test_500_clients_that_never_finish_their_request_hold_nobody_up(server: Serv
             async with Session(server.address, "other", Ledger()) as session:
                 return await session.open("train")
 
-        assert asyncio.run(visit()) < 5.0
+        assert run_apart(visit()) < 5.0
 
 
 def test_a_websocket_that_is_never_read_holds_nobody_up_and_takes_little_memory(
@@ -352,7 +352,7 @@ def test_a_websocket_that_is_never_read_holds_nobody_up_and_takes_little_memory(
                 seconds = await reader.ask("page")
                 return seconds, resident_mb() - before
 
-    seconds, grown_mb = asyncio.run(visit())
+    seconds, grown_mb = run_apart(visit())
     assert seconds < 2.0
     assert grown_mb < 150
 
@@ -383,7 +383,7 @@ def test_a_dropped_connection_finds_its_session_again(
             await phone.reconnect()
             return before, phone._session_id, phone.live
 
-    before, after, live = asyncio.run(visit())
+    before, after, live = run_apart(visit())
     assert before == after
     assert live
     assert RunStore(settings).get(watched).state().active
@@ -407,7 +407,7 @@ def test_after_a_drop_longer_than_sessions_are_kept_the_address_still_names_the_
             await phone.reconnect()
             return before, phone._session_id, phone.live
 
-    before, after, live = asyncio.run(visit())
+    before, after, live = run_apart(visit())
     assert live
     assert before != after
     assert run.state() is RunState.RUNNING
@@ -425,7 +425,7 @@ def test_a_reload_in_the_middle_shows_the_run_at_once(settings: Settings, watche
             await browser.open("train", f"run={watched}")
             return browser.live
 
-    assert asyncio.run(visit())
+    assert run_apart(visit())
     assert run.state() is RunState.RUNNING
 
 

@@ -13,6 +13,7 @@ from bench.load.room import Room
 from bench.load.session import Session
 from core.runs.run import RunState
 from core.runs.store import RunStore
+from tests.conftest import run_apart
 
 SESSIONS = 10
 SECONDS = 20.0
@@ -31,7 +32,7 @@ def test_ten_people_see_a_run_move_and_finish_and_nothing_goes_wrong(room: Room)
     with room:
         room.make_dataset()
         room.start_server()
-        ledger, moved = asyncio.run(watch_one_run(room))
+        ledger, moved = run_apart(watch_one_run(room))
         assert ledger.errors == []
         assert room.trouble() == []
         assert len(moved) == SESSIONS

@@ -1,6 +1,5 @@
 """Streamlit's own files from memory."""
 
-import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from pages.web.frontend import Frontend
+from tests.conftest import run_apart
 
 ELSEWHERE = 418
 FOLDER = Path(Frontend(lambda *_: None).folder)  # type: ignore[arg-type, return-value]
@@ -30,7 +30,7 @@ def ask(path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, 
 
     given = [(key.replace("_", "-").encode(), value.encode()) for key, value in headers.items()]
     scope = {"type": "http", "method": method, "path": path, "headers": given}
-    asyncio.run(Frontend(inner)(scope, receive, send))
+    run_apart(Frontend(inner)(scope, receive, send))
     told = {key.decode(): value.decode() for key, value in answer["headers"]}
     return answer["status"], told, answer["body"]
 
