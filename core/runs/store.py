@@ -230,6 +230,10 @@ class RunStore:
             raise
         with _told(run):
             write_json(run.folder / "meta.json", dataclasses.asdict(dataclasses.replace(meta, title=shown)))
+            if not (run.folder / "config.json").exists():  # written into what the lock of a second deleter left
+                (run.folder / "meta.json").unlink(missing_ok=True)
+                _remove_ghost(run)
+                raise FileNotFoundError
 
     def delete(self, run_id: str, *, by: Actor = OPERATOR) -> None:
         """Remove a run that is not active.
@@ -303,13 +307,18 @@ def hold(run: Run, seconds: float) -> Iterator[None]:
         raise gone from error
     try:
         if not (run.folder / "config.json").exists():  # deleted just now, and the lock has made the folder anew
-            run.lock_path.unlink(missing_ok=True)
-            with suppress(OSError):
-                run.folder.rmdir()
+            _remove_ghost(run)
             raise gone
         yield
     finally:
         lock.release()
+
+
+def _remove_ghost(run: Run) -> None:
+    """Remove the empty folder of a run that was deleted: a lock makes the folder in which it lies."""
+    run.lock_path.unlink(missing_ok=True)
+    with suppress(OSError):
+        run.folder.rmdir()
 
 
 @contextmanager

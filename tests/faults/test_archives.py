@@ -163,7 +163,7 @@ def test_a_bomb_of_200_mb_is_refused_in_little_memory_and_time(settings: Setting
     assert "Traceback" not in done.stderr
     assert ImportJobs(settings).status("job").state == "finished"
     seconds, peak = done.stdout.split()
-    assert float(seconds) < 10  # measured below 1.5
+    assert float(seconds) < 10
     assert int(peak) < 250 * 10**6
     dataset = DatasetStore(settings).get("pets")
     assert len(dataset.rows) == 12
@@ -356,7 +356,7 @@ def test_100_000_entries_are_read_in_bounded_time_and_every_bad_one_is_listed(
     archive = large_archive(tmp_path / "x.zip", files)
     started = time.process_time()
     dataset = imported(settings, archive)
-    assert time.process_time() - started < 60  # measured 6
+    assert time.process_time() - started < 60
     assert len(dataset.rows) == 12
     assert len(dataset.report().rejected) == 99_988
     app = open_page("pages/explore.py", dataset="pets")
