@@ -80,6 +80,7 @@ class Session:
         self._closing = False
         self._step = (0, 0)
         self._shown: set[str] = set()
+        self._began: dict[str, float] = {}  # when the last runs of the script began
         self.first_content: asyncio.Future[float] | None = None
 
     async def __aenter__(self) -> Self:
@@ -405,6 +406,7 @@ class Session:
         if not fragments:
             self._stop_timers()
             self.page.page_hash = new.page_script_hash
+        self._began = {described.script_run_id: time.perf_counter()} | dict(list(self._began.items())[:20])
         for asked in self._waiting:
             # a run of the whole script also ends what a fragment was doing: its end never comes
             if not fragments or (not asked.run and (asked.any_run or asked.fragment in fragments)):
@@ -415,9 +417,12 @@ class Session:
         early = message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN
         if not early:
             self.page.sweep(described.script_run_id, list(described.fragment_ids))
-        left = []
+        left, fragments = [], list(described.fragment_ids)
+        began = self._began.get(described.script_run_id, 0.0)
         for asked in self._waiting:
-            if asked.run != described.script_run_id:
+            # a later run of the same fragment takes the place of an earlier one whose end was never sent
+            replaced = bool(asked.run) and asked.fragment in fragments and asked.sent <= began
+            if asked.run != described.script_run_id and not replaced:
                 left.append(asked)
             elif early:
                 asked.run, asked.any_run = "", True
