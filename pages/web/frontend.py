@@ -1,8 +1,7 @@
 """Streamlit's own scripts, styles and fonts from memory, compressed: a first visit asks for seventy of them.
 
-From disk, one by one and as they are, thirty visitors within five seconds keep the server busy for as long, and 2.7 MB
-go to each. Their names carry a hash of what is in them, so that neither this memory nor a browser's ever has to ask
-again.
+From disk, one by one and as they are, thirty visitors within five seconds keep the server busy for as long. Their
+names carry a hash of what is in them, so that neither this memory nor a browser's ever has to ask again.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ class Asset:
 class Frontend:
     """ASGI middleware: answers for files of the frontend, and leaves everything else alone.
 
-    At most as much memory as the files that browsers asked for: 3 MB for all pages of this app.
+    At most as much memory as the files that browsers asked for.
     """
 
     def __init__(self, app: ASGIApp) -> None:
