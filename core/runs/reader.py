@@ -145,7 +145,11 @@ class EventLog:
                 self._last = whole[whole.rfind(b"\n", 0, -1) + 1 :]
             kept = self._history
             return dataclasses.replace(
-                kept, batches=list(kept.batches), epochs=list(kept.epochs), messages=list(kept.messages)
+                kept,
+                batches=list(kept.batches),
+                epochs=list(kept.epochs),
+                messages=list(kept.messages),
+                points=list(kept.points),
             )
 
     def _goes_on(self, size: int, file: IO[bytes]) -> bool:

@@ -26,6 +26,7 @@ from core.errors import ConfigError, RunError
 from core.evaluation.metrics import Accuracy
 from core.evaluation.predictions import PredictionTable, read_predictions
 from core.locks import is_held
+from core.runs.plan import RacePlan, parse_plan
 from core.storage import read_json, write_json
 from core.training.config import TrainConfig
 from core.training.events import (
@@ -33,8 +34,10 @@ from core.training.events import (
     Described,
     EpochDone,
     Event,
+    Measured,
     Message,
     PhaseStarted,
+    PointDone,
     Progress,
     RateFound,
     StripUpdated,
@@ -72,6 +75,7 @@ class RunMeta:
     dataset_fingerprint: str
     classes: tuple[str, ...]
     title: str | None = None  # given later, in place of the note
+    plan: RacePlan | None = None  # of the race or learning curve that it is part of
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class RunHistory:
     strip: StripUpdated | None = None
     messages: list[tuple[float, Message | PhaseStarted]] = field(default_factory=list)
     tested: Tested | None = None
+    points: list[PointDone] = field(default_factory=list)
+    measured: Measured | None = None
 
     @property
     def best(self) -> EpochDone | None:
@@ -133,6 +139,11 @@ class RunHistory:
                 self.messages.append((moment, event))
             case Tested():
                 self.tested = event
+            case PointDone():
+                self.points.append(event)
+                self.progress = None
+            case Measured():
+                self.measured = event
 
 
 @dataclass(frozen=True)
@@ -183,7 +194,7 @@ class Run:
         """
         try:
             values = read_json(self.folder / "meta.json")
-            return RunMeta(**{**values, "classes": tuple(values["classes"])})
+            return RunMeta(**{**values, "classes": tuple(values["classes"]), "plan": parse_plan(values.get("plan"))})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise RunError(f"The file meta.json of run {self.id} is damaged: delete the run.") from error
 

@@ -19,6 +19,7 @@ from core.locks import ASKER_SECONDS
 from core.people.actor import OPERATOR, Actor
 from core.quotas import FULL, check_queue, check_space, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
+from core.runs.plan import RacePlan
 from core.runs.run import Run, RunMeta, RunState, RunSummary
 from core.settings import Settings
 from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
@@ -50,6 +51,7 @@ class RunStore:
         by: Actor = OPERATOR,
         race: str | None = None,
         arm: str | None = None,
+        plan: RacePlan | None = None,
     ) -> Run:
         """Queue a run. The folder appears complete, by a rename.
 
@@ -60,24 +62,30 @@ class RunStore:
         """
         with self._alone():
             self._check_quotas(1, by)
-            return self._create(config, by, race, arm)
+            return self._create(config, by, race, arm, plan)
 
-    def create_race(self, arms: Sequence[Arm], *, by: Actor = OPERATOR) -> tuple[str, list[Run]]:
-        """Queue several runs together, on one dataset, split and seed; returns the race's id and its runs.
+    def create_race(
+        self, arms: Sequence[Arm], *, by: Actor = OPERATOR, plan: RacePlan | None = None
+    ) -> tuple[str, list[Run]]:
+        """Queue several runs together, on one dataset and split; returns the race's id and its runs.
+
+        Args:
+            arms: in the order in which they are to run; with a plan, an arm comes once a seed.
+            plan: what all of them are part of; without one, they share a seed.
 
         Raises:
-            ConfigError: if the arms differ in dataset or seed.
+            ConfigError: if the arms differ in dataset, or without a plan in seed.
             DatasetError, QuotaError: as `create`.
         """
-        for field in ("dataset", "seed"):
+        for field in ("dataset",) if plan else ("dataset", "seed"):
             if len({getattr(arm.config, field) for arm in arms}) > 1:
                 raise ConfigError({field: f"The arms of a race share one {field}: choose the same for all."})
-        race = new_id("race-")
+        race = new_id("curve-" if plan is not None and plan.kind == "curve" else "race-")
         with self._alone():
             self._check_quotas(len(arms), by)
-            return race, [self._create(arm.config, by, race, arm.name) for arm in arms]
+            return race, [self._create(arm.config, by, race, arm.name, plan) for arm in arms]
 
-    def _create(self, config: TrainConfig, by: Actor, race: str | None, arm: str | None) -> Run:
+    def _create(self, config: TrainConfig, by: Actor, race: str | None, arm: str | None, plan: RacePlan | None) -> Run:
         dataset = DatasetStore(self.settings).get(config.dataset)
         problems = config.problems_with(len(dataset.classes), {s: len(dataset.rows_of(s)) for s in ("train", "val")})
         if problems:
@@ -87,7 +95,9 @@ class RunStore:
         try:
             draft.mkdir(parents=True)
             (draft / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
-            meta = RunMeta(time.time(), by.id, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes))
+            meta = RunMeta(
+                time.time(), by.id, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes), plan=plan
+            )
             write_json(draft / "meta.json", dataclasses.asdict(meta))
             draft.replace(self.folder / run_id)
             sync_folder(self.folder)

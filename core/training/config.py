@@ -76,6 +76,20 @@ class TrainConfig(BaseModel):
         title="Head epochs",
         description="Gradual only: epochs of the first stage (default: a third).",
     )
+    max_images: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000_000,
+        title="Pictures to see",
+        description="Ends the training after so many training pictures, repeats included, even within an epoch.",
+    )
+    max_seconds: float | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        title="Seconds of training",
+        description="Ends the training after so long, the work of its frozen part and its validation included.",
+    )
     batch_size: int = Field(32, ge=2, le=1024, title="Batch size", description="Pictures per training step.")
     learning_rate: float | None = Field(
         None,

@@ -116,7 +116,45 @@ class Tested:
     seconds: float
 
 
-Event = PhaseStarted | Progress | Described | RateFound | BatchDone | EpochDone | StripUpdated | Message | Tested
+@dataclass(frozen=True)
+class PointDone:
+    """One point of a learning curve: a training on part of the pictures, judged on all of the test split."""
+
+    pictures_per_class: int  # asked for; a class may have fewer
+    pictures: int  # training pictures in all
+    seed: int
+    correct: int
+    images: int
+    accuracy: float
+    seconds: float  # of this point, from the start of its training to its test
+    right: str  # hex digits; bit by bit, first picture first, whether each picture of the split was right
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a training has cost."""
+
+    seconds: dict[str, float]  # by part: decoding, frozen part, training, validation, testing
+    reused: list[str]  # parts that were found in the stores: their seconds are those of the run that computed them
+    multiply_adds: int  # of one picture's way forward through the whole network
+    multiply_adds_learning: int  # the same of the part that learns, in the last stage
+    peak_memory_bytes: int  # of the worker process
+    weights_bytes: int  # of the saved network
+
+
+Event = (
+    PhaseStarted
+    | Progress
+    | Described
+    | RateFound
+    | BatchDone
+    | EpochDone
+    | StripUpdated
+    | Message
+    | Tested
+    | PointDone
+    | Measured
+)
 
 _KINDS: dict[str, type[Any]] = {
     "phase": PhaseStarted,
@@ -128,6 +166,8 @@ _KINDS: dict[str, type[Any]] = {
     "strip": StripUpdated,
     "message": Message,
     "tested": Tested,
+    "point": PointDone,
+    "measured": Measured,
 }
 _NAMES = {cls: name for name, cls in _KINDS.items()}
 _FIELDS = {cls: frozenset(field.name for field in dataclasses.fields(cls)) for cls in _KINDS.values()}

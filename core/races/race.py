@@ -1,0 +1,111 @@
+"""A race or a learning curve, as its runs tell it: no file of its own, nothing that could disagree with them."""
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from core.errors import RunError
+from core.runs.plan import RacePlan
+from core.runs.run import RunMeta, RunState, RunSummary
+
+
+class RaceState(enum.StrEnum):
+    """A race is in exactly one of these."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    INCOMPLETE = "incomplete"  # nothing goes on by itself, and some runs have no result
+
+    @property
+    def active(self) -> bool:
+        """Whether something may still happen by itself."""
+        return self in (RaceState.QUEUED, RaceState.RUNNING)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One arm with one seed (of a curve: with all seeds); `run` is None where it was deleted."""
+
+    arm: str
+    seed: int | None
+    run: RunSummary | None
+
+
+@dataclass(frozen=True)
+class Race:
+    """Everything about a race that a list or a headline shows.
+
+    Attributes:
+        entries: arm by arm in the plan's order, seed by seed.
+    """
+
+    id: str
+    plan: RacePlan
+    meta: RunMeta  # of its first run: owner, dataset, classes, when
+    dataset: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def runs(self) -> tuple[RunSummary, ...]:
+        """Those that are there."""
+        return tuple(entry.run for entry in self.entries if entry.run is not None)
+
+    @property
+    def state(self) -> RaceState:
+        states = [run.state for run in self.runs]
+        if RunState.RUNNING in states:
+            return RaceState.RUNNING
+        if RunState.QUEUED in states:
+            begun = any(state is not RunState.QUEUED for state in states)
+            return RaceState.RUNNING if begun else RaceState.QUEUED
+        whole = len(states) == len(self.entries) and all(state is RunState.FINISHED for state in states)
+        return RaceState.FINISHED if whole else RaceState.INCOMPLETE
+
+    @property
+    def title(self) -> str:
+        """What people call it, or its arms."""
+        return self.plan.title or " against ".join(self.plan.arms)
+
+    def arm(self, name: str) -> tuple[RunSummary, ...]:
+        """The runs of an arm that are there, seed by seed."""
+        return tuple(entry.run for entry in self.entries if entry.arm == name and entry.run is not None)
+
+
+def find_race(summaries: Iterable[RunSummary], race_id: str) -> Race:
+    """One race among all runs.
+
+    Raises:
+        RunError: if no run belongs to it.
+    """
+    found = [item for item in summaries if item.meta.race == race_id]
+    if not found:
+        raise RunError(f"There is no race {race_id[:64]!r} any more: start one on the Train page.")
+    return _gather(race_id, found)
+
+
+def list_races(summaries: Iterable[RunSummary]) -> list[Race]:
+    """Every race and curve, newest first."""
+    groups: dict[str, list[RunSummary]] = {}
+    for item in summaries:
+        if item.meta.race:
+            groups.setdefault(item.meta.race, []).append(item)
+    races = [_gather(race_id, found) for race_id, found in groups.items()]
+    return sorted(races, key=lambda race: (race.meta.created, race.id), reverse=True)
+
+
+def _gather(race_id: str, found: Sequence[RunSummary]) -> Race:
+    runs = sorted(found, key=lambda item: (item.meta.created, item.id))
+    plan = runs[0].meta.plan or _plan_of(runs)
+    seeds = (None,) if plan.kind == "curve" else plan.seeds
+    cells = [(arm, seed) for arm in plan.arms for seed in seeds]
+    places = {(item.meta.arm, None if plan.kind == "curve" else item.config.seed): item for item in runs}
+    entries = tuple(Entry(arm, seed, places.get((arm, seed))) for arm, seed in cells)
+    return Race(race_id, plan, runs[0].meta, runs[0].config.dataset, entries)
+
+
+def _plan_of(runs: Sequence[RunSummary]) -> RacePlan:
+    """The plan of a race that was started before plans were noted."""
+    arms = tuple(dict.fromkeys(item.meta.arm or item.config.title() for item in runs))
+    seeds = tuple(sorted({item.config.seed for item in runs}))
+    return RacePlan("race", arms, seeds, "epochs", max(item.config.epochs for item in runs))
