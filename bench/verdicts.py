@@ -4,10 +4,10 @@
 
 Simulates races whose truth is known, and judges each with `judge_race`. Every picture has a difficulty of its own,
 which the arms share for the most part; every training (seed) is somewhat better or worse than the next, and every
-answer has its own luck. An answer is right where arm + 2 difficulty + s seed + luck is above 0 (all standard normal), with
-the arm chosen so that the mean over all pictures and seeds is exactly the accuracy named. With s = 0.2 two trainings of
-one arm at 90 % differ by 1.6 points (standard deviation). With one seed the networks at hand are the question, so seeds
-are alike there (s = 0).
+answer has its own luck. An answer is right where arm + 2 difficulty + s seed + luck is above 0 (all standard normal),
+with the arm chosen so that the mean over all pictures and seeds is exactly the accuracy named. With s = 0.2 two
+trainings of one arm at 90 % differ by 1.6 points (standard deviation). With one seed the networks at hand are the
+question, so seeds are alike there (s = 0).
 
 Claims: races in which a winner is named (of equal arms, wrongly). Covered: races whose interval of the difference, and
 of the first arm's mean, holds the truth. Bootstrap: the percentile interval over pictures and seeds, for comparison.
