@@ -4,6 +4,8 @@
     python -m core sample --name drawn            the built-in drawn cats and dogs
     python -m core datasets                       what there is
     python -m core train pets --model resnet18 --strategy head --epochs 5
+    python -m core race pets --arms scratch,head,gradual --seeds 3 --equal seconds --amount 60
+    python -m core show-race RACE
     python -m core runs | show RUN | stop RUN | judge RUN
     python -m core compare RUN RUN
     python -m core predict RUN FILE...
@@ -31,6 +33,8 @@ from pydantic_core import PydanticUndefined
 from core import commands
 from core.errors import ConfigError, TuneMyPetsError
 from core.jobs import commands as jobs
+from core.races.presets import PRESETS, plan_race
+from core.runs.plan import BUDGETS, MOST_SEEDS
 from core.settings import Settings
 from core.training.config import TrainConfig
 from core.training.parsing import allowed_values
@@ -70,9 +74,16 @@ def build_parser() -> argparse.ArgumentParser:
     action.add_argument("--detach", action="store_true", help="queue the run and return at once")
     _add_config_options(action)
 
-    action = command("race", "Train a scratch and a transfer network on the same split and seed, and compare them.")
+    action = command("race", "Train several arms on the same split under the same budget, and judge them together.")
     action.add_argument("dataset", help="id of a dataset")
+    action.add_argument("--arms", help=f"two or more of {', '.join(PRESETS)} (default: scratch, and --strategy)")
+    action.add_argument("--seeds", type=int, help=f"trainings of each arm, 1 to {MOST_SEEDS} (default: 1)")
+    action.add_argument("--equal", choices=tuple(BUDGETS), help="what all arms get as much of (default: epochs)")
+    action.add_argument("--amount", type=float, help="how much of it (default: --epochs, or 60 seconds)")
+    action.add_argument("--title", help="what people call the race")
     _add_config_options(action)
+
+    command("show-race", "Show a race: its runs, and what they show so far.").add_argument("race", help="id of a race")
 
     action = command("estimate", "Tell how long a training would take on this machine.")
     action.add_argument("dataset", help="id of a dataset")
@@ -205,7 +216,9 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
         case "train":
             return commands.train(settings, config_values(options), detach=options.detach)
         case "race":
-            return commands.race(settings, config_values(options))
+            return _race(settings, options)
+        case "show-race":
+            return commands.show_race(settings, options.race)
         case "estimate":
             return commands.estimate_training(settings, config_values(options))
         case "runs":
@@ -240,6 +253,23 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
             return upkeep.take_in(settings, options.file)
         case _:
             return commands.prefetch(options.networks)
+
+
+def _race(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
+    values = config_values(options)
+    if all(getattr(options, name) is None for name in ("arms", "seeds", "equal", "amount", "title")):
+        return commands.race(settings, values)
+    chosen = str(values.get("strategy", "head"))
+    named = [name.strip() for name in (options.arms or f"scratch,{chosen}").split(",") if name.strip()]
+    plan, arms = plan_race(
+        values,
+        named,
+        seeds=1 if options.seeds is None else options.seeds,
+        budget=options.equal or "epochs",
+        amount=options.amount,
+        title=options.title or "",
+    )
+    return commands.planned_race(settings, plan, arms)
 
 
 if __name__ == "__main__":
