@@ -61,7 +61,7 @@ def delete_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done
     by.check_may_change(race.meta.owner, "This race")
     if race.state.active:
         raise RunError(f"The race is {race.state.value}: stop it before you delete it.")
-    store, changed, left = RunStore(settings), 0, 0
+    store, changed, _left = RunStore(settings), 0, 0
     for run in race.runs:
         with suppress(RunError):
             store.delete(run.id, by=by)
