@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import ComparisonError, RunError
 from core.runs.run import RunSummary
 from core.settings import Settings
-from pages.components import charts, frame, judged
+from pages.components import charts, class_scores, confusions, frame, groups, judged, mistakes
 from pages.components.runs_list import short_result
 from pages.components.snapshot import RunSnapshot, list_runs, look_at
 from pages.components.table import COLUMN_CONFIG, differing_fields, runs_table
@@ -40,9 +40,13 @@ def page() -> None:
         _curves(snapshots)
         _table(chosen)
         if tested:
-            judged.show_confusions(settings, _named(tested))
+            shown = judged.readable(settings, _named(tested))
+            if shown:
+                confusions.show_confusions(settings, shown)
+                class_scores.show_class_scores(settings, shown)
+                mistakes.show_mistakes(settings, shown)
         if pair is not None:
-            judged.show_pictures(settings, pair)
+            groups.show_groups(settings, pair)
 
 
 def _choose(summaries: Sequence[RunSummary]) -> list[RunSummary]:
