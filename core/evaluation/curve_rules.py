@@ -135,7 +135,9 @@ def find_overfitting(facts: RunFacts) -> Reading | None:
         f"{format_points(new)} % of the {facts.validation_pictures:,} validation pictures"
     )
     if turned and by_heart:
-        seen += f"; the validation loss was lowest after epoch {turn.epoch}, {turn.val_loss:.2g} nats, and rose to {end:.2g}"
+        seen += (
+            f"; the validation loss was lowest after epoch {turn.epoch} ({turn.val_loss:.2g} nats, {end:.2g} at last)"
+        )
     advice, change = counter_overfitting(facts, turn.epoch if turned else None)
     return Reading(
         "overfitting", "warning", "It learns its training pictures by heart", f"{seen}.", advice, change, "overfitting"

@@ -137,8 +137,8 @@ def find_drop(facts: RunFacts) -> Reading | None:
         "warning",
         "Worse on test pictures than on validation pictures",
         f"{format_points(best.val_accuracy)} % of {n:,} validation pictures and {format_points(tested.accuracy)} % of "
-        f"{tested.images:,} test pictures are right: {format_points(drop)} points less, more than chance "
-        f"makes of it once in a hundred times. The weights were chosen as the best of {len(facts.epochs)} epochs on validation.",
+        f"{tested.images:,} test pictures are right: {format_points(drop)} points less, more than chance explains. The "
+        f"weights were chosen as the best of {len(facts.epochs)} epochs on validation.",
         "Believe the test figure, and look whether its pictures come from another place than the others.",
         lesson="validation-and-test",
     )
