@@ -142,7 +142,7 @@ def _find_seen_before(entrants: Sequence[Entrant]) -> Reading | None:
         "note",
         "The pretrained network knows these classes already",
         f"{len(seen)} of {len(first.classes)} classes are among ImageNet’s 1,000, by name: {shown}{more}. "
-        f"{first.name} starts from weights that come from ImageNet, so this comparison flatters it.",
+        f"{first.name} starts from weights that go back to ImageNet, so this comparison flatters it.",
         "Try pictures of something that ImageNet has no class for, such as leaves, stains or your own things.",
         lesson="transfer-learning",
     )
@@ -156,8 +156,8 @@ def _find_open(comparison: Comparison | None) -> Reading | None:
         "note",
         "Which one is better is open",
         f"The difference is {format_points(comparison.difference)} points, its 95 % interval goes from "
-        f"{format_points(comparison.interval.low)} to {format_points(comparison.interval.high)} (n = {comparison.n:,}), "
-        "and so contains none at all.",
+        f"{format_points(comparison.interval.low)} to {format_points(comparison.interval.high)} points "
+        f"(n = {comparison.n:,}): chance alone could make it.",
         "More test pictures or more seeds would tell; do not choose by this figure.",
         lesson="confidence-intervals",
     )

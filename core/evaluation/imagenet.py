@@ -38,7 +38,7 @@ def imagenet_names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def seen_in_imagenet(classes: tuple[str, ...]) -> dict[str, str]:
-    """Class name -> a class of ImageNet that is the same or a kind of it (`Dog` -> `Chihuahua`); others are left out."""
+    """Class name -> a class of ImageNet that is the same or a kind of it (`Dog` -> `Chihuahua`), where there is one."""
     names = imagenet_names()
     if not names:
         return {}
