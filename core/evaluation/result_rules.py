@@ -117,7 +117,7 @@ def find_few_pictures(facts: RunFacts) -> Reading | None:
         f"Too few {word} pictures to say much",
         f"{accuracy.correct} of {accuracy.n} right: the true accuracy may lie anywhere from "
         f"{format_points(interval.low)} to {format_points(interval.high)} % (95 % interval).",
-        f"Bring more pictures: about {needed:,} of them tell it to within {100 * WISHED_HALF:.0f} points.",
+        f"Bring more pictures: about {needed:,} {word} pictures tell it to {100 * WISHED_HALF:.0f} points.",
         lesson="confidence-intervals",
     )
 
