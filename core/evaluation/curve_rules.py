@@ -25,9 +25,8 @@ STUCK = 0.97  # of the loss of guessing: nothing was learned
 RATE_MARGIN = 10.0  # times above or below the usual rate, before a rate is blamed: within that, both work
 SLOW_FALL = 0.5  # a loss that lost less than this share in the whole run has not got far
 LOW_LOSS = 0.5  # of the loss of guessing: below, a slow training has arrived all the same
-STILL_FALLING = (
-    0.05  # fall of the validation loss over the last third, as a share of it, that more epochs would go on with
-)
+# fall of the validation loss over the last third of the epochs, as a share of it; cosine schedules end nearly flat
+STILL_FALLING = 0.08
 STILL_FALLING_SHORT = 0.10  # the same between two epochs, where chance weighs more
 NEAR_MINIMUM = 1.02  # of the lowest validation loss: the curve ends at its best
 LITTLE_LEFT = 0.03  # share of validation pictures that are wrong; below, more epochs can bring next to nothing
