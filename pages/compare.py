@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import ComparisonError, RunError
 from core.runs.run import RunSummary
 from core.settings import Settings
-from pages.components import charts, frame, judged
+from pages.components import charts, frame, judged, why
 from pages.components.runs_list import short_result
 from pages.components.snapshot import RunSnapshot, list_runs, look_at
 from pages.components.table import COLUMN_CONFIG, differing_fields, runs_table
@@ -43,6 +43,7 @@ def page() -> None:
             judged.show_confusions(settings, _named(tested))
         if pair is not None:
             judged.show_pictures(settings, pair)
+        _why(settings, [pair.first, pair.second] if pair is not None else snapshots[:1])
 
 
 def _choose(summaries: Sequence[RunSummary]) -> list[RunSummary]:
@@ -135,6 +136,13 @@ def _curves(snapshots: Sequence[RunSnapshot]) -> None:
             key="compare-loss",
             alt=f"Loss of {names} by {charts.AXIS_TITLES[axis].lower()}",
         )
+
+
+def _why(settings: Settings, snapshots: Sequence[RunSnapshot]) -> None:
+    section = st.expander("Why: heat maps, a map of the pictures, what moved", key="compare-why", on_change="rerun")
+    if section.open:  # what nobody looks at is not computed
+        with section:
+            why.show_why(settings, _named(snapshots))
 
 
 def _named(snapshots: Sequence[RunSnapshot]) -> list[tuple[str, RunSnapshot]]:

@@ -24,6 +24,7 @@ from core.serving.turns import Turns
 from core.settings import Settings
 from core.training.augmentation import centre_crop, normalise, to_channels_first
 from core.training.pixels import square_pixels
+from models import weights
 
 MOST_CLASSES = 3  # for which heat maps are drawn in one question
 SHOWN_ANSWERS = 5
@@ -171,7 +172,9 @@ class Explainer:
         Raises:
             RunError: with a sentence for people.
         """
-        asked = {"what": "filters", "run": run.id, "weights": weights_hash(run)}
+        entry = run.config().entry()
+        there = entry.weights is None or weights.find(entry) is not None  # or only the start is missing, until it comes
+        asked = {"what": "filters", "run": run.id, "weights": weights_hash(run), "start": there}
         found = self.kept.get(asked, lambda: self._filters(run), keep=not run.state().active)
         return found["record"], [base64.b64decode(part) for part in found["parts"]]
 

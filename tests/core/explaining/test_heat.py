@@ -167,7 +167,7 @@ def test_a_drawing_shows_the_picture_and_outlines_the_hot_part() -> None:
     grid = np.zeros((4, 4), np.float32)
     grid[0, 0] = 1.0
     drawn = np.asarray(Image.open(BytesIO(draw(pixels, spread(grid, 64)))))
-    assert drawn.shape == (192, 192, 3) and SMALLEST_PX // 64 == 3
+    assert drawn.shape == (64 * (SMALLEST_PX // 64), 192, 3)
     assert (drawn[-1, -1] == 100).all(), "what is cold stays as it was"
     assert drawn[0, 0, 0] > 200 > drawn[0, 0, 2], "the hottest place is the last colour"
     assert (drawn == 255).all(axis=2).any(), "an outline"

@@ -51,7 +51,14 @@ def test_a_run_that_never_learned_moved_by_exactly_nothing(
 
 def test_what_is_frozen_does_not_move_by_one_bit_and_what_learns_does(settings: Settings, drawn: Dataset) -> None:
     config = TrainConfig(
-        dataset="drawn", model="petnet", strategy="partial", freeze_point="stage3", epochs=1, learning_rate=0.01
+        dataset="drawn",
+        model="petnet",
+        strategy="partial",
+        freeze_point="stage3",
+        epochs=1,
+        learning_rate=0.01,
+        precision="fp32",
+        batch_size=24,
     )
     movement = measure_movement(trained(settings, config))
     by_name = {block.name: block for block in movement.blocks}
