@@ -83,7 +83,8 @@ class Explainer:
                 with self.turns.patient():  # between two of these questions others are answered
                     return self._probabilities(loaded, pictures)
 
-            heats.append(self._heat("occlusion", loaded, chosen[-1], pixels, occlusion(ask, picture, chosen[-1])))
+            last = self._index(loaded, classes[-1], int(order[0]))
+            heats.append(self._heat("occlusion", loaded, last, pixels, occlusion(ask, picture, last)))
         top = tuple((loaded.checkpoint.classes[int(i)], float(answers[int(i)])) for i in order[:SHOWN_ANSWERS])
         return Explanation(top, to_png(pixels), tuple(heats), (time.perf_counter() - started) * 1000)
 
