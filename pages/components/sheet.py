@@ -18,8 +18,8 @@ from core.settings import Settings
 from pages.components import closeup, frame, gallery, judged
 
 PER_PAGE = 24
-TILE_PX = 132
-LONGEST_NAME = 22  # characters on a tile; the large view has room for all
+TILE_PX = 112  # three beside each other on a phone
+LONGEST_NAME = 20  # characters on a tile; the large view has room for all
 RIGHT, WRONG = "✓", "✗"
 AS_GIVEN = "as given"
 _STYLE = f"""<style>
@@ -170,7 +170,7 @@ def _draw_tiles(
     settings: Settings, sheet: Sheet, dataset: Dataset, shown: NDArray[np.int64], found: NDArray[np.int64]
 ) -> None:
     st.html(_STYLE)
-    with st.container(horizontal=True, gap="small", key=f"sheet-{sheet.key}"):
+    with st.container(horizontal=True, gap="xsmall", key=f"sheet-{sheet.key}"):
         for place in shown:
             clicked = st.button(_label(sheet, dataset, int(place)), key=f"{sheet.key}-at-{place}", width=TILE_PX)
             if clicked:
@@ -183,7 +183,7 @@ def _label(sheet: Sheet, dataset: Dataset, place: int) -> str:
     truth = answers.classes[int(answers.labels[place])]
     uri = gallery.data_uri(dataset.thumbnail_path(row))
     image = f"![{frame.plain(truth)}]({uri})" if uri != gallery.NO_PICTURE else "🖼️ (lost)"
-    lines = [image, f"**is: {_short(truth)}**"]
+    lines = [f"{image}**is: {_short(truth)}**"]
     if sheet.lines is not None:
         lines += [_short(line, 3 * LONGEST_NAME) for line in sheet.lines(place)]
     else:
