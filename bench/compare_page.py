@@ -65,11 +65,12 @@ TIMER = """region => {
     let start = null, ran = false;
     for (const kind of ["pointerdown", "keydown"])
         window.addEventListener(kind, () => { start ??= performance.now(); }, {capture: true, once: true});
+    const name = "data-test-script-state";
+    new MutationObserver(() => { ran ||= start !== null && app.getAttribute(name) === "running"; })
+        .observe(app, {attributes: true, attributeFilter: [name]});
     window.benchDone = new Promise(done => {
         const check = () => {
-            const state = app.getAttribute("data-test-script-state");
-            ran ||= start !== null && state === "running";
-            const drawn = ran && state === "notRunning" && look() !== before
+            const drawn = ran && app.getAttribute(name) === "notRunning" && look() !== before
                 && [...root().querySelectorAll("img")].every(image => image.complete);
             if (drawn) requestAnimationFrame(() => done(performance.now() - start));
             else requestAnimationFrame(check);

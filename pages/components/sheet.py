@@ -22,6 +22,7 @@ TILE_PX = 112  # three beside each other on a phone
 LONGEST_NAME = 20  # characters on a tile; the large view has room for all
 RIGHT, WRONG = "✓", "✗"
 AS_GIVEN = "as given"
+ALL = -1  # in place of a class; a selectbox that is drawn again forgets None
 _STYLE = f"""<style>
 [class*="st-key-sheet-"] button {{padding:5px; height:auto; min-height:0; align-items:flex-start; width:100%}}
 [class*="st-key-sheet-"] button img {{max-height:none; width:100%; height:{TILE_PX - 22}px; object-fit:cover;
@@ -127,9 +128,9 @@ def _choose(sheet: Sheet, places: NDArray[np.int64]) -> NDArray[np.int64]:
     there = [int(label) for label in np.flatnonzero(counts)]
     label = left.selectbox(
         "Class",
-        [None, *there],
+        [ALL, *there],
         format_func=lambda item: (
-            f"All classes ({len(places):,})" if item is None else f"{answers.classes[item]} ({counts[item]:,})"
+            f"All classes ({len(places):,})" if item == ALL else f"{answers.classes[item]} ({counts[item]:,})"
         ),
         help="Only pictures that are of this class.",
         key=f"{sheet.key}-class",
@@ -152,7 +153,7 @@ def _choose(sheet: Sheet, places: NDArray[np.int64]) -> NDArray[np.int64]:
         key=f"{sheet.key}-order",
         persist_state="page",
     )
-    if label is not None and counts[label]:
+    if label != ALL and counts[label]:
         places = places[answers.labels[places] == label]
     if order == AS_GIVEN:
         return places
