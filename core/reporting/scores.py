@@ -1,0 +1,123 @@
+"""What the predictions say: the verdict, confusion matrices and scores per class."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from core.errors import ComparisonError
+from core.evaluation.comparison import compare
+from core.evaluation.metrics import ClassScore, confusion_matrix, measure_accuracy, per_class, wilson_interval
+from core.evaluation.predictions import PredictionTable
+from core.reporting.data import ClassRow, Confusion, Pair, Share, Verdict
+from core.reporting.subject import LoadedRun, Subject
+
+Tested = dict[str, list[tuple[LoadedRun, PredictionTable]]]  # by arm, in the order of its seeds
+
+
+def comparable(subject: Subject) -> Tested:
+    """The runs that the verdict rests on: of a race, the seeds that every tested arm has finished."""
+    tables = {arm: [(item, item.table) for item in subject.of(arm) if item.table is not None] for arm in subject.arms}
+    tables = {arm: found for arm, found in tables.items() if found}
+    if subject.race is None or len(tables) < 2:
+        return tables
+    seeds = set.intersection(*({item.seed for item, _ in found} for found in tables.values()))
+    left = {item.seed for found in tables.values() for item, _ in found} - seeds
+    if left and seeds:
+        told = ", ".join(map(str, sorted(left)))
+        subject.notes.append(f"The verdict leaves out seed {told}: not every arm has a test result with it.")
+    return {arm: [pair for pair in found if pair[0].seed in seeds] for arm, found in tables.items()}
+
+
+def judge(subject: Subject, tested: Tested) -> tuple[Verdict | None, dict[str, Share]]:
+    """The verdict, and the accuracy of each arm in it; nothing, and a note why, where there is none."""
+    arms = [arm for arm in subject.arms if tested.get(arm)]
+    if subject.kind == "curve":
+        return None, {}
+    if len(arms) < 2:
+        subject.notes.append("There is no verdict: it needs test results of two arms with the same seed.")
+        return None, {}
+    try:
+        return _judge_first(arms, tested)
+    except ComparisonError as error:
+        subject.notes.append(str(error))
+        return None, {}
+
+
+def _judge_first(arms: Sequence[str], tested: Tested) -> tuple[Verdict, dict[str, Share]]:
+    pairs = []
+    for place, a in enumerate(arms):
+        for b in arms[place + 1 :]:
+            found = compare(tested[a][0][1], tested[b][0][1], a, b)
+            pairs.append(
+                Pair(
+                    a,
+                    b,
+                    found.difference,
+                    found.interval.low,
+                    found.interval.high,
+                    found.p_value,
+                    found.p_value,
+                    {"a": a, "b": b, None: None}[found.better],
+                    found.verdict,
+                )
+            )
+    table = tested[arms[0]][0][1]
+    shares = {arm: _share(tested[arm][0][1]) for arm in arms}
+    return Verdict(pairs[0].sentence, table.split, table.n, 1, 0.95, tuple(pairs)), shares
+
+
+def _share(table: PredictionTable) -> Share:
+    accuracy = measure_accuracy(table)
+    return Share(accuracy.value or 0.0, accuracy.interval.low, accuracy.interval.high, accuracy.n)
+
+
+def count_confusions(subject: Subject) -> tuple[Confusion, ...]:
+    """A matrix for each arm, summed over its seeds."""
+    out = []
+    for arm, tables in _tables(subject).items():
+        counts = sum(confusion_matrix(table.labels, table.predicted, table.classes) for table in tables)
+        rows = tuple(tuple(row) for row in np.asarray(counts).tolist())
+        out.append(Confusion(arm, tables[0].split, len(tables), tables[0].classes, rows))
+    return tuple(out)
+
+
+def score_classes(subject: Subject) -> tuple[ClassRow, ...]:
+    """Precision, recall and F1 of every class with every arm: means over seeds, intervals over pictures."""
+    out: list[ClassRow] = []
+    for arm, tables in _tables(subject).items():
+        out.extend(_class_row(arm, scores) for scores in zip(*map(per_class, tables), strict=True))
+    return tuple(out)
+
+
+def _class_row(arm: str, scores: Sequence[ClassScore]) -> ClassRow:
+    predicted = round(float(np.mean([score.predicted for score in scores])))
+    return ClassRow(
+        arm,
+        scores[0].label,
+        _mean(scores, lambda score: score.precision, predicted),
+        _mean(scores, lambda score: score.recall, scores[0].support),
+        _mean(scores, lambda score: score.f1, None),
+        scores[0].support,
+    )
+
+
+def _mean(scores: Sequence[ClassScore], value_of: Callable[[ClassScore], float | None], n: int | None) -> Share | None:
+    values = [value for score in scores if (value := value_of(score)) is not None]
+    if not values:
+        return None
+    mean = float(np.mean(values))
+    if not n:
+        return Share(mean)
+    interval = wilson_interval(round(mean * n), n)
+    return Share(mean, min(interval.low, mean), max(interval.high, mean), n)
+
+
+def _tables(subject: Subject) -> dict[str, list[PredictionTable]]:
+    """The tables of each arm that are of one split and one set of classes."""
+    out = {}
+    for arm in subject.arms:
+        tables = [item.table for item in subject.of(arm) if item.table is not None]
+        alike = [item for item in tables if (item.split, item.classes) == (tables[0].split, tables[0].classes)]
+        if alike:
+            out[arm] = alike
+    return out
