@@ -54,5 +54,8 @@ def report(settings: Settings, ids: Sequence[str], output: str, form: str | None
         "verdict": document.data.verdict.sentence if document.data.verdict else None,
         "notes": list(document.data.notes),
     }
-    lines = [f"Wrote {target.name} ({len(document.content) / 1e6:,.2f} MB): {document.data.title}.", *document.data.notes]
+    lines = [
+        f"Wrote {target.name} ({len(document.content) / 1e6:,.2f} MB): {document.data.title}.",
+        *document.data.notes,
+    ]
     return Outcome(value, "\n".join(lines))

@@ -1,55 +1,49 @@
 """The curves of a report: what every epoch measured, as a mean over the seeds of an arm with their spread."""
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+import dataclasses
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from core.races.bands import Axis, Measure, join_seeds
 from core.reporting.data import Curve, CurveRow, CurveSet, Point, Share
-from core.reporting.subject import LoadedRun, Subject
+from core.reporting.subject import Subject
 from core.training.events import EpochDone, PointDone
 
 BAND = "The band reaches from the lowest to the highest of the seeds."
-AXES: dict[str, tuple[str, Callable[[EpochDone], float]]] = {
-    "epochs": ("Epochs", lambda epoch: float(epoch.epoch)),
-    "pictures": ("Pictures seen", lambda epoch: float(epoch.images_seen)),
-    "seconds": ("Seconds of training", lambda epoch: epoch.seconds),
+AXES: dict[Axis, tuple[str, str]] = {
+    "epochs": ("epochs", "Epochs"),
+    "images": ("pictures", "Pictures seen"),
+    "seconds": ("seconds", "Seconds of training"),
 }
-MEASURES: dict[str, tuple[str, str, Callable[[EpochDone], float]]] = {
-    "validation accuracy": ("Accuracy on validation pictures (%)", "fraction", lambda epoch: epoch.val_accuracy),
-    "training accuracy": ("Accuracy on training pictures (%)", "fraction", lambda epoch: epoch.train_accuracy),
-    "validation loss": ("Loss on validation pictures (nats)", "nats", lambda epoch: epoch.val_loss),
-    "training loss": ("Loss on training pictures (nats)", "nats", lambda epoch: epoch.train_loss),
-}
-SHOWN = (
-    ("validation accuracy", "epochs"),
-    ("validation accuracy", "pictures"),
-    ("validation accuracy", "seconds"),
-    ("training accuracy", "epochs"),
-    ("validation loss", "epochs"),
-    ("training loss", "epochs"),
+MEASURES: dict[Measure, str] = {"accuracy": "Accuracy on {} pictures (%)", "loss": "Loss on {} pictures (nats)"}
+SHOWN: tuple[tuple[str, Measure, Axis], ...] = (
+    ("validation", "accuracy", "epochs"),
+    ("validation", "accuracy", "images"),
+    ("validation", "accuracy", "seconds"),
+    ("training", "accuracy", "epochs"),
+    ("validation", "loss", "epochs"),
+    ("training", "loss", "epochs"),
 )
 
 
 def draw_curves(subject: Subject) -> tuple[CurveSet, ...]:
     """Every chart over the course of the trainings; none where no epoch was done."""
     out = []
-    for measure, axis in SHOWN:
-        y_title, unit, y_of = MEASURES[measure]
-        x_title, x_of = AXES[axis]
+    for pictures, measure, axis in SHOWN:
         curves = tuple(
-            curve
-            for name in subject.arms
-            if (curve := _curve(name, subject.of(name), x_of, y_of, by_epoch=axis == "epochs")).points
+            curve for name in subject.arms if (curve := _curve(subject, name, pictures, measure, axis)).points
         )
         if curves:
+            name, x_title = AXES[axis]
             several = any(point.n > 1 for curve in curves for point in curve.points)
             out.append(
                 CurveSet(
-                    name=f"{measure} by {axis}",
+                    name=f"{pictures} {measure} by {name}",
                     x_title=x_title,
-                    y_title=y_title,
-                    unit="fraction" if unit == "fraction" else "nats",
+                    y_title=MEASURES[measure].format(pictures),
+                    unit="fraction" if measure == "accuracy" else "nats",
                     curves=curves,
                     band=BAND if several else "",
                 )
@@ -57,66 +51,34 @@ def draw_curves(subject: Subject) -> tuple[CurveSet, ...]:
     return tuple(out)
 
 
-def _curve(
-    arm: str,
-    runs: Sequence[LoadedRun],
-    x_of: Callable[[EpochDone], float],
-    y_of: Callable[[EpochDone], float],
-    *,
-    by_epoch: bool,
-) -> Curve:
-    tracks = [
-        [(x_of(epoch), y_of(epoch)) for epoch in sorted(item.history.epochs, key=lambda epoch: epoch.epoch)]
-        for item in runs
-    ]
-    tracks = [_finite(track) for track in tracks]
-    tracks = [track for track in tracks if track]
-    points = _by_epoch(tracks) if by_epoch else _between(tracks)
-    longest = max(runs, key=lambda item: len(item.history.epochs), default=None)
-    return Curve(arm, points, _marks(longest, x_of) if longest else ())
-
-
-def _finite(track: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Without what is no number, in a line that never goes back."""
-    out: list[tuple[float, float]] = []
-    for x, y in track:
-        if np.isfinite(x) and np.isfinite(y) and (not out or x > out[-1][0]):
-            out.append((x, y))
-    return out
-
-
-def _by_epoch(tracks: Sequence[Sequence[tuple[float, float]]]) -> tuple[Point, ...]:
-    places = sorted({x for track in tracks for x, _ in track})
-    return tuple(_point(place, [y for track in tracks for x, y in track if x == place]) for place in places)
-
-
-def _between(tracks: Sequence[Sequence[tuple[float, float]]]) -> tuple[Point, ...]:
-    """The mean where all seeds have measured, between measurements on a straight line."""
-    if len(tracks) < 2:
-        return tuple(_point(x, [y]) for track in tracks for x, y in track)
-    begin, end = max(track[0][0] for track in tracks), min(track[-1][0] for track in tracks)
-    if begin > end:  # one seed ended before another had measured anything
-        return tuple(
-            _point(float(np.mean([x for x, _ in row])), [y for _, y in row]) for row in zip(*tracks, strict=False)
-        )
-    places = sorted({begin, end, *(x for track in tracks for x, _ in track if begin <= x <= end)})
-    lines = [np.interp(places, [x for x, _ in track], [y for _, y in track]).tolist() for track in tracks]
-    return tuple(_point(place, list(values)) for place, values in zip(places, zip(*lines, strict=True), strict=True))
-
-
-def _point(x: float, values: list[float]) -> Point:
-    mean = round(float(np.mean(values)), 6)
-    if len(values) == 1:
-        return Point(round(x, 4), mean)
-    return Point(round(x, 4), mean, round(min(values), 6), round(max(values), 6), len(values))
-
-
-def _marks(item: LoadedRun, x_of: Callable[[EpochDone], float]) -> tuple[tuple[float, str], ...]:
-    """Where a later stage began: at the last epoch of the one before it."""
-    epochs = item.history.epochs
-    return tuple(
-        (round(x_of(before), 4), after.stage) for before, after in pairwise(epochs) if after.stage != before.stage
+def _curve(subject: Subject, arm: str, pictures: str, measure: Measure, axis: Axis) -> Curve:
+    histories = [_sound(item.history.epochs) for item in subject.of(arm)]
+    if pictures == "training":
+        histories = [
+            [dataclasses.replace(e, val_accuracy=e.train_accuracy, val_loss=e.train_loss) for e in epochs]
+            for epochs in histories
+        ]
+    band = join_seeds(arm, histories, axis, measure)
+    rows = zip(band.x, band.mean, band.low, band.high, band.seeds, strict=True)
+    points = tuple(
+        Point(round(float(x), 4), round(float(mean), 6))
+        if seeds == 1
+        else Point(round(float(x), 4), round(float(mean), 6), round(float(low), 6), round(float(high), 6), int(seeds))
+        for x, mean, low, high, seeds in rows
     )
+    return Curve(arm, points, tuple((round(at, 4), name) for at, name in band.phases))
+
+
+def _sound(epochs: Sequence[EpochDone]) -> list[EpochDone]:
+    """The epochs that can be drawn: every figure finite, and time going forward."""
+    out: list[EpochDone] = []
+    for epoch in epochs:
+        figures = (epoch.val_accuracy, epoch.val_loss, epoch.train_accuracy, epoch.train_loss, epoch.seconds)
+        if all(math.isfinite(figure) for figure in figures) and (
+            not out or (epoch.epoch > out[-1].epoch and epoch.seconds > out[-1].seconds)
+        ):
+            out.append(epoch)
+    return out
 
 
 def list_sizes(subject: Subject) -> tuple[CurveRow, ...]:

@@ -1,7 +1,6 @@
 """What was trained, on what, with which choices: the parts of a report that come from configurations."""
 
 import platform
-import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +8,7 @@ from statistics import median
 
 from core.datasets.dataset import Dataset
 from core.reporting.data import ArmFacts, DatasetFacts, Difference, Fact, RunFacts, Share
+from core.reporting.repeating import tell_training
 from core.reporting.subject import LoadedRun, Subject
 from core.training.config import SCRATCH_FIELDS, TrainConfig
 from core.training.plan import plan_training
@@ -73,7 +73,7 @@ def describe_run(item: LoadedRun) -> RunFacts:
         loss=tested.loss if tested else None,
         best_epoch=tested.epoch if tested else history.best.epoch if history.best else None,
         epochs=len(history.epochs) or summary.epochs_done,
-        seconds=training_seconds(item),
+        seconds=item.training_seconds,
         pictures_seen=history.epochs[-1].images_seen if history.epochs else None,
         config=summary.config.model_dump(mode="json"),
         hardware=tuple(Fact(name, str(hardware[key])) for key, name in TOLD_HARDWARE.items() if hardware.get(key)),
@@ -92,16 +92,11 @@ def _accuracy(item: LoadedRun) -> Share | None:
     return Share(accuracy.value, accuracy.interval.low, accuracy.interval.high, accuracy.n)
 
 
-def training_seconds(item: LoadedRun) -> float | None:
-    """How long the training phase took, validation included; that of preparing and testing is among the costs."""
-    return item.history.epochs[-1].seconds if item.history.epochs else item.summary.seconds
-
-
 def describe_arm(subject: Subject, name: str, accuracy: Share | None) -> ArmFacts:
     """One arm over all of its runs; `accuracy` is what the verdict says of it."""
     runs = subject.of(name)
     config = runs[0].summary.config
-    seconds = [found for item in runs if (found := training_seconds(item)) is not None]
+    seconds = [found for item in runs if (found := item.training_seconds) is not None]
     parameters, trainable = _parameters(runs)
     tested = next((item.summary.tested for item in runs if item.summary.tested), None)
     single = _accuracy(runs[0]) if len(runs) == 1 else None
@@ -189,22 +184,6 @@ def tell_value(name: str, config: TrainConfig) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def tell_training(config: TrainConfig) -> str:
-    """The command that repeats a training: every choice that is not the default."""
-    words = ["python", "-m", "core", "train", config.dataset]
-    for name, info in TrainConfig.model_fields.items():
-        value = getattr(config, name)
-        if name == "dataset" or (name != "model" and value == info.default) or value is None:
-            continue
-        option = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            words.append(option if value else f"--no-{option.removeprefix('--')}")
-        else:
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            words.extend([f"{option}={text}"] if text.startswith("-") else [option, text])
-    return shlex.join(words)
 
 
 def describe_versions(subject: Subject) -> tuple[Fact, ...]:

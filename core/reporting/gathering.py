@@ -10,6 +10,7 @@ from core.reporting.curves import draw_curves, draw_sizes, list_sizes
 from core.reporting.data import ReportData
 from core.reporting.facts import compare_choices, describe_arm, describe_dataset, describe_run, describe_versions
 from core.reporting.pictures import group_pictures
+from core.reporting.repeating import list_commands
 from core.reporting.scores import comparable, count_confusions, judge, score_classes
 from core.reporting.subject import Subject, find_subject
 from core.settings import Settings
@@ -58,7 +59,7 @@ def gather(settings: Settings, ids: Sequence[str], *, images: bool = True) -> Re
         cost_notes=(),
         readings=(),
         versions=describe_versions(subject),
-        commands=(f"python -m core report {' '.join(subject.ids)} --output report.html",),
+        commands=list_commands(subject),
         notes=tuple(dict.fromkeys(subject.notes)),
     )
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from core.errors import ComparisonError
-from core.evaluation.comparison import compare
-from core.evaluation.metrics import ClassScore, confusion_matrix, measure_accuracy, per_class, wilson_interval
+from core.evaluation.metrics import ClassScore, confusion_matrix, per_class, wilson_interval
 from core.evaluation.predictions import PredictionTable
+from core.evaluation.race_statistics import ArmTables, judge_race
 from core.reporting.data import ClassRow, Confusion, Pair, Share, Verdict
 from core.reporting.subject import LoadedRun, Subject
 
@@ -37,38 +37,33 @@ def judge(subject: Subject, tested: Tested) -> tuple[Verdict | None, dict[str, S
         subject.notes.append("There is no verdict: it needs test results of two arms with the same seed.")
         return None, {}
     try:
-        return _judge_first(arms, tested)
+        found = judge_race([_arm_tables(arm, tested[arm]) for arm in arms])
     except ComparisonError as error:
         subject.notes.append(str(error))
         return None, {}
+    shares = {score.name: Share(score.mean, score.interval.low, score.interval.high, score.n) for score in found.arms}
+    pairs = tuple(
+        Pair(
+            pair.a,
+            pair.b,
+            pair.difference,
+            pair.interval.low,
+            pair.interval.high,
+            pair.p_value,
+            pair.p_adjusted,
+            None if pair.better is None else pair.a if pair.better == "a" else pair.b,
+            pair.sentence,
+        )
+        for pair in found.pairs
+    )
+    level = found.arms[0].interval.level
+    return Verdict(found.sentence, found.split, found.n, found.seeds, level, pairs), shares
 
 
-def _judge_first(arms: Sequence[str], tested: Tested) -> tuple[Verdict, dict[str, Share]]:
-    pairs = []
-    for place, a in enumerate(arms):
-        for b in arms[place + 1 :]:
-            found = compare(tested[a][0][1], tested[b][0][1], a, b)
-            pairs.append(
-                Pair(
-                    a,
-                    b,
-                    found.difference,
-                    found.interval.low,
-                    found.interval.high,
-                    found.p_value,
-                    found.p_value,
-                    {"a": a, "b": b, None: None}[found.better],
-                    found.verdict,
-                )
-            )
-    table = tested[arms[0]][0][1]
-    shares = {arm: _share(tested[arm][0][1]) for arm in arms}
-    return Verdict(pairs[0].sentence, table.split, table.n, 1, 0.95, tuple(pairs)), shares
-
-
-def _share(table: PredictionTable) -> Share:
-    accuracy = measure_accuracy(table)
-    return Share(accuracy.value or 0.0, accuracy.interval.low, accuracy.interval.high, accuracy.n)
+def _arm_tables(arm: str, tested: Sequence[tuple[LoadedRun, PredictionTable]]) -> ArmTables:
+    seconds = [item.training_seconds for item, _ in tested]
+    known = tuple(value for value in seconds if value is not None)
+    return ArmTables(arm, tuple(table for _, table in tested), known if len(known) == len(seconds) else ())
 
 
 def count_confusions(subject: Subject) -> tuple[Confusion, ...]:

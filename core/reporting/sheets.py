@@ -80,13 +80,26 @@ def _lines(data: ReportData) -> Iterator[Line]:
     for confusion in data.confusions:
         for true, counts_of in zip(confusion.classes, confusion.counts, strict=True):
             for said, count in zip(confusion.classes, counts_of, strict=True):
-                yield {"part": "confusion", "arm": confusion.arm, "name": f"predicted {said}", "at": true, "value": count}
+                yield {
+                    "part": "confusion",
+                    "arm": confusion.arm,
+                    "name": f"predicted {said}",
+                    "at": true,
+                    "value": count,
+                }
     for scored in data.per_class:
         for name, share in (("precision", scored.precision), ("recall", scored.recall), ("F1", scored.f1)):
             yield {"part": "class", "arm": scored.arm, "name": name, "at": scored.label, **_share(share)}
     yield from _pictures(data)
     for found in data.reliability:
-        yield {"part": "calibration", "arm": found.arm, "run": found.run, "name": "ECE", "value": found.ece, "n": found.n}
+        yield {
+            "part": "calibration",
+            "arm": found.arm,
+            "run": found.run,
+            "name": "ECE",
+            "value": found.ece,
+            "n": found.n,
+        }
         for name, value in (("temperature", found.temperature), ("ECE after scaling", found.ece_after)):
             yield {"part": "calibration", "arm": found.arm, "run": found.run, "name": name, "value": value}
         for part in found.bins:

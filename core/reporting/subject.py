@@ -34,6 +34,11 @@ class LoadedRun:
     def seed(self) -> int:
         return self.summary.config.seed
 
+    @property
+    def training_seconds(self) -> float | None:
+        """How long the training phase took, validation included; None before the first epoch has ended."""
+        return self.history.epochs[-1].seconds if self.history.epochs else None
+
 
 @dataclass
 class Subject:
