@@ -89,6 +89,7 @@ class ArmFacts:
     strategy: str
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
+    judged: int  # of the seeds: those on which the accuracy rests
     accuracy: Share | None  # on the split of the verdict: mean over seeds
     split: str | None
     epochs: float | None  # done, median of the runs

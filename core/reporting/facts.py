@@ -92,14 +92,17 @@ def _accuracy(item: LoadedRun) -> Share | None:
     return Share(accuracy.value, accuracy.interval.low, accuracy.interval.high, accuracy.n)
 
 
-def describe_arm(subject: Subject, name: str, accuracy: Share | None) -> ArmFacts:
-    """One arm over all of its runs; `accuracy` is what the verdict says of it."""
+def describe_arm(subject: Subject, name: str, accuracy: Share | None, judged: int) -> ArmFacts:
+    """One arm over all of its runs; `accuracy` is what the verdict says of it, over so many seeds."""
     runs = subject.of(name)
     config = runs[0].summary.config
     seconds = [found for item in runs if (found := item.training_seconds) is not None]
+    epochs = [len(item.history.epochs) for item in runs if item.history.epochs]
     parameters, trainable = _parameters(runs)
     tested = next((item.summary.tested for item in runs if item.summary.tested), None)
-    single = _accuracy(runs[0]) if len(runs) == 1 else None
+    if accuracy is None:  # without a verdict, what the first tested run has reached
+        accuracy = next((found for item in runs if (found := _accuracy(item)) is not None), None)
+        judged = 0 if accuracy is None else 1
     return ArmFacts(
         name=name,
         model=config.model,
@@ -108,9 +111,10 @@ def describe_arm(subject: Subject, name: str, accuracy: Share | None) -> ArmFact
         seeds=tuple(item.seed for item in runs)
         if subject.kind != "curve" or subject.race is None
         else subject.race.plan.seeds,
-        accuracy=accuracy or single,
+        judged=judged,
+        accuracy=accuracy,
         split=tested.split if tested else None,
-        epochs=median(len(item.history.epochs) or item.summary.epochs_done for item in runs),
+        epochs=median(epochs) if epochs else None,
         seconds=median(seconds) if seconds else None,
         parameters=parameters,
         trainable=trainable,

@@ -43,7 +43,11 @@ def gather(settings: Settings, ids: Sequence[str], *, images: bool = True) -> Re
         state=subject.state,
         ids=subject.ids,
         dataset=describe_dataset(subject, dataset),
-        arms=tuple(describe_arm(subject, name, shares.get(name)) for name in subject.arms if subject.of(name)),
+        arms=tuple(
+            describe_arm(subject, name, shares.get(name), verdict.seeds if verdict else 0)
+            for name in subject.arms
+            if subject.of(name)
+        ),
         runs=tuple(describe_run(item) for item in subject.runs),
         equal=equal,
         differing=differing,

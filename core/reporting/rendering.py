@@ -61,7 +61,7 @@ def render_html(data: ReportData) -> str:
         "kind_word": KIND_WORDS[data.kind],
         "verdict_found": data.verdict is not None and any(pair.better for pair in data.verdict.pairs),
         "percent_level": format_level(data.verdict.level if data.verdict else 0.95),
-        "several_seeds": any(len(arm.seeds) > 1 for arm in data.arms),
+        "several_seeds": any(arm.judged > 1 for arm in data.arms) or any(item.seeds > 1 for item in data.confusions),
         "growth": draw(growth, arms) if growth else None,
         "charts": charts,
         "dataset_facts": _dataset_facts(data),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from core.errors import ComparisonError
+from core.evaluation.class_scores import f1_interval
 from core.evaluation.metrics import ClassScore, confusion_matrix, per_class, wilson_interval
 from core.evaluation.predictions import PredictionTable
 from core.evaluation.race_statistics import ArmTables, judge_race
@@ -17,6 +18,8 @@ Tested = dict[str, list[tuple[LoadedRun, PredictionTable]]]  # by arm, in the or
 def comparable(subject: Subject) -> Tested:
     """The runs that the verdict rests on: of a race, the seeds that every tested arm has finished."""
     tables = {arm: [(item, item.table) for item in subject.of(arm) if item.table is not None] for arm in subject.arms}
+    if len(subject.arms) > 2 and subject.kind != "curve":
+        subject.notes.extend(f"{arm} has no test result." for arm, found in tables.items() if not found)
     tables = {arm: found for arm, found in tables.items() if found}
     if subject.race is None or len(tables) < 2:
         return tables
@@ -91,7 +94,7 @@ def _class_row(arm: str, scores: Sequence[ClassScore]) -> ClassRow:
         scores[0].label,
         _mean(scores, lambda score: score.precision, predicted),
         _mean(scores, lambda score: score.recall, scores[0].support),
-        _mean(scores, lambda score: score.f1, None),
+        _mean_f1(scores, predicted),
         scores[0].support,
     )
 
@@ -105,6 +108,16 @@ def _mean(scores: Sequence[ClassScore], value_of: Callable[[ClassScore], float |
         return Share(mean)
     interval = wilson_interval(round(mean * n), n)
     return Share(mean, min(interval.low, mean), max(interval.high, mean), n)
+
+
+def _mean_f1(scores: Sequence[ClassScore], predicted: int) -> Share | None:
+    found = _mean(scores, lambda score: score.f1, None)
+    correct = round(float(np.mean([score.correct for score in scores])))
+    either = scores[0].support + predicted - correct
+    if found is None or not either:
+        return found
+    interval = f1_interval(min(correct, either), either)
+    return Share(found.value, min(interval.low, found.value), max(interval.high, found.value), either)
 
 
 def _tables(subject: Subject) -> dict[str, list[PredictionTable]]:

@@ -96,6 +96,9 @@ def _of_race(store: RunStore, race: Race) -> Subject:
             subject.runs.append(_load(subject, Run(store.folder / entry.run.id), entry.arm, entry.run))
         except (RunError, OSError):
             subject.notes.append(f"The run of {which} was deleted while the report was made.")
+    waiting = sum(item.summary.state.active for item in subject.runs)
+    if waiting:
+        subject.notes.insert(0, f"{waiting} of {len(race.entries)} runs have not ended: make the report again later.")
     if not subject.runs:
         raise RunError(f"Nothing of {race.id} can be read any more: start it again.")
     return subject
