@@ -19,6 +19,7 @@ from core.settings import Settings
 from core.training.activations import Activations, Prefix, open_activations
 from core.training.augmentation import Augmentation
 from core.training.checkpoint import BEST, CHECKPOINTS, load_network
+from core.training.config import TrainConfig
 from core.training.data import SplitData
 from core.training.events import Event, PhaseStarted, Progress, Tested
 from core.training.hardware import Hardware, choose_device, device_name
@@ -71,24 +72,18 @@ def judge(
                 yield item
     if store is None:
         return
-    exact = _exact(settings, hardware)
+    exact = exact_hardware(settings, hardware)
     exact.place(network)
     data = SplitData.of(dataset, split)
     answers: Answers | None = None
     batch = EVALUATION_BATCH
-    if config.strategy == "head" and config.views:
-        try:
-            for found in _stored_answers(settings, network, spec, exact, store, data, stop):
-                if isinstance(found, Progress):
-                    yield found
-                else:
-                    answers, batch = found, STORED_BATCH
-        except OSError:
-            log.exception("activations could not be kept")
-        if stop():
-            return
+    for found in open_answers(config, network, store, data, exact, settings, stop):
+        if isinstance(found, Progress):
+            yield found
+        else:
+            answers, batch = found
     if answers is None:
-        answers = partial(_answers, fold_network(network.eval()), store, data, spec, exact)
+        return
     for result in evaluate(network, data, config, answers, stop, batch):
         if not isinstance(result, Outcome):
             eta = (time.perf_counter() - started) / result * (len(data) - result)
@@ -111,7 +106,33 @@ def judge(
         yield Tested(split, correct, len(data), correct / len(data), result.loss, checkpoint.epoch, seconds)
 
 
-def _exact(settings: Settings, hardware: Hardware | None) -> Hardware:
+def open_answers(
+    config: TrainConfig,
+    network: Network,
+    store: PixelStore,
+    data: SplitData,
+    exact: Hardware,
+    settings: Settings,
+    stop: Stop,
+) -> Iterator[Progress | tuple[Answers, int]]:
+    """Raw outputs for pictures that are judged; the last thing yielded is them, and how many to ask for at once.
+
+    Args:
+        network: for a head over stored activations, whatever its head holds when they are asked for; else as it is.
+        exact: fp32.
+    """
+    if config.strategy == "head" and config.views:
+        try:
+            yield from _stored_answers(settings, network, config.entry().preprocessing, exact, store, data, stop)
+            return  # also where it was asked to stop
+        except OSError:
+            log.exception("activations could not be kept")
+    spec = config.entry().preprocessing
+    yield partial(_answers, fold_network(network.eval()), store, data, spec, exact), EVALUATION_BATCH
+
+
+def exact_hardware(settings: Settings, hardware: Hardware | None) -> Hardware:
+    """In fp32, as everything is judged and predicted."""
     if hardware is None:
         device = choose_device(settings)
         hardware = Hardware(device, device_name(device), settings.threads, "fp32", "")
@@ -132,7 +153,7 @@ def _stored_answers(
     store: PixelStore,
     data: SplitData,
     stop: Stop,
-) -> Iterator[Progress | Answers]:
+) -> Iterator[Progress | tuple[Answers, int]]:
     """Raw outputs of a head over a backbone that never changed: what leaves it is kept for other heads."""
     network.freeze(list(network.blocks)[-1])
     prefix = Prefix(network, spec, hardware)
@@ -141,7 +162,7 @@ def _stored_answers(
         if isinstance(item, Progress):
             yield dataclasses.replace(item, phase="testing")
         else:
-            yield partial(_head_answers, network, item, hardware)
+            yield partial(_head_answers, network, item, hardware), STORED_BATCH
 
 
 @torch.inference_mode()
