@@ -190,7 +190,7 @@ class Trainer:
         number = at.epoch + 1
         self.network.train()
         feed.start_epoch(number)
-        order = np.random.default_rng([config.seed, number, 0]).permutation(len(self.data.train))
+        order = self.data.train.shuffled(np.random.default_rng([config.seed, number, 0]))
         meter = self._meter
         meter.begin_epoch()
         # array_split keeps batches nearly equal: a last batch of one picture would break BatchNorm
