@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.datasets.dataset import PictureRow
+from core.datasets.dataset import Dataset, PictureRow
 from core.runs.plan import MOST_SIZES, RacePlan
+from core.settings import Settings
 from core.training.config import TrainConfig
+from core.training.estimate import VALIDATION_COST, Estimate, estimate
 
 LEAST_STEPS = 100  # of a point: as many as the whole set gets in some epochs
-VALIDATION_COST = 0.4  # of a training picture
 STEP_COST = 2.0  # of a step beside its pictures, in pictures
 NEARLY_ALL = 0.8  # a size above this share of the largest class tells nothing that all pictures do not
 
@@ -130,3 +131,24 @@ def work_of(config: TrainConfig, pictures: int, planned: Schedule, judged: int, 
 def is_stored(config: TrainConfig) -> bool:
     """Whether only a head learns, from stored activations."""
     return config.strategy == "head" and config.views > 0
+
+
+def estimate_series(settings: Settings, config: TrainConfig, dataset: Dataset, plan: RacePlan) -> Estimate | None:
+    """How long a run of a learning curve takes; None where this network was not measured here yet."""
+    whole = estimate(settings, config, dataset)
+    if whole is None:
+        return None
+    rows, counts = dataset.rows_of("train"), count_classes(dataset.rows_of("train")).values()
+    looks = config.epochs * len(dataset.rows_of("val"))
+    stored = is_stored(config)
+    unit = work_of(config, len(rows), schedule(len(rows), len(rows), config), looks, stored=stored)
+    work = 0.0
+    for size in plan.sizes:
+        pictures = sum(min(size, count) for count in counts)
+        work += work_of(config, pictures, schedule(pictures, len(rows), config), looks, stored=stored)
+    parts = dict(whole.parts)
+    parts["training"] *= len(plan.seeds) * work / unit
+    parts["testing"] *= 1 if stored else plan.points
+    if "finding the rate" in parts:
+        parts["finding the rate"] *= plan.points
+    return Estimate(parts)
