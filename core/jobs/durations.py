@@ -39,7 +39,7 @@ class Durations:
             result, config = run.result(), run.config()
             if result is not None and result.seconds is not None and result.tested is not None:
                 took = self._took.setdefault(_kind(config), [])
-                took.append(result.seconds / config.epochs)
+                took.append(result.seconds / _unit(config))
                 del took[:-MOST_KEPT]
 
     def expect(self, run: Run) -> float | None:
@@ -73,7 +73,7 @@ class Durations:
     def _expect(self, config: TrainConfig, curve: RacePlan | None) -> float | None:
         took = self._took.get(_kind(config))
         if took and curve is None:
-            return statistics.median(took) * config.epochs
+            return statistics.median(took) * _unit(config)
         try:
             dataset = self._datasets.get(config.dataset)
             if dataset is None:
@@ -89,10 +89,16 @@ class Durations:
         return found.seconds if found is not None else None
 
 
+def _unit(config: TrainConfig) -> int:
+    """What runs of one kind are counted in: a budget ends them alike, whatever their epochs."""
+    return 1 if config.budgeted else config.epochs
+
+
 def _kind(config: TrainConfig) -> Kind:
-    """Runs of one kind take equally long for an epoch."""
+    """Runs of one kind take equally long for an epoch, or, with the same budget, in all."""
+    budget = (config.max_images, config.max_seconds, config.epochs) if config.budgeted else ()
     return (
-        config.dataset, config.model, config.strategy, config.freeze_point, config.batch_size, config.image_size,
+        *budget, config.dataset, config.model, config.strategy, config.freeze_point, config.batch_size, config.image_size,
         config.filters, config.stored_views, config.precision,
     )  # fmt: skip
 

@@ -43,7 +43,7 @@ from core.runs.store import hold
 from core.settings import Settings
 from core.storage import write_json
 from core.training.config import TrainConfig
-from core.training.events import Event, Message, to_record
+from core.training.events import Event, Message, Tested, to_record
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 1.2  # from a stop request until the process ends itself
@@ -81,6 +81,7 @@ class Worker:
         self._began = time.monotonic()
         self._signals = signals
         self._ended = threading.Lock()
+        self._tested = False  # by this process
         self._stop = threading.Event()
         self._leave = threading.Event()
 
@@ -168,8 +169,11 @@ class Worker:
                 for event in self._events(judge_only):
                     self._append(event)
                 return
-            except OSError as error:
-                if not is_full(error):
+            except Exception as error:
+                if self._tested:
+                    log.exception("the run was tested; what comes after that failed")
+                    return
+                if not isinstance(error, OSError) or not is_full(error):
                     raise
                 log.warning("the disk is full: waiting for space")
             if not is_disk_full(self.settings):
@@ -258,6 +262,7 @@ class Worker:
         line = json.dumps({"time": time.time(), **to_record(event)}, ensure_ascii=False, allow_nan=False)
         with (self.run.folder / "events.jsonl").open("ab") as file:
             file.write(line.encode() + b"\n")
+        self._tested = self._tested or isinstance(event, Tested)
 
     def _watch(self, judge_only: bool, earlier: RunResult | None) -> None:
         """Set the stop flag when asked; end the process when the training does not react in time."""
@@ -274,6 +279,8 @@ class Worker:
         time.sleep(LEAVE_SECONDS)
         if judge_only:
             self._end_test(earlier, leave=True)
+        if self._judged():
+            self._end(RunState.FINISHED, "Finished.", leave=True)
         self._put_aside(leave=True)
 
     def _listen(self) -> None:

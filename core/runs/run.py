@@ -11,6 +11,7 @@ runs/<id>/
     stop             somebody asked it to stop
     checkpoints/     best.safetensors + best.json; last.safetensors while it trains
     predictions.csv  every prediction on the test split
+    validation.csv   those of the same weights on the validation split; absent in older runs
     result.json      how it ended (written last)
 """
 
@@ -292,6 +293,23 @@ class Run:
         if not path.exists():
             raise RunError(f"Run {self.id} has no test result yet: wait until it has finished, or test it.")
         return read_predictions(path)
+
+    def validation_predictions(self) -> PredictionTable:
+        """The stored predictions on the validation split, of the weights that were tested.
+
+        Raises:
+            RunError: if there are none, or the table is damaged.
+        """
+        path = self.folder / "validation.csv"
+        if path.exists():
+            return read_predictions(path)
+        tested = self.predictions()
+        if tested.split == "val":  # a dataset without a test split
+            return tested
+        raise RunError(
+            f"Run {self.id} has no predictions on its validation pictures (an earlier version kept none, or the disk "
+            "was full): train it again."
+        )
 
     def write_result(self, state: RunState, text: str, seconds: float | None, cause: str | None = None) -> None:
         """Record how the run ended; only the holder of the lock may."""

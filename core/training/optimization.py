@@ -15,6 +15,7 @@ from core.training.config import TrainConfig
 ONE_CYCLE_WARM_UP = 0.3  # share of the steps in which the rate rises
 ONE_CYCLE_START = 1 / 25  # of the largest rate
 ONE_CYCLE_END = 1e-4
+CLOCK_STEPS = 10_000  # in which a schedule follows the clock
 SGD_MOMENTUM = 0.9
 SGD_FACTOR = 10.0  # without Adam's scaling good rates are larger
 
@@ -66,9 +67,18 @@ def _cosine_between(start: float, end: float, share: float) -> float:
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def build_schedule(config: TrainConfig, optimizer: Optimizer, total_steps: int) -> LambdaLR:
-    """The learning-rate schedule; call its `step()` after every optimizer step."""
-    return LambdaLR(optimizer, rate_factor(config.schedule, total_steps))
+def build_schedule(
+    config: TrainConfig, optimizer: Optimizer, total_steps: int, share: Callable[[], float] | None = None
+) -> LambdaLR:
+    """The learning-rate schedule; call its `step()` after every optimizer step.
+
+    Args:
+        share: how much of the training is over, from 0 to 1, where a clock may end it before its last step.
+    """
+    if share is None:
+        return LambdaLR(optimizer, rate_factor(config.schedule, total_steps))
+    factor = rate_factor(config.schedule, CLOCK_STEPS)
+    return LambdaLR(optimizer, lambda step: factor(round(CLOCK_STEPS * max(step / total_steps, share()))))
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:

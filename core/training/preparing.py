@@ -13,6 +13,7 @@ from core.settings import Settings
 from core.training.augmentation import Augmentation
 from core.training.calibration import choose_hardware
 from core.training.config import TrainConfig
+from core.training.costs import Costs
 from core.training.data import SplitData, TrainingData
 from core.training.events import Described, Event, Message, PhaseStarted, Progress
 from core.training.feeds import Feed, open_feed
@@ -20,7 +21,7 @@ from core.training.hardware import Hardware, prepare_torch
 from core.training.networks import build_network
 from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages
-from core.training.trainer import choose_strip
+from core.training.strip import choose_strip
 from models import weights
 from models.catalog import NetworkEntry
 from models.network import Network
@@ -35,6 +36,7 @@ class Prepared:
     Attributes:
         network: on its device, with the weights of its seed.
         feeds: one for each stage.
+        costs: of what was done until here.
     """
 
     entry: NetworkEntry
@@ -43,6 +45,7 @@ class Prepared:
     hardware: Hardware
     data: TrainingData
     feeds: list[Feed]
+    costs: Costs
 
 
 def prepare(
@@ -73,6 +76,8 @@ def prepare(
             yield item
     if store is None or stop():
         return
+    costs = Costs()
+    costs.charge_decoding(store.seconds, reused=store.reused)
     yield Progress("preparing", "Building the network", 0, 1, None)
     network = build_network(config, entry, len(dataset.classes))
     stages = plan_stages(config, entry)
@@ -99,7 +104,10 @@ def prepare(
                 feeds.append(found)
         if stop():
             return
-    yield Prepared(entry, network, stages, hardware, data, feeds)
+        unknown = costs.charge_stage(settings, config, hardware.prefix_precision, feeds[-1].stored)
+        if unknown is not None:
+            yield unknown
+    yield Prepared(entry, network, stages, hardware, data, feeds, costs)
 
 
 def _fetch_weights(config: TrainConfig, entry: NetworkEntry, stop: Stop) -> Iterator[Event]:

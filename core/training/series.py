@@ -33,8 +33,7 @@ from core.training.events import (
     RateFound,
 )
 from core.training.feeds import ActivationFeed, Feed, PixelFeed
-from core.training.inference import Outcome, evaluate
-from core.training.judging import Answers, exact_hardware, open_answers
+from core.training.judging import Judging, exact_hardware
 from core.training.networks import build_network
 from core.training.preparing import Prepared, prepare
 from core.training.rate_finder import find_rate
@@ -51,6 +50,7 @@ from core.training.subsets import (
 from core.training.trainer import Trainer
 from models.network import Network
 
+TESTING = "Testing"
 EVENT_SECONDS = 0.2  # between two tellings of how far it is
 
 Stop = Callable[[], bool]
@@ -110,8 +110,8 @@ def train_series(
             elif isinstance(event, _Share):
                 if clock.due():
                     yield clock.tell(point, event.done)
-            elif clock.due() or event.phase != "training":
-                yield event
+            elif event.text != TESTING or clock.due():
+                yield event if event.text != TESTING else clock.tell(point, 1.0)
         if stop():
             return
         yield clock.tell(None, 0.0)
@@ -177,10 +177,9 @@ class _Series:
         self.prepared = prepared
         self.split: Literal["test", "val"] = "test" if dataset.rows_of("test") else "val"
         self._rows = dataset.rows_of("train")
-        self._judged = SplitData.of(dataset, self.split)
-        self._exact = exact_hardware(settings, prepared.hardware)
+        self._labels = SplitData.of(dataset, self.split).labels
         self._network = prepared.network
-        self._answers: tuple[Answers, int] | None = None  # of a head over stored activations
+        self._judging = self._judge()
         # what may learn in some stage, as it was before anything did
         self._fresh = _learnable(prepared) if config.pretrained else {}
 
@@ -188,7 +187,7 @@ class _Series:
         """Subset and steps of a point."""
         places = choose_subset(self._rows, size, seed)
         planned = schedule(len(places), len(self._rows), self.config)
-        judged = len(self.prepared.data.val) * self.config.epochs + len(self._judged)
+        judged = len(self.prepared.data.val) * self.config.epochs + len(self._labels)
         work = work_of(self.config, len(places), planned, judged, stored=is_stored(self.config))
         return _Point(size, seed, places, planned, work)
 
@@ -255,38 +254,33 @@ class _Series:
         if self.stop():
             return
         _put_back(network, best)
-        trained = time.perf_counter() - started
-        answers: tuple[Answers, int] | None = self._answers
-        if answers is None:
-            for found in open_answers(config, network, data.store, self._judged, self._exact, self.settings, self.stop):
-                if isinstance(found, Progress):
-                    yield found
-                else:
-                    answers = found
-            if answers is None:
-                return
-            if is_stored(config):
-                self._answers = answers
-        started = time.perf_counter()
-        for result in evaluate(network, self._judged, config, answers[0], self.stop, answers[1]):
-            if isinstance(result, Outcome):
-                right = result.probabilities.argmax(axis=1) == self._judged.labels
-                correct = int(right.sum())
-                yield PointDone(
-                    pictures_per_class=point.size,
-                    pictures=len(point.places),
-                    seed=point.seed,
-                    correct=correct,
-                    images=len(right),
-                    accuracy=correct / len(right),
-                    seconds=trained + time.perf_counter() - started,
-                    right=np.packbits(right).tobytes().hex(),
-                    split=self.split,
-                    epoch=epoch,
-                    steps=config.epochs * point.schedule.steps,
-                )
-            else:
-                yield _Share(1.0)
+        if not is_stored(config):
+            self._judging = self._judge()  # of weights that have changed
+        for result in self._judging.predict(self.split, TESTING):
+            if isinstance(result, Progress):
+                yield result
+                continue
+            right = result.probabilities.argmax(axis=1) == self._labels
+            correct = int(right.sum())
+            yield PointDone(
+                pictures_per_class=point.size,
+                pictures=len(point.places),
+                seed=point.seed,
+                correct=correct,
+                images=len(right),
+                accuracy=correct / len(right),
+                seconds=time.perf_counter() - started,
+                right=np.packbits(right).tobytes().hex(),
+                split=self.split,
+                epoch=epoch,
+                steps=config.epochs * point.schedule.steps,
+            )
+
+    def _judge(self) -> Judging:
+        exact = exact_hardware(self.settings, self.prepared.hardware)
+        return Judging(
+            self.dataset, self.settings, self.config, self._network, self.prepared.data.store, exact, self.stop
+        )
 
     def _renew(self, config: TrainConfig) -> None:
         """The network with which a run of this configuration would begin."""

@@ -16,14 +16,18 @@ from core.settings import Settings
 from core.training import snapshot
 from core.training.checkpoint import BEST, CHECKPOINTS, Checkpoint, save_checkpoint
 from core.training.config import TrainConfig
+from core.training.costs import SEARCHING, TRAINING, VALIDATION, Costs
+from core.training.counting import count_multiply_adds
 from core.training.events import BatchDone, EpochDone, Event, Message, RateFound
 from core.training.hardware import Hardware
-from core.training.judging import judge
+from core.training.judging import PREDICTIONS, VALIDATION_PREDICTIONS, judge
 from core.training.networks import build_network
 from core.training.preparing import Prepared, prepare
 from core.training.rate_finder import find_rate
 from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
 from core.training.trainer import Trainer, is_finite
+from models.catalog import NetworkEntry
+from models.network import Network
 
 Stop = Callable[[], bool]
 
@@ -75,13 +79,16 @@ def train(
             yield item
     if prepared is None:
         return
-    entry, network, stages = prepared.entry, prepared.network, prepared.stages
+    entry, network, stages, costs = prepared.entry, prepared.network, prepared.stages, prepared.costs
     hardware, data, feeds = prepared.hardware, prepared.data, prepared.feeds
     del prepared, item  # or the network would be held until the test has ended
     checkpoints = folder / CHECKPOINTS
     epoch, saved = 0, False
     rate = resume.learning_rate if resume else None
+    if resume:
+        costs.restore(resume.costs)
     if config.find_rate and rate is None:
+        searching = time.perf_counter()
         network.freeze(stages[0].freeze_point)
         for tried in find_rate(network, feeds[0], data, config, hardware.device, stop):
             yield tried
@@ -92,7 +99,9 @@ def train(
                 )
         if stop():
             return
-    trainer = Trainer(network, data, config, stages, feeds, hardware.device, rate)
+        costs.seconds[SEARCHING] = time.perf_counter() - searching
+        costs.charges[0] += costs.seconds[SEARCHING]
+    trainer = Trainer(network, data, config, stages, feeds, hardware.device, rate, charges=costs.charges)
     writer = SnapshotWriter(checkpoints)
     if resume:
         trainer.restore(load_snapshot(checkpoints, resume))
@@ -110,9 +119,8 @@ def train(
             # the event is in the log by now: what is put aside tells how much of the log belongs to it
             if isinstance(event, BatchDone | EpochDone) and writer.due():
                 copied = time.monotonic()
-                writer.write(
-                    trainer.snapshot(), _facts(config, dataset, hardware, folder, rate), time.monotonic() - copied
-                )
+                facts = _facts(config, dataset, hardware, folder, rate, costs)
+                writer.write(trainer.snapshot(), facts, time.monotonic() - copied)
     except DivergedError:
         writer.finish(remove=True)
         if not saved:
@@ -127,22 +135,36 @@ def train(
     if leave():
         writer.finish(remove=False)
         if trainer.begun:
-            write_snapshot(checkpoints, trainer.snapshot(), _facts(config, dataset, hardware, folder, rate))
+            write_snapshot(checkpoints, trainer.snapshot(), _facts(config, dataset, hardware, folder, rate, costs))
         return
     if stop():
         writer.finish(remove=True)
         if not saved:
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         return
+    costs.seconds[TRAINING] = trainer.passed - trainer.position.validating
+    costs.seconds[VALIDATION] = trainer.position.validating
+    multiply_adds = _count(network, entry)
     del network, trainer
     writer.finish(remove=False)  # the snapshot stays until the run's result is written
     # it was interrupted after a test, before anybody was told: these predictions may be of earlier weights
-    (folder / "predictions.csv").unlink(missing_ok=True)
-    yield from judge(dataset, settings, folder, stop, store=data.store, hardware=hardware)
+    for name in (PREDICTIONS, VALIDATION_PREDICTIONS):
+        (folder / name).unlink(missing_ok=True)
+    yield from judge(dataset, settings, folder, stop, store=data.store, hardware=hardware, costs=costs)
+    if (folder / PREDICTIONS).exists():
+        yield costs.measured(multiply_adds, checkpoints / f"{BEST}.safetensors")
+
+
+def _count(network: Network, entry: NetworkEntry) -> tuple[int, int]:
+    try:
+        return count_multiply_adds(network, entry.preprocessing.crop_px)
+    except Exception:  # a figure, for which no run may fail
+        log.exception("the multiply-adds could not be counted")
+        return 0, 0
 
 
 def _facts(
-    config: TrainConfig, dataset: Dataset, hardware: Hardware, folder: Path, rate: float | None
+    config: TrainConfig, dataset: Dataset, hardware: Hardware, folder: Path, rate: float | None, costs: Costs
 ) -> dict[str, Any]:
     """What a snapshot says beside the training's own state."""
     log_file = folder / "events.jsonl"
@@ -152,4 +174,5 @@ def _facts(
         "events_bytes": log_file.stat().st_size if log_file.exists() else 0,
         "hardware": hardware.to_json(),
         "learning_rate": rate,
+        "costs": costs.to_json(),
     }

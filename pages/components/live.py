@@ -121,9 +121,10 @@ def _progress(snapshot: RunSnapshot) -> None:
         step = history.progress
         if history.phase is not None and history.phase.phase == "training" and history.batches:
             batch = history.batches[-1]
-            text = f"Epoch {batch.epoch} of {snapshot.config.epochs}, step {batch.step} of {batch.steps}"
+            of = "" if snapshot.config.budgeted else f" of {snapshot.config.epochs}"
+            text = f"Epoch {batch.epoch}{of}, step {batch.step} of {batch.steps}"
             if step is not None:
-                text = f"Epoch {batch.epoch} of {snapshot.config.epochs}: validating"
+                text = f"Epoch {batch.epoch}{of}: validating"
             st.progress(batch.progress, text=text + _left(batch.eta_seconds))
         elif step is not None and step.total:
             st.progress(min(1.0, step.done / step.total), text=f"{step.text}{_left(step.eta_seconds)}")
