@@ -86,6 +86,9 @@ def _race_title(race: Race) -> str:
 
 
 def _compare_runs(settings: Settings, summaries: Sequence[RunSummary]) -> None:
+    if not summaries:
+        st.info("No single run has got as far as its first epoch yet: look at the races.", icon="⏳")
+        return
     chosen = _choose(summaries)
     if not chosen:
         st.info("Choose one run or more above.", icon="👆")

@@ -76,7 +76,8 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
         except ConfigError as error:
             forms.show_problems(error)
             return
-        st.caption(f"{len(planned)} runs: {len(plan.arms)} arms × {len(plan.seeds)} seeds, in turns.")
+        each = "one seed" if seeds == 1 else f"{seeds} seeds"
+        st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each.")
         if st.button("Start this race", type="primary", icon="🏁", key="race-start"):
             try:
                 race_id, _ = start_race(settings, plan, planned, by=frame.actor())

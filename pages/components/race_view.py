@@ -240,13 +240,13 @@ def _table(snapshot: RaceSnapshot) -> None:
                 "95 % from": 100 * score.interval.low if score else None,
                 "95 % to": 100 * score.interval.high if score else None,
                 "n": score.n if score else None,
-                "Each seed": ", ".join(f"{value:.1f}" for value in each),
+                "Each seed": ", ".join(f"{value:.1f}" for value in each) or None,
                 "Seconds": score.seconds if score else None,
                 "Learns": plan_training(runs[0].config, len(race.meta.classes)).trainable if runs else None,
                 "Over": f"{sum(not run.state.active for run in runs)} of {len(race.plan.seeds)}",
             }
         )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).dropna(axis="columns", how="all")  # what is not known of any arm is no column yet
     st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"race-table-{race.id}")
     if not race.state.active:
         frame.offer_csv("Download this table as CSV", table, f"tunemypets-{race.id}.csv")
