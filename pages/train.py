@@ -8,7 +8,7 @@ from core.room.board import send_config
 from core.runs.races import default_race
 from core.settings import Settings
 from core.training.parsing import parse_config
-from pages.components import estimates, forms, frame, judged, live, notices, runs_list
+from pages.components import estimates, forms, frame, judged, live, notices, race_form, runs_list
 from pages.components.snapshot import forget, look_at, race_ids
 
 
@@ -41,6 +41,8 @@ def _watch_race(settings: Settings, race_id: str) -> None:
     with right:
         frame.link(frame.COMPARE, label="Compare these runs", icon="⚖️", query_params={"runs": ",".join(ids)})
     snapshots = [look_at(settings, run_id) for run_id in ids]
+    if any(item.meta.plan is not None for item in snapshots):
+        frame.go(frame.COMPARE, query_params={"race": race_id})
     if st.query_params.get("demo") and frame.has_router() and all(item.history.tested for item in snapshots):
         frame.go(frame.COMPARE, query_params={"runs": ",".join(ids)})
     if st.query_params.get("demo"):
@@ -85,6 +87,8 @@ def _choose(settings: Settings) -> None:
         _offer_sending(settings, values)
     if race or single:
         _start(settings, values, race=race)
+    if error is None:
+        race_form.offer_race(settings, values)
 
 
 def _offer_sending(settings: Settings, values: dict[str, object]) -> None:
