@@ -52,7 +52,7 @@ def test_the_runs_of_a_curve_are_sensible_wherever_runs_are_shown(
 ) -> None:
     curve_id, runs = start(settings, small_config)
     assert [summarise(run).title for run in runs] == [
-        "Learning curve, petnet, head", "Learning curve, scratch_cnn, scratch"
+        "Learning curve, head (petnet)", "Learning curve, scratch (scratch_cnn)"
     ]  # fmt: skip
     for run in runs:
         assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
