@@ -192,12 +192,12 @@ def _draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
     with right:
         st.markdown("##### Loss")
         st.echarts_chart(loss, height=320, key=f"loss-{identity}", alt=f"Loss of {names} by epoch")
+    st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
 
 
 def _draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
     names = " and ".join(item.arm for item in snapshots)
     identity = "-".join(item.id for item in snapshots)
-    st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
     more = st.expander("Learning rate and speed", key=f"more-{identity}", on_change="rerun")
     if not more.open:  # most people never open it: what nobody sees is not drawn
         return
