@@ -19,6 +19,7 @@ MEANINGS: dict[Measure, str] = {
 }
 AVERAGE = "Average of the classes (macro)"
 LONGEST_NAME = 24
+NAMES_PX = 150
 
 _reports: Shared[tuple[str, str], ClassReport] = Shared(None, most=128)
 
@@ -63,7 +64,7 @@ def show_class_scores(settings: Settings, named: Sequence[judged.Named]) -> None
         st.dataframe(
             tabulate(reports, order),
             hide_index=True,
-            column_config={"Class": st.column_config.TextColumn(pinned=True)},
+            column_config={"Class": st.column_config.TextColumn(pinned=True, width=NAMES_PX)},
             key=f"class-table-{identity}",
             alt="Precision, recall and F1 of every class with 95 % intervals",
         )
@@ -122,7 +123,7 @@ def draw_scores(reports: Sequence[tuple[str, ClassReport]], measure: Measure, or
             "nameLocation": "start",
             "nameGap": 6,
             "nameTextStyle": {"align": "center"},
-            "axisLabel": {"interval": 0, "width": 110, "overflow": "truncate"},
+            "axisLabel": {"interval": 0, "width": 120, "overflow": "truncate"},
         },
         "series": series,
     }
@@ -185,8 +186,7 @@ def describe(reports: Sequence[tuple[str, ClassReport]], measure: Measure) -> st
 
 def _axis_label(report: ClassReport, place: int) -> str:
     score = report.classes[place].score
-    name = score.label if len(score.label) <= LONGEST_NAME else score.label[: LONGEST_NAME - 1] + "…"
-    return f"{name} ({score.support:,})"
+    return f"{judged.shorten(score.label, LONGEST_NAME)} ({score.support:,})"
 
 
 def _box(figure: Measured) -> list[float] | list[str]:

@@ -23,8 +23,7 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
         found = judged.difficulty_once(str(settings.home), ids)
         options = {"wrong": f"No training is right ({len(found.always_wrong):,})"}
         for place, name in enumerate(found.arms):
-            short = name if len(name) <= 40 else name[:39] + "…"
-            options[f"only-{place}"] = f"Only {short} always right ({len(found.only(place)):,})"
+            options[f"only-{place}"] = f"Only {judged.shorten(name, 40)} always right ({len(found.only(place)):,})"
         identity = "-".join(run_ids[0] for _, run_ids in ids)
         chosen = st.pills(
             "Which pictures",
@@ -65,6 +64,17 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
             places,
             f"tunemypets-hard-pictures-{chosen}.csv",
         )
+
+
+def arms_of(snapshots: Sequence[RunSnapshot]) -> Arms:
+    """The tested runs of one race by arm, in the order in which they come; empty unless there are two arms or more of
+    one race."""
+    races = {item.meta.race for item in snapshots}
+    arms: dict[str, list[RunSnapshot]] = {}
+    for item in snapshots:
+        if item.history.tested is not None:
+            arms.setdefault(item.meta.arm or item.arm, []).append(item)
+    return list(arms.items()) if len(races) == 1 and None not in races and len(arms) > 1 else []
 
 
 def describe(found: Difficulty, place: int) -> list[str]:
