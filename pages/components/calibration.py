@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import RunError
 from core.evaluation.calibration import Bin, Calibration, calibrate
+from core.evaluation.metrics import format_points
 from core.settings import Settings
 from pages.components import charts, frame, judged
 from pages.components.shared import Shared
@@ -16,7 +17,7 @@ _found: Shared[tuple[str, str, bool], tuple[Calibration, str]] = Shared(None, mo
 
 
 def calibration_once(home: str, run_id: str) -> tuple[Calibration, str]:
-    """The calibration of a run, and why it has no temperature: empty where it has one.
+    """The calibration of a run, and why there are no validation predictions to fit a temperature on, where so.
 
     Raises:
         RunError: if the run has no predictions.
@@ -30,7 +31,7 @@ def calibration_once(home: str, run_id: str) -> tuple[Calibration, str]:
         except RunError as error:
             validation, missing = None, str(error)
         found = calibrate(judged.read_once(home, run_id), validation)
-        return found, "" if found.temperature is not None else found.note or missing
+        return found, missing
 
     return _found.get((home, run_id, noted), make)
 
@@ -64,7 +65,7 @@ def show_calibration(settings: Settings, named: Sequence[judged.Named]) -> None:
         )
         for name, item, missing in found:
             st.markdown(f"**{frame.plain(name)}**: {frame.plain(read(item))}")
-            if item.temperature is None:
+            if missing:
                 st.caption(f"No temperature scaling: {frame.plain(missing)}")
         frame.offer_csv(
             "Download the diagram as CSV",
@@ -76,19 +77,12 @@ def show_calibration(settings: Settings, named: Sequence[judged.Named]) -> None:
 
 def read(item: Calibration) -> str:
     """What a calibration says, in a sentence or two."""
-    confidence = sum((b.confidence or 0.0) * b.count for b in item.bins) / item.n
-    accuracy = sum((b.accuracy or 0.0) * b.count for b in item.bins) / item.n
     text = (
-        f"on average {100 * confidence:.0f} % sure and {100 * accuracy:.0f} % right (n = {item.n:,}); what it says and "
-        f"what comes true are {100 * item.ece:.1f} points apart (expected calibration error)."
+        f"{item.note} What it says and what comes true are {format_points(item.ece)} points apart on average (expected "
+        f"calibration error; 95 % interval {format_points(item.ece_interval.low)} to "
+        f"{format_points(item.ece_interval.high)}, n = {item.n:,})"
     )
-    if item.temperature is None or item.after is None:
-        return text
-    kind = "less" if item.temperature > 1 else "more"
-    return (
-        f"{text} Divided by the temperature {item.temperature:.2f}, which makes it {kind} sure, the error becomes "
-        f"{100 * item.after.ece:.1f} points."
-    )
+    return f"{text}, after temperature scaling {format_points(item.after.ece)} points." if item.after else f"{text}."
 
 
 def draw_reliability(found: Sequence[tuple[str, Sequence[Bin]]]) -> dict[str, Any]:

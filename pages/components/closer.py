@@ -8,7 +8,17 @@ import streamlit as st
 from core.errors import ComparisonError, RunError
 from core.races.race import Race
 from core.settings import Settings
-from pages.components import class_scores, confusions, frame, groups, hard_pictures, judged, mistakes
+from pages.components import (
+    answering,
+    calibration,
+    class_scores,
+    confusions,
+    frame,
+    groups,
+    hard_pictures,
+    judged,
+    mistakes,
+)
 
 VIEW = "view"  # in the address: a section can be shared
 
@@ -87,8 +97,14 @@ def _mistakes(settings: Settings, chosen: Chosen) -> None:
     mistakes.show_mistakes(settings, chosen.named)
 
 
+def _confidence(settings: Settings, chosen: Chosen) -> None:
+    calibration.show_calibration(settings, chosen.named)
+    answering.show_answering(settings, chosen.named)
+
+
 SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Chosen], None]]] = {
     "pictures": ("🖼️ Pictures", _pictures),
     "classes": ("🔢 Classes", _classes),
     "mistakes": ("❌ Mistakes", _mistakes),
+    "confidence": ("🎯 Confidence", _confidence),
 }
