@@ -10,6 +10,8 @@ from core.races.race import Race
 from core.reporting.documents import FORMATS, make_document
 from core.settings import Settings
 from pages.components import (
+    answering,
+    calibration,
     class_scores,
     coach,
     confusions,
@@ -100,6 +102,11 @@ def _mistakes(settings: Settings, chosen: Chosen) -> None:
     mistakes.show_mistakes(settings, chosen.named)
 
 
+def _confidence(settings: Settings, chosen: Chosen) -> None:
+    calibration.show_calibration(settings, chosen.named)
+    answering.show_answering(settings, chosen.named)
+
+
 def _why(settings: Settings, chosen: Chosen) -> None:
     named = list(chosen.named)
     if len(named) > why.MOST_RUNS:
@@ -164,6 +171,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Chosen], None]]] = {
     "pictures": ("🖼️ Pictures", _pictures),
     "classes": ("🔢 Classes", _classes),
     "mistakes": ("❌ Mistakes", _mistakes),
+    "confidence": ("🎯 Confidence", _confidence),
     "why": ("🔍 Why", _why),
     "cost": ("⏱️ Cost", _cost),
     "coach": ("💡 Coach", _coach),
