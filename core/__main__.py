@@ -97,6 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("show", "Show a run: configuration, every epoch, test result, what hardware path ran."),
         ("stop", "Stop a run; what it has learned is kept."),
         ("resume", "Let an interrupted run go on from where it was last put aside."),
+        ("coach", "Tell what its curves and results mean, and one thing to try."),
         ("judge", "Test the best weights of a stopped or interrupted run."),
     ):
         command(name, text).add_argument("run", help="id of a run")
@@ -238,6 +239,8 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
             return commands.stop_run(settings, options.run)
         case "resume":
             return commands.resume_run(settings, options.run)
+        case "coach":
+            return commands.coach_run(settings, options.run)
         case "judge":
             return commands.judge_run(settings, options.run)
         case "compare":

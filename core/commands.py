@@ -1,5 +1,6 @@
 """What the commands of `python -m core` do. Each returns a value for `--json` and a text for people."""
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from core.datasets.sources import Source, open_source
 from core.datasets.splits import SplitPlan
 from core.datasets.store import DatasetStore
 from core.errors import ConfigError, RunError, TuneMyPetsError
+from core.evaluation.coach import read_run, tell
+from core.evaluation.facts import gather_facts, training_shares
+from core.evaluation.metrics import Accuracy
 from core.jobs.calibrator import calibrate_and_wait
 from core.jobs.importer import sample_source
 from core.jobs.scheduler import ensure_scheduler
@@ -226,6 +230,8 @@ def _ended(run: Run) -> Outcome:
     value = describe_summary(summary)
     accuracy = summary.accuracy
     result = f": {accuracy.text()} on {_SPLIT_WORDS[summary.tested.split]}" if accuracy and summary.tested else ""
+    if summary.is_curve:
+        result = f": {summary.points_text}"
     text = f"Run {run.id} {summary.state.value}{result}"
     if summary.state in (RunState.FAILED, RunState.INTERRUPTED):
         return Outcome(
@@ -264,6 +270,7 @@ def describe_summary(summary: RunSummary) -> dict[str, Any]:
         else None,
         "test_loss": tested.loss if tested and on_test else None,
         "seconds": summary.seconds,
+        "points": summary.points_done if summary.is_curve else None,
     }
 
 
@@ -272,7 +279,7 @@ def list_runs(settings: Settings) -> Outcome:
     summaries = RunStore(settings).summaries()
     lines = [
         f"{item.id}  {item.state.value:<11}  {item.config.dataset}  {item.title}"
-        + (f"  {item.accuracy.text()}" if item.accuracy else "")
+        + (f"  {item.points_text}" if item.is_curve else f"  {item.accuracy.text()}" if item.accuracy else "")
         for item in summaries
     ]
     return Outcome([describe_summary(item) for item in summaries], "\n".join(lines) or "No runs yet.")
@@ -293,15 +300,22 @@ def show_run(settings: Settings, run_id: str) -> Outcome:
         "pictures": history.described.pictures if history.described else None,
         "augmentation": history.described.augmentation if history.described else None,
         "history": [_epoch(epoch) for epoch in history.epochs],
+        "curve": [dataclasses.asdict(point) for point in history.points],
         "best_epoch": history.best.epoch if history.best else None,
     }
     lines = [
-        f"{run.id}: {summary.config.title()} on {summary.config.dataset}, {summary.state.value}. {summary.text}",
+        f"{run.id}: {summary.title if summary.is_curve else summary.config.title()} on {summary.config.dataset},"
+        f" {summary.state.value}. {summary.text}",
         *(
             f"epoch {e.epoch}: loss {e.train_loss:.4f} / {e.val_loss:.4f}, validation {100 * e.val_accuracy:.1f} %,"
             f" {e.epoch_seconds:.1f} s"
             for e in history.epochs
         ),
+    ]
+    lines += [
+        f"{point.pictures_per_class} per class, seed {point.seed}: {Accuracy(point.correct, point.images).text()},"
+        f" {point.seconds:.1f} s"
+        for point in history.points
     ]
     if summary.accuracy and summary.tested:
         lines.append(f"{summary.accuracy.text()} on {_SPLIT_WORDS[summary.tested.split]}")
@@ -362,6 +376,13 @@ def compare_runs(settings: Settings, first: str, second: str) -> Outcome:
     store = RunStore(settings)
     found = comparison_of(store.get(first), store.get(second))
     return Outcome({"first": first, "second": second, **found.to_json()}, found.verdict)
+
+
+def coach_run(settings: Settings, run_id: str) -> Outcome:
+    """What the coach reads in a run."""
+    run = RunStore(settings).get(run_id)
+    readings = read_run(gather_facts(run, training_shares(settings, run)), most=None)
+    return Outcome({"run": run_id, "readings": [reading.to_json() for reading in readings]}, tell(readings))
 
 
 def predict(settings: Settings, run_id: str, files: Sequence[str], top: int) -> Outcome:

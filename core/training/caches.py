@@ -1,5 +1,6 @@
 """What may be computed again: one folder with a size limit, emptied from its oldest end."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,8 @@ from core.storage import read_json
 from core.training.arrays import ArrayFile
 from core.training.events import Progress
 
-FOLDERS = ("pixels", "activations")
+EXPLANATIONS = "explanations"
+FOLDERS = {"pixels": "*.npy", "activations": "*.npy", EXPLANATIONS: "*.json"}  # and what counts there
 
 
 class Stopped(Exception):
@@ -72,6 +74,23 @@ def find_or_write(
             lock.release()
 
 
+def note_path(path: Path) -> Path:
+    """Where it is noted what a cached array is, and how long it took."""
+    return path.with_suffix(".json")
+
+
+def noted_seconds(path: Path) -> float | None:
+    """How long it took to make a cached array; None where an earlier version made it, and did not say."""
+    try:
+        note = read_json(note_path(path))
+    except (OSError, ValueError):
+        return None
+    seconds = note.get("seconds") if isinstance(note, dict) else None
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
+        return None
+    return float(seconds)
+
+
 def known_activations(settings: Settings) -> list[dict[str, Any]]:
     """What is told of every file of stored activations that is there."""
     found = []
@@ -92,8 +111,8 @@ def make_room(settings: Settings, needed_bytes: int, keep: Path) -> None:
         keep: the file for which room is made.
     """
     files: list[tuple[float, int, Path]] = []
-    for name in FOLDERS:
-        for path in (settings.cache_dir / name).glob("*.npy"):
+    for name, pattern in FOLDERS.items():
+        for path in (settings.cache_dir / name).glob(pattern):
             with suppress(OSError):
                 status = path.stat()
                 files.append((status.st_mtime, status.st_size, path))
