@@ -21,12 +21,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from itertools import chain, repeat
 from pathlib import Path
 
 import psutil
 from filelock import Timeout
 
+from core.datasets.dataset import Dataset
 from core.datasets.store import DatasetStore
 from core.errors import DivergedError, RunError, TuneMyPetsError
 from core.jobs.priority import NICENESS, step_back
@@ -34,12 +36,14 @@ from core.jobs.scheduler import is_closing
 from core.jobs.watchdog import STALLED, memory_kills
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
-from core.runs.remedies import MEMORY, memory_sentence
+from core.runs.plan import RacePlan
+from core.runs.remedies import DIVERGED, MEMORY, memory_sentence
 from core.runs.run import Run, RunResult, RunState
 from core.runs.store import hold
 from core.settings import Settings
 from core.storage import write_json
-from core.training.events import Event, Message, to_record
+from core.training.config import TrainConfig
+from core.training.events import Event, Message, Tested, to_record
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 1.2  # from a stop request until the process ends itself
@@ -77,6 +81,7 @@ class Worker:
         self._began = time.monotonic()
         self._signals = signals
         self._ended = threading.Lock()
+        self._tested = False  # by this process
         self._stop = threading.Event()
         self._leave = threading.Event()
 
@@ -103,7 +108,7 @@ class Worker:
         try:
             self._follow(judge_only)
         except DivergedError as error:
-            return self._end(RunState.FAILED, str(error))
+            return self._end(RunState.FAILED, str(error), cause=DIVERGED)
         except TuneMyPetsError as error:
             log.exception("the run failed")
             if earlier is not None:
@@ -164,8 +169,11 @@ class Worker:
                 for event in self._events(judge_only):
                     self._append(event)
                 return
-            except OSError as error:
-                if not is_full(error):
+            except Exception as error:
+                if self._tested:
+                    log.exception("the run was tested; what comes after that failed")
+                    return
+                if not isinstance(error, OSError) or not is_full(error):
                     raise
                 log.warning("the disk is full: waiting for space")
             if not is_disk_full(self.settings):
@@ -206,12 +214,37 @@ class Worker:
             return
         if judge_only:
             yield from judging.judge(dataset, self.settings, self.run.folder, self._asked_to_end)
+        elif self._plan is not None:
+            yield from self._series(config, dataset, self._plan)
         else:
             resume = session.resumable(config, dataset, self.run.folder)
             self._rewind(resume.events_bytes if resume else 0)
             yield from session.train(
                 config, dataset, self.settings, self.run.folder, self._stop.is_set, resume, self._leave.is_set
             )
+
+    @cached_property
+    def _plan(self) -> RacePlan | None:
+        """The plan of a learning curve's run; None of a training."""
+        plan = self.run.meta().plan
+        return plan if plan is not None and plan.kind == "curve" else None
+
+    def _series(self, config: TrainConfig, dataset: Dataset, plan: RacePlan) -> Iterator[Event]:
+        """Train the points of a learning curve that are not in the event log yet."""
+        from core.training.series import train_series
+
+        self._rewind(self.run.bytes_to_last_point())
+        history = self.run.history()
+        yield from train_series(
+            config,
+            dataset,
+            self.settings,
+            plan,
+            self._stop.is_set,
+            done=history.points,
+            earlier=history.described.hardware if history.described else None,
+            leave=self._leave.is_set,
+        )
 
     def _rewind(self, events_bytes: int) -> None:
         """Cut off what the event log tells of a training that is done again; its time counts as this run's."""
@@ -229,6 +262,7 @@ class Worker:
         line = json.dumps({"time": time.time(), **to_record(event)}, ensure_ascii=False, allow_nan=False)
         with (self.run.folder / "events.jsonl").open("ab") as file:
             file.write(line.encode() + b"\n")
+        self._tested = self._tested or isinstance(event, Tested)
 
     def _watch(self, judge_only: bool, earlier: RunResult | None) -> None:
         """Set the stop flag when asked; end the process when the training does not react in time."""
@@ -245,6 +279,8 @@ class Worker:
         time.sleep(LEAVE_SECONDS)
         if judge_only:
             self._end_test(earlier, leave=True)
+        if self._judged():
+            self._end(RunState.FINISHED, "Finished.", leave=True)
         self._put_aside(leave=True)
 
     def _listen(self) -> None:
@@ -276,8 +312,11 @@ class Worker:
             leftover.unlink(missing_ok=True)
 
     def _judged(self) -> bool:
-        """Whether the test was complete before the stop came."""
-        return self.run.history().tested is not None
+        """Whether everything was tested before the stop came."""
+        history = self.run.history()
+        if self._plan is not None:
+            return len(history.points) >= self._plan.points
+        return history.tested is not None
 
     def _end(
         self,
@@ -314,7 +353,10 @@ class Worker:
         return state
 
     def _stopped_text(self) -> str:
-        done = len(self.run.history().epochs)
+        history = self.run.history()
+        if self._plan is not None:
+            return f"Stopped after {len(history.points)} of {self._plan.points} points; they were kept."
+        done = len(history.epochs)
         if done:
             return f"Stopped after {done} {'epoch' if done == 1 else 'epochs'}; the best weights so far were kept."
         return "Stopped before the first epoch was complete."

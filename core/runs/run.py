@@ -11,6 +11,7 @@ runs/<id>/
     stop             somebody asked it to stop
     checkpoints/     best.safetensors + best.json; last.safetensors while it trains
     predictions.csv  every prediction on the test split
+    validation.csv   those of the same weights on the validation split; absent in older runs
     result.json      how it ended (written last)
 """
 
@@ -18,6 +19,7 @@ import dataclasses
 import enum
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,7 @@ class RunResult:
     best_val_accuracy: float | None = None
     tested: Tested | None = None
     cause: str | None = None  # of a failure for which a remedy is known
+    points_done: int = 0  # of a learning curve
 
 
 @dataclass
@@ -215,6 +218,7 @@ class Run:
                 values["best_val_accuracy"],
                 None if tested is None else Tested(**tested),
                 values.get("cause"),
+                int(values.get("points_done", 0)),
             )
         except FileNotFoundError:
             return None
@@ -264,6 +268,21 @@ class Run:
                 history.add(float(moment) if isinstance(moment, int | float) else 0.0, event)
         return history
 
+    def bytes_to_last_point(self) -> int:
+        """Length of the event log up to the last point of a learning curve, with which a new attempt goes on."""
+        try:
+            lines = (self.folder / "events.jsonl").read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return 0
+        length = kept = 0
+        for line in lines:
+            length += len(line)
+            with suppress(ValueError):
+                record = json.loads(line)
+                if line.endswith(b"\n") and isinstance(record, dict) and record.get("kind") == "point":
+                    kept = length
+        return kept
+
     def predictions(self) -> PredictionTable:
         """The stored predictions on the test split.
 
@@ -274,6 +293,23 @@ class Run:
         if not path.exists():
             raise RunError(f"Run {self.id} has no test result yet: wait until it has finished, or test it.")
         return read_predictions(path)
+
+    def validation_predictions(self) -> PredictionTable:
+        """The stored predictions on the validation split, of the weights that were tested.
+
+        Raises:
+            RunError: if there are none, or the table is damaged.
+        """
+        path = self.folder / "validation.csv"
+        if path.exists():
+            return read_predictions(path)
+        tested = self.predictions()
+        if tested.split == "val":  # a dataset without a test split
+            return tested
+        raise RunError(
+            f"Run {self.id} has no predictions on its validation pictures (an earlier version kept none, or the disk "
+            "was full): train it again."
+        )
 
     def write_result(self, state: RunState, text: str, seconds: float | None, cause: str | None = None) -> None:
         """Record how the run ended; only the holder of the lock may."""
@@ -287,6 +323,7 @@ class Run:
             history.best.val_accuracy if history.best else None,
             history.tested,
             cause,
+            len(history.points),
         )
         write_json(self.folder / "result.json", dataclasses.asdict(result))
 
@@ -304,6 +341,17 @@ class RunSummary:
     best_val_accuracy: float | None
     epochs_done: int
     seconds: float | None
+    points_done: int = 0  # of a learning curve
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether it trains the points of a learning curve: it has no epochs, weights or predictions of its own."""
+        return is_curve(self.meta)
+
+    @property
+    def points_text(self) -> str:
+        """How far a learning curve is: `12 of 27 points`."""
+        return f"{self.points_done} of {self.meta.plan.points if self.meta.plan else 0} points"
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -312,5 +360,16 @@ class RunSummary:
 
     @property
     def title(self) -> str:
-        said = self.config.note if self.meta.title is None else self.meta.title
-        return self.config.title() + (f" · {said}" if said else "")
+        return title_of(self.config, self.meta)
+
+
+def is_curve(meta: RunMeta) -> bool:
+    """Whether a run trains the points of a learning curve."""
+    return meta.plan is not None and meta.plan.kind == "curve"
+
+
+def title_of(config: TrainConfig, meta: RunMeta) -> str:
+    """What lists call a run: network and strategy, and what its owner calls it."""
+    said = config.note if meta.title is None else meta.title
+    name = f"Learning curve, {config.title()}" if is_curve(meta) else config.title()
+    return name + (f" · {said}" if said else "")

@@ -32,7 +32,7 @@ from core.training.augmentation import (
     normalise,
     to_channels_first,
 )
-from core.training.caches import Stopped, find_or_write, make_room, open_array
+from core.training.caches import Stopped, find_or_write, make_room, note_path, noted_seconds, open_array
 from core.training.events import Progress
 from core.training.hardware import Hardware
 from core.training.pixels import PixelStore
@@ -56,10 +56,19 @@ class Activations:
         values: (N, …) float32, or float16 where a picture has more than one position; on disk;
             four-dimensional ones are channels-last, (N, H, W, C).
         positions: (N,) int64; place in `values` of each picture of the split, in the split's order.
+        name: of the file.
+        seconds: that it took to compute them, whoever did; None where that was not noted.
+        reused: whether they were there already.
     """
 
     values: ArrayFile
     positions: Indices
+    name: str = ""
+    seconds: float | None = None
+    reused: bool = False
+
+    def __len__(self) -> int:
+        return len(self.positions)
 
     def take(self, places: Indices) -> Tensor:
         """The outputs for these places of the split: (B, F), (B, C, H, W) or (B, T, F), float32."""
@@ -146,9 +155,15 @@ def open_activations(
     path = folder / f"{name}.npy"
     waiting = Progress("preparing", "Another run is looking at the same pictures", 0, len(indices), None)
     read = partial(_open, path, len(indices))
-    write = partial(_compute, settings, path, recipe, prefix, store, indices[order], augmentation, view, stop)
+    reused = True
+
+    def write() -> Iterator[Progress]:
+        nonlocal reused
+        reused = False
+        yield from _compute(settings, path, recipe, prefix, store, indices[order], augmentation, view, stop)
+
     for item in find_or_write(path, read, write, waiting, stop):
-        yield item if isinstance(item, Progress) else Activations(item, positions)
+        yield (item if isinstance(item, Progress) else Activations(item, positions, name, noted_seconds(path), reused))
 
 
 def stored_dtype(dimensions: int) -> np.dtype[Any]:
@@ -198,7 +213,8 @@ def _compute(
             if now - last > 0.2 or done == len(ordered):
                 last = now
                 yield Progress("preparing", TEXT, done, len(ordered), (now - started) / done * (len(ordered) - done))
-    write_json(path.with_suffix(".json"), recipe)  # for people, and for `estimate`
+    # for people, for `estimate`, and for whoever finds them: they are charged as if they had computed them
+    write_json(note_path(path), {**recipe, "seconds": round(time.monotonic() - started, 3)})
 
 
 def _pictures(

@@ -1,5 +1,6 @@
 """What may be computed again: one folder with a size limit, emptied from its oldest end."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -71,6 +72,23 @@ def find_or_write(
             return
         finally:
             lock.release()
+
+
+def note_path(path: Path) -> Path:
+    """Where it is noted what a cached array is, and how long it took."""
+    return path.with_suffix(".json")
+
+
+def noted_seconds(path: Path) -> float | None:
+    """How long it took to make a cached array; None where an earlier version made it, and did not say."""
+    try:
+        note = read_json(note_path(path))
+    except (OSError, ValueError):
+        return None
+    seconds = note.get("seconds") if isinstance(note, dict) else None
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
+        return None
+    return float(seconds)
 
 
 def known_activations(settings: Settings) -> list[dict[str, Any]]:

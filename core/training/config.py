@@ -81,14 +81,20 @@ class TrainConfig(BaseModel):
         ge=1,
         le=1_000_000_000,
         title="Pictures to see",
-        description="Ends the training after so many training pictures, repeats included, even within an epoch.",
+        description=(
+            "Ends the training after exactly so many training pictures, repeats included, even within an epoch; "
+            "epochs stays the upper limit."
+        ),
     )
     max_seconds: float | None = Field(
         None,
         ge=1,
         le=1_000_000,
         title="Seconds of training",
-        description="Ends the training after so long, the work of its frozen part and its validation included.",
+        description=(
+            "Ends the training after so long: steps, validation and the work of the frozen part, stored or not. The "
+            "last step and its validation may go over it; a clock never gives the same digits twice."
+        ),
     )
     batch_size: int = Field(32, ge=2, le=1024, title="Batch size", description="Pictures per training step.")
     learning_rate: float | None = Field(
@@ -233,7 +239,15 @@ class TrainConfig(BaseModel):
             raise FieldProblem(
                 "learning_rate", "find_rate looks for the learning rate: leave learning_rate out, or find_rate."
             )
+        if self.max_images is not None and self.max_seconds is not None:
+            raise FieldProblem(
+                "max_seconds", "max_images and max_seconds are two ways to end a training: leave one of them out."
+            )
         if self.strategy == "gradual":
+            if self.max_images == 1:
+                raise FieldProblem(
+                    "max_images", "The gradual strategy has two stages: give it at least 2 pictures to see."
+                )
             if self.epochs < 2:
                 raise FieldProblem("epochs", "The gradual strategy has two stages: give it at least 2 epochs.")
             if self.head_epochs is not None and self.head_epochs >= self.epochs:
@@ -274,6 +288,11 @@ class TrainConfig(BaseModel):
         if self.stored_views is not None:
             return self.stored_views
         return default_views(self.epochs)
+
+    @property
+    def budgeted(self) -> bool:
+        """Whether something else than the epochs ends the training."""
+        return self.max_images is not None or self.max_seconds is not None
 
     @property
     def augmented(self) -> bool:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from core.datasets.dataset import Dataset
 from core.settings import Settings
+from core.training.budget import HEAD_STEP_MS, share_out
 from core.training.caches import known_activations
 from core.training.config import TrainConfig
 from core.training.measurements import Figures, Measurements
@@ -18,7 +19,6 @@ from core.training.plan import Stage, choose_precision, describe_network, plan_s
 
 START_SECONDS = 0.5  # of a worker that is forked, and of what is written
 VALIDATION_COST = 0.4  # of a training picture
-HEAD_STEP_MS = 1.2  # of a batch of stored activations
 SEARCH_STEPS = 80  # of the learning-rate finder
 STORING_MS = 0.3  # of a picture, beside what was measured: reading and writing
 
@@ -51,9 +51,25 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estim
     parts["frozen part"] = sum(sum(job.storing(stage)) for stage in stages if stage.freeze_point)
     if config.find_rate:
         parts["finding the rate"] = job.search(stages[0])
-    parts["training"] = sum(job.training(stage) for stage in stages)
+    parts["training"] = job.all_training(stages)
     parts["testing"] = job.testing(stages)
     return Estimate(parts)
+
+
+def prefix_seconds(settings: Settings, config: TrainConfig, precision: str, pictures: int) -> float | None:
+    """How long pictures take to go through the frozen part of a configuration; None where that was not measured.
+
+    Args:
+        precision: the number format of the frozen part.
+    """
+    figures = Measurements(settings).find(describe_network(config, plan_stages(config, config.entry())))
+    if figures is None or f"prefix_{precision}" not in figures:
+        return None
+    return _prefix_seconds(figures, precision, pictures)
+
+
+def _prefix_seconds(figures: Figures, precision: str, pictures: int) -> float:
+    return pictures * (figures[f"prefix_{precision}"] + figures["input"] + STORING_MS) / 1000
 
 
 @dataclass(frozen=True)
@@ -75,40 +91,67 @@ class _Job:
 
     def storing(self, stage: Stage) -> Iterator[float]:
         """Seconds of every view of the stored activations of a stage that is not there yet."""
-        if not self.stores(stage):
-            return
-        precision, _ = choose_precision(self.figures, "prefix", self.config.precision)
-        views = self.config.views if self.config.augmented else 1
-        wanted = [(self.count("train"), view) for view in range(views)] + [(self.count("val"), 0)]
+        precision, wanted = self._wanted(stage)
         for count, view in wanted:
             if not self._is_stored(stage.freeze_point, precision, count, view):
-                yield self._prefix_seconds(precision, count)
+                yield _prefix_seconds(self.figures, precision, count)
+
+    def charged(self, stage: Stage) -> float:
+        """Seconds of all of them, there or not: what a budget of seconds counts."""
+        precision, wanted = self._wanted(stage)
+        return sum(_prefix_seconds(self.figures, precision, count) for count, _ in wanted)
+
+    def _wanted(self, stage: Stage) -> tuple[str, list[tuple[int, int]]]:
+        """The number format of the stored activations of a stage; pictures and view of each."""
+        if not self.stores(stage):
+            return "fp32", []
+        precision, _ = choose_precision(self.figures, "prefix", self.config.precision)
+        views = self.config.views if self.config.augmented else 1
+        return precision, [(self.count("train"), view) for view in range(views)] + [(self.count("val"), 0)]
 
     def search(self, stage: Stage) -> float:
         """Seconds of the learning-rate finder."""
         epochs = SEARCH_STEPS * min(self.config.batch_size, self.count("train")) / self.count("train")
-        return self.training(stage) / stage.epochs * epochs
+        return self.training(stage, self.count("train"), 1) * epochs
 
-    def training(self, stage: Stage) -> float:
-        """Seconds of the epochs of a stage."""
-        train, val = self.count("train"), self.count("val")
+    def all_training(self, stages: list[Stage]) -> float:
+        """Seconds of all stages: what they need, or what a budget leaves."""
+        allowed = share_out(self.config, stages, self.count("train"))
+        seconds = sum(
+            self.training(stage, item.images, item.epochs) for stage, item in zip(stages, allowed, strict=True)
+        )
+        if self.config.max_seconds is None:
+            return seconds
+        left = max(0.0, self.config.max_seconds - sum(self.charged(stage) for stage in stages))
+        # a step and a validation may go over it
+        return min(seconds, left + self.training(stages[-1], self.config.batch_size, 1))
+
+    def training(self, stage: Stage, train: int, validations: int) -> float:
+        """Seconds of so many training pictures of a stage, and so many validations."""
+        val = self.count("val") * validations
         stored = self.stores(stage)
         if stored and stage.freeze_point == self.config.entry().blocks[-1].name:
-            steps = (train + VALIDATION_COST * val) / self.config.batch_size
-            return stage.epochs * steps * HEAD_STEP_MS / 1000
+            return (train + VALIDATION_COST * val) / self.config.batch_size * HEAD_STEP_MS / 1000
         precision, _ = choose_precision(self.figures, "step", self.config.precision)
         step = self.figures.get(f"step_{precision}", 0.0)
         if stage.freeze_point and not stored:
             step += self.figures[f"prefix_{precision}"]
         each = step + (STORING_MS if stored else self.figures["input"])
-        return stage.epochs * (train * each + val * VALIDATION_COST * step) / 1000
+        return (train * each + val * VALIDATION_COST * step) / 1000
 
     def testing(self, stages: list[Stage]) -> float:
-        """Seconds of the one look at the test split."""
-        count = self.count("test") or self.count("val")
+        """Seconds of the one look at the test split, and of the one at the validation split that follows it."""
+        seconds = 0.0
         last = self.config.entry().blocks[-1].name
-        if self.config.strategy == "head" and self._is_stored(last, "fp32", count, 0):
-            return 0.1
+        for split in ("test", "val"):
+            count = self.count(split)
+            if count and self.config.strategy == "head" and self._is_stored(last, "fp32", count, 0):
+                seconds += 0.1
+            else:
+                seconds += self._looking(stages, count)
+        return seconds
+
+    def _looking(self, stages: list[Stage], count: int) -> float:
         frozen = self.figures.get("prefix_fp32", 0.0) if stages[-1].freeze_point else 0.0
         return count * (frozen + VALIDATION_COST * self.figures.get("step_fp32", 0.0) + STORING_MS) / 1000
 
@@ -123,9 +166,6 @@ class _Job:
             "count": count, "view": view, "augmentation": augmentation if view else None,
         }  # fmt: skip
         return any(all(item.get(key) == value for key, value in wanted.items()) for item in self._known)
-
-    def _prefix_seconds(self, precision: str, count: int) -> float:
-        return count * (self.figures[f"prefix_{precision}"] + self.figures["input"] + STORING_MS) / 1000
 
     @cached_property
     def _known(self) -> list[dict[str, object]]:

@@ -1,7 +1,9 @@
 """What a training says while it runs: small facts, one JSON line each.
 
 `session.train` yields them; the worker appends them to `events.jsonl`; pages and the command line read them back.
-All times are seconds. `seconds` counts from the start of the training phase, validation included.
+All times are seconds. `seconds` counts from the start of the training phase, validation included, and so is what its
+frozen part took, by this run or by the one that filled the store: a head that found everything there did not learn in
+no time.
 """
 
 import dataclasses
@@ -128,17 +130,20 @@ class PointDone:
     accuracy: float
     seconds: float  # of this point, from the start of its training to its test
     right: str  # hex digits; bit by bit, first picture first, whether each picture of the split was right
+    split: Literal["test", "val"] = "test"  # that it was judged on
+    epoch: int = 0  # the best one on the validation split, whose weights were judged
+    steps: int = 0  # of training, in all epochs
 
 
 @dataclass(frozen=True)
 class Measured:
     """What a training has cost."""
 
-    seconds: dict[str, float]  # by part: decoding, frozen part, training, validation, testing
+    seconds: dict[str, float]  # by part: those of `costs.PARTS`
     reused: list[str]  # parts that were found in the stores: their seconds are those of the run that computed them
     multiply_adds: int  # of one picture's way forward through the whole network
     multiply_adds_learning: int  # the same of the part that learns, in the last stage
-    peak_memory_bytes: int  # of the worker process
+    peak_memory_bytes: int  # of the worker process, what it shares with others included
     weights_bytes: int  # of the saved network
 
 
@@ -156,7 +161,7 @@ Event = (
     | Measured
 )
 
-_KINDS: dict[str, type[Any]] = {
+KINDS: dict[str, type[Any]] = {
     "phase": PhaseStarted,
     "progress": Progress,
     "described": Described,
@@ -169,8 +174,8 @@ _KINDS: dict[str, type[Any]] = {
     "point": PointDone,
     "measured": Measured,
 }
-_NAMES = {cls: name for name, cls in _KINDS.items()}
-_FIELDS = {cls: frozenset(field.name for field in dataclasses.fields(cls)) for cls in _KINDS.values()}
+_NAMES = {cls: name for name, cls in KINDS.items()}
+_FIELDS = {cls: frozenset(field.name for field in dataclasses.fields(cls)) for cls in KINDS.values()}
 
 
 def to_record(event: Event) -> dict[str, Any]:
@@ -181,7 +186,7 @@ def to_record(event: Event) -> dict[str, Any]:
 def from_record(record: dict[str, Any]) -> Event | None:
     """The event of a JSON object; None for a kind that this version does not know."""
     values = dict(record)
-    cls = _KINDS.get(str(values.pop("kind", "")))
+    cls = KINDS.get(str(values.pop("kind", "")))
     if cls is None:
         return None
     known = _FIELDS[cls]

@@ -35,6 +35,10 @@ class Feed(Protocol):
 
     evaluation_batch: int
 
+    @property
+    def stored(self) -> list[Activations]:
+        """What leaves its frozen part, where that is kept."""
+
     def start_epoch(self, epoch: int) -> None:
         """Draw what is random in an epoch."""
 
@@ -54,6 +58,7 @@ class PixelFeed:
         self.data, self.config, self.hardware = data, config, hardware
         self.augmentation = Augmentation.from_config(config)
         self.views: Views | None = None
+        self.stored: list[Activations] = []
 
     def start_epoch(self, epoch: int) -> None:
         spec = self.data.preprocessing
@@ -89,6 +94,10 @@ class ActivationFeed:
     config: TrainConfig
     hardware: Hardware
     evaluation_batch: int = ACTIVATION_BATCH
+
+    @property
+    def stored(self) -> list[Activations]:
+        return [*self.train, self.val]
 
     def start_epoch(self, epoch: int) -> None:
         count = len(self.train[0].positions)

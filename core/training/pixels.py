@@ -7,6 +7,7 @@ is that of the pictures' pixel hashes, so that equal datasets imported under oth
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,9 @@ from core.datasets.dataset import Dataset, PictureRow
 from core.datasets.images import Limits, decode, fit_square
 from core.errors import DatasetError, PictureError
 from core.settings import Settings
-from core.storage import atomic_open
+from core.storage import atomic_open, write_json
 from core.training.arrays import ArrayFile
-from core.training.caches import Stopped, find_or_write, make_room, open_array
+from core.training.caches import Stopped, find_or_write, make_room, note_path, noted_seconds, open_array
 from core.training.events import Progress
 from core.training.measurements import Measurements
 from models.catalog import Preprocessing
@@ -40,11 +41,15 @@ class PixelStore:
         pixels: (N, size, size, 3) uint8, RGB, on disk.
         positions: (N,) int64; `positions[row.index]` is the picture's place in `pixels`.
         name: of the file: content, size and interpolation.
+        seconds: that it took to decode them, whoever did; None where that was not noted.
+        reused: whether they were there already.
     """
 
     pixels: ArrayFile
     positions: npt.NDArray[np.int64]
     name: str
+    seconds: float | None = None
+    reused: bool = False
 
     def take(self, indices: npt.NDArray[np.int64]) -> Pixels:
         """The pictures with these dataset indices, as a copy: (B, size, size, 3) uint8."""
@@ -85,9 +90,18 @@ def open_store(
         positions[row.index] = position
     waiting = Progress("preparing", "Another run is reading the same pictures", 0, len(rows), None)
     read = partial(_open, path, shape)
-    write = partial(_build, settings, dataset, rows, path, shape, preprocessing, stop)
+    reused = True
+
+    def write() -> Iterator[Progress]:
+        nonlocal reused
+        reused = False
+        yield from _build(settings, dataset, rows, path, shape, preprocessing, stop)
+
     for item in find_or_write(path, read, write, waiting, stop):
-        yield item if isinstance(item, Progress) else PixelStore(item, positions, path.stem)
+        if isinstance(item, Progress):
+            yield item
+        else:
+            yield PixelStore(item, positions, path.stem, noted_seconds(path), reused)
 
 
 def _open(path: Path, shape: tuple[int, ...]) -> ArrayFile | None:
@@ -131,10 +145,11 @@ def _build(
                 last = now
                 eta = (now - started) / done * (len(rows) - done)
                 yield Progress("preparing", "Reading pictures", done, len(rows), eta)
+    seconds = time.monotonic() - started
+    with suppress(OSError):  # the pictures are there: they are of use without it
+        write_json(note_path(path), {"seconds": round(seconds, 3)})
     machine = {"threads": settings.threads}
-    Measurements(settings).keep(
-        DECODING, machine, {"share": (time.monotonic() - started) / decode_seconds(settings, rows)}
-    )
+    Measurements(settings).keep(DECODING, machine, {"share": seconds / decode_seconds(settings, rows)})
 
 
 def decode_seconds(settings: Settings, rows: Iterable[PictureRow]) -> float:

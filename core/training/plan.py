@@ -73,7 +73,8 @@ def plan_training(config: TrainConfig, classes: int) -> Plan:
         ]
         blocks.append(PlannedBlock("head", "New output layer", head, False))
         trainable = sum(block.parameters for block in blocks if not block.frozen)
-        stages.append((f"{stage.name}: {stage.epochs} epochs", tuple(blocks)))
+        most = "at most " if config.budgeted else ""
+        stages.append((f"{stage.name}: {most}{stage.epochs} epochs", tuple(blocks)))
     return Plan(entry.backbone_parameters + head, trainable, tuple(stages))
 
 

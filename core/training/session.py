@@ -10,28 +10,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from core.datasets.dataset import Dataset
-from core.errors import ConfigError, DivergedError, RunError
+from core.errors import DivergedError, RunError
 from core.settings import Settings
 from core.training import snapshot
-from core.training.augmentation import Augmentation
-from core.training.calibration import choose_hardware
 from core.training.checkpoint import BEST, CHECKPOINTS, Checkpoint, save_checkpoint
 from core.training.config import TrainConfig
-from core.training.data import SplitData, TrainingData
-from core.training.events import BatchDone, Described, EpochDone, Event, Message, PhaseStarted, Progress, RateFound
-from core.training.feeds import Feed, open_feed
-from core.training.hardware import Hardware, prepare_torch
-from core.training.judging import judge
+from core.training.costs import SEARCHING, TRAINING, VALIDATION, Costs
+from core.training.counting import count_multiply_adds
+from core.training.events import BatchDone, EpochDone, Event, Message, RateFound
+from core.training.hardware import Hardware
+from core.training.judging import PREDICTIONS, VALIDATION_PREDICTIONS, judge
 from core.training.networks import build_network
-from core.training.pixels import PixelStore, open_store
-from core.training.plan import Stage, plan_stages
+from core.training.preparing import Prepared, prepare
 from core.training.rate_finder import find_rate
 from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
-from core.training.trainer import Trainer, choose_strip, is_finite
-from models import weights
+from core.training.trainer import Trainer, is_finite
 from models.catalog import NetworkEntry
 from models.network import Network
 
@@ -73,59 +67,28 @@ def train(
     Raises:
         ConfigError, WeightsError, DatasetError, DivergedError, RunError: each with a sentence for people.
     """
-    problems = config.problems_with(
-        len(dataset.classes), {split: len(dataset.rows_of(split)) for split in ("train", "val")}
-    )
-    if problems:
-        raise ConfigError(problems)
 
     def stop() -> bool:
         return asked_to_stop() or leave()
 
-    prepare_torch(settings, config.seed)
-    entry = config.entry()
-    yield PhaseStarted("preparing", "Preparing")
-    yield from _fetch_weights(config, entry, stop)
-    store: PixelStore | None = None
-    for item in open_store(settings, dataset, entry.preprocessing, stop):
-        if isinstance(item, PixelStore):
-            store = item
+    prepared: Prepared | None = None
+    for item in prepare(config, dataset, settings, stop, resume.hardware if resume else None):
+        if isinstance(item, Prepared):
+            prepared = item
         else:
             yield item
-    if store is None or stop():
+    if prepared is None:
         return
-    yield Progress("preparing", "Building the network", 0, 1, None)
-    network = build_network(config, entry, len(dataset.classes))
-    stages = plan_stages(config, entry)
-    hardware: Hardware | None = None
-    data = TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), entry.preprocessing)
-    for choice in choose_hardware(
-        settings, config, network, stages, data.sample(), resume.hardware if resume else None
-    ):
-        if stop():
-            return
-        if isinstance(choice, Hardware):
-            hardware = choice
-        else:
-            yield choice
-    if hardware is None:
-        return
-    torch.manual_seed(config.seed)
-    hardware.place(network)
-    yield _describe(config, dataset, network, stages, hardware, data)
-    feeds: list[Feed] = []
-    for stage in stages:
-        for found in open_feed(settings, stage, network, data, config, hardware, stop):
-            if isinstance(found, Progress | Message):
-                yield found
-            else:
-                feeds.append(found)
-        if stop():
-            return
+    entry, network, stages, costs = prepared.entry, prepared.network, prepared.stages, prepared.costs
+    hardware, data, feeds = prepared.hardware, prepared.data, prepared.feeds
+    del prepared, item  # or the network would be held until the test has ended
     checkpoints = folder / CHECKPOINTS
     epoch, saved = 0, False
     rate = resume.learning_rate if resume else None
+    if resume:
+        costs.restore(resume.costs)
     if config.find_rate and rate is None:
+        searching = time.perf_counter()
         network.freeze(stages[0].freeze_point)
         for tried in find_rate(network, feeds[0], data, config, hardware.device, stop):
             yield tried
@@ -136,7 +99,9 @@ def train(
                 )
         if stop():
             return
-    trainer = Trainer(network, data, config, stages, feeds, hardware.device, rate)
+        costs.seconds[SEARCHING] = time.perf_counter() - searching
+        costs.charges[0] += costs.seconds[SEARCHING]
+    trainer = Trainer(network, data, config, stages, feeds, hardware.device, rate, charges=costs.charges)
     writer = SnapshotWriter(checkpoints)
     if resume:
         trainer.restore(load_snapshot(checkpoints, resume))
@@ -154,9 +119,8 @@ def train(
             # the event is in the log by now: what is put aside tells how much of the log belongs to it
             if isinstance(event, BatchDone | EpochDone) and writer.due():
                 copied = time.monotonic()
-                writer.write(
-                    trainer.snapshot(), _facts(config, dataset, hardware, folder, rate), time.monotonic() - copied
-                )
+                facts = _facts(config, dataset, hardware, folder, rate, costs)
+                writer.write(trainer.snapshot(), facts, time.monotonic() - copied)
     except DivergedError:
         writer.finish(remove=True)
         if not saved:
@@ -171,22 +135,36 @@ def train(
     if leave():
         writer.finish(remove=False)
         if trainer.begun:
-            write_snapshot(checkpoints, trainer.snapshot(), _facts(config, dataset, hardware, folder, rate))
+            write_snapshot(checkpoints, trainer.snapshot(), _facts(config, dataset, hardware, folder, rate, costs))
         return
     if stop():
         writer.finish(remove=True)
         if not saved:
             save_checkpoint(checkpoints, BEST, network, Checkpoint(config, dataset.classes, epoch, None))
         return
+    costs.seconds[TRAINING] = trainer.passed - trainer.position.validating
+    costs.seconds[VALIDATION] = trainer.position.validating
+    multiply_adds = _count(network, entry)
     del network, trainer
     writer.finish(remove=False)  # the snapshot stays until the run's result is written
     # it was interrupted after a test, before anybody was told: these predictions may be of earlier weights
-    (folder / "predictions.csv").unlink(missing_ok=True)
-    yield from judge(dataset, settings, folder, stop, store=store, hardware=hardware)
+    for name in (PREDICTIONS, VALIDATION_PREDICTIONS):
+        (folder / name).unlink(missing_ok=True)
+    yield from judge(dataset, settings, folder, stop, store=data.store, hardware=hardware, costs=costs)
+    if (folder / PREDICTIONS).exists():
+        yield costs.measured(multiply_adds, checkpoints / f"{BEST}.safetensors")
+
+
+def _count(network: Network, entry: NetworkEntry) -> tuple[int, int]:
+    try:
+        return count_multiply_adds(network, entry.preprocessing.crop_px)
+    except Exception:  # a figure, for which no run may fail
+        log.exception("the multiply-adds could not be counted")
+        return 0, 0
 
 
 def _facts(
-    config: TrainConfig, dataset: Dataset, hardware: Hardware, folder: Path, rate: float | None
+    config: TrainConfig, dataset: Dataset, hardware: Hardware, folder: Path, rate: float | None, costs: Costs
 ) -> dict[str, Any]:
     """What a snapshot says beside the training's own state."""
     log_file = folder / "events.jsonl"
@@ -196,69 +174,5 @@ def _facts(
         "events_bytes": log_file.stat().st_size if log_file.exists() else 0,
         "hardware": hardware.to_json(),
         "learning_rate": rate,
+        "costs": costs.to_json(),
     }
-
-
-def _fetch_weights(config: TrainConfig, entry: NetworkEntry, stop: Stop) -> Iterator[Event]:
-    if not config.pretrained or weights.find(entry) is not None:
-        return
-    started = time.perf_counter()
-    yield Message("info", f"Downloading the pretrained weights of {entry.title}.")
-    download = weights.fetch(entry)
-    try:
-        for done, total in download:
-            if stop():
-                return
-            yield Progress("preparing", "Downloading weights", done, total, _eta(started, done, total))
-    finally:
-        download.close()
-
-
-def _describe(
-    config: TrainConfig,
-    dataset: Dataset,
-    network: Network,
-    stages: list[Stage],
-    hardware: Hardware,
-    data: TrainingData,
-) -> Described:
-    described = []
-    trainable = total = 0
-    for stage in stages:
-        network.freeze(stage.freeze_point)
-        total, trainable = network.parameter_counts()
-        described.append(
-            {
-                "name": stage.name,
-                "freeze_point": stage.freeze_point,
-                "epochs": stage.epochs,
-                "trainable": trainable,
-            }
-        )
-    rows = dataset.rows
-    return Described(
-        parameters=total,
-        trainable=trainable,
-        stages=described,
-        hardware=hardware.to_json(),
-        pictures={split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
-        strip=[{"index": int(index), "label": rows[int(index)].label} for index in choose_strip(data.val, config.seed)],
-        augmentation=_describe_views(config, stages),
-    )
-
-
-def _describe_views(config: TrainConfig, stages: list[Stage]) -> str:
-    augmentation = Augmentation.from_config(config)
-    words = augmentation.describe()
-    if config.views and augmentation.active and any(stage.freeze_point for stage in stages):
-        random = config.views - 1
-        words += (
-            "; where a part is frozen, from "
-            + (f"{config.views} stored views: the plain one and {random} random" if random else "the plain view")
-            + " of each picture"
-        )
-    return words
-
-
-def _eta(started: float, done: int, total: int) -> float | None:
-    return (time.perf_counter() - started) / done * (total - done) if done else None

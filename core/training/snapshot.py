@@ -45,6 +45,9 @@ class Position:
         loss, correct, images: sums over the steps of this epoch.
         images_seen: since the start of the training.
         seconds: of training, in all processes.
+        validating: how many of these seconds went into validation.
+        charged: seconds of frozen parts that were charged, of the first `charged_stages` stages.
+        stage_began: when the stage began, on the training's clock: charged seconds included.
         done: of the whole work, in pictures, for the estimate of the time that is left.
         best_accuracy, best_loss: on the validation split.
         waiting: epochs since the accuracy was last exceeded.
@@ -60,6 +63,10 @@ class Position:
     images: int = 0
     images_seen: int = 0
     seconds: float = 0.0
+    validating: float = 0.0
+    charged: float = 0.0
+    charged_stages: int = 0
+    stage_began: float = 0.0
     done: float = 0.0
     best_accuracy: float = -1.0
     best_loss: float = LARGEST_LOSS
@@ -91,6 +98,7 @@ class Facts:
         events_bytes: length of the run's event log at that moment; what was told later is told again.
         hardware: what the training computed with; another number format would give other digits.
         learning_rate: that of the training, if it was looked for.
+        costs: of the run so far, as `costs.Costs` tells them.
     """
 
     config: TrainConfig
@@ -101,6 +109,7 @@ class Facts:
     rates: tuple[float, ...]
     schedule_step: int
     learning_rate: float | None
+    costs: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def read_facts(folder: Path) -> Facts | None:
@@ -123,6 +132,7 @@ def read_facts(folder: Path) -> Facts | None:
             tuple(float(rate) for rate in values["rates"]),
             int(values["schedule_step"]),
             None if values.get("learning_rate") is None else float(values["learning_rate"]),
+            dict(values.get("costs", {})),
         )
     except FileNotFoundError:
         return None

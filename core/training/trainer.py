@@ -18,12 +18,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from core.errors import DivergedError
+from core.training.budget import describe_end, share_out
+from core.training.clock import Clock
 from core.training.config import TrainConfig
-from core.training.data import SplitData, TrainingData
+from core.training.data import TrainingData
 from core.training.estimate import VALIDATION_COST
 from core.training.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, StripUpdated
 from core.training.feeds import Feed
 from core.training.inference import Outcome, evaluate
+from core.training.meter import Meter
 from core.training.optimization import (
     build_optimizer,
     build_schedule,
@@ -34,27 +37,12 @@ from core.training.optimization import (
 )
 from core.training.plan import Stage
 from core.training.snapshot import Position, Snapshot
+from core.training.strip import choose_strip, describe_strip
 from models.network import Network
 
 EVENT_SECONDS = 0.1  # what follows more quickly is merged: an epoch of a head takes milliseconds
-STRIP_PICTURES = 10
 
 Indices = npt.NDArray[np.int64]
-
-
-def choose_strip(val: SplitData, seed: int, count: int = STRIP_PICTURES) -> Indices:
-    """Fixed validation pictures to watch: dataset indices, all classes in turn."""
-    order = np.random.default_rng([seed, 7]).permutation(len(val))
-    by_class: dict[int, list[int]] = {}
-    for place in order:
-        by_class.setdefault(int(val.labels[place]), []).append(int(val.indices[place]))
-    queues = [by_class[label] for label in sorted(by_class)]
-    chosen: list[int] = []
-    while len(chosen) < count and any(queues):
-        for queue in queues:
-            if queue and len(chosen) < count:
-                chosen.append(queue.pop())
-    return np.array(sorted(chosen), dtype=np.int64)
 
 
 class Trainer:
@@ -65,6 +53,9 @@ class Trainer:
         stages: from `plan_stages`.
         feeds: one for each stage, from `open_feed`.
         first_rate: learning rate of the first stage, if it was looked for: it suits what learns there.
+        charges: seconds of each stage that count as training although they passed before it, or in another run:
+            those of its frozen part. None are charged without them.
+        now: the clock that is told of and that a budget of seconds follows.
     """
 
     def __init__(
@@ -76,13 +67,17 @@ class Trainer:
         feeds: Sequence[Feed],
         device: torch.device,
         first_rate: float | None = None,
+        *,
+        charges: Sequence[float] = (),
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.network, self.data, self.config = network, data, config
         self._first_rate = first_rate
         self.stages, self.feeds, self.device = stages, feeds, device
         self.position = Position()
-        self._total = sum(stage.epochs for stage in stages) * (len(data.train) + VALIDATION_COST * len(data.val))
-        self._steps = math.ceil(len(data.train) / config.batch_size)  # of an epoch
+        self.allowances = share_out(config, stages, len(data.train))
+        self._total = sum(item.images + item.epochs * VALIDATION_COST * len(data.val) for item in self.allowances)
+        self._charges, self._now = charges, now
         self._strip = choose_strip(data.val, config.seed)
         self._optimizer: Optimizer | None = None
         self._schedule: LambdaLR | None = None
@@ -96,16 +91,18 @@ class Trainer:
                 last step, which may not be finite either.
         """
         at = self.position
-        self._clock = time.perf_counter() - at.seconds
-        self._meter = _Meter()
+        self._clock = Clock(at, self._charges, self._now)
+        self._meter = Meter(self._now, EVENT_SECONDS)
         self._strip_told = -math.inf
         yield PhaseStarted("training", "Training")
         while at.stage < len(self.stages):
             stage, feed = self.stages[at.stage], self.feeds[at.stage]
+            self._clock.enter_stage()
             self._enter(stage)
-            if len(self.stages) > 1 and not at.stage_epoch and not at.step:
-                yield Message("info", f"Stage “{stage.name}”: {stage.epochs} epochs, {_trainable_text(self.network)}.")
-            while at.stage_epoch < stage.epochs:
+            if not at.stage_epoch and not at.step:
+                yield from self._introduce(stage)
+            self._over = self._is_over()
+            while not self._over:
                 if self.config.patience and at.waiting >= self.config.patience:
                     yield Message(
                         "info",
@@ -115,17 +112,25 @@ class Trainer:
                 if not (yield from self._epoch(stage, feed, stop)):
                     return
             at.stage, at.stage_epoch = at.stage + 1, 0
+        text = describe_end(self.config, at.images_seen, at.epoch, self._clock.seconds)
+        if text:
+            yield Message("info", text)
 
     @property
     def begun(self) -> bool:
         """Whether a stage has begun: from then on the training can be put aside."""
         return self._optimizer is not None
 
+    @property
+    def passed(self) -> float:
+        """Seconds of training so far, in all processes, without what was charged."""
+        return self._clock.passed
+
     def snapshot(self) -> Snapshot:
         """Everything that `restore` needs, as copies; while `fit` waits at a `yield` or has ended, and has begun."""
         assert self._optimizer is not None
         assert self._schedule is not None
-        self.position.seconds = self._seconds
+        self.position.seconds = self._clock.passed
         tensors = {f"network.{key}": value for key, value in self._learned().items()}
         tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors(self._optimizer).items()}
         tensors["random.cpu"] = torch.get_rng_state()
@@ -148,13 +153,15 @@ class Trainer:
         self.network.freeze(stage.freeze_point)
         # from scratch there is no pretrained part to be gentle with
         factor = self.config.backbone_factor if self.config.pretrained else 1.0
-        steps = stage.epochs * self._steps
+        allowed = self.allowances[self.position.stage]
         head_only = stage.freeze_point == list(self.network.blocks)[-1]
         found = self._first_rate if self.position.stage == 0 else None
+        steps = allowed.likely_steps(self.position.stage_began)
         self._rate = found or self.config.learning_rate or fitted_rate(self.config, steps, head_only=head_only)
         groups = self.network.parameter_groups(self._rate, factor)
         self._optimizer = build_optimizer(self.config, groups)
-        self._schedule = build_schedule(self.config, self._optimizer, steps)
+        share = None if allowed.seconds is None else partial(self._clock.share, allowed)
+        self._schedule = build_schedule(self.config, self._optimizer, allowed.steps, share)
         if self._restored is None:
             return
         snapshot, self._restored = self._restored, None
@@ -176,6 +183,20 @@ class Trainer:
         if "cuda" in parts["random"]:
             torch.cuda.set_rng_state(parts["random"]["cuda"], self.device)
 
+    def _introduce(self, stage: Stage) -> Iterator[Message]:
+        """What people should know before a stage begins."""
+        allowed = self.allowances[self.position.stage]
+        if len(self.stages) > 1:
+            most = f"at most {allowed.epochs}" if allowed.seconds is not None else f"{allowed.epochs}"
+            yield Message("info", f"Stage “{stage.name}”: {most} epochs, {_trainable_text(self.network)}.")
+        if self._clock.is_up(allowed):
+            assert allowed.seconds is not None
+            yield Message(
+                "warning",
+                f"Before the first step, {self._clock.seconds:.1f} s were used of the {allowed.seconds:g} s that were "
+                "given until here, so one step and a validation follow: give it more seconds.",
+            )
+
     def _learned(self) -> dict[str, Tensor]:
         """The tensors of everything that is not frozen now: what is frozen never moved."""
         names = list(self.network.blocks)
@@ -186,15 +207,20 @@ class Trainer:
     def _epoch(self, stage: Stage, feed: Feed, stop: Callable[[], bool]) -> Generator[Event, None, bool]:
         """One epoch, or the rest of it; returns False when `stop` asked to end."""
         at, config = self.position, self.config
-        started = time.perf_counter()
+        allowed = self.allowances[at.stage]
+        started = self._now()
         number = at.epoch + 1
         self.network.train()
         feed.start_epoch(number)
-        order = np.random.default_rng([config.seed, number, 0]).permutation(len(self.data.train))
+        order = self.data.train.shuffled(np.random.default_rng([config.seed, number, 0]))
+        steps = allowed.steps_of(at.stage_epoch)
         meter = self._meter
         meter.begin_epoch()
         # array_split keeps batches nearly equal: a last batch of one picture would break BatchNorm
-        for places in np.array_split(order, self._steps)[at.step :]:
+        batches = np.array_split(order[: allowed.pictures_of(at.stage_epoch)], steps)[at.step :]
+        if at.step and self._clock.is_up(allowed):
+            batches = []  # it was put aside after its last step
+        for places in batches:
             if stop():
                 return False
             at.rate, loss, correct = self._step(feed, places)
@@ -205,8 +231,12 @@ class Trainer:
             at.images += len(places)
             at.images_seen += len(places)
             at.done += len(places)
-            if meter.due() or (at.step == self._steps and self._last(stage)):
-                yield self._batch_event(meter, number)
+            ends = at.step == steps or self._clock.is_up(allowed)
+            if meter.due() or (ends and self._last()):
+                yield self._batch_event(meter, number, steps)
+            if ends:
+                break
+        validating = self._now()
         outcome: Outcome | None = None
         answers = partial(feed.val_logits, self.network)
         for item in evaluate(self.network, self.data.val, config, answers, stop, feed.evaluation_batch):
@@ -217,11 +247,11 @@ class Trainer:
         if outcome is None:
             return False
         if not math.isfinite(outcome.loss):
-            raise _diverged(self._rate, number, self._steps)
+            raise _diverged(self._rate, number, steps)
         if not is_finite(self._learned()):
             # batch norm divides by what grew without limit, so the loss alone may not show it
-            raise _diverged(self._rate, number, self._steps, "The weights stopped being finite numbers")
-        last = self._last(stage)
+            raise _diverged(self._rate, number, steps, "The weights stopped being finite numbers")
+        at.validating += self._now() - validating
         improved = (outcome.accuracy, -outcome.loss) > (at.best_accuracy, -at.best_loss)
         done = EpochDone(
             epoch=number,
@@ -231,8 +261,8 @@ class Trainer:
             val_loss=outcome.loss,
             val_accuracy=outcome.accuracy,
             learning_rate=at.rate,
-            epoch_seconds=time.perf_counter() - started,
-            seconds=self._seconds,
+            epoch_seconds=self._now() - started,
+            seconds=self._clock.seconds,
             images_seen=at.images_seen,
             images_per_second=meter.rate,
             best=improved,
@@ -244,17 +274,31 @@ class Trainer:
             at.best_accuracy, at.best_loss = outcome.accuracy, outcome.loss
         at.epoch, at.stage_epoch = number, at.stage_epoch + 1
         at.step, at.loss, at.correct, at.images = 0, 0.0, 0, 0
+        self._over = self._is_over()
         yield done
-        ends = last or (config.patience and at.waiting >= config.patience)
-        if ends or time.perf_counter() - self._strip_told >= EVENT_SECONDS:
-            self._strip_told = time.perf_counter()
-            yield StripUpdated(number, _strip(self._strip, self.data.val, outcome))
+        last = self._over and at.stage == len(self.stages) - 1
+        if (
+            last
+            or (config.patience and at.waiting >= config.patience)
+            or self._now() - self._strip_told >= EVENT_SECONDS
+        ):
+            self._strip_told = self._now()
+            yield StripUpdated(number, describe_strip(self._strip, self.data.val, outcome.probabilities))
         return True
 
-    def _last(self, stage: Stage) -> bool:
-        """Whether the epoch under way is the last of all."""
+    def _is_over(self) -> bool:
+        """Whether the stage under way has had its epochs or its time; between two epochs only."""
+        assert self._schedule is not None
+        allowed = self.allowances[self.position.stage]
+        begun = self._schedule.last_epoch > 0  # every stage has one step at least
+        return self.position.stage_epoch >= allowed.epochs or (begun and self._clock.is_up(allowed))
+
+    def _last(self) -> bool:
+        """Whether the epoch under way, whose steps are over, is the last of all."""
         at = self.position
-        return at.stage == len(self.stages) - 1 and at.stage_epoch == stage.epochs - 1
+        allowed = self.allowances[at.stage]
+        ends = at.stage_epoch == allowed.epochs - 1 or self._clock.is_up(allowed)
+        return at.stage == len(self.stages) - 1 and ends
 
     def _step(self, feed: Feed, places: Indices) -> tuple[float, float, int]:
         """One training step: learning rate, mean loss, pictures that were right."""
@@ -263,6 +307,8 @@ class Trainer:
         labels = torch.from_numpy(self.data.train.labels[places]).to(self.device)
         rate = float(self._optimizer.param_groups[-1]["lr"])
         self._optimizer.zero_grad(set_to_none=True)
+        if len(places) == 1:
+            _use_running_statistics(self.network)
         logits = feed.train_logits(self.network, places)
         loss = loss_of(self.config, logits, labels)
         value = float(loss.detach())
@@ -276,53 +322,45 @@ class Trainer:
             raise _diverged(self._rate, self.position.epoch + 1, self.position.step + 1)
         self._optimizer.step()
         self._schedule.step()
+        if len(places) == 1:
+            self.network.train()
         with torch.no_grad():
             predicted = self.network.probabilities(logits.detach()).argmax(dim=1)
         return rate, value, int((predicted == labels).sum())
 
-    @property
-    def _seconds(self) -> float:
-        return time.perf_counter() - self._clock
-
-    def _batch_event(self, meter: "_Meter", epoch: int) -> BatchDone:
+    def _batch_event(self, meter: Meter, epoch: int, steps: int) -> BatchDone:
         at = self.position
+        passed = self._clock.passed
         progress = min(1.0, at.done / self._total)
+        left = self._clock.left(self.allowances[-1])
+        if left is not None and passed > 0:
+            progress = max(progress, passed / (passed + left))
         loss, accuracy, images_per_second = meter.read()
         return BatchDone(
             epoch=epoch,
             step=at.step,
-            steps=self._steps,
+            steps=steps,
             images_seen=at.images_seen,
             loss=loss,
             accuracy=accuracy,
             learning_rate=at.rate,
             images_per_second=images_per_second,
-            seconds=self._seconds,
-            eta_seconds=self._seconds * (1 - progress) / progress if progress > 0 else None,
+            seconds=self._clock.seconds,
+            eta_seconds=passed * (1 - progress) / progress if progress > 0 else None,
             progress=progress,
         )
-
-
-def _strip(strip: Indices, val: SplitData, outcome: Outcome) -> list[dict[str, object]]:
-    places = {int(index): place for place, index in enumerate(val.indices)}
-    out: list[dict[str, object]] = []
-    for index in strip:
-        row = outcome.probabilities[places[int(index)]]
-        predicted = int(row.argmax())
-        out.append(
-            {
-                "index": int(index),
-                "predicted": predicted,
-                "probability": round(float(row[predicted]), 4),
-                "correct": predicted == int(val.labels[places[int(index)]]),
-            }
-        )
-    return out
 
 
 def _trainable_text(network: Network) -> str:
     total, trainable = network.parameter_counts()
     return f"{trainable:,} of {total:,} parameters learn"
+
+
+def _use_running_statistics(network: Network) -> None:
+    """A batch of one picture has no statistics of its own: batch norm would refuse it."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 def is_finite(tensors: Mapping[str, Tensor]) -> bool:
@@ -336,42 +374,3 @@ def _diverged(
     return DivergedError(
         f"{what} in epoch {epoch}, step {step}: choose a learning rate below {rate:.10g}, for example {rate / 10:.10g}."
     )
-
-
-class _Meter:
-    """Sums over the steps since the last event, and the speed since the epoch began here."""
-
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self._loss, self._correct, self._images = 0.0, 0, 0
-        self.begin_epoch()
-
-    def begin_epoch(self) -> None:
-        self._started = self._ended = time.perf_counter()
-        self._all_images = 0
-
-    def add(self, loss: float, correct: int, images: int) -> None:
-        self._loss += loss * images
-        self._correct += correct
-        self._images += images
-        self._all_images += images
-        self._ended = time.perf_counter()
-
-    def due(self) -> bool:
-        return time.perf_counter() - self._last >= EVENT_SECONDS
-
-    @property
-    def rate(self) -> float:
-        """Pictures per second over all steps."""
-        return self._all_images / max(self._ended - self._started, 1e-9)
-
-    def read(self) -> tuple[float, float, float]:
-        """Mean loss, accuracy and pictures per second since the last event; begins anew."""
-        now = time.perf_counter()
-        passed = now - self._last
-        # the last event of all may come right after another one: a few pictures in no time tell nothing
-        speed = self._images / passed if passed >= EVENT_SECONDS else self.rate
-        read = self._loss / self._images, self._correct / self._images, speed
-        self._last = now
-        self._loss, self._correct, self._images = 0.0, 0, 0
-        return read

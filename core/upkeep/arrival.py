@@ -266,7 +266,7 @@ class _Arrival:
             return
         changing = {names.STARTED}
         packed = {item.name: item for item in files if item.name not in changing}
-        for name in ("config.json", "meta.json", "events.jsonl", "predictions.csv", "result.json", *_CHECKPOINTS):
+        for name in (*(name for name in names.RUN_RECORDS if name not in changing), *_CHECKPOINTS):
             if is_file(here / name) != (name in packed):
                 raise Damage("is here already, and went another way: delete one of them")
         for name, item in packed.items():

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.explaining.kept import name_of
 from core.training.arrays import ArrayFile
-from core.training.caches import EXPLANATIONS, open_array
+from core.training.caches import EXPLANATIONS, noted_seconds, open_array
 from core.training.pixels import FORMAT
 from core.upkeep.findings import Damage, Finding, Kind, Mending
 from core.upkeep.names import CACHE
@@ -34,10 +34,9 @@ def check_cache(room: RoomFolder) -> Iterator[Finding]:
         if not is_folder(folder / kind):
             continue
         names = {path.name for path in sorted((folder / kind).glob("*")) if path.suffix in (".npy", ".json")}
-        known = names if kind == "activations" else {name for name in names if name.endswith(".npy")}
         busy = any((folder / kind).glob("*.lock"))
-        yield from _strangers(room, folder / kind, known, busy=busy)
-        for name in sorted(known - irregular(folder / kind, known)):
+        yield from _strangers(room, folder / kind, names, busy=busy)
+        for name in sorted(names - irregular(folder / kind, names)):
             path = folder / kind / name
             if not held(path.with_suffix(".lock")):
                 yield from _steady(look(room, path, prints), path)
@@ -69,6 +68,9 @@ def _finding(room: RoomFolder, path: Path, kind: Kind, text: str) -> Finding:
 
 
 def _check_pixels(room: RoomFolder, path: Path, prints: set[str]) -> Iterator[Finding]:
+    if path.suffix == ".json":
+        yield from _check_note(room, path)
+        return
     parts = path.stem.split("-")
     if len(parts) != 4 or parts[3] != str(FORMAT) or not parts[1].isdecimal():
         yield _finding(room, path, Kind.ORPHANED, "These pixels are of a format that is not used any more.")
@@ -87,6 +89,19 @@ def _check_pixels(room: RoomFolder, path: Path, prints: set[str]) -> Iterator[Fi
         yield _finding(room, path, Kind.ORPHANED, "The dataset of these pixels is gone.")
 
 
+def _check_note(room: RoomFolder, path: Path) -> Iterator[Finding]:
+    """What is told of a store of pixels: how long it took; one that does not say it is as good as none."""
+    if not is_file(path.with_suffix(".npy")):
+        yield _finding(room, path, Kind.ORPHANED, "The pixels of which this file tells are gone.")
+        return
+    try:
+        read_object(path, room.meter)
+        if noted_seconds(path.with_suffix(".npy")) is None:
+            raise Damage("does not tell how long they took")
+    except (Damage, OSError) as error:
+        yield _finding(room, path, Kind.DAMAGED, f"The description of these pixels {reason(error)}: it is not needed.")
+
+
 def _opened(path: Path) -> ArrayFile:
     array = open_array(path)
     if array is None:
@@ -102,6 +117,9 @@ def _check_activations(room: RoomFolder, path: Path, prints: set[str]) -> Iterat
     told = path.with_suffix(".json")
     try:
         recipe = read_object(told, room.meter)
+        if "seconds" in recipe and noted_seconds(path) is None:
+            raise Damage("does not tell how long they took")
+        recipe.pop("seconds", None)  # earlier versions did not note it, and it is no part of the name
         if hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32] != path.stem:
             raise Damage("tells of others")
     except (Damage, OSError) as error:

@@ -1,5 +1,6 @@
 """Whether a run's event log is whole: every line an event of the right fields."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,15 +9,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from core.training.events import (
+    KINDS,
     BatchDone,
     Described,
     EpochDone,
-    Message,
-    PhaseStarted,
-    Progress,
-    RateFound,
+    Measured,
+    PointDone,
     StripUpdated,
-    Tested,
     from_record,
 )
 from core.upkeep.findings import Damage
@@ -86,7 +85,7 @@ def _check_line(line: bytes, log: Log, pictures: int | None, classes: int) -> No
         raise Damage("is no event")
     event = from_record({key: value for key, value in record.items() if key != "time"})
     if event is None:
-        if kind in _KINDS:
+        if kind in KINDS:
             raise Damage("lacks fields of an event")
         return  # of a later version
     try:
@@ -99,6 +98,13 @@ def _check_line(line: bytes, log: Log, pictures: int | None, classes: int) -> No
             log.kept = log.kept or event.best
         case BatchDone():
             if not 0 <= event.progress <= 1:
+                raise Damage("has wrong fields")
+        case Measured():
+            figures = (event.multiply_adds, event.multiply_adds_learning, event.peak_memory_bytes, event.weights_bytes)
+            if not all(0 <= value < math.inf for value in (*event.seconds.values(), *figures)):
+                raise Damage("has wrong fields")
+        case PointDone():
+            if not 0 <= event.correct <= event.images:
                 raise Damage("has wrong fields")
         case Described():
             _check_tiles(event.strip, {"label": classes}, pictures)
@@ -118,6 +124,4 @@ def _check_tiles(tiles: list[dict[str, Any]], limits: dict[str, int], pictures: 
                 raise Damage("points to a picture or class that is not there")
 
 
-_EVENTS = (PhaseStarted, Progress, Described, RateFound, BatchDone, EpochDone, StripUpdated, Message, Tested)
-_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _EVENTS}
-_KINDS = {"phase", "progress", "described", "rate", "batch", "epoch", "strip", "message", "tested"}
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in KINDS.values()}

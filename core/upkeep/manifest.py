@@ -1,7 +1,8 @@
 """What a packed room is: `room.json` in a zip tells every other file with its size and sha256.
 
     datasets/<id>/…    dataset.json, pictures.csv, report.json, images, thumbs
-    runs/<id>/…        config.json, meta.json, started.json, events.jsonl, checkpoints, predictions.csv, result.json
+    runs/<id>/…        config.json, meta.json, started.json, events.jsonl, checkpoints, predictions.csv, validation.csv,
+                       result.json
     room.json          {"format", "program", "made", "files": [{"path", "size", "sha256"}]}
 
 Nothing else is ever packed or taken in: no people, passcodes, logs or locks, and nothing that can be computed again.

@@ -20,7 +20,8 @@ CHECKPOINTS = "checkpoints"
 BEST_WEIGHTS, BEST_FACTS, SNAPSHOT = "best.safetensors", "best.json", "last.safetensors"
 CHECKPOINT_FILES = (BEST_WEIGHTS, BEST_FACTS, SNAPSHOT)
 STARTED, ATTEMPTS, STALLED = "started.json", "attempts.json", "stalled.json"
-RUN_RECORDS = ("config.json", "meta.json", STARTED, "result.json", "events.jsonl", "predictions.csv")
+PREDICTIONS, VALIDATION = "predictions.csv", "validation.csv"
+RUN_RECORDS = ("config.json", "meta.json", STARTED, "result.json", "events.jsonl", PREDICTIONS, VALIDATION)
 RUN_FILES = (*RUN_RECORDS, ATTEMPTS, STALLED, "stop", "worker.log")  # beside locks and other small JSON files
 
 # an import

@@ -206,8 +206,8 @@ def _open_run(run: Run, stack: ExitStack) -> Iterator[tuple[str, BinaryIO, int]]
     log = opened("events.jsonl")
     if log is not None:
         log = (*log[:2], _whole_lines(log[1]))
-    predictions = opened("predictions.csv")
-    found = [over, *records, snapshot, log, predictions, *_open_best(run, opened)]
+    predictions = [opened(name) for name in (names.PREDICTIONS, names.VALIDATION)]
+    found = [over, *records, snapshot, log, *predictions, *_open_best(run, opened)]
     yield from (item for item in found if item is not None)
 
 

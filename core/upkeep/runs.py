@@ -27,11 +27,13 @@ from core.upkeep.names import (
     BEST_WEIGHTS,
     CHECKPOINT_FILES,
     CHECKPOINTS,
+    PREDICTIONS,
     RUN_FILES,
     RUN_RECORDS,
     SNAPSHOT,
     STALLED,
     STARTED,
+    VALIDATION,
 )
 from core.upkeep.reading import is_file, is_folder, read_object, read_text
 from core.upkeep.room import RoomFolder, check_strangers, held, irregular, is_there, reason
@@ -123,6 +125,7 @@ def _look(room: RoomFolder, folder: Path, *, live: bool) -> Iterator[Finding]:
     yield from _check_best(run, result, log)
     yield from _check_snapshot(run, result, log)
     yield from _check_predictions(run, result)
+    yield from _check_validation(run)
 
 
 def _damaged(room: RoomFolder, folder: Path, file: str, error: Exception) -> Finding:
@@ -305,17 +308,33 @@ def _read_snapshot(run: _Looked, path: Path, log: Log) -> None:
 
 
 def _check_predictions(run: _Looked, result: RunResult | None) -> Iterator[Finding]:
-    path = run.folder / "predictions.csv"
+    path = run.folder / PREDICTIONS
     if not is_file(path):
         if result is not None and result.tested is not None and not run.live:
-            yield run.damaged("predictions.csv", FileNotFoundError())
+            yield run.damaged(PREDICTIONS, FileNotFoundError())
         return
     try:
         run.room.meter.add(path.stat().st_size)
         table = _read_table(path)
         _compare_table(run, table, result)
     except (Damage, OSError) as error:
-        yield run.damaged("predictions.csv", error)
+        yield run.damaged(PREDICTIONS, error)
+
+
+def _check_validation(run: _Looked) -> Iterator[Finding]:
+    """The run is worth as much without them: only what is fitted on them is lost."""
+    path = run.folder / VALIDATION
+    if not is_file(path):
+        return
+    try:
+        run.room.meter.add(path.stat().st_size)
+        table = _read_table(path)
+        if table.split != "val":
+            raise Damage("is not of the validation split")
+        _compare_table(run, table, None)
+    except (Damage, OSError) as error:
+        text = f"These predictions on the validation pictures {reason(error)}: the run can do without them."
+        yield Finding(Kind.DAMAGED, f"{run.name}/{VALIDATION}", text, Mending.SET_ASIDE, lock=run.lock)
 
 
 def _read_table(path: Path) -> PredictionTable:

@@ -17,7 +17,8 @@ from pages.components import frame
 
 FIELDS = TrainConfig.model_fields
 EXPERT = (
-    "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed", "head"
+    "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed", "head",
+    "max_images", "max_seconds"
 )  # fmt: skip
 
 
@@ -64,6 +65,22 @@ def _real(name: str, step: float, shown: str) -> float:
             key=_key(name),
         )
     )
+
+
+def _optional(values: dict[str, Any], name: str) -> None:
+    """A budget: left out where the epochs alone decide."""
+    field = FIELDS[name]
+    chosen = st.number_input(
+        field.title or name,
+        value=None,
+        step=1 if name == "max_images" else 5.0,
+        format="%d" if name == "max_images" else "%g",
+        placeholder="as its epochs take",
+        help=field.description,
+        key=_key(name),
+    )
+    if chosen is not None:
+        values[name] = chosen
 
 
 def _learning_rate(values: dict[str, Any]) -> None:
@@ -210,12 +227,14 @@ def _expert_fields(values: dict[str, Any]) -> None:
         "precision": ["auto", "fp32", "bf16"],
         "head": ["softmax", "sigmoid"],
     }
-    with st.expander("More settings: optimizer, schedule, regularisation, precision, seed"):
+    with st.expander("More settings: optimizer, schedule, regularisation, precision, seed, budget"):
         columns = st.columns(3)
         for place, name in enumerate(EXPERT):
             with columns[place % 3]:
                 if name in choices:
                     values[name] = _choice(name, choices[name])
+                elif name in ("max_images", "max_seconds"):
+                    _optional(values, name)
                 elif name in ("patience", "seed"):
                     values[name] = _whole(name)
                 else:

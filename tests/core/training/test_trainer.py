@@ -18,7 +18,8 @@ from core.training.hardware import Hardware, prepare_torch
 from core.training.networks import build_network
 from core.training.pixels import PixelStore, open_store
 from core.training.plan import Stage, plan_stages, plan_training
-from core.training.trainer import Trainer, choose_strip
+from core.training.strip import choose_strip
+from core.training.trainer import Trainer
 from models.catalog import CATALOG
 from models.network import Network, build
 
