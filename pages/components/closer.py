@@ -8,7 +8,7 @@ import streamlit as st
 from core.errors import ComparisonError, RunError
 from core.races.race import Race
 from core.settings import Settings
-from pages.components import class_scores, confusions, frame, groups, hard_pictures, judged, mistakes
+from pages.components import class_scores, confusions, frame, groups, hard_pictures, judged, mistakes, why
 
 VIEW = "view"  # in the address: a section can be shared
 
@@ -87,8 +87,26 @@ def _mistakes(settings: Settings, chosen: Chosen) -> None:
     mistakes.show_mistakes(settings, chosen.named)
 
 
+def _why(settings: Settings, chosen: Chosen) -> None:
+    if len(chosen.named) <= why.MOST_RUNS:
+        why.show_why(settings, chosen.named)
+        return
+    by_id = {item.id: (name, item) for name, item in chosen.named}
+    picked = st.multiselect(
+        "Networks",
+        list(by_id),
+        default=list(by_id)[: why.MOST_RUNS],
+        format_func=lambda run_id: by_id[run_id][0],
+        max_selections=why.MOST_RUNS,
+        help="One network, or two side by side.",
+    )
+    if picked:
+        why.show_why(settings, [by_id[run_id] for run_id in picked])
+
+
 SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Chosen], None]]] = {
     "pictures": ("🖼️ Pictures", _pictures),
     "classes": ("🔢 Classes", _classes),
     "mistakes": ("❌ Mistakes", _mistakes),
+    "why": ("💡 Why", _why),
 }
