@@ -4,8 +4,11 @@
     python -m core sample --name drawn            the built-in drawn cats and dogs
     python -m core datasets                       what there is
     python -m core train pets --model resnet18 --strategy head --epochs 5
+    python -m core race pets --arms scratch,head,gradual --seeds 3 --equal seconds --amount 60
+    python -m core show-race RACE
     python -m core runs | show RUN | stop RUN | judge RUN
     python -m core compare RUN RUN
+    python -m core report RACE --output report.html        one file that opens anywhere; also RUN RUN…, .json and .csv
     python -m core predict RUN FILE...
     python -m core prefetch mobilenet_v2 …        download pretrained weights before the Wi-Fi fails
     python -m core queue [--pause | --go-on] [--first RUN...]
@@ -31,6 +34,10 @@ from pydantic_core import PydanticUndefined
 from core import commands
 from core.errors import ConfigError, TuneMyPetsError
 from core.jobs import commands as jobs
+from core.races.presets import PRESETS, plan_race
+from core.reporting.commands import report
+from core.reporting.documents import FORMATS
+from core.runs.plan import BUDGETS, MOST_SEEDS
 from core.settings import Settings
 from core.training.config import TrainConfig
 from core.training.parsing import allowed_values
@@ -70,9 +77,16 @@ def build_parser() -> argparse.ArgumentParser:
     action.add_argument("--detach", action="store_true", help="queue the run and return at once")
     _add_config_options(action)
 
-    action = command("race", "Train a scratch and a transfer network on the same split and seed, and compare them.")
+    action = command("race", "Train several arms on the same split under the same budget, and judge them together.")
     action.add_argument("dataset", help="id of a dataset")
+    action.add_argument("--arms", help=f"two or more of {', '.join(PRESETS)} (default: scratch, and --strategy)")
+    action.add_argument("--seeds", type=int, help=f"trainings of each arm, 1 to {MOST_SEEDS} (default: 1)")
+    action.add_argument("--equal", choices=tuple(BUDGETS), help="what all arms get as much of (default: epochs)")
+    action.add_argument("--amount", type=float, help="how much of it (default: --epochs, or 60 seconds)")
+    action.add_argument("--title", help="what people call the race")
     _add_config_options(action)
+
+    command("show-race", "Show a race: its runs, and what they show so far.").add_argument("race", help="id of a race")
 
     action = command("estimate", "Tell how long a training would take on this machine.")
     action.add_argument("dataset", help="id of a dataset")
@@ -83,6 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("show", "Show a run: configuration, every epoch, test result, what hardware path ran."),
         ("stop", "Stop a run; what it has learned is kept."),
         ("resume", "Let an interrupted run go on from where it was last put aside."),
+        ("coach", "Tell what its curves and results mean, and one thing to try."),
         ("judge", "Test the best weights of a stopped or interrupted run."),
     ):
         command(name, text).add_argument("run", help="id of a run")
@@ -90,6 +105,12 @@ def build_parser() -> argparse.ArgumentParser:
     action = command("compare", "Compare two runs on the same test pictures: second minus first.")
     action.add_argument("first", help="id of a run")
     action.add_argument("second", help="id of a run")
+
+    action = command("report", "Write a race, a learning curve or two to six runs as one file that opens offline.")
+    action.add_argument("ids", nargs="+", metavar="ID", help="id of a race or learning curve, or of each run")
+    action.add_argument("--output", required=True, metavar="FILE", help="the file to write")
+    action.add_argument("--format", choices=tuple(FORMATS), help="default: what the file's name ends in, else html")
+    action.add_argument("--force", action="store_true", help="replace the file if it is there already")
 
     action = command("predict", "Classify pictures with a run.")
     action.add_argument("run", help="id of a run")
@@ -205,7 +226,9 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
         case "train":
             return commands.train(settings, config_values(options), detach=options.detach)
         case "race":
-            return commands.race(settings, config_values(options))
+            return _race(settings, options)
+        case "show-race":
+            return commands.show_race(settings, options.race)
         case "estimate":
             return commands.estimate_training(settings, config_values(options))
         case "runs":
@@ -216,10 +239,14 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
             return commands.stop_run(settings, options.run)
         case "resume":
             return commands.resume_run(settings, options.run)
+        case "coach":
+            return commands.coach_run(settings, options.run)
         case "judge":
             return commands.judge_run(settings, options.run)
         case "compare":
             return commands.compare_runs(settings, options.first, options.second)
+        case "report":
+            return report(settings, options.ids, options.output, options.format, force=options.force)
         case "predict":
             return commands.predict(settings, options.run, options.files, options.top)
         case "queue":
@@ -240,6 +267,23 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
             return upkeep.take_in(settings, options.file)
         case _:
             return commands.prefetch(options.networks)
+
+
+def _race(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
+    values = config_values(options)
+    if all(getattr(options, name) is None for name in ("arms", "seeds", "equal", "amount", "title")):
+        return commands.race(settings, values)
+    chosen = str(values.get("strategy", "head"))
+    named = [name.strip() for name in (options.arms or f"scratch,{chosen}").split(",") if name.strip()]
+    plan, arms = plan_race(
+        values,
+        named,
+        seeds=1 if options.seeds is None else options.seeds,
+        budget=options.equal or "epochs",
+        amount=options.amount,
+        title=options.title or "",
+    )
+    return commands.planned_race(settings, plan, arms)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the commands of `python -m core` do. Each returns a value for `--json` and a text for people."""
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,20 @@ from core.datasets.sources import Source, open_source
 from core.datasets.splits import SplitPlan
 from core.datasets.store import DatasetStore
 from core.errors import ConfigError, RunError, TuneMyPetsError
+from core.evaluation.coach import read_run, tell
+from core.evaluation.facts import gather_facts, training_shares
+from core.evaluation.metrics import Accuracy
 from core.jobs.calibrator import calibrate_and_wait
 from core.jobs.importer import sample_source
 from core.jobs.scheduler import ensure_scheduler
 from core.locks import is_held
+from core.races.race import Race, find_race
+from core.races.results import RaceResult, judge
+from core.races.starting import start_race
+from core.runs.plan import RacePlan
 from core.runs.races import comparison_of, default_race, start_judging
 from core.runs.run import Run, RunState, RunSummary
-from core.runs.store import RunStore, summarise
+from core.runs.store import Arm, RunStore, summarise
 from core.settings import Settings
 from core.training.estimate import estimate, tell_seconds
 from core.training.events import EpochDone
@@ -154,11 +162,76 @@ def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:
     return Outcome(value, "\n".join([*(item.text for item in outcomes), verdict.verdict]))
 
 
+def planned_race(settings: Settings, plan: RacePlan, arms: list[Arm]) -> Outcome:
+    """Run every arm with every seed, and judge them together."""
+    race_id, runs = start_race(settings, plan, arms)
+    ensure_scheduler(settings)
+    failed = 0
+    for place, run in enumerate(runs, start=1):
+        say(f"Run {place} of {len(runs)}: {run.id} ({run.meta().arm}, seed {run.config().seed})")
+        outcome = _ended(wait_for(settings, run))
+        failed += outcome.failure is not None
+        say(outcome.failure or outcome.text)
+    found = find_race(RunStore(settings).summaries(), race_id)
+    result = judge(settings, found)
+    value = describe_race(found, result)
+    lines = race_lines(found, result)
+    failure = None
+    if failed:
+        failure = f"{failed} of {len(runs)} runs did not finish: `python -m core runs` tells which."
+    return Outcome(value, "\n".join(lines), failure)
+
+
+def show_race(settings: Settings, race_id: str) -> Outcome:
+    """A race so far: its runs, and what they show."""
+    found = find_race(RunStore(settings).summaries(), race_id)
+    result = judge(settings, found)
+    return Outcome(describe_race(found, result), "\n".join(race_lines(found, result)))
+
+
+def describe_race(race: Race, result: RaceResult) -> dict[str, Any]:
+    """A race as JSON."""
+    return {
+        "race": race.id,
+        "title": race.title,
+        "state": race.state.value,
+        "dataset": race.dataset,
+        "equal": race.plan.budget,
+        "amount": race.plan.amount,
+        "arms": list(race.plan.arms),
+        "seeds": list(race.plan.seeds),
+        "runs": [describe_summary(run) for run in race.runs],
+        "judgement": result.judgement.to_json() if result.judgement else None,
+        "missing": list(result.missing),
+    }
+
+
+def race_lines(race: Race, result: RaceResult) -> list[str]:
+    """A race in words: a line for each arm, each pair, and the headline last."""
+    lines = [f"Race {race.id} on {race.dataset}, {race.plan.describe_budget()} each: {race.state.value}."]
+    if result.judgement is not None:
+        for arm in result.judgement.arms:
+            seconds = "" if arm.seconds is None else f", {arm.seconds:.0f} s of training"
+            lines.append(
+                f"{arm.name}: {100 * arm.mean:.1f} % (95 % interval {100 * arm.interval.low:.1f} to "
+                f"{100 * arm.interval.high:.1f}, n = {arm.n:,}, {arm.seeds} {'seed' if arm.seeds == 1 else 'seeds'})"
+                f"{seconds}"
+            )
+        if len(result.judgement.pairs) > 1:
+            lines += [pair.sentence for pair in result.judgement.pairs]
+    lines += result.missing
+    if result.judgement is not None:
+        lines.append(result.judgement.sentence)
+    return lines
+
+
 def _ended(run: Run) -> Outcome:
     summary = summarise(run)
     value = describe_summary(summary)
     accuracy = summary.accuracy
     result = f": {accuracy.text()} on {_SPLIT_WORDS[summary.tested.split]}" if accuracy and summary.tested else ""
+    if summary.is_curve:
+        result = f": {summary.points_text}"
     text = f"Run {run.id} {summary.state.value}{result}"
     if summary.state in (RunState.FAILED, RunState.INTERRUPTED):
         return Outcome(
@@ -197,6 +270,7 @@ def describe_summary(summary: RunSummary) -> dict[str, Any]:
         else None,
         "test_loss": tested.loss if tested and on_test else None,
         "seconds": summary.seconds,
+        "points": summary.points_done if summary.is_curve else None,
     }
 
 
@@ -205,7 +279,7 @@ def list_runs(settings: Settings) -> Outcome:
     summaries = RunStore(settings).summaries()
     lines = [
         f"{item.id}  {item.state.value:<11}  {item.config.dataset}  {item.title}"
-        + (f"  {item.accuracy.text()}" if item.accuracy else "")
+        + (f"  {item.points_text}" if item.is_curve else f"  {item.accuracy.text()}" if item.accuracy else "")
         for item in summaries
     ]
     return Outcome([describe_summary(item) for item in summaries], "\n".join(lines) or "No runs yet.")
@@ -226,15 +300,22 @@ def show_run(settings: Settings, run_id: str) -> Outcome:
         "pictures": history.described.pictures if history.described else None,
         "augmentation": history.described.augmentation if history.described else None,
         "history": [_epoch(epoch) for epoch in history.epochs],
+        "curve": [dataclasses.asdict(point) for point in history.points],
         "best_epoch": history.best.epoch if history.best else None,
     }
     lines = [
-        f"{run.id}: {summary.config.title()} on {summary.config.dataset}, {summary.state.value}. {summary.text}",
+        f"{run.id}: {summary.title if summary.is_curve else summary.config.title()} on {summary.config.dataset},"
+        f" {summary.state.value}. {summary.text}",
         *(
             f"epoch {e.epoch}: loss {e.train_loss:.4f} / {e.val_loss:.4f}, validation {100 * e.val_accuracy:.1f} %,"
             f" {e.epoch_seconds:.1f} s"
             for e in history.epochs
         ),
+    ]
+    lines += [
+        f"{point.pictures_per_class} per class, seed {point.seed}: {Accuracy(point.correct, point.images).text()},"
+        f" {point.seconds:.1f} s"
+        for point in history.points
     ]
     if summary.accuracy and summary.tested:
         lines.append(f"{summary.accuracy.text()} on {_SPLIT_WORDS[summary.tested.split]}")
@@ -295,6 +376,13 @@ def compare_runs(settings: Settings, first: str, second: str) -> Outcome:
     store = RunStore(settings)
     found = comparison_of(store.get(first), store.get(second))
     return Outcome({"first": first, "second": second, **found.to_json()}, found.verdict)
+
+
+def coach_run(settings: Settings, run_id: str) -> Outcome:
+    """What the coach reads in a run."""
+    run = RunStore(settings).get(run_id)
+    readings = read_run(gather_facts(run, training_shares(settings, run)), most=None)
+    return Outcome({"run": run_id, "readings": [reading.to_json() for reading in readings]}, tell(readings))
 
 
 def predict(settings: Settings, run_id: str, files: Sequence[str], top: int) -> Outcome:

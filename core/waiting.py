@@ -65,6 +65,9 @@ def progress_line(run: Run) -> str:
             f"epoch {batch.epoch}: step {batch.step}/{batch.steps}, loss {batch.loss:.3f}{last},"
             f" {100 * batch.progress:.0f} %{left(batch.eta_seconds)}"
         )
+    if history.progress is not None:
+        item = history.progress
+        return f"{item.text}: {item.done}/{item.total} points{left(item.eta_seconds)}"
     return history.phase.phase
 
 

@@ -130,6 +130,15 @@ class Network(nn.Module):
         groups.append({"params": list(self.head.parameters()), "lr": learning_rate})
         return groups
 
+    def renew_head(self, seed: int) -> None:
+        """Give the head the random weights that a new network of this seed would have."""
+        linear = self.head.get_submodule("linear")
+        assert isinstance(linear, nn.Linear)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            fresh = nn.Linear(linear.in_features, linear.out_features)
+        linear.load_state_dict(fresh.state_dict())
+
     def parameter_counts(self) -> tuple[int, int]:
         """(all parameters, those that learn)."""
         everything = list(self.parameters())

@@ -1,48 +1,107 @@
-"""Compare: curves, a table, a verdict on the same held-out pictures, confusion matrices, picture by picture."""
+"""Compare: a race or runs of one dataset, judged on the same held-out pictures, and a closer look at them."""
 
 from collections.abc import Sequence
 
 import streamlit as st
 
 from core.errors import ComparisonError, RunError
+from core.races.race import Race
 from core.runs.run import RunSummary
 from core.settings import Settings
-from pages.components import charts, frame, judged
+from pages.components import charts, closer, frame, judged, race_view
+from pages.components.race_snapshot import look_at_race, races_of
 from pages.components.runs_list import short_result
 from pages.components.snapshot import RunSnapshot, list_runs, look_at
 from pages.components.table import COLUMN_CONFIG, differing_fields, runs_table
 
 MOST_RUNS = 6
+RACES, RUNS = "Races", "Runs"
 
 
 def page() -> None:
-    settings = frame.open_page("Compare", "Runs of one dataset, judged on the same held-out pictures.")
+    settings = frame.open_page("Compare", "Races and runs, judged on the same held-out pictures.")
     with frame.explained():
         summaries = [item for item in list_runs(settings) if item.epochs_done or item.tested]
-        if not summaries:
+        races = races_of(settings)
+        if not summaries and not races:
             st.info("There is nothing to compare yet: start a race, and come back when it has run.", icon="🏁")
             frame.link(frame.TRAIN, label="Start a race", icon="🏁")
             return
-        chosen = _choose(summaries)
-        if not chosen:
-            st.info("Choose one run or more above.", icon="👆")
-            return
-        snapshots = [look_at(settings, item.id) for item in chosen]
-        tested = [item for item in snapshots if item.history.tested is not None]
-        pair = None
-        if len(tested) >= 2:
-            pair = _verdict(settings, tested)
+        if _mode(races) == RACES:
+            _compare_race(settings, races)
         else:
-            st.info(
-                "A verdict needs two runs with a test result: wait for them to finish, or choose others.",
-                icon="⏳",
-            )
-        _curves(snapshots)
-        _table(chosen)
-        if tested:
-            judged.show_confusions(settings, _named(tested))
-        if pair is not None:
-            judged.show_pictures(settings, pair)
+            _compare_runs(settings, summaries)
+
+
+def _mode(races: Sequence[Race]) -> str:
+    """Races or runs; where the address names one, that."""
+    if not races:
+        return RUNS
+    named = RUNS if "runs" in st.query_params else RACES
+    mode = st.segmented_control(
+        "What to compare",
+        [RACES, RUNS],
+        default=named,
+        required=True,
+        key="compare-mode",
+        help="A race has several arms under one budget; runs are any trainings on one dataset.",
+    )
+    if mode != named:  # the address speaks of what is shown
+        for name in ("race", "runs"):
+            st.query_params.pop(name, None)
+    return str(mode)
+
+
+def _compare_race(settings: Settings, races: Sequence[Race]) -> None:
+    by_id = {race.id: race for race in races}
+    wanted = st.query_params.get("race", "")
+    if wanted and wanted not in by_id:
+        st.warning("That race is not there any more: choose another one.", icon="🗑️")
+    race_id = st.selectbox(
+        "Race",
+        list(by_id),
+        index=list(by_id).index(wanted) if wanted in by_id else 0,
+        format_func=lambda race_id: _race_title(by_id[race_id]),
+        key="compare-race",
+        help="The newest comes first. Its address in the browser can be shared.",
+    )
+    st.query_params["race"] = race_id
+    race_view.watch_race(settings, race_id)
+    race = look_at_race(settings, race_id).race
+    tested = [run for run in race.runs if run.tested is not None]
+    if not tested:
+        return
+    seeds = sorted({run.config.seed for run in tested})
+    seed = seeds[0]
+    if len(seeds) > 1:
+        seed = st.selectbox(
+            "Seed", seeds, key=f"seed-{race_id}", help="What follows looks at single trainings: those with this seed."
+        )
+    named = [(str(run.meta.arm), look_at(settings, run.id)) for run in tested if run.config.seed == seed]
+    closer.show_closer(settings, closer.Chosen(judged.readable(settings, named), race))
+
+
+def _race_title(race: Race) -> str:
+    return f"{race.title} · {race.dataset} · {race.plan.describe_budget()} · {race.state.value} · {race.id[-6:]}"
+
+
+def _compare_runs(settings: Settings, summaries: Sequence[RunSummary]) -> None:
+    chosen = _choose(summaries)
+    if not chosen:
+        st.info("Choose one run or more above.", icon="👆")
+        return
+    snapshots = [look_at(settings, item.id) for item in chosen]
+    tested = [item for item in snapshots if item.history.tested is not None]
+    if len(tested) >= 2:
+        _verdict(settings, tested)
+    else:
+        st.info(
+            "A verdict needs two runs with a test result: wait for them to finish, or choose others.",
+            icon="⏳",
+        )
+    _curves(snapshots)
+    _table(chosen)
+    closer.show_closer(settings, closer.Chosen(judged.readable(settings, _named(tested))))
 
 
 def _choose(summaries: Sequence[RunSummary]) -> list[RunSummary]:
@@ -77,7 +136,7 @@ def _latest_pair(summaries: Sequence[RunSummary]) -> list[str]:
     return [item.id for item in sorted(pair, key=lambda item: (item.config.strategy != "scratch", item.meta.created))]
 
 
-def _verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> judged.Pair | None:
+def _verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> None:
     first = tested[0]
     second = tested[1]
     if len(tested) > 2:
@@ -93,13 +152,12 @@ def _verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> judged.Pair |
         comparison = judged.compare_once(str(settings.home), first.id, second.id)
     except (ComparisonError, RunError) as error:
         st.warning(frame.plain(str(error)))
-        return None
+        return
     st.subheader("Verdict")
     judged.show_verdict(comparison)
     fields = differing_fields([first.config, second.config])
     if fields:
         st.caption("What differs between the two: " + ", ".join(fields) + ".")
-    return judged.Pair(first, second, comparison)
 
 
 def _curves(snapshots: Sequence[RunSnapshot]) -> None:

@@ -8,7 +8,7 @@ from core.room.board import send_config
 from core.runs.races import default_race
 from core.settings import Settings
 from core.training.parsing import parse_config
-from pages.components import estimates, forms, frame, judged, live, notices, runs_list
+from pages.components import estimates, forms, frame, judged, live, notices, race_form, runs_list
 from pages.components.snapshot import forget, look_at, race_ids
 
 
@@ -85,6 +85,8 @@ def _choose(settings: Settings) -> None:
         _offer_sending(settings, values)
     if race or single:
         _start(settings, values, race=race)
+    if error is None:
+        race_form.offer_race(settings, values)
 
 
 def _offer_sending(settings: Settings, values: dict[str, object]) -> None:

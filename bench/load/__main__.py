@@ -2,7 +2,8 @@
 
     python -m bench.load watchers --sessions 40 --trainings 2 --queued 100 --seconds 600
     python -m bench.load watchers --sessions 100
-    python -m bench.load opening --sessions 30 --within 5
+    python -m bench.load --room watchers --sessions 40      the same behind a passcode
+    python -m bench.load opening --sessions 30 --within 5 [--cold]
     python -m bench.load uploads --count 30 --mb 20 --within 60
     python -m bench.load prediction --trainings 2
     python -m bench.load throughput --sessions 60
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON value instead of the table")
     parser.add_argument("--folder", type=Path, help="photographs: a folder of class folders")
+    parser.add_argument("--room", action="store_true", help="behind a passcode: everybody has a cookie and a nickname")
     parser.add_argument("--keep-server-log", type=Path, help="copy the server's log there")
     loads = parser.add_subparsers(dest="load", required=True)
 
@@ -44,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     opening_.add_argument("--sessions", type=int, default=30)
     opening_.add_argument("--within", type=float, default=5, help="seconds")
     opening_.add_argument("--browsers", type=int, default=2)
+    opening_.add_argument("--cold", action="store_true", help="nobody has looked at a page before")
 
     uploads = loads.add_parser("uploads", help="everybody uploads a zip and imports it")
     uploads.add_argument("--count", type=int, default=30)
@@ -67,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     chaos_.add_argument("--every", type=float, default=8, help="seconds between two blows, on average")
 
     options = parser.parse_args(arguments)
-    with Room(photographs=options.folder) as room:
+    with Room(photographs=options.folder, guarded=options.room) as room:
         room.make_dataset()
         report = LOADS[options.load](room, options)
         if options.keep_server_log:
@@ -94,7 +97,9 @@ def _watchers(room: Room, options: argparse.Namespace) -> Report:
 
 def _opening(room: Room, options: argparse.Namespace) -> Report:
     room.start_server()
-    return asyncio.run(opening.open_together(room, options.sessions, options.within, options.browsers))
+    return asyncio.run(
+        opening.open_together(room, options.sessions, options.within, options.browsers, cold=options.cold)
+    )
 
 
 def _uploads(room: Room, options: argparse.Namespace) -> Report:

@@ -108,7 +108,7 @@ async def endure(room: Room, plan: Plan) -> Report:
     """Strike for a while, then let everything come to its end and look."""
     numbers = random.Random(plan.seed)
     witness, ledger, struck = Witness(), Ledger(), Counter[str]()
-    people = [Session(room.address, f"session {place + 1}", ledger) for place in range(plan.sessions)]
+    people = [room.session(f"session {place + 1}", ledger) for place in range(plan.sessions)]
     lives = [
         asyncio.create_task(_live(room, person, random.Random(numbers.random())), name=person.name) for person in people
     ]

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from playwright.async_api import Browser, Page, async_playwright
@@ -79,8 +80,8 @@ class Observer:
 class Browsers:
     """Several Chromium pages of one browser; an async context manager."""
 
-    def __init__(self, count: int, ledger: Ledger) -> None:
-        self.count, self.ledger = count, ledger
+    def __init__(self, count: int, ledger: Ledger, cookies: Callable[[str], dict[str, str]]) -> None:
+        self.count, self.ledger, self.cookies = count, ledger, cookies
         self.observers: list[Observer] = []
 
     async def __aenter__(self) -> list[Observer]:
@@ -94,6 +95,10 @@ class Browsers:
         self._browser: Browser = await self._playwright.chromium.launch(executable_path=path, args=options)
         for place in range(self.count):
             context = await self._browser.new_context(viewport={"width": 1280, "height": 1000})
+            kept = self.cookies(f"browser {place + 1}").items()
+            await context.add_cookies(
+                [{"name": name, "value": value, "domain": "127.0.0.1", "path": "/"} for name, value in kept]
+            )
             page = await context.new_page()
             page.set_default_timeout(60_000)
             observer = Observer(f"browser {place + 1}", self.ledger, page)

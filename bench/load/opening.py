@@ -16,19 +16,29 @@ SETTLE_SECONDS = 3.0
 WARM_SECONDS = 8.0  # the server imports ahead what later pages need
 
 
-async def open_together(room: Room, sessions: int, within_seconds: float, browsers: int, limit: float = 3.0) -> Report:
-    """Open sessions at random moments of a few seconds: half on Home, the others on Train and Explore."""
-    async with Session(room.address, "presenter", Ledger()) as presenter:  # nobody opens a room without a look
-        for path, query, _ in PAGES:
-            await presenter.open(path, query, files=True)
-            await presenter.close()
-    await asyncio.sleep(WARM_SECONDS)
+async def open_together(
+    room: Room, sessions: int, within_seconds: float, browsers: int, limit: float = 3.0, *, cold: bool = False
+) -> Report:
+    """Open sessions at random moments of a few seconds: half on Home, the others on Train and Explore.
+
+    Behind the door of a room they come as by its QR code: strangers with the passcode in the address.
+
+    Args:
+        cold: nobody has opened a page of this server before.
+    """
+    if not cold:
+        async with room.session("presenter", Ledger()) as presenter:  # nobody opens a room without a look
+            for path, query, _ in PAGES:
+                await presenter.open(path, query, files=True)
+                await presenter.close()
+        await asyncio.sleep(WARM_SECONDS)
     ledger = Ledger()
     numbers = random.Random(0)
-    opened = [Session(room.address, f"session {place + 1}", ledger) for place in range(sessions)]
+    opened = [room.session(f"session {place + 1}", ledger, stranger=True) for place in range(sessions)]
+    query = f"passcode={room.passcode}" if room.guarded else ""
 
     async def arrive(place: int, session: Session) -> None:
-        path, query, title = PAGES[0] if place % 2 else PAGES[1 + place // 2 % 2]
+        path, _, title = PAGES[0] if place % 2 else PAGES[1 + place // 2 % 2]
         await session.__aenter__()
         await asyncio.sleep(numbers.uniform(0, within_seconds))
         began = time.perf_counter()
@@ -39,7 +49,7 @@ async def open_together(room: Room, sessions: int, within_seconds: float, browse
         except LostError as error:
             ledger.fail(session.name, str(error))
 
-    async with Browsers(browsers, ledger) as observers, Meter(room.server_process) as meter:
+    async with Browsers(browsers, ledger, room.cookies) as observers, Meter(room.server_process) as meter:
 
         async def look(place: int) -> None:
             page = observers[place].page

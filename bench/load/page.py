@@ -13,6 +13,8 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 
 Path = tuple[int, ...]
 
+MOST_TOLD = 120  # letters of a text in a message
+
 
 @dataclass
 class Node:
@@ -113,6 +115,10 @@ class Page:
     def texts(self) -> list[str]:
         """Everything that can be read, in the order of the page."""
         return [text for path in sorted(self.nodes) if (text := text_of(self.nodes[path].element))]
+
+    def tell(self) -> str:
+        """The beginnings of the first texts, for a message: a gallery's text holds its pictures."""
+        return str([text[:MOST_TOLD] for text in self.texts()[:12]])
 
     def states(self) -> WidgetStates:
         """The values of all widgets, as a rerun carries them."""

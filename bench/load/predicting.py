@@ -30,7 +30,7 @@ async def predict_under_load(room: Room, trainings: int, sessions: int, each: in
     runs = room.long_runs(trainings)
     await asyncio.to_thread(room.wait_until_training, runs)
     ledger = Ledger(keep=False)
-    people = [Session(room.address, f"session {place + 1}", ledger) for place in range(sessions)]
+    people = [room.session(f"session {place + 1}", ledger) for place in range(sessions)]
     for person in people:
         await person.__aenter__()
         await person.open("predict", f"run={finished.id}")
@@ -77,10 +77,10 @@ def _finish_one(room: Room) -> Run:
 async def _ask(person: Session, seed: int) -> None:
     uploader = next(person.page.find("file_uploader", "Pictures"), None)
     if uploader is None:
-        raise LostError(f"no uploader among {person.page.texts()[:12]}")
+        raise LostError(f"no uploader among {person.page.tell()}")
     await person.upload(uploader, f"photo-{seed}.jpg", photograph(seed))
     shown = [picture.caption.replace("\\", "") for pictures in person.page.find("imgs") for picture in pictures.imgs]
     if shown != [f"photo-{seed}.jpg"]:
         raise LostError(f"the page shows {shown} in place of photo {seed}")
     if not any("Probabilities of the classes" in text for text in person.page.texts()):
-        raise LostError(f"no answer among {person.page.texts()[:14]}")
+        raise LostError(f"no answer among {person.page.tell()}")

@@ -21,16 +21,21 @@ from typing import Any, Self
 import psutil
 from PIL import Image
 
+from bench.load.ledger import Ledger
+from bench.load.session import Session
 from core.datasets.importing import ImportFinished, import_dataset
 from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource, open_source
 from core.datasets.splits import SplitPlan
 from core.jobs.scheduler import ensure_scheduler
 from core.people.actor import Actor
+from core.people.store import PeopleStore, new_token
+from core.room.room import RoomStore
 from core.runs.run import Run
 from core.runs.store import Arm, RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.training.config import TrainConfig
+from pages.web.visitors import COOKIE
 
 WHO_LOADS = Actor("load", "Load", presenter=True)
 LONG = 1000  # epochs: longer than any load
@@ -48,6 +53,7 @@ class Room:
     pictures_per_class: int = 120
     size_px: int = 160
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    guarded: bool = False  # behind a passcode, as `--room`: everybody has a cookie and a nickname
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="tunemypets-load-"))
@@ -56,6 +62,7 @@ class Room:
         os.environ["TUNEMYPETS_HOME"] = str(self.home)
         os.environ["TUNEMYPETS_WORKERS"] = str(self.workers)
         os.environ["TUNEMYPETS_THREADS"] = str(self.threads)
+        os.environ["TUNEMYPETS_ROOM"] = str(int(self.guarded))
         self.settings = Settings.from_environment()
         self.home.mkdir(parents=True)
         self.server: subprocess.Popen[bytes] | None = None
@@ -141,6 +148,25 @@ class Room:
                 if time.monotonic() > deadline or not run.state().active:
                     raise RuntimeError(f"run {run.id} is {run.state().value} and does not train")
                 time.sleep(0.2)
+
+    # ---- who comes
+
+    @property
+    def passcode(self) -> str:
+        return RoomStore(self.settings).open().passcode
+
+    def cookies(self, name: str) -> dict[str, str]:
+        """What the browser of somebody who was let in keeps; nothing where there is no door."""
+        if not self.guarded:
+            return {}
+        token = new_token()
+        RoomStore(self.settings).enter(token, self.passcode, None)
+        PeopleStore(self.settings).name(token, name)
+        return {COOKIE: token}
+
+    def session(self, name: str, ledger: Ledger, *, stranger: bool = False) -> Session:
+        """A tab; of somebody who was let in, unless it is a stranger's."""
+        return Session(self.address, name, ledger, cookies={} if stranger else self.cookies(name))
 
     # ---- the server
 

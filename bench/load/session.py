@@ -28,6 +28,7 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.Common_pb2 import FileUploaderState, FileURLsRequest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from yarl import URL
 
 from bench.load.ledger import Ledger
 from bench.load.page import Page
@@ -64,6 +65,7 @@ class Session:
     name: str
     ledger: Ledger
     page: Page = field(default_factory=Page)
+    cookies: dict[str, str] = field(default_factory=dict)  # that the browser has kept from an earlier visit
     watched_run: str = ""  # whose steps are noted as they arrive
     on_frame: Any = None  # called with (direction, bytes): to compare with a real browser
     connected: bool = False
@@ -84,8 +86,10 @@ class Session:
         self.first_content: asyncio.Future[float] | None = None
 
     async def __aenter__(self) -> Self:
+        jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
+        jar.update_cookies(self.cookies, URL(self.address))
         self._http = aiohttp.ClientSession(
-            cookie_jar=aiohttp.CookieJar(unsafe=True, quote_cookie=False),
+            cookie_jar=jar,
             connector=aiohttp.TCPConnector(limit_per_host=CONNECTIONS + 1),
             headers={"Accept-Encoding": "gzip, deflate", "User-Agent": "TuneMyPets load"},
             timeout=aiohttp.ClientTimeout(total=PATIENCE_SECONDS),
@@ -256,7 +260,7 @@ class Session:
         """
         button = next(self.page.find("button", label), None)
         if button is None:
-            raise LostError(f"no button {label!r} among {self.page.texts()[:12]}")
+            raise LostError(f"no button {label!r} among {self.page.tell()}")
         seconds = await self.ask("click", fragment=self.page.fragment_of(button), trigger=button.id)
         self.expect(expect)
         return seconds
@@ -269,7 +273,7 @@ class Session:
         """
         link = next(self.page.find("page_link", label), None)
         if link is None:
-            raise LostError(f"no link {label!r} among {self.page.texts()[:12]}")
+            raise LostError(f"no link {label!r} among {self.page.tell()}")
         self._stop_timers()
         # widgets that the old page drew are not sent to the new one
         self.page.widgets.clear()
@@ -284,7 +288,7 @@ class Session:
             LostError: if it is not there.
         """
         if text and not any(text in there for there in self.page.texts()):
-            raise LostError(f"expected {text!r} among {self.page.texts()[:12]}")
+            raise LostError(f"expected {text!r} among {self.page.tell()}")
 
     async def upload(self, uploader: Any, name: str, data: bytes) -> float:
         """Send a file to an uploader, as a browser does; seconds until the page shows it.

@@ -8,7 +8,6 @@ from bench.load.ledger import Ledger
 from bench.load.meter import Meter
 from bench.load.report import Report
 from bench.load.room import Room, pictures_trained
-from bench.load.session import Session
 from bench.load.watching import OPENING_SECONDS, open_all, views_of
 
 SETTLE_SECONDS = 5.0
@@ -28,7 +27,7 @@ async def compare_throughput(room: Room, sessions: int, rounds: int, seconds: fl
         began = time.time()
         await asyncio.sleep(seconds)
         alone.append(sum(pictures_trained(run, began, time.time()) for run in runs))
-        people = [Session(room.address, f"session {place + 1}", ledger) for place in range(sessions)]
+        people = [room.session(f"session {place + 1}", ledger) for place in range(sessions)]
         for person in people:
             await person.__aenter__()
         await open_all(people, views, OPENING_SECONDS)

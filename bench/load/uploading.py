@@ -24,7 +24,7 @@ async def upload_together(room: Room, count: int, megabytes: float, within_secon
     archive.unlink()
     ledger = Ledger()
     numbers = random.Random(0)
-    sessions = [Session(room.address, f"session {place + 1}", ledger) for place in range(count)]
+    sessions = [room.session(f"session {place + 1}", ledger) for place in range(count)]
     for session in sessions:
         await session.__aenter__()
         await session.open("explore")
@@ -71,12 +71,12 @@ async def upload_together(room: Room, count: int, megabytes: float, within_secon
 async def _bring(session: Session, data: bytes, ledger: Ledger, kind: str) -> None:
     uploader = next(session.page.find("file_uploader", "Zip"), None)
     if uploader is None:
-        raise LostError(f"no uploader among {session.page.texts()[:12]}")
+        raise LostError(f"no uploader among {session.page.tell()}")
     seconds = await session.upload(uploader, f"{session.name} {kind}.zip".replace(" ", "-"), data)
     ledger.add(kind, seconds)
     ledger.add("import begins", await session.click("Import"))
     if "import=" not in session.page.query:
-        raise LostError(f"the import did not begin: {session.page.texts()[:14]}")
+        raise LostError(f"the import did not begin: {session.page.tell()}")
 
 
 def _small(folder: Path) -> bytes:

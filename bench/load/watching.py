@@ -89,7 +89,7 @@ async def click_around(session: Session, view: View, every_seconds: float, numbe
             await session.ask(
                 "click", page_hash=_hash_of(session, "Train"), query=view.query
             )  # as the browser's back button
-            session.expect("Stop" if view.run else "Compare these runs")
+            session.expect("New training" if view.run else "Compare these runs")
             session.away = False
         except LostError as error:
             session.ledger.fail(session.name, f"click: {error}")
@@ -114,11 +114,11 @@ async def watch(room: Room, plan: Plan) -> Report:
     waiting = room.queue(plan.queued)  # now: the scheduler is fair, and would let other people's runs go first
     ledger = Ledger(keep=False)
     views = views_of(runs, race)
-    sessions = [Session(room.address, f"session {place + 1}", ledger) for place in range(plan.sessions)]
+    sessions = [room.session(f"session {place + 1}", ledger) for place in range(plan.sessions)]
     queued_views = [View(f"run={run.id}") for run in waiting[-plan.waiting :]] if plan.waiting else []
-    more = [Session(room.address, f"waiting {place + 1}", ledger) for place in range(len(queued_views))]
+    more = [room.session(f"waiting {place + 1}", ledger) for place in range(len(queued_views))]
     began = time.perf_counter()
-    async with Browsers(plan.browsers, ledger) as observers:
+    async with Browsers(plan.browsers, ledger, room.cookies) as observers:
         for session in (*sessions, *more):
             await session.__aenter__()
         await open_all(sessions, views, OPENING_SECONDS)
@@ -156,7 +156,7 @@ async def watch(room: Room, plan: Plan) -> Report:
                 ledger.fail("browser", f"{type(error).__name__}: {error}"[:300])
         for session in (*sessions, *more):
             if session.connected and not (session.live or session.away or session.unanswered(0)):
-                ledger.fail(session.name, f"does not refresh itself any more: {session.page.texts()[:6]}")
+                ledger.fail(session.name, f"does not refresh itself any more: {session.page.tell()}")
             await session.__aexit__()
     ledger.errors += [f"server log: {line}" for line in room.trouble()]
     return _report(plan, ledger, meter, observers, runs, (first, last), time.perf_counter() - began)

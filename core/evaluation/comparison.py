@@ -5,6 +5,7 @@ second is better. Both models see the same pictures, so everything is paired, pi
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
@@ -21,10 +22,18 @@ from core.evaluation.metrics import (
     wilson_interval,
 )
 from core.evaluation.predictions import PredictionTable
+from core.evaluation.sentences import (
+    OPTIMISTIC,
+    SPLIT_WORDS,
+    capitalise,
+    count_pictures,
+    describe_cost,
+    format_p,
+    round_up,
+)
 
 Arm = Literal["a", "b"]
 
-_SPLIT_WORDS = {"test": "test", "val": "validation"}
 _POWER = 0.8
 
 
@@ -103,17 +112,26 @@ class Comparison:
         }
 
 
-def compare(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str, level: float = 0.95) -> Comparison:
+def compare(
+    a: PredictionTable,
+    b: PredictionTable,
+    name_a: str,
+    name_b: str,
+    level: float = 0.95,
+    seconds: tuple[float | None, float | None] = (None, None),
+) -> Comparison:
     """Compare two models picture by picture; the order of the pictures in a table does not matter.
 
+    Args:
+        seconds: how long training each took, where it is known: the verdict then tells what the better one cost.
     Raises:
         ComparisonError: unless both tables hold the same pictures of the same held-out split, with the same
             labels and classes.
     """
     if name_a == name_b:
         name_a, name_b = f"{name_a} (first)", f"{name_b} (second)"
-    order_a, order_b = _match(a, b, name_a, name_b)
-    right_a, right_b, indices = a.correct[order_a], b.correct[order_b], a.indices[order_a]
+    order = align(a, b, name_a, name_b)
+    right_a, right_b, indices = a.correct, b.correct[order], a.indices
     groups = {
         "both_right": np.sort(indices[right_a & right_b]),
         "only_a": np.sort(indices[right_a & ~right_b]),
@@ -144,7 +162,7 @@ def compare(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str, le
         only_b_indices=groups["only_b"],
         both_wrong_indices=groups["both_wrong"],
         better=better,
-        verdict=_verdict((name_a, name_b), a.split, a.n, only_a, only_b, interval, p_value, better),
+        verdict=_verdict((name_a, name_b), a.split, a.n, only_a, only_b, interval, p_value, better, seconds),
     )
 
 
@@ -199,6 +217,22 @@ def choose_better(interval: Interval, p_value: float) -> Arm | None:
     return "b" if interval.low > 0 else "a"
 
 
+def adjust_p_values(p_values: Sequence[float]) -> list[float]:
+    """P-values of several questions that are asked at once, each made as large as asking all of them makes it.
+
+    Whoever believes every difference whose adjusted value is below 0.05 believes in any that is not there at most
+    one time in twenty.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6:65.
+    """
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for position, index in enumerate(sorted(range(len(p_values)), key=lambda item: p_values[item])):
+        largest = max(largest, min(1.0, (len(p_values) - position) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
 def pictures_needed(only_a: int, only_b: int, n: int, level: float = 0.95) -> int | None:
     """Roughly how many pictures show a difference with 80 % power, if the models go on to differ as they did.
 
@@ -219,16 +253,19 @@ def pictures_needed(only_a: int, only_b: int, n: int, level: float = 0.95) -> in
     return math.ceil(max(by_power, fewest_discordant / discordance))
 
 
-def _match(
-    a: PredictionTable, b: PredictionTable, name_a: str, name_b: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Orders of the rows of both tables in which row i is the same picture."""
+def align(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str) -> NDArray[np.int64]:
+    """The order of the rows of b in which row i is the picture of row i of a.
+
+    Raises:
+        ComparisonError: unless both tables hold the same pictures of the same held-out split, with the same
+            labels and classes.
+    """
     if a.split != b.split:
         raise ComparisonError(
             f"{name_a} was judged on the {a.split} split and {name_b} on the {b.split} split: "
             "compare runs that were judged on the same one."
         )
-    if a.split not in _SPLIT_WORDS:
+    if a.split not in SPLIT_WORDS:
         raise ComparisonError(
             f"The predictions are on the {a.split} split, which says nothing about new pictures: "
             "compare on the test split."
@@ -238,12 +275,14 @@ def _match(
             f"{name_a} and {name_b} do not know the same classes ({', '.join(a.classes)} against "
             f"{', '.join(b.classes)}): compare runs on the same dataset."
         )
+    if a.n and _same_rows(a, b):
+        return np.arange(a.n)
     order_a, order_b = _order(a), _order(b)
     ids_a, ids_b = [a.picture_ids[i] for i in order_a], [b.picture_ids[i] for i in order_b]
     if ids_a != ids_b:
         raise ComparisonError(
-            f"{name_a} was judged on {_count(a.n, a.split)} and {name_b} on {_count(b.n, b.split)}, and they "
-            f"are not the same pictures ({len(set(ids_a) & set(ids_b)):,} in common): "
+            f"{name_a} was judged on {count_pictures(a.n, a.split)} and {name_b} on {count_pictures(b.n, b.split)}, "
+            f"and they are not the same pictures ({len(set(ids_a) & set(ids_b)):,} in common): "
             "train both with the same dataset, split and seed, then compare."
         )
     if not np.array_equal(a.labels[order_a], b.labels[order_b]):
@@ -254,10 +293,19 @@ def _match(
         )
     if a.n == 0:
         raise ComparisonError(
-            f"There is no {_SPLIT_WORDS[a.split]} picture to compare {name_a} and {name_b} on: "
+            f"There is no {SPLIT_WORDS[a.split]} picture to compare {name_a} and {name_b} on: "
             "give the split at least one."
         )
-    return order_a, order_b
+    order = np.empty(a.n, dtype=np.int64)
+    order[order_a] = order_b
+    return order
+
+
+def _same_rows(a: PredictionTable, b: PredictionTable) -> bool:
+    """Whether the rows are the same already, as they are for runs of one dataset: much faster than to sort them."""
+    return (
+        a.picture_ids == b.picture_ids and np.array_equal(a.indices, b.indices) and np.array_equal(a.labels, b.labels)
+    )
 
 
 def _order(table: PredictionTable) -> NDArray[np.int64]:
@@ -265,10 +313,6 @@ def _order(table: PredictionTable) -> NDArray[np.int64]:
     labels, indices = table.labels.tolist(), table.indices.tolist()
     rows = sorted(range(table.n), key=lambda row: (table.picture_ids[row], labels[row], indices[row]))
     return np.array(rows, dtype=np.int64)
-
-
-def _count(n: int, split: str) -> str:
-    return f"{n:,} {_SPLIT_WORDS[split]} picture{'' if n == 1 else 's'}"
 
 
 def _verdict(
@@ -280,6 +324,7 @@ def _verdict(
     interval: Interval,
     p_value: float,
     better: Arm | None,
+    seconds: tuple[float | None, float | None],
 ) -> str:
     # The sentence speaks of the leader's lead, so the interval turns with it when the first model leads.
     difference = (only_b - only_a) / n
@@ -288,12 +333,14 @@ def _verdict(
     if difference < 0:
         leader, other, low, high = name_a, name_b, -interval.high, -interval.low
     lead = f"{format_points(abs(difference))} points"
-    where = f"the same {_count(n, split)}" if n > 1 else f"the same {_SPLIT_WORDS[split]} picture"
+    where = f"the same {count_pictures(n, split)}" if n > 1 else f"the same {SPLIT_WORDS[split]} picture"
     numbers = f"{format_level(interval.level)} interval {format_points(low)} to {format_points(high)}"
-    evidence = f"({numbers}, {_format_p(p_value)})"
+    evidence = f"({numbers}, {format_p(p_value)})"
     needed = pictures_needed(only_a, only_b, n, interval.level)
+    cost = describe_cost(*(seconds if difference > 0 else seconds[::-1]))
+    cost = f", {cost}" if cost else ""
     if better is not None:
-        text = f"{leader[:1].upper()}{leader[1:]} is {lead} better than {other} on {where} {evidence}."
+        text = f"{capitalise(leader)} is {lead} better than {other} on {where} {evidence}{cost}."
     elif needed is None:
         finding = f"{name_a} and {name_b} are right equally often"
         if only_a == 0:
@@ -303,23 +350,6 @@ def _verdict(
         text = (
             f"No difference shown: {leader} is {lead} ahead of {other} on {where}, "
             f"which can be chance {evidence}; "
-            f"to show a difference of that size would take roughly {_count(_round_up(needed), split)}."
+            f"to show a difference of that size would take roughly {count_pictures(round_up(needed), split)}."
         )
-    if split == "val":
-        text += (
-            " These are validation pictures, which the runs have seen for choosing their best epoch, "
-            "so the result is optimistic."
-        )
-    return text
-
-
-def _format_p(p_value: float) -> str:
-    if p_value < 0.001:
-        return "p < 0.001"
-    return f"p = {p_value:.3f}" if p_value < 0.1 else f"p = {p_value:.2f}"
-
-
-def _round_up(number: int) -> int:
-    """To two leading digits: more would promise a precision that the estimate does not have."""
-    unit = int(10 ** max(len(str(number)) - 2, 0))
-    return -(-number // unit) * unit
+    return text + (OPTIMISTIC if split == "val" else "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.comparison import mcnemar_p_value
+from core.evaluation.comparison import adjust_p_values, mcnemar_p_value
 from core.evaluation.metrics import Accuracy, measure_accuracy
 from core.evaluation.predictions import PredictionTable
 
@@ -70,12 +70,11 @@ def shown_better(rows: Sequence[NDArray[np.bool_]], level: float = LEVEL) -> NDA
     right = np.stack(rows).astype(np.int64)  # (K, N)
     only = right @ (1 - right).T  # (K, K): pictures that i gets right and j does not
     pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
-    tested = sorted((_p_value(int(only[i, j]), int(only[j, i])), i, j) for i, j in pairs)
+    p_values = adjust_p_values([_p_value(int(only[i, j]), int(only[j, i])) for i, j in pairs])
     better = np.zeros((count, count), dtype=np.bool_)
-    for position, (p_value, i, j) in enumerate(tested):
-        if p_value > (1 - level) / (len(tested) - position):
-            break  # Holm: nothing after the first that chance can explain
-        better[(i, j) if only[i, j] > only[j, i] else (j, i)] = True
+    for (i, j), p_value in zip(pairs, p_values, strict=True):
+        if p_value < 1 - level:
+            better[(i, j) if only[i, j] > only[j, i] else (j, i)] = True
     return better
 
 

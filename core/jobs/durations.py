@@ -9,10 +9,12 @@ from typing import Any
 from core.datasets.dataset import Dataset
 from core.datasets.store import DatasetStore
 from core.errors import TuneMyPetsError
+from core.runs.plan import RacePlan
 from core.runs.run import Run
 from core.settings import Settings
 from core.training.config import TrainConfig
 from core.training.estimate import estimate
+from core.training.subsets import estimate_series
 
 KNOWN_SECONDS = 30.0  # that an answer is used: meanwhile a network may have been measured, or a store filled
 TAIL_BYTES = 2**14
@@ -43,13 +45,14 @@ class Durations:
     def expect(self, run: Run) -> float | None:
         """Seconds that a run will take from its start; None where nothing is known."""
         try:
-            config = run.config()
+            config, plan = run.config(), run.meta().plan
         except TuneMyPetsError:
             return None
-        key = (*_kind(config), config.epochs)
+        curve = plan if plan is not None and plan.kind == "curve" else None
+        key = (*_kind(config), config.epochs, curve and (curve.sizes, curve.seeds))
         until, seconds = self._known.get(key, (0.0, None))
         if time.monotonic() >= until:
-            seconds = self._expect(config)
+            seconds = self._expect(config, curve)
             self._known[key] = time.monotonic() + KNOWN_SECONDS, seconds
         return seconds
 
@@ -57,7 +60,8 @@ class Durations:
         """Seconds until a running run ends."""
         now = time.time()
         for record in reversed(_tail(run)):
-            if record.get("kind") == "batch" and isinstance(record.get("eta_seconds"), int | float):
+            telling = record.get("kind") == "batch" or record.get("phase") == "training"
+            if telling and isinstance(record.get("eta_seconds"), int | float):
                 return max(LEAST_LEFT, float(record["eta_seconds"]) - (now - float(record["time"])))
         expected = self.expect(run)
         if expected is None:
@@ -66,16 +70,20 @@ class Durations:
             return max(LEAST_LEFT, expected - (now - (run.folder / "started.json").stat().st_mtime))
         return expected
 
-    def _expect(self, config: TrainConfig) -> float | None:
+    def _expect(self, config: TrainConfig, curve: RacePlan | None) -> float | None:
         took = self._took.get(_kind(config))
-        if took:
+        if took and curve is None:
             return statistics.median(took) * _unit(config)
         try:
             dataset = self._datasets.get(config.dataset)
             if dataset is None:
                 self._datasets = {config.dataset: DatasetStore(self.settings).get(config.dataset)}
                 dataset = self._datasets[config.dataset]
-            found = estimate(self.settings, config, dataset)
+            found = (
+                estimate(self.settings, config, dataset)
+                if curve is None
+                else estimate_series(self.settings, config, dataset, curve)
+            )
         except TuneMyPetsError:
             return None
         return found.seconds if found is not None else None

@@ -21,12 +21,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from itertools import chain, repeat
 from pathlib import Path
 
 import psutil
 from filelock import Timeout
 
+from core.datasets.dataset import Dataset
 from core.datasets.store import DatasetStore
 from core.errors import DivergedError, RunError, TuneMyPetsError
 from core.jobs.priority import NICENESS, step_back
@@ -34,11 +36,13 @@ from core.jobs.scheduler import is_closing
 from core.jobs.watchdog import STALLED, memory_kills
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
-from core.runs.remedies import MEMORY, memory_sentence
+from core.runs.plan import RacePlan
+from core.runs.remedies import DIVERGED, MEMORY, memory_sentence
 from core.runs.run import Run, RunResult, RunState
 from core.runs.store import hold
 from core.settings import Settings
 from core.storage import write_json
+from core.training.config import TrainConfig
 from core.training.events import Event, Message, Tested, to_record
 
 POLL_SECONDS = 0.1
@@ -104,7 +108,7 @@ class Worker:
         try:
             self._follow(judge_only)
         except DivergedError as error:
-            return self._end(RunState.FAILED, str(error))
+            return self._end(RunState.FAILED, str(error), cause=DIVERGED)
         except TuneMyPetsError as error:
             log.exception("the run failed")
             if earlier is not None:
@@ -210,12 +214,37 @@ class Worker:
             return
         if judge_only:
             yield from judging.judge(dataset, self.settings, self.run.folder, self._asked_to_end)
+        elif self._plan is not None:
+            yield from self._series(config, dataset, self._plan)
         else:
             resume = session.resumable(config, dataset, self.run.folder)
             self._rewind(resume.events_bytes if resume else 0)
             yield from session.train(
                 config, dataset, self.settings, self.run.folder, self._stop.is_set, resume, self._leave.is_set
             )
+
+    @cached_property
+    def _plan(self) -> RacePlan | None:
+        """The plan of a learning curve's run; None of a training."""
+        plan = self.run.meta().plan
+        return plan if plan is not None and plan.kind == "curve" else None
+
+    def _series(self, config: TrainConfig, dataset: Dataset, plan: RacePlan) -> Iterator[Event]:
+        """Train the points of a learning curve that are not in the event log yet."""
+        from core.training.series import train_series
+
+        self._rewind(self.run.bytes_to_last_point())
+        history = self.run.history()
+        yield from train_series(
+            config,
+            dataset,
+            self.settings,
+            plan,
+            self._stop.is_set,
+            done=history.points,
+            earlier=history.described.hardware if history.described else None,
+            leave=self._leave.is_set,
+        )
 
     def _rewind(self, events_bytes: int) -> None:
         """Cut off what the event log tells of a training that is done again; its time counts as this run's."""
@@ -283,8 +312,11 @@ class Worker:
             leftover.unlink(missing_ok=True)
 
     def _judged(self) -> bool:
-        """Whether the test was complete before the stop came."""
-        return self.run.history().tested is not None
+        """Whether everything was tested before the stop came."""
+        history = self.run.history()
+        if self._plan is not None:
+            return len(history.points) >= self._plan.points
+        return history.tested is not None
 
     def _end(
         self,
@@ -321,7 +353,10 @@ class Worker:
         return state
 
     def _stopped_text(self) -> str:
-        done = len(self.run.history().epochs)
+        history = self.run.history()
+        if self._plan is not None:
+            return f"Stopped after {len(history.points)} of {self._plan.points} points; they were kept."
+        done = len(history.epochs)
         if done:
             return f"Stopped after {done} {'epoch' if done == 1 else 'epochs'}; the best weights so far were kept."
         return "Stopped before the first epoch was complete."

@@ -49,6 +49,11 @@ class RacePlan:
         for name in ("arms", "seeds", "sizes"):  # JSON gives lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
+    @property
+    def points(self) -> int:
+        """Trainings in each run of a curve; 0 of a race."""
+        return len(self.sizes) * len(self.seeds)
+
     def describe_budget(self) -> str:
         """Such as `5 epochs` or `60 seconds of training`."""
         return f"{self.amount:,g} {BUDGETS[self.budget] if self.amount != 1 else BUDGETS[self.budget].rstrip('s')}"

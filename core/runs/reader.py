@@ -94,7 +94,8 @@ class RunReader:
         if result is None:
             history = self.history(run)
             best = history.best.val_accuracy if history.best else None
-            return RunSummary(run.id, run.state(), "", config, meta, None, best, len(history.epochs), None)
+            epochs, points = len(history.epochs), len(history.points)
+            return RunSummary(run.id, run.state(), "", config, meta, None, best, epochs, None, points)
         return RunSummary(
             run.id,
             result.state,
@@ -105,6 +106,7 @@ class RunReader:
             result.best_val_accuracy,
             result.epochs_done,
             result.seconds,
+            result.points_done,
         )
 
     def _keep(self, kept: "OrderedDict[str, Value]", name: str, value: Value) -> None:

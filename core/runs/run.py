@@ -19,6 +19,7 @@ import dataclasses
 import enum
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ class RunResult:
     best_val_accuracy: float | None = None
     tested: Tested | None = None
     cause: str | None = None  # of a failure for which a remedy is known
+    points_done: int = 0  # of a learning curve
 
 
 @dataclass
@@ -216,6 +218,7 @@ class Run:
                 values["best_val_accuracy"],
                 None if tested is None else Tested(**tested),
                 values.get("cause"),
+                int(values.get("points_done", 0)),
             )
         except FileNotFoundError:
             return None
@@ -265,6 +268,21 @@ class Run:
                 history.add(float(moment) if isinstance(moment, int | float) else 0.0, event)
         return history
 
+    def bytes_to_last_point(self) -> int:
+        """Length of the event log up to the last point of a learning curve, with which a new attempt goes on."""
+        try:
+            lines = (self.folder / "events.jsonl").read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return 0
+        length = kept = 0
+        for line in lines:
+            length += len(line)
+            with suppress(ValueError):
+                record = json.loads(line)
+                if line.endswith(b"\n") and isinstance(record, dict) and record.get("kind") == "point":
+                    kept = length
+        return kept
+
     def predictions(self) -> PredictionTable:
         """The stored predictions on the test split.
 
@@ -305,6 +323,7 @@ class Run:
             history.best.val_accuracy if history.best else None,
             history.tested,
             cause,
+            len(history.points),
         )
         write_json(self.folder / "result.json", dataclasses.asdict(result))
 
@@ -322,6 +341,17 @@ class RunSummary:
     best_val_accuracy: float | None
     epochs_done: int
     seconds: float | None
+    points_done: int = 0  # of a learning curve
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether it trains the points of a learning curve: it has no epochs, weights or predictions of its own."""
+        return is_curve(self.meta)
+
+    @property
+    def points_text(self) -> str:
+        """How far a learning curve is: `12 of 27 points`."""
+        return f"{self.points_done} of {self.meta.plan.points if self.meta.plan else 0} points"
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -330,5 +360,16 @@ class RunSummary:
 
     @property
     def title(self) -> str:
-        said = self.config.note if self.meta.title is None else self.meta.title
-        return self.config.title() + (f" · {said}" if said else "")
+        return title_of(self.config, self.meta)
+
+
+def is_curve(meta: RunMeta) -> bool:
+    """Whether a run trains the points of a learning curve."""
+    return meta.plan is not None and meta.plan.kind == "curve"
+
+
+def title_of(config: TrainConfig, meta: RunMeta) -> str:
+    """What lists call a run: network and strategy, and what its owner calls it."""
+    said = config.note if meta.title is None else meta.title
+    name = f"Learning curve, {config.title()}" if is_curve(meta) else config.title()
+    return name + (f" · {said}" if said else "")

@@ -388,7 +388,9 @@ def summarise(run: Run) -> RunSummary:
             result.best_val_accuracy,
             result.epochs_done,
             result.seconds,
+            result.points_done,
         )
     history = run.history()
     best = history.best.val_accuracy if history.best else None
-    return RunSummary(run.id, run.state(), "", config, meta, None, best, len(history.epochs), None)
+    epochs, points = len(history.epochs), len(history.points)
+    return RunSummary(run.id, run.state(), "", config, meta, None, best, epochs, None, points)

@@ -14,10 +14,15 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SplitData:
-    """Pictures of one split: dataset indices and labels, both (N,) int64."""
+    """Pictures of one split: dataset indices and labels, both (N,) int64.
+
+    Attributes:
+        passes: how often the arrays hold the same pictures, one after the other: an epoch goes over them so often.
+    """
 
     indices: Indices
     labels: Indices
+    passes: int = 1
 
     @classmethod
     def of(cls, dataset: Dataset, split: str) -> "SplitData":
@@ -29,6 +34,15 @@ class SplitData:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def subset(self, places: Indices, passes: int = 1) -> "SplitData":
+        """Only the pictures at these places, so many times."""
+        return SplitData(np.tile(self.indices[places], passes), np.tile(self.labels[places], passes), passes)
+
+    def shuffled(self, rng: np.random.Generator) -> Indices:
+        """Places in the order of an epoch: every picture comes once before one of them comes again."""
+        count = len(self) // self.passes
+        return np.concatenate([first * count + rng.permutation(count) for first in range(self.passes)])
 
 
 @dataclass(frozen=True)

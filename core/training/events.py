@@ -130,6 +130,9 @@ class PointDone:
     accuracy: float
     seconds: float  # of this point, from the start of its training to its test
     right: str  # hex digits; bit by bit, first picture first, whether each picture of the split was right
+    split: Literal["test", "val"] = "test"  # that it was judged on
+    epoch: int = 0  # the best one on the validation split, whose weights were judged
+    steps: int = 0  # of training, in all epochs
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -81,9 +81,9 @@ def judge(
                 yield item
     if store is None:
         return
-    exact = _exact(settings, hardware)
+    exact = exact_hardware(settings, hardware)
     exact.place(network)
-    judging = _Judging(dataset, settings, checkpoint.config, network, store, exact, stop)
+    judging = Judging(dataset, settings, checkpoint.config, network, store, exact, stop)
     for result in judging.predict(split, "Testing"):
         if isinstance(result, Progress):
             yield result
@@ -101,7 +101,7 @@ def judge(
             costs.reused.add(TESTING)
 
 
-def _predict_validation(judging: "_Judging", folder: Path) -> Iterator[Event]:
+def _predict_validation(judging: "Judging", folder: Path) -> Iterator[Event]:
     try:
         for result in judging.predict("val", "Predicting the validation pictures"):
             if isinstance(result, Progress):
@@ -118,8 +118,11 @@ def _predict_validation(judging: "_Judging", folder: Path) -> Iterator[Event]:
 
 
 @dataclass
-class _Judging:
+class Judging:
     """Predicts whole splits with one network.
+
+    What leaves a backbone that never changed is opened once: with the head over it that the network has by then, a
+    split can be predicted again.
 
     Attributes:
         charged: seconds that it took to compute what was found in the store of activations.
@@ -133,6 +136,7 @@ class _Judging:
     hardware: Hardware
     stop: Stop
     charged: float = 0.0
+    _answers: dict[str, Answers] = field(default_factory=dict)  # by split, of a head over stored activations
 
     def predict(self, split: str, text: str) -> Iterator[Progress | Outcome]:
         """The outcome comes last, unless `stop` asked to end."""
@@ -142,13 +146,16 @@ class _Judging:
         batch = EVALUATION_BATCH
         if self.config.strategy == "head" and self.config.views:
             try:
-                for found in self._stored_answers(data):
-                    if isinstance(found, Progress):
-                        yield found
-                    else:
-                        answers, batch = found, STORED_BATCH
+                if split not in self._answers:
+                    for found in self._stored_answers(data):
+                        if isinstance(found, Progress):
+                            yield found
+                        else:
+                            self._answers[split] = found
+                answers, batch = self._answers.get(split), STORED_BATCH
             except OSError:
                 log.exception("activations could not be kept")
+                batch = EVALUATION_BATCH
             if self.stop():
                 return
         if answers is None:
@@ -194,7 +201,7 @@ class _Judging:
                 yield partial(_head_answers, self.network, item, self.hardware)
 
 
-def _exact(settings: Settings, hardware: Hardware | None) -> Hardware:
+def exact_hardware(settings: Settings, hardware: Hardware | None) -> Hardware:
     if hardware is None:
         device = choose_device(settings)
         hardware = Hardware(device, device_name(device), settings.threads, "fp32", "")

@@ -10,31 +10,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from core.datasets.dataset import Dataset
-from core.errors import ConfigError, DivergedError, RunError
+from core.errors import DivergedError, RunError
 from core.settings import Settings
 from core.training import snapshot
-from core.training.augmentation import Augmentation
-from core.training.calibration import choose_hardware
 from core.training.checkpoint import BEST, CHECKPOINTS, Checkpoint, save_checkpoint
 from core.training.config import TrainConfig
 from core.training.costs import SEARCHING, TRAINING, VALIDATION, Costs
 from core.training.counting import count_multiply_adds
-from core.training.data import SplitData, TrainingData
-from core.training.events import BatchDone, Described, EpochDone, Event, Message, PhaseStarted, Progress, RateFound
-from core.training.feeds import Feed, open_feed
-from core.training.hardware import Hardware, prepare_torch
+from core.training.events import BatchDone, EpochDone, Event, Message, RateFound
+from core.training.hardware import Hardware
 from core.training.judging import PREDICTIONS, VALIDATION_PREDICTIONS, judge
 from core.training.networks import build_network
-from core.training.pixels import PixelStore, open_store
-from core.training.plan import Stage, plan_stages
+from core.training.preparing import Prepared, prepare
 from core.training.rate_finder import find_rate
 from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
-from core.training.strip import choose_strip
 from core.training.trainer import Trainer, is_finite
-from models import weights
 from models.catalog import NetworkEntry
 from models.network import Network
 
@@ -76,60 +67,21 @@ def train(
     Raises:
         ConfigError, WeightsError, DatasetError, DivergedError, RunError: each with a sentence for people.
     """
-    problems = config.problems_with(
-        len(dataset.classes), {split: len(dataset.rows_of(split)) for split in ("train", "val")}
-    )
-    if problems:
-        raise ConfigError(problems)
 
     def stop() -> bool:
         return asked_to_stop() or leave()
 
-    prepare_torch(settings, config.seed)
-    entry = config.entry()
-    yield PhaseStarted("preparing", "Preparing")
-    yield from _fetch_weights(config, entry, stop)
-    store: PixelStore | None = None
-    for item in open_store(settings, dataset, entry.preprocessing, stop):
-        if isinstance(item, PixelStore):
-            store = item
+    prepared: Prepared | None = None
+    for item in prepare(config, dataset, settings, stop, resume.hardware if resume else None):
+        if isinstance(item, Prepared):
+            prepared = item
         else:
             yield item
-    if store is None or stop():
+    if prepared is None:
         return
-    costs = Costs()
-    costs.charge_decoding(store.seconds, reused=store.reused)
-    yield Progress("preparing", "Building the network", 0, 1, None)
-    network = build_network(config, entry, len(dataset.classes))
-    stages = plan_stages(config, entry)
-    hardware: Hardware | None = None
-    data = TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), entry.preprocessing)
-    for choice in choose_hardware(
-        settings, config, network, stages, data.sample(), resume.hardware if resume else None
-    ):
-        if stop():
-            return
-        if isinstance(choice, Hardware):
-            hardware = choice
-        else:
-            yield choice
-    if hardware is None:
-        return
-    torch.manual_seed(config.seed)
-    hardware.place(network)
-    yield _describe(config, dataset, network, stages, hardware, data)
-    feeds: list[Feed] = []
-    for stage in stages:
-        for found in open_feed(settings, stage, network, data, config, hardware, stop):
-            if isinstance(found, Progress | Message):
-                yield found
-            else:
-                feeds.append(found)
-        if stop():
-            return
-        unknown = costs.charge_stage(settings, config, hardware.prefix_precision, feeds[-1].stored)
-        if unknown is not None:
-            yield unknown
+    entry, network, stages, costs = prepared.entry, prepared.network, prepared.stages, prepared.costs
+    hardware, data, feeds = prepared.hardware, prepared.data, prepared.feeds
+    del prepared, item  # or the network would be held until the test has ended
     checkpoints = folder / CHECKPOINTS
     epoch, saved = 0, False
     rate = resume.learning_rate if resume else None
@@ -198,7 +150,7 @@ def train(
     # it was interrupted after a test, before anybody was told: these predictions may be of earlier weights
     for name in (PREDICTIONS, VALIDATION_PREDICTIONS):
         (folder / name).unlink(missing_ok=True)
-    yield from judge(dataset, settings, folder, stop, store=store, hardware=hardware, costs=costs)
+    yield from judge(dataset, settings, folder, stop, store=data.store, hardware=hardware, costs=costs)
     if (folder / PREDICTIONS).exists():
         yield costs.measured(multiply_adds, checkpoints / f"{BEST}.safetensors")
 
@@ -224,68 +176,3 @@ def _facts(
         "learning_rate": rate,
         "costs": costs.to_json(),
     }
-
-
-def _fetch_weights(config: TrainConfig, entry: NetworkEntry, stop: Stop) -> Iterator[Event]:
-    if not config.pretrained or weights.find(entry) is not None:
-        return
-    started = time.perf_counter()
-    yield Message("info", f"Downloading the pretrained weights of {entry.title}.")
-    download = weights.fetch(entry)
-    try:
-        for done, total in download:
-            if stop():
-                return
-            yield Progress("preparing", "Downloading weights", done, total, _eta(started, done, total))
-    finally:
-        download.close()
-
-
-def _describe(
-    config: TrainConfig,
-    dataset: Dataset,
-    network: Network,
-    stages: list[Stage],
-    hardware: Hardware,
-    data: TrainingData,
-) -> Described:
-    described = []
-    trainable = total = 0
-    for stage in stages:
-        network.freeze(stage.freeze_point)
-        total, trainable = network.parameter_counts()
-        described.append(
-            {
-                "name": stage.name,
-                "freeze_point": stage.freeze_point,
-                "epochs": stage.epochs,
-                "trainable": trainable,
-            }
-        )
-    rows = dataset.rows
-    return Described(
-        parameters=total,
-        trainable=trainable,
-        stages=described,
-        hardware=hardware.to_json(),
-        pictures={split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
-        strip=[{"index": int(index), "label": rows[int(index)].label} for index in choose_strip(data.val, config.seed)],
-        augmentation=_describe_views(config, stages),
-    )
-
-
-def _describe_views(config: TrainConfig, stages: list[Stage]) -> str:
-    augmentation = Augmentation.from_config(config)
-    words = augmentation.describe()
-    if config.views and augmentation.active and any(stage.freeze_point for stage in stages):
-        random = config.views - 1
-        words += (
-            "; where a part is frozen, from "
-            + (f"{config.views} stored views: the plain one and {random} random" if random else "the plain view")
-            + " of each picture"
-        )
-    return words
-
-
-def _eta(started: float, done: int, total: int) -> float | None:
-    return (time.perf_counter() - started) / done * (total - done) if done else None

@@ -212,7 +212,7 @@ class Trainer:
         number = at.epoch + 1
         self.network.train()
         feed.start_epoch(number)
-        order = np.random.default_rng([config.seed, number, 0]).permutation(len(self.data.train))
+        order = self.data.train.shuffled(np.random.default_rng([config.seed, number, 0]))
         steps = allowed.steps_of(at.stage_epoch)
         meter = self._meter
         meter.begin_epoch()

@@ -17,7 +17,7 @@ def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
     mine = frame.actor().may_change(snapshot.meta.owner)
     if not mine:
         st.caption(
-            f"This run belongs to {frame.plain(frame.owner_name(settings, snapshot.meta.owner))}: "
+            f"This run belongs to {frame.plain(frame.owner_name(settings, snapshot.meta.owner) or 'the presenter')}: "
             "only they and the presenter can stop, rename or delete it."
         )
     if snapshot.state.active:

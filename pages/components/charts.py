@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.palette import COLOURS, LINES, SYMBOLS
+from core.races.bands import Band, Measure
 from core.training.events import BatchDone, EpochDone, RateFound
 
-# Okabe & Ito's colour-blind-safe palette
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-SYMBOLS = ("circle", "triangle", "diamond", "rect", "roundRect", "pin")
-LINES = ("solid", "dashed", "dotted")
 MOST_POINTS = 240
+MOST_MARKED = 40  # points of a line that are marked by symbols
 TRAINING = ", training"  # ends the names of the thin lines, which the legend leaves out
 
 Axis = Literal["epochs", "images", "seconds"]
@@ -55,6 +54,57 @@ def loss_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool
         points = [[_at_epoch(e, axis), round(e.val_loss, 4)] for e in curve.epochs]
         series.append(_marked(curve.name, points, place))
     return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
+
+
+def race_chart(bands: Sequence[Band], axis: Axis, measure: Measure = "accuracy") -> dict[str, Any]:
+    """Arms of a race on validation pictures: the mean of the seeds, the band between them, and where phases begin."""
+    scale, digits = (100.0, 2) if measure == "accuracy" else (1.0, 4)
+    series: list[dict[str, Any]] = []
+    for place, band in enumerate(bands):
+        mean = [[_rounded(x), round(scale * y, digits)] for x, y in zip(band.x, band.mean, strict=True)]
+        line = _marked(band.arm, mean, place)
+        line["symbolSize"] = 8 if len(mean) <= MOST_MARKED else 0
+        line["markLine"] = {
+            "silent": True,
+            "symbol": "none",
+            "lineStyle": {"color": COLOURS[place % len(COLOURS)], "type": "dotted"},
+            "label": {"formatter": "{b}", "position": "insideEndTop", "color": "inherit"},
+            "data": [{"xAxis": _rounded(x), "name": f"{band.arm}: {name}"} for x, name in band.phases],
+        }
+        series.append(line)
+        if int(band.seeds.max(initial=0)) > 1:
+            low = [[_rounded(x), round(scale * y, digits)] for x, y in zip(band.x, band.low, strict=True)]
+            width = [
+                [_rounded(x), round(scale * (high - low), digits)]
+                for x, low, high in zip(band.x, band.low, band.high, strict=True)
+            ]
+            series += _area(f"{band.arm}{TRAINING}", low, width, place)
+    if measure == "accuracy":
+        return _spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100)
+    return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
+
+
+def _area(name: str, low: list[list[float]], width: list[list[float]], place: int) -> list[dict[str, Any]]:
+    """A band as two stacked lines: an invisible one, and what is above it, filled."""
+    shared = {
+        "name": name,
+        "type": "line",
+        "stack": name,
+        "showSymbol": False,
+        "lineStyle": {"opacity": 0},
+        "silent": True,
+        "tooltip": {"show": False},
+        "emphasis": {"disabled": True},
+    }
+    colour = COLOURS[place % len(COLOURS)]
+    return [
+        {**shared, "data": low, "itemStyle": {"color": colour}},
+        {**shared, "data": width, "itemStyle": {"color": colour}, "areaStyle": {"color": colour, "opacity": 0.18}},
+    ]
+
+
+def _rounded(x: float) -> float:
+    return round(float(x), 2)
 
 
 def rate_chart(curves: Sequence[Curve]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Each page must stand by itself: the first session of a fresh server that opens a
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -202,11 +202,13 @@ def explained() -> Iterator[None]:
         )
 
 
-def offer_csv(label: str, table: "pd.DataFrame", file_name: str) -> None:
-    """A button that downloads a table; the page does not run again for it."""
-    st.download_button(
-        label, table.to_csv(index=False), file_name=file_name, mime="text/csv", icon="⬇️", on_click="ignore"
-    )
+def offer_csv(
+    label: str, table: "pd.DataFrame | Callable[[], pd.DataFrame]", file_name: str, key: str | None = None
+) -> None:
+    """A button that downloads a table; the page does not run again for it. A long one is better given as a function:
+    it is made when somebody asks for it."""
+    made = (lambda: table().to_csv(index=False)) if callable(table) else table.to_csv(index=False)
+    st.download_button(label, made, file_name=file_name, mime="text/csv", icon="⬇️", on_click="ignore", key=key)
 
 
 def plain(text: str) -> str:

@@ -14,6 +14,7 @@ MARKS = {
     "wrong": ("✗", "#D55E00", "wrong"),
     "waiting": ("…", "#7F7F7F", "no answer yet"),
 }
+NO_PICTURE = "data:,"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _file_uri(path: str) -> str:
     try:
         return _encode(Path(path).read_bytes())
     except OSError:
-        return "data:,"
+        return NO_PICTURE
 
 
 def _encode(data: bytes) -> str:

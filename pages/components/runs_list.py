@@ -40,6 +40,8 @@ def show_run(settings: Settings, item: RunSummary) -> None:
 
 def result_text(item: RunSummary) -> str:
     """State and result of a run in one line."""
+    if item.is_curve:
+        return f"{item.state.value} · {item.points_text}"
     if item.accuracy is not None and item.tested is not None:
         word = "test" if item.tested.split == "test" else "validation"
         return f"{item.state.value} · {word} {item.accuracy.text()}"
@@ -50,5 +52,7 @@ def result_text(item: RunSummary) -> str:
 
 def short_result(item: RunSummary) -> str:
     """Result and the end of the id, for lists in which runs are chosen."""
+    if item.is_curve:
+        return f"{item.points_text} · {item.id[-6:]}"
     accuracy = f"{100 * item.accuracy.value:.1f} %" if item.accuracy and item.accuracy.value is not None else None
     return f"{accuracy or item.state.value} · {item.id[-6:]}"

@@ -7,7 +7,7 @@ from core.jobs.queue import QueueView, Turn, read_queue
 from core.jobs.watchdog import stalled_since
 from core.runs.attempts import read_attempts
 from core.runs.reader import RunReader
-from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState, RunSummary
+from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState, RunSummary, title_of
 from core.settings import Settings
 from core.training.config import TrainConfig
 from pages.components.shared import Shared
@@ -36,8 +36,7 @@ class RunSnapshot:
     @property
     def title(self) -> str:
         """Network and strategy, with what its owner calls it."""
-        said = self.config.note if self.meta.title is None else self.meta.title
-        return self.config.title() + (f" · {said}" if said else "")
+        return title_of(self.config, self.meta)
 
     @property
     def arm(self) -> str:

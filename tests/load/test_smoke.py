@@ -22,9 +22,9 @@ PATIENCE_SECONDS = 120.0
 
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> Room:
-    for name in ("TUNEMYPETS_HOME", "TUNEMYPETS_WORKERS", "TUNEMYPETS_THREADS"):
+    for name in ("TUNEMYPETS_HOME", "TUNEMYPETS_WORKERS", "TUNEMYPETS_THREADS", "TUNEMYPETS_ROOM"):
         monkeypatch.setenv(name, "1")  # the room sets them, and they are as before afterwards
-    return Room(workers=1, pictures_per_class=20, size_px=64)
+    return Room(workers=1, pictures_per_class=20, size_px=64, guarded=True)
 
 
 @pytest.mark.slow
@@ -50,7 +50,7 @@ async def watch_one_run(room: Room) -> tuple[Ledger, dict[str, int]]:
     # an epoch is far below a second: enough of them for the run to go on while everybody looks
     run = room.store.create(room.config(epochs=400, image_size=32, filters=(4, 8), dense_neurons=8))
     await asyncio.to_thread(room.wait_until_training, [run])
-    people = [Session(room.address, f"session {place + 1}", ledger) for place in range(SESSIONS)]
+    people = [room.session(f"session {place + 1}", ledger) for place in range(SESSIONS)]
 
     async def attend(person: Session, place: int) -> None:
         async with person:

@@ -1,0 +1,111 @@
+"""The arms one can choose from, and the race that a choice of arms, seeds and budget makes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.errors import ConfigError
+from core.runs.plan import MOST_ARMS, MOST_SEEDS, MOST_TITLE, Budget, RacePlan
+from core.runs.store import Arm
+from core.training.config import STRATEGIES
+from core.training.parsing import parse_config
+from models.weights import default_network
+
+PRESETS: Mapping[str, tuple[str, str]] = {name: STRATEGIES[name] for name in STRATEGIES}  # title, explanation
+DEFAULT_ARMS = ("scratch", "head")
+MOST_EPOCHS = 1000  # where a budget other than epochs ends the training
+_OF_AN_ARM = ("model", "strategy", "freeze_point", "head_epochs", "seed", "epochs", "max_images", "max_seconds")
+
+
+def make_arms(values: Mapping[str, Any], names: Sequence[str], budget: Budget, amount: float, seed: int) -> list[Arm]:
+    """One arm for each name: what was chosen, with the arm's strategy, under the same budget.
+
+    The arm `scratch` is the small CNN of the form, from random weights; all others start from the chosen pretrained
+    network, or the default one where none was chosen.
+
+    Args:
+        values: TrainConfig fields as given; those that an arm or the budget decides are passed over.
+        names: keys of PRESETS.
+    Raises:
+        ConfigError: one sentence for each field that is wrong.
+    """
+    unknown = [name for name in names if name not in PRESETS]
+    if unknown:
+        raise ConfigError({"arms": f"There is no arm {unknown[0]!r}: choose among {', '.join(PRESETS)}."})
+    shared = {name: value for name, value in values.items() if name not in _OF_AN_ARM}
+    chosen = str(values.get("model") or default_network())
+    pretrained = default_network() if chosen == "scratch_cnn" else chosen
+    arms = []
+    for name in names:
+        config: dict[str, Any] = {**shared, "seed": seed, "strategy": name, **_ends(budget, amount)}
+        config["model"] = "scratch_cnn" if name == "scratch" else pretrained
+        if name == values.get("strategy") and values.get("freeze_point"):
+            config["freeze_point"] = values["freeze_point"]
+        if name == "scratch":
+            config.pop("backbone_factor", None)
+        arms.append(Arm(name, parse_config(config)))
+    return arms
+
+
+def plan_race(
+    values: Mapping[str, Any],
+    names: Sequence[str],
+    *,
+    seeds: int = 1,
+    budget: Budget = "epochs",
+    amount: float | None = None,
+    title: str = "",
+) -> tuple[RacePlan, list[Arm]]:
+    """A race: every arm with every seed, seed by seed, so that the arms take turns.
+
+    Args:
+        values: as for `make_arms`; the first seed is that of the values.
+        amount: of the budget; None: the epochs of the values, or a minute.
+    Raises:
+        ConfigError: one sentence for each field that is wrong.
+    """
+    names = tuple(dict.fromkeys(names))
+    problems = _problems(names, seeds, title)
+    if problems:
+        raise ConfigError(problems)
+    amount = _default_amount(values, budget) if amount is None else amount
+    first = parse_config({name: value for name, value in values.items() if name in ("dataset", "seed")}).seed
+    numbers = tuple(range(first, first + seeds))
+    arms = [arm for seed in numbers for arm in make_arms(values, names, budget, amount, seed)]
+    return RacePlan("race", names, numbers, budget, float(amount), (), title.strip()), arms
+
+
+def _problems(names: Sequence[str], seeds: int, title: str) -> dict[str, str]:
+    problems = {}
+    if not 2 <= len(names) <= MOST_ARMS:
+        problems["arms"] = f"A race has 2 to {MOST_ARMS} arms, and {len(names)} were chosen: add or take away some."
+    if not 1 <= seeds <= MOST_SEEDS:
+        problems["seeds"] = f"seeds is {seeds}: choose 1 to {MOST_SEEDS}."
+    if len(title.strip()) > MOST_TITLE:
+        problems["title"] = f"The title is too long: use at most {MOST_TITLE} letters."
+    return problems
+
+
+def _default_amount(values: Mapping[str, Any], budget: Budget) -> float:
+    if budget == "seconds":
+        return 60.0
+    config = parse_config({"dataset": values["dataset"], "epochs": values.get("epochs", 5)})
+    if budget == "images":
+        raise ConfigError({"amount": "Say how many pictures each arm may see: for example 4000."})
+    return float(config.epochs)
+
+
+def _ends(budget: Budget, amount: float) -> dict[str, Any]:
+    """The fields that end a training after the same amount for every arm.
+
+    Raises:
+        ConfigError: if the amount cannot be.
+    """
+    if budget not in ("epochs", "images", "seconds"):
+        raise ConfigError({"budget": f"{budget!r} cannot be equal: choose epochs, images or seconds."})
+    if budget != "seconds" and amount != int(amount):
+        raise ConfigError({"amount": f"The amount is {amount:g}: choose a whole number of {budget}."})
+    if budget == "epochs":
+        return {"epochs": int(amount)}
+    if budget == "images":
+        return {"epochs": MOST_EPOCHS, "max_images": int(amount)}
+    return {"epochs": MOST_EPOCHS, "max_seconds": amount}

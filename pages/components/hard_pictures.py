@@ -1,0 +1,100 @@
+"""A race picture by picture: what every training gets wrong, and what only one arm gets right whatever the seed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.evaluation.difficulty import Difficulty
+from core.settings import Settings
+from pages.components import frame, judged, sheet
+from pages.components.snapshot import RunSnapshot
+
+Arms = Sequence[tuple[str, Sequence[RunSnapshot]]]  # name, and its tested runs
+
+
+@st.fragment
+def show_hard_pictures(settings: Settings, arms: Arms) -> None:
+    """How many trainings of each arm get each picture right; `arms` with one tested run or more each."""
+    st.subheader("Hard pictures")
+    with frame.explained():
+        ids = [(name, [item.id for item in runs]) for name, runs in arms]
+        found = judged.difficulty_once(str(settings.home), ids)
+        options = {"wrong": f"No training is right ({len(found.always_wrong):,})"}
+        for place, name in enumerate(found.arms):
+            short = name if len(name) <= 40 else name[:39] + "…"
+            options[f"only-{place}"] = f"Only {short} always right ({len(found.only(place)):,})"
+        identity = "-".join(run_ids[0] for _, run_ids in ids)
+        chosen = st.pills(
+            "Which pictures",
+            list(options),
+            default="wrong",
+            required=True,
+            format_func=lambda name: frame.plain(options[name]),
+            help="Always: in every training of the arm, whatever its seed.",
+            key=f"hard-{identity}",
+            persist_state="page",
+        )
+        if chosen is None or chosen == "wrong":
+            places = found.always_wrong
+            st.caption(
+                f"All {found.answers.models} trainings are wrong here. Look at the first ones: where most of them give "
+                "the same other answer, the label may be wrong, or the picture shows two things."
+            )
+        else:
+            arm = int(chosen.partition("-")[2])
+            places = found.only(arm)
+            st.caption(
+                f"{frame.plain(found.arms[arm])} gets these right in "
+                f"{'its one training' if found.seeds[arm] == 1 else f'all {found.seeds[arm]} trainings'}; no other arm "
+                "does so always."
+            )
+        sheet.show_sheet(
+            settings,
+            sheet.Sheet(
+                key=f"hard-{chosen}-{identity}",
+                answers=found.answers,
+                names=model_names(found, arms),
+                dataset=judged.dataset_of(settings, arms[0][1][0]),
+                lines=lambda place: describe(found, place),
+                columns=_columns(found),
+                first=sheet.AS_GIVEN,
+                given="Same wrong answer most often first" if chosen == "wrong" else "Hardest for the others first",
+            ),
+            places,
+            f"tunemypets-hard-pictures-{chosen}.csv",
+        )
+
+
+def describe(found: Difficulty, place: int) -> list[str]:
+    """What a tile says: trainings that are right, arm by arm, and what most of them answer where none is."""
+    right = found.right[:, place]
+    lines = [
+        f"{sheet.RIGHT if right[arm] == found.seeds[arm] else sheet.WRONG} {right[arm]} of {found.seeds[arm]} {name}"
+        for arm, name in enumerate(found.arms)
+    ]
+    if not right.any():
+        said, times = found.common_answer(place)
+        lines.append(f"{times} of {found.answers.models} say {found.answers.classes[said]}")
+    return lines
+
+
+def model_names(found: Difficulty, arms: Arms) -> list[str]:
+    """One name a training: its arm, and its seed where it has several."""
+    return [
+        f"{name}, seed {run.config.seed}" if len(runs) > 1 else name
+        for name, (_, runs) in zip(found.arms, arms, strict=True)
+        for run in runs
+    ]
+
+
+def _columns(found: Difficulty) -> dict[str, sheet.Column]:
+    def of_arm(arm: int) -> sheet.Column:
+        return lambda places: found.right[arm, places].tolist()
+
+    def common(places: NDArray[np.int64]) -> list[object]:
+        return [found.answers.classes[found.common_answer(int(place))[0]] for place in places]
+
+    columns = {f"right of {found.seeds[arm]}, {name}": of_arm(arm) for arm, name in enumerate(found.arms)}
+    return {**columns, "most trainings say": common}

@@ -1,0 +1,92 @@
+"""The form of a bigger race: which arms, how many seeds, and what they get as much of."""
+
+from typing import Any, cast
+
+import streamlit as st
+
+from core.errors import ConfigError, QuotaError
+from core.jobs.scheduler import ensure_scheduler
+from core.races.presets import DEFAULT_ARMS, PRESETS, plan_race
+from core.races.starting import start_race
+from core.runs.plan import BUDGETS, MOST_ARMS, MOST_SEEDS, MOST_TITLE, Budget
+from core.settings import Settings
+from pages.components import forms, frame
+from pages.components.race_snapshot import forget_races
+from pages.components.snapshot import forget
+
+BUDGET_HELP = {
+    "epochs": "Epochs: how often each training picture is seen.",
+    "images": "Training pictures seen by each arm, repeats included.",
+    "seconds": "Seconds of training of each arm on this machine: what does a minute buy?",
+}
+DEFAULT_AMOUNTS = {"images": 2000.0, "seconds": 60.0}
+
+
+def offer_race(settings: Settings, values: dict[str, Any]) -> None:
+    """Draw the form, and start the race; what the arms do not decide is taken from the form above."""
+    box = st.expander("A bigger race: more arms, several seeds, equal time", icon="🏁", key="race", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        st.caption(
+            "Every arm trains on the same pictures with the settings above; only its strategy differs. Several seeds "
+            "show how much of a difference is luck."
+        )
+        arms = st.multiselect(
+            "Arms",
+            list(PRESETS),
+            default=list(DEFAULT_ARMS),
+            format_func=lambda name: PRESETS[name][0],
+            max_selections=MOST_ARMS,
+            key="race-arms",
+            help="Scratch is the small network from random weights; the others start from the chosen pretrained one.",
+        )
+        for name in arms:
+            st.caption(f"**{PRESETS[name][0]}**: {PRESETS[name][1]}")
+        left, middle, right = st.columns(3)
+        seeds = left.slider(
+            "Seeds", 1, MOST_SEEDS, 1, key="race-seeds", help="Trainings of each arm; three tell luck from skill."
+        )
+        budget = cast(
+            Budget,
+            middle.segmented_control(
+                "Equal for all",
+                list(BUDGETS),
+                default="epochs",
+                required=True,
+                format_func=lambda name: name.capitalize() if name != "images" else "Pictures",
+                key="race-budget",
+                help="What every arm gets as much of.",
+            ),
+        )
+        amount = right.number_input(
+            BUDGETS[budget].capitalize(),
+            min_value=1.0,
+            value=float(values.get("epochs", 5)) if budget == "epochs" else DEFAULT_AMOUNTS[budget],
+            step=1.0 if budget == "epochs" else 10.0,
+            format="%.0f",
+            key=f"race-amount-{budget}",
+            help=BUDGET_HELP[budget],
+        )
+        title = st.text_input(
+            "Title of the race", max_chars=MOST_TITLE, key="race-title", placeholder="its arms", help="For the list."
+        )
+        try:
+            plan, planned = plan_race(values, arms, seeds=seeds, budget=budget, amount=float(amount), title=title)
+        except ConfigError as error:
+            forms.show_problems(error)
+            return
+        st.caption(f"{len(planned)} runs: {len(plan.arms)} arms × {len(plan.seeds)} seeds, in turns.")
+        if st.button("Start this race", type="primary", icon="🏁", key="race-start"):
+            try:
+                race_id, _ = start_race(settings, plan, planned, by=frame.actor())
+            except ConfigError as error:
+                forms.show_problems(error)
+                return
+            except QuotaError as error:
+                st.error(str(error), icon="🚫")
+                return
+            ensure_scheduler(settings)
+            forget()
+            forget_races()
+            frame.go(frame.COMPARE, query_params={"race": race_id})

@@ -1,0 +1,61 @@
+import pytest
+
+from core.errors import ConfigError
+from core.races.presets import PRESETS, plan_race
+
+VALUES = {"dataset": "pets", "model": "petnet", "strategy": "head", "epochs": 4, "batch_size": 16, "seed": 3}
+
+
+def test_arms_take_turns_seed_by_seed():
+    plan, arms = plan_race(VALUES, ["scratch", "head"], seeds=2)
+
+    assert [(arm.name, arm.config.seed) for arm in arms] == [("scratch", 3), ("head", 3), ("scratch", 4), ("head", 4)]
+    assert plan.seeds == (3, 4)
+    assert (plan.budget, plan.amount) == ("epochs", 4)
+
+
+def test_every_arm_has_the_same_pictures_batch_and_budget():
+    _, arms = plan_race(VALUES, list(PRESETS), budget="seconds", amount=20)
+
+    assert {arm.config.max_seconds for arm in arms} == {20}
+    assert {arm.config.batch_size for arm in arms} == {16}
+    assert {arm.config.dataset for arm in arms} == {"pets"}
+    assert [arm.config.model for arm in arms] == ["scratch_cnn", "petnet", "petnet", "petnet", "petnet"]
+
+
+def test_equal_pictures_end_each_training_after_as_many():
+    _, arms = plan_race(VALUES, ["scratch", "head"], budget="images", amount=500)
+
+    assert {arm.config.max_images for arm in arms} == {500}
+
+
+def test_a_chosen_freeze_point_goes_with_its_own_strategy_only():
+    from models.catalog import get_entry
+
+    point = get_entry("petnet").freeze_points[0]
+    _, arms = plan_race({**VALUES, "strategy": "partial", "freeze_point": point}, ["head", "partial", "gradual"])
+
+    assert [arm.config.freeze_point for arm in arms] == [None, point, None]
+
+
+@pytest.mark.parametrize(
+    ("arms", "options", "field"),
+    [
+        (["head"], {}, "arms"),
+        (["head", "head"], {}, "arms"),
+        (["head", "magic"], {}, "arms"),
+        (["scratch", "head"], {"seeds": 0}, "seeds"),
+        (["scratch", "head"], {"seeds": 6}, "seeds"),
+        (["scratch", "head"], {"budget": "images"}, "amount"),
+        (["scratch", "head"], {"budget": "images", "amount": 2.5}, "amount"),
+        (["scratch", "head"], {"budget": "beers", "amount": 2}, "budget"),
+        (["scratch", "head"], {"budget": "epochs", "amount": 0}, "epochs"),
+        (["scratch", "gradual"], {"budget": "epochs", "amount": 1}, "epochs"),
+        (["scratch", "head"], {"title": "x" * 81}, "title"),
+    ],
+)
+def test_a_race_that_cannot_be_says_which_field_is_wrong(arms, options, field):
+    with pytest.raises(ConfigError) as caught:
+        plan_race(VALUES, arms, **options)
+
+    assert field in caught.value.problems
