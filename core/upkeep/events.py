@@ -1,6 +1,5 @@
 """Whether a run's event log is whole: every line an event of the right fields."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from core.upkeep.findings import Damage
 from core.upkeep.reading import Meter, parse_json
 
 MOST_LINE_BYTES = 64 * 2**20
+LARGEST_FIGURE = 1e18  # bytes, seconds or operations
 
 
 @dataclass
@@ -103,7 +103,7 @@ def _check_line(line: bytes, log: Log, pictures: int | None, classes: int) -> No
                 raise Damage("has wrong fields")
         case Measured():
             figures = (event.multiply_adds, event.multiply_adds_learning, event.peak_memory_bytes, event.weights_bytes)
-            if not all(0 <= value < math.inf for value in (*event.seconds.values(), *figures)):
+            if not all(0 <= value < LARGEST_FIGURE for value in (*event.seconds.values(), *figures)):
                 raise Damage("has wrong fields")
         case PointDone():
             if not _is_point(event):
