@@ -89,6 +89,7 @@ def _choose(settings: Settings) -> None:
         _start(settings, values, race=race)
     if error is None:
         race_form.offer_race(settings, values)
+        race_form.offer_curve(settings, values)
 
 
 def _offer_sending(settings: Settings, values: dict[str, object]) -> None:

@@ -142,6 +142,17 @@ def _report(settings: Settings, chosen: Chosen) -> None:
     if chosen.race is None and len(ids) < 2:
         st.info("A report compares two runs or more: choose another one above.", icon="📄")
         return
+    _offer_report(settings, ids)
+
+
+def show_curve_report(settings: Settings, race: Race) -> None:
+    """The report of a learning curve, as soon as it is over."""
+    if not race.state.active:
+        st.subheader("Report")
+        _offer_report(settings, [race.id])
+
+
+def _offer_report(settings: Settings, ids: Sequence[str]) -> None:
     st.write(
         "One file that opens anywhere, also without internet: verdict, curves, pictures, costs, every setting and the "
         "versions it was made with."
