@@ -1,5 +1,6 @@
 """Whether a run's event log is whole: every line an event of the right fields."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
