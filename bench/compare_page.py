@@ -68,8 +68,10 @@ TIMER = """region => {
     for (const kind of ["pointerdown", "keydown"])
         window.addEventListener(kind, () => { start ??= performance.now(); }, {capture: true, once: true});
     const name = "data-test-script-state";
-    new MutationObserver(() => { ran ||= start !== null && app.getAttribute(name) === "running"; })
-        .observe(app, {attributes: true, attributeFilter: [name]});
+    const seen = changes => {
+        ran ||= start !== null && (app.getAttribute(name) === "running" || changes.some(c => c.oldValue === "running"));
+    };
+    new MutationObserver(seen).observe(app, {attributes: true, attributeOldValue: true, attributeFilter: [name]});
     window.benchDone = new Promise(done => {
         const check = () => {
             const drawn = ran && app.getAttribute(name) === "notRunning" && look() !== before

@@ -1,9 +1,11 @@
 """The closer look of the Compare page: what runs say about single pictures and classes, and how sure they are."""
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -16,7 +18,7 @@ from core.training.config import TrainConfig
 from tests.judged_runs import finish, make_dataset
 
 Open = Callable[..., AppTest]
-ODD = ("cat 🐱", "<b>bold</b>", "**star** [link](http:x) $x$", "a_long_name_" * 6)
+ODD = ("cat 🐱", "<b>bold", "**star** [link](http:x) $x$", "a_long_name_" * 6)
 
 
 def make_runs(settings: Settings, dataset: Dataset, accuracies: Sequence[float], **finished: float) -> list[Run]:
@@ -64,11 +66,13 @@ def look(open_page: Open, settings: Settings, view: str) -> AppTest:
 
 
 def texts(app: AppTest) -> str:
-    return "\n".join(
+    """Everything that is said, without the marks that keep names from being markup."""
+    said = "\n".join(
         str(item.value)
         for kind in ("markdown", "caption", "subheader", "info", "warning", "error")
         for item in app.get(kind)
     )
+    return said.replace("\\", "")
 
 
 def tiles(app: AppTest, name: str) -> list[object]:
@@ -80,15 +84,13 @@ def test_the_four_groups_can_be_looked_at_and_add_up(judged_runs: Settings, open
     table = next(item.value for item in app.get("html") if "<table" in str(item.value))
     assert "B ✓ right" in table
     assert "McNemar" in texts(app)
-    counts = 0
-    pills = next(item for item in app.get("button_group") if (item.key or "").startswith("groups-"))
-    for group in ("only_a", "both_wrong", "both_right", "only_b"):
-        pills.set_value(group)
+    counts = [int(count) for count in re.findall(r">(\d+)</td>", table)]
+    assert sum(counts) == 60
+    for group, count in zip(("both_right", "only_a", "only_b", "both_wrong"), counts, strict=True):
+        next(item for item in app.get("button_group") if (item.key or "").startswith("groups-")).set_value(group)
         app.run()
         assert not app.exception
-        pills = next(item for item in app.get("button_group") if (item.key or "").startswith("groups-"))
-        counts += len(tiles(app, f"group-{group.replace('_', '-')}-"))
-    assert counts == 60
+        assert len(tiles(app, f"group-{group.replace('_', '-')}-")) == min(count, 24)
 
 
 def test_a_tile_tells_both_answers_with_signs_and_names_are_no_markup(judged_runs: Settings, open_page: Open) -> None:
@@ -108,8 +110,10 @@ def test_a_click_on_a_picture_opens_it_with_what_each_network_says(judged_runs: 
     assert not app.exception
     bars = next(str(item.value) for item in app.get("html") if "the true class" in str(item.value))
     assert bars.count(" %</div>") >= 6
-    assert "<b>bold</b>" not in bars
-    assert app.get("imgs")
+    assert "<b>bold" not in bars
+    on = next(item for item in app.button if (item.key or "").endswith("-closeup-next"))
+    on.click().run()
+    assert not app.exception
 
 
 def test_the_class_and_the_order_of_a_sheet_can_be_chosen(judged_runs: Settings, open_page: Open) -> None:
@@ -135,12 +139,17 @@ def test_a_cell_of_the_matrix_opens_its_pictures(judged_runs: Settings, open_pag
 
 def test_a_matrix_shows_pictures_or_per_cent_of_each_class(judged_runs: Settings, open_page: Open) -> None:
     app = look(open_page, judged_runs, "classes")
-    assert int(app.dataframe[0].value.to_numpy().sum()) + int(app.dataframe[1].value.to_numpy().sum()) >= 60
+    assert [int(table.to_numpy().sum()) for table in matrices(app)] == [60, 60]
     next(item for item in app.get("button_group") if item.key == "confusion-unit").set_value("percent")
     app.run()
-    shares = [item.value for item in app.dataframe if list(item.value.columns) == sorted(ODD)]
-    for table in shares:
+    for table in matrices(app):
         assert table.sum(axis=1).to_numpy() == pytest.approx(100, abs=0.5)
+
+
+def matrices(app: AppTest) -> list[pd.DataFrame]:
+    found = [item.value for item in app.dataframe if set(item.value.columns) == set(ODD)]
+    assert len(found) == 2
+    return found
 
 
 def test_classes_are_scored_with_intervals_and_an_average(judged_runs: Settings, open_page: Open) -> None:
@@ -226,7 +235,7 @@ def test_a_race_shows_the_pictures_that_no_training_gets_right(settings: Setting
         arms, plan=RacePlan("race", ("scratch", "transfer"), (0, 1), "epochs", 2)
     )
     for number, (run, arm) in enumerate(zip(runs, arms, strict=True)):
-        finish(run, dataset, 0.4 if arm.name == "scratch" else 0.8, seed=number)
+        finish(run, dataset, 0.3 if arm.name == "scratch" else 0.6, seed=number)
     app = open_page("pages/compare.py", race=race, view="pictures")
     assert not app.exception
     assert "Hard pictures" in texts(app)
