@@ -226,7 +226,7 @@ class Reliability:
     arm: str
     run: str
     n: int
-    ece: float
+    ece: Share  # expected calibration error
     bins: tuple[Bin, ...]
     temperature: float | None
     ece_after: float | None
@@ -287,6 +287,7 @@ class ReportData:
     groups: Groups | None
     reliability: tuple[Reliability, ...]
     answering: CurveSet | None
+    answering_notes: tuple[str, ...]
     costs: tuple[CostRow, ...]
     cost_notes: tuple[str, ...]  # what the figures assume
     readings: tuple[ReadingRow, ...]

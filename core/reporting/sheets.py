@@ -97,7 +97,7 @@ def _lines(data: ReportData) -> Iterator[Line]:
             "arm": found.arm,
             "run": found.run,
             "name": "ECE",
-            "value": found.ece,
+            **_share(found.ece),
             "n": found.n,
         }
         for name, value in (("temperature", found.temperature), ("ECE after scaling", found.ece_after)):
