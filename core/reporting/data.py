@@ -282,6 +282,7 @@ class ReportData:
     verdict: Verdict | None
     curves: tuple[CurveSet, ...]
     learning_curve: tuple[CurveRow, ...]
+    headline: str  # of the learning curve
     confusions: tuple[Confusion, ...]
     per_class: tuple[ClassRow, ...]
     groups: Groups | None

@@ -35,7 +35,7 @@ def gather(settings: Settings, ids: Sequence[str], *, images: bool = True) -> Re
     equal, differing = compare_choices(subject)
     answering, answered = draw_answering(tested)
     costs, cost_notes = add_costs(settings, subject)
-    sizes = list_sizes(subject)
+    sizes, headline = list_sizes(subject)
     growth = draw_sizes(sizes, subject.arms)
     return ReportData(
         kind=subject.kind,
@@ -58,6 +58,7 @@ def gather(settings: Settings, ids: Sequence[str], *, images: bool = True) -> Re
         verdict=verdict,
         curves=(*([growth] if growth else []), *draw_curves(subject)),
         learning_curve=sizes,
+        headline=headline,
         confusions=count_confusions(subject),
         per_class=score_classes(subject),
         groups=group_pictures(subject, tested, shares, dataset, images=images),
