@@ -29,6 +29,13 @@ def raise_rate(facts: RunFacts) -> Advice:
     return f"Try the learning rate {usual:g} instead of {facts.rate:.2g}.", _with_rate(usual)
 
 
+def other_rate(config: TrainConfig) -> Advice:
+    """A rate that is looked for, or the fitted one where that was done already."""
+    if config.find_rate:
+        return "Leave the learning rate to the app, without looking for one.", {"find_rate": False}
+    return "Let the learning rate be looked for: this one leads nowhere.", {"learning_rate": None, "find_rate": True}
+
+
 def tidy_rate(rate: float) -> float:
     """A rate with one digit that counts: 0.00316 -> 0.003."""
     return float(f"{rate:.0e}")
@@ -96,7 +103,9 @@ def counter_underfitting(config: TrainConfig) -> Advice:
             "Try the strategy gradual: after the head the backbone learns too, and can fit these pictures.",
             {"strategy": "gradual", "epochs": max(2, config.epochs), "learning_rate": None},
         )
-    epochs = min(MOST_EPOCHS, LONGER * config.epochs)
+    epochs = LONGER * config.epochs
+    if epochs > MOST_EPOCHS:
+        return "Try a larger network: this one had time enough.", {}
     return (
         f"Try {epochs} epochs with a learning rate that is looked for (find the learning rate).",
         {"epochs": epochs, "learning_rate": None, "find_rate": True},
