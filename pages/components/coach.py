@@ -11,7 +11,7 @@ from core.evaluation.coach import read_run
 from core.evaluation.comparison import Comparison
 from core.evaluation.facts import gather_facts, training_shares
 from core.evaluation.fairness import Entrant, read_race
-from core.evaluation.readings import LEVELS, Level, Reading
+from core.evaluation.readings import LEVELS, Level, Reading, format_rate
 from core.evaluation.shortcuts import GROUPS, ShortcutReport, find_shortcuts, read_shortcuts
 from core.settings import Settings
 from core.training.config import TrainConfig
@@ -141,7 +141,7 @@ def _fields(reading: Reading) -> str:
 def _value(value: object) -> str:
     if value is True:
         return "on"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return format_rate(value) if isinstance(value, float) else str(value)
 
 
 def show_shortcuts(settings: Settings, dataset: Dataset) -> None:
