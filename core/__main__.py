@@ -9,6 +9,7 @@
     python -m core show-race RACE
     python -m core runs | show RUN | stop RUN | judge RUN
     python -m core compare RUN RUN
+    python -m core report RACE --output report.html        one file that opens anywhere; also RUN RUN…, .json and .csv
     python -m core predict RUN FILE...
     python -m core prefetch mobilenet_v2 …        download pretrained weights before the Wi-Fi fails
     python -m core queue [--pause | --go-on] [--first RUN...]
@@ -36,6 +37,8 @@ from core.errors import ConfigError, TuneMyPetsError
 from core.jobs import commands as jobs
 from core.races import commands as curves
 from core.races.presets import DEFAULT_ARMS, PRESETS, plan_race
+from core.reporting.commands import report
+from core.reporting.documents import FORMATS
 from core.runs.plan import BUDGETS, MOST_SEEDS
 from core.settings import Settings
 from core.training.config import TrainConfig
@@ -106,6 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("show", "Show a run: configuration, every epoch, test result, what hardware path ran."),
         ("stop", "Stop a run; what it has learned is kept."),
         ("resume", "Let an interrupted run go on from where it was last put aside."),
+        ("coach", "Tell what its curves and results mean, and one thing to try."),
         ("judge", "Test the best weights of a stopped or interrupted run."),
     ):
         command(name, text).add_argument("run", help="id of a run")
@@ -113,6 +117,12 @@ def build_parser() -> argparse.ArgumentParser:
     action = command("compare", "Compare two runs on the same test pictures: second minus first.")
     action.add_argument("first", help="id of a run")
     action.add_argument("second", help="id of a run")
+
+    action = command("report", "Write a race, a learning curve or two to six runs as one file that opens offline.")
+    action.add_argument("ids", nargs="+", metavar="ID", help="id of a race or learning curve, or of each run")
+    action.add_argument("--output", required=True, metavar="FILE", help="the file to write")
+    action.add_argument("--format", choices=tuple(FORMATS), help="default: what the file's name ends in, else html")
+    action.add_argument("--force", action="store_true", help="replace the file if it is there already")
 
     action = command("predict", "Classify pictures with a run.")
     action.add_argument("run", help="id of a run")
@@ -251,10 +261,14 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
             return commands.stop_run(settings, options.run)
         case "resume":
             return commands.resume_run(settings, options.run)
+        case "coach":
+            return commands.coach_run(settings, options.run)
         case "judge":
             return commands.judge_run(settings, options.run)
         case "compare":
             return commands.compare_runs(settings, options.first, options.second)
+        case "report":
+            return report(settings, options.ids, options.output, options.format, force=options.force)
         case "predict":
             return commands.predict(settings, options.run, options.files, options.top)
         case "queue":

@@ -13,6 +13,8 @@ from core.datasets.sources import Source, open_source
 from core.datasets.splits import SplitPlan
 from core.datasets.store import DatasetStore
 from core.errors import ConfigError, RunError, TuneMyPetsError
+from core.evaluation.coach import read_run, tell
+from core.evaluation.facts import gather_facts, training_shares
 from core.evaluation.metrics import Accuracy
 from core.jobs.calibrator import calibrate_and_wait
 from core.jobs.importer import sample_source
@@ -374,6 +376,13 @@ def compare_runs(settings: Settings, first: str, second: str) -> Outcome:
     store = RunStore(settings)
     found = comparison_of(store.get(first), store.get(second))
     return Outcome({"first": first, "second": second, **found.to_json()}, found.verdict)
+
+
+def coach_run(settings: Settings, run_id: str) -> Outcome:
+    """What the coach reads in a run."""
+    run = RunStore(settings).get(run_id)
+    readings = read_run(gather_facts(run, training_shares(settings, run)), most=None)
+    return Outcome({"run": run_id, "readings": [reading.to_json() for reading in readings]}, tell(readings))
 
 
 def predict(settings: Settings, run_id: str, files: Sequence[str], top: int) -> Outcome:

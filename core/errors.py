@@ -14,6 +14,7 @@
     ├── RightsError          somebody asked for what only others may do
     ├── QuotaError           somebody has too much already, or the disk is too full
     ├── CarryError           a room cannot be packed, or taken in
+    ├── ReportError          a report cannot be written
     ├── ExtraMissingError    an optional package is needed: names the command that installs it
     └── PredictorError       the predictor process cannot answer
 
@@ -34,6 +35,7 @@ __all__ = [
     "PictureError",
     "PredictorError",
     "QuotaError",
+    "ReportError",
     "RightsError",
     "RunError",
     "SettingsError",
@@ -92,6 +94,10 @@ class QuotaError(TuneMyPetsError):
 
 class CarryError(TuneMyPetsError):
     """A room cannot be packed into a file, or taken in from one."""
+
+
+class ReportError(TuneMyPetsError):
+    """A report cannot be written to a file."""
 
 
 class ExtraMissingError(TuneMyPetsError):

@@ -41,6 +41,7 @@ class Settings:
         session_upload_bytes: most uploads that one session may have in memory, and may send in a minute
             (`TUNEMYPETS_SESSION_UPLOAD_MB`).
         all_upload_bytes: most uploads of all sessions in memory (`TUNEMYPETS_ALL_UPLOAD_MB`).
+        watts: what the machine takes while it trains, for estimates of energy (`TUNEMYPETS_WATTS`; 0: not known).
     """
 
     home: Path
@@ -63,6 +64,7 @@ class Settings:
     upload_bytes: int
     session_upload_bytes: int
     all_upload_bytes: int
+    watts: int
 
     @property
     def datasets_dir(self) -> Path:
@@ -127,6 +129,7 @@ class Settings:
             upload_bytes=_whole(env, "TUNEMYPETS_UPLOAD_MB", 1024, 1, 2**20) * 2**20,
             session_upload_bytes=_whole(env, "TUNEMYPETS_SESSION_UPLOAD_MB", 1024, 1, 2**20) * 2**20,
             all_upload_bytes=_whole(env, "TUNEMYPETS_ALL_UPLOAD_MB", 2048, 1, 2**20) * 2**20,
+            watts=_whole(env, "TUNEMYPETS_WATTS", 0, 0, 100_000),
         )
 
 

@@ -9,7 +9,7 @@ from core.errors import TuneMyPetsError
 from core.serving.client import AugmentationChoice
 from core.settings import Settings
 from models.catalog import CATALOG
-from pages.components import bring, explored, frame, gallery, imports, report
+from pages.components import bring, coach, explored, frame, gallery, imports, report
 from pages.components.live import load_dataset
 
 PER_PAGE = 24
@@ -63,6 +63,7 @@ def _show(settings: Settings, dataset: Dataset) -> None:
         _gallery(settings, dataset)
     elif section == "Numbers":
         _numbers(dataset)
+        coach.show_shortcuts(settings, dataset)
     elif section == "Import report":
         report.show(dataset)
     else:

@@ -66,6 +66,7 @@ class ClassScore:
         support: pictures of the class.
         predicted: pictures predicted to be it.
         correct: pictures that are it and are predicted to be it.
+        precision_interval, recall_interval, f1_interval: 95 % intervals; None where the score is.
     """
 
     label: str
@@ -75,6 +76,18 @@ class ClassScore:
     support: int
     predicted: int
     correct: int
+    precision_interval: Interval | None = None
+    recall_interval: Interval | None = None
+    f1_interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class MacroScore:
+    """Means over the classes that occur, every class counting the same; None where none occurs."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
 
 
 def wilson_interval(correct: int, n: int, level: float = 0.95) -> Interval:
@@ -127,7 +140,7 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[
 
 
 def per_class(table: PredictionTable) -> list[ClassScore]:
-    """Precision, recall and F1 of every class, in the order of the classes."""
+    """Precision, recall and F1 of every class, in the order of the classes, each with its interval."""
     matrix = confusion_matrix(table.labels, table.predicted, table.classes)
     scores = []
     for label, support, predicted, correct in zip(
@@ -146,9 +159,52 @@ def per_class(table: PredictionTable) -> list[ClassScore]:
                 support=support,
                 predicted=predicted,
                 correct=correct,
+                precision_interval=wilson_interval(correct, predicted) if predicted else None,
+                recall_interval=wilson_interval(correct, support) if support else None,
+                f1_interval=f1_interval(correct, support, predicted) if support + predicted else None,
             )
         )
     return scores
+
+
+def f1_interval(correct: int, support: int, predicted: int, level: float = 0.95) -> Interval:
+    """Confidence interval of an F1 score.
+
+    Of the pictures that are the class or are predicted to be it, the fraction that is both (Jaccard's index J) has
+    Wilson's interval, and F1 is 2 J / (1 + J), which only ever grows with J.
+
+    Raises:
+        ValueError: if the counts do not fit each other, or `level` is not between 0 and 1.
+    """
+    jaccard = wilson_interval(correct, support + predicted - correct, level)
+    return Interval(2 * jaccard.low / (1 + jaccard.low), 2 * jaccard.high / (1 + jaccard.high), level)
+
+
+def average_classes(scores: Sequence[ClassScore]) -> MacroScore:
+    """Macro averages over the classes that occur; the precision of one that was never predicted counts as 0."""
+    present = [score for score in scores if score.support]
+    if not present:
+        return MacroScore(None, None, None)
+
+    def mean(values: list[float | None]) -> float:
+        return sum(value or 0.0 for value in values) / len(values)
+
+    return MacroScore(
+        mean([score.precision for score in present]),
+        mean([score.recall for score in present]),
+        mean([score.f1 for score in present]),
+    )
+
+
+def confident_mistakes(table: PredictionTable, most: int | None = None) -> NDArray[np.int64]:
+    """Rows of the table that are wrong, the surest mistake first; of equally sure ones the earlier row first.
+
+    Args:
+        most: how many at most; all if None.
+    """
+    wrong = np.flatnonzero(~table.correct)
+    confidence = table.probabilities[wrong].max(axis=1) if wrong.size else np.zeros(0)
+    return np.asarray(wrong[np.argsort(-confidence, kind="stable")][:most], dtype=np.int64)
 
 
 def format_points(fraction: float) -> str:

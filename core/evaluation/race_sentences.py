@@ -107,30 +107,30 @@ def describe_race(arms: Sequence[ArmScore], pairs: Sequence[PairJudgement], spli
         )
         return text + (OPTIMISTIC if split == "val" else "")
     if len(tied) == 1:
-        text = f"{capitalise(best.name)} is the best of {len(arms)} with {_percent(best)}"
+        text = f"{capitalise(best.name)} is the best of {len(arms)} arms with {_percent(best)}"
         if reference is best:
             second = ranked[1]
-            pair, word = _find(pairs, best, second), "better than the next best"
+            pair, lead = _find(pairs, best, second), "{} points better than the next best,"
             reference = second
         else:
-            pair, word = _find(pairs, best, reference), "better than"
+            pair, lead = _find(pairs, best, reference), "{} points better than"
     else:
         others = [arm.name for arm in tied if arm is not best]
         text = (
-            f"{capitalise(best.name)} is ahead of {len(arms)} with {_percent(best)}, not shown to be better "
+            f"{capitalise(best.name)} is ahead of {len(arms)} arms with {_percent(best)}, not shown to be better "
             f"than {join_names(others)}"
         )
         if reference in tied:
             behind = [arm.name for arm in ranked if arm.name in beaten]
             text += f", but better than {join_names(behind)} ({_size(best, split)})."
             return text + (OPTIMISTIC if split == "val" else "")
-        pair, word = _find(pairs, best, reference), "but better than"
+        pair, lead = _find(pairs, best, reference), "but {} points better than"
     interval = pair.interval
     if pair.a == best.name:
         interval = Interval(-interval.high, -interval.low, interval.level)
     cost = describe_cost(best.seconds, reference.seconds)
     text += (
-        f", {format_points(abs(pair.difference))} points {word} {reference.name} ({_evidence(interval, best, split)})"
+        f", {lead.format(format_points(abs(pair.difference)))} {reference.name} ({_evidence(interval, best, split)})"
         f"{f', {cost}' if cost else ''}."
     )
     return text + (OPTIMISTIC if split == "val" else "")

@@ -127,8 +127,8 @@ def compare_seeds(a: SeedScores, b: SeedScores, level: float = 0.95) -> Differen
     by_pictures = max(a.by_pictures + b.by_pictures - 2 * covariance, 0.0)
     by_seeds = a.by_seeds + b.by_seeds
     degrees = _degrees(by_pictures, n, by_seeds, [a, b])
-    if covariance > 0:
-        covariance = max(covariance - 1 / (2 * n * n), 0.0)  # as in Newcombe's method 10
+    if covariance > 0:  # half a picture less, as in Newcombe's method 10; a mean of seeds moves in smaller steps
+        covariance = max(covariance - 1 / (2 * n * n * a.seeds), 0.0)
     scale = math.sqrt(a.variance * b.variance)
     correlation = min(max(covariance / scale, -1.0), 1.0) if scale else 0.0
     difference = b.mean - a.mean

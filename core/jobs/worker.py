@@ -37,7 +37,7 @@ from core.jobs.watchdog import STALLED, memory_kills
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.plan import RacePlan
-from core.runs.remedies import MEMORY, memory_sentence
+from core.runs.remedies import DIVERGED, MEMORY, memory_sentence
 from core.runs.run import Run, RunResult, RunState
 from core.runs.store import hold
 from core.settings import Settings
@@ -108,7 +108,7 @@ class Worker:
         try:
             self._follow(judge_only)
         except DivergedError as error:
-            return self._end(RunState.FAILED, str(error))
+            return self._end(RunState.FAILED, str(error), cause=DIVERGED)
         except TuneMyPetsError as error:
             log.exception("the run failed")
             if earlier is not None:

@@ -4,7 +4,8 @@ from core.runs.run import RunResult
 from core.training.config import TrainConfig
 from core.training.parsing import parse_config
 
-MEMORY = "memory"  # the cause of a result
+MEMORY = "memory"  # the causes of a result
+DIVERGED = "diverged"
 LEAST_BATCH = 2
 
 

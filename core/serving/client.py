@@ -11,6 +11,7 @@ from multiprocessing.connection import Client
 from typing import Any
 
 from core.errors import PredictorError, TuneMyPetsError
+from core.explaining.answers import Explanation, Filters, Method, Movement, PictureMap
 from core.jobs.launchers import start_detached
 from core.locks import is_held
 from core.serving.prediction import Prediction
@@ -87,6 +88,52 @@ class PredictorClient:
             [data],
         )
         return str(reply["described"]), parts
+
+    def explain(
+        self,
+        run_id: str,
+        name: str,
+        data: bytes,
+        classes: Sequence[str | None] = (None,),
+        methods: Sequence[Method] = ("grad_cam",),
+    ) -> Explanation:
+        """Heat maps of one picture; a class None stands for what the network answers.
+
+        Raises:
+            TuneMyPetsError: if the run or the picture cannot be used, captum is missing, or the predictor is silent.
+        """
+        question = {
+            "ask": "explain",
+            "run": run_id,
+            "name": name[:MOST_NAME],
+            "classes": list(classes),
+            "methods": list(methods),
+        }
+        return Explanation.from_message(*self._ask(question, [data]))
+
+    def map_pictures(self, run_id: str) -> PictureMap:
+        """The test pictures as a run's network sees them; the first time takes seconds.
+
+        Raises:
+            TuneMyPetsError: if the run or its dataset cannot be used or the predictor does not answer.
+        """
+        return PictureMap.from_json(self._ask({"ask": "features", "run": run_id}, [])[0])
+
+    def movement(self, run_id: str) -> Movement:
+        """How far each block of a run moved in training.
+
+        Raises:
+            TuneMyPetsError: if the run cannot be used, its start cannot be had, or the predictor does not answer.
+        """
+        return Movement.from_json(self._ask({"ask": "movement", "run": run_id}, [])[0])
+
+    def filters(self, run_id: str) -> Filters:
+        """The first layer of a run's network as pictures.
+
+        Raises:
+            TuneMyPetsError: if the run cannot be used or the predictor does not answer.
+        """
+        return Filters.from_message(*self._ask({"ask": "filters", "run": run_id}, []))
 
     def _ask(self, record: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         deadline = time.monotonic() + START_SECONDS

@@ -26,12 +26,14 @@ from filelock import FileLock, Timeout
 from core.errors import PredictorError, TuneMyPetsError
 from core.locks import ASKER_SECONDS
 from core.runs.store import RunStore
+from core.serving.turns import Turns
 from core.settings import Settings
 from core.storage import atomic_open
 from models.catalog import get_entry
 
 IDLE_SECONDS = 900.0
 MAX_PARTS = 100
+MAX_RECORD_BYTES = 2**20
 SOCKET_PREFIX = "tunemypets-"
 
 log = logging.getLogger("tunemypets.predictor")
@@ -56,7 +58,7 @@ def send(connection: "Connection[Any, Any]", record: dict[str, Any], parts: list
 
 def receive(connection: "Connection[Any, Any]") -> tuple[dict[str, Any], list[bytes]]:
     """Receive one message."""
-    record = json.loads(connection.recv_bytes(2**20))
+    record = json.loads(connection.recv_bytes(MAX_RECORD_BYTES))
     count = int(record.pop("parts"))
     if not 0 <= count <= MAX_PARTS:
         raise PredictorError(f"At most {MAX_PARTS} pictures go into one question: choose fewer.")
@@ -68,16 +70,18 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         # torch is imported here, not above: the client imports this module and lives in the pages' process
+        from core.explaining.explainer import Explainer
         from core.serving.predictor import Predictor
 
         self.settings = settings
         self.store = RunStore(settings)
         self.predictor = Predictor(settings)
         self.last_asked = time.monotonic()
-        self._busy = threading.Lock()
+        self._turns = Turns()
+        self.explainer = Explainer(settings, self.predictor, self._turns)
 
     def answer(self, record: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        """Answer one question: `ping`, `predict` or `views`."""
+        """Answer one question: `ping`, `predict`, `views`, `explain`, `features`, `filters` or `movement`."""
         from core.serving.predictor import augmented_views
         from core.training.augmentation import Augmentation
 
@@ -87,13 +91,13 @@ class Server:
             case "predict":
                 run = self.store.get(str(record["run"]))
                 named = list(zip([str(name) for name in record["names"]], parts, strict=True))
-                with self._busy:
+                with self._turns.urgent():
                     found = self.predictor.predict(run, named, max(1, int(record["top"])))
                 return {"predictions": [item.to_json() for item in found]}, []
             case "views":
                 augmentation = Augmentation(**record["augmentation"])
                 spec = get_entry(str(record["network"])).preprocessing
-                with self._busy:
+                with self._turns.urgent():
                     views = augmented_views(
                         parts[0],
                         self.predictor.limits,
@@ -103,6 +107,17 @@ class Server:
                         seed=int(record["seed"]),
                     )
                 return {"described": augmentation.describe()}, views
+            case "explain":
+                run = self.store.get(str(record["run"]))
+                classes = [None if label is None else str(label) for label in record["classes"]]
+                methods = [str(method) for method in record["methods"]]
+                return self.explainer.explain(run, str(record["name"]), parts[0], classes, methods).to_message()
+            case "features":
+                return self.explainer.map_pictures(self.store.get(str(record["run"]))).to_json(), []
+            case "movement":
+                return self.explainer.measure_movement(self.store.get(str(record["run"]))), []
+            case "filters":
+                return self.explainer.draw_filters(self.store.get(str(record["run"])))
             case other:
                 raise PredictorError(f"The predictor does not know the question {other!r}: restart the app.")
 

@@ -16,7 +16,8 @@ from core.storage import read_json
 from core.training.arrays import ArrayFile
 from core.training.events import Progress
 
-FOLDERS = ("pixels", "activations")
+EXPLANATIONS = "explanations"
+FOLDERS = {"pixels": "*.npy", "activations": "*.npy", EXPLANATIONS: "*.json"}  # and what counts there
 
 
 class Stopped(Exception):
@@ -110,8 +111,8 @@ def make_room(settings: Settings, needed_bytes: int, keep: Path) -> None:
         keep: the file for which room is made.
     """
     files: list[tuple[float, int, Path]] = []
-    for name in FOLDERS:
-        for path in (settings.cache_dir / name).glob("*.npy"):
+    for name, pattern in FOLDERS.items():
+        for path in (settings.cache_dir / name).glob(pattern):
             with suppress(OSError):
                 status = path.stat()
                 files.append((status.st_mtime, status.st_size, path))

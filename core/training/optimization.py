@@ -11,26 +11,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from core.training.config import TrainConfig
+from core.training.rates import SGD_FACTOR as SGD_FACTOR  # both are offered here too
+from core.training.rates import fitted_rate as fitted_rate
 
 ONE_CYCLE_WARM_UP = 0.3  # share of the steps in which the rate rises
 ONE_CYCLE_START = 1 / 25  # of the largest rate
 ONE_CYCLE_END = 1e-4
 CLOCK_STEPS = 10_000  # in which a schedule follows the clock
 SGD_MOMENTUM = 0.9
-SGD_FACTOR = 10.0  # without Adam's scaling good rates are larger
-
-
-def fitted_rate(config: TrainConfig, steps: int, *, head_only: bool) -> float:
-    """The learning rate where nobody chose one.
-
-    A head alone takes larger steps the fewer it has, as measured on seven sets of 80 to 1,200 photographs
-    (docs/decisions/0011-learning-rates.md). What was pretrained, or has to grow from nothing, takes Adam's usual 0.001.
-
-    Args:
-        steps: of the stage.
-    """
-    rate = min(0.01, max(0.001, 0.01 * math.sqrt(100 / max(1, steps)))) if head_only else 0.001
-    return rate * (SGD_FACTOR if config.optimizer == "sgd" else 1.0)
 
 
 def build_optimizer(config: TrainConfig, groups: Sequence[dict[str, Any]]) -> Optimizer:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from core.explaining.kept import name_of
 from core.training.arrays import ArrayFile
-from core.training.caches import noted_seconds, open_array
+from core.training.caches import EXPLANATIONS, noted_seconds, open_array
 from core.training.pixels import FORMAT
 from core.upkeep.findings import Damage, Finding, Kind, Mending
 from core.upkeep.names import CACHE
@@ -23,7 +24,7 @@ PREFIX = 24  # digits of a dataset's fingerprint in the name of its pixel store
 def check_cache(room: RoomFolder) -> Iterator[Finding]:
     """Look at pixels, activations and measurements."""
     folder = room.home / CACHE
-    yield from check_strangers(room, folder, {"pixels", "activations", "measurements.json"})
+    yield from check_strangers(room, folder, {"pixels", "activations", EXPLANATIONS, "measurements.json"})
     prints = {
         fingerprint[:PREFIX]
         for dataset in room.folders("datasets")
@@ -39,6 +40,8 @@ def check_cache(room: RoomFolder) -> Iterator[Finding]:
             path = folder / kind / name
             if not held(path.with_suffix(".lock")):
                 yield from _steady(look(room, path, prints), path)
+    if is_folder(folder / EXPLANATIONS):
+        yield from _check_explanations(room, folder / EXPLANATIONS)
     yield from _check_measurements(room, folder / "measurements.json")
 
 
@@ -145,6 +148,29 @@ def _check_numbers(room: RoomFolder, path: Path, array: ArrayFile, count: object
     for block in blocks(path, room.meter, start=path.stat().st_size - whole):
         if not np.isfinite(np.frombuffer(block, array.dtype)).all():
             raise Damage("holds numbers that are not finite")
+
+
+def _check_explanations(room: RoomFolder, folder: Path) -> Iterator[Finding]:
+    names = {path.name for path in folder.glob("*.json") if not path.name.startswith(".")}
+    yield from check_strangers(room, folder, names)
+    runs = {path.name for path in room.folders("runs")}
+    for name in sorted(names - irregular(folder, names)):
+        path = folder / name
+        try:
+            found = read_object(path, room.meter)
+            recipe = found.get("recipe")
+            if not isinstance(recipe, dict) or not isinstance(found.get("answer"), dict):
+                raise Damage("is damaged")
+            if name_of(recipe) != path.stem:
+                raise Damage("answers another question")
+        except FileNotFoundError:
+            continue
+        except (Damage, OSError) as error:
+            text = f"This kept explanation {reason(error)}: it is made again."
+            yield _finding(room, path, Kind.DAMAGED, text)
+            continue
+        if recipe.get("run") not in runs:
+            yield _finding(room, path, Kind.ORPHANED, "The run that this file explains is gone.")
 
 
 def _check_measurements(room: RoomFolder, path: Path) -> Iterator[Finding]:

@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.palette import COLOURS, LINES, SYMBOLS
 from core.races.bands import Band, Measure
 from core.training.events import BatchDone, EpochDone, RateFound
 
-# Okabe & Ito's colour-blind-safe palette
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-SYMBOLS = ("circle", "triangle", "diamond", "rect", "roundRect", "pin")
-LINES = ("solid", "dashed", "dotted")
 MOST_POINTS = 240
 MOST_MARKED = 40  # points of a line that are marked by symbols
 TRAINING = ", training"  # ends the names of the thin lines, which the legend leaves out

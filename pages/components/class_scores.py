@@ -56,7 +56,7 @@ def show_class_scores(settings: Settings, named: Sequence[judged.Named]) -> None
         st.caption(f"{TITLES[measure]}: {MEANINGS[measure]}. The lines are 95 % intervals: few pictures, long lines.")
         st.echarts_chart(
             draw_scores(reports, measure, order),
-            height=110 + len(order) * (14 + 12 * len(reports)),
+            height=130 + len(order) * (14 + 12 * len(reports)),
             key=f"class-chart-{identity}",
             alt=describe(reports, measure),
         )
@@ -104,7 +104,7 @@ def draw_scores(reports: Sequence[tuple[str, ClassReport]], measure: Measure, or
         )
     return {
         "animation": False,
-        "grid": {"left": 26, "right": 22, "top": 36, "bottom": 30, "containLabel": True},
+        "grid": {"left": 26, "right": 22, "top": 56, "bottom": 30, "containLabel": True},
         "legend": {"type": "scroll", "top": 0, "left": 0, "data": [name for name, _ in reports]},
         "xAxis": {
             "type": "value",
@@ -121,7 +121,7 @@ def draw_scores(reports: Sequence[tuple[str, ClassReport]], measure: Measure, or
             "name": "Class (pictures)",
             "nameLocation": "start",
             "nameGap": 6,
-            "nameTextStyle": {"align": "right"},
+            "nameTextStyle": {"align": "center"},
             "axisLabel": {"interval": 0, "width": 110, "overflow": "truncate"},
         },
         "series": series,

@@ -24,6 +24,7 @@ Cell = tuple[int, int]  # true class, predicted class
 UNITS: dict[Unit, str] = {"pictures": "Pictures", "percent": "% of the class"}
 MOST_COLOURED = 40  # classes: more cells take longer to colour than a click may take
 MOST_TOLD = 3
+MOST_BESIDE = 6  # classes with which two matrices fit beside each other on a laptop
 ROW_PX = 35
 MOST_ROWS = 21  # higher ones scroll
 CORNER = "is ↓ predicted →"
@@ -53,7 +54,9 @@ def show_confusions(settings: Settings, named: Sequence[judged.Named]) -> None:
             "the darker a cell, the larger its share of the row, in all matrices alike. Click a cell to see its "
             "pictures."
         )
-        columns = st.columns(min(2, len(named)))
+        classes = len(judged.read_once(str(settings.home), named[0][1].id).classes)
+        # a table that is half hidden beside another one shows less than two below each other
+        columns = st.columns(min(2 if classes <= MOST_BESIDE else 1, len(named)))
         for place, (name, item) in enumerate(named):
             with columns[place % len(columns)]:
                 _show_one(settings, name, item, unit)

@@ -12,7 +12,7 @@ from core.errors import DatasetError
 from core.evaluation.metrics import Accuracy
 from core.runs.run import RunState, is_curve
 from core.settings import Settings
-from pages.components import charts, frame, gallery
+from pages.components import charts, coach, frame, gallery
 from pages.components.actions import show_actions
 from pages.components.crowd import crowd
 from pages.components.shared import Shared
@@ -44,6 +44,8 @@ def watch(settings: Settings, run_ids: Sequence[str]) -> None:
     seconds = crowd.interval() if active else None
     identity = "-".join(ids)
     st.fragment(_panel, run_every=seconds, key=f"live-{identity}")(settings, ids, seconds)
+    with frame.explained():
+        coach.show_run(settings, [look_at(settings, run_id) for run_id in ids])  # once, when they have ended
     # what changes once an epoch, or lies in a closed expander, need not travel every second
     st.fragment(_rest, run_every=REST_TIMES * seconds if seconds else None, key=f"rest-{identity}")(settings, ids)
 

@@ -18,10 +18,11 @@ from core.settings import Settings
 from pages.components import closeup, frame, gallery, judged
 
 PER_PAGE = 24
-TILE_PX = 132
-LONGEST_NAME = 22  # characters on a tile; the large view has room for all
+TILE_PX = 112  # three beside each other on a phone
+LONGEST_NAME = 20  # characters on a tile; the large view has room for all
 RIGHT, WRONG = "✓", "✗"
 AS_GIVEN = "as given"
+ALL = -1  # in place of a class; a selectbox that is drawn again forgets None
 _STYLE = f"""<style>
 [class*="st-key-sheet-"] button {{padding:5px; height:auto; min-height:0; align-items:flex-start; width:100%}}
 [class*="st-key-sheet-"] button img {{max-height:none; width:100%; height:{TILE_PX - 22}px; object-fit:cover;
@@ -127,9 +128,9 @@ def _choose(sheet: Sheet, places: NDArray[np.int64]) -> NDArray[np.int64]:
     there = [int(label) for label in np.flatnonzero(counts)]
     label = left.selectbox(
         "Class",
-        [None, *there],
+        [ALL, *there],
         format_func=lambda item: (
-            f"All classes ({len(places):,})" if item is None else f"{answers.classes[item]} ({counts[item]:,})"
+            f"All classes ({len(places):,})" if item == ALL else f"{answers.classes[item]} ({counts[item]:,})"
         ),
         help="Only pictures that are of this class.",
         key=f"{sheet.key}-class",
@@ -152,7 +153,7 @@ def _choose(sheet: Sheet, places: NDArray[np.int64]) -> NDArray[np.int64]:
         key=f"{sheet.key}-order",
         persist_state="page",
     )
-    if label is not None and counts[label]:
+    if label != ALL and counts[label]:
         places = places[answers.labels[places] == label]
     if order == AS_GIVEN:
         return places
@@ -170,7 +171,7 @@ def _draw_tiles(
     settings: Settings, sheet: Sheet, dataset: Dataset, shown: NDArray[np.int64], found: NDArray[np.int64]
 ) -> None:
     st.html(_STYLE)
-    with st.container(horizontal=True, gap="small", key=f"sheet-{sheet.key}"):
+    with st.container(horizontal=True, gap="xsmall", key=f"sheet-{sheet.key}"):
         for place in shown:
             clicked = st.button(_label(sheet, dataset, int(place)), key=f"{sheet.key}-at-{place}", width=TILE_PX)
             if clicked:
@@ -183,7 +184,7 @@ def _label(sheet: Sheet, dataset: Dataset, place: int) -> str:
     truth = answers.classes[int(answers.labels[place])]
     uri = gallery.data_uri(dataset.thumbnail_path(row))
     image = f"![{frame.plain(truth)}]({uri})" if uri != gallery.NO_PICTURE else "🖼️ (lost)"
-    lines = [image, f"**is: {_short(truth)}**"]
+    lines = [f"{image}**is: {_short(truth)}**"]
     if sheet.lines is not None:
         lines += [_short(line, 3 * LONGEST_NAME) for line in sheet.lines(place)]
     else:

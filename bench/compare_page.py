@@ -1,0 +1,205 @@
+"""How long a click on the comparison page takes until its answer is drawn, with 50 runs and 2,000 test pictures.
+
+    python -m bench.compare_page                       # makes the data root in a temporary folder
+    python -m bench.compare_page --home FOLDER         # keeps it there, and uses it again
+
+Real server, real Chromium. A click is timed in the browser, from the moment before it until the text or element that it
+asks for is on the page and two frames have been drawn. Limit: 0.5 s. Prints JSON: per kind of click the median and the
+95th percentile in seconds, the same of the server's share, and the ratio of the worst 95th percentile to the limit.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from core.datasets.store import DatasetStore
+from core.runs.plan import RacePlan
+from core.runs.store import Arm, RunStore
+from core.settings import Settings
+from core.training.config import TrainConfig
+from tests.browser.conftest import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
+from tests.judged_runs import finish, make_dataset
+
+LIMIT_SECONDS = 0.5
+CLASSES = [f"class {letter}" for letter in "ABCDEFGHIJ"]
+RUNS = 50
+PICTURES = 2_500  # 80 % of them in the test split
+SEEDS = (0, 1, 2)
+
+
+def make_root(settings: Settings, runs: int = RUNS, pictures: int = PICTURES) -> None:
+    """A race of two arms with three seeds, and single runs, until there are `runs`."""
+    dataset = make_dataset(settings, CLASSES, pictures, plan="10/10/80")
+    store = RunStore(settings)
+
+    def config(strategy: str, seed: int, epochs: int = 10) -> TrainConfig:
+        model = "scratch_cnn" if strategy == "scratch" else "petnet"
+        return TrainConfig.model_validate(
+            {"dataset": dataset.id, "model": model, "strategy": strategy, "seed": seed, "epochs": epochs}
+        )
+
+    for number in range(runs - 2 * len(SEEDS)):
+        strategy = ("scratch", "head", "full")[number % 3]
+        run = store.create(config(strategy, number))
+        finish(run, dataset, 0.5 + 0.4 * (number % 7) / 7, seed=number)
+    arms = [Arm(name, config(name, seed)) for seed in SEEDS for name in ("scratch", "head")]
+    plan = RacePlan("race", ("scratch", "head"), SEEDS, "epochs", 10)
+    _, raced = store.create_race(arms, plan=plan)
+    for number, (run, arm) in enumerate(zip(raced, arms, strict=True)):
+        finish(run, dataset, 0.6 if arm.name == "scratch" else 0.85, seed=500 + number)
+
+
+TIMER = """region => {
+    const root = () => document.querySelector(region);
+    const look = () => root()?.innerHTML;
+    const before = look();
+    const app = document.querySelector('[data-testid="stApp"]');
+    let start = null, ran = false;
+    for (const kind of ["pointerdown", "keydown"])
+        window.addEventListener(kind, () => { start ??= performance.now(); }, {capture: true, once: true});
+    const name = "data-test-script-state";
+    new MutationObserver(() => { ran ||= start !== null && app.getAttribute(name) === "running"; })
+        .observe(app, {attributes: true, attributeFilter: [name]});
+    window.benchDone = new Promise(done => {
+        const check = () => {
+            const drawn = ran && app.getAttribute(name) === "notRunning" && look() !== before
+                && [...root().querySelectorAll("img")].every(image => image.complete);
+            if (drawn) requestAnimationFrame(() => done(performance.now() - start));
+            else requestAnimationFrame(check);
+        };
+        check();
+    });
+}"""
+
+
+class Clicks:
+    """Clicks on a page and how long their answers took, by kind."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.seconds: dict[str, list[float]] = {}
+
+    def time(self, kind: str, click: Callable[[], object], region: str) -> None:
+        """Click, and wait until what this selector finds has changed, its pictures are there, the script has ended, and
+        a frame was drawn. The clock starts with the first event in the page: Chromium's driver is not measured."""
+        self.page.evaluate(TIMER, region)
+        click()
+        took = self.page.evaluate("Promise.race([window.benchDone, new Promise(r => setTimeout(() => r(-1), 15000))])")
+        assert took >= 0, f"no answer to: {kind}"
+        self.seconds.setdefault(kind, []).append(took / 1000)
+        self.page.wait_for_timeout(150)
+
+
+def measure(page: Page, address: str, runs: list[str], rounds: int) -> dict[str, list[float]]:
+    """Click through the page as people do."""
+    clicks = Clicks(page)
+    for number in range(rounds):
+        first = number % (len(runs) - 1)
+        page.goto(f"{address}/compare?runs={runs[first]},{runs[first + 1]}")
+        page.get_by_role("heading", name="Picture by picture").wait_for(timeout=60_000)
+        page.locator("[class*=st-key-sheet-group-] img").first.wait_for()
+        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+        page.wait_for_timeout(3000)
+        _click_groups(page, clicks)
+        _click_matrices(page, clicks, number)
+        _choose_runs(page, clicks, number)
+    return clicks.seconds
+
+
+def _click_groups(page: Page, clicks: Clicks) -> None:
+    tiles = "[class*=st-key-sheet-group-]"
+    pills = page.locator("[class*=st-key-groups-]")
+    for title in ("Both are right", "Both are wrong", "Only A is right", "Only B is right"):
+        clicks.time("another group", pills.get_by_text(title).click, tiles)
+    pages = page.locator("[class*=st-key-group-only-b][class*=-page-]")
+    for name in ("2", "3", "1"):
+        clicks.time("another page", pages.get_by_text(name, exact=True).first.click, tiles)
+    for order in ("Least confident first", "Greatest disagreement first"):
+        page.locator("[class*=st-key-group-only-b][class*=-order] input").click()
+        clicks.time("another order", page.get_by_role("option", name=order).click, tiles)
+    for place in (0, 5):
+        clicks.time("a picture, large", page.locator(f"{tiles} button").nth(place).click, "body")
+        page.get_by_role("dialog").locator("img").wait_for()
+        clicks.time("the next picture", page.get_by_role("dialog").get_by_text("Next").click, "[role=dialog]")
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="detached")
+
+
+def _click_matrices(page: Page, clicks: Clicks, number: int) -> None:
+    matrix = page.locator("[class*=st-key-confusion-] canvas").first
+    for row, column in ((number % 8, 2), (3, 4)):
+        matrix.scroll_into_view_if_needed()
+        at = {"x": 150 + 70 * column, "y": 35 + 35 * row + 17}
+        clicks.time("a confusion cell", lambda at=at: matrix.click(position=at), "[data-testid=stMain]")
+    for unit in ("% of the class", "Pictures"):
+        button = page.locator(".st-key-confusion-unit").get_by_text(unit, exact=True)
+        clicks.time("another unit", button.click, "[data-testid=stMain]")
+    for figure in ("Recall", "Precision", "F1"):
+        button = page.locator(".st-key-class-measure").get_by_text(figure, exact=True)
+        clicks.time("another figure", button.click, "[data-testid=stMain]")
+
+
+def _choose_runs(page: Page, clicks: Clicks, number: int) -> None:
+    for kind in ("a third run", "a fourth run"):
+        page.locator("[class*=st-key-compare-runs-] input").click()
+        clicks.time(kind, page.get_by_role("option").nth(number % 20).click, "[data-testid=stMain]")
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(700)
+    page.get_by_label("Compare the first run with").click()
+    clicks.time("another second run", page.get_by_role("option").nth(2).click, "[data-testid=stMain]")
+
+
+def main() -> None:
+    """Make the data root, start the app, click, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--home", type=Path)
+    arguments = parser.parse_args()
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        home = arguments.home or Path(folder) / "workspace"
+        os.environ["TUNEMYPETS_HOME"] = str(home)
+        settings = Settings.from_environment()
+        if not DatasetStore(settings).ids():
+            began = time.perf_counter()
+            make_root(settings)
+            print(f"made the data root in {time.perf_counter() - began:.0f} s")
+        runs = [run.id for run in RunStore(settings).all()]
+        server = Server(settings)
+        server.start()
+        browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, "--no-sandbox"])
+        try:
+            page = browser.new_page(viewport={"width": 1280, "height": 1000})
+            found = measure(page, server.address, runs, arguments.rounds)
+        finally:
+            browser.close()
+            server.kill()
+    print(json.dumps(summarise(found), indent=1))
+
+
+def summarise(found: dict[str, list[float]]) -> dict[str, object]:
+    """Median and 95th percentile of each kind, and the worst against the limit."""
+    out: dict[str, object] = {}
+    worst = 0.0
+    for kind, values in found.items():
+        ordered = sorted(values)
+        high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+        worst = max(worst, high)
+        out[kind] = {"p50": round(statistics.median(values), 3), "p95": round(high, 3), "clicks": len(values)}
+    every = sorted(value for values in found.values() for value in values)
+    out["all"] = {"p50": round(statistics.median(every), 3), "p95": round(every[int(0.95 * len(every))], 3)}
+    out["ratio_of_p95_to_limit"] = round(every[int(0.95 * len(every))] / LIMIT_SECONDS, 2)
+    out["ratio_of_worst_kind_to_limit"] = round(worst / LIMIT_SECONDS, 2)
+    return out
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""The predictor's answers to "why": each made in short pieces of work, between which predictions go first."""
+
+import base64
+import logging
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.errors import PictureError, PredictorError
+from core.explaining.answers import METHODS, NEIGHBOURS, Explanation, Filters, Heat, Method, PictureMap
+from core.explaining.features import read_features
+from core.explaining.filters import draw_filters
+from core.explaining.heat import grad_cam, occlusion
+from core.explaining.kept import KeptAnswers, weights_hash
+from core.explaining.movement import measure_movement
+from core.explaining.overlay import describe, draw, spread, to_png
+from core.explaining.projection import count_told, principal_axes, tsne
+from core.runs.run import Run
+from core.serving.predictor import LoadedRun, Predictor
+from core.serving.turns import Turns
+from core.settings import Settings
+from core.training.augmentation import centre_crop, normalise, to_channels_first
+from core.training.pixels import square_pixels
+from models import weights
+
+MOST_CLASSES = 3  # for which heat maps are drawn in one question
+SHOWN_ANSWERS = 5
+DIGITS = 5  # of a point's place
+
+Message = tuple[dict[str, Any], list[bytes]]
+
+log = logging.getLogger("tunemypets.explainer")
+
+
+class Explainer:
+    """Explains with the networks that the predictor has loaded."""
+
+    def __init__(self, settings: Settings, predictor: Predictor, turns: Turns) -> None:
+        self.settings, self.predictor, self.turns = settings, predictor, turns
+        self.kept = KeptAnswers(settings)
+        self._one_at_a_time = threading.Lock()  # what takes seconds and memory
+
+    def explain(self, run: Run, name: str, data: bytes, classes: list[str | None], methods: list[str]) -> Explanation:
+        """Heat maps of one picture.
+
+        Args:
+            classes: for which maps are drawn; None stands for what the network answers.
+            methods: of `METHODS`; occlusion is done for the last class only.
+        Raises:
+            RunError, PictureError, ExtraMissingError, PredictorError: each with a sentence for people.
+        """
+        if not 1 <= len(classes) <= MOST_CLASSES or not methods or not set(methods) <= set(METHODS):
+            raise PredictorError(f"Heat maps are drawn for 1 to {MOST_CLASSES} classes: choose fewer.")
+        started = time.perf_counter()
+        with self.turns.urgent():
+            loaded = self.predictor.load(run)
+            spec = loaded.entry.preprocessing
+            hardware = self.predictor.hardware
+            square = square_pixels(data, name, self.predictor.limits, spec)
+            seen = centre_crop(to_channels_first(square[np.newaxis]), spec.crop_px)
+            picture = normalise(seen, spec, hardware.device)
+            answers = self._probabilities(loaded, picture)[0].double().cpu().numpy()
+        if not np.isfinite(answers).all():
+            raise PictureError(
+                f"For {name} this network gives no finite number: train the run again with a smaller learning rate."
+            )
+        order = np.argsort(-answers, kind="stable")
+        chosen = list(dict.fromkeys(self._index(loaded, label, int(order[0])) for label in classes))
+        pixels = np.ascontiguousarray(seen[0].permute(1, 2, 0).numpy())
+        heats: list[Heat] = []
+        if "grad_cam" in methods:
+            with self.turns.urgent():
+                found = grad_cam(loaded.network, picture, chosen)
+            heats += [
+                self._heat("grad_cam", loaded, label, pixels, grid) for label, grid in zip(chosen, found, strict=True)
+            ]
+        if "occlusion" in methods:
+
+            def ask(pictures: torch.Tensor) -> torch.Tensor:
+                with self.turns.patient():  # between two of these questions others are answered
+                    return self._probabilities(loaded, pictures)
+
+            last = self._index(loaded, classes[-1], int(order[0]))
+            heats.append(self._heat("occlusion", loaded, last, pixels, occlusion(ask, picture, last)))
+        top = tuple((loaded.checkpoint.classes[int(i)], float(answers[int(i)])) for i in order[:SHOWN_ANSWERS])
+        return Explanation(top, to_png(pixels), tuple(heats), (time.perf_counter() - started) * 1000)
+
+    @torch.inference_mode()
+    def _probabilities(self, loaded: LoadedRun, pictures: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = loaded.network.probabilities(loaded.folded(pictures).float())
+        return found
+
+    def _index(self, loaded: LoadedRun, label: str | None, answer: int) -> int:
+        if label is None:
+            return answer
+        if label not in loaded.checkpoint.classes:
+            raise PredictorError(f"This network knows no class {label!r}: choose one of its own.")
+        return loaded.checkpoint.classes.index(label)
+
+    def _heat(self, method: Method, loaded: LoadedRun, label: int, pixels: Any, grid: Any) -> Heat:
+        heat = spread(grid, pixels.shape[0])
+        return Heat(
+            method,
+            loaded.checkpoint.classes[label],
+            (int(grid.shape[0]), int(grid.shape[1])),
+            max(0.0, float(grid.max())),
+            describe(heat),
+            draw(pixels, heat),
+        )
+
+    def map_pictures(self, run: Run) -> PictureMap:
+        """The test pictures as this run's network sees them, in two dimensions.
+
+        Raises:
+            RunError, DatasetError: each with a sentence for people.
+        """
+        asked = {
+            "what": "map",
+            "run": run.id,
+            "weights": weights_hash(run),
+            "dataset": run.meta().dataset_fingerprint,
+            "tsne": _has_sklearn(),
+        }
+        return PictureMap.from_json(self.kept.get(asked, lambda: self._map(run), keep=not run.state().active))
+
+    def _map(self, run: Run) -> dict[str, Any]:
+        started = time.perf_counter()
+        with self._one_at_a_time:
+            with self.turns.patient():
+                found = read_features(self.settings, run, self.predictor.hardware, self.turns.step_aside)
+            labels = np.array([row.label for row in found.rows], np.int64)
+            if not np.isfinite(found.values).all():
+                raise PredictorError(
+                    "This network gives no finite numbers: train the run again with a smaller learning rate."
+                )
+            pca, shares = principal_axes(found.values)
+            laid_out = tsne(found.values)
+            told = count_told(found.values, labels)
+        return PictureMap(
+            split=found.split,
+            indices=tuple(row.index for row in found.rows),
+            labels=tuple(int(label) for label in labels),
+            total=found.total,
+            width=found.values.shape[1],
+            pca=_rounded(pca),
+            shares=(float(shares[0]), float(shares[1])),
+            tsne=None if laid_out is None else _rounded(laid_out),
+            neighbours=min(NEIGHBOURS, max(1, len(labels) - 1)),
+            told=told,
+            largest_class=int(np.bincount(labels).max()),
+            seconds=round(time.perf_counter() - started, 2),
+        ).to_json()
+
+    def measure_movement(self, run: Run) -> dict[str, Any]:
+        """How far each block moved, as `Movement.to_json` tells it.
+
+        Raises:
+            RunError, WeightsError: each with a sentence for people.
+        """
+        asked = {"what": "movement", "run": run.id, "weights": weights_hash(run)}
+        return self.kept.get(asked, lambda: self._movement(run), keep=not run.state().active)
+
+    def _movement(self, run: Run) -> dict[str, Any]:
+        with self._one_at_a_time:
+            return measure_movement(run).to_json()
+
+    def draw_filters(self, run: Run) -> Message:
+        """The filters of the first layer, as `Filters.to_message` tells them.
+
+        Raises:
+            RunError: with a sentence for people.
+        """
+        entry = run.config().entry()
+        there = entry.weights is None or weights.find(entry) is not None  # or only the start is missing, until it comes
+        asked = {"what": "filters", "run": run.id, "weights": weights_hash(run), "start": there}
+        found = self.kept.get(asked, lambda: self._filters(run), keep=not run.state().active)
+        return found["record"], [base64.b64decode(part) for part in found["parts"]]
+
+    def _filters(self, run: Run) -> dict[str, Any]:
+        with self._one_at_a_time:
+            found: Filters = draw_filters(run)
+        record, parts = found.to_message()
+        return {"record": record, "parts": [base64.b64encode(part).decode() for part in parts]}
+
+
+def _rounded(points: Any) -> tuple[tuple[float, float], ...]:
+    return tuple((round(float(x), DIGITS), round(float(y), DIGITS)) for x, y in points)
+
+
+def _has_sklearn() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("sklearn") is not None

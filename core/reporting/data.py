@@ -1,0 +1,299 @@
+"""What a report says, as plain data: no file, no markup, nothing that JSON could not hold.
+
+`gathering` fills it, `rendering` and `sheets` show it. Whatever could not be had is None or empty, with a sentence in
+`notes`. Fractions everywhere (0 to 1); seconds; bytes.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+FORMAT = 1  # of the JSON
+
+Kind = Literal["comparison", "race", "curve"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A fraction with its interval; `n` counts what it is a fraction of."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that is known: a name for people, and the value as a text."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A choice that is not the same for all arms."""
+
+    name: str
+    texts: tuple[str, ...]  # one an arm, in the order of the arms
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """The dataset as it was when the runs began; counts are None where it is gone by now."""
+
+    id: str
+    title: str
+    classes: tuple[str, ...]
+    fingerprint: str
+    pictures: dict[str, int] | None  # by split
+    per_class: tuple[tuple[str, dict[str, int]], ...]  # class, pictures by split
+    drawn: bool
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two arms on the same pictures; the difference is b minus a."""
+
+    a: str
+    b: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    p_adjusted: float
+    better: str | None  # name of the arm
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the pictures say about the arms."""
+
+    sentence: str
+    split: str
+    n: int
+    seeds: int
+    level: float
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class ArmFacts:
+    """One side: an arm of a race, or one run of a comparison."""
+
+    name: str
+    model: str
+    strategy: str
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    judged: int  # of the seeds: those on which the accuracy rests
+    accuracy: Share | None  # on the split of the verdict: mean over seeds
+    split: str | None
+    epochs: float | None  # done, median of the runs
+    seconds: float | None  # of training, median of the runs
+    parameters: int | None
+    trainable: int | None  # in the last stage
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """One training."""
+
+    id: str
+    arm: str
+    title: str
+    seed: int
+    state: str
+    text: str
+    created: str  # ISO 8601, UTC
+    accuracy: Share | None
+    split: str | None
+    loss: float | None
+    best_epoch: int | None
+    epochs: int
+    seconds: float | None
+    pictures_seen: int | None
+    config: dict[str, Any]
+    hardware: tuple[Fact, ...]
+    stages: tuple[Fact, ...]
+    command: str  # that repeats it
+
+
+@dataclass(frozen=True)
+class Point:
+    """A mean over seeds, with what lies between the lowest and the highest of them."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 1  # seeds
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One arm's measurements over an axis."""
+
+    arm: str
+    points: tuple[Point, ...]
+    marks: tuple[tuple[float, str], ...] = ()  # where on the axis a stage begins, and its name
+
+
+@dataclass(frozen=True)
+class CurveSet:
+    """The curves of all arms in one chart."""
+
+    name: str  # such as `accuracy by epochs`
+    x_title: str
+    y_title: str
+    unit: Literal["fraction", "nats"]
+    curves: tuple[Curve, ...]
+    log_x: bool = False
+    band: str = ""  # what the band is
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Pictures by true class (rows) and predicted class (columns), summed over the seeds of an arm."""
+
+    arm: str
+    split: str
+    seeds: int
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How one class fares with one arm: means over seeds; the intervals are over pictures."""
+
+    arm: str
+    label: str
+    precision: Share | None
+    recall: Share | None
+    f1: Share | None
+    support: int
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A picture as a small JPEG; None where the file is gone."""
+
+    name: str
+    label: str
+    said: tuple[str, str]  # by a, by b
+    image: str | None  # data URI
+
+
+@dataclass(frozen=True)
+class Group:
+    """The pictures on which two models agree or differ in one way."""
+
+    name: str
+    count: int
+    pictures: tuple[Thumbnail, ...]  # the first of them
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Two runs picture by picture."""
+
+    a: str
+    b: str
+    seed_a: int
+    seed_b: int
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Pictures whose confidence lies in a range, and how many of them are right."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None
+    accuracy: Share | None
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Whether confidence means what it says."""
+
+    arm: str
+    run: str
+    n: int
+    ece: float
+    bins: tuple[Bin, ...]
+    temperature: float | None
+    ece_after: float | None
+    note: str
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """What one arm has cost; each text is ready to read."""
+
+    arm: str
+    costs: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class ReadingRow:
+    """What the coach says about an arm, or about all (`arm` is empty)."""
+
+    arm: str
+    level: str
+    title: str
+    evidence: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class CurveRow:
+    """One size of a learning curve for one arm."""
+
+    arm: str
+    pictures_per_class: int
+    pictures: int
+    accuracy: Share
+    seeds: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that a report says."""
+
+    kind: Kind
+    title: str
+    made: str  # ISO 8601, UTC
+    begun: str | None  # when the first run was created
+    state: str
+    ids: tuple[str, ...]  # what the report was asked for
+    dataset: DatasetFacts
+    arms: tuple[ArmFacts, ...]
+    runs: tuple[RunFacts, ...]
+    equal: tuple[Fact, ...]
+    differing: tuple[Difference, ...]
+    verdict: Verdict | None
+    curves: tuple[CurveSet, ...]
+    learning_curve: tuple[CurveRow, ...]
+    confusions: tuple[Confusion, ...]
+    per_class: tuple[ClassRow, ...]
+    groups: Groups | None
+    reliability: tuple[Reliability, ...]
+    answering: CurveSet | None
+    costs: tuple[CostRow, ...]
+    cost_notes: tuple[str, ...]  # what the figures assume
+    readings: tuple[ReadingRow, ...]
+    versions: tuple[Fact, ...]
+    commands: tuple[str, ...]
+    notes: tuple[str, ...]  # what is missing, and why
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {"format": FORMAT, **dataclasses.asdict(self)}

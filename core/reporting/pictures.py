@@ -1,0 +1,92 @@
+"""Two models picture by picture, with the pictures themselves as small JPEGs inside the report."""
+
+import base64
+import io
+from collections.abc import Callable
+
+from PIL import Image
+
+from core.datasets.dataset import Dataset
+from core.errors import ComparisonError
+from core.evaluation.comparison import Comparison, compare
+from core.evaluation.predictions import PredictionTable
+from core.reporting.data import Group, Groups, Share, Thumbnail
+from core.reporting.scores import Tested
+from core.reporting.subject import Subject
+
+MOST_PICTURES = 24  # of a group
+SIDE_PX = 112
+QUALITY = 70
+MOST_BYTES = 2**20  # of a thumbnail on disk: whatever is larger is not one
+
+
+def group_pictures(
+    subject: Subject, tested: Tested, shares: dict[str, Share], dataset: Dataset | None, *, images: bool
+) -> Groups | None:
+    """The four groups of the first arm and the best of the others, with the first seed that both have."""
+    arms = [arm for arm in subject.arms if tested.get(arm)]
+    if len(arms) < 2:
+        return None
+    a = arms[0]
+    b = max(arms[1:], key=lambda arm: shares[arm].value if arm in shares else tested[arm][0][1].accuracy or 0.0)
+    (run_a, table_a), (run_b, table_b) = tested[a][0], tested[b][0]
+    try:
+        found = compare(table_a, table_b, a, b)
+    except ComparisonError:  # the verdict has noted why
+        return None
+    if dataset is not None and dataset.fingerprint != run_a.summary.meta.dataset_fingerprint:
+        subject.notes.append("The dataset was imported anew since: its pictures are left out.")
+        dataset = None
+    return Groups(a, b, run_a.seed, run_b.seed, _groups(found, table_a, table_b, dataset, images=images))
+
+
+def _groups(
+    found: Comparison, table_a: PredictionTable, table_b: PredictionTable, dataset: Dataset | None, *, images: bool
+) -> tuple[Group, ...]:
+    shown = {
+        f"Only {found.name_b} is right": found.only_b_indices,
+        f"Only {found.name_a} is right": found.only_a_indices,
+        "Both are wrong": found.both_wrong_indices,
+        "Both are right": found.both_right_indices,
+    }
+    rows = {int(index): row for row, index in enumerate(table_a.indices.tolist())}
+    said_a = table_a.predicted.tolist()
+    # copies of a picture share its id and what is said of them
+    said_b = dict(zip(table_b.picture_ids, table_b.predicted.tolist(), strict=True))
+
+    def tell(index: int) -> Thumbnail:
+        row = rows[index]
+        known = dataset.rows[index] if dataset is not None and index < len(dataset.rows) else None
+        classes = table_a.classes
+        return Thumbnail(
+            name=known.name if known else f"picture {index}",
+            label=classes[int(table_a.labels[row])],
+            said=(classes[said_a[row]], classes[said_b[table_a.picture_ids[row]]]),
+            image=_small(dataset, index) if known and dataset is not None and images else None,
+        )
+
+    return tuple(_group(name, indices.tolist(), tell) for name, indices in shown.items())
+
+
+def _group(name: str, indices: list[int], tell: Callable[[int], Thumbnail]) -> Group:
+    # evenly from all of them: the table is sorted by class, and its beginning would show one class alone
+    step = max(1.0, len(indices) / MOST_PICTURES)
+    chosen = [indices[int(place * step)] for place in range(min(MOST_PICTURES, len(indices)))]
+    return Group(name, len(indices), tuple(tell(index) for index in chosen))
+
+
+def _small(dataset: Dataset, index: int) -> str | None:
+    """A thumbnail as a data URI: drawn anew, so that nothing but its pixels goes out; None where it cannot be read."""
+    path = dataset.thumbnail_path(dataset.rows[index])
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            return None
+        with Image.open(path, formats=("JPEG",)) as image:
+            image.draft("RGB", (SIDE_PX, SIDE_PX))
+            small = image.convert("RGB")
+        small.thumbnail((SIDE_PX, SIDE_PX))
+        out = io.BytesIO()
+        small.save(out, "JPEG", quality=QUALITY, optimize=True)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"

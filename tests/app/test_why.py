@@ -1,0 +1,156 @@
+"""The section that tells why, without a browser: every part, one run and two, and what is missing."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.explaining import answers
+from core.explaining.answers import Moved, Movement, PictureMap
+from core.runs.store import RunStore
+from core.settings import Settings
+from pages.components import why_asking, why_figures
+from pages.components.charts import COLOURS
+from tests.app.test_pages import texts
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    why_asking._answers._entries.clear()
+
+
+def section() -> None:
+    """What AppTest runs as a page of its own."""
+    from core.settings import Settings
+    from pages.components.snapshot import list_runs, look_at
+    from pages.components.why import show_why
+
+    settings = Settings.from_environment()
+    ids = [item.id for item in reversed(list_runs(settings))]
+    show_why(settings, [(f"run {place}", look_at(settings, run_id)) for place, run_id in enumerate(ids[:2])])
+
+
+def opened() -> AppTest:
+    return AppTest.from_function(section, default_timeout=90).run()
+
+
+def look_at(app: AppTest, name: str) -> AppTest:
+    app.segmented_control(key="why-section").set_value(name).run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def downloads(app: AppTest) -> list[str]:
+    return [element.proto.label for element in app.get("download_button")]
+
+
+def test_every_part_answers_for_two_runs(raced: Settings, ended_processes: None) -> None:
+    app = opened()
+    assert not app.exception
+    assert not app.warning
+    said = texts(app)
+    assert said.count("Answers **") == 2
+    assert "of the heat lies at the" in said or "nothing in the picture speaks" in said
+    app.selectbox(key="why-class").set_value("dog").run()
+    app.toggle(key="why-hide").set_value(True).run()
+    assert "In words, hiding parts, for dog" in texts(app)
+
+    look_at(app, "Map of the pictures")
+    assert len(app.get("plotly_chart")) == 2
+    assert texts(app).count("always naming the largest class would give") == 2
+    assert downloads(app) == ["Download the points as CSV"]
+    app.segmented_control(key="why-flatten").set_value("t-SNE").run()
+    assert not app.exception
+    # a picture that is chosen there is looked at with heat maps
+    box = next(box for box in app.selectbox if box.label == "Picture of a point")
+    box.select_index(1).run()
+    button = next(button for button in app.button if "Heat maps of this picture" in button.label)
+    chosen = next(box for box in app.selectbox if box.label == "Picture of a point").value
+    button.click().run()
+    assert app.segmented_control(key="why-section").value == "Heat maps"
+    assert next(box for box in app.selectbox if box.label == "Picture").value == chosen
+
+    look_at(app, "What moved")
+    assert texts(app).count("moved most, by") == 2
+    assert downloads(app) == ["Download the movement as CSV"]
+    look_at(app, "First filters")
+    assert "filters of 3 × 3 px" in texts(app)
+
+
+def test_what_is_missing_is_said(raced: Settings, ended_processes: None) -> None:
+    _, second = sorted(RunStore(raced).all(), key=lambda run: run.id)
+    shutil.rmtree(second.checkpoints)
+    shutil.rmtree(raced.datasets_dir / "drawn")
+    app = opened()
+    assert not app.exception
+    assert "This run has no saved weights" in texts(app)
+    assert "Add a picture: the heat maps appear here." in texts(app)
+    app.segmented_control(key="why-section").set_value("Map of the pictures").run()
+    assert not app.exception
+    assert any("There is no dataset" in warning.value for warning in app.warning)
+    look_at(app, "What moved")
+    assert "moved most" in texts(app)
+
+
+def test_the_compare_page_computes_nothing_before_it_is_opened(raced: Settings, open_page: Open) -> None:
+    app = open_page("pages/compare.py")
+    assert not app.exception
+    assert "Why do they answer like this?" not in texts(app)
+    assert not (raced.cache_dir / "explanations").exists()
+
+
+MAP = PictureMap(
+    "test", (4, 5, 6), (0, 1, 7), 3, 16, ((0, 1), (2, 3), (4, 5)), (0.5, 0.25), None, 2, 2, 1, 1.0
+)  # fmt: skip
+
+
+def test_classes_differ_by_colour_or_marker_and_mistakes_by_a_ring() -> None:
+    classes = [f"class {number}" for number in range(12)]
+    many = replace(MAP, indices=tuple(range(12)), labels=tuple(range(12)), pca=((0.0, 0.0),) * 12)
+    figure = why_figures.pictures_map(many, classes, ["x"] * 12, [False] * 11 + [True], neighbours=False)
+    looks = {(trace.marker.color, trace.marker.symbol) for trace in figure.data}
+    assert len(looks) == 12
+    assert len(COLOURS) < 12
+    assert figure.data[11].marker.line.width == (3.0,)
+    assert figure.data[0].marker.line.width == (0.0,)
+    assert figure.layout.xaxis.title.text == "Direction 1 (feature units; 50 % of the differences)"
+
+
+def test_the_number_below_a_map_names_n_interval_and_chance() -> None:
+    words = why_figures.map_words(MAP)
+    assert "66.7 %" in words
+    assert "n = 3" in words
+    assert "largest class would give 33.3 %" in words
+    assert "evenly taken" in why_figures.map_words(replace(MAP, total=9))
+
+
+def test_bars_hatch_what_stands_still_and_never_draw_it_as_moved() -> None:
+    frozen = Moved("stem", "Stem", 9, 0.0, 0.0, True, 4, 0.0, 0.0, True, True)
+    head = Moved("head", "Output layer", 9, 0.5, 0.1, False, 0, 0.0, 0.0, True, False)
+    movement = Movement((frozen, head), True, 3)
+    for logarithmic in (False, True):
+        (bars,) = why_figures.movement_bars([("a", movement)], logarithmic=logarithmic).data
+        assert bars.text == ("0 (frozen, bit for bit)", "50 %")
+        assert bars.marker.pattern.shape == ("/", "")
+        assert 0 < bars.x[0] < bars.x[1] / 2
+    assert "all 1 frozen blocks are the same bit for bit" in why_figures.movement_words(movement)
+    broken = Movement((replace(frozen, same=False, relative=1e-9), head), True, 3)
+    assert "only 0 of 1 frozen blocks" in why_figures.movement_words(broken)
+    assert Movement.from_json(movement.to_json()) == movement
+    table = why_figures.movement_table([("a", movement)])
+    assert table["change (% of length)"].tolist() == [0.0, 50.0]
+
+
+def test_an_answer_survives_its_journey() -> None:
+    import json
+
+    assert PictureMap.from_json(json.loads(json.dumps(MAP.to_json()))) == MAP
+    heat = answers.Heat("occlusion", "cat", (7, 7), 0.25, "words", b"png")
+    found = answers.Explanation((("cat", 0.75), ("dog", 0.25)), b"saw", (heat,), 12.0)
+    record, parts = found.to_message()
+    assert answers.Explanation.from_message(json.loads(json.dumps(record)), parts) == found

@@ -1,0 +1,223 @@
+"""The predictor's answers to why, through its own protocol; the tests of the pages go through its process."""
+
+import json
+import threading
+import time
+from io import BytesIO
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.datasets.store import DatasetStore
+from core.errors import TuneMyPetsError
+from core.explaining.kept import FORMAT, KeptAnswers, name_of
+from core.runs.run import Run
+from core.runs.store import RunStore
+from core.serving.client import PredictorClient
+from core.serving.server import Server, receive, send
+from core.settings import Settings
+from core.upkeep.check import check
+from core.upkeep.findings import Kind, Mending
+from core.upkeep.repair import repair
+
+
+def a_picture(settings: Settings) -> tuple[str, bytes]:
+    dataset = DatasetStore(settings).get("drawn")
+    row = dataset.rows_of("test")[0]
+    return row.name, dataset.read_picture(row)
+
+
+class Near(PredictorClient):
+    """A client that talks to a predictor in a thread of this process: both sides as they are, without the start."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.server = Server(settings)
+
+    def _ask(self, record: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        mine, other = Pipe()
+        threading.Thread(target=self.server.talk, args=(other,), daemon=True).start()
+        with mine:
+            send(mine, record, parts)
+            reply, found = receive(mine)
+        if "error" in reply:
+            raise TuneMyPetsError(str(reply["error"]))
+        return reply, found
+
+
+def kept(settings: Settings) -> list[Path]:
+    return sorted((settings.cache_dir / "explanations").glob("*.json"))
+
+
+def newest(settings: Settings) -> Run:
+    return RunStore(settings).all()[0]
+
+
+def test_every_question_about_why_is_answered(raced: Settings) -> None:
+    client, run = Near(raced), newest(raced)
+    name, data = a_picture(raced)
+    (said,) = client.predict(run.id, [(name, data)])
+
+    found = client.explain(run.id, name, data, [None, "cat", "dog"], ["grad_cam", "occlusion"])
+    assert found.top == tuple((label, pytest.approx(share, abs=1e-6)) for label, share in said.top)
+    assert {heat.label for heat in found.heats if heat.method == "grad_cam"} == {"cat", "dog"}
+    assert found.heats[0].label == said.label, "the answer first"
+    assert [heat.label for heat in found.heats if heat.method == "occlusion"] == ["dog"]
+    side = newest(raced).config().entry().preprocessing.crop_px
+    seen = np.asarray(Image.open(BytesIO(found.saw)))
+    assert seen.shape == (224, 224, 3)
+    assert seen.shape[0] % side == 0
+    for heat in found.heats:
+        assert Image.open(BytesIO(heat.drawing)).size == (224, 224)
+        assert heat.words
+    # what is drawn lies over the very pixels that a prediction sees
+    from core.datasets.images import Limits
+    from core.training.pixels import square_pixels
+
+    spec = run.config().entry().preprocessing
+    margin = (spec.resize_px - spec.crop_px) // 2
+    square = square_pixels(data, name, Limits.from_settings(raced), spec)[margin:-margin, margin:-margin]
+    assert np.array_equal(seen[:: 224 // side, :: 224 // side], square[:side, :side])
+
+    # the test pictures, and how well their neighbours tell their class
+    pictures = client.map_pictures(run.id)
+    table = run.predictions()
+    assert sorted(pictures.indices) == sorted(table.indices.tolist())
+    assert dict(zip(pictures.indices, pictures.labels, strict=True)) == dict(
+        zip(table.indices.tolist(), table.labels.tolist(), strict=True)
+    )
+    assert pictures.split == "test"
+    assert len(pictures.pca) == pictures.total == table.n
+    assert pictures.width == 8
+    assert 0 < sum(pictures.shares) <= 1.0001
+    assert 0 <= pictures.told <= table.n
+
+    movement = client.movement(run.id)
+    assert movement.blocks[-1].name == "head"
+    assert all((block.relative or 0) > 0 for block in movement.blocks)
+
+    filters = client.filters(run.id)
+    assert filters.start is not None
+    assert Image.open(BytesIO(filters.trained)).format == "PNG"
+
+    # a finished run's answers never change: they are kept once, and given again
+    files = kept(raced)
+    assert sorted(json.loads(path.read_text())["recipe"]["what"] for path in files) == ["filters", "map", "movement"]
+    stamps = [path.stat().st_ino for path in files]
+    assert client.map_pictures(run.id) == pictures
+    assert client.movement(run.id) == movement
+    assert client.filters(run.id) == filters
+    assert [path.stat().st_ino for path in kept(raced)] == stamps
+
+    # what cannot be answered is a sentence
+    for wrong, sentence in (
+        (lambda: client.explain(run.id, name, data, ["horse"]), "knows no class 'horse'"),
+        (lambda: client.explain(run.id, name, b"no picture"), name),
+        (lambda: client.explain(run.id, name, data, []), "choose fewer"),
+        (lambda: client.explain(run.id, name, data, [None], ["guess"]), "choose fewer"),  # type: ignore[list-item]
+        (lambda: client.map_pictures("nobody"), "There is no run"),
+        (lambda: client.movement("../x"), "There is no run"),
+    ):
+        with pytest.raises(TuneMyPetsError, match=sentence.replace("(", r"\(")):
+            wrong()
+
+
+def test_the_map_of_a_frozen_network_comes_from_what_its_test_left(settings: Settings, drawn: object) -> None:
+    import torch
+
+    from core.explaining import features
+    from core.jobs.worker import Worker
+    from core.serving.predictor import Predictor
+    from core.training.config import TrainConfig
+    from core.training.hardware import Hardware
+
+    config = TrainConfig(dataset="drawn", model="petnet", strategy="head", epochs=1, precision="fp32")
+    run = RunStore(settings).create(config)
+    assert Worker(settings, run).work(judge_only=False).value == "finished"
+    hardware: Hardware = Predictor(settings).hardware
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "_computed", None)  # what is stored is not computed
+        stored = features.read_features(settings, run, hardware, lambda: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "_stored", lambda *_: None)
+        computed = features.read_features(settings, run, hardware, lambda: False)
+        patch.setattr(features, "_pixel_store", lambda *_: None)
+        decoded = features.read_features(settings, run, hardware, lambda: False)
+    assert stored.rows == computed.rows
+    assert np.allclose(stored.values, computed.values, atol=1e-4)
+    assert np.array_equal(computed.values, decoded.values)
+    # and they are what the head reads: with it they give the run's own test result
+    from core.training.checkpoint import BEST, load_network
+
+    network, _ = load_network(run.checkpoints, BEST)
+    with torch.inference_mode():
+        found = network.probabilities(network.head(torch.from_numpy(stored.values))).numpy()
+    assert np.abs(found - run.predictions().probabilities).max() < 1e-5
+
+
+def test_a_question_that_thirty_ask_is_computed_once(settings: Settings) -> None:
+    answers, made, found = KeptAnswers(settings), [], []
+
+    def make() -> dict[str, int]:
+        made.append(1)
+        time.sleep(0.2)
+        return {"is": 42}
+
+    threads = [
+        threading.Thread(target=lambda: found.append(answers.get({"what": "x"}, make, keep=True))) for _ in range(30)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert found == [{"is": 42}] * 30
+    assert len(made) == 1
+    answers.get({"what": "other"}, make, keep=False)
+    assert len(kept(settings)) == 1, "what may change is not kept"
+    # a damaged file is made anew, and one that answers something else is not believed
+    (path,) = kept(settings)
+    path.write_bytes(path.read_bytes()[:20])
+    assert answers.get({"what": "x"}, make, keep=True) == {"is": 42}
+    path.write_text(json.dumps({"recipe": {"format": FORMAT, "what": "y"}, "answer": {"is": 1}}))
+    assert answers.get({"what": "x"}, make, keep=True) == {"is": 42}
+
+
+def test_kept_answers_make_room_for_each_other(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dataclasses
+    import os
+
+    small = dataclasses.replace(settings, cache_bytes=30_000)
+    answers = KeptAnswers(small)
+    for number in range(5):
+        answers.get({"what": "x", "run": str(number)}, lambda: {"text": "y" * 9_000}, keep=True)
+        for path in kept(small):
+            os.utime(path, (path.stat().st_mtime - 10, path.stat().st_mtime - 10))
+    there = {json.loads(path.read_text())["recipe"]["run"] for path in kept(small)}
+    assert there == {"2", "3", "4"}
+
+
+def test_a_check_finds_kept_answers_that_are_damaged_or_of_runs_that_are_gone(raced: Settings) -> None:
+    run = newest(raced)
+    answers = KeptAnswers(raced)
+    for what in ("map", "movement", "filters"):
+        answers.get({"what": what, "run": run.id}, lambda: {"is": 1}, keep=True)
+    assert not list(check(raced))
+    good, damaged, swapped = kept(raced)
+    damaged.write_bytes(b"{")
+    swapped.write_bytes(good.read_bytes())
+    gone = {"format": FORMAT, "what": "map", "run": "20200101-000000-abcdef"}
+    orphan = raced.cache_dir / "explanations" / f"{name_of(gone)}.json"
+    orphan.write_text(json.dumps({"recipe": gone, "answer": {}}))
+    found = {Path(item.thing).name: (item.kind, item.mending) for item in check(raced)}
+    assert found == {
+        damaged.name: (Kind.DAMAGED, Mending.REMOVE),
+        swapped.name: (Kind.DAMAGED, Mending.REMOVE),
+        orphan.name: (Kind.ORPHANED, Mending.REMOVE),
+    }
+    repair(raced)
+    assert kept(raced) == [good]
+    assert not list(check(raced))
