@@ -10,6 +10,8 @@ from core.races.race import Race
 from core.reporting.documents import FORMATS, make_document
 from core.settings import Settings
 from pages.components import (
+    answering,
+    calibration,
     class_scores,
     coach,
     confusions,
@@ -100,6 +102,11 @@ def _mistakes(settings: Settings, chosen: Chosen) -> None:
     mistakes.show_mistakes(settings, chosen.named)
 
 
+def _confidence(settings: Settings, chosen: Chosen) -> None:
+    calibration.show_calibration(settings, chosen.named)
+    answering.show_answering(settings, chosen.named)
+
+
 def _why(settings: Settings, chosen: Chosen) -> None:
     named = list(chosen.named)
     if len(named) > why.MOST_RUNS:
@@ -135,6 +142,17 @@ def _report(settings: Settings, chosen: Chosen) -> None:
     if chosen.race is None and len(ids) < 2:
         st.info("A report compares two runs or more: choose another one above.", icon="📄")
         return
+    _offer_report(settings, ids)
+
+
+def show_curve_report(settings: Settings, race: Race) -> None:
+    """The report of a learning curve, as soon as it is over."""
+    if not race.state.active:
+        st.subheader("Report")
+        _offer_report(settings, [race.id])
+
+
+def _offer_report(settings: Settings, ids: Sequence[str]) -> None:
     st.write(
         "One file that opens anywhere, also without internet: verdict, curves, pictures, costs, every setting and the "
         "versions it was made with."
@@ -164,6 +182,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Chosen], None]]] = {
     "pictures": ("🖼️ Pictures", _pictures),
     "classes": ("🔢 Classes", _classes),
     "mistakes": ("❌ Mistakes", _mistakes),
+    "confidence": ("🎯 Confidence", _confidence),
     "why": ("🔍 Why", _why),
     "cost": ("⏱️ Cost", _cost),
     "coach": ("💡 Coach", _coach),
