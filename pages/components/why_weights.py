@@ -31,9 +31,9 @@ def show_movement(settings: Settings, named: Named) -> None:
     )
     for name, movement in found:
         st.markdown(f"**{frame.plain(name)}**: {frame.plain(why_figures.movement_words(movement))}")
-        # one chart for each run: two networks have different blocks
+        # one chart for each run: two networks have different blocks; the axis is the same
         st.plotly_chart(
-            why_figures.movement_bars([(name, movement)], logarithmic=logarithmic),
+            why_figures.movement_bars([(name, movement)], logarithmic=logarithmic, among=found),
             key=f"why-moved-{name}",
             config={"displayModeBar": False},
             alt=f"Movement of each block of {name}. {why_figures.movement_words(movement)}",
