@@ -78,7 +78,7 @@ def pictures_map(
         height=420,
         showlegend=True,
         clickmode="event+select",
-        dragmode="pan",
+        dragmode=False,  # a finger scrolls the page
     )
     return figure
 
