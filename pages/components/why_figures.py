@@ -141,7 +141,7 @@ def movement_bars(
             hovertemplate="%{hovertext}: %{text}<extra>" + name.replace("<", "&lt;") + "</extra>",
             marker={
                 "color": COLOURS[place % len(COLOURS)],
-                "opacity": [0.45 if unmoved else 1.0 for unmoved in still],
+                "opacity": [0.7 if unmoved else 1.0 for unmoved in still],
                 "pattern": {"shape": [FROZEN_PATTERN if unmoved else PATTERNS[place % 2] for unmoved in still]},
             },
         )
