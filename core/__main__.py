@@ -5,6 +5,7 @@
     python -m core datasets                       what there is
     python -m core train pets --model resnet18 --strategy head --epochs 5
     python -m core race pets --arms scratch,head,gradual --seeds 3 --equal seconds --amount 60
+    python -m core learning-curve pets --arms head,scratch --seeds 3
     python -m core show-race RACE
     python -m core runs | show RUN | stop RUN | judge RUN
     python -m core compare RUN RUN
@@ -34,7 +35,8 @@ from pydantic_core import PydanticUndefined
 from core import commands
 from core.errors import ConfigError, TuneMyPetsError
 from core.jobs import commands as jobs
-from core.races.presets import PRESETS, plan_race
+from core.races import commands as curves
+from core.races.presets import DEFAULT_ARMS, PRESETS, plan_race
 from core.reporting.commands import report
 from core.reporting.documents import FORMATS
 from core.runs.plan import BUDGETS, MOST_SEEDS
@@ -86,7 +88,17 @@ def build_parser() -> argparse.ArgumentParser:
     action.add_argument("--title", help="what people call the race")
     _add_config_options(action)
 
-    command("show-race", "Show a race: its runs, and what they show so far.").add_argument("race", help="id of a race")
+    action = command("learning-curve", "Train on more and more of the pictures: how many does each arm need?")
+    action.add_argument("dataset", help="id of a dataset")
+    action.add_argument("--arms", help=f"one or more of {', '.join(PRESETS)} (default: {','.join(DEFAULT_ARMS)})")
+    action.add_argument("--seeds", type=int, default=3, help=f"trainings of a point, 1 to {MOST_SEEDS} (default: 3)")
+    action.add_argument("--sizes", help="training pictures per class (default: 1,2,5,10 and so on, up to all)")
+    action.add_argument("--title", default="", help="what people call it")
+    action.add_argument("--detach", action="store_true", help="queue the runs and return at once")
+    _add_config_options(action)
+
+    action = command("show-race", "Show a race or learning curve: its runs, and what they show so far.")
+    action.add_argument("race", help="id of a race")
 
     action = command("estimate", "Tell how long a training would take on this machine.")
     action.add_argument("dataset", help="id of a dataset")
@@ -228,7 +240,17 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
         case "race":
             return _race(settings, options)
         case "show-race":
-            return commands.show_race(settings, options.race)
+            return curves.show(settings, options.race)
+        case "learning-curve":
+            return curves.learning_curve(
+                settings,
+                config_values(options),
+                arms=options.arms,
+                seeds=options.seeds,
+                sizes=options.sizes,
+                title=options.title,
+                detach=options.detach,
+            )
         case "estimate":
             return commands.estimate_training(settings, config_values(options))
         case "runs":

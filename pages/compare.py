@@ -8,18 +8,18 @@ from core.errors import ComparisonError, RunError
 from core.races.race import Race
 from core.runs.run import RunSummary
 from core.settings import Settings
-from pages.components import charts, closer, frame, judged, race_view
+from pages.components import charts, closer, curve_view, frame, judged, race_view
 from pages.components.race_snapshot import look_at_race, races_of
 from pages.components.runs_list import short_result
 from pages.components.snapshot import RunSnapshot, list_runs, look_at
 from pages.components.table import COLUMN_CONFIG, differing_fields, runs_table
 
 MOST_RUNS = 6
-RACES, RUNS = "Races", "Runs"
+RACES, RUNS = "Races and curves", "Runs"
 
 
 def page() -> None:
-    settings = frame.open_page("Compare", "Races and runs, judged on the same held-out pictures.")
+    settings = frame.open_page("Compare", "Races, learning curves and runs, judged on the same held-out pictures.")
     with frame.explained():
         summaries = [item for item in list_runs(settings) if item.epochs_done or item.tested]
         races = races_of(settings)
@@ -44,7 +44,8 @@ def _mode(races: Sequence[Race]) -> str:
         default=named,
         required=True,
         key="compare-mode",
-        help="A race has several arms under one budget; runs are any trainings on one dataset.",
+        help="A race has several arms under one budget, a curve trains them on more and more pictures; runs are any "
+        "trainings on one dataset.",
     )
     if mode != named:  # the address speaks of what is shown
         for name in ("race", "runs"):
@@ -58,7 +59,7 @@ def _compare_race(settings: Settings, races: Sequence[Race]) -> None:
     if wanted and wanted not in by_id:
         st.warning("That race is not there any more: choose another one.", icon="🗑️")
     race_id = st.selectbox(
-        "Race",
+        "Race or curve",
         list(by_id),
         index=list(by_id).index(wanted) if wanted in by_id else 0,
         format_func=lambda race_id: _race_title(by_id[race_id]),
@@ -66,6 +67,10 @@ def _compare_race(settings: Settings, races: Sequence[Race]) -> None:
         help="The newest comes first. Its address in the browser can be shared.",
     )
     st.query_params["race"] = race_id
+    if by_id[race_id].plan.kind == "curve":
+        curve_view.watch_curve(settings, race_id)
+        closer.show_curve_report(settings, by_id[race_id])
+        return
     race_view.watch_race(settings, race_id)
     race = look_at_race(settings, race_id).race
     tested = [run for run in race.runs if run.tested is not None]
@@ -82,10 +87,14 @@ def _compare_race(settings: Settings, races: Sequence[Race]) -> None:
 
 
 def _race_title(race: Race) -> str:
-    return f"{race.title} · {race.dataset} · {race.plan.describe_budget()} · {race.state.value} · {race.id[-6:]}"
+    kind = "📈" if race.plan.kind == "curve" else "🏁"
+    return f"{kind} {race.title} · {race.dataset} · {race.plan.describe_budget()} · {race.state.value} · {race.id[-6:]}"
 
 
 def _compare_runs(settings: Settings, summaries: Sequence[RunSummary]) -> None:
+    if not summaries:
+        st.info("No single run has got as far as its first epoch yet: look at the races.", icon="⏳")
+        return
     chosen = _choose(summaries)
     if not chosen:
         st.info("Choose one run or more above.", icon="👆")

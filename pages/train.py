@@ -41,6 +41,8 @@ def _watch_race(settings: Settings, race_id: str) -> None:
     with right:
         frame.link(frame.COMPARE, label="Compare these runs", icon="⚖️", query_params={"runs": ",".join(ids)})
     snapshots = [look_at(settings, run_id) for run_id in ids]
+    if frame.has_router() and any(item.meta.plan is not None for item in snapshots):
+        frame.go(frame.COMPARE, query_params={"race": race_id})
     if st.query_params.get("demo") and frame.has_router() and all(item.history.tested for item in snapshots):
         frame.go(frame.COMPARE, query_params={"runs": ",".join(ids)})
     if st.query_params.get("demo"):
@@ -87,6 +89,7 @@ def _choose(settings: Settings) -> None:
         _start(settings, values, race=race)
     if error is None:
         race_form.offer_race(settings, values)
+        race_form.offer_curve(settings, values)
 
 
 def _offer_sending(settings: Settings, values: dict[str, object]) -> None:

@@ -47,7 +47,8 @@ def train_longer(config: TrainConfig, done: int, at_least: int = 2) -> Advice:
         images = min(LONGER * config.max_images, MOST_IMAGES)
         return f"Try {images:,} pictures to see instead of {config.max_images:,}.", {"max_images": images}
     if done < config.epochs:
-        return f"Train it again for all of its {config.epochs} epochs: this run ended after {done}.", {"patience": 0}
+        change = {"patience": 0} if config.patience else {}
+        return f"Train it again for all of its {config.epochs} epochs: this run ended after {done}.", change
     epochs = max(LONGER * config.epochs, at_least)
     if epochs > MOST_EPOCHS:
         return "Bring more training pictures: more epochs than these are rarely worth their time.", {}

@@ -113,7 +113,7 @@ def fit_temperature(table: PredictionTable) -> float | None:
     from scipy.optimize import minimize_scalar  # takes half a second to import
 
     logits = _logits(table.probabilities)
-    bounds = tuple(math.log(end) for end in _TEMPERATURES)
+    bounds = (math.log(_TEMPERATURES[0]), math.log(_TEMPERATURES[1]))
 
     def loss(log_temperature: float) -> float:
         scaled = logits / math.exp(log_temperature)

@@ -337,7 +337,7 @@ def _verdict(
     numbers = f"{format_level(interval.level)} interval {format_points(low)} to {format_points(high)}"
     evidence = f"({numbers}, {format_p(p_value)})"
     needed = pictures_needed(only_a, only_b, n, interval.level)
-    cost = describe_cost(*(seconds if difference > 0 else seconds[::-1]))
+    cost = describe_cost(*(seconds[::-1] if difference > 0 else seconds))
     cost = f", {cost}" if cost else ""
     if better is not None:
         text = f"{capitalise(leader)} is {lead} better than {other} on {where} {evidence}{cost}."

@@ -11,7 +11,7 @@ from statistics import fmean
 from core.evaluation.advice import counter_overfitting, counter_underfitting, lower_rate, raise_rate, train_longer
 from core.evaluation.facts import RunFacts
 from core.evaluation.metrics import format_points
-from core.evaluation.readings import Reading
+from core.evaluation.readings import Reading, format_loss
 from core.training.events import EpochDone
 
 FEWEST_EPOCHS = 2  # one epoch is a point, not a curve
@@ -71,14 +71,15 @@ def find_high_rate(facts: RunFacts) -> Reading | None:
     losses = [epoch.train_loss for epoch in epochs]
     exploded = sum(loss > EXPLODED * guessing for loss in losses)
     jumps = _count_jumps(facts)
+    costs = f"guessing costs {format_loss(guessing)}"
     if exploded >= 2 or (exploded and max(last.train_loss, last.val_loss) >= STUCK * guessing):
-        seen = f"the training loss was {max(losses):.3g} nats over a whole epoch; guessing costs {guessing:.2g}"
+        seen = f"the training loss was {format_loss(max(losses))} nats over a whole epoch; {costs}"
     elif last.val_loss > EXPLODED * guessing and rate >= RATE_MARGIN * facts.usual_rate:
-        seen = f"the validation loss ended at {last.val_loss:.3g} nats; guessing costs {guessing:.2g}"
+        seen = f"the validation loss ended at {format_loss(last.val_loss)} nats; {costs}"
     elif jumps >= JUMPS and rate > facts.usual_rate:
         seen = f"the training loss jumped up by a quarter or more {jumps} times in {len(epochs)} epochs"
     elif min(losses) >= STUCK * guessing and rate >= RATE_MARGIN * facts.usual_rate:
-        seen = f"the training loss never fell below {min(losses):.3g} nats; guessing costs {guessing:.3g}"
+        seen = f"the training loss never fell below {format_loss(min(losses))} nats; {costs}"
     else:
         return None
     advice, change = lower_rate(facts, "its steps overshoot")
@@ -106,8 +107,9 @@ def find_low_rate(facts: RunFacts) -> Reading | None:
         "rate-low",
         "warning",
         "The learning rate is too low",
-        f"In {len(epochs)} epochs at a learning rate of {rate:.2g} the training loss went from {first:.3g} to "
-        f"{last:.3g} nats; guessing costs {facts.chance_loss:.3g}. The usual rate here is {facts.usual_rate:.2g}.",
+        f"In {len(epochs)} epochs at a learning rate of {rate:.2g} the training loss went from {format_loss(first)} to "
+        f"{format_loss(last)} nats; guessing costs {format_loss(facts.chance_loss)}. The usual rate "
+        f"here is {facts.usual_rate:.2g}.",
         advice,
         change,
         "learning-rate",
@@ -135,7 +137,8 @@ def find_overfitting(facts: RunFacts) -> Reading | None:
     )
     if turned and by_heart:
         seen += (
-            f"; the validation loss was lowest after epoch {turn.epoch} ({turn.val_loss:.2g} nats, {end:.2g} at last)"
+            f"; the validation loss was lowest after epoch {turn.epoch} ({format_loss(turn.val_loss)} "
+            f"nats, {format_loss(end)} at last)"
         )
     advice, change = counter_overfitting(facts, turn.epoch if turned else None)
     return Reading(
@@ -189,7 +192,7 @@ def find_unfinished(facts: RunFacts) -> Reading | None:
         "unfinished",
         "warning",
         "It was still getting better when it ended",
-        f"The validation loss still fell, from {start:.3g} to {end:.3g} nats over the last "
+        f"The validation loss still fell, from {format_loss(start)} to {format_loss(end)} nats over the last "
         f"{max(2, len(_tail(epochs)))} of {len(facts.epochs)} epochs.",
         advice,
         change,
@@ -212,7 +215,7 @@ def find_plateau(facts: RunFacts) -> Reading | None:
         "note",
         f"Nothing changed after epoch {start}",
         f"From epoch {start} to {epochs[-1].epoch} the validation loss stayed within {100 * PLATEAU:.0f} % of "
-        f"{middle:.3g} nats.",
+        f"{format_loss(middle)} nats.",
         f"Try {start} epochs instead of {facts.config.epochs}: the same result in less time.",
         {"epochs": start},
         "epochs",

@@ -54,3 +54,8 @@ def order_readings(readings: list[Reading], ranks: tuple[str, ...], most: int | 
     levels = list(LEVELS)
     ranked = sorted(readings, key=lambda reading: (levels.index(reading.level), ranks.index(reading.kind)))
     return ranked if most is None else ranked[:most]
+
+
+def format_loss(loss: float) -> str:
+    """A loss for people: three digits that count, whole numbers from a hundred on; `0.693`, `1,345`."""
+    return f"{loss:,.0f}" if loss >= 100 else f"{loss:.3g}"

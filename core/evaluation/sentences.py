@@ -12,6 +12,7 @@ _SAME_TIME = 1.15  # up to this ratio two times are called about the same
 _PARTS = {
     2 / 3: "two thirds of",
     1 / 2: "half",
+    2 / 5: "two fifths of",
     1 / 3: "a third of",
     1 / 4: "a quarter of",
     1 / 5: "a fifth of",

@@ -98,7 +98,8 @@ def _kind(config: TrainConfig) -> Kind:
     """Runs of one kind take equally long for an epoch, or, with the same budget, in all."""
     budget = (config.max_images, config.max_seconds, config.epochs) if config.budgeted else ()
     return (
-        *budget, config.dataset, config.model, config.strategy, config.freeze_point, config.batch_size, config.image_size,
+        *budget,
+        config.dataset, config.model, config.strategy, config.freeze_point, config.batch_size, config.image_size,
         config.filters, config.stored_views, config.precision,
     )  # fmt: skip
 

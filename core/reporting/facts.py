@@ -96,7 +96,7 @@ def describe_arm(subject: Subject, name: str, accuracy: Share | None, judged: in
     """One arm over all of its runs; `accuracy` is what the verdict says of it, over so many seeds."""
     runs = subject.of(name)
     config = runs[0].summary.config
-    seconds = [found for item in runs if (found := item.training_seconds) is not None]
+    seconds = [taken for item in runs if (taken := item.training_seconds) is not None]
     epochs = [len(item.history.epochs) for item in runs if item.history.epochs]
     parameters, trainable = _parameters(runs)
     tested = next((item.summary.tested for item in runs if item.summary.tested), None)

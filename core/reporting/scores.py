@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from core.errors import ComparisonError
-from core.evaluation.class_scores import f1_interval
-from core.evaluation.metrics import ClassScore, confusion_matrix, per_class, wilson_interval
+from core.evaluation.metrics import ClassScore, confusion_matrix, f1_interval, per_class, wilson_interval
 from core.evaluation.predictions import PredictionTable
 from core.evaluation.race_statistics import ArmTables, judge_race
 from core.reporting.data import ClassRow, Confusion, Pair, Share, Verdict
@@ -112,11 +111,11 @@ def _mean(scores: Sequence[ClassScore], value_of: Callable[[ClassScore], float |
 
 def _mean_f1(scores: Sequence[ClassScore], predicted: int) -> Share | None:
     found = _mean(scores, lambda score: score.f1, None)
-    correct = round(float(np.mean([score.correct for score in scores])))
+    correct = min(round(float(np.mean([score.correct for score in scores]))), scores[0].support, predicted)
     either = scores[0].support + predicted - correct
     if found is None or not either:
         return found
-    interval = f1_interval(min(correct, either), either)
+    interval = f1_interval(correct, scores[0].support, predicted)
     return Share(found.value, min(interval.low, found.value), max(interval.high, found.value), either)
 
 

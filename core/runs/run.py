@@ -371,5 +371,5 @@ def is_curve(meta: RunMeta) -> bool:
 def title_of(config: TrainConfig, meta: RunMeta) -> str:
     """What lists call a run: network and strategy, and what its owner calls it."""
     said = config.note if meta.title is None else meta.title
-    name = f"Learning curve, {config.title()}" if is_curve(meta) else config.title()
+    name = f"Learning curve, {config.strategy} ({config.model})" if is_curve(meta) else config.title()
     return name + (f" · {said}" if said else "")

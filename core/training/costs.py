@@ -54,13 +54,14 @@ class Costs:
         charges: of each stage, what its frozen part took.
         reused: parts that were found in the stores.
         peak_memory_bytes: of an earlier process that worked on the run.
+        paid: names of what is stored and was charged already.
     """
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
     charges: list[float] = field(default_factory=list)
     reused: set[str] = field(default_factory=set)
     peak_memory_bytes: int = 0
-    _known: set[str] = field(default_factory=set)
+    paid: set[str] = field(default_factory=set)
 
     def charge_decoding(self, seconds: float | None, *, reused: bool) -> None:
         """Note what it took to decode the pictures."""
@@ -75,8 +76,8 @@ class Costs:
 
         What an earlier stage was charged for is not charged again.
         """
-        new = [item for item in stored if item.name not in self._known]
-        self._known.update(item.name for item in new)
+        new = [item for item in stored if item.name not in self.paid]
+        self.paid.update(item.name for item in new)
         told = sum(item.seconds for item in new if item.seconds is not None)
         pictures = sum(len(item) for item in new if item.seconds is None)
         guessed = prefix_seconds(settings, config, precision, pictures) if pictures else None

@@ -116,7 +116,7 @@ class _Job:
 
     def all_training(self, stages: list[Stage]) -> float:
         """Seconds of all stages: what they need, or what a budget leaves."""
-        allowed = share_out(self.config, stages, self.count("train"))
+        allowed = share_out(self.config, stages, max(1, self.count("train")))
         seconds = sum(
             self.training(stage, item.images, item.epochs) for stage, item in zip(stages, allowed, strict=True)
         )

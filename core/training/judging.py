@@ -83,7 +83,8 @@ def judge(
         return
     exact = exact_hardware(settings, hardware)
     exact.place(network)
-    judging = Judging(dataset, settings, checkpoint.config, network, store, exact, stop)
+    paid = costs.paid if costs is not None else set()
+    judging = Judging(dataset, settings, checkpoint.config, network, store, exact, stop, paid)
     for result in judging.predict(split, "Testing"):
         if isinstance(result, Progress):
             yield result
@@ -125,7 +126,8 @@ class Judging:
     split can be predicted again.
 
     Attributes:
-        charged: seconds that it took to compute what was found in the store of activations.
+        paid: names of stored activations that the run was charged for already.
+        charged: seconds that it took to compute what else was found in their store.
     """
 
     dataset: Dataset
@@ -135,6 +137,7 @@ class Judging:
     store: PixelStore
     hardware: Hardware
     stop: Stop
+    paid: set[str] = field(default_factory=set)
     charged: float = 0.0
     _answers: dict[str, Answers] = field(default_factory=dict)  # by split, of a head over stored activations
 
@@ -196,7 +199,7 @@ class Judging:
             if isinstance(item, Progress):
                 yield dataclasses.replace(item, phase="testing")
             else:
-                if item.reused:
+                if item.reused and item.name not in self.paid:
                     self.charged += item.seconds or 0.0
                 yield partial(_head_answers, self.network, item, self.hardware)
 

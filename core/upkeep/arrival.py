@@ -26,7 +26,7 @@ from core.datasets.sources import SourceEntry, ZipSource
 from core.errors import CarryError, DatasetError, PictureError, TuneMyPetsError
 from core.quotas import check_room, check_space
 from core.runs.attempts import MOST_AUTOMATIC, Attempts, write_attempts
-from core.runs.run import Run
+from core.runs.run import Run, RunMeta
 from core.settings import Settings
 from core.storage import is_id, sync_folder, write_json
 from core.upkeep import names
@@ -233,7 +233,7 @@ class _Arrival:
             raise Damage(f"was trained on the dataset {config.dataset}, which was refused")
         if told is not None and told != meta.dataset_fingerprint:
             raise Damage(f"was trained on another dataset than the one that is called {config.dataset} here")
-        sane = is_id(meta.owner) and (meta.race is None or is_id(meta.race)) and (meta.arm is None or is_id(meta.arm))
+        sane = is_id(meta.owner) and (meta.race is None or is_id(meta.race)) and _is_sane(meta)
         if not (sane and 0 <= meta.created < LATEST and len(meta.dataset_title) <= MOST_TITLE):
             raise Damage("has a file meta.json that the program never wrote")
         if not is_file(draft / "result.json"):
@@ -272,6 +272,22 @@ class _Arrival:
         for name, item in packed.items():
             if (here / name).stat().st_size != item.size or sha256_of(here / name, Meter()) != item.sha256:
                 raise Damage("is here already, and went another way: delete one of them")
+
+
+def _is_sane(meta: RunMeta) -> bool:
+    """Whether a run's place in a race is one that this program could have given it."""
+    plan = meta.plan
+    if plan is None:
+        return meta.arm is None or is_id(meta.arm)
+    texts = (*plan.arms, plan.title)
+    return (
+        meta.race is not None
+        and meta.arm in plan.arms
+        and all(text.isprintable() for text in texts)
+        and len(set(plan.arms)) == len(plan.arms)
+        and len(set(plan.seeds)) == len(plan.seeds)
+        and list(plan.sizes) == sorted(set(plan.sizes))
+    )
 
 
 _CHECKPOINTS = tuple(f"{names.CHECKPOINTS}/{name}" for name in names.CHECKPOINT_FILES)

@@ -124,6 +124,9 @@ def _check_races(room: RoomFolder) -> Iterator[Finding]:
     for runs in arms.values():
         if len(runs) > 1 or age_seconds(runs[0].folder / "meta.json") < PATIENCE_SECONDS:
             continue
+        plan = runs[0].meta().plan
+        if plan is not None and plan.kind == "curve" and len(plan.arms) == 1:
+            continue  # it was never compared with another
         text = f"This run is the only one left of its race: start a race again to compare, or delete {runs[0].id}."
         yield Finding(Kind.ORPHANED, room.name(runs[0].folder), text)
 

@@ -22,6 +22,7 @@ from core.upkeep.findings import Damage
 from core.upkeep.reading import Meter, parse_json
 
 MOST_LINE_BYTES = 64 * 2**20
+LARGEST_FIGURE = 1e18  # bytes, seconds or operations
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Log:
         whole_bytes: up to the last line's end.
         epochs: validation accuracy by epoch, as last told.
         kept: whether the weights of an epoch were kept.
+        points: of a learning curve: pictures per class and seed.
     """
 
     damaged: list[tuple[int, int]] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Log:
     whole_bytes: int = 0
     epochs: dict[int, float] = field(default_factory=dict)
     kept: bool = False
+    points: set[tuple[int, int]] = field(default_factory=set)
 
 
 def read_log(path: Path, meter: Meter, *, pictures: int | None, classes: int) -> Log:
@@ -101,11 +104,12 @@ def _check_line(line: bytes, log: Log, pictures: int | None, classes: int) -> No
                 raise Damage("has wrong fields")
         case Measured():
             figures = (event.multiply_adds, event.multiply_adds_learning, event.peak_memory_bytes, event.weights_bytes)
-            if not all(0 <= value < math.inf for value in (*event.seconds.values(), *figures)):
+            if not all(0 <= value < LARGEST_FIGURE for value in (*event.seconds.values(), *figures)):
                 raise Damage("has wrong fields")
         case PointDone():
-            if not 0 <= event.correct <= event.images:
+            if not _is_point(event):
                 raise Damage("has wrong fields")
+            log.points.add((event.pictures_per_class, event.seed))
         case Described():
             _check_tiles(event.strip, {"label": classes}, pictures)
         case StripUpdated():
@@ -113,6 +117,23 @@ def _check_line(line: bytes, log: Log, pictures: int | None, classes: int) -> No
             if not all(isinstance(tile.get("probability"), int | float) and "correct" in tile
                        for tile in event.predictions):  # fmt: skip
                 raise Damage("has wrong fields")
+
+
+def _is_point(event: PointDone) -> bool:
+    """Whether a point of a learning curve agrees with itself: pages count its bits."""
+    try:
+        right = bytes.fromhex(event.right)
+    except ValueError:
+        return False
+    return (
+        0 <= event.correct <= event.images
+        and event.images > 0
+        and event.pictures_per_class > 0
+        and len(right) == (event.images + 7) // 8
+        and sum(byte.bit_count() for byte in right) == event.correct
+        and abs(event.accuracy - event.correct / event.images) < 1e-9
+        and 0 <= event.seconds < math.inf
+    )
 
 
 def _check_tiles(tiles: list[dict[str, Any]], limits: dict[str, int], pictures: int | None) -> None:

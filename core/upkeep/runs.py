@@ -16,9 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError, RunError
 from core.evaluation.predictions import PredictionTable, read_predictions
-from core.runs.run import Run, RunMeta, RunResult, RunState
+from core.runs.run import Run, RunMeta, RunResult, RunState, is_curve
 from core.training.config import TrainConfig
 from core.training.parsing import load_config, parse_config
+from core.training.subsets import points_of
 from core.upkeep.events import Log, read_log
 from core.upkeep.findings import Damage, Finding, Kind, Mending
 from core.upkeep.names import (
@@ -202,6 +203,12 @@ def _check_log(run: _Looked, result: RunResult | None) -> Generator[Finding, Non
     if result is not None and not (log.damaged or log.torn) and len(log.epochs) < result.epochs_done:
         told = f"tells of {len(log.epochs)} epochs, and the result of {result.epochs_done}"
         yield Finding(Kind.DAMAGED, name, f"This event log {told}: its first or last lines are lost.")
+    if result is not None and not (log.damaged or log.torn) and len(log.points) < result.points_done:
+        told = f"tells of {len(log.points)} points, and the result of {result.points_done}"
+        yield Finding(Kind.DAMAGED, name, f"This event log {told}: its first or last lines are lost.")
+    planned = set(points_of(run.meta.plan)) if run.meta.plan else set()
+    if log.points - planned:
+        yield Finding(Kind.DAMAGED, name, "This event log tells of points that its learning curve does not have.")
     return log
 
 
@@ -225,7 +232,7 @@ def _check_best(run: _Looked, result: RunResult | None, log: Log) -> Iterator[Fi
         if has_weights and not log.kept:
             text = "These weights have no description: whoever wrote them was killed in the middle."
             yield Finding(Kind.LEFT_OVER, f"{run.name}/{weights}", text, Mending.SET_ASIDE, lock=run.lock)
-        elif log.kept or (result is not None and result.state is RunState.FINISHED):
+        elif log.kept or (result is not None and result.state is RunState.FINISHED and not is_curve(run.meta)):
             yield run.damaged(facts, FileNotFoundError())
         return
     file = facts

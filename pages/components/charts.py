@@ -84,6 +84,23 @@ def race_chart(bands: Sequence[Band], axis: Axis, measure: Measure = "accuracy")
     return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
 
 
+def sizes_chart(lines: Sequence[tuple[str, Sequence[tuple[int, float, float, float]]]]) -> dict[str, Any]:
+    """Accuracy in per cent by training pictures per class, on a logarithmic axis, with the band of each arm.
+
+    Args:
+        lines: name, and (size, mean, low, high) of each point.
+    """
+    series: list[dict[str, Any]] = []
+    for place, (name, points) in enumerate(lines):
+        series.append(_marked(name, [[size, round(mean, 2)] for size, mean, _, _ in points], place))
+        low = [[float(size), round(low, 2)] for size, _, low, _ in points]
+        width = [[float(size), round(high - low, 2)] for size, _, low, high in points]
+        series += _area(f"{name}{TRAINING}", low, width, place)
+    spec = _spec(series, "Training pictures per class (logarithmic)", "Accuracy (%)", y_max=100)
+    spec["xAxis"] = {**spec["xAxis"], "type": "log", "min": "dataMin", "max": "dataMax"}
+    return spec
+
+
 def _area(name: str, low: list[list[float]], width: list[list[float]], place: int) -> list[dict[str, Any]]:
     """A band as two stacked lines: an invisible one, and what is above it, filled."""
     shared = {

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.evaluation.class_scores import MEASURES, ClassReport, Measure, Measured, score_classes
+from core.evaluation.class_scores import MEASURES, ClassReport, Figure, Measure, score_classes
 from core.settings import Settings
 from pages.components import charts, frame, judged
 from pages.components.shared import Shared
@@ -19,6 +19,7 @@ MEANINGS: dict[Measure, str] = {
 }
 AVERAGE = "Average of the classes (macro)"
 LONGEST_NAME = 24
+NAMES_PX = 150
 
 _reports: Shared[tuple[str, str], ClassReport] = Shared(None, most=128)
 
@@ -63,7 +64,7 @@ def show_class_scores(settings: Settings, named: Sequence[judged.Named]) -> None
         st.dataframe(
             tabulate(reports, order),
             hide_index=True,
-            column_config={"Class": st.column_config.TextColumn(pinned=True)},
+            column_config={"Class": st.column_config.TextColumn(pinned=True, width=NAMES_PX)},
             key=f"class-table-{identity}",
             alt="Precision, recall and F1 of every class with 95 % intervals",
         )
@@ -80,7 +81,7 @@ def class_order(report: ClassReport, measure: Measure | None) -> list[int]:
     places = list(range(len(report.classes)))
     if measure is None:
         return places
-    values = [item.get(measure).value for item in report.classes]
+    values = [report.of_class(place, measure).value for place in places]
     return sorted(places, key=lambda place: (values[place] is None, values[place] or 0.0))
 
 
@@ -96,7 +97,7 @@ def draw_scores(reports: Sequence[tuple[str, ClassReport]], measure: Measure, or
                 # a box of no height: its median is the mark, its whiskers are the interval, and runs stand side by side
                 "name": name,
                 "type": "boxplot",
-                "data": [_box(report.classes[place].get(measure)) for place in order],
+                "data": [_box(report.of_class(place, measure)) for place in order],
                 "boxWidth": [6, 12],
                 "itemStyle": style,
                 "emphasis": {"disabled": True},
@@ -122,7 +123,7 @@ def draw_scores(reports: Sequence[tuple[str, ClassReport]], measure: Measure, or
             "nameLocation": "start",
             "nameGap": 6,
             "nameTextStyle": {"align": "center"},
-            "axisLabel": {"interval": 0, "width": 110, "overflow": "truncate"},
+            "axisLabel": {"interval": 0, "width": 120, "overflow": "truncate"},
         },
         "series": series,
     }
@@ -131,15 +132,13 @@ def draw_scores(reports: Sequence[tuple[str, ClassReport]], measure: Measure, or
 def tabulate(reports: Sequence[tuple[str, ClassReport]], order: Sequence[int]) -> pd.DataFrame:
     """The table of the page: one row a class, figures as texts with their intervals, the averages last."""
     first = reports[0][1]
-    rows = [
-        {"Class": first.classes[place].score.label, "n": f"{first.classes[place].score.support:,}"} for place in order
-    ]
-    rows.append({"Class": AVERAGE, "n": f"{sum(item.score.support for item in first.classes):,}"})
+    rows = [{"Class": first.classes[place].label, "n": f"{first.classes[place].support:,}"} for place in order]
+    rows.append({"Class": AVERAGE, "n": f"{first.n:,}"})
     table = pd.DataFrame(rows)
     for name, report in reports:
         who = f"{name}: " if len(reports) > 1 else ""
         for measure in MEASURES:
-            values = [report.classes[place].get(measure) for place in order] + [report.get(measure)]
+            values = [*(report.of_class(place, measure) for place in order), report.average(measure)]
             table[f"{who}{TITLES[measure]}"] = [percent_text(value) for value in values]
     return table
 
@@ -148,12 +147,16 @@ def list_scores(reports: Sequence[tuple[str, ClassReport]]) -> pd.DataFrame:
     """The table of the CSV: one row a run and class, per cent as numbers."""
     rows = []
     for name, report in reports:
-        everything = [(item.score.label, item.score.support, item.score.predicted, item) for item in report.classes]
-        total = sum(item.score.support for item in report.classes)
-        for label, support, predicted, item in [*everything, (AVERAGE, total, total, report)]:
-            row: dict[str, object] = {"run": name, "class": label, "pictures": support, "predicted": predicted}
+        for place in [*range(len(report.classes)), None]:
+            score = None if place is None else report.classes[place]
+            row: dict[str, object] = {
+                "run": name,
+                "class": AVERAGE if score is None else score.label,
+                "pictures": report.n if score is None else score.support,
+                "predicted": report.n if score is None else score.predicted,
+            }
             for measure in MEASURES:
-                figure = item.get(measure)
+                figure = report.average(measure) if place is None else report.of_class(place, measure)
                 row[f"{measure} (%)"] = None if figure.value is None else round(100 * figure.value, 2)
                 row[f"{measure} 95 % from"] = None if figure.interval is None else round(100 * figure.interval.low, 2)
                 row[f"{measure} 95 % to"] = None if figure.interval is None else round(100 * figure.interval.high, 2)
@@ -161,7 +164,7 @@ def list_scores(reports: Sequence[tuple[str, ClassReport]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def percent_text(figure: Measured) -> str:
+def percent_text(figure: Figure) -> str:
     """Such as `91.1 % (86.0 to 94.4)`."""
     if figure.value is None or figure.interval is None:
         return "not defined"
@@ -172,24 +175,23 @@ def describe(reports: Sequence[tuple[str, ClassReport]], measure: Measure) -> st
     """The chart in words: the average, the weakest and the strongest class of each run."""
     parts = []
     for name, report in reports:
-        known = [(item.get(measure).value, item.score.label) for item in report.classes]
+        known = [(report.of_class(at, measure).value, item.label) for at, item in enumerate(report.classes)]
         values = sorted((value, label) for value, label in known if value is not None)
         if values:
             (low, weakest), (high, strongest) = values[0], values[-1]
             parts.append(
-                f"{name}: on average {percent_text(report.get(measure))}, from {100 * low:.0f} % for {weakest} to "
+                f"{name}: on average {percent_text(report.average(measure))}, from {100 * low:.0f} % for {weakest} to "
                 f"{100 * high:.0f} % for {strongest}"
             )
     return f"{TITLES[measure]} of every class. " + ". ".join(parts)
 
 
 def _axis_label(report: ClassReport, place: int) -> str:
-    score = report.classes[place].score
-    name = score.label if len(score.label) <= LONGEST_NAME else score.label[: LONGEST_NAME - 1] + "…"
-    return f"{name} ({score.support:,})"
+    score = report.classes[place]
+    return f"{judged.shorten(score.label, LONGEST_NAME)} ({score.support:,})"
 
 
-def _box(figure: Measured) -> list[float] | list[str]:
+def _box(figure: Figure) -> list[float] | list[str]:
     if figure.value is None or figure.interval is None:
         return ["-"] * 5
     low, middle, high = (round(100 * value, 2) for value in (figure.interval.low, figure.value, figure.interval.high))

@@ -7,8 +7,23 @@ import streamlit as st
 
 from core.errors import ComparisonError, RunError
 from core.races.race import Race
+from core.reporting.documents import FORMATS, make_document
 from core.settings import Settings
-from pages.components import class_scores, confusions, frame, groups, hard_pictures, judged, mistakes, why
+from pages.components import (
+    answering,
+    calibration,
+    class_scores,
+    coach,
+    confusions,
+    cost,
+    frame,
+    groups,
+    hard_pictures,
+    judged,
+    lessons,
+    mistakes,
+    why,
+)
 
 VIEW = "view"  # in the address: a section can be shared
 
@@ -87,26 +102,89 @@ def _mistakes(settings: Settings, chosen: Chosen) -> None:
     mistakes.show_mistakes(settings, chosen.named)
 
 
+def _confidence(settings: Settings, chosen: Chosen) -> None:
+    calibration.show_calibration(settings, chosen.named)
+    answering.show_answering(settings, chosen.named)
+
+
 def _why(settings: Settings, chosen: Chosen) -> None:
-    if len(chosen.named) <= why.MOST_RUNS:
-        why.show_why(settings, chosen.named)
+    named = list(chosen.named)
+    if len(named) > why.MOST_RUNS:
+        picked = st.multiselect(
+            "Networks",
+            [item.id for _, item in named],
+            default=[item.id for _, item in named[: why.MOST_RUNS]],
+            format_func={item.id: name for name, item in named}.get,
+            max_selections=why.MOST_RUNS,
+            key="why-runs",
+            help=f"{why.MOST_RUNS} at a time.",
+        )
+        named = [(name, item) for name, item in named if item.id in picked]
+    if named:
+        why.show_why(settings, named)
+
+
+def _cost(settings: Settings, chosen: Chosen) -> None:
+    cost.show_costs([cost.cost_of(settings, name, item) for name, item in chosen.named])
+
+
+def _coach(settings: Settings, chosen: Chosen) -> None:
+    for name, item in chosen.named:
+        st.markdown(f"##### {frame.plain(name)}")
+        coach.show_readings(coach.read_once(settings, item), key=f"closer-{item.id}")
+    with st.container(horizontal=True):
+        for lesson in LESSONS:
+            lessons.explain(lesson, key=f"closer-{lesson}")
+
+
+def _report(settings: Settings, chosen: Chosen) -> None:
+    ids = [chosen.race.id] if chosen.race is not None else [item.id for _, item in chosen.named]
+    if chosen.race is None and len(ids) < 2:
+        st.info("A report compares two runs or more: choose another one above.", icon="📄")
         return
-    by_id = {item.id: (name, item) for name, item in chosen.named}
-    picked = st.multiselect(
-        "Networks",
-        list(by_id),
-        default=list(by_id)[: why.MOST_RUNS],
-        format_func=lambda run_id: by_id[run_id][0],
-        max_selections=why.MOST_RUNS,
-        help="One network, or two side by side.",
+    _offer_report(settings, ids)
+
+
+def show_curve_report(settings: Settings, race: Race) -> None:
+    """The report of a learning curve, as soon as it is over."""
+    if not race.state.active:
+        st.subheader("Report")
+        _offer_report(settings, [race.id])
+
+
+def _offer_report(settings: Settings, ids: Sequence[str]) -> None:
+    st.write(
+        "One file that opens anywhere, also without internet: verdict, curves, pictures, costs, every setting and the "
+        "versions it was made with."
     )
-    if picked:
-        why.show_why(settings, [by_id[run_id] for run_id in picked])
+    with st.container(horizontal=True):
+        for form, (label, icon) in REPORTS.items():
+            st.download_button(
+                label,
+                lambda form=form: make_document(settings, ids, form).content,
+                file_name=f"tunemypets-{ids[0]}.{form}",
+                mime=FORMATS[form],
+                icon=icon,
+                type="primary" if form == "html" else "secondary",
+                on_click="ignore",
+                key=f"report-{form}",
+            )
+    st.caption(f"On the command line: `python -m core report {' '.join(ids)} --output report.html`.")
 
 
+LESSONS = ("fair-comparison", "confidence-intervals", "overfitting", "validation-and-test", "shortcuts")
+REPORTS = {
+    "html": ("Report to open and share", "📄"),
+    "csv": ("Tables as CSV", "⬇️"),
+    "json": ("Everything as JSON", "⬇️"),
+}
 SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Chosen], None]]] = {
     "pictures": ("🖼️ Pictures", _pictures),
     "classes": ("🔢 Classes", _classes),
     "mistakes": ("❌ Mistakes", _mistakes),
-    "why": ("💡 Why", _why),
+    "confidence": ("🎯 Confidence", _confidence),
+    "why": ("🔍 Why", _why),
+    "cost": ("⏱️ Cost", _cost),
+    "coach": ("💡 Coach", _coach),
+    "report": ("📄 Report", _report),
 }

@@ -27,6 +27,8 @@ MOST_TOLD = 3
 MOST_BESIDE = 6  # classes with which two matrices fit beside each other on a laptop
 ROW_PX = 35
 MOST_ROWS = 21  # higher ones scroll
+NAMES_PX = 130  # of the column of names, which stays while the others scroll
+LONGEST_NAME = 28
 CORNER = "is ↓ predicted →"
 FULL = 0.6  # opacity of the colour where all pictures of a class are in one cell: letters stay readable on it
 
@@ -73,6 +75,7 @@ def _show_one(settings: Settings, name: str, item: RunSnapshot, unit: Unit) -> N
             key=f"confusion-{item.id}-{unit}",
             on_select="rerun",
             selection_mode="single-cell",
+            column_config=_widths(answers.classes),
             height=ROW_PX * (min(len(counts), MOST_ROWS) + 1) + 3,
             alt=f"Confusion matrix of {name}. {describe(counts, answers.classes)}",
         )
@@ -115,7 +118,8 @@ def describe(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
     """The matrix in a sentence: how many are right, and the most frequent confusions."""
     right, total = int(counts.diagonal().sum()), int(counts.sum())
     wrong = [(int(counts[cell]), cell) for cell in cells_of(counts) if cell[0] != cell[1]]
-    told = [f"{classes[is_]} taken for {classes[said]} ({count:,})" for count, (is_, said) in wrong[:MOST_TOLD]]
+    short = [judged.shorten(name, LONGEST_NAME) for name in classes]
+    told = [f"{short[is_]} taken for {short[said]} ({count:,})" for count, (is_, said) in wrong[:MOST_TOLD]]
     text = f"{right:,} of {total:,} pictures are right."
     return f"{text} Most frequent confusions: {', '.join(told)}." if told else text
 
@@ -143,19 +147,20 @@ def _show_cell(
     counts: NDArray[np.int64],
     picked: Cell | None,
 ) -> None:
-    cells, names = cells_of(counts), answers.classes
+    cells = cells_of(counts)
+    short = [judged.shorten(item, LONGEST_NAME) for item in answers.classes]
     chosen = st.selectbox(
         "Pictures of a cell",
         [None, *cells],
         index=1 + cells.index(picked) if picked in cells else 0,
         format_func=lambda cell: (
-            "Choose a cell" if cell is None else f"is {names[cell[0]]}, predicted {names[cell[1]]}: {counts[cell]:,}"
+            "Choose a cell" if cell is None else f"{counts[cell]:,}: is {short[cell[0]]}, predicted {short[cell[1]]}"
         ),
         key=f"cell-{item.id}-{picked}",
         help="The same as a click into the matrix.",
     )
     if picked is not None and picked not in cells:
-        st.caption(f"No picture of {frame.plain(names[picked[0]])} is taken for {frame.plain(names[picked[1]])}.")
+        st.caption(f"No picture of {frame.plain(short[picked[0]])} is taken for {frame.plain(short[picked[1]])}.")
     if chosen is None:
         return
     sheet.show_sheet(
@@ -169,6 +174,14 @@ def _show_cell(
         answers.cell(0, *chosen),
         f"tunemypets-cell-{item.id}.csv",
     )
+
+
+def _widths(classes: Sequence[str]) -> dict[Any, Any]:
+    """Columns as wide as their names, within bounds: a long name must not push the numbers off a phone."""
+    widths: dict[Any, Any] = {"_index": st.column_config.Column(width=NAMES_PX)}
+    for name in classes:
+        widths[name] = st.column_config.Column(width=max(52, min(104, 24 + 7 * len(name))))
+    return widths
 
 
 def _distinct(index: "pd.Index[str]") -> "pd.Index[str]":

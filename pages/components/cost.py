@@ -97,7 +97,8 @@ def seconds_chart(costs: Sequence[Cost]) -> dict[str, Any]:
         "yAxis": {
             "type": "category",
             "name": "Run",
-            "nameLocation": "start",
+            "nameLocation": "end",
+            "nameTextStyle": {"align": "right"},
             "inverse": True,
             "data": names,
             "axisLabel": {"width": 110, "overflow": "truncate"},

@@ -17,8 +17,8 @@ from pages.components import frame
 
 FIELDS = TrainConfig.model_fields
 EXPERT = (
-    "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed", "head",
-    "max_images", "max_seconds"
+    "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed",
+    "head", "max_images", "max_seconds"
 )  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from core.evaluation.difficulty import Difficulty
 from core.settings import Settings
 from pages.components import frame, judged, sheet
-from pages.components.snapshot import RunSnapshot
+from pages.components.snapshot import look_at
 
-Arms = Sequence[tuple[str, Sequence[RunSnapshot]]]  # name, and its tested runs
+Arms = Sequence[tuple[str, Sequence[str]]]  # name, and the ids of its tested runs
 
 
 @st.fragment
@@ -19,13 +19,11 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
     """How many trainings of each arm get each picture right; `arms` with one tested run or more each."""
     st.subheader("Hard pictures")
     with frame.explained():
-        ids = [(name, [item.id for item in runs]) for name, runs in arms]
-        found = judged.difficulty_once(str(settings.home), ids)
+        found = judged.difficulty_once(str(settings.home), arms)
         options = {"wrong": f"No training is right ({len(found.always_wrong):,})"}
         for place, name in enumerate(found.arms):
-            short = name if len(name) <= 40 else name[:39] + "…"
-            options[f"only-{place}"] = f"Only {short} always right ({len(found.only(place)):,})"
-        identity = "-".join(run_ids[0] for _, run_ids in ids)
+            options[f"only-{place}"] = f"Only {judged.shorten(name, 40)} always right ({len(found.only(place)):,})"
+        identity = "-".join(run_ids[0] for _, run_ids in arms)
         chosen = st.pills(
             "Which pictures",
             list(options),
@@ -55,8 +53,8 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
             sheet.Sheet(
                 key=f"hard-{chosen}-{identity}",
                 answers=found.answers,
-                names=model_names(found, arms),
-                dataset=judged.dataset_of(settings, arms[0][1][0]),
+                names=model_names(settings, arms),
+                dataset=judged.dataset_of(settings, look_at(settings, arms[0][1][0])),
                 lines=lambda place: describe(found, place),
                 columns=_columns(found),
                 first=sheet.AS_GIVEN,
@@ -80,12 +78,12 @@ def describe(found: Difficulty, place: int) -> list[str]:
     return lines
 
 
-def model_names(found: Difficulty, arms: Arms) -> list[str]:
+def model_names(settings: Settings, arms: Arms) -> list[str]:
     """One name a training: its arm, and its seed where it has several."""
     return [
-        f"{name}, seed {run.config.seed}" if len(runs) > 1 else name
-        for name, (_, runs) in zip(found.arms, arms, strict=True)
-        for run in runs
+        f"{name}, seed {look_at(settings, run_id).config.seed}" if len(run_ids) > 1 else name
+        for name, run_ids in arms
+        for run_id in run_ids
     ]
 
 

@@ -117,3 +117,8 @@ def show_verdict(comparison: Comparison) -> None:
 def pictures_text(count: int, split: str) -> str:
     """Such as `1 test picture` or `2,000 validation pictures`."""
     return f"{count:,} {SPLIT_WORDS.get(split, split)} picture{'' if count == 1 else 's'}"
+
+
+def shorten(text: str, most: int) -> str:
+    """A name that fits a small place; what was cut is told by dots."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"

@@ -10,7 +10,7 @@ import streamlit as st
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError
 from core.evaluation.metrics import Accuracy
-from core.runs.run import RunState
+from core.runs.run import RunState, is_curve
 from core.settings import Settings
 from pages.components import charts, coach, frame, gallery
 from pages.components.actions import show_actions
@@ -154,6 +154,8 @@ def _left(seconds: float | None) -> str:
 def _figures(snapshot: RunSnapshot) -> list[str]:
     history = snapshot.history
     parts: list[str] = []
+    if snapshot.meta.plan is not None and is_curve(snapshot.meta):
+        parts.append(f"{len(history.points)} of {snapshot.meta.plan.points} points")
     if history.epochs:
         best = max(epoch.val_accuracy for epoch in history.epochs)
         parts.append(f"best validation **{100 * best:.1f} %**")
@@ -172,7 +174,7 @@ def _figures(snapshot: RunSnapshot) -> list[str]:
 
 def _draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
     if not any(item.history.batches for item in snapshots):
-        if any(item.moving for item in snapshots):
+        if any(item.moving and not is_curve(item.meta) for item in snapshots):
             st.caption("The charts begin with the first training step.")
         return
     names = " and ".join(item.arm for item in snapshots)
@@ -190,12 +192,12 @@ def _draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
     with right:
         st.markdown("##### Loss")
         st.echarts_chart(loss, height=320, key=f"loss-{identity}", alt=f"Loss of {names} by epoch")
+    st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
 
 
 def _draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
     names = " and ".join(item.arm for item in snapshots)
     identity = "-".join(item.id for item in snapshots)
-    st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
     more = st.expander("Learning rate and speed", key=f"more-{identity}", on_change="rerun")
     if not more.open:  # most people never open it: what nobody sees is not drawn
         return

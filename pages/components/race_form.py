@@ -1,4 +1,4 @@
-"""The form of a bigger race: which arms, how many seeds, and what they get as much of."""
+"""The forms of a bigger race (arms, seeds, what they get as much of) and of a learning curve."""
 
 from typing import Any, cast
 
@@ -6,10 +6,12 @@ import streamlit as st
 
 from core.errors import ConfigError, QuotaError
 from core.jobs.scheduler import ensure_scheduler
-from core.races.presets import DEFAULT_ARMS, PRESETS, plan_race
+from core.races.curve import start_curve
+from core.races.presets import DEFAULT_ARMS, PRESETS, make_arms, plan_race
 from core.races.starting import start_race
 from core.runs.plan import BUDGETS, MOST_ARMS, MOST_SEEDS, MOST_TITLE, Budget
 from core.settings import Settings
+from core.training.parsing import parse_config
 from pages.components import forms, frame
 from pages.components.race_snapshot import forget_races
 from pages.components.snapshot import forget
@@ -76,7 +78,8 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
         except ConfigError as error:
             forms.show_problems(error)
             return
-        st.caption(f"{len(planned)} runs: {len(plan.arms)} arms × {len(plan.seeds)} seeds, in turns.")
+        each = "one seed" if seeds == 1 else f"{seeds} seeds"
+        st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each.")
         if st.button("Start this race", type="primary", icon="🏁", key="race-start"):
             try:
                 race_id, _ = start_race(settings, plan, planned, by=frame.actor())
@@ -90,3 +93,47 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
             forget()
             forget_races()
             frame.go(frame.COMPARE, query_params={"race": race_id})
+
+
+def offer_curve(settings: Settings, values: dict[str, Any]) -> None:
+    """Draw the form of a learning curve, and start it."""
+    box = st.expander("How many pictures does it need? A learning curve", icon="📈", key="curve", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        st.caption(
+            "Each arm trains on 1, 2, 5, 10 … and all pictures per class, and is tested on the same held-out pictures "
+            "each time. Quick for a frozen backbone; a network from scratch takes as long as a few trainings."
+        )
+        left, right = st.columns([3, 1])
+        arms = left.multiselect(
+            "Arms",
+            list(PRESETS),
+            default=list(DEFAULT_ARMS),
+            format_func=lambda name: PRESETS[name][0],
+            max_selections=MOST_ARMS,
+            key="curve-arms",
+            help="Every arm sees the same pictures at each size.",
+        )
+        seeds = right.slider(
+            "Seeds", 1, MOST_SEEDS, 3, key="curve-seeds", help="Each draws other pictures and other first weights."
+        )
+        if not arms:
+            st.info("Choose at least one arm.", icon="👆")
+            return
+        if not st.button("Start this curve", type="primary", icon="📈", key="curve-start"):
+            return
+        try:
+            first = parse_config(values)
+            planned = make_arms(values, arms, "epochs", first.epochs, first.seed)
+            curve_id, _ = start_curve(settings, planned, seeds=range(first.seed, first.seed + seeds), by=frame.actor())
+        except ConfigError as error:
+            forms.show_problems(error)
+            return
+        except QuotaError as error:
+            st.error(str(error), icon="🚫")
+            return
+        ensure_scheduler(settings)
+        forget()
+        forget_races()
+        frame.go(frame.COMPARE, query_params={"race": curve_id})

@@ -8,11 +8,12 @@ from core.races.race import Race, find_race, list_races
 from core.races.results import RaceResult, judge
 from core.runs.run import RunState, RunSummary
 from core.settings import Settings
-from core.training.events import EpochDone
+from core.training.events import EpochDone, PointDone
 from pages.components.shared import Shared
 from pages.components.snapshot import LIVE_SECONDS, list_runs, look_at
 
 Epochs = tuple[EpochDone, ...]
+Points = tuple[PointDone, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,7 @@ class RaceSnapshot:
 
     Attributes:
         epochs: run id -> its epochs so far.
+        points: of a learning curve, run id -> its points so far.
         progress: of all runs together, 0 to 1.
         eta_seconds: at the pace so far; None while that cannot be told.
         result: None where it cannot be judged; then `problem` says why.
@@ -28,6 +30,7 @@ class RaceSnapshot:
 
     race: Race
     epochs: dict[str, Epochs]
+    points: dict[str, Points]
     progress: float
     eta_seconds: float | None
     result: RaceResult | None
@@ -57,13 +60,14 @@ def forget_races() -> None:
 _lists: Shared[Settings, list[Race]] = Shared(LIVE_SECONDS, most=8)
 _snapshots: Shared[tuple[Settings, str], RaceSnapshot] = Shared(LIVE_SECONDS, most=64)
 # what a run that is over has told never changes
-_ended: Shared[tuple[Settings, str], Epochs] = Shared(None, most=512)
+_ended: Shared[tuple[Settings, str], tuple[Epochs, Points]] = Shared(None, most=512)
 _results: Shared[tuple[Settings, str, tuple[str, ...]], RaceResult] = Shared(None, most=64)
 
 
 def _take(settings: Settings, race_id: str) -> RaceSnapshot:
     race = find_race(list_runs(settings), race_id)
-    epochs = {run.id: _epochs_of(settings, run) for run in race.runs}
+    told = {run.id: _told_by(settings, run) for run in race.runs}
+    epochs, points = ({run_id: both[place] for run_id, both in told.items()} for place in (0, 1))
     result, problem = None, ""
     tested = tuple(run.id for run in race.runs if run.tested is not None)
     if race.plan.kind == "race":
@@ -72,22 +76,23 @@ def _take(settings: Settings, race_id: str) -> RaceSnapshot:
         except TuneMyPetsError as error:
             problem = str(error)
     progress = sum(_progress(settings, run) for run in race.runs) / max(1, len(race.entries))
-    return RaceSnapshot(race, epochs, progress, _eta(race, progress), result, problem)
+    return RaceSnapshot(race, epochs, points, progress, _eta(race, progress), result, problem)
 
 
-def _epochs_of(settings: Settings, run: RunSummary) -> Epochs:
+def _told_by(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
     if run.state is RunState.QUEUED:
-        return ()
+        return (), ()
     if run.state.active or run.state is RunState.INTERRUPTED:
         return _now(settings, run)
     return _ended.get((settings, run.id), lambda: _now(settings, run))
 
 
-def _now(settings: Settings, run: RunSummary) -> Epochs:
+def _now(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
     try:
-        return tuple(look_at(settings, run.id).history.epochs)
+        history = look_at(settings, run.id).history
     except RunError:  # deleted just now
-        return ()
+        return (), ()
+    return tuple(history.epochs), tuple(history.points)
 
 
 def _progress(settings: Settings, run: RunSummary) -> float:
@@ -99,6 +104,8 @@ def _progress(settings: Settings, run: RunSummary) -> float:
         history = look_at(settings, run.id).history
     except RunError:
         return 1.0
+    if run.meta.plan is not None and run.meta.plan.kind == "curve":
+        return len(history.points) / max(1, len(run.meta.plan.sizes) * len(run.meta.plan.seeds))
     return history.batches[-1].progress if history.batches else 0.0
 
 

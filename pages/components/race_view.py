@@ -66,13 +66,14 @@ def _panel(settings: Settings, race_id: str, seconds: float | None) -> None:
                 st.rerun()  # the whole page: what lies below has something to show now
             if crowd.interval(seconds) != seconds:
                 st.rerun()
-        _headline(settings, snapshot)
+        show_headline(settings, snapshot)
         _verdict(snapshot)
         _curves(snapshot)
         _table(snapshot)
 
 
-def _headline(settings: Settings, snapshot: RaceSnapshot) -> None:
+def show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
+    """What it is, how far it is, what went wrong, and what this visitor can do about it."""
     race = snapshot.race
     plan = race.plan
     owner = frame.owner_name(settings, race.meta.owner)
@@ -84,8 +85,10 @@ def _headline(settings: Settings, snapshot: RaceSnapshot) -> None:
             help=EQUAL_HELP[plan.budget],
         )
         seeds = f"{len(plan.seeds)} seeds ({', '.join(map(str, plan.seeds))})" if len(plan.seeds) > 1 else "one seed"
+        sizes = f", {len(plan.sizes)} sizes" if plan.sizes else ""
+        arms = f"{len(plan.arms)} arms" if len(plan.arms) > 1 else "one arm"
         st.caption(
-            f"{frame.plain(race.dataset)}: {len(plan.arms)} arms, {seeds}, {plan.describe_budget()} each. "
+            f"{frame.plain(race.dataset)}: {arms}{sizes}, {seeds}, {plan.describe_budget()} each. "
             f"{ended} of {len(race.entries)} runs are over."
         )
         if race.state.active:
@@ -240,13 +243,13 @@ def _table(snapshot: RaceSnapshot) -> None:
                 "95 % from": 100 * score.interval.low if score else None,
                 "95 % to": 100 * score.interval.high if score else None,
                 "n": score.n if score else None,
-                "Each seed": ", ".join(f"{value:.1f}" for value in each),
+                "Each seed": ", ".join(f"{value:.1f}" for value in each) or None,
                 "Seconds": score.seconds if score else None,
                 "Learns": plan_training(runs[0].config, len(race.meta.classes)).trainable if runs else None,
                 "Over": f"{sum(not run.state.active for run in runs)} of {len(race.plan.seeds)}",
             }
         )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).dropna(axis="columns", how="all")  # what is not known of any arm is no column yet
     st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"race-table-{race.id}")
     if not race.state.active:
         frame.offer_csv("Download this table as CSV", table, f"tunemypets-{race.id}.csv")

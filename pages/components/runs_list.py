@@ -2,9 +2,11 @@
 
 import streamlit as st
 
+from core.races.race import Race
 from core.runs.run import RunSummary
 from core.settings import Settings
 from pages.components import frame
+from pages.components.race_snapshot import races_of
 from pages.components.snapshot import list_runs
 
 SHOWN = 8
@@ -16,10 +18,35 @@ def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
     if not summaries:
         return
     st.subheader(heading)
-    for item in summaries[:SHOWN]:
-        show_run(settings, item)
-    if len(summaries) > SHOWN:
-        st.caption(f"{len(summaries) - SHOWN} older runs are on the Compare page.")
+    planned = {race.id: race for race in races_of(settings) if race.meta.plan is not None}
+    rows = list(dict.fromkeys(item.meta.race if item.meta.race in planned else item.id for item in summaries))
+    by_id = {item.id: item for item in summaries}
+    for row in rows[:SHOWN]:
+        if row in by_id:
+            show_run(settings, by_id[row])
+        else:
+            _show_race(settings, planned[str(row)])
+    if len(rows) > SHOWN:
+        st.caption(f"{len(rows) - SHOWN} older ones are on the Compare page.")
+
+
+def _show_race(settings: Settings, race: Race) -> None:
+    """A race or learning curve in one frame: all its runs are one thing."""
+    with st.container(border=True):
+        left, right = st.columns([3, 2], vertical_alignment="center")
+        with left:
+            frame.link(
+                frame.COMPARE,
+                label=f"{frame.plain(race.title)} on {frame.plain(race.dataset)}",
+                icon="🏁" if race.plan.kind == "race" else "📈",
+                query_params={"race": race.id},
+            )
+        owner = frame.owner_name(settings, race.meta.owner)
+        ended = sum(not run.state.active for run in race.runs)
+        right.caption(
+            f"{race.state.value} · {ended} of {len(race.entries)} runs are over"
+            + (f" · by {frame.plain(owner)}" if owner else "")
+        )
 
 
 def show_run(settings: Settings, item: RunSummary) -> None:

@@ -29,7 +29,7 @@ _STYLE = f"""<style>
   border-radius:6px; display:block; margin:0 0 4px 0; vertical-align:top}}
 [class*="st-key-sheet-"] button p {{font-size:.8rem; line-height:1.3; text-align:left; overflow-wrap:anywhere;
   white-space:normal}}
-[class*="st-key-sheet-"] button > div {{width:100%; justify-content:flex-start}}
+[class*="st-key-sheet-"] button div, [class*="st-key-sheet-"] button span {{width:100%; justify-content:flex-start}}
 </style>"""
 
 Column = Callable[[NDArray[np.int64]], Sequence[object]]  # values at places
@@ -183,7 +183,7 @@ def _label(sheet: Sheet, dataset: Dataset, place: int) -> str:
     row = dataset.rows[int(answers.indices[place])]
     truth = answers.classes[int(answers.labels[place])]
     uri = gallery.data_uri(dataset.thumbnail_path(row))
-    image = f"![{frame.plain(truth)}]({uri})" if uri != gallery.NO_PICTURE else "🖼️ (lost)"
+    image = f"![{frame.plain(truth)}]({uri})" if uri != gallery.NO_PICTURE else "🖼️ lost  \n"
     lines = [f"{image}**is: {_short(truth)}**"]
     if sheet.lines is not None:
         lines += [_short(line, 3 * LONGEST_NAME) for line in sheet.lines(place)]
@@ -197,4 +197,4 @@ def _label(sheet: Sheet, dataset: Dataset, place: int) -> str:
 
 
 def _short(text: str, most: int = LONGEST_NAME) -> str:
-    return frame.plain(text if len(text) <= most else text[: most - 1].rstrip() + "…")
+    return frame.plain(judged.shorten(text, most))

@@ -297,6 +297,16 @@ def test_the_verdict_names_winner_margin_interval_count_and_p() -> None:
     )
 
 
+def test_the_verdict_names_what_the_better_one_cost() -> None:
+    a, b = tables_of(100, 8, 64, 8)
+    assert compare(a, b, SCRATCH, TRANSFER, seconds=(80, 13)).verdict == (
+        "Transfer (mobilenet_v2, head) is 31.1 points better than scratch (scratch_cnn) on the same 180 test "
+        "pictures (95 % interval 22.8 to 39.0, p < 0.001), in a sixth of the time."
+    )
+    assert compare(b, a, TRANSFER, SCRATCH, seconds=(80, 13)).verdict.endswith("p < 0.001), in 6.2 times the time.")
+    assert compare(a, a, SCRATCH, TRANSFER, seconds=(80, 13)).verdict.endswith("p = 1.00).")
+
+
 def test_the_verdict_can_say_that_transfer_lost() -> None:
     verdict = race(100, 64, 8, 8).verdict
     assert verdict.startswith("Scratch (scratch_cnn) is 31.1 points better than Transfer")

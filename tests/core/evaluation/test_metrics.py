@@ -11,7 +11,10 @@ from core.errors import RunError
 from core.evaluation.metrics import (
     Accuracy,
     Interval,
+    average_classes,
+    confident_mistakes,
     confusion_matrix,
+    f1_interval,
     format_points,
     measure_accuracy,
     per_class,
@@ -158,6 +161,46 @@ def test_a_table_without_pictures_has_no_scores() -> None:
     assert measure_accuracy(empty) == Accuracy(0, 0)
 
 
+def test_every_score_of_a_class_lies_in_its_interval() -> None:
+    table = table_of([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 0, 0], ("a", "b", "c"))
+    for score in per_class(table):
+        for value, interval in (
+            (score.precision, score.precision_interval),
+            (score.recall, score.recall_interval),
+            (score.f1, score.f1_interval),
+        ):
+            assert (value is None) == (interval is None)
+            if value is not None and interval is not None:
+                assert 0 <= interval.low <= value <= interval.high <= 1
+    first = per_class(table)[0]
+    assert (first.precision_interval, first.recall_interval) == (wilson_interval(2, 4), wilson_interval(2, 3))
+
+
+def test_f1_is_certain_of_nothing_where_nothing_is_known() -> None:
+    assert f1_interval(0, 0, 0) == Interval(0.0, 1.0)
+    assert f1_interval(20, 20, 20).high == 1.0
+    assert f1_interval(0, 20, 20).low == 0.0
+
+
+def test_macro_averages_count_every_class_that_occurs_the_same() -> None:
+    # 90 pictures of a class that is always found, 2 of one that never is, and a class without pictures
+    macro = average_classes(per_class(table_of([0] * 90 + [1] * 2, [0] * 92, ("a", "b", "c"))))
+    assert macro.recall == pytest.approx(0.5)
+    assert macro.precision == pytest.approx(90 / 92 / 2)
+    assert macro.f1 == pytest.approx(180 / 182 / 2)
+    nothing = average_classes(per_class(table_of([], [], ("a", "b"))))
+    assert (nothing.precision, nothing.recall, nothing.f1) == (None, None, None)
+
+
+def test_the_surest_mistakes_come_first() -> None:
+    labels = np.array([0, 0, 0, 1, 1])
+    chances = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.9, 0.1], [0.2, 0.8]])
+    table = PredictionTable("test", ("a", "b"), tuple("vwxyz"), np.arange(5), labels, chances)
+    assert confident_mistakes(table).tolist() == [0, 3, 2]  # the first two are equally sure
+    assert confident_mistakes(table, most=1).tolist() == [0]
+    assert confident_mistakes(table_of([0], [0], ("a", "b"))).tolist() == []
+
+
 def test_accuracy_is_the_diagonal_of_the_confusion_matrix() -> None:
     table = table_of([0, 1, 1, 0], [0, 1, 0, 0], ("a", "b"))
     matrix = confusion_matrix(table.labels, table.predicted, table.classes)
@@ -167,7 +210,8 @@ def test_accuracy_is_the_diagonal_of_the_confusion_matrix() -> None:
 
 def test_importing_the_evaluation_loads_neither_scipy_nor_torch() -> None:
     code = (
-        "import sys, core.evaluation.comparison, core.evaluation.metrics; "
+        "import sys, core.evaluation.comparison, core.evaluation.metrics, core.evaluation.race_statistics, "
+        "core.evaluation.calibration, core.evaluation.answering, core.evaluation.bootstrap; "
         "print([name for name in ('scipy', 'torch', 'streamlit') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)

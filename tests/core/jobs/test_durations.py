@@ -53,3 +53,18 @@ def test_what_is_left_of_a_running_run_is_what_it_said_last(
     left = Durations(settings).left(run)
     assert left is not None
     assert 20 < left <= 25.1
+
+
+def test_runs_with_a_budget_take_as_long_as_runs_with_the_same_budget(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    store, durations = RunStore(settings), Durations(settings)
+    budget = small_config.model_copy(update={"epochs": 900, "max_images": 50})
+    first = store.create(budget)
+    assert Worker(settings, first).work(judge_only=False) is RunState.FINISHED
+    durations.learn(first)
+    result = first.result()
+    assert result is not None
+    assert durations.expect(store.create(budget.model_copy(update={"seed": 3}))) == pytest.approx(result.seconds)
+    assert durations.expect(store.create(budget.model_copy(update={"max_images": 90}))) is None
+    assert durations.expect(store.create(small_config)) is None

@@ -23,7 +23,8 @@ from core.runs.store import RunStore
 from core.settings import Settings
 from core.storage import read_json
 from core.training.config import TrainConfig
-from core.training.events import BatchDone, Event
+from core.training.costs import SEARCHING, TRAINING, VALIDATION
+from core.training.events import BatchDone, Event, Measured
 from core.training.events import Tested as Judged  # pytest takes classes called Test… for tests
 from tests.conftest import wait_for
 
@@ -85,6 +86,7 @@ def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_judged(
     outcome = judge_run(settings, run.id)
     assert outcome.value["test_images"] == len(drawn.rows_of("test"))
     assert run.predictions().n == len(drawn.rows_of("test"))
+    assert run.validation_predictions().n == len(drawn.rows_of("val"))
     assert run.state() is RunState.INTERRUPTED
     tested = run.history().tested
     assert tested is not None
@@ -279,6 +281,13 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_uninterrupted_one(
     assert (run.history().rate is not None) is find_rate
     assert sum(record["kind"] == "rate" for record in run.records()) == find_rate  # the search is not made again
     assert any("Taken up again after epoch" in item.text for _, item in run.history().messages)
+    measured = run.history().measured
+    assert measured is not None
+    assert [record["kind"] for record in run.records()].count("measured") == 1
+    last = run.history().epochs[-1].seconds
+    assert sum(measured.seconds[part] for part in (SEARCHING, TRAINING, VALIDATION)) == pytest.approx(last, abs=0.5)
+    assert (measured.seconds[SEARCHING] > 0) is find_rate
+    assert (run.folder / "validation.csv").read_bytes() == (whole.folder / "validation.csv").read_bytes()
     assert not (run.checkpoints / "last.safetensors").exists()
 
 
@@ -327,3 +336,43 @@ def test_a_run_that_died_between_its_test_and_the_news_of_it_does_not_test_again
     assert tested is not None
     assert tested.correct == round(tested.accuracy * tested.images)
     assert (run.folder / "predictions.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("out of shared memory")])
+def test_what_fails_after_the_test_fails_no_run(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    run = create(settings, small_config)
+    append = Worker._append
+
+    def fails(self: Worker, event: Event) -> None:
+        if isinstance(event, Measured):
+            raise error
+        append(self, event)
+
+    monkeypatch.setattr(Worker, "_append", fails)
+    assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    result = run.result()
+    assert result is not None
+    assert result.tested is not None
+    assert run.predictions().n == result.tested.images
+    assert run.history().measured is None
+
+
+def test_a_budget_of_pictures_is_taken_up_again_by_another_process(
+    settings: Settings,
+    drawn: Dataset,
+    small_config: TrainConfig,
+    snapshots_at_once: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, run = (create(settings, small_config, epochs=50, max_images=100) for _ in range(2))
+    assert Worker(settings, whole).work(judge_only=False) is RunState.FINISHED
+    with monkeypatch.context() as patch:
+        crash_after(patch, epoch=2)
+        with pytest.raises(_Crash):
+            Worker(settings, run).work(judge_only=False)
+    RunStore(settings).resume(run.id)
+    assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    assert metrics_of(run) == metrics_of(whole)
+    assert run.history().epochs[-1].images_seen == 100

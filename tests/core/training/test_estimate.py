@@ -112,3 +112,32 @@ def test_what_does_not_fit_the_cache_is_computed_in_every_epoch(settings: Settin
 )
 def test_seconds_are_told_roughly(seconds: float, text: str) -> None:
     assert tell_seconds(seconds) == text
+
+
+def test_a_budget_bounds_the_training(settings: Settings, drawn: Dataset) -> None:
+    pictures = len(drawn.rows_of("train"))
+    whole = parts(settings, config_of(strategy="full", epochs=4), drawn)["training"]
+    half = parts(settings, config_of(strategy="full", epochs=1000, max_images=2 * pictures), drawn)["training"]
+    assert half == pytest.approx(whole / 2)
+    clock = parts(settings, config_of(strategy="full", epochs=1000, max_seconds=30), drawn)["training"]
+    assert 30 <= clock < 32
+    never = parts(settings, config_of(strategy="full", epochs=4, max_seconds=3000), drawn)["training"]
+    assert never == pytest.approx(whole)
+
+
+def test_a_frozen_part_takes_its_time_from_a_budget_whether_stored_or_not(
+    settings: Settings, drawn: Dataset, tmp_path: Path
+) -> None:
+    config = config_of(strategy="head", epochs=1000, max_seconds=1, precision="fp32", stored_views=1)
+    before = parts(settings, config, drawn)
+    assert before["frozen part"] > 0
+    assert before["training"] < 1 - before["frozen part"] + 0.1
+    list(train(config_of(epochs=1, precision="fp32", stored_views=1), drawn, settings, tmp_path, lambda: False))
+    after = parts(settings, config, drawn)
+    assert after["frozen part"] == 0
+    assert after["training"] == pytest.approx(before["training"])
+
+
+def test_the_validation_pictures_are_looked_at_once_more_after_the_test(settings: Settings, drawn: Dataset) -> None:
+    both = len(drawn.rows_of("test")) + len(drawn.rows_of("val"))
+    assert parts(settings, config_of(strategy="full"), drawn)["testing"] == pytest.approx(both * 16.3 / 1000)

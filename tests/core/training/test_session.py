@@ -14,7 +14,7 @@ from core.serving.predictor import Predictor
 from core.settings import Settings
 from core.training.checkpoint import BEST, CHECKPOINTS, load_network
 from core.training.config import TrainConfig
-from core.training.events import Described, EpochDone, PhaseStarted
+from core.training.events import Described, EpochDone, Event, Measured, PhaseStarted
 from core.training.events import Tested as Judged  # pytest takes classes called Test… for tests
 from core.training.judging import judge
 from core.training.session import train
@@ -24,14 +24,18 @@ def never() -> bool:
     return False
 
 
+def tested_of(events: list[Event]) -> Judged:
+    (tested,) = [event for event in events if isinstance(event, Judged)]
+    return tested
+
+
 def test_a_run_prepares_trains_and_tests(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path
 ) -> None:
     events = list(train(small_config, drawn, settings, tmp_path, never))
     phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
     assert phases == ["preparing", "training", "testing"]
-    tested = events[-1]
-    assert isinstance(tested, Judged)
+    tested = tested_of(events)
     table = read_predictions(tmp_path / "predictions.csv")
     assert table.picture_ids == tuple(row.pixel_hash for row in drawn.rows_of("test"))
     assert (tested.correct, tested.images) == (int(table.correct.sum()), table.n)
@@ -47,8 +51,7 @@ def test_the_best_epoch_is_the_one_that_is_tested(
     best = [event for event in events if isinstance(event, EpochDone) and event.best][-1]
     _, checkpoint = load_network(tmp_path / CHECKPOINTS, BEST)
     assert (checkpoint.epoch, checkpoint.val_accuracy) == (best.epoch, best.val_accuracy)
-    assert isinstance(events[-1], Judged)
-    assert events[-1].epoch == best.epoch
+    assert tested_of(events).epoch == best.epoch
 
 
 def test_the_test_split_is_opened_once(
@@ -123,8 +126,9 @@ def test_a_dataset_without_a_test_split_is_judged_on_validation_and_says_so(
 
     rows = tuple(dataclasses.replace(row, split="train" if row.split == "test" else row.split) for row in drawn.rows)
     events = list(train(small_config, dataclasses.replace(drawn, rows=rows), settings, tmp_path, never))
-    assert isinstance(events[-1], Judged)
-    assert events[-1].split == "val"
+    assert tested_of(events).split == "val"
+    assert not (tmp_path / "validation.csv").exists()
+    assert isinstance(events[-1], Measured)
 
 
 def test_missing_weights_are_told_in_one_sentence(

@@ -422,6 +422,8 @@ HARM: dict[str, tuple[str, str, Callable[[bytes], bytes]]] = {
     "header": ("runs/", "best.safetensors", lambda data: b"\xff" * 8 + data[8:]),
     "sidecar": ("runs/", "best.json", harmed(lambda v: v["config"].update(model="vgg16", strategy="full"))),
     "table": ("runs/", "predictions.csv", lambda data: data.replace(b",test,", b",val,")),
+    "validation": ("runs/", "validation.csv", lambda data: data.replace(b",val,", b",test,")),
+    "costs": ("runs/", "events.jsonl", in_log("measured", peak_memory_bytes=10**400)),
     "html": ("datasets/", "dataset.json", harmed(lambda v: v.update(title="x" * 10**4))),
     "huge": ("datasets/", "dataset.json", harmed(lambda v: v.update(images=10**400))),
     "split": ("datasets/", "pictures.csv", lambda data: data.replace(b",test,", b",train,")),

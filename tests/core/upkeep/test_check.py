@@ -50,7 +50,9 @@ PLACES: dict[str, Callable[[Settings], Path]] = {
     "best.json": lambda s: run_of(s).checkpoints / "best.json",
     "best.safetensors": lambda s: run_of(s).checkpoints / "best.safetensors",
     "last.safetensors": lambda s: run_of(s, RunState.INTERRUPTED).checkpoints / "last.safetensors",
+    "validation.csv": lambda s: run_of(s).folder / "validation.csv",
     "pixels": lambda s: first(s.cache_dir, "pixels/*.npy"),
+    "note": lambda s: first(s.cache_dir, "pixels/*.json"),
     "activations": lambda s: first(s.cache_dir, "activations/*.npy"),
     "recipe": lambda s: first(s.cache_dir, "activations/*.json"),
     "measurements.json": lambda s: s.cache_dir / "measurements.json",
@@ -94,7 +96,8 @@ MAY_BE_MISSING = {
     "request.json",
     "person",
     "room",
-    "pixels",
+    "validation.csv",
+    "note",
 }
 
 
@@ -200,6 +203,8 @@ def test_lost_weights_of_a_whole_header_are_found(full: Settings) -> None:
     ("file", "old", "new", "word"),
     [
         ("predictions.csv", "test,", "val,", "result"),
+        ("validation.csv", "val,", "test,", "not of the validation split"),
+        ("events.jsonl", '"weights_bytes": ', '"weights_bytes": -', "damaged"),
         ("result.json", '"finished"', '"running"', "not ended"),
         ("result.json", '"epochs_done": 2', '"epochs_done": 3', "epochs"),
         ("result.json", '"accuracy": ', '"accuracy": 7', "fit the result"),
@@ -430,3 +435,24 @@ def test_the_time_that_is_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     (told,) = heard
     assert told[:2] == (50, 100)
     assert told[2] == pytest.approx(2, rel=0.1)
+
+
+def test_a_run_keeps_its_test_when_its_validation_predictions_are_damaged(full: Settings) -> None:
+    run = run_of(full)
+    (run.folder / "validation.csv").write_text("x", encoding="utf-8")
+    (finding,) = check(full)
+    assert (finding.thing, finding.place) == (f"runs/{run.id}/validation.csv",) * 2
+    assert repair(full).left == []
+    assert run.predictions().n
+    assert not (run.folder / "validation.csv").exists()
+
+
+def test_activations_of_earlier_versions_are_whole(full: Settings) -> None:
+    path = first(full.cache_dir, "activations/*.json")
+    recipe = json.loads(path.read_text(encoding="utf-8"))
+    assert recipe.pop("seconds") >= 0
+    path.write_text(json.dumps(recipe), encoding="utf-8")
+    assert list(check(full)) == []
+    path.write_text(json.dumps({**recipe, "seconds": -1}), encoding="utf-8")
+    (finding,) = check(full)
+    assert "does not tell how long they took" in finding.text

@@ -1,0 +1,118 @@
+"""What `python -m core learning-curve` does, and how a curve is shown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.commands import Outcome, show_race
+from core.errors import ConfigError
+from core.evaluation.metrics import format_points
+from core.jobs.scheduler import ensure_scheduler
+from core.races.curve import Curve, CurvePoint, read_curve, start_curve
+from core.races.presets import DEFAULT_ARMS, make_arms
+from core.races.race import RaceState
+from core.runs.run import RunState
+from core.runs.store import RunStore, summarise
+from core.settings import Settings
+from core.training.parsing import parse_config
+from core.waiting import read_ahead, say, wait_for
+
+
+def learning_curve(
+    settings: Settings,
+    values: Mapping[str, Any],
+    *,
+    arms: str | None,
+    seeds: int,
+    sizes: str | None,
+    title: str,
+    detach: bool,
+) -> Outcome:
+    """Queue the arms of a learning curve, wait for all points, and tell what they show.
+
+    Args:
+        values: TrainConfig fields as given; the first seed is theirs.
+        arms, sizes: names and numbers with commas between them; None for the usual ones.
+
+    Raises:
+        ConfigError: one sentence for each field that is wrong.
+    """
+    names = [name.strip() for name in (arms or ",".join(DEFAULT_ARMS)).split(",") if name.strip()]
+    chosen = parse_config({"dataset": values.get("dataset"), **_given(values, "epochs", "seed")})
+    for field in ("max_images", "max_seconds"):
+        if values.get(field) is not None:
+            raise ConfigError({field: f"The points of a learning curve end after their epochs: leave {field} out."})
+    race_id, runs = start_curve(
+        settings,
+        make_arms(values, names, "epochs", chosen.epochs, chosen.seed),
+        seeds=range(chosen.seed, chosen.seed + seeds),
+        sizes=None if sizes is None else _numbers(sizes),
+        title=title,
+    )
+    ensure_scheduler(settings)
+    if detach:
+        value = {"curve": race_id, "runs": [run.id for run in runs]}
+        return Outcome(value, f"Queued {race_id}: `python -m core show-race {race_id}` tells how it goes.")
+    failure = None
+    read_ahead(settings, runs[0])
+    for run in runs:
+        say(f"Run {run.id} ({run.meta().arm})")
+        summary = summarise(wait_for(settings, run))
+        say(f"{summary.state.value}, {summary.points_text}, {summary.seconds or 0:.1f} s")
+        if summary.state is not RunState.FINISHED and failure is None:
+            failure = f"Run {run.id} ({summary.meta.arm}) is {summary.state.value}: {summary.text or 'resume it.'}"
+    curve = read_curve(settings, race_id)
+    return Outcome(_value(curve), describe_curve(curve), failure)
+
+
+def show(settings: Settings, race_id: str) -> Outcome:
+    """A race or a learning curve so far."""
+    plan = RunStore(settings).race(race_id)[0].meta().plan
+    if plan is None or plan.kind != "curve":
+        return show_race(settings, race_id)
+    curve = read_curve(settings, race_id)
+    return Outcome(_value(curve), describe_curve(curve))
+
+
+def describe_curve(curve: Curve) -> str:
+    """A table with a line for each size, and the sentence."""
+    plan = curve.race.plan
+    head = ["pictures per class", *plan.arms]
+    rows = [head]
+    for size in plan.sizes:
+        found = [next((item for item in arm.points if item.size == size), None) for arm in curve.arms]
+        rows.append([f"{size:,}", *(_cell(item) for item in found)])
+    widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    seeds = f"{len(plan.seeds)} {'seed' if len(plan.seeds) == 1 else 'seeds'}"
+    where = "the test split" if curve.split == "test" else "the validation split (there is no test split)"
+    state = "" if curve.race.state is RaceState.FINISHED else f", {curve.race.state.value}"
+    title = (
+        f"{curve.race.id} on {curve.race.dataset}: accuracy on {where} ({curve.n:,} pictures), {seeds}, "
+        f"{plan.describe_budget()}, with 95 % intervals over pictures and seeds{state}"
+    )
+    return "\n".join([title, *lines, *([curve.sentence] if curve.sentence else [])])
+
+
+def _cell(point: CurvePoint | None) -> str:
+    if point is None:
+        return "–"
+    low, high = format_points(point.interval.low), format_points(point.interval.high)
+    return f"{format_points(point.mean)} % ({low} to {high})"
+
+
+def _value(curve: Curve) -> dict[str, Any]:
+    seconds = {arm.name: arm.run.seconds if arm.run else None for arm in curve.arms}
+    return {**curve.to_json(), "seconds": seconds}
+
+
+def _given(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: values[name] for name in names if values.get(name) is not None}
+
+
+def _numbers(text: str) -> Sequence[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise ConfigError(
+            {"sizes": f"--sizes is {text!r}: give whole numbers with commas between them, such as 1,2,5,10."}
+        ) from error

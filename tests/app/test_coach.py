@@ -1,0 +1,138 @@
+"""The coach on the pages: under an ended run, on Explore, and the explanations it opens."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.datasets.dataset import Dataset
+from core.evaluation.cost import add_up
+from core.evaluation.readings import Reading
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.training.config import TrainConfig
+from core.training.events import Measured
+from pages.components import coach
+from pages.components.cost import cost_figures, cost_table, seconds_chart
+from pages.components.lessons import LESSONS
+
+Open = Callable[..., AppTest]
+
+
+def texts(app: AppTest) -> str:
+    return " ".join(item.value for item in app.markdown)
+
+
+def test_an_ended_run_is_read_once_for_everybody(
+    raced: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    gather = coach.gather_facts
+    monkeypatch.setattr(coach, "gather_facts", lambda run, shares: asked.append(run.id) or gather(run, shares))
+    run = RunStore(raced).all()[0]
+    for _ in range(3):
+        app = open_page("pages/train.py", run=run.id)
+        assert not app.exception
+        assert "What the curves say" in texts(app)
+    assert asked == [run.id]
+
+
+def test_a_queued_run_is_not_read(
+    settings: Settings, drawn: Dataset, open_page: Open, small_config: TrainConfig
+) -> None:
+    run = RunStore(settings).create(small_config)
+    app = open_page("pages/train.py", run=run.id)
+    assert not app.exception
+    assert "What the curves say" not in texts(app)
+
+
+def test_explore_looks_for_shortcuts_when_somebody_asks(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+    app = open_page("pages/explore.py", dataset=drawn.id)
+    app.segmented_control(key="explore-section").set_value("Numbers").run()
+    assert not app.exception
+    assert not app.dataframe
+    app.session_state[f"shortcuts-{drawn.id}"] = True
+    app.run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert "The file size" in set(table["seen alone"])
+    assert (table["interval from (%)"] <= table["right (%)"]).all()
+    assert (table["pictures (n)"] == 16).all()
+
+
+def test_a_reading_shows_its_evidence_what_to_try_and_the_field() -> None:
+    def page() -> None:
+        from core.evaluation.readings import Reading
+        from pages.components.coach import show_readings
+
+        reading = Reading("rate-high", "alarm", "The *rate* is too high", "Loss 9 nats.", "Try 0.001 instead of 0.3.",
+                          {"learning_rate": 0.001, "find_rate": False}, "learning-rate")  # fmt: skip
+        show_readings([reading], key="a")
+        show_readings([], key="b")
+
+    app = AppTest.from_function(page).run()
+    assert not app.exception
+    shown = texts(app)
+    assert "The \\*rate\\* is too high" in shown  # names of classes are in titles: they are never markup
+    assert "Try 0\\.001 instead of 0\\.3\\." in shown
+    assert LESSONS["learning-rate"].text in shown
+    assert any("Learning rate\\: 0\\.001" in item.value for item in app.caption)
+    assert any("nothing to say" in item.value for item in app.caption)
+
+
+def test_every_lesson_is_short_and_every_reading_names_one_that_exists() -> None:
+    for name, lesson in LESSONS.items():
+        words = len(re.findall(r"\S+", lesson.text))
+        assert 60 <= words <= 120, (name, words)
+    needed = {"transfer-learning", "feature-extraction", "fine-tuning", "gradual-unfreezing", "overfitting",
+              "validation-and-test", "confidence-intervals", "calibration", "seeds"}  # fmt: skip
+    assert needed <= set(LESSONS)
+    assert Reading("a", "note", "b", "c.").lesson == ""
+
+
+def test_every_lesson_that_a_rule_names_exists() -> None:
+    from core.settings import PROJECT_ROOT
+
+    named: set[str] = set()
+    for path in (PROJECT_ROOT / "core" / "evaluation").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        named |= set(re.findall(r'lesson="([a-z-]+)"', text))
+        named |= set(re.findall(r'^ +(?:advice, )?change, "([a-z-]+)"', text, re.MULTILINE))
+    assert len(named) >= 5
+    assert named <= set(LESSONS)
+
+
+def test_costs_are_drawn_with_patterns_and_what_is_unknown_says_so(raced: Settings) -> None:
+    runs = RunStore(raced).all()
+    histories = [run.history() for run in runs]
+    histories[0].measured = Measured({"decoding": 1.0, "training": 2.0}, ["decoding"], 1000, 10, 10**6, 4000)
+    costs = [
+        add_up(raced, name, run.config(), found)
+        for name, run, found in zip(("new", "old"), runs, histories, strict=True)
+    ]
+    chart = seconds_chart(costs)
+    assert chart["xAxis"]["name"] == "Seconds"
+    assert chart["yAxis"]["name"] == "Run"
+    assert [item["data"] for item in chart["series"]] == [[1.0, None], [2.0, None]]
+    assert len({str(item["itemStyle"]["decal"]) for item in chart["series"]}) == 2
+    table = cost_table(costs)
+    assert table["peak memory"].tolist() == ["1 MB", "not measured"]
+    assert cost_figures(costs)["peak memory (bytes)"].isna().tolist() == [False, True]
+
+
+def test_costs_show_on_a_page_with_ratios_and_assumptions() -> None:
+    def page() -> None:
+        from core.evaluation.cost import Cost, Energy
+        from pages.components.cost import show_costs
+
+        energy = Energy(0.4, 16.0, "assumed: 8 W for each of 2 processor threads")
+        first = Cost("scratch", 60.0, {"training": 50.0}, (), 100, 100, 5, 9, 10, 10, 10, energy)
+        second = Cost("transfer", 10.0, {}, (), 100, 2, None, None, None, None, None, None)
+        show_costs([first, second])
+
+    app = AppTest.from_function(page).run()
+    assert not app.exception
+    assert "a sixth of the time" in texts(app)
+    assert "8 W for each of 2 processor threads" in texts(app)
+    assert any("not measured for transfer" in item.value for item in app.caption)

@@ -1,0 +1,155 @@
+"""Races on the pages: started from the form, watched, judged, looked at closer, stopped and deleted."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.jobs.worker import Worker
+from core.people.actor import Actor
+from core.races.race import RaceState, find_race
+from core.races.starting import start_race, stop_race
+from core.runs.plan import RacePlan
+from core.runs.run import RunState
+from core.runs.store import Arm, RunStore
+from core.settings import Settings
+from core.training.config import TrainConfig
+from pages.components import closer, race_form
+from tests.app.test_pages import texts
+from tests.conftest import SMALL_SCRATCH
+
+Open = Callable[..., AppTest]
+PLAN = RacePlan("race", ("small", "large"), (0, 1), "epochs", 2)
+
+
+def arms() -> list[Arm]:
+    small = TrainConfig.model_validate(SMALL_SCRATCH)
+    large = small.model_copy(update={"filters": (8, 16, 16), "learning_rate": 0.005})
+    return [
+        Arm(name, config.model_copy(update={"seed": seed}))
+        for seed in PLAN.seeds
+        for name, config in zip(PLAN.arms, (small, large), strict=True)
+    ]
+
+
+@pytest.fixture(scope="session")
+def seeds_template(race_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A data root with a finished race of two arms and two seeds, and its id."""
+    root = tmp_path_factory.mktemp("seeds") / "workspace"
+    shutil.copytree(race_template, root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEMYPETS_HOME", str(root))
+        settings = Settings.from_environment()
+        race_id, runs = start_race(settings, PLAN, arms())
+        for run in runs:
+            assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    return root, race_id
+
+
+@pytest.fixture
+def race_id(seeds_template: tuple[Path, str], home: Path) -> str:
+    """A finished race in this test's own data root."""
+    shutil.copytree(seeds_template[0], home)
+    return seeds_template[1]
+
+
+def test_a_race_is_planned_and_queued_from_the_form(raced: Settings, open_page: Open, monkeypatch) -> None:
+    monkeypatch.setattr(race_form, "ensure_scheduler", lambda *_: None)
+    app = open_page("pages/train.py")
+    app.session_state["race"] = True
+    app.run()
+    app.multiselect(key="race-arms").set_value(["scratch", "head", "gradual"])
+    app.slider(key="race-seeds").set_value(2)
+    app.segmented_control(key="race-budget").set_value("seconds").run()
+    app.number_input(key="race-amount-seconds").set_value(20.0)
+    app.text_input(key="race-title").set_value("Does it pay?").run()
+    assert "6 runs, in turns" in texts(app)
+    app.button(key="race-start").click().run()
+    assert not app.exception
+
+    found = find_race(RunStore(raced).summaries(), str(app.query_params["race"][0]))
+    assert found.state is RaceState.QUEUED
+    assert (found.plan.budget, found.plan.amount, found.plan.title) == ("seconds", 20, "Does it pay?")
+    assert {run.config.max_seconds for run in found.runs} == {20}
+
+
+def test_a_race_of_one_arm_is_refused_in_a_sentence(raced: Settings, open_page: Open) -> None:
+    app = open_page("pages/train.py")
+    app.session_state["race"] = True
+    app.run()
+    app.multiselect(key="race-arms").set_value(["head"]).run()
+
+    assert "A race has 2 to 6 arms" in texts(app)
+    assert not [button for button in app.button if button.key == "race-start"]
+
+
+def test_a_finished_race_shows_verdict_arms_and_seeds(race_id: str, open_page: Open) -> None:
+    app = open_page("pages/compare.py", race=race_id)
+    assert not app.exception
+    assert not app.error
+    shown = texts(app)
+    assert "small against large" in shown
+    assert "4 of 4 runs are over" in shown
+    assert "2 seeds" in shown
+    table = app.dataframe[0].value
+    assert table["Arm"].tolist() == ["small", "large"]
+    assert table["n"].tolist() == [8, 8]
+    assert all(table["95 % from"] <= table["Test accuracy"])
+
+
+@pytest.mark.parametrize("section", [name for name in closer.SECTIONS if name != "why"])
+def test_every_section_of_a_closer_look_opens(race_id: str, open_page: Open, section: str) -> None:
+    app = open_page("pages/compare.py", race=race_id, view=section)
+    assert not app.exception
+    assert not app.error
+
+
+def test_an_address_of_a_race_that_is_gone_says_so_and_shows_another(race_id: str, open_page: Open) -> None:
+    app = open_page("pages/compare.py", race="race-20200101-000000-aaaaaa")
+    assert "not there any more" in texts(app)
+    assert not app.exception
+
+
+def test_the_lists_show_a_race_as_one_thing(race_id: str, open_page: Open) -> None:
+    app = open_page("streamlit_app.py")
+    assert "finished · 4 of 4 runs are over" in texts(app)
+
+
+def test_stopping_a_race_stops_all_its_runs(raced: Settings, open_page: Open) -> None:
+    found, _ = start_race(raced, PLAN, arms())
+    app = open_page("pages/compare.py", race=found)
+    app.button(key=f"stop-{found}").click().run()
+
+    race = find_race(RunStore(raced).summaries(), found)
+    assert {run.state for run in race.runs} == {RunState.STOPPED}
+    assert race.state is RaceState.INCOMPLETE
+
+
+def test_somebody_else_cannot_stop_a_race(raced: Settings) -> None:
+    found, _ = start_race(raced, PLAN, arms(), by=Actor("ada", "Ada"))
+    race = find_race(RunStore(raced).summaries(), found)
+
+    with pytest.raises(Exception, match="belongs to somebody else"):
+        stop_race(raced, race, by=Actor("bob", "Bob"))
+    assert race.state is RaceState.QUEUED
+
+
+def test_deleting_a_race_takes_all_its_runs_away(race_id: str, open_page: Open, settings: Settings) -> None:
+    app = open_page("pages/compare.py", race=race_id)
+    app.button(key=f"delete-{race_id}").click().run()
+    assert not app.exception
+
+    assert [run for run in RunStore(settings).summaries() if run.meta.race == race_id] == []
+
+
+def test_a_deleted_run_leaves_the_rest_of_the_race_judged(race_id: str, open_page: Open, settings: Settings) -> None:
+    store = RunStore(settings)
+    race = find_race(store.summaries(), race_id)
+    store.delete(race.arm("large")[1].id)
+    app = open_page("pages/compare.py", race=race_id)
+
+    assert "1 run was deleted" in texts(app)
+    assert "Not every arm has a result with the seed 1." in texts(app).replace("\\", "")
+    assert not app.exception

@@ -1,0 +1,75 @@
+"""Commands in a report are taken by the command line, and train the very same thing."""
+
+import shlex
+
+import pytest
+
+from core.__main__ import build_parser, config_values
+from core.datasets.dataset import Dataset
+from core.races.presets import plan_race
+from core.reporting.gathering import gather
+from core.reporting.repeating import tell_training
+from core.runs.store import RunStore
+from core.settings import Settings
+from core.training.config import TrainConfig
+from core.training.parsing import parse_config
+from tests.core.reporting.finished import finish
+
+
+def parsed(command: str) -> TrainConfig:
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "core"]
+    return parse_config(config_values(build_parser().parse_args(words[3:])))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model": "petnet"},
+        {"model": "petnet", "strategy": "gradual", "epochs": 9, "head_epochs": 2, "patience": 3},
+        {"model": "scratch_cnn", "strategy": "scratch", "filters": [4, 8], "batch_norm": False, "seed": 7},
+        {"model": "petnet", "learning_rate": 1e-5, "augment_flip": False, "augment_colour": True, "stored_views": 0},
+        {"model": "petnet", "note": "-- what if; rm -rf 'x' \"y\" $HOME?\n🐶", "max_images": 4000, "max_seconds": 1.5},
+        {"model": "petnet", "note": "-1"},
+    ],
+)
+def test_the_command_of_a_training_gives_the_same_configuration(values):
+    config = parse_config({"dataset": "pets", **values})
+
+    assert parsed(tell_training(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "budget", "amount"),
+    [
+        ({}, ("scratch", "head"), "epochs", 3.0),
+        ({"model": "petnet", "seed": 5, "filters": [4, 8], "note": "why?"}, ("scratch", "gradual"), "images", 400.0),
+        ({"model": "petnet", "backbone_factor": 0.2, "augment_flip": False}, ("head", "scratch"), "seconds", 2.5),
+    ],
+)
+def test_the_command_of_a_race_makes_the_same_runs(settings: Settings, drawn: Dataset, values, names, budget, amount):
+    plan, arms = plan_race(
+        {"dataset": "drawn", **values}, names, seeds=2, budget=budget, amount=amount, title="Who's first?"
+    )
+    race_id, runs = RunStore(settings).create_race(arms, plan=plan)
+    for run in runs:
+        finish(run, drawn)
+
+    command, *rest = gather(settings, [race_id], images=False).commands
+
+    options = build_parser().parse_args(shlex.split(command)[3:])
+    again, made = plan_race(
+        config_values(options), options.arms.split(","), seeds=options.seeds, budget=options.equal,
+        amount=options.amount, title=options.title,
+    )  # fmt: skip
+    assert (again, made) == (plan, arms)
+    assert len(rest) == 1
+    assert race_id in rest[0]
+
+
+def test_a_race_that_no_command_makes_is_repeated_run_by_run(raced: Settings):
+    race_id = RunStore(raced).summaries()[0].meta.race
+
+    data = gather(raced, [race_id], images=False)
+
+    assert [parsed(command) for command in data.commands[:-1]] == [parse_config(run.config) for run in data.runs]
