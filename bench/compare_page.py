@@ -165,7 +165,7 @@ def _click_matrices(page: Page, clicks: Clicks, number: int) -> None:
 def _choose_runs(page: Page, clicks: Clicks, number: int) -> None:
     for kind in ("a third run", "a fourth run"):
         page.locator("[class*=st-key-compare-runs-] input").click()
-        clicks.time(kind, page.get_by_role("option").nth(number % 20).click, "[class*=st-key-compare-table] canvas")
+        clicks.time(kind, page.get_by_role("option").nth(number % 20).click, "[class*=st-key-compare-table]")
         page.keyboard.press("Escape")
         page.wait_for_timeout(500)
 
