@@ -116,7 +116,6 @@ def measure(page: Page, address: str, runs: list[str], rounds: int) -> dict[str,
         _open_section(page, clicks, "Confidence", "[class*=st-key-answering-chart-] canvas")
         toggle = page.locator(".st-key-calibration-after label").first
         clicks.time("after scaling", toggle.click, "[class*=st-key-calibration-2]")
-        _choose_runs(page, clicks, number)
     return clicks.seconds
 
 
@@ -160,14 +159,6 @@ def _click_matrices(page: Page, clicks: Clicks, number: int) -> None:
     for figure in ("Recall", "Precision", "F1"):
         button = page.locator(".st-key-class-measure").get_by_text(figure, exact=True)
         clicks.time("another figure", button.click, "[class*=st-key-class-chart-]")
-
-
-def _choose_runs(page: Page, clicks: Clicks, number: int) -> None:
-    for kind in ("a third run", "a fourth run"):
-        page.locator("[class*=st-key-compare-runs-] input").click()
-        clicks.time(kind, page.get_by_role("option").nth(number % 20).click, "[class*=st-key-compare-table]")
-        page.keyboard.press("Escape")
-        page.wait_for_timeout(500)
 
 
 def main() -> None:
