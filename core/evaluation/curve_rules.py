@@ -108,8 +108,8 @@ def find_low_rate(facts: RunFacts) -> Reading | None:
         "warning",
         "The learning rate is too low",
         f"In {len(epochs)} epochs at a learning rate of {format_rate(rate)} the training loss went from "
-        f"{format_loss(first)} to {format_loss(last)} nats; guessing costs {format_loss(facts.chance_loss)}. The usual "
-        f"rate here is {format_rate(facts.usual_rate)}.",
+        f"{format_loss(first)} to {format_loss(last)} nats; guessing costs "
+        f"{format_loss(facts.chance_loss)}. The usual rate here is {format_rate(facts.usual_rate)}.",
         advice,
         change,
         "learning-rate",

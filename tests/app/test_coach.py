@@ -109,6 +109,7 @@ def test_costs_are_drawn_with_patterns_and_what_is_unknown_says_so(raced: Settin
     runs = RunStore(raced).all()
     histories = [run.history() for run in runs]
     histories[0].measured = Measured({"decoding": 1.0, "training": 2.0}, ["decoding"], 1000, 10, 10**6, 4000)
+    histories[1].measured = None  # as older versions left it
     costs = [
         add_up(raced, name, run.config(), found)
         for name, run, found in zip(("new", "old"), runs, histories, strict=True)
