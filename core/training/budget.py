@@ -81,11 +81,11 @@ def share_out(config: TrainConfig, stages: Sequence[Stage], pictures: int) -> li
     return out
 
 
-def describe_end(config: TrainConfig, images: int, epochs: int, seconds: float) -> str:
+def describe_end(config: TrainConfig, images: int, epochs: int, seconds: float, charged: float) -> str:
     """One sentence on what ended a training, for people; empty where it was its epochs and nothing else was set.
 
     Args:
-        images, epochs, seconds: what was used.
+        images, epochs, seconds: what was used; `charged` of the seconds for frozen parts.
     """
     if config.max_images is not None and images < config.max_images:
         unused = f"all {config.max_images:,} pictures were seen"
@@ -94,7 +94,7 @@ def describe_end(config: TrainConfig, images: int, epochs: int, seconds: float) 
     elif config.max_images is not None:
         return f"Ended in epoch {epochs}: all {images:,} pictures of the budget were seen."
     elif config.max_seconds is not None:
-        over = seconds - config.max_seconds
+        over = seconds - max(config.max_seconds, charged)
         return (
             f"Ended in epoch {epochs}: the {config.max_seconds:g} s were used; "
             f"its last step and validation went {over:.1f} s over them."

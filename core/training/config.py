@@ -152,7 +152,8 @@ class TrainConfig(BaseModel):
         title="Stored views",
         description=(
             "Views of each picture that go through the frozen part once and are used in every epoch: the plain one and "
-            "random ones (default: one for every five epochs, at most four); 0 computes a new view in every epoch."
+            "random ones (default: one for every five epochs, at most four; one where a budget of pictures or seconds "
+            "ends the training); 0 computes a new view in every epoch."
         ),
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
@@ -287,7 +288,8 @@ class TrainConfig(BaseModel):
         """
         if self.stored_views is not None:
             return self.stored_views
-        return default_views(self.epochs)
+        # with a budget, epochs say nothing: four views may take all of a minute before the first step
+        return 1 if self.budgeted else default_views(self.epochs)
 
     @property
     def budgeted(self) -> bool:

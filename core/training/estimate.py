@@ -19,6 +19,7 @@ from core.training.plan import Stage, choose_precision, describe_network, plan_s
 
 START_SECONDS = 0.5  # of a worker that is forked, and of what is written
 VALIDATION_COST = 0.4  # of a training picture
+STORED_LOOK_SECONDS = 0.05  # a head, at a split whose activations are stored
 SEARCH_STEPS = 80  # of the learning-rate finder
 STORING_MS = 0.3  # of a picture, beside what was measured: reading and writing
 
@@ -146,7 +147,7 @@ class _Job:
         for split in ("test", "val"):
             count = self.count(split)
             if count and self.config.strategy == "head" and self._is_stored(last, "fp32", count, 0):
-                seconds += 0.1
+                seconds += STORED_LOOK_SECONDS
             else:
                 seconds += self._looking(stages, count)
         return seconds

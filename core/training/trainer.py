@@ -112,7 +112,7 @@ class Trainer:
                 if not (yield from self._epoch(stage, feed, stop)):
                     return
             at.stage, at.stage_epoch = at.stage + 1, 0
-        text = describe_end(self.config, at.images_seen, at.epoch, self._clock.seconds)
+        text = describe_end(self.config, at.images_seen, at.epoch, self._clock.seconds, at.charged)
         if text:
             yield Message("info", text)
 

@@ -20,6 +20,7 @@ EXPERT = (
     "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed",
     "head", "max_images", "max_seconds"
 )  # fmt: skip
+BUDGETS = ("max_images", "max_seconds")
 
 
 def _key(name: str) -> str:
@@ -161,7 +162,8 @@ def prefill(config: TrainConfig) -> None:
     if freeze_point is not None:
         st.session_state[f"{_key('freeze_point')}-{config.model}-{config.strategy}"] = freeze_point
     if stored_views is not None:
-        st.session_state[f"{_key('stored_views')}-{default_views(config.epochs)}"] = stored_views
+        default = 1 if config.budgeted else default_views(config.epochs)
+        st.session_state[f"{_key('stored_views')}-{default}"] = stored_views
 
 
 def _freeze_point(values: dict[str, Any], points: Sequence[str], default: str) -> None:
@@ -203,7 +205,9 @@ def _scratch_fields(values: dict[str, Any]) -> None:
 def _augmentation_fields(values: dict[str, Any]) -> None:
     with st.expander("Augmentation: random crops, flips, colours"):
         if values["strategy"] in ("head", "partial", "gradual"):
-            default = default_views(values["epochs"]) if values["epochs"] >= 1 else 1
+            # the budgets come further down, and were given in an earlier run of the page
+            budgeted = any(st.session_state.get(_key(name)) is not None for name in BUDGETS)
+            default = default_views(values["epochs"]) if values["epochs"] >= 1 and not budgeted else 1
             values["stored_views"] = _whole("stored_views", default, key=f"{_key('stored_views')}-{default}")
         columns = st.columns(4)
         for column, name in zip(columns, ("augment_crop", "augment_flip", "augment_colour"), strict=False):
@@ -233,7 +237,7 @@ def _expert_fields(values: dict[str, Any]) -> None:
             with columns[place % 3]:
                 if name in choices:
                     values[name] = _choice(name, choices[name])
-                elif name in ("max_images", "max_seconds"):
+                elif name in BUDGETS:
                     _optional(values, name)
                 elif name in ("patience", "seed"):
                     values[name] = _whole(name)

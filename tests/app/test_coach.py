@@ -1,5 +1,6 @@
 """The coach on the pages: under an ended run, on Explore, and the explanations it opens."""
 
+import dataclasses
 import re
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from core.training.events import Measured
 from pages.components import coach
 from pages.components.cost import cost_figures, cost_table, seconds_chart
 from pages.components.lessons import LESSONS
+from pages.components.snapshot import look_at
 
 Open = Callable[..., AppTest]
 
@@ -136,3 +138,12 @@ def test_costs_show_on_a_page_with_ratios_and_assumptions() -> None:
     assert "a sixth of the time" in texts(app)
     assert "8 W for each of 2 processor threads" in texts(app)
     assert any("not measured for transfer" in item.value for item in app.caption)
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_arm(raced: Settings) -> None:
+    snapshots = [look_at(raced, run.id) for run in RunStore(raced).all()]
+    again = dataclasses.replace(snapshots[0], config=snapshots[0].config.model_copy(update={"seed": 1}))
+    entrants = coach.entrants_of([(item.arm, item) for item in (*snapshots, again)])
+    assert sorted(item.seeds for item in entrants) == [(0,), (0, 1)]
+    assert sorted(item.epochs for item in entrants) == [2, 3]
+    assert all(item.seconds and item.images_seen for item in entrants)

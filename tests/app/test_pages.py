@@ -113,6 +113,18 @@ def test_train_offers_the_scratch_networks_options_and_checks_them(drawn: Datase
     assert "1 to 8 whole numbers" in app.error[0].value
 
 
+def test_train_takes_a_budget_in_place_of_epochs(drawn: Dataset, open_page: Open) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    app.number_input(key="train-epochs").set_value(40).run()
+    assert app.number_input(key="train-stored_views-4").value == 4
+    app.number_input(key="train-max_images").set_value(100).run()
+    assert not app.exception
+    assert app.number_input(key="train-stored_views-1").value == 1
+    assert not app.error
+    app.number_input(key="train-max_seconds").set_value(30.0).run()
+    assert "two ways to end a training" in app.error[0].value
+
+
 @pytest.mark.parametrize("strategy", ["partial", "full", "gradual", "scratch", "head"])
 def test_train_draws_every_strategy(drawn: Dataset, open_page: Open, strategy: str) -> None:
     app = open_page("pages/train.py", dataset="drawn")

@@ -250,6 +250,7 @@ def test_a_frozen_part_that_eats_the_budget_leaves_a_step_and_a_validation(
     (only,) = epochs_of(events)
     assert only.images_seen == 8
     assert "70.0 s were used of the 10 s that were given until here" in messages(events)
+    assert f"went {STEP + LOOK:.1f} s over" in messages(events)
 
 
 def test_each_stage_of_gradual_has_its_share_of_the_seconds_and_is_charged_its_own(
@@ -303,7 +304,10 @@ def test_two_budgets_at_once_are_refused(small_config: TrainConfig) -> None:
     assert set(caught.value.problems) == {"max_seconds"}
     with pytest.raises(ConfigError, match="at least 2 pictures to see"):
         parse_config({**values, "model": "petnet", "strategy": "gradual", "max_images": 1})
+    many = config_of(small_config, model="petnet", strategy="head", epochs=1000)
+    assert many.views == 4
     for field in ("max_images", "max_seconds"):
+        assert many.model_copy(update={field: 60}).views == 1
         with pytest.raises(ConfigError, match=field):
             parse_config({**values, field: 0})
 

@@ -24,7 +24,7 @@ def never() -> bool:
     return False
 
 
-def tested_of(events: list[Event]) -> Judged:
+def judged_of(events: list[Event]) -> Judged:
     (tested,) = [event for event in events if isinstance(event, Judged)]
     return tested
 
@@ -35,7 +35,7 @@ def test_a_run_prepares_trains_and_tests(
     events = list(train(small_config, drawn, settings, tmp_path, never))
     phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
     assert phases == ["preparing", "training", "testing"]
-    tested = tested_of(events)
+    tested = judged_of(events)
     table = read_predictions(tmp_path / "predictions.csv")
     assert table.picture_ids == tuple(row.pixel_hash for row in drawn.rows_of("test"))
     assert (tested.correct, tested.images) == (int(table.correct.sum()), table.n)
@@ -51,7 +51,7 @@ def test_the_best_epoch_is_the_one_that_is_tested(
     best = [event for event in events if isinstance(event, EpochDone) and event.best][-1]
     _, checkpoint = load_network(tmp_path / CHECKPOINTS, BEST)
     assert (checkpoint.epoch, checkpoint.val_accuracy) == (best.epoch, best.val_accuracy)
-    assert tested_of(events).epoch == best.epoch
+    assert judged_of(events).epoch == best.epoch
 
 
 def test_the_test_split_is_opened_once(
@@ -126,7 +126,7 @@ def test_a_dataset_without_a_test_split_is_judged_on_validation_and_says_so(
 
     rows = tuple(dataclasses.replace(row, split="train" if row.split == "test" else row.split) for row in drawn.rows)
     events = list(train(small_config, dataclasses.replace(drawn, rows=rows), settings, tmp_path, never))
-    assert tested_of(events).split == "val"
+    assert judged_of(events).split == "val"
     assert not (tmp_path / "validation.csv").exists()
     assert isinstance(events[-1], Measured)
 
