@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.datasets.sample import draw_sample
 from core.explaining import answers
 from core.explaining.answers import Moved, Movement, PictureMap
 from core.runs.store import RunStore
@@ -89,6 +90,10 @@ def test_what_is_missing_is_said(raced: Settings, ended_processes: None) -> None
     assert not app.exception
     assert "This run has no saved weights" in texts(app)
     assert "Add a picture: the heat maps appear here." in texts(app)
+    ((_, data), *_) = draw_sample(count_per_class=1, size_px=64)
+    app.file_uploader(key="why-upload").set_value(("mine.png", data, "image/png")).run()
+    assert not app.exception
+    assert texts(app).count("Answers **") == 1
     app.segmented_control(key="why-section").set_value("Map of the pictures").run()
     assert not app.exception
     assert any("There is no dataset" in warning.value for warning in app.warning)
