@@ -376,3 +376,22 @@ def test_a_budget_of_pictures_is_taken_up_again_by_another_process(
     assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
     assert metrics_of(run) == metrics_of(whole)
     assert run.history().epochs[-1].images_seen == 100
+
+
+def test_judging_an_interrupted_run_predicts_its_validation_pictures_too(
+    settings: Settings,
+    drawn: Dataset,
+    small_config: TrainConfig,
+    snapshots_at_once: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = create(settings, small_config, epochs=6)
+    with monkeypatch.context() as patch:
+        crash_after(patch, epoch=2)
+        with pytest.raises(_Crash):
+            Worker(settings, run).work(judge_only=False)
+    with pytest.raises(RunError, match="has no test result yet"):
+        run.validation_predictions()
+    assert Worker(settings, run).work(judge_only=True) is RunState.INTERRUPTED
+    assert run.validation_predictions().n == len(drawn.rows_of("val"))
+    assert run.history().measured is None  # what its training took was not put down

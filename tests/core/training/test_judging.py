@@ -49,7 +49,7 @@ def test_stored_activations_and_pixels_give_the_same_predictions(
     settings: Settings, drawn: Dataset, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = read_predictions(trained / "predictions.csv").probabilities
-    monkeypatch.setattr(judging._Judging, "_stored_answers", lambda *_: iter(()))
+    monkeypatch.setattr(judging.Judging, "_stored_answers", lambda *_: iter(()))
     from_pixels = judged_again(settings, drawn, trained, "pixels")
     assert from_pixels == pytest.approx(stored, abs=2e-6)
 
