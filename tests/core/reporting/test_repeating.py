@@ -29,7 +29,8 @@ def parsed(command: str) -> TrainConfig:
         {"model": "petnet", "strategy": "gradual", "epochs": 9, "head_epochs": 2, "patience": 3},
         {"model": "scratch_cnn", "strategy": "scratch", "filters": [4, 8], "batch_norm": False, "seed": 7},
         {"model": "petnet", "learning_rate": 1e-5, "augment_flip": False, "augment_colour": True, "stored_views": 0},
-        {"model": "petnet", "note": "-- what if; rm -rf 'x' \"y\" $HOME?\n🐶", "max_images": 4000, "max_seconds": 1.5},
+        {"model": "petnet", "note": "-- what if; rm -rf 'x' \"y\" $HOME?\n🐶", "max_images": 4000},
+        {"model": "petnet", "max_seconds": 1.5},
         {"model": "petnet", "note": "-1"},
     ],
 )

@@ -321,7 +321,9 @@ def test_json_and_csv_hold_the_figures_of_the_page(settings: Settings, drawn: Da
     differences = [row for row in rows if row["part"] == "verdict" and row["name"] == "difference"]
     assert [float(row["value"]) for row in differences] == [pair.difference for pair in data.verdict.pairs]
     points = [row for row in rows if row["part"] == "curve"]
-    assert len(points) == sum(len(curve.points) for chart in data.curves for curve in chart.curves)
+    assert data.answering is not None
+    charts = (*data.curves, data.answering)
+    assert len(points) == sum(len(curve.points) for chart in charts for curve in chart.curves)
     counts = [int(row["value"]) for row in rows if row["part"] == "confusion" and row["arm"] == "head"]
     assert sum(counts) == 2 * len(drawn.rows_of("test"))
 
