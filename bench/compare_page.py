@@ -25,6 +25,7 @@ from core.runs.plan import RacePlan
 from core.runs.store import Arm, RunStore
 from core.settings import Settings
 from core.training.config import TrainConfig
+from pages.components.confusions import NAMES_PX, ROW_PX
 from tests.browser.conftest import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
 from tests.judged_runs import finish, make_dataset
 
@@ -33,6 +34,8 @@ CLASSES = [f"class {letter}" for letter in "ABCDEFGHIJ"]
 RUNS = 50
 PICTURES = 2_500  # 80 % of them in the test split
 SEEDS = (0, 1, 2)
+TILES = "[class*=st-key-sheet-{}-]"
+MATRIX = "[class*=st-key-confusion-2] canvas"  # the canvas holds the table as text too
 
 
 def make_root(settings: Settings, runs: int = RUNS, pictures: int = PICTURES) -> None:
@@ -59,18 +62,16 @@ def make_root(settings: Settings, runs: int = RUNS, pictures: int = PICTURES) ->
 
 TIMER = """region => {
     const root = () => document.querySelector(region);
-    const look = () => root()?.innerHTML;
+    const look = () => root()?.outerHTML;
     const before = look();
     const app = document.querySelector('[data-testid="stApp"]');
-    let start = null, ran = false;
+    let start = null;
     for (const kind of ["pointerdown", "keydown"])
         window.addEventListener(kind, () => { start ??= performance.now(); }, {capture: true, once: true});
-    const name = "data-test-script-state";
-    new MutationObserver(() => { ran ||= start !== null && app.getAttribute(name) === "running"; })
-        .observe(app, {attributes: true, attributeFilter: [name]});
     window.benchDone = new Promise(done => {
         const check = () => {
-            const drawn = ran && app.getAttribute(name) === "notRunning" && look() !== before
+            const drawn = start !== null && root() && look() !== before
+                && app.getAttribute("data-test-script-state") === "notRunning"
                 && [...root().querySelectorAll("img")].every(image => image.complete);
             if (drawn) requestAnimationFrame(() => done(performance.now() - start));
             else requestAnimationFrame(check);
@@ -89,72 +90,75 @@ class Clicks:
 
     def time(self, kind: str, click: Callable[[], object], region: str) -> None:
         """Click, and wait until what this selector finds has changed, its pictures are there, the script has ended, and
-        a frame was drawn. The clock starts with the first event in the page: Chromium's driver is not measured."""
+        a frame was drawn; what the selector finds must not change by the click alone. The clock starts with the first
+        event in the page: Chromium's driver is not measured."""
         self.page.evaluate(TIMER, region)
         click()
         took = self.page.evaluate("Promise.race([window.benchDone, new Promise(r => setTimeout(() => r(-1), 15000))])")
-        assert took >= 0, f"no answer to: {kind}"
+        assert took >= 0, f"no answer to {kind}"
         self.seconds.setdefault(kind, []).append(took / 1000)
         self.page.wait_for_timeout(150)
 
 
 def measure(page: Page, address: str, runs: list[str], rounds: int) -> dict[str, list[float]]:
-    """Click through the page as people do."""
+    """Click through the page as people do, from pair to pair of the runs."""
     clicks = Clicks(page)
     for number in range(rounds):
         first = number % (len(runs) - 1)
-        page.goto(f"{address}/compare?runs={runs[first]},{runs[first + 1]}")
-        page.get_by_role("heading", name="Picture by picture").wait_for(timeout=60_000)
-        page.locator("[class*=st-key-sheet-group-] img").first.wait_for()
+        page.goto(f"{address}/compare?runs={runs[first]},{runs[first + 1]}&view=pictures")
+        page.locator("[class*=st-key-sheet-group-] img").first.wait_for(timeout=60_000)
         page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
-        page.wait_for_timeout(3000)
+        page.wait_for_timeout(2000)
         _click_groups(page, clicks)
+        _open_section(page, clicks, "Classes", MATRIX)
         _click_matrices(page, clicks, number)
-        _choose_runs(page, clicks, number)
+        _open_section(page, clicks, "Mistakes", TILES.format("mistakes"))
+        _open_section(page, clicks, "Confidence", "[class*=st-key-answering-chart-] canvas")
+        toggle = page.locator(".st-key-calibration-after label").first
+        clicks.time("after scaling", toggle.click, "[class*=st-key-calibration-2]")
     return clicks.seconds
 
 
+def _open_section(page: Page, clicks: Clicks, name: str, region: str) -> None:
+    clicks.time(f"section {name}", page.locator(".st-key-closer").get_by_text(name).click, region)
+
+
 def _click_groups(page: Page, clicks: Clicks) -> None:
-    tiles = "[class*=st-key-sheet-group-]"
+    tiles = TILES.format("group")
     pills = page.locator("[class*=st-key-groups-]")
-    for title in ("Both are right", "Both are wrong", "Only A is right", "Only B is right"):
-        clicks.time("another group", pills.get_by_text(title).click, tiles)
-    pages = page.locator("[class*=st-key-group-only-b][class*=-page-]")
+    for title in ("Both are right", "Both are wrong", "Only B is right", "Only A is right", "Both are right"):
+        button = pills.get_by_text(title)
+        if button.get_attribute("aria-checked") == "true" or "(0)" in button.inner_text():
+            continue
+        clicks.time("another group", button.click, tiles)
     for name in ("2", "3", "1"):
-        clicks.time("another page", pages.get_by_text(name, exact=True).first.click, tiles)
+        pages = page.locator("[class*=st-key-group-both-right][class*=-page-]").get_by_text(name, exact=True)
+        clicks.time("another page", pages.first.click, tiles)
     for order in ("Least confident first", "Greatest disagreement first"):
-        page.locator("[class*=st-key-group-only-b][class*=-order] input").click()
+        page.locator("[class*=st-key-group-both-right][class*=-order] input").click()
         clicks.time("another order", page.get_by_role("option", name=order).click, tiles)
     for place in (0, 5):
-        clicks.time("a picture, large", page.locator(f"{tiles} button").nth(place).click, "body")
+        clicks.time("a picture, large", page.locator(f"{tiles} button").nth(place).click, "[role=dialog] img")
         page.get_by_role("dialog").locator("img").wait_for()
-        clicks.time("the next picture", page.get_by_role("dialog").get_by_text("Next").click, "[role=dialog]")
+        clicks.time("the next picture", page.get_by_role("dialog").get_by_text("Next").click, "[role=dialog] img")
         page.keyboard.press("Escape")
         page.get_by_role("dialog").wait_for(state="detached")
 
 
 def _click_matrices(page: Page, clicks: Clicks, number: int) -> None:
-    matrix = page.locator("[class*=st-key-confusion-] canvas").first
     for row, column in ((number % 8, 2), (3, 4)):
+        matrix = page.locator("[class*=st-key-confusion-2] .stDataFrameGlideDataEditor").first
         matrix.scroll_into_view_if_needed()
-        at = {"x": 150 + 70 * column, "y": 35 + 35 * row + 17}
-        clicks.time("a confusion cell", lambda at=at: matrix.click(position=at), "[data-testid=stMain]")
+        corner = matrix.bounding_box()
+        assert corner is not None
+        x, y = corner["x"] + NAMES_PX + 75 * column + 20, corner["y"] + ROW_PX * (row + 1) + 17
+        clicks.time("a confusion cell", lambda x=x, y=y: page.mouse.click(x, y), TILES.format("cell"))
     for unit in ("% of the class", "Pictures"):
         button = page.locator(".st-key-confusion-unit").get_by_text(unit, exact=True)
-        clicks.time("another unit", button.click, "[data-testid=stMain]")
+        clicks.time("another unit", button.click, MATRIX)
     for figure in ("Recall", "Precision", "F1"):
         button = page.locator(".st-key-class-measure").get_by_text(figure, exact=True)
-        clicks.time("another figure", button.click, "[data-testid=stMain]")
-
-
-def _choose_runs(page: Page, clicks: Clicks, number: int) -> None:
-    for kind in ("a third run", "a fourth run"):
-        page.locator("[class*=st-key-compare-runs-] input").click()
-        clicks.time(kind, page.get_by_role("option").nth(number % 20).click, "[data-testid=stMain]")
-        page.keyboard.press("Escape")
-        page.wait_for_timeout(700)
-    page.get_by_label("Compare the first run with").click()
-    clicks.time("another second run", page.get_by_role("option").nth(2).click, "[data-testid=stMain]")
+        clicks.time("another figure", button.click, "[class*=st-key-class-chart-]")
 
 
 def main() -> None:

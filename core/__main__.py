@@ -7,7 +7,7 @@
     python -m core race pets --arms scratch,head,gradual --seeds 3 --equal seconds --amount 60
     python -m core learning-curve pets --arms head,scratch --seeds 3
     python -m core show-race RACE
-    python -m core runs | show RUN | stop RUN | judge RUN
+    python -m core runs | show RUN | coach RUN | stop RUN | judge RUN
     python -m core compare RUN RUN
     python -m core report RACE --output report.html        one file that opens anywhere; also RUN RUN…, .json and .csv
     python -m core predict RUN FILE...

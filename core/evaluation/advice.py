@@ -6,6 +6,7 @@ Applied to the configuration that they are for, the fields give a valid one: a t
 from typing import Any
 
 from core.evaluation.facts import RunFacts
+from core.evaluation.readings import format_rate
 from core.training.config import TrainConfig
 from models.weights import default_network
 
@@ -20,13 +21,20 @@ def lower_rate(facts: RunFacts, why: str) -> Advice:
     """The usual rate, or a tenth of what was used where that is lower."""
     rate = facts.rate or facts.usual_rate
     better = tidy_rate(min(facts.usual_rate, rate / 10))
-    return f"Try the learning rate {better:g} instead of {rate:.2g}: {why}.", _with_rate(better)
+    return f"Try the learning rate {format_rate(better)} instead of {format_rate(rate)}: {why}.", _with_rate(better)
 
 
 def raise_rate(facts: RunFacts) -> Advice:
     """The usual rate."""
-    usual = tidy_rate(facts.usual_rate)
-    return f"Try the learning rate {usual:g} instead of {facts.rate:.2g}.", _with_rate(usual)
+    usual, rate = tidy_rate(facts.usual_rate), facts.rate or 0.0
+    return f"Try the learning rate {format_rate(usual)} instead of {format_rate(rate)}.", _with_rate(usual)
+
+
+def other_rate(config: TrainConfig) -> Advice:
+    """A rate that is looked for, or the fitted one where that was done already."""
+    if config.find_rate:
+        return "Leave the learning rate to the app, without looking for one.", {"find_rate": False}
+    return "Let the learning rate be looked for: this one leads nowhere.", {"learning_rate": None, "find_rate": True}
 
 
 def tidy_rate(rate: float) -> float:
@@ -96,7 +104,9 @@ def counter_underfitting(config: TrainConfig) -> Advice:
             "Try the strategy gradual: after the head the backbone learns too, and can fit these pictures.",
             {"strategy": "gradual", "epochs": max(2, config.epochs), "learning_rate": None},
         )
-    epochs = min(MOST_EPOCHS, LONGER * config.epochs)
+    epochs = LONGER * config.epochs
+    if epochs > MOST_EPOCHS:
+        return "Try a larger network: this one had time enough.", {}
     return (
         f"Try {epochs} epochs with a learning rate that is looked for (find the learning rate).",
         {"epochs": epochs, "learning_rate": None, "find_rate": True},

@@ -56,7 +56,7 @@ class Cost:
         name: what people call it.
         seconds: from the worker's start to its end.
         parts: seconds by part of the work; empty if not measured.
-        reused: parts that an earlier run had done already.
+        reused: parts that an earlier run had done already; their seconds and multiply-adds are counted all the same.
         parameters, learning: numbers in the network, and those of them that were trained.
         multiply_adds: of one picture's way forward.
         training_multiply_adds: of all training pictures, there and back.
@@ -165,8 +165,6 @@ def _count_training(config: TrainConfig, history: RunHistory) -> int | None:
         learning = measured.multiply_adds_learning if last else min(stage["trainable"], measured.multiply_adds)
         frozen = measured.multiply_adds - learning
         views = config.views * train if config.views and stage.get("freeze_point") else images
-        if frozen and "frozen part" in measured.reused and config.views:
-            views = 0
         total += images * (1 + BACKWARD) * learning + min(views, images) * frozen
     return total
 

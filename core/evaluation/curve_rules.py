@@ -11,7 +11,7 @@ from statistics import fmean
 from core.evaluation.advice import counter_overfitting, counter_underfitting, lower_rate, raise_rate, train_longer
 from core.evaluation.facts import RunFacts
 from core.evaluation.metrics import format_points
-from core.evaluation.readings import Reading, format_loss
+from core.evaluation.readings import Reading, format_loss, format_rate
 from core.training.events import EpochDone
 
 FEWEST_EPOCHS = 2  # one epoch is a point, not a curve
@@ -55,7 +55,7 @@ def find_divergence(facts: RunFacts) -> Reading | None:
         "diverged",
         "alarm",
         "The training flew apart",
-        f"The loss or a weight stopped being a finite number at a learning rate of {facts.rate:.2g}.",
+        f"The loss or a weight stopped being a finite number at a learning rate of {format_rate(facts.rate)}.",
         advice,
         change,
         "learning-rate",
@@ -87,7 +87,7 @@ def find_high_rate(facts: RunFacts) -> Reading | None:
         "rate-high",
         "alarm",
         "The learning rate is too high",
-        f"At a learning rate of {rate:.2g} {seen}.",
+        f"At a learning rate of {format_rate(rate)} {seen}.",
         advice,
         change,
         "learning-rate",
@@ -107,9 +107,9 @@ def find_low_rate(facts: RunFacts) -> Reading | None:
         "rate-low",
         "warning",
         "The learning rate is too low",
-        f"In {len(epochs)} epochs at a learning rate of {rate:.2g} the training loss went from {format_loss(first)} to "
-        f"{format_loss(last)} nats; guessing costs {format_loss(facts.chance_loss)}. The usual rate "
-        f"here is {facts.usual_rate:.2g}.",
+        f"In {len(epochs)} epochs at a learning rate of {format_rate(rate)} the training loss went from "
+        f"{format_loss(first)} to {format_loss(last)} nats; guessing costs "
+        f"{format_loss(facts.chance_loss)}. The usual rate here is {format_rate(facts.usual_rate)}.",
         advice,
         change,
         "learning-rate",

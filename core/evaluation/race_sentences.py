@@ -97,15 +97,15 @@ def describe_race(arms: Sequence[ArmScore], pairs: Sequence[PairJudgement], spli
         return pairs[0].sentence
     ranked = sorted(arms, key=lambda arm: -arm.mean)  # stable: of equal ones the earlier first
     best = ranked[0]
-    beaten = {pair.a if pair.better == "b" else pair.b for pair in pairs if pair.better and best.name == _winner(pair)}
+    beaten = {_loser(pair) for pair in pairs if pair.better and _winner(pair) == best.name}
     tied = [arm for arm in ranked if arm.name not in beaten]
     reference = next((arm for arm in arms if "scratch" in arm.name.lower()), arms[0])
     if len(tied) == len(arms):
-        text = (
-            f"No difference shown between {best.name}, which is ahead with {_percent(best)}, and "
-            f"{join_names([arm.name for arm in ranked[1:]])} ({_size(best, split)})."
-        )
-        return text + (OPTIMISTIC if split == "val" else "")
+        text = f"No difference shown between {best.name}, which is ahead with {_percent(best)}, and "
+        text += f"{join_names([arm.name for arm in ranked[1:]])} ({_size(best, split)})"
+        # The one ahead may vary so much that it is better than none, while two others do differ.
+        shown = [f"{_winner(pair)} is better than {_loser(pair)}" for pair in pairs if pair.better]
+        return text + (f", though {join_names(shown)}." if shown else ".") + (OPTIMISTIC if split == "val" else "")
     if len(tied) == 1:
         text = f"{capitalise(best.name)} is the best of {len(arms)} arms with {_percent(best)}"
         if reference is best:
@@ -117,8 +117,8 @@ def describe_race(arms: Sequence[ArmScore], pairs: Sequence[PairJudgement], spli
     else:
         others = [arm.name for arm in tied if arm is not best]
         text = (
-            f"{capitalise(best.name)} is ahead of {len(arms)} arms with {_percent(best)}, not shown to be better "
-            f"than {join_names(others)}"
+            f"{capitalise(best.name)} is ahead of the {len(arms) - 1} others with {_percent(best)}, "
+            f"not shown to be better than {join_names(others)}"
         )
         if reference in tied:
             behind = [arm.name for arm in ranked if arm.name in beaten]
@@ -138,6 +138,10 @@ def describe_race(arms: Sequence[ArmScore], pairs: Sequence[PairJudgement], spli
 
 def _winner(pair: PairJudgement) -> str:
     return pair.b if pair.better == "b" else pair.a
+
+
+def _loser(pair: PairJudgement) -> str:
+    return pair.a if pair.better == "b" else pair.b
 
 
 def _find(pairs: Sequence[PairJudgement], one: ArmScore, other: ArmScore) -> PairJudgement:

@@ -6,6 +6,7 @@ classes, or says that the result is no better than what it seems.
 
 import math
 
+from core.evaluation.advice import other_rate
 from core.evaluation.facts import RunFacts
 from core.evaluation.metrics import Accuracy, ClassScore, format_points, wilson_interval
 from core.evaluation.readings import Reading
@@ -29,14 +30,15 @@ def find_one_answer(facts: RunFacts) -> Reading | None:
     others = n - said.support
     if said.predicted < ALWAYS * n or others < FEWEST_OF_CLASS:
         return None
+    advice, change = other_rate(facts.config)
     return Reading(
         "one-answer",
         "alarm",
         f"It answers “{said.label}” to everything",
         f"{said.predicted:,} of {n:,} answers are “{said.label}”; {said.support:,} pictures are of this class, so "
         f"{format_points(said.support / n)} % are right by chance alone.",
-        "Try another learning rate: let it be looked for (find the learning rate).",
-        {"learning_rate": None, "find_rate": True},
+        advice,
+        change,
         "accuracy",
     )
 

@@ -62,7 +62,7 @@ class Explainer:
             square = square_pixels(data, name, self.predictor.limits, spec)
             seen = centre_crop(to_channels_first(square[np.newaxis]), spec.crop_px)
             picture = normalise(seen, spec, hardware.device)
-            answers = self._probabilities(loaded, picture)[0].double().cpu().numpy()
+            answers = self._probabilities(loaded, picture)[0].cpu().double().numpy()
         if not np.isfinite(answers).all():
             raise PictureError(
                 f"For {name} this network gives no finite number: train the run again with a smaller learning rate."

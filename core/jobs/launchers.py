@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from core.settings import PROJECT_ROOT, Settings
 
 _CREATE_NEW_PROCESS_GROUP = 0x00000200
 _CREATE_NO_WINDOW = 0x08000000
+
+UP_SECONDS = 20.0  # a process that has not taken its lock by then may be stuck
 
 WORKER_ENVIRONMENT = {
     # fewer page faults: 1.4 to 1.8 times as fast (glibc only, ignored elsewhere)
@@ -20,6 +23,9 @@ WORKER_ENVIRONMENT = {
     # 15 %), and twice as fast as that when two trainings share the processor
     "GOMP_SPINCOUNT": "100000",
 }
+
+_starting: "dict[tuple[Path, str], tuple[subprocess.Popen[bytes], float]]" = {}
+_starting_lock = threading.Lock()
 
 
 def start_module(
@@ -56,7 +62,24 @@ def start_module(
         )
 
 
-def start_detached(settings: Settings, module: str, arguments: Sequence[str], log: Path) -> None:
+def start_detached(settings: Settings, module: str, arguments: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
     """Start a process that nobody waits for, and collect its exit status so that it leaves no zombie."""
     process = start_module(settings, module, arguments, log)
     threading.Thread(target=process.wait, daemon=True).start()
+    return process
+
+
+def start_single(settings: Settings, module: str, arguments: Sequence[str], log: Path) -> None:
+    """Start a process of which a data root has one, unless one that was started here is still on its way.
+
+    It takes its lock as soon as it is up, which takes seconds on a busy machine: who asks again meanwhile, or many who
+    ask at once, must not start one each.
+    """
+    key = settings.home, module
+    with _starting_lock:
+        earlier = _starting.get(key)
+        if earlier is not None:
+            process, began = earlier
+            if process.poll() is None and time.monotonic() - began < UP_SECONDS:
+                return
+        _starting[key] = start_detached(settings, module, arguments, log), time.monotonic()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.jobs.launchers import start_detached
+from core.jobs.launchers import start_single
 from core.jobs.queue import read_queue
 from core.locks import ASKER_SECONDS, is_held
 from core.runs.run import Run, RunState
@@ -64,7 +64,7 @@ def ensure_scheduler(settings: Settings) -> None:
             return
         _end(settings)
     starter = ["--starter", str(os.getpid())]
-    start_detached(settings, "core.jobs.scheduler", starter, settings.logs_dir / "scheduler.log")
+    start_single(settings, "core.jobs.scheduler", starter, settings.logs_dir / "scheduler.log")
 
 
 def warm_up(settings: Settings) -> None:

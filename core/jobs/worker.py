@@ -226,8 +226,10 @@ class Worker:
     @cached_property
     def _plan(self) -> RacePlan | None:
         """The plan of a learning curve's run; None of a training."""
-        plan = self.run.meta().plan
-        return plan if plan is not None and plan.kind == "curve" else None
+        with suppress(RunError):  # whoever reads a damaged file to train it says so
+            plan = self.run.meta().plan
+            return plan if plan is not None and plan.kind == "curve" else None
+        return None
 
     def _series(self, config: TrainConfig, dataset: Dataset, plan: RacePlan) -> Iterator[Event]:
         """Train the points of a learning curve that are not in the event log yet."""

@@ -105,27 +105,29 @@ def reach(sizes: Sequence[int], values: Sequence[float], target: float) -> float
     return math.exp((1 - share) * math.log(sizes[place - 1]) + share * math.log(sizes[place]))
 
 
-def describe_lines(
-    lines: Sequence[Line], crossings: Sequence[Crossing], scratch: Collection[str], n: int, seeds: Sequence[int]
-) -> str:
-    """The headline: the arm from scratch against the leading one, else the last one against it."""
-    judged = f"(n = {n:,} test pictures, {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'})"
+def describe_lines(lines: Sequence[Line], crossings: Sequence[Crossing], scratch: Collection[str], judged: str) -> str:
+    """The headline: the arm from scratch against the leading one, else the last one against it.
+
+    Args:
+        scratch: names of the arms that start from nothing.
+        judged: on what, for people; it ends the sentence in brackets.
+    """
     if not lines:
         return ""
     if not crossings:
         line = lines[0]
         first, last = format_points(line.means[0]), format_points(line.means[-1])
         if len(line.sizes) == 1:
-            return f"{line.name} reaches {first} % with {_count(line.sizes[0])} per class {judged}."
+            return f"{line.name} reaches {first} % with {_count(line.sizes[0])} per class ({judged})."
         return (
             f"{line.name} reaches {first} % with {_count(line.sizes[0])} per class and {last} % with "
-            f"{line.sizes[-1]:,} {judged}."
+            f"{line.sizes[-1]:,} ({judged})."
         )
     by_name = {line.name: line for line in lines}
     shown = [item for item in crossings if item.behind in scratch] or sorted(
         crossings, key=lambda item: by_name[item.behind].means[-1]
     )
-    return f"{shown[0].sentence[:-1]} {judged}."
+    return f"{shown[0].sentence[:-1]} ({judged})."
 
 
 def _describe(

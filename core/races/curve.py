@@ -227,7 +227,9 @@ def gather_curve(race: Race, points: Mapping[str, Sequence[PointDone]]) -> Curve
     lines = [_line(arm) for arm in arms if arm.points]
     crossings = tuple(compare_lines(lines))
     scratch = {arm.name for arm in arms if arm.run is not None and arm.run.config.strategy == "scratch"}
-    sentence = describe_lines(lines, crossings, scratch, n, race.plan.seeds)
+    seeds = f"{len(race.plan.seeds)} {'seed' if len(race.plan.seeds) == 1 else 'seeds'}"
+    judged = f"n = {n:,} {'test' if split == 'test' else 'validation'} pictures, {seeds}"
+    sentence = describe_lines(lines, crossings, scratch, judged)
     if sentence and race.state is not RaceState.FINISHED:
         sentence = f"So far: {sentence}"
     return Curve(race, split, n, arms, crossings, sentence)

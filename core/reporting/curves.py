@@ -4,12 +4,11 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from core.races.bands import Axis, Measure, join_seeds
+from core.races.curve import gather_curve
 from core.reporting.data import Curve, CurveRow, CurveSet, Point, Share
 from core.reporting.subject import Subject
-from core.training.events import EpochDone, PointDone
+from core.training.events import EpochDone
 
 BAND = "The band reaches from the lowest to the highest of the seeds."
 AXES: dict[Axis, tuple[str, str]] = {
@@ -81,32 +80,27 @@ def _sound(epochs: Sequence[EpochDone]) -> list[EpochDone]:
     return out
 
 
-def list_sizes(subject: Subject) -> tuple[CurveRow, ...]:
-    """The learning curve: accuracy by the number of training pictures, as a mean over seeds."""
-    out = []
-    for arm in subject.arms:
-        points = [point for item in subject.of(arm) for point in item.history.points if point.images]
-        for size in sorted({point.pictures_per_class for point in points}):
-            found = list({point.seed: point for point in points if point.pictures_per_class == size}.values())
-            out.append(
-                CurveRow(
-                    arm=arm,
-                    pictures_per_class=size,
-                    pictures=found[0].pictures,
-                    accuracy=_spread(found),
-                    seeds=len(found),
-                    seconds=round(float(np.median([point.seconds for point in found])), 2),
-                )
-            )
-    return tuple(out)
+def list_sizes(subject: Subject) -> tuple[tuple[CurveRow, ...], str]:
+    """The points of a learning curve, and its headline; none where the subject is another one."""
+    if subject.race is None or subject.kind != "curve":
+        return (), ""
+    curve = gather_curve(subject.race, {item.id: item.history.points for item in subject.runs})
+    rows = tuple(
+        CurveRow(
+            arm.name,
+            point.size,
+            point.pictures,
+            Share(point.mean, point.interval.low, point.interval.high, curve.n),
+            len(point.seeds),
+            point.seconds,
+        )
+        for arm in curve.arms
+        for point in arm.points
+    )
+    return rows, curve.sentence
 
 
-def _spread(points: Sequence[PointDone]) -> Share:
-    values = [point.correct / point.images for point in points]
-    return Share(float(np.mean(values)), min(values), max(values), points[0].images)
-
-
-def draw_sizes(rows: Sequence[CurveRow], arms: Sequence[str], band: str = BAND) -> CurveSet | None:
+def draw_sizes(rows: Sequence[CurveRow], arms: Sequence[str]) -> CurveSet | None:
     """The chart of a learning curve, on a logarithmic axis."""
     curves = tuple(
         Curve(
@@ -129,5 +123,5 @@ def draw_sizes(rows: Sequence[CurveRow], arms: Sequence[str], band: str = BAND) 
         unit="fraction",
         curves=curves,
         log_x=True,
-        band=band,
+        band="The band is the 95 % interval, over test pictures and seeds.",
     )

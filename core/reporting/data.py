@@ -226,7 +226,7 @@ class Reliability:
     arm: str
     run: str
     n: int
-    ece: float
+    ece: Share  # expected calibration error
     bins: tuple[Bin, ...]
     temperature: float | None
     ece_after: float | None
@@ -282,11 +282,13 @@ class ReportData:
     verdict: Verdict | None
     curves: tuple[CurveSet, ...]
     learning_curve: tuple[CurveRow, ...]
+    headline: str  # of the learning curve
     confusions: tuple[Confusion, ...]
     per_class: tuple[ClassRow, ...]
     groups: Groups | None
     reliability: tuple[Reliability, ...]
     answering: CurveSet | None
+    answering_notes: tuple[str, ...]
     costs: tuple[CostRow, ...]
     cost_notes: tuple[str, ...]  # what the figures assume
     readings: tuple[ReadingRow, ...]

@@ -13,7 +13,7 @@ from core.palette import COLOURS
 from core.reporting.data import Curve, CurveSet, Point
 
 WIDTH, HEIGHT = 440.0, 300.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 12.0, 44.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 24.0, 12.0, 44.0
 Item = TypeVar("Item")
 DASHES = ("", "8 5", "2 4")  # solid, dashed, dotted, as on the pages
 MARKER_PX = 4.5
@@ -105,7 +105,7 @@ def draw(curves: CurveSet, arms: Sequence[str], *, diagonal: bool = False) -> Dr
     """A line chart; arms keep their colour from chart to chart by their place in `arms`."""
     fraction = curves.unit == "fraction"
     factor = 100.0 if fraction else 1.0
-    xs = [point.x for curve in curves.curves for point in curve.points]
+    xs = [point.x for curve in curves.curves for point in curve.points] + ([1.0] if diagonal else [])
     ys = [
         factor * y
         for curve in curves.curves

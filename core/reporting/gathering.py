@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from core.datasets.dataset import Dataset
 from core.datasets.store import DatasetStore
 from core.errors import DatasetError
+from core.reporting.coaching import add_costs, read_all
+from core.reporting.confidence import draw_answering, measure_reliability
 from core.reporting.curves import draw_curves, draw_sizes, list_sizes
 from core.reporting.data import ReportData
 from core.reporting.facts import compare_choices, describe_arm, describe_dataset, describe_run, describe_versions
@@ -31,7 +33,9 @@ def gather(settings: Settings, ids: Sequence[str], *, images: bool = True) -> Re
     tested = comparable(subject)
     verdict, shares = judge(subject, tested)
     equal, differing = compare_choices(subject)
-    sizes = list_sizes(subject)
+    answering, answered = draw_answering(tested)
+    costs, cost_notes = add_costs(settings, subject)
+    sizes, headline = list_sizes(subject)
     growth = draw_sizes(sizes, subject.arms)
     return ReportData(
         kind=subject.kind,
@@ -54,14 +58,16 @@ def gather(settings: Settings, ids: Sequence[str], *, images: bool = True) -> Re
         verdict=verdict,
         curves=(*([growth] if growth else []), *draw_curves(subject)),
         learning_curve=sizes,
+        headline=headline,
         confusions=count_confusions(subject),
         per_class=score_classes(subject),
         groups=group_pictures(subject, tested, shares, dataset, images=images),
-        reliability=(),
-        answering=None,
-        costs=(),
-        cost_notes=(),
-        readings=(),
+        reliability=measure_reliability(tested),
+        answering=answering,
+        answering_notes=answered,
+        costs=costs,
+        cost_notes=cost_notes,
+        readings=read_all(subject, tested, dataset),
         versions=describe_versions(subject),
         commands=list_commands(subject),
         notes=tuple(dict.fromkeys(subject.notes)),

@@ -4,11 +4,13 @@ import base64
 import io
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from core.datasets.dataset import Dataset
 from core.errors import ComparisonError
-from core.evaluation.comparison import Comparison, compare
+from core.evaluation.comparison import align
 from core.evaluation.predictions import PredictionTable
 from core.reporting.data import Group, Groups, Share, Thumbnail
 from core.reporting.scores import Tested
@@ -31,48 +33,53 @@ def group_pictures(
     b = max(arms[1:], key=lambda arm: shares[arm].value if arm in shares else tested[arm][0][1].accuracy or 0.0)
     (run_a, table_a), (run_b, table_b) = tested[a][0], tested[b][0]
     try:
-        found = compare(table_a, table_b, a, b)
+        order = align(table_a, table_b, a, b)
     except ComparisonError:  # the verdict has noted why
         return None
     if dataset is not None and dataset.fingerprint != run_a.summary.meta.dataset_fingerprint:
         subject.notes.append("The dataset was imported anew since: its pictures are left out.")
         dataset = None
-    return Groups(a, b, run_a.seed, run_b.seed, _groups(found, table_a, table_b, dataset, images=images))
+    return Groups(a, b, run_a.seed, run_b.seed, _groups((a, b), table_a, table_b, order, dataset, images=images))
 
 
 def _groups(
-    found: Comparison, table_a: PredictionTable, table_b: PredictionTable, dataset: Dataset | None, *, images: bool
+    names: tuple[str, str],
+    table_a: PredictionTable,
+    table_b: PredictionTable,
+    order: NDArray[np.int64],
+    dataset: Dataset | None,
+    *,
+    images: bool,
 ) -> tuple[Group, ...]:
+    """The groups; row `order[i]` of b is the same picture as row i of a."""
+    right_a, right_b = table_a.correct, table_b.correct[order]
     shown = {
-        f"Only {found.name_b} is right": found.only_b_indices,
-        f"Only {found.name_a} is right": found.only_a_indices,
-        "Both are wrong": found.both_wrong_indices,
-        "Both are right": found.both_right_indices,
+        f"Only {names[1]} is right": ~right_a & right_b,
+        f"Only {names[0]} is right": right_a & ~right_b,
+        "Both are wrong": ~right_a & ~right_b,
+        "Both are right": right_a & right_b,
     }
-    rows = {int(index): row for row, index in enumerate(table_a.indices.tolist())}
-    said_a = table_a.predicted.tolist()
-    # copies of a picture share its id and what is said of them
-    said_b = dict(zip(table_b.picture_ids, table_b.predicted.tolist(), strict=True))
+    said_a, said_b = table_a.predicted.tolist(), table_b.predicted[order].tolist()
 
-    def tell(index: int) -> Thumbnail:
-        row = rows[index]
+    def tell(row: int) -> Thumbnail:
+        index = int(table_a.indices[row])
         known = dataset.rows[index] if dataset is not None and index < len(dataset.rows) else None
         classes = table_a.classes
         return Thumbnail(
             name=known.name if known else f"picture {index}",
             label=classes[int(table_a.labels[row])],
-            said=(classes[said_a[row]], classes[said_b[table_a.picture_ids[row]]]),
+            said=(classes[said_a[row]], classes[said_b[row]]),
             image=_small(dataset, index) if known and dataset is not None and images else None,
         )
 
-    return tuple(_group(name, indices.tolist(), tell) for name, indices in shown.items())
+    return tuple(_group(name, np.flatnonzero(mask).tolist(), tell) for name, mask in shown.items())
 
 
-def _group(name: str, indices: list[int], tell: Callable[[int], Thumbnail]) -> Group:
+def _group(name: str, rows: list[int], tell: Callable[[int], Thumbnail]) -> Group:
     # evenly from all of them: the table is sorted by class, and its beginning would show one class alone
-    step = max(1.0, len(indices) / MOST_PICTURES)
-    chosen = [indices[int(place * step)] for place in range(min(MOST_PICTURES, len(indices)))]
-    return Group(name, len(indices), tuple(tell(index) for index in chosen))
+    step = max(1.0, len(rows) / MOST_PICTURES)
+    chosen = [rows[int(place * step)] for place in range(min(MOST_PICTURES, len(rows)))]
+    return Group(name, len(rows), tuple(tell(row) for row in chosen))
 
 
 def _small(dataset: Dataset, index: int) -> str | None:

@@ -53,7 +53,7 @@ def render_html(data: ReportData) -> str:
     growth = next((item for item in data.curves if item.log_x), None)
     charts = [draw(item, arms) for item in data.curves if not item.log_x]
     reliability = reliability_curves(data)
-    notes = tuple(dict.fromkeys(item.note for item in data.reliability if item.note))
+    notes = tuple(dict.fromkeys((*(item.note for item in data.reliability if item.note), *data.answering_notes)))
     context: dict[str, Any] = {
         "data": data,
         "version": VERSION,

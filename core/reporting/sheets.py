@@ -68,6 +68,8 @@ def _lines(data: ReportData) -> Iterator[Line]:
                     "part": "curve", "arm": curve.arm, "name": chart.name, "at": point.x, "value": point.y,
                     "low": point.low, "high": point.high, "n": point.n,
                 }  # fmt: skip
+    if data.headline:
+        yield {"part": "learning curve", "name": "sentence", "value": data.headline}
     for row in data.learning_curve:
         yield {
             "part": "learning curve", "arm": row.arm, "name": "accuracy", "at": row.pictures_per_class,
@@ -97,7 +99,7 @@ def _lines(data: ReportData) -> Iterator[Line]:
             "arm": found.arm,
             "run": found.run,
             "name": "ECE",
-            "value": found.ece,
+            **_share(found.ece),
             "n": found.n,
         }
         for name, value in (("temperature", found.temperature), ("ECE after scaling", found.ece_after)):

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import PredictorError, TuneMyPetsError
 from core.explaining.answers import Explanation, Filters, Method, Movement, PictureMap
-from core.jobs.launchers import start_detached
+from core.jobs.launchers import start_single
 from core.locks import is_held
 from core.serving.prediction import Prediction
 from core.serving.server import address_path, lock_path, receive, send
@@ -52,7 +52,7 @@ class PredictorClient:
         """Start the process in the background unless it is there."""
         if not is_held(lock_path(self.settings)):
             self.settings.home.mkdir(parents=True, exist_ok=True)
-            start_detached(self.settings, "core.serving.server", [], self.settings.logs_dir / "predictor.log")
+            start_single(self.settings, "core.serving.server", [], self.settings.logs_dir / "predictor.log")
 
     def predict(self, run_id: str, pictures: Sequence[tuple[str, bytes]], top: int = 5) -> list[Prediction]:
         """Classify pictures (name, bytes) with a run.

@@ -61,7 +61,8 @@ def show_calibration(settings: Settings, named: Sequence[judged.Named]) -> None:
             draw_reliability(shown),
             height=380,
             key=f"calibration-{identity}",
-            alt="Reliability diagram. " + " ".join(f"{name}: {read(item)}" for name, item, _ in found),
+            alt=f"Reliability diagram{', after temperature scaling' if after else ''}. "
+            + " ".join(f"{name}: {read(item)}" for name, item, _ in found),
         )
         for name, item, missing in found:
             st.markdown(f"**{frame.plain(name)}**: {frame.plain(read(item))}")

@@ -18,7 +18,7 @@ MEANINGS: dict[Measure, str] = {
     "f1": "both in one figure: it is high only where both are",
 }
 AVERAGE = "Average of the classes (macro)"
-LONGEST_NAME = 24
+LONGEST_NAME = 14
 NAMES_PX = 150
 
 _reports: Shared[tuple[str, str], ClassReport] = Shared(None, most=128)

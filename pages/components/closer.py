@@ -129,6 +129,7 @@ def _cost(settings: Settings, chosen: Chosen) -> None:
 
 
 def _coach(settings: Settings, chosen: Chosen) -> None:
+    coach.show_fairness(chosen.named)
     for name, item in chosen.named:
         st.markdown(f"##### {frame.plain(name)}")
         coach.show_readings(coach.read_once(settings, item), key=f"closer-{item.id}")

@@ -35,14 +35,13 @@ def open_picture(
     @st.dialog("One picture", width="large")
     def look() -> None:
         at = min(st.session_state[where], len(order) - 1)
-        before, middle, after = st.columns([1, 3, 1], vertical_alignment="center")
-        if before.button("Previous", key=f"{where}-previous", icon="◀️", disabled=at == 0, width="stretch"):
-            st.session_state[where] = at - 1
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            back = st.button("Previous", key=f"{where}-previous", icon="◀️", disabled=at == 0)
+            st.markdown(f"**{at + 1:,}** of {len(order):,}", width="content")
+            on = st.button("Next", key=f"{where}-next", icon="▶️", disabled=at == len(order) - 1)
+        if back or on:
+            st.session_state[where] = at + (1 if on else -1)
             st.rerun(scope="fragment")
-        if after.button("Next", key=f"{where}-next", icon="▶️", disabled=at == len(order) - 1, width="stretch"):
-            st.session_state[where] = at + 1
-            st.rerun(scope="fragment")
-        middle.markdown(f"Picture **{at + 1:,}** of {len(order):,}", text_alignment="center")
         with frame.explained():
             _show(settings, answers, names, dataset, order[at])
 

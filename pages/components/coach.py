@@ -1,14 +1,17 @@
 """What the coach reads in runs and datasets: drawn once for everybody, and only when something has ended."""
 
 from collections.abc import Sequence
+from statistics import median_low
 
 import streamlit as st
 
 from core.datasets.dataset import Dataset
 from core.errors import TuneMyPetsError
 from core.evaluation.coach import read_run
+from core.evaluation.comparison import Comparison
 from core.evaluation.facts import gather_facts, training_shares
-from core.evaluation.readings import LEVELS, Level, Reading
+from core.evaluation.fairness import Entrant, read_race
+from core.evaluation.readings import LEVELS, Level, Reading, format_rate
 from core.evaluation.shortcuts import GROUPS, ShortcutReport, find_shortcuts, read_shortcuts
 from core.settings import Settings
 from core.training.config import TrainConfig
@@ -63,6 +66,45 @@ def read_once(settings: Settings, snapshot: RunSnapshot) -> tuple[Reading, ...]:
     return _readings.get(key, read)
 
 
+def show_fairness(named: Sequence[tuple[str, RunSnapshot]], comparison: Comparison | None = None) -> None:
+    """Whether a comparison of runs is fair, open, flattering or dear; nothing where nothing is to be said.
+
+    Args:
+        named: runs with what people call them; runs that differ in nothing but their seed count as one.
+        comparison: of the first two, in their order.
+    """
+    readings = read_race(entrants_of(named), comparison)
+    if readings:
+        show_readings(readings, key="fairness-" + "-".join(item.id for _, item in named))
+
+
+def entrants_of(named: Sequence[tuple[str, RunSnapshot]]) -> list[Entrant]:
+    """The arms of a comparison: runs with the same settings but for their seed are one, its figures in the middle."""
+    groups: dict[str, list[tuple[str, RunSnapshot]]] = {}
+    for name, item in named:
+        settled = item.config.model_copy(update={"seed": 0, "note": ""}).model_dump_json()
+        groups.setdefault(f"{item.meta.arm} {item.meta.dataset_fingerprint} {settled}", []).append((name, item))
+    entrants = []
+    for group in groups.values():
+        name, first = group[0]
+        items = [item for _, item in group]
+        seen = [item.history.epochs[-1].images_seen for item in items if item.history.epochs]
+        seconds = [item.result.seconds for item in items if item.result and item.result.seconds]
+        entrants.append(
+            Entrant(
+                name=first.arm if len(group) > 1 else name,
+                config=first.config,
+                classes=tuple(first.meta.classes),
+                fingerprint=first.meta.dataset_fingerprint,
+                seeds=tuple(sorted({item.config.seed for item in items})),
+                epochs=median_low([len(item.history.epochs) for item in items]),
+                images_seen=median_low(seen) if seen else None,
+                seconds=median_low(seconds) if seconds else None,
+            )
+        )
+    return entrants
+
+
 def show_readings(readings: Sequence[Reading], *, key: str) -> None:
     """Readings, the most important first: what was seen, on which figures, and one thing to try.
 
@@ -99,7 +141,7 @@ def _fields(reading: Reading) -> str:
 def _value(value: object) -> str:
     if value is True:
         return "on"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return format_rate(value) if isinstance(value, float) else str(value)
 
 
 def show_shortcuts(settings: Settings, dataset: Dataset) -> None:

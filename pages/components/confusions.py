@@ -179,8 +179,9 @@ def _show_cell(
 def _widths(classes: Sequence[str]) -> dict[Any, Any]:
     """Columns as wide as their names, within bounds: a long name must not push the numbers off a phone."""
     widths: dict[Any, Any] = {"_index": st.column_config.Column(width=NAMES_PX)}
+    most = 104 if len(classes) <= MOST_BESIDE else 70
     for name in classes:
-        widths[name] = st.column_config.Column(width=max(52, min(104, 24 + 7 * len(name))))
+        widths[name] = st.column_config.Column(width=max(52, min(most, 24 + 7 * len(name))))
     return widths
 
 

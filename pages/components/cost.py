@@ -63,7 +63,7 @@ def show_costs(costs: Sequence[Cost], *, key: str = "cost") -> None:
         st.caption(f"Seconds by part were not measured for {frame.plain(', '.join(unmeasured))}.")
     reused = [f"{cost.name}: {', '.join(cost.reused)}" for cost in costs if cost.reused]
     if reused:
-        st.caption(f"Done by an earlier run already, and not counted again: {frame.plain('; '.join(reused))}.")
+        st.caption(f"Found ready; counted as when an earlier run made it: {frame.plain('; '.join(reused))}.")
     table = cost_table(costs)
     st.dataframe(table, hide_index=True, key=f"{key}-table")
     frame.offer_csv("Download costs as CSV", cost_figures(costs), "tunemypets-costs.csv")

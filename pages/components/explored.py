@@ -1,15 +1,12 @@
-"""Plotly figures for the pages where people explore: datasets and comparisons. Pure functions, no widgets."""
+"""Plotly figures for the pages where people explore: datasets. Pure functions, no widgets."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.datasets.dataset import Dataset
-from core.evaluation.metrics import confusion_matrix
-from core.evaluation.predictions import PredictionTable
 from pages.components.charts import COLOURS
 
 SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
@@ -88,50 +85,6 @@ def file_sizes(dataset: Dataset) -> go.Figure:
         showlegend=False,
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         height=max(220, 90 + 34 * len(dataset.classes)),
-    )
-    return figure
-
-
-def confusion(table: PredictionTable) -> go.Figure:
-    """True against predicted class; each cell is a number that can be clicked."""
-    counts: npt.NDArray[np.int64] = confusion_matrix(table.labels, table.predicted, table.classes)
-    names = list(table.classes)
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    figure = go.Figure(
-        go.Heatmap(
-            z=shares,
-            x=names,
-            y=names,
-            text=counts,
-            texttemplate="%{text}",
-            colorscale="Blues",
-            zmin=0,
-            zmax=1,
-            colorbar={"title": "Share of<br>the class", "thickness": 10},
-            hoverinfo="skip",
-        )
-    )
-    # a heat map cannot be selected: invisible markers over its cells can; plotly sends no clicks where hovering is off
-    grid = [(row, column) for row in range(len(names)) for column in range(len(names))]
-    figure.add_scatter(
-        x=[names[column] for _, column in grid],
-        y=[names[row] for row, _ in grid],
-        mode="markers",
-        marker={"size": max(18, 140 // len(names)), "opacity": 0.01, "symbol": "square", "color": "#888888"},
-        customdata=grid,
-        text=[str(counts[cell]) for cell in grid],
-        hovertemplate="is %{y}, predicted %{x}: %{text} pictures<extra></extra>",
-        showlegend=False,
-    )
-    figure.update_layout(
-        xaxis_title="Predicted class",
-        yaxis_title="True class",
-        yaxis={"autorange": "reversed"},
-        margin={"l": 10, "r": 10, "t": 20, "b": 10},
-        height=max(300, 120 + 36 * len(names)),
-        dragmode=False,
-        clickmode="event+select",
     )
     return figure
 

@@ -123,19 +123,21 @@ def signs(count: int) -> list[str]:
 def _choose(sheet: Sheet, places: NDArray[np.int64]) -> NDArray[np.int64]:
     """The places of the chosen class in the chosen order."""
     answers = sheet.answers
-    left, right = st.columns(2)
     counts = np.bincount(answers.labels[places], minlength=len(answers.classes))
     there = [int(label) for label in np.flatnonzero(counts)]
-    label = left.selectbox(
-        "Class",
-        [ALL, *there],
-        format_func=lambda item: (
-            f"All classes ({len(places):,})" if item == ALL else f"{answers.classes[item]} ({counts[item]:,})"
-        ),
-        help="Only pictures that are of this class.",
-        key=f"{sheet.key}-class",
-        persist_state="page",
-    )
+    label, right = ALL, st.container()
+    if len(there) > 1:
+        left, right = st.columns(2)
+        label = left.selectbox(
+            "Class",
+            [ALL, *there],
+            format_func=lambda item: (
+                f"All classes ({len(places):,})" if item == ALL else f"{answers.classes[item]} ({counts[item]:,})"
+            ),
+            help="Only pictures that are of this class.",
+            key=f"{sheet.key}-class",
+            persist_state="page",
+        )
     options = [name for name in ORDERS if answers.models > 1 or "agreement" not in name]
     if sheet.given:
         options.insert(0, AS_GIVEN)

@@ -62,8 +62,8 @@ def _show_heat(settings: Settings, named: Named) -> None:
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     wanted = left.selectbox(
         "Heat for the class",
-        [None, *classes],
-        format_func=lambda label: ANSWER if label is None else str(label),
+        ["", *classes],  # no class has no name
+        format_func=lambda label: label or ANSWER,
         help="What speaks for another class than the answer, in the same picture?",
         key="why-class",
     )
@@ -76,7 +76,7 @@ def _show_heat(settings: Settings, named: Named) -> None:
         return
     file, data, truth = picture
     methods: tuple[Method, ...] = ("grad_cam", "occlusion") if hide else ("grad_cam",)
-    labels: tuple[str | None, ...] = (None,) if wanted is None else (None, wanted)
+    labels: tuple[str | None, ...] = (None, wanted) if wanted else (None,)
     st.html(why_figures.heat_legend())
     columns = st.columns(len(named))
     for column, (name, item) in zip(columns, named, strict=True):

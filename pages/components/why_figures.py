@@ -1,5 +1,6 @@
 """Figures and words of the section that tells why: pure functions, no widgets."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -13,7 +14,7 @@ from pages.components.charts import COLOURS
 from pages.components.explored import MARKERS
 from pages.components.why_asking import SPLIT_WORDS
 
-TRANSPARENT = "rgba(0,0,0,0)"
+RING = "#888888"  # grey is seen on white and on black
 PATTERNS = ("", "x")  # of the runs' bars: colour is not the only sign
 FROZEN_PATTERN = "/"
 
@@ -34,16 +35,13 @@ def pictures_map(
         places = [place for place, given in enumerate(found.labels) if given == label]
         if not places:
             continue
-        missed = [wrong is not None and wrong[place] for place in places]
         figure.add_scatter(
             name=name,
             mode="markers",
             x=[points[place][0] for place in places],
             y=[points[place][1] for place in places],
             customdata=[found.indices[place] for place in places],
-            text=[
-                f"{names[place]}{', answered wrong' if bad else ''}" for place, bad in zip(places, missed, strict=True)
-            ],
+            text=[names[place] for place in places],
             hovertemplate="%{text}<extra>" + name.replace("<", "&lt;") + "</extra>",
             marker={
                 "color": COLOURS[label % len(COLOURS)],
@@ -51,8 +49,19 @@ def pictures_map(
                 "symbol": MARKERS[(label + label // len(COLOURS)) % len(MARKERS)],
                 "size": 9,
                 "opacity": 0.75,
-                "line": {"width": [3.0 if bad else 0.0 for bad in missed], "color": "#E69F00"},
             },
+        )
+    missed = [place for place, bad in enumerate(wrong or ()) if bad]
+    if missed:
+        figure.add_scatter(
+            name="answered wrong",
+            mode="markers",
+            x=[points[place][0] for place in missed],
+            y=[points[place][1] for place in missed],
+            customdata=[found.indices[place] for place in missed],
+            text=[f"{names[place]}, answered wrong" for place in missed],
+            hovertemplate="%{text}<extra></extra>",
+            marker={"color": RING, "symbol": "circle-open", "size": 16, "line": {"width": 2}},
         )
     if neighbours and found.tsne is not None:
         titles = ("t-SNE 1 (no unit: only who is near whom counts)", "t-SNE 2 (no unit)")
@@ -69,7 +78,7 @@ def pictures_map(
         height=420,
         showlegend=True,
         clickmode="event+select",
-        dragmode="pan",
+        dragmode=False,  # a finger scrolls the page
     )
     return figure
 
@@ -103,12 +112,19 @@ def map_table(name: str, found: PictureMap, classes: Sequence[str], names: Seque
     return table
 
 
-def movement_bars(found: Sequence[tuple[str, Movement]], *, logarithmic: bool) -> go.Figure:
-    """How far each block moved, from input to output; blocks that did not move are hatched and say so."""
+def movement_bars(
+    found: Sequence[tuple[str, Movement]], *, logarithmic: bool, among: Sequence[tuple[str, Movement]] = ()
+) -> go.Figure:
+    """How far each block moved, from input to output; blocks that did not move are hatched and say so.
+
+    Args:
+        among: runs with which this figure is compared: all get the same axis.
+    """
     figure = go.Figure()
     order = [block.name for block in max((movement.blocks for _, movement in found), key=len)]
-    moved = [100 * block.relative for _, movement in found for block in movement.blocks if block.relative] or [1.0]
-    stub = min(moved) / 3 if logarithmic else max(moved) / 40
+    moved = [100 * b.relative for _, movement in (*found, *among) for b in movement.blocks if b.relative] or [1.0]
+    # never longer than what moved
+    stub = min(moved) / 3 if logarithmic else min(max(moved) / 40, 0.9 * min(moved))
     for place, (name, movement) in enumerate(found):
         values = [100 * (block.relative or 0.0) for block in movement.blocks]
         still = [block.still for block in movement.blocks]
@@ -125,7 +141,7 @@ def movement_bars(found: Sequence[tuple[str, Movement]], *, logarithmic: bool) -
             hovertemplate="%{hovertext}: %{text}<extra>" + name.replace("<", "&lt;") + "</extra>",
             marker={
                 "color": COLOURS[place % len(COLOURS)],
-                "opacity": [0.45 if unmoved else 1.0 for unmoved in still],
+                "opacity": [0.7 if unmoved else 1.0 for unmoved in still],
                 "pattern": {"shape": [FROZEN_PATTERN if unmoved else PATTERNS[place % 2] for unmoved in still]},
             },
         )
@@ -135,6 +151,7 @@ def movement_bars(found: Sequence[tuple[str, Movement]], *, logarithmic: bool) -
             "title": "Change of the weights (% of their length at the start)",
             "type": "log" if logarithmic else "linear",
             "automargin": True,
+            "range": [math.log10(stub / 2), math.log10(max(moved) * 4)] if logarithmic else [0, 1.3 * max(moved)],
         },
         yaxis={"title": "Block, from input to output", "categoryorder": "array", "categoryarray": order[::-1]},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.evaluation.predictions import PredictionTable
 from core.explaining.answers import PictureMap
+from core.explaining.projection import FEWEST_FOR_TSNE
 from core.settings import Settings
 from pages.components import frame, gallery, why_figures
 from pages.components.snapshot import RunSnapshot
@@ -19,7 +20,7 @@ HEAT = "Heat maps"
 def show_maps(settings: Settings, named: Named) -> None:
     st.caption(
         "Every point is a held-out picture; near each other lie those that the network cannot tell apart well. Two "
-        "dimensions show only a part: trust the number below each map. An orange ring: answered wrong. Click a point "
+        "dimensions show only a part: trust the number below each map. A ring: answered wrong. Click a point "
         "to see its picture."
     )
     found = []
@@ -45,7 +46,7 @@ def show_maps(settings: Settings, named: Named) -> None:
             "the size of its groups and the distance between them mean nothing.",
         )
         neighbours = chosen == "t-SNE"
-    else:
+    elif any(len(answer.indices) >= FEWEST_FOR_TSNE for _, _, answer in found):
         st.caption("Install scikit-learn to see t-SNE too: pip install -r requirements-explain.txt")
     tables = []
     columns = st.columns(len(found))

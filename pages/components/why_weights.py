@@ -1,5 +1,7 @@
 """What training did to the weights: how far each block went, and the first layer as pictures."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.explaining.answers import Filters, Movement
@@ -8,6 +10,9 @@ from models import weights
 from pages.components import frame, why_figures
 from pages.components.snapshot import RunSnapshot
 from pages.components.why_asking import Named, ask, identity
+
+GRID_PX = 260
+WIDE = 30.0  # times: from here on little movements beside large ones are seen on a logarithmic axis only
 
 
 def show_movement(settings: Settings, named: Named) -> None:
@@ -27,13 +32,16 @@ def show_movement(settings: Settings, named: Named) -> None:
     if not found:
         return
     logarithmic = st.toggle(
-        "Logarithmic axis", value=False, key="why-log", help="Small movements beside large ones become visible."
+        "Logarithmic axis",
+        value=_is_wide(found),
+        key="why-log",
+        help="Small movements beside large ones become visible.",
     )
     for name, movement in found:
         st.markdown(f"**{frame.plain(name)}**: {frame.plain(why_figures.movement_words(movement))}")
-        # one chart for each run: two networks have different blocks
+        # one chart for each run: two networks have different blocks; the axis is the same
         st.plotly_chart(
-            why_figures.movement_bars([(name, movement)], logarithmic=logarithmic),
+            why_figures.movement_bars([(name, movement)], logarithmic=logarithmic, among=found),
             key=f"why-moved-{name}",
             config={"displayModeBar": False},
             alt=f"Movement of each block of {name}. {why_figures.movement_words(movement)}",
@@ -62,6 +70,11 @@ def show_filters(settings: Settings, named: Named) -> None:
                 _show_grid(name, found)
 
 
+def _is_wide(found: Sequence[tuple[str, Movement]]) -> bool:
+    changes = [block.relative for _, movement in found for block in movement.blocks if block.relative]
+    return bool(changes) and max(changes) > WIDE * min(changes)
+
+
 def _has_start(item: RunSnapshot) -> bool:
     """Whether the pretrained weights are here, if there are any: they may come later."""
     entry = item.config.entry()
@@ -78,7 +91,7 @@ def _show_grid(name: str, found: Filters) -> None:
     start = "before training: " + ("pretrained" if found.pretrained else "random")
     shown = [("after training", found.trained), *([] if found.start is None else [(start, found.start)])]
     for column, (title, drawing) in zip(st.columns(2), shown, strict=False):
-        column.image(drawing, caption=title.capitalize(), width="stretch", alt=f"{name}, {title}: {what}")
+        column.image(drawing, caption=title.capitalize(), width=GRID_PX, alt=f"{name}, {title}: {what}")
     moved = (
         ""
         if found.relative is None

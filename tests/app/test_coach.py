@@ -1,5 +1,6 @@
 """The coach on the pages: under an ended run, on Explore, and the explanations it opens."""
 
+import dataclasses
 import re
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from core.training.events import Measured
 from pages.components import coach
 from pages.components.cost import cost_figures, cost_table, seconds_chart
 from pages.components.lessons import LESSONS
+from pages.components.snapshot import look_at
 
 Open = Callable[..., AppTest]
 
@@ -107,6 +109,7 @@ def test_costs_are_drawn_with_patterns_and_what_is_unknown_says_so(raced: Settin
     runs = RunStore(raced).all()
     histories = [run.history() for run in runs]
     histories[0].measured = Measured({"decoding": 1.0, "training": 2.0}, ["decoding"], 1000, 10, 10**6, 4000)
+    histories[1].measured = None  # as older versions left it
     costs = [
         add_up(raced, name, run.config(), found)
         for name, run, found in zip(("new", "old"), runs, histories, strict=True)
@@ -136,3 +139,12 @@ def test_costs_show_on_a_page_with_ratios_and_assumptions() -> None:
     assert "a sixth of the time" in texts(app)
     assert "8 W for each of 2 processor threads" in texts(app)
     assert any("not measured for transfer" in item.value for item in app.caption)
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_arm(raced: Settings) -> None:
+    snapshots = [look_at(raced, run.id) for run in RunStore(raced).all()]
+    again = dataclasses.replace(snapshots[0], config=snapshots[0].config.model_copy(update={"seed": 1}))
+    entrants = coach.entrants_of([(item.arm, item) for item in (*snapshots, again)])
+    assert sorted(item.seeds for item in entrants) == [(0,), (0, 1)]
+    assert sorted(item.epochs for item in entrants) == [2, 3]
+    assert all(item.seconds and item.images_seen for item in entrants)

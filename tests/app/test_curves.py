@@ -77,7 +77,7 @@ def test_a_curve_is_started_from_the_form(raced: Settings, open_page: Open, monk
     app.button(key="curve-start").click().run()
     assert not app.exception
 
-    found = find_race(RunStore(raced).summaries(), str(app.query_params["race"][0]))
+    found = find_race(RunStore(raced).summaries(), str(app.query_params["race"]))
     assert (found.plan.kind, found.plan.arms, found.plan.seeds) == ("curve", ("head",), (0, 1))
     assert found.plan.sizes[:3] == (1, 2, 5)
 

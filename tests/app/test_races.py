@@ -69,7 +69,7 @@ def test_a_race_is_planned_and_queued_from_the_form(raced: Settings, open_page: 
     app.button(key="race-start").click().run()
     assert not app.exception
 
-    found = find_race(RunStore(raced).summaries(), str(app.query_params["race"][0]))
+    found = find_race(RunStore(raced).summaries(), str(app.query_params["race"]))
     assert found.state is RaceState.QUEUED
     assert (found.plan.budget, found.plan.amount, found.plan.title) == ("seconds", 20, "Does it pay?")
     assert {run.config.max_seconds for run in found.runs} == {20}

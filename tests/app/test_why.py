@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.datasets.sample import draw_sample
 from core.explaining import answers
 from core.explaining.answers import Moved, Movement, PictureMap
 from core.runs.store import RunStore
@@ -64,8 +65,7 @@ def test_every_part_answers_for_two_runs(raced: Settings, ended_processes: None)
     assert len(app.get("plotly_chart")) == 2
     assert texts(app).count("always naming the largest class would give") == 2
     assert downloads(app) == ["Download the points as CSV"]
-    app.segmented_control(key="why-flatten").set_value("t-SNE").run()
-    assert not app.exception
+    assert "Install" not in texts(app), "eight pictures are too few for t-SNE, installed or not"
     # a picture that is chosen there is looked at with heat maps
     box = next(box for box in app.selectbox if box.label == "Picture of a point")
     box.select_index(1).run()
@@ -90,6 +90,10 @@ def test_what_is_missing_is_said(raced: Settings, ended_processes: None) -> None
     assert not app.exception
     assert "This run has no saved weights" in texts(app)
     assert "Add a picture: the heat maps appear here." in texts(app)
+    ((_, data), *_) = draw_sample(count_per_class=1, size_px=64)
+    app.file_uploader(key="why-upload").set_value(("mine.png", data, "image/png")).run()
+    assert not app.exception
+    assert texts(app).count("Answers **") == 1
     app.segmented_control(key="why-section").set_value("Map of the pictures").run()
     assert not app.exception
     assert any("There is no dataset" in warning.value for warning in app.warning)
@@ -113,12 +117,24 @@ def test_classes_differ_by_colour_or_marker_and_mistakes_by_a_ring() -> None:
     classes = [f"class {number}" for number in range(12)]
     many = replace(MAP, indices=tuple(range(12)), labels=tuple(range(12)), pca=((0.0, 0.0),) * 12)
     figure = why_figures.pictures_map(many, classes, ["x"] * 12, [False] * 11 + [True], neighbours=False)
-    looks = {(trace.marker.color, trace.marker.symbol) for trace in figure.data}
+    looks = {(trace.marker.color, trace.marker.symbol) for trace in figure.data[:12]}
     assert len(looks) == 12
     assert len(COLOURS) < 12
-    assert figure.data[11].marker.line.width == (3.0,)
-    assert figure.data[0].marker.line.width == (0.0,)
+    assert figure.data[12].name == "answered wrong"
+    assert figure.data[12].customdata == (11,)
+    assert len(figure.data) == 13
     assert figure.layout.xaxis.title.text == "Direction 1 (feature units; 50 % of the differences)"
+
+
+def test_the_other_map_is_drawn_where_there_is_one() -> None:
+    other = replace(MAP, tsne=((9.0, 8.0), (7.0, 6.0), (5.0, 4.0)))
+    classes = [str(number) for number in range(8)]
+    figure = why_figures.pictures_map(other, classes, ["x"] * 3, None, neighbours=True)
+    assert [trace.x for trace in figure.data] == [(9.0,), (7.0,), (5.0,)]
+    assert "t-SNE" in figure.layout.xaxis.title.text
+    plain = why_figures.pictures_map(other, classes, ["x"] * 3, None, neighbours=False)
+    assert plain.data[0].x == (0,)
+    assert "t-SNE 1" in why_figures.map_table("a", other, classes, ["x"] * 3).columns
 
 
 def test_the_number_below_a_map_names_n_interval_and_chance() -> None:
@@ -138,6 +154,10 @@ def test_bars_hatch_what_stands_still_and_never_draw_it_as_moved() -> None:
         assert bars.text == ("0 (frozen, bit for bit)", "50 %")
         assert bars.marker.pattern.shape == ("/", "")
         assert 0 < bars.x[0] < bars.x[1] / 2
+    little = Movement((frozen, replace(head, relative=1e-4)), True, 3)
+    pair = [("a", movement), ("b", little)]
+    (first,), (second,) = (why_figures.movement_bars([one], logarithmic=False, among=pair).data for one in pair)
+    assert second.x[0] < second.x[1] < first.x[1], "a stub is never longer than what moved"
     assert "all 1 frozen blocks are the same bit for bit" in why_figures.movement_words(movement)
     broken = Movement((replace(frozen, same=False, relative=1e-9), head), True, 3)
     assert "only 0 of 1 frozen blocks" in why_figures.movement_words(broken)

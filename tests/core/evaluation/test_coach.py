@@ -161,7 +161,7 @@ def test_a_rate_that_is_too_low_is_told_with_the_usual_one() -> None:
     reading = read_run(CREEPING)[0]
     assert reading.kind == "rate-low"
     assert 0.001 <= reading.change["learning_rate"] <= 0.01
-    assert "1e-06" in reading.evidence
+    assert "0.000001" in reading.evidence
     usual = CREEPING.config.model_copy(update={"learning_rate": 0.005})
     assert curve_rules.find_low_rate(dataclasses.replace(CREEPING, config=usual)) is None
 

@@ -234,7 +234,7 @@ def test_of_several_arms_the_best_is_held_against_scratch() -> None:
 def test_a_tie_at_the_top_is_named_as_a_tie() -> None:
     race = judged(drawn_arm("scratch", 0.60, 3), drawn_arm("head", 0.96, 3), drawn_arm("full", 0.97, 3))
     assert race.sentence.startswith(
-        "Full is ahead of 3 arms with 97.2 % right, not shown to be better than head, "
+        "Full is ahead of the 2 others with 97.2 % right, not shown to be better than head, "
         "but 37.2 points better than scratch (95 % interval "
     )
 
@@ -254,6 +254,12 @@ def test_a_race_in_which_nothing_is_shown_says_so() -> None:
     assert race.sentence == (
         "No difference shown between full, which is ahead with 92.2 % right, and head and scratch (n = 180, 3 seeds)."
     )
+
+
+def test_a_leader_of_which_nothing_is_known_does_not_hide_that_others_differ() -> None:
+    race = judged(drawn_arm("scratch", 0.60, 3), drawn_arm("head", 0.85, 3), drawn_arm("full", 0.86, 3, spread=0.14))
+    assert race.sentence.startswith("No difference shown between full, which is ahead with 86.1 % right, and head and ")
+    assert race.sentence.endswith("(n = 180, 3 seeds), though head is better than scratch.")
 
 
 # ---- what cannot be judged

@@ -84,7 +84,7 @@ def test_every_arm_is_compared_with_the_one_that_leads():
     found = list(compare_lines([scratch, HEAD, full]))
 
     assert [(item.ahead, item.behind) for item in found] == [("head", "scratch"), ("head", "full")]
-    headline = describe_lines([scratch, HEAD, full], found, {"scratch"}, 180, (0, 1, 2))
+    headline = describe_lines([scratch, HEAD, full], found, {"scratch"}, "n = 180 test pictures, 3 seeds")
     assert headline.startswith("scratch needs about")
     assert headline.endswith("(n = 180 test pictures, 3 seeds).")
 
@@ -96,7 +96,7 @@ def test_arms_without_a_common_size_are_not_compared():
 
 
 def test_one_arm_alone_is_described():
-    assert describe_lines([HEAD], [], set(), 180, (0,)) == (
+    assert describe_lines([HEAD], [], set(), "n = 180 test pictures, 1 seed") == (
         "head reaches 70.0 % with 1 picture per class and 95.0 % with 1,000 (n = 180 test pictures, 1 seed)."
     )
-    assert describe_lines([], [], set(), 0, (0,)) == ""
+    assert describe_lines([], [], set(), "") == ""

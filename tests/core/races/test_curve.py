@@ -12,7 +12,7 @@ from core.commands import list_runs, show_run
 from core.datasets.dataset import Dataset
 from core.errors import CarryError, ConfigError, RunError
 from core.jobs.worker import PUT_ASIDE, Worker
-from core.races.commands import describe_curve
+from core.races.commands import _wait, describe_curve
 from core.races.curve import gather_curve, read_curve, start_curve, unpack
 from core.races.race import RaceState, find_race
 from core.runs.races import start_judging
@@ -20,6 +20,7 @@ from core.runs.reader import RunReader
 from core.runs.run import Run, RunState
 from core.runs.store import Arm, RunStore, summarise
 from core.settings import Settings
+from core.storage import write_json
 from core.training.config import TrainConfig
 from core.training.events import PointDone
 from core.upkeep.arrival import take_in_room
@@ -239,3 +240,15 @@ def test_the_command_trains_waits_and_tells(
     assert value["sentence"] in capsys.readouterr().out
     assert main(["learning-curve", "drawn", "--sizes", "1,many"]) == 2
     assert "--sizes" in capsys.readouterr().err
+
+
+def test_a_command_waits_for_a_run_that_goes_on_after_a_crash(
+    settings: Settings, drawn: Dataset, ended_processes: None
+) -> None:
+    _, (run,) = start_curve(settings, [Arm("head", HEAD)], seeds=(0,), sizes=(1, 4))
+    write_json(run.folder / "started.json", {"pid": 0, "born": 0.0, "time": 0.0, "memory_kills": 10**9})  # it crashed
+    assert run.state() is RunState.INTERRUPTED
+    _wait(settings, run)
+
+    assert run.state() is RunState.FINISHED
+    assert len(run.history().points) == 2

@@ -25,8 +25,9 @@ from core.settings import Settings
 from tests.core.reporting.finished import finish, start_race
 
 OPTIONAL = (
-    "verdict", "curves", "learning_curve", "confusions", "per_class", "groups", "reliability", "answering", "costs",
-    "cost_notes", "readings", "equal", "differing", "versions", "commands", "notes", "begun", "runs",
+    "verdict", "curves", "learning_curve", "confusions", "per_class", "groups", "reliability", "answering",
+    "answering_notes", "costs", "cost_notes", "readings", "equal", "differing", "versions", "commands", "notes",
+    "begun", "runs",
 )  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def full(settings: Settings, drawn: Dataset) -> ReportData:
     )  # fmt: skip
     return dataclasses.replace(
         gather(settings, [race_id]),
-        reliability=(Reliability("head", runs[1].id, 8, 0.05, bins, 1.4, 0.02, "Few pictures."),),
+        reliability=(Reliability("head", runs[1].id, 8, Share(0.05, 0.01, 0.2, 8), bins, 1.4, 0.02, "Few pictures."),),
         answering=answering,
         costs=(CostRow("head", (Fact("Energy", "about 2 Wh"),)),),
         cost_notes=("Energy is an estimate.",),

@@ -15,11 +15,15 @@ from core.runs.plan import RacePlan
 from core.settings import Settings
 from core.training.config import TrainConfig
 from core.training.data import TrainingData
+from core.training.estimate import estimate
 from core.training.events import EpochDone, Message, PointDone, Progress
 from core.training.events import Tested as Judged  # pytest takes classes called Test… for tests
+from core.training.measurements import Measurements
 from core.training.pixels import PixelStore
+from core.training.plan import describe_network, plan_stages
 from core.training.series import train_series
 from core.training.session import train
+from core.training.subsets import estimate_series
 from core.training.trainer import Trainer
 from models.network import Network
 
@@ -167,7 +171,7 @@ def test_a_point_that_diverges_is_named(settings: Settings, drawn: Dataset, smal
     config = small_config.model_copy(
         update={"learning_rate": 1e6, "optimizer": "sgd", "gradient_clip": 0.0, "batch_norm": False, "epochs": 30}
     )
-    with pytest.raises(DivergedError, match=r"With \d pictures? per class, seed 0: .*learning rate"):
+    with pytest.raises(DivergedError, match=r"With \d+ pictures? per class, seed 0: .*learning rate"):
         points_of(config, drawn, settings)
 
 
@@ -224,3 +228,24 @@ def test_the_learning_rate_is_looked_for_at_every_point(
 
     assert len(points) == len(rates) == 3
     assert all(rate is not None for rate in rates)
+
+
+def test_the_time_of_a_curve_is_told_from_that_of_a_training(settings: Settings, drawn: Dataset) -> None:
+    config = TrainConfig.model_validate({**HEAD, "strategy": "full"})
+    what = describe_network(config, plan_stages(config, config.entry()))
+    figures = {"input": 1.0, "step_fp32": 40.0, "step_bf16": 30.0, "prefix_bytes": 5120.0}
+    assert estimate_series(settings, config, drawn, PLAN) is None
+    Measurements(settings).keep(what, {"name": "here", "threads": settings.threads}, figures)
+    alone = estimate(settings, config, drawn)
+    one, two, more = (
+        estimate_series(settings, config, drawn, dataclasses.replace(PLAN, seeds=seeds, sizes=sizes))
+        for seeds, sizes in (((0,), (12,)), ((0, 1), (12,)), ((0,), (1, 12)))
+    )
+
+    assert alone is not None
+    assert one is not None
+    assert two is not None
+    assert more is not None
+    assert one.parts == pytest.approx(alone.parts)
+    assert two.parts["training"] == pytest.approx(2 * one.parts["training"])
+    assert one.parts["training"] < more.parts["training"] < two.parts["training"]
