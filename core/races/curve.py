@@ -134,6 +134,42 @@ class Curve:
         }
 
 
+def plan_curve(
+    settings: Settings,
+    arms: Sequence[Arm],
+    *,
+    seeds: Sequence[int],
+    sizes: Sequence[int] | None = None,
+    title: str = "",
+) -> RacePlan:
+    """What a learning curve would be.
+
+    Args:
+        arms: their configurations' own seeds do not count.
+        seeds: each point is trained with each.
+        sizes: training pictures per class; None: 1, 2, 5, 10 … and all.
+    Raises:
+        ConfigError: one sentence for each field that is wrong.
+        DatasetError: if the dataset is not there.
+    """
+    problems = _problems(arms, seeds, sizes, title)
+    if problems:
+        raise ConfigError(problems)
+    dataset = DatasetStore(settings).get(arms[0].config.dataset)
+    largest = largest_class(dataset.rows_of("train"))
+    if not largest:
+        raise ConfigError({"dataset": f"{dataset.id} has no train pictures: import it again with another split."})
+    return RacePlan(
+        "curve",
+        tuple(arm.name for arm in arms),
+        tuple(seeds),
+        "epochs",
+        float(arms[0].config.epochs),
+        default_sizes(largest) if sizes is None else fit_sizes(sizes, largest),
+        " ".join(title.split()),
+    )
+
+
 def start_curve(
     settings: Settings,
     arms: Sequence[Arm],
@@ -143,34 +179,14 @@ def start_curve(
     by: Actor = OPERATOR,
     title: str = "",
 ) -> tuple[str, list[Run]]:
-    """Queue a run for each arm; returns the curve's id and them.
+    """Queue a run for each arm; returns the curve's id and them. Arguments as for `plan_curve`.
 
-    Args:
-        arms: their configurations' own seeds do not count.
-        seeds: each point is trained with each.
-        sizes: training pictures per class; None: 1, 2, 5, 10 … and all.
     Raises:
-        ConfigError: one sentence for each field that is wrong.
-        DatasetError: if the dataset is not there.
+        ConfigError, DatasetError: as `plan_curve`.
         QuotaError: if `by` would have too many runs in the queue, or the disk is too full.
     """
-    problems = _problems(arms, seeds, sizes, title)
-    if problems:
-        raise ConfigError(problems)
-    dataset = DatasetStore(settings).get(arms[0].config.dataset)
-    largest = largest_class(dataset.rows_of("train"))
-    if not largest:
-        raise ConfigError({"dataset": f"{dataset.id} has no train pictures: import it again with another split."})
-    plan = RacePlan(
-        "curve",
-        tuple(arm.name for arm in arms),
-        tuple(seeds),
-        "epochs",
-        float(arms[0].config.epochs),
-        default_sizes(largest) if sizes is None else fit_sizes(sizes, largest),
-        " ".join(title.split()),
-    )
-    chosen = [Arm(arm.name, arm.config.model_copy(update={"seed": seeds[0]})) for arm in arms]
+    plan = plan_curve(settings, arms, seeds=seeds, sizes=sizes, title=title)
+    chosen = [Arm(arm.name, arm.config.model_copy(update={"seed": plan.seeds[0]})) for arm in arms]
     return RunStore(settings).create_race(chosen, by=by, plan=plan)
 
 
@@ -232,6 +248,7 @@ def gather_curve(race: Race, points: Mapping[str, Sequence[PointDone]]) -> Curve
     sentence = describe_lines(lines, crossings, scratch, judged)
     if sentence and race.state is not RaceState.FINISHED:
         sentence = f"So far: {sentence}"
+    sentence = sentence[:1].upper() + sentence[1:]
     return Curve(race, split, n, arms, crossings, sentence)
 
 

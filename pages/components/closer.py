@@ -1,6 +1,7 @@
 """A closer look at judged runs, one section at a time: only what is looked at is computed."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
@@ -129,7 +130,11 @@ def _cost(settings: Settings, chosen: Chosen) -> None:
 
 
 def _coach(settings: Settings, chosen: Chosen) -> None:
-    coach.show_fairness(chosen.named)
+    comparison = None
+    if len(chosen.named) == 2:
+        with suppress(ComparisonError, RunError):  # what cannot be compared is told where it is
+            comparison = judged.compare_once(str(settings.home), *(item.id for _, item in chosen.named))
+    coach.show_fairness(chosen.named, comparison)
     for name, item in chosen.named:
         st.markdown(f"##### {frame.plain(name)}")
         coach.show_readings(coach.read_once(settings, item), key=f"closer-{item.id}")

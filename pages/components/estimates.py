@@ -1,16 +1,19 @@
 """How long a training will take on this machine, below the form; a network that is new here is measured first."""
 
 import json
+from collections.abc import Sequence
 
 import streamlit as st
 
 from core.errors import ConfigError, DatasetError
 from core.jobs.calibrator import can_be_measured, is_measuring, start_calibration
+from core.runs.plan import RacePlan
 from core.runs.races import default_race
 from core.settings import Settings
 from core.training.config import TrainConfig
 from core.training.estimate import Estimate, estimate, tell_seconds
 from core.training.plan import describe_network, plan_stages
+from core.training.subsets import estimate_series
 from pages.components import frame
 from pages.components.live import load_dataset
 
@@ -77,6 +80,22 @@ def _look(settings: Settings, config: TrainConfig) -> Estimate | None:
         return estimate(settings, config, load_dataset(str(settings.home), config.dataset, ""))
     except DatasetError:
         return None
+
+
+def tell_total(settings: Settings, configs: Sequence[TrainConfig], plan: RacePlan) -> str:
+    """How long all runs of a race or learning curve take, one after the other; empty while that cannot be told."""
+    found = []
+    for config in configs:
+        if plan.kind == "race":
+            found.append(_look(settings, config))
+            continue
+        try:
+            dataset = load_dataset(str(settings.home), config.dataset, "")
+        except DatasetError:
+            return ""
+        found.append(estimate_series(settings, config, dataset, plan))
+    told = [item.seconds for item in found if item is not None]
+    return f"About {tell_seconds(sum(told))} on this machine." if len(told) == len(found) else ""
 
 
 def _longest(found: Estimate) -> str:

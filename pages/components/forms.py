@@ -13,9 +13,15 @@ from core.training.parsing import parse_config
 from core.training.plan import Plan, plan_training
 from models import weights
 from models.catalog import CATALOG
-from pages.components import frame
+from pages.components import frame, lessons
 
 FIELDS = TrainConfig.model_fields
+LESSON_OF = {
+    "head": "feature-extraction",
+    "partial": "fine-tuning",
+    "full": "fine-tuning",
+    "gradual": "gradual-unfreezing",
+}  # of a strategy; the others go with the first one of all
 EXPERT = (
     "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed",
     "head", "max_images", "max_seconds"
@@ -127,6 +133,7 @@ def fill_in(
         offered = [name for name in ("head", "partial", "full", "gradual", "scratch") if name in offered]
         values["strategy"] = _choice("strategy", offered, format_func=lambda name: STRATEGIES[name][0])
         st.caption(STRATEGIES[values["strategy"]][1])
+        lessons.explain(LESSON_OF.get(values["strategy"], "transfer-learning"), key="lesson-strategy")
         if values["strategy"] in ("partial", "gradual"):
             _freeze_point(values, entry.freeze_points, entry.default_freeze)
         if values["strategy"] in ("partial", "full", "gradual"):

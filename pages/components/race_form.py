@@ -6,13 +6,13 @@ import streamlit as st
 
 from core.errors import ConfigError, QuotaError
 from core.jobs.scheduler import ensure_scheduler
-from core.races.curve import start_curve
+from core.races.curve import plan_curve, start_curve
 from core.races.presets import DEFAULT_ARMS, PRESETS, make_arms, plan_race
 from core.races.starting import start_race
 from core.runs.plan import BUDGETS, MOST_ARMS, MOST_SEEDS, MOST_TITLE, Budget
 from core.settings import Settings
 from core.training.parsing import parse_config
-from pages.components import forms, frame
+from pages.components import estimates, forms, frame
 from pages.components.race_snapshot import forget_races
 from pages.components.snapshot import forget
 
@@ -79,7 +79,8 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
             forms.show_problems(error)
             return
         each = "one seed" if seeds == 1 else f"{seeds} seeds"
-        st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each.")
+        total = estimates.tell_total(settings, [arm.config for arm in planned], plan)
+        st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each. {total}")
         if st.button("Start this race", type="primary", icon="🏁", key="race-start"):
             try:
                 race_id, _ = start_race(settings, plan, planned, by=frame.actor())
@@ -121,12 +122,17 @@ def offer_curve(settings: Settings, values: dict[str, Any]) -> None:
         if not arms:
             st.info("Choose at least one arm.", icon="👆")
             return
-        if not st.button("Start this curve", type="primary", icon="📈", key="curve-start"):
-            return
         try:
             first = parse_config(values)
+            numbers = range(first.seed, first.seed + seeds)
             planned = make_arms(values, arms, "epochs", first.epochs, first.seed)
-            curve_id, _ = start_curve(settings, planned, seeds=range(first.seed, first.seed + seeds), by=frame.actor())
+            plan = plan_curve(settings, planned, seeds=numbers)
+            total = estimates.tell_total(settings, [arm.config for arm in planned], plan)
+            each = "one seed" if seeds == 1 else f"{seeds} seeds"
+            st.caption(f"{len(plan.sizes)} sizes ({', '.join(map(str, plan.sizes))}) with {each} each. {total}")
+            if not st.button("Start this curve", type="primary", icon="📈", key="curve-start"):
+                return
+            curve_id, _ = start_curve(settings, planned, seeds=numbers, by=frame.actor())
         except ConfigError as error:
             forms.show_problems(error)
             return

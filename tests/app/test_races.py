@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.datasets.dataset import Dataset
 from core.jobs.worker import Worker
 from core.people.actor import Actor
 from core.races.race import RaceState, find_race
@@ -153,3 +154,17 @@ def test_a_deleted_run_leaves_the_rest_of_the_race_judged(race_id: str, open_pag
     assert "1 run was deleted" in texts(app)
     assert "Not every arm has a result with the seed 1." in texts(app).replace("\\", "")
     assert not app.exception
+
+
+def test_a_race_that_only_waits_is_shown_and_its_runs_are_not_compared_yet(
+    drawn: Dataset, settings: Settings, open_page: Open
+) -> None:
+    found, _ = start_race(settings, PLAN, arms())
+    app = open_page("pages/compare.py", race=found)
+    assert not app.exception
+    assert "0 of 4 runs are over" in texts(app)
+
+    app.segmented_control(key="compare-mode").set_value("Runs").run()
+    assert not app.exception
+    assert "No single run has got as far" in texts(app)
+    assert "race" not in app.query_params
