@@ -42,10 +42,16 @@ class Chosen:
     race: Race | None = None
 
 
+@st.fragment
 def show_closer(settings: Settings, chosen: Chosen) -> None:
-    """Draw the chooser of sections, and the chosen one."""
+    """Draw the chooser of sections, and the chosen one; another section redraws nothing else."""
     if not chosen.named:
         return
+    with frame.explained():
+        _draw(settings, chosen)
+
+
+def _draw(settings: Settings, chosen: Chosen) -> None:
     st.subheader("A closer look")
     given = st.query_params.get(VIEW, "")
     picked = st.segmented_control(

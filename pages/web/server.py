@@ -41,7 +41,7 @@ ROOM = "TUNEMYPETS_ROOM"
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"
 # what later pages import, read in once the first page is there: together they would be in each other's way
 AHEAD_SECONDS = 5.0
-AHEAD = ("pandas", "plotly.graph_objects")  # and pages.components; never torch
+AHEAD = ("pandas", "plotly.graph_objects", "scipy.stats", "scipy.optimize")  # and pages.components; never torch
 
 STOP_SECONDS = 1.5
 
