@@ -170,7 +170,8 @@ def test_an_interrupted_run_is_shown_and_goes_on(raced: Settings, open_page: Ope
 
 
 def test_compare_has_verdict_table_and_pictures(raced: Settings, open_page: Open) -> None:
-    app = open_page("pages/compare.py")
+    runs = [run.id for run in reversed(RunStore(raced).all())]
+    app = open_page("pages/compare.py", runs=",".join(runs))
     shown = texts(app)
     assert "Verdict" in shown
     assert "Picture by picture" in shown
