@@ -7,6 +7,7 @@ from contextlib import suppress
 from core.datasets.store import DatasetStore
 from core.errors import TuneMyPetsError
 from core.jobs.scheduler import ensure_scheduler, queue_position
+from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
 from core.settings import Settings
 from core.training.events import Progress
@@ -34,9 +35,13 @@ def _ended(run: Run) -> bool:
 
 
 def wait_for(settings: Settings, run: Run) -> Run:
+    """Wait for a run's end, also where it is interrupted and goes on by itself."""
     shown = ""
-    while (state := run.state()).active:
-        if state is RunState.QUEUED:
+    while (state := run.state()).active or _goes_on(run, state):
+        if state is RunState.INTERRUPTED:
+            ensure_scheduler(settings)
+            line = "interrupted, goes on in a moment"
+        elif state is RunState.QUEUED:
             ensure_scheduler(settings)
             before = queue_position(settings, run)
             line = f"queued, {before} before it" if before else "starting"
@@ -48,6 +53,10 @@ def wait_for(settings: Settings, run: Run) -> Run:
         time.sleep(WATCH_SECONDS)
     say("", transient=True)
     return run
+
+
+def _goes_on(run: Run, state: RunState) -> bool:
+    return state is RunState.INTERRUPTED and not run.stop_requested and bool(read_attempts(run.folder).left)
 
 
 def progress_line(run: Run) -> str:

@@ -1,6 +1,5 @@
 """What `python -m core learning-curve` does, and how a curve is shown."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,12 +10,11 @@ from core.jobs.scheduler import ensure_scheduler
 from core.races.curve import Curve, CurvePoint, read_curve, start_curve
 from core.races.presets import DEFAULT_ARMS, make_arms
 from core.races.race import RaceState
-from core.runs.attempts import read_attempts
-from core.runs.run import Run, RunState
+from core.runs.run import RunState
 from core.runs.store import RunStore, summarise
 from core.settings import Settings
 from core.training.parsing import parse_config
-from core.waiting import WATCH_SECONDS, read_ahead, say, wait_for
+from core.waiting import read_ahead, say, wait_for
 
 
 def learning_curve(
@@ -58,22 +56,12 @@ def learning_curve(
     read_ahead(settings, runs[0])
     for run in runs:
         say(f"Run {run.id} ({run.meta().arm})")
-        summary = summarise(_wait(settings, run))
+        summary = summarise(wait_for(settings, run))
         say(f"{summary.state.value}, {summary.points_text}, {summary.seconds or 0:.1f} s")
         if summary.state is not RunState.FINISHED and failure is None:
             failure = f"Run {run.id} ({summary.meta.arm}) is {summary.state.value}: {summary.text or 'resume it.'}"
     curve = read_curve(settings, race_id)
     return Outcome(_value(curve), describe_curve(curve), failure)
-
-
-def _wait(settings: Settings, run: Run) -> Run:
-    """Wait for a run's end, also where it was interrupted and goes on by itself."""
-    wait_for(settings, run)
-    while run.state() is RunState.INTERRUPTED and not run.stop_requested and read_attempts(run.folder).left:
-        ensure_scheduler(settings)
-        time.sleep(WATCH_SECONDS)
-        wait_for(settings, run)
-    return run
 
 
 def show(settings: Settings, race_id: str) -> Outcome:

@@ -12,7 +12,7 @@ from core.commands import list_runs, show_run
 from core.datasets.dataset import Dataset
 from core.errors import CarryError, ConfigError, RunError
 from core.jobs.worker import PUT_ASIDE, Worker
-from core.races.commands import _wait, describe_curve
+from core.races.commands import describe_curve
 from core.races.curve import gather_curve, read_curve, start_curve, unpack
 from core.races.race import RaceState, find_race
 from core.runs.races import start_judging
@@ -26,6 +26,7 @@ from core.training.events import PointDone
 from core.upkeep.arrival import take_in_room
 from core.upkeep.check import check
 from core.upkeep.packing import pack_room
+from core.waiting import wait_for as wait_for_run
 from pages.components.runs_list import result_text
 
 HEAD = TrainConfig.model_validate(
@@ -248,7 +249,7 @@ def test_a_command_waits_for_a_run_that_goes_on_after_a_crash(
     _, (run,) = start_curve(settings, [Arm("head", HEAD)], seeds=(0,), sizes=(1, 4))
     write_json(run.folder / "started.json", {"pid": 0, "born": 0.0, "time": 0.0, "memory_kills": 10**9})  # it crashed
     assert run.state() is RunState.INTERRUPTED
-    _wait(settings, run)
+    wait_for_run(settings, run)
 
     assert run.state() is RunState.FINISHED
     assert len(run.history().points) == 2
