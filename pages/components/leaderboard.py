@@ -42,8 +42,10 @@ def show_leaderboard(settings: Settings) -> None:
             hide_index=True,
             width="stretch",
             column_config={
-                "Place": st.column_config.TextColumn(width="small"),
-                "Test accuracy": st.column_config.ProgressColumn(format="%.1f %%", min_value=0, max_value=100),
+                "Place": st.column_config.TextColumn(width=60),
+                # a phone shows the first columns: the figure is nothing without its interval
+                "Accuracy": st.column_config.NumberColumn(format="%.1f %%", width=80, help="On test pictures."),
+                "95 % interval": st.column_config.TextColumn(width=110),
             },
         )
     st.caption(
@@ -74,10 +76,10 @@ def _table(settings: Settings, places: Sequence[Place], by_id: dict[str, RunSumm
         rows.append(
             {
                 "Place": f"{item.place}{' =' if item.tied else ''}",
-                "Run": run.title,
-                "By": frame.owner_name(settings, run.meta.owner),
-                "Test accuracy": 100 * (item.accuracy.value or 0.0),
+                "Accuracy": 100 * (item.accuracy.value or 0.0),
                 "95 % interval": f"{100 * interval.low:.1f} to {100 * interval.high:.1f}",
+                "By": frame.owner_name(settings, run.meta.owner),
+                "Run": run.title,
                 "Better than": item.worse,
             }
         )
