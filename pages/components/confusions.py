@@ -58,9 +58,11 @@ def show_confusions(settings: Settings, named: Sequence[judged.Named]) -> None:
         )
         classes = len(judged.read_once(str(settings.home), named[0][1].id).classes)
         # a table that is half hidden beside another one shows less than two below each other
-        columns = st.columns(min(2 if classes <= MOST_BESIDE else 1, len(named)))
+        beside = min(2 if classes <= MOST_BESIDE else 1, len(named))
         for place, (name, item) in enumerate(named):
-            with columns[place % len(columns)]:
+            if place % beside == 0:  # a row of its own: below each other, on a phone, they keep their order
+                columns = st.columns(beside)
+            with columns[place % beside]:
                 _show_one(settings, name, item, unit)
 
 
