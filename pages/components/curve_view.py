@@ -1,6 +1,5 @@
 """A learning curve, live and afterwards: accuracy by training pictures per class, a band for each arm."""
 
-import secrets
 from typing import Any
 
 import pandas as pd
@@ -9,11 +8,8 @@ import streamlit as st
 from core.races.curve import Curve, gather_curve
 from core.settings import Settings
 from pages.components import charts, frame, race_view
-from pages.components.crowd import crowd
-from pages.components.live import WATCHER
-from pages.components.race_snapshot import RaceSnapshot, forget_races, look_at_race
+from pages.components.race_snapshot import RaceSnapshot
 from pages.components.shared import Shared
-from pages.components.snapshot import forget
 
 COLUMNS = {
     "Pictures per class": st.column_config.NumberColumn(help="Training pictures; a class may have fewer."),
@@ -32,47 +28,34 @@ def watch_curve(settings: Settings, race_id: str) -> None:
     Raises:
         RunError: if no run belongs to it.
     """
-    active = look_at_race(settings, race_id).race.state.active
-    seconds = crowd.interval() if active else None
-    st.fragment(_panel, run_every=seconds, key=f"curve-{race_id}")(settings, race_id, seconds)
+    race_view.keep_up(settings, race_id, _show)
 
 
-def _panel(settings: Settings, race_id: str, seconds: float | None) -> None:
-    with frame.explained():
-        snapshot = look_at_race(settings, race_id)
-        if seconds is not None:
-            frame.wake_scheduler(settings)
-            crowd.note(st.session_state.setdefault(WATCHER, secrets.token_hex(8)))
-            if not snapshot.race.state.active:
-                forget()
-                forget_races()
-                st.rerun()
-            if crowd.interval(seconds) != seconds:
-                st.rerun()
-        race_view.show_headline(settings, snapshot)
-        curve, spec = _curves.get(snapshot, lambda: _draw(snapshot))
-        if curve.sentence:
-            st.info(frame.plain(curve.sentence), icon="📈")
-        if not any(arm.points for arm in curve.arms):
-            st.caption("The curve begins with its first point.")
-            return
-        st.markdown("##### Test accuracy by training pictures" if curve.split == "test" else "##### Accuracy")
-        st.echarts_chart(
-            spec,
-            height=380,
-            key=f"curve-chart-{race_id}",
-            alt=f"Accuracy in per cent of {', '.join(arm.name for arm in curve.arms)} by training pictures per class",
-        )
-        where = "test pictures" if curve.split == "test" else "validation pictures (there is no test split)"
-        st.caption(
-            f"Bands: 95 % intervals of the mean, over {curve.n:,} {where}"
-            + (f" and {len(curve.race.plan.seeds)} seeds." if len(curve.race.plan.seeds) > 1 else ".")
-            + " Each size holds all pictures of the smaller ones."
-        )
-        table = _table(curve)
-        st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"curve-table-{race_id}")
-        if not snapshot.race.state.active:
-            frame.offer_csv("Download every training as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{race_id}.csv")
+def _show(_: Settings, snapshot: RaceSnapshot) -> None:
+    race_id = snapshot.race.id
+    curve, spec = _curves.get(snapshot, lambda: _draw(snapshot))
+    if curve.sentence:
+        st.info(frame.plain(curve.sentence), icon="📈")
+    if not any(arm.points for arm in curve.arms):
+        st.caption("The curve begins with its first point.")
+        return
+    st.markdown("##### Test accuracy by training pictures" if curve.split == "test" else "##### Accuracy")
+    st.echarts_chart(
+        spec,
+        height=380,
+        key=f"curve-chart-{race_id}",
+        alt=f"Accuracy in per cent of {', '.join(arm.name for arm in curve.arms)} by training pictures per class",
+    )
+    where = "test pictures" if curve.split == "test" else "validation pictures (there is no test split)"
+    st.caption(
+        f"Bands: 95 % intervals of the mean, over {curve.n:,} {where}"
+        + (f" and {len(curve.race.plan.seeds)} seeds." if len(curve.race.plan.seeds) > 1 else ".")
+        + " Each size holds all pictures of the smaller ones."
+    )
+    table = _table(curve)
+    st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"curve-table-{race_id}")
+    if not snapshot.race.state.active:
+        frame.offer_csv("Download every training as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{race_id}.csv")
 
 
 def _draw(snapshot: RaceSnapshot) -> tuple[Curve, dict[str, Any]]:

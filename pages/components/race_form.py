@@ -1,5 +1,6 @@
 """The forms of a bigger race (arms, seeds, what they get as much of) and of a learning curve."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import streamlit as st
@@ -82,18 +83,7 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
         total = estimates.tell_total(settings, [arm.config for arm in planned], plan)
         st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each. {total}")
         if st.button("Start this race", type="primary", icon="🏁", key="race-start"):
-            try:
-                race_id, _ = start_race(settings, plan, planned, by=frame.actor())
-            except ConfigError as error:
-                forms.show_problems(error)
-                return
-            except QuotaError as error:
-                st.error(str(error), icon="🚫")
-                return
-            ensure_scheduler(settings)
-            forget()
-            forget_races()
-            frame.go(frame.COMPARE, query_params={"race": race_id})
+            _begin(settings, lambda: start_race(settings, plan, planned, by=frame.actor())[0])
 
 
 def offer_curve(settings: Settings, values: dict[str, Any]) -> None:
@@ -130,16 +120,24 @@ def offer_curve(settings: Settings, values: dict[str, Any]) -> None:
             total = estimates.tell_total(settings, [arm.config for arm in planned], plan)
             each = "one seed" if seeds == 1 else f"{seeds} seeds"
             st.caption(f"{len(plan.sizes)} sizes ({', '.join(map(str, plan.sizes))}) with {each} each. {total}")
-            if not st.button("Start this curve", type="primary", icon="📈", key="curve-start"):
-                return
-            curve_id, _ = start_curve(settings, planned, seeds=numbers, by=frame.actor())
         except ConfigError as error:
             forms.show_problems(error)
             return
-        except QuotaError as error:
-            st.error(str(error), icon="🚫")
-            return
-        ensure_scheduler(settings)
-        forget()
-        forget_races()
-        frame.go(frame.COMPARE, query_params={"race": curve_id})
+        if st.button("Start this curve", type="primary", icon="📈", key="curve-start"):
+            _begin(settings, lambda: start_curve(settings, planned, seeds=numbers, by=frame.actor())[0])
+
+
+def _begin(settings: Settings, start: Callable[[], str]) -> None:
+    """Queue it and go where it is shown, or say why not."""
+    try:
+        race_id = start()
+    except ConfigError as error:
+        forms.show_problems(error)
+        return
+    except QuotaError as error:
+        st.error(str(error), icon="🚫")
+        return
+    ensure_scheduler(settings)
+    forget()
+    forget_races()
+    frame.go(frame.COMPARE, query_params={"race": race_id})

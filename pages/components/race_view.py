@@ -1,6 +1,7 @@
 """A race, live and afterwards: how far it is, its verdict, one chart for all arms, one row for each."""
 
 import secrets
+from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
@@ -49,12 +50,23 @@ def watch_race(settings: Settings, race_id: str) -> None:
     Raises:
         RunError: if no run belongs to it.
     """
+    keep_up(settings, race_id, _show)
+
+
+def keep_up(settings: Settings, race_id: str, show: Callable[[Settings, RaceSnapshot], None]) -> None:
+    """Show a race or learning curve, again and again while something of it moves.
+
+    Raises:
+        RunError: if no run belongs to it.
+    """
     active = look_at_race(settings, race_id).race.state.active
     seconds = crowd.interval() if active else None
-    st.fragment(_panel, run_every=seconds, key=f"race-{race_id}")(settings, race_id, seconds)
+    st.fragment(_panel, run_every=seconds, key=f"race-{race_id}")(settings, race_id, seconds, show)
 
 
-def _panel(settings: Settings, race_id: str, seconds: float | None) -> None:
+def _panel(
+    settings: Settings, race_id: str, seconds: float | None, show: Callable[[Settings, RaceSnapshot], None]
+) -> None:
     with frame.explained():
         snapshot = look_at_race(settings, race_id)
         if seconds is not None:
@@ -67,9 +79,13 @@ def _panel(settings: Settings, race_id: str, seconds: float | None) -> None:
             if crowd.interval(seconds) != seconds:
                 st.rerun()
         show_headline(settings, snapshot)
-        _verdict(snapshot)
-        _curves(snapshot)
-        _table(snapshot)
+        show(settings, snapshot)
+
+
+def _show(_: Settings, snapshot: RaceSnapshot) -> None:
+    _verdict(snapshot)
+    _curves(snapshot)
+    _table(snapshot)
 
 
 def show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
