@@ -57,8 +57,9 @@ def test_sample_race_reload_compare_and_predict(
     page.get_by_role("link", name="Compare these runs").click()
     heading(page, "Compare")
     expect(page.get_by_role("heading", name="Verdict")).to_be_visible()
-    expect(page.get_by_role("heading", name="Confusion matrices")).to_be_visible()
     expect(page.get_by_role("heading", name="Picture by picture")).to_be_visible()
+    page.locator(".st-key-closer").get_by_text("Classes").click()
+    expect(page.get_by_role("heading", name="Confusion matrices")).to_be_visible()
 
     # its own photo, both arms side by side
     photo = tmp_path / "mine.jpg"

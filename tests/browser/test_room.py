@@ -138,9 +138,9 @@ def test_the_content_policy_is_never_in_the_way_of_the_app(
         live = RunStore(raced).create(long).id
         page.goto(f"{server.address}/train?run={live}")
         expect(page.locator("canvas").first).to_be_visible(timeout=90_000)
-        page.goto(f"{server.address}/compare?runs={','.join(ids)}")
+        page.goto(f"{server.address}/compare?runs={','.join(ids)}&view=classes")
         expect(page.get_by_role("heading", name="Verdict")).to_be_visible()
-        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("heading", name="Confusion matrices")).to_be_visible(timeout=60_000)
         page.goto(f"{server.address}/explore?dataset=drawn")
         expect(page.locator("img").first).to_be_visible()
         page.get_by_text("Numbers", exact=True).click()

@@ -231,14 +231,15 @@ def tamper_with(box: Selectbox[Any], value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "label"),
-    [("pages/explore.py", "One picture in detail"), ("pages/explore.py", "Class"), ("pages/compare.py", "Dataset"),
-     ("pages/compare.py", "Pictures of a cell")],
+    ("path", "view", "label"),
+    [("pages/explore.py", "", "One picture in detail"), ("pages/explore.py", "", "Class"),
+     ("pages/compare.py", "", "Dataset"), ("pages/compare.py", "pictures", "Order"),
+     ("pages/compare.py", "classes", "Pictures of a cell")],
 )  # fmt: skip
 def test_a_tampered_choice_breaks_no_page(
-    settings: Settings, two_runs: tuple[Run, Run], open_page: Callable[..., AppTest], path: str, label: str
+    settings: Settings, two_runs: tuple[Run, Run], open_page: Callable[..., AppTest], path: str, view: str, label: str
 ) -> None:
-    app = open_page(path)
+    app = open_page(path, view=view) if view else open_page(path)
     tamper_with(next(box for box in app.selectbox if box.label == label), "../../x")
     app.run()
     assert not app.exception

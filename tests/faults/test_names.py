@@ -17,7 +17,9 @@ from core.serving.predictor import Predictor
 from core.settings import Settings
 from core.storage import is_id
 from core.training.config import TrainConfig
+from pages.components import closer
 from pages.components.gallery import Tile, arrange
+from pages.components.groups import TITLES as GROUPS
 from tests.conftest import SMALL_SCRATCH
 from tests.core.datasets.pictures import encoded, photo
 from tests.faults.sentences import assert_nothing_of_the_machine, assert_plain
@@ -174,16 +176,20 @@ def test_training_and_comparison_show_hostile_names_as_letters(
     assert_inert(open_page("pages/train.py"), settings)
     assert_inert(open_page("pages/train.py", run=first.id), settings)
     assert_inert(open_page("pages/train.py", race=str(first.meta().race)), settings)
-    app = open_page("pages/compare.py", runs=f"{first.id},{second.id}")
+    runs = f"{first.id},{second.id}"
+    app = open_page("pages/compare.py", runs=runs, view="classes")
     assert_inert(app, settings)
     for box in [box for box in app.selectbox if box.label == "Pictures of a cell"]:
         box.select_index(1)
     app.run()
     assert_inert(app, settings)
-    assert len(app.html) >= 2
-    for option in list(app.radio[0].options):
-        app.radio[0].set_value(re.sub(r"\\(.)", r"\1", option)).run()
+    app = open_page("pages/compare.py", runs=runs, view="pictures")
+    for group in GROUPS:
+        app.pills(key=f"groups-{first.id}-{second.id}").set_value(group).run()
         assert_inert(app, settings)
+    for section in set(closer.SECTIONS) - {"classes", "pictures", "why"}:
+        assert_inert(open_page("pages/compare.py", runs=runs, view=section), settings)
+    assert_inert(open_page("pages/compare.py", race=str(first.meta().race)), settings)
 
 
 def test_predictions_of_hostile_names_are_letters_in_every_place(
