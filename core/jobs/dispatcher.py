@@ -32,7 +32,7 @@ from core.runs.remedies import MEMORY, memory_sentence
 from core.runs.run import Run, RunState
 from core.runs.store import RunStore, hold
 from core.settings import Settings
-from core.storage import read_json
+from core.storage import read_json, write_json
 
 PRELOADERS = 3  # at most for one scheduler: whatever ends them, a run does not wait for the next one for ever
 TELL_SECONDS = 1.0  # between two writings of the queue, unless its order has changed
@@ -155,8 +155,13 @@ class Dispatcher:
         """Let an interrupted run go on by itself, if it may; whether it is queued now."""
         if run.id not in self._looked_at and self._memory_ran_out(run):
             return False
+        first = run.id not in self._looked_at
         self._looked_at.add(run.id)
-        if self.closing() or run.result() is not None or not read_attempts(run.folder).left:
+        if self.closing() or run.result() is not None:
+            return False
+        if not read_attempts(run.folder).left:
+            if first:
+                _note_look(run)
             return False
         with suppress(TuneMyPetsError, OSError):
             self.store.resume(run.id, by=OPERATOR, automatic=True)
@@ -169,7 +174,8 @@ class Dispatcher:
         if run.id in self._watchdog.ended:
             return False
         with suppress(OSError, ValueError, KeyError, TypeError):
-            if memory_kills() > int(read_json(run.folder / "started.json")["memory_kills"]):
+            facts = read_json(run.folder / "started.json")
+            if "looked_at" not in facts and memory_kills() > int(facts["memory_kills"]):
                 return _fail_for_memory(run)
         return False
 
@@ -320,6 +326,15 @@ def _fail(run: Run, text: str) -> None:
     with suppress(TuneMyPetsError, OSError), hold(run, ASKER_SECONDS):
         if run.state() is RunState.QUEUED:
             run.write_result(RunState.FAILED, text, None)
+
+
+def _note_look(run: Run) -> None:
+    """Note with a run that stays interrupted that its end was looked at: what the system ends for memory later, another
+    scheduler must not lay to its charge."""
+    path = run.folder / "started.json"
+    with suppress(TuneMyPetsError, OSError, ValueError, TypeError), hold(run, ASKER_SECONDS):
+        if run.result() is None and path.exists():
+            write_json(path, {**read_json(path), "looked_at": time.time()})
 
 
 def _fail_for_memory(run: Run) -> bool:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from core.jobs import dispatcher
 from core.jobs.watchdog import memory_kills
-from core.runs.attempts import read_attempts
+from core.runs.attempts import Attempts, read_attempts, write_attempts
 from core.runs.remedies import MEMORY, halved, memory_sentence, remedy
 from core.runs.run import Run, RunState
 from core.settings import PROJECT_ROOT, Settings
-from core.storage import read_json
+from core.storage import read_json, write_json
 from tests.conftest import skip_or_fail, wait_for
 from tests.faults.desk import Desk, desk, files  # noqa: F401
 from tests.faults.test_crashes import reach
@@ -120,6 +121,25 @@ def test_another_process_that_the_system_ends_for_memory_costs_no_run(desk: Desk
     assert run.state() is RunState.RUNNING
     desk.store.request_stop(run.id)
     desk.until(lambda: run.state() is RunState.STOPPED)
+
+
+def test_a_run_that_was_interrupted_long_before_is_not_blamed_for_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = desk.queue(note="training")
+    facts = {"pid": 0, "born": 0.0, "time": 0.0, "memory_kills": 3}
+    write_json(run.folder / "started.json", facts)
+    write_attempts(run.folder, Attempts(2))
+    monkeypatch.setattr(dispatcher, "memory_kills", lambda: 3)
+    desk.dispatcher.step()  # this scheduler has seen it, and lets it lie
+    assert run.state() is RunState.INTERRUPTED
+
+    monkeypatch.setattr(dispatcher, "memory_kills", lambda: 4)  # later, and somebody else
+    desk.dispatcher.close()
+    desk.dispatcher = type(desk.dispatcher)(desk.settings)
+    desk.dispatcher.step()
+    assert run.state() is RunState.INTERRUPTED
+    assert run.result() is None
 
 
 def test_a_limit_on_the_address_space_says_the_same_sentence(settings: Settings, desk: Desk) -> None:
