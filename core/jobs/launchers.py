@@ -14,6 +14,7 @@ _CREATE_NEW_PROCESS_GROUP = 0x00000200
 _CREATE_NO_WINDOW = 0x08000000
 
 UP_SECONDS = 20.0  # a process that has not taken its lock by then may be stuck
+ENDING_SECONDS = 0.3
 
 WORKER_ENVIRONMENT = {
     # fewer page faults: 1.4 to 1.8 times as fast (glibc only, ignored elsewhere)
@@ -75,11 +76,24 @@ def start_single(settings: Settings, module: str, arguments: Sequence[str], log:
     It takes its lock as soon as it is up, which takes seconds on a busy machine: who asks again meanwhile, or many who
     ask at once, must not start one each.
     """
-    key = settings.home, module
-    with _starting_lock:
+    if not _starting_lock.acquire(blocking=False):
+        return  # somebody here is at it just now
+    try:
+        key = settings.home, module
         earlier = _starting.get(key)
         if earlier is not None:
             process, began = earlier
-            if process.poll() is None and time.monotonic() - began < UP_SECONDS:
+            if time.monotonic() - began < UP_SECONDS and _stays(process):
                 return
         _starting[key] = start_detached(settings, module, arguments, log), time.monotonic()
+    finally:
+        _starting_lock.release()
+
+
+def _stays(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether a process lives, and is not just ending: its lock is free a moment before it has gone."""
+    try:
+        process.wait(ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
