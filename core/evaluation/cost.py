@@ -170,10 +170,10 @@ def _count_training(config: TrainConfig, history: RunHistory) -> int | None:
 
 
 def tell_ratio(first: Cost, second: Cost) -> str:
-    """What the second cost beside the first: `transfer took a sixth of the time and learned 40 times fewer …`."""
+    """What the second cost beside the first: `transfer took a sixth of the time from start to result and …`."""
     parts = []
     if first.seconds and second.seconds:
-        parts.append(f"took {_share(second.seconds / first.seconds, 'the time', 'as long')}")
+        parts.append(f"took {_share(second.seconds / first.seconds, 'the time', 'as long')} from start to result")
     if first.learning and second.learning:
         factor = first.learning / second.learning
         if factor >= 1.5:

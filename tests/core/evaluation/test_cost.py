@@ -118,11 +118,11 @@ def cost(name: str, seconds: float, learning: int) -> Cost:
 @pytest.mark.parametrize(
     ("seconds", "learning", "words"),
     [
-        (10.0, 2_500, "took a sixth of the time and learned 40 times fewer parameters"),
-        (60.0, 100_000, "took about as long and learned about as many parameters"),
-        (150.0, 200_000, "took 2.5 times as long and learned 2.0 times more parameters"),
-        (1.5, 100, "took 1/40 of the time and learned 1,000 times fewer parameters"),
-        (45.0, 100_000, "took 75 % of the time"),
+        (10.0, 2_500, "took a sixth of the time from start to result and learned 40 times fewer parameters"),
+        (60.0, 100_000, "took about as long from start to result and learned about as many parameters"),
+        (150.0, 200_000, "took 2.5 times as long from start to result and learned 2.0 times more parameters"),
+        (1.5, 100, "took 1/40 of the time from start to result and learned 1,000 times fewer parameters"),
+        (45.0, 100_000, "took 75 % of the time from start to result"),
     ],
 )
 def test_ratios_are_told_as_people_say_them(seconds: float, learning: int, words: str) -> None:
