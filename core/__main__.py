@@ -35,7 +35,7 @@ from pydantic_core import PydanticUndefined
 from core import commands
 from core.errors import ConfigError, TuneMyPetsError
 from core.jobs import commands as jobs
-from core.races import commands as curves
+from core.races import commands as races
 from core.races.presets import DEFAULT_ARMS, PRESETS, plan_race
 from core.reporting.commands import report
 from core.reporting.documents import FORMATS
@@ -240,9 +240,9 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
         case "race":
             return _race(settings, options)
         case "show-race":
-            return curves.show(settings, options.race)
+            return races.show(settings, options.race)
         case "learning-curve":
-            return curves.learning_curve(
+            return races.learning_curve(
                 settings,
                 config_values(options),
                 arms=options.arms,
@@ -294,7 +294,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
 def _race(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
     values = config_values(options)
     if all(getattr(options, name) is None for name in ("arms", "seeds", "equal", "amount", "title")):
-        return commands.race(settings, values)
+        return races.race(settings, values)
     chosen = str(values.get("strategy", "head"))
     named = [name.strip() for name in (options.arms or f"scratch,{chosen}").split(",") if name.strip()]
     plan, arms = plan_race(
@@ -305,7 +305,7 @@ def _race(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
         amount=options.amount,
         title=options.title or "",
     )
-    return commands.planned_race(settings, plan, arms)
+    return races.planned_race(settings, plan, arms)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,10 @@ from core.jobs.calibrator import calibrate_and_wait
 from core.jobs.importer import sample_source
 from core.jobs.scheduler import ensure_scheduler
 from core.locks import is_held
-from core.races.race import Race, find_race
-from core.races.results import RaceResult, judge
-from core.races.starting import start_race
-from core.runs.plan import RacePlan
-from core.runs.races import comparison_of, default_race, start_judging
-from core.runs.run import Run, RunState, RunSummary
-from core.runs.store import Arm, RunStore, summarise
+from core.runs.races import comparison_of, start_judging
+from core.runs.run import Run, RunState
+from core.runs.store import RunStore
+from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
 from core.training.estimate import estimate, tell_seconds
 from core.training.events import EpochDone
@@ -124,7 +121,7 @@ def train(settings: Settings, values: Mapping[str, Any], *, detach: bool) -> Out
         return Outcome(value, f"Queued run {run.id}: `python -m core show {run.id}` tells how it goes.")
     say(f"Run {run.id}")
     read_ahead(settings, run)
-    return _ended(wait_for(settings, run))
+    return ended(wait_for(settings, run))
 
 
 def estimate_training(settings: Settings, values: Mapping[str, Any]) -> Outcome:
@@ -145,87 +142,8 @@ def estimate_training(settings: Settings, values: Mapping[str, Any]) -> Outcome:
     return Outcome(value, f"About {tell_seconds(found.seconds)} on this machine ({parts}).")
 
 
-def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:
-    """Run both arms and compare them: transfer minus scratch."""
-    race_id, runs = RunStore(settings).create_race(default_race(values))
-    ensure_scheduler(settings)
-    outcomes = []
-    for run in runs:
-        say(f"Run {run.id} ({run.meta().arm})")
-        outcomes.append(_ended(wait_for(settings, run)))
-    failures = [item.failure for item in outcomes if item.failure]
-    value: dict[str, Any] = {"race": race_id, "runs": [item.value for item in outcomes]}
-    if failures:
-        return Outcome(value, "\n".join(item.text for item in outcomes), failures[0])
-    verdict = comparison_of(runs[0], runs[1])
-    value["comparison"] = verdict.to_json()
-    return Outcome(value, "\n".join([*(item.text for item in outcomes), verdict.verdict]))
-
-
-def planned_race(settings: Settings, plan: RacePlan, arms: list[Arm]) -> Outcome:
-    """Run every arm with every seed, and judge them together."""
-    race_id, runs = start_race(settings, plan, arms)
-    ensure_scheduler(settings)
-    failed = 0
-    for place, run in enumerate(runs, start=1):
-        say(f"Run {place} of {len(runs)}: {run.id} ({run.meta().arm}, seed {run.config().seed})")
-        outcome = _ended(wait_for(settings, run))
-        failed += outcome.failure is not None
-        say(outcome.failure or outcome.text)
-    found = find_race(RunStore(settings).summaries(), race_id)
-    result = judge(settings, found)
-    value = describe_race(found, result)
-    lines = race_lines(found, result)
-    failure = None
-    if failed:
-        failure = f"{failed} of {len(runs)} runs did not finish: `python -m core runs` tells which."
-    return Outcome(value, "\n".join(lines), failure)
-
-
-def show_race(settings: Settings, race_id: str) -> Outcome:
-    """A race so far: its runs, and what they show."""
-    found = find_race(RunStore(settings).summaries(), race_id)
-    result = judge(settings, found)
-    return Outcome(describe_race(found, result), "\n".join(race_lines(found, result)))
-
-
-def describe_race(race: Race, result: RaceResult) -> dict[str, Any]:
-    """A race as JSON."""
-    return {
-        "race": race.id,
-        "title": race.title,
-        "state": race.state.value,
-        "dataset": race.dataset,
-        "equal": race.plan.budget,
-        "amount": race.plan.amount,
-        "arms": list(race.plan.arms),
-        "seeds": list(race.plan.seeds),
-        "runs": [describe_summary(run) for run in race.runs],
-        "judgement": result.judgement.to_json() if result.judgement else None,
-        "missing": list(result.missing),
-    }
-
-
-def race_lines(race: Race, result: RaceResult) -> list[str]:
-    """A race in words: a line for each arm, each pair, and the headline last."""
-    lines = [f"Race {race.id} on {race.dataset}, {race.plan.describe_budget()} each: {race.state.value}."]
-    if result.judgement is not None:
-        for arm in result.judgement.arms:
-            seconds = "" if arm.seconds is None else f", {arm.seconds:.0f} s of training"
-            lines.append(
-                f"{arm.name}: {100 * arm.mean:.1f} % (95 % interval {100 * arm.interval.low:.1f} to "
-                f"{100 * arm.interval.high:.1f}, n = {arm.n:,}, {arm.seeds} {'seed' if arm.seeds == 1 else 'seeds'})"
-                f"{seconds}"
-            )
-        if len(result.judgement.pairs) > 1:
-            lines += [pair.sentence for pair in result.judgement.pairs]
-    lines += result.missing
-    if result.judgement is not None:
-        lines.append(result.judgement.sentence)
-    return lines
-
-
-def _ended(run: Run) -> Outcome:
+def ended(run: Run) -> Outcome:
+    """The answer of a command that waited for a run."""
     summary = summarise(run)
     value = describe_summary(summary)
     accuracy = summary.accuracy
@@ -354,7 +272,7 @@ def resume_run(settings: Settings, run_id: str) -> Outcome:
     """Let an interrupted run go on, and wait for its end."""
     run = RunStore(settings).resume(run_id)
     ensure_scheduler(settings)
-    return _ended(wait_for(settings, run))
+    return ended(wait_for(settings, run))
 
 
 def judge_run(settings: Settings, run_id: str) -> Outcome:
@@ -365,7 +283,7 @@ def judge_run(settings: Settings, run_id: str) -> Outcome:
         time.sleep(0.05)
     while is_held(run.lock_path):
         time.sleep(WATCH_SECONDS)
-    outcome = _ended(run)
+    outcome = ended(run)
     if summarise(run).tested is None:
         return Outcome(outcome.value, "", "The test did not end well: worker.log in the run's folder tells why.")
     return Outcome(outcome.value, outcome.text)

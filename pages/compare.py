@@ -6,9 +6,9 @@ import streamlit as st
 
 from core.errors import ComparisonError, RunError
 from core.races.race import Race
-from core.runs.run import RunSummary
+from core.runs.summary import RunSummary
 from core.settings import Settings
-from pages.components import charts, closer, curve_view, frame, judged, race_view
+from pages.components import charts, closer, curve_view, frame, judged, race_view, records
 from pages.components.race_snapshot import look_at_race, races_of
 from pages.components.runs_list import short_result
 from pages.components.snapshot import RunSnapshot, list_runs, look_at
@@ -184,24 +184,23 @@ def _curves(snapshots: Sequence[RunSnapshot]) -> None:
     training = right.toggle(
         "Show training curves", value=False, help="Adds the smoothed values of the training pictures."
     )
+    accuracy = charts.accuracy_chart(curves, axis, training=training)
+    loss = charts.loss_chart(curves, axis, training=training)
     columns = st.columns(2)
-    names = ", ".join(curve.name for curve in curves)
     with columns[0]:
         st.markdown("##### Accuracy on validation pictures")
-        st.echarts_chart(
-            charts.accuracy_chart(curves, axis, training=training),
-            height=340,
-            key="compare-accuracy",
-            alt=f"Accuracy of {names} by {charts.AXIS_TITLES[axis].lower()}",
-        )
+        st.echarts_chart(accuracy, height=340, key="compare-accuracy", alt=charts.describe(accuracy))
     with columns[1]:
         st.markdown("##### Loss on validation pictures")
-        st.echarts_chart(
-            charts.loss_chart(curves, axis, training=training),
-            height=340,
-            key="compare-loss",
-            alt=f"Loss of {names} by {charts.AXIS_TITLES[axis].lower()}",
-        )
+        st.echarts_chart(loss, height=340, key="compare-loss", alt=charts.describe(loss))
+    frame.offer_csv(
+        "Download the curves as CSV",
+        lambda: records.list_epochs(
+            [(name, item.config.seed, item.history.epochs) for name, item in _named(snapshots)]
+        ),
+        "tunemypets-curves.csv",
+        key="compare-curves-csv",
+    )
 
 
 def _named(snapshots: Sequence[RunSnapshot]) -> list[tuple[str, RunSnapshot]]:

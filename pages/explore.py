@@ -105,15 +105,18 @@ def _numbers(dataset: Dataset) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown("##### Pictures per class and split")
-        st.plotly_chart(explored.class_counts(dataset), key="counts", alt="Bars: pictures per class, stacked by split")
+        st.plotly_chart(explored.class_counts(dataset), key="counts", alt=explored.tell_counts(dataset))
     with right:
         st.markdown("##### Picture sizes")
-        st.plotly_chart(
-            explored.picture_sizes(dataset), key="sizes", alt="Width against height of the pictures, by class"
-        )
+        st.plotly_chart(explored.picture_sizes(dataset), key="sizes", alt=explored.tell_sizes(dataset))
     st.markdown("##### File sizes by class")
     st.caption("If classes differ here, a network may learn how the files were made instead of what they show.")
-    st.plotly_chart(explored.file_sizes(dataset), key="bytes", alt="Box plots of file sizes for each class")
+    st.plotly_chart(explored.file_sizes(dataset), key="bytes", alt=explored.tell_bytes(dataset))
+    frame.offer_csv(
+        "Download class, split and size of every picture as CSV",
+        lambda: explored.list_pictures(dataset),
+        f"tunemypets-{dataset.id}-pictures.csv",
+    )
 
 
 def _gallery(settings: Settings, dataset: Dataset) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.datasets.images import Limits, render_preview
 from core.errors import TuneMyPetsError
-from core.runs.run import RunSummary
+from core.runs.summary import RunSummary
 from core.serving.prediction import Prediction
 from core.settings import Settings
 from pages.components import frame

@@ -10,7 +10,6 @@ queue within five. While the disk is full it waits, and then goes on from the la
 """
 
 import argparse
-import errno
 import json
 import logging
 import os
@@ -31,6 +30,7 @@ from filelock import Timeout
 from core.datasets.dataset import Dataset
 from core.datasets.store import DatasetStore
 from core.errors import DivergedError, RunError, TuneMyPetsError
+from core.jobs.failures import failure_sentence, is_out_of_memory
 from core.jobs.priority import NICENESS, step_back
 from core.jobs.scheduler import is_closing
 from core.jobs.watchdog import STALLED, memory_kills
@@ -53,15 +53,6 @@ PUT_ASIDE = 75  # exit status: the run is queued again
 TAKEN = 76  # exit status: somebody else has the run, or it was deleted
 SPACE_SECONDS = (1.0, 2.0, 4.0, 8.0)  # between two looks whether the disk has space again; then always the last
 MOST_SURPRISES = 3  # writes that fail for want of space although there seems to be enough
-
-# what torch, the system's loader and C++ say when memory ran out
-MEMORY_SIGNS = (
-    "out of memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "bad_alloc",
-    "failed to map segment",
-)
 
 log = logging.getLogger("tunemypets.worker")
 
@@ -362,21 +353,6 @@ class Worker:
         if done:
             return f"Stopped after {done} {'epoch' if done == 1 else 'epochs'}; the best weights so far were kept."
         return "Stopped before the first epoch was complete."
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, on the processor or a GPU."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return True
-    text = str(error).lower()
-    return any(sign in text for sign in MEMORY_SIGNS)
-
-
-def failure_sentence(error: Exception) -> str:
-    """One sentence for an error that nobody foresaw; the traceback is in the log."""
-    if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        return "A file grew larger than this system lets it: raise the limit (`ulimit -f`) and train again."
-    return f"Something unforeseen went wrong ({type(error).__name__}): the run's worker.log tells more."
 
 
 def take(folder: Path, *, judge_only: bool = False) -> int:

@@ -1,20 +1,62 @@
-"""What `python -m core learning-curve` does, and how a curve is shown."""
+"""What the commands `race`, `learning-curve` and `show-race` do."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.commands import Outcome, show_race
+from core.commands import Outcome, describe_summary, ended
 from core.errors import ConfigError
 from core.evaluation.metrics import format_points
 from core.jobs.scheduler import ensure_scheduler
 from core.races.curve import Curve, CurvePoint, read_curve, start_curve
 from core.races.presets import DEFAULT_ARMS, make_arms
-from core.races.race import RaceState
+from core.races.race import Race, RaceState, find_race
+from core.races.results import RaceResult, judge
+from core.races.starting import start_race
+from core.runs.plan import RacePlan
+from core.runs.races import comparison_of, default_race
 from core.runs.run import RunState
-from core.runs.store import RunStore, summarise
+from core.runs.store import Arm, RunStore
+from core.runs.summary import summarise
 from core.settings import Settings
 from core.training.parsing import parse_config
 from core.waiting import read_ahead, say, wait_for
+
+
+def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:
+    """Run both arms and compare them: transfer minus scratch."""
+    race_id, runs = RunStore(settings).create_race(default_race(values))
+    ensure_scheduler(settings)
+    outcomes = []
+    for run in runs:
+        say(f"Run {run.id} ({run.meta().arm})")
+        outcomes.append(ended(wait_for(settings, run)))
+    failures = [item.failure for item in outcomes if item.failure]
+    value: dict[str, Any] = {"race": race_id, "runs": [item.value for item in outcomes]}
+    if failures:
+        return Outcome(value, "\n".join(item.text for item in outcomes), failures[0])
+    verdict = comparison_of(runs[0], runs[1])
+    value["comparison"] = verdict.to_json()
+    return Outcome(value, "\n".join([*(item.text for item in outcomes), verdict.verdict]))
+
+
+def planned_race(settings: Settings, plan: RacePlan, arms: list[Arm]) -> Outcome:
+    """Run every arm with every seed, and judge them together."""
+    race_id, runs = start_race(settings, plan, arms)
+    ensure_scheduler(settings)
+    failed = 0
+    for place, run in enumerate(runs, start=1):
+        say(f"Run {place} of {len(runs)}: {run.id} ({run.meta().arm}, seed {run.config().seed})")
+        outcome = ended(wait_for(settings, run))
+        failed += outcome.failure is not None
+        say(outcome.failure or outcome.text)
+    found = find_race(RunStore(settings).summaries(), race_id)
+    result = judge(settings, found)
+    value = _describe_race(found, result)
+    lines = _race_lines(found, result)
+    failure = None
+    if failed:
+        failure = f"{failed} of {len(runs)} runs did not finish: `python -m core runs` tells which."
+    return Outcome(value, "\n".join(lines), failure)
 
 
 def learning_curve(
@@ -68,9 +110,52 @@ def show(settings: Settings, race_id: str) -> Outcome:
     """A race or a learning curve so far."""
     plan = RunStore(settings).race(race_id)[0].meta().plan
     if plan is None or plan.kind != "curve":
-        return show_race(settings, race_id)
+        return _show_race(settings, race_id)
     curve = read_curve(settings, race_id)
     return Outcome(_value(curve), describe_curve(curve))
+
+
+def _show_race(settings: Settings, race_id: str) -> Outcome:
+    """A race so far: its runs, and what they show."""
+    found = find_race(RunStore(settings).summaries(), race_id)
+    result = judge(settings, found)
+    return Outcome(_describe_race(found, result), "\n".join(_race_lines(found, result)))
+
+
+def _describe_race(race: Race, result: RaceResult) -> dict[str, Any]:
+    """A race as JSON."""
+    return {
+        "race": race.id,
+        "title": race.title,
+        "state": race.state.value,
+        "dataset": race.dataset,
+        "equal": race.plan.budget,
+        "amount": race.plan.amount,
+        "arms": list(race.plan.arms),
+        "seeds": list(race.plan.seeds),
+        "runs": [describe_summary(run) for run in race.runs],
+        "judgement": result.judgement.to_json() if result.judgement else None,
+        "missing": list(result.missing),
+    }
+
+
+def _race_lines(race: Race, result: RaceResult) -> list[str]:
+    """A race in words: a line for each arm, each pair, and the headline last."""
+    lines = [f"Race {race.id} on {race.dataset}, {race.plan.describe_budget()} each: {race.state.value}."]
+    if result.judgement is not None:
+        for arm in result.judgement.arms:
+            seconds = "" if arm.seconds is None else f", {arm.seconds:.0f} s of training"
+            lines.append(
+                f"{arm.name}: {100 * arm.mean:.1f} % (95 % interval {100 * arm.interval.low:.1f} to "
+                f"{100 * arm.interval.high:.1f}, n = {arm.n:,}, {arm.seeds} {'seed' if arm.seeds == 1 else 'seeds'})"
+                f"{seconds}"
+            )
+        if len(result.judgement.pairs) > 1:
+            lines += [pair.sentence for pair in result.judgement.pairs]
+    lines += result.missing
+    if result.judgement is not None:
+        lines.append(result.judgement.sentence)
+    return lines
 
 
 def describe_curve(curve: Curve) -> str:

@@ -21,8 +21,9 @@ from core.people.actor import OPERATOR, Actor
 from core.races.crossing import Crossing, Line, compare_lines, describe_lines
 from core.races.race import Race, RaceState, find_race
 from core.runs.plan import MOST_ARMS, MOST_SEEDS, MOST_SIZES, MOST_TITLE, RacePlan
-from core.runs.run import Run, RunSummary
-from core.runs.store import Arm, RunStore, summarise
+from core.runs.run import Run
+from core.runs.store import Arm, RunStore
+from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
 from core.training.events import PointDone
 from core.training.subsets import default_sizes, fit_sizes, largest_class

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from core.errors import RunError
 from core.runs.plan import RacePlan
-from core.runs.run import RunMeta, RunState, RunSummary
+from core.runs.run import RunMeta, RunState
+from core.runs.summary import RunSummary
 
 
 class RaceState(enum.StrEnum):

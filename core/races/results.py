@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from core.evaluation.race_statistics import ArmTables, RaceJudgement, judge_race
 from core.races.race import Race
-from core.runs.run import Run, RunSummary
+from core.runs.run import Run
 from core.runs.store import RunStore
+from core.runs.summary import RunSummary
 from core.settings import Settings
 
 

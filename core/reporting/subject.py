@@ -8,8 +8,9 @@ from core.errors import ComparisonError, RunError
 from core.evaluation.predictions import PredictionTable
 from core.races.race import Race, find_race
 from core.reporting.data import Kind
-from core.runs.run import Run, RunHistory, RunSummary
-from core.runs.store import RunStore, summarise
+from core.runs.run import Run, RunHistory
+from core.runs.store import RunStore
+from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
 
 MOST_RUNS = 6  # of a comparison; a race has arms x seeds

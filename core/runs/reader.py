@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from core.errors import RunError
-from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunSummary
+from core.runs.run import Run, RunHistory, RunMeta, RunResult
 from core.runs.store import RunStore
+from core.runs.summary import RunSummary, summary_of
 from core.settings import Settings
 from core.training.config import TrainConfig
 from core.training.events import from_record
@@ -90,24 +91,7 @@ class RunReader:
             RunError: if its configuration cannot be read.
         """
         config, meta = self.describe(run)
-        result = self.result(run)
-        if result is None:
-            history = self.history(run)
-            best = history.best.val_accuracy if history.best else None
-            epochs, points = len(history.epochs), len(history.points)
-            return RunSummary(run.id, run.state(), "", config, meta, None, best, epochs, None, points)
-        return RunSummary(
-            run.id,
-            result.state,
-            result.text,
-            config,
-            meta,
-            result.tested,
-            result.best_val_accuracy,
-            result.epochs_done,
-            result.seconds,
-            result.points_done,
-        )
+        return summary_of(run, config, meta, self.result(run), lambda: self.history(run))
 
     def _keep(self, kept: "OrderedDict[str, Value]", name: str, value: Value) -> None:
         with self._lock:

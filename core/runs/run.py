@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, RunError
-from core.evaluation.metrics import Accuracy
 from core.evaluation.predictions import PredictionTable, read_predictions
 from core.locks import is_held
 from core.runs.plan import RacePlan, parse_plan
@@ -326,50 +325,3 @@ class Run:
             len(history.points),
         )
         write_json(self.folder / "result.json", dataclasses.asdict(result))
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """One row of a list of runs."""
-
-    id: str
-    state: RunState
-    text: str
-    config: TrainConfig
-    meta: RunMeta
-    tested: Tested | None
-    best_val_accuracy: float | None
-    epochs_done: int
-    seconds: float | None
-    points_done: int = 0  # of a learning curve
-
-    @property
-    def is_curve(self) -> bool:
-        """Whether it trains the points of a learning curve: it has no epochs, weights or predictions of its own."""
-        return is_curve(self.meta)
-
-    @property
-    def points_text(self) -> str:
-        """How far a learning curve is: `12 of 27 points`."""
-        return f"{self.points_done} of {self.meta.plan.points if self.meta.plan else 0} points"
-
-    @property
-    def accuracy(self) -> Accuracy | None:
-        """Test accuracy with its interval, once there is one."""
-        return Accuracy(self.tested.correct, self.tested.images) if self.tested else None
-
-    @property
-    def title(self) -> str:
-        return title_of(self.config, self.meta)
-
-
-def is_curve(meta: RunMeta) -> bool:
-    """Whether a run trains the points of a learning curve."""
-    return meta.plan is not None and meta.plan.kind == "curve"
-
-
-def title_of(config: TrainConfig, meta: RunMeta) -> str:
-    """What lists call a run: network and strategy, and what its owner calls it."""
-    said = config.note if meta.title is None else meta.title
-    name = f"Learning curve, {config.strategy} ({config.model})" if is_curve(meta) else config.title()
-    return name + (f" · {said}" if said else "")

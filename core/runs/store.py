@@ -20,7 +20,8 @@ from core.people.actor import OPERATOR, Actor
 from core.quotas import FULL, check_queue, check_space, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.plan import RacePlan
-from core.runs.run import Run, RunMeta, RunState, RunSummary
+from core.runs.run import Run, RunMeta, RunState
+from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
 from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
 from core.training.config import TrainConfig
@@ -368,29 +369,3 @@ def _dataset(run: Run) -> str | None:
         return run.config().dataset
     except RunError:
         return None
-
-
-def summarise(run: Run) -> RunSummary:
-    """Read what a list shows of a run.
-
-    Raises:
-        RunError: if its configuration cannot be read.
-    """
-    config, meta, result = run.config(), run.meta(), run.result()
-    if result is not None:
-        return RunSummary(
-            run.id,
-            result.state,
-            result.text,
-            config,
-            meta,
-            result.tested,
-            result.best_val_accuracy,
-            result.epochs_done,
-            result.seconds,
-            result.points_done,
-        )
-    history = run.history()
-    best = history.best.val_accuracy if history.best else None
-    epochs, points = len(history.epochs), len(history.points)
-    return RunSummary(run.id, run.state(), "", config, meta, None, best, epochs, None, points)

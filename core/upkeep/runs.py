@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError, RunError
 from core.evaluation.predictions import PredictionTable, read_predictions
-from core.runs.run import Run, RunMeta, RunResult, RunState, is_curve
+from core.runs.run import Run, RunMeta, RunResult, RunState
+from core.runs.summary import is_curve
 from core.training.config import TrainConfig
 from core.training.parsing import load_config, parse_config
 from core.training.subsets import points_of

@@ -54,6 +54,9 @@ def show_answering(settings: Settings, named: Sequence[judged.Named]) -> None:
         at = [(name, *answered(item, asked / 100)) for name, item in answers]
         for name, accuracy, n in at:
             st.markdown(f"**{frame.plain(name)}** {frame.plain(tell(accuracy, n))}")
+        if max(n for _, _, n in at) <= FEWEST:
+            st.caption(f"A curve needs more than {FEWEST} judged pictures: import more, and train again.")
+            return
         curves = [(name, curve_once(home, item.id)) for name, item in named]
         st.echarts_chart(
             draw_curves(curves, [(accuracy, n) for _, accuracy, n in at]),

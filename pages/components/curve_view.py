@@ -44,7 +44,7 @@ def _show(_: Settings, snapshot: RaceSnapshot) -> None:
         spec,
         height=380,
         key=f"curve-chart-{race_id}",
-        alt=f"Accuracy in per cent of {', '.join(arm.name for arm in curve.arms)} by training pictures per class",
+        alt=charts.describe(spec),
     )
     where = "test pictures" if curve.split == "test" else "validation pictures (there is no test split)"
     st.caption(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from core.datasets.dataset import Dataset
@@ -13,6 +14,7 @@ SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
 PATTERNS = {"train": "", "val": "/", "test": "x"}
 MARKERS = ("circle", "triangle-up", "diamond", "square", "cross", "star")
 MOST_MARKS = 3000
+MOST_TOLD = 12  # classes
 
 
 def class_counts(dataset: Dataset) -> go.Figure:
@@ -52,7 +54,7 @@ def picture_sizes(dataset: Dataset) -> go.Figure:
             y=[row.height for row in rows],
             marker={
                 "color": COLOURS[label % len(COLOURS)],
-                "symbol": MARKERS[label % len(MARKERS)],
+                "symbol": marker_of(label),
                 "size": 7,
                 "opacity": 0.6,
             },
@@ -87,6 +89,59 @@ def file_sizes(dataset: Dataset) -> go.Figure:
         height=max(220, 90 + 34 * len(dataset.classes)),
     )
     return figure
+
+
+def marker_of(label: int) -> str:
+    """The mark of a class; from the seventh on colours come again, then with another mark."""
+    return MARKERS[(label + label // len(COLOURS)) % len(MARKERS)]
+
+
+def list_pictures(dataset: Dataset) -> pd.DataFrame:
+    """A row for each picture."""
+    return pd.DataFrame(
+        {
+            "picture": [row.name for row in dataset.rows],
+            "class": [dataset.classes[row.label] for row in dataset.rows],
+            "split": [SPLIT_NAMES[row.split] for row in dataset.rows],
+            "width in pixels": [row.width for row in dataset.rows],
+            "height in pixels": [row.height for row in dataset.rows],
+            "file size in kB": [row.bytes / 1000 for row in dataset.rows],
+        }
+    )
+
+
+def tell_counts(dataset: Dataset) -> str:
+    """The bars in words."""
+    counted = Counter((row.label, row.split) for row in dataset.rows)
+    told = [
+        f"{name}: " + ", ".join(f"{title.lower()} {counted[label, split]:,}" for split, title in SPLIT_NAMES.items())
+        for label, name in enumerate(dataset.classes)
+    ]
+    return f"Pictures per class and split. {_first(told)}"
+
+
+def tell_sizes(dataset: Dataset) -> str:
+    """The cloud of sizes in words."""
+    sides = [[row.width for row in dataset.rows], [row.height for row in dataset.rows]]
+    told = [f"{min(side):,} to {max(side):,} pixels, median {np.median(side):,.0f}" for side in sides]
+    return f"Width against height of {len(dataset.rows):,} pictures, by class. Width {told[0]}; height {told[1]}."
+
+
+def tell_bytes(dataset: Dataset) -> str:
+    """The boxes in words."""
+    told = []
+    for label, name in enumerate(dataset.classes):
+        sizes = [row.bytes / 1000 for row in dataset.rows if row.label == label]
+        if sizes:
+            low, middle, high = np.quantile(sizes, [0.25, 0.5, 0.75])
+            told.append(f"{name}: median {middle:,.0f} kB, half of them from {low:,.0f} to {high:,.0f}")
+    return f"File sizes of each class. {_first(told)}"
+
+
+def _first(told: Sequence[str]) -> str:
+    """The first classes in words; a screen reader reads it all."""
+    more = len(told) - MOST_TOLD
+    return "; ".join(told[:MOST_TOLD]) + (f"; and {more} more classes." if more > 0 else ".")
 
 
 def _some(count: int) -> Sequence[int]:

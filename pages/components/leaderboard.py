@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.errors import RunError
 from core.evaluation.leaderboard import Place, rank
-from core.runs.run import RunSummary
+from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components import frame
 from pages.components.shared import Shared

@@ -10,9 +10,10 @@ import streamlit as st
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError
 from core.evaluation.metrics import Accuracy
-from core.runs.run import RunState, is_curve
+from core.runs.run import RunState
+from core.runs.summary import is_curve
 from core.settings import Settings
-from pages.components import charts, coach, frame, gallery
+from pages.components import coach, frame, gallery, live_charts
 from pages.components.actions import show_actions
 from pages.components.crowd import crowd
 from pages.components.shared import Shared
@@ -20,10 +21,6 @@ from pages.components.snapshot import RunSnapshot, forget, look_at
 
 REST_TIMES = 3  # looks at the charts for one at the rest
 WATCHER = "watcher"
-Chart = dict[str, Any]
-# drawn once for everybody who looks at the same moment of the same runs
-_main_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=32)
-_more_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=8)
 _strips: Shared[tuple[Settings, str, int], gallery.Tiles] = Shared(None, most=64)
 HELD = {
     "paused": "Waiting: the presenter has paused the queue",
@@ -63,14 +60,14 @@ def _panel(settings: Settings, run_ids: tuple[str, ...], seconds: float | None) 
                 st.rerun()  # the timer must be another one
         for snapshot in snapshots:
             _headline(settings, snapshot, alone=len(snapshots) == 1)
-        _draw_charts(snapshots)
+        live_charts.draw_charts(snapshots)
 
 
 def _rest(settings: Settings, run_ids: tuple[str, ...]) -> None:
     with frame.explained():
         snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
         if any(item.history.batches for item in snapshots):
-            _draw_more_charts(snapshots)
+            live_charts.draw_more_charts(snapshots)
         for snapshot in snapshots:
             _draw_strip(settings, snapshot, alone=len(snapshots) == 1)
         for snapshot in snapshots:
@@ -170,68 +167,6 @@ def _figures(snapshot: RunSnapshot) -> list[str]:
     if snapshot.result is not None and snapshot.result.seconds is not None:
         parts.append(f"took {frame.seconds_text(snapshot.result.seconds)}")
     return [" · ".join(parts)] if parts else []
-
-
-def _draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
-    if not any(item.history.batches for item in snapshots):
-        if any(item.moving and not is_curve(item.meta) for item in snapshots):
-            st.caption("The charts begin with the first training step.")
-        return
-    names = " and ".join(item.arm for item in snapshots)
-    identity = "-".join(item.id for item in snapshots)
-    accuracy, loss = _main_charts.get(snapshots, lambda: _build_main_charts(snapshots))
-    left, right = st.columns(2)
-    with left:
-        st.markdown("##### Accuracy")
-        st.echarts_chart(
-            accuracy,
-            height=320,
-            key=f"accuracy-{identity}",
-            alt=f"Accuracy of {names} by epoch",
-        )
-    with right:
-        st.markdown("##### Loss")
-        st.echarts_chart(loss, height=320, key=f"loss-{identity}", alt=f"Loss of {names} by epoch")
-    st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
-
-
-def _draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
-    names = " and ".join(item.arm for item in snapshots)
-    identity = "-".join(item.id for item in snapshots)
-    more = st.expander("Learning rate and speed", key=f"more-{identity}", on_change="rerun")
-    if not more.open:  # most people never open it: what nobody sees is not drawn
-        return
-    with more:
-        searches = [(item.arm, item.history.rate) for item in snapshots if item.history.rate is not None]
-        if searches:
-            taken = ", ".join(f"{name} takes {found.chosen:.2g}" for name, found in searches)
-            st.markdown("Rates that were tried before the training, and the one that was taken")
-            st.echarts_chart(
-                charts.rate_search_chart(searches),
-                height=240,
-                key=f"search-{identity}",
-                alt=f"Loss by learning rate: {taken}",
-            )
-        rate, speed = _more_charts.get(snapshots, lambda: _build_more_charts(snapshots))
-        left, right = st.columns(2)
-        with left:
-            st.echarts_chart(rate, height=240, key=f"rate-{identity}", alt=f"Learning rate of {names} by epoch")
-        with right:
-            st.echarts_chart(speed, height=240, key=f"speed-{identity}", alt=f"Speed of {names} by epoch")
-
-
-def _curves(snapshots: tuple[RunSnapshot, ...]) -> list[charts.Curve]:
-    return [charts.Curve(item.arm, item.history.batches, item.history.epochs) for item in snapshots]
-
-
-def _build_main_charts(snapshots: tuple[RunSnapshot, ...]) -> tuple[Chart, Chart]:
-    curves = _curves(snapshots)
-    return charts.accuracy_chart(curves), charts.loss_chart(curves)
-
-
-def _build_more_charts(snapshots: tuple[RunSnapshot, ...]) -> tuple[Chart, Chart]:
-    curves = _curves(snapshots)
-    return charts.rate_chart(curves), charts.speed_chart(curves)
 
 
 def _draw_strip(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:

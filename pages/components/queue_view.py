@@ -8,7 +8,8 @@ import streamlit as st
 from core.errors import TuneMyPetsError
 from core.jobs.queue import pause_queue, put_first, read_control
 from core.people.actor import Actor
-from core.runs.run import RunState, RunSummary
+from core.runs.run import RunState
+from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components import frame
 from pages.components.snapshot import forget, list_runs, look_at_queue

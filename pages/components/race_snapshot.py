@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from core.errors import RunError, TuneMyPetsError
 from core.races.race import Race, find_race, list_races
 from core.races.results import RaceResult, judge
-from core.runs.run import RunState, RunSummary
+from core.runs.run import RunState
+from core.runs.summary import RunSummary
 from core.settings import Settings
 from core.training.events import EpochDone, PointDone
 from pages.components.shared import Shared

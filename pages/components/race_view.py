@@ -12,7 +12,7 @@ from core.races.race import Race, RaceState
 from core.races.starting import delete_race, stop_race
 from core.settings import Settings
 from core.training.plan import plan_training
-from pages.components import charts, frame
+from pages.components import charts, frame, records
 from pages.components.crowd import crowd
 from pages.components.live import WATCHER
 from pages.components.race_snapshot import RaceSnapshot, forget_races, look_at_race
@@ -190,7 +190,6 @@ def _curves(snapshot: RaceSnapshot) -> None:
         return
     accuracy, loss = _charts.get((snapshot, axis), lambda: _draw(snapshot, axis))
     columns = st.columns(2)
-    names = ", ".join(race.plan.arms)
     many = len(race.plan.seeds) > 1
     with columns[0]:
         st.markdown("##### Accuracy on validation pictures")
@@ -198,7 +197,7 @@ def _curves(snapshot: RaceSnapshot) -> None:
             accuracy,
             height=340,
             key=f"race-accuracy-{race.id}",
-            alt=f"Validation accuracy in per cent of {names}, by {charts.AXIS_TITLES[axis].lower()}",
+            alt=charts.describe(accuracy),
         )
     with columns[1]:
         st.markdown("##### Loss on validation pictures")
@@ -206,12 +205,18 @@ def _curves(snapshot: RaceSnapshot) -> None:
             loss,
             height=340,
             key=f"race-loss-{race.id}",
-            alt=f"Validation loss of {names}, by {charts.AXIS_TITLES[axis].lower()}",
+            alt=charts.describe(loss),
         )
     if many:
         st.caption("Lines: mean of the seeds that have come so far. Bands: from the lowest to the highest seed.")
     if not race.state.active:
-        frame.offer_csv("Download the curves as CSV", _curve_table(snapshot), f"tunemypets-{race.id}-curves.csv")
+        frame.offer_csv(
+            "Download the curves as CSV",
+            lambda: records.list_epochs(
+                [(run.meta.arm, run.config.seed, snapshot.epochs[run.id]) for run in race.runs]
+            ),
+            f"tunemypets-{race.id}-curves.csv",
+        )
 
 
 def _draw(snapshot: RaceSnapshot, axis: charts.Axis) -> tuple[Chart, Chart]:
@@ -220,26 +225,6 @@ def _draw(snapshot: RaceSnapshot, axis: charts.Axis) -> tuple[Chart, Chart]:
         return [join_seeds(arm, [snapshot.epochs[run.id] for run in runs], axis, measure) for arm, runs in arms]
 
     return charts.race_chart(bands("accuracy"), axis), charts.race_chart(bands("loss"), axis, "loss")
-
-
-def _curve_table(snapshot: RaceSnapshot) -> pd.DataFrame:
-    rows = [
-        {
-            "arm": run.meta.arm,
-            "seed": run.config.seed,
-            "epoch": epoch.epoch,
-            "phase": epoch.stage,
-            "pictures seen": epoch.images_seen,
-            "seconds of training": round(epoch.seconds, 3),
-            "train loss": epoch.train_loss,
-            "train accuracy": epoch.train_accuracy,
-            "validation loss": epoch.val_loss,
-            "validation accuracy": epoch.val_accuracy,
-        }
-        for run in snapshot.race.runs
-        for epoch in snapshot.epochs[run.id]
-    ]
-    return pd.DataFrame(rows)
 
 
 def _table(snapshot: RaceSnapshot) -> None:

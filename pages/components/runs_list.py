@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.races.race import Race
-from core.runs.run import RunSummary
+from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components import frame
 from pages.components.race_snapshot import races_of

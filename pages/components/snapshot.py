@@ -7,7 +7,8 @@ from core.jobs.queue import QueueView, Turn, read_queue
 from core.jobs.watchdog import stalled_since
 from core.runs.attempts import read_attempts
 from core.runs.reader import RunReader
-from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState, RunSummary, title_of
+from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState
+from core.runs.summary import RunSummary, title_of
 from core.settings import Settings
 from core.training.config import TrainConfig
 from pages.components.shared import Shared

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.runs.run import RunSummary
+from core.runs.summary import RunSummary
 from core.training.config import TrainConfig
 from core.training.plan import plan_training
 

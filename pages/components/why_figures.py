@@ -11,7 +11,7 @@ from core.explaining.answers import Moved, Movement, PictureMap
 from core.explaining.overlay import COLOURS as HEAT_COLOURS
 from core.explaining.overlay import OUTLINE
 from pages.components.charts import COLOURS
-from pages.components.explored import MARKERS
+from pages.components.explored import marker_of
 from pages.components.why_asking import SPLIT_WORDS
 
 RING = "#888888"  # grey is seen on white and on black
@@ -45,8 +45,7 @@ def pictures_map(
             hovertemplate="%{text}<extra>" + name.replace("<", "&lt;") + "</extra>",
             marker={
                 "color": COLOURS[label % len(COLOURS)],
-                # more classes than colours: the marker changes at another pace, so that pairs differ
-                "symbol": MARKERS[(label + label // len(COLOURS)) % len(MARKERS)],
+                "symbol": marker_of(label),
                 "size": 9,
                 "opacity": 0.75,
             },

@@ -1,13 +1,21 @@
 """Data roots for the page tests: with a finished race, made once."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.jobs import scheduler
-from core.settings import PROJECT_ROOT
+from core.jobs.worker import Worker
+from core.races.curve import start_curve
+from core.runs.run import RunState
+from core.runs.store import Arm
+from core.settings import PROJECT_ROOT, Settings
+from core.training.config import TrainConfig
 from pages.components import estimates
+from tests.conftest import SMALL_SCRATCH
 
 SECONDS = 120  # a bound, for machines that do much else
 
@@ -37,3 +45,29 @@ def open_page(ended_processes: None, quiet: None) -> Callable[..., AppTest]:
         return app.run()
 
     return opened
+
+
+def curve_arms() -> list[Arm]:
+    small = TrainConfig.model_validate({**SMALL_SCRATCH, "epochs": 1})
+    return [Arm("small", small), Arm("large", small.model_copy(update={"filters": (8, 16)}))]
+
+
+@pytest.fixture(scope="session")
+def curve_template(race_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A data root with a finished curve of two arms, two sizes and two seeds, and its id."""
+    root = tmp_path_factory.mktemp("curve") / "workspace"
+    shutil.copytree(race_template, root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEMYPETS_HOME", str(root))
+        settings = Settings.from_environment()
+        curve_id, runs = start_curve(settings, curve_arms(), seeds=(0, 1), sizes=(2, 5))
+        for run in runs:
+            assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    return root, curve_id
+
+
+@pytest.fixture
+def curve_id(curve_template: tuple[Path, str], home: Path) -> str:
+    """A finished curve in this test's own data root."""
+    shutil.copytree(curve_template[0], home)
+    return curve_template[1]

@@ -1,50 +1,19 @@
 """Learning curves on the pages: started from the form, drawn while they grow, and afterwards."""
 
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.jobs.worker import Worker
 from core.races.curve import start_curve
 from core.races.race import find_race
-from core.runs.run import RunState
-from core.runs.store import Arm, RunStore
+from core.runs.store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
 from pages.components import race_form
+from tests.app.conftest import curve_arms
 from tests.app.test_pages import texts
-from tests.conftest import SMALL_SCRATCH
 
 Open = Callable[..., AppTest]
-
-
-def arms() -> list[Arm]:
-    small = TrainConfig.model_validate({**SMALL_SCRATCH, "epochs": 1})
-    return [Arm("small", small), Arm("large", small.model_copy(update={"filters": (8, 16)}))]
-
-
-@pytest.fixture(scope="session")
-def curve_template(race_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A data root with a finished curve of two arms, two sizes and two seeds, and its id."""
-    root = tmp_path_factory.mktemp("curve") / "workspace"
-    shutil.copytree(race_template, root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TUNEMYPETS_HOME", str(root))
-        settings = Settings.from_environment()
-        curve_id, runs = start_curve(settings, arms(), seeds=(0, 1), sizes=(2, 5))
-        for run in runs:
-            assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
-    return root, curve_id
-
-
-@pytest.fixture
-def curve_id(curve_template: tuple[Path, str], home: Path) -> str:
-    """A finished curve in this test's own data root."""
-    shutil.copytree(curve_template[0], home)
-    return curve_template[1]
 
 
 def test_a_finished_curve_shows_every_point_with_its_interval(curve_id: str, open_page: Open) -> None:
@@ -60,7 +29,7 @@ def test_a_finished_curve_shows_every_point_with_its_interval(curve_id: str, ope
 
 
 def test_a_curve_that_waits_says_so(raced: Settings, open_page: Open) -> None:
-    curve_id, _ = start_curve(raced, arms(), seeds=(0,), sizes=(2,))
+    curve_id, _ = start_curve(raced, curve_arms(), seeds=(0,), sizes=(2,))
     app = open_page("pages/compare.py", race=curve_id)
 
     assert "The curve begins with its first point." in texts(app)

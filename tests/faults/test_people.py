@@ -25,7 +25,8 @@ from core.people.actor import Actor
 from core.runs.demo import demo_dataset, make_demo_dataset, start_demo
 from core.runs.races import start_judging
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore, summarise
+from core.runs.store import RunStore
+from core.runs.summary import summarise
 from core.settings import PROJECT_ROOT, Settings
 from core.training.config import TrainConfig
 from tests.conftest import wait_for

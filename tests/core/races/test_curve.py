@@ -18,7 +18,8 @@ from core.races.race import RaceState, find_race
 from core.runs.races import start_judging
 from core.runs.reader import RunReader
 from core.runs.run import Run, RunState
-from core.runs.store import Arm, RunStore, summarise
+from core.runs.store import Arm, RunStore
+from core.runs.summary import summarise
 from core.settings import Settings
 from core.storage import write_json
 from core.training.config import TrainConfig

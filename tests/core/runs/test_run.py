@@ -16,7 +16,8 @@ from core.datasets.dataset import Dataset
 from core.errors import RunError
 from core.locks import is_held
 from core.runs.run import Run, RunMeta, RunState
-from core.runs.store import RunStore, summarise
+from core.runs.store import RunStore
+from core.runs.summary import summarise
 from core.settings import Settings
 from core.storage import write_json
 from core.training import events

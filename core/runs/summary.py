@@ -1,0 +1,87 @@
+"""What a list shows of a run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.evaluation.metrics import Accuracy
+from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState
+from core.training.config import TrainConfig
+from core.training.events import Tested
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One row of a list of runs."""
+
+    id: str
+    state: RunState
+    text: str
+    config: TrainConfig
+    meta: RunMeta
+    tested: Tested | None
+    best_val_accuracy: float | None
+    epochs_done: int
+    seconds: float | None
+    points_done: int = 0  # of a learning curve
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether it trains the points of a learning curve: it has no epochs, weights or predictions of its own."""
+        return is_curve(self.meta)
+
+    @property
+    def points_text(self) -> str:
+        """How far a learning curve is: `12 of 27 points`."""
+        return f"{self.points_done} of {self.meta.plan.points if self.meta.plan else 0} points"
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """Test accuracy with its interval, once there is one."""
+        return Accuracy(self.tested.correct, self.tested.images) if self.tested else None
+
+    @property
+    def title(self) -> str:
+        return title_of(self.config, self.meta)
+
+
+def is_curve(meta: RunMeta) -> bool:
+    """Whether a run trains the points of a learning curve."""
+    return meta.plan is not None and meta.plan.kind == "curve"
+
+
+def title_of(config: TrainConfig, meta: RunMeta) -> str:
+    """What lists call a run: network and strategy, and what its owner calls it."""
+    said = config.note if meta.title is None else meta.title
+    name = f"Learning curve, {config.strategy} ({config.model})" if is_curve(meta) else config.title()
+    return name + (f" · {said}" if said else "")
+
+
+def summarise(run: Run) -> RunSummary:
+    """Read what a list shows of a run.
+
+    Raises:
+        RunError: if its configuration cannot be read.
+    """
+    return summary_of(run, run.config(), run.meta(), run.result(), run.history)
+
+
+def summary_of(
+    run: Run, config: TrainConfig, meta: RunMeta, result: RunResult | None, history: Callable[[], RunHistory]
+) -> RunSummary:
+    """What a list shows of a run of which these files were read; `history` is asked only while it has no result."""
+    if result is not None:
+        return RunSummary(
+            run.id,
+            result.state,
+            result.text,
+            config,
+            meta,
+            result.tested,
+            result.best_val_accuracy,
+            result.epochs_done,
+            result.seconds,
+            result.points_done,
+        )
+    found = history()
+    best = found.best.val_accuracy if found.best else None
+    return RunSummary(run.id, run.state(), "", config, meta, None, best, len(found.epochs), None, len(found.points))
