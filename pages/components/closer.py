@@ -91,7 +91,7 @@ def choose_pair(settings: Settings, chosen: Chosen) -> judged.Pair | None:
 def _pictures(settings: Settings, chosen: Chosen) -> None:
     pair = choose_pair(settings, chosen)
     if pair is not None:
-        if chosen.race is not None or len(chosen.named) > 2:  # else it stands above
+        if len(chosen.named) > 2:  # of two alone it stands above
             judged.show_verdict(pair.comparison)
         groups.show_groups(settings, pair)
     if chosen.race is not None:

@@ -36,9 +36,10 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
         )
         if chosen is None or chosen == "wrong":
             places = found.always_wrong
+            everyone = "Both" if found.answers.models == 2 else f"All {found.answers.models}"
             st.caption(
-                f"All {found.answers.models} trainings are wrong here. Look at the first ones: where most of them give "
-                "the same other answer, the label may be wrong, or the picture shows two things."
+                f"{everyone} trainings are wrong here. Look at the first ones: where most of them give the same other "
+                "answer, the label may be wrong, or the picture shows two things."
             )
         else:
             arm = int(chosen.partition("-")[2])

@@ -11,7 +11,6 @@ from pages.components import frame, why_figures
 from pages.components.snapshot import RunSnapshot
 from pages.components.why_asking import Named, ask, identity
 
-GRID_PX = 260
 WIDE = 30.0  # times: from here on little movements beside large ones are seen on a logarithmic axis only
 
 
@@ -91,7 +90,7 @@ def _show_grid(name: str, found: Filters) -> None:
     start = "before training: " + ("pretrained" if found.pretrained else "random")
     shown = [("after training", found.trained), *([] if found.start is None else [(start, found.start)])]
     for column, (title, drawing) in zip(st.columns(2), shown, strict=False):
-        column.image(drawing, caption=title.capitalize(), width=GRID_PX, alt=f"{name}, {title}: {what}")
+        column.image(drawing, caption=title.capitalize(), width="stretch", alt=f"{name}, {title}: {what}")
     moved = (
         ""
         if found.relative is None
