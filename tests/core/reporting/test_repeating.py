@@ -6,14 +6,15 @@ import pytest
 
 from core.__main__ import build_parser, config_values
 from core.datasets.dataset import Dataset
-from core.races.presets import plan_race
+from core.races.curve import start_curve
+from core.races.presets import make_arms, plan_race
 from core.reporting.gathering import gather
 from core.reporting.repeating import tell_training
 from core.runs.store import RunStore
 from core.settings import Settings
 from core.training.config import TrainConfig
 from core.training.parsing import parse_config
-from tests.core.reporting.finished import finish
+from tests.core.reporting.finished import add_points, finish
 
 
 def parsed(command: str) -> TrainConfig:
@@ -66,6 +67,25 @@ def test_the_command_of_a_race_makes_the_same_runs(settings: Settings, drawn: Da
     assert (again, made) == (plan, arms)
     assert len(rest) == 1
     assert race_id in rest[0]
+
+
+@pytest.mark.parametrize("values", [{}, {"model": "petnet", "seed": 4, "dropout": 0.5, "augment_flip": False}])
+def test_the_command_of_a_learning_curve_makes_the_same_runs(settings: Settings, drawn: Dataset, values):
+    values = {"dataset": "drawn", "epochs": 4, **values}
+    seed = int(values.get("seed", 0))
+    arms = make_arms(values, ("head", "scratch"), "epochs", 4, seed)
+    curve_id, runs = start_curve(settings, arms, seeds=(seed, seed + 1), sizes=(2, 5), title="How many?")
+    for run in runs:
+        add_points(run, drawn, (2, 5), (seed, seed + 1))
+
+    command, *rest = gather(settings, [curve_id], images=False).commands
+    options = build_parser().parse_args(shlex.split(command)[3:])
+    assert (options.command, options.sizes, options.seeds, options.title) == ("learning-curve", "2,5", 2, "How many?")
+    again = config_values(options)
+    assert (
+        make_arms(again, options.arms.split(","), "epochs", int(again["epochs"]), int(again.get("seed") or 0)) == arms
+    )
+    assert len(rest) == 1
 
 
 def test_a_race_that_no_command_makes_is_repeated_run_by_run(raced: Settings):
