@@ -59,11 +59,14 @@ def check_queue(settings: Settings, active: int, new: int, by: Actor) -> None:
     Raises:
         QuotaError: tells the limit.
     """
-    if not by.presenter and active + new > settings.max_queued:
-        raise QuotaError(
-            f"You have {active} runs in the queue, and {settings.max_queued} is the most: "
-            "wait until some have ended, or stop some."
-        )
+    if by.presenter or active + new <= settings.max_queued:
+        return
+    most = f"and {settings.max_queued} is the most"
+    if new == 1:
+        raise QuotaError(f"You have {active} runs in the queue, {most}: wait until some have ended, or stop some.")
+    raise QuotaError(
+        f"You have {active} runs in the queue and would add {new}, {most}: choose fewer, or wait until some have ended."
+    )
 
 
 def check_datasets(settings: Settings, owned: int, by: Actor) -> None:

@@ -68,7 +68,7 @@ def test_a_race_that_would_pass_the_limit_leaves_no_half_of_it(
     store = RunStore(tight)
     for _ in range(2):
         store.create(small_config, by=ADA)
-    with pytest.raises(QuotaError, match="2 runs in the queue"):
+    with pytest.raises(QuotaError, match="2 runs in the queue and would add 2, and 3 is the most: choose fewer"):
         store.create_race([Arm("scratch", small_config), Arm("transfer", small_config)], by=ADA)
     assert len(store.all()) == 2
 
