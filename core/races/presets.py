@@ -10,7 +10,14 @@ from core.training.config import STRATEGIES
 from core.training.parsing import parse_config
 from models.weights import default_network
 
-PRESETS: Mapping[str, tuple[str, str]] = {name: STRATEGIES[name] for name in STRATEGIES}  # title, explanation
+RANDOM_INIT = "random-init"
+PRESETS: Mapping[str, tuple[str, str]] = {  # title, explanation
+    **STRATEGIES,
+    RANDOM_INIT: (
+        "Same network, random weights",
+        "The pretrained network without what it learned before: tells what its weights are worth, apart from its size.",
+    ),
+}
 DEFAULT_ARMS = ("scratch", "head")
 MOST_EPOCHS = 1000  # where a budget other than epochs ends the training
 _OF_AN_ARM = ("model", "strategy", "freeze_point", "head_epochs", "seed", "epochs", "max_images", "max_seconds")
@@ -19,8 +26,8 @@ _OF_AN_ARM = ("model", "strategy", "freeze_point", "head_epochs", "seed", "epoch
 def make_arms(values: Mapping[str, Any], names: Sequence[str], budget: Budget, amount: float, seed: int) -> list[Arm]:
     """One arm for each name: what was chosen, with the arm's strategy, under the same budget.
 
-    The arm `scratch` is the small CNN of the form, from random weights; all others start from the chosen pretrained
-    network, or the default one where none was chosen.
+    The arm `scratch` is the small CNN of the form, from random weights; all others are the chosen pretrained network,
+    or the default one where none was chosen, and `random-init` leaves its weights out.
 
     Args:
         values: TrainConfig fields as given; those that an arm or the budget decides are passed over.
@@ -37,10 +44,12 @@ def make_arms(values: Mapping[str, Any], names: Sequence[str], budget: Budget, a
     arms = []
     for name in names:
         config: dict[str, Any] = {**shared, "seed": seed, "strategy": name, **_ends(budget, amount)}
+        if name == RANDOM_INIT:
+            config["strategy"] = "scratch"
         config["model"] = "scratch_cnn" if name == "scratch" else pretrained
         if name == values.get("strategy") and values.get("freeze_point"):
             config["freeze_point"] = values["freeze_point"]
-        if name == "scratch":
+        if config["strategy"] == "scratch":
             config.pop("backbone_factor", None)
         arms.append(Arm(name, parse_config(config)))
     return arms

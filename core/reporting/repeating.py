@@ -71,7 +71,7 @@ def _shared_values(subject: Subject) -> dict[str, Any]:
     configs = [item.summary.config for item in subject.runs]
     values: dict[str, Any] = {"dataset": configs[0].dataset}
     for config in configs:
-        if config.strategy != "scratch":
+        if config.model != "scratch_cnn":
             values["model"] = config.model
             if config.freeze_point:
                 values |= {"strategy": config.strategy, "freeze_point": config.freeze_point}

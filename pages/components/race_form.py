@@ -42,7 +42,7 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
             format_func=lambda name: PRESETS[name][0],
             max_selections=MOST_ARMS,
             key="race-arms",
-            help="Scratch is the small network from random weights; the others start from the chosen pretrained one.",
+            help="Scratch is the small network; all others are the chosen pretrained one.",
         )
         for name in arms:
             st.caption(f"**{PRESETS[name][0]}**: {PRESETS[name][1]}")

@@ -20,7 +20,16 @@ def test_every_arm_has_the_same_pictures_batch_and_budget():
     assert {arm.config.max_seconds for arm in arms} == {20}
     assert {arm.config.batch_size for arm in arms} == {16}
     assert {arm.config.dataset for arm in arms} == {"pets"}
-    assert [arm.config.model for arm in arms] == ["scratch_cnn", "petnet", "petnet", "petnet", "petnet"]
+    assert [arm.config.model for arm in arms] == ["scratch_cnn", *["petnet"] * (len(PRESETS) - 1)]
+
+
+def test_the_same_network_from_random_weights_is_an_arm():
+    _, arms = plan_race({**VALUES, "backbone_factor": 0.2}, ["scratch", "random-init", "full"])
+
+    assert [(arm.config.model, arm.config.strategy) for arm in arms] == [
+        ("scratch_cnn", "scratch"), ("petnet", "scratch"), ("petnet", "full"),
+    ]  # fmt: skip
+    assert [arm.config.backbone_factor for arm in arms] == [0.1, 0.1, 0.2]
 
 
 def test_equal_pictures_end_each_training_after_as_many():

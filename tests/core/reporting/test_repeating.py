@@ -46,6 +46,7 @@ def test_the_command_of_a_training_gives_the_same_configuration(values):
     [
         ({}, ("scratch", "head"), "epochs", 3.0),
         ({"model": "petnet", "seed": 5, "filters": [4, 8], "note": "why?"}, ("scratch", "gradual"), "images", 400.0),
+        ({"model": "petnet"}, ("scratch", "random-init"), "epochs", 2.0),
         ({"model": "petnet", "backbone_factor": 0.2, "augment_flip": False}, ("head", "scratch"), "seconds", 2.5),
     ],
 )
