@@ -28,6 +28,13 @@ from core.training.config import TrainConfig
 T = TypeVar("T")
 
 
+def pytest_configure() -> None:
+    """One thread for each training: two tests run at a time, and two threads of which one waits for a core take three
+    times as long as one. What counts threads sets them itself."""
+    for name in ("TUNEMYPETS_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
 def skip_or_fail(reason: str) -> None:
     """Skip a test that lacks something, or fail it where `CI=true` promises that nothing is lacking."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
