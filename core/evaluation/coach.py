@@ -36,7 +36,8 @@ RULES: tuple[Rule, ...] = (
 )
 RANKS = (
     "diverged", "rate-high", "one-answer", "guessing", "rate-low", "ignored-class", "unfinished", "overfitting",
-    "underfitting", "drop", "too-short", "few-pictures", "noise", "early-best", "plateau", "healthy", "train-below",
+    "underfitting", "drop", "weak", "too-short", "few-pictures", "noise", "early-best", "plateau", "healthy",
+    "train-below",
 )  # fmt: skip
 _OF_CURVES = frozenset({"unfinished", "overfitting", "underfitting", "noise", "early-best", "plateau", "train-below"})
 # what follows from another reading is not said again, and what contradicts it is not said at all
@@ -65,9 +66,9 @@ def read_run(facts: RunFacts, most: int | None = MOST_SHOWN) -> tuple[Reading, .
         if reading.kind not in settled:
             settled |= SETTLED_BY.get(reading.kind, frozenset())
     kept = [reading for reading in found if reading.kind not in settled]
-    praise = _praise(facts)
-    if praise is not None and not any(reading.alarming for reading in kept):
-        kept.append(praise)
+    if not any(reading.alarming for reading in kept):  # nothing is wrong with the curves
+        last = curve_rules.tell_weakness(facts) or _praise(facts)
+        kept += [] if last is None else [last]
     return tuple(order_readings(kept, RANKS, most))
 
 

@@ -21,6 +21,8 @@ FEWEST_FOR_TREND = 4  # epochs, before something is said about where a curve is 
 EXPLODED = 2.0
 JUMP = 1.25  # an epoch's training loss that is this many times the one before
 JUMPS = 2  # so many of them: one alone is a bad batch
+JUMPY = 0.05  # and so large a share of the epochs: among hundreds a few are chance
+FROM_LOSS = 0.1  # of the loss of guessing: a network that has learned nearly everything jumps below it at any rate
 STUCK = 0.97  # of the loss of guessing: nothing was learned
 RATE_MARGIN = 10.0  # times above or below the usual rate, before a rate is blamed: within that, both work
 SLOW_FALL = 0.5  # a loss that lost less than this share in the whole run has not got far
@@ -76,7 +78,7 @@ def find_high_rate(facts: RunFacts) -> Reading | None:
         seen = f"the training loss was {format_loss(max(losses))} nats over a whole epoch; {costs}"
     elif last.val_loss > EXPLODED * guessing and rate >= RATE_MARGIN * facts.usual_rate:
         seen = f"the validation loss ended at {format_loss(last.val_loss)} nats; {costs}"
-    elif jumps >= JUMPS and rate > facts.usual_rate:
+    elif jumps >= max(JUMPS, JUMPY * len(epochs)) and rate > facts.usual_rate:
         seen = f"the training loss jumped up by a quarter or more {jumps} times in {len(epochs)} epochs"
     elif min(losses) >= STUCK * guessing and rate >= RATE_MARGIN * facts.usual_rate:
         seen = f"the training loss never fell below {format_loss(min(losses))} nats; {costs}"
@@ -166,6 +168,28 @@ def find_underfitting(facts: RunFacts) -> Reading | None:
         f"At the end {format_points(accuracy)} % of the training pictures are right (guessing: "
         f"{format_points(1 / facts.classes)} %), and the training loss has become flat: it changed by "
         f"{100 * abs(fall):.0f} % over the last third of the epochs.",
+        advice,
+        change,
+        "underfitting",
+    )
+
+
+def tell_weakness(facts: RunFacts) -> Reading | None:
+    """Better than guessing and far from good, without any other sign of why."""
+    if len(facts.epochs) < FEWEST_FOR_TREND or not facts.validation_pictures:
+        return None
+    last = _tail(facts.epochs)
+    accuracy = fmean(e.val_accuracy for e in last)
+    if 1 - accuracy < UNLEARNED * (1 - 1 / facts.classes):
+        return None
+    advice, change = counter_underfitting(facts.config)
+    return Reading(
+        "weak",
+        "warning",
+        "It is far from good, and its curves do not say why",
+        f"At the end {format_points(accuracy)} % of the {facts.validation_pictures:,} validation pictures are right "
+        f"(guessing: {format_points(1 / facts.classes)} %), and {format_points(fmean(e.train_accuracy for e in last))} "
+        "% of the training pictures.",
         advice,
         change,
         "underfitting",
@@ -316,8 +340,9 @@ def _before_tail(epochs: Sequence[EpochDone]) -> Sequence[EpochDone]:
 
 
 def _count_jumps(facts: RunFacts) -> int:
+    least = FROM_LOSS * facts.chance_loss
     return sum(
-        after.train_loss > JUMP * before.train_loss and before.stage == after.stage
+        after.train_loss > max(least, JUMP * before.train_loss) and before.stage == after.stage
         for before, after in itertools.pairwise(facts.epochs)
     )
 

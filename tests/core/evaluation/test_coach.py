@@ -157,6 +157,28 @@ def test_a_jump_from_one_stage_to_the_next_is_none() -> None:
     assert curve_rules.find_high_rate(dataclasses.replace(found, epochs=staged)) is None
 
 
+def test_jumps_among_tiny_losses_or_few_among_hundreds_are_none() -> None:
+    count = 300
+    flat = ([0.3] * count, [0.95] * count, [0.95] * count)
+    tiny = facts([0.002, 0.006, 0.001] * 100, *flat, {"learning_rate": 0.05})
+    assert curve_rules.find_high_rate(tiny) is None
+    few = facts([0.3] * 100 + [0.5] + [0.3] * 100 + [0.5] + [0.3] * 98, *flat, {"learning_rate": 0.05})
+    assert curve_rules.find_high_rate(few) is None
+    many = facts([0.3] * 8 + [0.5, 0.3, 0.5, 0.3], *([x] * 12 for x in (0.3, 0.95, 0.95)), {"learning_rate": 0.05})
+    assert curve_rules.find_high_rate(many) is not None
+
+
+def test_a_poor_result_without_another_sign_is_not_praised() -> None:
+    epochs = [0.5] * 6
+    poor = facts([0.60, 0.55, 0.51, 0.49, 0.46, 0.43], [0.6] * 6, [0.74] * 6, [0.71] * 6, SCRATCH)
+    [reading] = [item for item in read_run(poor) if item.alarming]
+    assert (reading.kind, reading.change["strategy"]) == ("weak", "head")
+    assert "71.0 % of the 180 validation pictures are right (guessing: 50.0 %), and 74.0 %" in reading.evidence
+    assert "healthy" not in kinds(poor)
+    better = facts([0.60, 0.55, 0.51, 0.49, 0.46, 0.43], epochs, [0.80] * 6, [0.80] * 6, SCRATCH)
+    assert "weak" not in kinds(better)
+
+
 def test_a_rate_that_is_too_low_is_told_with_the_usual_one() -> None:
     reading = read_run(CREEPING)[0]
     assert reading.kind == "rate-low"
@@ -339,7 +361,7 @@ def test_whatever_the_curves_the_coach_never_contradicts_itself(
     assert len(read_run(found)) == min(MOST_SHOWN, len(readings))
     if len(curves) < 2:
         about_curves = {"rate-high", "rate-low", "unfinished", "overfitting", "underfitting", "noise", "plateau",
-                        "early-best", "train-below", "healthy"}  # fmt: skip
+                        "early-best", "train-below", "healthy", "weak"}  # fmt: skip
         assert not about_curves & set(names)
     for reading in readings:
         assert reading.title
