@@ -102,17 +102,17 @@ def test_the_server_may_be_killed_while_a_run_goes_on(
     from core.training.config import TrainConfig
 
     assert isinstance(small_config, TrainConfig)
-    run = RunStore(settings).create(small_config.model_copy(update={"epochs": 400}))
+    run = RunStore(settings).create(small_config.model_copy(update={"epochs": 1000}))
     ensure_scheduler(settings)
     page.goto(f"{server.address}/train?run={run.id}")
-    expect(page.get_by_text(re.compile("Epoch [0-9]+ of 400")).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile("Epoch [0-9]+ of 1000")).first).to_be_visible(timeout=60_000)
     done = len(run.history().epochs)
     server.kill()
     wait_for(lambda: len(run.history().epochs) > done)
     assert run.state() is RunState.RUNNING
     server.start()
     page.goto(f"{server.address}/train?run={run.id}")
-    expect(page.get_by_text(re.compile("Epoch [0-9]+ of 400")).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile("Epoch [0-9]+ of 1000")).first).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text(re.compile(r"Stopped after \d+ epochs")).first).to_be_visible(timeout=15_000)
     assert run.has_weights

@@ -100,8 +100,8 @@ def test_a_run_outlives_its_scheduler_and_the_next_one_does_not_start_it_again(
     ensure_scheduler(settings)
     wait_for(lambda: is_held(lock_path(settings)))
     wait_for(lambda: len(run.history().epochs) >= 1)
+    wait_for(lambda: queue_position(settings, behind) == 1)
     assert behind.state() is RunState.QUEUED
-    assert queue_position(settings, behind) == 1
     (worker,) = (item for item in processes_of(settings) if logs_to(item, run))
     assert worker.pid == read_json(run.folder / "started.json")["pid"]
     assert [record["kind"] for record in run.records()].count("described") == 1
@@ -183,7 +183,7 @@ def test_the_scheduler_tells_who_is_next_and_a_pause_holds_the_rest(
     put_first(settings, [queued[1].id], OPERATOR)
     pause_queue(settings, False, OPERATOR)
     wait_for(lambda: queued[1].state() is RunState.RUNNING)
-    assert [queue_position(settings, run) for run in (queued[2], queued[0])] == [1, 2]
+    wait_for(lambda: [queue_position(settings, run) for run in (queued[2], queued[0])] == [1, 2])
     stop_all(settings, queued)
 
 
