@@ -34,7 +34,7 @@ def class_counts(dataset: Dataset) -> go.Figure:
         barmode="stack",
         xaxis_title="Class",
         yaxis_title="Pictures",
-        legend={"orientation": "h", "y": 1.12},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         height=320,
     )
@@ -64,7 +64,7 @@ def picture_sizes(dataset: Dataset) -> go.Figure:
     figure.update_layout(
         xaxis_title="Width (pixels)",
         yaxis_title="Height (pixels)",
-        legend={"orientation": "h", "y": 1.12},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         height=320,
     )
