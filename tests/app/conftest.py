@@ -1,7 +1,7 @@
 """Data roots for the page tests: with a finished race, made once."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core.jobs import scheduler
 from core.jobs.worker import Worker
 from core.races.curve import start_curve
-from core.runs.run import RunState
+from core.runs.run import Run, RunState
 from core.runs.store import Arm
 from core.settings import PROJECT_ROOT, Settings
 from core.training.config import TrainConfig
@@ -52,18 +52,25 @@ def curve_arms() -> list[Arm]:
     return [Arm("small", small), Arm("large", small.model_copy(update={"filters": (8, 16)}))]
 
 
+def finish_all(template: Path, root: Path, start: Callable[[Settings], tuple[str, Sequence[Run]]]) -> tuple[Path, str]:
+    """A copy of a data root in which what `start` queues has been trained, and the id that it gave."""
+    shutil.copytree(template, root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEMYPETS_HOME", str(root))
+        settings = Settings.from_environment()
+        given, runs = start(settings)
+        for run in runs:
+            assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    return root, given
+
+
 @pytest.fixture(scope="session")
 def curve_template(race_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A data root with a finished curve of two arms, two sizes and two seeds, and its id."""
     root = tmp_path_factory.mktemp("curve") / "workspace"
-    shutil.copytree(race_template, root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TUNEMYPETS_HOME", str(root))
-        settings = Settings.from_environment()
-        curve_id, runs = start_curve(settings, curve_arms(), seeds=(0, 1), sizes=(2, 5))
-        for run in runs:
-            assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
-    return root, curve_id
+    return finish_all(
+        race_template, root, lambda settings: start_curve(settings, curve_arms(), seeds=(0, 1), sizes=(2, 5))
+    )
 
 
 @pytest.fixture

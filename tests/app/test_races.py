@@ -8,7 +8,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.dataset import Dataset
-from core.jobs.worker import Worker
 from core.people.actor import Actor
 from core.races.race import RaceState, find_race
 from core.races.starting import start_race, stop_race
@@ -18,6 +17,7 @@ from core.runs.store import Arm, RunStore
 from core.settings import Settings
 from core.training.config import TrainConfig
 from pages.components import closer, race_form
+from tests.app.conftest import finish_all
 from tests.app.test_pages import texts
 from tests.conftest import SMALL_SCRATCH
 
@@ -39,14 +39,7 @@ def arms() -> list[Arm]:
 def seeds_template(race_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A data root with a finished race of two arms and two seeds, and its id."""
     root = tmp_path_factory.mktemp("seeds") / "workspace"
-    shutil.copytree(race_template, root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TUNEMYPETS_HOME", str(root))
-        settings = Settings.from_environment()
-        race_id, runs = start_race(settings, PLAN, arms())
-        for run in runs:
-            assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
-    return root, race_id
+    return finish_all(race_template, root, lambda settings: start_race(settings, PLAN, arms()))
 
 
 @pytest.fixture
