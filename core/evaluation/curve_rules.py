@@ -176,7 +176,7 @@ def find_underfitting(facts: RunFacts) -> Reading | None:
 
 def tell_weakness(facts: RunFacts) -> Reading | None:
     """Better than guessing and far from good, without any other sign of why."""
-    if len(facts.epochs) < FEWEST_FOR_TREND or not facts.validation_pictures:
+    if facts.state.active or len(facts.epochs) < FEWEST_FOR_TREND or not facts.validation_pictures:
         return None
     last = _tail(facts.epochs)
     accuracy = fmean(e.val_accuracy for e in last)

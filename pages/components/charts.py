@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from core.palette import COLOURS, LINES, SYMBOLS
 from core.races.bands import Band, Measure
+from core.reporting.drawing import tell_number
 from core.training.events import BatchDone, EpochDone, RateFound
 
 MOST_POINTS = 240
@@ -113,11 +114,11 @@ def _tell(points: Sequence[Sequence[float]], *, lowest: bool) -> str:
     """One line in words: `52.8 at 1, highest 76.1 at 14, 75.6 at 15`."""
     best = (min if lowest else max)(points, key=lambda point: point[1])
     first, last = points[0], points[-1]
-    parts = [f"{first[1]:.4g} at {first[0]:,.4g}"]
+    parts = [f"{first[1]:.4g} at {tell_number(first[0])}"]
     if best not in (first, last):
-        parts.append(f"{'lowest' if lowest else 'highest'} {best[1]:.4g} at {best[0]:,.4g}")
+        parts.append(f"{'lowest' if lowest else 'highest'} {best[1]:.4g} at {tell_number(best[0])}")
     if last is not first:
-        parts.append(f"{last[1]:.4g} at {last[0]:,.4g}")
+        parts.append(f"{last[1]:.4g} at {tell_number(last[0])}")
     return ", ".join(parts)
 
 

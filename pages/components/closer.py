@@ -91,7 +91,8 @@ def choose_pair(settings: Settings, chosen: Chosen) -> judged.Pair | None:
 def _pictures(settings: Settings, chosen: Chosen) -> None:
     pair = choose_pair(settings, chosen)
     if pair is not None:
-        if len(chosen.named) > 2:  # of two alone it stands above
+        several = chosen.race is not None and len(chosen.race.plan.seeds) > 1
+        if several or len(chosen.named) > 2:  # of two trainings alone it stands above
             judged.show_verdict(pair.comparison)
         groups.show_groups(settings, pair)
     if chosen.race is not None:

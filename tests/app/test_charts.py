@@ -18,8 +18,8 @@ from streamlit.testing.v1 import AppTest
 from core.datasets.store import DatasetStore
 from core.runs.store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from core.training.events import RateFound, to_record
-from pages.components import frame
+from core.training.events import EpochDone, RateFound, to_record
+from pages.components import charts, frame
 from tests.core.reporting.finished import finish, start_race
 from tests.judged_runs import make_dataset
 
@@ -165,7 +165,7 @@ def check(visit: Visit) -> None:
             assert title in BY_NAME or UNIT.search(title), f"{where}: the axis {title!r} tells no unit"
         assert len(drawn.alt) > 40, f"{where}: {drawn.alt!r} does not tell what is seen"
         assert re.search(r"\d", drawn.alt), f"{where}: {drawn.alt!r} tells no figures"
-        assert "nan" not in drawn.alt, f"{where}: {drawn.alt!r}"
+        assert not re.search(r"nan|\de[+-]\d", drawn.alt), f"{where}: {drawn.alt!r} is not for people"
         told = signs(drawn.chart)
         assert len(set(told.values())) == len(told), f"{where}: only colour tells {list(told)} apart"
         points = xs(drawn.chart)
@@ -233,3 +233,9 @@ def test_too_few_pictures_for_a_curve_are_told(raced: Settings, open_page: Open)
     app = open_page("pages/compare.py", runs=",".join(run.id for run in RunStore(raced).all()), view="confidence")
     assert not app.exception
     assert any("A curve needs more than 10 judged pictures" in str(caption.value) for caption in app.caption)
+
+
+def test_a_line_in_words_tells_large_numbers_as_people_write_them() -> None:
+    epochs = [EpochDone(n, "head", 1, 0.5, 1, 0.1 * n, 1e-3, 1.0, 1.0 * n, 840 * n, 80.0, False) for n in range(1, 9)]
+    told = charts.describe(charts.accuracy_chart([charts.Curve("a", [], [*epochs[:7], epochs[2]])], "images"))
+    assert told == "Accuracy (%) by pictures seen. a: 10 at 840, highest 70 at 5,880, 30 at 2,520."

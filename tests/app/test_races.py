@@ -69,6 +69,12 @@ def test_a_race_is_planned_and_queued_from_the_form(raced: Settings, open_page: 
     assert {run.config.max_seconds for run in found.runs} == {20}
 
 
+def test_the_pair_of_one_seed_is_judged_beside_the_whole_race(race_id: str, open_page: Open) -> None:
+    said = texts(open_page("pages/compare.py", race=race_id, view="pictures"))
+    assert "n = 8, 2 seeds" in said
+    assert "on the same 8 test pictures" in said
+
+
 def test_a_race_of_one_arm_is_refused_in_a_sentence(raced: Settings, open_page: Open) -> None:
     app = open_page("pages/train.py")
     app.session_state["race"] = True
