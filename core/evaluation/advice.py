@@ -6,8 +6,8 @@ Applied to the configuration that they are for, the fields give a valid one: a t
 from typing import Any
 
 from core.evaluation.facts import RunFacts
-from core.evaluation.readings import format_rate
 from core.training.config import TrainConfig
+from core.wording import tell_number
 from models.weights import default_network
 
 Advice = tuple[str, dict[str, Any]]  # a sentence, and the fields with the values to try
@@ -21,13 +21,14 @@ def lower_rate(facts: RunFacts, why: str) -> Advice:
     """The usual rate, or a tenth of what was used where that is lower."""
     rate = facts.rate or facts.usual_rate
     better = tidy_rate(min(facts.usual_rate, rate / 10))
-    return f"Try the learning rate {format_rate(better)} instead of {format_rate(rate)}: {why}.", _with_rate(better)
+    told = f"Try the learning rate {tell_number(better, 2)} instead of {tell_number(rate, 2)}: {why}."
+    return told, _with_rate(better)
 
 
 def raise_rate(facts: RunFacts) -> Advice:
     """The usual rate."""
     usual, rate = tidy_rate(facts.usual_rate), facts.rate or 0.0
-    return f"Try the learning rate {format_rate(usual)} instead of {format_rate(rate)}.", _with_rate(usual)
+    return f"Try the learning rate {tell_number(usual, 2)} instead of {tell_number(rate, 2)}.", _with_rate(usual)
 
 
 def other_rate(config: TrainConfig) -> Advice:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from core.evaluation import curve_rules, result_rules
 from core.evaluation.facts import RunFacts
 from core.evaluation.metrics import Accuracy, format_points
-from core.evaluation.readings import Reading, format_loss, order_readings
+from core.evaluation.readings import Reading, order_readings
+from core.wording import tell_number
 
 MOST_SHOWN = 3  # more than three pieces of advice are none
 
@@ -84,8 +85,8 @@ def _praise(facts: RunFacts) -> Reading | None:
         "healthy",
         "fine",
         "Nothing to worry about",
-        f"From epoch {first.epoch} to {last.epoch} the training loss went from {format_loss(first.train_loss)} to "
-        f"{format_loss(last.train_loss)} nats, {format_points(last.train_accuracy)} % of the training and "
+        f"From epoch {first.epoch} to {last.epoch} the training loss went from {tell_number(first.train_loss, 3)} to "
+        f"{tell_number(last.train_loss, 3)} nats, {format_points(last.train_accuracy)} % of the training and "
         f"{format_points(last.val_accuracy)} % of the validation pictures are right, and the {word} accuracy is "
         f"{accuracy.text()}.",
     )

@@ -19,6 +19,7 @@ from typing import Any
 from core.runs.run import RunHistory, RunResult
 from core.settings import Settings
 from core.training.config import TrainConfig
+from core.wording import tell_number
 
 BACKWARD = 2  # times the way forward
 # A busy core of a laptop takes 4 to 8 W, of a desktop 8 to 15 W, of a server 4 to 8 W, its share of memory, board and
@@ -235,7 +236,7 @@ def large_number(count: float | None) -> str:
         return NOT_MEASURED
     for size, word in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
         if count >= size:
-            return f"{count / size:.3g} {word}"
+            return f"{tell_number(count / size, 3)} {word}"
     return f"{count:,.0f}"
 
 

@@ -11,8 +11,9 @@ from statistics import fmean
 from core.evaluation.advice import counter_overfitting, counter_underfitting, lower_rate, raise_rate, train_longer
 from core.evaluation.facts import RunFacts
 from core.evaluation.metrics import format_points
-from core.evaluation.readings import Reading, format_loss, format_rate
+from core.evaluation.readings import Reading
 from core.training.events import EpochDone
+from core.wording import tell_number
 
 FEWEST_EPOCHS = 2  # one epoch is a point, not a curve
 FEWEST_FOR_TREND = 4  # epochs, before something is said about where a curve is going
@@ -57,7 +58,7 @@ def find_divergence(facts: RunFacts) -> Reading | None:
         "diverged",
         "alarm",
         "The training flew apart",
-        f"The loss or a weight stopped being a finite number at a learning rate of {format_rate(facts.rate)}.",
+        f"The loss or a weight stopped being a finite number at a learning rate of {tell_number(facts.rate, 2)}.",
         advice,
         change,
         "learning-rate",
@@ -73,15 +74,15 @@ def find_high_rate(facts: RunFacts) -> Reading | None:
     losses = [epoch.train_loss for epoch in epochs]
     exploded = sum(loss > EXPLODED * guessing for loss in losses)
     jumps = _count_jumps(facts)
-    costs = f"guessing costs {format_loss(guessing)}"
+    costs = f"guessing costs {tell_number(guessing, 3)}"
     if exploded >= 2 or (exploded and max(last.train_loss, last.val_loss) >= STUCK * guessing):
-        seen = f"the training loss was {format_loss(max(losses))} nats over a whole epoch; {costs}"
+        seen = f"the training loss was {tell_number(max(losses), 3)} nats over a whole epoch; {costs}"
     elif last.val_loss > EXPLODED * guessing and rate >= RATE_MARGIN * facts.usual_rate:
-        seen = f"the validation loss ended at {format_loss(last.val_loss)} nats; {costs}"
+        seen = f"the validation loss ended at {tell_number(last.val_loss, 3)} nats; {costs}"
     elif jumps >= max(JUMPS, JUMPY * len(epochs)) and rate > facts.usual_rate:
         seen = f"the training loss jumped up by a quarter or more {jumps} times in {len(epochs)} epochs"
     elif min(losses) >= STUCK * guessing and rate >= RATE_MARGIN * facts.usual_rate:
-        seen = f"the training loss never fell below {format_loss(min(losses))} nats; {costs}"
+        seen = f"the training loss never fell below {tell_number(min(losses), 3)} nats; {costs}"
     else:
         return None
     advice, change = lower_rate(facts, "its steps overshoot")
@@ -89,7 +90,7 @@ def find_high_rate(facts: RunFacts) -> Reading | None:
         "rate-high",
         "alarm",
         "The learning rate is too high",
-        f"At a learning rate of {format_rate(rate)} {seen}.",
+        f"At a learning rate of {tell_number(rate, 2)} {seen}.",
         advice,
         change,
         "learning-rate",
@@ -109,9 +110,9 @@ def find_low_rate(facts: RunFacts) -> Reading | None:
         "rate-low",
         "warning",
         "The learning rate is too low",
-        f"In {len(epochs)} epochs at a learning rate of {format_rate(rate)} the training loss went from "
-        f"{format_loss(first)} to {format_loss(last)} nats; guessing costs "
-        f"{format_loss(facts.chance_loss)}. The usual rate here is {format_rate(facts.usual_rate)}.",
+        f"In {len(epochs)} epochs at a learning rate of {tell_number(rate, 2)} the training loss went from "
+        f"{tell_number(first, 3)} to {tell_number(last, 3)} nats; guessing costs "
+        f"{tell_number(facts.chance_loss, 3)}. The usual rate here is {tell_number(facts.usual_rate, 2)}.",
         advice,
         change,
         "learning-rate",
@@ -139,8 +140,8 @@ def find_overfitting(facts: RunFacts) -> Reading | None:
     )
     if turned and by_heart:
         seen += (
-            f"; the validation loss was lowest after epoch {turn.epoch} ({format_loss(turn.val_loss)} "
-            f"nats, {format_loss(end)} at last)"
+            f"; the validation loss was lowest after epoch {turn.epoch} ({tell_number(turn.val_loss, 3)} "
+            f"nats, {tell_number(end, 3)} at last)"
         )
     advice, change = counter_overfitting(facts, turn.epoch if turned else None)
     return Reading(
@@ -216,7 +217,7 @@ def find_unfinished(facts: RunFacts) -> Reading | None:
         "unfinished",
         "warning",
         "It was still getting better when it ended",
-        f"The validation loss still fell, from {format_loss(start)} to {format_loss(end)} nats over the last "
+        f"The validation loss still fell, from {tell_number(start, 3)} to {tell_number(end, 3)} nats over the last "
         f"{max(2, len(_tail(epochs)))} of {len(facts.epochs)} epochs.",
         advice,
         change,
@@ -239,7 +240,7 @@ def find_plateau(facts: RunFacts) -> Reading | None:
         "note",
         f"Nothing changed after epoch {start}",
         f"From epoch {start} to {epochs[-1].epoch} the validation loss stayed within {100 * PLATEAU:.0f} % of "
-        f"{format_loss(middle)} nats.",
+        f"{tell_number(middle, 3)} nats.",
         f"Try {start} epochs instead of {facts.config.epochs}: the same result in less time.",
         {"epochs": start},
         "epochs",

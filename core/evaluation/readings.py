@@ -54,14 +54,3 @@ def order_readings(readings: list[Reading], ranks: tuple[str, ...], most: int | 
     levels = list(LEVELS)
     ranked = sorted(readings, key=lambda reading: (levels.index(reading.level), ranks.index(reading.kind)))
     return ranked if most is None else ranked[:most]
-
-
-def format_loss(loss: float) -> str:
-    """A loss for people: three digits that count, whole numbers from a hundred on; `0.693`, `1,345`."""
-    return f"{loss:,.0f}" if loss >= 100 else f"{loss:.3g}"
-
-
-def format_rate(rate: float) -> str:
-    """A learning rate as the form takes it, two digits that count: `0.0068`, `0.000001`, `30`."""
-    rounded = float(f"{rate:.2g}")
-    return f"{rounded:g}" if rounded < 1e-9 or rounded >= 1e6 else f"{rounded:.10f}".rstrip("0").rstrip(".")

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from core.palette import COLOURS
 from core.reporting.data import Curve, CurveSet, Point
+from core.wording import tell_line, tell_number
 
 WIDTH, HEIGHT = 440.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 24.0, 12.0, 44.0
@@ -159,25 +160,21 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [factor * 10.0**power for power in powers for factor in factors]
 
 
-def tell_number(value: float) -> str:
-    """A tick's text: `1,000`, `0.25`."""
-    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.4g}"
-
-
 def summarise(curves: CurveSet) -> str:
-    """What a chart shows, in words: its axes, and where each arm begins and ends."""
+    """What a chart shows, in words: its axes, where each arm begins, is best and ends, and the spread of the end."""
     factor, unit = (100.0, " %") if curves.unit == "fraction" else (1.0, "")
     parts = []
     for curve in curves.curves:
-        first, last = curve.points[0], curve.points[-1]
+        last = curve.points[-1]
         spread = (
-            f" (from {factor * last.low:.3g} to {factor * last.high:.3g})"
+            f" (from {tell_number(factor * last.low)} to {tell_number(factor * last.high)})"
             if last.low is not None and last.high is not None
             else ""
         )
-        begin = f"from {factor * first.y:.3g}{unit} at {tell_number(first.x)} " if len(curve.points) > 1 else ""
-        parts.append(f"{curve.arm} {begin}to {factor * last.y:.3g}{unit} at {tell_number(last.x)}{spread}")
-    return f"{curves.y_title} by {curves.x_title.lower()}: {'; '.join(parts)}."
+        points = [(point.x, factor * point.y) for point in curve.points]
+        told = tell_line(points, lowest=curves.y_title.startswith("Loss"), unit=unit)
+        parts.append(f"{curve.arm}: {told}{spread}")
+    return f"{curves.y_title} by {curves.x_title.lower()}. {'; '.join(parts)}."
 
 
 def _caption(curves: CurveSet) -> str:
@@ -203,7 +200,7 @@ def _line(curve: Curve, arms: Sequence[str], x: Scale, y: Scale, factor: float, 
         markers=tuple(
             Marker(
                 marker_path(place, at[0], at[1]),
-                f"{curve.arm}, {curves.x_title.lower()} {tell_number(point.x)}: {factor * point.y:.4g}{unit}",
+                f"{curve.arm}, {curves.x_title.lower()} {tell_number(point.x)}: {tell_number(factor * point.y)}{unit}",
             )
             for point, at in shown
         ),

@@ -18,6 +18,7 @@ from core.reporting.data import Confusion, Curve, CurveSet, Fact, Point, ReportD
 from core.reporting.drawing import colour_of, dash_of, draw, marker_path
 from core.reporting.facts import tell_time
 from core.version import VERSION
+from core.wording import tell_number
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_CLASSES = 20  # of a matrix; more are unreadable as a table
@@ -238,4 +239,4 @@ def _tell_count(value: int | None) -> str:
 
 
 def _tell_number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return NOTHING if value is None else tell_number(value, 3)

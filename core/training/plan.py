@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.training.config import TrainConfig
+from core.wording import tell_number
 from models.catalog import NetworkEntry, head_parameters
 
 WORTHWHILE = 1.1  # bf16 must be this much faster to be chosen
@@ -103,7 +104,7 @@ def choose_precision(figures: Mapping[str, float], part: str, wanted: str) -> tu
     if f"{part}_fp32" not in figures:
         return "fp32", "the head alone takes no time" if part == "step" else "nothing is frozen"
     fp32, bf16 = figures[f"{part}_fp32"], figures[f"{part}_bf16"]
-    reason = f"measured on this machine: {fp32:.2g} ms a picture in fp32, {bf16:.2g} ms in bf16"
+    reason = f"measured on this machine: {tell_number(fp32, 2)} ms a picture in fp32, {tell_number(bf16, 2)} ms in bf16"
     if part == "prefix":
         reason += f", which differs by {figures['prefix_error']:.1%}"
         if figures["prefix_error"] > TOLERANCE:

@@ -26,6 +26,7 @@ from core.training.preparing import Prepared, prepare
 from core.training.rate_finder import find_rate
 from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
 from core.training.trainer import Trainer, is_finite
+from core.wording import tell_number
 from models.catalog import NetworkEntry
 from models.network import Network
 
@@ -94,9 +95,8 @@ def train(
             yield tried
             if isinstance(tried, RateFound):
                 rate = tried.chosen
-                yield Message(
-                    "info", f"Goes on with the learning rate {rate:.2g}, which brought the loss most of its way down."
-                )
+                told = f"Goes on with the learning rate {tell_number(rate, 2)}"
+                yield Message("info", f"{told}, which brought the loss most of its way down.")
         if stop():
             return
         costs.seconds[SEARCHING] = time.perf_counter() - searching

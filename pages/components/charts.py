@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from core.palette import COLOURS, LINES, SYMBOLS
 from core.races.bands import Band, Measure
-from core.reporting.drawing import tell_number
 from core.training.events import BatchDone, EpochDone, RateFound
+from core.wording import tell_line, tell_number
 
 MOST_POINTS = 240
 MOST_MARKED = 40  # points of a line that are marked by symbols
@@ -106,20 +106,9 @@ def describe(spec: dict[str, Any]) -> str:
     """A chart of lines in words, for those who do not see it: where each line begins, ends, and is best."""
     x_title, y_title = (spec[axis]["name"] for axis in ("xAxis", "yAxis"))
     named = [item for item in spec["series"] if not item["name"].endswith(TRAINING) and item["data"]]
-    told = [f"{item['name']}: {_tell(item['data'], lowest=y_title.startswith('Loss'))}" for item in named]
+    lowest = y_title.startswith("Loss")
+    told = [f"{item['name']}: {tell_line([(x, y) for x, y in item['data']], lowest=lowest)}" for item in named]
     return f"{y_title} by {x_title[:1].lower()}{x_title[1:]}. {'; '.join(told) or 'Nothing is measured yet'}."
-
-
-def _tell(points: Sequence[Sequence[float]], *, lowest: bool) -> str:
-    """One line in words: `52.8 at 1, highest 76.1 at 14, 75.6 at 15`."""
-    best = (min if lowest else max)(points, key=lambda point: point[1])
-    first, last = points[0], points[-1]
-    parts = [f"{first[1]:.4g} at {tell_number(first[0])}"]
-    if best not in (first, last):
-        parts.append(f"{'lowest' if lowest else 'highest'} {best[1]:.4g} at {tell_number(best[0])}")
-    if last is not first:
-        parts.append(f"{last[1]:.4g} at {tell_number(last[0])}")
-    return ", ".join(parts)
 
 
 def _area(name: str, low: list[list[float]], width: list[list[float]], place: int) -> list[dict[str, Any]]:
@@ -179,7 +168,7 @@ def rate_search_chart(searches: Sequence[tuple[str, RateFound]]) -> dict[str, An
         series.append(_thin(name, points, place, 1.0))
         at_chosen = min(points, key=lambda point: abs(point[0] - found.chosen), default=None)
         if at_chosen:
-            series.append(_marked(f"{name}: takes {found.chosen:.2g}", [at_chosen], place))
+            series.append(_marked(f"{name}: takes {tell_number(found.chosen, 2)}", [at_chosen], place))
     spec = _spec(series, "Learning rate (logarithmic)", "Loss (smoothed, nats)")
     spec["xAxis"] = {**spec["xAxis"], "type": "log", "min": "dataMin", "max": "dataMax"}
     return spec

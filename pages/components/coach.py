@@ -11,10 +11,11 @@ from core.evaluation.coach import read_run
 from core.evaluation.comparison import Comparison
 from core.evaluation.facts import gather_facts, training_shares
 from core.evaluation.fairness import Entrant, read_race
-from core.evaluation.readings import LEVELS, Level, Reading, format_rate
+from core.evaluation.readings import LEVELS, Level, Reading
 from core.evaluation.shortcuts import GROUPS, ShortcutReport, find_shortcuts, read_shortcuts
 from core.settings import Settings
 from core.training.config import TrainConfig
+from core.wording import tell_number
 from pages.components import frame
 from pages.components.lessons import LESSONS, explain
 from pages.components.shared import Shared
@@ -141,7 +142,7 @@ def _fields(reading: Reading) -> str:
 def _value(value: object) -> str:
     if value is True:
         return "on"
-    return format_rate(value) if isinstance(value, float) else str(value)
+    return tell_number(value, 2) if isinstance(value, float) else str(value)
 
 
 def show_shortcuts(settings: Settings, dataset: Dataset) -> None:

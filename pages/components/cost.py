@@ -17,6 +17,7 @@ from core.evaluation.cost import (
     total_by_part,
 )
 from core.settings import Settings
+from core.wording import tell_number
 from pages.components import frame
 from pages.components.charts import COLOURS
 from pages.components.snapshot import RunSnapshot
@@ -154,7 +155,7 @@ def cost_figures(costs: Sequence[Cost]) -> pd.DataFrame:
 def _bytes(count: int | None) -> str:
     if count is None:
         return NOT_MEASURED
-    return f"{count / 1e9:.2g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
+    return f"{tell_number(count / 1e9, 2)} GB" if count >= 1e9 else f"{tell_number(count / 1e6, 3)} MB"
 
 
 def _assumptions(costs: Sequence[Cost]) -> str:

@@ -13,6 +13,7 @@ from core.evaluation.metrics import Accuracy
 from core.runs.run import RunState
 from core.runs.summary import is_curve
 from core.settings import Settings
+from core.wording import tell_number
 from pages.components import coach, frame, gallery, live_charts
 from pages.components.actions import show_actions
 from pages.components.crowd import crowd
@@ -159,7 +160,7 @@ def _figures(snapshot: RunSnapshot) -> list[str]:
     if history.batches and snapshot.state.active:
         batch = history.batches[-1]
         parts.append(f"{batch.images_per_second:.0f} pictures/s")
-        parts.append(f"learning rate {batch.learning_rate:.2g}")
+        parts.append(f"learning rate {tell_number(batch.learning_rate, 2)}")
     if history.tested is not None:
         accuracy = Accuracy(history.tested.correct, history.tested.images)
         word = "test" if history.tested.split == "test" else "validation (no test split)"

@@ -10,6 +10,7 @@ from core.evaluation.metrics import Accuracy
 from core.explaining.answers import Moved, Movement, PictureMap
 from core.explaining.overlay import COLOURS as HEAT_COLOURS
 from core.explaining.overlay import OUTLINE
+from core.wording import tell_number
 from pages.components.charts import COLOURS
 from pages.components.explored import marker_of
 from pages.components.why_asking import SPLIT_WORDS
@@ -164,7 +165,7 @@ def movement_bars(
 def _bar_text(block: Moved) -> str:
     if block.still:
         return "0 (frozen, bit for bit)" if block.frozen else "0 (bit for bit)"
-    return "from 0" if block.relative is None else f"{100 * block.relative:.3g} %"
+    return "from 0" if block.relative is None else f"{tell_number(100 * block.relative, 3)} %"
 
 
 def movement_table(found: Sequence[tuple[str, Movement]]) -> pd.DataFrame:
@@ -206,7 +207,7 @@ def movement_words(movement: Movement) -> str:
             if len(held) == len(frozen)
             else f"only {len(held)} of {len(frozen)} frozen blocks are the same bit for bit — tell whoever runs this; "
         )
-    return words + f"{moved.name} moved most, by {100 * (moved.relative or 0.0):.3g} % of its length."
+    return words + f"{moved.name} moved most, by {tell_number(100 * (moved.relative or 0.0), 3)} % of its length."
 
 
 def heat_legend() -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.explaining.answers import Filters, Movement
 from core.settings import Settings
+from core.wording import tell_number
 from models import weights
 from pages.components import frame, why_figures
 from pages.components.snapshot import RunSnapshot
@@ -96,7 +97,7 @@ def _show_grid(name: str, found: Filters) -> None:
         if found.relative is None
         else " They are exactly the same as before."
         if found.relative == 0
-        else f" They moved by {100 * found.relative:.3g} % of their length."
+        else f" They moved by {tell_number(100 * found.relative, 3)} % of their length."
     )
     st.caption(f"{what[0].upper()}{what[1:]}.{moved}")
     if found.trouble:

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from core.datasets.store import DatasetStore
 from core.runs.store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from core.training.events import EpochDone, RateFound, to_record
+from core.training.events import BatchDone, EpochDone, RateFound, to_record
 from pages.components import charts, frame
 from tests.core.reporting.finished import finish, start_race
 from tests.judged_runs import make_dataset
@@ -235,7 +235,13 @@ def test_too_few_pictures_for_a_curve_are_told(raced: Settings, open_page: Open)
     assert any("A curve needs more than 10 judged pictures" in str(caption.value) for caption in app.caption)
 
 
-def test_a_line_in_words_tells_large_numbers_as_people_write_them() -> None:
+def test_a_chart_in_words_tells_large_and_small_numbers_as_people_write_them() -> None:
     epochs = [EpochDone(n, "head", 1, 0.5, 1, 0.1 * n, 1e-3, 1.0, 1.0 * n, 840 * n, 80.0, False) for n in range(1, 9)]
     told = charts.describe(charts.accuracy_chart([charts.Curve("a", [], [*epochs[:7], epochs[2]])], "images"))
     assert told == "Accuracy (%) by pictures seen. a: 10 at 840, highest 70 at 5,880, 30 at 2,520."
+
+    batches = [
+        BatchDone(1, step, 2, 64, 0.5, 0.5, rate, 80.0, 1.0, None, 0.5) for step, rate in ((1, 1e-7), (2, 6.699e-5))
+    ]
+    told = charts.describe(charts.rate_chart([charts.Curve("a", batches, [])]))
+    assert told == "Learning rate by epochs. a: 0.0000001 at 0.5, 0.00006699 at 1."

@@ -93,7 +93,7 @@ def test_the_text_alternative_tells_axes_and_ends_of_every_line():
     drawing = draw(chart([Point(1, 0.5, 0.4, 0.6, 2), Point(4, 0.75, 0.7, 0.8, 2)], [Point(1, 0.9)]), ARMS)
 
     assert drawing.summary == (
-        "Accuracy (%) by epochs: scratch from 50 % at 1 to 75 % at 4 (from 70 to 80); head to 90 % at 1."
+        "Accuracy (%) by epochs. scratch: 50 % at 1, 75 % at 4 (from 70 to 80); head: 90 % at 1."
     )
     assert drawing.columns == ("Epochs", "scratch", "scratch, lowest", "scratch, highest", "head")
     assert drawing.rows == (("1", "50.0", "40.0", "60.0", "90.0"), ("4", "75.0", "70.0", "80.0", ""))
