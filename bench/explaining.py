@@ -61,6 +61,7 @@ def measure(settings: Settings, run: Run) -> None:
     shutil.rmtree(kept, ignore_errors=True)
     say("map of the pictures, alone", seconds(lambda: client.map_pictures(run.id)))
     say("map of the pictures, kept", seconds(lambda: client.map_pictures(run.id)))
+    say("t-SNE, when it is chosen", seconds(lambda: client.map_pictures(run.id, neighbours=True)))
     say("movement", seconds(lambda: client.movement(run.id)))
     say("filters", seconds(lambda: client.filters(run.id)))
 

@@ -86,11 +86,11 @@ class PictureMap:
         width: numbers that the network's head gets for each picture.
         pca: (x, y) of each picture along the two directions in which the pictures differ most.
         shares: of all differences that lie along each of the two, fractions.
-        tsne: (x, y) of each; None where scikit-learn is not installed or there are too few pictures.
+        tsne: (x, y) of each, neighbours beside neighbours; None where it was not asked for, or cannot be made.
         neighbours: how many nearest pictures vote.
         told: pictures whose class is the one of most of their nearest others.
         largest_class: pictures of the most frequent class: what naming it always would give.
-        seconds: that it took to make the map.
+        seconds: that it took to make the map, without t-SNE.
     """
 
     split: str

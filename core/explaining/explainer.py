@@ -4,6 +4,7 @@ import base64
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,19 @@ import torch
 
 from core.errors import PictureError, PredictorError
 from core.explaining.answers import METHODS, NEIGHBOURS, Explanation, Filters, Heat, Method, PictureMap
-from core.explaining.features import read_features
+from core.explaining.features import Tell, read_features
 from core.explaining.filters import draw_filters
 from core.explaining.heat import grad_cam, occlusion
 from core.explaining.kept import KeptAnswers, weights_hash
 from core.explaining.movement import measure_movement
 from core.explaining.overlay import describe, draw, spread, to_png
-from core.explaining.projection import count_told, principal_axes, tsne
+from core.explaining.projection import BEFORE_TSNE, count_told, lay_out, principal_axes
 from core.runs.run import Run
 from core.serving.predictor import LoadedRun, Predictor
 from core.serving.turns import Turns
 from core.settings import Settings
 from core.training.augmentation import centre_crop, normalise, to_channels_first
+from core.training.events import Progress
 from core.training.pixels import square_pixels
 from models import weights
 
@@ -43,12 +45,15 @@ class Explainer:
         self.kept = KeptAnswers(settings)
         self._one_at_a_time = threading.Lock()  # what takes seconds and memory
 
-    def explain(self, run: Run, name: str, data: bytes, classes: list[str | None], methods: list[str]) -> Explanation:
+    def explain(
+        self, run: Run, name: str, data: bytes, classes: list[str | None], methods: list[str], tell: Tell
+    ) -> Explanation:
         """Heat maps of one picture.
 
         Args:
             classes: for which maps are drawn; None stands for what the network answers.
             methods: of `METHODS`; occlusion is done for the last class only.
+            tell: hears how far occlusion is.
         Raises:
             RunError, PictureError, ExtraMissingError, PredictorError: each with a sentence for people.
         """
@@ -83,8 +88,14 @@ class Explainer:
                 with self.turns.patient():  # between two of these questions others are answered
                     return self._probabilities(loaded, pictures)
 
+            begun = time.monotonic()
+
+            def went_on(done: int, total: int) -> None:
+                left = (time.monotonic() - begun) / done * (total - done)
+                tell(Progress("testing", "Hiding one part after another", done, total, left))
+
             last = self._index(loaded, classes[-1], int(order[0]))
-            heats.append(self._heat("occlusion", loaded, last, pixels, occlusion(ask, picture, last)))
+            heats.append(self._heat("occlusion", loaded, last, pixels, occlusion(ask, picture, last, went_on)))
         top = tuple((loaded.checkpoint.classes[int(i)], float(answers[int(i)])) for i in order[:SHOWN_ANSWERS])
         return Explanation(top, to_png(pixels), tuple(heats), (time.perf_counter() - started) * 1000)
 
@@ -111,48 +122,53 @@ class Explainer:
             draw(pixels, heat),
         )
 
-    def map_pictures(self, run: Run) -> PictureMap:
+    def map_pictures(self, run: Run, tell: Tell, *, neighbours: bool) -> PictureMap:
         """The test pictures as this run's network sees them, in two dimensions.
 
+        Args:
+            tell: hears how far it is.
+            neighbours: laid out by t-SNE too, which takes longer.
         Raises:
-            RunError, DatasetError: each with a sentence for people.
+            RunError, DatasetError, ExtraMissingError: each with a sentence for people.
         """
-        asked = {
-            "what": "map",
-            "run": run.id,
-            "weights": weights_hash(run),
-            "dataset": run.meta().dataset_fingerprint,
-            "tsne": _has_sklearn(),
-        }
-        return PictureMap.from_json(self.kept.get(asked, lambda: self._map(run), keep=not run.state().active))
+        asked = {"run": run.id, "weights": weights_hash(run), "dataset": run.meta().dataset_fingerprint}
+        keep = not run.state().active
+        known = self.kept.get({"what": "map", **asked}, lambda: self._map(run, tell), keep=keep)
+        found = PictureMap.from_json(known["map"])
+        if not neighbours:
+            return found
+        laid_out = self.kept.get({"what": "t-SNE", **asked}, lambda: _lay_out(known["directions"], tell), keep=keep)
+        places = laid_out["places"]
+        return replace(found, tsne=None if places is None else tuple((float(x), float(y)) for x, y in places))
 
-    def _map(self, run: Run) -> dict[str, Any]:
+    def _map(self, run: Run, tell: Tell) -> dict[str, Any]:
         started = time.perf_counter()
         with self._one_at_a_time:
             with self.turns.patient():
-                found = read_features(self.settings, run, self.predictor.hardware, self.turns.step_aside)
+                found = read_features(self.settings, run, self.predictor.hardware, self.turns.step_aside, tell)
             labels = np.array([row.label for row in found.rows], np.int64)
             if not np.isfinite(found.values).all():
                 raise PredictorError(
                     "This network gives no finite numbers: train the run again with a smaller learning rate."
                 )
-            pca, shares = principal_axes(found.values)
-            laid_out = tsne(found.values)
+            directions, shares = principal_axes(found.values, BEFORE_TSNE)
             told = count_told(found.values, labels)
-        return PictureMap(
+        seen = PictureMap(
             split=found.split,
             indices=tuple(row.index for row in found.rows),
             labels=tuple(int(label) for label in labels),
             total=found.total,
             width=found.values.shape[1],
-            pca=_rounded(pca),
+            pca=_rounded(directions[:, :2]),
             shares=(float(shares[0]), float(shares[1])),
-            tsne=None if laid_out is None else _rounded(laid_out),
+            tsne=None,
             neighbours=min(NEIGHBOURS, max(1, len(labels) - 1)),
             told=told,
             largest_class=int(np.bincount(labels).max()),
             seconds=round(time.perf_counter() - started, 2),
-        ).to_json()
+        )
+        packed = base64.b64encode(directions.astype("<f4").tobytes()).decode()  # what t-SNE needs, if somebody wants it
+        return {"map": seen.to_json(), "directions": packed}
 
     def measure_movement(self, run: Run) -> dict[str, Any]:
         """How far each block moved, as `Movement.to_json` tells it.
@@ -190,7 +206,12 @@ def _rounded(points: Any) -> tuple[tuple[float, float], ...]:
     return tuple((round(float(x), DIGITS), round(float(y), DIGITS)) for x, y in points)
 
 
-def _has_sklearn() -> bool:
-    from importlib.util import find_spec
+def _lay_out(packed: str, tell: Tell) -> dict[str, Any]:
+    directions = np.frombuffer(base64.b64decode(packed), "<f4").reshape(-1, BEFORE_TSNE)
+    started = time.monotonic()
 
-    return find_spec("sklearn") is not None
+    def went_on(done: int, total: int) -> None:
+        tell(Progress("testing", "Step", done, total, (time.monotonic() - started) / done * (total - done)))
+
+    places = lay_out(directions, went_on)
+    return {"places": None if places is None else _rounded(places)}

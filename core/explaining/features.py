@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,13 +18,17 @@ from core.settings import Settings
 from core.training.activations import Activations, Prefix, open_activations
 from core.training.augmentation import Augmentation
 from core.training.checkpoint import BEST, load_network
+from core.training.events import Progress
 from core.training.hardware import Hardware
 from core.training.inference import logits_of
 from core.training.pixels import Pixels, PixelStore, open_store, square_pixels, store_path
 from models.catalog import Preprocessing
 
 MOST_PICTURES = 2000  # more points than that cover each other
+TEXT = "Looking at the pictures"
 BATCH = 4  # small: somebody may wait for a prediction
+
+Tell = Callable[[Progress], None]
 
 log = logging.getLogger("tunemypets.features")
 
@@ -57,11 +62,12 @@ def dataset_of(settings: Settings, run: Run) -> Dataset:
     return dataset
 
 
-def read_features(settings: Settings, run: Run, hardware: Hardware, pause: Callable[[], bool]) -> Features:
+def read_features(settings: Settings, run: Run, hardware: Hardware, pause: Callable[[], bool], tell: Tell) -> Features:
     """The features of a run's test pictures, at most `MOST_PICTURES` of them, evenly taken.
 
     Args:
         pause: called between short pieces of work; lets others compute, and answers False.
+        tell: hears how far it is.
     Raises:
         RunError: the run has no weights, or they are damaged.
         DatasetError: its pictures are gone.
@@ -77,9 +83,9 @@ def read_features(settings: Settings, run: Run, hardware: Hardware, pause: Calla
     prefix = Prefix(network, config.entry().preprocessing, dataclasses.replace(hardware, prefix_precision="fp32"))
     values = None
     if config.strategy == "head" and config.views and len(rows) == len(every):
-        values = _stored(settings, prefix, dataset, rows, pause)
+        values = _stored(settings, prefix, dataset, rows, pause, tell)
     if values is None:
-        values = _computed(settings, prefix, dataset, rows, pause)
+        values = _computed(settings, prefix, dataset, rows, pause, tell)
     return Features(values, rows, split, len(every))
 
 
@@ -88,7 +94,12 @@ def _evenly(count: int) -> npt.NDArray[np.int64]:
 
 
 def _stored(
-    settings: Settings, prefix: Prefix, dataset: Dataset, rows: tuple[PictureRow, ...], pause: Callable[[], bool]
+    settings: Settings,
+    prefix: Prefix,
+    dataset: Dataset,
+    rows: tuple[PictureRow, ...],
+    pause: Callable[[], bool],
+    tell: Tell,
 ) -> npt.NDArray[np.float32] | None:
     """From the activation store, where the test of a head has left them; None where they do not fit there."""
     store = _pixel_store(settings, dataset, prefix.preprocessing, pause)
@@ -100,18 +111,25 @@ def _stored(
         for item in open_activations(settings, prefix, store, indices, plain, 0, pause):
             if isinstance(item, Activations):
                 return np.asarray(item.values.take(item.positions), np.float32)
+            tell(item)
     except OSError:
         log.exception("activations could not be kept")
     return None
 
 
 def _computed(
-    settings: Settings, prefix: Prefix, dataset: Dataset, rows: tuple[PictureRow, ...], pause: Callable[[], bool]
+    settings: Settings,
+    prefix: Prefix,
+    dataset: Dataset,
+    rows: tuple[PictureRow, ...],
+    pause: Callable[[], bool],
+    tell: Tell,
 ) -> npt.NDArray[np.float32]:
     store = _pixel_store(settings, dataset, prefix.preprocessing, pause)
     limits = Limits.from_settings(settings)
     spec = prefix.preprocessing
     found = []
+    started = time.monotonic()
     for first in range(0, len(rows), BATCH):
         chosen = rows[first : first + BATCH]
         if store is not None:
@@ -120,6 +138,8 @@ def _computed(
             pixels = np.stack([_read(dataset, row, limits, spec) for row in chosen])
         found.append(logits_of(prefix.module, pixels, spec, prefix.hardware).cpu().numpy())
         pause()
+        done = first + len(chosen)
+        tell(Progress("testing", TEXT, done, len(rows), (time.monotonic() - started) / done * (len(rows) - done)))
     return np.concatenate(found)
 
 

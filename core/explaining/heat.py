@@ -6,6 +6,7 @@ far the class's probability falls. Source: Zeiler and Fergus, Visualizing and Un
 (2014).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,12 +53,15 @@ def grad_cam(network: Network, picture: Tensor, classes: Sequence[int]) -> list[
     return [np.asarray(grid, np.float32) for grid in found[:, 0].detach().cpu().numpy()]
 
 
-def occlusion(probabilities: Callable[[Tensor], Tensor], picture: Tensor, label: int) -> Grid:
+def occlusion(
+    probabilities: Callable[[Tensor], Tensor], picture: Tensor, label: int, tell: Callable[[int, int], None]
+) -> Grid:
     """How far the probability of a class falls when a place is hidden: the mean over the squares that cover it.
 
     Args:
         probabilities: (B, 3, H, W) normalised -> (B, classes); called many times.
         picture: (1, 3, H, W) normalised.
+        tell: hears how many questions of how many were asked.
     Returns:
         (H, W), a fraction for each pixel; below 0 where hiding helps the class.
     Raises:
@@ -66,8 +70,18 @@ def occlusion(probabilities: Callable[[Tensor], Tensor], picture: Tensor, label:
     attr = _captum()
     side = max(2, picture.shape[-1] // HIDDEN_SHARE)
     step = max(1, side // 2)
+    squares = math.prod(1 + math.ceil((length - side) / step) for length in picture.shape[-2:])
+    total, done = 1 + math.ceil(squares / AT_ONCE), 0  # the whole picture comes first
+
+    def ask(pictures: Tensor) -> Tensor:
+        nonlocal done
+        found = probabilities(pictures)
+        done += 1
+        tell(min(done, total), total)
+        return found
+
     with torch.no_grad():
-        found: Tensor = attr.Occlusion(probabilities).attribute(
+        found: Tensor = attr.Occlusion(ask).attribute(
             picture,
             sliding_window_shapes=(3, side, side),
             strides=(3, step, step),

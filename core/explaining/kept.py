@@ -21,7 +21,7 @@ from core.settings import Settings
 from core.storage import read_json, write_json
 from core.training.caches import EXPLANATIONS, make_room
 
-FORMAT = 1
+FORMAT = 2
 BLOCK_BYTES = 2**20
 
 log = logging.getLogger("tunemypets.kept")

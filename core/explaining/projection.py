@@ -1,15 +1,19 @@
 """Many numbers a picture made two, and a plain number for how well the classes are apart before that. No torch."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
 
-from core.explaining.answers import NEIGHBOURS
+from core.errors import ExtraMissingError
+from core.explaining.answers import INSTALL, NEIGHBOURS
 
 SEED = 0
 PERPLEXITY = 30.0  # about how many neighbours t-SNE tries to keep together
 FEWEST_FOR_TSNE = 10
+EXAGGERATED_STEPS, STEPS = 250, 500
+TELL_EVERY = 25  # steps
 BEFORE_TSNE = 50  # directions that are kept: what is left out is mostly noise, and takes most of the time
 AT_ONCE = 512  # pictures whose distances to all others are computed together
 
@@ -39,40 +43,58 @@ def principal_axes(features: npt.NDArray[np.float32], count: int = 2) -> tuple[V
     return np.pad(points, ((0, 0), (0, missing))), np.pad(shares, (0, missing))
 
 
-def tsne(features: npt.NDArray[np.float32]) -> Values | None:
-    """Neighbours laid out as neighbours in two dimensions: (N, 2), the same every time on one machine.
+def can_lay_out(count: int) -> bool:
+    """Whether `lay_out` can do anything for so many pictures on this machine; imports nothing."""
+    return count >= FEWEST_FOR_TSNE and find_spec("openTSNE") is not None
 
-    None where scikit-learn is not installed, or there are too few pictures, or all of them are the same to the network.
-    Source: van der Maaten and Hinton, Visualizing Data using t-SNE (2008).
+
+def lay_out(directions: npt.NDArray[np.float32], tell: Callable[[int, int], None]) -> Values | None:
+    """Neighbours laid out as neighbours in two dimensions by t-SNE: (N, 2), the same every time on one machine.
+
+    Args:
+        directions: (N, K) the pictures along their first `BEFORE_TSNE` principal axes, the most important first.
+        tell: hears every now and then how many steps of how many are done.
+    Returns:
+        None where there are too few pictures, or all of them are the same to the network.
+    Raises:
+        ExtraMissingError: openTSNE is not installed.
+    Source: van der Maaten and Hinton, Visualizing Data using t-SNE (2008); the early exaggeration and its end as in
+    Belkina et al., Automated optimized parameters for t-distributed stochastic neighbor embedding (2019).
     """
-    count = len(features)
+    count = len(directions)
     if count < FEWEST_FOR_TSNE:
         return None
     try:
-        from sklearn.manifold import TSNE  # optional, and slow to import
-    except ImportError:
-        return None
-    reduced, _ = principal_axes(features, min(BEFORE_TSNE, count - 1, features.shape[1]))
+        from openTSNE import TSNE  # optional, and slow to import
+    except ImportError as error:
+        raise ExtraMissingError(f"Install openTSNE to see t-SNE: {INSTALL}") from error
+    reduced = directions.astype(np.float64)
     spread = float(reduced[:, 0].std()) if reduced.shape[1] else 0.0
     if not np.isfinite(spread) or spread == 0.0:
         return None
     start = np.zeros((count, 2))
     start[:, : min(2, reduced.shape[1])] = reduced[:, :2] / spread * 1e-4
-    with _one_thread():
-        found = TSNE(
-            perplexity=min(PERPLEXITY, (count - 1) / 3), init=start, random_state=SEED, learning_rate="auto", n_jobs=1
-        ).fit_transform(reduced)
+    done = 0
+
+    def went_on(step: int, error: float, places: object) -> None:
+        nonlocal done
+        del step, error, places  # its steps begin anew in the second part
+        done += TELL_EVERY
+        tell(done, EXAGGERATED_STEPS + STEPS)
+
+    found = TSNE(
+        perplexity=min(PERPLEXITY, (count - 1) / 3),
+        initialization=start,
+        random_state=SEED,
+        early_exaggeration_iter=EXAGGERATED_STEPS,
+        n_iter=STEPS,
+        neighbors="exact",
+        negative_gradient_method="bh",
+        n_jobs=1,  # the other processors are for those who wait for a prediction
+        callbacks=went_on,
+        callbacks_every_iters=TELL_EVERY,
+    ).fit(reduced)
     return np.asarray(found, np.float64)
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """The other processors are for those who wait for a prediction; one thread also gives the same map every time."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return nullcontext()
-    limits: AbstractContextManager[object] = threadpool_limits(1)
-    return limits
 
 
 def count_told(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], neighbours: int = NEIGHBOURS) -> int:
@@ -88,9 +110,8 @@ def count_told(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64],
     near = min(neighbours, count - 1)
     if near < 1:
         return 0
-    votes_by_rank = 1 + 0.25 * 0.5 ** np.arange(
-        near
-    )  # what the nearest adds outweighs all others, and is less than a vote
+    # what the nearest adds outweighs all others, and is less than a vote
+    votes_by_rank = 1 + 0.25 * 0.5 ** np.arange(near)
     right = 0
     for first in range(0, count, AT_ONCE):
         mine = np.arange(first, min(first + AT_ONCE, count))

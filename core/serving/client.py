@@ -3,11 +3,11 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client
+from multiprocessing.connection import Client, Connection
 from typing import Any
 
 from core.errors import PredictorError, TuneMyPetsError
@@ -19,6 +19,7 @@ from core.serving.server import address_path, lock_path, receive, send
 from core.settings import Settings
 from core.storage import read_json
 from core.training.config import TrainConfig
+from core.training.events import Progress
 
 START_SECONDS = 60.0
 PATIENCE_SECONDS = 10.0  # without an answer: then it is asked whether it still lives
@@ -26,6 +27,8 @@ SIGN_SECONDS = 15.0  # in which a predictor gives a sign of life, however much i
 MOST_SECONDS = 300.0  # for one question
 PICTURES_AT_ONCE = 50
 MOST_NAME = 500
+
+Tell = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,9 @@ class PredictorClient:
         data: bytes,
         classes: Sequence[str | None] = (None,),
         methods: Sequence[Method] = ("grad_cam",),
+        tell: Tell | None = None,
     ) -> Explanation:
-        """Heat maps of one picture; a class None stands for what the network answers.
+        """Heat maps of one picture; a class None stands for what the network answers; `tell` hears how far it is.
 
         Raises:
             TuneMyPetsError: if the run or the picture cannot be used, captum is missing, or the predictor is silent.
@@ -109,15 +113,20 @@ class PredictorClient:
             "classes": list(classes),
             "methods": list(methods),
         }
-        return Explanation.from_message(*self._ask(question, [data]))
+        return Explanation.from_message(*self._ask(question, [data], tell))
 
-    def map_pictures(self, run_id: str) -> PictureMap:
+    def map_pictures(self, run_id: str, *, neighbours: bool = False, tell: Tell | None = None) -> PictureMap:
         """The test pictures as a run's network sees them; the first time takes seconds.
 
+        Args:
+            neighbours: laid out by t-SNE too.
+            tell: hears how far it is, in a thread of its own.
         Raises:
-            TuneMyPetsError: if the run or its dataset cannot be used or the predictor does not answer.
+            TuneMyPetsError: if the run or its dataset cannot be used, openTSNE is missing where it is needed, or the
+                predictor does not answer.
         """
-        return PictureMap.from_json(self._ask({"ask": "features", "run": run_id}, [])[0])
+        question = {"ask": "map", "run": run_id, "neighbours": neighbours}
+        return PictureMap.from_json(self._ask(question, [], tell)[0])
 
     def movement(self, run_id: str) -> Movement:
         """How far each block of a run moved in training.
@@ -135,13 +144,15 @@ class PredictorClient:
         """
         return Filters.from_message(*self._ask({"ask": "filters", "run": run_id}, []))
 
-    def _ask(self, record: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+    def _ask(
+        self, record: dict[str, Any], parts: list[bytes], tell: Tell | None = None
+    ) -> tuple[dict[str, Any], list[bytes]]:
         deadline = time.monotonic() + START_SECONDS
         while True:
             self.warm_up()
             try:
                 where = read_json(address_path(self.settings))
-                reply, reply_parts = self._wait(where, _Talk(where, record, parts))
+                reply, reply_parts = self._wait(where, _Talk(where, record, parts, tell))
                 break
             except (OSError, EOFError, ValueError, KeyError, TypeError, AuthenticationError) as error:
                 # not up yet, or killed in the middle: start it again and ask again
@@ -172,10 +183,23 @@ class PredictorClient:
         return talk.answer
 
 
+def hear(connection: "Connection[Any, Any]", tell: Tell | None) -> tuple[dict[str, Any], list[bytes]]:
+    """The answer to a question that was sent; `tell` hears what comes before it."""
+    record, parts = receive(connection)
+    while "step" in record:
+        if tell is not None:
+            tell(Progress(**record["step"]))
+        record, parts = receive(connection)
+    return record, parts
+
+
 class _Talk:
     """One question in a thread of its own: nothing else can wait with a limit on every system."""
 
-    def __init__(self, where: dict[str, Any], record: dict[str, Any], parts: list[bytes]) -> None:
+    def __init__(
+        self, where: dict[str, Any], record: dict[str, Any], parts: list[bytes], tell: Tell | None = None
+    ) -> None:
+        self.tell = tell
         self.over = threading.Event()
         self.answer: tuple[dict[str, Any], list[bytes]] | None = None
         self.error: Exception | None = None
@@ -185,7 +209,7 @@ class _Talk:
         try:
             with Client(where["address"], authkey=bytes.fromhex(where["key"])) as connection:
                 send(connection, record, parts)
-                self.answer = receive(connection)
+                self.answer = hear(connection, self.tell)
         except Exception as error:
             self.error = error
         finally:

@@ -3,8 +3,9 @@
     python -m core.serving.server
 
 Listens on a local socket (a named pipe on Windows) whose address and key lie in `predictor.json`, readable by the
-owner only. A message is a JSON frame, followed by as many binary frames as it announces; nothing is ever unpickled. The
-process holds `predictor.lock` while it lives and leaves after a quarter of an hour without a question.
+owner only. A message is a JSON frame, followed by as many binary frames as it announces; nothing is ever unpickled.
+An answer that takes long is preceded by messages that tell how far it is, each with a `step`. The process holds
+`predictor.lock` while it lives and leaves after a quarter of an hour without a question.
 """
 
 import contextlib
@@ -16,6 +17,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
@@ -29,9 +32,11 @@ from core.runs.store import RunStore
 from core.serving.turns import Turns
 from core.settings import Settings
 from core.storage import atomic_open
+from core.training.events import Progress
 from models.catalog import get_entry
 
 IDLE_SECONDS = 900.0
+STEP_SECONDS = 0.25
 MAX_PARTS = 100
 MAX_RECORD_BYTES = 2**20
 SOCKET_PREFIX = "tunemypets-"
@@ -65,6 +70,21 @@ def receive(connection: "Connection[Any, Any]") -> tuple[dict[str, Any], list[by
     return record, [connection.recv_bytes() for _ in range(count)]
 
 
+class Steps:
+    """Tells the asker how far its answer is, a few times a second; who has gone away does not stop the work."""
+
+    def __init__(self, connection: "Connection[Any, Any]") -> None:
+        self._connection = connection
+        self._told = time.monotonic()
+
+    def __call__(self, step: Progress) -> None:
+        if time.monotonic() - self._told < STEP_SECONDS:
+            return
+        self._told = time.monotonic()
+        with contextlib.suppress(OSError):
+            send(self._connection, {"step": asdict(step)}, [])
+
+
 class Server:
     """One predictor, many connections, one computation at a time."""
 
@@ -80,8 +100,14 @@ class Server:
         self._turns = Turns()
         self.explainer = Explainer(settings, self.predictor, self._turns)
 
-    def answer(self, record: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        """Answer one question: `ping`, `predict`, `views`, `explain`, `features`, `filters` or `movement`."""
+    def answer(
+        self, record: dict[str, Any], parts: list[bytes], tell: Callable[[Progress], None]
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """Answer one question: `ping`, `predict`, `views`, `explain`, `map`, `filters` or `movement`.
+
+        Args:
+            tell: hears how far an answer is that takes long.
+        """
         from core.serving.predictor import augmented_views
         from core.training.augmentation import Augmentation
 
@@ -111,9 +137,10 @@ class Server:
                 run = self.store.get(str(record["run"]))
                 classes = [None if label is None else str(label) for label in record["classes"]]
                 methods = [str(method) for method in record["methods"]]
-                return self.explainer.explain(run, str(record["name"]), parts[0], classes, methods).to_message()
-            case "features":
-                return self.explainer.map_pictures(self.store.get(str(record["run"]))).to_json(), []
+                return self.explainer.explain(run, str(record["name"]), parts[0], classes, methods, tell).to_message()
+            case "map":
+                run = self.store.get(str(record["run"]))
+                return self.explainer.map_pictures(run, tell, neighbours=bool(record["neighbours"])).to_json(), []
             case "movement":
                 return self.explainer.measure_movement(self.store.get(str(record["run"]))), []
             case "filters":
@@ -131,7 +158,7 @@ class Server:
                     return
                 self.last_asked = time.monotonic()
                 try:
-                    reply, reply_parts = self.answer(record, parts)
+                    reply, reply_parts = self.answer(record, parts, Steps(connection))
                 except TuneMyPetsError as error:
                     reply, reply_parts = {"error": str(error)}, []
                 except Exception:  # one bad question must not end the process

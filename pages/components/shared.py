@@ -75,6 +75,13 @@ class Shared(Generic[Key, Value]):
         finally:
             maker.release()
 
+    def drop(self, key: Key, value: Value) -> None:
+        """Let this value of a key be made anew for whoever asks next, unless another one took its place."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry.value is value:
+                del self._entries[key]
+
     def forget(self) -> None:
         """Let everything be made anew, after this session changed something."""
         with self._lock:

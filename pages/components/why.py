@@ -86,7 +86,9 @@ def _show_heat(settings: Settings, named: Named) -> None:
             found = ask(
                 "Looking at the picture; the first time takes a few seconds",
                 key,
-                lambda run_id=item.id: frame.predictor(settings).explain(run_id, file, data, labels, methods),
+                lambda tell, run_id=item.id: frame.predictor(settings).explain(
+                    run_id, file, data, labels, methods, tell
+                ),
             )
             if found is not None:
                 _show_explanation(name, found, truth)

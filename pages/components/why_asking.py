@@ -1,15 +1,19 @@
 """What the section that tells why asks the predictor, once for all sessions, and what it reads beside the answers."""
 
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError, RunError, TuneMyPetsError
 from core.evaluation.predictions import PredictionTable
 from core.explaining.answers import Explanation, Filters, Movement, PictureMap
+from core.serving.client import Tell
 from core.settings import Settings
+from core.training.events import Progress
 from pages.components import frame
 from pages.components.judged import read_once
 from pages.components.live import load_dataset
@@ -20,20 +24,69 @@ SPLIT_WORDS = {"test": "test", "val": "validation"}
 
 Named = Sequence[tuple[str, RunSnapshot]]
 Answer = TypeVar("Answer", Explanation, PictureMap, Movement, Filters)
+QUICK_SECONDS = 0.3  # an answer that is there by then shows no bar
+LOOK_SECONDS = 0.5
+
+
+class Question(Generic[Answer]):
+    """A question to the predictor, asked in a thread of its own, for everybody who waits for the answer."""
+
+    def __init__(self, ask_predictor: Callable[[Tell], Answer]) -> None:
+        self.over = threading.Event()
+        self.step: Progress | None = None  # how far the answer is, once the predictor tells it
+        self._answer: Answer | None = None
+        self._error: Exception | None = None
+        threading.Thread(target=self._ask, args=(ask_predictor,), daemon=True).start()
+
+    def _ask(self, ask_predictor: Callable[[Tell], Answer]) -> None:
+        try:
+            self._answer = ask_predictor(self._note)
+        except Exception as error:
+            self._error = error  # for those who wait
+        finally:
+            self.over.set()
+
+    def _note(self, step: Progress) -> None:
+        self.step = step
+
+    def answer(self) -> Answer:
+        """The answer, once it is over. What went wrong goes to everybody who waited."""
+        if self._error is not None:
+            raise self._error
+        assert self._answer is not None, "only after it is over"
+        return self._answer
+
 
 # whatever the key holds decides the answer, so it is asked once for all sessions
-_answers: Shared[tuple[Any, ...], Any] = Shared(None, most=128)
+_questions: Shared[tuple[Any, ...], Question[Any]] = Shared(None, most=128)
 
 
-def ask(words: str, key: tuple[Any, ...], question: Callable[[], Answer]) -> Answer | None:
-    """An answer of the predictor, asked once; None after its sentence was shown."""
-    try:
+def ask(words: str, key: tuple[Any, ...], question: Callable[[Tell], Answer]) -> Answer | None:
+    """An answer of the predictor, asked once, with a bar while it takes; None after its sentence was shown."""
+    asked: Question[Answer] = _questions.get(key, lambda: Question(question))
+    if not asked.over.wait(QUICK_SECONDS):
         with st.spinner(frame.plain(words), show_time=True):
-            found: Answer = _answers.get(key, question)
-            return found
+            bar = st.empty()
+            while not asked.over.wait(LOOK_SECONDS):
+                _draw(bar, asked.step)  # here the script ends if its person has gone on
+            bar.empty()
+    try:
+        return asked.answer()
     except TuneMyPetsError as error:
+        _questions.drop(key, asked)  # whoever asks again may be luckier
         st.warning(frame.plain(str(error)))
         return None
+    except Exception:
+        _questions.drop(key, asked)
+        raise
+
+
+def _draw(bar: DeltaGenerator, step: Progress | None) -> None:
+    if step is None or not step.total:
+        bar.empty()
+        return
+    left = "" if step.eta_seconds is None else f" · about {frame.seconds_text(max(1, step.eta_seconds))} left"
+    bar.progress(min(1.0, step.done / step.total), text=f"{step.text}: {step.done:,} of {step.total:,}{left}")
 
 
 def identity(item: RunSnapshot) -> tuple[Any, ...]:

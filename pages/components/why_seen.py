@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from core.evaluation.predictions import PredictionTable
-from core.explaining.answers import PictureMap
-from core.explaining.projection import FEWEST_FOR_TSNE
+from core.explaining.answers import INSTALL, PictureMap
+from core.explaining.projection import FEWEST_FOR_TSNE, can_lay_out
 from core.settings import Settings
 from pages.components import frame, gallery, why_figures
 from pages.components.snapshot import RunSnapshot
@@ -23,31 +23,22 @@ def show_maps(settings: Settings, named: Named) -> None:
         "dimensions show only a part: trust the number below each map. A ring: answered wrong. Click a point "
         "to see its picture."
     )
+    neighbours = _choose_way(settings, named) == "t-SNE"
     found = []
     for name, item in named:
         answer = ask(
-            f"Showing the pictures to {name}; the first time takes seconds, then it is kept",
-            (str(settings.home), "map", *identity(item)),
-            lambda run_id=item.id: frame.predictor(settings).map_pictures(run_id),
+            f"{'Laying out neighbours for' if neighbours else 'Showing the pictures to'} {name}; then it is kept",
+            (str(settings.home), "map", neighbours, *identity(item)),
+            lambda tell, run_id=item.id: frame.predictor(settings).map_pictures(
+                run_id, neighbours=neighbours, tell=tell
+            ),
         )
         if answer is not None:
             found.append((name, item, answer))
     if not found:
         return
-    neighbours = False
-    if any(answer.tsne is not None for _, _, answer in found):
-        chosen = st.segmented_control(
-            "Way to flatten",
-            ("PCA", "t-SNE"),
-            default="PCA",
-            required=True,
-            key="why-flatten",
-            help="PCA keeps directions and distances, as far as two directions can. t-SNE keeps neighbours together; "
-            "the size of its groups and the distance between them mean nothing.",
-        )
-        neighbours = chosen == "t-SNE"
-    elif any(len(answer.indices) >= FEWEST_FOR_TSNE for _, _, answer in found):
-        st.caption("Install scikit-learn to see t-SNE too: pip install -r requirements-explain.txt")
+    if neighbours and all(answer.tsne is None for _, _, answer in found):
+        st.caption("t-SNE has nothing to lay out: to these networks all pictures are the same.")
     tables = []
     columns = st.columns(len(found))
     for column, (name, item, answer) in zip(columns, found, strict=True):
@@ -55,6 +46,25 @@ def show_maps(settings: Settings, named: Named) -> None:
             st.markdown(f"**{frame.plain(name)}**")
             tables.append(_show_map(settings, name, item, answer, neighbours=neighbours))
     frame.offer_csv("Download the points as CSV", pd.concat(tables, ignore_index=True), "tunemypets-map.csv")
+
+
+def _choose_way(settings: Settings, named: Named) -> str:
+    """How to flatten; without a choice where there is none."""
+    dataset = dataset_of(settings, named[0][1])
+    pictures = 0 if dataset is None else len(dataset.rows_of("test") or dataset.rows_of("val"))
+    if not can_lay_out(pictures):
+        if pictures >= FEWEST_FOR_TSNE:
+            st.caption(f"Install openTSNE to see t-SNE too: {INSTALL}")
+        return "PCA"
+    return st.segmented_control(
+        "Way to flatten",
+        ("PCA", "t-SNE"),
+        default="PCA",
+        required=True,
+        key="why-flatten",
+        help="PCA keeps directions and distances, as far as two directions can. t-SNE keeps neighbours together; "
+        "the size of its groups and the distance between them mean nothing. It takes seconds more.",
+    )
 
 
 def _show_map(settings: Settings, name: str, item: RunSnapshot, found: PictureMap, *, neighbours: bool) -> Any:

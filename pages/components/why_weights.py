@@ -25,7 +25,7 @@ def show_movement(settings: Settings, named: Named) -> None:
         answer = ask(
             f"Building the start of {name} again and comparing",
             (str(settings.home), "movement", *identity(item)),
-            lambda run_id=item.id: frame.predictor(settings).movement(run_id),
+            lambda _, run_id=item.id: frame.predictor(settings).movement(run_id),
         )
         if answer is not None:
             found.append((name, answer))
@@ -64,7 +64,7 @@ def show_filters(settings: Settings, named: Named) -> None:
             found = ask(
                 f"Reading the first layer of {name}",
                 (str(settings.home), "filters", _has_start(item), *identity(item)),
-                lambda run_id=item.id: frame.predictor(settings).filters(run_id),
+                lambda _, run_id=item.id: frame.predictor(settings).filters(run_id),
             )
             if found is not None:
                 _show_grid(name, found)

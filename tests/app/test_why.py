@@ -1,17 +1,24 @@
 """The section that tells why, without a browser: every part, one run and two, and what is missing."""
 
 import shutil
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.sample import draw_sample
+from core.errors import PredictorError
 from core.explaining import answers
 from core.explaining.answers import Moved, Movement, PictureMap
 from core.runs.store import RunStore
 from core.settings import Settings
+from core.training.events import Progress
 from pages.components import why_asking, why_figures
 from pages.components.charts import COLOURS
 from tests.app.test_pages import texts
@@ -21,7 +28,7 @@ Open = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    why_asking._answers._entries.clear()
+    why_asking._questions._entries.clear()
 
 
 def section() -> None:
@@ -80,6 +87,61 @@ def test_every_part_answers_for_two_runs(raced: Settings, ended_processes: None)
     assert downloads(app) == ["Download the movement as CSV"]
     look_at(app, "First filters")
     assert "filters of 3 × 3 px" in texts(app)
+
+
+def slow_section() -> None:
+    """What AppTest runs: a question whose answer comes when the test lets it."""
+    import streamlit as st
+
+    from pages.components import why_asking
+    from tests.app import test_why
+
+    answer = why_asking.ask("Showing the pictures to a|b", ("slow",), test_why.slow_answer)
+    st.write(f"The answer is {answer}.")
+
+
+released = threading.Event()
+
+
+def slow_answer(tell: Callable[[Progress], None]) -> Any:
+    """Forty-two, after it told that it is a third of the way."""
+    tell(Progress("testing", "Looking at the pictures", 500, 1500, 7.2))
+    assert released.wait(30)
+    return 42
+
+
+def test_an_answer_that_takes_long_has_a_bar_for_everybody_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars: list[tuple[float, str]] = []
+    draw = DeltaGenerator.progress
+
+    def drawn(self: DeltaGenerator, value: float, text: str = "") -> DeltaGenerator:
+        bars.append((value, text))
+        if len(bars) == 6:  # of two who wait
+            released.set()
+        return draw(self, value, text)
+
+    monkeypatch.setattr(DeltaGenerator, "progress", drawn)
+    monkeypatch.setattr(why_asking, "LOOK_SECONDS", 0.05)
+    released.clear()
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(AppTest.from_function(slow_section, default_timeout=60).run) for _ in range(2)]
+        apps = [app.result(60) for app in waiting]
+    assert all("The answer is 42." in texts(app) for app in apps)
+    assert {(round(value, 2), text) for value, text in bars} == {
+        (0.33, "Looking at the pictures: 500 of 1,500 · about 7 s left")
+    }
+
+
+def test_a_question_that_failed_is_asked_again_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(tell: object) -> Any:
+        raise PredictorError("The predictor has too much to do: try again in a minute.")
+
+    monkeypatch.setattr(sys.modules[__name__], "slow_answer", failing)
+    app = AppTest.from_function(slow_section, default_timeout=60).run()
+    assert "too much to do" in app.warning[0].value
+    monkeypatch.undo()
+    released.set()
+    assert "The answer is 42." in texts(app.run())
 
 
 def test_what_is_missing_is_said(raced: Settings, ended_processes: None) -> None:

@@ -106,3 +106,14 @@ def test_pages_do_not_go_to_and_fro_between_two_intervals(monkeypatch: pytest.Mo
     for number in range(WATCHERS_PER_SECOND // 2):
         crowd.note(f"page {number}")
     assert crowd.interval(2.0) == 1.0
+
+
+def test_only_the_value_that_was_bad_is_dropped() -> None:
+    shared: Shared[str, list[int]] = Shared(None)
+    bad = shared.get("a", lambda: [1])
+    shared.drop("a", bad)
+    good = shared.get("a", lambda: [2])
+    assert good == [2]
+    shared.drop("a", bad)  # somebody who still holds the bad one does not take the good one away
+    assert shared.get("a", lambda: [3]) is good
+    shared.drop("nobody", bad)

@@ -66,7 +66,7 @@ def test_a_head_that_reads_one_place_lights_up_there_and_nowhere_else(row: int, 
     network = colour_network(OnePlace(row, column))
     picture = torch.zeros(1, 3, 56, 56)
     picture[:, 0] = 1.0  # the same everywhere: only the head makes a difference
-    hidden = occlusion(lambda x: network.probabilities(network(x)), picture, 0)
+    hidden = occlusion(lambda x: network.probabilities(network(x)), picture, 0, lambda *_: None)
     place = np.unravel_index(hidden.argmax(), hidden.shape)
     assert abs(place[0] - (8 * row + 4)) <= 14
     assert abs(place[1] - (8 * column + 4)) <= 14
@@ -156,7 +156,9 @@ def test_hiding_what_a_class_rests_on_costs_it_probability_and_nothing_else_does
     network = colour_network(pooled())
     with torch.no_grad():
         network.head.linear.weight.mul_(300)
-    found = occlusion(lambda x: network.probabilities(network(x)), picture_with(red=(0, 0), blue=(6, 6)), 0)
+    found = occlusion(
+        lambda x: network.probabilities(network(x)), picture_with(red=(0, 0), blue=(6, 6)), 0, lambda *_: None
+    )
     assert found[4, 4] > 0.3
     assert found[52, 52] < -0.3, "hiding the other class's evidence helps"
     assert abs(found[4, 52]) < 1e-6

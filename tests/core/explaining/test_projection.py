@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from core.explaining.projection import count_told, principal_axes, tsne
+from core.errors import ExtraMissingError
+from core.explaining.projection import can_lay_out, count_told, lay_out, principal_axes
 
 
 def groups(count: int, width: int, apart: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +34,7 @@ def test_pictures_that_are_all_the_same_have_no_axes() -> None:
     assert not points.any()
     assert not shares.any()
     assert principal_axes(np.zeros((4, 1), np.float32))[0].shape == (4, 2)
-    assert tsne(np.ones((20, 3), np.float32)) is None
+    assert lay_out(points.astype(np.float32).repeat(4, axis=0), lambda *_: None) is None
 
 
 def test_the_votes_of_neighbours_are_those_of_scikit_learn() -> None:
@@ -55,17 +56,35 @@ def test_a_tie_goes_to_the_nearer_class(labels: tuple[int, int, int], right: int
     assert count_told(features[:1], np.zeros(1, np.int64)) == 0, "nobody near"
 
 
-def test_the_map_keeps_groups_together_and_is_the_same_every_time() -> None:
+def test_neighbours_stay_together_and_lie_the_same_every_time() -> None:
     features, labels = groups(60, 20, 4.0)
-    first, again = tsne(features), tsne(features)
+    told: list[tuple[int, int]] = []
+    first = lay_out(features, lambda done, total: told.append((done, total)))
+    again = lay_out(features, lambda *_: None)
     assert first is not None
     assert again is not None
     assert np.array_equal(first, again)
     assert count_told(first.astype(np.float32), labels) >= 58
-    assert tsne(features[:5]) is None
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (750, 750)
+    assert lay_out(features[:5], lambda *_: None) is None
 
 
-def test_without_scikit_learn_there_is_no_second_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
-    assert tsne(groups(60, 20, 4.0)[0]) is None
+def test_neighbours_are_kept_as_well_as_by_scikit_learn() -> None:
+    from sklearn.datasets import load_digits
+    from sklearn.manifold import TSNE, trustworthiness
+
+    directions, _ = principal_axes(load_digits().data[:400].astype(np.float32), 50)
+    ours = lay_out(directions.astype(np.float32), lambda *_: None)
+    theirs = TSNE(random_state=0, init="pca").fit_transform(directions)
+    kept, usual = (trustworthiness(directions, places, n_neighbors=5) for places in (ours, theirs))
+    assert kept > 0.97
+    assert kept > usual - 0.01
+
+
+def test_without_opentsne_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert can_lay_out(60)
+    assert not can_lay_out(9)
+    monkeypatch.setitem(sys.modules, "openTSNE", None)
+    with pytest.raises(ExtraMissingError, match=r"requirements-explain\.txt"):
+        lay_out(groups(60, 20, 4.0)[0], lambda *_: None)

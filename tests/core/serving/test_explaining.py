@@ -1,5 +1,6 @@
 """The predictor's answers to why, through its own protocol; the tests of the pages go through its process."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -12,14 +13,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.datasets.importing import import_dataset
+from core.datasets.sample import draw_sample
+from core.datasets.sources import MemorySource
+from core.datasets.splits import SplitPlan
 from core.datasets.store import DatasetStore
 from core.errors import TuneMyPetsError
 from core.explaining.kept import FORMAT, KeptAnswers, name_of
 from core.runs.run import Run
 from core.runs.store import RunStore
-from core.serving.client import PredictorClient
-from core.serving.server import Server, receive, send
+from core.serving import server
+from core.serving.client import PredictorClient, Tell, hear
+from core.serving.server import Server, send
 from core.settings import Settings
+from core.training.config import TrainConfig
+from core.training.events import Progress
 from core.upkeep.check import check
 from core.upkeep.findings import Kind, Mending
 from core.upkeep.repair import repair
@@ -38,15 +46,21 @@ class Near(PredictorClient):
         super().__init__(settings)
         self.server = Server(settings)
 
-    def _ask(self, record: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+    def _ask(
+        self, record: dict[str, Any], parts: list[bytes], tell: Tell | None = None
+    ) -> tuple[dict[str, Any], list[bytes]]:
         mine, other = Pipe()
         threading.Thread(target=self.server.talk, args=(other,), daemon=True).start()
         with mine:
             send(mine, record, parts)
-            reply, found = receive(mine)
+            reply, found = hear(mine, tell)
         if "error" in reply:
             raise TuneMyPetsError(str(reply["error"]))
         return reply, found
+
+
+def ignore(step: Progress) -> None:
+    """Who does not want to know how far it is."""
 
 
 def kept(settings: Settings) -> list[Path]:
@@ -126,6 +140,59 @@ def test_every_question_about_why_is_answered(raced: Settings) -> None:
             wrong()
 
 
+def test_an_answer_that_takes_long_tells_how_far_it_is(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "STEP_SECONDS", 0.0)
+    client, run = Near(raced), newest(raced)
+    steps: list[Progress] = []
+    pictures = client.map_pictures(run.id, tell=steps.append)
+    assert [step.done for step in steps] == [4, 8], "four pictures after four pictures"
+    assert {step.total for step in steps} == {len(pictures.indices)}
+    assert steps[-1].eta_seconds == 0
+    steps.clear()
+    client.map_pictures(run.id, tell=steps.append)
+    assert not steps, "kept answers are there at once"
+    name, data = a_picture(raced)
+    client.explain(run.id, name, data, [None], ["occlusion"], steps.append)
+    assert [step.done for step in steps] == list(range(1, steps[0].total + 1))
+    assert steps[0].total == 8, "the picture, and 7 by 7 hidden squares, eight at once"
+
+
+def test_who_goes_away_does_not_stop_the_work(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "STEP_SECONDS", 0.0)
+    client, run = Near(raced), newest(raced)
+    mine, other = Pipe()
+    talking = threading.Thread(target=client.server.talk, args=(other,))
+    talking.start()
+    send(mine, {"ask": "map", "run": run.id, "neighbours": False}, [])
+    mine.close()
+    talking.join(30)
+    assert not talking.is_alive()
+    assert len(kept(raced)) == 1, "the next one finds it"
+
+
+def test_neighbours_are_laid_out_on_demand_from_what_the_map_kept(
+    settings: Settings, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openTSNE", reason="pip install -r requirements-explain.txt")
+    from core.jobs.worker import Worker
+
+    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
+    assert list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("40/20/40"), seed=0))
+    run = RunStore(settings).create(small_config)
+    assert Worker(settings, run).work(judge_only=False).value == "finished"
+    client = Near(settings)
+    plain = client.map_pictures(run.id)
+    assert plain.tsne is None
+    monkeypatch.setattr(client.server.explainer, "_map", None)  # the pictures are not looked at again
+    laid_out = client.map_pictures(run.id, neighbours=True)
+    assert laid_out.tsne is not None
+    assert len(laid_out.tsne) == len(plain.indices) >= 10
+    assert dataclasses.replace(laid_out, tsne=None) == plain
+    assert [json.loads(path.read_text())["recipe"]["what"] for path in kept(settings)].count("t-SNE") == 1
+    monkeypatch.setattr("core.explaining.explainer.lay_out", None)
+    assert client.map_pictures(run.id, neighbours=True) == laid_out, "kept too"
+
+
 def test_the_map_of_a_frozen_network_comes_from_what_its_test_left(settings: Settings, drawn: object) -> None:
     import torch
 
@@ -141,12 +208,12 @@ def test_the_map_of_a_frozen_network_comes_from_what_its_test_left(settings: Set
     hardware: Hardware = Predictor(settings).hardware
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "_computed", None)  # what is stored is not computed
-        stored = features.read_features(settings, run, hardware, lambda: False)
+        stored = features.read_features(settings, run, hardware, lambda: False, ignore)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "_stored", lambda *_: None)
-        computed = features.read_features(settings, run, hardware, lambda: False)
+        computed = features.read_features(settings, run, hardware, lambda: False, ignore)
         patch.setattr(features, "_pixel_store", lambda *_: None)
-        decoded = features.read_features(settings, run, hardware, lambda: False)
+        decoded = features.read_features(settings, run, hardware, lambda: False, ignore)
     assert stored.rows == computed.rows
     assert np.allclose(stored.values, computed.values, atol=1e-4)
     assert np.array_equal(computed.values, decoded.values)
