@@ -8,7 +8,7 @@ from core.runs.races import start_judging
 from core.runs.remedies import remedy
 from core.runs.run import RunState
 from core.settings import Settings
-from pages.components import frame
+from pages.components import forms, frame
 from pages.components.snapshot import RunSnapshot, forget
 
 
@@ -31,6 +31,12 @@ def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
             _offer_more(settings, snapshot)
         if snapshot.has_weights:
             frame.link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
+        forms.offer_filled(
+            snapshot.config,
+            "Use its settings",
+            "Opens the training form with the settings of this run, to change them and train again.",
+            key=f"again-{snapshot.id}",
+        )
         if mine:
             _offer_changes(settings, snapshot)
 

@@ -145,7 +145,7 @@ def _coach(settings: Settings, chosen: Chosen) -> None:
     coach.show_fairness(chosen.named, comparison)
     for name, item in chosen.named:
         st.markdown(f"##### {frame.plain(name)}")
-        coach.show_readings(coach.read_once(settings, item), key=f"closer-{item.id}")
+        coach.show_readings(coach.read_once(settings, item), key=f"closer-{item.id}", config=item.config)
     with st.container(horizontal=True):
         for lesson in LESSONS:
             lessons.explain(lesson, key=f"closer-{lesson}")

@@ -16,7 +16,7 @@ from core.evaluation.shortcuts import GROUPS, ShortcutReport, find_shortcuts, re
 from core.settings import Settings
 from core.training.config import TrainConfig
 from core.wording import tell_number
-from pages.components import frame
+from pages.components import forms, frame
 from pages.components.lessons import LESSONS, explain
 from pages.components.shared import Shared
 from pages.components.snapshot import RunSnapshot
@@ -38,7 +38,7 @@ def show_run(settings: Settings, snapshots: Sequence[RunSnapshot]) -> None:
         return
     if len(snapshots) == 1:
         st.markdown("##### What the curves say")
-        show_readings(read_once(settings, ended[0]), key=ended[0].id)
+        show_readings(read_once(settings, ended[0]), key=ended[0].id, config=ended[0].config)
         return
     identity = "-".join(item.id for item in ended)
     folded = st.expander("What the curves say", key=f"coach-{identity}", on_change="rerun")
@@ -48,7 +48,7 @@ def show_run(settings: Settings, snapshots: Sequence[RunSnapshot]) -> None:
         for item in ended:
             seed = f", seed {item.config.seed}" if item.meta.plan is not None else ""
             st.markdown(f"**{frame.plain(item.arm)}{seed}**")
-            show_readings(read_once(settings, item), key=item.id)
+            show_readings(read_once(settings, item), key=item.id, config=item.config)
 
 
 def read_once(settings: Settings, snapshot: RunSnapshot) -> tuple[Reading, ...]:
@@ -106,11 +106,12 @@ def entrants_of(named: Sequence[tuple[str, RunSnapshot]]) -> list[Entrant]:
     return entrants
 
 
-def show_readings(readings: Sequence[Reading], *, key: str) -> None:
+def show_readings(readings: Sequence[Reading], *, key: str, config: TrainConfig | None = None) -> None:
     """Readings, the most important first: what was seen, on which figures, and one thing to try.
 
     Args:
         key: tells this place from others on the page.
+        config: what the readings are about, where what they propose can be tried by changing it.
     """
     if not readings:
         st.caption("The coach has nothing to say here: there are too few epochs or pictures to read anything from.")
@@ -125,6 +126,13 @@ def show_readings(readings: Sequence[Reading], *, key: str) -> None:
             fields = _fields(reading)
             if fields:
                 st.caption(fields)
+                if config is not None:
+                    forms.offer_filled(
+                        TrainConfig.model_validate({**config.model_dump(), **reading.change}),
+                        "Fill in the form with this",
+                        "Opens the training form with this run's settings and this one change. You start it.",
+                        key=f"try-{key}-{reading.kind}",
+                    )
             if reading.lesson in LESSONS:
                 explain(reading.lesson, key=f"lesson-{key}-{reading.kind}")
 

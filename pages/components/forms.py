@@ -118,8 +118,8 @@ def fill_in(
 ) -> tuple[dict[str, Any], ConfigError | None]:
     """Draw the form; returns the values as given, and what is wrong with them."""
     del settings
-    if _key("dataset") not in st.session_state and preferred in dataset_ids:
-        st.session_state[_key("dataset")] = preferred
+    if st.session_state.get(_key("dataset")) not in dataset_ids:  # nothing chosen yet, or it is gone by now
+        st.session_state[_key("dataset")] = preferred if preferred in dataset_ids else dataset_ids[0]
     values: dict[str, Any] = {}
     left, middle, right = st.columns(3)
     with left:
@@ -161,6 +161,10 @@ def prefill(config: TrainConfig) -> None:
     values = config.model_dump()
     values["filters"] = ", ".join(str(count) for count in config.filters)
     values["kernel_size"] = str(config.kernel_size)
+    # what the configuration leaves to the program is left to it in the form too, whatever stood there
+    for key in list(st.session_state):
+        if str(key).startswith((_key("freeze_point"), _key("stored_views"), _key("head_epochs"))):
+            del st.session_state[key]
     freeze_point, stored_views = values.pop("freeze_point"), values.pop("stored_views")
     if values["head_epochs"] is None:
         del values["head_epochs"]
@@ -171,6 +175,12 @@ def prefill(config: TrainConfig) -> None:
     if stored_views is not None:
         default = 1 if config.budgeted else default_views(config.epochs)
         st.session_state[f"{_key('stored_views')}-{default}"] = stored_views
+
+
+def offer_filled(config: TrainConfig, label: str, help: str, *, key: str) -> None:
+    """A button that opens the form with these settings filled in; nothing is started."""
+    if st.button(label, icon="📥", key=key, help=help, on_click=prefill, args=(config,)):
+        frame.go(frame.TRAIN, query_params={"dataset": config.dataset})
 
 
 def _freeze_point(values: dict[str, Any], points: Sequence[str], default: str) -> None:

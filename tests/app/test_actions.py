@@ -132,7 +132,7 @@ def test_others_see_a_run_and_cannot_change_it(
     fail_for_memory(run)
     snapshot.forget()
     app = open_page("pages/train.py", run=run.id)
-    assert labels(app) == set()
+    assert labels(app) == {"Use its settings"}
     with pytest.raises(RightsError):
         RunStore(raced).delete(run.id, by=bert)
 

@@ -156,3 +156,20 @@ def test_two_browsers_see_the_same_room(server: Server, chromium: Browser, drawn
     expect(pages[1].get_by_text("40 pictures, page 1 of 2.")).to_be_visible()
     for page in pages:
         page.context.close()
+
+
+def test_settings_of_a_run_fill_a_form_that_was_open_before(
+    raced: Settings, ended_processes: None, server: Server, page: Page
+) -> None:
+    run = next(run for run in RunStore(raced).all() if run.config().strategy == "scratch")
+    page.goto(f"{server.address}/train")
+    heading(page, "Train")
+    epochs = page.get_by_label("Epochs", exact=True)
+    epochs.fill("17")
+    epochs.press("Enter")
+    expect(page.get_by_role("button", name="Train only this")).to_be_enabled()
+    page.get_by_test_id("stMain").get_by_role("link", name=re.compile("scratch")).first.click()
+    page.locator(f".st-key-again-{run.id}").get_by_role("button", name="Use its settings").click()
+    expect(page.get_by_role("button", name="Train only this")).to_be_enabled()
+    expect(page.get_by_label("Epochs", exact=True)).to_have_value(str(run.config().epochs))
+    expect(page).to_have_url(re.compile(r"train\?dataset=drawn$"))
