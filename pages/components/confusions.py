@@ -74,7 +74,7 @@ def _show_one(settings: Settings, name: str, item: RunSnapshot, unit: Unit) -> N
         st.markdown(f"**{frame.plain(name)}**")
         state: Any = st.dataframe(
             _matrices.get((str(settings.home), item.id, unit), lambda: style(counts, answers.classes, unit)),
-            key=f"confusion-{item.id}-{unit}",
+            key=f"confusion-{item.id}",
             on_select="rerun",
             selection_mode="single-cell",
             column_config=_widths(answers.classes),
