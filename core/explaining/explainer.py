@@ -208,10 +208,14 @@ def _rounded(points: Any) -> tuple[tuple[float, float], ...]:
 
 def _lay_out(packed: str, tell: Tell) -> dict[str, Any]:
     directions = np.frombuffer(base64.b64decode(packed), "<f4").reshape(-1, BEFORE_TSNE)
-    started = time.monotonic()
+    first: tuple[int, float] | None = None  # before it there are imports and the search for neighbours
 
     def went_on(done: int, total: int) -> None:
-        tell(Progress("testing", "Step", done, total, (time.monotonic() - started) / done * (total - done)))
+        nonlocal first
+        now = time.monotonic()
+        left = None if first is None else (now - first[1]) / (done - first[0]) * (total - done)
+        first = first or (done, now)
+        tell(Progress("testing", "Steps", done, total, left))
 
     places = lay_out(directions, went_on)
     return {"places": None if places is None else _rounded(places)}
