@@ -28,9 +28,10 @@ from core.locks import ASKER_SECONDS, is_held
 from core.people.actor import LOCAL_OWNER, OPERATOR
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
+from core.runs.holding import hold
 from core.runs.remedies import MEMORY, memory_sentence
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore, hold
+from core.runs.store import RunStore
 from core.settings import Settings
 from core.storage import read_json, write_json
 

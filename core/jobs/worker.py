@@ -10,7 +10,6 @@ queue within five. While the disk is full it waits, and then goes on from the la
 """
 
 import argparse
-import json
 import logging
 import os
 import select
@@ -30,20 +29,21 @@ from filelock import Timeout
 from core.datasets.dataset import Dataset
 from core.datasets.store import DatasetStore
 from core.errors import DivergedError, RunError, TuneMyPetsError
+from core.jobs.event_log import EventLog
 from core.jobs.failures import failure_sentence, is_out_of_memory
 from core.jobs.priority import NICENESS, step_back
 from core.jobs.scheduler import is_closing
 from core.jobs.watchdog import STALLED, memory_kills
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
+from core.runs.holding import hold
 from core.runs.plan import RacePlan
 from core.runs.remedies import DIVERGED, MEMORY, memory_sentence
 from core.runs.run import Run, RunResult, RunState
-from core.runs.store import hold
 from core.settings import Settings
 from core.storage import write_json
 from core.training.config import TrainConfig
-from core.training.events import Event, Message, Tested, to_record
+from core.training.events import Event, Message
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 1.2  # from a stop request until the process ends itself
@@ -68,11 +68,9 @@ class Worker:
     def __init__(self, settings: Settings, run: Run, signals: int | None = None) -> None:
         self.settings = settings
         self.run = run
-        self.started: float | None = None  # on the clock `time.monotonic`, less what earlier attempts took
-        self._began = time.monotonic()
+        self.log = EventLog(run)
         self._signals = signals
         self._ended = threading.Lock()
-        self._tested = False  # by this process
         self._stop = threading.Event()
         self._leave = threading.Event()
 
@@ -161,7 +159,7 @@ class Worker:
                     self._append(event)
                 return
             except Exception as error:
-                if self._tested:
+                if self.log.tested:
                     log.exception("the run was tested; what comes after that failed")
                     return
                 if not isinstance(error, OSError) or not is_full(error):
@@ -209,7 +207,7 @@ class Worker:
             yield from self._series(config, dataset, self._plan)
         else:
             resume = session.resumable(config, dataset, self.run.folder)
-            self._rewind(resume.events_bytes if resume else 0)
+            self.log.rewind(resume.events_bytes if resume else 0)
             yield from session.train(
                 config, dataset, self.settings, self.run.folder, self._stop.is_set, resume, self._leave.is_set
             )
@@ -226,7 +224,7 @@ class Worker:
         """Train the points of a learning curve that are not in the event log yet."""
         from core.training.series import train_series
 
-        self._rewind(self.run.bytes_to_last_point())
+        self.log.rewind(self.run.bytes_to_last_point())
         history = self.run.history()
         yield from train_series(
             config,
@@ -239,23 +237,8 @@ class Worker:
             leave=self._leave.is_set,
         )
 
-    def _rewind(self, events_bytes: int) -> None:
-        """Cut off what the event log tells of a training that is done again; its time counts as this run's."""
-        path = self.run.folder / "events.jsonl"
-        if not path.exists():
-            self.started = self.started or self._began
-            return
-        with path.open("r+b") as file:
-            file.truncate(min(events_bytes, path.stat().st_size))
-        moments = [record["time"] for record in self.run.records() if "time" in record]
-        if self.started is None:  # not when it goes on after a full disk: that was time of this process
-            self.started = self._began - (moments[-1] - moments[0] if moments else 0.0)
-
     def _append(self, event: Event) -> None:
-        line = json.dumps({"time": time.time(), **to_record(event)}, ensure_ascii=False, allow_nan=False)
-        with (self.run.folder / "events.jsonl").open("ab") as file:
-            file.write(line.encode() + b"\n")
-        self._tested = self._tested or isinstance(event, Tested)
+        self.log.append(event)
 
     def _watch(self, judge_only: bool, earlier: RunResult | None) -> None:
         """Set the stop flag when asked; end the process when the training does not react in time."""
@@ -330,7 +313,7 @@ class Worker:
         if state is not RunState.FINISHED:
             snapshot.unlink(missing_ok=True)
         if seconds is None:
-            seconds = time.monotonic() - (self.started or self._began)
+            seconds = self.log.seconds
         while True:
             try:
                 self.run.write_result(state, text, seconds, cause)

@@ -6,8 +6,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from core.locks import ASKER_SECONDS
 from core.people.actor import OPERATOR, Actor
 from core.quotas import FULL, check_queue, check_space, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
-from core.runs.plan import RacePlan
+from core.runs.holding import hold, remove_ghost, told
+from core.runs.plan import MOST_TITLE, RacePlan
 from core.runs.run import Run, RunMeta, RunState
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
@@ -27,7 +28,6 @@ from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
 from core.training.config import TrainConfig
 
 LOCK_SECONDS = 20.0  # many start at once, and each takes milliseconds
-MOST_TITLE = 80
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class RunStore:
         state = run.state()
         if not state.active and (state is not RunState.INTERRUPTED or run.result() is not None):
             raise RunError(f"Run {run.id} is {state.value} already: there is nothing to stop.")
-        with _told(run):
+        with told(run):
             (run.folder / "stop").touch()
             try:
                 with hold(run, ASKER_SECONDS / 4):
@@ -210,7 +210,7 @@ class RunStore:
         if run.result() is not None:
             raise RunError(f"Run {run.id} was tested after it was interrupted, and is over: train it again.")
         try:
-            with _told(run), hold(run, ASKER_SECONDS):
+            with told(run), hold(run, ASKER_SECONDS):
                 if not (run.folder / "started.json").exists() or run.result() is not None:
                     return run  # somebody else was first
                 if automatic and run.stop_requested:
@@ -232,19 +232,24 @@ class RunStore:
             RightsError: if it belongs to somebody else.
             QuotaError: if the disk is full.
         """
-        run = self._own(run_id, by)
-        shown = " ".join("".join(c for c in title if c.isprintable() or c.isspace()).split())[:MOST_TITLE]
-        try:
-            meta = run.meta()
-        except RunError:
-            self.get(run_id)  # what was deleted just now is not damaged
-            raise
-        with _told(run):
-            write_json(run.folder / "meta.json", dataclasses.asdict(dataclasses.replace(meta, title=shown)))
-            if not (run.folder / "config.json").exists():  # written into what the lock of a second deleter left
-                (run.folder / "meta.json").unlink(missing_ok=True)
-                _remove_ghost(run)
-                raise FileNotFoundError
+        _rewrite_meta(self._own(run_id, by), lambda meta: dataclasses.replace(meta, title=_tidy(title)))
+
+    def rename_race(self, race_id: str, title: str, *, by: Actor = OPERATOR) -> None:
+        """Give a race or learning curve another title; with an empty one it is called by its arms.
+
+        Raises:
+            RunError: if there is no such race, or it was started before races had titles.
+            RightsError: if one of its runs belongs to somebody else.
+            QuotaError: if the disk is full.
+        """
+
+        def retitled(meta: RunMeta) -> RunMeta:
+            if meta.plan is None:
+                raise RunError("These runs were started as a pair, not as a race with a title: rename each of them.")
+            return dataclasses.replace(meta, plan=dataclasses.replace(meta.plan, title=_tidy(title)))
+
+        for run in [self._own(run.id, by) for run in self.race(race_id)]:
+            _rewrite_meta(run, retitled)
 
     def delete(self, run_id: str, *, by: Actor = OPERATOR) -> None:
         """Remove a run that is not active.
@@ -259,14 +264,14 @@ class RunStore:
             self.get(run_id)  # what was deleted just now looks as if it were queued
             raise RunError(f"Run {run.id} is {state.value}: stop it before you delete it.")
         try:
-            with _told(run), hold(run, ASKER_SECONDS):
+            with told(run), hold(run, ASKER_SECONDS):
                 # an interrupted one may have been taken up again, by somebody or by itself
                 if run.result() is None and not (run.folder / "started.json").exists():
                     raise RunError(f"Run {run.id} is queued: stop it before you delete it.")
                 if os.name == "posix":
                     remove_folder(run.folder)
             if os.name != "posix":  # there, no folder moves while a file in it is open
-                with _told(run):
+                with told(run):
                     remove_folder(run.folder)
         except Timeout as error:
             raise RunError(f"Run {run.id} is being used just now: try again in a few seconds.") from error
@@ -300,49 +305,30 @@ class RunStore:
         return run
 
 
-@contextmanager
-def hold(run: Run, seconds: float) -> Iterator[None]:
-    """Nobody else works on a run meanwhile.
+def _tidy(title: str) -> str:
+    return " ".join("".join(c for c in title if c.isprintable() or c.isspace()).split())[:MOST_TITLE]
+
+
+def _rewrite_meta(run: Run, change: Callable[[RunMeta], RunMeta]) -> None:
+    """Replace what is noted about a run.
 
     Raises:
-        Timeout: if somebody does, for so long.
-        RunError: if the run was deleted.
+        RunError: if it was deleted, or its notes cannot be read.
+        QuotaError: if the disk is full.
     """
-    gone = RunError(f"There is no run {run.id!r} any more: somebody has deleted it.")
-    if not run.folder.exists():
-        raise gone
-    lock = FileLock(run.lock_path)
-    try:
-        lock.acquire(timeout=seconds)
-    except (FileNotFoundError, FileExistsError) as error:  # the folder went, came and went under the lock's hands
-        raise gone from error
-    try:
-        if not (run.folder / "config.json").exists():  # deleted just now, and the lock has made the folder anew
-            _remove_ghost(run)
+    gone = FileNotFoundError(run.folder)
+    with told(run):
+        try:
+            meta = run.meta()
+        except RunError:
+            if not (run.folder / "config.json").exists():  # what was deleted just now is not damaged
+                raise gone from None
+            raise
+        write_json(run.folder / "meta.json", dataclasses.asdict(change(meta)))
+        if not (run.folder / "config.json").exists():  # written into what the lock of a second deleter left
+            (run.folder / "meta.json").unlink(missing_ok=True)
+            remove_ghost(run)
             raise gone
-        yield
-    finally:
-        lock.release()
-
-
-def _remove_ghost(run: Run) -> None:
-    """Remove the empty folder of a run that was deleted: a lock makes the folder in which it lies."""
-    run.lock_path.unlink(missing_ok=True)
-    with suppress(OSError):
-        run.folder.rmdir()
-
-
-@contextmanager
-def _told(run: Run) -> Iterator[None]:
-    """What a system says of files, in words for people."""
-    try:
-        yield
-    except FileNotFoundError as error:  # somebody else was first
-        raise RunError(f"There is no run {run.id!r} any more: somebody has deleted it.") from error
-    except OSError as error:
-        if is_full(error):
-            raise QuotaError(FULL) from error
-        raise
 
 
 def _stopped_text(run: Run) -> str:
