@@ -140,9 +140,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--first", nargs="*", metavar="RUN", help="before all others; without RUN: the fair order again"
     )
 
-    action = command("rename", "Give a run another title.")
-    action.add_argument("run", help="id of a run")
-    action.add_argument("title", help="shown behind network and strategy")
+    action = command("rename", "Give a run, race or learning curve another title.")
+    action.add_argument("run", help="id of a run, race or learning curve")
+    action.add_argument("title", help="of a run: shown behind network and strategy; of a race: in place of its arms")
 
     command("delete", "Delete a run that has ended.").add_argument("run", help="id of a run")
     command("delete-dataset", "Delete a dataset that no run needs.").add_argument("dataset", help="id of a dataset")

@@ -62,7 +62,11 @@ def queue(settings: Settings, *, pause: bool | None, first: Sequence[str] | None
 
 
 def rename_run(settings: Settings, run_id: str, title: str) -> Outcome:
-    """Give a run another title."""
+    """Give a run, race or learning curve another title."""
+    if run_id.startswith(("race-", "curve-")):
+        RunStore(settings).rename_race(run_id, title)
+        what = run_id.partition("-")[0]
+        return Outcome({what: run_id, "title": title}, f"The {what} {run_id} is called {title!r} now.")
     RunStore(settings).rename(run_id, title)
     return Outcome({"run": run_id, "title": title}, f"Run {run_id} is called {title!r} now.")
 

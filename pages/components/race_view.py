@@ -10,6 +10,7 @@ from core.errors import TuneMyPetsError
 from core.races.bands import Band, Measure, join_seeds
 from core.races.race import Race, RaceState
 from core.races.starting import delete_race, stop_race
+from core.runs.plan import MOST_TITLE
 from core.settings import Settings
 from core.training.plan import plan_training
 from pages.components import charts, frame, records
@@ -143,7 +144,21 @@ def _actions(settings: Settings, race: Race) -> None:
             forget_races()
             st.rerun()
         return
-    with st.popover("Delete", icon="🗑️", key=f"change-{race.id}"):
+    with st.popover("Rename or delete" if race.meta.plan else "Delete", icon="✏️", key=f"change-{race.id}"):
+        if race.meta.plan is not None:
+            title = st.text_input(
+                "Title",
+                race.plan.title,
+                max_chars=MOST_TITLE,
+                key=f"title-{race.id}",
+                placeholder="its arms",
+                help="For lists, and for reports that are made from now on.",
+            )
+            if st.button("Rename", key=f"rename-{race.id}", icon="💾"):
+                frame.runs(settings).rename_race(race.id, title, by=frame.actor())
+                forget()
+                forget_races()
+                st.rerun()
         st.caption("Takes the weights and results of all its runs away for good; the pictures stay.")
         if st.button("Delete this race", key=f"delete-{race.id}", icon="🗑️"):
             delete_race(settings, race, by=frame.actor())  # the page tells what is wrong

@@ -8,6 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.dataset import Dataset
+from core.errors import RightsError, RunError
+from core.jobs.commands import rename_run
 from core.people.actor import Actor
 from core.races.race import RaceState, find_race
 from core.races.starting import start_race, stop_race
@@ -125,6 +127,35 @@ def test_stopping_a_race_stops_all_its_runs(raced: Settings, open_page: Open) ->
     race = find_race(RunStore(raced).summaries(), found)
     assert {run.state for run in race.runs} == {RunState.STOPPED}
     assert race.state is RaceState.INCOMPLETE
+
+
+def test_a_race_is_renamed_in_all_its_runs(race_id: str, open_page: Open, settings: Settings) -> None:
+    app = open_page("pages/compare.py", race=race_id)
+    app.text_input(key=f"title-{race_id}").set_value("  Friday's\n*race* ").run()
+    app.button(key=f"rename-{race_id}").click().run()
+    assert not app.exception
+    assert "Friday's \\*race\\*" in texts(app)
+
+    assert {run.meta().plan.title for run in RunStore(settings).race(race_id)} == {"Friday's *race*"}  # type: ignore[union-attr]
+    said = rename_run(settings, race_id, "x" * 500)  # the command
+    assert said.text.startswith(f"The race {race_id} is called")
+    assert find_race(RunStore(settings).summaries(), race_id).title == "x" * 80
+    RunStore(settings).rename_race(race_id, " ")
+    assert find_race(RunStore(settings).summaries(), race_id).title == "small against large"
+
+
+def test_what_is_no_race_of_ones_own_keeps_its_title(raced: Settings) -> None:
+    store = RunStore(raced)
+    pair = store.all()[0].meta().race
+    assert pair is not None
+    with pytest.raises(RunError, match="rename each of them"):
+        store.rename_race(pair, "ours")
+    with pytest.raises(RunError, match="There is no race"):
+        store.rename_race("../x", "ours")
+    found, runs = start_race(raced, PLAN, arms(), by=Actor("ada", "Ada"))
+    with pytest.raises(RightsError, match="belongs to somebody else"):
+        store.rename_race(found, "ours", by=Actor("bob", "Bob"))
+    assert not any(run.meta().plan.title for run in runs)  # type: ignore[union-attr]
 
 
 def test_somebody_else_cannot_stop_a_race(raced: Settings) -> None:
