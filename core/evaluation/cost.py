@@ -16,6 +16,7 @@ from functools import lru_cache
 from subprocess import SubprocessError, run
 from typing import Any
 
+from core.evaluation.sentences import describe_cost
 from core.runs.run import RunHistory, RunResult
 from core.settings import Settings
 from core.training.config import TrainConfig
@@ -55,7 +56,7 @@ class Cost:
 
     Attributes:
         name: what people call it.
-        seconds: from the worker's start to its end.
+        seconds: from the worker's start to its end, and what its reused parts took when they were made.
         parts: seconds by part of the work; empty if not measured.
         reused: parts that an earlier run had done already; their seconds and multiply-adds are counted all the same.
         parameters, learning: numbers in the network, and those of them that were trained.
@@ -99,7 +100,9 @@ def add_up(
     described, measured = history.described, history.measured
     seconds = result.seconds if result is not None else None
     if seconds is None and history.epochs:
-        seconds = history.epochs[-1].seconds
+        seconds = history.epochs[-1].seconds  # what is frozen is charged there already
+    elif seconds is not None and measured is not None:
+        seconds += sum(measured.seconds.get(part, 0.0) for part in measured.reused)
     images = history.epochs[-1].images_seen if history.epochs else None
     return Cost(
         name=name,
@@ -171,10 +174,10 @@ def _count_training(config: TrainConfig, history: RunHistory) -> int | None:
 
 
 def tell_ratio(first: Cost, second: Cost) -> str:
-    """What the second cost beside the first: `transfer took a sixth of the time from start to result and …`."""
+    """What the second cost beside the first: `transfer got from start to result in a sixth of the time and …`."""
     parts = []
     if first.seconds and second.seconds:
-        parts.append(f"took {_share(second.seconds / first.seconds, 'the time', 'as long')} from start to result")
+        parts.append(f"got from start to result {describe_cost(second.seconds, first.seconds)}")
     if first.learning and second.learning:
         factor = first.learning / second.learning
         if factor >= 1.5:
@@ -186,26 +189,8 @@ def tell_ratio(first: Cost, second: Cost) -> str:
     return f"{second.name} {' and '.join(parts)}, beside {first.name}." if parts else ""
 
 
-_FRACTIONS = {
-    2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 6: "a sixth", 7: "a seventh", 8: "an eighth", 9: "a ninth",
-    10: "a tenth",
-}  # fmt: skip
-
-
-def _share(ratio: float, noun: str, same: str) -> str:
-    """`a sixth of the time`, `about as long`, `3 times as long`."""
-    if 1 / 1.25 < ratio < 1.25:
-        return f"about {same}"
-    if ratio >= 1.25:
-        return f"{_times(ratio)} {same}"
-    if ratio > 0.6:
-        return f"{100 * ratio:.0f} % of {noun}"
-    whole = round(1 / ratio)
-    return f"{_FRACTIONS[whole]} of {noun}" if whole in _FRACTIONS else f"1/{_tidy(whole)} of {noun}"
-
-
 def _times(factor: float) -> str:
-    return f"{factor:.1f} times" if factor < 3 else f"{_tidy(factor)} times"
+    return f"{factor:.1f}".removesuffix(".0") + " times" if factor < 9.95 else f"{_tidy(factor)} times"
 
 
 def _tidy(number: float) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from core.evaluation.comparison import Comparison
+from core.evaluation.comparison import Arm, Comparison
 from core.evaluation.imagenet import seen_in_imagenet
-from core.evaluation.metrics import format_points
+from core.evaluation.metrics import Interval, format_points
 from core.evaluation.readings import Reading, order_readings
+from core.evaluation.sentences import capitalise, format_p
 from core.training.config import SCRATCH_FIELDS, TrainConfig
 
 NEARLY = 0.02  # budgets that differ by less are called equal: a last batch, a last second
@@ -46,13 +47,37 @@ class Entrant:
     seconds: float | None = None
 
 
-def read_race(
-    entrants: Sequence[Entrant], comparison: Comparison | None = None, most: int | None = 3
-) -> tuple[Reading, ...]:
+@dataclass(frozen=True)
+class Outcome:
+    """What was shown about two entrants on the same pictures.
+
+    Attributes:
+        a, b: their names.
+        difference: accuracy of b minus that of a, a fraction.
+        interval: of this difference.
+        p_value: that decided, corrected where several pairs were compared.
+        better: the one shown to be better; None while chance can explain the difference.
+    """
+
+    a: str
+    b: str
+    difference: float
+    interval: Interval
+    n: int
+    p_value: float
+    better: Arm | None
+
+    @classmethod
+    def of(cls, found: Comparison, a: str, b: str) -> "Outcome":
+        """Of two runs, under the names of their entrants."""
+        return cls(a, b, found.difference, found.interval, found.n, found.p_value, found.better)
+
+
+def read_race(entrants: Sequence[Entrant], outcome: Outcome | None = None, most: int | None = 3) -> tuple[Reading, ...]:
     """What is to be said about a comparison, the most important first.
 
     Args:
-        comparison: of the first two entrants, in their order.
+        outcome: of the two entrants that were judged; None where there were more, which the verdict tells.
     """
     if len(entrants) < 2:
         return ()
@@ -61,8 +86,8 @@ def read_race(
         _find_unequal_budget(entrants),
         _find_unequal_settings(entrants),
         _find_seen_before(entrants),
-        _find_open(comparison),
-        _find_costly(entrants, comparison),
+        _find_open(outcome),
+        _find_costly(entrants, outcome),
     ]
     kept = [reading for reading in found if reading is not None]
     if any(reading.kind == "other-pictures" for reading in kept):
@@ -148,33 +173,45 @@ def _find_seen_before(entrants: Sequence[Entrant]) -> Reading | None:
     )
 
 
-def _find_open(comparison: Comparison | None) -> Reading | None:
-    if comparison is None or comparison.better is not None:
+def _find_open(outcome: Outcome | None) -> Reading | None:
+    if outcome is None or outcome.better is not None:
         return None
+    leader, other, low, high = outcome.b, outcome.a, outcome.interval.low, outcome.interval.high
+    if outcome.difference < 0:
+        leader, other, low, high = other, leader, -high, -low
+    told = f"{leader} is {format_points(abs(outcome.difference))} points ahead of {other}"
+    if outcome.difference == 0:
+        told = f"{leader} and {other} are right equally often"
     return Reading(
         "open",
         "note",
         "Which one is better is open",
-        f"The difference is {format_points(comparison.difference)} points, its 95 % interval goes from "
-        f"{format_points(comparison.interval.low)} to {format_points(comparison.interval.high)} points "
-        f"(n = {comparison.n:,}): chance alone could make it.",
+        f"{capitalise(told)} (95 % interval {format_points(low)} to {format_points(high)} points, "
+        f"{format_p(outcome.p_value)}, n = {outcome.n:,}): chance alone could make it.",
         "More test pictures or more seeds would tell; do not choose by this figure.",
         lesson="confidence-intervals",
     )
 
 
-def _find_costly(entrants: Sequence[Entrant], comparison: Comparison | None) -> Reading | None:
-    if comparison is None or comparison.better is None:
+def _find_costly(entrants: Sequence[Entrant], outcome: Outcome | None) -> Reading | None:
+    if outcome is None or outcome.better is None:
         return None
-    first, second = entrants[:2]
-    winner, loser = (second, first) if comparison.better == "b" else (first, second)
-    if not winner.seconds or not loser.seconds or winner.seconds < COSTLY * loser.seconds:
+    by_name = {item.name: item for item in entrants}
+    names = (outcome.b, outcome.a) if outcome.better == "b" else (outcome.a, outcome.b)
+    winner, loser = (by_name.get(name) for name in names)
+    if (
+        winner is None
+        or loser is None
+        or not winner.seconds
+        or not loser.seconds
+        or winner.seconds < COSTLY * loser.seconds
+    ):
         return None
     return Reading(
         "costly-winner",
         "note",
         "The better one costs more",
-        f"{winner.name} is {format_points(abs(comparison.difference))} points better and took "
+        f"{winner.name} is {format_points(abs(outcome.difference))} points better and took "
         f"{winner.seconds:,.0f} s, {winner.seconds / loser.seconds:.1f} times as long as {loser.name} "
         f"({loser.seconds:,.0f} s).",
         f"Give {loser.name} the same seconds of training and compare again.",

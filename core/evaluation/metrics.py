@@ -100,15 +100,19 @@ def wilson_interval(correct: int, n: int, level: float = 0.95) -> Interval:
     """
     if not 0 <= correct <= n or not 0 < level < 1:
         raise ValueError(f"no interval for {correct} right of {n} at the level {level}")
-    if n == 0:
+    return wilson_limits(correct / n if n else 0.0, n, level)
+
+
+def wilson_limits(share: float, n: float, level: float = 0.95) -> Interval:
+    """The same of a fraction that rests on as much as n pictures, which need not be a whole number."""
+    if n <= 0:
         return Interval(0.0, 1.0, level)
     z = NormalDist().inv_cdf((1 + level) / 2)
-    share, shrink = correct / n, 1 + z * z / n
+    shrink = 1 + z * z / n
     centre = (share + z * z / (2 * n)) / shrink
     half = z / shrink * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # rounding must not leave a trace where the ends are exact
-    low, high = 0.0 if correct == 0 else centre - half, 1.0 if correct == n else centre + half
-    return Interval(low, high, level)
+    return Interval(0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half, level)
 
 
 def measure_accuracy(table: PredictionTable) -> Accuracy:

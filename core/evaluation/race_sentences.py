@@ -74,8 +74,10 @@ def describe_pair(facts: PairFacts, split: str, better: Arm | None, p_adjusted: 
         text = f"No difference shown: {other.name} and {leader.name} are right equally often ({evidence})."
     else:
         chance = "which can be chance"
-        if interval.low > 0:
+        if interval.low > 0 and facts.p_value < 1 - interval.level:
             chance = f"which can be chance where {pairs} pairs are compared ({format_p(p_adjusted)} corrected for that)"
+        elif interval.low > 0:  # where few pictures differ, the interval is a little bolder than the exact test
+            chance = f"which can be chance by the exact test ({format_p(facts.p_value)})"
         text = f"No difference shown: {leader.name} is {lead} ahead of {other.name} ({evidence}), {chance}"
         need = _need(facts, split, pairs)
         text += f"; to show a difference of that size would take {need}." if need else "."
@@ -182,7 +184,9 @@ def _need_with_seeds(found: Difference, split: str, n: int, seeds: int, level: f
     if found.by_seeds <= found.by_pictures:
         left = wanted(found.degrees) - found.by_seeds
         if left > 0:
-            needed = math.ceil(n * max(found.by_pictures / left, 1.0))
+            # so many pictures that differ, all to one side, the exact test wants at least
+            fewest = math.ceil(math.log2(2 / (1 - level)) / abs(found.value))
+            needed = max(math.ceil(n * max(found.by_pictures / left, 1.0)), fewest)
             with_seeds = f" with {count_seeds(seeds)}" if needed > n else ""
             return f"roughly {count_pictures(round_up(max(needed, n + 1)), split)}{with_seeds}"
     for more in range(seeds + 1, _MOST_SEEDS_NAMED + 1):

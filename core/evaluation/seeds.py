@@ -26,6 +26,7 @@ from core.evaluation.metrics import Interval, wilson_interval
 
 _MOST_DEGREES = 1e6  # beyond them Student's t is the normal distribution
 _WIDEST = 1e4  # of t, where a p-value is looked for
+_MOST_FLIPPED = 300  # pictures that differ: with more, the exact test over pictures agrees with the interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +62,8 @@ class Difference:
     Attributes:
         value: the difference of the mean accuracies.
         interval: of the difference, over pictures and seeds.
-        p_value: how often chance alone gives a difference as large; below 1 - level exactly where the interval
-            excludes zero.
+        p_value: how often chance alone gives a difference as large: the level at which the interval touches zero, or
+            that of the exact test over pictures where so few differ that it is larger.
         by_pictures, by_seeds: parts of its variance.
         degrees: of freedom of that variance.
     """
@@ -111,8 +112,7 @@ def mean_accuracy(correct: NDArray[np.bool_], level: float = 0.95) -> tuple[floa
     scores = measure_seeds(correct)
     if scores.seeds == 1:
         return scores.mean, wilson_interval(int(np.sum(correct)), scores.picture_means.size, level)
-    degrees = _degrees(scores.by_pictures, scores.picture_means.size, scores.by_seeds, [scores])
-    low, high = _wilson(scores, _quantile(level, degrees))
+    low, high = _wilson(scores, _quantile(level, _own_degrees(scores)))
     return scores.mean, Interval(low, high, level)
 
 
@@ -134,10 +134,16 @@ def compare_seeds(a: SeedScores, b: SeedScores, level: float = 0.95) -> Differen
     difference = b.mean - a.mean
 
     def limits(quantile: float) -> tuple[float, float]:
+        """At the level that this quantile has with the degrees of the difference."""
         (low_a, high_a), (low_b, high_b) = _wilson(a, quantile), _wilson(b, quantile)
         low = difference - _reach(b.mean - low_b, high_a - a.mean, correlation)
         high = difference + _reach(high_b - b.mean, a.mean - low_a, correlation)
-        return max(low, -1.0), min(high, 1.0)
+        # few degrees of freedom make the quantile large, and Wilson's limits count it as pictures that are not there:
+        # the difference is never taken to be wider than the arms' own intervals leave room for
+        tail = _tail(quantile, degrees)
+        low_a, high_a = _wilson(a, min(quantile, _turn(tail, _own_degrees(a))))
+        low_b, high_b = _wilson(b, min(quantile, _turn(tail, _own_degrees(b))))
+        return max(low, low_b - high_a, -1.0), min(high, high_b - low_a, 1.0)
 
     low, high = limits(_quantile(level, degrees))
 
@@ -145,8 +151,36 @@ def compare_seeds(a: SeedScores, b: SeedScores, level: float = 0.95) -> Differen
         low, high = limits(quantile)
         return low > 0 or high < 0
 
-    p_value = 2 * _tail(_turning_point(excludes_zero), degrees)
-    return Difference(difference, Interval(low, high, level), min(p_value, 1.0), by_pictures, by_seeds, degrees)
+    by_interval = 2 * _tail(_turning_point(excludes_zero), degrees)
+    p_value = min(max(by_interval, flip_signs(a, b)), 1.0)
+    return Difference(difference, Interval(low, high, level), p_value, by_pictures, by_seeds, degrees)
+
+
+def flip_signs(a: SeedScores, b: SeedScores) -> float:
+    """How often chance alone gives a difference as large, were each picture's as likely the other way round.
+
+    The exact test over these pictures, whatever the seeds; with one seed it is McNemar's. Two or five pictures can
+    never show a difference by it, however clear they are. 0 where so many pictures differ that it decides nothing.
+    Source: Pitman 1937, J. R. Stat. Soc. Suppl. 4:119, for paired samples.
+    """
+    steps = np.rint((b.picture_means - a.picture_means) * a.seeds * b.seeds / math.gcd(a.seeds, b.seeds))
+    sizes, counts = np.unique(np.abs(steps[steps != 0]).astype(np.int64), return_counts=True)
+    if int(counts.sum()) > _MOST_FLIPPED:
+        return 0.0
+    from scipy.stats import binom  # takes half a second to import
+
+    chance = np.ones(1)  # of the sum of all sizes with a plus, from 0
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
+        spread = np.zeros(size * count + 1)
+        spread[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        chance = np.convolve(chance, spread)
+    most = len(chance) - 1
+    distance = abs(2 * np.arange(most + 1) - most)
+    return float(chance[distance >= abs(steps.sum()) - 0.5].sum())
+
+
+def _own_degrees(scores: SeedScores) -> float:
+    return _degrees(scores.by_pictures, scores.picture_means.size, scores.by_seeds, [scores])
 
 
 def _degrees(by_pictures: float, n: int, by_seeds: float, arms: list[SeedScores]) -> float:
@@ -154,7 +188,7 @@ def _degrees(by_pictures: float, n: int, by_seeds: float, arms: list[SeedScores]
     fewest = min(arm.seeds for arm in arms) - 1
     noise = sum(arm.seed_noise**2 / (arm.seeds - 1) for arm in arms) + by_pictures**2 / max(n - 1, 1)
     if not noise:
-        return _MOST_DEGREES
+        return float(max(n - 1, 1))
     return min(max((by_pictures + by_seeds) ** 2 / noise, fewest), _MOST_DEGREES)
 
 
@@ -183,6 +217,14 @@ def _turning_point(excludes_zero: Callable[[float], bool]) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if excludes_zero(middle) else (low, middle)
     return low
+
+
+@functools.lru_cache(maxsize=4096)
+def _turn(tail: float, degrees: float) -> float:
+    """The quantile with this much probability above it."""
+    from scipy.special import stdtrit  # takes a fifth of a second to import
+
+    return -float(stdtrit(degrees, max(tail, 1e-300)))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -10,7 +10,9 @@ OPTIMISTIC = (
 
 _SAME_TIME = 1.15  # up to this ratio two times are called about the same
 _PARTS = {
+    3 / 4: "three quarters of",
     2 / 3: "two thirds of",
+    3 / 5: "three fifths of",
     1 / 2: "half",
     2 / 5: "two fifths of",
     1 / 3: "a third of",
@@ -71,7 +73,7 @@ def describe_cost(seconds: float | None, other_seconds: float | None) -> str:
         return "in about the same time"
     if ratio > 1:
         return "in twice the time" if 1.9 <= ratio < 2.1 else f"in {_two_digits(ratio)} times the time"
-    if ratio > 0.75:
+    if ratio > 0.775:
         return f"in {100 * ratio:.0f} % of the time"
     if ratio < 0.095:
         return f"in {_two_digits(100 * ratio)} % of the time"

@@ -4,24 +4,23 @@ from collections import Counter
 from collections.abc import Sequence
 
 from core.datasets.dataset import Dataset
-from core.errors import ComparisonError, RunError, TuneMyPetsError
+from core.errors import RunError, TuneMyPetsError
 from core.evaluation.coach import read_run
-from core.evaluation.comparison import Comparison, compare
+from core.evaluation.comparison import Arm
 from core.evaluation.cost import ASSUMED, BACKWARD, Cost, add_up, large_number, tell_ratio, total_by_part
 from core.evaluation.facts import gather_facts
-from core.evaluation.fairness import Entrant, read_race
+from core.evaluation.fairness import Entrant, Outcome, read_race
+from core.evaluation.metrics import Interval
 from core.evaluation.readings import Reading
-from core.reporting.data import CostRow, Fact, ReadingRow
-from core.reporting.scores import Tested
+from core.reporting.data import CostRow, Fact, ReadingRow, Verdict
 from core.reporting.subject import LoadedRun, Subject
 from core.settings import Settings
-from core.training.estimate import tell_seconds
 
 
-def read_all(subject: Subject, tested: Tested, dataset: Dataset | None) -> tuple[ReadingRow, ...]:
+def read_all(subject: Subject, verdict: Verdict | None, dataset: Dataset | None) -> tuple[ReadingRow, ...]:
     """What the coach says about the comparison, and about the first trained run of each arm."""
     standing = stand_for(subject)
-    rows = [_row("", reading) for reading in read_race(_entrants(subject), _comparison(tested))]
+    rows = [_row("", reading) for reading in read_race(_entrants(subject), _outcome(verdict))]
     shares = _training_shares(subject, dataset)
     several = any(len(subject.of(arm)) > 1 for arm in subject.arms)
     for item in standing:
@@ -65,16 +64,14 @@ def _entrants(subject: Subject) -> list[Entrant]:
     return out
 
 
-def _comparison(tested: Tested) -> Comparison | None:
-    """Of the first two arms; none where several seeds decide, which the verdict tells."""
-    first = list(tested.items())[:2]
-    if len(first) < 2 or any(len(found) > 1 for _, found in first):
+def _outcome(verdict: Verdict | None) -> Outcome | None:
+    """Of the two arms that were judged; of more the verdict tells which pair it speaks of."""
+    if verdict is None or len(verdict.pairs) != 1:
         return None
-    (a, ((_, table_a), *_)), (b, ((_, table_b), *_)) = first
-    try:
-        return compare(table_a, table_b, a, b)
-    except ComparisonError:
-        return None
+    (pair,) = verdict.pairs
+    interval = Interval(pair.low, pair.high, verdict.level)
+    better: Arm | None = None if pair.better is None else "b" if pair.better == pair.b else "a"
+    return Outcome(pair.a, pair.b, pair.difference, interval, verdict.n, pair.p_adjusted, better)
 
 
 def _training_shares(subject: Subject, dataset: Dataset | None) -> tuple[float, ...]:
@@ -110,7 +107,7 @@ def _facts(cost: Cost, parts: Sequence[str]) -> tuple[Fact, ...]:
         return "done before" if part in cost.reused else "not measured" if not cost.parts else "none"
 
     return (
-        Fact("Time, start to result", "not measured" if cost.seconds is None else tell_seconds(cost.seconds)),
+        Fact("Time, start to result", "not measured" if cost.seconds is None else f"{cost.seconds:,.0f} s"),
         *(Fact(f"of it {part}", part_text(part)) for part in parts),
         Fact("Pictures seen", large_number(cost.images_seen)),
         Fact("Parameters", large_number(cost.parameters)),
@@ -126,7 +123,10 @@ def _facts(cost: Cost, parts: Sequence[str]) -> tuple[Fact, ...]:
 def _assumptions(costs: Sequence[Cost]) -> tuple[str, ...]:
     sources = list(dict.fromkeys(cost.energy.source for cost in costs if cost.energy))
     notes = [sentence for cost in costs[1:] if (sentence := tell_ratio(costs[0], cost))]
-    notes.append("Costs are those of the first run of each arm; what an earlier run had computed is not counted again.")
+    notes.append(
+        "Costs are those of the first run of each arm. What an earlier run had computed is counted as when that run "
+        "computed it, so that nobody wins by coming second."
+    )
     notes.append(
         f"Multiply-adds count training pictures; the way back through what learns costs {BACKWARD} times its way there."
     )

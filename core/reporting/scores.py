@@ -27,7 +27,8 @@ def comparable(subject: Subject) -> Tested:
     if left and seeds:
         told = ", ".join(map(str, sorted(left)))
         subject.notes.append(f"The verdict leaves out seed {told}: not every arm has a test result with it.")
-    return {arm: [pair for pair in found if pair[0].seed in seeds] for arm, found in tables.items()}
+    kept = {arm: [pair for pair in found if pair[0].seed in seeds] for arm, found in tables.items()}
+    return {arm: found for arm, found in kept.items() if found}  # nothing where no seed is common to all
 
 
 def judge(subject: Subject, tested: Tested) -> tuple[Verdict | None, dict[str, Share]]:

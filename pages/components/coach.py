@@ -10,7 +10,7 @@ from core.errors import TuneMyPetsError
 from core.evaluation.coach import read_run
 from core.evaluation.comparison import Comparison
 from core.evaluation.facts import gather_facts, training_shares
-from core.evaluation.fairness import Entrant, read_race
+from core.evaluation.fairness import Entrant, Outcome, read_race
 from core.evaluation.readings import LEVELS, Level, Reading
 from core.evaluation.shortcuts import GROUPS, ShortcutReport, find_shortcuts, read_shortcuts
 from core.settings import Settings
@@ -74,7 +74,8 @@ def show_fairness(named: Sequence[tuple[str, RunSnapshot]], comparison: Comparis
         named: runs with what people call them; runs that differ in nothing but their seed count as one.
         comparison: of the first two, in their order.
     """
-    readings = read_race(entrants_of(named), comparison)
+    outcome = None if comparison is None else Outcome.of(comparison, named[0][0], named[1][0])
+    readings = read_race(entrants_of(named), outcome)
     if readings:
         show_readings(readings, key="fairness-" + "-".join(item.id for _, item in named))
 

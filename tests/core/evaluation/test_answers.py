@@ -8,7 +8,7 @@ from core.evaluation.answers import line_up
 from core.evaluation.class_scores import MEASURES, score_classes
 from core.evaluation.comparison import compare
 from core.evaluation.difficulty import measure_difficulty
-from core.evaluation.metrics import average_classes, per_class
+from core.evaluation.metrics import average_classes, per_class, wilson_interval
 from core.evaluation.predictions import PredictionTable
 
 CLASSES = ("cat", "dog", "owl")
@@ -121,3 +121,30 @@ def test_a_class_that_neither_occurs_nor_is_predicted_has_no_figures() -> None:
     assert report.of_class(2, "f1").value is None
     assert report.of_class(2, "recall").interval is None
     assert report.average("recall").value == pytest.approx((0.5 + 1) / 2)
+
+
+@pytest.mark.parametrize("n", [10, 180])
+def test_the_interval_of_an_average_does_not_collapse_where_all_are_right(n: int) -> None:
+    labels = [place % 2 for place in range(n)]
+    report = score_classes(table(labels, labels=labels))
+    for measure in MEASURES:
+        interval = report.average(measure).interval
+        assert interval is not None
+        assert interval.high == 1
+        assert interval.low == pytest.approx(wilson_interval(n, n).low), "equal classes: as of all pictures"
+
+
+@pytest.mark.parametrize(("n", "classes", "accuracy"), [(20, 2, 0.9), (180, 2, 0.98), (150, 10, 0.6)])
+def test_the_interval_of_an_average_holds_the_truth(n: int, classes: int, accuracy: float) -> None:
+    names = tuple(map(str, range(classes)))
+    hashes = tuple(map(str, range(n)))
+    rng, labels, held = np.random.default_rng(0), np.arange(n) % classes, np.zeros(3)
+    for _ in range(200):
+        wrong = (labels + rng.integers(1, classes, n)) % classes
+        said = np.eye(classes)[np.where(rng.random(n) < accuracy, labels, wrong)]
+        report = score_classes(PredictionTable("test", names, hashes, np.arange(n), labels, said))
+        for place, measure in enumerate(MEASURES):
+            interval = report.average(measure).interval
+            assert interval is not None
+            held[place] += interval.low <= accuracy <= interval.high
+    assert (held / 200 >= 0.95 - 3 * 0.0154).all()  # three standard errors of 200 draws

@@ -87,6 +87,17 @@ def test_the_seconds_are_those_of_the_whole_run_once_it_has_ended(settings: Sett
     assert cost.seconds == 12.5
 
 
+def test_what_was_found_ready_counts_as_when_it_was_made(settings: Settings) -> None:
+    result = RunResult(RunState.FINISHED, "Finished.", 0.0, 1.5)
+    found = history(HEAD, 10, ["frozen part", "testing"], EPOCHS)
+    assert found.measured is not None
+    found.measured = dataclasses.replace(found.measured, seconds={"frozen part": 12.9, "training": 0.6, "testing": 2.9})
+    cost = add_up(settings, "a", TrainConfig(dataset="p", model="petnet"), found, result)
+    assert cost.seconds == pytest.approx(1.5 + 12.9 + 2.9), "never less than its parts"
+    assert cost.energy is not None
+    assert cost.energy.watt_hours == pytest.approx(cost.seconds * cost.energy.watts / 3600)
+
+
 def test_energy_is_one_digit_and_names_its_assumption(settings: Settings) -> None:
     energy = estimate_energy(settings, 80.0, CPU)
     assert energy is not None
@@ -118,11 +129,11 @@ def cost(name: str, seconds: float, learning: int) -> Cost:
 @pytest.mark.parametrize(
     ("seconds", "learning", "words"),
     [
-        (10.0, 2_500, "took a sixth of the time from start to result and learned 40 times fewer parameters"),
-        (60.0, 100_000, "took about as long from start to result and learned about as many parameters"),
-        (150.0, 200_000, "took 2.5 times as long from start to result and learned 2.0 times more parameters"),
-        (1.5, 100, "took 1/40 of the time from start to result and learned 1,000 times fewer parameters"),
-        (45.0, 100_000, "took 75 % of the time from start to result"),
+        (10.0, 2_500, "got from start to result in a sixth of the time and learned 40 times fewer parameters"),
+        (60.0, 100_000, "got from start to result in about the same time and learned about as many parameters"),
+        (150.0, 200_000, "got from start to result in 2.5 times the time and learned 2 times more parameters"),
+        (1.5, 100, "got from start to result in 2.5 % of the time and learned 1,000 times fewer parameters"),
+        (45.0, 100_000, "got from start to result in three quarters of the time"),
     ],
 )
 def test_ratios_are_told_as_people_say_them(seconds: float, learning: int, words: str) -> None:

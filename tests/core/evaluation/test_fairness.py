@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from core.evaluation.comparison import Comparison, compare
-from core.evaluation.fairness import Entrant, read_race
+from core.evaluation.comparison import compare
+from core.evaluation.fairness import Entrant, Outcome, read_race
 from core.evaluation.imagenet import imagenet_names, seen_in_imagenet
 from core.evaluation.predictions import PredictionTable
 from core.training.config import TrainConfig
@@ -25,17 +25,17 @@ SCRATCH = entrant("scratch", {"model": "scratch_cnn", "strategy": "scratch"}, se
 TRANSFER = entrant("transfer")
 
 
-def kinds(*entrants: Entrant, comparison: Comparison | None = None) -> list[str]:
-    return [reading.kind for reading in read_race(entrants, comparison, most=None)]
+def kinds(*entrants: Entrant, outcome: Outcome | None = None) -> list[str]:
+    return [reading.kind for reading in read_race(entrants, outcome, most=None)]
 
 
-def compared(right_a: int, right_b: int, n: int = 200) -> Comparison:
+def compared(right_a: int, right_b: int, n: int = 200) -> Outcome:
     def table(right: int) -> PredictionTable:
         sure = np.where(np.arange(n) < right, 0.9, 0.1)
         ids = tuple(f"{place:064x}" for place in range(n))
         return PredictionTable("test", ("a", "b"), ids, np.arange(n), np.zeros(n), np.stack([sure, 1 - sure], axis=1))
 
-    return compare(table(right_a), table(right_b), "scratch", "transfer")
+    return Outcome.of(compare(table(right_a), table(right_b), "a", "b"), "scratch", "transfer")
 
 
 def test_a_fair_race_gets_no_reading() -> None:
@@ -75,15 +75,27 @@ def test_classes_of_imagenet_flatter_only_the_pretrained_arm() -> None:
 
 
 def test_a_difference_that_chance_can_make_is_called_open() -> None:
-    assert "open" in kinds(SCRATCH, TRANSFER, comparison=compared(150, 153))
-    assert "open" not in kinds(SCRATCH, TRANSFER, comparison=compared(120, 180))
+    assert "open" in kinds(SCRATCH, TRANSFER, outcome=compared(150, 153))
+    assert "open" not in kinds(SCRATCH, TRANSFER, outcome=compared(120, 180))
 
 
 def test_a_winner_that_costs_more_is_told_and_a_cheap_one_is_not() -> None:
-    assert kinds(SCRATCH, TRANSFER, comparison=compared(120, 180)) == []
+    assert kinds(SCRATCH, TRANSFER, outcome=compared(120, 180)) == []
     [reading] = read_race((SCRATCH, TRANSFER), compared(180, 120))
     assert reading.kind == "costly-winner"
     assert "3.0 times as long" in reading.evidence
+
+
+def test_an_outcome_is_of_the_two_it_names_and_of_nobody_else() -> None:
+    stopped = dataclasses.replace(SCRATCH, name="stopped", seconds=1.0)
+    [reading] = read_race((stopped, SCRATCH, TRANSFER), compared(180, 120))
+    assert reading.evidence.startswith("scratch is 30.0 points better")
+    assert "as long as transfer" in reading.evidence
+    assert kinds(stopped, SCRATCH, outcome=compared(180, 120)) == []
+    [reading] = read_race((stopped, SCRATCH, TRANSFER), compared(153, 150))
+    assert reading.evidence.startswith("Scratch is 1.5 points ahead of transfer (95 % interval −")
+    [reading] = read_race((SCRATCH, TRANSFER), compared(150, 150))
+    assert reading.evidence.startswith("Transfer and scratch are right equally often (95 % interval ")
 
 
 def test_imagenets_classes_are_found_by_name_without_torch() -> None:

@@ -1,17 +1,21 @@
 """Races: right numbers with one seed and with several, no winner without evidence, and sentences for people."""
 
+import itertools
 import json
 import math
+import re
 import time
 from itertools import combinations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bench.verdicts import Setting, simulate
 from core.errors import ComparisonError
-from core.evaluation.comparison import compare
+from core.evaluation.comparison import compare, mcnemar_p_value
 from core.evaluation.race_statistics import ArmTables, RaceJudgement, judge_race
+from core.evaluation.seeds import flip_signs, measure_seeds
 from tests.core.evaluation.judged import drawn_arm, table_of
 
 TOLERANCE = 3 * math.sqrt(0.05 * 0.95 / 300)  # three standard errors of 300 races
@@ -309,3 +313,59 @@ def test_five_arms_with_five_seeds_on_two_thousand_pictures_are_judged_within_a_
         judge_race(arms)
         fastest = min(fastest, time.perf_counter() - began)
     assert fastest < 0.3
+
+
+def arm(name: str, *seeds: NDArray[np.bool_]) -> ArmTables:
+    return ArmTables(name, tuple(map(table_of, seeds)))
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+def test_a_handful_of_pictures_shows_nothing_however_many_seeds_say_the_same(seeds: int, n: int) -> None:
+    found = judged(arm("scratch", *[np.zeros(n, bool)] * seeds), arm("head", *[np.ones(n, bool)] * seeds))
+    assert found.pairs[0].better is None
+    assert found.pairs[0].p_value == pytest.approx(2 * 0.5**n)
+    assert found.sentence.startswith("No difference shown")
+    if "would take" in found.sentence:
+        assert int(re.search(r"roughly (\d+)", found.sentence)[1]) >= 6  # type: ignore[index]
+
+
+def test_the_exact_test_over_pictures_is_mcnemars_for_one_seed_and_for_seeds_that_say_the_same() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        a, b = rng.random((2, 60)) < 0.8
+        expected = mcnemar_p_value(int((a & ~b).sum()), int((~a & b).sum()))
+        for seeds in (1, 3):
+            scores = [measure_seeds(np.stack([row] * seeds)) for row in (a, b)]
+            assert flip_signs(*scores) == pytest.approx(expected)
+
+
+def test_the_exact_test_over_pictures_counts_every_way_to_turn_them() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.random((2, 3, 9)) < [[[0.4]], [[0.8]]]
+    found = flip_signs(measure_seeds(a), measure_seeds(b))
+    steps = b.sum(axis=0) - a.sum(axis=0)
+    sums = [abs(int((np.array(signs) * steps).sum())) for signs in itertools.product((1, -1), repeat=9)]
+    assert found == pytest.approx(np.mean([total >= abs(steps.sum()) for total in sums]))
+
+
+def test_a_difference_is_no_wider_than_the_arms_leave_room_for() -> None:
+    def first(count: int) -> NDArray[np.bool_]:
+        return np.arange(150) < count
+
+    found = judged(arm("head", *map(first, (148, 148, 148))), arm("gradual", *map(first, (148, 146, 148))))
+    head, gradual = (score.interval for score in found.arms)
+    interval = found.pairs[0].interval
+    assert interval.low == pytest.approx(gradual.low - head.high)
+    assert interval.high == pytest.approx(gradual.high - head.low)
+    assert interval.high - interval.low < 0.1, "20 points without the arms' own limits"
+
+
+def test_where_only_the_exact_test_doubts_the_sentence_says_so() -> None:
+    a = np.r_[np.ones(90, bool), np.zeros(10, bool)]
+    b = np.r_[np.ones(95, bool), np.zeros(5, bool)]
+    for seeds in (1, 3):
+        sentence = judged(arm("a", *[a] * seeds), arm("b", *[b] * seeds)).sentence
+        assert "5.0 points ahead" in sentence
+        assert "which can be chance by the exact test (p = 0.062)" in sentence
+        assert "pairs are compared" not in sentence

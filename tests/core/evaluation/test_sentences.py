@@ -34,17 +34,20 @@ def test_a_cost_is_told_as_people_say_it(seconds: float | None, other: float | N
 def test_every_ratio_of_times_is_told_about_right() -> None:
     parts = {
         "half": 1 / 2,
-        "fifths": 2 / 5,
-        "thirds": 2 / 3,
-        "third": 1 / 3,
-        "quarter": 1 / 4,
-        "fifth": 1 / 5,
-        "sixth": 1 / 6,
+        "two fifths": 2 / 5,
+        "three fifths": 3 / 5,
+        "two thirds": 2 / 3,
+        "three quarters": 3 / 4,
+        "a third": 1 / 3,
+        "a quarter": 1 / 4,
+        "a fifth": 1 / 5,
+        "a sixth": 1 / 6,
     }
-    for hundredths in range(15, 75):
+    for hundredths in range(16, 78):
         words = describe_cost(hundredths, 100)
         told = [value for name, value in parts.items() if f" {name} " in words]
-        assert not told or told[0] == pytest.approx(hundredths / 100, rel=0.15)
+        assert len(told) == 1
+        assert told[0] == pytest.approx(hundredths / 100, rel=0.13)
 
 
 def test_names_are_joined_as_in_a_sentence() -> None:
