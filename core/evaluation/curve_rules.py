@@ -284,7 +284,7 @@ def find_noise(facts: RunFacts) -> Reading | None:
     return Reading(
         "noise",
         "note",
-        "Its ups and downs are chance",
+        "Its ups and downs are too small to mean anything",
         f"Over the last {len(epochs)} epochs the validation accuracy went between {format_points(min(values))} and "
         f"{format_points(max(values))} %. With {n:,} pictures one of them is {format_points(1 / n)} points, and the "
         f"95 % interval of the last epoch goes from {format_points(interval.low)} to {format_points(interval.high)} %.",

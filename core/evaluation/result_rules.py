@@ -6,6 +6,8 @@ classes, or says that the result is no better than what it seems.
 
 import math
 
+import numpy as np
+
 from core.evaluation.advice import other_rate
 from core.evaluation.facts import RunFacts
 from core.evaluation.metrics import Accuracy, ClassScore, format_points, wilson_interval
@@ -18,7 +20,7 @@ ALWAYS = 0.98  # of all answers: the network says one class whatever it sees
 FEWEST_OF_CLASS = 5  # test pictures of a class, before its recall is spoken of
 NEVER_FOUND = 0.10  # recall of a class that is as good as ignored
 SCARCE = 1 / 3  # of the training pictures of the largest class
-DROP_Z = 2.576  # 1 % of chance, not 5: the validation figure is the best of several epochs
+BY_CHANCE = 0.05  # how often a drop or an ignored class may be told where there is none
 
 
 def find_one_answer(facts: RunFacts) -> Reading | None:
@@ -53,11 +55,12 @@ def find_ignored_class(facts: RunFacts) -> Reading | None:
     if not ignored or len(ignored) == len(facts.scores):
         return None
     worst = min(ignored, key=lambda score: (score.recall or 0.0, -score.support))
-    interval = wilson_interval(worst.correct, worst.support)
-    if interval.high >= 0.5:  # so few pictures that half of them may be recognised
+    # so few pictures that half of them may be recognised; the worst of many classes looks bad by chance alone
+    if wilson_interval(worst.correct, worst.support, 1 - BY_CHANCE / len(facts.scores)).high >= 0.5:
         return None
+    interval = wilson_interval(worst.correct, worst.support)
     evidence = (
-        f"{worst.correct} of {worst.support} test pictures of “{worst.label}” are recognised (95 % interval "
+        f"{worst.correct} of {worst.support} {_word(facts)} pictures of “{worst.label}” are recognised (95 % interval "
         f"{format_points(interval.low)} to {format_points(interval.high)} %)"
     )
     share = _share(facts, worst)
@@ -94,10 +97,11 @@ def find_guessing(facts: RunFacts) -> Reading | None:
         "guessing",
         "alarm" if below else "warning",
         "No better than guessing" if below else "Not shown to be better than guessing",
-        f"Test accuracy {accuracy.text()}. Always saying “{most.label}” is right in {format_points(baseline)} %.",
+        f"{_word(facts).capitalize()} accuracy {accuracy.text()}. Always saying “{most.label}” is right in "
+        f"{format_points(baseline)} %.",
         "Look at the readings of its curves, and at whether the labels of the pictures are right."
         if below
-        else "Judge it on more test pictures before you believe in a difference.",
+        else f"Judge it on more {_word(facts)} pictures before you believe in a difference.",
         lesson="accuracy",
     )
 
@@ -112,7 +116,7 @@ def find_few_pictures(facts: RunFacts) -> Reading | None:
         return None
     share = min(max(accuracy.correct / accuracy.n, 0.1), 0.9)
     needed = _tidy_count(share * (1 - share) * (Z95 / WISHED_HALF) ** 2)
-    word = "test" if facts.tested.split == "test" else "validation"
+    word = _word(facts)
     return Reading(
         "few-pictures",
         "note",
@@ -130,9 +134,14 @@ def find_drop(facts: RunFacts) -> Reading | None:
     if best is None or tested is None or tested.split != "test" or not n or not tested.images:
         return None
     drop = best.val_accuracy - tested.accuracy
-    pooled = (best.val_accuracy * n + tested.correct) / (n + tested.images)
-    spread = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / tested.images))
-    if drop <= DROP_Z * spread or drop <= 0:
+    if drop <= 0:
+        return None
+    from scipy.stats import fisher_exact  # takes half a second to import
+
+    right = round(best.val_accuracy * n)
+    counts = [[tested.correct, tested.images - tested.correct], [right, n - right]]
+    # the validation figure is the best of several epochs: each was a chance to look better than it is
+    if fisher_exact(np.array(counts), alternative="less").pvalue * len(facts.epochs) >= BY_CHANCE:
         return None
     return Reading(
         "drop",
@@ -144,6 +153,11 @@ def find_drop(facts: RunFacts) -> Reading | None:
         "Believe the test figure, and look whether its pictures come from another place than the others.",
         lesson="validation-and-test",
     )
+
+
+def _word(facts: RunFacts) -> str:
+    """What the pictures are called that the result rests on."""
+    return "test" if facts.tested is None or facts.tested.split == "test" else "validation"
 
 
 def _share(facts: RunFacts, score: ClassScore) -> float | None:

@@ -7,7 +7,7 @@ from core.commands import Outcome, describe_summary, ended
 from core.errors import ConfigError
 from core.evaluation.metrics import format_points
 from core.jobs.scheduler import ensure_scheduler
-from core.races.curve import Curve, CurvePoint, read_curve, start_curve
+from core.races.curve import Curve, CurvePoint, read_curve, start_curve, tell_seeds
 from core.races.presets import DEFAULT_ARMS, make_arms
 from core.races.race import Race, RaceState, find_race
 from core.races.results import RaceResult, judge
@@ -168,7 +168,7 @@ def describe_curve(curve: Curve) -> str:
         rows.append([f"{size:,}", *(_cell(item) for item in found)])
     widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    seeds = f"{len(plan.seeds)} {'seed' if len(plan.seeds) == 1 else 'seeds'}"
+    seeds = tell_seeds(plan, curve.arms)
     where = "the test split" if curve.split == "test" else "the validation split (there is no test split)"
     state = "" if curve.race.state is RaceState.FINISHED else f", {curve.race.state.value}"
     title = (

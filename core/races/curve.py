@@ -244,13 +244,23 @@ def gather_curve(race: Race, points: Mapping[str, Sequence[PointDone]]) -> Curve
     lines = [_line(arm) for arm in arms if arm.points]
     crossings = tuple(compare_lines(lines))
     scratch = {arm.name for arm in arms if arm.run is not None and arm.run.config.strategy == "scratch"}
-    seeds = f"{len(race.plan.seeds)} {'seed' if len(race.plan.seeds) == 1 else 'seeds'}"
-    judged = f"n = {n:,} {'test' if split == 'test' else 'validation'} pictures, {seeds}"
+    judged = f"n = {n:,} {'test' if split == 'test' else 'validation'} pictures, {tell_seeds(race.plan, arms)}"
     sentence = describe_lines(lines, crossings, scratch, judged)
     if sentence and race.state is not RaceState.FINISHED:
         sentence = f"So far: {sentence}"
     sentence = sentence[:1].upper() + sentence[1:]
     return Curve(race, split, n, arms, crossings, sentence)
+
+
+def tell_seeds(plan: RacePlan, arms: Sequence[CurveArm]) -> str:
+    """How many trainings the points rest on so far: `3 seeds`, `1 of 3 seeds`, `1 to 3 of 3 seeds`."""
+    counts = [len(point.seeds) for arm in arms for point in arm.points]
+    most = len(plan.seeds)
+    word = "seed" if most == 1 else "seeds"
+    if not counts or min(counts) == most:
+        return f"{most} {word}"
+    low, high = min(counts), max(counts)
+    return f"{low} of {most} {word}" if low == high else f"{low} to {high} of {most} {word}"
 
 
 def _gather_points(plan: RacePlan, points: Sequence[PointDone]) -> tuple[CurvePoint, ...]:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from core.evaluation.sentences import SPLIT_WORDS
 from core.races.bands import Axis, Measure, join_seeds
 from core.races.curve import gather_curve
 from core.reporting.data import Curve, CurveRow, CurveSet, Point, Share
@@ -80,10 +81,10 @@ def _sound(epochs: Sequence[EpochDone]) -> list[EpochDone]:
     return out
 
 
-def list_sizes(subject: Subject) -> tuple[tuple[CurveRow, ...], str]:
-    """The points of a learning curve, and its headline; none where the subject is another one."""
+def list_sizes(subject: Subject) -> tuple[tuple[CurveRow, ...], str, str]:
+    """The points of a learning curve, its headline, and its split; none where the subject is another one."""
     if subject.race is None or subject.kind != "curve":
-        return (), ""
+        return (), "", "test"
     curve = gather_curve(subject.race, {item.id: item.history.points for item in subject.runs})
     rows = tuple(
         CurveRow(
@@ -97,16 +98,16 @@ def list_sizes(subject: Subject) -> tuple[tuple[CurveRow, ...], str]:
         for arm in curve.arms
         for point in arm.points
     )
-    return rows, curve.sentence
+    return rows, curve.sentence, curve.split
 
 
-def draw_sizes(rows: Sequence[CurveRow], arms: Sequence[str]) -> CurveSet | None:
+def draw_sizes(rows: Sequence[CurveRow], arms: Sequence[str], split: str) -> CurveSet | None:
     """The chart of a learning curve, on a logarithmic axis."""
     curves = tuple(
         Curve(
             arm,
             tuple(
-                Point(float(row.pictures), row.accuracy.value, row.accuracy.low, row.accuracy.high, row.seeds)
+                Point(float(row.pictures_per_class), row.accuracy.value, row.accuracy.low, row.accuracy.high, row.seeds)
                 for row in rows
                 if row.arm == arm
             ),
@@ -116,12 +117,13 @@ def draw_sizes(rows: Sequence[CurveRow], arms: Sequence[str]) -> CurveSet | None
     )
     if not curves:
         return None
+    word = SPLIT_WORDS[split]
     return CurveSet(
-        name="test accuracy by number of training pictures",
-        x_title="Training pictures (logarithmic)",
-        y_title="Accuracy on test pictures (%)",
+        name=f"{word} accuracy by number of training pictures",
+        x_title="Training pictures per class (logarithmic)",
+        y_title=f"Accuracy on {word} pictures (%)",
         unit="fraction",
         curves=curves,
         log_x=True,
-        band="The band is the 95 % interval, over test pictures and seeds.",
+        band=f"The band is the 95 % interval, over {word} pictures and seeds.",
     )

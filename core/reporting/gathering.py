@@ -35,8 +35,11 @@ def gather(settings: Settings, ids: Sequence[str], *, images: bool = True) -> Re
     equal, differing = compare_choices(subject)
     answering, answered = draw_answering(tested)
     costs, cost_notes = add_costs(settings, subject)
-    sizes, headline = list_sizes(subject)
-    growth = draw_sizes(sizes, subject.arms)
+    sizes, headline, split = list_sizes(subject)
+    # of a curve's arm stands what it reached with all pictures
+    shares = {**shares, **{row.arm: row.accuracy for row in sizes}}
+    seeds = {row.arm: row.seeds for row in sizes}
+    growth = draw_sizes(sizes, subject.arms, split)
     return ReportData(
         kind=subject.kind,
         title=subject.title,
@@ -48,7 +51,7 @@ def gather(settings: Settings, ids: Sequence[str], *, images: bool = True) -> Re
         ids=subject.ids,
         dataset=describe_dataset(subject, dataset),
         arms=tuple(
-            describe_arm(subject, name, shares.get(name), verdict.seeds if verdict else 0)
+            describe_arm(subject, name, shares.get(name), seeds.get(name, verdict.seeds if verdict else 0))
             for name in subject.arms
             if subject.of(name)
         ),

@@ -66,7 +66,8 @@ def _lines(data: ReportData) -> Iterator[Line]:
             for point in curve.points:
                 yield {
                     "part": "curve", "arm": curve.arm, "name": chart.name, "at": point.x, "value": point.y,
-                    "low": point.low, "high": point.high, "n": point.n,
+                    "low": point.low, "high": point.high,
+                    "n": point.n if chart is not data.answering else None,
                 }  # fmt: skip
     if data.headline:
         yield {"part": "learning curve", "name": "sentence", "value": data.headline}

@@ -17,7 +17,11 @@ COLUMNS = {
     "95 % from": st.column_config.NumberColumn(format="%.1f %%", help="Lower end of the interval of the mean."),
     "95 % to": st.column_config.NumberColumn(format="%.1f %%", help="Upper end of the interval of the mean."),
     "n": st.column_config.NumberColumn(help="Pictures that it was judged on."),
-    "Seconds": st.column_config.NumberColumn(format="%.1f", help="Training and test, the median of the seeds."),
+    "Seconds": st.column_config.NumberColumn(
+        format="%.1f",
+        help="Training and test, the median of the seeds. What a frozen backbone says of the pictures is computed once "
+        "for all sizes, and is not in it.",
+    ),
 }
 _curves: Shared[RaceSnapshot, tuple[Curve, dict[str, Any]]] = Shared(None, most=32)
 

@@ -263,6 +263,9 @@ def test_a_class_that_is_never_found_is_told_with_its_share() -> None:
     assert "Bring more training pictures of “cat”" in reading.advice
     few = (score("cat", 4, 0, 0), score("dog", 100, 99, 119), score("hen", 60, 60, 60))
     assert result_rules.find_ignored_class(dataclasses.replace(found, scores=few)) is None
+    one_of_many = (score("cat", 8, 0, 0), *(score(f"kind {number}", 8, 8, 8) for number in range(39)))
+    assert result_rules.find_ignored_class(dataclasses.replace(found, scores=one_of_many[:2])) is not None
+    assert result_rules.find_ignored_class(dataclasses.replace(found, scores=one_of_many)) is None, "the worst of 40"
     half = (score("cat", 20, 10, 10), score("dog", 100, 99, 119), score("hen", 60, 60, 60))
     assert result_rules.find_ignored_class(dataclasses.replace(found, scores=half)) is None
 
@@ -291,6 +294,10 @@ def test_a_test_well_below_validation_is_told_and_a_little_below_is_not() -> Non
     assert result_rules.find_drop(dataclasses.replace(HEALTHY, tested=judged(135, 180))) is not None
     assert result_rules.find_drop(dataclasses.replace(HEALTHY, tested=judged(160, 180))) is None
     assert result_rules.find_drop(dataclasses.replace(HEALTHY, tested=judged(135, 180, "val"))) is None
+    assert result_rules.find_drop(dataclasses.replace(HEALTHY, tested=judged(0, 1))) is None, (
+        "one picture tells nothing"
+    )
+    assert result_rules.find_drop(dataclasses.replace(HEALTHY, tested=judged(8, 10))) is None
 
 
 def test_one_epoch_is_no_curve_and_an_empty_run_is_nothing() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -80,16 +81,18 @@ def predict(dataset: Dataset, split: str, right: float, seed: int) -> Prediction
     return PredictionTable(split, dataset.classes, hashes, np.array([row.index for row in rows]), labels, probabilities)
 
 
-def add_points(run: Run, dataset: Dataset, sizes: Sequence[int], seeds: Sequence[int]) -> None:
+def add_points(
+    run: Run, dataset: Dataset, sizes: Sequence[int], seeds: Sequence[int], split: Literal["test", "val"] = "test"
+) -> None:
     """Let the run of a learning curve have ended."""
-    images = len(dataset.rows_of("test"))
+    images = len(dataset.rows_of(split))
     events: list[Event] = [_described(dataset)]
     for place, size in enumerate(sizes, start=1):
         for seed in seeds:
             correct = min(images, images * place // (len(sizes) + 1) + seed)
             right = np.packbits(np.arange(images) < correct).tobytes().hex()
             pictures = size * len(dataset.classes)
-            events.append(PointDone(size, pictures, seed, correct, images, correct / images, 2.0 * place, right))
+            events.append(PointDone(size, pictures, seed, correct, images, correct / images, 2.0 * place, right, split))
     log(run, events)
     run.write_result(RunState.FINISHED, "Finished.", 5.0)
 

@@ -23,6 +23,8 @@ from core.datasets.splits import SplitPlan
 from core.datasets.store import DatasetStore
 from core.errors import ComparisonError, RunError
 from core.people.actor import Actor
+from core.races.commands import describe_curve
+from core.races.curve import read_curve
 from core.races.race import find_race
 from core.reporting import subject
 from core.reporting.documents import FORMATS, make_document, write
@@ -278,7 +280,60 @@ def test_a_learning_curve_shows_every_size_on_a_logarithmic_axis(settings: Setti
     assert all(row.accuracy.low <= row.accuracy.value <= row.accuracy.high for row in data.learning_curve)
     assert data.curves[0].log_x
     assert "How many pictures does it need?" in text
-    assert "Training pictures (logarithmic)" in text
+    assert "Training pictures per class (logarithmic)" in text
+    assert [point.x for point in data.curves[0].curves[0].points] == [1, 2, 5, 12]
+    assert [(arm.judged, arm.accuracy) for arm in data.arms] == [
+        (2, [row.accuracy for row in data.learning_curve if row.arm == arm.name][-1]) for arm in data.arms
+    ], "what an arm reached with all pictures"
+
+
+def test_a_curve_that_is_half_done_claims_no_seed_that_was_not_trained(settings: Settings, drawn: Dataset):
+    plan = RacePlan("curve", ("scratch", "head"), (0, 1, 2), "epochs", 3, (1, 5))
+    arms = [Arm(name, configure("drawn", name)) for name in plan.arms]
+    race_id, runs = RunStore(settings).create_race(arms, plan=plan)
+    for run in runs:
+        add_points(run, drawn, plan.sizes, (0,))
+
+    headline = gather(settings, [race_id]).headline
+    assert "1 of 3 seeds" in headline
+    assert "1 of 3 seeds" in describe_curve(read_curve(settings, race_id))
+
+
+def test_a_curve_without_a_test_split_speaks_of_validation(settings: Settings):
+    dataset = import_classes(settings, ("cat", "dog"), "60/40/0")
+    plan = RacePlan("curve", ("scratch", "head"), (0,), "epochs", 3, (1, 5))
+    arms = [Arm(name, configure(dataset.id, name)) for name in plan.arms]
+    race_id, runs = RunStore(settings).create_race(arms, plan=plan)
+    for run in runs:
+        add_points(run, dataset, plan.sizes, plan.seeds, split="val")
+
+    chart = gather(settings, [race_id]).curves[0]
+    assert chart.name == "validation accuracy by number of training pictures"
+    assert chart.y_title == "Accuracy on validation pictures (%)"
+    assert "test pictures" not in chart.band
+
+
+def test_arms_without_a_common_seed_have_no_verdict_and_a_report(settings: Settings, drawn: Dataset):
+    race_id, runs = start_race(settings, drawn)
+    plan = runs[0].meta().plan
+    for run in runs:  # the first seed of one arm, the second of the other
+        if plan.seeds.index(run.config().seed) == plan.arms.index(run.meta().arm):
+            finish(run, drawn)
+
+    data = gather(settings, [race_id])
+    assert data.verdict is None
+    assert any("two arms with the same seed" in note for note in data.notes)
+    assert all(make_document(settings, [race_id], form).content for form in FORMATS)
+
+
+def test_what_the_coach_says_of_the_arms_is_what_the_verdict_says(settings: Settings, drawn: Dataset):
+    race_id, _ = finished_race(settings, drawn)
+    verdict = gather(settings, [race_id]).verdict
+    assert verdict is not None
+    assert verdict.pairs[0].better == "head"
+    for kind in ("open", "costly-winner"):
+        told = [row for row in gather(settings, [race_id]).readings if not row.arm and kind in row.title.lower()]
+        assert not told
 
 
 @pytest.mark.parametrize("count", [1, 7])
