@@ -124,12 +124,14 @@ def _choose(summaries: Sequence[RunSummary]) -> list[RunSummary]:
     )
     options = [item.id for item in summaries if item.config.dataset == dataset]
     if dataset != first or not wanted:
-        wanted = _latest_pair([by_id[run_id] for run_id in options])
+        wanted = _latest_kinds([by_id[run_id] for run_id in options])
     chosen = right.multiselect(
         "Runs",
         options,
         default=[run_id for run_id in wanted if run_id in options][:MOST_RUNS],
-        format_func=lambda run_id: f"{by_id[run_id].title} · {short_result(by_id[run_id])}",
+        format_func=lambda run_id: (
+            f"{by_id[run_id].title}, seed {by_id[run_id].config.seed} · {short_result(by_id[run_id])}"
+        ),
         max_selections=MOST_RUNS,
         help="The first is the baseline: differences are the second minus the first.",
         key=f"compare-runs-{dataset}",
@@ -138,11 +140,13 @@ def _choose(summaries: Sequence[RunSummary]) -> list[RunSummary]:
     return [by_id[run_id] for run_id in chosen]
 
 
-def _latest_pair(summaries: Sequence[RunSummary]) -> list[str]:
-    """The newest race, or the two newest runs; scratch is the baseline."""
+def _latest_kinds(summaries: Sequence[RunSummary]) -> list[str]:
+    """One run of each arm of the newest race, or the two newest runs; scratch is the baseline."""
     newest = next((item.meta.race for item in summaries if item.meta.race), None)
-    pair = [item for item in reversed(summaries) if item.meta.race == newest] if newest else summaries[:2]
-    return [item.id for item in sorted(pair, key=lambda item: (item.config.strategy != "scratch", item.meta.created))]
+    found = [item for item in reversed(summaries) if item.meta.race == newest] if newest else list(summaries[:2])
+    if newest:  # seeds of one arm tell little about each other
+        found = list({item.meta.arm: item for item in reversed(found)}.values())
+    return [item.id for item in sorted(found, key=lambda item: (item.config.strategy != "scratch", item.meta.created))]
 
 
 def _verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> None:
@@ -204,9 +208,17 @@ def _curves(snapshots: Sequence[RunSnapshot]) -> None:
 
 
 def _named(snapshots: Sequence[RunSnapshot]) -> list[tuple[str, RunSnapshot]]:
-    """Names that are told apart: equal ones get the end of their id."""
-    arms = [item.arm for item in snapshots]
-    return [(item.arm if arms.count(item.arm) == 1 else f"{item.arm} {item.id[-6:]}", item) for item in snapshots]
+    """Names that are told apart: equal ones get their seed, and the end of their id where that is equal too."""
+    names = [item.arm for item in snapshots]
+    if len(set(names)) < len(names):
+        names = [
+            f"{name}, seed {item.config.seed}" if names.count(name) > 1 else name
+            for name, item in zip(names, snapshots, strict=True)
+        ]
+    return [
+        (name if names.count(name) == 1 else f"{name} {item.id[-6:]}", item)
+        for name, item in zip(names, snapshots, strict=True)
+    ]
 
 
 def _table(chosen: Sequence[RunSummary]) -> None:

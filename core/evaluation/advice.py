@@ -99,7 +99,10 @@ def counter_underfitting(config: TrainConfig) -> Advice:
     """What lets a network fit its pictures."""
     if config.strategy == "scratch":
         change = _with_transfer(config)
-        return f"Start from pretrained weights ({change['model']}): it has seen many pictures before yours.", change
+        return (
+            f"Start from pretrained weights ({change['model']}): they come from many more pictures than yours.",
+            change,
+        )
     if config.strategy == "head":
         return (
             "Try the strategy gradual: after the head the backbone learns too, and can fit these pictures.",

@@ -16,6 +16,7 @@ from core.training.events import EpochDone
 from core.wording import tell_number
 
 FEWEST_EPOCHS = 2  # one epoch is a point, not a curve
+SHORT_EPOCHS = 10  # with fewer, more of them are the first thing to try
 FEWEST_FOR_TREND = 4  # epochs, before something is said about where a curve is going
 # An answer at random costs ln(classes) nats. A mean above this multiple of it, over a whole epoch, means that the steps
 # themselves threw the weights far off; sane rates stayed below 1.3 times.
@@ -176,24 +177,25 @@ def find_underfitting(facts: RunFacts) -> Reading | None:
 
 
 def tell_weakness(facts: RunFacts) -> Reading | None:
-    """Better than guessing and far from good, without any other sign of why."""
-    if facts.state.active or len(facts.epochs) < FEWEST_FOR_TREND or not facts.validation_pictures:
+    """Better than guessing and far from good, without any other sign of why than that it was short."""
+    if facts.state.active or len(facts.epochs) < FEWEST_EPOCHS or not facts.validation_pictures:
         return None
     last = _tail(facts.epochs)
     accuracy = fmean(e.val_accuracy for e in last)
     if 1 - accuracy < UNLEARNED * (1 - 1 / facts.classes):
         return None
-    advice, change = counter_underfitting(facts.config)
+    count, short = len(facts.epochs), len(facts.epochs) < SHORT_EPOCHS
+    advice, change = train_longer(facts.config, count) if short else counter_underfitting(facts.config)
     return Reading(
         "weak",
         "warning",
-        "It is far from good, and its curves do not say why",
+        f"It is far from good after {count} epochs" if short else "It is far from good, and its curves do not say why",
         f"At the end {format_points(accuracy)} % of the {facts.validation_pictures:,} validation pictures are right "
         f"(guessing: {format_points(1 / facts.classes)} %), and {format_points(fmean(e.train_accuracy for e in last))} "
         "% of the training pictures.",
         advice,
         change,
-        "underfitting",
+        "epochs" if short else "underfitting",
     )
 
 

@@ -160,6 +160,7 @@ def _find_seen_before(entrants: Sequence[Entrant]) -> Reading | None:
     seen = seen_in_imagenet(first.classes)
     if 2 * len(seen) < len(first.classes):
         return None
+    alone = len(pretrained) == 1
     shown = ", ".join(f"{name} ({kind})" for name, kind in list(seen.items())[:MOST_NAMED])
     more = f" and {len(seen) - MOST_NAMED} more" if len(seen) > MOST_NAMED else ""
     return Reading(
@@ -167,7 +168,8 @@ def _find_seen_before(entrants: Sequence[Entrant]) -> Reading | None:
         "note",
         "The pretrained network knows these classes already",
         f"{len(seen)} of {len(first.classes)} classes are among ImageNet’s 1,000, by name: {shown}{more}. "
-        f"{first.name} starts from weights that go back to ImageNet, so this comparison flatters it.",
+        f"{_names(pretrained)} {'starts' if alone else 'start'} from weights that go back to ImageNet, so this "
+        f"comparison flatters {'it' if alone else 'them'}.",
         "Try pictures of something that ImageNet has no class for, such as leaves, stains or your own things.",
         lesson="transfer-learning",
     )

@@ -117,16 +117,13 @@ def describe_race(arms: Sequence[ArmScore], pairs: Sequence[PairJudgement], spli
         else:
             pair, lead = _find(pairs, best, reference), "{} points better than"
     else:
-        others = [arm.name for arm in tied if arm is not best]
-        text = (
-            f"{capitalise(best.name)} is ahead of the {len(arms) - 1} others with {_percent(best)}, "
-            f"not shown to be better than {join_names(others)}"
-        )
+        text = f"No difference shown between {join_names([arm.name for arm in tied])}; {best.name}, ahead with "
+        text += _percent(best)
         if reference in tied:
             behind = [arm.name for arm in ranked if arm.name in beaten]
-            text += f", but better than {join_names(behind)} ({_size(best, split)})."
+            text += f", is better than {join_names(behind)} ({_size(best, split)})."
             return text + (OPTIMISTIC if split == "val" else "")
-        pair, lead = _find(pairs, best, reference), "but {} points better than"
+        pair, lead = _find(pairs, best, reference), "is {} points better than"
     interval = pair.interval
     if pair.a == best.name:
         interval = Interval(-interval.high, -interval.low, interval.level)

@@ -30,6 +30,7 @@ from models import weights
 
 MOST_CLASSES = 3  # for which heat maps are drawn in one question
 SHOWN_ANSWERS = 5
+LEAST_FALL = 0.005  # of a probability: below, hiding a part is told to change nothing
 DIGITS = 5  # of a point's place
 
 Message = tuple[dict[str, Any], list[bytes]]
@@ -112,13 +113,17 @@ class Explainer:
         return loaded.checkpoint.classes.index(label)
 
     def _heat(self, method: Method, loaded: LoadedRun, label: int, pixels: Any, grid: Any) -> Heat:
+        strength = max(0.0, float(grid.max()))
+        words = ""
+        if method == "occlusion" and strength < LEAST_FALL:  # scaled to its largest value, nothing would look like much
+            grid, words = np.zeros_like(grid), "hiding any one part changes nothing that counts"
         heat = spread(grid, pixels.shape[0])
         return Heat(
             method,
             loaded.checkpoint.classes[label],
             (int(grid.shape[0]), int(grid.shape[1])),
-            max(0.0, float(grid.max())),
-            describe(heat),
+            strength,
+            words or describe(heat),
             draw(pixels, heat),
         )
 

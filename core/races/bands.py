@@ -12,6 +12,7 @@ from core.training.events import EpochDone
 
 Axis = Literal["epochs", "images", "seconds"]
 Measure = Literal["accuracy", "loss"]
+NEARLY = 0.1  # of the length: seeds that begin or end no further apart than that
 MOST_PLACES = 200  # on the horizontal axis
 
 Floats = npt.NDArray[np.float64]
@@ -38,7 +39,11 @@ class Band:
 
 
 def join_seeds(arm: str, histories: Sequence[Sequence[EpochDone]], axis: Axis, measure: Measure = "accuracy") -> Band:
-    """The band of an arm from the epochs of each of its seeds; between two epochs a curve is a straight line."""
+    """The band of an arm from the epochs of each of its seeds; between two epochs a curve is a straight line.
+
+    Where seeds begin or end nearly together, what only some of them have is left out: the mean of the last one alone
+    would look like a jump.
+    """
     told = [epochs for epochs in histories if epochs]
     curves = [
         (np.array([_place(e, axis) for e in epochs]), np.array([_value(e, measure) for e in epochs])) for epochs in told
@@ -52,6 +57,12 @@ def join_seeds(arm: str, histories: Sequence[Sequence[EpochDone]], axis: Axis, m
         row[within] = np.interp(x[within], places, values)
     seeds = np.asarray((~np.isnan(rows)).sum(axis=0), dtype=np.int64)
     there = seeds > 0
+    if curves:
+        begins, ends = [places[0] for places, _ in curves], [places[-1] for places, _ in curves]
+        if min(ends) >= (1 - NEARLY) * max(ends):
+            there &= x <= min(ends)
+        if max(begins) - min(begins) <= NEARLY * max(ends) and max(begins) <= min(ends):
+            there &= x >= max(begins)
     if not there.all():  # between the end of one seed and the beginning of another
         x, rows, seeds = x[there], rows[:, there], seeds[there]
     if not len(x):

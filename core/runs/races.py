@@ -64,6 +64,9 @@ def comparison_of(first: Run, second: Run) -> Comparison:
         RunError: if one has no test result.
     """
     name_a, name_b = _name_in_verdict(first), _name_in_verdict(second)
+    seed_a, seed_b = first.config().seed, second.config().seed
+    if name_a == name_b and seed_a != seed_b:
+        name_a, name_b = f"{name_a}, seed {seed_a}", f"{name_b}, seed {seed_b}"
     if name_a == name_b:
         name_a, name_b = f"{name_a}, run {first.id}", f"{name_b}, run {second.id}"
     return compare(first.predictions(), second.predictions(), name_a, name_b)

@@ -15,7 +15,7 @@ TITLES: dict[Measure, str] = {"precision": "Precision", "recall": "Recall", "f1"
 MEANINGS: dict[Measure, str] = {
     "precision": "of the pictures that the network says are of the class, the share that is",
     "recall": "of the pictures that are of the class, the share that the network finds",
-    "f1": "both in one figure: it is high only where both are",
+    "f1": "precision and recall in one figure, which is high only where both of them are",
 }
 AVERAGE = "Average of the classes (macro)"
 LONGEST_NAME = 14

@@ -14,8 +14,9 @@ from core.evaluation.fairness import Entrant, Outcome, read_race
 from core.evaluation.readings import LEVELS, Level, Reading
 from core.evaluation.shortcuts import GROUPS, ShortcutReport, find_shortcuts, read_shortcuts
 from core.settings import Settings
-from core.training.config import TrainConfig
+from core.training.config import STRATEGIES, TrainConfig
 from core.wording import tell_number
+from models.catalog import CATALOG
 from pages.components import forms, frame
 from pages.components.lessons import LESSONS, explain
 from pages.components.shared import Shared
@@ -141,14 +142,18 @@ def show_readings(readings: Sequence[Reading], *, key: str, config: TrainConfig 
 def _fields(reading: Reading) -> str:
     """The settings to change, as the form calls them."""
     named = [
-        f"{TrainConfig.model_fields[name].title or name}: {'as fitted' if value is None else _value(value)}"
+        f"{TrainConfig.model_fields[name].title or name}: {'as fitted' if value is None else _value(name, value)}"
         for name, value in reading.change.items()
         if not (value is None and name != "learning_rate") and value is not False
     ]
     return f"In the form: {frame.plain(' · '.join(named))}" if named else ""
 
 
-def _value(value: object) -> str:
+def _value(name: str, value: object) -> str:
+    if name == "model":
+        return CATALOG[str(value)].title
+    if name == "strategy":
+        return STRATEGIES[str(value)][0]
     if value is True:
         return "on"
     return tell_number(value, 2) if isinstance(value, float) else str(value)

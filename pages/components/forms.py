@@ -142,6 +142,7 @@ def fill_in(
         values["epochs"] = _whole("epochs")
         if values["strategy"] == "gradual":
             values["head_epochs"] = _whole("head_epochs", max(1, values["epochs"] // 3))
+        _tell_limits()
         values["batch_size"] = _whole("batch_size")
         _learning_rate(values)
     if values["model"] == "scratch_cnn":
@@ -181,6 +182,15 @@ def offer_filled(config: TrainConfig, label: str, help: str, *, key: str) -> Non
     """A button that opens the form with these settings filled in; nothing is started."""
     if st.button(label, icon="📥", key=key, help=help, on_click=prefill, args=(config,)):
         frame.go(frame.TRAIN, query_params={"dataset": config.dataset})
+
+
+def _tell_limits() -> None:
+    """What ends the training before its epochs do, where that was chosen further down."""
+    seconds, images = (st.session_state.get(_key(name)) for name in ("max_seconds", "max_images"))
+    told = [f"{seconds:g} seconds of training"] if seconds else []
+    told += [f"{images:,} pictures seen"] if images else []
+    if told:
+        st.caption(f"Ends after {' or '.join(told)} at the latest (under More settings).")
 
 
 def _freeze_point(values: dict[str, Any], points: Sequence[str], default: str) -> None:

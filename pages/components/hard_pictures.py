@@ -27,7 +27,7 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
         chosen = st.pills(
             "Which pictures",
             list(options),
-            default="wrong",
+            default="wrong" if len(found.always_wrong) else _first_with_pictures(found),
             required=True,
             format_func=lambda name: frame.plain(options[name]),
             help="Always: in every training of the arm, whatever its seed.",
@@ -37,10 +37,11 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
         if chosen is None or chosen == "wrong":
             places = found.always_wrong
             everyone = "Both" if found.answers.models == 2 else f"All {found.answers.models}"
-            st.caption(
-                f"{everyone} trainings are wrong here. Look at the first ones: where most of them give the same other "
-                "answer, the label may be wrong, or the picture shows two things."
-            )
+            if len(places):
+                st.caption(
+                    f"{everyone} trainings are wrong here. Look at the first ones: where most of them give the same "
+                    "other answer, the label may be wrong, or the picture shows two things."
+                )
         else:
             arm = int(chosen.partition("-")[2])
             places = found.only(arm)
@@ -64,6 +65,10 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
             places,
             f"tunemypets-hard-pictures-{chosen}.csv",
         )
+
+
+def _first_with_pictures(found: Difficulty) -> str:
+    return next((f"only-{place}" for place in range(len(found.arms)) if len(found.only(place))), "wrong")
 
 
 def describe(found: Difficulty, place: int) -> list[str]:

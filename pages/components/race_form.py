@@ -32,13 +32,14 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
         return
     with box:
         st.caption(
-            "Every arm trains on the same pictures with the settings above; only its strategy differs. Several seeds "
-            "show how much of a difference is luck."
+            "Every arm trains on the same pictures with the settings above. Scratch is the small network of your own; "
+            "all others are the pretrained network, with another strategy each. Several seeds show how much of a "
+            "difference is luck."
         )
         arms = st.multiselect(
             "Arms",
             list(PRESETS),
-            default=list(DEFAULT_ARMS),
+            default=_arms_of(values),
             format_func=lambda name: PRESETS[name][0],
             max_selections=MOST_ARMS,
             key="race-arms",
@@ -55,7 +56,7 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
             middle.segmented_control(
                 "Equal for all",
                 list(BUDGETS),
-                default="epochs",
+                default=_budget_of(values),
                 required=True,
                 format_func=lambda name: name.capitalize() if name != "images" else "Pictures",
                 key="race-budget",
@@ -65,7 +66,7 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
         amount = right.number_input(
             BUDGETS[budget].capitalize(),
             min_value=1.0,
-            value=float(values.get("epochs", 5)) if budget == "epochs" else DEFAULT_AMOUNTS[budget],
+            value=_amount_of(values, budget),
             step=1.0 if budget == "epochs" else 10.0,
             format="%.0f",
             key=f"race-amount-{budget}",
@@ -84,6 +85,23 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
         st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each. {total}")
         if st.button("Start this race", type="primary", icon="🏁", key="race-start"):
             _begin(settings, lambda: start_race(settings, plan, planned, by=frame.actor())[0])
+
+
+def _arms_of(values: dict[str, Any]) -> list[str]:
+    """Scratch, and what the form above has chosen."""
+    strategy = values.get("strategy")
+    return ["scratch", str(strategy)] if strategy in PRESETS and strategy != "scratch" else list(DEFAULT_ARMS)
+
+
+def _budget_of(values: dict[str, Any]) -> Budget:
+    """What ends the training that the form above describes."""
+    return "seconds" if values.get("max_seconds") else "images" if values.get("max_images") else "epochs"
+
+
+def _amount_of(values: dict[str, Any], budget: Budget) -> float:
+    if budget == "epochs":
+        return float(values.get("epochs", 5))
+    return float(values.get(f"max_{budget}") or DEFAULT_AMOUNTS[budget])
 
 
 def offer_curve(settings: Settings, values: dict[str, Any]) -> None:

@@ -106,7 +106,7 @@ def show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
         arms = f"{len(plan.arms)} arms" if len(plan.arms) > 1 else "one arm"
         st.caption(
             f"{frame.plain(race.dataset)}: {arms}{sizes}, {seeds}, {plan.describe_budget()} each. "
-            f"{ended} of {len(race.entries)} runs are over."
+            f"{ended} of {len(race.entries)} runs {'is' if ended == 1 else 'are'} over."
         )
         if race.state.active:
             left = "" if snapshot.eta_seconds is None else f", about {frame.seconds_text(snapshot.eta_seconds)} left"
@@ -223,7 +223,8 @@ def _curves(snapshot: RaceSnapshot) -> None:
             alt=charts.describe(loss),
         )
     if many:
-        st.caption("Lines: mean of the seeds that have come so far. Bands: from the lowest to the highest seed.")
+        so_far = " that have come so far" if race.state.active else ""
+        st.caption(f"Lines: mean of the seeds{so_far}. Bands: from the lowest to the highest seed.")
     if not race.state.active:
         frame.offer_csv(
             "Download the curves as CSV",

@@ -44,7 +44,7 @@ def _show_race(settings: Settings, race: Race) -> None:
         owner = frame.owner_name(settings, race.meta.owner)
         ended = sum(not run.state.active for run in race.runs)
         right.caption(
-            f"{race.state.value} · {ended} of {len(race.entries)} runs are over"
+            f"{race.state.value} · {ended} of {len(race.entries)} runs {'is' if ended == 1 else 'are'} over"
             + (f" · by {frame.plain(owner)}" if owner else "")
         )
 

@@ -91,10 +91,10 @@ def _show_heat(settings: Settings, named: Named) -> None:
                 ),
             )
             if found is not None:
-                _show_explanation(name, found, truth)
+                _show_explanation(found, truth)
 
 
-def _show_explanation(name: str, found: Explanation, truth: str | None) -> None:
+def _show_explanation(found: Explanation, truth: str | None) -> None:
     label, share = found.top[0]
     sign = "" if truth is None else ("✓ " if label == truth else "✗ ")
     is_truth = "" if truth is None else f" (is: {frame.plain(truth)})"
@@ -104,7 +104,6 @@ def _show_explanation(name: str, found: Explanation, truth: str | None) -> None:
     gallery.show_tiles(tiles, width_px=150)
     for heat in found.heats:
         st.caption(f"In words, {frame.plain(_caption(heat))}: {heat.words}.")
-    st.caption(f"{frame.plain(name)}: {found.milliseconds:.0f} ms.")
 
 
 def _caption(heat: Heat) -> str:

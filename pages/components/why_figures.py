@@ -207,7 +207,8 @@ def movement_words(movement: Movement) -> str:
             if len(held) == len(frozen)
             else f"only {len(held)} of {len(frozen)} frozen blocks are the same bit for bit — tell whoever runs this; "
         )
-    return words + f"{moved.name} moved most, by {tell_number(100 * (moved.relative or 0.0), 3)} % of its length."
+    title = f"{moved.title[:1].lower()}{moved.title[1:]}"
+    return words + f"{title} moved most, by {tell_number(100 * (moved.relative or 0.0), 3)} % of its length."
 
 
 def heat_legend() -> str:

@@ -104,3 +104,29 @@ def test_where_nothing_can_be_tried_nothing_is_offered() -> None:
     app = AppTest.from_function(readings_without_settings).run()
     assert not app.exception
     assert not app.button
+
+
+def race_form_below() -> None:
+    """What AppTest runs: the form filled in with a minute's training, and the race below it."""
+    import streamlit as st
+
+    from core.settings import Settings
+    from core.training.config import TrainConfig
+    from pages.components import forms, race_form
+
+    settings = Settings.from_environment()
+    if "filled" not in st.session_state:
+        st.session_state["filled"] = True
+        forms.prefill(TrainConfig(dataset="drawn", model="petnet", strategy="partial", epochs=1000, max_seconds=60))
+    values, _ = forms.fill_in(settings, ["drawn"], "drawn")
+    st.session_state["race"] = True
+    race_form.offer_race(settings, values)
+
+
+def test_a_race_takes_over_what_ends_the_training_and_the_strategy_above(settings: Settings, drawn: object) -> None:
+    app = AppTest.from_function(race_form_below, default_timeout=60).run()
+    assert not app.exception
+    assert any("Ends after 60 seconds of training at the latest" in caption.value for caption in app.caption)
+    assert app.segmented_control(key="race-budget").value == "seconds"
+    assert app.number_input(key="race-amount-seconds").value == 60
+    assert app.multiselect(key="race-arms").value == ["scratch", "partial"]

@@ -114,6 +114,20 @@ def test_an_address_of_a_race_that_is_gone_says_so_and_shows_another(race_id: st
     assert not app.exception
 
 
+def test_runs_mode_begins_with_one_run_of_each_arm_and_tells_seeds_apart(race_id: str, open_page: Open) -> None:
+    app = open_page("pages/compare.py", race=race_id)
+    app.segmented_control(key="compare-mode").set_value("Runs").run()
+    assert not app.exception
+    chosen = next(item for item in app.multiselect if item.label == "Runs")
+    runs = {run.id: run for run in RunStore(Settings.from_environment()).race(race_id)}
+    assert [(runs[item].meta().arm, runs[item].config().seed) for item in chosen.value] == [("small", 0), ("large", 0)]
+    assert all("seed " in option for option in chosen.options)
+    both = [item for item, run in runs.items() if run.meta().arm == "small"]
+    app = open_page("pages/compare.py", runs=",".join(both))
+    assert not app.exception
+    assert "seed 1" in texts(app)
+
+
 def test_the_lists_show_a_race_as_one_thing(race_id: str, open_page: Open) -> None:
     app = open_page("streamlit_app.py")
     assert "finished · 4 of 4 runs are over" in texts(app)

@@ -169,7 +169,7 @@ def test_jumps_among_tiny_losses_or_few_among_hundreds_are_none() -> None:
 
 
 def test_a_poor_result_without_another_sign_is_not_praised() -> None:
-    poor = facts([0.60, 0.55, 0.51, 0.49, 0.46, 0.43], [0.6] * 6, [0.74] * 6, [0.71] * 6, SCRATCH)
+    poor = facts([0.60, 0.55, 0.51, 0.49, 0.46, 0.43] * 2, [0.6] * 12, [0.74] * 12, [0.71] * 12, SCRATCH)
     [reading] = [item for item in read_run(poor) if item.alarming]
     assert (reading.kind, reading.change["strategy"]) == ("weak", "head")
     assert "71.0 % of the 180 validation pictures are right (guessing: 50.0 %), and 74.0 %" in reading.evidence
@@ -177,6 +177,11 @@ def test_a_poor_result_without_another_sign_is_not_praised() -> None:
     assert "weak" not in kinds(dataclasses.replace(poor, state=RunState.RUNNING)), "it may become good yet"
     better = facts([0.60, 0.55, 0.51, 0.49, 0.46, 0.43], [0.5] * 6, [0.80] * 6, [0.80] * 6, SCRATCH)
     assert "weak" not in kinds(better)
+    short = facts([0.60, 0.55], [0.6] * 2, [0.6] * 2, [0.589] * 2, {**SCRATCH, "epochs": 2})
+    [reading] = [item for item in read_run(short) if item.kind == "weak"]
+    assert reading.title == "It is far from good after 2 epochs"
+    assert reading.change == {"epochs": 4}
+    assert "healthy" not in kinds(short)
 
 
 def test_a_rate_that_is_too_low_is_told_with_the_usual_one() -> None:

@@ -238,14 +238,15 @@ def test_of_several_arms_the_best_is_held_against_scratch() -> None:
 def test_a_tie_at_the_top_is_named_as_a_tie() -> None:
     race = judged(drawn_arm("scratch", 0.60, 3), drawn_arm("head", 0.96, 3), drawn_arm("full", 0.97, 3))
     assert race.sentence.startswith(
-        "Full is ahead of the 2 others with 97.2 % right, not shown to be better than head, "
-        "but 37.2 points better than scratch (95 % interval "
+        "No difference shown between full and head; full, ahead with 97.2 % right, "
+        "is 37.2 points better than scratch (95 % interval "
     )
 
 
 def test_where_scratch_shares_the_top_the_headline_says_so() -> None:
     race = judged(drawn_arm("scratch", 0.96, 3), drawn_arm("head", 0.97, 3), drawn_arm("full", 0.5, 3))
-    assert "not shown to be better than scratch, but better than full" in race.sentence
+    assert race.sentence.startswith("No difference shown between head and scratch; head, ahead with 97.2 % right, is ")
+    assert "is better than full (n = 180, 3 seeds)" in race.sentence
 
 
 def test_scratch_that_won_is_held_against_the_next_best() -> None:

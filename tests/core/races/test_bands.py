@@ -52,3 +52,19 @@ def test_a_long_training_keeps_its_ends():
     assert band.x[0] == 1
     assert band.x[-1] == 1000
     assert np.all(np.diff(band.x) > 0)
+
+
+def test_seeds_that_end_a_moment_apart_leave_no_jump() -> None:
+    early = [epoch(1, 0.5, 30.0), epoch(2, 0.5, 60.1)]
+    late = [epoch(1, 0.9, 30.2), epoch(2, 0.9, 60.4)]
+    band = join_seeds("scratch", [early, late], "seconds")
+    assert band.x.tolist() == [30.2, 60.1]
+    assert band.mean == pytest.approx([0.7, 0.7])
+    assert band.seeds.tolist() == [2, 2]
+
+
+def test_a_seed_that_stopped_early_does_not_cut_the_others_short() -> None:
+    long = [epoch(number, 0.5, 10.0 * number) for number in range(1, 11)]
+    band = join_seeds("scratch", [long, long[:2]], "epochs")
+    assert band.x.tolist() == list(range(1, 11))
+    assert band.seeds.tolist() == [2, 2] + [1] * 8
