@@ -131,6 +131,8 @@ def _why(settings: Settings, chosen: Chosen) -> None:
         named = [(name, item) for name, item in named if item.id in picked]
     if named:
         why.show_why(settings, named)
+    else:
+        st.info("Choose one or two networks above.", icon="👆")
 
 
 def _cost(settings: Settings, chosen: Chosen) -> None:
@@ -156,20 +158,19 @@ def _report(settings: Settings, chosen: Chosen) -> None:
     if chosen.race is None and len(ids) < 2:
         st.info("A report compares two runs or more: choose another one above.", icon="📄")
         return
-    _offer_report(settings, ids)
+    _offer_report(settings, ids, "verdict, curves, pictures, costs")
 
 
 def show_curve_report(settings: Settings, race: Race) -> None:
     """The report of a learning curve, as soon as it is over."""
     if not race.state.active:
         st.subheader("Report")
-        _offer_report(settings, [race.id])
+        _offer_report(settings, [race.id], "the curve, its numbers")
 
 
-def _offer_report(settings: Settings, ids: Sequence[str]) -> None:
+def _offer_report(settings: Settings, ids: Sequence[str], parts: str) -> None:
     st.write(
-        "One file that opens anywhere, also without internet: verdict, curves, pictures, costs, every setting and the "
-        "versions it was made with."
+        f"One file that opens anywhere, also without internet: {parts}, every setting and the versions of what made it."
     )
     with st.container(horizontal=True):
         for form, (label, icon) in REPORTS.items():

@@ -269,4 +269,4 @@ def _table(snapshot: RaceSnapshot) -> None:
     table = pd.DataFrame(rows).dropna(axis="columns", how="all")  # what is not known of any arm is no column yet
     st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"race-table-{race.id}")
     if not race.state.active:
-        frame.offer_csv("Download this table as CSV", table, f"tunemypets-{race.id}.csv")
+        frame.offer_csv("Download this table as CSV", table, f"tunemypets-{race.id}-arms.csv")

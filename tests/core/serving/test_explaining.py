@@ -157,6 +157,20 @@ def test_an_answer_that_takes_long_tells_how_far_it_is(raced: Settings, monkeypa
     assert steps[0].total == 8, "the picture, and 7 by 7 hidden squares, eight at once"
 
 
+def test_where_hiding_changes_nothing_no_map_pretends_that_it_does(
+    raced: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, run = Near(raced), newest(raced)
+    name, data = a_picture(raced)
+    rng = np.random.default_rng(0)
+    for size, words in ((0.004, "hiding any one part changes nothing that counts"), (0.4, "of the heat lies")):
+        grid = (size * rng.random((32, 32)) ** 4).astype(np.float32)
+        monkeypatch.setattr("core.explaining.explainer.occlusion", lambda *_, grid=grid: grid)
+        (heat,) = client.explain(run.id, name, data, [None], ["occlusion"]).heats
+        assert words in heat.words
+        assert heat.strength == pytest.approx(float(grid.max()))
+
+
 def test_who_goes_away_does_not_stop_the_work(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "STEP_SECONDS", 0.0)
     client, run = Near(raced), newest(raced)
