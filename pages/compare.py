@@ -88,7 +88,8 @@ def _compare_race(settings: Settings, races: Sequence[Race]) -> None:
 
 def _race_title(race: Race) -> str:
     kind = "📈" if race.plan.kind == "curve" else "🏁"
-    return f"{kind} {race.title} · {race.dataset} · {race.plan.describe_budget()} · {race.state.value} · {race.id[-6:]}"
+    state = "" if race.state.active else f" · {race.state.value}"  # what changes stands below, where it is drawn anew
+    return f"{kind} {race.title} · {race.dataset} · {race.plan.describe_budget()}{state} · {race.id[-6:]}"
 
 
 def _compare_runs(settings: Settings, summaries: Sequence[RunSummary]) -> None:

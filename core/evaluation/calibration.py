@@ -206,6 +206,9 @@ def _bin(
 def _bootstrap_error(gaps: NDArray[np.float64], places: NDArray[np.int64], ece: float) -> Interval:
     """The basic bootstrap interval: draws lean upwards from the estimate as the estimate does from the truth.
 
+    A rough one: in simulations with 20 to 600 pictures it held the truth in 82 to 90 % of draws, and lay above 0 for a
+    quarter of the networks that were perfectly calibrated. So it is never called a 95 % interval.
+
     Args:
         gaps: (N,) right (1 or 0) minus confidence.
         places: (N,) the bin of each picture.

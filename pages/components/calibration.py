@@ -80,7 +80,7 @@ def read(item: Calibration) -> str:
     """What a calibration says, in a sentence or two."""
     text = (
         f"{item.note} What it says and what comes true are {format_points(item.ece)} points apart on average (expected "
-        f"calibration error; 95 % interval {format_points(item.ece_interval.low)} to "
+        f"calibration error; bootstrap interval {format_points(item.ece_interval.low)} to "
         f"{format_points(item.ece_interval.high)}, n = {item.n:,})"
     )
     return f"{text}, after temperature scaling {format_points(item.after.ece)} points." if item.after else f"{text}."

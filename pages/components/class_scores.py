@@ -17,7 +17,7 @@ MEANINGS: dict[Measure, str] = {
     "recall": "of the pictures that are of the class, the share that the network finds",
     "f1": "precision and recall in one figure, which is high only where both of them are",
 }
-AVERAGE = "Average of the classes (macro)"
+AVERAGE = "Average (macro)"
 LONGEST_NAME = 14
 NAMES_PX = 150
 

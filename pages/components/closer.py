@@ -141,7 +141,8 @@ def _cost(settings: Settings, chosen: Chosen) -> None:
 
 def _coach(settings: Settings, chosen: Chosen) -> None:
     comparison = None
-    if len(chosen.named) == 2:
+    # of several seeds the race's own verdict tells: a single pair of them may well say something else
+    if len(chosen.named) == 2 and (chosen.race is None or len(chosen.race.plan.seeds) == 1):
         with suppress(ComparisonError, RunError):  # what cannot be compared is told where it is
             comparison = judged.compare_once(str(settings.home), *(item.id for _, item in chosen.named))
     coach.show_fairness(chosen.named, comparison)

@@ -97,7 +97,7 @@ def _show_grid(name: str, found: Filters) -> None:
         if found.relative is None
         else " They are exactly the same as before."
         if found.relative == 0
-        else f" They moved by {tell_number(100 * found.relative, 3)} % of their length."
+        else f" These weights alone moved by {tell_number(100 * found.relative, 3)} % of their length."
     )
     st.caption(f"{what[0].upper()}{what[1:]}.{moved}")
     if found.trouble:
