@@ -8,7 +8,7 @@ from core.errors import ComparisonError, RunError
 from core.races.race import Race
 from core.runs.summary import RunSummary
 from core.settings import Settings
-from pages.components import charts, closer, curve_view, frame, judged, race_view, records
+from pages.components import charts, closer, coach, curve_view, frame, judged, race_view, records
 from pages.components.race_snapshot import look_at_race, races_of
 from pages.components.runs_list import short_result
 from pages.components.snapshot import RunSnapshot, list_runs, look_at
@@ -69,7 +69,10 @@ def _compare_race(settings: Settings, races: Sequence[Race]) -> None:
     st.query_params["race"] = race_id
     if by_id[race_id].plan.kind == "curve":
         curve_view.watch_curve(settings, race_id)
-        closer.show_curve_report(settings, by_id[race_id])
+        curve = by_id[race_id]
+        if not curve.state.active:
+            coach.show_fairness([(str(run.meta.arm), look_at(settings, run.id)) for run in curve.runs])
+        closer.show_curve_report(settings, curve)
         return
     race_view.watch_race(settings, race_id)
     race = look_at_race(settings, race_id).race

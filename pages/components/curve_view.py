@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.races.curve import Curve, gather_curve
+from core.races.curve import Curve, gather_curve, tell_seeds
 from core.settings import Settings
 from pages.components import charts, frame, race_view
 from pages.components.race_snapshot import RaceSnapshot
@@ -53,7 +53,7 @@ def _show(_: Settings, snapshot: RaceSnapshot) -> None:
     where = "test pictures" if curve.split == "test" else "validation pictures (there is no test split)"
     st.caption(
         f"Bands: 95 % intervals of the mean, over {curve.n:,} {where}"
-        + (f" and {len(curve.race.plan.seeds)} seeds." if len(curve.race.plan.seeds) > 1 else ".")
+        + (f" and {tell_seeds(curve.race.plan, curve.arms)}." if len(curve.race.plan.seeds) > 1 else ".")
         + " Each size holds all pictures of the smaller ones."
     )
     table = _table(curve)

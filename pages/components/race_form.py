@@ -138,6 +138,12 @@ def offer_curve(settings: Settings, values: dict[str, Any]) -> None:
             total = estimates.tell_total(settings, [arm.config for arm in planned], plan)
             each = "one seed" if seeds == 1 else f"{seeds} seeds"
             st.caption(f"{len(plan.sizes)} sizes ({', '.join(map(str, plan.sizes))}) with {each} each. {total}")
+            if _budget_of(values) != "epochs":
+                st.warning(
+                    f"A curve trains every point for all {first.epochs:,} epochs: the limit above does not hold. "
+                    "Choose fewer epochs above.",
+                    icon="⏱️",
+                )
         except ConfigError as error:
             forms.show_problems(error)
             return

@@ -26,6 +26,15 @@ def test_a_finished_curve_shows_every_point_with_its_interval(curve_id: str, ope
     assert table["Seeds"].tolist() == [2] * 4
     assert all((table["95 % from"] <= table["Accuracy"]) & (table["Accuracy"] <= table["95 % to"]))
     assert "2 of 2 runs are over" in texts(app)
+    assert "More differs than network and strategy" not in texts(app)
+
+
+def test_a_curve_says_where_its_comparison_is_unfair(curve_id: str, open_page: Open) -> None:
+    path = RunStore(Settings.from_environment()).race(curve_id)[0].folder / "config.json"
+    path.write_text(path.read_text().replace('"batch_size": 8', '"batch_size": 16'))
+    app = open_page("pages/compare.py", race=curve_id)
+    assert not app.exception
+    assert "More differs than network and strategy" in texts(app)
 
 
 def test_a_curve_that_waits_says_so(raced: Settings, open_page: Open) -> None:

@@ -130,3 +130,14 @@ def test_a_race_takes_over_what_ends_the_training_and_the_strategy_above(setting
     assert app.segmented_control(key="race-budget").value == "seconds"
     assert app.number_input(key="race-amount-seconds").value == 60
     assert app.multiselect(key="race-arms").value == ["scratch", "partial"]
+
+
+def test_a_curve_says_that_a_limit_in_seconds_does_not_hold_for_it(
+    settings: Settings, drawn: object, open_page: Open
+) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    app.session_state["curve"] = True
+    app.run()
+    assert not any("does not hold" in warning.value for warning in app.warning)
+    app.number_input(key="train-max_seconds").set_value(60.0).run()
+    assert any("for all 5 epochs: the limit above does not hold" in warning.value for warning in app.warning)
