@@ -8,6 +8,7 @@ from core.errors import ComparisonError, RunError
 from core.races.race import Race
 from core.runs.summary import RunSummary
 from core.settings import Settings
+from core.training.config import TrainConfig
 from pages.components import charts, closer, coach, curve_view, frame, judged, race_view, records
 from pages.components.race_snapshot import look_at_race, races_of
 from pages.components.runs_list import short_result
@@ -174,7 +175,8 @@ def _verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> None:
     judged.show_verdict(comparison)
     fields = differing_fields([first.config, second.config])
     if fields:
-        st.caption("What differs between the two: " + ", ".join(fields) + ".")
+        titles = [(TrainConfig.model_fields[name].title or name).lower() for name in fields]
+        st.caption(f"What differs between the two: {', '.join(titles)}.")
 
 
 def _curves(snapshots: Sequence[RunSnapshot]) -> None:
@@ -184,7 +186,7 @@ def _curves(snapshots: Sequence[RunSnapshot]) -> None:
     axis = left.segmented_control(
         "Horizontal axis",
         list(charts.AXIS_TITLES),
-        default="epochs",
+        default="seconds" if any(item.config.max_seconds for item in snapshots) else "epochs",
         required=True,
         format_func=lambda name: charts.AXIS_TITLES[name],
         help="Equal epochs, equal pictures or equal time: three ways to be fair.",

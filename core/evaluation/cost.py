@@ -174,10 +174,10 @@ def _count_training(config: TrainConfig, history: RunHistory) -> int | None:
 
 
 def tell_ratio(first: Cost, second: Cost) -> str:
-    """What the second cost beside the first: `transfer got from start to result in a sixth of the time and …`."""
+    """What the second cost beside the first: `transfer got its result in a sixth of the time, all parts …`."""
     parts = []
     if first.seconds and second.seconds:
-        parts.append(f"got from start to result {describe_cost(second.seconds, first.seconds)}")
+        parts.append(f"got its result {describe_cost(second.seconds, first.seconds)}, all parts counted")
     if first.learning and second.learning:
         factor = first.learning / second.learning
         if factor >= 1.5:

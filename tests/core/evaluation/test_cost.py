@@ -129,11 +129,15 @@ def cost(name: str, seconds: float, learning: int) -> Cost:
 @pytest.mark.parametrize(
     ("seconds", "learning", "words"),
     [
-        (10.0, 2_500, "got from start to result in a sixth of the time and learned 40 times fewer parameters"),
-        (60.0, 100_000, "got from start to result in about the same time and learned about as many parameters"),
-        (150.0, 200_000, "got from start to result in 2.5 times the time and learned 2 times more parameters"),
-        (1.5, 100, "got from start to result in 2.5 % of the time and learned 1,000 times fewer parameters"),
-        (45.0, 100_000, "got from start to result in three quarters of the time"),
+        (10.0, 2_500, "got its result in a sixth of the time, all parts counted and learned 40 times fewer parameters"),
+        (
+            60.0,
+            100_000,
+            "got its result in about the same time, all parts counted and learned about as many parameters",
+        ),
+        (150.0, 200_000, "got its result in 2.5 times the time, all parts counted and learned 2 times more parameters"),
+        (1.5, 100, "got its result in 2.5 % of the time, all parts counted and learned 1,000 times fewer parameters"),
+        (45.0, 100_000, "got its result in three quarters of the time, all parts counted"),
     ],
 )
 def test_ratios_are_told_as_people_say_them(seconds: float, learning: int, words: str) -> None:
