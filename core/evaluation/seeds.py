@@ -167,12 +167,10 @@ def flip_signs(a: SeedScores, b: SeedScores) -> float:
     sizes, counts = np.unique(np.abs(steps[steps != 0]).astype(np.int64), return_counts=True)
     if int(counts.sum()) > _MOST_FLIPPED:
         return 0.0
-    from scipy.stats import binom  # takes half a second to import
-
     chance = np.ones(1)  # of the sum of all sizes with a plus, from 0
     for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
         spread = np.zeros(size * count + 1)
-        spread[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        spread[::size] = [math.comb(count, plus) / 2**count for plus in range(count + 1)]
         chance = np.convolve(chance, spread)
     most = len(chance) - 1
     distance = abs(2 * np.arange(most + 1) - most)
