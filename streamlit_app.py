@@ -8,15 +8,15 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from core.datasets.sample import SAMPLE_NOTE
-from core.datasets.store import DatasetStore
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.drawn_sample import SAMPLE_NOTE
 from core.errors import TuneMyPetsError
-from core.jobs.importer import ImportRequest
+from core.jobs.import_jobs import ImportRequest
 from core.jobs.scheduler import ensure_scheduler
-from core.runs import demo
-from pages.components import frame, imports, notices, runs_list
-from pages.components.snapshot import forget, list_runs
-from pages.web import server
+from core.races import demo
+from pages.components.shared import frame, import_progress, notices, recent_runs
+from pages.components.shared.runs_snapshot import forget, list_runs
+from pages.server import asgi_app
 
 
 def home() -> None:
@@ -55,7 +55,7 @@ def home() -> None:
                 st.caption(text)
         job = st.query_params.get("import")
         if job:
-            imports.follow(settings, job, then_page=frame.TRAIN)
+            import_progress.follow(settings, job, then_page=frame.TRAIN)
         elif not there:
             _begin_here(settings)
         else:
@@ -73,7 +73,7 @@ def home() -> None:
             if finished:
                 with columns[2]:
                     frame.link(frame.PREDICT, label="Try your own photo", icon="🔮")
-        runs_list.show_recent(settings)
+        recent_runs.show_recent(settings)
 
 
 def _offer_demo(settings: frame.Settings) -> None:
@@ -98,7 +98,7 @@ def _follow_demo(settings: frame.Settings, job: str) -> None:
         _race_demo(settings, status.dataset)
     st.subheader("60-second demo")
     st.caption("First the pictures are drawn, then the race starts.")
-    imports.follow(settings, job, then_page=frame.TRAIN)
+    import_progress.follow(settings, job, then_page=frame.TRAIN)
 
 
 def _race_demo(settings: frame.Settings, dataset: str) -> NoReturn:
@@ -136,7 +136,7 @@ def route() -> None:
 if get_script_run_ctx(suppress_warning=True) is not None:
     route()
 else:
-    server.prepare()
-    app = st.App(__file__, middleware=server.MIDDLEWARE, lifespan=server.lifespan)
+    asgi_app.prepare()
+    app = st.App(__file__, middleware=asgi_app.MIDDLEWARE, lifespan=asgi_app.lifespan)
     if __name__ == "__main__":
-        server.serve(app)
+        asgi_app.serve(app)

@@ -20,25 +20,25 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from core.datasets.store import DatasetStore
-from core.runs.plan import RacePlan
-from core.runs.store import Arm, RunStore
+from core.config.race_plan import RacePlan
+from core.config.train_config import TrainConfig
+from core.datasets.dataset_store import DatasetStore
+from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from pages.components.confusions import NAMES_PX, ROW_PX
+from pages.components.compare.confusion_matrix import NAMES_PX, ROW_PX
 from tests.browser.conftest import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
-from tests.judged_runs import finish, make_dataset
+from tests.support.tested_runs import finish, make_dataset
 
 LIMIT_SECONDS = 0.5
 CLASSES = [f"class {letter}" for letter in "ABCDEFGHIJ"]
 RUNS = 50
-PICTURES = 2_500  # 80 % of them in the test split
+IMAGES = 2_500  # 80 % of them in the test split
 SEEDS = (0, 1, 2)
 TILES = "[class*=st-key-sheet-{}-]"
 MATRIX = "[class*=st-key-confusion-2] canvas"  # the canvas holds the table as text too
 
 
-def make_root(settings: Settings, runs: int = RUNS, pictures: int = PICTURES) -> None:
+def make_root(settings: Settings, runs: int = RUNS, pictures: int = IMAGES) -> None:
     """A race of two arms with three seeds, and single runs, until there are `runs`."""
     dataset = make_dataset(settings, CLASSES, pictures, plan="10/10/80")
     store = RunStore(settings)

@@ -25,8 +25,8 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from core.runs import demo
-from core.runs.store import RunStore
+from core.races import demo
+from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from tests.browser.conftest import CHROMIUM_NAMES, CHROMIUM_OPTIONS
 from tests.conftest import end_processes
@@ -93,7 +93,7 @@ def race(settings: Settings, environment: dict[str, str], dataset: str, seed: in
 
 def figures(settings: Settings, ids: list[str]) -> dict[str, Any]:
     """What the two runs of a race reached."""
-    from core.runs.races import comparison_of
+    from core.races.pairs import comparison_of
 
     runs = [RunStore(settings).get(name) for name in ids]
     found: dict[str, Any] = {}

@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.datasets.images import Limits
+from core.datasets.decoder import Limits
 from core.jobs.launchers import WORKER_ENVIRONMENT
 from core.settings import Settings
-from core.training.augmentation import centre_crop, normalise, to_channels_first
-from core.training.hardware import autocast
-from core.training.pixels import square_pixels
+from core.stores.augmentation import centre_crop, normalise, to_channels_first
+from core.stores.hardware import autocast
+from core.stores.pixels import square_pixels
 from models import weights
 from models.catalog import get_entry
 from models.folding import fold_prefix

@@ -13,7 +13,7 @@ import shutil
 
 from bench.jobs import command, imported
 from bench.training_jobs import JOBS
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 
 HEAD = ["--model", "mobilenet_v2", "--strategy", "head", "--epochs", "5"]
 ALL = {"A": HEAD, "B": [*HEAD, "--seed", "1"], **JOBS}

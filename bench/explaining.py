@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from core.explaining.features import dataset_of
+from core.predict.predictor_client import PredictorClient
+from core.predict.split_features import dataset_of
 from core.runs.run import Run
-from core.runs.store import RunStore
-from core.serving.client import PredictorClient
+from core.runs.run_store import RunStore
 from core.settings import Settings
 
 REPEATS = 10
@@ -38,35 +38,35 @@ def measure(settings: Settings, run: Run) -> None:
     client = PredictorClient(settings)
     dataset = dataset_of(settings, run)
     rows = dataset.rows_of("test") or dataset.rows_of("val")
-    pictures = [(row.name, dataset.read_picture(row)) for row in rows[:ALONE]]
+    pictures = [(row.name, dataset.read_image(row)) for row in rows[:ALONE]]
     kept = settings.cache_dir / "explanations"
     print(f"{run.id} {run.config().title()}, {len(rows)} pictures")
-    say("first heat map, with the imports", seconds(lambda: client.explain(run.id, *pictures[0])))
+    print_status("first heat map, with the imports", seconds(lambda: client.explain(run.id, *pictures[0])))
     maps = []
     for name, data in pictures[:REPEATS]:
         started = time.perf_counter()
         client.explain(run.id, name, data)
         maps.append(time.perf_counter() - started)
-    say("heat map (median)", statistics.median(maps))
-    say("hiding parts", seconds(lambda: client.explain(run.id, *pictures[0], (None,), ("occlusion",))))
+    print_status("heat map (median)", statistics.median(maps))
+    print_status("hiding parts", seconds(lambda: client.explain(run.id, *pictures[0], (None,), ("occlusion",))))
     print(f"  {'predictions, nothing else asked':36}{told(waits(client, run.id, pictures, lambda: False))}")
     shutil.rmtree(kept, ignore_errors=True)
     taken: list[float] = []
-    asking = threading.Thread(target=lambda: taken.append(seconds(lambda: client.map_pictures(run.id))))
+    asking = threading.Thread(target=lambda: taken.append(seconds(lambda: client.map_images(run.id))))
     asking.start()
     meanwhile = waits(client, run.id, pictures, asking.is_alive)
     asking.join()
-    say("map of the pictures, the first time", taken[0])
+    print_status("map of the pictures, the first time", taken[0])
     print(f"  {'predictions meanwhile':36}{told(meanwhile)}")
     shutil.rmtree(kept, ignore_errors=True)
-    say("map of the pictures, alone", seconds(lambda: client.map_pictures(run.id)))
-    say("map of the pictures, kept", seconds(lambda: client.map_pictures(run.id)))
-    say("t-SNE, when it is chosen", seconds(lambda: client.map_pictures(run.id, neighbours=True)))
-    say("movement", seconds(lambda: client.movement(run.id)))
-    say("filters", seconds(lambda: client.filters(run.id)))
+    print_status("map of the pictures, alone", seconds(lambda: client.map_images(run.id)))
+    print_status("map of the pictures, kept", seconds(lambda: client.map_images(run.id)))
+    print_status("t-SNE, when it is chosen", seconds(lambda: client.map_images(run.id, neighbours=True)))
+    print_status("movement", seconds(lambda: client.movement(run.id)))
+    print_status("filters", seconds(lambda: client.filters(run.id)))
 
 
-def say(what: str, taken: float) -> None:
+def print_status(what: str, taken: float) -> None:
     """Print one figure."""
     print(f"  {what:36}{taken:8.3f} s", flush=True)
 

@@ -18,8 +18,8 @@ import time
 from typing import Any
 
 from bench.jobs import Job, as_worker, command, imported
-from core.datasets.store import DatasetStore
-from core.runs.store import RunStore
+from core.datasets.dataset_store import DatasetStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.conftest import end_processes
 
@@ -35,12 +35,12 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from core.training.activations import BATCH, Prefix
-    from core.training.augmentation import centre_crop, to_channels_first
-    from core.training.config import TrainConfig
-    from core.training.hardware import Hardware
-    from core.training.networks import build_network
-    from core.training.pixels import PixelStore, open_store
+    from core.config.train_config import TrainConfig
+    from core.stores.activations import BATCH, Prefix
+    from core.stores.augmentation import centre_crop, to_channels_first
+    from core.stores.hardware import Hardware
+    from core.stores.pixels import PixelStore, open_store
+    from core.training.build import build_network
 
     dataset = DatasetStore(settings).get(dataset_id)
     config = TrainConfig(dataset=dataset_id, model=MODEL)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from core.datasets.store import DatasetStore
+from core.datasets.dataset_store import DatasetStore
 from core.jobs.launchers import WORKER_ENVIRONMENT
 from core.settings import PROJECT_ROOT, Settings
 from tests.conftest import end_processes
@@ -64,7 +64,7 @@ def lay_out(settings: Settings, dataset_id: str, folder: Path) -> None:
     """The dataset's split as folders of links, for the peer."""
     dataset = DatasetStore(settings).get(dataset_id)
     for row in dataset.rows:
-        source = dataset.picture_path(row)
+        source = dataset.image_path(row)
         target = folder / row.split / dataset.classes[row.label] / f"{row.index}{source.suffix}"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(source)

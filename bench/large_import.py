@@ -34,13 +34,13 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from core.datasets.images import SUFFIX_FORMATS, Limits, decode
-from core.datasets.sample import draw_sample
+from core.datasets.decoder import SUFFIX_FORMATS, Limits, decode
+from core.datasets.drawn_sample import draw_sample
 from core.settings import PROJECT_ROOT, Settings
 from tests.conftest import end_processes
 
 SIDE_PX = 200
-MOST_PHOTOGRAPHS = 1000
+MAX_PHOTOGRAPHS = 1000
 SAMPLE_SECONDS = 0.1
 MEGABYTE = 10**6
 TRAININGS = {
@@ -50,17 +50,17 @@ TRAININGS = {
 
 
 def photographs(folder: Path | None) -> list[Path | bytes]:
-    """At most MOST_PHOTOGRAPHS to cut pictures from, evenly chosen, in the order of their names."""
+    """At most MAX_PHOTOGRAPHS to cut pictures from, evenly chosen, in the order of their names."""
     if folder is None:
         drawn = sorted(draw_sample(count_per_class=60, size_px=320))
         return [data for _, data in drawn]
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIX_FORMATS)
-    if len(found) > MOST_PHOTOGRAPHS:
-        found = [found[int(place)] for place in np.linspace(0, len(found) - 1, MOST_PHOTOGRAPHS)]
+    if len(found) > MAX_PHOTOGRAPHS:
+        found = [found[int(place)] for place in np.linspace(0, len(found) - 1, MAX_PHOTOGRAPHS)]
     return list(found)
 
 
-def make_pictures(folder: Path, numbers: range, given: list[Path | bytes]) -> None:
+def make_images(folder: Path, numbers: range, given: list[Path | bytes]) -> None:
     """Write the pictures of these numbers; a number gives the same picture always."""
     limits = Limits.from_settings(Settings.from_environment())
     for number in numbers:
@@ -83,7 +83,7 @@ def make_folder(folder: Path, count: int, given: list[Path | bytes]) -> None:
         (folder / label).mkdir(parents=True)
     parts = [range(start, min(count, start + 500)) for start in range(0, count, 500)]
     with ProcessPoolExecutor() as pool:
-        list(pool.map(partial(make_pictures, folder, given=given), parts))
+        list(pool.map(partial(make_images, folder, given=given), parts))
 
 
 @contextmanager

@@ -14,11 +14,11 @@ import time
 from typing import Any
 
 from bench.jobs import Job, command, imported
+from core.config.train_config import TrainConfig
 from core.jobs.scheduler import ensure_scheduler
-from core.races.curve import start_curve
+from core.races.learning_curve import start_curve
 from core.runs.run import Run
-from core.runs.store import Arm, RunStore
-from core.training.config import TrainConfig
+from core.runs.run_store import Arm, RunStore
 
 MODEL = "mobilenet_v2"
 

@@ -18,7 +18,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.models import mobilenet_v2
 from torchvision.transforms import v2
 
-from models.facts import Preprocessing
+from models.entry import Preprocessing
 
 BATCH = 32
 WORKERS = 2

@@ -24,14 +24,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core.datasets.images import Limits, decode, fit_square
-from core.errors import PictureError
+from core.datasets.decoder import Limits, decode, fit_square
+from core.errors import ImageError
 from core.settings import Settings
 from core.storage import read_json, write_json
-from core.training.hardware import device_name
+from core.stores.hardware import device_name
 from models import weights
 from models.catalog import CATALOG
-from models.facts import Preprocessing
+from models.entry import Preprocessing
 from models.network import Network, build, build_pretrained
 
 NETWORKS = ("petnet", "mobilenet_v2", "squeezenet1_0", "petnet, random")
@@ -64,7 +64,7 @@ def read(folder: Path, spec: Preprocessing) -> tuple[NDArray[np.uint8], NDArray[
         for file in sorted(kind.iterdir()):
             try:
                 picture = decode(file, limits, file.name, at_least_px=spec.resize_px).image
-            except PictureError:
+            except ImageError:
                 continue
             square = fit_square(picture, spec.resize_px, spec.interpolation)
             pixels.append(square[margin : margin + spec.crop_px, margin : margin + spec.crop_px])

@@ -13,15 +13,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from core.config.events import PhaseStarted
+from core.config.train_config import TrainConfig
+from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.scheduler import ensure_scheduler
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.events import PhaseStarted
 from tests.conftest import SMALL_SCRATCH, end_processes, wait_for
 
 

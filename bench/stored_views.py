@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from bench.jobs import command
+from core.config.events import Tested
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.datasets.store import DatasetStore
+from core.datasets.dataset_store import DatasetStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.events import Tested
 from core.training.session import train
 
 VIEWS = (1, 2, 4, 8)

@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 from bench.jobs import Job, as_worker, command, imported
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from tests.conftest import end_processes
 
 JOBS = {
@@ -51,7 +51,7 @@ def limit_of_c(train: int, val: int, precision: str) -> float:
     from torch.nn import functional
 
     from core.settings import Settings
-    from core.training.hardware import autocast
+    from core.stores.hardware import autocast
     from models.network import build
 
     torch.set_num_threads(Settings.from_environment().threads)

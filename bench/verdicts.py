@@ -24,9 +24,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.bootstrap import bootstrap_difference
-from core.evaluation.predictions import PredictionTable
-from core.evaluation.race_statistics import ArmTables, judge_race
+from bench.bootstrap import bootstrap_difference
+from core.statistics.predictions import PredictionTable
+from core.statistics.race_comparison import ArmTables, judge_race
 
 DIFFICULTY = 2.0
 SHARED = 0.7  # correlation of a picture's difficulty for two arms

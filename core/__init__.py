@@ -1,1 +1,1 @@
-"""The engine: data in, runs trained, judged and used. Knows no screen and imports no streamlit."""
+"""The engine: datasets in, runs trained, evaluated and used. It knows no screen and imports no streamlit."""

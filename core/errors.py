@@ -2,7 +2,7 @@
 
     TuneMyPetsError
     ├── SettingsError        an environment variable or setting is unusable
-    ├── PictureError         one picture cannot be used
+    ├── ImageError         one picture cannot be used
     ├── DatasetError         a dataset cannot be imported, found or used
     ├── ConfigError          a TrainConfig field is wrong (holds one sentence per field)
     ├── NetworkError         a network, option or freeze point is unknown (models/errors.py)
@@ -30,9 +30,9 @@ __all__ = [
     "DatasetError",
     "DivergedError",
     "ExtraMissingError",
+    "ImageError",
     "NetworkError",
     "PeopleError",
-    "PictureError",
     "PredictorError",
     "QuotaError",
     "ReportError",
@@ -48,7 +48,7 @@ class SettingsError(TuneMyPetsError):
     """A setting cannot be used."""
 
 
-class PictureError(TuneMyPetsError):
+class ImageError(TuneMyPetsError):
     """A picture cannot be used; the text says why and what to do."""
 
 

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.actor import Actor
 from core.errors import QuotaError
-from core.people.actor import Actor
 from core.settings import Settings
 
 MB = 2**20

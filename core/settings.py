@@ -25,9 +25,9 @@ class Settings:
         threads: processor threads of one training (`TUNEMYPETS_THREADS`; default: all cores / workers).
         device: `auto`, `cpu`, `cuda` or `mps` (`TUNEMYPETS_DEVICE`).
         max_pixels: largest picture that is decoded, in pixels (`TUNEMYPETS_MAX_PIXELS`).
-        max_picture_bytes: largest picture file (`TUNEMYPETS_MAX_PICTURE_MB`).
+        max_image_bytes: largest picture file (`TUNEMYPETS_MAX_PICTURE_MB`).
         max_dataset_bytes: largest dataset, unpacked (`TUNEMYPETS_MAX_DATASET_MB`).
-        max_pictures: most files in one dataset (`TUNEMYPETS_MAX_PICTURES`).
+        max_images: most files in one dataset (`TUNEMYPETS_MAX_PICTURES`).
         cache_bytes: most that may be kept of what can be computed again (`TUNEMYPETS_CACHE_MB`).
         local_folders: whether the page may import a folder of the server's own disk (`TUNEMYPETS_LOCAL_FOLDERS`).
         max_queued: most runs of one person that wait or run (`TUNEMYPETS_MAX_QUEUED`).
@@ -49,9 +49,9 @@ class Settings:
     threads: int
     device: str
     max_pixels: int
-    max_picture_bytes: int
+    max_image_bytes: int
     max_dataset_bytes: int
-    max_pictures: int
+    max_images: int
     cache_bytes: int
     local_folders: bool
     max_queued: int
@@ -114,9 +114,9 @@ class Settings:
             threads=_whole(env, "TUNEMYPETS_THREADS", max(1, cores // (workers or 1)), 1, 1024),
             device=device,
             max_pixels=_whole(env, "TUNEMYPETS_MAX_PIXELS", 50_000_000, 1_000_000, 500_000_000),
-            max_picture_bytes=_whole(env, "TUNEMYPETS_MAX_PICTURE_MB", 64, 1, 4096) * 2**20,
+            max_image_bytes=_whole(env, "TUNEMYPETS_MAX_PICTURE_MB", 64, 1, 4096) * 2**20,
             max_dataset_bytes=_whole(env, "TUNEMYPETS_MAX_DATASET_MB", 8192, 1, 2**20) * 2**20,
-            max_pictures=_whole(env, "TUNEMYPETS_MAX_PICTURES", 200_000, 10, 10_000_000),
+            max_images=_whole(env, "TUNEMYPETS_MAX_PICTURES", 200_000, 10, 10_000_000),
             cache_bytes=_whole(env, "TUNEMYPETS_CACHE_MB", 16_384, 16, 2**30) * 2**20,
             local_folders=_switch(env, "TUNEMYPETS_LOCAL_FOLDERS", True),
             max_queued=_whole(env, "TUNEMYPETS_MAX_QUEUED", 50, 1, 100_000),

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from models.entry import Block, NetworkEntry, Preprocessing, Weights
 from models.errors import NetworkError
-from models.facts import Block, NetworkEntry, Preprocessing, Weights
 from models.petnet_entry import PETNET
 from models.torchvision_entries import TORCHVISION_ENTRIES
 

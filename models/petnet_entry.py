@@ -1,6 +1,6 @@
 """What is known about petnet, the small network whose weights come with the program. No torch."""
 
-from models.facts import Block, NetworkEntry, Preprocessing, Weights
+from models.entry import Block, NetworkEntry, Preprocessing, Weights
 
 PETNET = NetworkEntry(
     name="petnet",
@@ -13,7 +13,7 @@ PETNET = NetworkEntry(
         url=None,
         bytes=3_755_640,
         licence="MIT; distilled from weights trained on ImageNet-1K, whose pictures are for non-commercial research",
-        source="distilled from MobileNetV2 by core.distill; see docs/petnet.md",
+        source="distilled from MobileNetV2 by tools.distill; see docs/petnet.md",
     ),
     blocks=(
         Block("stem", "Stem: 32 channels, 32 px", 5_136),

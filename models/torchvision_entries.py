@@ -3,7 +3,7 @@
 All weights are the IMAGENET1K_V1 ones.
 """
 
-from models.facts import Block, NetworkEntry, Preprocessing, Weights
+from models.entry import Block, NetworkEntry, Preprocessing, Weights
 
 # the licence of the code and files, and where the knowledge in them comes from
 LICENCE = "BSD-3-Clause (torchvision); trained on ImageNet-1K, whose pictures are for non-commercial research"

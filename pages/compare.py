@@ -4,18 +4,19 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.config.train_config import TrainConfig
 from core.errors import ComparisonError, RunError
 from core.races.race import Race
 from core.runs.summary import RunSummary
 from core.settings import Settings
-from core.training.config import TrainConfig
-from pages.components import charts, closer, coach, curve_view, frame, judged, race_view, records
-from pages.components.race_snapshot import look_at_race, races_of
-from pages.components.runs_list import short_result
-from pages.components.snapshot import RunSnapshot, list_runs, look_at
-from pages.components.table import COLUMN_CONFIG, differing_fields, runs_table
+from pages.components.compare import comparison_cache, learning_curve_view, race_view, run_details
+from pages.components.compare.runs_table import COLUMN_CONFIG, differing_fields, runs_table
+from pages.components.shared import chart_tables, charts, coach_notes, frame
+from pages.components.shared.race_snapshot import look_at_race, races_of
+from pages.components.shared.recent_runs import short_result
+from pages.components.shared.runs_snapshot import RunSnapshot, list_runs, look_at
 
-MOST_RUNS = 6
+MAX_RUNS = 6
 RACES, RUNS = "Races and curves", "Runs"
 
 
@@ -69,11 +70,11 @@ def _compare_race(settings: Settings, races: Sequence[Race]) -> None:
     )
     st.query_params["race"] = race_id
     if by_id[race_id].plan.kind == "curve":
-        curve_view.watch_curve(settings, race_id)
+        learning_curve_view.watch_curve(settings, race_id)
         curve = by_id[race_id]
         if not curve.state.active:
-            coach.show_fairness([(str(run.meta.arm), look_at(settings, run.id)) for run in curve.runs])
-        closer.show_curve_report(settings, curve)
+            coach_notes.show_fairness([(str(run.meta.arm), look_at(settings, run.id)) for run in curve.runs])
+        run_details.show_curve_report(settings, curve)
         return
     race_view.watch_race(settings, race_id)
     race = look_at_race(settings, race_id).race
@@ -87,7 +88,7 @@ def _compare_race(settings: Settings, races: Sequence[Race]) -> None:
             "Seed", seeds, key=f"seed-{race_id}", help="What follows looks at single trainings: those with this seed."
         )
     named = [(str(run.meta.arm), look_at(settings, run.id)) for run in tested if run.config.seed == seed]
-    closer.show_closer(settings, closer.Chosen(judged.readable(settings, named), race))
+    run_details.show_closer(settings, run_details.Chosen(comparison_cache.readable(settings, named), race))
 
 
 def _race_title(race: Race) -> str:
@@ -115,7 +116,7 @@ def _compare_runs(settings: Settings, summaries: Sequence[RunSummary]) -> None:
         )
     _curves(snapshots)
     _table(chosen)
-    closer.show_closer(settings, closer.Chosen(judged.readable(settings, _named(tested))))
+    run_details.show_closer(settings, run_details.Chosen(comparison_cache.readable(settings, _named(tested))))
 
 
 def _choose(summaries: Sequence[RunSummary]) -> list[RunSummary]:
@@ -133,11 +134,11 @@ def _choose(summaries: Sequence[RunSummary]) -> list[RunSummary]:
     chosen = right.multiselect(
         "Runs",
         options,
-        default=[run_id for run_id in wanted if run_id in options][:MOST_RUNS],
+        default=[run_id for run_id in wanted if run_id in options][:MAX_RUNS],
         format_func=lambda run_id: (
             f"{by_id[run_id].title}, seed {by_id[run_id].config.seed} · {short_result(by_id[run_id])}"
         ),
-        max_selections=MOST_RUNS,
+        max_selections=MAX_RUNS,
         help="The first is the baseline: differences are the second minus the first.",
         key=f"compare-runs-{dataset}",
     )
@@ -167,12 +168,12 @@ def _verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> None:
         )
         second = others[picked]
     try:
-        comparison = judged.compare_once(str(settings.home), first.id, second.id)
+        comparison = comparison_cache.compare_once(str(settings.home), first.id, second.id)
     except (ComparisonError, RunError) as error:
         st.warning(frame.plain(str(error)))
         return
     st.subheader("Verdict")
-    judged.show_verdict(comparison)
+    comparison_cache.show_verdict(comparison)
     fields = differing_fields([first.config, second.config])
     if fields:
         titles = [(TrainConfig.model_fields[name].title or name).lower() for name in fields]
@@ -205,7 +206,7 @@ def _curves(snapshots: Sequence[RunSnapshot]) -> None:
         st.echarts_chart(loss, height=340, key="compare-loss", alt=charts.describe(loss))
     frame.offer_csv(
         "Download the curves as CSV",
-        lambda: records.list_epochs(
+        lambda: chart_tables.list_epochs(
             [(name, item.config.seed, item.history.epochs) for name, item in _named(snapshots)]
         ),
         "tunemypets-curves.csv",

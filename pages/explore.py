@@ -2,15 +2,16 @@
 
 import streamlit as st
 
-from core.datasets.dataset import Dataset, PictureRow
-from core.datasets.images import Limits, render_preview
-from core.datasets.sample import SAMPLE_NOTE
+from core.datasets.dataset import Dataset, ImageRow
+from core.datasets.decoder import Limits, render_preview
+from core.datasets.drawn_sample import SAMPLE_NOTE
 from core.errors import TuneMyPetsError
-from core.serving.client import AugmentationChoice
+from core.predict.predictor_client import AugmentationChoice
 from core.settings import Settings
 from models.catalog import CATALOG
-from pages.components import bring, coach, explored, frame, gallery, imports, report
-from pages.components.live import load_dataset
+from pages.components.explore import dataset_charts, import_form, import_report
+from pages.components.shared import coach_notes, frame, gallery, import_progress
+from pages.components.train.live_run import load_dataset
 
 PER_PAGE = 24
 VIEWS = 7
@@ -22,13 +23,13 @@ def page() -> None:
         summaries = frame.datasets(settings).summaries()
         job = st.query_params.get("import")
         if job:
-            imports.follow(settings, job, then_page=frame.EXPLORE)
+            import_progress.follow(settings, job, then_page=frame.EXPLORE)
         if not summaries:
             st.subheader("Get a first dataset")
-            bring.show(settings)
+            import_form.show(settings)
             return
         with st.expander("Add a dataset", icon="➕"):
-            bring.show(settings)
+            import_form.show(settings)
         names = {item.id: item.title for item in summaries}
         asked = st.query_params.get("dataset")
         chosen = st.selectbox(
@@ -63,9 +64,9 @@ def _show(settings: Settings, dataset: Dataset) -> None:
         _gallery(settings, dataset)
     elif section == "Numbers":
         _numbers(dataset)
-        coach.show_shortcuts(settings, dataset)
+        coach_notes.show_shortcuts(settings, dataset)
     elif section == "Import report":
-        report.show(dataset)
+        import_report.show(dataset)
     else:
         _views(settings, dataset)
 
@@ -105,16 +106,16 @@ def _numbers(dataset: Dataset) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown("##### Pictures per class and split")
-        st.plotly_chart(explored.class_counts(dataset), key="counts", alt=explored.tell_counts(dataset))
+        st.plotly_chart(dataset_charts.class_counts(dataset), key="counts", alt=dataset_charts.format_counts(dataset))
     with right:
         st.markdown("##### Picture sizes")
-        st.plotly_chart(explored.picture_sizes(dataset), key="sizes", alt=explored.tell_sizes(dataset))
+        st.plotly_chart(dataset_charts.image_sizes(dataset), key="sizes", alt=dataset_charts.format_sizes(dataset))
     st.markdown("##### File sizes by class")
     st.caption("If classes differ here, a network may learn how the files were made instead of what they show.")
-    st.plotly_chart(explored.file_sizes(dataset), key="bytes", alt=explored.tell_bytes(dataset))
+    st.plotly_chart(dataset_charts.file_sizes(dataset), key="bytes", alt=dataset_charts.format_bytes(dataset))
     frame.offer_csv(
         "Download class, split and size of every picture as CSV",
-        lambda: explored.list_pictures(dataset),
+        lambda: dataset_charts.list_images(dataset),
         f"tunemypets-{dataset.id}-pictures.csv",
     )
 
@@ -124,8 +125,8 @@ def _gallery(settings: Settings, dataset: Dataset) -> None:
     label = left.selectbox("Class", ["All classes", *dataset.classes], help="Show one class only.", key="gallery-class")
     split = right.selectbox(
         "Split",
-        ["all", *explored.SPLIT_NAMES],
-        format_func=lambda name: explored.SPLIT_NAMES.get(name, "All splits"),
+        ["all", *dataset_charts.SPLIT_NAMES],
+        format_func=lambda name: dataset_charts.SPLIT_NAMES.get(name, "All splits"),
         help="Show one split only.",
         key="gallery-split",
     )
@@ -142,7 +143,9 @@ def _gallery(settings: Settings, dataset: Dataset) -> None:
     shown = rows[(number - 1) * PER_PAGE : number * PER_PAGE]
     gallery.show_tiles(
         [
-            gallery.Tile(dataset.thumbnail_path(row), dataset.classes[row.label], None, explored.SPLIT_NAMES[row.split])
+            gallery.Tile(
+                dataset.thumbnail_path(row), dataset.classes[row.label], None, dataset_charts.SPLIT_NAMES[row.split]
+            )
             for row in shown
         ]
     )
@@ -156,7 +159,7 @@ def _gallery(settings: Settings, dataset: Dataset) -> None:
     _detail(settings, dataset, shown)
 
 
-def _detail(settings: Settings, dataset: Dataset, rows: list[PictureRow]) -> None:
+def _detail(settings: Settings, dataset: Dataset, rows: list[ImageRow]) -> None:
     row = st.selectbox(
         "One picture in detail",
         rows,
@@ -170,14 +173,14 @@ def _detail(settings: Settings, dataset: Dataset, rows: list[PictureRow]) -> Non
     left, right = st.columns([2, 1])
     with left:
         try:
-            shown = render_preview(dataset.read_picture(row), Limits.from_settings(settings), row.name)
+            shown = render_preview(dataset.read_image(row), Limits.from_settings(settings), row.name)
         except TuneMyPetsError as error:
             st.error(frame.plain(str(error)), icon="🚫")
         else:
             st.image(shown, width="stretch", alt=f"{dataset.classes[row.label]}, {row.name}")
     with right:
         st.markdown(
-            f"**{frame.plain(dataset.classes[row.label])}**, {explored.SPLIT_NAMES[row.split].lower()}\n\n"
+            f"**{frame.plain(dataset.classes[row.label])}**, {dataset_charts.SPLIT_NAMES[row.split].lower()}\n\n"
             f"- file: {frame.plain(row.name)}\n- {row.width} × {row.height} pixels, {row.bytes / 1000:.0f} kB\n"
             + "".join(f"- {frame.plain(flag)}\n" for flag in row.flags)
             + f"- sha256: `{row.sha256[:16]}…`"
@@ -206,7 +209,7 @@ def _views(settings: Settings, dataset: Dataset) -> None:
     try:
         with st.spinner("Asking the model process; the first answer takes a few seconds", show_time=True):
             described, views = client.views(
-                dataset.read_picture(row),
+                dataset.read_image(row),
                 network,
                 AugmentationChoice(crop, flip, colour, strength),
                 count=VIEWS,

@@ -7,18 +7,18 @@ from urllib.parse import urlsplit
 import pandas as pd
 import streamlit as st
 
-from core.datasets.images import Limits, render_preview
+from core.datasets.decoder import Limits, render_preview
 from core.errors import TuneMyPetsError
+from core.predict.image_prediction import Prediction
 from core.runs.summary import RunSummary
-from core.serving.prediction import Prediction
 from core.settings import Settings
-from pages.components import frame
-from pages.components.charts import COLOURS
-from pages.components.runs_list import short_result
-from pages.components.snapshot import list_usable
+from pages.components.shared import frame
+from pages.components.shared.charts import COLOURS
+from pages.components.shared.recent_runs import short_result
+from pages.components.shared.runs_snapshot import list_usable
 
-PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "mpo"]
-MOST_PICTURES = 200
+IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "mpo"]
+MAX_IMAGES = 200
 SHOWN_LARGE = 6
 UPLOAD_MB = 64
 PREVIEW_PX = 512
@@ -34,7 +34,7 @@ def page() -> None:
             return
         frame.predictor(settings).warm_up()
         chosen = _choose(usable)
-        pictures = _pictures()
+        pictures = _images()
         if not chosen or not pictures:
             st.caption("Choose a network, then add a picture: the answer appears here.")
             return
@@ -67,18 +67,18 @@ def _default(usable: Sequence[RunSummary]) -> list[str]:
     return [usable[0].id]
 
 
-def _pictures() -> list[tuple[str, bytes]]:
+def _images() -> list[tuple[str, bytes]]:
     uploads = st.file_uploader(
         "Pictures",
-        type=PICTURE_TYPES,
+        type=IMAGE_TYPES,
         accept_multiple_files=True,
         max_upload_size=UPLOAD_MB,
-        help=f"Up to {MOST_PICTURES} pictures of at most {UPLOAD_MB} MB.",
+        help=f"Up to {MAX_IMAGES} pictures of at most {UPLOAD_MB} MB.",
         key="predict-files",
     )
-    pictures = [(item.name, item.getvalue()) for item in uploads[:MOST_PICTURES]]
-    if len(uploads) > MOST_PICTURES:
-        st.warning(f"Only the first {MOST_PICTURES} pictures are used.")
+    pictures = [(item.name, item.getvalue()) for item in uploads[:MAX_IMAGES]]
+    if len(uploads) > MAX_IMAGES:
+        st.warning(f"Only the first {MAX_IMAGES} pictures are used.")
     if _camera_works():
         with st.expander("Use the camera", icon="📷"):
             # the camera starts only when asked for: browsers ask for permission at once

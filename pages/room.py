@@ -4,8 +4,8 @@ import time
 
 import streamlit as st
 
+from core.actor import Actor
 from core.jobs.shutdown import shut_down
-from core.people.actor import Actor
 from core.room.board import (
     lock_uploads,
     pin_run,
@@ -15,13 +15,14 @@ from core.room.board import (
     unpin_run,
     withdraw_config,
 )
-from core.room.machine import Machine, look_at_machine
+from core.room.occupancy import Machine, look_at_machine
 from core.runs.run import RunState
 from core.settings import Settings
-from pages.components import frame, leaderboard, presence, projector, queue_view
-from pages.components.shared import Shared
-from pages.components.snapshot import list_runs
-from pages.web import server
+from pages.components.room import leaderboard_table, projector, queue_table
+from pages.components.shared import frame, visitors
+from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.session_cache import Shared
+from pages.server import asgi_app
 
 DOOR, QUEUE, PEOPLE, LEADERBOARD, BOARD = "Door", "Queue", "People", "Leaderboard", "For everyone"
 REFRESH_SECONDS = 3.0
@@ -35,7 +36,7 @@ def page() -> None:
         if not by.presenter:
             if read_board(settings).leaderboard_shared:
                 st.subheader("Leaderboard")
-                st.fragment(leaderboard.show_leaderboard, run_every=10.0)(settings)
+                st.fragment(leaderboard_table.show_leaderboard, run_every=10.0)(settings)
                 return
             by.check_presenter("The Room page")
         st.fragment(_figures, run_every=REFRESH_SECONDS)(settings)
@@ -68,7 +69,7 @@ def _figures(settings: Settings) -> None:
     running = sum(item.state is RunState.RUNNING for item in items)
     waiting = sum(item.state is RunState.QUEUED for item in items)
     with st.container(horizontal=True, gap="large"):
-        st.metric("People here", len({visit.person for visit in presence.visits()}), width="content")
+        st.metric("People here", len({visit.person for visit in visitors.visits()}), width="content")
         st.metric("Running", running, width="content")
         st.metric("Waiting", waiting, width="content")
     st.caption(
@@ -84,12 +85,12 @@ def _size(size: int) -> str:
 
 def _queue(settings: Settings, by: Actor) -> None:
     with frame.explained():
-        queue_view.show_queue(settings, by)
+        queue_table.show_queue(settings, by)
 
 
 def _people(settings: Settings) -> None:
     with frame.explained():
-        visits = presence.visits()
+        visits = visitors.visits()
         runs = list_runs(settings)
         rows = []
         for person in dict.fromkeys(visit.person for visit in visits):
@@ -116,7 +117,7 @@ def _leaderboard(settings: Settings, by: Actor) -> None:
     if wanted != shared:
         share_leaderboard(settings, wanted, by)
         st.rerun()
-    st.fragment(leaderboard.show_leaderboard, run_every=10.0)(settings)
+    st.fragment(leaderboard_table.show_leaderboard, run_every=10.0)(settings)
 
 
 def _for_everyone(settings: Settings, by: Actor) -> None:
@@ -178,7 +179,7 @@ def _shut_down(settings: Settings, by: Actor) -> None:
         with st.spinner("Trainings are put aside …"):
             count = shut_down(settings, by)
         st.success(f"{count} put aside. The app ends now: close this tab.", icon="👋")
-        server.stop()
+        asgi_app.stop()
 
 
 page()

@@ -2,14 +2,16 @@
 
 import streamlit as st
 
+from core.config.parsing import parse_config
 from core.errors import ConfigError, QuotaError
 from core.jobs.scheduler import ensure_scheduler, warm_up
+from core.races.pairs import default_race
 from core.room.board import send_config
-from core.runs.races import default_race
 from core.settings import Settings
-from core.training.parsing import parse_config
-from pages.components import estimates, forms, frame, judged, live, notices, race_form, runs_list
-from pages.components.snapshot import forget, look_at, race_ids
+from pages.components.compare import comparison_cache
+from pages.components.shared import frame, notices, recent_runs
+from pages.components.shared.runs_snapshot import forget, look_at, race_ids
+from pages.components.train import live_run, race_form, time_estimate, train_form
 
 
 def page() -> None:
@@ -22,11 +24,11 @@ def page() -> None:
             _watch_race(settings, race_id)
         elif run_id:
             _new_training_link()
-            live.watch(settings, [run_id])
+            live_run.watch(settings, [run_id])
         else:
             notices.show_sent(settings, on_train=True)
             _choose(settings)
-            runs_list.show_recent(settings)
+            recent_runs.show_recent(settings)
 
 
 def _new_training_link() -> None:
@@ -48,8 +50,8 @@ def _watch_race(settings: Settings, race_id: str) -> None:
     if st.query_params.get("demo"):
         st.caption("When both networks have been tested, the comparison opens by itself.")
     if len(snapshots) == 2 and all(item.history.tested is not None for item in snapshots):
-        judged.show_verdict(judged.compare_once(str(settings.home), *ids))
-    live.watch(settings, ids)
+        comparison_cache.show_verdict(comparison_cache.compare_once(str(settings.home), *ids))
+    live_run.watch(settings, ids)
 
 
 def _choose(settings: Settings) -> None:
@@ -59,14 +61,14 @@ def _choose(settings: Settings) -> None:
         frame.link(frame.EXPLORE, label="Get a dataset", icon="📁")
         return
     warm_up(settings)
-    values, error = forms.fill_in(settings, [item.id for item in summaries], st.query_params.get("dataset"))
+    values, error = train_form.fill_in(settings, [item.id for item in summaries], st.query_params.get("dataset"))
     if error is not None:
-        forms.show_problems(error)
+        train_form.show_problems(error)
     else:
         classes = next(len(item.classes) for item in summaries if item.id == values["dataset"])
         config = parse_config(values)
-        forms.show_plan(config, classes)
-        estimates.show_estimate(settings, config)
+        train_form.show_plan(config, classes)
+        time_estimate.show_estimate(settings, config)
     left, right = st.columns(2)
     race = left.button(
         "Start a race: scratch against transfer",
@@ -107,7 +109,7 @@ def _start(settings: Settings, values: dict[str, object], *, race: bool) -> None
         else:
             target = {"run": store.create(parse_config(values), by=frame.actor()).id}
     except ConfigError as error:
-        forms.show_problems(error)
+        train_form.show_problems(error)
         return
     except QuotaError as error:
         st.error(str(error), icon="🚫")

@@ -14,16 +14,16 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import ImportFinished, import_dataset
-from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
-from core.datasets.store import DatasetStore
 from core.jobs.worker import Worker
-from core.runs.store import Arm, RunStore
+from core.runs.run_store import Arm, RunStore
 from core.settings import PROJECT_ROOT, Settings
-from core.training.config import TrainConfig
 
 T = TypeVar("T")
 

@@ -22,11 +22,11 @@ from bench.load.room import Room
 from bench.load.session import LostError, Session
 from core.errors import TuneMyPetsError
 from core.jobs.scheduler import ensure_scheduler, needs_scheduler
+from core.maintenance.check import check
+from core.maintenance.findings import Kind
 from core.runs.reader import Stamp, stamp_of
 from core.runs.run import Run, RunState
 from core.training.snapshot import read_facts
-from core.upkeep.check import check
-from core.upkeep.findings import Kind
 
 BLOWS = {
     "worker": 6,
@@ -200,7 +200,7 @@ def _kind_of(module: str, process: psutil.Process) -> str:
     with contextlib.suppress(psutil.NoSuchProcess):
         if module == "core.jobs.worker" or "jobs.work" in process.name():
             return "worker"
-    return {"core.serving.server": "predictor"}.get(module, module.rsplit(".", 1)[-1])
+    return {"core.predict.predictor_server": "predictor"}.get(module, module.rsplit(".", 1)[-1])
 
 
 def _settle(room: Room, witness: Witness) -> int:

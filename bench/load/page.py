@@ -13,7 +13,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 
 Path = tuple[int, ...]
 
-MOST_TOLD = 120  # letters of a text in a message
+MAX_TOLD = 120  # letters of a text in a message
 
 
 @dataclass
@@ -118,7 +118,7 @@ class Page:
 
     def tell(self) -> str:
         """The beginnings of the first texts, for a message: a gallery's text holds its pictures."""
-        return str([text[:MOST_TOLD] for text in self.texts()[:12]])
+        return str([text[:MAX_TOLD] for text in self.texts()[:12]])
 
     def states(self) -> WidgetStates:
         """The values of all widgets, as a rerun carries them."""

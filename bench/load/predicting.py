@@ -79,7 +79,7 @@ async def _ask(person: Session, seed: int) -> None:
     if uploader is None:
         raise LostError(f"no uploader among {person.page.tell()}")
     await person.upload(uploader, f"photo-{seed}.jpg", photograph(seed))
-    shown = [picture.caption.replace("\\", "") for pictures in person.page.find("imgs") for picture in pictures.imgs]
+    shown = [image.caption.replace("\\", "") for images in person.page.find("imgs") for image in images.imgs]
     if shown != [f"photo-{seed}.jpg"]:
         raise LostError(f"the page shows {shown} in place of photo {seed}")
     if not any("Probabilities of the classes" in text for text in person.page.texts()):

@@ -23,19 +23,19 @@ from PIL import Image
 
 from bench.load.ledger import Ledger
 from bench.load.session import Session
+from core.actor import Actor
+from core.config.train_config import TrainConfig
+from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import ImportFinished, import_dataset
-from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource, open_source
 from core.datasets.splits import SplitPlan
 from core.jobs.scheduler import ensure_scheduler
-from core.people.actor import Actor
-from core.people.store import PeopleStore, new_token
-from core.room.room import RoomStore
+from core.room.access import RoomStore
+from core.room.people import PeopleStore, new_token
 from core.runs.run import Run
-from core.runs.store import Arm, RunStore
+from core.runs.run_store import Arm, RunStore
 from core.settings import PROJECT_ROOT, Settings
-from core.training.config import TrainConfig
-from pages.web.visitors import COOKIE
+from pages.server.visitor_cookie import COOKIE
 
 WHO_LOADS = Actor("load", "Load", presenter=True)
 LONG = 1000  # epochs: longer than any load
@@ -270,9 +270,9 @@ def noise_zip(path: Path, megabytes: float, seed: int = 0) -> int:
     """Write a zip of two classes of pictures that cannot be compressed; returns its size in bytes."""
     numbers = random.Random(seed)
     side = 600
-    per_picture = side * side * 3 * 1.001 / 2**20
-    count = max(20, round(megabytes / per_picture))
-    side = round(side * (megabytes / (count * per_picture)) ** 0.5)
+    per_image = side * side * 3 * 1.001 / 2**20
+    count = max(20, round(megabytes / per_image))
+    side = round(side * (megabytes / (count * per_image)) ** 0.5)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for place in range(count):
             picture = io.BytesIO()

@@ -1,1 +1,1 @@
-"""Pictures with labels: sources, importing, splits, the store of datasets."""
+"""Images with labels: sources, import, the decoder, Dataset, splits, the drawn sample."""

@@ -16,9 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from core.actor import LOCAL_OWNER
 from core.datasets.splits import SPLITS
 from core.errors import DatasetError
-from core.people.actor import LOCAL_OWNER
 from core.storage import read_json
 
 FORMAT = 1
@@ -31,7 +31,7 @@ FLAG_SEPARATOR = "; "
 
 
 @dataclass(frozen=True)
-class PictureRow:
+class ImageRow:
     """One picture; `index` is its place in the table, `label` the index of its class."""
 
     index: int
@@ -114,7 +114,7 @@ class Dataset:
 
     folder: Path
     summary: DatasetSummary
-    rows: tuple[PictureRow, ...]
+    rows: tuple[ImageRow, ...]
 
     @property
     def id(self) -> str:
@@ -150,24 +150,24 @@ class Dataset:
         return out
 
     @cached_property
-    def _by_split(self) -> dict[str, tuple[PictureRow, ...]]:
+    def _by_split(self) -> dict[str, tuple[ImageRow, ...]]:
         return {split: tuple(row for row in self.rows if row.split == split) for split in SPLITS}
 
-    def rows_of(self, split: str) -> tuple[PictureRow, ...]:
+    def rows_of(self, split: str) -> tuple[ImageRow, ...]:
         """The pictures of `train`, `val` or `test`, in table order."""
         return self._by_split[split]
 
-    def picture_path(self, row: PictureRow) -> Path:
+    def image_path(self, row: ImageRow) -> Path:
         """The picture's original bytes."""
         return self.folder / row.path
 
-    def read_picture(self, row: PictureRow) -> bytes:
+    def read_image(self, row: ImageRow) -> bytes:
         """The picture's original bytes, exactly as they were imported.
 
         Raises:
             DatasetError: names the picture, if its file is gone, cannot be read, or holds other bytes by now.
         """
-        path = self.picture_path(row)
+        path = self.image_path(row)
         lost = f"The picture {row.name} of dataset {self.id}"
         try:
             whole = path.stat().st_size == row.bytes  # looked at first: whatever lies there now may be of any size
@@ -181,7 +181,7 @@ class Dataset:
             raise DatasetError(f"{lost} was changed after its import: import the dataset again.")
         return data
 
-    def thumbnail_path(self, row: PictureRow) -> Path:
+    def thumbnail_path(self, row: ImageRow) -> Path:
         """The picture's small JPEG."""
         return self.folder / thumbnail_of(row.sha256)
 
@@ -253,8 +253,8 @@ def load_dataset(folder: Path) -> Dataset:
     return Dataset(folder, summary, rows)
 
 
-def _read_row(index: int, record: dict[str, str], classes: int) -> PictureRow:
-    row = PictureRow(
+def _read_row(index: int, record: dict[str, str], classes: int) -> ImageRow:
+    row = ImageRow(
         index,
         record["path"],
         record["name"],

@@ -19,13 +19,14 @@ from typing import BinaryIO
 
 from filelock import FileLock
 
+from core.actor import LOCAL_OWNER
 from core.datasets.dataset import COLUMNS, FLAG_SEPARATOR, FORMAT, ImportReport, thumbnail_of
-from core.datasets.images import EXTENSIONS, Limits, decode, perceptual_hash, pixel_hash, write_thumbnail
+from core.datasets.decoder import EXTENSIONS, Limits, decode, perceptual_hash, pixel_hash, write_thumbnail
 from core.datasets.layout import Placed, read_layout, readable
 from core.datasets.selection import (
-    ReadPicture,
+    ReadImage,
     choose_splits,
-    count_pictures,
+    count_images,
     fingerprint_of,
     leave_out_copies,
     natural_key,
@@ -35,9 +36,8 @@ from core.datasets.selection import (
 )
 from core.datasets.sources import Source, SourceEntry
 from core.datasets.splits import SplitPlan
-from core.errors import DatasetError, PictureError
+from core.errors import DatasetError, ImageError
 from core.locks import is_held
-from core.people.actor import LOCAL_OWNER
 from core.settings import Settings
 from core.storage import atomic_open, slug, sync_folder, write_json
 
@@ -69,7 +69,7 @@ class ImportFinished:
 
 ImportEvent = ImportProgress | ImportFinished
 File = tuple[SourceEntry, Placed]
-Taken = tuple[Placed, int, ReadPicture | str]
+Taken = tuple[Placed, int, ReadImage | str]
 
 
 def import_dataset(
@@ -100,7 +100,7 @@ def import_dataset(
     lock.acquire()
     try:
         report = ImportReport(ignored=source.ignored, notes=layout.notes)
-        read: list[ReadPicture] = []
+        read: list[ReadImage] = []
         for item in _read_all(settings, source, list(zip(entries, layout.placed, strict=True)), folder, report):
             if isinstance(item, ImportProgress):
                 yield item
@@ -123,7 +123,7 @@ def import_dataset(
                 "title": readable(name.strip())[:80] or dataset_id,
                 "classes": classes,
                 "images": len(kept),
-                "counts": count_pictures(kept, splits),
+                "counts": count_images(kept, splits),
                 "fingerprint": fingerprint_of(kept, splits),
                 "split": "kept" if layout.splits_given else plan.text(),
                 "seed": seed,
@@ -156,9 +156,9 @@ def _refuse_taken(target: Path, dataset_id: str) -> None:
 def _check_size(settings: Settings, entries: Sequence[SourceEntry], where: str) -> None:
     if not entries:
         raise DatasetError(f"There are no files {where}: choose the folder that holds the class folders.")
-    if len(entries) > settings.max_pictures:
+    if len(entries) > settings.max_images:
         raise DatasetError(
-            f"There are {len(entries):,} files {where}, and at most {settings.max_pictures:,} are taken: "
+            f"There are {len(entries):,} files {where}, and at most {settings.max_images:,} are taken: "
             "import a part, or raise TUNEMYPETS_MAX_PICTURES."
         )
     claimed = sum(max(0, item.bytes_claimed) for item in entries)
@@ -182,7 +182,7 @@ def _read_all(
     files: list[File],
     folder: Path,
     report: ImportReport,
-) -> Iterator[ImportProgress | ReadPicture]:
+) -> Iterator[ImportProgress | ReadImage]:
     """Decode and store every file, in order; rejected ones go into the report."""
     limits = Limits.from_settings(settings)
     started = last = time.monotonic()
@@ -250,21 +250,21 @@ def _take_all(source: Source, files: list[File], folder: Path, limits: Limits) -
 
 def _take(
     source: Source, entry: SourceEntry, placed: Placed, folder: Path, limits: Limits
-) -> tuple[int, ReadPicture | str]:
+) -> tuple[int, ReadImage | str]:
     """Read, decode and store a file: its size in bytes, and what came of it or why it was rejected."""
     if placed.problem is not None:
         return 0, f"{placed.name} {placed.problem}"
     try:
         data = source.read(entry, limits.max_bytes)
-    except PictureError as error:
+    except ImageError as error:
         return 0, readable(str(error))
     try:
         return len(data), _store(data, placed, folder, limits)
-    except PictureError as error:
+    except ImageError as error:
         return len(data), str(error)
 
 
-def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadPicture:
+def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadImage:
     picture = decode(data, limits, placed.name)
     digest = hashlib.sha256(data).hexdigest()
     path = f"images/{digest[:2]}/{digest}.{EXTENSIONS[picture.source_format]}"
@@ -272,7 +272,7 @@ def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadPic
         file.write(data)
     with _created(folder, thumbnail_of(digest)) as file:
         write_thumbnail(picture.image, file)
-    return ReadPicture(
+    return ReadImage(
         placed,
         path,
         picture.width_px,
@@ -295,7 +295,7 @@ def _created(folder: Path, place: str) -> BinaryIO:
         return path.open("wb", WRITE_BYTES)
 
 
-def _write(folder: Path, kept: list[ReadPicture], classes: list[str], splits: list[str]) -> None:
+def _write(folder: Path, kept: list[ReadImage], classes: list[str], splits: list[str]) -> None:
     places_of = {name: place for place, name in enumerate(classes)}
     with atomic_open(folder / "pictures.csv", "w") as file:
         writer = csv.writer(file)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from core.datasets.images import SUFFIX_FORMATS
+from core.datasets.decoder import SUFFIX_FORMATS
 from core.errors import DatasetError
 
 SPLIT_WORDS = {
@@ -65,17 +65,17 @@ def read_layout(names: Sequence[str], where: str = "here") -> Layout:
         placed.append(_place(readable(name), parts, depth, splits_given, pictures[0][:depth]))
     cleaned = _clean_labels([item.label for item in placed if item.problem is None], notes)
     placed = [item if item.problem else Placed(item.name, cleaned[item.label], item.split) for item in placed]
-    with_pictures = {
+    with_images = {
         item.label
         for item in placed
         if item.problem is None and PurePosixPath(item.name).suffix.lower() in SUFFIX_FORMATS
     }
-    if len(with_pictures) < 2:
-        only = f"only the class {next(iter(with_pictures))!r}" if with_pictures else "no class folder"
+    if len(with_images) < 2:
+        only = f"only the class {next(iter(with_images))!r}" if with_images else "no class folder"
         raise DatasetError(f"There is {only} {where}, and a classifier needs at least two: {WANTED}")
-    if len(with_pictures) > MAX_CLASSES:
+    if len(with_images) > MAX_CLASSES:
         raise DatasetError(
-            f"There are {len(with_pictures):,} class folders {where}, and at most {MAX_CLASSES:,} are possible: "
+            f"There are {len(with_images):,} class folders {where}, and at most {MAX_CLASSES:,} are possible: "
             "import a part."
         )
     return Layout(placed, splits_given, notes)

@@ -14,11 +14,11 @@ from core.datasets.layout import Placed, readable
 from core.datasets.splits import SPLITS, Item, SplitPlan, assign, group_copies
 from core.errors import DatasetError
 
-MOST_NOTED = 20
+MAX_NOTED = 20
 
 
 @dataclass(frozen=True)
-class ReadPicture:
+class ReadImage:
     """A picture that was decoded and stored."""
 
     placed: Placed
@@ -32,9 +32,9 @@ class ReadPicture:
     notes: tuple[str, ...]
 
 
-def leave_out_copies(read: list[ReadPicture], report: ImportReport, folder: Path) -> list[ReadPicture]:
+def leave_out_copies(read: list[ReadImage], report: ImportReport, folder: Path) -> list[ReadImage]:
     """Keep one of each picture; set aside those that stand in several classes."""
-    groups: dict[str, list[ReadPicture]] = defaultdict(list)
+    groups: dict[str, list[ReadImage]] = defaultdict(list)
     for item in read:
         groups[item.pixel_hash].append(item)
     kept = []
@@ -61,7 +61,7 @@ def leave_out_copies(read: list[ReadPicture], report: ImportReport, folder: Path
 
 
 def choose_splits(
-    kept: list[ReadPicture], classes: list[str], plan: SplitPlan, seed: int, given: bool, report: ImportReport
+    kept: list[ReadImage], classes: list[str], plan: SplitPlan, seed: int, given: bool, report: ImportReport
 ) -> list[str]:
     """A split for every picture: the given ones, completed, or those of the plan.
 
@@ -115,10 +115,10 @@ def note_missing_classes(placed: list[Placed], classes: list[str], report: Impor
 
 def note_empty_folders(folders: Sequence[str], report: ImportReport) -> None:
     """Say in the report which folders held no file at all: somebody may have meant them as classes."""
-    for name in folders[:MOST_NOTED]:
+    for name in folders[:MAX_NOTED]:
         report.notes.append(f"The folder {readable(name)!r} is empty and makes no class.")
-    if len(folders) > MOST_NOTED:
-        report.notes.append(f"{len(folders) - MOST_NOTED:,} more folders are empty.")
+    if len(folders) > MAX_NOTED:
+        report.notes.append(f"{len(folders) - MAX_NOTED:,} more folders are empty.")
 
 
 def too_few_sentence(classes: list[str], report: ImportReport, where: str) -> str:
@@ -128,7 +128,7 @@ def too_few_sentence(classes: list[str], report: ImportReport, where: str) -> st
     return f"After reading, {count} usable pictures {where}, and two classes are needed; for example: {reason}"
 
 
-def count_pictures(kept: list[ReadPicture], splits: list[str]) -> dict[str, dict[str, int]]:
+def count_images(kept: list[ReadImage], splits: list[str]) -> dict[str, dict[str, int]]:
     """Class name -> split -> number of pictures."""
     counted = Counter(zip((item.placed.label for item in kept), splits, strict=True))
     out: dict[str, dict[str, int]] = {}
@@ -137,7 +137,7 @@ def count_pictures(kept: list[ReadPicture], splits: list[str]) -> dict[str, dict
     return out
 
 
-def fingerprint_of(kept: list[ReadPicture], splits: list[str]) -> str:
+def fingerprint_of(kept: list[ReadImage], splits: list[str]) -> str:
     """sha256 over content, label and split of every picture, whatever their names and order."""
     lines = sorted(
         json.dumps([item.pixel_hash, item.placed.label, split]) for item, split in zip(kept, splits, strict=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from core.errors import DatasetError, PictureError
+from core.errors import DatasetError, ImageError
 
 JUNK_FOLDERS = {"__macosx", "@eadir", "$recycle.bin"}
 JUNK_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
@@ -19,7 +19,7 @@ COPY_BYTES = 2**16
 TAIL_BYTES = 2**16 + 2**10  # of an archive: its end with the longest comment
 MAX_NAME = 1000
 MAX_TITLE = 100
-MOST_FILES = 200_000
+MAX_FILES = 200_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Source(Protocol):
         """The file's bytes; several threads call this at once.
 
         Raises:
-            PictureError: if this one file cannot be used.
+            ImageError: if this one file cannot be used.
         """
 
     @property
@@ -55,7 +55,7 @@ class Source(Protocol):
         """Release the source."""
 
 
-def open_source(path: Path, title: str = "", most_files: int = MOST_FILES) -> Source:
+def open_source(path: Path, title: str = "", most_files: int = MAX_FILES) -> Source:
     """The source at a path.
 
     Args:
@@ -123,14 +123,14 @@ class FolderSource:
         try:
             found = place.stat()
             if not stat.S_ISREG(found.st_mode):
-                raise PictureError(f"{entry.name} is not a regular file: remove it.")
+                raise ImageError(f"{entry.name} is not a regular file: remove it.")
             with place.open("rb", COPY_BYTES) as file:
                 # the size is a hint that spares room for the largest file allowed: some file systems tell none
                 data = file.read(min(found.st_size, max_bytes) + 1)
                 if len(data) > found.st_size:
                     data += file.read(max_bytes + 1 - len(data))
         except OSError as error:
-            raise PictureError(f"{entry.name} cannot be read ({error.strerror}): check its rights.") from error
+            raise ImageError(f"{entry.name} cannot be read ({error.strerror}): check its rights.") from error
         return _within(data, entry.name, max_bytes)
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class ZipSource:
 
     drawn = False
 
-    def __init__(self, path: Path, title: str = "", most_files: int = MOST_FILES) -> None:
+    def __init__(self, path: Path, title: str = "", most_files: int = MAX_FILES) -> None:
         self.title = title[:MAX_TITLE] or path.name
         self.ignored = 0
         try:
@@ -193,20 +193,20 @@ class ZipSource:
         """The file's bytes in pieces, for what is too large for the memory; no other file is read meanwhile.
 
         Raises:
-            PictureError: if this one file cannot be used, also after some pieces.
+            ImageError: if this one file cannot be used, also after some pieces.
         """
         name, info = entry.name, self._infos[entry]
         if entry.bytes_claimed < 0:
-            raise PictureError(f"{name[:100]} is in the archive twice: the first one is used.")
+            raise ImageError(f"{name[:100]} is in the archive twice: the first one is used.")
         problem = _name_problem(name)
         if problem:
-            raise PictureError(f"{name[:100]} {problem}")
+            raise ImageError(f"{name[:100]} {problem}")
         if info.flag_bits & 0x1:
-            raise PictureError(f"{name} is encrypted: pack the archive without a password.")
+            raise ImageError(f"{name} is encrypted: pack the archive without a password.")
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise PictureError(f"{name} is a link, not a file: pack the file itself.")
+            raise ImageError(f"{name} is a link, not a file: pack the file itself.")
         if info.file_size > max_bytes:
-            raise PictureError(f"{name} is larger than {max_bytes // 2**20} MB: save it smaller.")
+            raise ImageError(f"{name} is larger than {max_bytes // 2**20} MB: save it smaller.")
         ratio_limit = max(2**20, info.compress_size * MAX_RATIO)
         count = 0
         try:
@@ -214,7 +214,7 @@ class ZipSource:
                 while chunk := file.read(COPY_BYTES):
                     count += len(chunk)
                     if count > min(max_bytes, ratio_limit):
-                        raise PictureError(f"{name} unpacks to far more than it says: leave it out of the archive.")
+                        raise ImageError(f"{name} unpacks to far more than it says: leave it out of the archive.")
                     yield chunk
         except (
             zipfile.BadZipFile,
@@ -225,7 +225,7 @@ class ZipSource:
             RuntimeError,
             ValueError,
         ) as error:
-            raise PictureError(f"{name} is damaged inside the archive: pack it again.") from error
+            raise ImageError(f"{name} is damaged inside the archive: pack it again.") from error
 
     def close(self) -> None:
         self._archive.close()
@@ -289,7 +289,7 @@ def _unreadable(name: str) -> str:
 
 def _within(data: bytes, name: str, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
-        raise PictureError(f"{name} is larger than {max_bytes // 2**20} MB: save it smaller.")
+        raise ImageError(f"{name} is larger than {max_bytes // 2**20} MB: save it smaller.")
     return data
 
 

@@ -111,11 +111,11 @@ def _deal(groups: Sequence[tuple[str, list[int]]], shares: dict[str, float], cho
                 break
             _, places = rest.pop(place)
             filled += len(places)
-            for picture in places:
-                chosen[picture] = split
+            for image in places:
+                chosen[image] = split
     for _, places in rest:
-        for picture in places:
-            chosen[picture] = order[-1]
+        for image in places:
+            chosen[image] = order[-1]
 
 
 def _quotas(total: int, shares: dict[str, float]) -> dict[str, int]:

@@ -1,1 +1,1 @@
-"""Processes: the scheduler, the training worker, the import worker."""
+"""Processes: the scheduler and its dispatcher, training workers, imports, benchmarks."""

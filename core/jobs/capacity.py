@@ -8,7 +8,7 @@ import subprocess
 from core.settings import Settings
 
 GPU_MIB_EACH = 6000  # what fine-tuning one of the catalog's networks takes, with room to spare
-MOST_ON_GPU = 4  # more only wait for each other, and for the processor that feeds them
+MAX_ON_GPU = 4  # more only wait for each other, and for the processor that feeds them
 ASK_SECONDS = 10.0
 
 
@@ -22,7 +22,7 @@ def fit_to_machine(settings: Settings) -> Settings:
     workers = 1
     if settings.device in ("auto", "cuda"):
         cores = os.cpu_count() or 1
-        workers = max(1, min(gpu_memory_mib() // GPU_MIB_EACH, MOST_ON_GPU, cores // 2))
+        workers = max(1, min(gpu_memory_mib() // GPU_MIB_EACH, MAX_ON_GPU, cores // 2))
     return dataclasses.replace(settings, workers=workers, threads=max(1, settings.threads // workers))
 
 

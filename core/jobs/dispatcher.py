@@ -7,12 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from core.actor import LOCAL_OWNER, OPERATOR
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.capacity import fit_to_machine
 from core.jobs.durations import Durations
 from core.jobs.launchers import start_module
 from core.jobs.preloader import POSSIBLE, ForkedWorker, Preloader
-from core.jobs.queue import (
+from core.jobs.run_queue import (
     QueueView,
     Turn,
     Waiting,
@@ -25,13 +26,12 @@ from core.jobs.queue import (
 from core.jobs.watchdog import STALLED, Watchdog, memory_kills
 from core.jobs.worker import PUT_ASIDE, TAKEN
 from core.locks import ASKER_SECONDS, is_held
-from core.people.actor import LOCAL_OWNER, OPERATOR
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
-from core.runs.holding import hold
-from core.runs.remedies import MEMORY, memory_sentence
+from core.runs.failures import MEMORY, memory_sentence
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.run_lock import hold
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json, write_json
 

@@ -6,20 +6,20 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from core.config.race_plan import RacePlan
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.datasets.store import DatasetStore
+from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
-from core.runs.plan import RacePlan
 from core.runs.run import Run
 from core.settings import Settings
-from core.training.config import TrainConfig
 from core.training.estimate import estimate
 from core.training.subsets import estimate_series
 
 KNOWN_SECONDS = 30.0  # that an answer is used: meanwhile a network may have been measured, or a store filled
 TAIL_BYTES = 2**14
 LEAST_LEFT = 1.0
-MOST_KEPT = 20  # durations of one kind of run
+MAX_KEPT = 20  # durations of one kind of run
 
 Kind = tuple[object, ...]
 
@@ -40,7 +40,7 @@ class Durations:
             if result is not None and result.seconds is not None and result.tested is not None:
                 took = self._took.setdefault(_kind(config), [])
                 took.append(result.seconds / _unit(config))
-                del took[:-MOST_KEPT]
+                del took[:-MAX_KEPT]
 
     def expect(self, run: Run) -> float | None:
         """Seconds that a run will take from its start; None where nothing is known."""

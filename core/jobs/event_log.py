@@ -3,8 +3,8 @@
 import json
 import time
 
+from core.config.events import Event, Tested, to_record
 from core.runs.run import Run
-from core.training.events import Event, Tested, to_record
 
 
 class EventLog:

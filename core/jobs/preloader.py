@@ -25,8 +25,7 @@ from typing import NoReturn
 
 import psutil
 
-from core.jobs.launchers import start_module
-from core.jobs.priority import NICENESS, step_back
+from core.jobs.launchers import NICENESS, start_module, step_back
 from core.quotas import is_full
 from core.settings import PROJECT_ROOT, Settings
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.jobs.launchers import start_single
-from core.jobs.queue import read_queue
+from core.jobs.run_queue import read_queue
 from core.locks import ASKER_SECONDS, is_held
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json, write_json
 

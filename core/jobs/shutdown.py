@@ -5,11 +5,11 @@ from contextlib import suppress
 
 import psutil
 
+from core.actor import Actor
 from core.jobs.scheduler import closing_path, facts_path
 from core.jobs.watchdog import worker_process
-from core.people.actor import Actor
 from core.runs.run import RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
 

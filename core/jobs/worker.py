@@ -26,24 +26,23 @@ from pathlib import Path
 import psutil
 from filelock import Timeout
 
+from core.config.events import Event, Message
+from core.config.race_plan import RacePlan
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.datasets.store import DatasetStore
+from core.datasets.dataset_store import DatasetStore
 from core.errors import DivergedError, RunError, TuneMyPetsError
 from core.jobs.event_log import EventLog
-from core.jobs.failures import failure_sentence, is_out_of_memory
-from core.jobs.priority import NICENESS, step_back
+from core.jobs.launchers import NICENESS, step_back
 from core.jobs.scheduler import is_closing
 from core.jobs.watchdog import STALLED, memory_kills
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
-from core.runs.holding import hold
-from core.runs.plan import RacePlan
-from core.runs.remedies import DIVERGED, MEMORY, memory_sentence
+from core.runs.failures import DIVERGED, MEMORY, failure_sentence, is_out_of_memory, memory_sentence
 from core.runs.run import Run, RunResult, RunState
+from core.runs.run_lock import hold
 from core.settings import Settings
 from core.storage import write_json
-from core.training.config import TrainConfig
-from core.training.events import Event, Message
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 1.2  # from a stop request until the process ends itself
@@ -52,7 +51,7 @@ LOCK_SECONDS = 10.0
 PUT_ASIDE = 75  # exit status: the run is queued again
 TAKEN = 76  # exit status: somebody else has the run, or it was deleted
 SPACE_SECONDS = (1.0, 2.0, 4.0, 8.0)  # between two looks whether the disk has space again; then always the last
-MOST_SURPRISES = 3  # writes that fail for want of space although there seems to be enough
+MAX_SURPRISES = 3  # writes that fail for want of space although there seems to be enough
 
 log = logging.getLogger("tunemypets.worker")
 
@@ -167,7 +166,7 @@ class Worker:
                 log.warning("the disk is full: waiting for space")
             if not is_disk_full(self.settings):
                 surprises += 1
-                if surprises > MOST_SURPRISES:
+                if surprises > MAX_SURPRISES:
                     raise RunError(
                         "This training needs more space than the disk has: free some space, and train it again."
                     )
@@ -197,12 +196,12 @@ class Worker:
                 f"The dataset {dataset.id} is not the one this run was made for: start a new run on the new pictures."
             )
         # torch costs seconds to import, so the lock is taken and the stop watched before it
-        from core.training import judging, session
+        from core.training import evaluation, session
 
         if self._asked_to_end():
             return
         if judge_only:
-            yield from judging.judge(dataset, self.settings, self.run.folder, self._asked_to_end)
+            yield from evaluation.judge(dataset, self.settings, self.run.folder, self._asked_to_end)
         elif self._plan is not None:
             yield from self._series(config, dataset, self._plan)
         else:

@@ -1,1 +1,1 @@
-"""Races and learning curves: several trainings that are one question, with one answer."""
+"""Races and learning curves: several runs that answer one question."""

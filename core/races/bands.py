@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from core.training.events import EpochDone
+from core.config.events import EpochDone
 
 Axis = Literal["epochs", "images", "seconds"]
 Measure = Literal["accuracy", "loss"]
 NEARLY = 0.1  # of the length: seeds that begin or end no further apart than that
-MOST_PLACES = 200  # on the horizontal axis
+MAX_PLACES = 200  # on the horizontal axis
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,8 +49,8 @@ def join_seeds(arm: str, histories: Sequence[Sequence[EpochDone]], axis: Axis, m
         (np.array([_place(e, axis) for e in epochs]), np.array([_value(e, measure) for e in epochs])) for epochs in told
     ]
     x = np.unique(np.concatenate([places for places, _ in curves])) if curves else np.empty(0)
-    if len(x) > MOST_PLACES:
-        x = x[np.unique(np.linspace(0, len(x) - 1, MOST_PLACES).astype(int))]
+    if len(x) > MAX_PLACES:
+        x = x[np.unique(np.linspace(0, len(x) - 1, MAX_PLACES).astype(int))]
     rows = np.full((len(curves), len(x)), np.nan)
     for row, (places, values) in zip(rows, curves, strict=True):
         within = (x >= places[0]) & (x <= places[-1])

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.config.parsing import parse_config
+from core.config.race_plan import MAX_ARMS, MAX_SEEDS, MAX_TITLE, Budget, RacePlan
+from core.config.train_config import STRATEGIES
 from core.errors import ConfigError
-from core.runs.plan import MOST_ARMS, MOST_SEEDS, MOST_TITLE, Budget, RacePlan
-from core.runs.store import Arm
-from core.training.config import STRATEGIES
-from core.training.parsing import parse_config
+from core.runs.run_store import Arm
 from models.weights import default_network
 
 RANDOM_INIT = "random-init"
@@ -19,7 +19,7 @@ PRESETS: Mapping[str, tuple[str, str]] = {  # title, explanation
     ),
 }
 DEFAULT_ARMS = ("scratch", "head")
-MOST_EPOCHS = 1000  # where a budget other than epochs ends the training
+MAX_EPOCHS = 1000  # where a budget other than epochs ends the training
 _OF_AN_ARM = ("model", "strategy", "freeze_point", "head_epochs", "seed", "epochs", "max_images", "max_seconds")
 
 
@@ -85,12 +85,12 @@ def plan_race(
 
 def _problems(names: Sequence[str], seeds: int, title: str) -> dict[str, str]:
     problems = {}
-    if not 2 <= len(names) <= MOST_ARMS:
-        problems["arms"] = f"A race has 2 to {MOST_ARMS} arms, and {len(names)} were chosen: add or take away some."
-    if not 1 <= seeds <= MOST_SEEDS:
-        problems["seeds"] = f"seeds is {seeds}: choose 1 to {MOST_SEEDS}."
-    if len(title.strip()) > MOST_TITLE:
-        problems["title"] = f"The title is too long: use at most {MOST_TITLE} letters."
+    if not 2 <= len(names) <= MAX_ARMS:
+        problems["arms"] = f"A race has 2 to {MAX_ARMS} arms, and {len(names)} were chosen: add or take away some."
+    if not 1 <= seeds <= MAX_SEEDS:
+        problems["seeds"] = f"seeds is {seeds}: choose 1 to {MAX_SEEDS}."
+    if len(title.strip()) > MAX_TITLE:
+        problems["title"] = f"The title is too long: use at most {MAX_TITLE} letters."
     return problems
 
 
@@ -116,5 +116,5 @@ def _ends(budget: Budget, amount: float) -> dict[str, Any]:
     if budget == "epochs":
         return {"epochs": int(amount)}
     if budget == "images":
-        return {"epochs": MOST_EPOCHS, "max_images": int(amount)}
-    return {"epochs": MOST_EPOCHS, "max_seconds": amount}
+        return {"epochs": MAX_EPOCHS, "max_images": int(amount)}
+    return {"epochs": MAX_EPOCHS, "max_seconds": amount}

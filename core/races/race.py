@@ -4,8 +4,8 @@ import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from core.config.race_plan import RacePlan
 from core.errors import RunError
-from core.runs.plan import RacePlan
 from core.runs.run import RunMeta, RunState
 from core.runs.summary import RunSummary
 

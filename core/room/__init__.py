@@ -1,1 +1,1 @@
-"""The open room: its passcode, who was let in, what the presenter decided for everybody."""
+"""One deployment with its people: nicknames, the passcode, addresses, what the presenter decided for everyone."""

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from core.actor import Actor
+from core.config.parsing import load_config
+from core.config.train_config import TrainConfig
 from core.errors import ConfigError, QuotaError, RunError
-from core.people.actor import Actor
 from core.settings import Settings
 from core.storage import is_id, read_json, write_json
-from core.training.config import TrainConfig
-from core.training.parsing import load_config
 
 LOCK_SECONDS = 5.0
-MOST_PINS = 6  # Home shows all of them
+MAX_PINS = 6  # Home shows all of them
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def pin_run(settings: Settings, run_id: str, by: Actor) -> Board:
 
     def change(board: Board) -> Board:
         others = [pinned for pinned in board.pins if pinned != run_id]
-        return dataclasses.replace(board, pins=(run_id, *others)[:MOST_PINS])
+        return dataclasses.replace(board, pins=(run_id, *others)[:MAX_PINS])
 
     return _change(settings, change)
 

@@ -1,1 +1,1 @@
-"""A run is a folder; this package reads and writes it."""
+"""A run is a folder: its configuration, state, history, results, and the store of all runs."""

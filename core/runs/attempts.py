@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.storage import read_json, write_json
 
-MOST_AUTOMATIC = 2
+MAX_AUTOMATIC = 2
 FILE = "attempts.json"
 
 
@@ -25,7 +25,7 @@ class Attempts:
     @property
     def left(self) -> bool:
         """Whether it may be taken up again by itself."""
-        return self.automatic < MOST_AUTOMATIC
+        return self.automatic < MAX_AUTOMATIC
 
 
 def read_attempts(folder: Path) -> Attempts:
@@ -36,7 +36,7 @@ def read_attempts(folder: Path) -> Attempts:
     except FileNotFoundError:
         return Attempts()
     except (OSError, ValueError, KeyError, TypeError):
-        return Attempts(MOST_AUTOMATIC)
+        return Attempts(MAX_AUTOMATIC)
 
 
 def write_attempts(folder: Path, attempts: Attempts) -> None:

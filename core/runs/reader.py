@@ -11,16 +11,16 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import IO, TypeVar
 
+from core.config.events import from_record
+from core.config.train_config import TrainConfig
 from core.errors import RunError
 from core.runs.run import Run, RunHistory, RunMeta, RunResult
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.runs.summary import RunSummary, summary_of
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.events import from_record
 
-MOST_HISTORIES = 16  # event logs kept in memory; thousands of events take megabytes
-MOST_RUNS = 10_000  # configurations and results kept
+MAX_HISTORIES = 16  # event logs kept in memory; thousands of events take megabytes
+MAX_RUNS = 10_000  # configurations and results kept
 
 Stamp = tuple[int, int, int]
 Value = TypeVar("Value")
@@ -70,7 +70,7 @@ class RunReader:
         with self._lock:
             log = self._logs.pop(run.id, None) or EventLog(path)
             self._logs[run.id] = log
-            while len(self._logs) > MOST_HISTORIES:
+            while len(self._logs) > MAX_HISTORIES:
                 self._logs.popitem(last=False)
         return log.read()
 
@@ -97,7 +97,7 @@ class RunReader:
         with self._lock:
             kept[name] = value
             kept.move_to_end(name)
-            while len(kept) > MOST_RUNS:
+            while len(kept) > MAX_RUNS:
                 kept.popitem(last=False)
 
 

@@ -24,13 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import ConfigError, RunError
-from core.evaluation.predictions import PredictionTable, read_predictions
-from core.locks import is_held
-from core.runs.plan import RacePlan, parse_plan
-from core.storage import read_json, write_json
-from core.training.config import TrainConfig
-from core.training.events import (
+from core.config.events import (
     BatchDone,
     Described,
     EpochDone,
@@ -45,7 +39,13 @@ from core.training.events import (
     Tested,
     from_record,
 )
-from core.training.parsing import load_config
+from core.config.parsing import load_config
+from core.config.race_plan import RacePlan, parse_plan
+from core.config.train_config import TrainConfig
+from core.errors import ConfigError, RunError
+from core.locks import is_held
+from core.statistics.predictions import PredictionTable, read_predictions
+from core.storage import read_json, write_json
 
 
 class RunState(enum.StrEnum):

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.evaluation.metrics import Accuracy
+from core.config.events import Tested
+from core.config.train_config import TrainConfig
 from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState
-from core.training.config import TrainConfig
-from core.training.events import Tested
+from core.statistics.metrics import Accuracy
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""From a TrainConfig to a trained network, as a stream of events."""
+"""From a TrainConfig to a test result: preparation, the training loop, evaluation, time estimates."""

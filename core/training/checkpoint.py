@@ -12,10 +12,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from core.config.parsing import parse_config
+from core.config.train_config import TrainConfig
 from core.errors import ConfigError, NetworkError, RunError
 from core.storage import atomic_open, read_json, write_json
-from core.training.config import TrainConfig
-from core.training.parsing import parse_config
 from models.network import Network, build
 
 FORMAT = 1

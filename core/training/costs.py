@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 import psutil
 
+from core.config.events import Measured, Message
+from core.config.train_config import TrainConfig
 from core.settings import Settings
-from core.training.config import TrainConfig
 from core.training.estimate import prefix_seconds
-from core.training.events import Measured, Message
 
 DECODING, FROZEN, SEARCHING, TRAINING, VALIDATION, TESTING = (
     "decoding", "frozen part", "finding the rate", "training", "validation", "testing",

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from core.config.stages import HEAD_STEP_MS, Stage, choose_precision, describe_network, plan_stages, share_out
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.settings import Settings
-from core.training.budget import HEAD_STEP_MS, share_out
-from core.training.caches import known_activations
-from core.training.config import TrainConfig
-from core.training.measurements import Figures, Measurements
-from core.training.pixels import DECODING, decode_seconds, store_path
-from core.training.plan import Stage, choose_precision, describe_network, plan_stages
+from core.stores.array_cache import known_activations
+from core.stores.measurements import Figures, Measurements
+from core.stores.pixels import DECODING, decode_seconds, store_path
 
 START_SECONDS = 0.5  # of a worker that is forked, and of what is written
 VALIDATION_COST = 0.4  # of a training picture
@@ -173,7 +172,7 @@ class _Job:
         return known_activations(self.settings)
 
 
-def tell_seconds(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """A rough duration in words: `8 s`, `40 s`, `3 min`, `1.5 h`."""
     if seconds < 10:
         return f"{max(1, round(seconds))} s"

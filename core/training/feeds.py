@@ -11,15 +11,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from core.config.events import Message, Progress
+from core.config.stages import Stage
+from core.config.train_config import TrainConfig
 from core.settings import Settings
-from core.training.activations import Activations, Prefix, open_activations
-from core.training.augmentation import Augmentation, Views, apply_views, draw_views, normalise, to_channels_first
-from core.training.config import TrainConfig
-from core.training.data import TrainingData
-from core.training.events import Message, Progress
-from core.training.hardware import Hardware
+from core.stores.activations import Activations, Prefix, open_activations
+from core.stores.augmentation import Augmentation, Views, apply_views, draw_views, normalise, to_channels_first
+from core.stores.hardware import Hardware
+from core.stores.training_data import TrainingData
 from core.training.inference import logits_of
-from core.training.plan import Stage
 from models.network import Network
 
 PIXEL_BATCH = 16  # pictures of an evaluation at once
@@ -143,7 +143,7 @@ def open_feed(
         return
     prefix = Prefix(network, data.preprocessing, hardware)
     views = config.views if pixels.augmentation.active else 1
-    needed = prefix.bytes_a_picture() * (len(data.train) * views + len(data.val))
+    needed = prefix.bytes_a_image() * (len(data.train) * views + len(data.val))
     if needed > settings.cache_bytes / 2:
         yield Message(
             "warning",

@@ -8,12 +8,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from core.training.augmentation import centre_crop, normalise, to_channels_first
-from core.training.config import TrainConfig
-from core.training.data import SplitData
-from core.training.hardware import Hardware
+from core.config.train_config import TrainConfig
+from core.stores.augmentation import centre_crop, normalise, to_channels_first
+from core.stores.hardware import Hardware
+from core.stores.pixels import Pixels
+from core.stores.training_data import SplitData
 from core.training.optimization import loss_of
-from core.training.pixels import Pixels
 from models.catalog import Preprocessing
 from models.network import Network
 

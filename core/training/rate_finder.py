@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from core.training.config import TrainConfig
-from core.training.data import Indices, TrainingData
+from core.config.events import Progress, RateFound
+from core.config.train_config import TrainConfig
+from core.stores.training_data import Indices, TrainingData
 from core.training.estimate import SEARCH_STEPS
-from core.training.events import Progress, RateFound
 from core.training.feeds import Feed
 from core.training.optimization import SGD_FACTOR, build_optimizer, loss_of
 from models.network import Network

@@ -15,27 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarted, PointDone, Progress, RateFound
+from core.config.race_plan import RacePlan
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError
-from core.runs.plan import RacePlan
 from core.settings import Settings
-from core.training.activations import Activations
-from core.training.config import TrainConfig
-from core.training.data import SplitData, TrainingData
-from core.training.events import (
-    BatchDone,
-    EpochDone,
-    Event,
-    Message,
-    PhaseStarted,
-    PointDone,
-    Progress,
-    RateFound,
-)
+from core.stores.activations import Activations
+from core.stores.training_data import SplitData, TrainingData
+from core.training.build import build_network
+from core.training.evaluation import Judging, exact_hardware
 from core.training.feeds import ActivationFeed, Feed, PixelFeed
-from core.training.judging import Judging, exact_hardware
-from core.training.networks import build_network
-from core.training.preparing import Prepared, prepare
+from core.training.preparation import Prepared, prepare
 from core.training.rate_finder import find_rate
 from core.training.subsets import (
     Places,

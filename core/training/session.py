@@ -10,23 +10,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from core.config.events import BatchDone, EpochDone, Event, Message, RateFound
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError, RunError
+from core.formatting import format_number
 from core.settings import Settings
+from core.stores.hardware import Hardware
 from core.training import snapshot
+from core.training.build import build_network
 from core.training.checkpoint import BEST, CHECKPOINTS, Checkpoint, save_checkpoint
-from core.training.config import TrainConfig
 from core.training.costs import SEARCHING, TRAINING, VALIDATION, Costs
-from core.training.counting import count_multiply_adds
-from core.training.events import BatchDone, EpochDone, Event, Message, RateFound
-from core.training.hardware import Hardware
-from core.training.judging import PREDICTIONS, VALIDATION_PREDICTIONS, judge
-from core.training.networks import build_network
-from core.training.preparing import Prepared, prepare
+from core.training.evaluation import PREDICTIONS, VALIDATION_PREDICTIONS, judge
+from core.training.multiply_adds import count_multiply_adds
+from core.training.preparation import Prepared, prepare
 from core.training.rate_finder import find_rate
 from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
 from core.training.trainer import Trainer, is_finite
-from core.wording import tell_number
 from models.catalog import NetworkEntry
 from models.network import Network
 
@@ -95,7 +95,7 @@ def train(
             yield tried
             if isinstance(tried, RateFound):
                 rate = tried.chosen
-                told = f"Goes on with the learning rate {tell_number(rate, 2)}"
+                told = f"Goes on with the learning rate {format_number(rate, 2)}"
                 yield Message("info", f"{told}, which brought the loss most of its way down.")
         if stop():
             return

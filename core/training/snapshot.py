@@ -17,11 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from core.config.parsing import load_config
+from core.config.train_config import TrainConfig
 from core.errors import ConfigError, RunError
 from core.storage import atomic_open
 from core.training.checkpoint import check_header
-from core.training.config import TrainConfig
-from core.training.parsing import load_config
 
 FILE = "last.safetensors"
 FORMAT = 1

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.datasets.dataset import Dataset, PictureRow
-from core.runs.plan import MOST_SIZES, RacePlan
+from core.config.race_plan import MAX_SIZES, RacePlan
+from core.config.train_config import TrainConfig
+from core.datasets.dataset import Dataset, ImageRow
 from core.settings import Settings
-from core.training.config import TrainConfig
 from core.training.estimate import VALIDATION_COST, Estimate, estimate
 
 LEAST_STEPS = 100  # of a point: as many as the whole set gets in some epochs
@@ -48,7 +48,7 @@ def default_sizes(largest: int) -> tuple[int, ...]:
     """
     ladder = [step * 10**power for power in range(9) for step in (1, 2, 5)]
     below = [size for size in ladder if size <= NEARLY_ALL * largest]
-    return (*below[: MOST_SIZES - 1], largest)
+    return (*below[: MAX_SIZES - 1], largest)
 
 
 def fit_sizes(sizes: Sequence[int], largest: int) -> tuple[int, ...]:
@@ -56,12 +56,12 @@ def fit_sizes(sizes: Sequence[int], largest: int) -> tuple[int, ...]:
     return tuple(sorted({min(size, largest) for size in sizes}))
 
 
-def largest_class(rows: Sequence[PictureRow]) -> int:
+def largest_class(rows: Sequence[ImageRow]) -> int:
     """Pictures of the class that has most of them; 0 without pictures."""
     return max(count_classes(rows).values(), default=0)
 
 
-def count_classes(rows: Sequence[PictureRow]) -> dict[int, int]:
+def count_classes(rows: Sequence[ImageRow]) -> dict[int, int]:
     """Pictures by label."""
     counts: dict[int, int] = {}
     for row in rows:
@@ -69,7 +69,7 @@ def count_classes(rows: Sequence[PictureRow]) -> dict[int, int]:
     return counts
 
 
-def choose_subset(rows: Sequence[PictureRow], size: int, seed: int) -> Places:
+def choose_subset(rows: Sequence[ImageRow], size: int, seed: int) -> Places:
     """Places of `size` pictures of each class, or of all that a class has, in the order of the rows.
 
     Args:
@@ -86,7 +86,7 @@ def choose_subset(rows: Sequence[PictureRow], size: int, seed: int) -> Places:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def _draw(row: PictureRow, seed: int) -> bytes:
+def _draw(row: ImageRow, seed: int) -> bytes:
     return hashlib.sha256(f"{seed} {row.pixel_hash}".encode()).digest()
 
 

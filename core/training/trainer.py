@@ -17,16 +17,15 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, StripUpdated
+from core.config.stages import Stage, describe_end, share_out
+from core.config.train_config import TrainConfig
 from core.errors import DivergedError
-from core.training.budget import describe_end, share_out
-from core.training.clock import Clock
-from core.training.config import TrainConfig
-from core.training.data import TrainingData
+from core.stores.training_data import TrainingData
 from core.training.estimate import VALIDATION_COST
-from core.training.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, StripUpdated
 from core.training.feeds import Feed
 from core.training.inference import Outcome, evaluate
-from core.training.meter import Meter
+from core.training.monitor import Clock, Meter, choose_strip, describe_strip
 from core.training.optimization import (
     build_optimizer,
     build_schedule,
@@ -35,9 +34,7 @@ from core.training.optimization import (
     loss_of,
     optimizer_tensors,
 )
-from core.training.plan import Stage
 from core.training.snapshot import Position, Snapshot
-from core.training.strip import choose_strip, describe_strip
 from models.network import Network
 
 EVENT_SECONDS = 0.1  # what follows more quickly is merged: an epoch of a head takes milliseconds
@@ -217,7 +214,7 @@ class Trainer:
         meter = self._meter
         meter.begin_epoch()
         # array_split keeps batches nearly equal: a last batch of one picture would break BatchNorm
-        batches = np.array_split(order[: allowed.pictures_of(at.stage_epoch)], steps)[at.step :]
+        batches = np.array_split(order[: allowed.images_of(at.stage_epoch)], steps)[at.step :]
         if at.step and self._clock.is_up(allowed):
             batches = []  # it was put aside after its last step
         for places in batches:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from models.catalog import CATALOG
+from models.entry import NetworkEntry, Weights
 from models.errors import WeightsError
-from models.facts import NetworkEntry, Weights
 
 MIRROR_VARIABLE = "TUNEMYPETS_WEIGHTS_URL"
 SHIPPED_DIR = Path(__file__).resolve().parent

@@ -1,1 +1,1 @@
-"""Pieces that the pages share: frame, charts, forms, the live run panel, gallery."""
+"""The parts of the pages: one package for each page, and `shared` for what several use."""

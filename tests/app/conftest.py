@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.config.train_config import TrainConfig
 from core.jobs import scheduler
 from core.jobs.worker import Worker
-from core.races.curve import start_curve
+from core.races.learning_curve import start_curve
 from core.runs.run import Run, RunState
-from core.runs.store import Arm
+from core.runs.run_store import Arm
 from core.settings import PROJECT_ROOT, Settings
-from core.training.config import TrainConfig
-from pages.components import estimates
+from pages.components.train import time_estimate
 from tests.conftest import SMALL_SCRATCH
 
 SECONDS = 120  # a bound, for machines that do much else
@@ -23,7 +23,7 @@ SECONDS = 120  # a bound, for machines that do much else
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the form of the Train page start no process: that would slow every other test down."""
-    monkeypatch.setattr(estimates, "start_calibration", lambda *_: False)
+    monkeypatch.setattr(time_estimate, "start_calibration", lambda *_: False)
     monkeypatch.setattr(scheduler, "warm_up", lambda *_: None)
 
 

@@ -4,19 +4,19 @@ import time
 
 import pytest
 
+from core.actor import Actor
+from core.config.train_config import TrainConfig
 from core.errors import RightsError
-from core.jobs.queue import QueueView, Turn, write_queue
+from core.jobs.run_queue import QueueView, Turn, write_queue
 from core.jobs.watchdog import STALLED
-from core.people.actor import Actor
-from core.people.store import PeopleStore, new_token
+from core.room.people import PeopleStore, new_token
 from core.runs.attempts import Attempts, write_attempts
-from core.runs.remedies import MEMORY, memory_sentence
+from core.runs.failures import MEMORY, memory_sentence
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
-from core.training.config import TrainConfig
-from pages.components import door, frame, snapshot
+from pages.components.shared import door, frame, runs_snapshot
 from tests.app.test_pages import Open, texts
 from tests.core.runs.test_run import held
 
@@ -38,8 +38,8 @@ def run(
     """A queued run of Ada's; no scheduler will ever come."""
     monkeypatch.setattr("core.jobs.scheduler.ensure_scheduler", lambda _: None)
     monkeypatch.setattr(frame, "ensure_scheduler", lambda _: None)
-    monkeypatch.setattr("pages.components.actions.ensure_scheduler", lambda _: None)
-    snapshot.forget()
+    monkeypatch.setattr("pages.components.train.run_actions.ensure_scheduler", lambda _: None)
+    runs_snapshot.forget()
     frame._names.forget()
     return RunStore(raced).create(small_config, by=ada)
 
@@ -87,7 +87,7 @@ def test_an_interrupted_run_goes_on_by_itself_until_it_was_tried_often_enough(
     write_json(run.folder / "started.json", {"pid": 1, "born": 0.0, "time": time.time()})
     assert "goes on by itself in a moment" in open_page("pages/train.py", run=run.id).warning[0].value
     write_attempts(run.folder, Attempts(2, time.time()))
-    snapshot.forget()
+    runs_snapshot.forget()
     app = open_page("pages/train.py", run=run.id)
     assert "What was saved before is unharmed" in app.warning[0].value
     app.button(key=f"resume-{run.id}").click().run()
@@ -130,7 +130,7 @@ def test_others_see_a_run_and_cannot_change_it(
     assert "This run belongs to Ada" in texts(app)
     assert labels(app) & {"Stop", "Rename", "Delete this run"} == set()
     fail_for_memory(run)
-    snapshot.forget()
+    runs_snapshot.forget()
     app = open_page("pages/train.py", run=run.id)
     assert labels(app) == {"Use its settings"}
     with pytest.raises(RightsError):

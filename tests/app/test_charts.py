@@ -15,13 +15,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.datasets.store import DatasetStore
-from core.runs.store import RunStore
+from core.config.events import BatchDone, EpochDone, RateFound, to_record
+from core.datasets.dataset_store import DatasetStore
+from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from core.training.events import BatchDone, EpochDone, RateFound, to_record
-from pages.components import charts, frame
-from tests.core.reporting.finished import finish, start_race
-from tests.judged_runs import make_dataset
+from pages.components.shared import charts, frame
+from tests.support.finished_runs import finish, start_race
+from tests.support.tested_runs import make_dataset
 
 Open = Callable[..., AppTest]
 KINDS = ("echarts_chart", "plotly_chart")

@@ -7,17 +7,17 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.coach.reading import Reading
+from core.coach.run_cost import add_up
+from core.config.events import Measured
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.evaluation.cost import add_up
-from core.evaluation.readings import Reading
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.events import Measured
-from pages.components import coach
-from pages.components.cost import cost_figures, cost_table, seconds_chart
-from pages.components.lessons import LESSONS
-from pages.components.snapshot import look_at
+from pages.components.compare.cost_table import cost_figures, cost_table, seconds_chart
+from pages.components.shared import coach_notes
+from pages.components.shared.lessons import LESSONS
+from pages.components.shared.runs_snapshot import look_at
 
 Open = Callable[..., AppTest]
 
@@ -30,8 +30,8 @@ def test_an_ended_run_is_read_once_for_everybody(
     raced: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    gather = coach.gather_facts
-    monkeypatch.setattr(coach, "gather_facts", lambda run, shares: asked.append(run.id) or gather(run, shares))
+    gather = coach_notes.gather_facts
+    monkeypatch.setattr(coach_notes, "gather_facts", lambda run, shares: asked.append(run.id) or gather(run, shares))
     run = RunStore(raced).all()[0]
     for _ in range(3):
         app = open_page("pages/train.py", run=run.id)
@@ -65,8 +65,8 @@ def test_explore_looks_for_shortcuts_when_somebody_asks(settings: Settings, draw
 
 def test_a_reading_shows_its_evidence_what_to_try_and_the_field() -> None:
     def page() -> None:
-        from core.evaluation.readings import Reading
-        from pages.components.coach import show_readings
+        from core.coach.reading import Reading
+        from pages.components.shared.coach_notes import show_readings
 
         reading = Reading("rate-high", "alarm", "The *rate* is too high", "Loss 9 nats.", "Try 0.001 instead of 0.3.",
                           {"learning_rate": 0.001, "find_rate": False}, "learning-rate")  # fmt: skip
@@ -97,7 +97,7 @@ def test_every_lesson_that_a_rule_names_exists() -> None:
     from core.settings import PROJECT_ROOT
 
     named: set[str] = set()
-    for path in (PROJECT_ROOT / "core" / "evaluation").glob("*.py"):
+    for path in (PROJECT_ROOT / "core" / "coach").glob("*.py"):
         text = path.read_text(encoding="utf-8")
         named |= set(re.findall(r'lesson="([a-z-]+)"', text))
         named |= set(re.findall(r'^ +(?:advice, )?change, "([a-z-]+)"', text, re.MULTILINE))
@@ -126,8 +126,8 @@ def test_costs_are_drawn_with_patterns_and_what_is_unknown_says_so(raced: Settin
 
 def test_costs_show_on_a_page_with_ratios_and_assumptions() -> None:
     def page() -> None:
-        from core.evaluation.cost import Cost, Energy
-        from pages.components.cost import show_costs
+        from core.coach.run_cost import Cost, Energy
+        from pages.components.compare.cost_table import show_costs
 
         energy = Energy(0.4, 16.0, "assumed: 8 W for each of 2 processor threads")
         first = Cost("scratch", 60.0, {"training": 50.0}, (), 100, 100, 5, 9, 10, 10, 10, energy)
@@ -144,7 +144,7 @@ def test_costs_show_on_a_page_with_ratios_and_assumptions() -> None:
 def test_runs_that_differ_in_their_seed_alone_are_one_arm(raced: Settings) -> None:
     snapshots = [look_at(raced, run.id) for run in RunStore(raced).all()]
     again = dataclasses.replace(snapshots[0], config=snapshots[0].config.model_copy(update={"seed": 1}))
-    entrants = coach.entrants_of([(item.arm, item) for item in (*snapshots, again)])
+    entrants = coach_notes.entrants_of([(item.arm, item) for item in (*snapshots, again)])
     assert sorted(item.seeds for item in entrants) == [(0,), (0, 1)]
     assert sorted(item.epochs for item in entrants) == [2, 3]
     assert all(item.seconds and item.images_seen for item in entrants)

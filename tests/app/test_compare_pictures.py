@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.config.race_plan import RacePlan
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.runs.plan import RacePlan
 from core.runs.run import Run
-from core.runs.store import Arm, RunStore
+from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from tests.judged_runs import finish, make_dataset
+from tests.support.tested_runs import finish, make_dataset
 
 Open = Callable[..., AppTest]
 ODD = ("cat 🐱", "<b>bold", "**star** [link](http:x) $x$", "a_long_name_" * 6)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.races.curve import start_curve
+from core.races.learning_curve import start_curve
 from core.races.race import find_race
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components import race_form
+from pages.components.train import race_form
 from tests.app.conftest import curve_arms
 from tests.app.test_pages import texts
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.actor import OPERATOR
 from core.errors import PeopleError
-from core.people.actor import OPERATOR
-from core.people.store import PeopleStore, new_token, person_id
-from core.room.room import Room, RoomStore
-from core.runs.store import RunStore
+from core.room.access import Room, RoomStore
+from core.room.people import PeopleStore, new_token, person_id
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components import door
+from pages.components.shared import door
 from tests.app.test_pages import PAGES, Open, texts
 
 

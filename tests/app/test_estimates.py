@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.config.stages import describe_network, plan_stages
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.jobs import calibrator
+from core.jobs import benchmark_job
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.measurements import Measurements
-from core.training.plan import describe_network, plan_stages
-from pages.components import estimates
+from core.stores.measurements import Measurements
+from pages.components.train import time_estimate
 
 Open = Callable[..., AppTest]
 FIGURES = {"input": 1.0, "prefix_fp32": 200.0, "prefix_bf16": 100.0, "prefix_error": 0.01}
@@ -36,8 +36,8 @@ def test_a_network_that_is_new_here_is_measured_once_a_session(
     drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(estimates, "start_calibration", lambda _, config: asked.append(config.model) or True)
-    monkeypatch.setattr(estimates, "is_measuring", lambda _: True)
+    monkeypatch.setattr(time_estimate, "start_calibration", lambda _, config: asked.append(config.model) or True)
+    monkeypatch.setattr(time_estimate, "is_measuring", lambda _: True)
     app = open_page("pages/train.py", dataset="drawn")
     assert "Measuring how fast this machine is" in captions(app)
     app.run()
@@ -47,7 +47,7 @@ def test_a_network_that_is_new_here_is_measured_once_a_session(
 
 def test_what_has_to_wait_is_asked_again(drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(estimates, "start_calibration", lambda _, config: bool(asked.append(config.model)))
+    monkeypatch.setattr(time_estimate, "start_calibration", lambda _, config: bool(asked.append(config.model)))
     app = open_page("pages/train.py", dataset="drawn")
     app.run()
     assert asked == ["petnet", "petnet"]
@@ -64,7 +64,7 @@ def test_without_its_weights_nothing_is_measured(drawn: Dataset, open_page: Open
 def test_the_calibrator_measures_in_a_process_of_its_own(
     settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimates, "start_calibration", calibrator.start_calibration)
+    monkeypatch.setattr(time_estimate, "start_calibration", benchmark_job.start_calibration)
     app = open_page("pages/train.py", dataset="drawn")
     until = time.monotonic() + 60
     while "This training takes about" not in captions(app):

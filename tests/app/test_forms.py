@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.evaluation.readings import Reading
-from core.runs.store import RunStore
+from core.coach.reading import Reading
+from core.config.parsing import parse_config
+from core.config.train_config import TrainConfig
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.parsing import parse_config
-from pages.components import coach
+from pages.components.shared import coach_notes
 
 Open = Callable[..., AppTest]
 
@@ -34,12 +34,12 @@ def form() -> None:
     import streamlit as st
 
     from core.settings import Settings
-    from pages.components import forms
+    from pages.components.train import train_form
 
     wanted = st.session_state.pop("wanted", None)
     if wanted is not None:
-        forms.prefill(wanted)
-    st.session_state["read"] = forms.fill_in(Settings.from_environment(), ["drawn", "other"], "drawn")
+        train_form.prefill(wanted)
+    st.session_state["read"] = train_form.fill_in(Settings.from_environment(), ["drawn", "other"], "drawn")
 
 
 @pytest.mark.parametrize("before", [0, 2, 4])
@@ -73,8 +73,8 @@ def test_the_settings_of_a_run_and_what_the_coach_proposes_fill_the_form(
     run = next(run for run in RunStore(raced).all() if run.config().strategy == "scratch")
     config = run.config()
     proposed = Reading("a", "note", "Still improving", "It fell.", "Try more epochs.", {"epochs": config.epochs * 2})
-    monkeypatch.setattr(coach, "read_run", lambda _: (proposed,))
-    coach._readings.forget()
+    monkeypatch.setattr(coach_notes, "read_run", lambda _: (proposed,))
+    coach_notes._readings.forget()
 
     app = open_page("pages/train.py", run=run.id)
     assert not app.exception
@@ -94,8 +94,8 @@ def test_the_settings_of_a_run_and_what_the_coach_proposes_fill_the_form(
 
 def readings_without_settings() -> None:
     """What AppTest runs: a proposal for nobody's settings."""
-    from core.evaluation.readings import Reading
-    from pages.components.coach import show_readings
+    from core.coach.reading import Reading
+    from pages.components.shared.coach_notes import show_readings
 
     show_readings([Reading("a", "note", "Unequal", "One had more epochs.", "Give both 9.", {"epochs": 9})], key="a")
 
@@ -110,15 +110,17 @@ def race_form_below() -> None:
     """What AppTest runs: the form filled in with a minute's training, and the race below it."""
     import streamlit as st
 
+    from core.config.train_config import TrainConfig
     from core.settings import Settings
-    from core.training.config import TrainConfig
-    from pages.components import forms, race_form
+    from pages.components.train import race_form, train_form
 
     settings = Settings.from_environment()
     if "filled" not in st.session_state:
         st.session_state["filled"] = True
-        forms.prefill(TrainConfig(dataset="drawn", model="petnet", strategy="partial", epochs=1000, max_seconds=60))
-    values, _ = forms.fill_in(settings, ["drawn"], "drawn")
+        train_form.prefill(
+            TrainConfig(dataset="drawn", model="petnet", strategy="partial", epochs=1000, max_seconds=60)
+        )
+    values, _ = train_form.fill_in(settings, ["drawn"], "drawn")
     st.session_state["race"] = True
     race_form.offer_race(settings, values)
 

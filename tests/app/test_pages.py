@@ -6,9 +6,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.dataset import Dataset
-from core.jobs.importer import ImportJobs, ImportRequest
+from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.runs.run import RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.conftest import wait_for
 
@@ -196,10 +196,10 @@ def test_compare_with_damaged_predictions_shows_a_sentence(raced: Settings, open
 def test_predict_answers_for_good_pictures_and_explains_bad_ones(
     raced: Settings, open_page: Open, ended_processes: None
 ) -> None:
-    from core.datasets.store import DatasetStore
+    from core.datasets.dataset_store import DatasetStore
 
     dataset = DatasetStore(raced).get("drawn")
-    picture = dataset.picture_path(dataset.rows[0]).read_bytes()
+    picture = dataset.image_path(dataset.rows[0]).read_bytes()
     app = open_page("pages/predict.py")
     app.file_uploader(key="predict-files").set_value(
         [("good.jpg", picture, "image/jpeg"), ("../../evil.png", b"<img onerror=alert(1)>", "image/png")]

@@ -7,18 +7,19 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.actor import Actor
+from core.cli.queue_commands import rename_run
+from core.config.race_plan import RacePlan
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RightsError, RunError
-from core.jobs.commands import rename_run
-from core.people.actor import Actor
 from core.races.race import RaceState, find_race
-from core.races.starting import start_race, stop_race
-from core.runs.plan import RacePlan
+from core.races.race_actions import start_race, stop_race
 from core.runs.run import RunState
-from core.runs.store import Arm, RunStore
+from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from pages.components import closer, race_form
+from pages.components.compare import run_details
+from pages.components.train import race_form
 from tests.app.conftest import finish_all
 from tests.app.test_pages import texts
 from tests.conftest import SMALL_SCRATCH
@@ -101,7 +102,7 @@ def test_a_finished_race_shows_verdict_arms_and_seeds(race_id: str, open_page: O
     assert all(table["95 % from"] <= table["Test accuracy"])
 
 
-@pytest.mark.parametrize("section", [name for name in closer.SECTIONS if name != "why"])
+@pytest.mark.parametrize("section", [name for name in run_details.SECTIONS if name != "why"])
 def test_every_section_of_a_closer_look_opens(race_id: str, open_page: Open, section: str) -> None:
     app = open_page("pages/compare.py", race=race_id, view=section)
     assert not app.exception

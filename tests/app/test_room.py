@@ -5,18 +5,18 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.jobs.queue import QueueView, Turn, read_control, write_queue
-from core.people.actor import Actor
-from core.people.store import PeopleStore, new_token
+from core.actor import Actor
+from core.config.parsing import parse_config
+from core.config.train_config import TrainConfig
+from core.jobs.run_queue import QueueView, Turn, read_control, write_queue
+from core.room.access import RoomStore
 from core.room.board import lock_uploads, pin_run, read_board, send_config, share_leaderboard
-from core.room.room import RoomStore
+from core.room.people import PeopleStore, new_token
 from core.runs.run import RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.parsing import parse_config
-from pages.components import door, snapshot
-from pages.web import server
+from pages.components.shared import door, runs_snapshot
+from pages.server import asgi_app
 from tests.app.test_pages import Open, texts
 
 PRESENTER = Actor("p-1", "Grace", presenter=True)
@@ -40,7 +40,7 @@ def come_as(home: object, monkeypatch: pytest.MonkeyPatch) -> Come:
             person = people.appoint(person.id)
         monkeypatch.setattr(door, "browser_token", lambda: token)
         monkeypatch.setattr(door, "_address", lambda: None)
-        snapshot.forget()
+        runs_snapshot.forget()
         return person.actor
 
     return come
@@ -68,7 +68,7 @@ def queued(settings: Settings, config: TrainConfig, *owners: Actor) -> list[str]
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Queues stand still: what waits goes on waiting."""
-    monkeypatch.setattr("pages.components.frame.ensure_scheduler", lambda *_: None)
+    monkeypatch.setattr("pages.components.shared.frame.ensure_scheduler", lambda *_: None)
 
 
 def test_an_empty_room_says_what_is_missing_in_every_section(come_as: Come, open_page: Open) -> None:
@@ -262,7 +262,7 @@ def test_shutting_down_asks_first_and_then_ends_the_app(
     settings: Settings, come_as: Come, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[bool] = []
-    monkeypatch.setattr(server, "stop", lambda: ended.append(True))
+    monkeypatch.setattr(asgi_app, "stop", lambda: ended.append(True))
     come_as("Grace the presenter")
     app = open_page("pages/room.py")
     assert not ended

@@ -12,15 +12,15 @@ import pytest
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
-from core.datasets.sample import draw_sample
+from core.config.events import Progress
+from core.datasets.drawn_sample import draw_sample
 from core.errors import PredictorError
-from core.explaining import answers
-from core.explaining.answers import Moved, Movement, PictureMap
-from core.runs.store import RunStore
+from core.predict import explanations
+from core.predict.explanations import ImageMap, Moved, Movement
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.events import Progress
-from pages.components import why_asking, why_figures
-from pages.components.charts import COLOURS
+from pages.components.compare import why_figures, why_requests
+from pages.components.shared.charts import COLOURS
 from tests.app.test_pages import texts
 
 Open = Callable[..., AppTest]
@@ -28,14 +28,14 @@ Open = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    why_asking._questions._entries.clear()
+    why_requests._questions._entries.clear()
 
 
 def section() -> None:
     """What AppTest runs as a page of its own."""
     from core.settings import Settings
-    from pages.components.snapshot import list_runs, look_at
-    from pages.components.why import show_why
+    from pages.components.compare.why import show_why
+    from pages.components.shared.runs_snapshot import list_runs, look_at
 
     settings = Settings.from_environment()
     ids = [item.id for item in reversed(list_runs(settings))]
@@ -93,10 +93,10 @@ def slow_section() -> None:
     """What AppTest runs: a question whose answer comes when the test lets it."""
     import streamlit as st
 
-    from pages.components import why_asking
+    from pages.components.compare import why_requests
     from tests.app import test_why
 
-    answer = why_asking.ask("Showing the pictures to a|b", ("slow",), test_why.slow_answer)
+    answer = why_requests.ask("Showing the pictures to a|b", ("slow",), test_why.slow_answer)
     st.write(f"The answer is {answer}.")
 
 
@@ -121,7 +121,7 @@ def test_an_answer_that_takes_long_has_a_bar_for_everybody_who_waits(monkeypatch
         return draw(self, value, text)
 
     monkeypatch.setattr(DeltaGenerator, "progress", drawn)
-    monkeypatch.setattr(why_asking, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(why_requests, "LOOK_SECONDS", 0.05)
     released.clear()
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(AppTest.from_function(slow_section, default_timeout=60).run) for _ in range(2)]
@@ -170,7 +170,7 @@ def test_the_compare_page_computes_nothing_before_it_is_opened(raced: Settings, 
     assert not (raced.cache_dir / "explanations").exists()
 
 
-MAP = PictureMap(
+MAP = ImageMap(
     "test", (4, 5, 6), (0, 1, 7), 3, 16, ((0, 1), (2, 3), (4, 5)), (0.5, 0.25), None, 2, 2, 1, 1.0
 )  # fmt: skip
 
@@ -178,7 +178,7 @@ MAP = PictureMap(
 def test_classes_differ_by_colour_or_marker_and_mistakes_by_a_ring() -> None:
     classes = [f"class {number}" for number in range(12)]
     many = replace(MAP, indices=tuple(range(12)), labels=tuple(range(12)), pca=((0.0, 0.0),) * 12)
-    figure = why_figures.pictures_map(many, classes, ["x"] * 12, [False] * 11 + [True], neighbours=False)
+    figure = why_figures.images_map(many, classes, ["x"] * 12, [False] * 11 + [True], neighbours=False)
     looks = {(trace.marker.color, trace.marker.symbol) for trace in figure.data[:12]}
     assert len(looks) == 12
     assert len(COLOURS) < 12
@@ -191,10 +191,10 @@ def test_classes_differ_by_colour_or_marker_and_mistakes_by_a_ring() -> None:
 def test_the_other_map_is_drawn_where_there_is_one() -> None:
     other = replace(MAP, tsne=((9.0, 8.0), (7.0, 6.0), (5.0, 4.0)))
     classes = [str(number) for number in range(8)]
-    figure = why_figures.pictures_map(other, classes, ["x"] * 3, None, neighbours=True)
+    figure = why_figures.images_map(other, classes, ["x"] * 3, None, neighbours=True)
     assert [trace.x for trace in figure.data] == [(9.0,), (7.0,), (5.0,)]
     assert "t-SNE" in figure.layout.xaxis.title.text
-    plain = why_figures.pictures_map(other, classes, ["x"] * 3, None, neighbours=False)
+    plain = why_figures.images_map(other, classes, ["x"] * 3, None, neighbours=False)
     assert plain.data[0].x == (0,)
     assert "t-SNE 1" in why_figures.map_table("a", other, classes, ["x"] * 3).columns
 
@@ -231,8 +231,8 @@ def test_bars_hatch_what_stands_still_and_never_draw_it_as_moved() -> None:
 def test_an_answer_survives_its_journey() -> None:
     import json
 
-    assert PictureMap.from_json(json.loads(json.dumps(MAP.to_json()))) == MAP
-    heat = answers.Heat("occlusion", "cat", (7, 7), 0.25, "words", b"png")
-    found = answers.Explanation((("cat", 0.75), ("dog", 0.25)), b"saw", (heat,), 12.0)
+    assert ImageMap.from_json(json.loads(json.dumps(MAP.to_json()))) == MAP
+    heat = explanations.Heat("occlusion", "cat", (7, 7), 0.25, "words", b"png")
+    found = explanations.Explanation((("cat", 0.75), ("dog", 0.25)), b"saw", (heat,), 12.0)
     record, parts = found.to_message()
-    assert answers.Explanation.from_message(json.loads(json.dumps(record)), parts) == found
+    assert explanations.Explanation.from_message(json.loads(json.dumps(record)), parts) == found

@@ -3,12 +3,12 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.runs.store import RunStore
+from core.config.train_config import TrainConfig
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from pages.components.confusions import NAMES_PX, ROW_PX
+from pages.components.compare.confusion_matrix import NAMES_PX, ROW_PX
 from tests.browser.conftest import Server
-from tests.judged_runs import finish, make_dataset
+from tests.support.tested_runs import finish, make_dataset
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

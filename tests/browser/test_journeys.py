@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core.datasets.sample import draw_sample
-from core.datasets.store import DatasetStore
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.drawn_sample import draw_sample
 from core.runs.run import RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.browser.conftest import Server
 from tests.conftest import wait_for
@@ -98,8 +98,8 @@ def test_a_zip_is_uploaded_through_the_page(server: Server, page: Page, settings
 def test_the_server_may_be_killed_while_a_run_goes_on(
     server: Server, page: Page, settings: Settings, drawn: object, small_config: object
 ) -> None:
+    from core.config.train_config import TrainConfig
     from core.jobs.scheduler import ensure_scheduler
-    from core.training.config import TrainConfig
 
     assert isinstance(small_config, TrainConfig)
     run = RunStore(settings).create(small_config.model_copy(update={"epochs": 1000}))

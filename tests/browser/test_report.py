@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from core.datasets.dataset import Dataset
-from core.reporting.documents import make_document
+from core.report.documents import make_document
 from core.settings import Settings
-from tests.core.reporting.finished import finish, start_race
+from tests.support.finished_runs import finish, start_race
 
 pytestmark = pytest.mark.browser
 

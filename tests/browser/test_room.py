@@ -7,13 +7,13 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.people.store import PeopleStore
-from core.room.room import Room, RoomStore
+from core.room.access import Room, RoomStore
+from core.room.people import PeopleStore
 from core.runs.run import RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
 from tests.browser.conftest import Server
 from tests.conftest import wait_for
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from core.actor import OPERATOR, Actor
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.datasets.store import DatasetStore
+from core.datasets.dataset_store import DatasetStore
 from core.errors import DatasetError, QuotaError, RightsError
-from core.jobs.importer import ImportJobs, ImportRequest
-from core.people.actor import OPERATOR, Actor
+from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.quotas import MB, check_datasets, check_room, check_space, free_bytes, is_disk_full, room_usage
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json, write_json
-from core.training.config import TrainConfig
 
 ADA = Actor("p-ada", "Ada")
 BERT = Actor("p-bert", "Bert")
@@ -63,7 +63,7 @@ def test_thirty_starts_at_once_do_not_slip_past_the_limit(
 def test_a_race_that_would_pass_the_limit_leaves_no_half_of_it(
     tight: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
-    from core.runs.store import Arm
+    from core.runs.run_store import Arm
 
     store = RunStore(tight)
     for _ in range(2):

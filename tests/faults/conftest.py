@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from core.config.train_config import TrainConfig
+from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.worker import Worker
+from core.maintenance.check import check
 from core.runs.run import Run
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.upkeep.check import check
 from tests.app.conftest import open_page, quiet  # noqa: F401  # fixtures
 from tests.conftest import SMALL_SCRATCH
 

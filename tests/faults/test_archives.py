@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.datasets.store import DatasetStore
-from core.jobs.importer import ImportJobs, ImportRequest
+from core.datasets.dataset_store import DatasetStore
+from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.settings import PROJECT_ROOT, Settings
 from tests.conftest import wait_for
-from tests.core.datasets.pictures import class_files, encoded, photo
 from tests.core.datasets.test_endurance import PEAK, wants_peak_memory
-from tests.faults.sentences import assert_plain
-from tests.faults.uploads import TITLE, Files, imported, upload
+from tests.support.images import class_files, encoded, photo
+from tests.support.sentences import assert_plain
+from tests.support.uploads import TITLE, Files, imported, upload
 
 pytestmark = pytest.mark.usefixtures("clean_afterwards")
 
@@ -149,7 +149,7 @@ def test_a_bomb_of_200_mb_is_refused_in_little_memory_and_time(settings: Setting
     assert archive.stat().st_size < 400_000
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from core.jobs.importer import run_job; from core.settings import Settings\n"
+        "from core.jobs.import_jobs import run_job; from core.settings import Settings\n"
         "started = time.process_time(); run_job(Settings.from_environment(), Path(sys.argv[1]))\n"
         "print(time.process_time() - started)\n" + PEAK
     )

@@ -12,19 +12,19 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
+from core.config.parsing import parse_config
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError, RunError
 from core.jobs.worker import Worker
-from core.runs.races import default_race
+from core.predict.predictor import Predictor
+from core.races.pairs import default_race
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
-from core.serving.predictor import Predictor
+from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from core.training.config import TrainConfig
-from core.training.parsing import parse_config
 from tests.conftest import SMALL_SCRATCH
-from tests.core.datasets.pictures import encoded, photo
-from tests.faults.sentences import assert_nothing_of_the_machine, assert_plain
+from tests.support.images import encoded, photo
+from tests.support.sentences import assert_nothing_of_the_machine, assert_plain
 
 pytestmark = pytest.mark.usefixtures("clean_afterwards")
 

@@ -13,26 +13,26 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from core.datasets.store import DatasetStore
+from core.config.train_config import TrainConfig
+from core.datasets.dataset_store import DatasetStore
 from core.jobs import dispatcher as dispatching
 from core.jobs import watchdog
-from core.jobs.importer import ImportJobs, ImportRequest
+from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.jobs.scheduler import ensure_scheduler, lock_path
 from core.jobs.watchdog import stalled_since, worker_process
 from core.locks import is_held
+from core.predict.image_prediction import Prediction
+from core.predict.predictor_client import PredictorClient
+from core.predict.predictor_server import address_path
 from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
-from core.serving.client import PredictorClient
-from core.serving.prediction import Prediction
-from core.serving.server import address_path
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
-from core.training.config import TrainConfig
 from tests.browser.conftest import Server
 from tests.conftest import wait_for
 from tests.core.jobs.test_scheduler import processes_of, states
-from tests.faults.desk import Desk, desk, figures, files  # noqa: F401
+from tests.support.desk import Desk, desk, figures, files  # noqa: F401
 
 LONG = os.environ.get("TUNEMYPETS_LONG") == "1"  # as often and as slowly as it is promised
 MOMENTS = 100 if LONG else 20
@@ -104,7 +104,7 @@ def test_a_worker_killed_before_it_began_is_started_again_but_not_for_ever(desk:
 
     def kill_all() -> bool:
         """End each worker while it waits for the lock that this test holds."""
-        for process in processes_of(desk.settings, "tests.faults.eager"):
+        for process in processes_of(desk.settings, "tests.support.eager_preloader"):
             if process.name() == "jobs.worker":
                 process.kill()
         return run.state() is not RunState.QUEUED
@@ -199,7 +199,7 @@ def test_a_preloader_that_does_not_move_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk.finish(desk.queue())
-    (stuck,) = processes_of(desk.settings, "tests.faults.eager")
+    (stuck,) = processes_of(desk.settings, "tests.support.eager_preloader")
     monkeypatch.setattr(dispatching, "SILENT_SECONDS", 3.0)
     stuck.suspend()
     desk.finish(desk.queue())
@@ -317,11 +317,11 @@ def test_a_predictor_that_dies_or_freezes_in_the_middle_of_a_question_still_answ
     run = RunStore(settings).create(small_config)
     Worker(settings, run).work(judge_only=False)
     dataset = DatasetStore(settings).get("drawn")
-    pictures = [(row.name, dataset.picture_path(row).read_bytes()) for row in dataset.rows] * 20
+    pictures = [(row.name, dataset.image_path(row).read_bytes()) for row in dataset.rows] * 20
     few = PredictorClient(settings).predict(run.id, pictures[:2])
     first = predictor_of(settings)
-    monkeypatch.setattr("core.serving.client.PATIENCE_SECONDS", 2.0)
-    monkeypatch.setattr("core.serving.client.SIGN_SECONDS", 6.0)
+    monkeypatch.setattr("core.predict.predictor_client.PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr("core.predict.predictor_client.SIGN_SECONDS", 6.0)
     question = Question(settings, run, pictures)
     time.sleep(0.05)
     os.kill(first.pid, signal.SIGKILL if ending == "killed" else signal.SIGSTOP)
@@ -341,7 +341,7 @@ def test_a_killed_import_says_so_and_leaves_nothing(settings: Settings, ended_pr
         folder = settings.imports_dir / job
         wait_for((folder / "progress.json").exists)
         time.sleep(seconds)
-        for process in processes_of(settings, "core.jobs.importer"):
+        for process in processes_of(settings, "core.jobs.import_jobs"):
             process.kill()
             process.wait(5)
         status = jobs.status(job)

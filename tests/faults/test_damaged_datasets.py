@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.datasets.dataset import Dataset, PictureRow
-from core.datasets.store import DatasetStore
+from core.config.train_config import TrainConfig
+from core.datasets.dataset import Dataset, ImageRow
+from core.datasets.dataset_store import DatasetStore
 from core.errors import DatasetError
 from core.jobs.worker import Worker
+from core.predict.predictor import Predictor
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
-from core.serving.predictor import Predictor
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
 from tests.conftest import SMALL_SCRATCH
-from tests.core.datasets.pictures import class_files, encoded, photo
-from tests.faults.sentences import assert_nothing_of_the_machine, assert_plain
-from tests.faults.uploads import imported
+from tests.support.images import class_files, encoded, photo
+from tests.support.sentences import assert_nothing_of_the_machine, assert_plain
+from tests.support.uploads import imported
 
 Damage = Callable[[Path], object]
 
@@ -65,9 +65,9 @@ def start(settings: Settings, dataset: str) -> Run:
     return run
 
 
-def damaged(dataset: Dataset, damage: str, split: str = "train") -> PictureRow:
+def damaged(dataset: Dataset, damage: str, split: str = "train") -> ImageRow:
     row = dataset.rows_of(split)[1]
-    DAMAGES[damage][0](dataset.picture_path(row))
+    DAMAGES[damage][0](dataset.image_path(row))
     return row
 
 
@@ -75,12 +75,12 @@ def damaged(dataset: Dataset, damage: str, split: str = "train") -> PictureRow:
 def test_only_the_damaged_picture_cannot_be_read(settings: Settings, pets: Dataset, damage: str) -> None:
     row = damaged(pets, damage)
     with pytest.raises(DatasetError) as caught:
-        DatasetStore(settings).get("pets").read_picture(row)
+        DatasetStore(settings).get("pets").read_image(row)
     assert re.search(DAMAGES[damage][1], str(caught.value))
     assert_plain(str(caught.value), row.name, "pets", settings=settings)
     for other in pets.rows:
         if other.sha256[:2] != row.sha256[:2]:
-            assert len(pets.read_picture(other)) == other.bytes
+            assert len(pets.read_image(other)) == other.bytes
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -104,7 +104,7 @@ def test_what_was_read_before_the_damage_goes_on_to_train_and_to_predict(setting
     row = damaged(pets, "another picture")
     assert start(settings, "pets").state() is RunState.FINISHED
     other = next(item for item in pets.rows if item.index != row.index)
-    (answer,) = Predictor(settings).predict(run, [("a.png", pets.read_picture(other))])
+    (answer,) = Predictor(settings).predict(run, [("a.png", pets.read_image(other))])
     assert answer.error is None
     shutil.rmtree(pets.folder)
     (again,) = Predictor(settings).predict(run, [("a.png", encoded(photo(0), "PNG"))])
@@ -115,8 +115,8 @@ def test_a_predicted_file_of_a_damaged_dataset_gets_its_sentence(settings: Setti
     run = start(settings, "pets")
     gone = damaged(pets, "removed")
     cut = pets.rows_of("train")[2]
-    DAMAGES["cut off"][0](pets.picture_path(cut))
-    named = [(row.name, pets.picture_path(row)) for row in (gone, cut, pets.rows_of("train")[3])]
+    DAMAGES["cut off"][0](pets.image_path(cut))
+    named = [(row.name, pets.image_path(row)) for row in (gone, cut, pets.rows_of("train")[3])]
     missing, half, whole = Predictor(settings).predict(run, named)
     assert_plain(str(missing.error), gone.name, settings=settings)
     assert_plain(str(half.error), cut.name, settings=settings)

@@ -14,22 +14,22 @@ from pathlib import Path
 
 import pytest
 
+from core.config.train_config import TrainConfig
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
-from core.datasets.store import DatasetStore
 from core.errors import QuotaError
-from core.jobs.importer import ImportJobs, ImportRequest
-from core.jobs.queue import read_queue
+from core.jobs.import_jobs import ImportJobs, ImportRequest
+from core.jobs.run_queue import read_queue
 from core.quotas import FULL, free_bytes, is_disk_full
 from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
 from core.settings import PROJECT_ROOT, Settings
-from core.training.config import TrainConfig
 from tests.conftest import end_processes, skip_or_fail, wait_for
-from tests.faults.desk import Desk, figures, start_eagerly
 from tests.faults.test_crashes import assert_saved_is_good, reach
+from tests.support.desk import Desk, figures, start_eagerly
 
 MB = 2**20
 DISK = 24 * MB

@@ -14,13 +14,13 @@ import pytest
 from core.jobs import dispatcher
 from core.jobs.watchdog import memory_kills
 from core.runs.attempts import Attempts, read_attempts, write_attempts
-from core.runs.remedies import MEMORY, halved, memory_sentence, remedy
+from core.runs.failures import MEMORY, halved, memory_sentence, remedy
 from core.runs.run import Run, RunState
 from core.settings import PROJECT_ROOT, Settings
 from core.storage import read_json, write_json
 from tests.conftest import skip_or_fail, wait_for
-from tests.faults.desk import Desk, desk, files  # noqa: F401
 from tests.faults.test_crashes import reach
+from tests.support.desk import Desk, desk, files  # noqa: F401
 
 MB = 2**20
 GROUPS = Path("/sys/fs/cgroup")

@@ -16,22 +16,22 @@ import torch
 from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError
 from core.jobs.worker import Worker
+from core.predict.predictor import Predictor
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
-from core.serving.predictor import Predictor
+from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from core.training.config import TrainConfig
 from core.training.snapshot import FILE, read_facts
 from models.catalog import CATALOG
 from tests.conftest import SMALL_SCRATCH
-from tests.core.datasets.pictures import encoded, photo
 from tests.core.datasets.test_endurance import wants_peak_memory
-from tests.faults.sentences import assert_plain
+from tests.support.images import encoded, photo
+from tests.support.sentences import assert_plain
 
-PICTURE = encoded(photo(3))
+IMAGE = encoded(photo(3))
 
 
 class Harmful:
@@ -160,11 +160,11 @@ SIDECARS: dict[str, Callable[[Path], object]] = {
 def assert_refused(settings: Settings, run: Run, other: Run, *words: str) -> None:
     """The damaged run gets a sentence, and the same predictor answers for the other one before and after."""
     predictor = Predictor(settings)
-    (before,) = predictor.predict(other, [("a.jpg", PICTURE)])
+    (before,) = predictor.predict(other, [("a.jpg", IMAGE)])
     with pytest.raises(RunError) as caught:
-        predictor.predict(run, [("a.jpg", PICTURE)])
+        predictor.predict(run, [("a.jpg", IMAGE)])
     assert_plain(str(caught.value), *words, settings=settings)
-    (after,) = predictor.predict(other, [("a.jpg", PICTURE)])
+    (after,) = predictor.predict(other, [("a.jpg", IMAGE)])
     assert before.top == after.top
     assert before.error is None
 
@@ -307,7 +307,7 @@ def test_weights_that_are_finite_and_too_large_get_a_sentence_for_each_picture(
     path = run.checkpoints / "best.safetensors"
     tensors = load_file(path)
     save_file({k: v * 1e30 if v.is_floating_point() else v for k, v in tensors.items()}, path)
-    found = Predictor(settings).predict(run, [("a.jpg", PICTURE), ("b.jpg", b"no picture")])
+    found = Predictor(settings).predict(run, [("a.jpg", IMAGE), ("b.jpg", b"no picture")])
     assert [item.label for item in found] == [None, None]
     for item in found:
         assert_plain(str(item.error), item.file, settings=settings)
@@ -319,9 +319,7 @@ def test_the_prediction_page_explains_a_damaged_network_and_answers_with_the_oth
     run, other = two_runs
     WEIGHTS["cut off in the middle"](run.checkpoints / "best.safetensors")
     app = open_page("pages/predict.py", run=f"{run.id},{other.id}")
-    app.file_uploader(key="predict-files").set_value(
-        [("a.jpg", PICTURE, "image/jpeg"), ("b.jpg", PICTURE, "image/jpeg")]
-    )
+    app.file_uploader(key="predict-files").set_value([("a.jpg", IMAGE, "image/jpeg"), ("b.jpg", IMAGE, "image/jpeg")])
     app.run(timeout=60)
     assert not app.exception
     (error,) = app.error

@@ -9,21 +9,21 @@ import pytest
 from markdown_it import MarkdownIt
 from streamlit.testing.v1 import AppTest
 
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.jobs.worker import Worker
+from core.predict.predictor import Predictor
 from core.runs.run import Run, RunState
-from core.runs.store import Arm, RunStore
-from core.serving.predictor import Predictor
+from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 from core.storage import is_id
-from core.training.config import TrainConfig
-from pages.components import closer
-from pages.components.gallery import Tile, arrange
-from pages.components.groups import TITLES as GROUPS
+from pages.components.compare import run_details
+from pages.components.compare.agreement import TITLES as GROUPS
+from pages.components.shared.gallery import Tile, arrange
 from tests.conftest import SMALL_SCRATCH
-from tests.core.datasets.pictures import encoded, photo
-from tests.faults.sentences import assert_nothing_of_the_machine, assert_plain
-from tests.faults.uploads import imported, upload
+from tests.support.images import encoded, photo
+from tests.support.sentences import assert_nothing_of_the_machine, assert_plain
+from tests.support.uploads import imported, upload
 
 pytestmark = pytest.mark.usefixtures("clean_afterwards")
 
@@ -187,7 +187,7 @@ def test_training_and_comparison_show_hostile_names_as_letters(
     for group in GROUPS:
         app.pills(key=f"groups-{first.id}-{second.id}").set_value(group).run()
         assert_inert(app, settings)
-    for section in set(closer.SECTIONS) - {"classes", "pictures", "why"}:
+    for section in set(run_details.SECTIONS) - {"classes", "pictures", "why"}:
         assert_inert(open_page("pages/compare.py", runs=runs, view=section), settings)
     assert_inert(open_page("pages/compare.py", race=str(first.meta().race)), settings)
 

@@ -20,13 +20,13 @@ from websockets.sync.client import connect
 
 from bench.load.ledger import Ledger
 from bench.load.session import LostError, Session
-from core.people.store import PeopleStore, new_token, person_id
-from core.room.room import RoomStore
+from core.config.train_config import TrainConfig
+from core.room.access import RoomStore
+from core.room.people import PeopleStore, new_token, person_id
 from core.runs.run import RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from core.training.config import TrainConfig
-from pages.web.visitors import COOKIE
+from pages.server.visitor_cookie import COOKIE
 from tests.browser.conftest import Server
 from tests.conftest import run_apart, wait_for
 

@@ -13,24 +13,24 @@ from typing import Any
 
 import pytest
 
+from core.actor import Actor
+from core.config.train_config import TrainConfig
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
-from core.datasets.store import DatasetStore
 from core.errors import DatasetError, QuotaError, RightsError, RunError
-from core.jobs.importer import ImportJobs, ImportRequest
-from core.jobs.queue import pause_queue, read_queue
-from core.people.actor import Actor
-from core.runs.demo import demo_dataset, make_demo_dataset, start_demo
-from core.runs.races import start_judging
+from core.jobs.import_jobs import ImportJobs, ImportRequest
+from core.jobs.run_queue import pause_queue, read_queue
+from core.races.demo import demo_dataset, make_demo_dataset, start_demo
+from core.races.pairs import start_judging
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.runs.summary import summarise
 from core.settings import PROJECT_ROOT, Settings
-from core.training.config import TrainConfig
 from tests.conftest import wait_for
-from tests.faults.desk import Desk, desk, files  # noqa: F401
+from tests.support.desk import Desk, desk, files  # noqa: F401
 
 ROOM = 30
 ADA, BERT = Actor("p-ada", "Ada"), Actor("p-bert", "Bert")
@@ -86,10 +86,10 @@ MANY = textwrap.dedent(
     """
     import sys
     from core.errors import TuneMyPetsError
-    from core.people.actor import Actor
-    from core.runs.store import RunStore
+    from core.actor import Actor
+    from core.runs.run_store import RunStore
     from core.settings import Settings
-    from core.training.config import TrainConfig
+    from core.config.train_config import TrainConfig
 
     store, config = RunStore(Settings.from_environment()), TrainConfig.model_validate_json(sys.argv[1])
     sys.stdin.readline()
@@ -135,7 +135,7 @@ def test_a_quota_holds_exactly_among_processes(
 def test_a_race_that_does_not_fit_the_quota_is_refused_as_a_whole(
     settings: Settings, drawn: object, small_config: TrainConfig
 ) -> None:
-    from core.runs.races import default_race
+    from core.races.pairs import default_race
 
     store = RunStore(dataclasses.replace(settings, max_queued=5))
     arms = default_race({"dataset": "drawn", "epochs": 1, "model": "scratch_cnn", "strategy": "scratch"})

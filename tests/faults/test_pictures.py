@@ -10,16 +10,16 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.datasets.images import Limits, decode, fit_square, render_preview
+from core.datasets.decoder import Limits, decode, fit_square, render_preview
+from core.predict.predictor import Predictor
 from core.runs.run import Run
-from core.serving.predictor import Predictor
 from core.settings import PROJECT_ROOT, Settings
-from core.training.pixels import PixelStore, open_store, square_pixels
+from core.stores.pixels import PixelStore, open_store, square_pixels
 from models.catalog import CATALOG
-from tests.core.datasets.pictures import class_files, encoded, photo, png_header
 from tests.core.datasets.test_endurance import PEAK, wants_peak_memory
-from tests.faults.sentences import assert_nothing_of_the_machine, assert_plain
-from tests.faults.uploads import imported
+from tests.support.images import class_files, encoded, photo, png_header
+from tests.support.sentences import assert_nothing_of_the_machine, assert_plain
+from tests.support.uploads import imported
 
 pytestmark = pytest.mark.usefixtures("clean_afterwards")
 
@@ -159,7 +159,7 @@ def test_a_turned_photo_has_the_same_pixels_in_explorer_training_and_prediction(
         dataset.thumbnail_path(row).read_bytes()
         == (settings.datasets_dir / "plain" / "thumbs" / plain.sha256[:2] / f"{plain.sha256}.jpg").read_bytes()
     )
-    assert render_preview(dataset.read_picture(row), limits, "a") == render_preview(straight, limits, "a")
+    assert render_preview(dataset.read_image(row), limits, "a") == render_preview(straight, limits, "a")
     # training
     (store,) = [item for item in open_store(settings, dataset, spec, lambda: False) if isinstance(item, PixelStore)]
     assert np.array_equal(store.take(np.array([row.index]))[0], fit_square(upright, spec.resize_px, spec.interpolation))
@@ -178,10 +178,10 @@ def test_a_picture_made_to_hurt_costs_little_memory_and_time(tmp_path: Path, nam
     path = tmp_path / name
     path.write_bytes({**REFUSED, **USED}[name][0]())
     code = (
-        "import sys, time; from pathlib import Path; from core.datasets.images import *; from core.errors import *\n"
+        "import sys, time; from pathlib import Path; from core.datasets.decoder import *; from core.errors import *\n"
         "before = time.process_time()\n"
         "try: decode(Path(sys.argv[1]), Limits(50_000_000, 2**26), 'x')\n"
-        "except PictureError: pass\n"
+        "except ImageError: pass\n"
         "print(time.process_time() - before)\n" + PEAK
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=PROJECT_ROOT, capture_output=True, text=True)

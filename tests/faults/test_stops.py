@@ -18,23 +18,23 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from core.config.train_config import TrainConfig
+from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.dispatcher import Dispatcher
 from core.jobs.preloader import ForkedWorker
 from core.jobs.worker import PUT_ASIDE, Worker
-from core.runs.attempts import MOST_AUTOMATIC, read_attempts
+from core.runs.attempts import MAX_AUTOMATIC, read_attempts
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json, write_json
-from core.training.config import TrainConfig
 from tests.conftest import SMALL_SCRATCH
-from tests.faults.desk import Desk, desk, files  # noqa: F401
 from tests.faults.test_crashes import reach
+from tests.support.desk import Desk, desk, files  # noqa: F401
 
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # in memory: nothing here depends on a disk
 FINAL = (RunState.FINISHED, RunState.STOPPED, RunState.FAILED)
@@ -226,7 +226,7 @@ class Life(RuleBasedStateMachine):
             assert state is RunState.RUNNING
         else:
             assert state in (RunState.QUEUED, RunState.INTERRUPTED)
-        assert read_attempts(self.run.folder).automatic <= MOST_AUTOMATIC
+        assert read_attempts(self.run.folder).automatic <= MAX_AUTOMATIC
         assert len(self.acting) <= 1
 
     @invariant()

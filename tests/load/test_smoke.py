@@ -12,7 +12,7 @@ from bench.load.page import Page
 from bench.load.room import Room
 from bench.load.session import Session
 from core.runs.run import RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from tests.conftest import run_apart
 
 SESSIONS = 10

@@ -32,7 +32,7 @@ def network(built: Network) -> Iterator[Network]:
     built.zero_grad(set_to_none=True)
 
 
-def pictures(name: str) -> Tensor:
+def images(name: str) -> Tensor:
     """Random pictures, the same every time: (4, 3, H, W), or a single one for the network that is slow."""
     count = 1 if name == "vit_b_16" else 4
     side_px = SIDE_PX.get(name, 32)
@@ -63,7 +63,7 @@ def test_state_dict_names_begin_with_block_or_head(network: Network) -> None:
 
 def test_forward_is_the_trainable_part_of_the_frozen_prefix(network: Network) -> None:
     network.eval()
-    batch = pictures(network.name)
+    batch = images(network.name)
     entry = get_entry(network.name)
     for point in (None, entry.default_freeze, entry.freeze_points[-1]):
         network.freeze(point)
@@ -79,7 +79,7 @@ def test_forward_is_the_trainable_part_of_the_frozen_prefix(network: Network) ->
 
 
 def test_using_a_kept_activation_in_training_leaves_it_as_it_is(network: Network) -> None:
-    batch = pictures(network.name)
+    batch = images(network.name)
     for point in (get_entry(network.name).default_freeze, get_entry(network.name).freeze_points[-1]):
         network.freeze(point)
         network.train()
@@ -94,7 +94,7 @@ def test_using_a_kept_activation_in_training_leaves_it_as_it_is(network: Network
 def test_no_frozen_weight_or_statistic_moves_by_one_bit(network: Network, where: str) -> None:
     entry = get_entry(network.name)
     point = entry.freeze_points[-1] if where == "head only" else entry.default_freeze
-    batch = pictures(network.name)
+    batch = images(network.name)
     labels = torch.tensor([0, 1, 2, 0])[: len(batch)]
     if where == "default" and network.name not in ("vgg16", "vit_b_16"):
         # gradients that are left over from before must not move what is frozen now
@@ -145,7 +145,7 @@ def test_frozen_blocks_stay_in_eval_mode_and_wake_up_again(network: Network) -> 
 def test_a_frozen_prefix_answers_the_same_in_training_mode(network: Network) -> None:
     entry = get_entry(network.name)
     network.freeze(entry.freeze_points[-1])
-    batch = pictures(network.name)
+    batch = images(network.name)
     network.eval()
     expected = network.frozen_prefix(batch)
     network.train()
@@ -167,7 +167,7 @@ def test_with_the_original_classifier_the_logits_are_those_of_torchvision(name: 
                 classifier_of(original)[0].normal_(std=0.05)
     weight, bias = classifier_of(original)
     with torch.no_grad():
-        batch = pictures(name)
+        batch = images(name)
         if name == "squeezenet1_0":  # its own head differs: compare what reaches the head
             expected = original.get_submodule("features")(batch).mean(dim=(2, 3)) @ weight.T + bias
         else:
@@ -184,7 +184,7 @@ def test_with_the_original_classifier_the_logits_are_those_of_torchvision(name: 
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "resnet18"])
 def test_a_copy_in_channels_last_answers_the_same(name: str) -> None:
     network = build(name, CLASSES, seed=0).eval()
-    batch = pictures(name)
+    batch = images(name)
     other = copy.deepcopy(network).to(memory_format=torch.channels_last)
     with torch.no_grad():
         expected = network(batch)

@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from core.datasets.images import fit_square
+from core.datasets.decoder import fit_square
 from models import weights
 from models.catalog import CATALOG
 from models.errors import WeightsError
 from models.network import Network, build, build_pretrained
 
 ENTRY = CATALOG["petnet"]
-MOST_BYTES = 4_000_000
+MAX_BYTES = 4_000_000
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_the_weights_lie_in_the_program_whatever_torch_home_says(
 
 def test_the_file_is_small_and_in_half_precision(file: Path) -> None:
     assert ENTRY.weights is not None
-    assert file.stat().st_size == ENTRY.weights.bytes <= MOST_BYTES
+    assert file.stat().st_size == ENTRY.weights.bytes <= MAX_BYTES
     tensors = load_file(file)
     assert {value.dtype for value in tensors.values() if value.ndim == 4} == {torch.float16}
     counted = sum(value.numel() for name, value in tensors.items() if "running" not in name)
@@ -101,8 +101,8 @@ def _features(network: Network, files: list[Path]) -> torch.Tensor:
     margin = (spec.resize_px - spec.crop_px) // 2
     squares = []
     for path in files:
-        with Image.open(path) as picture:
-            square = fit_square(picture.convert("RGB"), spec.resize_px)
+        with Image.open(path) as image:
+            square = fit_square(image.convert("RGB"), spec.resize_px)
         squares.append(square[margin : margin + spec.crop_px, margin : margin + spec.crop_px])
     batch = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (spec.mean, spec.std))

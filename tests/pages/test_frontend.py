@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pages.web.frontend import Frontend
+from pages.server.frontend import Frontend
 from tests.conftest import run_apart
 
 ELSEWHERE = 418

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pages.components.crowd import GONE_SECONDS, WATCHERS_PER_SECOND, Crowd
-from pages.components.shared import Shared
+from pages.components.shared.refresh_rate import GONE_SECONDS, WATCHERS_PER_SECOND, Crowd
+from pages.components.shared.session_cache import Shared
 
 
 def test_thirty_viewers_at_once_cause_one_reading() -> None:
@@ -93,7 +93,7 @@ def test_pages_of_a_small_room_ask_every_second_and_those_of_a_crowd_less_often(
 
 def test_pages_do_not_go_to_and_fro_between_two_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("pages.components.crowd.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pages.components.shared.refresh_rate.time.monotonic", lambda: now[0])
     crowd = Crowd()
     for number in range(WATCHERS_PER_SECOND + 1):
         crowd.note(f"page {number}")

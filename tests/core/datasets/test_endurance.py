@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.datasets.images import FORMATS, Limits, decode, pixel_hash, write_thumbnail
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.decoder import FORMATS, Limits, decode, pixel_hash, write_thumbnail
 from core.datasets.importing import TEMPORARY, import_dataset
 from core.datasets.sources import MemorySource, SourceEntry
 from core.datasets.splits import Item, SplitPlan, assign, group_copies
-from core.datasets.store import DatasetStore
-from core.errors import DatasetError, PictureError
+from core.errors import DatasetError, ImageError
 from core.settings import PROJECT_ROOT, Settings
 from tests.conftest import wait_for
-from tests.core.datasets.pictures import class_files, encoded, photo
+from tests.support.images import class_files, encoded, photo
 
 LIMITS = Limits(max_pixels=50_000_000, max_bytes=64 * 2**20)
 GIGABYTE = 10**9
@@ -51,7 +51,7 @@ def test_damaged_bytes_end_as_a_picture_or_a_sentence_and_nothing_else(kind: str
         cut = rng.randrange(len(damaged)) if rng.random() < 0.3 else len(damaged)
         try:
             mode = decode(bytes(damaged[:cut]), LIMITS, "x.jpg").image.mode
-        except PictureError as error:
+        except ImageError as error:
             told = str(error)
         else:
             assert mode == "RGB"
@@ -132,7 +132,7 @@ def test_a_picture_of_50_megapixels_is_decoded_and_hashed_in_bounded_memory(tmp_
     )
     subprocess.run([sys.executable, "-c", making, str(path)], check=True)
     code = (
-        "import io, sys; from pathlib import Path; from core.datasets.images import *\n"
+        "import io, sys; from pathlib import Path; from core.datasets.decoder import *\n"
         "p = decode(Path(sys.argv[1]), Limits(50_000_000, 2**26), 'large'); pixel_hash(p.image)\n"
         "perceptual_hash(p.image); write_thumbnail(p.image, io.BytesIO())\n" + PEAK
     )
@@ -237,7 +237,7 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.settings import Settings
-from tests.core.datasets.pictures import class_files
+from tests.support.images import class_files
 
 class Slow(MemorySource):
     def read(self, entry, max_bytes):

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from core.datasets.dataset import Dataset
+from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
 from core.datasets.layout import read_layout
 from core.datasets.sources import MemorySource, Source, open_source
 from core.datasets.splits import SplitPlan
-from core.datasets.store import DatasetStore
 from core.errors import DatasetError
 from core.settings import Settings
-from tests.core.datasets.pictures import class_files, encoded, photo
+from tests.support.images import class_files, encoded, photo
 
 Files = list[tuple[str, bytes]]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.datasets.sources import FolderSource, MemorySource, SourceEntry, ZipSource, is_junk, open_source
-from core.errors import DatasetError, PictureError
+from core.errors import DatasetError, ImageError
 
 MANY = 10**7
 
@@ -22,7 +22,7 @@ def packed(path: Path, files: list[tuple[str, bytes]], how: int = zipfile.ZIP_DE
 
 
 def refused(source: ZipSource, entry: SourceEntry, max_bytes: int = MANY) -> str:
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(ImageError) as caught:
         source.read(entry, max_bytes)
     return str(caught.value)
 
@@ -106,7 +106,7 @@ def test_a_file_above_the_limit_is_refused_from_every_source(tmp_path: Path) -> 
         ZipSource(packed(tmp_path / "x.zip", [("a/1.png", big)])),
         MemorySource("m", [("a/1.png", big)]),
     ):
-        with pytest.raises(PictureError, match=r"a/1\.png is larger than 2 MB"):
+        with pytest.raises(ImageError, match=r"a/1\.png is larger than 2 MB"):
             source.read(source.entries()[0], 2 * 2**20)
         source.close()
 
@@ -154,7 +154,7 @@ def test_what_is_not_a_regular_file_is_refused_and_not_waited_for(tmp_path: Path
     (tmp_path / "a").mkdir()
     os.mkfifo(tmp_path / "a" / "1.png")
     source = FolderSource(tmp_path)
-    with pytest.raises(PictureError, match="not a regular file"):
+    with pytest.raises(ImageError, match="not a regular file"):
         source.read(source.entries()[0], MANY)
 
 
@@ -180,5 +180,5 @@ def test_a_file_of_untold_size_is_read_whole_and_not_beyond_the_limit() -> None:
     source, entry = FolderSource(Path("/proc")), SourceEntry("version", 0)
     whole = Path("/proc/version").read_bytes()
     assert source.read(entry, len(whole)) == whole
-    with pytest.raises(PictureError, match="larger than"):
+    with pytest.raises(ImageError, match="larger than"):
         source.read(entry, len(whole) - 1)

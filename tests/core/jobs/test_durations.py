@@ -5,14 +5,14 @@ import time
 
 import pytest
 
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.jobs.durations import Durations
 from core.jobs.worker import Worker
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
-from core.training.config import TrainConfig
 
 
 def test_a_run_takes_what_such_runs_took_for_an_epoch(

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.jobs import dispatcher
 from core.jobs.dispatcher import PRELOADERS
@@ -20,10 +21,9 @@ from core.jobs.preloader import POSSIBLE
 from core.jobs.scheduler import ensure_scheduler, lock_path, serve
 from core.locks import is_held
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.storage import read_json
-from core.training.config import TrainConfig
 from tests.conftest import wait_for
 from tests.core.jobs.test_scheduler import processes_of, stop_all
 
@@ -34,7 +34,7 @@ LIGHT_SESSION = """
 import json, os, random, time
 from pathlib import Path
 import numpy as np
-from core.training.events import PhaseStarted
+from core.config.events import PhaseStarted
 
 def resumable(config, dataset, folder):
     return None

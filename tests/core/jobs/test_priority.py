@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from core.jobs.priority import AUTOGROUP
+from core.jobs.launchers import AUTOGROUP
 from core.settings import PROJECT_ROOT
 
 TELL = (
-    "import os, pathlib; from core.jobs.priority import step_back; step_back(10); step_back(5); "
+    "import os, pathlib; from core.jobs.launchers import step_back; step_back(10); step_back(5); "
     "group = pathlib.Path('/proc/self/autogroup'); "
     "print(os.getpriority(os.PRIO_PROCESS, 0), group.read_text() if group.exists() else '')"
 )

@@ -6,21 +6,21 @@ import time
 import psutil
 import pytest
 
+from core.actor import OPERATOR, Actor
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.datasets.store import DatasetStore
+from core.datasets.dataset_store import DatasetStore
 from core.errors import RightsError
-from core.jobs.queue import pause_queue, put_first, read_queue
+from core.jobs.run_queue import pause_queue, put_first, read_queue
 from core.jobs.scheduler import ensure_scheduler, facts_path, lock_path, needs_scheduler, queue_position, serve
 from core.jobs.shutdown import reopen, shut_down
 from core.jobs.watchdog import worker_process
 from core.locks import is_held
-from core.people.actor import OPERATOR, Actor
 from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
-from core.training.config import TrainConfig
 from tests.conftest import wait_for
 
 

@@ -8,24 +8,24 @@ from typing import Any
 import psutil
 import pytest
 
-from core.commands import judge_run
+from core.cli.commands import judge_run
+from core.config.events import BatchDone, Event, Measured
+from core.config.events import Tested as Judged  # pytest takes classes called Test… for tests
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sample import draw_sample
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
-from core.datasets.store import DatasetStore
 from core.errors import RunError
 from core.jobs.launchers import start_module
 from core.jobs.worker import Worker
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
-from core.training.config import TrainConfig
 from core.training.costs import SEARCHING, TRAINING, VALIDATION
-from core.training.events import BatchDone, Event, Measured
-from core.training.events import Tested as Judged  # pytest takes classes called Test… for tests
 from tests.conftest import wait_for
 
 OBEYED_SECONDS = 4.0  # two are promised; a busy machine gets as many again
@@ -208,7 +208,7 @@ def test_a_damaged_picture_store_or_configuration_still_ends_in_a_state(
     assert damaged.id in text_of(damaged)
 
     for row in drawn.rows:
-        shutil.copyfile(__file__, drawn.picture_path(row))
+        shutil.copyfile(__file__, drawn.image_path(row))
     assert start(settings, emptied).wait(60) == 0
     assert emptied.state() is RunState.FAILED
     assert text_of(emptied).endswith(".")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from core.config.events import EpochDone
 from core.races.bands import join_seeds
-from core.training.events import EpochDone
 
 
 def epoch(number: int, accuracy: float, seconds: float, stage: str = "head") -> EpochDone:

@@ -2,12 +2,12 @@ import dataclasses
 
 import pytest
 
+from core.config.parsing import parse_config
+from core.config.race_plan import RacePlan, parse_plan
 from core.errors import RunError
 from core.races.race import RaceState, find_race, list_races
-from core.runs.plan import RacePlan, parse_plan
 from core.runs.run import RunMeta, RunState
 from core.runs.summary import RunSummary
-from core.training.parsing import parse_config
 
 PLAN = RacePlan("race", ("scratch", "head"), (0, 1), "epochs", 3)
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from core.actor import OPERATOR, Actor
+from core.config.train_config import TrainConfig
 from core.errors import QuotaError, RightsError, RunError
-from core.people.actor import OPERATOR, Actor
 from core.room.board import (
-    MOST_PINS,
+    MAX_PINS,
     Board,
     check_uploads,
     lock_uploads,
@@ -17,7 +18,6 @@ from core.room.board import (
     withdraw_config,
 )
 from core.settings import Settings
-from core.training.config import TrainConfig
 
 PRESENTER = Actor("p-1", "Grace", presenter=True)
 ATTENDEE = Actor("p-2", "Ada")
@@ -28,11 +28,11 @@ def test_a_room_begins_with_nothing_decided(settings: Settings) -> None:
 
 
 def test_pins_are_newest_first_and_few(settings: Settings) -> None:
-    for number in range(MOST_PINS + 2):
+    for number in range(MAX_PINS + 2):
         pin_run(settings, f"run-{number}", PRESENTER)
     pin_run(settings, "run-5", PRESENTER)
-    assert read_board(settings).pins[:2] == ("run-5", f"run-{MOST_PINS + 1}")
-    assert len(read_board(settings).pins) == MOST_PINS
+    assert read_board(settings).pins[:2] == ("run-5", f"run-{MAX_PINS + 1}")
+    assert len(read_board(settings).pins) == MAX_PINS
     unpin_run(settings, "run-5", PRESENTER)
     assert "run-5" not in read_board(settings).pins
 

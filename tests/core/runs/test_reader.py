@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from core.config.events import BatchDone, to_record
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.runs.reader import EventLog, RunReader
 from core.runs.run import Run, RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.events import BatchDone, to_record
 
 
 def batch(step: int) -> bytes:

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from core.config import events
+from core.config.events import EpochDone, Message, to_record
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError
 from core.locks import is_held
 from core.runs.run import Run, RunMeta, RunState
-from core.runs.store import RunStore
+from core.runs.run_store import RunStore
 from core.runs.summary import summarise
 from core.settings import Settings
 from core.storage import write_json
-from core.training import events
-from core.training.config import TrainConfig
-from core.training.events import EpochDone, Message, to_record
 
 HOLDER = (
     "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire();"

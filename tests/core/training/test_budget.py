@@ -9,21 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.config.events import BatchDone, EpochDone, Event, Message, StripUpdated
+from core.config.parsing import parse_config
+from core.config.stages import plan_stages, share_out
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
 from core.settings import Settings
-from core.training.activations import Activations
-from core.training.budget import share_out
-from core.training.config import TrainConfig
-from core.training.events import BatchDone, EpochDone, Event, Message, StripUpdated
+from core.stores.activations import Activations
 from core.training.feeds import Feed
-from core.training.parsing import parse_config
-from core.training.plan import plan_stages
 from core.training.trainer import Trainer
 from models.network import Network
 from tests.core.training.test_trainer import CPU, epochs_of, metrics, never, trainer_of
 
-PICTURES = 24  # of the training split
+IMAGES = 24  # of the training split
 STEP, LOOK = 1.0, 0.5  # seconds of a step, and of a batch of validation pictures
 
 
@@ -99,11 +98,11 @@ def test_exactly_so_many_pictures_are_seen(
         trainer, _ = slowed(settings, drawn, config)
         events = list(trainer.fit(never))
         seen = [place for feed in trainer.feeds for place in feed.seen]  # type: ignore[attr-defined]
-        wanted = min(budget, 2 * PICTURES)
+        wanted = min(budget, 2 * IMAGES)
         assert len(seen) == wanted
         assert epochs_of(events)[-1].images_seen == batches_of(events)[-1].images_seen == wanted
-        assert len(set(seen[:PICTURES])) == min(wanted, PICTURES)  # no picture twice within an epoch
-        assert [epoch.epoch for epoch in epochs_of(events)] == list(range(1, math.ceil(wanted / PICTURES) + 1))
+        assert len(set(seen[:IMAGES])) == min(wanted, IMAGES)  # no picture twice within an epoch
+        assert [epoch.epoch for epoch in epochs_of(events)] == list(range(1, math.ceil(wanted / IMAGES) + 1))
         assert [event.epoch for event in events if isinstance(event, StripUpdated)][-1] == epochs_of(events)[-1].epoch
         assert ("pictures of the budget were seen" in messages(events)) == (budget <= 48)
         assert ("give it more epochs" in messages(events)) == (budget == 1000)
@@ -112,10 +111,10 @@ def test_exactly_so_many_pictures_are_seen(
 def test_the_rest_of_an_epoch_is_validated_and_may_be_the_best(
     settings: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
-    config = config_of(small_config, max_images=PICTURES + 10, epochs=9)
+    config = config_of(small_config, max_images=IMAGES + 10, epochs=9)
     events = list(trainer_of(settings, drawn, config).fit(never))
     whole, part = epochs_of(events)
-    assert (whole.images_seen, part.images_seen) == (PICTURES, PICTURES + 10)
+    assert (whole.images_seen, part.images_seen) == (IMAGES, IMAGES + 10)
     better = (part.val_accuracy, -part.val_loss) > (whole.val_accuracy, -whole.val_loss)
     assert part.best == better
     assert [batch.steps for batch in batches_of(events)] == [3, 3, 3, 2, 2]
@@ -124,7 +123,7 @@ def test_the_rest_of_an_epoch_is_validated_and_may_be_the_best(
 
 def test_a_budget_of_all_epochs_changes_no_digit(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> None:
     plain = list(trainer_of(settings, drawn, small_config).fit(never))
-    budget = config_of(small_config, max_images=2 * PICTURES)
+    budget = config_of(small_config, max_images=2 * IMAGES)
     assert metrics(list(trainer_of(settings, drawn, budget).fit(never))) == metrics(plain)
 
 
@@ -290,7 +289,7 @@ def test_the_clock_of_a_training_that_is_put_aside_stands_still(
 def test_patience_ends_a_training_before_its_budget(
     settings: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
-    for budget in ({"max_seconds": 10_000}, {"max_images": 50 * PICTURES}):
+    for budget in ({"max_seconds": 10_000}, {"max_images": 50 * IMAGES}):
         config = config_of(small_config, patience=2, epochs=50, learning_rate=1e-8, **budget)
         events = list(slowed(settings, drawn, config)[0].fit(never))
         assert len(epochs_of(events)) <= 5
@@ -315,9 +314,9 @@ def test_two_budgets_at_once_are_refused(small_config: TrainConfig) -> None:
 def test_a_batch_of_one_picture_leaves_batch_norm_alone(
     settings: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
-    deep = config_of(small_config, filters=(4, 4, 4, 4, 4), max_images=PICTURES + 1)  # 1 x 1 px before the dense layer
+    deep = config_of(small_config, filters=(4, 4, 4, 4, 4), max_images=IMAGES + 1)  # 1 x 1 px before the dense layer
     events = list(trainer_of(settings, drawn, deep).fit(never))
-    assert epochs_of(events)[-1].images_seen == PICTURES + 1
+    assert epochs_of(events)[-1].images_seen == IMAGES + 1
 
 
 def test_a_stop_ends_a_training_with_a_budget(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> None:

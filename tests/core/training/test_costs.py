@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torchvision
 
+from core.config.events import BatchDone, EpochDone, Event, Measured, Message
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.settings import Settings
 from core.training import costs
-from core.training.config import TrainConfig
 from core.training.costs import DECODING, FROZEN, PARTS, SEARCHING, TESTING, TRAINING, VALIDATION, peak_memory_bytes
-from core.training.counting import count_multiply_adds
-from core.training.events import BatchDone, EpochDone, Event, Measured, Message
+from core.training.multiply_adds import count_multiply_adds
 from core.training.session import train
 from models.catalog import CATALOG
 from models.network import build
@@ -116,11 +116,11 @@ def test_older_activations_are_charged_an_estimate_or_nothing_and_that_is_said(
         know(settings, config)  # 20 ms a picture, and what goes with it
     events = trained(settings, drawn, config, tmp_path / "second")
     text = " ".join(event.text for event in events if isinstance(event, Message))
-    pictures = len(drawn.rows_of("train")) + len(drawn.rows_of("val"))
-    wanted = 21.3 * pictures / 1000 if known else 0.0
+    images = len(drawn.rows_of("train")) + len(drawn.rows_of("val"))
+    wanted = 21.3 * images / 1000 if known else 0.0
     assert measured_of(events).seconds[FROZEN] == pytest.approx(wanted, abs=0.001)
     counted = f"about {wanted:.1f} s are counted" if known else "nothing is counted"
-    assert f"did not note how long that took: {counted} for {pictures} pictures." in text
+    assert f"did not note how long that took: {counted} for {images} pictures." in text
 
 
 def test_the_search_for_a_rate_is_training_too(settings: Settings, drawn: Dataset, tmp_path: Path) -> None:

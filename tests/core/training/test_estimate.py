@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from core.config.stages import describe_network, plan_stages
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.estimate import estimate, tell_seconds
-from core.training.measurements import Measurements
-from core.training.plan import describe_network, plan_stages
+from core.stores.measurements import Measurements
+from core.training.estimate import estimate, format_seconds
 from core.training.session import train
 
 FIGURES = {
@@ -111,13 +111,13 @@ def test_what_does_not_fit_the_cache_is_computed_in_every_epoch(settings: Settin
     [(0.2, "1 s"), (7.4, "7 s"), (42, "40 s"), (89, "90 s"), (200, "3 min"), (5399, "90 min"), (9000, "2.5 h")],
 )
 def test_seconds_are_told_roughly(seconds: float, text: str) -> None:
-    assert tell_seconds(seconds) == text
+    assert format_seconds(seconds) == text
 
 
 def test_a_budget_bounds_the_training(settings: Settings, drawn: Dataset) -> None:
-    pictures = len(drawn.rows_of("train"))
+    images = len(drawn.rows_of("train"))
     whole = parts(settings, config_of(strategy="full", epochs=4), drawn)["training"]
-    half = parts(settings, config_of(strategy="full", epochs=1000, max_images=2 * pictures), drawn)["training"]
+    half = parts(settings, config_of(strategy="full", epochs=1000, max_images=2 * images), drawn)["training"]
     assert half == pytest.approx(whole / 2)
     clock = parts(settings, config_of(strategy="full", epochs=1000, max_seconds=30), drawn)["training"]
     assert 30 <= clock < 32

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
+from core.config.events import EpochDone, Message, Progress, RateFound
+from core.config.parsing import parse_config
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.data import SplitData, TrainingData
+from core.stores.hardware import Hardware
+from core.stores.pixels import PixelStore, open_store
+from core.stores.training_data import SplitData, TrainingData
+from core.training.build import build_network
 from core.training.estimate import SEARCH_STEPS
-from core.training.events import EpochDone, Message, Progress, RateFound
 from core.training.feeds import PixelFeed
-from core.training.hardware import Hardware
-from core.training.networks import build_network
 from core.training.optimization import fitted_rate
-from core.training.parsing import parse_config
-from core.training.pixels import PixelStore, open_store
 from core.training.rate_finder import choose_rate, find_rate
 from core.training.session import train
 

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from core.config.events import EpochDone, Message, PointDone, Progress
+from core.config.events import Tested as Judged  # pytest takes classes called Test… for tests
+from core.config.race_plan import RacePlan
+from core.config.stages import describe_network, plan_stages
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError
-from core.evaluation.predictions import read_predictions
-from core.runs.plan import RacePlan
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.data import TrainingData
+from core.statistics.predictions import read_predictions
+from core.stores.measurements import Measurements
+from core.stores.pixels import PixelStore
+from core.stores.training_data import TrainingData
 from core.training.estimate import estimate
-from core.training.events import EpochDone, Message, PointDone, Progress
-from core.training.events import Tested as Judged  # pytest takes classes called Test… for tests
-from core.training.measurements import Measurements
-from core.training.pixels import PixelStore
-from core.training.plan import describe_network, plan_stages
 from core.training.series import train_series
 from core.training.session import train
 from core.training.subsets import estimate_series
@@ -201,7 +201,7 @@ def test_a_class_with_few_pictures_gives_all_of_them_and_the_log_says_so(setting
 
 
 def test_an_epoch_goes_over_every_picture_before_one_comes_again() -> None:
-    from core.training.data import SplitData
+    from core.stores.training_data import SplitData
 
     split = SplitData(np.arange(5), np.zeros(5, np.int64)).subset(np.array([0, 2, 4]), passes=4)
     order = split.indices[split.shuffled(np.random.default_rng(0))]

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from core.config.events import Described, EpochDone, Event, Measured, PhaseStarted
+from core.config.events import Tested as Judged  # pytest takes classes called Test… for tests
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError, DivergedError, RunError, WeightsError
-from core.evaluation.predictions import read_predictions
+from core.predict.predictor import Predictor
 from core.runs.run import Run
-from core.serving.predictor import Predictor
 from core.settings import Settings
+from core.statistics.predictions import read_predictions
 from core.training.checkpoint import BEST, CHECKPOINTS, load_network
-from core.training.config import TrainConfig
-from core.training.events import Described, EpochDone, Event, Measured, PhaseStarted
-from core.training.events import Tested as Judged  # pytest takes classes called Test… for tests
-from core.training.judging import judge
+from core.training.evaluation import judge
 from core.training.session import train
 
 
@@ -37,7 +37,7 @@ def test_a_run_prepares_trains_and_tests(
     assert phases == ["preparing", "training", "testing"]
     tested = judged_of(events)
     table = read_predictions(tmp_path / "predictions.csv")
-    assert table.picture_ids == tuple(row.pixel_hash for row in drawn.rows_of("test"))
+    assert table.image_ids == tuple(row.pixel_hash for row in drawn.rows_of("test"))
     assert (tested.correct, tested.images) == (int(table.correct.sum()), table.n)
     described = next(event for event in events if isinstance(event, Described))
     assert described.hardware["precision"] == "fp32"
@@ -65,7 +65,7 @@ def test_the_test_split_is_opened_once(
 def test_training_never_reads_the_test_pictures(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.training.pixels import PixelStore
+    from core.stores.pixels import PixelStore
 
     read: set[int] = set()
     take = PixelStore.take
@@ -89,7 +89,7 @@ def test_prediction_sees_exactly_what_the_test_saw(
     table = read_predictions(tmp_path / "predictions.csv")
     predictor = Predictor(settings)
     rows = drawn.rows_of("test")
-    found = predictor.predict(Run(tmp_path), [(row.name, drawn.picture_path(row)) for row in rows])
+    found = predictor.predict(Run(tmp_path), [(row.name, drawn.image_path(row)) for row in rows])
     for place, prediction in enumerate(found):
         by_label = dict(prediction.top)
         expected = table.probabilities[place]

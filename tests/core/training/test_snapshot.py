@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.config.train_config import TrainConfig
 from core.errors import RunError
 from core.training import snapshot
-from core.training.config import TrainConfig
 from core.training.snapshot import FILE, Position, Snapshot, SnapshotWriter, load_snapshot, read_facts, write_snapshot
 
 

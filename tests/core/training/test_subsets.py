@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.datasets.dataset import PictureRow
-from core.runs.plan import MOST_SIZES, RacePlan
-from core.training.config import TrainConfig
+from core.config.race_plan import MAX_SIZES, RacePlan
+from core.config.train_config import TrainConfig
+from core.datasets.dataset import ImageRow
 from core.training.subsets import (
     LEAST_STEPS,
     choose_subset,
@@ -21,9 +21,9 @@ from core.training.subsets import (
 )
 
 
-def make_rows(labels: list[int]) -> list[PictureRow]:
+def make_rows(labels: list[int]) -> list[ImageRow]:
     return [
-        PictureRow(place, "", "", label, "train", 1, 1, 1, "", hashlib.sha256(str(place).encode()).hexdigest(), "", ())
+        ImageRow(place, "", "", label, "train", 1, 1, 1, "", hashlib.sha256(str(place).encode()).hexdigest(), "", ())
         for place, label in enumerate(labels)
     ]
 
@@ -83,7 +83,7 @@ def test_the_ladder_ends_with_all_pictures(largest, sizes):
 def test_a_ladder_is_never_longer_than_a_plan_may_be(largest):
     sizes = default_sizes(largest)
 
-    assert len(sizes) <= MOST_SIZES
+    assert len(sizes) <= MAX_SIZES
     assert list(sizes) == sorted(set(sizes))
     assert sizes[-1] == largest
 

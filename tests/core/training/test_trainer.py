@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
+from core.config.events import BatchDone, EpochDone, Event, Message, Progress, StripUpdated
+from core.config.stages import Stage, plan_stages, plan_training
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError
 from core.settings import Settings
-from core.training.config import TrainConfig
-from core.training.data import SplitData, TrainingData
-from core.training.events import BatchDone, EpochDone, Event, Message, Progress, StripUpdated
+from core.stores.hardware import Hardware, prepare_torch
+from core.stores.pixels import PixelStore, open_store
+from core.stores.training_data import SplitData, TrainingData
+from core.training.build import build_network
 from core.training.feeds import Feed, open_feed
-from core.training.hardware import Hardware, prepare_torch
-from core.training.networks import build_network
-from core.training.pixels import PixelStore, open_store
-from core.training.plan import Stage, plan_stages, plan_training
-from core.training.strip import choose_strip
+from core.training.monitor import choose_strip
 from core.training.trainer import Trainer
 from models.catalog import CATALOG
 from models.network import Network, build

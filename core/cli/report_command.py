@@ -1,0 +1,61 @@
+"""What `python -m core report` does."""
+
+import errno
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.cli.commands import Outcome
+from core.errors import ReportError
+from core.report.documents import FORMATS, make_document
+from core.settings import Settings
+from core.storage import atomic_open
+
+CANNOT = {
+    errno.EACCES: "this folder may not be written to",
+    errno.EPERM: "this folder may not be written to",
+    errno.EROFS: "this folder may not be written to",
+    errno.ENOSPC: "the disk is full",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+def report(settings: Settings, ids: Sequence[str], output: str, form: str | None, *, force: bool) -> Outcome:
+    """Write a report of a race, a learning curve, or two to six runs.
+
+    Args:
+        form: `html`, `json` or `csv`; None: what the name of the file ends in, or else HTML.
+        force: whether a file that is there already may be replaced.
+    Raises:
+        ReportError: the file is there already, or cannot be written.
+        ComparisonError, RunError: as `gather`.
+    """
+    target = Path(output).expanduser()
+    if not target.name or target.is_dir():
+        raise ReportError(f"{output} is a folder: name a file in it, such as report.html.")
+    if not target.parent.is_dir():
+        raise ReportError(f"The folder of {target.name} is not there: make it first.")
+    if target.exists() and not force:
+        raise ReportError(f"{target.name} is there already: choose another name, or replace it with --force.")
+    ending = target.suffix.lower().removeprefix(".")
+    kind = form or (ending if ending in FORMATS else "html")
+    document = make_document(settings, ids, kind)
+    try:
+        with atomic_open(target) as file:
+            file.write(document.content)
+    except OSError as error:
+        why = CANNOT.get(error.errno or 0, "the disk said no")
+        raise ReportError(f"{target.name} cannot be written ({why}): choose another place.") from error
+    value = {
+        "file": str(target),
+        "format": kind,
+        "bytes": len(document.content),
+        "kind": document.data.kind,
+        "title": document.data.title,
+        "verdict": document.data.verdict.sentence if document.data.verdict else None,
+        "notes": list(document.data.notes),
+    }
+    lines = [
+        f"Wrote {target.name} ({len(document.content) / 1e6:,.2f} MB): {document.data.title}.",
+        *document.data.notes,
+    ]
+    return Outcome(value, "\n".join(lines))

@@ -1,0 +1,92 @@
+"""How a command waits for a run, and what it says meanwhile, on stderr."""
+
+import sys
+import time
+from contextlib import suppress
+
+from core.config.events import Progress
+from core.datasets.dataset_store import DatasetStore
+from core.errors import TuneMyPetsError
+from core.jobs.scheduler import ensure_scheduler, queue_position
+from core.runs.attempts import read_attempts
+from core.runs.run import Run, RunState
+from core.settings import Settings
+from core.stores.pixels import open_store
+
+WATCH_SECONDS = 0.25
+
+
+def read_ahead(settings: Settings, run: Run) -> None:
+    """Decode the pictures of a run that is next, while the process that will train it loads torch."""
+    if queue_position(settings, run):
+        return
+    config = run.config()
+    with suppress(TuneMyPetsError, OSError):  # the worker says what is wrong
+        dataset = DatasetStore(settings).get(config.dataset)
+        for item in open_store(
+            settings, dataset, config.entry().preprocessing, lambda: not run.state().active or run.stop_requested
+        ):
+            if isinstance(item, Progress):
+                print_status(f"{item.text} {item.done}/{item.total}{left(item.eta_seconds)}", transient=True)
+
+
+def _ended(run: Run) -> bool:
+    return run.stop_requested or not run.state().active
+
+
+def wait_for(settings: Settings, run: Run) -> Run:
+    """Wait for a run's end, also where it is interrupted and goes on by itself."""
+    shown = ""
+    while (state := run.state()).active or _goes_on(run, state):
+        if state is RunState.INTERRUPTED:
+            ensure_scheduler(settings)
+            line = "interrupted, goes on in a moment"
+        elif state is RunState.QUEUED:
+            ensure_scheduler(settings)
+            before = queue_position(settings, run)
+            line = f"queued, {before} before it" if before else "starting"
+        else:
+            line = progress_line(run)
+        if line != shown:
+            shown = line
+            print_status(line, transient=True)
+        time.sleep(WATCH_SECONDS)
+    print_status("", transient=True)
+    return run
+
+
+def _goes_on(run: Run, state: RunState) -> bool:
+    return state is RunState.INTERRUPTED and not run.stop_requested and bool(read_attempts(run.folder).left)
+
+
+def progress_line(run: Run) -> str:
+    """Where a running run stands, in one line."""
+    history = run.history()
+    if history.phase is None:
+        return "starting"
+    if history.progress is not None and history.phase.phase != "training":
+        item = history.progress
+        return f"{history.phase.phase}: {item.text} {item.done}/{item.total}{left(item.eta_seconds)}"
+    if history.batches:
+        batch = history.batches[-1]
+        last = f", validation {100 * history.epochs[-1].val_accuracy:.1f} %" if history.epochs else ""
+        return (
+            f"epoch {batch.epoch}: step {batch.step}/{batch.steps}, loss {batch.loss:.3f}{last},"
+            f" {100 * batch.progress:.0f} %{left(batch.eta_seconds)}"
+        )
+    if history.progress is not None:
+        item = history.progress
+        return f"{item.text}: {item.done}/{item.total} points{left(item.eta_seconds)}"
+    return history.phase.phase
+
+
+def left(seconds: float | None) -> str:
+    return "" if seconds is None else f", about {max(1, round(seconds))} s left"
+
+
+def print_status(text: str, *, transient: bool = False) -> None:
+    """Progress on stderr; a transient line replaces itself on a terminal and is left out elsewhere when empty."""
+    if transient and sys.stderr.isatty():
+        print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,171 @@
+"""Rules on the test result of one run. Each is a pure function of `RunFacts`: a reading, or None.
+
+What is said about the test split is never a reason to try again until it pleases: the advice here is about pictures and
+classes, or says that the result is no better than what it seems.
+"""
+
+import math
+
+import numpy as np
+
+from core.coach.advice import other_rate
+from core.coach.reading import Reading
+from core.coach.run_facts import RunFacts
+from core.statistics.metrics import Accuracy, ClassScore, format_points, wilson_interval
+
+WIDE = 0.15  # width of a 95 % interval that leaves open whether a network is good or middling
+WISHED_HALF = 0.05  # half of the width that people expect of a percentage
+Z95 = 1.96  # standard deviations within which 95 % of chance lies
+ALWAYS = 0.98  # of all answers: the network says one class whatever it sees
+FEWEST_OF_CLASS = 5  # test pictures of a class, before its recall is spoken of
+NEVER_FOUND = 0.10  # recall of a class that is as good as ignored
+SCARCE = 1 / 3  # of the training pictures of the largest class
+BY_CHANCE = 0.05  # how often a drop or an ignored class may be told where there is none
+
+
+def find_one_answer(facts: RunFacts) -> Reading | None:
+    """The network gives the same answer whatever it sees."""
+    scores, n = facts.scores, sum(score.support for score in facts.scores)
+    if not n:
+        return None
+    said = max(scores, key=lambda score: score.predicted)
+    others = n - said.support
+    if said.predicted < ALWAYS * n or others < FEWEST_OF_CLASS:
+        return None
+    advice, change = other_rate(facts.config)
+    return Reading(
+        "one-answer",
+        "alarm",
+        f"It answers “{said.label}” to everything",
+        f"{said.predicted:,} of {n:,} answers are “{said.label}”; {said.support:,} pictures are of this class, so "
+        f"{format_points(said.support / n)} % are right by chance alone.",
+        advice,
+        change,
+        "accuracy",
+    )
+
+
+def find_ignored_class(facts: RunFacts) -> Reading | None:
+    """A class that is hardly ever recognised, while others are."""
+    ignored = [
+        score
+        for score in facts.scores
+        if score.support >= FEWEST_OF_CLASS and score.recall is not None and score.recall <= NEVER_FOUND
+    ]
+    if not ignored or len(ignored) == len(facts.scores):
+        return None
+    worst = min(ignored, key=lambda score: (score.recall or 0.0, -score.support))
+    # so few pictures that half of them may be recognised; the worst of many classes looks bad by chance alone
+    if wilson_interval(worst.correct, worst.support, 1 - BY_CHANCE / len(facts.scores)).high >= 0.5:
+        return None
+    interval = wilson_interval(worst.correct, worst.support)
+    evidence = (
+        f"{worst.correct} of {worst.support} {_word(facts)} pictures of “{worst.label}” are recognised (95 % interval "
+        f"{format_points(interval.low)} to {format_points(interval.high)} %)"
+    )
+    share = _share(facts, worst)
+    if share is not None and share < SCARCE * max(facts.shares):
+        evidence += (
+            f"; it has {format_points(share)} % of the training pictures, the largest class "
+            f"{format_points(max(facts.shares))} %"
+        )
+        advice = f"Bring more training pictures of “{worst.label}”: as many as of the other classes."
+    else:
+        advice = f"Look at the pictures of “{worst.label}” that it got wrong: what do they share with the other class?"
+    return Reading(
+        "ignored-class",
+        "warning",
+        f"It hardly ever recognises “{worst.label}”",
+        f"{evidence}.",
+        advice,
+        lesson="accuracy",
+    )
+
+
+def find_guessing(facts: RunFacts) -> Reading | None:
+    """A test accuracy that is not shown to be above saying the commonest class every time."""
+    if facts.tested is None or not facts.scores:
+        return None
+    n = sum(score.support for score in facts.scores)
+    most = max(facts.scores, key=lambda score: score.support)
+    baseline = most.support / n
+    accuracy = Accuracy(facts.tested.correct, facts.tested.images)
+    if accuracy.interval.low > baseline:
+        return None
+    below = accuracy.correct / accuracy.n <= baseline
+    return Reading(
+        "guessing",
+        "alarm" if below else "warning",
+        "No better than guessing" if below else "Not shown to be better than guessing",
+        f"{_word(facts).capitalize()} accuracy {accuracy.text()}. Always saying “{most.label}” is right in "
+        f"{format_points(baseline)} %.",
+        "Look at the readings of its curves, and at whether the labels of the pictures are right."
+        if below
+        else f"Judge it on more {_word(facts)} pictures before you believe in a difference.",
+        lesson="accuracy",
+    )
+
+
+def find_few_images(facts: RunFacts) -> Reading | None:
+    """An interval so wide that the accuracy says little."""
+    if facts.tested is None or not facts.tested.images:
+        return None
+    accuracy = Accuracy(facts.tested.correct, facts.tested.images)
+    interval = accuracy.interval
+    if interval.high - interval.low < WIDE:
+        return None
+    share = min(max(accuracy.correct / accuracy.n, 0.1), 0.9)
+    needed = _tidy_count(share * (1 - share) * (Z95 / WISHED_HALF) ** 2)
+    word = _word(facts)
+    return Reading(
+        "few-pictures",
+        "note",
+        f"Too few {word} pictures to say much",
+        f"{accuracy.correct} of {accuracy.n} right: the true accuracy may lie anywhere from "
+        f"{format_points(interval.low)} to {format_points(interval.high)} % (95 % interval).",
+        f"Bring more pictures: about {needed:,} {word} pictures tell it to {100 * WISHED_HALF:.0f} points.",
+        lesson="confidence-intervals",
+    )
+
+
+def find_drop(facts: RunFacts) -> Reading | None:
+    """A test accuracy well below the validation accuracy on which the weights were chosen."""
+    best, tested, n = facts.best, facts.tested, facts.validation_images
+    if best is None or tested is None or tested.split != "test" or not n or not tested.images:
+        return None
+    drop = best.val_accuracy - tested.accuracy
+    if drop <= 0:
+        return None
+    from scipy.stats import fisher_exact  # takes half a second to import
+
+    right = round(best.val_accuracy * n)
+    counts = [[tested.correct, tested.images - tested.correct], [right, n - right]]
+    # the validation figure is the best of several epochs: each was a chance to look better than it is
+    if fisher_exact(np.array(counts), alternative="less").pvalue * len(facts.epochs) >= BY_CHANCE:
+        return None
+    return Reading(
+        "drop",
+        "warning",
+        "Worse on test pictures than on validation pictures",
+        f"{format_points(best.val_accuracy)} % of {n:,} validation pictures and {format_points(tested.accuracy)} % of "
+        f"{tested.images:,} test pictures are right: {format_points(drop)} points less, more than chance explains. The "
+        f"weights were chosen as the best of {len(facts.epochs)} epochs on validation.",
+        "Believe the test figure, and look whether its pictures come from another place than the others.",
+        lesson="validation-and-test",
+    )
+
+
+def _word(facts: RunFacts) -> str:
+    """What the pictures are called that the result rests on."""
+    return "test" if facts.tested is None or facts.tested.split == "test" else "validation"
+
+
+def _share(facts: RunFacts, score: ClassScore) -> float | None:
+    labels = [item.label for item in facts.scores]
+    return facts.shares[labels.index(score.label)] if len(facts.shares) == len(labels) else None
+
+
+def _tidy_count(count: float) -> int:
+    """Two digits that count, upwards: 138.3 -> 140."""
+    step: int = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)
+    return math.ceil(count / step) * step

@@ -1,0 +1,229 @@
+"""What a training has cost: time by part, parameters, multiply-adds, memory, size, energy. Estimates say so.
+
+What a run did not measure is None here and "not measured" on the screen, never 0: runs of older versions noted less.
+
+Assumptions, also shown where the figures are:
+* The way back through what learns costs twice its way forward (one product for the inputs, one for the weights).
+* What is frozen goes forward only: once for each stored view of a picture, or in every epoch where no views are stored.
+* Multiply-adds count training pictures; validation and test are left out.
+* Energy is seconds times watts. Nobody has held a meter to this machine: one digit, and a comparison.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from subprocess import SubprocessError, run
+from typing import Any
+
+from core.config.train_config import TrainConfig
+from core.formatting import describe_cost, format_number
+from core.runs.run import RunHistory, RunResult
+from core.settings import Settings
+
+BACKWARD = 2  # times the way forward
+# A busy core of a laptop takes 4 to 8 W, of a desktop 8 to 15 W, of a server 4 to 8 W, its share of memory, board and
+# power supply included.
+WATTS_PER_THREAD = 8.0
+PHONE_WATTS = 10.0  # of a phone's charger
+ASSUMED = "assumed"
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Energy:
+    """An estimate of one digit.
+
+    Attributes:
+        watt_hours: seconds times watts.
+        watts: of the whole machine while it trained.
+        source: where the watts come from, in words.
+    """
+
+    watt_hours: float
+    watts: float
+    source: str
+
+    def text(self) -> str:
+        """Such as `about 0.02 Wh, as much as charging a phone for 7 s`."""
+        return f"about {_one_digit(self.watt_hours)} Wh, as much as charging a phone for {_charging(self.watt_hours)}"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run has cost; None where it is not known.
+
+    Attributes:
+        name: what people call it.
+        seconds: from the worker's start to its end, and what its reused parts took when they were made.
+        parts: seconds by part of the work; empty if not measured.
+        reused: parts that an earlier run had done already; their seconds and multiply-adds are counted all the same.
+        parameters, learning: numbers in the network, and those of them that were trained.
+        multiply_adds: of one picture's way forward.
+        training_multiply_adds: of all training pictures, there and back.
+        images_seen: training pictures, repeats included.
+        peak_memory_bytes: of the worker process.
+        weights_bytes: of the saved network.
+    """
+
+    name: str
+    seconds: float | None
+    parts: Mapping[str, float]
+    reused: tuple[str, ...]
+    parameters: int | None
+    learning: int | None
+    multiply_adds: int | None
+    training_multiply_adds: int | None
+    images_seen: int | None
+    peak_memory_bytes: int | None
+    weights_bytes: int | None
+    energy: Energy | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures; null where they are not known."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("energy", "parts")}
+        energy = None
+        if self.energy:
+            energy = {"watt_hours": self.energy.watt_hours, "watts": self.energy.watts, "source": self.energy.source}
+        return {**values, "reused": list(self.reused), "parts": dict(self.parts), "energy": energy}
+
+
+def add_up(
+    settings: Settings, name: str, config: TrainConfig, history: RunHistory, result: RunResult | None = None
+) -> Cost:
+    """The cost of a run, from what it has noted.
+
+    Args:
+        result: how it ended; without it the seconds are those of its training so far.
+    """
+    described, measured = history.described, history.measured
+    seconds = result.seconds if result is not None else None
+    if seconds is None and history.epochs:
+        seconds = history.epochs[-1].seconds  # what is frozen is charged there already
+    elif seconds is not None and measured is not None:
+        seconds += sum(measured.seconds.get(part, 0.0) for part in measured.reused)
+    images = history.epochs[-1].images_seen if history.epochs else None
+    return Cost(
+        name=name,
+        seconds=seconds,
+        parts=dict(measured.seconds) if measured else {},
+        reused=tuple(measured.reused) if measured else (),
+        parameters=described.parameters if described else None,
+        learning=described.trainable if described else None,
+        multiply_adds=measured.multiply_adds if measured else None,
+        training_multiply_adds=_count_training(config, history),
+        images_seen=images,
+        peak_memory_bytes=measured.peak_memory_bytes if measured else None,
+        weights_bytes=measured.weights_bytes if measured else None,
+        energy=estimate_energy(settings, seconds, described.hardware if described else None),
+    )
+
+
+def estimate_energy(settings: Settings, seconds: float | None, hardware: Mapping[str, Any] | None) -> Energy | None:
+    """Seconds times watts; None where either is not known.
+
+    Args:
+        hardware: what the run noted: device and threads.
+    """
+    if seconds is None or hardware is None:
+        return None
+    if settings.watts:
+        watts, source = float(settings.watts), f"{settings.watts} W, as TUNEMYPETS_WATTS says"
+    elif hardware.get("device") == "cpu":
+        threads = int(hardware.get("threads", 1))
+        watts = WATTS_PER_THREAD * threads
+        source = f"{ASSUMED}: {WATTS_PER_THREAD:g} W for each of {threads} processor threads"
+    elif hardware.get("device") == "cuda" and (limit := gpu_watts()) is not None:
+        watts, source = limit, f"at most: the graphics card’s power limit of {limit:g} W"
+    else:
+        return None
+    return Energy(seconds * watts / 3600, watts, source)
+
+
+@lru_cache(maxsize=1)
+def gpu_watts() -> float | None:
+    """The power limit of the first graphics card, in watts, if the driver's own program tells."""
+    command = ["nvidia-smi", "--query-gpu=power.limit", "--format=csv,noheader,nounits"]
+    try:
+        told = run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+        watts = float(told.splitlines()[0])
+    except (OSError, SubprocessError, ValueError, IndexError):
+        return None
+    return watts if math.isfinite(watts) and watts > 0 else None
+
+
+def _count_training(config: TrainConfig, history: RunHistory) -> int | None:
+    """Multiply-adds of all training pictures; None if not measured."""
+    described, measured, epochs = history.described, history.measured, history.epochs
+    if described is None or measured is None or not epochs:
+        return None
+    total, seen = 0, 0
+    train = described.pictures.get("train", 0)
+    for place, stage in enumerate(described.stages):
+        of_stage = [epoch.images_seen for epoch in epochs if epoch.stage == stage["name"]]
+        images = max(of_stage, default=seen) - seen
+        seen += images
+        last = place == len(described.stages) - 1
+        # of an earlier stage only the head learns: a linear layer makes one multiply-add for each of its weights
+        learning = measured.multiply_adds_learning if last else min(stage["trainable"], measured.multiply_adds)
+        frozen = measured.multiply_adds - learning
+        views = config.views * train if config.views and stage.get("freeze_point") else images
+        total += images * (1 + BACKWARD) * learning + min(views, images) * frozen
+    return total
+
+
+def format_ratio(first: Cost, second: Cost) -> str:
+    """What the second cost beside the first: `transfer got its result in a sixth of the time, all parts …`."""
+    parts = []
+    if first.seconds and second.seconds:
+        parts.append(f"got its result {describe_cost(second.seconds, first.seconds)}, all parts counted")
+    if first.learning and second.learning:
+        factor = first.learning / second.learning
+        if factor >= 1.5:
+            parts.append(f"learned {_times(factor)} fewer parameters")
+        elif factor <= 1 / 1.5:
+            parts.append(f"learned {_times(1 / factor)} more parameters")
+        else:
+            parts.append("learned about as many parameters")
+    return f"{second.name} {' and '.join(parts)}, beside {first.name}." if parts else ""
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.1f}".removesuffix(".0") + " times" if factor < 9.95 else f"{_tidy(factor)} times"
+
+
+def _tidy(number: float) -> str:
+    """Two digits that count: 1,234 -> 1,200."""
+    step = 10 ** max(0, math.floor(math.log10(number)) - 1)
+    return f"{round(number / step) * step:,}"
+
+
+def _one_digit(value: float) -> str:
+    if value <= 0:
+        return "0"
+    rounded = float(f"{value:.0e}")
+    return f"{rounded:,.{max(0, -math.floor(math.log10(rounded)))}f}"
+
+
+def _charging(watt_hours: float) -> str:
+    seconds = watt_hours / PHONE_WATTS * 3600
+    for size, word in ((3600, "hours"), (60, "minutes"), (1, "seconds")):
+        if seconds >= size:
+            count = _one_digit(seconds / size)
+            return f"{count} {word.rstrip('s') if count == '1' else word}"
+    return "less than a second"
+
+
+def large_number(count: float | None) -> str:
+    """A count for people: `314 million`, `2.9 billion`; what is not known says so."""
+    if count is None:
+        return NOT_MEASURED
+    for size, word in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if count >= size:
+            return f"{format_number(count / size, 3)} {word}"
+    return f"{count:,.0f}"
+
+
+def total_by_part(costs: Sequence[Cost]) -> list[str]:
+    """Names of all parts that any of the runs measured, in the order of the first."""
+    return list(dict.fromkeys(part for cost in costs for part in cost.parts))

@@ -1,0 +1,140 @@
+"""What the coach's rules look at: the facts of one run, and a few figures that follow. Reads, judges nothing."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from core.config.events import BatchDone, EpochDone, Tested
+from core.config.stages import fitted_rate
+from core.config.train_config import TrainConfig
+from core.datasets.dataset_store import DatasetStore
+from core.errors import DatasetError, RunError
+from core.runs.failures import DIVERGED
+from core.runs.run import Run, RunState
+from core.settings import Settings
+from core.statistics.metrics import ClassScore, Interval, per_class, wilson_interval
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """One run, as far as it has come.
+
+    Attributes:
+        classes: how many there are.
+        epochs: all that were completed, the stages of a gradual training one after the other.
+        batches: training steps.
+        pictures: per split (`train`, `val`, `test`); empty before the training was described.
+        found_rate: what the learning-rate finder chose.
+        tested: the test result, once there is one.
+        diverged: whether the training ended because a number was not finite any more.
+        scores: one for each class on the test pictures; empty while there is no test result.
+        shares: for each class, its share of the training pictures; empty if not known.
+    """
+
+    config: TrainConfig
+    state: RunState
+    classes: int
+    epochs: tuple[EpochDone, ...] = ()
+    batches: tuple[BatchDone, ...] = ()
+    pictures: tuple[tuple[str, int], ...] = ()
+    found_rate: float | None = None
+    tested: Tested | None = None
+    diverged: bool = False
+    scores: tuple[ClassScore, ...] = ()
+    shares: tuple[float, ...] = ()
+
+    @property
+    def chance_loss(self) -> float:
+        """Cross-entropy, in nats, of a network that gives every class the same probability."""
+        return math.log(self.classes)
+
+    @property
+    def validation_images(self) -> int:
+        return dict(self.pictures).get("val", 0)
+
+    @cached_property
+    def last_stage(self) -> tuple[EpochDone, ...]:
+        """The epochs of the last stage: slopes across a change of stage mean nothing."""
+        if not self.epochs:
+            return ()
+        return tuple(epoch for epoch in self.epochs if epoch.stage == self.epochs[-1].stage)
+
+    @property
+    def best(self) -> EpochDone | None:
+        """The epoch whose weights were kept."""
+        kept = [epoch for epoch in self.epochs if epoch.best]
+        return kept[-1] if kept else None
+
+    @property
+    def rate(self) -> float | None:
+        """The largest learning rate that was used; None before the first step."""
+        if self.config.learning_rate is not None:
+            return self.config.learning_rate
+        if self.found_rate is not None:
+            return self.found_rate
+        used = [batch.learning_rate for batch in self.batches] + [epoch.learning_rate for epoch in self.epochs]
+        return max(used) if used else None
+
+    @property
+    def usual_rate(self) -> float:
+        """The rate that this training would have had if nobody had chosen one."""
+        train = dict(self.pictures).get("train", 0)
+        steps = self.config.epochs * math.ceil(train / self.config.batch_size) if train else 100
+        # a gradual training begins with its head, and with the head's rate
+        return fitted_rate(self.config, steps, head_only=self.config.strategy in ("head", "gradual"))
+
+    def validation_interval(self, accuracy: float) -> Interval:
+        """Wilson's 95 % interval of a validation accuracy."""
+        n = self.validation_images
+        return wilson_interval(round(accuracy * n), n)
+
+
+def training_shares(settings: Settings, run: Run) -> tuple[float, ...]:
+    """For each class, its share of the training pictures; empty where the dataset is gone or another one by now.
+
+    Raises:
+        RunError: if the run cannot be read.
+    """
+    meta = run.meta()
+    try:
+        dataset = DatasetStore(settings).get(run.config().dataset)
+    except DatasetError:
+        return ()
+    if dataset.fingerprint != meta.dataset_fingerprint:
+        return ()
+    rows = dataset.rows_of("train")
+    counted = Counter(row.label for row in rows)
+    return tuple(counted[label] / max(1, len(rows)) for label in range(len(dataset.classes)))
+
+
+def gather_facts(run: Run, shares: Sequence[float] = ()) -> RunFacts:
+    """The facts of a run, from its folder.
+
+    Args:
+        shares: for each class, its share of the training pictures, where they are known.
+
+    Raises:
+        RunError: if its configuration cannot be read.
+    """
+    history, meta, result = run.history(), run.meta(), run.result()
+    scores: tuple[ClassScore, ...] = ()
+    if history.tested is not None:
+        try:
+            scores = tuple(per_class(run.predictions()))
+        except RunError:
+            scores = ()  # what is damaged is told where the pictures are shown
+    return RunFacts(
+        config=run.config(),
+        state=run.state(),
+        classes=max(2, len(meta.classes)),
+        epochs=tuple(history.epochs),
+        batches=tuple(history.batches),
+        pictures=tuple(history.described.pictures.items()) if history.described else (),
+        found_rate=history.rate.chosen if history.rate else None,
+        tested=history.tested,
+        diverged=result is not None and result.cause == DIVERGED,
+        scores=scores,
+        shares=tuple(shares),
+    )

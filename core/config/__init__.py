@@ -1,0 +1,1 @@
+"""What a person chooses: TrainConfig, its parsing, stages and budget; race plans; run events. No torch."""

@@ -1,0 +1,88 @@
+"""What a race or a learning curve was meant to be, as it is noted in each of its runs.
+
+Every run carries the whole plan, so a race needs no file of its own: it is there as long as one of its runs is, and
+shows which of them were deleted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["race", "curve"]
+Budget = Literal["epochs", "images", "seconds"]
+BUDGETS: Mapping[Budget, str] = {
+    "epochs": "epochs",
+    "images": "pictures seen",
+    "seconds": "seconds of training",
+}  # what is equal for all arms, in words
+
+MAX_ARMS = 6
+MAX_SEEDS = 5
+MAX_SIZES = 20
+MAX_TITLE = 80
+
+
+@dataclass(frozen=True)
+class RacePlan:
+    """Arms, seeds and what is equal.
+
+    Attributes:
+        kind: a race trains every arm once a seed, in runs of their own; a curve trains every arm on more and more
+            pictures, all sizes and seeds of an arm in one run.
+        arms: their names, in the order in which they are shown.
+        seeds: each arm is trained with each.
+        budget: what the arms have the same amount of.
+        amount: how much.
+        sizes: of a curve: training pictures per class, ascending; the last is all there are.
+        title: what people call it.
+    """
+
+    kind: Kind
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...]
+    budget: Budget
+    amount: float
+    sizes: tuple[int, ...] = ()
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("arms", "seeds", "sizes"):  # JSON gives lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    @property
+    def points(self) -> int:
+        """Trainings in each run of a curve; 0 of a race."""
+        return len(self.sizes) * len(self.seeds)
+
+    def describe_budget(self) -> str:
+        """Such as `5 epochs` or `60 seconds of training`."""
+        return f"{self.amount:,g} {BUDGETS[self.budget] if self.amount != 1 else BUDGETS[self.budget].rstrip('s')}"
+
+
+def parse_plan(values: Any) -> RacePlan | None:
+    """The plan from a run's `meta.json`; None where there is none.
+
+    Raises:
+        ValueError, TypeError: it is no plan that was written here.
+    """
+    if values is None:
+        return None
+    plan = RacePlan(**values)
+    whole = (
+        plan.kind in ("race", "curve")
+        and plan.budget in BUDGETS
+        and isinstance(plan.amount, int | float)
+        and 0 < plan.amount < 1e9
+        and isinstance(plan.title, str)
+        and len(plan.title) <= MAX_TITLE
+        and 1 <= len(plan.arms) <= MAX_ARMS
+        and all(isinstance(arm, str) and 0 < len(arm) <= 64 for arm in plan.arms)
+        and 1 <= len(plan.seeds) <= MAX_SEEDS
+        and all(type(seed) is int and 0 <= seed < 2**31 for seed in plan.seeds)
+        and len(plan.sizes) <= MAX_SIZES
+        and all(type(size) is int and size > 0 for size in plan.sizes)
+        and (plan.kind == "curve") == bool(plan.sizes)
+    )
+    if not whole:
+        raise ValueError("no plan of a race")
+    return plan

@@ -1,0 +1,87 @@
+"""All datasets of a data root: find, list, delete."""
+
+from pathlib import Path
+
+from core.actor import LOCAL_OWNER, OPERATOR, Actor
+from core.datasets.dataset import Dataset, DatasetSummary, load_dataset, load_summary
+from core.datasets.layout import readable
+from core.errors import DatasetError
+from core.settings import Settings
+from core.storage import is_id, read_json, remove_folder, write_json
+
+
+class DatasetStore:
+    """The folder `datasets/` of a data root."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.datasets_dir
+
+    def ids(self) -> list[str]:
+        """Ids of the complete datasets, sorted."""
+        try:
+            found = [path.name for path in self.folder.iterdir() if is_id(path.name)]
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if (self.folder / name / "dataset.json").exists())
+
+    def summaries(self) -> list[DatasetSummary]:
+        """What is known of each readable dataset, newest first."""
+        out = []
+        for name in self.ids():
+            try:
+                out.append(load_summary(self.folder / name))
+            except DatasetError:
+                continue
+        return sorted(out, key=lambda item: item.created, reverse=True)
+
+    def get(self, dataset_id: str) -> Dataset:
+        """Read a dataset.
+
+        Raises:
+            DatasetError: if there is none of this id, or it is damaged.
+        """
+        return load_dataset(self._there(dataset_id))
+
+    def owned(self, owner: str) -> list[str]:
+        """Ids of the datasets that belong to somebody."""
+        return [name for name in self.ids() if self._owner(name) == owner]
+
+    def delete(self, dataset_id: str, *, by: Actor = OPERATOR) -> None:
+        """Remove a dataset, also a damaged one. `RunStore.delete_dataset` asks first whether a run needs it.
+
+        Raises:
+            DatasetError: if there is none of this id.
+            RightsError: if it belongs to somebody else.
+        """
+        folder = self._there(dataset_id)
+        by.check_may_change(self._owner(dataset_id), f"The dataset {dataset_id}")
+        remove_folder(folder)
+
+    def rename(self, dataset_id: str, title: str, *, by: Actor = OPERATOR) -> None:
+        """Give a dataset another title; its id and everything that points to it stay.
+
+        Raises:
+            DatasetError: if there is none of this id, it is damaged, or the title is empty.
+            RightsError: if it belongs to somebody else.
+        """
+        folder = self._there(dataset_id)
+        by.check_may_change(self._owner(dataset_id), f"The dataset {dataset_id}")
+        load_summary(folder)
+        shown = readable(" ".join(title.split()))[:80]
+        if not shown:
+            raise DatasetError("The title is empty: write at least one letter.")
+        values = read_json(folder / "dataset.json")
+        write_json(folder / "dataset.json", {**values, "title": shown})
+
+    def _owner(self, dataset_id: str) -> str:
+        """Whose it is; what cannot be read belongs to the presenter."""
+        try:
+            return load_summary(self.folder / dataset_id).owner
+        except DatasetError:
+            return LOCAL_OWNER
+
+    def _there(self, dataset_id: str) -> Path:
+        if not is_id(dataset_id) or not (self.folder / dataset_id / "dataset.json").exists():
+            there = ", ".join(self.ids()) or "none yet"
+            raise DatasetError(f"There is no dataset {dataset_id[:64]!r} (there are: {there}): import it first.")
+        return self.folder / dataset_id

@@ -1,1 +1,0 @@
-"""Train a small backbone from unlabelled pictures and a pretrained teacher: `python -m core.distill`."""

@@ -1,1 +1,0 @@
-"""Numbers about predictions: metrics, intervals, paired comparison."""

@@ -1,0 +1,125 @@
+"""Numbers and the lines of charts in words, as people write them; it draws nothing.
+
+Pages, reports and the coach tell the same number in the same way.
+"""
+
+import math
+from collections.abc import Sequence
+
+MAX_DECIMALS = 12
+
+
+def format_number(value: float, digits: int = 4) -> str:
+    """A number with `digits` digits that count, thousands apart, without an exponent: `5,880`, `52.8`, `0.00067`."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0 or abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    text = f"{value:.{min(decimals, MAX_DECIMALS)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def format_line(points: Sequence[tuple[float, float]], *, lowest: bool = False, unit: str = "") -> str:
+    """Where a line begins, is best and ends: `52.8 at 1, highest 76.1 at 14, 75.6 at 15`.
+
+    Args:
+        points: (x, y), at least one, from left to right.
+        lowest: the best is the lowest, as of a loss.
+        unit: what follows each y, such as ` %`.
+    """
+
+    def tell(point: tuple[float, float]) -> str:
+        return f"{format_number(point[1])}{unit} at {format_number(point[0])}"
+
+    best = (min if lowest else max)(points, key=lambda point: point[1])
+    first, last = points[0], points[-1]
+    parts = [tell(first)]
+    if best not in (first, last):
+        parts.append(f"{'lowest' if lowest else 'highest'} {tell(best)}")
+    if len(points) > 1:
+        parts.append(tell(last))
+    return ", ".join(parts)
+
+
+SPLIT_WORDS = {"test": "test", "val": "validation"}
+OPTIMISTIC = (
+    " These are validation pictures, which the runs have seen for choosing their best epoch, "
+    "so the result is optimistic."
+)
+
+_SAME_TIME = 1.15  # up to this ratio two times are called about the same
+_PARTS = {
+    3 / 4: "three quarters of",
+    2 / 3: "two thirds of",
+    3 / 5: "three fifths of",
+    1 / 2: "half",
+    2 / 5: "two fifths of",
+    1 / 3: "a third of",
+    1 / 4: "a quarter of",
+    1 / 5: "a fifth of",
+    1 / 6: "a sixth of",
+    1 / 7: "a seventh of",
+    1 / 8: "an eighth of",
+    1 / 9: "a ninth of",
+    1 / 10: "a tenth of",
+}
+
+
+def count_images(n: int, split: str) -> str:
+    """Such as `180 test pictures`."""
+    return f"{n:,} {SPLIT_WORDS[split]} picture{'' if n == 1 else 's'}"
+
+
+def count_seeds(seeds: int) -> str:
+    """Such as `3 seeds`."""
+    return f"{seeds:,} seed{'' if seeds == 1 else 's'}"
+
+
+def format_p(p_value: float) -> str:
+    """Such as `p = 0.012`; a value that rounds to nothing is given as `p < 0.001`."""
+    if p_value < 0.001:
+        return "p < 0.001"
+    return f"p = {p_value:.3f}" if p_value < 0.1 else f"p = {p_value:.2f}"
+
+
+def round_up(number: int) -> int:
+    """To two leading digits: more would promise a precision that an estimate does not have."""
+    unit = int(10 ** max(len(str(number)) - 2, 0))
+    return -(-number // unit) * unit
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Such as `head, full and gradual`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def capitalise(text: str) -> str:
+    """The first letter large, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def describe_cost(seconds: float | None, other_seconds: float | None) -> str:
+    """What training one took beside the other, such as `in a sixth of the time`; empty where that is not known.
+
+    Args:
+        seconds: of the one that the sentence is about.
+        other_seconds: of what it is compared with.
+    """
+    if not seconds or not other_seconds or seconds < 0 or other_seconds < 0:
+        return ""
+    ratio = seconds / other_seconds
+    if 1 / _SAME_TIME <= ratio <= _SAME_TIME:
+        return "in about the same time"
+    if ratio > 1:
+        return "in twice the time" if 1.9 <= ratio < 2.1 else f"in {_two_digits(ratio)} times the time"
+    if ratio > 0.775:
+        return f"in {100 * ratio:.0f} % of the time"
+    if ratio < 0.095:
+        return f"in {_two_digits(100 * ratio)} % of the time"
+    part = min(_PARTS, key=lambda value: abs(value - ratio) / value)
+    return f"in {_PARTS[part]} the time"
+
+
+def _two_digits(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0") if number < 9.95 else f"{number:,.0f}"

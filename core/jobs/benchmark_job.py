@@ -1,0 +1,108 @@
+"""Measures a configuration before anybody trains it, in a process of its own: the pages must not load torch.
+
+    python -m core.jobs.benchmark_job CONFIG
+
+CONFIG is a `TrainConfig` as JSON. The figures go to `cache/measurements.json`, where `estimate` finds them. One process
+measures at a time, and none while a run trains: both would be slower, and the figures wrong.
+"""
+
+import argparse
+import logging
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.config.parsing import load_config
+from core.config.train_config import TrainConfig
+from core.datasets.dataset_store import DatasetStore
+from core.errors import TuneMyPetsError
+from core.jobs.launchers import start_detached, start_module, step_back
+from core.locks import is_held
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from core.training.estimate import estimate
+from models import weights
+
+LOCK_SECONDS = 60.0  # for another process that measures
+
+log = logging.getLogger("tunemypets.calibrator")
+
+
+def lock_path(settings: Settings) -> Path:
+    """Held while a configuration is measured."""
+    return settings.cache_dir / "calibrator.lock"
+
+
+def start_calibration(settings: Settings, config: TrainConfig) -> bool:
+    """Start to measure a configuration; False where that has to wait, because something trains or is measured."""
+    if is_measuring(settings) or _is_training(settings):
+        return False
+    start_detached(
+        settings, "core.jobs.benchmark_job", [config.model_dump_json()], settings.logs_dir / "calibrator.log"
+    )
+    return True
+
+
+def can_be_measured(config: TrainConfig) -> bool:
+    """Whether all that is needed to measure a configuration is on this machine."""
+    return not config.pretrained or weights.find(config.entry()) is not None
+
+
+def is_measuring(settings: Settings) -> bool:
+    """Whether some configuration is being measured."""
+    return is_held(lock_path(settings))
+
+
+def _is_training(settings: Settings) -> bool:
+    return any(run.state().active for run in RunStore(settings).all())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure one configuration."""
+    parser = argparse.ArgumentParser(prog="python -m core.jobs.benchmark_job", description="Measure a configuration.")
+    parser.add_argument("config")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    settings = Settings.from_environment()
+    config = load_config(options.config)
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock_path(settings)).acquire(timeout=LOCK_SECONDS):
+            step_back(5)
+            if _is_training(settings):
+                log.info("a run trains: nothing is measured")
+            else:
+                _measure(settings, config)
+    except Timeout:
+        log.info("another process measures")
+    except TuneMyPetsError:
+        log.exception("%s could not be measured", config.title())
+    return 0
+
+
+def calibrate_and_wait(settings: Settings, config: TrainConfig) -> None:
+    """Measure a configuration in a process with the memory settings of workers, and wait for its end."""
+    log_file = settings.logs_dir / "calibrator.log"
+    start_module(settings, "core.jobs.benchmark_job", [config.model_dump_json()], log_file).wait()
+
+
+def _measure(settings: Settings, config: TrainConfig) -> None:
+    dataset = DatasetStore(settings).get(config.dataset)
+    if estimate(settings, config, dataset) is not None:
+        return
+    # torch costs seconds to import: the lock is taken before it
+    from core.stores.hardware import prepare_torch
+    from core.training.benchmark import calibrate
+
+    started = time.monotonic()
+    prepare_torch(settings, config.seed)
+    # a run that starts meanwhile would be slowed down, and the figures wrong
+    calibrate(settings, config, dataset, partial(_is_training, settings))
+    log.info("measured %s in %.1f s", config.title(), time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,281 @@
+"""Imports that a page starts: a process of their own, so that decoding never makes the pages stutter.
+
+    python -m core.jobs.import_jobs JOB_DIR
+
+A job is a folder: `request.json`, the uploaded archive, `progress.json` (replaced several times a second), and
+`result.json` (written last). The process holds `importer.lock` while it lives: a job with neither result nor lock was
+interrupted, and left nothing behind.
+"""
+
+import argparse
+import dataclasses
+import logging
+import shutil
+import sys
+import time
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from filelock import FileLock, Timeout
+
+from core.actor import LOCAL_OWNER, OPERATOR, Actor
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.drawn_sample import SAMPLE_TITLE, draw_sample
+from core.datasets.splits import SplitPlan
+from core.errors import DatasetError, TuneMyPetsError
+from core.jobs.launchers import start_detached, step_back
+from core.locks import is_held
+from core.quotas import check_datasets, check_room, check_space
+from core.room.board import check_uploads
+from core.settings import Settings
+from core.storage import is_id, new_id, read_json, write_json
+
+if TYPE_CHECKING:
+    from core.datasets.sources import Source
+
+COPY_BYTES = 2**20
+KEEP_SECONDS = 24 * 3600.0
+START_SECONDS = 20.0
+LOCK_SECONDS = 20.0
+
+log = logging.getLogger("tunemypets.importer")
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What to import: `path` of a folder or archive, or None for the built-in sample.
+
+    `title` is what the person calls it, for sentences; an upload lies here under another name.
+    """
+
+    path: str | None
+    name: str
+    plan: str
+    seed: int
+    title: str = ""
+    owner: str = LOCAL_OWNER
+
+
+@dataclass(frozen=True)
+class ImportStatus:
+    """Where an import stands."""
+
+    state: Literal["running", "finished", "failed", "interrupted"]
+    text: str
+    done: int = 0
+    total: int = 0
+    eta_seconds: float | None = None
+    dataset: str | None = None
+
+
+class ImportJobs:
+    """The folder `imports/` of a data root."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.folder = settings.imports_dir
+
+    def start(self, request: ImportRequest, archive: Path | None = None, *, by: Actor = OPERATOR) -> str:
+        """Start an import in the background; returns the job's id.
+
+        Args:
+            archive: an uploaded archive from `receive_*`, which the job takes over.
+
+        Raises:
+            DatasetError: if the split cannot be used.
+            QuotaError: if `by` has too many datasets, uploads are locked, or there is no room; the archive is then
+                removed.
+        """
+        request = dataclasses.replace(request, owner=by.id)
+        try:
+            SplitPlan.parse(request.plan)
+            if archive is not None or request.path is not None:
+                check_uploads(self.settings, by)
+            check_space(self.settings)
+            check_room(self.settings)
+            with self._alone():  # of many imports at once, no more begin than one person may have
+                self._sweep()
+                check_datasets(self.settings, len(DatasetStore(self.settings).owned(by.id)) + self._importing(by), by)
+                job_id = new_id()
+                folder = self.folder / job_id
+                folder.mkdir(parents=True)
+                if archive is not None:
+                    archive.replace(folder / "upload.zip")
+                    request = dataclasses.replace(request, path=str(folder / "upload.zip"))
+                write_json(folder / "request.json", dataclasses.asdict(request))
+        except BaseException:
+            if archive is not None:
+                archive.unlink(missing_ok=True)
+            raise
+        start_detached(self.settings, "core.jobs.import_jobs", [str(folder)], folder / "importer.log")
+        return job_id
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.settings.home / "imports.lock").acquire(timeout=LOCK_SECONDS, poll_interval=0.01):
+                yield
+        except Timeout as error:
+            raise DatasetError("Many people import something just now: try again in a few seconds.") from error
+
+    def receive_zip(self, upload: BinaryIO) -> Path:
+        """Copy an uploaded archive to disk in pieces."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f".{new_id('upload-')}.zip"
+        upload.seek(0)
+        with path.open("wb") as file:
+            shutil.copyfileobj(upload, file, COPY_BYTES)
+        return path
+
+    def receive_files(self, uploads: Iterable[tuple[str, BinaryIO]]) -> Path:
+        """Pack an uploaded folder (names with paths, never used as paths here) into an archive without compression."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f".{new_id('upload-')}.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for name, upload in uploads:
+                upload.seek(0)
+                with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
+                    shutil.copyfileobj(upload, entry, COPY_BYTES)
+        return path
+
+    def status(self, job_id: str) -> ImportStatus:
+        """Where a job stands.
+
+        Raises:
+            DatasetError: if there is no such job.
+        """
+        folder = self.folder / job_id
+        if not is_id(job_id) or not (folder / "request.json").exists():
+            raise DatasetError(f"There is no import {job_id[:64]!r}: start it again on the Explore page.")
+        held = is_held(folder / "importer.lock")
+        try:
+            return ImportStatus(**read_json(folder / "result.json"))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError):
+            return ImportStatus("failed", "The result of this import is damaged: look whether its dataset is there.")
+        starting = time.time() - (folder / "request.json").stat().st_mtime < START_SECONDS
+        held = held or is_held(folder / "importer.lock")
+        if not held and ((folder / "progress.json").exists() or not starting):
+            return ImportStatus("interrupted", "The import was interrupted and left nothing behind: start it again.")
+        try:
+            return ImportStatus("running", **read_json(folder / "progress.json"))
+        except (OSError, ValueError, TypeError):
+            return ImportStatus("running", "Starting")
+
+    def active(self) -> list[str]:
+        """Jobs that are running."""
+        try:
+            # without its request, another session is just making the job
+            made = [path for path in self.folder.iterdir() if is_id(path.name) and (path / "request.json").exists()]
+        except FileNotFoundError:
+            return []
+        names = sorted(path.name for path in made)
+        return [name for name in names if self.status(name).state == "running"]
+
+    def _importing(self, by: Actor) -> int:
+        """Imports of one person that go on."""
+        owners = [read_json(self.folder / name / "request.json").get("owner") for name in self.active()]
+        return owners.count(by.id)
+
+    def _sweep(self) -> None:
+        """Remove jobs and uploads that are over and older than a day."""
+        try:
+            paths = list(self.folder.iterdir())
+        except FileNotFoundError:
+            return
+        for path in paths:
+            made = (path / "request.json").exists()
+            if made and is_id(path.name) and self.status(path.name).state != "running":
+                (path / "upload.zip").unlink(missing_ok=True)  # a killed import could not remove it
+            if time.time() - path.stat().st_mtime < KEEP_SECONDS or is_held(path / "importer.lock"):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def sample_source() -> "Source":
+    """The built-in drawn pictures as a source."""
+    from core.datasets.sources import MemorySource
+
+    return MemorySource(SAMPLE_TITLE, list(draw_sample()), drawn=True)
+
+
+def run_job(settings: Settings, folder: Path) -> None:
+    """Do the import of a job folder; its result file says how it ended."""
+    # here and not above: the pages import this module, and must start fast
+    from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
+    from core.datasets.sources import open_source
+
+    request = ImportRequest(**read_json(folder / "request.json"))
+    try:
+        write_json(
+            folder / "progress.json",
+            _progress("Drawing pictures" if request.path is None else "Reading", 0, 0),
+        )
+        source = (
+            sample_source()
+            if request.path is None
+            else open_source(Path(request.path), request.title, settings.max_images)
+        )
+        try:
+            events = import_dataset(
+                settings,
+                source,
+                name=request.name,
+                plan=SplitPlan.parse(request.plan),
+                seed=request.seed,
+                owner=request.owner,
+            )
+            dataset = ""
+            for event in events:
+                if isinstance(event, ImportProgress):
+                    write_json(
+                        folder / "progress.json",
+                        _progress(event.phase, event.done, event.total, event.eta_seconds),
+                    )
+                elif isinstance(event, ImportFinished):
+                    dataset = event.dataset_id
+        finally:
+            source.close()
+        result = ImportStatus("finished", "Imported.", dataset=dataset)
+    except TuneMyPetsError as error:
+        result = ImportStatus("failed", str(error))
+    except Exception as error:  # the page must always learn how it ended
+        log.exception("the import failed")
+        full = isinstance(error, OSError) and error.errno == 28
+        result = ImportStatus(
+            "failed",
+            "The disk is full: free some space and import again; nothing was left behind."
+            if full
+            else f"Something unforeseen went wrong ({type(error).__name__}): importer.log tells more.",
+        )
+    write_json(folder / "result.json", dataclasses.asdict(result))
+    (folder / "upload.zip").unlink(missing_ok=True)
+
+
+def _progress(text: str, done: int, total: int, eta_seconds: float | None = None) -> dict[str, object]:
+    return {"text": text, "done": done, "total": total, "eta_seconds": eta_seconds}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one import job."""
+    parser = argparse.ArgumentParser(prog="python -m core.jobs.import_jobs", description="Run one import.")
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    with FileLock(options.folder / "importer.lock").acquire(timeout=5):
+        step_back(5)
+        run_job(Settings.from_environment(), options.folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

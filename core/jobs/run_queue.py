@@ -1,0 +1,186 @@
+"""The queue: who is next, why, and when; and what the presenter changed about it.
+
+The scheduler alone decides, and writes what it decided to `queue.json` whenever that changes: pages and commands read
+that one file instead of every run. `queue-control.json` is the other way round: the presenter writes, the scheduler
+reads.
+"""
+
+import dataclasses
+import heapq
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from filelock import FileLock, Timeout
+
+from core.actor import Actor
+from core.errors import RunError
+from core.settings import Settings
+from core.storage import is_id, read_json, write_json
+
+LOCK_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A queued run, as far as its turn depends on it."""
+
+    id: str
+    owner: str
+    created: float  # seconds since 1970
+
+
+@dataclass(frozen=True)
+class Turn:
+    """When a queued run will have its turn."""
+
+    id: str
+    before: int  # runs that are running or come first
+    expected_start: float | None  # seconds since 1970, if it can be told
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """What the scheduler last said.
+
+    Attributes:
+        turns: the queued runs, next first.
+        held: why nothing starts: "paused" by the presenter, "disk" too full; empty otherwise.
+    """
+
+    turns: tuple[Turn, ...] = ()
+    held: str = ""
+
+    def turn(self, run_id: str) -> Turn | None:
+        """The turn of a run; None while the scheduler has not seen it."""
+        return next((turn for turn in self.turns if turn.id == run_id), None)
+
+
+@dataclass(frozen=True)
+class QueueControl:
+    """What the presenter wants.
+
+    Attributes:
+        paused: nothing new starts; what runs goes on.
+        first: runs that come before all others, in this order.
+    """
+
+    paused: bool = False
+    first: tuple[str, ...] = field(default=())
+
+
+def fair_order(waiting: Iterable[Waiting], begun: Mapping[str, float], first: Sequence[str] = ()) -> list[Waiting]:
+    """The order in which queued runs start: round robin among owners, each owner's oldest run first.
+
+    Args:
+        begun: when a run of an owner last began: whoever waited longest is next.
+        first: runs that the presenter put before all others.
+    """
+    by_id = {item.id: item for item in sorted(waiting, key=lambda item: (item.created, item.id))}
+    ahead = [by_id.pop(run_id) for run_id in first if run_id in by_id]
+    queues: dict[str, list[Waiting]] = {}
+    for item in by_id.values():
+        queues.setdefault(item.owner, []).append(item)
+    heads = [((begun.get(owner, 0.0), queue[0].created, queue[0].id), owner, 0) for owner, queue in queues.items()]
+    heapq.heapify(heads)
+    turn = max([*begun.values(), 0.0])
+    ordered = []
+    while heads:
+        _, owner, place = heapq.heappop(heads)
+        queue = queues[owner]
+        ordered.append(queue[place])
+        turn += 1  # whoever had a turn comes after all who had none since
+        if place + 1 < len(queue):
+            following = queue[place + 1]
+            heapq.heappush(heads, ((turn, following.created, following.id), owner, place + 1))
+    return ahead + ordered
+
+
+def expect_starts(
+    order: Sequence[Waiting], remaining: Sequence[float | None], workers: int, seconds: Callable[[str], float | None]
+) -> list[float | None]:
+    """Seconds from now until each run starts; None from where it cannot be told.
+
+    Args:
+        remaining: of the runs that are running, in seconds.
+        workers: runs that go on at the same time.
+        seconds: what a run will take.
+    """
+    known = [value for value in remaining if value is not None]
+    blocked = len(remaining) - len(known)  # by runs whose end nobody knows
+    free = [0.0] * (workers - len(remaining)) + known
+    free = sorted(free)[: max(0, workers - blocked)]
+    heapq.heapify(free)
+    starts: list[float | None] = []
+    for item in order:
+        if not free:
+            starts.append(None)
+            continue
+        start = heapq.heappop(free)
+        starts.append(start)
+        takes = seconds(item.id)
+        if takes is not None:
+            heapq.heappush(free, start + takes)
+    return starts
+
+
+def read_queue(settings: Settings) -> QueueView:
+    """What the scheduler last said; nothing where it never said anything."""
+    try:
+        values = read_json(settings.home / "queue.json")
+        turns = tuple(
+            Turn(str(name), int(before), None if start is None else float(start))
+            for name, before, start in values["turns"]
+        )
+        return QueueView(turns, str(values["held"]))
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return QueueView()
+
+
+def write_queue(settings: Settings, view: QueueView) -> None:
+    """Say what was decided; only the scheduler does."""
+    turns = [[turn.id, turn.before, turn.expected_start] for turn in view.turns]
+    write_json(settings.home / "queue.json", {"turns": turns, "held": view.held, "written": time.time()})
+
+
+def read_control(settings: Settings) -> QueueControl:
+    """What the presenter wants."""
+    try:
+        values = read_json(settings.home / "queue-control.json")
+        return QueueControl(values["paused"] is True, tuple(str(run_id) for run_id in values["first"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return QueueControl()
+
+
+def pause_queue(settings: Settings, paused: bool, by: Actor) -> None:
+    """Let nothing new start, or let it again.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+    """
+    by.check_presenter("Pausing the queue")
+    _change(settings, lambda control: dataclasses.replace(control, paused=paused))
+
+
+def put_first(settings: Settings, run_ids: Sequence[str], by: Actor) -> None:
+    """Let these runs start before all others, in this order; an empty list restores the fair order.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+        RunError: if one is no run's id.
+    """
+    by.check_presenter("Changing the order of the queue")
+    for run_id in run_ids:
+        if not is_id(run_id):
+            raise RunError(f"There is no run {run_id[:64]!r}: choose one of the queue.")
+    _change(settings, lambda control: dataclasses.replace(control, first=tuple(dict.fromkeys(run_ids))))
+
+
+def _change(settings: Settings, change: Callable[[QueueControl], QueueControl]) -> None:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(settings.home / "queue-control.lock").acquire(timeout=LOCK_SECONDS):
+            control = change(read_control(settings))
+            write_json(settings.home / "queue-control.json", {"paused": control.paused, "first": list(control.first)})
+    except Timeout as error:
+        raise RunError("Somebody else is changing the queue just now: try again in a few seconds.") from error

@@ -1,1 +1,0 @@
-"""Who does something, and what they may do."""

@@ -1,0 +1,1 @@
+"""Using a trained network: the predictor process, and explanations of its answers."""

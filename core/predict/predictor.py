@@ -1,0 +1,135 @@
+"""Predicting with the checkpoint of a run: the run's own preprocessing, decoder, crop and class names."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from core.datasets.decoder import Limits, decode, fit_square
+from core.errors import ImageError
+from core.predict.image_prediction import Prediction
+from core.runs.run import Run
+from core.settings import Settings
+from core.stores.augmentation import Augmentation, apply_views, centre_crop, draw_views, to_channels_first
+from core.stores.hardware import Hardware, choose_device, device_name
+from core.stores.pixels import square_pixels
+from core.training.checkpoint import BEST, Checkpoint, load_network
+from core.training.inference import logits_of
+from models.catalog import NetworkEntry, Preprocessing
+from models.folding import fold_network
+from models.network import Network
+
+KEPT_NETWORKS = 3
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A network ready to answer; `folded` is what answers."""
+
+    network: Network
+    folded: nn.Module
+    checkpoint: Checkpoint
+    entry: NetworkEntry
+
+
+class Predictor:
+    """Keeps the last few networks in memory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.limits = Limits.from_settings(settings)
+        device = choose_device(settings)
+        self.hardware = Hardware(device, device_name(device), settings.threads, "fp32", "predictions are made in fp32")
+        torch.set_num_threads(settings.threads)
+        self._loaded: OrderedDict[tuple[Path, float], LoadedRun] = OrderedDict()
+
+    def load(self, run: Run) -> LoadedRun:
+        """The network of a run's best checkpoint.
+
+        Raises:
+            RunError: if there is none, or it is damaged.
+        """
+        sidecar = run.checkpoints / f"{BEST}.json"
+        key = (run.folder, sidecar.stat().st_mtime if sidecar.exists() else 0.0)
+        loaded = self._loaded.pop(key, None)
+        if loaded is None:
+            network, checkpoint = load_network(run.checkpoints, BEST)
+            self.hardware.place(network)
+            loaded = LoadedRun(network, fold_network(network.eval()), checkpoint, checkpoint.config.entry())
+        self._loaded[key] = loaded
+        while len(self._loaded) > KEPT_NETWORKS:
+            self._loaded.popitem(last=False)
+        return loaded
+
+    def predict(self, run: Run, pictures: Sequence[tuple[str, bytes | Path]], top: int = 5) -> list[Prediction]:
+        """Classify pictures, each a name and its bytes or path; a bad one gets a sentence, the others an answer.
+
+        Raises:
+            RunError: if the run cannot be used.
+        """
+        loaded = self.load(run)
+        return [self._predict_one(loaded, name, data, top) for name, data in pictures]
+
+    def _predict_one(self, loaded: LoadedRun, name: str, data: bytes | Path, top: int) -> Prediction:
+        started = time.perf_counter()
+        spec = loaded.entry.preprocessing
+        try:
+            picture = decode(data, self.limits, name, at_least_px=spec.resize_px)
+            pixels = fit_square(picture.image, spec.resize_px, spec.interpolation)
+        except ImageError as error:
+            return Prediction(name, None, None, (), (time.perf_counter() - started) * 1000, str(error))
+        logits = logits_of(loaded.folded, pixels[np.newaxis], spec, self.hardware)
+        probabilities = loaded.network.probabilities(logits)[0].double().cpu().numpy()
+        if not np.isfinite(probabilities).all():
+            # weights of a training that diverged may be finite and still too large to compute with
+            return Prediction(
+                name,
+                None,
+                None,
+                (),
+                (time.perf_counter() - started) * 1000,
+                f"For {name} this network gives no finite number: train the run again with a smaller learning rate.",
+            )
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        ranked = tuple((loaded.checkpoint.classes[int(i)], float(probabilities[int(i)])) for i in order)
+        return Prediction(
+            name,
+            ranked[0][0],
+            ranked[0][1],
+            ranked,
+            (time.perf_counter() - started) * 1000,
+            None,
+            picture.notes,
+        )
+
+
+def augmented_views(
+    data: bytes | Path,
+    limits: Limits,
+    augmentation: Augmentation,
+    spec: Preprocessing,
+    *,
+    count: int,
+    seed: int,
+) -> list[bytes]:
+    """What the network sees of one picture: first the centre crop, then `count` random views, as PNG files.
+
+    Raises:
+        ImageError: if the file cannot be used.
+    """
+    pixels = to_channels_first(square_pixels(data, "This picture", limits, spec)[np.newaxis])
+    chosen = np.arange(count)
+    views = draw_views(augmentation, count, spec.resize_px, spec.crop_px, seed, 1)
+    random_views = apply_views(pixels.expand(count, -1, -1, -1), views, chosen, augmentation, spec.crop_px)
+    out = []
+    for view in torch.cat([centre_crop(pixels, spec.crop_px), random_views]):
+        buffer = BytesIO()
+        Image.fromarray(view.permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG")
+        out.append(buffer.getvalue())
+    return out

@@ -1,0 +1,237 @@
+"""The predictor process: answers the pages, so that the pages' own process never imports torch.
+
+    python -m core.predict.predictor_server
+
+Listens on a local socket (a named pipe on Windows) whose address and key lie in `predictor.json`, readable by the
+owner only. A message is a JSON frame, followed by as many binary frames as it announces; nothing is ever unpickled.
+An answer that takes long is preceded by messages that tell how far it is, each with a `step`. The process holds
+`predictor.lock` while it lives and leaves after a quarter of an hour without a question.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core.config.events import Progress
+from core.errors import PredictorError, TuneMyPetsError
+from core.locks import ASKER_SECONDS
+from core.predict.turns import Turns
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from core.storage import atomic_open
+from models.catalog import get_entry
+
+IDLE_SECONDS = 900.0
+STEP_SECONDS = 0.25
+MAX_PARTS = 100
+MAX_RECORD_BYTES = 2**20
+SOCKET_PREFIX = "tunemypets-"
+
+log = logging.getLogger("tunemypets.predictor")
+
+
+def address_path(settings: Settings) -> Path:
+    """The file that tells where the predictor listens."""
+    return settings.home / "predictor.json"
+
+
+def lock_path(settings: Settings) -> Path:
+    """The lock that the predictor holds."""
+    return settings.home / "predictor.lock"
+
+
+def send(connection: "Connection[Any, Any]", record: dict[str, Any], parts: list[bytes]) -> None:
+    """Send one message."""
+    connection.send_bytes(json.dumps({**record, "parts": len(parts)}).encode())
+    for part in parts:
+        connection.send_bytes(part)
+
+
+def receive(connection: "Connection[Any, Any]") -> tuple[dict[str, Any], list[bytes]]:
+    """Receive one message."""
+    record = json.loads(connection.recv_bytes(MAX_RECORD_BYTES))
+    count = int(record.pop("parts"))
+    if not 0 <= count <= MAX_PARTS:
+        raise PredictorError(f"At most {MAX_PARTS} pictures go into one question: choose fewer.")
+    return record, [connection.recv_bytes() for _ in range(count)]
+
+
+class Steps:
+    """Tells the asker how far its answer is, a few times a second; who has gone away does not stop the work."""
+
+    def __init__(self, connection: "Connection[Any, Any]") -> None:
+        self._connection = connection
+        self._told = time.monotonic()
+
+    def __call__(self, step: Progress) -> None:
+        if time.monotonic() - self._told < STEP_SECONDS:
+            return
+        self._told = time.monotonic()
+        with contextlib.suppress(OSError):
+            send(self._connection, {"step": asdict(step)}, [])
+
+
+class Server:
+    """One predictor, many connections, one computation at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        # torch is imported here, not above: the client imports this module and lives in the pages' process
+        from core.predict.explainer import Explainer
+        from core.predict.predictor import Predictor
+
+        self.settings = settings
+        self.store = RunStore(settings)
+        self.predictor = Predictor(settings)
+        self.last_asked = time.monotonic()
+        self._turns = Turns()
+        self.explainer = Explainer(settings, self.predictor, self._turns)
+
+    def answer(
+        self, record: dict[str, Any], parts: list[bytes], tell: Callable[[Progress], None]
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """Answer one question: `ping`, `predict`, `views`, `explain`, `map`, `filters` or `movement`.
+
+        Args:
+            tell: hears how far an answer is that takes long.
+        """
+        from core.predict.predictor import augmented_views
+        from core.stores.augmentation import Augmentation
+
+        match record.get("ask"):
+            case "ping":
+                return {"ok": True}, []
+            case "predict":
+                run = self.store.get(str(record["run"]))
+                named = list(zip([str(name) for name in record["names"]], parts, strict=True))
+                with self._turns.urgent():
+                    found = self.predictor.predict(run, named, max(1, int(record["top"])))
+                return {"predictions": [item.to_json() for item in found]}, []
+            case "views":
+                augmentation = Augmentation(**record["augmentation"])
+                spec = get_entry(str(record["network"])).preprocessing
+                with self._turns.urgent():
+                    views = augmented_views(
+                        parts[0],
+                        self.predictor.limits,
+                        augmentation,
+                        spec,
+                        count=int(record["count"]),
+                        seed=int(record["seed"]),
+                    )
+                return {"described": augmentation.describe()}, views
+            case "explain":
+                run = self.store.get(str(record["run"]))
+                classes = [None if label is None else str(label) for label in record["classes"]]
+                methods = [str(method) for method in record["methods"]]
+                return self.explainer.explain(run, str(record["name"]), parts[0], classes, methods, tell).to_message()
+            case "map":
+                run = self.store.get(str(record["run"]))
+                return self.explainer.map_images(run, tell, neighbours=bool(record["neighbours"])).to_json(), []
+            case "movement":
+                return self.explainer.measure_movement(self.store.get(str(record["run"]))), []
+            case "filters":
+                return self.explainer.draw_filters(self.store.get(str(record["run"])))
+            case other:
+                raise PredictorError(f"The predictor does not know the question {other!r}: restart the app.")
+
+    def talk(self, connection: "Connection[Any, Any]") -> None:
+        """Answer one connection's questions until it closes."""
+        with connection:
+            while True:
+                try:
+                    record, parts = receive(connection)
+                except (EOFError, OSError, ValueError, KeyError, PredictorError):
+                    return
+                self.last_asked = time.monotonic()
+                try:
+                    reply, reply_parts = self.answer(record, parts, Steps(connection))
+                except TuneMyPetsError as error:
+                    reply, reply_parts = {"error": str(error)}, []
+                except Exception:  # one bad question must not end the process
+                    log.exception("a question could not be answered")
+                    reply, reply_parts = {"error": "The predictor could not answer: its log tells more."}, []
+                try:
+                    send(connection, reply, reply_parts)
+                except OSError:
+                    return
+                self.last_asked = time.monotonic()
+
+
+def serve(settings: Settings) -> None:
+    """Answer until nobody has asked for a while."""
+    import psutil  # not above: the client imports this module
+
+    server = Server(settings)
+    key = secrets.token_bytes(32)
+    path = address_path(settings)
+    with Listener(_socket_path(), backlog=32, authkey=key) as listener:
+        with atomic_open(path, "w") as file:
+            if os.name == "posix":
+                os.fchmod(file.fileno(), 0o600)
+            born = psutil.Process().create_time()
+            json.dump({"address": listener.address, "key": key.hex(), "pid": os.getpid(), "born": born}, file)
+        threading.Thread(target=_leave_when_idle, args=(server, path), daemon=True).start()
+        log.info("listening")
+        while True:
+            try:
+                connection = listener.accept()
+            except (AuthenticationError, OSError, EOFError):
+                log.info("a connection was refused")
+                continue
+            threading.Thread(target=server.talk, args=(connection,), daemon=True).start()
+
+
+def _socket_path() -> str | None:
+    """Where to listen: a short name in the temporary folder; None lets Windows name its pipe."""
+    if os.name != "posix":
+        return None
+    return str(Path(tempfile.gettempdir()) / f"{SOCKET_PREFIX}{secrets.token_hex(8)}.sock")
+
+
+def _forget_predecessor(path: Path) -> None:
+    """Remove what a killed predictor left: its address, and its socket."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        socket = Path(json.loads(path.read_text(encoding="utf-8"))["address"])
+        if socket.name.startswith(SOCKET_PREFIX):
+            socket.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _leave_when_idle(server: Server, path: Path) -> None:
+    while time.monotonic() - server.last_asked < IDLE_SECONDS:
+        time.sleep(1)
+    log.info("nobody asked for a while: leaving")
+    _forget_predecessor(path)
+    os._exit(0)
+
+
+def main() -> int:
+    """Run the predictor of the environment's data root."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    settings = Settings.from_environment()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock_path(settings)).acquire(timeout=ASKER_SECONDS):
+            _forget_predecessor(address_path(settings))
+            serve(settings)
+    except Timeout:
+        log.info("another predictor is there already")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""What reaches a network's head for the pictures of its test split, from the stores where they hold it already."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.config.events import Progress
+from core.datasets.dataset import Dataset, ImageRow
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.decoder import Limits
+from core.errors import DatasetError, ImageError
+from core.runs.run import Run
+from core.settings import Settings
+from core.stores.activations import Activations, Prefix, open_activations
+from core.stores.augmentation import Augmentation
+from core.stores.hardware import Hardware
+from core.stores.pixels import Pixels, PixelStore, open_store, square_pixels, store_path
+from core.training.checkpoint import BEST, load_network
+from core.training.inference import logits_of
+from models.catalog import Preprocessing
+
+MAX_IMAGES = 2000  # more points than that cover each other
+TEXT = "Looking at the pictures"
+BATCH = 4  # small: somebody may wait for a prediction
+
+Tell = Callable[[Progress], None]
+
+log = logging.getLogger("tunemypets.features")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a network makes of pictures before it decides.
+
+    Attributes:
+        values: (N, F) float32.
+        rows: N pictures.
+        split: `test`, or `val` where there is no test split.
+        total: pictures of the split.
+    """
+
+    values: npt.NDArray[np.float32]
+    rows: tuple[ImageRow, ...]
+    split: str
+    total: int
+
+
+def dataset_of(settings: Settings, run: Run) -> Dataset:
+    """The dataset on which a run was trained.
+
+    Raises:
+        DatasetError: it is gone, or another one by now.
+    """
+    dataset = DatasetStore(settings).get(run.config().dataset)
+    if dataset.fingerprint != run.meta().dataset_fingerprint:
+        raise DatasetError(f"The dataset {dataset.id} is not the one on which this run was trained: train it again.")
+    return dataset
+
+
+def read_features(settings: Settings, run: Run, hardware: Hardware, pause: Callable[[], bool], tell: Tell) -> Features:
+    """The features of a run's test pictures, at most `MAX_IMAGES` of them, evenly taken.
+
+    Args:
+        pause: called between short pieces of work; lets others compute, and answers False.
+        tell: hears how far it is.
+    Raises:
+        RunError: the run has no weights, or they are damaged.
+        DatasetError: its pictures are gone.
+    """
+    dataset = dataset_of(settings, run)
+    network, checkpoint = load_network(run.checkpoints, BEST)  # of its own: it is frozen below
+    hardware.place(network)
+    network.freeze(list(network.blocks)[-1])
+    split = "test" if dataset.rows_of("test") else "val"
+    every = dataset.rows_of(split)
+    rows = every if len(every) <= MAX_IMAGES else tuple(every[int(place)] for place in _evenly(len(every)))
+    config = checkpoint.config
+    prefix = Prefix(network, config.entry().preprocessing, dataclasses.replace(hardware, prefix_precision="fp32"))
+    values = None
+    if config.strategy == "head" and config.views and len(rows) == len(every):
+        values = _stored(settings, prefix, dataset, rows, pause, tell)
+    if values is None:
+        values = _computed(settings, prefix, dataset, rows, pause, tell)
+    return Features(values, rows, split, len(every))
+
+
+def _evenly(count: int) -> npt.NDArray[np.int64]:
+    return np.linspace(0, count - 1, MAX_IMAGES).astype(np.int64)
+
+
+def _stored(
+    settings: Settings,
+    prefix: Prefix,
+    dataset: Dataset,
+    rows: tuple[ImageRow, ...],
+    pause: Callable[[], bool],
+    tell: Tell,
+) -> npt.NDArray[np.float32] | None:
+    """From the activation store, where the test of a head has left them; None where they do not fit there."""
+    store = _pixel_store(settings, dataset, prefix.preprocessing, pause)
+    if store is None:
+        return None
+    plain = Augmentation(crop=False, flip=False, colour=False, strength=0.0)
+    indices = np.array([row.index for row in rows], np.int64)
+    try:
+        for item in open_activations(settings, prefix, store, indices, plain, 0, pause):
+            if isinstance(item, Activations):
+                return np.asarray(item.values.take(item.positions), np.float32)
+            tell(item)
+    except OSError:
+        log.exception("activations could not be kept")
+    return None
+
+
+def _computed(
+    settings: Settings,
+    prefix: Prefix,
+    dataset: Dataset,
+    rows: tuple[ImageRow, ...],
+    pause: Callable[[], bool],
+    tell: Tell,
+) -> npt.NDArray[np.float32]:
+    store = _pixel_store(settings, dataset, prefix.preprocessing, pause)
+    limits = Limits.from_settings(settings)
+    spec = prefix.preprocessing
+    found = []
+    started = time.monotonic()
+    for first in range(0, len(rows), BATCH):
+        chosen = rows[first : first + BATCH]
+        if store is not None:
+            pixels = store.take(np.array([row.index for row in chosen], np.int64))
+        else:
+            pixels = np.stack([_read(dataset, row, limits, spec) for row in chosen])
+        found.append(logits_of(prefix.module, pixels, spec, prefix.hardware).cpu().numpy())
+        pause()
+        done = first + len(chosen)
+        tell(Progress("testing", TEXT, done, len(rows), (time.monotonic() - started) / done * (len(rows) - done)))
+    return np.concatenate(found)
+
+
+def _pixel_store(
+    settings: Settings, dataset: Dataset, spec: Preprocessing, pause: Callable[[], bool]
+) -> PixelStore | None:
+    """The pixel store if it is there: decoding all pictures of a dataset for those of one split would take longer."""
+    if not store_path(settings, dataset, spec).exists():
+        return None
+    for item in open_store(settings, dataset, spec, pause):
+        if isinstance(item, PixelStore):
+            return item
+    return None
+
+
+def _read(dataset: Dataset, row: ImageRow, limits: Limits, spec: Preprocessing) -> Pixels:
+    try:
+        return square_pixels(dataset.read_image(row), row.name, limits, spec)
+    except ImageError as error:
+        raise DatasetError(f"Dataset {dataset.id}: {error}") from error

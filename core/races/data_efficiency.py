@@ -1,0 +1,168 @@
+"""How many pictures one arm needs for what another reaches with few: read off two learning curves, with guards.
+
+Sizes between two points are interpolated on the logarithmic axis. A difference counts as shown at a size where the
+two 95 % intervals do not overlap, which is stricter than a test of the difference.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from core.statistics.metrics import format_points
+
+
+@dataclass(frozen=True)
+class Line:
+    """A learning curve: sizes ascending, with the mean accuracy at each and the ends of its interval, as fractions."""
+
+    name: str
+    sizes: tuple[int, ...]
+    means: tuple[float, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """What one arm needs for what another reaches.
+
+    Attributes:
+        ahead, behind: names of the arms.
+        size: pictures per class with which `ahead` reaches `accuracy`; None where no difference was shown.
+        needs: pictures per class with which `behind` reaches as much; None where it never does within the data.
+        least, most: the same with both intervals at their ends; None beyond the data.
+        sentence: in words.
+    """
+
+    ahead: str
+    behind: str
+    size: int | None
+    accuracy: float | None
+    needs: float | None
+    least: float | None
+    most: float | None
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare_lines(lines: Sequence[Line]) -> Iterator[Crossing]:
+    """Every other arm against the one that leads over the sizes that all have; nothing where they share none."""
+    shared = set.intersection(*(set(line.sizes) for line in lines)) if lines else set()
+    if len(lines) < 2 or not shared:
+        return
+    ranked = sorted(lines, key=lambda line: -_average(line, shared))
+    for line in lines:
+        if line is not ranked[0]:
+            yield cross(ranked[0], line)
+
+
+def cross(ahead: Line, behind: Line) -> Crossing:
+    """What one arm needs for what the leading one reaches.
+
+    Of the sizes at which the lead is shown, the largest one whose accuracy the other still reaches is taken: smaller
+    ones would make the factor look larger. Where it reaches none of them, the smallest one is.
+    """
+    shared = [size for size in ahead.sizes if size in behind.sizes]
+    shown = [size for size in shared if _at(ahead, ahead.lows, size) > _at(behind, behind.highs, size)]
+    reversed_at = [size for size in shared if _at(behind, behind.lows, size) > _at(ahead, ahead.highs, size)]
+    if not shown:
+        text = f"No size shows that {ahead.name} is ahead of {behind.name}: their intervals overlap at every size."
+        if reversed_at:
+            text = f"{behind.name} is ahead of {ahead.name} at {_sizes(reversed_at)} pictures per class."
+        return Crossing(ahead.name, behind.name, None, None, None, None, None, text)
+    reached = [size for size in shown if reach(behind.sizes, behind.means, _at(ahead, ahead.means, size)) is not None]
+    size = reached[-1] if reached else shown[0]
+    accuracy = _at(ahead, ahead.means, size)
+    needs = reach(behind.sizes, behind.means, accuracy)
+    least = reach(behind.sizes, behind.highs, _at(ahead, ahead.lows, size))
+    most = reach(behind.sizes, behind.lows, _at(ahead, ahead.highs, size))
+    text = _describe(ahead, behind, size, accuracy, needs, least, most)
+    if reversed_at:
+        text += f" At {_sizes(reversed_at)}, {behind.name} is ahead."
+    return Crossing(ahead.name, behind.name, size, accuracy, needs, least, most, text)
+
+
+def reach(sizes: Sequence[int], values: Sequence[float], target: float) -> float | None:
+    """The size at which a curve reaches a value, between points on the logarithmic axis; None if it never does.
+
+    A curve that goes up and down by chance is smoothed first: halfway between the highest so far and the lowest from
+    here on, which never falls.
+    """
+    raw = np.asarray(values, dtype=np.float64)
+    smooth = (np.maximum.accumulate(raw) + np.minimum.accumulate(raw[::-1])[::-1]) / 2
+    if smooth[-1] < target:
+        return None
+    place = int(np.argmax(smooth >= target))
+    if place == 0:
+        return float(sizes[0])
+    low, high = smooth[place - 1], smooth[place]
+    share = float((target - low) / (high - low))
+    return math.exp((1 - share) * math.log(sizes[place - 1]) + share * math.log(sizes[place]))
+
+
+def describe_lines(lines: Sequence[Line], crossings: Sequence[Crossing], scratch: Collection[str], judged: str) -> str:
+    """The headline: the arm from scratch against the leading one, else the last one against it.
+
+    Args:
+        scratch: names of the arms that start from nothing.
+        judged: on what, for people; it ends the sentence in brackets.
+    """
+    if not lines:
+        return ""
+    if not crossings:
+        line = lines[0]
+        first, last = format_points(line.means[0]), format_points(line.means[-1])
+        if len(line.sizes) == 1:
+            return f"{line.name} reaches {first} % with {_count(line.sizes[0])} per class ({judged})."
+        return (
+            f"{line.name} reaches {first} % with {_count(line.sizes[0])} per class and {last} % with "
+            f"{line.sizes[-1]:,} ({judged})."
+        )
+    by_name = {line.name: line for line in lines}
+    shown = [item for item in crossings if item.behind in scratch] or sorted(
+        crossings, key=lambda item: by_name[item.behind].means[-1]
+    )
+    return f"{shown[0].sentence[:-1]} ({judged})."
+
+
+def _describe(
+    ahead: Line, behind: Line, size: int, accuracy: float, needs: float | None, least: float | None, most: float | None
+) -> str:
+    what = f"the {format_points(accuracy)} % that {ahead.name} reaches with {size:,}"
+    if needs is not None:
+        span = f"{_about(least or behind.sizes[0])} to " + (
+            f"more than {behind.sizes[-1]:,}" if most is None else _about(most)
+        )
+        return f"{behind.name} needs about {_about(needs)} pictures per class ({span}) for {what}."
+    last = format_points(behind.means[-1])
+    text = f"{behind.name} reaches {last} % with {_count(behind.sizes[-1])} per class, and not {what}"
+    if least is not None:
+        text += ", though their intervals overlap"
+    return f"{text}."
+
+
+def _average(line: Line, sizes: Collection[int]) -> float:
+    return sum(mean for size, mean in zip(line.sizes, line.means, strict=True) if size in sizes) / len(sizes)
+
+
+def _at(line: Line, values: Sequence[float], size: int) -> float:
+    return values[line.sizes.index(size)]
+
+
+def _about(size: float) -> str:
+    """Two digits are all that such a curve can tell."""
+    digits = max(0, len(str(int(size))) - 2)
+    return f"{int(round(size, -digits)):,}"
+
+
+def _count(size: int) -> str:
+    return f"{size:,} {'picture' if size == 1 else 'pictures'}"
+
+
+def _sizes(sizes: Sequence[int]) -> str:
+    return " and ".join(f"{size:,}" for size in sizes)

@@ -1,0 +1,77 @@
+"""The 60-second demonstration: the drawn pictures, and a race from scratch against petnet on them. Needs no network.
+
+Whoever asks while one is on its way joins it, so that a room full of people does not start thirty.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from core.actor import OPERATOR, Actor
+from core.datasets.dataset_store import DatasetStore
+from core.errors import RunError
+from core.jobs.import_jobs import ImportJobs, ImportRequest
+from core.races.pairs import default_race
+from core.runs.run_store import Arm, RunStore
+from core.settings import Settings
+from core.storage import read_json
+
+EPOCHS = 20
+BATCH_SIZE = 16  # few pictures: smaller steps, more of them
+SPLIT = "40/20/40"
+LOCK_SECONDS = 10.0
+
+
+def demo_arms(dataset: str, seed: int = 0) -> list[Arm]:
+    """The two sides: equal in pictures, split, epochs and seed."""
+    shared = {"dataset": dataset, "epochs": EPOCHS, "batch_size": BATCH_SIZE, "seed": seed}
+    return default_race({**shared, "model": "petnet", "strategy": "head"})
+
+
+def demo_dataset(settings: Settings) -> str | None:
+    """The drawn pictures, if they were made already."""
+    made = [item for item in DatasetStore(settings).summaries() if item.drawn and item.split_plan == SPLIT]
+    return made[0].id if made else None
+
+
+def make_demo_dataset(settings: Settings, *, by: Actor = OPERATOR) -> str:
+    """The id of the import that makes the drawn pictures: one that is running, or a new one.
+
+    Raises:
+        RunError: if somebody else takes too long to start it.
+    """
+    with _alone(settings):
+        jobs = ImportJobs(settings)
+        for job in jobs.active():
+            request = read_json(jobs.folder / job / "request.json")
+            if request["path"] is None and request["plan"] == SPLIT:
+                return job
+        return jobs.start(ImportRequest(None, "drawn", SPLIT, 0), by=by)
+
+
+def start_demo(settings: Settings, dataset: str, *, by: Actor = OPERATOR) -> str:
+    """The id of the demonstration's race: one that is queued or running, or a new one.
+
+    Raises:
+        DatasetError: if the dataset is not there.
+        RunError: if somebody else takes too long to start it.
+    """
+    arms = demo_arms(dataset)
+    with _alone(settings):
+        store = RunStore(settings)
+        for item in store.summaries():
+            if item.meta.race and item.state.active and item.config in [arm.config for arm in arms]:
+                return item.meta.race
+        race, _ = store.create_race(arms, by=by)
+        return race
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(settings.home / "demo.lock").acquire(timeout=LOCK_SECONDS):
+            yield
+    except Timeout as error:
+        raise RunError("Somebody else is starting the demo just now: try again in a few seconds.") from error

@@ -1,0 +1,69 @@
+"""Starting a race, and stopping or deleting all of it."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from core.actor import OPERATOR, Actor
+from core.config.race_plan import RacePlan
+from core.errors import RunError
+from core.races.race import Race
+from core.runs.run import Run
+from core.runs.run_store import Arm, RunStore
+from core.settings import Settings
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of an order that was given for all runs of a race."""
+
+    changed: int
+    left: int  # runs that somebody else was quicker with, or that belong to others
+
+
+def start_race(settings: Settings, plan: RacePlan, arms: list[Arm], *, by: Actor = OPERATOR) -> tuple[str, list[Run]]:
+    """Queue all runs of a race, in the order of `arms`; returns its id and them.
+
+    Raises:
+        ConfigError: if a configuration does not fit the dataset.
+        DatasetError: if the dataset is not there.
+        QuotaError: if `by` would have too many runs in the queue, or the disk is too full.
+    """
+    return RunStore(settings).create_race(arms, by=by, plan=plan)
+
+
+def stop_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:
+    """Ask every run of a race that is not over to stop; what they have learned is kept.
+
+    Raises:
+        RightsError: if it belongs to somebody else.
+    """
+    by.check_may_change(race.meta.owner, "This race")
+    store, changed, left = RunStore(settings), 0, 0
+    # from the end: else the next would start as soon as one has stopped
+    for run in sorted(race.runs, key=lambda item: item.meta.created, reverse=True):
+        if not run.state.active:
+            continue
+        try:
+            store.request_stop(run.id, by=by)
+            changed += 1
+        except RunError:
+            left += 1
+    return Done(changed, left)
+
+
+def delete_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:
+    """Delete every run of a race that is over.
+
+    Raises:
+        RightsError: if it belongs to somebody else.
+        RunError: if something of it still waits or runs.
+    """
+    by.check_may_change(race.meta.owner, "This race")
+    if race.state.active:
+        raise RunError(f"The race is {race.state.value}: stop it before you delete it.")
+    store, changed, _left = RunStore(settings), 0, 0
+    for run in race.runs:
+        with suppress(RunError):
+            store.delete(run.id, by=by)
+            changed += 1
+    return Done(changed, len(race.runs) - changed)

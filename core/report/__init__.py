@@ -1,0 +1,1 @@
+"""A race, a learning curve or a comparison as one file that opens offline."""

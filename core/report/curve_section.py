@@ -1,0 +1,129 @@
+"""The curves of a report: what every epoch measured, as a mean over the seeds of an arm with their spread."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from core.config.events import EpochDone
+from core.formatting import SPLIT_WORDS
+from core.races.bands import Axis, Measure, join_seeds
+from core.races.learning_curve import gather_curve
+from core.report.content import Curve, CurveRow, CurveSet, Point, Share
+from core.report.subject import Subject
+
+BAND = "The band reaches from the lowest to the highest of the seeds."
+AXES: dict[Axis, tuple[str, str]] = {
+    "epochs": ("epochs", "Epochs"),
+    "images": ("pictures", "Pictures seen"),
+    "seconds": ("seconds", "Seconds of training"),
+}
+MEASURES: dict[Measure, str] = {"accuracy": "Accuracy on {} pictures (%)", "loss": "Loss on {} pictures (nats)"}
+SHOWN: tuple[tuple[str, Measure, Axis], ...] = (
+    ("validation", "accuracy", "epochs"),
+    ("validation", "accuracy", "images"),
+    ("validation", "accuracy", "seconds"),
+    ("training", "accuracy", "epochs"),
+    ("validation", "loss", "epochs"),
+    ("training", "loss", "epochs"),
+)
+
+
+def draw_curves(subject: Subject) -> tuple[CurveSet, ...]:
+    """Every chart over the course of the trainings; none where no epoch was done."""
+    out = []
+    for pictures, measure, axis in SHOWN:
+        curves = tuple(
+            curve for name in subject.arms if (curve := _curve(subject, name, pictures, measure, axis)).points
+        )
+        if curves:
+            name, x_title = AXES[axis]
+            several = any(point.n > 1 for curve in curves for point in curve.points)
+            out.append(
+                CurveSet(
+                    name=f"{pictures} {measure} by {name}",
+                    x_title=x_title,
+                    y_title=MEASURES[measure].format(pictures),
+                    unit="fraction" if measure == "accuracy" else "nats",
+                    curves=curves,
+                    band=BAND if several else "",
+                )
+            )
+    return tuple(out)
+
+
+def _curve(subject: Subject, arm: str, pictures: str, measure: Measure, axis: Axis) -> Curve:
+    histories = [_sound(item.history.epochs) for item in subject.of(arm)]
+    if pictures == "training":
+        histories = [
+            [dataclasses.replace(e, val_accuracy=e.train_accuracy, val_loss=e.train_loss) for e in epochs]
+            for epochs in histories
+        ]
+    band = join_seeds(arm, histories, axis, measure)
+    rows = zip(band.x, band.mean, band.low, band.high, band.seeds, strict=True)
+    points = tuple(
+        Point(round(float(x), 4), round(float(mean), 6))
+        if seeds == 1
+        else Point(round(float(x), 4), round(float(mean), 6), round(float(low), 6), round(float(high), 6), int(seeds))
+        for x, mean, low, high, seeds in rows
+    )
+    return Curve(arm, points, tuple((round(at, 4), name) for at, name in band.phases))
+
+
+def _sound(epochs: Sequence[EpochDone]) -> list[EpochDone]:
+    """The epochs that can be drawn: every figure finite, and time going forward."""
+    out: list[EpochDone] = []
+    for epoch in epochs:
+        figures = (epoch.val_accuracy, epoch.val_loss, epoch.train_accuracy, epoch.train_loss, epoch.seconds)
+        if all(math.isfinite(figure) for figure in figures) and (
+            not out or (epoch.epoch > out[-1].epoch and epoch.seconds > out[-1].seconds)
+        ):
+            out.append(epoch)
+    return out
+
+
+def list_sizes(subject: Subject) -> tuple[tuple[CurveRow, ...], str, str]:
+    """The points of a learning curve, its headline, and its split; none where the subject is another one."""
+    if subject.race is None or subject.kind != "curve":
+        return (), "", "test"
+    curve = gather_curve(subject.race, {item.id: item.history.points for item in subject.runs})
+    rows = tuple(
+        CurveRow(
+            arm.name,
+            point.size,
+            point.pictures,
+            Share(point.mean, point.interval.low, point.interval.high, curve.n),
+            len(point.seeds),
+            point.seconds,
+        )
+        for arm in curve.arms
+        for point in arm.points
+    )
+    return rows, curve.sentence, curve.split
+
+
+def draw_sizes(rows: Sequence[CurveRow], arms: Sequence[str], split: str) -> CurveSet | None:
+    """The chart of a learning curve, on a logarithmic axis."""
+    curves = tuple(
+        Curve(
+            arm,
+            tuple(
+                Point(float(row.pictures_per_class), row.accuracy.value, row.accuracy.low, row.accuracy.high, row.seeds)
+                for row in rows
+                if row.arm == arm
+            ),
+        )
+        for arm in arms
+        if any(row.arm == arm for row in rows)
+    )
+    if not curves:
+        return None
+    word = SPLIT_WORDS[split]
+    return CurveSet(
+        name=f"{word} accuracy by number of training pictures",
+        x_title="Training pictures per class (logarithmic)",
+        y_title=f"Accuracy on {word} pictures (%)",
+        unit="fraction",
+        curves=curves,
+        log_x=True,
+        band=f"The band is the 95 % interval, over {word} pictures and seeds.",
+    )

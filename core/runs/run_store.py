@@ -1,0 +1,357 @@
+"""All runs of a data root: create, find, list, stop, delete."""
+
+import dataclasses
+import functools
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.actor import OPERATOR, Actor
+from core.config.race_plan import MAX_TITLE, RacePlan
+from core.config.train_config import TrainConfig
+from core.datasets.dataset_store import DatasetStore
+from core.errors import ConfigError, DatasetError, QuotaError, RunError
+from core.locks import ASKER_SECONDS
+from core.quotas import FULL, check_queue, check_space, is_full
+from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
+from core.runs.run import Run, RunMeta, RunState
+from core.runs.run_lock import hold, remove_ghost, told
+from core.runs.summary import RunSummary, summarise
+from core.settings import Settings
+from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
+
+LOCK_SECONDS = 20.0  # many start at once, and each takes milliseconds
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a race."""
+
+    name: str
+    config: TrainConfig
+
+
+class RunStore:
+    """The folder `runs/` of a data root."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.folder = settings.runs_dir
+
+    def create(
+        self,
+        config: TrainConfig,
+        *,
+        by: Actor = OPERATOR,
+        race: str | None = None,
+        arm: str | None = None,
+        plan: RacePlan | None = None,
+    ) -> Run:
+        """Queue a run. The folder appears complete, by a rename.
+
+        Raises:
+            DatasetError: if the dataset is not there.
+            ConfigError: if the configuration does not fit the dataset.
+            QuotaError: if `by` has too many runs in the queue, or the disk is too full.
+        """
+        with self._alone():
+            self._check_quotas(1, by)
+            return self._create(config, by, race, arm, plan)
+
+    def create_race(
+        self, arms: Sequence[Arm], *, by: Actor = OPERATOR, plan: RacePlan | None = None
+    ) -> tuple[str, list[Run]]:
+        """Queue several runs together, on one dataset and split; returns the race's id and its runs.
+
+        Args:
+            arms: in the order in which they are to run; with a plan, an arm comes once a seed.
+            plan: what all of them are part of; without one, they share a seed.
+
+        Raises:
+            ConfigError: if the arms differ in dataset, or without a plan in seed.
+            DatasetError, QuotaError: as `create`.
+        """
+        for field in ("dataset",) if plan else ("dataset", "seed"):
+            if len({getattr(arm.config, field) for arm in arms}) > 1:
+                raise ConfigError({field: f"The arms of a race share one {field}: choose the same for all."})
+        race = new_id("curve-" if plan is not None and plan.kind == "curve" else "race-")
+        with self._alone():
+            self._check_quotas(len(arms), by)
+            return race, [self._create(arm.config, by, race, arm.name, plan) for arm in arms]
+
+    def _create(self, config: TrainConfig, by: Actor, race: str | None, arm: str | None, plan: RacePlan | None) -> Run:
+        dataset = DatasetStore(self.settings).get(config.dataset)
+        problems = config.problems_with(len(dataset.classes), {s: len(dataset.rows_of(s)) for s in ("train", "val")})
+        if problems:
+            raise ConfigError(problems)
+        run_id = new_id()
+        draft = self.folder / f".draft-{run_id}-{secrets.token_hex(3)}"
+        try:
+            draft.mkdir(parents=True)
+            (draft / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
+            meta = RunMeta(
+                time.time(), by.id, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes), plan=plan
+            )
+            write_json(draft / "meta.json", dataclasses.asdict(meta))
+            draft.replace(self.folder / run_id)
+            sync_folder(self.folder)
+        except BaseException as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            if isinstance(error, OSError) and is_full(error):
+                raise QuotaError(FULL) from error
+            raise
+        return Run(self.folder / run_id)
+
+    def _check_quotas(self, new: int, by: Actor) -> None:
+        check_space(self.settings)
+        if not by.presenter:
+            owned = [run for run in self.all() if _owner(run.folder) == by.id]
+            check_queue(self.settings, sum(run.state().active for run in owned), new, by)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else queues a run or deletes a dataset meanwhile."""
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.settings.home / "runs.lock").acquire(timeout=LOCK_SECONDS, poll_interval=0.01):
+                yield
+        except Timeout as error:
+            raise RunError("Many people start something just now: try again in a few seconds.") from error
+
+    def get(self, run_id: str) -> Run:
+        """Find a run.
+
+        Raises:
+            RunError: if there is none of this id.
+        """
+        if not is_id(run_id) or not (self.folder / run_id / "config.json").exists():
+            raise RunError(f"There is no run {run_id[:64]!r}: `python -m core runs` lists them.")
+        return Run(self.folder / run_id)
+
+    def all(self) -> list[Run]:
+        """Every run, newest first."""
+        try:
+            folders = [path for path in self.folder.iterdir() if is_id(path.name)]
+        except FileNotFoundError:
+            return []
+        dated = []
+        for folder in folders:
+            try:
+                dated.append((_created(folder), folder.name))
+            except RunError:
+                continue
+        return [Run(self.folder / name) for _, name in sorted(dated, reverse=True)]
+
+    def summaries(self) -> list[RunSummary]:
+        """Every readable run, newest first."""
+        out = []
+        for run in self.all():
+            try:
+                out.append(summarise(run))
+            except RunError:
+                continue
+        return out
+
+    def race(self, race_id: str) -> list[Run]:
+        """The runs of a race in the order of its arms.
+
+        Raises:
+            RunError: if there is no such race.
+        """
+        runs = [run for run in reversed(self.all()) if run.meta().race == race_id]
+        if not runs:
+            raise RunError(f"There is no race {race_id[:64]!r}: start one on the Train page.")
+        return runs
+
+    def request_stop(self, run_id: str, *, by: Actor = OPERATOR) -> RunState:
+        """Ask a run to stop: a queued or interrupted one ends at once, a running one within two seconds.
+
+        Raises:
+            RunError: if it is not there, or has ended already.
+            RightsError: if it belongs to somebody else.
+            QuotaError: if the disk is full.
+        """
+        run = self._own(run_id, by)
+        state = run.state()
+        if not state.active and (state is not RunState.INTERRUPTED or run.result() is not None):
+            raise RunError(f"Run {run.id} is {state.value} already: there is nothing to stop.")
+        with told(run):
+            (run.folder / "stop").touch()
+            try:
+                with hold(run, ASKER_SECONDS / 4):
+                    # nobody works on it: it ends here; one whose worker just ended keeps its result
+                    if run.result() is None:
+                        run.write_result(RunState.STOPPED, _stopped_text(run), None)
+            except Timeout:
+                pass
+        return run.state()
+
+    def resume(self, run_id: str, *, by: Actor = OPERATOR, automatic: bool = False) -> Run:
+        """Queue an interrupted run again: it goes on from its last snapshot, or from its beginning.
+
+        Args:
+            automatic: nobody asked for it; this is done a few times only.
+
+        Raises:
+            RunError: if it is not there, or not interrupted.
+            RightsError: if it belongs to somebody else.
+            QuotaError: if the disk is full.
+        """
+        run = self._own(run_id, by)
+        if run.state() is not RunState.INTERRUPTED:
+            raise RunError(f"Run {run.id} is {run.state().value}: only an interrupted run can be taken up again.")
+        if run.result() is not None:
+            raise RunError(f"Run {run.id} was tested after it was interrupted, and is over: train it again.")
+        try:
+            with told(run), hold(run, ASKER_SECONDS):
+                if not (run.folder / "started.json").exists() or run.result() is not None:
+                    return run  # somebody else was first
+                if automatic and run.stop_requested:
+                    return run
+                done = read_attempts(run.folder).automatic
+                write_attempts(run.folder, Attempts(done + 1 if automatic else 0, last_begun(run.folder)))
+                if not automatic:
+                    (run.folder / "stop").unlink(missing_ok=True)
+                (run.folder / "started.json").unlink(missing_ok=True)
+        except Timeout as error:
+            raise RunError(f"Run {run.id} is being used just now: try again in a few seconds.") from error
+        return run
+
+    def rename(self, run_id: str, title: str, *, by: Actor = OPERATOR) -> None:
+        """Give a run another title, in place of its note; an empty one takes it away.
+
+        Raises:
+            RunError: if it is not there.
+            RightsError: if it belongs to somebody else.
+            QuotaError: if the disk is full.
+        """
+        _rewrite_meta(self._own(run_id, by), lambda meta: dataclasses.replace(meta, title=_tidy(title)))
+
+    def rename_race(self, race_id: str, title: str, *, by: Actor = OPERATOR) -> None:
+        """Give a race or learning curve another title; with an empty one it is called by its arms.
+
+        Raises:
+            RunError: if there is no such race, or it was started before races had titles.
+            RightsError: if one of its runs belongs to somebody else.
+            QuotaError: if the disk is full.
+        """
+
+        def retitled(meta: RunMeta) -> RunMeta:
+            if meta.plan is None:
+                raise RunError("These runs were started as a pair, not as a race with a title: rename each of them.")
+            return dataclasses.replace(meta, plan=dataclasses.replace(meta.plan, title=_tidy(title)))
+
+        for run in [self._own(run.id, by) for run in self.race(race_id)]:
+            _rewrite_meta(run, retitled)
+
+    def delete(self, run_id: str, *, by: Actor = OPERATOR) -> None:
+        """Remove a run that is not active.
+
+        Raises:
+            RunError: if it is queued or running.
+            RightsError: if it belongs to somebody else.
+        """
+        run = self._own(run_id, by)
+        state = run.state()
+        if state.active:
+            self.get(run_id)  # what was deleted just now looks as if it were queued
+            raise RunError(f"Run {run.id} is {state.value}: stop it before you delete it.")
+        try:
+            with told(run), hold(run, ASKER_SECONDS):
+                # an interrupted one may have been taken up again, by somebody or by itself
+                if run.result() is None and not (run.folder / "started.json").exists():
+                    raise RunError(f"Run {run.id} is queued: stop it before you delete it.")
+                if os.name == "posix":
+                    remove_folder(run.folder)
+            if os.name != "posix":  # there, no folder moves while a file in it is open
+                with told(run):
+                    remove_folder(run.folder)
+        except Timeout as error:
+            raise RunError(f"Run {run.id} is being used just now: try again in a few seconds.") from error
+
+    def delete_dataset(self, dataset_id: str, *, by: Actor = OPERATOR) -> None:
+        """Remove a dataset that no active run needs.
+
+        Raises:
+            DatasetError: if it is not there, or in use.
+            RightsError: if it belongs to somebody else.
+        """
+        with self._alone():
+            users = [run.id for run in self.all() if run.state().active and _dataset(run) == dataset_id]
+            if users:
+                raise DatasetError(
+                    f"The dataset {dataset_id} is in use by {len(users)} "
+                    f"{'run' if len(users) == 1 else 'runs'} that wait or train ({', '.join(users[:3])}"
+                    f"{' …' if len(users) > 3 else ''}): stop them, or wait until they have ended."
+                )
+            DatasetStore(self.settings).delete(dataset_id, by=by)
+
+    def _own(self, run_id: str, by: Actor) -> Run:
+        run = self.get(run_id)
+        if not by.presenter:
+            try:
+                owner = run.meta().owner
+            except RunError:
+                self.get(run_id)  # what was deleted just now is not damaged
+                raise
+            by.check_may_change(owner, f"Run {run.id}")
+        return run
+
+
+def _tidy(title: str) -> str:
+    return " ".join("".join(c for c in title if c.isprintable() or c.isspace()).split())[:MAX_TITLE]
+
+
+def _rewrite_meta(run: Run, change: Callable[[RunMeta], RunMeta]) -> None:
+    """Replace what is noted about a run.
+
+    Raises:
+        RunError: if it was deleted, or its notes cannot be read.
+        QuotaError: if the disk is full.
+    """
+    gone = FileNotFoundError(run.folder)
+    with told(run):
+        try:
+            meta = run.meta()
+        except RunError:
+            if not (run.folder / "config.json").exists():  # what was deleted just now is not damaged
+                raise gone from None
+            raise
+        write_json(run.folder / "meta.json", dataclasses.asdict(change(meta)))
+        if not (run.folder / "config.json").exists():  # written into what the lock of a second deleter left
+            (run.folder / "meta.json").unlink(missing_ok=True)
+            remove_ghost(run)
+            raise gone
+
+
+def _stopped_text(run: Run) -> str:
+    if not (run.folder / "started.json").exists():
+        return "Stopped while it was waiting in the queue."
+    return "Stopped after it was interrupted; what was saved was kept."
+
+
+@functools.lru_cache(maxsize=10_000)
+def _created(folder: Path) -> float:
+    """When a run was created; that never changes, and ids are never used twice."""
+    return Run(folder).meta().created
+
+
+def _owner(folder: Path) -> str | None:
+    try:
+        return Run(folder).meta().owner
+    except RunError:
+        return None
+
+
+def _dataset(run: Run) -> str | None:
+    try:
+        return run.config().dataset
+    except RunError:
+        return None

@@ -1,1 +1,0 @@
-"""The predictor process and its client."""

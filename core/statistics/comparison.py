@@ -1,0 +1,338 @@
+"""Which of two models is better on the same pictures, by how much, and whether that can be chance.
+
+Sign convention: a difference is the second model minus the first (b - a), as a fraction, so positive when the
+second is better. Both models see the same pictures, so everything is paired, picture by picture.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ComparisonError
+from core.formatting import OPTIMISTIC, SPLIT_WORDS, capitalise, count_images, describe_cost, format_p, round_up
+from core.statistics.metrics import Accuracy, Interval, format_level, format_points, measure_accuracy, wilson_interval
+from core.statistics.predictions import PredictionTable
+
+Arm = Literal["a", "b"]
+
+_POWER = 0.8
+
+
+class ComparisonRecord(TypedDict):
+    """A comparison as JSON: fractions, counts and the verdict."""
+
+    difference: float
+    interval: list[float]
+    p_value: float
+    n: int
+    verdict: str
+    accuracy_a: float
+    accuracy_b: float
+    both_right: int
+    only_a: int
+    only_b: int
+    both_wrong: int
+    split: str
+    better: Arm | None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two models on the same n pictures.
+
+    Args:
+        name_a, name_b: what the verdict calls them.
+        split: `test`, or `val` where there is no test split.
+        n: pictures.
+        accuracy_a, accuracy_b: each with its own interval.
+        difference: accuracy of b minus accuracy of a, a fraction.
+        interval: of the difference; both ends are b minus a.
+        p_value: McNemar's exact test, two-sided.
+        both_right, only_a, only_b, both_wrong: pictures by which model is right.
+        both_right_indices, ...: rows of those pictures in the dataset table of the first model, ascending.
+        better: the model shown to be better; None while chance can explain the difference.
+        verdict: the same in words.
+    """
+
+    name_a: str
+    name_b: str
+    split: str
+    n: int
+    accuracy_a: Accuracy
+    accuracy_b: Accuracy
+    difference: float
+    interval: Interval
+    p_value: float
+    both_right: int
+    only_a: int
+    only_b: int
+    both_wrong: int
+    both_right_indices: NDArray[np.int64]
+    only_a_indices: NDArray[np.int64]
+    only_b_indices: NDArray[np.int64]
+    both_wrong_indices: NDArray[np.int64]
+    better: Arm | None
+    verdict: str
+
+    def to_json(self) -> ComparisonRecord:
+        """The numbers and the verdict; the pictures themselves stay out."""
+        return {
+            "difference": self.difference,
+            "interval": [self.interval.low, self.interval.high],
+            "p_value": self.p_value,
+            "n": self.n,
+            "verdict": self.verdict,
+            "accuracy_a": self.accuracy_a.correct / self.n,
+            "accuracy_b": self.accuracy_b.correct / self.n,
+            "both_right": self.both_right,
+            "only_a": self.only_a,
+            "only_b": self.only_b,
+            "both_wrong": self.both_wrong,
+            "split": self.split,
+            "better": self.better,
+        }
+
+
+def compare(
+    a: PredictionTable,
+    b: PredictionTable,
+    name_a: str,
+    name_b: str,
+    level: float = 0.95,
+    seconds: tuple[float | None, float | None] = (None, None),
+) -> Comparison:
+    """Compare two models picture by picture; the order of the pictures in a table does not matter.
+
+    Args:
+        seconds: how long training each took, where it is known: the verdict then tells what the better one cost.
+    Raises:
+        ComparisonError: unless both tables hold the same pictures of the same held-out split, with the same
+            labels and classes.
+    """
+    if name_a == name_b:
+        name_a, name_b = f"{name_a} (first)", f"{name_b} (second)"
+    order = align(a, b, name_a, name_b)
+    right_a, right_b, indices = a.correct, b.correct[order], a.indices
+    groups = {
+        "both_right": np.sort(indices[right_a & right_b]),
+        "only_a": np.sort(indices[right_a & ~right_b]),
+        "only_b": np.sort(indices[~right_a & right_b]),
+        "both_wrong": np.sort(indices[~right_a & ~right_b]),
+    }
+    counts = tuple(len(group) for group in groups.values())
+    both_right, only_a, only_b, both_wrong = counts
+    interval = paired_interval(both_right, only_a, only_b, both_wrong, level)
+    p_value = mcnemar_p_value(only_a, only_b)
+    better = choose_better(interval, p_value)
+    return Comparison(
+        name_a=name_a,
+        name_b=name_b,
+        split=a.split,
+        n=a.n,
+        accuracy_a=measure_accuracy(a),
+        accuracy_b=measure_accuracy(b),
+        difference=(only_b - only_a) / a.n,
+        interval=interval,
+        p_value=p_value,
+        both_right=both_right,
+        only_a=only_a,
+        only_b=only_b,
+        both_wrong=both_wrong,
+        both_right_indices=groups["both_right"],
+        only_a_indices=groups["only_a"],
+        only_b_indices=groups["only_b"],
+        both_wrong_indices=groups["both_wrong"],
+        better=better,
+        verdict=_verdict((name_a, name_b), a.split, a.n, only_a, only_b, interval, p_value, better, seconds),
+    )
+
+
+def paired_interval(both_right: int, only_a: int, only_b: int, both_wrong: int, level: float = 0.95) -> Interval:
+    """Confidence interval of the difference (b minus a) between two accuracies on the same pictures.
+
+    The Wilson limits of both accuracies are joined like two sides of a triangle; the cosine of the angle
+    between them is the correlation of the two models, shrunk where it is positive.
+
+    Raises:
+        ComparisonError: if there is no picture.
+    Source: Newcombe 1998, Statistics in Medicine 17:2635, method 10.
+    """
+    n = both_right + only_a + only_b + both_wrong
+    if n == 0:
+        raise ComparisonError("There is no picture to compare on: evaluate both runs on at least one.")
+    correct_a, correct_b = both_right + only_a, both_right + only_b
+    value_a, value_b = correct_a / n, correct_b / n
+    wilson_a, wilson_b = wilson_interval(correct_a, n, level), wilson_interval(correct_b, n, level)
+
+    margins = correct_a * (n - correct_a) * correct_b * (n - correct_b)
+    association = float(both_right * both_wrong - only_a * only_b)
+    if association > 0:
+        association = max(association - n / 2, 0.0)
+    correlation = association / math.sqrt(margins) if margins else 0.0
+
+    def reach(one: float, other: float) -> float:
+        return math.sqrt(max(one * one - 2 * correlation * one * other + other * other, 0.0))
+
+    difference = (only_b - only_a) / n
+    low = difference - reach(value_b - wilson_b.low, wilson_a.high - value_a)
+    high = difference + reach(wilson_b.high - value_b, value_a - wilson_a.low)
+    return Interval(max(low, -1.0), min(high, 1.0), level)
+
+
+def mcnemar_p_value(only_a: int, only_b: int) -> float:
+    """How often chance alone splits the pictures that only one model gets right at least this unevenly.
+
+    Source: McNemar 1947, Psychometrika 12:153; exact and two-sided, from the binomial distribution.
+    """
+    if only_a + only_b == 0:
+        return 1.0
+    from scipy.stats import binomtest  # takes half a second to import
+
+    return float(binomtest(only_b, only_a + only_b, 0.5).pvalue)
+
+
+def choose_better(interval: Interval, p_value: float) -> Arm | None:
+    """The better model, if the test and the interval of the difference (b minus a) both say so."""
+    if p_value >= 1 - interval.level or interval.low <= 0 <= interval.high:
+        return None
+    return "b" if interval.low > 0 else "a"
+
+
+def adjust_p_values(p_values: Sequence[float]) -> list[float]:
+    """P-values of several questions that are asked at once, each made as large as asking all of them makes it.
+
+    Whoever believes every difference whose adjusted value is below 0.05 believes in any that is not there at most
+    one time in twenty.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6:65.
+    """
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for position, index in enumerate(sorted(range(len(p_values)), key=lambda item: p_values[item])):
+        largest = max(largest, min(1.0, (len(p_values) - position) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def images_needed(only_a: int, only_b: int, n: int, level: float = 0.95) -> int | None:
+    """Roughly how many pictures show a difference with 80 % power, if the models go on to differ as they did.
+
+    None where they are equally often right: no number of pictures shows a difference that is not there.
+
+    Source: Connor 1987, Biometrics 43:207 (unconditional formula), but at least as many as an exact test can
+    decide on at all.
+    """
+    if only_a == only_b:
+        return None
+    from scipy.stats import norm  # takes half a second to import
+
+    discordance, difference = (only_a + only_b) / n, abs(only_b - only_a) / n
+    alpha_quantile, power_quantile = float(norm.ppf((1 + level) / 2)), float(norm.ppf(_POWER))
+    spread = math.sqrt(max(discordance - difference**2, 0.0))
+    by_power = ((alpha_quantile * math.sqrt(discordance) + power_quantile * spread) / difference) ** 2
+    fewest_discordant = math.floor(1 - math.log2(1 - level)) + 1  # 2 * 0.5 ** k < 1 - level
+    return math.ceil(max(by_power, fewest_discordant / discordance))
+
+
+def align(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str) -> NDArray[np.int64]:
+    """The order of the rows of b in which row i is the picture of row i of a.
+
+    Raises:
+        ComparisonError: unless both tables hold the same pictures of the same held-out split, with the same
+            labels and classes.
+    """
+    if a.split != b.split:
+        raise ComparisonError(
+            f"{name_a} was judged on the {a.split} split and {name_b} on the {b.split} split: "
+            "compare runs that were judged on the same one."
+        )
+    if a.split not in SPLIT_WORDS:
+        raise ComparisonError(
+            f"The predictions are on the {a.split} split, which says nothing about new pictures: "
+            "compare on the test split."
+        )
+    if a.classes != b.classes:
+        raise ComparisonError(
+            f"{name_a} and {name_b} do not know the same classes ({', '.join(a.classes)} against "
+            f"{', '.join(b.classes)}): compare runs on the same dataset."
+        )
+    if a.n and _same_rows(a, b):
+        return np.arange(a.n)
+    order_a, order_b = _order(a), _order(b)
+    ids_a, ids_b = [a.image_ids[i] for i in order_a], [b.image_ids[i] for i in order_b]
+    if ids_a != ids_b:
+        raise ComparisonError(
+            f"{name_a} was judged on {count_images(a.n, a.split)} and {name_b} on {count_images(b.n, b.split)}, "
+            f"and they are not the same pictures ({len(set(ids_a) & set(ids_b)):,} in common): "
+            "train both with the same dataset, split and seed, then compare."
+        )
+    if not np.array_equal(a.labels[order_a], b.labels[order_b]):
+        changed = int((a.labels[order_a] != b.labels[order_b]).sum())
+        raise ComparisonError(
+            f"{changed:,} of the pictures have another label for {name_a} than for {name_b}: "
+            "train both on the same version of the dataset, then compare."
+        )
+    if a.n == 0:
+        raise ComparisonError(
+            f"There is no {SPLIT_WORDS[a.split]} picture to compare {name_a} and {name_b} on: "
+            "give the split at least one."
+        )
+    order = np.empty(a.n, dtype=np.int64)
+    order[order_a] = order_b
+    return order
+
+
+def _same_rows(a: PredictionTable, b: PredictionTable) -> bool:
+    """Whether the rows are the same already, as they are for runs of one dataset: much faster than to sort them."""
+    return a.image_ids == b.image_ids and np.array_equal(a.indices, b.indices) and np.array_equal(a.labels, b.labels)
+
+
+def _order(table: PredictionTable) -> NDArray[np.int64]:
+    # Copies of a picture share its id, so label and row decide which is which.
+    labels, indices = table.labels.tolist(), table.indices.tolist()
+    rows = sorted(range(table.n), key=lambda row: (table.image_ids[row], labels[row], indices[row]))
+    return np.array(rows, dtype=np.int64)
+
+
+def _verdict(
+    names: tuple[str, str],
+    split: str,
+    n: int,
+    only_a: int,
+    only_b: int,
+    interval: Interval,
+    p_value: float,
+    better: Arm | None,
+    seconds: tuple[float | None, float | None],
+) -> str:
+    # The sentence speaks of the leader's lead, so the interval turns with it when the first model leads.
+    difference = (only_b - only_a) / n
+    name_a, name_b = names
+    leader, other, low, high = name_b, name_a, interval.low, interval.high
+    if difference < 0:
+        leader, other, low, high = name_a, name_b, -interval.high, -interval.low
+    lead = f"{format_points(abs(difference))} points"
+    where = f"the same {count_images(n, split)}" if n > 1 else f"the same {SPLIT_WORDS[split]} picture"
+    numbers = f"{format_level(interval.level)} interval {format_points(low)} to {format_points(high)}"
+    evidence = f"({numbers}, {format_p(p_value)})"
+    needed = images_needed(only_a, only_b, n, interval.level)
+    cost = describe_cost(*(seconds[::-1] if difference > 0 else seconds))
+    cost = f", {cost}" if cost else ""
+    if better is not None:
+        text = f"{capitalise(leader)} is {lead} better than {other} on {where} {evidence}{cost}."
+    elif needed is None:
+        finding = f"{name_a} and {name_b} are right equally often"
+        if only_a == 0:
+            finding = f"neither {name_a} nor {name_b} is right where the other is wrong,"
+        text = f"No difference shown: {finding} on {where} {evidence}."
+    else:
+        text = (
+            f"No difference shown: {leader} is {lead} ahead of {other} on {where}, "
+            f"which can be chance {evidence}; "
+            f"to show a difference of that size would take roughly {count_images(round_up(needed), split)}."
+        )
+    return text + (OPTIMISTIC if split == "val" else "")

@@ -1,0 +1,87 @@
+"""How often a network is right when it may say "not sure": accuracy against the share of pictures answered.
+
+The least sure pictures are left unanswered first. Equally sure ones are answered together or not at all, since no
+threshold tells them apart. Risk and coverage: El-Yaniv and Wiener 2010, JMLR 11:1605.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import RunError
+from core.statistics.metrics import Interval, format_level, format_points, wilson_interval
+from core.statistics.predictions import PredictionTable
+
+SHARE_NAMED = 0.8  # fixed in advance: a share that is looked for on the curve would flatter
+
+
+@dataclass(frozen=True)
+class AnsweringCurve:
+    """Points from the fewest pictures answered to all of them; all four tuples are of the same length.
+
+    Attributes:
+        n: pictures.
+        shares: of the pictures that are answered, ascending; the last is 1.
+        accuracies: the fraction of the answered ones that is right.
+        intervals: Wilson's, of each accuracy.
+        thresholds: answer where the confidence is at least this; descending.
+        risk_area: mean share of wrong answers over all shares answered (0 is best); area under the risk-coverage curve.
+        sentence: the same in words.
+    """
+
+    n: int
+    shares: tuple[float, ...]
+    accuracies: tuple[float, ...]
+    intervals: tuple[Interval, ...]
+    thresholds: tuple[float, ...]
+    risk_area: float
+    sentence: str
+
+    def at_share(self, share: float) -> int:
+        """The position of the point whose share is nearest."""
+        return min(range(len(self.shares)), key=lambda place: abs(self.shares[place] - share))
+
+
+def answering_curve(table: PredictionTable, level: float = 0.95) -> AnsweringCurve:
+    """The curve of one network.
+
+    Raises:
+        RunError: if there is no picture.
+    Source: of the area Geifman, Uziel and El-Yaniv 2019, ICLR; equally sure pictures count with their mean.
+    """
+    if not table.n:
+        raise RunError(f"There is no picture in the {table.split} split: the curve needs at least one.")
+    confidence = np.minimum(table.probabilities.max(axis=1), 1.0)
+    order = np.argsort(-confidence, kind="stable")
+    sure, wrong = confidence[order], np.cumsum(~table.correct[order])  # (N,), (N,)
+    ends = np.flatnonzero(np.append(sure[1:] != sure[:-1], True))  # the last picture of each confidence
+    answered, mistakes = ends + 1, wrong[ends]
+    counts, errors = answered.tolist(), mistakes.tolist()
+    every = np.arange(1, table.n + 1)
+    expected = np.interp(every, np.append(0, answered), np.append(0, mistakes))
+    shares = tuple((answered / table.n).tolist())
+    accuracies = tuple((1 - mistakes / answered).tolist())
+    intervals = tuple(wilson_interval(count - error, count, level) for count, error in zip(counts, errors, strict=True))
+    place = min(range(len(shares)), key=lambda item: abs(shares[item] - SHARE_NAMED))
+    return AnsweringCurve(
+        n=table.n,
+        shares=shares,
+        accuracies=accuracies,
+        intervals=intervals,
+        thresholds=tuple(sure[ends].tolist()),
+        risk_area=float((expected / every).mean()),
+        sentence=_describe(shares[place], accuracies[place], intervals[place], counts[place], accuracies[-1]),
+    )
+
+
+def _describe(share: float, accuracy: float, interval: Interval, count: int, overall: float) -> str:
+    evidence = (
+        f"{format_level(interval.level)} interval {format_points(interval.low)} to {format_points(interval.high)}, "
+        f"n = {count:,}"
+    )
+    if share == 1:
+        return f"Answers all pictures at {format_points(accuracy)} % right ({evidence})."
+    return (
+        f"Answers {100 * share:.0f} % of the pictures at {format_points(accuracy)} % right ({evidence}), "
+        f"and all of them at {format_points(overall)} %."
+    )

@@ -1,0 +1,225 @@
+"""The activation store: what leaves a frozen prefix, evaluated once and kept for all runs and sessions.
+
+A frozen prefix is a pure function of the pixels. Its output depends on the pictures, the weights before the freeze
+point, preprocessing, the view and the number format, and on nothing else: a file under `cache/activations` is named by
+the hash of exactly these. Views are drawn from numbers of their own, not from a run's seed, so that all runs share
+them: view 0 is the plain one that validation uses, the others are random.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from core.config.events import Progress
+from core.settings import Settings
+from core.storage import atomic_open, write_json
+from core.stores.array_cache import ArrayFile, Stopped, find_or_write, make_room, note_path, noted_seconds, open_array
+from core.stores.augmentation import (
+    Augmentation,
+    Views,
+    apply_views,
+    centre_crop,
+    draw_views,
+    normalise,
+    to_channels_first,
+)
+from core.stores.hardware import Hardware
+from core.stores.pixels import PixelStore
+from models.catalog import Preprocessing
+from models.folding import fold_prefix, prefix_hash
+from models.network import Network
+
+FORMAT = 2
+VIEW_SEED = 20_011
+BATCH = 16  # more does not fit the processor's cache
+TEXT = "Looking at the pictures through the frozen part"
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Outputs of a frozen prefix for the pictures of one split.
+
+    Attributes:
+        values: (N, …) float32, or float16 where a picture has more than one position; on disk;
+            four-dimensional ones are channels-last, (N, H, W, C).
+        positions: (N,) int64; place in `values` of each picture of the split, in the split's order.
+        name: of the file.
+        seconds: that it took to compute them, whoever did; None where that was not noted.
+        reused: whether they were there already.
+    """
+
+    values: ArrayFile
+    positions: Indices
+    name: str = ""
+    seconds: float | None = None
+    reused: bool = False
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def take(self, places: Indices) -> Tensor:
+        """The outputs for these places of the split: (B, F), (B, C, H, W) or (B, T, F), float32."""
+        found = torch.from_numpy(self.values.take(self.positions[places])).float()
+        return found.permute(0, 3, 1, 2) if found.ndim == 4 else found
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A frozen prefix as the store knows it: the network, frozen at its point, on the hardware that evaluates it."""
+
+    network: Network
+    preprocessing: Preprocessing
+    hardware: Hardware
+
+    def describe(self) -> dict[str, Any]:
+        """All of it that decides its outputs."""
+        return {
+            "format": FORMAT,
+            "network": self.network.name,
+            "freeze_point": self.network.freeze_point,
+            "weights": prefix_hash(self.network),
+            "preprocessing": asdict(self.preprocessing),
+            "precision": self.hardware.prefix_precision,
+            "device": self.hardware.device.type,
+            "torch": torch.__version__,
+        }
+
+    def bytes_a_image(self) -> int:
+        """Size of one picture's output in the store."""
+        side = self.preprocessing.crop_px
+        picture = torch.zeros(1, 3, side, side, device=self.hardware.device)
+        # not `self(...)`: where all is in the store already, nothing has to be folded
+        found = self.network.eval().frozen_prefix(picture)
+        return found.numel() * stored_dtype(found.ndim).itemsize
+
+    @torch.inference_mode()
+    def __call__(self, pictures: Tensor) -> npt.NDArray[Any]:
+        """(B, 3, crop, crop) uint8 -> what `Activations.values` holds of these pictures."""
+        with self.hardware.prefix_autocast():
+            found = self.module(normalise(pictures, self.preprocessing, self.hardware.device))
+        found = found.float().cpu()
+        if found.ndim == 4:
+            found = found.permute(0, 2, 3, 1)
+        values: npt.NDArray[Any] = found.contiguous().numpy().astype(stored_dtype(found.ndim))
+        return values
+
+    @cached_property
+    def module(self) -> torch.nn.Module:
+        """The prefix in its faster form."""
+        return fold_prefix(self.network)
+
+
+def open_activations(
+    settings: Settings,
+    prefix: Prefix,
+    store: PixelStore,
+    indices: Indices,
+    augmentation: Augmentation,
+    view: int,
+    stop: Callable[[], bool],
+) -> Iterator[Progress | Activations]:
+    """Find or compute the outputs of a prefix; the last thing yielded is them, unless `stop` asked to end.
+
+    Args:
+        indices: (N,) of the dataset: the pictures of a split, in its order.
+        augmentation: what the random views look like.
+        view: 0 for the plain view, else the number of a random one.
+    """
+    order = np.argsort(store.positions[indices], kind="stable")
+    positions = np.empty(len(order), dtype=np.int64)
+    positions[order] = np.arange(len(order))
+    recipe = {
+        **prefix.describe(),
+        "pictures": store.name,
+        "chosen": hashlib.sha256(store.positions[indices][order].tobytes()).hexdigest(),
+        "count": len(indices),
+        "view": view,
+        "augmentation": asdict(augmentation) if view else None,
+    }
+    name = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
+    folder = settings.cache_dir / "activations"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.npy"
+    waiting = Progress("preparing", "Another run is looking at the same pictures", 0, len(indices), None)
+    read = partial(_open, path, len(indices))
+    reused = True
+
+    def write() -> Iterator[Progress]:
+        nonlocal reused
+        reused = False
+        yield from _compute(settings, path, recipe, prefix, store, indices[order], augmentation, view, stop)
+
+    for item in find_or_write(path, read, write, waiting, stop):
+        yield (item if isinstance(item, Progress) else Activations(item, positions, name, noted_seconds(path), reused))
+
+
+def stored_dtype(dimensions: int) -> np.dtype[Any]:
+    """The number format in which outputs are kept: (B, F) in float32, maps and sequences in float16."""
+    return np.dtype(np.float32 if dimensions == 2 else np.float16)
+
+
+def _open(path: Path, count: int) -> ArrayFile | None:
+    """The file at `path`, or None where it is missing or damaged."""
+    values = open_array(path)
+    if values is None:
+        return None
+    return values if len(values) == count and values.dtype in (np.float32, np.float16) else None
+
+
+def _compute(
+    settings: Settings,
+    path: Path,
+    recipe: dict[str, Any],
+    prefix: Prefix,
+    store: PixelStore,
+    ordered: Indices,
+    augmentation: Augmentation,
+    view: int,
+    stop: Callable[[], bool],
+) -> Iterator[Progress]:
+    spec = prefix.preprocessing
+    views = draw_views(augmentation, len(ordered), spec.resize_px, spec.crop_px, VIEW_SEED, view) if view else None
+    make_room(settings, prefix.bytes_a_image() * len(ordered), keep=path)
+    started = last = time.monotonic()
+    with atomic_open(path) as file:
+        for first in range(0, len(ordered), BATCH):
+            if stop():
+                raise Stopped
+            places = np.arange(first, min(first + BATCH, len(ordered)))
+            values = prefix(_images(store.take(ordered[places]), views, places, augmentation, spec))
+            if first == 0:
+                header = {
+                    "descr": np.lib.format.dtype_to_descr(values.dtype),
+                    "fortran_order": False,
+                    "shape": (len(ordered), *values.shape[1:]),
+                }
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(values.tobytes())
+            done = int(places[-1]) + 1
+            now = time.monotonic()
+            if now - last > 0.2 or done == len(ordered):
+                last = now
+                yield Progress("preparing", TEXT, done, len(ordered), (now - started) / done * (len(ordered) - done))
+    # for people, for `estimate`, and for whoever finds them: they are charged as if they had computed them
+    write_json(note_path(path), {**recipe, "seconds": round(time.monotonic() - started, 3)})
+
+
+def _images(
+    pixels: npt.NDArray[np.uint8], views: Views | None, places: Indices, augmentation: Augmentation, spec: Preprocessing
+) -> Tensor:
+    pictures = to_channels_first(pixels)
+    if views is None:
+        return centre_crop(pictures, spec.crop_px)
+    return apply_views(pictures, views, places, augmentation, spec.crop_px)

@@ -1,0 +1,205 @@
+"""What may be computed again: one folder with a size limit, emptied from its oldest end."""
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+
+from core.config.events import Progress
+from core.locks import is_held
+from core.settings import Settings
+from core.storage import read_json
+
+EXPLANATIONS = "explanations"
+FOLDERS = {"pixels": "*.npy", "activations": "*.npy", EXPLANATIONS: "*.json"}  # and what counts there
+
+
+class Stopped(Exception):
+    """Ends the writing of a cached file, so that its temporary file goes away."""
+
+
+class ArrayFile:
+    """A `.npy` file, open for reading: it stays readable when the file is deleted.
+
+    Attributes:
+        shape: of the whole array.
+        dtype: of its values.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged or cut off, or holds Python objects.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        try:
+            if np.lib.format.read_magic(self._file) != (1, 0):
+                raise ValueError("not an array of the first format")
+            shape, by_columns, dtype = np.lib.format.read_array_header_1_0(self._file)
+            self._start = self._file.tell()
+            self.shape: tuple[int, ...] = shape
+            self.dtype: np.dtype[Any] = dtype
+            self._row_bytes = int(np.prod(shape[1:])) * dtype.itemsize
+            whole = self._start + len(self) * self._row_bytes
+            if by_columns or dtype.hasobject or os.fstat(self._file.fileno()).st_size != whole:
+                raise ValueError("damaged or cut off")
+        except BaseException:
+            self._file.close()
+            raise
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def take(self, places: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """These rows, as a copy: (len(places), *shape[1:])."""
+        out = np.empty((len(places), *self.shape[1:]), self.dtype)
+        target = memoryview(out.reshape(-1).view(np.uint8).data)
+        for row, place in enumerate(places):
+            mine = target[row * self._row_bytes : (row + 1) * self._row_bytes]
+            self._read(mine, self._start + int(place) * self._row_bytes)
+        return out
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """The whole array, for numpy."""
+        del copy  # it is always one
+        return self.take(np.arange(len(self))).astype(dtype or self.dtype, copy=False)
+
+    def _read(self, row: memoryview, start: int) -> None:
+        done = 0
+        while done < len(row):
+            if hasattr(os, "preadv"):
+                got = os.preadv(self._file.fileno(), [row[done:]], start + done)
+            else:
+                with self._lock:
+                    self._file.seek(start + done)
+                    got = self._file.readinto(row[done:])
+            if not got:
+                raise OSError(f"{self._file.name} ends too early")
+            done += got
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+
+
+def open_array(path: Path) -> ArrayFile | None:
+    """A cached array; None where it is missing or damaged."""
+    try:
+        return ArrayFile(path)
+    except (OSError, ValueError, EOFError, SyntaxError):
+        return None
+
+
+def find_or_write(
+    path: Path,
+    read: Callable[[], ArrayFile | None],
+    write: Callable[[], Iterator[Progress]],
+    waiting: Progress,
+    stop: Callable[[], bool],
+) -> Iterator[Progress | ArrayFile]:
+    """Read a cached array, or write it first; of several processes that want it, one writes and the others wait.
+
+    Args:
+        read: gives the array, or None where it is missing or damaged.
+        write: makes the file; raises `Stopped` when `stop` asked to end.
+        waiting: what is told while another process writes.
+    Yields:
+        progress, and the array last, unless `stop` asked to end.
+    """
+    lock = FileLock(path.with_suffix(".lock"))
+    while True:
+        found = read()
+        if found is not None:
+            with suppress(OSError):
+                os.utime(path)  # it was used just now
+            yield found
+            return
+        try:
+            lock.acquire(timeout=0.5)
+        except Timeout:
+            if stop():
+                return
+            yield waiting
+            continue
+        try:
+            if read() is None:
+                for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of a process that was killed at it
+                    leftover.unlink(missing_ok=True)
+                yield from write()
+        except Stopped:
+            return
+        finally:
+            lock.release()
+
+
+def note_path(path: Path) -> Path:
+    """Where it is noted what a cached array is, and how long it took."""
+    return path.with_suffix(".json")
+
+
+def noted_seconds(path: Path) -> float | None:
+    """How long it took to make a cached array; None where an earlier version made it, and did not say."""
+    try:
+        note = read_json(note_path(path))
+    except (OSError, ValueError):
+        return None
+    seconds = note.get("seconds") if isinstance(note, dict) else None
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
+        return None
+    return float(seconds)
+
+
+def known_activations(settings: Settings) -> list[dict[str, Any]]:
+    """What is told of every file of stored activations that is there."""
+    found = []
+    for path in (settings.cache_dir / "activations").glob("*.json"):
+        with suppress(OSError, ValueError):
+            if path.with_suffix(".npy").exists():
+                found.append(dict(read_json(path)))
+    return found
+
+
+def make_room(settings: Settings, needed_bytes: int, keep: Path) -> None:
+    """Delete the files that were not used for the longest time, until `needed_bytes` more fit under the limit.
+
+    A file whose lock is held is being written and stays; one that others have mapped stays readable for them on every
+    system that lets it be deleted.
+
+    Args:
+        keep: the file for which room is made.
+    """
+    files: list[tuple[float, int, Path]] = []
+    for name, pattern in FOLDERS.items():
+        for path in (settings.cache_dir / name).glob(pattern):
+            with suppress(OSError):
+                status = path.stat()
+                files.append((status.st_mtime, status.st_size, path))
+    excess = sum(size for _, size, _ in files) + needed_bytes - settings.cache_bytes
+    for used, size, path in sorted(files):
+        if excess <= 0:
+            return
+        if path == keep or is_held(path.with_suffix(".lock")) or time.time() - used < 1:
+            continue
+        with suppress(OSError):
+            path.unlink()
+            path.with_suffix(".json").unlink(missing_ok=True)
+            excess -= size

@@ -1,0 +1,157 @@
+"""The pixel store: every picture of a dataset decoded and resized once, for all epochs, runs and sessions.
+
+One `.npy` of (N, size, size, 3) uint8 per dataset fingerprint and size under `cache/pixels`. Its order
+is that of the pictures' pixel hashes, so that equal datasets imported under other names share it. Imports no torch.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from core.config.events import Progress
+from core.datasets.dataset import Dataset, ImageRow
+from core.datasets.decoder import Limits, decode, fit_square
+from core.errors import DatasetError, ImageError
+from core.settings import Settings
+from core.storage import atomic_open, write_json
+from core.stores.array_cache import ArrayFile, Stopped, find_or_write, make_room, note_path, noted_seconds, open_array
+from core.stores.measurements import Measurements
+from models.catalog import Preprocessing
+
+FORMAT = 2  # of the store's files: another one where `square_pixels` gives other pixels
+DECODE_MS = 1.0, 7.0  # on one thread: of a picture, of a megapixel
+DECODING = {"what": "decoding"}
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class PixelStore:
+    """Decoded pictures of one dataset.
+
+    Attributes:
+        pixels: (N, size, size, 3) uint8, RGB, on disk.
+        positions: (N,) int64; `positions[row.index]` is the picture's place in `pixels`.
+        name: of the file: content, size and interpolation.
+        seconds: that it took to decode them, whoever did; None where that was not noted.
+        reused: whether they were there already.
+    """
+
+    pixels: ArrayFile
+    positions: npt.NDArray[np.int64]
+    name: str
+    seconds: float | None = None
+    reused: bool = False
+
+    def take(self, indices: npt.NDArray[np.int64]) -> Pixels:
+        """The pictures with these dataset indices, as a copy: (B, size, size, 3) uint8."""
+        return self.pixels.take(self.positions[indices])
+
+
+def square_pixels(data: bytes | Path, name: str, limits: Limits, preprocessing: Preprocessing) -> Pixels:
+    """The one path from a file to pixels, for training and for prediction: (size, size, 3) uint8.
+
+    Raises:
+        ImageError: if the file cannot be used.
+    """
+    picture = decode(data, limits, name, at_least_px=preprocessing.resize_px)
+    return fit_square(picture.image, preprocessing.resize_px, preprocessing.interpolation)
+
+
+def store_path(settings: Settings, dataset: Dataset, preprocessing: Preprocessing) -> Path:
+    """Where the store of a dataset lies for this preprocessing, built or not."""
+    name = f"{dataset.fingerprint[:24]}-{preprocessing.resize_px}-{preprocessing.interpolation}-{FORMAT}.npy"
+    return settings.cache_dir / "pixels" / name
+
+
+def open_store(
+    settings: Settings, dataset: Dataset, preprocessing: Preprocessing, stop: Callable[[], bool]
+) -> Iterator[Progress | PixelStore]:
+    """Find or build the store; the last thing yielded is the store, unless `stop` asked to end.
+
+    Raises:
+        DatasetError: names the picture of the dataset that is missing, changed, or can no longer be read.
+    """
+    rows = sorted(dataset.rows, key=lambda row: row.pixel_hash)
+    size_px = preprocessing.resize_px
+    shape = (len(rows), size_px, size_px, 3)
+    path = store_path(settings, dataset, preprocessing)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    positions = np.empty(len(rows), dtype=np.int64)
+    for position, row in enumerate(rows):
+        positions[row.index] = position
+    waiting = Progress("preparing", "Another run is reading the same pictures", 0, len(rows), None)
+    read = partial(_open, path, shape)
+    reused = True
+
+    def write() -> Iterator[Progress]:
+        nonlocal reused
+        reused = False
+        yield from _build(settings, dataset, rows, path, shape, preprocessing, stop)
+
+    for item in find_or_write(path, read, write, waiting, stop):
+        if isinstance(item, Progress):
+            yield item
+        else:
+            yield PixelStore(item, positions, path.stem, noted_seconds(path), reused)
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> ArrayFile | None:
+    """The store at `path`, or None where it is missing or damaged."""
+    pixels = open_array(path)
+    if pixels is None:
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+
+
+def _build(
+    settings: Settings,
+    dataset: Dataset,
+    rows: list[ImageRow],
+    path: Path,
+    shape: tuple[int, ...],
+    preprocessing: Preprocessing,
+    stop: Callable[[], bool],
+) -> Iterator[Progress]:
+    limits = Limits.from_settings(settings)
+
+    def read(row: ImageRow) -> Pixels:
+        try:
+            return square_pixels(dataset.read_image(row), row.name, limits, preprocessing)
+        except ImageError as error:
+            raise DatasetError(f"Dataset {dataset.id}: {error}") from error
+
+    make_room(settings, int(np.prod(shape)), keep=path)
+    started = last = time.monotonic()
+    chunk = 4 * settings.threads
+    with ThreadPoolExecutor(settings.threads) as pool, atomic_open(path) as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for first in range(0, len(rows), chunk):
+            if stop():
+                raise Stopped
+            for pixels in pool.map(read, rows[first : first + chunk]):
+                file.write(pixels.tobytes())
+            done = min(first + chunk, len(rows))
+            now = time.monotonic()
+            if now - last > 0.2 or done == len(rows):
+                last = now
+                eta = (now - started) / done * (len(rows) - done)
+                yield Progress("preparing", "Reading pictures", done, len(rows), eta)
+    seconds = time.monotonic() - started
+    with suppress(OSError):  # the pictures are there: they are of use without it
+        write_json(note_path(path), {"seconds": round(seconds, 3)})
+    machine = {"threads": settings.threads}
+    Measurements(settings).keep(DECODING, machine, {"share": seconds / decode_seconds(settings, rows)})
+
+
+def decode_seconds(settings: Settings, rows: Iterable[ImageRow]) -> float:
+    """A guess how long it takes to decode pictures; `Measurements` of `DECODING` tell by how much it is wrong."""
+    fixed, a_megapixel = DECODE_MS
+    return sum(fixed + a_megapixel * row.width * row.height / 1e6 for row in rows) / 1000 / settings.threads

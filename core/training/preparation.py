@@ -1,0 +1,175 @@
+"""What every training begins with: weights, pixels, the network, the hardware, the feeds of its stages."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from core.config.events import Described, Event, Message, PhaseStarted, Progress
+from core.config.stages import Stage, plan_stages
+from core.config.train_config import TrainConfig
+from core.datasets.dataset import Dataset
+from core.errors import ConfigError
+from core.settings import Settings
+from core.stores.augmentation import Augmentation
+from core.stores.hardware import Hardware, prepare_torch
+from core.stores.pixels import PixelStore, open_store
+from core.stores.training_data import SplitData, TrainingData
+from core.training.benchmark import choose_hardware
+from core.training.build import build_network
+from core.training.costs import Costs
+from core.training.feeds import Feed, open_feed
+from core.training.monitor import choose_strip
+from models import weights
+from models.catalog import NetworkEntry
+from models.network import Network
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a training starts from.
+
+    Attributes:
+        network: on its device, with the weights of its seed.
+        feeds: one for each stage.
+        costs: of what was done until here.
+    """
+
+    entry: NetworkEntry
+    network: Network
+    stages: list[Stage]
+    hardware: Hardware
+    data: TrainingData
+    feeds: list[Feed]
+    costs: Costs
+
+
+def prepare(
+    config: TrainConfig, dataset: Dataset, settings: Settings, stop: Stop, earlier: dict[str, Any] | None = None
+) -> Iterator[Event | Prepared]:
+    """Prepare a training; the last thing yielded is what it starts from, unless `stop` asked to end.
+
+    Args:
+        earlier: what a training that is taken up again computed with.
+
+    Raises:
+        ConfigError, WeightsError, DatasetError: each with a sentence for people.
+    """
+    problems = config.problems_with(
+        len(dataset.classes), {split: len(dataset.rows_of(split)) for split in ("train", "val")}
+    )
+    if problems:
+        raise ConfigError(problems)
+    prepare_torch(settings, config.seed)
+    entry = config.entry()
+    yield PhaseStarted("preparing", "Preparing")
+    yield from _fetch_weights(config, entry, stop)
+    store: PixelStore | None = None
+    for item in open_store(settings, dataset, entry.preprocessing, stop):
+        if isinstance(item, PixelStore):
+            store = item
+        else:
+            yield item
+    if store is None or stop():
+        return
+    costs = Costs()
+    costs.charge_decoding(store.seconds, reused=store.reused)
+    yield Progress("preparing", "Building the network", 0, 1, None)
+    network = build_network(config, entry, len(dataset.classes))
+    stages = plan_stages(config, entry)
+    hardware: Hardware | None = None
+    data = TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), entry.preprocessing)
+    for choice in choose_hardware(settings, config, network, stages, data.sample(), earlier):
+        if stop():
+            return
+        if isinstance(choice, Hardware):
+            hardware = choice
+        else:
+            yield choice
+    if hardware is None:
+        return
+    torch.manual_seed(config.seed)
+    hardware.place(network)
+    yield _describe(config, dataset, network, stages, hardware, data)
+    feeds: list[Feed] = []
+    for stage in stages:
+        for found in open_feed(settings, stage, network, data, config, hardware, stop):
+            if isinstance(found, Progress | Message):
+                yield found
+            else:
+                feeds.append(found)
+        if stop():
+            return
+        unknown = costs.charge_stage(settings, config, hardware.prefix_precision, feeds[-1].stored)
+        if unknown is not None:
+            yield unknown
+    yield Prepared(entry, network, stages, hardware, data, feeds, costs)
+
+
+def _fetch_weights(config: TrainConfig, entry: NetworkEntry, stop: Stop) -> Iterator[Event]:
+    if not config.pretrained or weights.find(entry) is not None:
+        return
+    started = time.perf_counter()
+    yield Message("info", f"Downloading the pretrained weights of {entry.title}.")
+    download = weights.fetch(entry)
+    try:
+        for done, total in download:
+            if stop():
+                return
+            yield Progress("preparing", "Downloading weights", done, total, _eta(started, done, total))
+    finally:
+        download.close()
+
+
+def _describe(
+    config: TrainConfig,
+    dataset: Dataset,
+    network: Network,
+    stages: list[Stage],
+    hardware: Hardware,
+    data: TrainingData,
+) -> Described:
+    described = []
+    trainable = total = 0
+    for stage in stages:
+        network.freeze(stage.freeze_point)
+        total, trainable = network.parameter_counts()
+        described.append(
+            {
+                "name": stage.name,
+                "freeze_point": stage.freeze_point,
+                "epochs": stage.epochs,
+                "trainable": trainable,
+            }
+        )
+    rows = dataset.rows
+    return Described(
+        parameters=total,
+        trainable=trainable,
+        stages=described,
+        hardware=hardware.to_json(),
+        pictures={split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
+        strip=[{"index": int(index), "label": rows[int(index)].label} for index in choose_strip(data.val, config.seed)],
+        augmentation=_describe_views(config, stages),
+    )
+
+
+def _describe_views(config: TrainConfig, stages: list[Stage]) -> str:
+    augmentation = Augmentation.from_config(config)
+    words = augmentation.describe()
+    if config.views and augmentation.active and any(stage.freeze_point for stage in stages):
+        random = config.views - 1
+        words += (
+            "; where a part is frozen, from "
+            + (f"{config.views} stored views: the plain one and {random} random" if random else "the plain view")
+            + " of each picture"
+        )
+    return words
+
+
+def _eta(started: float, done: int, total: int) -> float | None:
+    return (time.perf_counter() - started) / done * (total - done) if done else None

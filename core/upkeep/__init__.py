@@ -1,1 +1,0 @@
-"""Keeping a data root whole: check, repair, and carry to another machine."""

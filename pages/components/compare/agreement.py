@@ -1,0 +1,79 @@
+"""Two runs picture by picture: the four groups that McNemar's test rests on, as a table and as sheets of pictures."""
+
+import streamlit as st
+
+from core.settings import Settings
+from core.statistics.aligned_predictions import Answers, Group
+from core.statistics.metrics import format_points
+from pages.components.compare import comparison_cache, picture_grid
+from pages.components.shared import frame
+
+TITLES: dict[Group, str] = {
+    "only_b": "Only B is right",
+    "only_a": "Only A is right",
+    "both_wrong": "Both are wrong",
+    "both_right": "Both are right",
+}
+
+
+@st.fragment
+def show_groups(settings: Settings, pair: comparison_cache.Pair) -> None:
+    """The 2 x 2 table, and the pictures of the chosen group."""
+    st.subheader("Picture by picture")
+    with frame.explained():
+        answers = comparison_cache.answers_once(str(settings.home), (pair.first.id, pair.second.id))
+        names = (f"A: {pair.comparison.name_a}", f"B: {pair.comparison.name_b}")
+        st.markdown("  \n".join(f"**{name[0]}** {frame.plain(name[2:])}" for name in names))
+        st.html(draw_table(answers))
+        st.caption(_help(answers))
+        chosen = st.pills(
+            "Which pictures",
+            list(TITLES),
+            default=next((name for name in TITLES if len(answers.groups[name])), "both_right"),
+            required=True,
+            format_func=lambda name: f"{TITLES[name]} ({len(answers.groups[name]):,})",
+            help="The verdict rests on the first two groups.",
+            key=f"groups-{pair.first.id}-{pair.second.id}",
+            persist_state="page",
+        )
+        group: Group = chosen or "both_right"
+        picture_grid.show_sheet(
+            settings,
+            picture_grid.Sheet(
+                key=f"group-{group.replace('_', '-')}-{pair.first.id}-{pair.second.id}",
+                answers=answers,
+                names=names,
+                dataset=comparison_cache.dataset_of(settings, pair.first),
+                first="disagreement" if group in ("only_a", "only_b") else "confidence",
+            ),
+            answers.groups[group],
+            f"tunemypets-{group.replace('_', '-')}.csv",
+        )
+
+
+def draw_table(answers: Answers) -> str:
+    """How many pictures are in each group, as an HTML table; signs tell what colours would."""
+    count = {name: len(found) for name, found in answers.groups.items()}
+    cell = 'style="padding:6px 12px;border:1px solid rgba(127,127,127,.4);text-align:right;font-size:1.05rem"'
+    told = 'style="padding:6px 12px;border:3px solid #D55E00;text-align:right;font-size:1.05rem;font-weight:700"'
+    head = 'style="padding:6px 12px;text-align:left;font-weight:600"'
+    rows = [
+        f'<tr><td></td><th scope="col" {head}>B ✓ right</th><th scope="col" {head}>B ✗ wrong</th></tr>',
+        f'<tr><th scope="row" {head}>A ✓ right</th><td {cell}>{count["both_right"]:,}</td>'
+        f"<td {told}>{count['only_a']:,}</td></tr>",
+        f'<tr><th scope="row" {head}>A ✗ wrong</th><td {told}>{count["only_b"]:,}</td>'
+        f"<td {cell}>{count['both_wrong']:,}</td></tr>",
+    ]
+    label = ", ".join(f"{TITLES[name]}: {count[name]:,}" for name in TITLES)
+    return f'<table aria-label="{label}" style="border-collapse:collapse">{"".join(rows)}</table>'
+
+
+def _help(answers: Answers) -> str:
+    only_a, only_b = len(answers.groups["only_a"]), len(answers.groups["only_b"])
+    apart = only_a + only_b
+    share = format_points(apart / answers.n) if answers.n else "0.0"
+    return (
+        f"Only the two framed numbers tell the networks apart: {apart:,} of {answers.n:,} "
+        f"{'picture' if answers.n == 1 else 'pictures'} ({share} %). McNemar's test asks how often chance alone would "
+        f"share them out as unevenly as {only_a:,} against {only_b:,}."
+    )

@@ -1,0 +1,199 @@
+"""Precision, recall and F1 of every class, run beside run: a table, and a chart of dots with their intervals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.settings import Settings
+from core.statistics.class_scores import MEASURES, ClassReport, Figure, Measure, score_classes
+from pages.components.compare import comparison_cache
+from pages.components.shared import charts, frame
+from pages.components.shared.session_cache import Shared
+
+TITLES: dict[Measure, str] = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+MEANINGS: dict[Measure, str] = {
+    "precision": "of the pictures that the network says are of the class, the share that is",
+    "recall": "of the pictures that are of the class, the share that the network finds",
+    "f1": "precision and recall in one figure, which is high only where both of them are",
+}
+AVERAGE = "Average (macro)"
+LONGEST_NAME = 14
+NAMES_PX = 150
+
+_reports: Shared[tuple[str, str], ClassReport] = Shared(None, most=128)
+
+
+def report_once(home: str, run_id: str) -> ClassReport:
+    """The scores of a run's classes, computed once for all sessions.
+
+    Raises:
+        RunError: if the run has no predictions.
+    """
+    return _reports.get((home, run_id), lambda: score_classes(comparison_cache.read_once(home, run_id)))
+
+
+@st.fragment
+def show_class_scores(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
+    """Chart and table of all runs together."""
+    st.subheader("Class by class")
+    with frame.explained():
+        reports = [(name, report_once(str(settings.home), item.id)) for name, item in named]
+        identity = "-".join(item.id for _, item in named)
+        left, right = st.columns(2)
+        chosen = left.segmented_control(
+            "Figure",
+            list(MEASURES),
+            default="f1",
+            required=True,
+            format_func=lambda name: TITLES[name],
+            help=". ".join(f"{TITLES[name]}: {meaning}" for name, meaning in MEANINGS.items()) + ".",
+            key="class-measure",
+            persist_state="page",
+        )
+        weakest = right.toggle("Weakest class first", help="By the first run.", key="class-weakest")
+        measure: Measure = chosen or "f1"
+        order = class_order(reports[0][1], measure if weakest else None)
+        st.caption(f"{TITLES[measure]}: {MEANINGS[measure]}. The lines are 95 % intervals: few pictures, long lines.")
+        st.echarts_chart(
+            draw_scores(reports, measure, order),
+            height=130 + len(order) * (14 + 12 * len(reports)),
+            key=f"class-chart-{identity}",
+            alt=describe(reports, measure),
+        )
+        st.dataframe(
+            tabulate(reports, order),
+            hide_index=True,
+            column_config={"Class": st.column_config.TextColumn(pinned=True, width=NAMES_PX)},
+            key=f"class-table-{identity}",
+            alt="Precision, recall and F1 of every class with 95 % intervals",
+        )
+        frame.offer_csv(
+            "Download the scores as CSV",
+            lambda: list_scores(reports),
+            "tunemypets-classes.csv",
+            key=f"class-csv-{identity}",
+        )
+
+
+def class_order(report: ClassReport, measure: Measure | None) -> list[int]:
+    """Places of the classes: as the dataset has them, or by a figure, the weakest first and the undefined last."""
+    places = list(range(len(report.classes)))
+    if measure is None:
+        return places
+    values = [report.of_class(place, measure).value for place in places]
+    return sorted(places, key=lambda place: (values[place] is None, values[place] or 0.0))
+
+
+def draw_scores(reports: Sequence[tuple[str, ClassReport]], measure: Measure, order: Sequence[int]) -> dict[str, Any]:
+    """A chart of one figure: class by class a mark and a line for its interval, a colour and a dash for each run."""
+    labels = [_axis_label(reports[0][1], place) for place in order]
+    series = []
+    for number, (name, report) in enumerate(reports):
+        colour = charts.COLOURS[number % len(charts.COLOURS)]
+        style = {"color": colour, "borderColor": colour, "borderWidth": 2, "borderType": charts.LINES[number % 3]}
+        series.append(
+            {
+                # a box of no height: its median is the mark, its whiskers are the interval, and runs stand side by side
+                "name": name,
+                "type": "boxplot",
+                "data": [_box(report.of_class(place, measure)) for place in order],
+                "boxWidth": [6, 12],
+                "itemStyle": style,
+                "emphasis": {"disabled": True},
+            }
+        )
+    return {
+        "animation": False,
+        "grid": {"left": 26, "right": 22, "top": 56, "bottom": 30, "containLabel": True},
+        "legend": {"type": "scroll", "top": 0, "left": 0, "data": [name for name, _ in reports]},
+        "xAxis": {
+            "type": "value",
+            "min": 0,
+            "max": 100,
+            "name": f"{TITLES[measure]} (%), with its 95 % interval",
+            "nameLocation": "middle",
+            "nameGap": 26,
+        },
+        "yAxis": {
+            "type": "category",
+            "data": labels,
+            "inverse": True,
+            "name": "Class (pictures)",
+            "nameLocation": "start",
+            "nameGap": 6,
+            "nameTextStyle": {"align": "center"},
+            "axisLabel": {"interval": 0, "width": 120, "overflow": "truncate"},
+        },
+        "series": series,
+    }
+
+
+def tabulate(reports: Sequence[tuple[str, ClassReport]], order: Sequence[int]) -> pd.DataFrame:
+    """The table of the page: one row a class, figures as texts with their intervals, the averages last."""
+    first = reports[0][1]
+    rows = [{"Class": first.classes[place].label, "n": f"{first.classes[place].support:,}"} for place in order]
+    rows.append({"Class": AVERAGE, "n": f"{first.n:,}"})
+    table = pd.DataFrame(rows)
+    for name, report in reports:
+        who = f"{name}: " if len(reports) > 1 else ""
+        for measure in MEASURES:
+            values = [*(report.of_class(place, measure) for place in order), report.average(measure)]
+            table[f"{who}{TITLES[measure]}"] = [percent_text(value) for value in values]
+    return table
+
+
+def list_scores(reports: Sequence[tuple[str, ClassReport]]) -> pd.DataFrame:
+    """The table of the CSV: one row a run and class, per cent as numbers."""
+    rows = []
+    for name, report in reports:
+        for place in [*range(len(report.classes)), None]:
+            score = None if place is None else report.classes[place]
+            row: dict[str, object] = {
+                "run": name,
+                "class": AVERAGE if score is None else score.label,
+                "pictures": report.n if score is None else score.support,
+                "predicted": report.n if score is None else score.predicted,
+            }
+            for measure in MEASURES:
+                figure = report.average(measure) if place is None else report.of_class(place, measure)
+                row[f"{measure} (%)"] = None if figure.value is None else round(100 * figure.value, 2)
+                row[f"{measure} 95 % from"] = None if figure.interval is None else round(100 * figure.interval.low, 2)
+                row[f"{measure} 95 % to"] = None if figure.interval is None else round(100 * figure.interval.high, 2)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def percent_text(figure: Figure) -> str:
+    """Such as `91.1 % (86.0 to 94.4)`."""
+    if figure.value is None or figure.interval is None:
+        return "not defined"
+    return f"{100 * figure.value:.1f} % ({100 * figure.interval.low:.1f} to {100 * figure.interval.high:.1f})"
+
+
+def describe(reports: Sequence[tuple[str, ClassReport]], measure: Measure) -> str:
+    """The chart in words: the average, the weakest and the strongest class of each run."""
+    parts = []
+    for name, report in reports:
+        known = [(report.of_class(at, measure).value, item.label) for at, item in enumerate(report.classes)]
+        values = sorted((value, label) for value, label in known if value is not None)
+        if values:
+            (low, weakest), (high, strongest) = values[0], values[-1]
+            parts.append(
+                f"{name}: on average {percent_text(report.average(measure))}, from {100 * low:.0f} % for {weakest} to "
+                f"{100 * high:.0f} % for {strongest}"
+            )
+    return f"{TITLES[measure]} of every class. " + ". ".join(parts)
+
+
+def _axis_label(report: ClassReport, place: int) -> str:
+    score = report.classes[place]
+    return f"{comparison_cache.shorten(score.label, LONGEST_NAME)} ({score.support:,})"
+
+
+def _box(figure: Figure) -> list[float] | list[str]:
+    if figure.value is None or figure.interval is None:
+        return ["-"] * 5
+    low, middle, high = (round(100 * value, 2) for value in (figure.interval.low, figure.value, figure.interval.high))
+    return [low, middle, middle, middle, high]

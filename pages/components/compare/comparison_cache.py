@@ -1,0 +1,124 @@
+"""Judged runs for the page: their predictions, comparisons and pictures, read and computed once for all sessions.
+
+What a run said on its test pictures never changes, so it is kept by data root and run. A run that is deleted, and its
+id, never come back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.datasets.dataset import Dataset
+from core.errors import DatasetError, RunError
+from core.races.pairs import comparison_of
+from core.settings import Settings
+from core.statistics.aligned_predictions import Answers, line_up
+from core.statistics.comparison import Comparison
+from core.statistics.difficulty import Difficulty, measure_difficulty
+from core.statistics.predictions import PredictionTable
+from pages.components.shared import frame
+from pages.components.shared.runs_snapshot import RunSnapshot
+from pages.components.shared.session_cache import Shared
+from pages.components.train.live_run import load_dataset
+
+Named = tuple[str, RunSnapshot]  # what the charts call a run, and the run
+SIGNS = "ABCDEF"
+SPLIT_WORDS = {"test": "test", "val": "validation"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two judged runs and what their comparison says."""
+
+    first: RunSnapshot
+    second: RunSnapshot
+    comparison: Comparison
+
+
+_tables: Shared[tuple[str, str], PredictionTable] = Shared(None, most=128)
+_answers: Shared[tuple[str, tuple[str, ...]], Answers] = Shared(None, most=64)
+_comparisons: Shared[tuple[str, str, str], Comparison] = Shared(None, most=256)
+_difficulties: Shared[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], Difficulty] = Shared(None, most=16)
+
+
+def compare_once(home: str, first: str, second: str) -> Comparison:
+    """The comparison of two runs; test results never change, so it is made once for all sessions.
+
+    Raises:
+        ComparisonError, RunError: each with a sentence for people.
+    """
+    store = frame.runs(Settings.from_environment())
+    return _comparisons.get((home, first, second), lambda: comparison_of(store.get(first), store.get(second)))
+
+
+def read_once(home: str, run_id: str) -> PredictionTable:
+    """The stored predictions of a run.
+
+    Raises:
+        RunError: if there are none, or they are damaged.
+    """
+    store = frame.runs(Settings.from_environment())
+    return _tables.get((home, run_id), lambda: store.get(run_id).predictions())
+
+
+def answers_once(home: str, run_ids: Sequence[str]) -> Answers:
+    """What runs say to the same pictures.
+
+    Raises:
+        ComparisonError: if they were not judged on the same pictures.
+        RunError: if a run has no predictions, or they are damaged.
+    """
+    ids = tuple(run_ids)
+    return _answers.get((home, ids), lambda: line_up([read_once(home, run_id) for run_id in ids]))
+
+
+def difficulty_once(home: str, arms: Sequence[tuple[str, Sequence[str]]]) -> Difficulty:
+    """How many trainings of each arm get each picture right; `arms`: name and ids of the runs.
+
+    Raises:
+        ComparisonError: if an arm has no run, or they were not judged on the same pictures.
+        RunError: if a run has no predictions, or they are damaged.
+    """
+    key = home, tuple((name, tuple(ids)) for name, ids in arms)
+    return _difficulties.get(
+        key, lambda: measure_difficulty([(name, [read_once(home, run_id) for run_id in ids]) for name, ids in arms])
+    )
+
+
+def readable(settings: Settings, named: Sequence[Named]) -> list[Named]:
+    """Those of the runs whose predictions can be read; of each other one, the reason is shown."""
+    out = []
+    for name, item in named:
+        try:
+            read_once(str(settings.home), item.id)
+        except RunError as error:
+            st.warning(frame.plain(str(error)), icon="⚠️")
+        else:
+            out.append((name, item))
+    return out
+
+
+def dataset_of(settings: Settings, item: RunSnapshot) -> Dataset | None:
+    """The pictures of a run, or a sentence why they cannot be shown and None."""
+    try:
+        return load_dataset(str(settings.home), item.config.dataset, item.meta.dataset_fingerprint)
+    except DatasetError as error:
+        st.info(f"{frame.plain(str(error))} The figures stay.", icon="🖼️")
+        return None
+
+
+def show_verdict(comparison: Comparison) -> None:
+    """The verdict in its own words, with a sign that does not depend on colour."""
+    show, icon = (st.success, "🏆") if comparison.better else (st.info, "⚖️")
+    show(frame.plain(comparison.verdict), icon=icon)
+
+
+def images_text(count: int, split: str) -> str:
+    """Such as `1 test picture` or `2,000 validation pictures`."""
+    return f"{count:,} {SPLIT_WORDS.get(split, split)} picture{'' if count == 1 else 's'}"
+
+
+def shorten(text: str, most: int) -> str:
+    """A name that fits a small place; what was cut is told by dots."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"

@@ -1,0 +1,195 @@
+"""Confusion matrices side by side; a cell opens its pictures.
+
+They are tables, not charts: a table scrolls where twenty classes do not fit a phone, its numbers can be read, a
+keyboard reaches its cells, and it is there in a tenth of the time that a chart's library takes.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.settings import Settings
+from core.statistics.aligned_predictions import Answers
+from core.statistics.metrics import confusion_matrix
+from pages.components.compare import comparison_cache, picture_grid
+from pages.components.shared import frame
+from pages.components.shared.runs_snapshot import RunSnapshot
+from pages.components.shared.session_cache import Shared
+
+Unit = Literal["pictures", "percent"]
+Cell = tuple[int, int]  # true class, predicted class
+UNITS: dict[Unit, str] = {"pictures": "Pictures", "percent": "% of the class"}
+MAX_COLOURED = 40  # classes: more cells take longer to colour than a click may take
+MAX_TOLD = 3
+MAX_BESIDE = 6  # classes with which two matrices fit beside each other on a laptop
+ROW_PX = 35
+MAX_ROWS = 21  # higher ones scroll
+NAMES_PX = 130  # of the column of names, which stays while the others scroll
+LONGEST_NAME = 28
+CORNER = "is ↓ predicted →"
+FULL = 0.6  # opacity of the colour where all pictures of a class are in one cell: letters stay readable on it
+
+_matrices: Shared[tuple[str, str, Unit], Any] = Shared(None, most=64)
+
+
+@st.fragment
+def show_confusions(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
+    """One matrix a run, all in the same unit and colours."""
+    st.subheader("Confusion matrices")
+    with frame.explained():
+        chosen = st.segmented_control(
+            "Numbers",
+            list(UNITS),
+            default="pictures",
+            required=True,
+            format_func=lambda name: UNITS[name],
+            help="Pictures, or the share of the pictures of a class (each row adds up to 100 %).",
+            key="confusion-unit",
+            persist_state="page",
+        )
+        unit: Unit = chosen or "pictures"
+        st.caption(
+            "Rows: what the picture is, and how many there are. Columns: what the network says. The diagonal is right; "
+            "the darker a cell, the larger its share of the row, in all matrices alike. Click a cell to see its "
+            "pictures."
+        )
+        classes = len(comparison_cache.read_once(str(settings.home), named[0][1].id).classes)
+        # a table that is half hidden beside another one shows less than two below each other
+        beside = min(2 if classes <= MAX_BESIDE else 1, len(named))
+        for place, (name, item) in enumerate(named):
+            if place % beside == 0:  # a row of its own: below each other, on a phone, they keep their order
+                columns = st.columns(beside)
+            with columns[place % beside]:
+                _show_one(settings, name, item, unit)
+
+
+@st.fragment
+def _show_one(settings: Settings, name: str, item: RunSnapshot, unit: Unit) -> None:
+    with frame.explained():
+        answers = comparison_cache.answers_once(str(settings.home), (item.id,))
+        counts = confusion_matrix(answers.labels, answers.predicted[0], answers.classes)
+        st.markdown(f"**{frame.plain(name)}**")
+        state: Any = st.dataframe(
+            _matrices.get((str(settings.home), item.id, unit), lambda: style(counts, answers.classes, unit)),
+            key=f"confusion-{item.id}",
+            on_select="rerun",
+            selection_mode="single-cell",
+            column_config=_widths(answers.classes),
+            height=ROW_PX * (min(len(counts), MAX_ROWS) + 1) + 3,
+            alt=f"Confusion matrix of {name}. {describe(counts, answers.classes)}",
+        )
+        st.caption(frame.plain(describe(counts, answers.classes)))
+        frame.offer_csv(
+            "Download the matrix as CSV",
+            lambda: (
+                pd.DataFrame(counts, index=list(answers.classes), columns=list(answers.classes))
+                .rename_axis("is, predicted")
+                .reset_index()
+            ),
+            f"tunemypets-confusions-{item.id}.csv",
+            key=f"confusion-csv-{item.id}",
+        )
+        _show_cell(settings, name, item, answers, counts, clicked(state, answers.classes))
+
+
+def style(counts: NDArray[np.int64], classes: Sequence[str], unit: Unit) -> Any:
+    """The matrix as a table with coloured cells; above MAX_COLOURED classes without colours."""
+    totals = counts.sum(axis=1)
+    shares = np.divide(counts, totals[:, None], out=np.zeros(counts.shape), where=totals[:, None] > 0)
+    index = pd.Index([f"{name} ({total:,})" for name, total in zip(classes, totals, strict=True)], name=CORNER)
+    values = counts if unit == "pictures" else np.round(100 * shares, 1)
+    table = pd.DataFrame(values, index=_distinct(index), columns=list(classes))
+    if len(classes) > MAX_COLOURED:
+        return table
+    colours = pd.DataFrame(
+        [
+            [f"background-color: rgba(0, 114, 178, {FULL * share:.3f})" if share else "" for share in row]
+            for row in shares
+        ],
+        index=table.index,
+        columns=table.columns,
+    )
+    shown = "{:,.0f}".format if unit == "pictures" else "{:.0f} %".format
+    return table.style.apply(lambda _: colours, axis=None).format(shown)
+
+
+def describe(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """The matrix in a sentence: how many are right, and the most frequent confusions."""
+    right, total = int(counts.diagonal().sum()), int(counts.sum())
+    wrong = [(int(counts[cell]), cell) for cell in cells_of(counts) if cell[0] != cell[1]]
+    short = [comparison_cache.shorten(name, LONGEST_NAME) for name in classes]
+    told = [f"{short[is_]} taken for {short[said]} ({count:,})" for count, (is_, said) in wrong[:MAX_TOLD]]
+    text = f"{right:,} of {total:,} pictures are right."
+    return f"{text} Most frequent confusions: {', '.join(told)}." if told else text
+
+
+def cells_of(counts: NDArray[np.int64]) -> list[Cell]:
+    """The cells that hold pictures: mistakes first, the most frequent first."""
+    cells = [(int(row), int(column)) for row, column in np.argwhere(counts)]
+    return sorted(cells, key=lambda cell: (cell[0] == cell[1], -int(counts[cell]), cell))
+
+
+def clicked(state: Any, classes: Sequence[str]) -> Cell | None:
+    """The selected cell; None where nothing, or the column of the names, is selected."""
+    chosen = state.selection.cells if state is not None else []
+    if not chosen:
+        return None
+    row, column = chosen[0]
+    return (int(row), classes.index(column)) if column in classes and 0 <= int(row) < len(classes) else None
+
+
+def _show_cell(
+    settings: Settings,
+    name: str,
+    item: RunSnapshot,
+    answers: Answers,
+    counts: NDArray[np.int64],
+    picked: Cell | None,
+) -> None:
+    cells = cells_of(counts)
+    short = [comparison_cache.shorten(item, LONGEST_NAME) for item in answers.classes]
+    chosen = st.selectbox(
+        "Pictures of a cell",
+        [None, *cells],
+        index=1 + cells.index(picked) if picked in cells else 0,
+        format_func=lambda cell: (
+            "Choose a cell" if cell is None else f"{counts[cell]:,}: is {short[cell[0]]}, predicted {short[cell[1]]}"
+        ),
+        key=f"cell-{item.id}-{picked}",
+        help="The same as a click into the matrix.",
+    )
+    if picked is not None and picked not in cells:
+        st.caption(f"No picture of {frame.plain(short[picked[0]])} is taken for {frame.plain(short[picked[1]])}.")
+    if chosen is None:
+        return
+    picture_grid.show_sheet(
+        settings,
+        picture_grid.Sheet(
+            key=f"cell-{chosen[0]}-{chosen[1]}-{item.id}",
+            answers=answers,
+            names=[name],
+            dataset=comparison_cache.dataset_of(settings, item),
+        ),
+        answers.cell(0, *chosen),
+        f"tunemypets-cell-{item.id}.csv",
+    )
+
+
+def _widths(classes: Sequence[str]) -> dict[Any, Any]:
+    """Columns as wide as their names, within bounds: a long name must not push the numbers off a phone."""
+    widths: dict[Any, Any] = {"_index": st.column_config.Column(width=NAMES_PX)}
+    most = 104 if len(classes) <= MAX_BESIDE else 70
+    for name in classes:
+        widths[name] = st.column_config.Column(width=max(52, min(most, 24 + 7 * len(name))))
+    return widths
+
+
+def _distinct(index: "pd.Index[str]") -> "pd.Index[str]":
+    """Row names that differ, as a style needs them: `a (1)` may be a class of 2 and the class `a` of 1."""
+    if index.is_unique:
+        return index
+    return pd.Index([f"{name} #{place}" for place, name in enumerate(index, start=1)], name=index.name)

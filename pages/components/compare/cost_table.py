@@ -1,0 +1,164 @@
+"""What runs have cost: a table, and bars of their seconds by part of the work."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.coach.run_cost import ASSUMED, BACKWARD, NOT_MEASURED, Cost, add_up, format_ratio, large_number, total_by_part
+from core.formatting import format_number
+from core.settings import Settings
+from pages.components.shared import frame
+from pages.components.shared.charts import COLOURS
+from pages.components.shared.runs_snapshot import RunSnapshot
+
+# a second signal beside colour: stripes one way, the other way, dots, squares …
+DECALS: tuple[dict[str, Any], ...] = (
+    {"symbol": "none"},
+    {"symbol": "rect", "dashArrayX": [1, 0], "dashArrayY": [2, 5], "rotation": 0.785},
+    {"symbol": "circle", "dashArrayX": [[8, 8], [0, 8, 8, 0]], "dashArrayY": [6, 0], "symbolSize": 0.7},
+    {"symbol": "rect", "dashArrayX": [1, 0], "dashArrayY": [2, 5], "rotation": -0.785},
+    {"symbol": "triangle", "dashArrayX": [[9, 9], [0, 9, 9, 0]], "dashArrayY": [7, 2], "symbolSize": 0.8},
+    {"symbol": "rect", "dashArrayX": [4, 4], "dashArrayY": [4, 4]},
+)
+
+
+def cost_of(settings: Settings, name: str, snapshot: RunSnapshot) -> Cost:
+    """The cost of a run, from its snapshot."""
+    return add_up(settings, name, snapshot.config, snapshot.history, snapshot.result)
+
+
+def show_costs(costs: Sequence[Cost], *, key: str = "cost") -> None:
+    """What the runs have cost, the first as the baseline of the ratios.
+
+    Args:
+        key: tells this place from others on the page.
+    """
+    for cost in costs[1:]:
+        sentence = format_ratio(costs[0], cost)
+        if sentence:
+            st.markdown(frame.plain(sentence))
+    parts = total_by_part(costs)
+    if parts:
+        told = "; ".join(
+            f"{cost.name}: " + ", ".join(f"{part} {cost.parts[part]:.1f} s" for part in parts if part in cost.parts)
+            for cost in costs
+            if cost.parts
+        )
+        st.markdown("##### Seconds by part of the work")
+        st.echarts_chart(
+            seconds_chart(costs), height=110 + 44 * len(costs), key=f"{key}-seconds", alt=f"Seconds by part. {told}"
+        )
+    unmeasured = [cost.name for cost in costs if not cost.parts]
+    if unmeasured:
+        st.caption(f"Seconds by part were not measured for {frame.plain(', '.join(unmeasured))}.")
+    reused = [f"{cost.name}: {', '.join(cost.reused)}" for cost in costs if cost.reused]
+    if reused:
+        st.caption(f"Found ready; counted as when an earlier run made it: {frame.plain('; '.join(reused))}.")
+    table = cost_table(costs)
+    st.dataframe(table, hide_index=True, key=f"{key}-table")
+    frame.offer_csv("Download costs as CSV", cost_figures(costs), "tunemypets-costs.csv")
+    with st.popover("How these figures are made", type="tertiary", key=f"{key}-how"):
+        st.markdown(_assumptions(costs))
+
+
+def seconds_chart(costs: Sequence[Cost]) -> dict[str, Any]:
+    """Stacked bars, one a run: seconds by part, told apart by colour and pattern."""
+    names = [cost.name for cost in costs]
+    series = [
+        {
+            "name": part,
+            "type": "bar",
+            "stack": "seconds",
+            "data": [round(cost.parts[part], 2) if part in cost.parts else None for cost in costs],
+            "itemStyle": {
+                "color": COLOURS[place % len(COLOURS)],
+                "decal": {"color": "rgba(255,255,255,0.65)", **DECALS[place % len(DECALS)]},
+            },
+            "emphasis": {"disabled": True},
+        }
+        for place, part in enumerate(total_by_part(costs))
+    ]
+    return {
+        "animation": False,
+        "grid": {"left": 12, "right": 24, "top": 36, "bottom": 26, "containLabel": True},
+        "legend": {"type": "scroll", "top": 0, "left": 0, "textStyle": {"fontSize": 12}},
+        "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
+        "xAxis": {"type": "value", "name": "Seconds", "nameLocation": "middle", "nameGap": 26},
+        "yAxis": {
+            "type": "category",
+            "name": "Run",
+            "nameLocation": "end",
+            "nameTextStyle": {"align": "right"},
+            "inverse": True,
+            "data": names,
+            "axisLabel": {"width": 110, "overflow": "truncate"},
+        },
+        "series": series,
+    }
+
+
+def cost_table(costs: Sequence[Cost]) -> pd.DataFrame:
+    """For people: one row a run; what is not known says so."""
+    return pd.DataFrame(
+        [
+            {
+                "run": cost.name,
+                "time": NOT_MEASURED if cost.seconds is None else frame.seconds_text(cost.seconds),
+                "pictures seen": large_number(cost.images_seen),
+                "parameters": large_number(cost.parameters),
+                "of them learn": large_number(cost.learning),
+                "multiply-adds per picture": large_number(cost.multiply_adds),
+                "multiply-adds of the training": large_number(cost.training_multiply_adds),
+                "peak memory": _bytes(cost.peak_memory_bytes),
+                "size of the weights": _bytes(cost.weights_bytes),
+                "energy (estimate)": cost.energy.text() if cost.energy else "not known",
+            }
+            for cost in costs
+        ]
+    )
+
+
+def cost_figures(costs: Sequence[Cost]) -> pd.DataFrame:
+    """For programs: plain numbers with their units in the column names; empty where not measured."""
+    return pd.DataFrame(
+        [
+            {
+                "run": cost.name,
+                "seconds": cost.seconds,
+                **{f"seconds: {part}": cost.parts.get(part) for part in total_by_part(costs)},
+                "pictures seen": cost.images_seen,
+                "parameters": cost.parameters,
+                "parameters that learn": cost.learning,
+                "multiply-adds per picture": cost.multiply_adds,
+                "multiply-adds of the training": cost.training_multiply_adds,
+                "peak memory (bytes)": cost.peak_memory_bytes,
+                "weights (bytes)": cost.weights_bytes,
+                "energy (Wh, estimate)": cost.energy.watt_hours if cost.energy else None,
+                "power (W)": cost.energy.watts if cost.energy else None,
+            }
+            for cost in costs
+        ]
+    )
+
+
+def _bytes(count: int | None) -> str:
+    if count is None:
+        return NOT_MEASURED
+    return f"{format_number(count / 1e9, 2)} GB" if count >= 1e9 else f"{format_number(count / 1e6, 3)} MB"
+
+
+def _assumptions(costs: Sequence[Cost]) -> str:
+    sources = list(dict.fromkeys(cost.energy.source for cost in costs if cost.energy))
+    lines = [
+        "*Time* runs from the start of a run's process to its end; waiting in the queue is not counted.",
+        f"*Multiply-adds* count training pictures, there and back: the way back through what learns costs {BACKWARD} "
+        "times its way forward, and what is frozen only goes forward, once where its outputs are kept.",
+        "*Energy* is time multiplied by power, and no more exact than the power: "
+        + (frame.plain("; ".join(sources)) if sources else "which is not known here")
+        + ". Set `TUNEMYPETS_WATTS` to what a meter shows while a training runs."
+        + (" A core takes 4 to 15 W, its share of the machine included." if any(ASSUMED in s for s in sources) else ""),
+        "What older runs did not note is called *not measured*.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)

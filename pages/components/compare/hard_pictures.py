@@ -1,0 +1,107 @@
+"""A race picture by picture: what every training gets wrong, and what only one arm gets right whatever the seed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.settings import Settings
+from core.statistics.difficulty import Difficulty
+from pages.components.compare import comparison_cache, picture_grid
+from pages.components.shared import frame
+from pages.components.shared.runs_snapshot import look_at
+
+Arms = Sequence[tuple[str, Sequence[str]]]  # name, and the ids of its tested runs
+
+
+@st.fragment
+def show_hard_images(settings: Settings, arms: Arms) -> None:
+    """How many trainings of each arm get each picture right; `arms` with one tested run or more each."""
+    st.subheader("Hard pictures")
+    with frame.explained():
+        found = comparison_cache.difficulty_once(str(settings.home), arms)
+        options = {"wrong": f"No training is right ({len(found.always_wrong):,})"}
+        for place, name in enumerate(found.arms):
+            options[f"only-{place}"] = (
+                f"Only {comparison_cache.shorten(name, 40)} always right ({len(found.only(place)):,})"
+            )
+        identity = "-".join(run_ids[0] for _, run_ids in arms)
+        chosen = st.pills(
+            "Which pictures",
+            list(options),
+            default="wrong" if len(found.always_wrong) else _first_with_images(found),
+            required=True,
+            format_func=lambda name: frame.plain(options[name]),
+            help="Always: in every training of the arm, whatever its seed.",
+            key=f"hard-{identity}",
+            persist_state="page",
+        )
+        if chosen is None or chosen == "wrong":
+            places = found.always_wrong
+            everyone = "Both" if found.answers.models == 2 else f"All {found.answers.models}"
+            if len(places):
+                st.caption(
+                    f"{everyone} trainings are wrong here. Look at the first ones: where most of them give the same "
+                    "other answer, the label may be wrong, or the picture shows two things."
+                )
+        else:
+            arm = int(chosen.partition("-")[2])
+            places = found.only(arm)
+            st.caption(
+                f"{frame.plain(found.arms[arm])} gets these right in "
+                f"{'its one training' if found.seeds[arm] == 1 else f'all {found.seeds[arm]} trainings'}; no other arm "
+                "does so always."
+            )
+        picture_grid.show_sheet(
+            settings,
+            picture_grid.Sheet(
+                key=f"hard-{chosen}-{identity}",
+                answers=found.answers,
+                names=model_names(settings, arms),
+                dataset=comparison_cache.dataset_of(settings, look_at(settings, arms[0][1][0])),
+                lines=lambda place: describe(found, place),
+                columns=_columns(found),
+                first=picture_grid.AS_GIVEN,
+                given="Same wrong answer most often first" if chosen == "wrong" else "Hardest for the others first",
+            ),
+            places,
+            f"tunemypets-hard-pictures-{chosen}.csv",
+        )
+
+
+def _first_with_images(found: Difficulty) -> str:
+    return next((f"only-{place}" for place in range(len(found.arms)) if len(found.only(place))), "wrong")
+
+
+def describe(found: Difficulty, place: int) -> list[str]:
+    """What a tile says: trainings that are right, arm by arm, and what most of them answer where none is."""
+    right = found.right[:, place]
+    lines = []
+    for arm, name in enumerate(found.arms):
+        sign = picture_grid.RIGHT if right[arm] == found.seeds[arm] else picture_grid.WRONG
+        lines.append(f"{sign} {right[arm]} of {found.seeds[arm]} {name}")
+    if not right.any():
+        said, times = found.common_answer(place)
+        lines.append(f"{times} of {found.answers.models} say {found.answers.classes[said]}")
+    return lines
+
+
+def model_names(settings: Settings, arms: Arms) -> list[str]:
+    """One name a training: its arm, and its seed where it has several."""
+    return [
+        f"{name}, seed {look_at(settings, run_id).config.seed}" if len(run_ids) > 1 else name
+        for name, run_ids in arms
+        for run_id in run_ids
+    ]
+
+
+def _columns(found: Difficulty) -> dict[str, picture_grid.Column]:
+    def of_arm(arm: int) -> picture_grid.Column:
+        return lambda places: found.right[arm, places].tolist()
+
+    def common(places: NDArray[np.int64]) -> list[object]:
+        return [found.answers.classes[found.common_answer(int(place))[0]] for place in places]
+
+    columns = {f"right of {found.seeds[arm]}, {name}": of_arm(arm) for arm, name in enumerate(found.arms)}
+    return {**columns, "most trainings say": common}

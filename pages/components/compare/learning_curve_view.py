@@ -1,0 +1,95 @@
+"""A learning curve, live and afterwards: accuracy by training pictures per class, a band for each arm."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.races.learning_curve import Curve, format_seeds, gather_curve
+from core.settings import Settings
+from pages.components.compare import race_view
+from pages.components.shared import charts, frame
+from pages.components.shared.race_snapshot import RaceSnapshot
+from pages.components.shared.session_cache import Shared
+
+COLUMNS = {
+    "Pictures per class": st.column_config.NumberColumn(help="Training pictures; a class may have fewer."),
+    "Accuracy": st.column_config.NumberColumn(format="%.1f %%", help="Mean of the seeds, on held-out pictures."),
+    "95 % from": st.column_config.NumberColumn(format="%.1f %%", help="Lower end of the interval of the mean."),
+    "95 % to": st.column_config.NumberColumn(format="%.1f %%", help="Upper end of the interval of the mean."),
+    "n": st.column_config.NumberColumn(help="Pictures that it was judged on."),
+    "Seconds": st.column_config.NumberColumn(
+        format="%.1f",
+        help="Training and test, the median of the seeds. What a frozen backbone says of the pictures is computed once "
+        "for all sizes, and is not in it.",
+    ),
+}
+_curves: Shared[RaceSnapshot, tuple[Curve, dict[str, Any]]] = Shared(None, most=32)
+
+
+def watch_curve(settings: Settings, race_id: str) -> None:
+    """Show a learning curve and keep it up to date.
+
+    Raises:
+        RunError: if no run belongs to it.
+    """
+    race_view.keep_up(settings, race_id, _show)
+
+
+def _show(_: Settings, snapshot: RaceSnapshot) -> None:
+    race_id = snapshot.race.id
+    curve, spec = _curves.get(snapshot, lambda: _draw(snapshot))
+    if curve.sentence:
+        st.info(frame.plain(curve.sentence), icon="📈")
+    if not any(arm.points for arm in curve.arms):
+        st.caption("The curve begins with its first point.")
+        return
+    st.markdown("##### Test accuracy by training pictures" if curve.split == "test" else "##### Accuracy")
+    st.echarts_chart(
+        spec,
+        height=380,
+        key=f"curve-chart-{race_id}",
+        alt=charts.describe(spec),
+    )
+    where = "test pictures" if curve.split == "test" else "validation pictures (there is no test split)"
+    st.caption(
+        f"Bands: 95 % intervals of the mean, over {curve.n:,} {where}"
+        + (f" and {format_seeds(curve.race.plan, curve.arms)}." if len(curve.race.plan.seeds) > 1 else ".")
+        + " Each size holds all pictures of the smaller ones."
+    )
+    table = _table(curve)
+    st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"curve-table-{race_id}")
+    if not snapshot.race.state.active:
+        frame.offer_csv("Download every training as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{race_id}.csv")
+
+
+def _draw(snapshot: RaceSnapshot) -> tuple[Curve, dict[str, Any]]:
+    curve = gather_curve(snapshot.race, snapshot.points)
+    return curve, charts.sizes_chart(
+        [
+            (
+                arm.name,
+                [(p.size, 100 * p.mean, 100 * p.interval.low, 100 * p.interval.high) for p in arm.points],
+            )
+            for arm in curve.arms
+        ]
+    )
+
+
+def _table(curve: Curve) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "Arm": arm.name,
+                "Pictures per class": point.size,
+                "Accuracy": 100 * point.mean,
+                "95 % from": 100 * point.interval.low,
+                "95 % to": 100 * point.interval.high,
+                "n": curve.n,
+                "Seeds": len(point.seeds),
+                "Seconds": point.seconds,
+            }
+            for arm in curve.arms
+            for point in arm.points
+        ]
+    )

@@ -1,0 +1,105 @@
+"""One judged picture, large: what it is, and what each network says with its most probable classes as bars."""
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.datasets.dataset import Dataset, ImageRow
+from core.datasets.decoder import Limits, render_preview
+from core.errors import TuneMyPetsError
+from core.settings import Settings
+from core.statistics.aligned_predictions import Answers
+from pages.components.shared import charts, frame, gallery
+
+TOP = 3
+LONG_SIDE_PX = 640
+
+
+def open_image(
+    settings: Settings,
+    answers: Answers,
+    names: Sequence[str],
+    dataset: Dataset,
+    places: NDArray[np.int64],
+    place: int,
+    key: str,
+) -> None:
+    """Open a dialog on a picture, from which one can go on to the one before and after it in `places`."""
+    order = [int(item) for item in places]
+    where = f"{key}-closeup"
+    st.session_state[where] = order.index(place)
+
+    @st.dialog("One picture", width="large")
+    def look() -> None:
+        at = min(st.session_state[where], len(order) - 1)
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            back = st.button("Previous", key=f"{where}-previous", icon="◀️", disabled=at == 0)
+            st.markdown(f"**{at + 1:,}** of {len(order):,}", width="content")
+            on = st.button("Next", key=f"{where}-next", icon="▶️", disabled=at == len(order) - 1)
+        if back or on:
+            st.session_state[where] = at + (1 if on else -1)
+            st.rerun(scope="fragment")
+        with frame.explained():
+            _show(settings, answers, names, dataset, order[at])
+
+    look()
+
+
+def _show(settings: Settings, answers: Answers, names: Sequence[str], dataset: Dataset, place: int) -> None:
+    row = dataset.rows[int(answers.indices[place])]
+    truth = answers.classes[int(answers.labels[place])]
+    left, right = st.columns(2)
+    with left:
+        _show_image(settings, dataset, row, truth)
+        st.markdown(f"is: **{frame.plain(truth)}**")
+        st.caption(f"{frame.plain(row.name)}, {row.width} × {row.height} pixels")
+    with right:
+        st.html("".join(draw_bars(answers, model, place, name) for model, name in enumerate(names)))
+        if answers.models > 1:
+            st.caption(f"Disagreement: {100 * answers.disagreement[place]:.0f} %.")
+
+
+def _show_image(settings: Settings, dataset: Dataset, row: ImageRow, truth: str) -> None:
+    try:
+        data = dataset.read_image(row)
+        shown = render_preview(data, Limits.from_settings(settings), row.name, LONG_SIDE_PX)
+    except TuneMyPetsError as error:
+        st.warning(frame.plain(str(error)), icon="🖼️")
+        small = dataset.thumbnail_path(row)
+        if small.exists():
+            gallery.show_tiles([gallery.Tile(small, truth)], width_px=200)
+    else:
+        st.image(shown, width="stretch", alt=f"{truth}, {row.name}")
+
+
+def draw_bars(answers: Answers, model: int, place: int, name: str) -> str:
+    """The most probable classes of one network as bars; the true one is marked, and added where it is not among them.
+    HTML with all texts escaped: a chart's library takes longer to draw three bars than a click may take."""
+    label = int(answers.labels[place])
+    right = bool(answers.right[model, place])
+    sign, colour, word = gallery.MARKS["right" if right else "wrong"]
+    rows = []
+    for said, value in answers.top(model, place, TOP):
+        true = said == label
+        shown = (
+            charts.COLOURS[2] if true else charts.COLOURS[1] if said == answers.predicted[model, place] else "#8A8A8A"
+        )
+        stripes = "" if true else "background-image:repeating-linear-gradient(45deg,transparent 0 4px,#fff6 4px 6px);"
+        note = " <small>(the true class)</small>" if true else ""
+        rows.append(
+            f'<div style="margin:2px 0;overflow-wrap:anywhere;font-size:.85rem">{html.escape(answers.classes[said])}'
+            f"{note}</div>"
+            '<div style="display:flex;align-items:center;gap:8px">'
+            '<div aria-hidden="true" style="flex:1;background:rgba(127,127,127,.18);border-radius:4px">'
+            f'<div style="width:{100 * value:.1f}%;min-width:2px;height:14px;border-radius:4px;'
+            f'background-color:{shown};{stripes}"></div></div>'
+            f'<div style="width:4.2em;text-align:right;font-size:.85rem">{100 * value:.1f} %</div></div>'
+        )
+    return (
+        '<div style="margin-bottom:14px">'
+        f'<div style="font-weight:600;overflow-wrap:anywhere">{html.escape(name)} '
+        f'<span style="color:{colour}">{sign}</span> <small>{word}</small></div>{"".join(rows)}</div>'
+    )

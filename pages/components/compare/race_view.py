@@ -1,0 +1,272 @@
+"""A race, live and afterwards: how far it is, its verdict, one chart for all arms, one row for each."""
+
+import secrets
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from core.config.race_plan import MAX_TITLE
+from core.config.stages import plan_training
+from core.errors import TuneMyPetsError
+from core.races.bands import Band, Measure, join_seeds
+from core.races.race import Race, RaceState
+from core.races.race_actions import delete_race, stop_race
+from core.settings import Settings
+from pages.components.shared import chart_tables, charts, frame
+from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, look_at_race
+from pages.components.shared.refresh_rate import crowd
+from pages.components.shared.runs_snapshot import forget
+from pages.components.shared.session_cache import Shared
+from pages.components.train.live_run import WATCHER
+
+STATE_ICONS = {
+    RaceState.QUEUED: "⏳",
+    RaceState.RUNNING: "🏁",
+    RaceState.FINISHED: "✅",
+    RaceState.INCOMPLETE: "⚠️",
+}
+EQUAL_HELP = {
+    "epochs": "Every arm sees every training picture equally often.",
+    "images": "Every arm sees the same number of training pictures, repeats included.",
+    "seconds": "Every arm trains equally long on this machine, its frozen part included: results vary a little.",
+}
+COLUMNS = {
+    "Test accuracy": st.column_config.NumberColumn(format="%.1f %%", help="Mean of the seeds, on held-out pictures."),
+    "95 % from": st.column_config.NumberColumn(format="%.1f %%", help="Lower end of the interval of the mean."),
+    "95 % to": st.column_config.NumberColumn(format="%.1f %%", help="Upper end of the interval of the mean."),
+    "n": st.column_config.NumberColumn(help="Pictures in the split that it was judged on."),
+    "Each seed": st.column_config.TextColumn(help="Test accuracy of each training, in per cent."),
+    "Seconds": st.column_config.NumberColumn(format="%.1f", help="Of training, the median of the seeds."),
+    "Learns": st.column_config.NumberColumn(format="compact", help="Parameters that learn (in the last stage)."),
+}
+
+Chart = dict[str, object]
+_charts: Shared[tuple[RaceSnapshot, charts.Axis], tuple[Chart, Chart]] = Shared(None, most=32)
+
+
+def watch_race(settings: Settings, race_id: str) -> None:
+    """Show a race and keep it up to date.
+
+    Raises:
+        RunError: if no run belongs to it.
+    """
+    keep_up(settings, race_id, _show)
+
+
+def keep_up(settings: Settings, race_id: str, show: Callable[[Settings, RaceSnapshot], None]) -> None:
+    """Show a race or learning curve, again and again while something of it moves.
+
+    Raises:
+        RunError: if no run belongs to it.
+    """
+    active = look_at_race(settings, race_id).race.state.active
+    seconds = crowd.interval() if active else None
+    st.fragment(_panel, run_every=seconds, key=f"race-{race_id}")(settings, race_id, seconds, show)
+
+
+def _panel(
+    settings: Settings, race_id: str, seconds: float | None, show: Callable[[Settings, RaceSnapshot], None]
+) -> None:
+    with frame.explained():
+        snapshot = look_at_race(settings, race_id)
+        if seconds is not None:
+            frame.wake_scheduler(settings)
+            crowd.note(st.session_state.setdefault(WATCHER, secrets.token_hex(8)))
+            if not snapshot.race.state.active:
+                forget()
+                forget_races()
+                st.rerun()  # the whole page: what lies below has something to show now
+            if crowd.interval(seconds) != seconds:
+                st.rerun()
+        show_headline(settings, snapshot)
+        show(settings, snapshot)
+
+
+def _show(_: Settings, snapshot: RaceSnapshot) -> None:
+    _verdict(snapshot)
+    _curves(snapshot)
+    _table(snapshot)
+
+
+def show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
+    """What it is, how far it is, what went wrong, and what this visitor can do about it."""
+    race = snapshot.race
+    plan = race.plan
+    owner = frame.owner_name(settings, race.meta.owner)
+    ended = sum(not run.state.active for run in race.runs)
+    with st.container(border=True):
+        st.markdown(
+            f"**{STATE_ICONS[race.state]} {frame.plain(race.title)}** — {race.state.value}"
+            + (f" · by {frame.plain(owner)}" if owner else ""),
+            help=EQUAL_HELP[plan.budget],
+        )
+        seeds = f"{len(plan.seeds)} seeds ({', '.join(map(str, plan.seeds))})" if len(plan.seeds) > 1 else "one seed"
+        sizes = f", {len(plan.sizes)} sizes" if plan.sizes else ""
+        arms = f"{len(plan.arms)} arms" if len(plan.arms) > 1 else "one arm"
+        st.caption(
+            f"{frame.plain(race.dataset)}: {arms}{sizes}, {seeds}, {plan.describe_budget()} each. "
+            f"{ended} of {len(race.entries)} runs {'is' if ended == 1 else 'are'} over."
+        )
+        if race.state.active:
+            left = "" if snapshot.eta_seconds is None else f", about {frame.seconds_text(snapshot.eta_seconds)} left"
+            st.progress(min(1.0, snapshot.progress), text=f"{100 * snapshot.progress:.0f} %{left}")
+        _trouble(race)
+        _actions(settings, race)
+
+
+def _trouble(race: Race) -> None:
+    gone = sum(entry.run is None for entry in race.entries)
+    failed = [run for run in race.runs if run.state.value in ("failed", "interrupted", "stopped")]
+    if gone:
+        st.warning(f"{gone} {'run was' if gone == 1 else 'runs were'} deleted: the others still count.", icon="🗑️")
+    for run in failed[:3]:
+        st.warning(
+            f"{frame.plain(str(run.meta.arm))}, seed {run.config.seed}: {run.state.value}. {frame.plain(run.text)}",
+            icon="⚠️",
+        )
+    if len(failed) > 3:
+        st.caption(f"{len(failed) - 3} more runs have no result.")
+
+
+def _actions(settings: Settings, race: Race) -> None:
+    if not frame.actor().may_change(race.meta.owner):
+        return
+    if race.state.active:
+        if st.button(
+            "Stop the race", key=f"stop-{race.id}", icon="⏹️", help="Ends every run; what was learned is kept."
+        ):
+            try:
+                stop_race(settings, race, by=frame.actor())
+            except TuneMyPetsError as error:
+                st.info(frame.plain(str(error)))
+            forget()
+            forget_races()
+            st.rerun()
+        return
+    with st.popover("Rename or delete" if race.meta.plan else "Delete", icon="✏️", key=f"change-{race.id}"):
+        if race.meta.plan is not None:
+            title = st.text_input(
+                "Title",
+                race.plan.title,
+                max_chars=MAX_TITLE,
+                key=f"title-{race.id}",
+                placeholder="its arms",
+                help="For lists, and for reports that are made from now on.",
+            )
+            if st.button("Rename", key=f"rename-{race.id}", icon="💾"):
+                frame.runs(settings).rename_race(race.id, title, by=frame.actor())
+                forget()
+                forget_races()
+                st.rerun()
+        st.caption("Takes the weights and results of all its runs away for good; the pictures stay.")
+        if st.button("Delete this race", key=f"delete-{race.id}", icon="🗑️"):
+            delete_race(settings, race, by=frame.actor())  # the page tells what is wrong
+            forget()
+            forget_races()
+            frame.go(frame.COMPARE, query_params={})
+
+
+def _verdict(snapshot: RaceSnapshot) -> None:
+    if snapshot.problem:
+        st.warning(frame.plain(snapshot.problem))
+    result = snapshot.result
+    if result is None:
+        return
+    judgement = result.judgement
+    if judgement is None:
+        if not snapshot.race.state.active:
+            st.info("There is no verdict: fewer than two arms have a test result with the same seed.", icon="⚖️")
+        return
+    show, icon = (st.success, "🏆") if any(pair.better for pair in judgement.pairs) else (st.info, "⚖️")
+    show(frame.plain(judgement.sentence), icon=icon)
+    if snapshot.race.state.active or result.missing:
+        st.caption(frame.plain(" ".join(("So far:", *result.missing)) if result.missing else "So far."))
+    if len(judgement.pairs) > 1:
+        with st.expander("Every two arms", key=f"pairs-{snapshot.race.id}"):
+            st.caption("Each is tested on the same pictures; because many are asked at once, the tests are corrected.")
+            for pair in judgement.pairs:
+                st.markdown(f"- {'🏆' if pair.better else '⚖️'} {frame.plain(pair.sentence)}")
+
+
+def _curves(snapshot: RaceSnapshot) -> None:
+    race = snapshot.race
+    axis = st.segmented_control(
+        "Horizontal axis",
+        list(charts.AXIS_TITLES),
+        default=race.plan.budget,
+        required=True,
+        format_func=lambda name: charts.AXIS_TITLES[name],
+        key=f"axis-{race.id}",
+        help="Equal epochs, equal pictures or equal time: three ways to be fair.",
+    )
+    if not any(snapshot.epochs.values()):
+        st.caption("The curves begin when the first epoch is over.")
+        return
+    accuracy, loss = _charts.get((snapshot, axis), lambda: _draw(snapshot, axis))
+    columns = st.columns(2)
+    many = len(race.plan.seeds) > 1
+    with columns[0]:
+        st.markdown("##### Accuracy on validation pictures")
+        st.echarts_chart(
+            accuracy,
+            height=340,
+            key=f"race-accuracy-{race.id}",
+            alt=charts.describe(accuracy),
+        )
+    with columns[1]:
+        st.markdown("##### Loss on validation pictures")
+        st.echarts_chart(
+            loss,
+            height=340,
+            key=f"race-loss-{race.id}",
+            alt=charts.describe(loss),
+        )
+    if many:
+        so_far = " that have come so far" if race.state.active else ""
+        st.caption(f"Lines: mean of the seeds{so_far}. Bands: from the lowest to the highest seed.")
+    if not race.state.active:
+        frame.offer_csv(
+            "Download the curves as CSV",
+            lambda: chart_tables.list_epochs(
+                [(run.meta.arm, run.config.seed, snapshot.epochs[run.id]) for run in race.runs]
+            ),
+            f"tunemypets-{race.id}-curves.csv",
+        )
+
+
+def _draw(snapshot: RaceSnapshot, axis: charts.Axis) -> tuple[Chart, Chart]:
+    def bands(measure: Measure) -> list[Band]:
+        arms = [(arm, snapshot.race.arm(arm)) for arm in snapshot.race.plan.arms]
+        return [join_seeds(arm, [snapshot.epochs[run.id] for run in runs], axis, measure) for arm, runs in arms]
+
+    return charts.race_chart(bands("accuracy"), axis), charts.race_chart(bands("loss"), axis, "loss")
+
+
+def _table(snapshot: RaceSnapshot) -> None:
+    race = snapshot.race
+    scores = {}
+    if snapshot.result is not None and snapshot.result.judgement is not None:
+        scores = {arm.name: arm for arm in snapshot.result.judgement.arms}
+    rows = []
+    for arm in race.plan.arms:
+        runs, score = race.arm(arm), scores.get(arm)
+        each = [100 * run.tested.accuracy for run in runs if run.tested is not None]
+        rows.append(
+            {
+                "Arm": arm,
+                "Network": runs[0].config.model if runs else None,
+                "Test accuracy": 100 * score.mean if score else None,
+                "95 % from": 100 * score.interval.low if score else None,
+                "95 % to": 100 * score.interval.high if score else None,
+                "n": score.n if score else None,
+                "Each seed": ", ".join(f"{value:.1f}" for value in each) or None,
+                "Seconds": score.seconds if score else None,
+                "Learns": plan_training(runs[0].config, len(race.meta.classes)).trainable if runs else None,
+                "Over": f"{sum(not run.state.active for run in runs)} of {len(race.plan.seeds)}",
+            }
+        )
+    table = pd.DataFrame(rows).dropna(axis="columns", how="all")  # what is not known of any arm is no column yet
+    st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"race-table-{race.id}")
+    if not race.state.active:
+        frame.offer_csv("Download this table as CSV", table, f"tunemypets-{race.id}-arms.csv")

@@ -1,0 +1,182 @@
+"""Does a network know how sure it may be: reliability diagrams, before and after temperature scaling."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import RunError
+from core.settings import Settings
+from core.statistics.calibration import Bin, Calibration, calibrate
+from core.statistics.metrics import format_points
+from pages.components.compare import comparison_cache
+from pages.components.shared import charts, frame
+from pages.components.shared.session_cache import Shared
+
+_found: Shared[tuple[str, str, bool], tuple[Calibration, str]] = Shared(None, most=128)
+
+
+def calibration_once(home: str, run_id: str) -> tuple[Calibration, str]:
+    """The calibration of a run, and why there are no validation predictions to fit a temperature on, where so.
+
+    Raises:
+        RunError: if the run has no predictions.
+    """
+    run = frame.runs(Settings.from_environment()).get(run_id)
+    noted = (run.folder / "validation.csv").exists()  # an older run may be judged again
+
+    def make() -> tuple[Calibration, str]:
+        try:
+            validation, missing = run.validation_predictions(), ""
+        except RunError as error:
+            validation, missing = None, str(error)
+        found = calibrate(comparison_cache.read_once(home, run_id), validation)
+        return found, missing
+
+    return _found.get((home, run_id, noted), make)
+
+
+@st.fragment
+def show_calibration(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
+    """One diagram of all runs, its reading for each, and the figures behind it."""
+    st.subheader("Does it know how sure it may be?")
+    with frame.explained():
+        found = [(name, *calibration_once(str(settings.home), item.id)) for name, item in named]
+        identity = "-".join(item.id for _, item in named)
+        st.caption(
+            "Reliability diagram: answers are put together by how sure the network was. On the dotted line, a network "
+            "that is 80 % sure is right 8 times in 10; below it, it is too sure of itself, above it, too modest. The "
+            "upright lines are 95 % intervals: they are long where few pictures are."
+        )
+        after = st.toggle(
+            "After temperature scaling",
+            value=False,
+            disabled=all(item.after is None for _, item, _ in found),
+            help="One number, fitted on the validation pictures, that makes a network less or more sure of all its "
+            "answers alike. It changes no answer, so the accuracy stays.",
+            key="calibration-after",
+        )
+        shown = [(name, _bins(item, after=after)) for name, item, _ in found]
+        st.echarts_chart(
+            draw_reliability(shown),
+            height=380,
+            key=f"calibration-{identity}",
+            alt=f"Reliability diagram{', after temperature scaling' if after else ''}. "
+            + " ".join(f"{name}: {read(item)}" for name, item, _ in found),
+        )
+        for name, item, missing in found:
+            st.markdown(f"**{frame.plain(name)}**: {frame.plain(read(item))}")
+            if missing:
+                st.caption(f"No temperature scaling: {frame.plain(missing)}")
+        frame.offer_csv(
+            "Download the diagram as CSV",
+            lambda: list_bins([(name, item) for name, item, _ in found]),
+            "tunemypets-calibration.csv",
+            key=f"calibration-csv-{identity}",
+        )
+
+
+def read(item: Calibration) -> str:
+    """What a calibration says, in a sentence or two."""
+    text = (
+        f"{item.note} What it says and what comes true are {format_points(item.ece)} points apart on average (expected "
+        f"calibration error; bootstrap interval {format_points(item.ece_interval.low)} to "
+        f"{format_points(item.ece_interval.high)}, n = {item.n:,})"
+    )
+    return f"{text}, after temperature scaling {format_points(item.after.ece)} points." if item.after else f"{text}."
+
+
+def draw_reliability(found: Sequence[tuple[str, Sequence[Bin]]]) -> dict[str, Any]:
+    """Accuracy by confidence, one marked line a run, with upright intervals."""
+    series: list[dict[str, Any]] = [
+        {
+            "name": "as sure as right",
+            "type": "line",
+            "data": [[0, 0], [100, 100]],
+            "showSymbol": False,
+            "lineStyle": {"type": "dotted", "width": 1.5, "color": "#8A8A8A"},
+            "itemStyle": {"color": "#8A8A8A"},
+            "silent": True,
+        }
+    ]
+    for place, (name, bins) in enumerate(found):
+        colour = charts.COLOURS[place % len(charts.COLOURS)]
+        kept = [item for item in bins if item.count and item.confidence is not None and item.accuracy is not None]
+        series.append(
+            {
+                "name": name,
+                "type": "line",
+                "data": [[_percent(item.confidence), _percent(item.accuracy)] for item in kept],
+                "symbol": charts.SYMBOLS[place % len(charts.SYMBOLS)],
+                "symbolSize": 10,
+                "lineStyle": {"width": 2.5, "type": charts.LINES[place % len(charts.LINES)], "color": colour},
+                "itemStyle": {"color": colour},
+            }
+        )
+        upright: list[list[Any]] = []
+        for item in kept:
+            if item.interval is not None:
+                at = _percent(item.confidence)
+                upright += [[at, _percent(item.interval.low)], [at, _percent(item.interval.high)], [at, "-"]]
+        series.append(
+            {
+                "name": name,
+                "type": "line",
+                "data": upright,
+                "showSymbol": False,
+                "lineStyle": {"width": 1.5, "color": colour, "opacity": 0.7},
+                "itemStyle": {"color": colour},
+                "silent": True,
+                "tooltip": {"show": False},
+            }
+        )
+    return {
+        "animation": False,
+        "grid": {"left": 26, "right": 22, "top": 36, "bottom": 30, "containLabel": True},
+        "legend": {
+            "type": "scroll", "top": 0, "left": 0, "data": [name for name, _ in found] + ["as sure as right"],
+            "itemWidth": 30,
+        },
+        "tooltip": {"trigger": "item"},
+        "xAxis": _axis("How sure the network is (%)", gap=26),
+        "yAxis": _axis("How often it is right (%)", gap=38),
+        "series": series,
+    }  # fmt: skip
+
+
+def list_bins(found: Sequence[tuple[str, Calibration]]) -> pd.DataFrame:
+    """The figures behind the diagram: a row for each run, stage and group of answers."""
+    rows = []
+    for name, item in found:
+        for stage, bins in (("as trained", item.bins), ("after temperature scaling", _bins(item, after=True))):
+            if stage != "as trained" and item.after is None:
+                continue
+            rows += [
+                {
+                    "run": name,
+                    "stage": stage,
+                    "temperature": 1.0 if stage == "as trained" else item.temperature,
+                    "sure from (%)": _percent(group.low),
+                    "sure to (%)": _percent(group.high),
+                    "pictures": group.count,
+                    "sure (%)": _percent(group.confidence),
+                    "right (%)": _percent(group.accuracy),
+                    "right 95 % from": _percent(group.interval.low if group.interval else None),
+                    "right 95 % to": _percent(group.interval.high if group.interval else None),
+                }
+                for group in bins
+            ]
+    return pd.DataFrame(rows)
+
+
+def _bins(item: Calibration, *, after: bool) -> Sequence[Bin]:
+    return item.after.bins if after and item.after is not None else item.bins
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else round(100 * value, 2)
+
+
+def _axis(name: str, gap: int) -> dict[str, Any]:
+    return {"type": "value", "min": 0, "max": 100, "name": name, "nameLocation": "middle", "nameGap": gap}

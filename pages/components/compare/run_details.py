@@ -1,0 +1,204 @@
+"""A closer look at judged runs, one section at a time: only what is looked at is computed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.errors import ComparisonError, RunError
+from core.races.race import Race
+from core.report.documents import FORMATS, make_document
+from core.settings import Settings
+from pages.components.compare import (
+    agreement,
+    class_scores_table,
+    comparison_cache,
+    confusion_matrix,
+    cost_table,
+    hard_pictures,
+    mistakes,
+    reliability_diagram,
+    risk_coverage_chart,
+    why,
+)
+from pages.components.shared import coach_notes, frame, lessons
+
+VIEW = "view"  # in the address: a section can be shared
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is looked at.
+
+    Attributes:
+        named: judged runs, with what they are called here.
+        race: that they belong to, if one was chosen.
+    """
+
+    named: Sequence[comparison_cache.Named]
+    race: Race | None = None
+
+
+@st.fragment
+def show_closer(settings: Settings, chosen: Chosen) -> None:
+    """Draw the chooser of sections, and the chosen one; another section redraws nothing else."""
+    if not chosen.named:
+        return
+    with frame.explained():
+        _draw(settings, chosen)
+
+
+def _draw(settings: Settings, chosen: Chosen) -> None:
+    st.subheader("A closer look")
+    given = st.query_params.get(VIEW, "")
+    picked = st.segmented_control(
+        "Section",
+        list(SECTIONS),
+        default=given if given in SECTIONS else next(iter(SECTIONS)),
+        required=True,
+        format_func=lambda name: SECTIONS[name][0],
+        key="closer",
+        label_visibility="collapsed",
+    )
+    st.query_params[VIEW] = picked
+    SECTIONS[picked][1](settings, chosen)
+
+
+def choose_pair(settings: Settings, chosen: Chosen) -> comparison_cache.Pair | None:
+    """Two of the runs: all there are, or the ones that somebody picks."""
+    by_id = {item.id: (name, item) for name, item in chosen.named}
+    ids = list(by_id)
+    if len(ids) < 2:
+        st.info("This needs two runs with a test result: choose another one above.", icon="⚖️")
+        return None
+    first, second = ids[0], ids[1]
+    if len(ids) > 2:
+        left, right = st.columns(2)
+        first = left.selectbox("A", ids, format_func=lambda run_id: by_id[run_id][0], help="The baseline.")
+        others = [run_id for run_id in ids if run_id != first]
+        second = right.selectbox("B", others, format_func=lambda run_id: by_id[run_id][0], help="Compared with A.")
+    try:
+        comparison = comparison_cache.compare_once(str(settings.home), first, second)
+    except (ComparisonError, RunError) as error:
+        st.warning(frame.plain(str(error)))
+        return None
+    return comparison_cache.Pair(by_id[first][1], by_id[second][1], comparison)
+
+
+def _images(settings: Settings, chosen: Chosen) -> None:
+    pair = choose_pair(settings, chosen)
+    if pair is not None:
+        several = chosen.race is not None and len(chosen.race.plan.seeds) > 1
+        if several or len(chosen.named) > 2:  # of two trainings alone it stands above
+            comparison_cache.show_verdict(pair.comparison)
+        agreement.show_groups(settings, pair)
+    if chosen.race is not None:
+        arms = [(arm, [run.id for run in chosen.race.arm(arm) if run.tested]) for arm in chosen.race.plan.arms]
+        arms = [(arm, ids) for arm, ids in arms if ids]
+        if len(arms) > 1:
+            hard_pictures.show_hard_images(settings, arms)
+
+
+def _classes(settings: Settings, chosen: Chosen) -> None:
+    confusion_matrix.show_confusions(settings, chosen.named)
+    class_scores_table.show_class_scores(settings, chosen.named)
+
+
+def _mistakes(settings: Settings, chosen: Chosen) -> None:
+    mistakes.show_mistakes(settings, chosen.named)
+
+
+def _confidence(settings: Settings, chosen: Chosen) -> None:
+    reliability_diagram.show_calibration(settings, chosen.named)
+    risk_coverage_chart.show_answering(settings, chosen.named)
+
+
+def _why(settings: Settings, chosen: Chosen) -> None:
+    named = list(chosen.named)
+    if len(named) > why.MAX_RUNS:
+        picked = st.multiselect(
+            "Networks",
+            [item.id for _, item in named],
+            default=[item.id for _, item in named[: why.MAX_RUNS]],
+            format_func={item.id: name for name, item in named}.get,
+            max_selections=why.MAX_RUNS,
+            key="why-runs",
+            help=f"{why.MAX_RUNS} at a time.",
+        )
+        named = [(name, item) for name, item in named if item.id in picked]
+    if named:
+        why.show_why(settings, named)
+    else:
+        st.info("Choose one or two networks above.", icon="👆")
+
+
+def _cost(settings: Settings, chosen: Chosen) -> None:
+    cost_table.show_costs([cost_table.cost_of(settings, name, item) for name, item in chosen.named])
+
+
+def _coach(settings: Settings, chosen: Chosen) -> None:
+    comparison = None
+    # of several seeds the race's own verdict tells: a single pair of them may well say something else
+    if len(chosen.named) == 2 and (chosen.race is None or len(chosen.race.plan.seeds) == 1):
+        with suppress(ComparisonError, RunError):  # what cannot be compared is told where it is
+            comparison = comparison_cache.compare_once(str(settings.home), *(item.id for _, item in chosen.named))
+    coach_notes.show_fairness(chosen.named, comparison)
+    for name, item in chosen.named:
+        st.markdown(f"##### {frame.plain(name)}")
+        coach_notes.show_readings(coach_notes.read_once(settings, item), key=f"closer-{item.id}", config=item.config)
+    with st.container(horizontal=True):
+        for lesson in LESSONS:
+            lessons.explain(lesson, key=f"closer-{lesson}")
+
+
+def _report(settings: Settings, chosen: Chosen) -> None:
+    ids = [chosen.race.id] if chosen.race is not None else [item.id for _, item in chosen.named]
+    if chosen.race is None and len(ids) < 2:
+        st.info("A report compares two runs or more: choose another one above.", icon="📄")
+        return
+    _offer_report(settings, ids, "verdict, curves, pictures, costs")
+
+
+def show_curve_report(settings: Settings, race: Race) -> None:
+    """The report of a learning curve, as soon as it is over."""
+    if not race.state.active:
+        st.subheader("Report")
+        _offer_report(settings, [race.id], "the curve, its numbers")
+
+
+def _offer_report(settings: Settings, ids: Sequence[str], parts: str) -> None:
+    st.write(
+        f"One file that opens anywhere, also without internet: {parts}, every setting and the versions of what made it."
+    )
+    with st.container(horizontal=True):
+        for form, (label, icon) in REPORTS.items():
+            st.download_button(
+                label,
+                lambda form=form: make_document(settings, ids, form).content,
+                file_name=f"tunemypets-{ids[0]}.{form}",
+                mime=FORMATS[form],
+                icon=icon,
+                type="primary" if form == "html" else "secondary",
+                on_click="ignore",
+                key=f"report-{form}",
+            )
+    st.caption(f"On the command line: `python -m core report {' '.join(ids)} --output report.html`.")
+
+
+LESSONS = ("fair-comparison", "confidence-intervals", "overfitting", "validation-and-test", "shortcuts")
+REPORTS = {
+    "html": ("Report to open and share", "📄"),
+    "csv": ("Tables as CSV", "⬇️"),
+    "json": ("Everything as JSON", "⬇️"),
+}
+SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Chosen], None]]] = {
+    "pictures": ("🖼️ Pictures", _images),
+    "classes": ("🔢 Classes", _classes),
+    "mistakes": ("❌ Mistakes", _mistakes),
+    "confidence": ("🎯 Confidence", _confidence),
+    "why": ("🔍 Why", _why),
+    "cost": ("⏱️ Cost", _cost),
+    "coach": ("💡 Coach", _coach),
+    "report": ("📄 Report", _report),
+}

@@ -1,0 +1,151 @@
+"""Plotly figures for the pages where people explore: datasets. Pure functions, no widgets."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.datasets.dataset import Dataset
+from pages.components.shared.charts import COLOURS
+
+SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
+PATTERNS = {"train": "", "val": "/", "test": "x"}
+MARKERS = ("circle", "triangle-up", "diamond", "square", "cross", "star")
+MAX_MARKS = 3000
+MAX_TOLD = 12  # classes
+
+
+def class_counts(dataset: Dataset) -> go.Figure:
+    """Pictures per class and split, as stacked bars."""
+    figure = go.Figure()
+    for place, (split, title) in enumerate(SPLIT_NAMES.items()):
+        counted = Counter(row.label for row in dataset.rows_of(split))
+        if not counted:
+            continue
+        figure.add_bar(
+            name=title,
+            x=list(dataset.classes),
+            y=[counted[label] for label in range(len(dataset.classes))],
+            marker={"color": COLOURS[place], "pattern": {"shape": PATTERNS[split]}},
+        )
+    figure.update_layout(
+        barmode="stack",
+        xaxis_title="Class",
+        yaxis_title="Pictures",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        height=320,
+    )
+    return figure
+
+
+def image_sizes(dataset: Dataset) -> go.Figure:
+    """Width against height of the pictures, by class."""
+    figure = go.Figure()
+    chosen = _some(len(dataset.rows))
+    for label, name in enumerate(dataset.classes):
+        rows = [dataset.rows[place] for place in chosen if dataset.rows[place].label == label]
+        figure.add_scatter(
+            name=name,
+            mode="markers",
+            x=[row.width for row in rows],
+            y=[row.height for row in rows],
+            marker={
+                "color": COLOURS[label % len(COLOURS)],
+                "symbol": marker_of(label),
+                "size": 7,
+                "opacity": 0.6,
+            },
+            text=[row.name for row in rows],
+            hovertemplate="%{text}<br>%{x} × %{y} pixels",
+        )
+    figure.update_layout(
+        xaxis_title="Width (pixels)",
+        yaxis_title="Height (pixels)",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        height=320,
+    )
+    return figure
+
+
+def file_sizes(dataset: Dataset) -> go.Figure:
+    """File sizes by class: a difference here is a shortcut that a network may learn instead of the subject."""
+    figure = go.Figure()
+    for label, name in enumerate(dataset.classes):
+        figure.add_box(
+            name=name,
+            x=[row.bytes / 1000 for row in dataset.rows if row.label == label],
+            marker={"color": COLOURS[label % len(COLOURS)]},
+            boxpoints=False,
+        )
+    figure.update_layout(
+        xaxis_title="File size (kB)",
+        yaxis_title="Class",
+        showlegend=False,
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        height=max(220, 90 + 34 * len(dataset.classes)),
+    )
+    return figure
+
+
+def marker_of(label: int) -> str:
+    """The mark of a class; from the seventh on colours come again, then with another mark."""
+    return MARKERS[(label + label // len(COLOURS)) % len(MARKERS)]
+
+
+def list_images(dataset: Dataset) -> pd.DataFrame:
+    """A row for each picture."""
+    return pd.DataFrame(
+        {
+            "picture": [row.name for row in dataset.rows],
+            "class": [dataset.classes[row.label] for row in dataset.rows],
+            "split": [SPLIT_NAMES[row.split] for row in dataset.rows],
+            "width in pixels": [row.width for row in dataset.rows],
+            "height in pixels": [row.height for row in dataset.rows],
+            "file size in kB": [row.bytes / 1000 for row in dataset.rows],
+        }
+    )
+
+
+def format_counts(dataset: Dataset) -> str:
+    """The bars in words."""
+    counted = Counter((row.label, row.split) for row in dataset.rows)
+    told = [
+        f"{name}: " + ", ".join(f"{title.lower()} {counted[label, split]:,}" for split, title in SPLIT_NAMES.items())
+        for label, name in enumerate(dataset.classes)
+    ]
+    return f"Pictures per class and split. {_first(told)}"
+
+
+def format_sizes(dataset: Dataset) -> str:
+    """The cloud of sizes in words."""
+    sides = [[row.width for row in dataset.rows], [row.height for row in dataset.rows]]
+    told = [f"{min(side):,} to {max(side):,} pixels, median {np.median(side):,.0f}" for side in sides]
+    return f"Width against height of {len(dataset.rows):,} pictures, by class. Width {told[0]}; height {told[1]}."
+
+
+def format_bytes(dataset: Dataset) -> str:
+    """The boxes in words."""
+    told = []
+    for label, name in enumerate(dataset.classes):
+        sizes = [row.bytes / 1000 for row in dataset.rows if row.label == label]
+        if sizes:
+            low, middle, high = np.quantile(sizes, [0.25, 0.5, 0.75])
+            told.append(f"{name}: median {middle:,.0f} kB, half of them from {low:,.0f} to {high:,.0f}")
+    return f"File sizes of each class. {_first(told)}"
+
+
+def _first(told: Sequence[str]) -> str:
+    """The first classes in words; a screen reader reads it all."""
+    more = len(told) - MAX_TOLD
+    return "; ".join(told[:MAX_TOLD]) + (f"; and {more} more classes." if more > 0 else ".")
+
+
+def _some(count: int) -> Sequence[int]:
+    """At most MAX_MARKS places, evenly chosen."""
+    if count <= MAX_MARKS:
+        return range(count)
+    return [int(place) for place in np.linspace(0, count - 1, MAX_MARKS)]

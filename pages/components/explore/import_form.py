@@ -1,0 +1,144 @@
+"""Getting a dataset: the drawn sample, an uploaded zip, an uploaded folder, or a folder of the server's own disk."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from core.datasets.drawn_sample import SAMPLE_NOTE
+from core.errors import TuneMyPetsError
+from core.jobs.import_jobs import ImportRequest
+from core.room.board import check_uploads
+from core.settings import Settings
+from pages.components.explore.upload_memory import drop_uploads
+from pages.components.shared import frame
+
+SAMPLE, ZIP, UPLOADED_FOLDER, SERVER_FOLDER = (
+    "Drawn sample",
+    "Zip file",
+    "Folder from this device",
+    "Folder on the server",
+)
+SPLITS = {
+    "70/15/15": "70 % training, 15 % validation, 15 % test",
+    "80/10/10": "80 % training, 10 % validation, 10 % test",
+    "80/20/0": "80 % training, 20 % validation, no test",
+    "60/20/20": "60 % training, 20 % validation, 20 % test",
+}
+ROUND = "bring-round"
+LAYOUT = """pets/
+├── cat/   one.jpg  two.jpg …
+└── dog/   one.jpg  two.jpg …"""
+
+
+def show(settings: Settings) -> None:
+    """Draw the ways to get a dataset; starting one puts its id into the URL."""
+    ways = [SAMPLE, ZIP, UPLOADED_FOLDER]
+    if settings.local_folders and not settings.room and _on_this_machine():
+        ways.append(SERVER_FOLDER)
+    way = st.segmented_control("Where are the pictures?", ways, default=SAMPLE, required=True, key="bring-way")
+    suggestion, ready, upload, path, title = "drawn", True, None, None, ""
+    if way == SAMPLE:
+        st.caption(SAMPLE_NOTE)
+    else:
+        check_uploads(settings, frame.actor())
+        st.caption("One folder for each class; folders named train, val and test above them are kept as the splits.")
+        st.code(LAYOUT, language=None)
+        if way == SERVER_FOLDER:
+            path = st.text_input(
+                "Folder or zip on the server", key="bring-path", help="Its full path on the machine that runs this app."
+            ).strip()
+            suggestion, ready = re.split(r"[\\/]", path.rstrip("\\/"))[-1].removesuffix(".zip"), bool(path)
+        else:
+            upload = _upload(way)
+            most = f"{settings.session_upload_bytes // 2**20:,} MB"
+            st.caption(
+                f"Error 413 beside a file: it, or all that you have open, is over {most}; error 429: wait a minute."
+            )
+            suggestion, ready = (upload.name, True) if upload else ("", False)
+            title = upload.title if upload else ""
+    name = st.text_input(
+        "Name",
+        suggestion,
+        max_chars=40,
+        key=f"bring-name-{way}-{suggestion}",
+        help="What the dataset is called here.",
+    )
+    plan, seed = _split_choice()
+    label = "Make the sample" if way == SAMPLE else "Import"
+    if st.button(label, type="primary", icon="📥", disabled=not ready, key="bring-go"):
+        _start(settings, ImportRequest(path, name.strip() or suggestion, plan, seed, title), upload)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a browser sent: one archive, or the files of a folder; `title` is its name as the person knows it."""
+
+    name: str
+    title: str
+    archive: UploadedFile | None
+    files: Sequence[tuple[str, UploadedFile]]
+
+
+def _upload(way: str) -> Upload | None:
+    if way == ZIP:
+        archive = st.file_uploader(
+            "Zip file", type="zip", key=f"bring-zip-{_round()}", help="A folder of class folders, as .zip."
+        )
+        return Upload(Path(archive.name).stem, archive.name, archive, ()) if archive else None
+    files = st.file_uploader(
+        "Folder",
+        accept_multiple_files="directory",
+        key=f"bring-folder-{_round()}",
+        help="Choose the folder that holds the class folders.",
+    )
+    if not files:
+        return None
+    folder = files[0].name.split("/")[0]
+    return Upload(folder, folder, None, [(item.name, item) for item in files])
+
+
+def _round() -> int:
+    """How many uploads this session has imported: each has an uploader of its own, which begins empty."""
+    return int(st.session_state.get(ROUND, 0))
+
+
+def _on_this_machine() -> bool:
+    """Whether the server answers only to its own machine: others must not read its disk."""
+    return st.get_option("server.address") in ("127.0.0.1", "localhost", "::1")
+
+
+def _split_choice() -> tuple[str, int]:
+    left, right = st.columns([3, 1])
+    plan = left.selectbox(
+        "Split",
+        list(SPLITS),
+        format_func=lambda name: SPLITS[name],
+        key="bring-split",
+        help="The network learns from training, choices are made on validation, and test is opened once, at the end.",
+    )
+    seed = right.number_input(
+        "Seed", 0, 2**31 - 1, 0, key="bring-seed", help="Same pictures and seed: same split, whatever the names."
+    )
+    return str(plan), int(seed)
+
+
+def _start(settings: Settings, request: ImportRequest, upload: Upload | None) -> None:
+    jobs = frame.imports(settings)
+    archive = None
+    try:
+        if upload is not None:
+            with st.spinner("Copying the upload"):
+                archive = jobs.receive_zip(upload.archive) if upload.archive else jobs.receive_files(upload.files)
+        job = jobs.start(request, archive, by=frame.actor())
+    except TuneMyPetsError as error:
+        st.error(frame.plain(str(error)), icon="🚫")
+        return
+    if upload is not None:
+        drop_uploads([upload.archive] if upload.archive else [file for _, file in upload.files])
+        st.session_state[ROUND] = _round() + 1
+    st.query_params["import"] = job
+    st.rerun()

@@ -1,0 +1,57 @@
+"""The import report: what was rejected, converted, doubled or contradictory, with reasons."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core.datasets.dataset import Dataset
+from pages.components.shared import frame, gallery
+
+SHOWN_GROUPS = 24
+SHOWN_ROWS = 1000
+
+
+def show(dataset: Dataset) -> None:
+    """Draw the report of a dataset."""
+    report = dataset.report()
+    contradictory = sum(len(group) for group in report.contradictory)
+    with st.container(horizontal=True, gap="large"):
+        for label, count, text in (
+            ("Rejected", len(report.rejected), "Files that could not be used."),
+            ("Converted", len(report.converted), "Read with a change, such as turning upright."),
+            ("Copies left out", len(report.duplicates), "Exact copies in the same class: one was kept."),
+            ("Contradictory", contradictory, "The same picture in different classes: all set aside."),
+        ):
+            st.metric(label, count, help=text, width="content")
+    for note in report.notes:
+        st.info(frame.plain(note), icon="ℹ️")
+    if report.ignored:
+        st.caption(f"{report.ignored} system files (such as .DS_Store) were ignored.")
+    if not (report.rejected or report.converted or report.duplicates or report.contradictory):
+        st.success("Every file was read without any trouble.", icon="✅")
+    _table("Rejected", report.rejected, ["File", "Reason"])
+    if report.contradictory:
+        st.markdown("##### Contradictory: the same picture in different classes")
+        st.caption("Nobody can learn from these: they are in no split. Decide which label is right and import again.")
+        gallery.show_tiles(
+            [
+                gallery.Tile(dataset.folder / thumbnail, f"{place}: {label}", None, name)
+                for place, group in enumerate(report.contradictory[:SHOWN_GROUPS], start=1)
+                for name, label, thumbnail in group
+            ]
+        )
+        if len(report.contradictory) > SHOWN_GROUPS:
+            st.caption(f"The first {SHOWN_GROUPS} of {len(report.contradictory)} groups.")
+    _table("Copies left out", report.duplicates, ["File", "Kept instead"])
+    _table("Converted", report.converted, ["File", "What was done"])
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]], columns: Sequence[str]) -> None:
+    if not rows:
+        return
+    st.markdown(f"##### {title}")
+    table = pd.DataFrame(rows[:SHOWN_ROWS], columns=list(columns))
+    st.dataframe(table, hide_index=True, height="content" if len(table) < 12 else 420)
+    if len(rows) > SHOWN_ROWS:
+        st.caption(f"The first {SHOWN_ROWS:,} of {len(rows):,}.")

@@ -1,0 +1,107 @@
+"""The queue as the presenter sees it: who is next, whose it is, when it starts; pause, reorder, cancel."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from core.actor import Actor
+from core.errors import TuneMyPetsError
+from core.jobs.run_queue import pause_queue, put_first, read_control
+from core.runs.run import RunState
+from core.runs.summary import RunSummary
+from core.settings import Settings
+from pages.components.shared import frame
+from pages.components.shared.runs_snapshot import forget, list_runs, look_at_queue
+
+MAX_ROWS = 30
+
+
+def show_queue(settings: Settings, by: Actor) -> None:
+    """Draw what runs and what waits, with what the presenter can do about it."""
+    items = {item.id: item for item in list_runs(settings) if item.state.active}
+    queue, control = look_at_queue(settings), read_control(settings)
+    turns = [turn for turn in queue.turns if turn.id in items and items[turn.id].state is RunState.QUEUED]
+    known = {turn.id for turn in turns}
+    late = [item.id for item in reversed(items.values()) if item.state is RunState.QUEUED and item.id not in known]
+    order = [*(turn.id for turn in turns), *late]
+    running = [item for item in items.values() if item.state is RunState.RUNNING]
+    _controls(settings, by, paused=control.paused, changed=bool(control.first))
+    if not items:
+        st.info("Nothing runs and nothing waits.", icon="☕")
+        return
+    for item in running:
+        _row(settings, by, item, "▶️", "running", [])
+    starts = {turn.id: turn.expected_start for turn in turns}
+    for position, run_id in enumerate(order[:MAX_ROWS]):
+        moves = _moves(settings, by, order, position)
+        when = "paused" if control.paused else _start_text(starts.get(run_id))
+        _row(settings, by, items[run_id], str(position + 1), when, moves)
+    if len(order) > MAX_ROWS:
+        st.caption(f"{len(order) - MAX_ROWS} more are waiting.")
+
+
+def _controls(settings: Settings, by: Actor, *, paused: bool, changed: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        label, icon = ("Let the queue go on", "▶️") if paused else ("Pause the queue", "⏸️")
+        if st.button(label, icon=icon, type="primary" if paused else "secondary", key="queue-pause"):
+            _do(lambda: pause_queue(settings, not paused, by))
+        if changed and st.button("Back to the fair order", icon="⚖️", key="queue-fair"):
+            _do(lambda: put_first(settings, [], by))
+        if paused:
+            st.caption("Paused: nothing new starts; what runs goes on.")
+
+
+def _moves(
+    settings: Settings, by: Actor, order: Sequence[str], position: int
+) -> list[tuple[str, str, Callable[[], None]]]:
+    """The buttons that move a waiting run: to the front, and one up."""
+    if position == 0:
+        return []
+    run_id = order[position]
+    front = [run_id, *(other for other in read_control(settings).first if other != run_id)]
+    swapped = [*order[: position - 1], run_id, order[position - 1]]
+    return [
+        ("front", "⏫", lambda: put_first(settings, front, by)),
+        ("up", "🔼", lambda: put_first(settings, swapped, by)),
+    ]
+
+
+def _row(
+    settings: Settings,
+    by: Actor,
+    item: RunSummary,
+    place: str,
+    when: str,
+    moves: Sequence[tuple[str, str, Callable[[], None]]],
+) -> None:
+    owner = frame.owner_name(settings, item.meta.owner)
+    with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+        whose = f" · {frame.plain(owner)}" if owner else ""
+        st.markdown(
+            f"**{place}** {frame.plain(item.title)} on {frame.plain(item.config.dataset)}{whose} · {when}",
+            width="stretch",
+        )
+        for name, icon, deed in moves:
+            wanted = "To the front" if name == "front" else "One place up"
+            if st.button("", icon=icon, key=f"queue-{name}-{item.id}", help=wanted):
+                _do(deed)
+        if st.button("Stop" if item.state is RunState.RUNNING else "Cancel", key=f"queue-cancel-{item.id}", icon="⏹️"):
+            _do(lambda: frame.runs(settings).request_stop(item.id, by=by))
+
+
+def _start_text(expected: float | None) -> str:
+    if expected is None:
+        return "start not known yet"
+    seconds = expected - time.time()
+    return "starts now" if seconds < 5 else f"starts in about {frame.seconds_text(seconds)}"
+
+
+def _do(deed: Callable[[], object]) -> None:
+    try:
+        deed()
+    except TuneMyPetsError as error:
+        st.error(str(error), icon="🚫")
+        return
+    forget()
+    st.rerun()

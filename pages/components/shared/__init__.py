@@ -1,0 +1,1 @@
+"""What several pages use: the frame, snapshots shared by all sessions, charts, the gallery, notices, lessons."""

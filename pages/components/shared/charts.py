@@ -1,0 +1,263 @@
+"""Figures from records: ECharts specs for live charts (their canvas survives an update), as plain dictionaries.
+
+Runs are told apart by colour, by line style and by the marker's shape, so that colour is never the only signal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.config.events import BatchDone, EpochDone, RateFound
+from core.formatting import format_line, format_number
+from core.palette import COLOURS, LINES, SYMBOLS
+from core.races.bands import Band, Measure
+
+MAX_POINTS = 240
+MAX_MARKED = 40  # points of a line that are marked by symbols
+TRAINING = ", training"  # ends the names of the thin lines, which the legend leaves out
+
+Axis = Literal["epochs", "images", "seconds"]
+AXIS_TITLES: dict[Axis, str] = {
+    "epochs": "Epochs",
+    "images": "Pictures seen",
+    "seconds": "Seconds of training",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run's measurements, with the name the legend shows."""
+
+    name: str
+    batches: Sequence[BatchDone]
+    epochs: Sequence[EpochDone]
+
+
+def accuracy_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool = True) -> dict[str, Any]:
+    """Accuracy in per cent: per batch (thin) and per epoch on validation (marked)."""
+    series: list[dict[str, Any]] = []
+    for place, curve in enumerate(curves):
+        if training:
+            points = [[_at_batch(b, axis), 100 * b.accuracy] for b in curve.batches]
+            series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), place))
+        points = [[_at_epoch(e, axis), round(100 * e.val_accuracy, 2)] for e in curve.epochs]
+        series.append(_marked(curve.name, points, place))
+    return _spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100)
+
+
+def loss_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool = True) -> dict[str, Any]:
+    """Loss per batch (thin) and per epoch on validation (marked)."""
+    series: list[dict[str, Any]] = []
+    for place, curve in enumerate(curves):
+        if training:
+            points = [[_at_batch(b, axis), b.loss] for b in curve.batches]
+            series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), place))
+        points = [[_at_epoch(e, axis), round(e.val_loss, 4)] for e in curve.epochs]
+        series.append(_marked(curve.name, points, place))
+    return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
+
+
+def race_chart(bands: Sequence[Band], axis: Axis, measure: Measure = "accuracy") -> dict[str, Any]:
+    """Arms of a race on validation pictures: the mean of the seeds, the band between them, and where phases begin."""
+    scale, digits = (100.0, 2) if measure == "accuracy" else (1.0, 4)
+    series: list[dict[str, Any]] = []
+    for place, band in enumerate(bands):
+        mean = [[_rounded(x), round(scale * y, digits)] for x, y in zip(band.x, band.mean, strict=True)]
+        line = _marked(band.arm, mean, place)
+        line["symbolSize"] = 8 if len(mean) <= MAX_MARKED else 0
+        line["markLine"] = {
+            "silent": True,
+            "symbol": "none",
+            "lineStyle": {"color": COLOURS[place % len(COLOURS)], "type": "dotted"},
+            "label": {"formatter": "{b}", "position": "insideEndTop", "color": "inherit"},
+            "data": [{"xAxis": _rounded(x), "name": f"{band.arm}: {name}"} for x, name in band.phases],
+        }
+        series.append(line)
+        if int(band.seeds.max(initial=0)) > 1:
+            low = [[_rounded(x), round(scale * y, digits)] for x, y in zip(band.x, band.low, strict=True)]
+            width = [
+                [_rounded(x), round(scale * (high - low), digits)]
+                for x, low, high in zip(band.x, band.low, band.high, strict=True)
+            ]
+            series += _area(f"{band.arm}{TRAINING}", low, width, place)
+    if measure == "accuracy":
+        return _spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100)
+    return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
+
+
+def sizes_chart(lines: Sequence[tuple[str, Sequence[tuple[int, float, float, float]]]]) -> dict[str, Any]:
+    """Accuracy in per cent by training pictures per class, on a logarithmic axis, with the band of each arm.
+
+    Args:
+        lines: name, and (size, mean, low, high) of each point.
+    """
+    series: list[dict[str, Any]] = []
+    for place, (name, points) in enumerate(lines):
+        series.append(_marked(name, [[size, round(mean, 2)] for size, mean, _, _ in points], place))
+        low = [[float(size), round(low, 2)] for size, _, low, _ in points]
+        width = [[float(size), round(high - low, 2)] for size, _, low, high in points]
+        series += _area(f"{name}{TRAINING}", low, width, place)
+    spec = _spec(series, "Training pictures per class (logarithmic)", "Accuracy (%)", y_max=100)
+    spec["xAxis"] = {**spec["xAxis"], "type": "log", "min": "dataMin", "max": "dataMax"}
+    return spec
+
+
+def describe(spec: dict[str, Any]) -> str:
+    """A chart of lines in words, for those who do not see it: where each line begins, ends, and is best."""
+    x_title, y_title = (spec[axis]["name"] for axis in ("xAxis", "yAxis"))
+    named = [item for item in spec["series"] if not item["name"].endswith(TRAINING) and item["data"]]
+    lowest = y_title.startswith("Loss")
+    told = [f"{item['name']}: {format_line([(x, y) for x, y in item['data']], lowest=lowest)}" for item in named]
+    return f"{y_title} by {x_title[:1].lower()}{x_title[1:]}. {'; '.join(told) or 'Nothing is measured yet'}."
+
+
+def _area(name: str, low: list[list[float]], width: list[list[float]], place: int) -> list[dict[str, Any]]:
+    """A band as two stacked lines: an invisible one, and what is above it, filled."""
+    shared = {
+        "name": name,
+        "type": "line",
+        "stack": name,
+        "showSymbol": False,
+        "lineStyle": {"opacity": 0},
+        "silent": True,
+        "tooltip": {"show": False},
+        "emphasis": {"disabled": True},
+    }
+    colour = COLOURS[place % len(COLOURS)]
+    return [
+        {**shared, "data": low, "itemStyle": {"color": colour}},
+        {**shared, "data": width, "itemStyle": {"color": colour}, "areaStyle": {"color": colour, "opacity": 0.18}},
+    ]
+
+
+def _rounded(x: float) -> float:
+    return round(float(x), 2)
+
+
+def rate_chart(curves: Sequence[Curve]) -> dict[str, Any]:
+    """Learning rate of the head, step by step."""
+    series = [
+        _thin(
+            curve.name,
+            _thinned([[_at_batch(b, "epochs"), b.learning_rate] for b in curve.batches]),
+            place,
+            1.0,
+        )
+        for place, curve in enumerate(curves)
+    ]
+    return _spec(series, "Epochs", "Learning rate")
+
+
+def speed_chart(curves: Sequence[Curve]) -> dict[str, Any]:
+    """Pictures per second, step by step."""
+    series = [
+        _thin(
+            curve.name, _thinned([[_at_batch(b, "epochs"), round(b.images_per_second, 1)] for b in curve.batches]),
+            place, 1.0,
+        )
+        for place, curve in enumerate(curves)
+    ]  # fmt: skip
+    return _spec(series, "Epochs", "Pictures per second")
+
+
+def rate_search_chart(searches: Sequence[tuple[str, RateFound]]) -> dict[str, Any]:
+    """The learning-rate finder: smoothed loss by rate, and the rate that was taken, marked."""
+    series: list[dict[str, Any]] = []
+    for place, (name, found) in enumerate(searches):
+        points = [[rate, round(loss, 4)] for rate, loss in zip(found.rates, found.losses, strict=True)]
+        series.append(_thin(name, points, place, 1.0))
+        at_chosen = min(points, key=lambda point: abs(point[0] - found.chosen), default=None)
+        if at_chosen:
+            series.append(_marked(f"{name}: takes {format_number(found.chosen, 2)}", [at_chosen], place))
+    spec = _spec(series, "Learning rate (logarithmic)", "Loss (smoothed, nats)")
+    spec["xAxis"] = {**spec["xAxis"], "type": "log", "min": "dataMin", "max": "dataMax"}
+    return spec
+
+
+def _at_batch(batch: BatchDone, axis: Axis) -> float:
+    if axis == "epochs":
+        return round(batch.epoch - 1 + batch.step / batch.steps, 4)
+    return batch.images_seen if axis == "images" else round(batch.seconds, 2)
+
+
+def _at_epoch(epoch: EpochDone, axis: Axis) -> float:
+    if axis == "epochs":
+        return epoch.epoch
+    return epoch.images_seen if axis == "images" else round(epoch.seconds, 2)
+
+
+def _thinned(points: list[list[float]]) -> list[list[float]]:
+    """At most MAX_POINTS of the points, evenly, with the last."""
+    if len(points) <= MAX_POINTS:
+        return points
+    step = len(points) / MAX_POINTS
+    return [points[int(place * step)] for place in range(MAX_POINTS)] + [points[-1]]
+
+
+def _smoothed(points: list[list[float]], weight: float = 0.8) -> list[list[float]]:
+    """Exponential moving average without its bias at the start (Kingma & Ba 2015), then thinned."""
+    out, average = [], 0.0
+    for count, (x, y) in enumerate(points, start=1):
+        average = weight * average + (1 - weight) * y
+        out.append([x, round(average / (1 - weight**count), 4)])
+    return _thinned(out)
+
+
+def _thin(name: str, points: list[list[float]], place: int, opacity: float = 0.55) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "line",
+        "data": points,
+        "showSymbol": False,
+        "symbol": SYMBOLS[place % len(SYMBOLS)],
+        "lineStyle": {"width": 1.5, "type": LINES[place % len(LINES)], "opacity": opacity},
+        "itemStyle": {"color": COLOURS[place % len(COLOURS)], "opacity": opacity},
+        "emphasis": {"disabled": True},
+    }
+
+
+def _marked(name: str, points: list[list[float]], place: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "line",
+        "data": points,
+        "showSymbol": True,
+        "symbol": SYMBOLS[place % len(SYMBOLS)],
+        "symbolSize": 9,
+        "lineStyle": {"width": 3, "type": LINES[place % len(LINES)]},
+        "itemStyle": {"color": COLOURS[place % len(COLOURS)]},
+    }
+
+
+def _spec(series: list[dict[str, Any]], x_title: str, y_title: str, y_max: float | None = None) -> dict[str, Any]:
+    return {
+        "animation": False,
+        "grid": {"left": 26, "right": 18, "top": 36, "bottom": 24, "containLabel": True},
+        # one line with arrows: many long names never cover the curves on a phone
+        "legend": {
+            "data": [item["name"] for item in series if not item["name"].endswith(TRAINING)],
+            "type": "scroll",
+            "top": 0,
+            "left": 0,
+            "itemWidth": 26,
+            "textStyle": {"fontSize": 12},
+        },
+        "tooltip": {"trigger": "axis"},
+        "xAxis": {
+            "type": "value",
+            "name": x_title,
+            "nameLocation": "middle",
+            "nameGap": 24,
+            "min": 0,
+            "splitLine": {"show": False},
+        },
+        "yAxis": {
+            "type": "value",
+            "name": y_title,
+            "nameLocation": "middle",
+            "nameGap": 40,
+            "scale": True,
+            **({"min": 0, "max": y_max} if y_max is not None else {}),
+        },
+        "series": series,
+    }

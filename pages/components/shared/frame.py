@@ -1,0 +1,229 @@
+"""What every page shares: its set-up, the store objects, messages for errors, links.
+
+Each page must stand by itself: the first session of a fresh server that opens a deep link runs that page file alone.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlencode
+
+import streamlit as st
+from streamlit import Page
+from streamlit.errors import StreamlitAPIException
+
+from core.actor import LOCAL_OWNER, Actor
+from core.datasets.dataset_store import DatasetStore
+from core.errors import ConfigError, TuneMyPetsError
+from core.jobs.import_jobs import ImportJobs
+from core.jobs.scheduler import ensure_scheduler
+from core.quotas import is_disk_full
+from core.room.board import read_board
+from core.room.people import PeopleStore
+from core.runs.attempts import read_attempts
+from core.runs.run import RunState
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from pages.components.shared import door, visitors
+from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.session_cache import Shared
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from core.predict.predictor_client import PredictorClient
+
+PAGES = Path(__file__).resolve().parents[2]
+EXPLORE = PAGES / "explore.py"
+TRAIN = PAGES / "train.py"
+COMPARE = PAGES / "compare.py"
+PREDICT = PAGES / "predict.py"
+ROOM = PAGES / "room.py"
+NAVIGATION = {
+    EXPLORE: ("Explore", "🖼️"),
+    TRAIN: ("Train", "🏁"),
+    COMPARE: ("Compare", "⚖️"),
+    PREDICT: ("Predict", "🔮"),
+    ROOM: ("Room", "🧑‍🏫"),
+}
+HOME = "home-page"
+
+STATE_ICONS = {
+    RunState.QUEUED: "⏳",
+    RunState.RUNNING: "▶️",
+    RunState.FINISHED: "✅",
+    RunState.STOPPED: "⏹️",
+    RunState.FAILED: "❌",
+    RunState.INTERRUPTED: "⚡",
+}
+
+_names: Shared[Settings, dict[str, str]] = Shared(5.0, most=8)
+_full: Shared[Settings, bool] = Shared(5.0, most=8)
+
+log = logging.getLogger("tunemypets.pages")
+
+
+def open_page(title: str, caption: str) -> Settings:
+    """Set up a page: browser title, heading, one line of help. Returns the settings."""
+    st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon="🐾", layout="wide")
+    settings = Settings.from_environment()
+    st.title(title)  # first, so that the page is there before its links have loaded their code
+    st.caption(caption)
+    door.pass_or_stop(settings)
+    visitor = door.actor(settings)
+    visitors.note(visitor.id, title)
+    _show_navigation(settings, visitor)
+    wake_scheduler(settings)
+    if _full.get(settings, lambda: is_disk_full(settings)):
+        st.warning(
+            "The disk is nearly full: nothing new begins, and trainings pause until there is space again. "
+            "Delete runs or datasets that nobody needs; what was saved is unharmed.",
+            icon="💾",
+        )
+    return settings
+
+
+def owner_name(settings: Settings, owner: str) -> str:
+    """What others call the owner of a run or dataset; empty for whoever runs this machine."""
+    if owner == LOCAL_OWNER:
+        return ""
+    names = _names.get(settings, lambda: {person.id: person.nickname for person in PeopleStore(settings).all()})
+    return names.get(owner, "somebody who has left")
+
+
+def actor() -> Actor:
+    """On whose behalf this session acts: the operator where the app listens to nobody else, else the visitor.
+
+    Raises:
+        PeopleError: if the visitor may not be here any more.
+    """
+    return door.actor(Settings.from_environment())
+
+
+def mark_home(home: Page) -> None:
+    """The router tells which page is Home; a page that runs alone has no router and knows only files."""
+    st.session_state[HOME] = home
+
+
+def has_router() -> bool:
+    """Whether other pages can be opened from here; not where this page runs alone."""
+    return HOME in st.session_state
+
+
+def _show_navigation(settings: Settings, visitor: Actor) -> None:
+    """The links of the sidebar: the same with and without the router, so that a deep link looks like any visit."""
+    home = st.session_state.get(HOME, PAGES.parent / "streamlit_app.py")
+    with st.sidebar, suppress(StreamlitAPIException):
+        st.page_link(home, label="Home", icon="🐾")
+        for path, (label, icon) in NAVIGATION.items():
+            if path != ROOM or visitor.presenter:
+                st.page_link(path, label=label, icon=icon)
+            elif read_board(settings).leaderboard_shared:
+                st.page_link(path, label="Leaderboard", icon="🏆")
+        if settings.room:
+            st.caption(f"You are {plain(visitor.name)}{', the presenter' if visitor.presenter else ''}.")
+
+
+@st.cache_resource(ttl=5, show_spinner=False)
+def _wake(home: str) -> bool:
+    settings = Settings.from_environment()
+    for item in list_runs(settings):
+        waits = item.state is RunState.INTERRUPTED and read_attempts(settings.runs_dir / item.id).left
+        if item.state.active or waits:
+            ensure_scheduler(settings)
+            break
+    return bool(home)
+
+
+def wake_scheduler(settings: Settings) -> None:
+    """Start the scheduler when it has something to do and none lives; looked at once in five seconds for all."""
+    _wake(str(settings.home))
+
+
+def link(page: Path, *, label: str, icon: str | None = None, query_params: dict[str, str] | None = None) -> None:
+    """A link to a page with its parameters. Also where only this one page is known, as when it is run alone."""
+    try:
+        st.page_link(page, label=label, icon=icon, query_params=query_params)
+    except StreamlitAPIException:
+        address = f"/{page.stem}" + (f"?{urlencode(query_params)}" if query_params else "")
+        st.markdown(f"{icon or ''} [{label}]({address})")
+
+
+def go(page: Path, *, query_params: dict[str, str]) -> NoReturn:
+    """Open a page with its parameters."""
+    try:
+        st.switch_page(page, query_params=query_params)
+    except StreamlitAPIException:
+        # run alone, a page can only go to itself
+        st.query_params.from_dict(query_params)
+        st.rerun()
+
+
+def datasets(settings: Settings) -> DatasetStore:
+    """The datasets of this data root."""
+    return DatasetStore(settings)
+
+
+def runs(settings: Settings) -> RunStore:
+    """The runs of this data root."""
+    return RunStore(settings)
+
+
+def imports(settings: Settings) -> ImportJobs:
+    """The imports of this data root."""
+    return ImportJobs(settings)
+
+
+def predictor(settings: Settings) -> "PredictorClient":
+    """The predictor process of this data root."""
+    from core.predict.predictor_client import PredictorClient  # most pages never ask
+
+    return PredictorClient(settings)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Show an error as its sentence; the traceback goes to the log."""
+    try:
+        yield
+    except ConfigError as error:
+        for sentence in error.problems.values():
+            st.error(plain(sentence), icon="🚫")
+    except TuneMyPetsError as error:
+        log.info("shown: %s", error)
+        st.error(plain(str(error)), icon="🚫")
+    except OSError as error:
+        log.exception("shown as a sentence")
+        st.error(
+            f"The data folder cannot be used ({error.strerror or type(error).__name__}): check free space and rights.",
+            icon="🚫",
+        )
+
+
+def offer_csv(
+    label: str, table: "pd.DataFrame | Callable[[], pd.DataFrame]", file_name: str, key: str | None = None
+) -> None:
+    """A button that downloads a table; the page does not run again for it. A long one is better given as a function:
+    it is made when somebody asks for it."""
+    made = (lambda: table().to_csv(index=False)) if callable(table) else table.to_csv(index=False)
+    st.download_button(label, made, file_name=file_name, mime="text/csv", icon="⬇️", on_click="ignore", key=key)
+
+
+def plain(text: str) -> str:
+    """A text from a user, safe inside Streamlit's markdown."""
+    out = text
+    for mark in "\\`*_{}[]()#+-.!|<>~$:":
+        out = out.replace(mark, f"\\{mark}")
+    return out
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for people: `45 s`, `3 min 20 s`, `1 h 05 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

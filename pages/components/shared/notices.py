@@ -1,0 +1,57 @@
+"""What the presenter put on the board, as everybody sees it: pinned runs, and settings to begin with."""
+
+import streamlit as st
+
+from core.room.board import Board, read_board
+from core.settings import Settings
+from pages.components.shared import frame
+from pages.components.shared.recent_runs import show_run
+from pages.components.shared.runs_snapshot import list_runs
+from pages.components.train import train_form
+
+
+def show_pins(settings: Settings) -> None:
+    """Draw the pinned runs; nothing where there are none."""
+    pins = read_board(settings).pins
+    found = {item.id: item for item in list_runs(settings) if item.id in pins}
+    if found:
+        st.subheader("📌 Pinned by the presenter")
+        for run_id in pins:
+            if run_id in found:
+                show_run(settings, found[run_id])
+
+
+def show_sent(settings: Settings, *, on_train: bool) -> None:
+    """Offer the settings that the presenter sent; a click fills the form of the Train page with them.
+
+    Args:
+        on_train: whether the form is on this page.
+    """
+    board = read_board(settings)
+    if board.sent is None or st.session_state.get("sent-used") == board.sent.time:
+        return
+    sent = board.sent
+    here = frame.datasets(settings).summaries()
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f"📣 **{frame.plain(sent.sender)}** sent settings to everyone: {_words(board)}.", width="stretch")
+        if not any(item.id == sent.config.dataset for item in here):
+            st.caption("Their dataset is not here any more.")
+        elif st.button(
+            "Use these settings",
+            type="primary",
+            icon="📥",
+            key="sent-use",
+            on_click=train_form.prefill,
+            args=(sent.config,),
+        ):
+            st.session_state["sent-used"] = sent.time
+            if on_train:
+                st.rerun()
+            frame.go(frame.TRAIN, query_params={"dataset": sent.config.dataset})
+
+
+def _words(board: Board) -> str:
+    assert board.sent is not None
+    config = board.sent.config
+    epochs = f"{config.epochs} epoch{'' if config.epochs == 1 else 's'}"
+    return f"{frame.plain(config.title())}, {epochs} on {frame.plain(config.dataset)}"

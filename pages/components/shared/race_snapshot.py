@@ -1,0 +1,117 @@
+"""One shared reading of a race for all sessions: its runs, their epochs, and what they show so far."""
+
+import time
+from dataclasses import dataclass
+
+from core.config.events import EpochDone, PointDone
+from core.errors import RunError, TuneMyPetsError
+from core.races.race import Race, find_race, list_races
+from core.races.race_results import RaceResult, judge
+from core.runs.run import RunState
+from core.runs.summary import RunSummary
+from core.settings import Settings
+from pages.components.shared.runs_snapshot import LIVE_SECONDS, list_runs, look_at
+from pages.components.shared.session_cache import Shared
+
+Epochs = tuple[EpochDone, ...]
+Points = tuple[PointDone, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RaceSnapshot:
+    """Everything that a page shows of a race, as of one moment.
+
+    Attributes:
+        epochs: run id -> its epochs so far.
+        points: of a learning curve, run id -> its points so far.
+        progress: of all runs together, 0 to 1.
+        eta_seconds: at the pace so far; None while that cannot be told.
+        result: None where it cannot be judged; then `problem` says why.
+    """
+
+    race: Race
+    epochs: dict[str, Epochs]
+    points: dict[str, Points]
+    progress: float
+    eta_seconds: float | None
+    result: RaceResult | None
+    problem: str
+
+
+def races_of(settings: Settings) -> list[Race]:
+    """Every race and learning curve, newest first, shared by all sessions."""
+    return _lists.get(settings, lambda: list_races(list_runs(settings)))
+
+
+def look_at_race(settings: Settings, race_id: str) -> RaceSnapshot:
+    """The newest snapshot of a race.
+
+    Raises:
+        RunError: if no run belongs to it.
+    """
+    return _snapshots.get((settings, race_id), lambda: _take(settings, race_id))
+
+
+def forget_races() -> None:
+    """Drop what was read, after this session changed something."""
+    _snapshots.forget()
+    _lists.forget()
+
+
+_lists: Shared[Settings, list[Race]] = Shared(LIVE_SECONDS, most=8)
+_snapshots: Shared[tuple[Settings, str], RaceSnapshot] = Shared(LIVE_SECONDS, most=64)
+# what a run that is over has told never changes
+_ended: Shared[tuple[Settings, str], tuple[Epochs, Points]] = Shared(None, most=512)
+_results: Shared[tuple[Settings, str, tuple[str, ...]], RaceResult] = Shared(None, most=64)
+
+
+def _take(settings: Settings, race_id: str) -> RaceSnapshot:
+    race = find_race(list_runs(settings), race_id)
+    told = {run.id: _told_by(settings, run) for run in race.runs}
+    epochs, points = ({run_id: both[place] for run_id, both in told.items()} for place in (0, 1))
+    result, problem = None, ""
+    tested = tuple(run.id for run in race.runs if run.tested is not None)
+    if race.plan.kind == "race":
+        try:
+            result = _results.get((settings, race_id, tested), lambda: judge(settings, race))
+        except TuneMyPetsError as error:
+            problem = str(error)
+    progress = sum(_progress(settings, run) for run in race.runs) / max(1, len(race.entries))
+    return RaceSnapshot(race, epochs, points, progress, _eta(race, progress), result, problem)
+
+
+def _told_by(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
+    if run.state is RunState.QUEUED:
+        return (), ()
+    if run.state.active or run.state is RunState.INTERRUPTED:
+        return _now(settings, run)
+    return _ended.get((settings, run.id), lambda: _now(settings, run))
+
+
+def _now(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
+    try:
+        history = look_at(settings, run.id).history
+    except RunError:  # deleted just now
+        return (), ()
+    return tuple(history.epochs), tuple(history.points)
+
+
+def _progress(settings: Settings, run: RunSummary) -> float:
+    if run.state is RunState.QUEUED:
+        return 0.0
+    if not run.state.active:
+        return 1.0
+    try:
+        history = look_at(settings, run.id).history
+    except RunError:
+        return 1.0
+    if run.meta.plan is not None and run.meta.plan.kind == "curve":
+        return len(history.points) / max(1, len(run.meta.plan.sizes) * len(run.meta.plan.seeds))
+    return history.batches[-1].progress if history.batches else 0.0
+
+
+def _eta(race: Race, progress: float) -> float | None:
+    """At the pace since it was created: what waits in front of it counts, too."""
+    if not race.state.active or progress < 0.02:
+        return None
+    return (time.time() - race.meta.created) / progress * (1 - progress)

@@ -1,0 +1,85 @@
+"""The last runs, each with its state, result and address."""
+
+import streamlit as st
+
+from core.races.race import Race
+from core.runs.summary import RunSummary
+from core.settings import Settings
+from pages.components.shared import frame
+from pages.components.shared.race_snapshot import races_of
+from pages.components.shared.runs_snapshot import list_runs
+
+SHOWN = 8
+
+
+def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
+    """Draw the newest runs; nothing while there are none."""
+    summaries = list_runs(settings)
+    if not summaries:
+        return
+    st.subheader(heading)
+    planned = {race.id: race for race in races_of(settings) if race.meta.plan is not None}
+    rows = list(dict.fromkeys(item.meta.race if item.meta.race in planned else item.id for item in summaries))
+    by_id = {item.id: item for item in summaries}
+    for row in rows[:SHOWN]:
+        if row in by_id:
+            show_run(settings, by_id[row])
+        else:
+            _show_race(settings, planned[str(row)])
+    if len(rows) > SHOWN:
+        st.caption(f"{len(rows) - SHOWN} older ones are on the Compare page.")
+
+
+def _show_race(settings: Settings, race: Race) -> None:
+    """A race or learning curve in one frame: all its runs are one thing."""
+    with st.container(border=True):
+        left, right = st.columns([3, 2], vertical_alignment="center")
+        with left:
+            frame.link(
+                frame.COMPARE,
+                label=f"{frame.plain(race.title)} on {frame.plain(race.dataset)}",
+                icon="🏁" if race.plan.kind == "race" else "📈",
+                query_params={"race": race.id},
+            )
+        owner = frame.owner_name(settings, race.meta.owner)
+        ended = sum(not run.state.active for run in race.runs)
+        right.caption(
+            f"{race.state.value} · {ended} of {len(race.entries)} runs {'is' if ended == 1 else 'are'} over"
+            + (f" · by {frame.plain(owner)}" if owner else "")
+        )
+
+
+def show_run(settings: Settings, item: RunSummary) -> None:
+    """One run in a frame: its address, its state and result, whose it is."""
+    with st.container(border=True):
+        left, right = st.columns([3, 2], vertical_alignment="center")
+        with left:
+            target = {"race": item.meta.race} if item.meta.race else {"run": item.id}
+            frame.link(
+                frame.TRAIN,
+                label=f"{frame.plain(item.title)} on {frame.plain(item.config.dataset)}",
+                icon=frame.STATE_ICONS[item.state],
+                query_params=target,
+            )
+        owner = frame.owner_name(settings, item.meta.owner)
+        right.caption(result_text(item) + (f" · by {frame.plain(owner)}" if owner else ""))
+
+
+def result_text(item: RunSummary) -> str:
+    """State and result of a run in one line."""
+    if item.is_curve:
+        return f"{item.state.value} · {item.points_text}"
+    if item.accuracy is not None and item.tested is not None:
+        word = "test" if item.tested.split == "test" else "validation"
+        return f"{item.state.value} · {word} {item.accuracy.text()}"
+    if item.best_val_accuracy is not None:
+        return f"{item.state.value} · best validation {100 * item.best_val_accuracy:.1f} %"
+    return item.state.value
+
+
+def short_result(item: RunSummary) -> str:
+    """Result and the end of the id, for lists in which runs are chosen."""
+    if item.is_curve:
+        return f"{item.points_text} · {item.id[-6:]}"
+    accuracy = f"{100 * item.accuracy.value:.1f} %" if item.accuracy and item.accuracy.value is not None else None
+    return f"{accuracy or item.state.value} · {item.id[-6:]}"

@@ -1,0 +1,122 @@
+"""One shared reading of the runs for all sessions of the server: disk is read once a second, not once a viewer."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from core.config.train_config import TrainConfig
+from core.jobs.run_queue import QueueView, Turn, read_queue
+from core.jobs.watchdog import stalled_since
+from core.runs.attempts import read_attempts
+from core.runs.reader import RunReader
+from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState
+from core.runs.summary import RunSummary, title_of
+from core.settings import Settings
+from pages.components.shared.session_cache import Shared
+
+LIVE_SECONDS = 0.7
+MAX_SNAPSHOTS = 512  # more than a room looks at in a second
+
+
+@dataclass(frozen=True, eq=False)
+class RunSnapshot:
+    """Everything a page shows of one run, as of one moment. Two of them are equal only if they are the same."""
+
+    id: str
+    config: TrainConfig
+    meta: RunMeta
+    state: RunState
+    result: RunResult | None
+    history: RunHistory
+    turn: Turn | None  # of a queued run, as soon as the scheduler has told
+    held: str  # why nothing starts: "paused", "disk", "closing"
+    has_weights: bool
+    stopping: bool  # somebody asked it to stop
+    stalled_since: float | None  # seconds since 1970; its worker does not move
+    moving: bool  # something may still happen by itself
+
+    @property
+    def title(self) -> str:
+        """Network and strategy, with what its owner calls it."""
+        return title_of(self.config, self.meta)
+
+    @property
+    def arm(self) -> str:
+        """What the charts call it: the arm in a race, or its network and strategy."""
+        return f"{self.meta.arm} ({self.config.model})" if self.meta.arm else self.config.title()
+
+
+def look_at(settings: Settings, run_id: str) -> RunSnapshot:
+    """The newest snapshot of a run, about `LIVE_SECONDS` old at most, shared by all sessions.
+
+    Raises:
+        RunError: if there is no such run.
+    """
+    return _snapshots.get((settings, run_id), lambda: _take(settings, run_id))
+
+
+def list_runs(settings: Settings) -> list[RunSummary]:
+    """Every run, newest first, about `LIVE_SECONDS` old at most, shared by all sessions."""
+    return _lists.get(settings, _reader(settings).summaries)
+
+
+def look_at_queue(settings: Settings) -> QueueView:
+    """What the scheduler last said about the queue, shared by all sessions."""
+    return _queues.get(settings, lambda: read_queue(settings))
+
+
+def list_usable(settings: Settings) -> list[RunSummary]:
+    """The runs with which one can predict, newest first, shared by all sessions."""
+    return _usable.get(settings, lambda: _find_usable(settings))
+
+
+def race_ids(settings: Settings, race_id: str) -> list[str]:
+    """The runs of a race in the order of its arms.
+
+    Raises:
+        RunError: if there is no such race.
+    """
+    found = [item.id for item in reversed(list_runs(settings)) if item.meta.race == race_id]
+    return found or [run.id for run in _reader(settings).store.race(race_id)]
+
+
+def forget() -> None:
+    """Drop what was read, after this session changed something."""
+    for shared in (_snapshots, _lists, _usable, _queues):
+        shared.forget()
+
+
+_snapshots: Shared[tuple[Settings, str], RunSnapshot] = Shared(LIVE_SECONDS, MAX_SNAPSHOTS)
+_lists: Shared[Settings, list[RunSummary]] = Shared(LIVE_SECONDS, most=8)
+_queues: Shared[Settings, QueueView] = Shared(LIVE_SECONDS, most=8)
+_usable: Shared[Settings, list[RunSummary]] = Shared(LIVE_SECONDS, most=8)
+
+
+@lru_cache(maxsize=8)
+def _reader(settings: Settings) -> RunReader:
+    return RunReader(settings)
+
+
+def _take(settings: Settings, run_id: str) -> RunSnapshot:
+    reader = _reader(settings)
+    run = reader.store.get(run_id)
+    config, meta = reader.describe(run)
+    state, queue = run.state(), look_at_queue(settings)
+    return RunSnapshot(
+        id=run.id,
+        config=config,
+        meta=meta,
+        state=state,
+        result=reader.result(run),
+        history=reader.history(run),
+        turn=queue.turn(run.id) if state is RunState.QUEUED else None,
+        held=queue.held,
+        has_weights=run.has_weights,
+        stopping=state is RunState.RUNNING and run.stop_requested,
+        stalled_since=stalled_since(run.folder) if state is RunState.RUNNING else None,
+        moving=state.active or (state is RunState.INTERRUPTED and read_attempts(run.folder).left),
+    )
+
+
+def _find_usable(settings: Settings) -> list[RunSummary]:
+    folder = _reader(settings).store.folder
+    return [item for item in list_runs(settings) if Run(folder / item.id).has_weights]

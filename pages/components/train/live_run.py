@@ -1,0 +1,269 @@
+"""The live view of one run or of a race: redrawn about once a second while something moves, and only then."""
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.datasets.dataset import Dataset
+from core.errors import DatasetError
+from core.formatting import format_number
+from core.runs.run import RunState
+from core.runs.summary import is_curve
+from core.settings import Settings
+from core.statistics.metrics import Accuracy
+from pages.components.shared import coach_notes, frame, gallery
+from pages.components.shared.refresh_rate import crowd
+from pages.components.shared.runs_snapshot import RunSnapshot, forget, look_at
+from pages.components.shared.session_cache import Shared
+from pages.components.train import live_charts
+from pages.components.train.run_actions import show_actions
+
+REST_TIMES = 3  # looks at the charts for one at the rest
+WATCHER = "watcher"
+_strips: Shared[tuple[Settings, str, int], gallery.Tiles] = Shared(None, most=64)
+HELD = {
+    "paused": "Waiting: the presenter has paused the queue",
+    "disk": "Waiting: the disk is full, and nothing starts until there is space again",
+    "closing": "Waiting: the app is being shut down, and the training starts when it is back",
+}
+PHASES = {"preparing": "Preparing", "training": "Training", "testing": "Testing"}
+
+
+def watch(settings: Settings, run_ids: Sequence[str]) -> None:
+    """Show runs together and keep them up to date.
+
+    Raises:
+        RunError: if one is not there.
+    """
+    ids = tuple(run_ids)
+    active = any(look_at(settings, run_id).moving for run_id in ids)
+    seconds = crowd.interval() if active else None
+    identity = "-".join(ids)
+    st.fragment(_panel, run_every=seconds, key=f"live-{identity}")(settings, ids, seconds)
+    with frame.explained():
+        coach_notes.show_run(settings, [look_at(settings, run_id) for run_id in ids])  # once, when they have ended
+    # what changes once an epoch, or lies in a closed expander, need not travel every second
+    st.fragment(_rest, run_every=REST_TIMES * seconds if seconds else None, key=f"rest-{identity}")(settings, ids)
+
+
+def _panel(settings: Settings, run_ids: tuple[str, ...], seconds: float | None) -> None:
+    with frame.explained():
+        snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
+        if seconds is not None:
+            frame.wake_scheduler(settings)  # whatever ended it, the runs that people look at go on
+            crowd.note(st.session_state.setdefault(WATCHER, secrets.token_hex(8)))
+            if not any(item.moving for item in snapshots):
+                forget()
+                st.rerun()  # the whole page: its lists and verdicts have changed, and the timer may go
+            if crowd.interval(seconds) != seconds:
+                st.rerun()  # the timer must be another one
+        for snapshot in snapshots:
+            _headline(settings, snapshot, alone=len(snapshots) == 1)
+        live_charts.draw_charts(snapshots)
+
+
+def _rest(settings: Settings, run_ids: tuple[str, ...]) -> None:
+    with frame.explained():
+        snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
+        if any(item.history.batches for item in snapshots):
+            live_charts.draw_more_charts(snapshots)
+        for snapshot in snapshots:
+            _draw_strip(settings, snapshot, alone=len(snapshots) == 1)
+        for snapshot in snapshots:
+            _draw_details(snapshot)
+
+
+def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
+    icon = frame.STATE_ICONS[snapshot.state]
+    with st.container(border=True):
+        name = snapshot.title if alone else snapshot.arm
+        owner = frame.owner_name(settings, snapshot.meta.owner)
+        by = f" · by {frame.plain(owner)}" if owner else ""
+        title = f"**{icon} {frame.plain(name)}** — {snapshot.state.value}{_phase(snapshot)}{by}"
+        st.markdown("  \n".join([title, *_figures(snapshot)]))
+        _progress(snapshot)
+        if snapshot.result is not None and snapshot.result.text not in ("", "Finished."):
+            show = st.error if snapshot.state is RunState.FAILED else st.info
+            show(frame.plain(snapshot.result.text))
+        _trouble(snapshot)
+        show_actions(settings, snapshot)
+
+
+def _trouble(snapshot: RunSnapshot) -> None:
+    """What is wrong with a run that has not ended, and what happens about it."""
+    if snapshot.state is RunState.INTERRUPTED and snapshot.moving:
+        st.warning("The training process ended unexpectedly. It goes on by itself in a moment.", icon="⚡")
+    elif snapshot.state is RunState.INTERRUPTED:
+        st.warning("The training process ended unexpectedly. What was saved before is unharmed.", icon="⚡")
+    elif snapshot.stalled_since is not None:
+        silent = frame.seconds_text(time.time() - snapshot.stalled_since)
+        st.warning(
+            f"The training process has not moved for {silent}. If it stays like this, it is ended and the training "
+            "goes on from where it was last put aside.",
+            icon="💤",
+        )
+
+
+def _phase(snapshot: RunSnapshot) -> str:
+    if snapshot.state is not RunState.RUNNING:
+        return ""
+    phase = snapshot.history.phase
+    return f", {PHASES[phase.phase].lower()}" if phase else ", starting"
+
+
+def _progress(snapshot: RunSnapshot) -> None:
+    history = snapshot.history
+    if snapshot.state is RunState.QUEUED:
+        st.progress(0.0, text=_turn_text(snapshot))
+    elif snapshot.state is RunState.RUNNING:
+        step = history.progress
+        if history.phase is not None and history.phase.phase == "training" and history.batches:
+            batch = history.batches[-1]
+            of = "" if snapshot.config.budgeted else f" of {snapshot.config.epochs}"
+            text = f"Epoch {batch.epoch}{of}, step {batch.step} of {batch.steps}"
+            if step is not None:
+                text = f"Epoch {batch.epoch}{of}: validating"
+            st.progress(batch.progress, text=text + _left(batch.eta_seconds))
+        elif step is not None and step.total:
+            st.progress(min(1.0, step.done / step.total), text=f"{step.text}{_left(step.eta_seconds)}")
+        else:
+            st.progress(0.0, text="Starting the training process")
+
+
+def _turn_text(snapshot: RunSnapshot) -> str:
+    """When a queued run has its turn."""
+    if snapshot.held in HELD:
+        return HELD[snapshot.held]
+    turn = snapshot.turn
+    if turn is None or turn.before == 0:
+        return "Starting"
+    text = f"Waiting: {turn.before} {'run' if turn.before == 1 else 'runs'} before this one"
+    if turn.expected_start is not None:
+        text += f" · starts in about {frame.seconds_text(max(1, turn.expected_start - time.time()))}"
+    return text
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f" · about {frame.seconds_text(max(1, seconds))} left"
+
+
+def _figures(snapshot: RunSnapshot) -> list[str]:
+    history = snapshot.history
+    parts: list[str] = []
+    if snapshot.meta.plan is not None and is_curve(snapshot.meta):
+        parts.append(f"{len(history.points)} of {snapshot.meta.plan.points} points")
+    if history.epochs:
+        best = max(epoch.val_accuracy for epoch in history.epochs)
+        parts.append(f"best validation **{100 * best:.1f} %**")
+    if history.batches and snapshot.state.active:
+        batch = history.batches[-1]
+        parts.append(f"{batch.images_per_second:.0f} pictures/s")
+        parts.append(f"learning rate {format_number(batch.learning_rate, 2)}")
+    if history.tested is not None:
+        accuracy = Accuracy(history.tested.correct, history.tested.images)
+        word = "test" if history.tested.split == "test" else "validation (no test split)"
+        parts.insert(0, f"{word} accuracy **{accuracy.text()}**")
+    if snapshot.result is not None and snapshot.result.seconds is not None:
+        parts.append(f"took {frame.seconds_text(snapshot.result.seconds)}")
+    return [" · ".join(parts)] if parts else []
+
+
+def _draw_strip(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
+    described, strip = snapshot.history.described, snapshot.history.strip
+    if described is None:
+        return
+    key = settings, snapshot.id, strip.epoch if strip else 0
+    try:
+        tiles = _strips.get(key, lambda: _build_strip(settings, snapshot))
+    except DatasetError:
+        return
+    right = sum(1 for answer in strip.predictions if answer["correct"]) if strip else 0
+    name = "" if alone else f" — {frame.plain(snapshot.arm)}"
+    count = len(described.strip)
+    after = f"after epoch {strip.epoch}: {right} of {count} right" if strip else "before its first answer"
+    st.markdown(f"##### The same {count} validation pictures{name}, {after}")
+    gallery.show_tiles(tiles)
+
+
+def _build_strip(settings: Settings, snapshot: RunSnapshot) -> gallery.Tiles:
+    """The fixed validation pictures with the answers after an epoch.
+
+    Raises:
+        DatasetError: if the dataset is not there any more, or no longer the same.
+    """
+    described, strip = snapshot.history.described, snapshot.history.strip
+    dataset = load_dataset(str(settings.home), snapshot.config.dataset, snapshot.meta.dataset_fingerprint)
+    answers = {item["index"]: item for item in strip.predictions} if strip else {}
+    tiles = []
+    for picture in described.strip if described else []:
+        row = dataset.rows[picture["index"]]
+        answer = answers.get(picture["index"])
+        truth = dataset.classes[row.label]
+        if answer is None:
+            tiles.append(gallery.Tile(dataset.thumbnail_path(row), truth, "waiting"))
+            continue
+        said = dataset.classes[answer["predicted"]]
+        tiles.append(
+            gallery.Tile(
+                dataset.thumbnail_path(row),
+                f"{said} {100 * answer['probability']:.0f} %",
+                "right" if answer["correct"] else "wrong",
+                "" if answer["correct"] else f"is: {truth}",
+            )
+        )
+    return gallery.arrange(tiles, width_px=92)
+
+
+@st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
+def load_dataset(home: str, dataset_id: str, fingerprint: str) -> Dataset:
+    """A dataset, read once for all sessions.
+
+    Raises:
+        DatasetError: if it is not there any more, or no longer the same.
+    """
+    del home  # part of the cache's key
+    dataset = frame.datasets(Settings.from_environment()).get(dataset_id)
+    if fingerprint and dataset.fingerprint != fingerprint:
+        raise DatasetError(f"The dataset {dataset_id} has changed since: import the old one again to see its pictures.")
+    return dataset
+
+
+def _draw_details(snapshot: RunSnapshot) -> None:
+    details = st.expander(
+        f"Log and configuration — {frame.plain(snapshot.arm)}", key=f"details-{snapshot.id}", on_change="rerun"
+    )
+    if not details.open:
+        return
+    described = snapshot.history.described
+    with details:
+        lines = [f"{_clock(moment)}  {message.text}" for moment, message in snapshot.history.messages]
+        if snapshot.result is not None:
+            lines.append(f"{_clock(snapshot.result.ended)}  {snapshot.result.text}")
+        st.code("\n".join(lines) or "Nothing yet.", language=None, wrap_lines=True)
+        if described is not None:
+            hardware = described.hardware
+            st.markdown(
+                f"- **Device**: {frame.plain(hardware['device_name'])} "
+                f"({hardware['device']}, {hardware['threads']} threads)\n"
+                f"- **Precision**: {hardware['precision']}, {frame.plain(hardware['precision_reason'])}\n"
+                f"{_frozen_part(hardware)}"
+                f"- **Parameters**: {described.parameters:,}, of which {described.trainable:,} learn\n"
+                f"- **Augmentation**: {frame.plain(described.augmentation)}\n"
+                f"- **Pictures**: {described.pictures['train']} train, {described.pictures['val']} validation, "
+                f"{described.pictures['test']} test"
+            )
+        st.json(snapshot.config.model_dump(mode="json"), expanded=False)
+        st.caption(f"Run {snapshot.id}. On the command line: `python -m core show {snapshot.id}`.")
+
+
+def _frozen_part(hardware: dict[str, Any]) -> str:
+    if not hardware.get("prefix_reason"):
+        return ""
+    return f"- **Frozen part**: {hardware['prefix_precision']}, {frame.plain(hardware['prefix_reason'])}\n"
+
+
+def _clock(moment: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(moment))

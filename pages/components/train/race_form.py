@@ -1,0 +1,168 @@
+"""The forms of a bigger race (arms, seeds, what they get as much of) and of a learning curve."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import streamlit as st
+
+from core.config.parsing import parse_config
+from core.config.race_plan import BUDGETS, MAX_ARMS, MAX_SEEDS, MAX_TITLE, Budget
+from core.errors import ConfigError, QuotaError
+from core.jobs.scheduler import ensure_scheduler
+from core.races.learning_curve import plan_curve, start_curve
+from core.races.presets import DEFAULT_ARMS, PRESETS, make_arms, plan_race
+from core.races.race_actions import start_race
+from core.settings import Settings
+from pages.components.shared import frame
+from pages.components.shared.race_snapshot import forget_races
+from pages.components.shared.runs_snapshot import forget
+from pages.components.train import time_estimate, train_form
+
+BUDGET_HELP = {
+    "epochs": "Epochs: how often each training picture is seen.",
+    "images": "Training pictures seen by each arm, repeats included.",
+    "seconds": "Seconds of training of each arm on this machine: what does a minute buy?",
+}
+DEFAULT_AMOUNTS = {"images": 2000.0, "seconds": 60.0}
+
+
+def offer_race(settings: Settings, values: dict[str, Any]) -> None:
+    """Draw the form, and start the race; what the arms do not decide is taken from the form above."""
+    box = st.expander("A bigger race: more arms, several seeds, equal time", icon="🏁", key="race", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        st.caption(
+            "Every arm trains on the same pictures with the settings above. Scratch is the small network of your own; "
+            "all others are the pretrained network, with another strategy each. Several seeds show how much of a "
+            "difference is luck."
+        )
+        arms = st.multiselect(
+            "Arms",
+            list(PRESETS),
+            default=_arms_of(values),
+            format_func=lambda name: PRESETS[name][0],
+            max_selections=MAX_ARMS,
+            key="race-arms",
+            help="Scratch is the small network; all others are the chosen pretrained one.",
+        )
+        for name in arms:
+            st.caption(f"**{PRESETS[name][0]}**: {PRESETS[name][1]}")
+        left, middle, right = st.columns(3)
+        seeds = left.slider(
+            "Seeds", 1, MAX_SEEDS, 1, key="race-seeds", help="Trainings of each arm; three tell luck from skill."
+        )
+        budget = cast(
+            Budget,
+            middle.segmented_control(
+                "Equal for all",
+                list(BUDGETS),
+                default=_budget_of(values),
+                required=True,
+                format_func=lambda name: name.capitalize() if name != "images" else "Pictures",
+                key="race-budget",
+                help="What every arm gets as much of.",
+            ),
+        )
+        amount = right.number_input(
+            BUDGETS[budget].capitalize(),
+            min_value=1.0,
+            value=_amount_of(values, budget),
+            step=1.0 if budget == "epochs" else 10.0,
+            format="%.0f",
+            key=f"race-amount-{budget}",
+            help=BUDGET_HELP[budget],
+        )
+        title = st.text_input(
+            "Title of the race", max_chars=MAX_TITLE, key="race-title", placeholder="its arms", help="For the list."
+        )
+        try:
+            plan, planned = plan_race(values, arms, seeds=seeds, budget=budget, amount=float(amount), title=title)
+        except ConfigError as error:
+            train_form.show_problems(error)
+            return
+        each = "one seed" if seeds == 1 else f"{seeds} seeds"
+        total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
+        st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each. {total}")
+        if st.button("Start this race", type="primary", icon="🏁", key="race-start"):
+            _begin(settings, lambda: start_race(settings, plan, planned, by=frame.actor())[0])
+
+
+def _arms_of(values: dict[str, Any]) -> list[str]:
+    """Scratch, and what the form above has chosen."""
+    strategy = values.get("strategy")
+    return ["scratch", str(strategy)] if strategy in PRESETS and strategy != "scratch" else list(DEFAULT_ARMS)
+
+
+def _budget_of(values: dict[str, Any]) -> Budget:
+    """What ends the training that the form above describes."""
+    return "seconds" if values.get("max_seconds") else "images" if values.get("max_images") else "epochs"
+
+
+def _amount_of(values: dict[str, Any], budget: Budget) -> float:
+    if budget == "epochs":
+        return float(values.get("epochs", 5))
+    return float(values.get(f"max_{budget}") or DEFAULT_AMOUNTS[budget])
+
+
+def offer_curve(settings: Settings, values: dict[str, Any]) -> None:
+    """Draw the form of a learning curve, and start it."""
+    box = st.expander("How many pictures does it need? A learning curve", icon="📈", key="curve", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        st.caption(
+            "Each arm trains on 1, 2, 5, 10 … and all pictures per class, and is tested on the same held-out pictures "
+            "each time. Quick for a frozen backbone; a network from scratch takes as long as a few trainings."
+        )
+        left, right = st.columns([3, 1])
+        arms = left.multiselect(
+            "Arms",
+            list(PRESETS),
+            default=list(DEFAULT_ARMS),
+            format_func=lambda name: PRESETS[name][0],
+            max_selections=MAX_ARMS,
+            key="curve-arms",
+            help="Every arm sees the same pictures at each size.",
+        )
+        seeds = right.slider(
+            "Seeds", 1, MAX_SEEDS, 3, key="curve-seeds", help="Each draws other pictures and other first weights."
+        )
+        if not arms:
+            st.info("Choose at least one arm.", icon="👆")
+            return
+        try:
+            first = parse_config(values)
+            numbers = range(first.seed, first.seed + seeds)
+            planned = make_arms(values, arms, "epochs", first.epochs, first.seed)
+            plan = plan_curve(settings, planned, seeds=numbers)
+            total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
+            each = "one seed" if seeds == 1 else f"{seeds} seeds"
+            st.caption(f"{len(plan.sizes)} sizes ({', '.join(map(str, plan.sizes))}) with {each} each. {total}")
+            if _budget_of(values) != "epochs":
+                st.warning(
+                    f"A curve trains every point for all {first.epochs:,} epochs: the limit above does not hold. "
+                    "Choose fewer epochs above.",
+                    icon="⏱️",
+                )
+        except ConfigError as error:
+            train_form.show_problems(error)
+            return
+        if st.button("Start this curve", type="primary", icon="📈", key="curve-start"):
+            _begin(settings, lambda: start_curve(settings, planned, seeds=numbers, by=frame.actor())[0])
+
+
+def _begin(settings: Settings, start: Callable[[], str]) -> None:
+    """Queue it and go where it is shown, or say why not."""
+    try:
+        race_id = start()
+    except ConfigError as error:
+        train_form.show_problems(error)
+        return
+    except QuotaError as error:
+        st.error(str(error), icon="🚫")
+        return
+    ensure_scheduler(settings)
+    forget()
+    forget_races()
+    frame.go(frame.COMPARE, query_params={"race": race_id})

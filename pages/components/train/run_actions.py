@@ -1,0 +1,111 @@
+"""What somebody can do about a run: stop, go on, test, try, rename, delete. Core decides whether they may."""
+
+import streamlit as st
+
+from core.errors import TuneMyPetsError
+from core.jobs.scheduler import ensure_scheduler
+from core.races.pairs import start_judging
+from core.runs.failures import remedy
+from core.runs.run import RunState
+from core.settings import Settings
+from pages.components.shared import frame
+from pages.components.shared.runs_snapshot import RunSnapshot, forget
+from pages.components.train import train_form
+
+
+def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
+    """Draw the buttons that make sense for a run in its state, for this visitor."""
+    mine = frame.actor().may_change(snapshot.meta.owner)
+    if not mine:
+        st.caption(
+            f"This run belongs to {frame.plain(frame.owner_name(settings, snapshot.meta.owner) or 'the presenter')}: "
+            "only they and the presenter can stop, rename or delete it."
+        )
+    if snapshot.state.active:
+        if snapshot.stopping:
+            st.caption("Stopping …")
+        elif mine:
+            _offer_stop(settings, snapshot)
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if mine:
+            _offer_more(settings, snapshot)
+        if snapshot.has_weights:
+            frame.link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
+        train_form.offer_filled(
+            snapshot.config,
+            "Use its settings",
+            "Opens the training form with the settings of this run, to change them and train again.",
+            key=f"again-{snapshot.id}",
+        )
+        if mine:
+            _offer_changes(settings, snapshot)
+
+
+def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:
+    if st.button(
+        "Stop",
+        key=f"stop-{snapshot.id}",
+        icon="⏹️",
+        help="Ends the training; what it has learned so far is kept.",
+    ):
+        try:
+            frame.runs(settings).request_stop(snapshot.id, by=frame.actor())
+        except TuneMyPetsError as error:
+            st.info(str(error))
+        forget()
+        st.rerun()
+
+
+def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
+    interrupted = snapshot.state is RunState.INTERRUPTED and snapshot.result is None
+    if interrupted and st.button(
+        "Go on",
+        key=f"resume-{snapshot.id}",
+        icon="▶️",
+        type="primary",
+        help="Takes the training up where it was last put aside, or begins anew if it was too short for that.",
+    ):
+        frame.runs(settings).resume(snapshot.id, by=frame.actor())
+        ensure_scheduler(settings)
+        forget()
+        st.rerun()
+    smaller = remedy(snapshot.config, snapshot.result)
+    if smaller is not None and st.button(
+        f"Train again with half the batch ({smaller.batch_size})",
+        key=f"half-{snapshot.id}",
+        icon="🔁",
+        type="primary",
+        help="A new run with the same settings, whose steps take about half the memory.",
+    ):
+        run = frame.runs(settings).create(smaller, by=frame.actor())
+        ensure_scheduler(settings)
+        forget()
+        frame.go(frame.TRAIN, query_params={"run": run.id})
+    untested = snapshot.history.tested is None and snapshot.has_weights
+    if untested and st.button(
+        "Test what it has learned",
+        key=f"judge-{snapshot.id}",
+        icon="🧪",
+        help="Opens the test split once, with the best weights.",
+    ):
+        start_judging(settings, snapshot.id, by=frame.actor())
+        st.toast("Testing started: the result appears here in a few seconds.")
+        forget()
+
+
+def _offer_changes(settings: Settings, snapshot: RunSnapshot) -> None:
+    with st.popover("Rename or delete", icon="✏️", key=f"change-{snapshot.id}"):
+        said = snapshot.config.note if snapshot.meta.title is None else snapshot.meta.title
+        title = st.text_input(
+            "Title", said, max_chars=80, key=f"title-{snapshot.id}", help="Shown behind network and strategy."
+        )
+        if st.button("Rename", key=f"rename-{snapshot.id}", icon="💾"):
+            frame.runs(settings).rename(snapshot.id, title, by=frame.actor())
+            forget()
+            st.rerun()
+        st.caption("Deleting takes weights and results away for good; the pictures stay.")
+        if st.button("Delete this run", key=f"delete-{snapshot.id}", icon="🗑️"):
+            frame.runs(settings).delete(snapshot.id, by=frame.actor())
+            forget()
+            frame.go(frame.TRAIN, query_params={})

@@ -1,0 +1,103 @@
+"""How long a training will take on this machine, below the form; a network that is new here is measured first."""
+
+import json
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.config.race_plan import RacePlan
+from core.config.stages import describe_network, plan_stages
+from core.config.train_config import TrainConfig
+from core.errors import ConfigError, DatasetError
+from core.jobs.benchmark_job import can_be_measured, is_measuring, start_calibration
+from core.races.pairs import default_race
+from core.settings import Settings
+from core.training.estimate import Estimate, estimate, format_seconds
+from core.training.subsets import estimate_series
+from pages.components.shared import frame
+from pages.components.train.live_run import load_dataset
+
+REFRESH_SECONDS = 1.0
+PATIENCE = 60  # looks at one form, until it is left at what is known
+ASKED = "estimates-asked"
+LOOKS = "estimates-looks"
+
+
+def show_estimate(settings: Settings, config: TrainConfig) -> None:
+    """One line: seconds of this training, and of a race with its arms."""
+    try:
+        arms = [arm.config for arm in default_race(config.model_dump())]
+    except ConfigError:
+        arms = [config]
+    st.session_state[LOOKS] = 0
+    line = st.fragment(_line, run_every=REFRESH_SECONDS if _is_open(settings, config, arms) else None, key="estimate")
+    line(settings, config, arms)
+
+
+def _line(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> None:
+    with frame.explained():
+        st.session_state[LOOKS] += 1
+        single = _look(settings, config)
+        both = [_look(settings, arm) for arm in arms]
+        waiting = _is_open(settings, config, arms)
+        if waiting:
+            _ask(
+                settings, [item for item in (config, *arms) if _look(settings, item) is None and can_be_measured(item)]
+            )
+        elif st.session_state[LOOKS] > 1:
+            st.rerun()  # the timer may go
+        if single is not None:
+            text = f"⏱️ This training takes about **{format_seconds(single.seconds)}** on this machine"
+            told = [item.seconds for item in both if item is not None]
+            if len(told) == len(arms) > 1:
+                text += f", a race about **{format_seconds(sum(told))}**"
+            st.caption(f"{text}. {_longest(single)}")
+        elif waiting and is_measuring(settings):
+            st.caption("⏱️ Measuring how fast this machine is …")
+        else:
+            st.caption("⏱️ How long it takes can be told when this network has run on this machine once.")
+
+
+def _is_open(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> bool:
+    """Whether something that is missing may still come."""
+    missing = [item for item in (config, *arms) if _look(settings, item) is None]
+    return any(can_be_measured(item) for item in missing) and st.session_state[LOOKS] < PATIENCE
+
+
+def _ask(settings: Settings, missing: list[TrainConfig]) -> None:
+    """Let the first configuration be measured that this session did not ask for yet."""
+    asked: set[str] = st.session_state.setdefault(ASKED, set())
+    for item in missing:
+        name = json.dumps(describe_network(item, plan_stages(item, item.entry())), sort_keys=True)
+        if name not in asked:
+            if start_calibration(settings, item):
+                asked.add(name)
+            return
+
+
+def _look(settings: Settings, config: TrainConfig) -> Estimate | None:
+    try:
+        return estimate(settings, config, load_dataset(str(settings.home), config.dataset, ""))
+    except DatasetError:
+        return None
+
+
+def format_total(settings: Settings, configs: Sequence[TrainConfig], plan: RacePlan) -> str:
+    """How long all runs of a race or learning curve take, one after the other; empty while that cannot be told."""
+    found = []
+    for config in configs:
+        if plan.kind == "race":
+            found.append(_look(settings, config))
+            continue
+        try:
+            dataset = load_dataset(str(settings.home), config.dataset, "")
+        except DatasetError:
+            return ""
+        found.append(estimate_series(settings, config, dataset, plan))
+    told = [item.seconds for item in found if item is not None]
+    return f"About {format_seconds(sum(told))} on this machine." if len(told) == len(found) else ""
+
+
+def _longest(found: Estimate) -> str:
+    name, seconds = max(found.parts.items(), key=lambda item: item[1])
+    return f"Most of it: {name} ({format_seconds(seconds)})." if name != "start" and seconds > 3 else ""

@@ -1,0 +1,331 @@
+"""The training form: widgets whose labels, help and bounds come from TrainConfig's own fields."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.config.parsing import parse_config
+from core.config.stages import Plan, plan_training
+from core.config.train_config import STRATEGIES, TrainConfig, default_views
+from core.errors import ConfigError
+from core.settings import Settings
+from models import weights
+from models.catalog import CATALOG
+from pages.components.shared import frame, lessons
+
+FIELDS = TrainConfig.model_fields
+LESSON_OF = {
+    "head": "feature-extraction",
+    "partial": "fine-tuning",
+    "full": "fine-tuning",
+    "gradual": "gradual-unfreezing",
+}  # of a strategy; the others go with the first one of all
+EXPERT = (
+    "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed",
+    "head", "max_images", "max_seconds"
+)  # fmt: skip
+BUDGETS = ("max_images", "max_seconds")
+
+
+def _key(name: str) -> str:
+    return f"train-{name}"
+
+
+def _choice(name: str, options: Sequence[str], **arguments: Any) -> str:
+    field = FIELDS[name]
+    default = field.get_default(call_default_factory=True, validated_data={})
+    chosen = st.selectbox(
+        field.title or name,
+        options,
+        index=list(options).index(default) if default in options else 0,
+        help=field.description,
+        key=_key(name),
+        **arguments,
+    )
+    return str(chosen)
+
+
+def _whole(name: str, default: int | None = None, key: str | None = None) -> int:
+    field = FIELDS[name]
+    return int(
+        st.number_input(
+            field.title or name,
+            value=int(field.default if default is None else default),
+            step=1,
+            help=f"{field.description}",
+            key=key or _key(name),
+        )
+    )
+
+
+def _real(name: str, step: float, shown: str) -> float:
+    field = FIELDS[name]
+    return float(
+        st.number_input(
+            field.title or name,
+            value=float(field.default),
+            step=step,
+            format=shown,
+            help=field.description,
+            key=_key(name),
+        )
+    )
+
+
+def _optional(values: dict[str, Any], name: str) -> None:
+    """A budget: left out where the epochs alone decide."""
+    field = FIELDS[name]
+    chosen = st.number_input(
+        field.title or name,
+        value=None,
+        step=1 if name == "max_images" else 5.0,
+        format="%d" if name == "max_images" else "%g",
+        placeholder="as its epochs take",
+        help=field.description,
+        key=_key(name),
+    )
+    if chosen is not None:
+        values[name] = chosen
+
+
+def _learning_rate(values: dict[str, Any]) -> None:
+    """Chosen, looked for, or left to the program."""
+    values["find_rate"] = _switch("find_rate")
+    field = FIELDS["learning_rate"]
+    chosen = st.number_input(
+        field.title or "",
+        value=None,
+        step=0.0005,
+        format="%.5f",
+        placeholder="found before the training" if values["find_rate"] else "fitted to the training",
+        help=field.description,
+        key=_key("learning_rate"),
+        disabled=values["find_rate"],
+    )
+    if chosen is not None and not values["find_rate"]:
+        values["learning_rate"] = float(chosen)
+
+
+def _switch(name: str) -> bool:
+    field = FIELDS[name]
+    return st.toggle(field.title or name, value=bool(field.default), help=field.description, key=_key(name))
+
+
+def fill_in(
+    settings: Settings, dataset_ids: Sequence[str], preferred: str | None
+) -> tuple[dict[str, Any], ConfigError | None]:
+    """Draw the form; returns the values as given, and what is wrong with them."""
+    del settings
+    if st.session_state.get(_key("dataset")) not in dataset_ids:  # nothing chosen yet, or it is gone by now
+        st.session_state[_key("dataset")] = preferred if preferred in dataset_ids else dataset_ids[0]
+    values: dict[str, Any] = {}
+    left, middle, right = st.columns(3)
+    with left:
+        values["dataset"] = _choice("dataset", dataset_ids)
+        names = [name for name in CATALOG if name != "scratch_cnn"] + ["scratch_cnn"]
+        values["model"] = _choice("model", names, format_func=lambda name: CATALOG[name].title)
+        entry = CATALOG[values["model"]]
+        st.caption(entry.summary)
+    with middle:
+        offered = list(STRATEGIES) if entry.weights is not None else ["scratch"]
+        offered = [name for name in ("head", "partial", "full", "gradual", "scratch") if name in offered]
+        values["strategy"] = _choice("strategy", offered, format_func=lambda name: STRATEGIES[name][0])
+        st.caption(STRATEGIES[values["strategy"]][1])
+        lessons.explain(LESSON_OF.get(values["strategy"], "transfer-learning"), key="lesson-strategy")
+        if values["strategy"] in ("partial", "gradual"):
+            _freeze_point(values, entry.freeze_points, entry.default_freeze)
+        if values["strategy"] in ("partial", "full", "gradual"):
+            values["backbone_factor"] = _real("backbone_factor", 0.05, "%.3f")
+    with right:
+        values["epochs"] = _whole("epochs")
+        if values["strategy"] == "gradual":
+            values["head_epochs"] = _whole("head_epochs", max(1, values["epochs"] // 3))
+        _format_limits()
+        values["batch_size"] = _whole("batch_size")
+        _learning_rate(values)
+    if values["model"] == "scratch_cnn":
+        _scratch_fields(values)
+    _augmentation_fields(values)
+    _expert_fields(values)
+    values["note"] = st.text_input("Note", help=FIELDS["note"].description, key=_key("note"), max_chars=500)
+    try:
+        parse_config(values)
+    except ConfigError as error:
+        return values, error
+    return values, None
+
+
+def prefill(config: TrainConfig) -> None:
+    """Fill the form with a configuration, before it is drawn."""
+    values = config.model_dump()
+    values["filters"] = ", ".join(str(count) for count in config.filters)
+    values["kernel_size"] = str(config.kernel_size)
+    # what the configuration leaves to the program is left to it in the form too, whatever stood there
+    for key in list(st.session_state):
+        if str(key).startswith((_key("freeze_point"), _key("stored_views"), _key("head_epochs"))):
+            del st.session_state[key]
+    freeze_point, stored_views = values.pop("freeze_point"), values.pop("stored_views")
+    if values["head_epochs"] is None:
+        del values["head_epochs"]
+    for name, value in values.items():
+        st.session_state[_key(name)] = value
+    if freeze_point is not None:
+        st.session_state[f"{_key('freeze_point')}-{config.model}-{config.strategy}"] = freeze_point
+    if stored_views is not None:
+        default = 1 if config.budgeted else default_views(config.epochs)
+        st.session_state[f"{_key('stored_views')}-{default}"] = stored_views
+
+
+def offer_filled(config: TrainConfig, label: str, help: str, *, key: str) -> None:
+    """A button that opens the form with these settings filled in; nothing is started."""
+    if st.button(label, icon="📥", key=key, help=help, on_click=prefill, args=(config,)):
+        frame.go(frame.TRAIN, query_params={"dataset": config.dataset})
+
+
+def _format_limits() -> None:
+    """What ends the training before its epochs do, where that was chosen further down."""
+    seconds, images = (st.session_state.get(_key(name)) for name in ("max_seconds", "max_images"))
+    told = [f"{seconds:g} seconds of training"] if seconds else []
+    told += [f"{images:,} pictures seen"] if images else []
+    if told:
+        st.caption(f"Ends after {' or '.join(told)} at the latest (under More settings).")
+
+
+def _freeze_point(values: dict[str, Any], points: Sequence[str], default: str) -> None:
+    gradual = values["strategy"] == "gradual"
+    options = ["", *points] if gradual else list(points)
+    chosen = st.selectbox(
+        "Freeze point",
+        options,
+        index=0 if gradual else options.index(default),
+        format_func=lambda name: f"frozen up to {name}" if name else "nothing stays frozen in stage two",
+        help="Everything up to this block keeps its pretrained weights.",
+        key=f"{_key('freeze_point')}-{values['model']}-{values['strategy']}",
+    )
+    if chosen:
+        values["freeze_point"] = chosen
+
+
+def _scratch_fields(values: dict[str, Any]) -> None:
+    with st.expander("The scratch network: filters, kernel, activation, dropout, size", expanded=False):
+        columns = st.columns(3)
+        with columns[0]:
+            text = st.text_input(
+                "Filters per block",
+                value=", ".join(str(count) for count in FIELDS["filters"].default),
+                help="Numbers separated by commas; each block halves the picture.",
+                key=_key("filters"),
+            )
+            values["filters"] = [part.strip() for part in text.split(",") if part.strip()]
+            values["kernel_size"] = int(_choice("kernel_size", ["3", "5", "7"]))
+        with columns[1]:
+            values["activation"] = _choice("activation", ["relu", "gelu", "silu", "mish"])
+            values["dropout"] = _real("dropout", 0.05, "%.2f")
+            values["batch_norm"] = _switch("batch_norm")
+        with columns[2]:
+            values["dense_neurons"] = _whole("dense_neurons")
+            values["image_size"] = _whole("image_size")
+
+
+def _augmentation_fields(values: dict[str, Any]) -> None:
+    with st.expander("Augmentation: random crops, flips, colours"):
+        if values["strategy"] in ("head", "partial", "gradual"):
+            # the budgets come further down, and were given in an earlier run of the page
+            budgeted = any(st.session_state.get(_key(name)) is not None for name in BUDGETS)
+            default = default_views(values["epochs"]) if values["epochs"] >= 1 and not budgeted else 1
+            values["stored_views"] = _whole("stored_views", default, key=f"{_key('stored_views')}-{default}")
+        columns = st.columns(4)
+        for column, name in zip(columns, ("augment_crop", "augment_flip", "augment_colour"), strict=False):
+            with column:
+                values[name] = _switch(name)
+        with columns[3]:
+            values["augment_strength"] = st.slider(
+                FIELDS["augment_strength"].title or "",
+                0.0,
+                1.0,
+                float(FIELDS["augment_strength"].default),
+                help=FIELDS["augment_strength"].description,
+                key=_key("augment_strength"),
+            )
+
+
+def _expert_fields(values: dict[str, Any]) -> None:
+    choices = {
+        "optimizer": ["adam", "adamw", "sgd"],
+        "schedule": ["constant", "cosine", "one-cycle"],
+        "precision": ["auto", "fp32", "bf16"],
+        "head": ["softmax", "sigmoid"],
+    }
+    with st.expander("More settings: optimizer, schedule, regularisation, precision, seed, budget"):
+        columns = st.columns(3)
+        for place, name in enumerate(EXPERT):
+            with columns[place % 3]:
+                if name in choices:
+                    values[name] = _choice(name, choices[name])
+                elif name in BUDGETS:
+                    _optional(values, name)
+                elif name in ("patience", "seed"):
+                    values[name] = _whole(name)
+                else:
+                    values[name] = _real(name, 0.01 if name != "gradient_clip" else 0.5, "%.4f")
+
+
+def show_plan(config: TrainConfig, classes: int) -> None:
+    """What will be trained: parameters, frozen share, the blocks with the freeze point."""
+    plan = plan_training(config, classes)
+    st.markdown(
+        f"**What will be trained** — {plan.trainable:,} of {plan.total:,} parameters learn "
+        f"({100 * plan.frozen_share:.1f} % stay frozen)" + (", in two stages." if len(plan.stages) > 1 else ".")
+    )
+    st.html("".join(_blocks_html(plan, stage) for stage in range(len(plan.stages))))
+    entry = config.entry()
+    if config.pretrained and entry.weights is not None and weights.find(entry) is None:
+        st.info(
+            "The pretrained weights are not on this machine yet: "
+            f"the run downloads {entry.weights.bytes / 1e6:.0f} MB first. "
+            f"Before a workshop, run `python -m core prefetch {entry.name}`; PetNet needs no download.",
+            icon="⬇️",
+        )
+
+
+def _blocks_html(plan: Plan, stage: int) -> str:
+    name, blocks = plan.stages[stage]
+    largest = max(block.parameters for block in blocks) or 1
+    cells = []
+    for block in blocks:
+        height = 26 + round(46 * (block.parameters / largest) ** 0.5)
+        look = (
+            "background:rgba(86,180,233,.25);border:2px dashed #56B4E9"
+            if block.frozen
+            else "background:rgba(213,94,0,.28);border:2px solid #D55E00"
+        )
+        sign = "❄️" if block.frozen else "🔥"
+        word = "frozen" if block.frozen else "learns"
+        cells.append(
+            f'<div title="{html.escape(block.title)}: {block.parameters:,} parameters, {word}" '
+            'style="display:flex;flex-direction:column;align-items:center;justify-content:flex-end;min-width:52px">'
+            f'<div style="width:100%;height:{height}px;border-radius:6px;{look};display:flex;align-items:center;'
+            f'justify-content:center">{sign}</div>'
+            f'<div style="font-size:.72rem;text-align:center;overflow-wrap:anywhere">{html.escape(block.name)}<br>'
+            f'<span style="opacity:.7">{_short(block.parameters)}, {word}</span></div></div>'
+        )
+    heading = f'<div style="font-size:.85rem;opacity:.8">{html.escape(name)}</div>' if len(plan.stages) > 1 else ""
+    return (
+        f'{heading}<div role="img" aria-label="Blocks from input to head" style="display:flex;gap:6px;'
+        f'align-items:flex-end;overflow-x:auto;padding:6px 0 10px">{"".join(cells)}</div>'
+    )
+
+
+def _short(count: int) -> str:
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{letter}"
+    return str(count)
+
+
+def show_problems(error: ConfigError) -> None:
+    """One sentence for each field that is wrong."""
+    for sentence in error.problems.values():
+        st.error(frame.plain(sentence), icon="🚫")

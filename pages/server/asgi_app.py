@@ -1,0 +1,162 @@
+"""The server: Streamlit's own ASGI app with a guard before it, and what happens when it starts.
+
+streamlit run streamlit_app.py                this machine only
+streamlit run streamlit_app.py -- --room      the network, behind a passcode (also TUNEMYPETS_ROOM=1)
+python streamlit_app.py --room --port 8501    the same
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pkgutil import iter_modules
+from typing import NoReturn
+
+import streamlit as st
+from starlette.middleware import Middleware
+from streamlit import config
+
+from core.errors import TuneMyPetsError
+from core.jobs.scheduler import ensure_scheduler, needs_scheduler
+from core.jobs.shutdown import reopen
+from core.room.access import Room, RoomStore
+from core.room.addresses import is_loopback
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from pages import components
+from pages.server.frontend import Frontend
+from pages.server.guard import Guard
+from pages.server.room_address import room_url, url
+from pages.server.upload_limits import UploadLimits
+
+MIDDLEWARE = [Middleware(Guard), Middleware(Frontend), Middleware(UploadLimits)]
+EVERYWHERE = "0.0.0.0"
+ROOM = "TUNEMYPETS_ROOM"
+ADDRESS = "STREAMLIT_SERVER_ADDRESS"
+# what later pages import, read in once the first page is there: together they would be in each other's way
+AHEAD_SECONDS = 5.0
+AHEAD = ("pandas", "plotly.graph_objects", "scipy.stats", "scipy.optimize")  # and pages.components; never torch
+
+STOP_SECONDS = 1.5
+
+log = logging.getLogger("tunemypets.web")
+
+
+def prepare() -> None:
+    """Settle what can only be settled before there is a server: whether there is a room, and who hears it.
+
+    `streamlit run` has taken its address when it reads the first line of ours, so that a room starts the process anew.
+    """
+    if "--room" in sys.argv[1:]:
+        os.environ[ROOM] = "1"
+    if _settings().room and config._server_mode == "starlette-app" and _address_is_only_a_default():
+        _start_again()
+
+
+def serve(app: st.App) -> None:
+    """Serve without `streamlit run`: `python streamlit_app.py [--room] [--port 8501]`."""
+    parser = argparse.ArgumentParser(description="TuneMyPets.")
+    parser.add_argument("--room", action="store_true", help="open to the network, behind a passcode")
+    parser.add_argument("--port", type=int, help="default 8501")
+    chosen = parser.parse_args()
+    options: dict[str, object] = {"server.port": chosen.port} if chosen.port else {}
+    if _settings().room and ADDRESS not in os.environ:
+        options["server.address"] = EVERYWHERE
+    app.run(config=options)
+
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
+    """From start to end of the server."""
+    del app
+    if not is_loopback(config.get_option("server.address")):
+        os.environ[ROOM] = "1"  # whoever listens to others wants to know who they are
+    settings = _settings()
+    _allow_many_connections()
+    config.set_option("server.maxUploadSize", settings.upload_bytes // 2**20)  # what uploaders show and check, MB
+    if settings.room:
+        _announce(RoomStore(settings).open())
+    else:
+        print(f"\n  TuneMyPets: {url('localhost')}\n", flush=True)
+    threading.Thread(target=_wake_scheduler, args=(settings,), daemon=True).start()
+    ahead = threading.Timer(AHEAD_SECONDS, _import_ahead)
+    ahead.daemon = True
+    ahead.start()
+    yield {}
+    ahead.cancel()
+
+
+def stop() -> None:
+    """End this process in a moment, as Ctrl+C does: time for the last page to be drawn."""
+    timer = threading.Timer(STOP_SECONDS, os.kill, args=(os.getpid(), signal.SIGTERM))
+    timer.daemon = True
+    timer.start()
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.from_environment()
+    except TuneMyPetsError as error:
+        sys.exit(str(error))
+
+
+def _address_is_only_a_default() -> bool:
+    """Whether nobody chose an address for this start: the one in the project's settings is no choice."""
+    chosen = "command-line" in config.get_where_defined("server.address")
+    return not chosen and is_loopback(config.get_option("server.address"))
+
+
+def _start_again() -> NoReturn:
+    """The same command, listening to the network."""
+    os.environ.update({ROOM: "1", ADDRESS: EVERYWHERE})
+    command = [sys.executable, *sys.orig_argv[1:]]
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.closerange(3, 4096)  # the socket on this machine only, among others
+        os.execv(sys.executable, command)
+    sys.exit(subprocess.run(command, check=False).returncode)
+
+
+def _announce(room: Room) -> None:
+    """Print where the room is, for attendees and for the presenter."""
+    import segno
+
+    address = room_url()
+    print(f"\n  The room is open: {address}   passcode {room.shown_passcode}\n", flush=True)
+    segno.make(f"{address}?passcode={room.passcode}", error="l").terminal(compact=True)
+    print(f"\n  Presenter (keep it to yourself): {address}/room?secret={room.secret}\n", flush=True)
+
+
+def _allow_many_connections() -> None:
+    """As many open connections as the system lets this process have: slow ones must not use them up."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if most == resource.RLIM_INFINITY else min(most, 65_536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def _import_ahead() -> None:
+    for name in (*AHEAD, *(f"{components.__name__}.{found.name}" for found in iter_modules(components.__path__))):
+        try:
+            importlib.import_module(name)
+        except Exception:  # the page that needs it will say so
+            log.exception("%s was not imported", name)
+
+
+def _wake_scheduler(settings: Settings) -> None:
+    """Let what waits begin, also when nobody has opened a page yet."""
+    try:
+        reopen(settings)
+        if any(needs_scheduler(run) for run in RunStore(settings).all()):
+            ensure_scheduler(settings)
+    except (OSError, TuneMyPetsError):
+        log.exception("the scheduler was not started")

@@ -1,0 +1,27 @@
+"""The cookie by which a browser is known, as the server and the pages see it."""
+
+from collections.abc import Iterable
+
+from core.room.people import is_token, new_token
+
+COOKIE = "tunemypets_visitor"
+KEEP_SECONDS = 180 * 86_400
+
+
+def token_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The visitor's token in the headers of a request; None where there is none that could be ours."""
+    for name, value in headers:
+        if name != b"cookie":
+            continue
+        for part in value.decode("latin-1").split(";"):
+            key, _, text = part.strip().partition("=")
+            if key == COOKIE and is_token(text):
+                return text
+    return None
+
+
+def cookie_header(token: str | None, *, https: bool) -> bytes:
+    """`Set-Cookie` that keeps a token for half a year, or gives a new one: no script reads it, no other site does."""
+    secure = "; Secure" if https else ""
+    value = f"{COOKIE}={token or new_token()}; Path=/; Max-Age={KEEP_SECONDS}; HttpOnly; SameSite=Lax{secure}"
+    return value.encode("latin-1")

@@ -1,0 +1,114 @@
+"""A comparison: what makes it unfair, open, costly or flattering is said; a fair one is left in peace."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from core.coach.fairness import Entrant, Outcome, read_race
+from core.coach.imagenet_classes import imagenet_names, seen_in_imagenet
+from core.config.train_config import TrainConfig
+from core.statistics.comparison import compare
+from core.statistics.predictions import PredictionTable
+
+LEAVES = ("healthy", "unhealthy")
+
+
+def entrant(name: str, values: dict[str, Any] | None = None, **more: Any) -> Entrant:
+    config = TrainConfig.model_validate({"dataset": "pets", "model": "petnet", "epochs": 5, **(values or {})})
+    facts: dict[str, Any] = {"classes": LEAVES, "fingerprint": "f", "seeds": (0,), "epochs": 5, "images_seen": 4200,
+                             "seconds": 20.0, **more}  # fmt: skip
+    return Entrant(name, config, **facts)
+
+
+SCRATCH = entrant("scratch", {"model": "scratch_cnn", "strategy": "scratch"}, seconds=60.0)
+TRANSFER = entrant("transfer")
+
+
+def kinds(*entrants: Entrant, outcome: Outcome | None = None) -> list[str]:
+    return [reading.kind for reading in read_race(entrants, outcome, most=None)]
+
+
+def compared(right_a: int, right_b: int, n: int = 200) -> Outcome:
+    def table(right: int) -> PredictionTable:
+        sure = np.where(np.arange(n) < right, 0.9, 0.1)
+        ids = tuple(f"{place:064x}" for place in range(n))
+        return PredictionTable("test", ("a", "b"), ids, np.arange(n), np.zeros(n), np.stack([sure, 1 - sure], axis=1))
+
+    return Outcome.of(compare(table(right_a), table(right_b), "a", "b"), "scratch", "transfer")
+
+
+def test_a_fair_race_gets_no_reading() -> None:
+    assert kinds(SCRATCH, TRANSFER) == []
+    assert kinds(SCRATCH) == []
+
+
+def test_other_pictures_end_the_comparison() -> None:
+    other = dataclasses.replace(TRANSFER, fingerprint="g", epochs=9, images_seen=9, seconds=9.0)
+    assert kinds(SCRATCH, other) == ["other-pictures"]
+
+
+def test_a_budget_is_fair_if_one_of_the_three_is_equal() -> None:
+    unequal = dataclasses.replace(TRANSFER, epochs=15, images_seen=12_600)
+    [reading] = read_race((SCRATCH, unequal))
+    assert reading.kind == "unequal-budget"
+    assert "15 epochs, 12,600 pictures seen, 20 s" in reading.evidence
+    assert reading.change == {"epochs": 15}
+    assert kinds(SCRATCH, dataclasses.replace(unequal, images_seen=4220)) == []
+    assert kinds(SCRATCH, dataclasses.replace(unequal, seconds=57.0)) == []
+
+
+def test_other_settings_and_seeds_are_named() -> None:
+    other = entrant("transfer", {"batch_size": 16, "augment_flip": False}, seeds=(0, 1))
+    [reading] = read_race((SCRATCH, other))
+    assert "seeds, batch size, random flips" in reading.evidence
+
+
+def test_classes_of_imagenet_flatter_only_the_pretrained_arm() -> None:
+    pets = [dataclasses.replace(item, classes=("Cat", "Dog")) for item in (SCRATCH, TRANSFER)]
+    [reading] = read_race(pets)
+    assert reading.kind == "seen-before"
+    assert "2 of 2 classes" in reading.evidence
+    assert kinds(pets[1], dataclasses.replace(pets[1], name="other")) == []
+    flowers = ("daisy", "dandelion", "rose", "sunflower", "tulip")
+    assert kinds(*(dataclasses.replace(item, classes=flowers) for item in (SCRATCH, TRANSFER))) == []
+
+
+def test_a_difference_that_chance_can_make_is_called_open() -> None:
+    assert "open" in kinds(SCRATCH, TRANSFER, outcome=compared(150, 153))
+    assert "open" not in kinds(SCRATCH, TRANSFER, outcome=compared(120, 180))
+
+
+def test_a_winner_that_costs_more_is_told_and_a_cheap_one_is_not() -> None:
+    assert kinds(SCRATCH, TRANSFER, outcome=compared(120, 180)) == []
+    [reading] = read_race((SCRATCH, TRANSFER), compared(180, 120))
+    assert reading.kind == "costly-winner"
+    assert "3.0 times as long" in reading.evidence
+
+
+def test_an_outcome_is_of_the_two_it_names_and_of_nobody_else() -> None:
+    stopped = dataclasses.replace(SCRATCH, name="stopped", seconds=1.0)
+    [reading] = read_race((stopped, SCRATCH, TRANSFER), compared(180, 120))
+    assert reading.evidence.startswith("scratch is 30.0 points better")
+    assert "as long as transfer" in reading.evidence
+    assert kinds(stopped, SCRATCH, outcome=compared(180, 120)) == []
+    [reading] = read_race((stopped, SCRATCH, TRANSFER), compared(153, 150))
+    assert reading.evidence.startswith("Scratch is 1.5 points ahead of transfer (95 % interval −")
+    [reading] = read_race((SCRATCH, TRANSFER), compared(150, 150))
+    assert reading.evidence.startswith("Transfer and scratch are right equally often (95 % interval ")
+
+
+def test_imagenets_classes_are_found_by_name_without_torch() -> None:
+    assert len(imagenet_names()) == 1000
+    assert seen_in_imagenet(("English_Springers", "gas pump", "tench")) == {
+        "English_Springers": "English springer", "gas pump": "gas pump", "tench": "tench",
+    }  # fmt: skip
+    assert set(seen_in_imagenet(("cats", "dogs", "terrier", "stain", "healthy", "猫"))) == {"cats", "dogs", "terrier"}
+
+
+def test_the_general_words_stand_for_what_they_say() -> None:
+    found = seen_in_imagenet(("shark", "snake", "spider", "bear", "monkey"))
+    assert found == {
+        "shark": "great white shark", "snake": "thunder snake", "spider": "black and gold garden spider",
+        "bear": "brown bear", "monkey": "patas",
+    }  # fmt: skip

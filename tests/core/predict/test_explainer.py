@@ -1,0 +1,304 @@
+"""The predictor's answers to why, through its own protocol; the tests of the pages go through its process."""
+
+import dataclasses
+import json
+import threading
+import time
+from io import BytesIO
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.config.events import Progress
+from core.config.train_config import TrainConfig
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.drawn_sample import draw_sample
+from core.datasets.importing import import_dataset
+from core.datasets.sources import MemorySource
+from core.datasets.splits import SplitPlan
+from core.errors import TuneMyPetsError
+from core.maintenance.check import check
+from core.maintenance.findings import Kind, Mending
+from core.maintenance.repair import repair
+from core.predict import predictor_server
+from core.predict.explanation_cache import FORMAT, KeptAnswers, name_of
+from core.predict.predictor_client import PredictorClient, Tell, hear
+from core.predict.predictor_server import Server, send
+from core.runs.run import Run
+from core.runs.run_store import RunStore
+from core.settings import Settings
+
+
+def a_image(settings: Settings) -> tuple[str, bytes]:
+    dataset = DatasetStore(settings).get("drawn")
+    row = dataset.rows_of("test")[0]
+    return row.name, dataset.read_image(row)
+
+
+class Near(PredictorClient):
+    """A client that talks to a predictor in a thread of this process: both sides as they are, without the start."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.server = Server(settings)
+
+    def _ask(
+        self, record: dict[str, Any], parts: list[bytes], tell: Tell | None = None
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        mine, other = Pipe()
+        threading.Thread(target=self.server.talk, args=(other,), daemon=True).start()
+        with mine:
+            send(mine, record, parts)
+            reply, found = hear(mine, tell)
+        if "error" in reply:
+            raise TuneMyPetsError(str(reply["error"]))
+        return reply, found
+
+
+def ignore(step: Progress) -> None:
+    """Who does not want to know how far it is."""
+
+
+def kept(settings: Settings) -> list[Path]:
+    return sorted((settings.cache_dir / "explanations").glob("*.json"))
+
+
+def newest(settings: Settings) -> Run:
+    return RunStore(settings).all()[0]
+
+
+def test_every_question_about_why_is_answered(raced: Settings) -> None:
+    client, run = Near(raced), newest(raced)
+    name, data = a_image(raced)
+    (said,) = client.predict(run.id, [(name, data)])
+
+    found = client.explain(run.id, name, data, [None, "cat", "dog"], ["grad_cam", "occlusion"])
+    assert found.top == tuple((label, pytest.approx(share, abs=1e-6)) for label, share in said.top)
+    assert {heat.label for heat in found.heats if heat.method == "grad_cam"} == {"cat", "dog"}
+    assert found.heats[0].label == said.label, "the answer first"
+    assert [heat.label for heat in found.heats if heat.method == "occlusion"] == ["dog"]
+    side = newest(raced).config().entry().preprocessing.crop_px
+    seen = np.asarray(Image.open(BytesIO(found.saw)))
+    assert seen.shape == (224, 224, 3)
+    assert seen.shape[0] % side == 0
+    for heat in found.heats:
+        assert Image.open(BytesIO(heat.drawing)).size == (224, 224)
+        assert heat.words
+    # what is drawn lies over the very pixels that a prediction sees
+    from core.datasets.decoder import Limits
+    from core.stores.pixels import square_pixels
+
+    spec = run.config().entry().preprocessing
+    margin = (spec.resize_px - spec.crop_px) // 2
+    square = square_pixels(data, name, Limits.from_settings(raced), spec)[margin:-margin, margin:-margin]
+    assert np.array_equal(seen[:: 224 // side, :: 224 // side], square[:side, :side])
+
+    # the test pictures, and how well their neighbours tell their class
+    images = client.map_images(run.id)
+    table = run.predictions()
+    assert sorted(images.indices) == sorted(table.indices.tolist())
+    assert dict(zip(images.indices, images.labels, strict=True)) == dict(
+        zip(table.indices.tolist(), table.labels.tolist(), strict=True)
+    )
+    assert images.split == "test"
+    assert len(images.pca) == images.total == table.n
+    assert images.width == 8
+    assert 0 < sum(images.shares) <= 1.0001
+    assert 0 <= images.told <= table.n
+
+    movement = client.movement(run.id)
+    assert movement.blocks[-1].name == "head"
+    assert all((block.relative or 0) > 0 for block in movement.blocks)
+
+    filters = client.filters(run.id)
+    assert filters.start is not None
+    assert Image.open(BytesIO(filters.trained)).format == "PNG"
+
+    # a finished run's answers never change: they are kept once, and given again
+    files = kept(raced)
+    assert sorted(json.loads(path.read_text())["recipe"]["what"] for path in files) == ["filters", "map", "movement"]
+    stamps = [path.stat().st_ino for path in files]
+    assert client.map_images(run.id) == images
+    assert client.movement(run.id) == movement
+    assert client.filters(run.id) == filters
+    assert [path.stat().st_ino for path in kept(raced)] == stamps
+
+    # what cannot be answered is a sentence
+    for wrong, sentence in (
+        (lambda: client.explain(run.id, name, data, ["horse"]), "knows no class 'horse'"),
+        (lambda: client.explain(run.id, name, b"no picture"), name),
+        (lambda: client.explain(run.id, name, data, []), "choose fewer"),
+        (lambda: client.explain(run.id, name, data, [None], ["guess"]), "choose fewer"),  # type: ignore[list-item]
+        (lambda: client.map_images("nobody"), "There is no run"),
+        (lambda: client.movement("../x"), "There is no run"),
+    ):
+        with pytest.raises(TuneMyPetsError, match=sentence.replace("(", r"\(")):
+            wrong()
+
+
+def test_an_answer_that_takes_long_tells_how_far_it_is(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor_server, "STEP_SECONDS", 0.0)
+    client, run = Near(raced), newest(raced)
+    steps: list[Progress] = []
+    images = client.map_images(run.id, tell=steps.append)
+    assert [step.done for step in steps] == [4, 8], "four pictures after four pictures"
+    assert {step.total for step in steps} == {len(images.indices)}
+    assert steps[-1].eta_seconds == 0
+    steps.clear()
+    client.map_images(run.id, tell=steps.append)
+    assert not steps, "kept answers are there at once"
+    name, data = a_image(raced)
+    client.explain(run.id, name, data, [None], ["occlusion"], steps.append)
+    assert [step.done for step in steps] == list(range(1, steps[0].total + 1))
+    assert steps[0].total == 8, "the picture, and 7 by 7 hidden squares, eight at once"
+
+
+def test_where_hiding_changes_nothing_no_map_pretends_that_it_does(
+    raced: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, run = Near(raced), newest(raced)
+    name, data = a_image(raced)
+    rng = np.random.default_rng(0)
+    for size, words in ((0.004, "hiding any one part changes nothing that counts"), (0.4, "of the heat lies")):
+        grid = (size * rng.random((32, 32)) ** 4).astype(np.float32)
+        monkeypatch.setattr("core.predict.explainer.occlusion", lambda *_, grid=grid: grid)
+        (heat,) = client.explain(run.id, name, data, [None], ["occlusion"]).heats
+        assert words in heat.words
+        assert heat.strength == pytest.approx(float(grid.max()))
+
+
+def test_who_goes_away_does_not_stop_the_work(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor_server, "STEP_SECONDS", 0.0)
+    client, run = Near(raced), newest(raced)
+    mine, other = Pipe()
+    talking = threading.Thread(target=client.server.talk, args=(other,))
+    talking.start()
+    send(mine, {"ask": "map", "run": run.id, "neighbours": False}, [])
+    mine.close()
+    talking.join(30)
+    assert not talking.is_alive()
+    assert len(kept(raced)) == 1, "the next one finds it"
+
+
+def test_neighbours_are_laid_out_on_demand_from_what_the_map_kept(
+    settings: Settings, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openTSNE", reason="pip install -r requirements-explain.txt")
+    from core.jobs.worker import Worker
+
+    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
+    assert list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("40/20/40"), seed=0))
+    run = RunStore(settings).create(small_config)
+    assert Worker(settings, run).work(judge_only=False).value == "finished"
+    client = Near(settings)
+    plain = client.map_images(run.id)
+    assert plain.tsne is None
+    monkeypatch.setattr(client.server.explainer, "_map", None)  # the pictures are not looked at again
+    laid_out = client.map_images(run.id, neighbours=True)
+    assert laid_out.tsne is not None
+    assert len(laid_out.tsne) == len(plain.indices) >= 10
+    assert dataclasses.replace(laid_out, tsne=None) == plain
+    assert [json.loads(path.read_text())["recipe"]["what"] for path in kept(settings)].count("t-SNE") == 1
+    monkeypatch.setattr("core.predict.explainer.lay_out", None)
+    assert client.map_images(run.id, neighbours=True) == laid_out, "kept too"
+
+
+def test_the_map_of_a_frozen_network_comes_from_what_its_test_left(settings: Settings, drawn: object) -> None:
+    import torch
+
+    from core.config.train_config import TrainConfig
+    from core.jobs.worker import Worker
+    from core.predict import split_features
+    from core.predict.predictor import Predictor
+    from core.stores.hardware import Hardware
+
+    config = TrainConfig(dataset="drawn", model="petnet", strategy="head", epochs=1, precision="fp32")
+    run = RunStore(settings).create(config)
+    assert Worker(settings, run).work(judge_only=False).value == "finished"
+    hardware: Hardware = Predictor(settings).hardware
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split_features, "_computed", None)  # what is stored is not computed
+        stored = split_features.read_features(settings, run, hardware, lambda: False, ignore)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split_features, "_stored", lambda *_: None)
+        computed = split_features.read_features(settings, run, hardware, lambda: False, ignore)
+        patch.setattr(split_features, "_pixel_store", lambda *_: None)
+        decoded = split_features.read_features(settings, run, hardware, lambda: False, ignore)
+    assert stored.rows == computed.rows
+    assert np.allclose(stored.values, computed.values, atol=1e-4)
+    assert np.array_equal(computed.values, decoded.values)
+    # and they are what the head reads: with it they give the run's own test result
+    from core.training.checkpoint import BEST, load_network
+
+    network, _ = load_network(run.checkpoints, BEST)
+    with torch.inference_mode():
+        found = network.probabilities(network.head(torch.from_numpy(stored.values))).numpy()
+    assert np.abs(found - run.predictions().probabilities).max() < 1e-5
+
+
+def test_a_question_that_thirty_ask_is_computed_once(settings: Settings) -> None:
+    answers, made, found = KeptAnswers(settings), [], []
+
+    def make() -> dict[str, int]:
+        made.append(1)
+        time.sleep(0.2)
+        return {"is": 42}
+
+    threads = [
+        threading.Thread(target=lambda: found.append(answers.get({"what": "x"}, make, keep=True))) for _ in range(30)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert found == [{"is": 42}] * 30
+    assert len(made) == 1
+    answers.get({"what": "other"}, make, keep=False)
+    assert len(kept(settings)) == 1, "what may change is not kept"
+    # a damaged file is made anew, and one that answers something else is not believed
+    (path,) = kept(settings)
+    path.write_bytes(path.read_bytes()[:20])
+    assert answers.get({"what": "x"}, make, keep=True) == {"is": 42}
+    path.write_text(json.dumps({"recipe": {"format": FORMAT, "what": "y"}, "answer": {"is": 1}}))
+    assert answers.get({"what": "x"}, make, keep=True) == {"is": 42}
+
+
+def test_kept_answers_make_room_for_each_other(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dataclasses
+    import os
+
+    small = dataclasses.replace(settings, cache_bytes=30_000)
+    answers = KeptAnswers(small)
+    for number in range(5):
+        answers.get({"what": "x", "run": str(number)}, lambda: {"text": "y" * 9_000}, keep=True)
+        for path in kept(small):
+            os.utime(path, (path.stat().st_mtime - 10, path.stat().st_mtime - 10))
+    there = {json.loads(path.read_text())["recipe"]["run"] for path in kept(small)}
+    assert there == {"2", "3", "4"}
+
+
+def test_a_check_finds_kept_answers_that_are_damaged_or_of_runs_that_are_gone(raced: Settings) -> None:
+    run = newest(raced)
+    answers = KeptAnswers(raced)
+    for what in ("map", "movement", "filters"):
+        answers.get({"what": what, "run": run.id}, lambda: {"is": 1}, keep=True)
+    assert not list(check(raced))
+    good, damaged, swapped = kept(raced)
+    damaged.write_bytes(b"{")
+    swapped.write_bytes(good.read_bytes())
+    gone = {"format": FORMAT, "what": "map", "run": "20200101-000000-abcdef"}
+    orphan = raced.cache_dir / "explanations" / f"{name_of(gone)}.json"
+    orphan.write_text(json.dumps({"recipe": gone, "answer": {}}))
+    found = {Path(item.thing).name: (item.kind, item.mending) for item in check(raced)}
+    assert found == {
+        damaged.name: (Kind.DAMAGED, Mending.REMOVE),
+        swapped.name: (Kind.DAMAGED, Mending.REMOVE),
+        orphan.name: (Kind.ORPHANED, Mending.REMOVE),
+    }
+    repair(raced)
+    assert kept(raced) == [good]
+    assert not list(check(raced))

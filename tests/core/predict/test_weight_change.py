@@ -1,0 +1,128 @@
+"""How far blocks moved: zero means not one bit, for whatever was never trained, and only for that."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from core.config.train_config import TrainConfig
+from core.datasets.dataset import Dataset
+from core.errors import RunError, WeightsError
+from core.jobs.worker import Worker
+from core.predict.weight_change import build_start, measure_movement, relative_change, same_bits
+from core.runs.run import Run
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from core.training.checkpoint import BEST, CHECKPOINTS, Checkpoint, save_checkpoint
+from tests.conftest import SMALL_SCRATCH
+
+CONFIGS = [
+    TrainConfig.model_validate({**SMALL_SCRATCH, "seed": 7}),
+    TrainConfig.model_validate({**SMALL_SCRATCH, "batch_norm": False, "head": "sigmoid"}),
+    TrainConfig(dataset="drawn", model="petnet", strategy="head", epochs=1, seed=3),
+]
+
+
+def trained(settings: Settings, config: TrainConfig) -> Run:
+    run = RunStore(settings).create(config)
+    assert Worker(settings, run).work(judge_only=False).value == "finished"
+    return run
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.model}-{config.head}")
+def test_a_run_that_never_learned_moved_by_exactly_nothing(
+    settings: Settings, drawn: Dataset, config: TrainConfig
+) -> None:
+    run = RunStore(settings).create(config)
+    save_checkpoint(run.folder / CHECKPOINTS, BEST, build_start(config, 2), Checkpoint(config, drawn.classes, 0, None))
+    blocks = measure_movement(run).blocks
+    assert [block.name for block in blocks] == [*config.entry().freeze_points, "head"]
+    for block in blocks:
+        assert block.still
+        assert (block.relative, block.largest, block.statistics_largest) == (0.0, 0.0, 0.0)
+    # with another seed the same weights are somewhere else: the comparison can tell
+    other = dataclasses.replace(Checkpoint(config, drawn.classes, 0, None))
+    save_checkpoint(run.folder / CHECKPOINTS, BEST, build_start(config.model_copy(update={"seed": 99}), 2), other)
+    moved = measure_movement(run).blocks
+    assert moved[-1].relative is not None
+    assert moved[-1].relative > 0.5
+    assert not moved[-1].same
+
+
+def test_what_is_frozen_does_not_move_by_one_bit_and_what_learns_does(settings: Settings, drawn: Dataset) -> None:
+    config = TrainConfig(
+        dataset="drawn",
+        model="petnet",
+        strategy="partial",
+        freeze_point="stage3",
+        epochs=1,
+        learning_rate=0.01,
+        precision="fp32",
+        batch_size=24,
+    )
+    movement = measure_movement(trained(settings, config))
+    by_name = {block.name: block for block in movement.blocks}
+    assert movement.pretrained
+    for name in ("stem", "stage1", "stage2", "stage3"):
+        block = by_name[name]
+        assert block.frozen
+        assert block.still
+        assert block.statistics > 0
+        assert (block.relative, block.statistics_relative) == (0.0, 0.0)
+    for name in ("stage4", "top", "head"):
+        block = by_name[name]
+        assert not block.frozen
+        assert not block.same
+        assert block.relative is not None
+        assert 0 < block.relative < 2
+        assert block.largest > 0
+    assert not by_name["top"].statistics_same, "BatchNorm of a block that learns"
+    assert by_name["head"].statistics == 0
+
+
+def test_everything_moves_in_a_run_from_scratch(settings: Settings, drawn: Dataset) -> None:
+    movement = measure_movement(trained(settings, CONFIGS[0]))
+    assert not movement.pretrained
+    assert not any(block.same or block.frozen for block in movement.blocks)
+
+
+def test_one_bit_and_one_statistic_are_enough_to_be_told(settings: Settings, drawn: Dataset) -> None:
+    config = CONFIGS[2]
+    run = RunStore(settings).create(config)
+    network = build_start(config, 2)
+    norm = network.blocks["stem"].get_submodule("norm1")
+    norm.get_buffer("running_mean")[0] += 1e-6
+    weight = network.blocks["stage2"].get_parameter("unit1.conv1.weight")
+    with torch.no_grad():
+        weight.view(-1)[5] = torch.nextafter(weight.view(-1)[5], torch.tensor(9.0))
+    save_checkpoint(run.folder / CHECKPOINTS, BEST, network, Checkpoint(config, drawn.classes, 1, None))
+    moved = {block.name for block in measure_movement(run).blocks if not block.still}
+    assert moved == {"stem", "stage2"}
+    stem = measure_movement(run).blocks[0]
+    assert stem.same
+    assert not stem.statistics_same
+
+
+def test_lengths_and_bits_are_what_their_names_say() -> None:
+    pairs = [(torch.tensor([3.0, 0.0]), torch.tensor([3.0, 0.4])), (torch.tensor([4.0]), torch.tensor([4.3]))]
+    assert relative_change(pairs) == pytest.approx(0.5 / 5)
+    assert relative_change([(torch.zeros(2), torch.ones(2))]) is None
+    assert relative_change([]) == 0.0
+    assert not same_bits(torch.tensor([0.0]), torch.tensor([-0.0]))
+    assert same_bits(torch.ones(2, 3).t(), torch.ones(3, 2))
+    assert same_bits(torch.tensor(3), torch.tensor(3))
+    assert not same_bits(torch.ones(2), torch.ones(2, dtype=torch.float64))
+
+
+def test_without_the_pretrained_file_or_weights_there_is_a_sentence(settings: Settings, drawn: Dataset) -> None:
+    config = TrainConfig(dataset="drawn", model="mobilenet_v2", strategy="head", epochs=1)
+    run = RunStore(settings).create(config)
+    with pytest.raises(RunError, match="no saved weights"):
+        measure_movement(run)
+    from models.network import build
+
+    save_checkpoint(
+        run.folder / CHECKPOINTS, BEST, build("mobilenet_v2", 2), Checkpoint(config, drawn.classes, 1, None)
+    )
+    with pytest.raises(WeightsError, match="python -m core prefetch mobilenet_v2"):
+        measure_movement(run)

@@ -1,0 +1,97 @@
+"""Commands in a report are taken by the command line, and train the very same thing."""
+
+import shlex
+
+import pytest
+
+from core.cli.main import build_parser, config_values
+from core.config.parsing import parse_config
+from core.config.train_config import TrainConfig
+from core.datasets.dataset import Dataset
+from core.races.learning_curve import start_curve
+from core.races.presets import make_arms, plan_race
+from core.report.builder import gather
+from core.report.repeat_commands import format_training
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from tests.support.finished_runs import add_points, finish
+
+
+def parsed(command: str) -> TrainConfig:
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "core"]
+    return parse_config(config_values(build_parser().parse_args(words[3:])))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model": "petnet"},
+        {"model": "petnet", "strategy": "gradual", "epochs": 9, "head_epochs": 2, "patience": 3},
+        {"model": "scratch_cnn", "strategy": "scratch", "filters": [4, 8], "batch_norm": False, "seed": 7},
+        {"model": "petnet", "learning_rate": 1e-5, "augment_flip": False, "augment_colour": True, "stored_views": 0},
+        {"model": "petnet", "note": "-- what if; rm -rf 'x' \"y\" $HOME?\n🐶", "max_images": 4000},
+        {"model": "petnet", "max_seconds": 1.5},
+        {"model": "petnet", "note": "-1"},
+    ],
+)
+def test_the_command_of_a_training_gives_the_same_configuration(values):
+    config = parse_config({"dataset": "pets", **values})
+
+    assert parsed(format_training(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "budget", "amount"),
+    [
+        ({}, ("scratch", "head"), "epochs", 3.0),
+        ({"model": "petnet", "seed": 5, "filters": [4, 8], "note": "why?"}, ("scratch", "gradual"), "images", 400.0),
+        ({"model": "petnet"}, ("scratch", "random-init"), "epochs", 2.0),
+        ({"model": "petnet", "backbone_factor": 0.2, "augment_flip": False}, ("head", "scratch"), "seconds", 2.5),
+    ],
+)
+def test_the_command_of_a_race_makes_the_same_runs(settings: Settings, drawn: Dataset, values, names, budget, amount):
+    plan, arms = plan_race(
+        {"dataset": "drawn", **values}, names, seeds=2, budget=budget, amount=amount, title="Who's first?"
+    )
+    race_id, runs = RunStore(settings).create_race(arms, plan=plan)
+    for run in runs:
+        finish(run, drawn)
+
+    command, *rest = gather(settings, [race_id], images=False).commands
+
+    options = build_parser().parse_args(shlex.split(command)[3:])
+    again, made = plan_race(
+        config_values(options), options.arms.split(","), seeds=options.seeds, budget=options.equal,
+        amount=options.amount, title=options.title,
+    )  # fmt: skip
+    assert (again, made) == (plan, arms)
+    assert len(rest) == 1
+    assert race_id in rest[0]
+
+
+@pytest.mark.parametrize("values", [{}, {"model": "petnet", "seed": 4, "dropout": 0.5, "augment_flip": False}])
+def test_the_command_of_a_learning_curve_makes_the_same_runs(settings: Settings, drawn: Dataset, values):
+    values = {"dataset": "drawn", "epochs": 4, **values}
+    seed = int(values.get("seed", 0))
+    arms = make_arms(values, ("head", "scratch"), "epochs", 4, seed)
+    curve_id, runs = start_curve(settings, arms, seeds=(seed, seed + 1), sizes=(2, 5), title="How many?")
+    for run in runs:
+        add_points(run, drawn, (2, 5), (seed, seed + 1))
+
+    command, *rest = gather(settings, [curve_id], images=False).commands
+    options = build_parser().parse_args(shlex.split(command)[3:])
+    assert (options.command, options.sizes, options.seeds, options.title) == ("learning-curve", "2,5", 2, "How many?")
+    again = config_values(options)
+    assert (
+        make_arms(again, options.arms.split(","), "epochs", int(again["epochs"]), int(again.get("seed") or 0)) == arms
+    )
+    assert len(rest) == 1
+
+
+def test_a_race_that_no_command_makes_is_repeated_run_by_run(raced: Settings):
+    race_id = RunStore(raced).summaries()[0].meta.race
+
+    data = gather(raced, [race_id], images=False)
+
+    assert [parsed(command) for command in data.commands[:-1]] == [parse_config(run.config) for run in data.runs]

@@ -1,0 +1,132 @@
+"""Calibration: what is measured, what scaling changes, and what it never changes."""
+
+import math
+
+import numpy as np
+import pytest
+
+from core.errors import RunError
+from core.statistics.calibration import calibrate, fit_temperature, scale
+from core.statistics.predictions import PredictionTable
+from tests.support.prediction_tables import sure_table
+
+
+def drawn(n: int, temperature: float, split: str, seed: int, classes: int = 3) -> PredictionTable:
+    """Answers of a network that is right exactly as often as it says once its logits are divided by `temperature`."""
+    rng = np.random.default_rng(seed)
+    logits = 2 * rng.standard_normal((n, classes))
+    honest = scale(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), 1.0)
+    labels = (honest.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(max=classes - 1)
+    names = tuple(f"class {i}" for i in range(classes))
+    said = scale(honest, 1 / temperature)
+    return PredictionTable(split, names, tuple(map(str, range(n))), np.arange(n), labels, said)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_that_was_hidden_is_found(temperature: float) -> None:
+    assert fit_temperature(drawn(20_000, temperature, "val", 0)) == pytest.approx(temperature, rel=0.05)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_scaling_makes_a_network_that_is_too_sure_honest_on_pictures_it_was_not_fitted_on(adaptive: bool) -> None:
+    found = calibrate(drawn(4000, 2.5, "test", 1), drawn(1000, 2.5, "val", 2), adaptive)
+    assert found.after is not None
+    assert found.ece > 0.1
+    assert found.after.ece < 0.03
+    assert found.after.nll < found.nll
+    assert found.after.brier < found.brier
+    assert "too sure of itself. With a temperature of 2." in found.note
+
+
+def test_scaling_never_changes_the_accuracy() -> None:
+    # Two classes that differ in the last bit, which logarithms and divisions lose.
+    odd = np.array([[0.25, 0.5 - 2**-54, 0.25], [0.4, np.nextafter(0.4, 1), 0.2], [1.0, 0.0, 0.0]])
+    classes = ("class 0", "class 1", "class 2")
+    table = PredictionTable("test", classes, ("x", "y", "z"), np.arange(3), np.array([1, 1, 2]), odd)
+    found = calibrate(table, drawn(300, 3.0, "val", 3))
+    assert found.after is not None
+    assert found.accuracy == found.after.accuracy == table.accuracy
+    assert sum(part.count for part in found.after.bins) == 3
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 7.0])
+def test_scaled_probabilities_keep_their_order_and_sum_to_one(temperature: float) -> None:
+    table = drawn(500, 1.0, "test", 4)
+    scaled = scale(table.probabilities, temperature)
+    assert np.argsort(scaled, axis=1).tolist() == np.argsort(table.probabilities, axis=1).tolist()
+    assert scaled.sum(axis=1) == pytest.approx(np.ones(500))
+
+
+def test_probabilities_of_zero_and_one_have_finite_figures() -> None:
+    table = sure_table([1.0, 1.0, 1.0, 0.9], [True, False, True, True])
+    found = calibrate(table, sure_table([1.0, 1.0, 0.8], [False, True, True], "val"))
+    assert found.after is not None
+    for figures in (found, found.after):
+        assert math.isfinite(figures.nll)
+        assert math.isfinite(figures.brier)
+        assert 0 <= figures.ece_interval.low <= figures.ece <= figures.ece_interval.high <= 1
+
+
+def test_every_bin_has_its_pictures_with_accuracy_confidence_and_interval() -> None:
+    found = calibrate(sure_table([0.55, 0.6, 0.61, 0.95, 1.0], [True, False, True, True, True]), None)
+    assert [(part.low, part.high) for part in found.bins] == [(i / 10, (i + 1) / 10) for i in range(10)]
+    assert [part.count for part in found.bins] == [0, 0, 0, 0, 0, 2, 1, 0, 0, 2]  # a bin holds its upper edge
+    assert (found.bins[0].confidence, found.bins[0].accuracy, found.bins[0].interval) == (None, None, None)
+    sixth = found.bins[5]
+    assert (sixth.confidence, sixth.accuracy) == (pytest.approx(0.575), 0.5)
+    assert sixth.interval is not None
+    assert sixth.interval.low < 0.5 < sixth.interval.high
+
+
+def test_adaptive_bins_hold_equally_many_pictures_and_never_part_equal_ones() -> None:
+    table = drawn(1000, 1.0, "test", 5)
+    assert [part.count for part in calibrate(table, None, adaptive=True).bins] == [100] * 10
+    tied = sure_table([0.7] * 15 + [0.9] * 5, [True] * 20)
+    assert [part.count for part in calibrate(tied, None, adaptive=True).bins] == [15, 5]
+    for count in (1, 3, 11):
+        few = sure_table(np.linspace(0.6, 0.9, count).tolist(), [True] * count)
+        assert sum(part.count for part in calibrate(few, None, adaptive=True).bins) == count
+
+
+def test_the_interval_of_the_error_holds_the_true_one() -> None:
+    truth = calibrate(drawn(200_000, 2.0, "test", 6), None).ece
+    held = 0
+    for seed in range(60):
+        interval = calibrate(drawn(400, 2.0, "test", 100 + seed), None).ece_interval
+        held += interval.low <= truth <= interval.high
+    assert held >= 52
+
+
+def test_without_validation_pictures_nothing_is_scaled() -> None:
+    found = calibrate(drawn(100, 2.0, "test", 7), None)
+    assert (found.temperature, found.after) == (None, None)
+
+
+def test_pictures_do_not_choose_the_temperature_that_they_judge() -> None:
+    val = drawn(100, 2.0, "val", 8)
+    found = calibrate(val, val)
+    assert (found.temperature, found.after) == (None, None)
+    assert "must not be the ones that judge it" in found.note
+
+
+def test_validation_pictures_that_are_all_right_choose_no_temperature() -> None:
+    found = calibrate(sure_table([0.9, 0.8], [True, False]), sure_table([0.9, 0.8], [True, True], "val"))
+    assert (found.temperature, found.after) == (None, None)
+    assert "right about (nearly) every validation picture" in found.note
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "words"),
+    [(0.97, 91, "too sure of itself"), (0.6, 95, "more often right than it says"), (0.91, 91, "about as sure as")],
+)
+def test_the_note_says_whether_it_is_too_sure(said: float, right: int, words: str) -> None:
+    note = calibrate(sure_table([said] * 100, [i < right for i in range(100)]), None).note
+    assert note.startswith(f"Says {100 * said:.1f} % when right {right:.1f} % (100 test pictures): ")
+    assert words in note
+
+
+def test_no_pictures_and_other_classes_are_refused() -> None:
+    with pytest.raises(RunError, match="no picture in the test split"):
+        calibrate(sure_table([], []), None)
+    with pytest.raises(RunError, match="different classes"):
+        calibrate(drawn(10, 1.0, "test", 1), sure_table([0.9], [True], "val"))

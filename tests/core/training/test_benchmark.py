@@ -1,0 +1,171 @@
+"""What is measured on this machine: kept, used again, and never a change to the network."""
+
+import copy
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from core.config.events import Progress
+from core.config.stages import TOLERANCE, describe_network, plan_stages
+from core.config.train_config import TrainConfig
+from core.datasets.dataset import Dataset
+from core.settings import Settings
+from core.stores import measurements
+from core.stores.hardware import Hardware
+from core.stores.measurements import Measurements
+from core.stores.pixels import Pixels
+from core.training import benchmark
+from core.training.benchmark import choose_hardware, measure
+from models.network import Network, build
+
+FAST_AND_CLOSE = {"input": 0.3, "prefix_fp32": 10.0, "prefix_bf16": 4.0, "prefix_error": 0.03}
+CPU = torch.device("cpu")
+
+
+def config_of(**changes: Any) -> TrainConfig:
+    return TrainConfig.model_validate({"dataset": "drawn", "model": "petnet", "strategy": "head", **changes})
+
+
+def decide(settings: Settings, config: TrainConfig, earlier: dict[str, Any] | None = None) -> Hardware:
+    stages = plan_stages(config, config.entry())
+    network = build("petnet", 2, seed=0)
+    *_, found = choose_hardware(settings, config, network, stages, pixels(), earlier)
+    assert isinstance(found, Hardware)
+    return found
+
+
+def pixels() -> Pixels:
+    side = config_of().entry().preprocessing.resize_px
+    return np.random.default_rng(0).integers(0, 256, (4, side, side, 3), dtype=np.uint8)
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, figures: dict[str, float]) -> list[int]:
+    """Let the measurement find these figures; the list grows with every one."""
+    calls: list[int] = []
+
+    def fake(*_: Any) -> Iterator[dict[str, float]]:
+        calls.append(1)
+        yield dict(figures)
+
+    monkeypatch.setattr(benchmark, "measure", fake)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("strategy", "figures"),
+    [
+        ("head", {"input", "prefix_fp32", "prefix_bf16", "prefix_bytes", "prefix_error"}),
+        ("partial", {"input", "prefix_fp32", "prefix_bf16", "prefix_bytes", "prefix_error", "step_fp32", "step_bf16"}),
+        ("gradual", {"input", "prefix_fp32", "prefix_bf16", "prefix_bytes", "prefix_error", "step_fp32", "step_bf16"}),
+        ("full", {"input", "step_fp32", "step_bf16"}),
+    ],
+)
+def test_what_a_strategy_computes_is_measured_and_nothing_is_changed(strategy: str, figures: set[str]) -> None:
+    config = config_of(strategy=strategy)
+    network = build("petnet", 2, seed=0)
+    before, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    found: dict[str, float] = {}
+    for part in measure(network, config, plan_stages(config, config.entry()), CPU, pixels()):
+        found.update(part)
+    assert set(found) == figures
+    assert all(value >= 0 for value in found.values())
+    assert network.freeze_point is None
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    assert torch.equal(random, torch.get_rng_state())
+
+
+def test_bf16_that_is_faster_and_close_is_chosen_for_the_frozen_part(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(monkeypatch, FAST_AND_CLOSE)
+    found = decide(settings, config_of())
+    assert (found.prefix_precision, found.precision) == ("bf16", "fp32")
+    assert "10 ms a picture in fp32, 4 ms in bf16, which differs by 3.0%" in found.prefix_reason
+
+
+@pytest.mark.parametrize("change", [{"prefix_bf16": 9.9}, {"prefix_error": 2 * TOLERANCE}])
+def test_bf16_that_is_no_faster_or_not_close_is_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, change: dict[str, float]
+) -> None:
+    measured(monkeypatch, {**FAST_AND_CLOSE, **change})
+    assert decide(settings, config_of()).prefix_precision == "fp32"
+
+
+def test_it_is_measured_once_for_each_thing_that_matters(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = measured(monkeypatch, FAST_AND_CLOSE)
+    first = decide(settings, config_of())
+    assert decide(settings, config_of(seed=7, learning_rate=0.1, epochs=9)) == first
+    assert len(calls) == 1
+    decide(settings, config_of(strategy="partial"))
+    decide(settings, config_of(model="mobilenet_v2"))
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1, 2]", "{}"])
+def test_a_damaged_memory_is_written_anew(settings: Settings, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    settings.cache_dir.mkdir(parents=True)
+    (settings.cache_dir / "measurements.json").write_text(content)
+    calls = measured(monkeypatch, FAST_AND_CLOSE)
+    decide(settings, config_of())
+    decide(settings, config_of())
+    assert len(calls) == 1
+
+
+def test_a_full_disk_costs_only_the_memory(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, value: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    measured(monkeypatch, FAST_AND_CLOSE)
+    monkeypatch.setattr(measurements, "write_json", full)
+    assert decide(settings, config_of()).prefix_precision == "bf16"
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_is_measured_ahead_is_kept_unless_a_run_has_started(
+    settings: Settings, drawn: Dataset, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    measured(monkeypatch, FAST_AND_CLOSE)
+    config = config_of()
+    benchmark.calibrate(settings, config, drawn, lambda: stopped)
+    kept = Measurements(settings).find(describe_network(config, plan_stages(config, config.entry())))
+    assert (kept is None) is stopped
+
+
+def test_a_number_format_that_was_chosen_is_not_measured(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = measured(monkeypatch, FAST_AND_CLOSE)
+    found = decide(settings, config_of(precision="bf16"))
+    assert (found.precision, found.prefix_precision) == ("bf16", "bf16")
+    assert not calls
+
+
+def test_a_run_that_is_taken_up_again_stays_with_its_number_formats(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = measured(monkeypatch, FAST_AND_CLOSE)
+    found = decide(settings, config_of(), {"precision": "bf16", "prefix_precision": "fp32"})
+    assert (found.precision, found.prefix_precision) == ("bf16", "fp32")
+    assert not calls
+
+
+def test_progress_is_told_while_it_is_measured(settings: Settings) -> None:
+    config = config_of()
+    network: Network = build("petnet", 2, seed=0)
+    told = list(choose_hardware(settings, config, network, plan_stages(config, config.entry()), pixels()))
+    assert [item.done for item in told if isinstance(item, Progress)] == [1, 3, 4, 5]
+
+
+def test_the_newest_figures_of_any_machine_with_as_many_threads_are_found(settings: Settings) -> None:
+    known = Measurements(settings)
+    here = {"name": "here", "threads": settings.threads}
+    known.keep({"model": "a"}, here, {"step": 1.0})
+    known.keep({"model": "a"}, {**here, "name": "there"}, {"step": 2.0})
+    assert known.keep({"model": "a"}, here, {"step": 9.0}) == {"step": 1.0}  # the first decides
+    known.keep({"model": "a"}, {**here, "threads": settings.threads + 1}, {"step": 3.0})
+    assert known.find({"model": "a"}) == {"step": 2.0}
+    assert known.find({"model": "a"}, here) == {"step": 1.0}
+    assert known.find({"model": "b"}) is None

@@ -1,0 +1,1 @@
+"""What several tests and benchmarks share; it imports neither."""

@@ -1,0 +1,142 @@
+"""Finished runs that nobody trained: what they say is drawn from random numbers, and everything else is as it is for
+real ones. For pages and measurements that need many runs, many pictures or odd names, in seconds."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.config.events import BatchDone, Described, EpochDone, Event, PhaseStarted, Tested, to_record
+from core.datasets.dataset import Dataset
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.importing import ImportFinished, import_dataset
+from core.datasets.sources import MemorySource
+from core.datasets.splits import SplitPlan
+from core.runs.run import Run, RunState
+from core.settings import Settings
+from core.statistics.predictions import PredictionTable, write_predictions
+
+STARTED = 1_760_000_000.0  # seconds since 1970
+STEPS = 40
+
+
+def make_dataset(
+    settings: Settings,
+    classes: Sequence[str],
+    pictures: int,
+    plan: str = "20/20/60",
+    name: str = "many",
+    size_px: int = 64,
+) -> Dataset:
+    """Import `pictures` small coloured patterns, shared out among the classes; patterns are far apart from each other,
+    so that none counts as a copy."""
+    entries = []
+    for number in range(pictures):
+        random = np.random.default_rng(number)
+        label = number % len(classes)
+        pattern = random.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        pattern[..., label % 3] //= 2  # a hint of the class
+        buffer = BytesIO()
+        image = Image.fromarray(pattern).resize((size_px, size_px), Image.Resampling.BICUBIC)
+        image.save(buffer, "JPEG", quality=85)
+        entries.append((f"{classes[label]}/picture_{number:05d}.jpg", buffer.getvalue()))
+    source = MemorySource("patterns", entries, drawn=True)
+    for event in import_dataset(settings, source, name=name, plan=SplitPlan.parse(plan), seed=0):
+        if isinstance(event, ImportFinished):
+            return DatasetStore(settings).get(event.dataset_id)
+    raise AssertionError("the import did not finish")
+
+
+def finish(run: Run, dataset: Dataset, accuracy: float, *, seed: int = 0, sharpness: float = 3.0) -> PredictionTable:
+    """Give a queued run everything that a finished one has, with about this accuracy; returns what it said.
+
+    Args:
+        sharpness: how sure the answers are.
+    """
+    split = "test" if dataset.rows_of("test") else "val"
+    table = predict(dataset, split, accuracy, seed=seed, sharpness=sharpness)
+    write_predictions(run.folder / "predictions.csv", table)
+    write_predictions(
+        run.folder / "validation.csv", predict(dataset, "val", accuracy, seed=seed + 1_000, sharpness=sharpness)
+    )
+    moment, lines = STARTED, []
+    for event in _events(run, dataset, table):
+        moment += 0.5
+        lines.append(json.dumps({"time": moment, **to_record(event)}))
+    (run.folder / "events.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    run.write_result(RunState.FINISHED, "Finished.", moment - STARTED)
+    return table
+
+
+def predict(dataset: Dataset, split: str, accuracy: float, *, seed: int = 0, sharpness: float = 3.0) -> PredictionTable:
+    """Random answers for a split: a picture that is hard for one seed is hard for the others too."""
+    rows = dataset.rows_of(split)
+    count = len(dataset.classes)
+    labels = np.array([row.label for row in rows], dtype=np.int64)
+    hardness = np.random.default_rng(7).random(len(rows))  # the same for all
+    random = np.random.default_rng(seed)
+    right = 0.6 * hardness + 0.4 * random.random(len(rows)) < accuracy
+    said = np.where(right, labels, (labels + random.integers(1, max(count, 2), len(rows))) % count)
+    scores = random.normal(size=(len(rows), count))
+    scores[np.arange(len(rows)), said] = scores.max(axis=1) + random.exponential(sharpness, len(rows))
+    return PredictionTable(
+        split,
+        dataset.classes,
+        tuple(row.pixel_hash for row in rows),
+        np.array([row.index for row in rows], dtype=np.int64),
+        labels,
+        _softmax(scores),
+    )
+
+
+def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _events(run: Run, dataset: Dataset, table: PredictionTable) -> list[Event]:
+    config = run.config()
+    pictures = {split: len(dataset.rows_of(split)) for split in ("train", "val", "test")}
+    stage = {"name": "head", "freeze_point": None, "epochs": config.epochs, "trainable": 12_000}
+    hardware = {"device": "cpu", "device_name": "no", "threads": 1, "precision": "fp32", "precision_reason": "drawn"}
+    events: list[Event] = [
+        PhaseStarted("training", "Training"),
+        Described(2_000_000, 12_000, [stage], hardware, pictures, [], "none"),
+    ]
+    for epoch in range(1, config.epochs + 1):
+        done, seconds = epoch / config.epochs, 10.0 * epoch
+        for step in range(1, STEPS + 1):
+            seen = ((epoch - 1) * STEPS + step) * config.batch_size
+            events.append(
+                BatchDone(epoch, step, STEPS, seen, 2 - done, done / 2, 0.001, 120.0, seconds + step / 10, 5.0, done)
+            )
+        events.append(
+            EpochDone(
+                epoch,
+                "head",
+                2 - done,
+                done / 2,
+                2.1 - done,
+                done / 2,
+                0.001,
+                10.0,
+                seconds,
+                epoch * 400,
+                120.0,
+                epoch == config.epochs,
+            )
+        )
+    correct = int(table.correct.sum())
+    judged = Tested(
+        "test" if table.split == "test" else "val", correct, table.n, correct / table.n, 0.7, config.epochs, 1
+    )
+    return [*events, PhaseStarted("testing", "Testing"), judged]
+
+
+def copy_of(table: PredictionTable, **changes: object) -> PredictionTable:
+    """A table with some fields changed."""
+    return dataclasses.replace(table, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Programs that made files which the project ships; each was run once."""
