@@ -124,7 +124,7 @@ def test_a_quantile_is_a_value_that_was_measured(share: float, expected: float) 
 def test_the_loads_of_the_readme_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     from bench.load.__main__ import LOADS, main
 
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     for name in LOADS:
         assert f"python -m bench.load {name}" in readme
         with pytest.raises(SystemExit) as ended:
