@@ -26,7 +26,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 from pages.components.compare.confusion_matrix import NAMES_PX, ROW_PX
-from tests.browser.conftest import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
+from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
 from tests.support.tested_runs import finish, make_dataset
 
 LIMIT_SECONDS = 0.5

@@ -28,8 +28,8 @@ from playwright.sync_api import sync_playwright
 from core.races import demo
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from tests.browser.conftest import CHROMIUM_NAMES, CHROMIUM_OPTIONS
-from tests.conftest import end_processes
+from tests.support.processes import end_processes
+from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS
 
 PHONE = {"width": 390, "height": 844}
 PATIENCE = 300_000  # milliseconds

@@ -20,7 +20,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from core.settings import PROJECT_ROOT
-from tests.browser.conftest import CHROMIUM_NAMES, CHROMIUM_OPTIONS
+from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS
 
 EMPTY = "import streamlit as st\nst.title('TuneMyPets')\n"
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from bench.large_import import command, make_folder, photographs
 from core.settings import Settings
-from tests.conftest import end_processes
+from tests.support.processes import end_processes
 
 ROUNDS = 3
 CORE = [sys.executable, "-m", "core"]

@@ -21,7 +21,7 @@ from bench.jobs import Job, as_worker, command, imported
 from core.datasets.dataset_store import DatasetStore
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from tests.conftest import end_processes
+from tests.support.processes import end_processes
 
 MODEL = "mobilenet_v2"
 PEERS = ("tutorial_loop", "fastai_loop", "lightning_loop")

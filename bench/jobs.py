@@ -15,7 +15,7 @@ from typing import Any
 from core.datasets.dataset_store import DatasetStore
 from core.jobs.launchers import WORKER_ENVIRONMENT
 from core.settings import PROJECT_ROOT, Settings
-from tests.conftest import end_processes
+from tests.support.processes import end_processes
 
 
 @dataclasses.dataclass(frozen=True)

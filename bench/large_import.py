@@ -37,7 +37,7 @@ from PIL import Image
 from core.datasets.decoder import SUFFIX_FORMATS, Limits, decode
 from core.datasets.drawn_sample import draw_sample
 from core.settings import PROJECT_ROOT, Settings
-from tests.conftest import end_processes
+from tests.support.processes import end_processes
 
 SIDE_PX = 200
 MAX_PHOTOGRAPHS = 1000

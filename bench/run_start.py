@@ -22,7 +22,8 @@ from core.datasets.splits import SplitPlan
 from core.jobs.scheduler import ensure_scheduler
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from tests.conftest import SMALL_SCRATCH, end_processes, wait_for
+from tests.support.processes import end_processes, wait_for
+from tests.support.small_runs import SMALL_SCRATCH
 
 
 def seconds_to_first_event(settings: Settings) -> float:

@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.jobs import Job, as_worker, command, imported
 from core.runs.run_store import RunStore
-from tests.conftest import end_processes
+from tests.support.processes import end_processes
 
 JOBS = {
     "C": ["--model", "scratch_cnn", "--strategy", "scratch", "--image-size", "128", "--epochs", "10"],

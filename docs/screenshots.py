@@ -14,7 +14,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect, sync_playwright
 
 from core.settings import PROJECT_ROOT, Settings
-from tests.browser.conftest import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
+from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
 
 IMAGES = PROJECT_ROOT / "docs" / "images"
 LAPTOP = {"width": 1280, "height": 1060}

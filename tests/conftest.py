@@ -1,31 +1,26 @@
 """Fixtures of all tests: a data root of their own, real photographs and weights, skips that CI refuses."""
 
-import asyncio
-import contextlib
 import dataclasses
 import os
 import shutil
-import time
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
-import psutil
 import pytest
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import ImportFinished, import_dataset
+from core.datasets.importing import import_dataset
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.worker import Worker
 from core.runs.run_store import Arm, RunStore
-from core.settings import PROJECT_ROOT, Settings
-
-T = TypeVar("T")
+from core.settings import Settings
+from tests.support.environment import shared_folder, skip_or_fail
+from tests.support.processes import end_processes
+from tests.support.small_runs import SMALL_SCRATCH
 
 
 def pytest_configure() -> None:
@@ -35,11 +30,14 @@ def pytest_configure() -> None:
         os.environ.setdefault(name, "1")
 
 
-def skip_or_fail(reason: str) -> None:
-    """Skip a test that lacks something, or fail it where `CI=true` promises that nothing is lacking."""
-    if os.environ.get("CI", "").lower() in ("1", "true"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out slow tests, unless `CI=true`, `-m`, `-k` or a named test asks for them."""
+    asked = config.option.markexpr or config.option.keyword or any("::" in argument for argument in config.args)
+    if asked or os.environ.get("CI", "").lower() in ("1", "true"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
 @pytest.fixture(autouse=True)
@@ -62,11 +60,6 @@ def settings(home: Path) -> Settings:
     return Settings.from_environment()
 
 
-def shared_folder() -> Path:
-    """Where real photographs and weights lie: `TUNEMYPETS_SHARED`, by default `shared/` beside the project."""
-    return Path(os.environ.get("TUNEMYPETS_SHARED", PROJECT_ROOT.parent / "shared"))
-
-
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder with `data/`, `odd_files/` and `torch/`."""
@@ -86,27 +79,21 @@ def shared_weights(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def drawn(settings: Settings) -> Dataset:
-    """A small drawn dataset, imported into this test's data root as `drawn`."""
+@pytest.fixture(scope="session")
+def drawn_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with a small drawn dataset, `drawn`."""
+    root = tmp_path_factory.mktemp("drawn") / "workspace"
+    settings = dataclasses.replace(Settings.from_environment(), home=root)
     source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
-    for event in import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0):
-        if isinstance(event, ImportFinished):
-            return DatasetStore(settings).get(event.dataset_id)
-    raise AssertionError("the import did not finish")
+    list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+    return root
 
 
-SMALL_SCRATCH = {
-    "dataset": "drawn",
-    "model": "scratch_cnn",
-    "strategy": "scratch",
-    "filters": (4, 8),
-    "dense_neurons": 8,
-    "image_size": 32,
-    "epochs": 2,
-    "batch_size": 8,
-    "precision": "fp32",
-}
+@pytest.fixture
+def drawn(drawn_template: Path, settings: Settings) -> Dataset:
+    """A small drawn dataset in this test's data root, as `drawn`."""
+    shutil.copytree(drawn_template, settings.home, dirs_exist_ok=True)
+    return DatasetStore(settings).get("drawn")
 
 
 @pytest.fixture
@@ -116,12 +103,11 @@ def small_config() -> TrainConfig:
 
 
 @pytest.fixture(scope="session")
-def race_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def race_template(drawn_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with the dataset `drawn` and a finished race of two small networks."""
     root = tmp_path_factory.mktemp("template") / "workspace"
+    shutil.copytree(drawn_template, root)
     settings = dataclasses.replace(Settings.from_environment(), home=root)
-    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
-    list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
     first = TrainConfig.model_validate(SMALL_SCRATCH)
     second = first.model_copy(update={"filters": (8, 16, 16), "epochs": 3, "learning_rate": 0.005})
     _, runs = RunStore(settings).create_race([Arm("scratch", first), Arm("transfer", second)])
@@ -144,28 +130,3 @@ def ended_processes(settings: Settings) -> Iterator[None]:
     """End every process that the test started in its data root, by its id."""
     yield
     end_processes(settings.home)
-
-
-def end_processes(home: Path) -> None:
-    """End every process of a data root, by its id."""
-    for process in psutil.process_iter(["pid", "environ", "cmdline"]):
-        environment = process.info["environ"] or {}
-        command = process.info["cmdline"] or []
-        if environment.get("TUNEMYPETS_HOME") == str(home) and any(part.startswith("core.") for part in command):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-                process.wait(5)
-
-
-def run_apart(work: Coroutine[Any, Any, T]) -> T:
-    """Run something asynchronous in a thread of its own: Chromium's driver keeps a loop running in the main one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until something is so; fails after a while."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Loads, one for each row of the table in README.
+"""Loads, one for each row of the table in docs/benchmarks.md.
 
     python -m bench.load watchers --sessions 40 --trainings 2 --queued 100 --seconds 600
     python -m bench.load watchers --sessions 100
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench.load import chaos, opening, predicting, throughput, uploading, watching
 from bench.load.report import Report
-from bench.load.room import Room
+from tests.support.load.room import Room
 
 
 def main(arguments: list[str] | None = None) -> int:

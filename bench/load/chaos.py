@@ -15,11 +15,8 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from bench.load.ledger import Ledger
 from bench.load.predicting import photograph
 from bench.load.report import Report
-from bench.load.room import Room
-from bench.load.session import LostError, Session
 from core.errors import TuneMyPetsError
 from core.jobs.scheduler import ensure_scheduler, needs_scheduler
 from core.maintenance.check import check
@@ -27,6 +24,9 @@ from core.maintenance.findings import Kind
 from core.runs.reader import Stamp, stamp_of
 from core.runs.run import Run, RunState
 from core.training.snapshot import read_facts
+from tests.support.load.ledger import Ledger
+from tests.support.load.room import Room
+from tests.support.load.session import LostError, Session
 
 BLOWS = {
     "worker": 6,

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from bench.load.ledger import Ledger
-from tests.browser.conftest import CHROMIUM_NAMES, CHROMIUM_OPTIONS
+from tests.support.load.ledger import Ledger
+from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS
 
 # moments at which something that can be read changed: what a person takes for "it moves"
 OBSERVE = """

@@ -4,12 +4,12 @@ import asyncio
 import random
 import time
 
-from bench.load.ledger import Ledger
 from bench.load.meter import Meter
 from bench.load.observers import Browsers
 from bench.load.report import Report
-from bench.load.room import Room
-from bench.load.session import LostError, Session
+from tests.support.load.ledger import Ledger
+from tests.support.load.room import Room
+from tests.support.load.session import LostError, Session
 
 PAGES = (("", "", "TuneMyPets"), ("train", "", "Train"), ("explore", "", "Explore"))
 SETTLE_SECONDS = 3.0

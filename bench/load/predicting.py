@@ -7,13 +7,13 @@ import time
 import numpy as np
 from PIL import Image
 
-from bench.load.ledger import Ledger
 from bench.load.meter import Meter
 from bench.load.report import Report
-from bench.load.room import Room
-from bench.load.session import LostError, Session
 from core.jobs.scheduler import ensure_scheduler
 from core.runs.run import Run, RunState
+from tests.support.load.ledger import Ledger
+from tests.support.load.room import Room
+from tests.support.load.session import LostError, Session
 
 
 def photograph(seed: int, width_px: int = 1600, height_px: int = 1200) -> bytes:

@@ -4,11 +4,11 @@ import asyncio
 import statistics
 import time
 
-from bench.load.ledger import Ledger
 from bench.load.meter import Meter
 from bench.load.report import Report
-from bench.load.room import Room, pictures_trained
 from bench.load.watching import OPENING_SECONDS, open_all, views_of
+from tests.support.load.ledger import Ledger
+from tests.support.load.room import Room, pictures_trained
 
 SETTLE_SECONDS = 5.0
 

@@ -5,11 +5,11 @@ import random
 import time
 from pathlib import Path
 
-from bench.load.ledger import Ledger
 from bench.load.meter import Meter, rss_of
 from bench.load.report import Report
-from bench.load.room import Room, noise_zip
-from bench.load.session import LostError, Session
+from tests.support.load.ledger import Ledger
+from tests.support.load.room import Room, noise_zip
+from tests.support.load.session import LostError, Session
 
 ZIP = "Zip file"
 BACK_SECONDS = 20.0  # after the last import has taken its file

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.load.ledger import Ledger, quantile
 from bench.load.meter import Meter
 from bench.load.observers import Browsers, Observer
 from bench.load.report import Report
-from bench.load.room import Room, step_times
-from bench.load.session import LostError, Session
 from core.runs.run import Run
+from tests.support.load.ledger import Ledger, quantile
+from tests.support.load.room import Room, step_times
+from tests.support.load.session import LostError, Session
 
 OPENING_SECONDS = 0.15  # between two sessions that open
 WARM_SECONDS = 10.0

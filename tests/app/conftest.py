@@ -15,7 +15,7 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import Arm
 from core.settings import PROJECT_ROOT, Settings
 from pages.components.train import time_estimate
-from tests.conftest import SMALL_SCRATCH
+from tests.support.small_runs import SMALL_SCRATCH
 
 SECONDS = 120  # a bound, for machines that do much else
 

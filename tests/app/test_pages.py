@@ -10,7 +10,7 @@ from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from tests.conftest import wait_for
+from tests.support.processes import wait_for
 
 Open = Callable[..., AppTest]
 PAGES = ["streamlit_app.py", "pages/explore.py", "pages/train.py", "pages/compare.py", "pages/predict.py"]

@@ -22,7 +22,7 @@ from pages.components.compare import run_details
 from pages.components.train import race_form
 from tests.app.conftest import finish_all
 from tests.app.test_pages import texts
-from tests.conftest import SMALL_SCRATCH
+from tests.support.small_runs import SMALL_SCRATCH
 
 Open = Callable[..., AppTest]
 PLAN = RacePlan("race", ("small", "large"), (0, 1), "epochs", 2)

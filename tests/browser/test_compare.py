@@ -7,7 +7,7 @@ from core.config.train_config import TrainConfig
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.compare.confusion_matrix import NAMES_PX, ROW_PX
-from tests.browser.conftest import Server
+from tests.support.server import Server
 from tests.support.tested_runs import finish, make_dataset
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from tests.browser.conftest import Server
+from tests.support.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

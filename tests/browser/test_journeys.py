@@ -12,8 +12,8 @@ from core.datasets.drawn_sample import draw_sample
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from tests.browser.conftest import Server
-from tests.conftest import wait_for
+from tests.support.processes import wait_for
+from tests.support.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

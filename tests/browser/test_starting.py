@@ -15,7 +15,7 @@ import pytest
 
 from core.room.addresses import own_addresses
 from core.settings import PROJECT_ROOT, Settings
-from tests.conftest import wait_for
+from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -8,17 +8,13 @@ from pathlib import Path
 import pytest
 
 from core.config.train_config import TrainConfig
-from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources import MemorySource
-from core.datasets.splits import SplitPlan
 from core.jobs.worker import Worker
 from core.maintenance.check import check
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.app.conftest import open_page, quiet  # noqa: F401  # fixtures
-from tests.conftest import SMALL_SCRATCH
+from tests.support.small_runs import SMALL_SCRATCH
 
 
 @pytest.fixture
@@ -37,12 +33,11 @@ def clean_afterwards(request: pytest.FixtureRequest, settings: Settings) -> Iter
 
 
 @pytest.fixture(scope="session")
-def run_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_template(drawn_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with the dataset `drawn` and two finished runs of a small network on it."""
     root = tmp_path_factory.mktemp("faults") / "workspace"
+    shutil.copytree(drawn_template, root)
     settings = dataclasses.replace(Settings.from_environment(), home=root)
-    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
-    list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
     for seed in (0, 1):
         run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, "seed": seed}))
         assert Worker(settings, run).work(judge_only=False).value == "finished"

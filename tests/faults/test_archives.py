@@ -16,9 +16,9 @@ from streamlit.testing.v1 import AppTest
 from core.datasets.dataset_store import DatasetStore
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.settings import PROJECT_ROOT, Settings
-from tests.conftest import wait_for
 from tests.core.datasets.test_endurance import PEAK, wants_peak_memory
 from tests.support.images import class_files, encoded, photo
+from tests.support.processes import wait_for
 from tests.support.sentences import assert_plain
 from tests.support.uploads import TITLE, Files, imported, upload
 

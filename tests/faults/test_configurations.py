@@ -22,9 +22,9 @@ from core.races.pairs import default_race
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from tests.conftest import SMALL_SCRATCH
 from tests.support.images import encoded, photo
 from tests.support.sentences import assert_nothing_of_the_machine, assert_plain
+from tests.support.small_runs import SMALL_SCRATCH
 
 pytestmark = pytest.mark.usefixtures("clean_afterwards")
 

@@ -29,10 +29,10 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
-from tests.browser.conftest import Server
-from tests.conftest import wait_for
 from tests.core.jobs.test_scheduler import processes_of, states
 from tests.support.desk import Desk, desk, figures, files  # noqa: F401
+from tests.support.processes import wait_for
+from tests.support.server import Server
 
 LONG = os.environ.get("TUNEMYPETS_LONG") == "1"  # as often and as slowly as it is promised
 MOMENTS = 100 if LONG else 20

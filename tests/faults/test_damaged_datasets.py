@@ -17,9 +17,9 @@ from core.predict.predictor import Predictor
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from tests.conftest import SMALL_SCRATCH
 from tests.support.images import class_files, encoded, photo
 from tests.support.sentences import assert_nothing_of_the_machine, assert_plain
+from tests.support.small_runs import SMALL_SCRATCH
 from tests.support.uploads import imported
 
 Damage = Callable[[Path], object]

@@ -27,9 +27,10 @@ from core.quotas import FULL, free_bytes, is_disk_full
 from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
 from core.settings import PROJECT_ROOT, Settings
-from tests.conftest import end_processes, skip_or_fail, wait_for
 from tests.faults.test_crashes import assert_saved_is_good, reach
 from tests.support.desk import Desk, figures, start_eagerly
+from tests.support.environment import skip_or_fail
+from tests.support.processes import end_processes, wait_for
 
 MB = 2**20
 DISK = 24 * MB

@@ -18,9 +18,10 @@ from core.runs.failures import MEMORY, halved, memory_sentence, remedy
 from core.runs.run import Run, RunState
 from core.settings import PROJECT_ROOT, Settings
 from core.storage import read_json, write_json
-from tests.conftest import skip_or_fail, wait_for
 from tests.faults.test_crashes import reach
 from tests.support.desk import Desk, desk, files  # noqa: F401
+from tests.support.environment import skip_or_fail
+from tests.support.processes import wait_for
 
 MB = 2**20
 GROUPS = Path("/sys/fs/cgroup")

@@ -26,10 +26,10 @@ from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.training.snapshot import FILE, read_facts
 from models.catalog import CATALOG
-from tests.conftest import SMALL_SCRATCH
 from tests.core.datasets.test_endurance import wants_peak_memory
 from tests.support.images import encoded, photo
 from tests.support.sentences import assert_plain
+from tests.support.small_runs import SMALL_SCRATCH
 
 IMAGE = encoded(photo(3))
 

@@ -20,9 +20,9 @@ from core.storage import is_id
 from pages.components.compare import run_details
 from pages.components.compare.agreement import TITLES as GROUPS
 from pages.components.shared.gallery import Tile, arrange
-from tests.conftest import SMALL_SCRATCH
 from tests.support.images import encoded, photo
 from tests.support.sentences import assert_nothing_of_the_machine, assert_plain
+from tests.support.small_runs import SMALL_SCRATCH
 from tests.support.uploads import imported, upload
 
 pytestmark = pytest.mark.usefixtures("clean_afterwards")

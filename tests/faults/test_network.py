@@ -18,8 +18,6 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from bench.load.ledger import Ledger
-from bench.load.session import LostError, Session
 from core.config.train_config import TrainConfig
 from core.room.access import RoomStore
 from core.room.people import PeopleStore, new_token, person_id
@@ -27,8 +25,10 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from pages.server.visitor_cookie import COOKIE
-from tests.browser.conftest import Server
-from tests.conftest import run_apart, wait_for
+from tests.support.load.ledger import Ledger
+from tests.support.load.session import LostError, Session
+from tests.support.processes import run_apart, wait_for
+from tests.support.server import Server
 
 Start = Callable[..., Server]
 MB = 2**20

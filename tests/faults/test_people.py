@@ -29,8 +29,8 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.runs.summary import summarise
 from core.settings import PROJECT_ROOT, Settings
-from tests.conftest import wait_for
 from tests.support.desk import Desk, desk, files  # noqa: F401
+from tests.support.processes import wait_for
 
 ROOM = 30
 ADA, BERT = Actor("p-ada", "Ada"), Actor("p-bert", "Bert")

@@ -32,9 +32,9 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json, write_json
-from tests.conftest import SMALL_SCRATCH
 from tests.faults.test_crashes import reach
 from tests.support.desk import Desk, desk, files  # noqa: F401
+from tests.support.small_runs import SMALL_SCRATCH
 
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # in memory: nothing here depends on a disk
 FINAL = (RunState.FINISHED, RunState.STOPPED, RunState.FAILED)

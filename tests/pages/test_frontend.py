@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pages.server.frontend import Frontend
-from tests.conftest import run_apart
+from tests.support.processes import run_apart
 
 ELSEWHERE = 418
 FOLDER = Path(Frontend(lambda *_: None).folder)  # type: ignore[arg-type, return-value]

@@ -20,7 +20,8 @@ from core.jobs.worker import Worker
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from tests.conftest import SMALL_SCRATCH, wait_for
+from tests.support.processes import wait_for
+from tests.support.small_runs import SMALL_SCRATCH
 
 SMALL = [
     *("--model", "scratch_cnn", "--strategy", "scratch", "--filters", "4,8", "--dense-neurons", "8"),

@@ -23,8 +23,8 @@ from core.datasets.sources import MemorySource, SourceEntry
 from core.datasets.splits import Item, SplitPlan, assign, group_copies
 from core.errors import DatasetError, ImageError
 from core.settings import PROJECT_ROOT, Settings
-from tests.conftest import wait_for
 from tests.support.images import class_files, encoded, photo
+from tests.support.processes import wait_for
 
 LIMITS = Limits(max_pixels=50_000_000, max_bytes=64 * 2**20)
 GIGABYTE = 10**9

@@ -15,8 +15,8 @@ from core.errors import DatasetError, QuotaError
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.room.board import lock_uploads
 from core.settings import Settings
-from tests.conftest import wait_for
 from tests.core.jobs.test_scheduler import processes_of
+from tests.support.processes import wait_for
 
 REQUEST = ImportRequest(None, "mine", "60/20/20", 0)
 

@@ -5,7 +5,7 @@ import psutil
 from core.jobs import launchers
 from core.predict.predictor_client import PredictorClient
 from core.settings import Settings
-from tests.conftest import wait_for
+from tests.support.processes import wait_for
 
 
 def predictors(settings: Settings) -> list[psutil.Process]:

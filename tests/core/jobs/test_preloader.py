@@ -24,8 +24,8 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.storage import read_json
-from tests.conftest import wait_for
 from tests.core.jobs.test_scheduler import processes_of, stop_all
+from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.skipif(not POSSIBLE, reason="There is no preloader on this system: nothing to test.")
 

@@ -21,7 +21,7 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
-from tests.conftest import wait_for
+from tests.support.processes import wait_for
 
 
 def processes_of(settings: Settings, module: str = "-m") -> list[psutil.Process]:

@@ -26,7 +26,7 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
 from core.training.costs import SEARCHING, TRAINING, VALIDATION
-from tests.conftest import wait_for
+from tests.support.processes import wait_for
 
 OBEYED_SECONDS = 4.0  # two are promised; a busy machine gets as many again
 

@@ -18,7 +18,7 @@ from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 from core.storage import write_json
 from core.training import snapshot
-from tests.conftest import SMALL_SCRATCH
+from tests.support.small_runs import SMALL_SCRATCH
 
 
 @pytest.fixture(scope="session")

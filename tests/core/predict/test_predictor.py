@@ -28,8 +28,9 @@ from core.predict.predictor_server import address_path, lock_path
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from tests.conftest import SMALL_SCRATCH, wait_for
 from tests.core.jobs.test_scheduler import processes_of
+from tests.support.processes import wait_for
+from tests.support.small_runs import SMALL_SCRATCH
 
 
 @pytest.fixture(scope="module")

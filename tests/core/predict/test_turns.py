@@ -4,7 +4,7 @@ import threading
 import time
 
 from core.predict.turns import Turns
-from tests.conftest import wait_for
+from tests.support.processes import wait_for
 
 
 def test_an_urgent_one_goes_between_two_pieces_of_patient_work() -> None:

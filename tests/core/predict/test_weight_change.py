@@ -14,7 +14,7 @@ from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.training.checkpoint import BEST, CHECKPOINTS, Checkpoint, save_checkpoint
-from tests.conftest import SMALL_SCRATCH
+from tests.support.small_runs import SMALL_SCRATCH
 
 CONFIGS = [
     TrainConfig.model_validate({**SMALL_SCRATCH, "seed": 7}),

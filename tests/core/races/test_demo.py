@@ -11,7 +11,7 @@ from core.races import demo
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from tests.conftest import wait_for
+from tests.support.processes import wait_for
 
 
 def test_both_sides_get_the_same_budget() -> None:

@@ -21,8 +21,6 @@ from typing import Any, Self
 import psutil
 from PIL import Image
 
-from bench.load.ledger import Ledger
-from bench.load.session import Session
 from core.actor import Actor
 from core.config.train_config import TrainConfig
 from core.datasets.drawn_sample import draw_sample
@@ -36,6 +34,8 @@ from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
 from core.settings import PROJECT_ROOT, Settings
 from pages.server.visitor_cookie import COOKIE
+from tests.support.load.ledger import Ledger
+from tests.support.load.session import Session
 
 WHO_LOADS = Actor("load", "Load", presenter=True)
 LONG = 1000  # epochs: longer than any load

@@ -30,8 +30,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from yarl import URL
 
-from bench.load.ledger import Ledger
-from bench.load.page import Page
+from tests.support.load.ledger import Ledger
+from tests.support.load.page import Page
 
 XSRF_COOKIE = "_streamlit_xsrf"
 PATIENCE_SECONDS = 60.0
