@@ -9,7 +9,7 @@
     python -m core show-race RACE
     python -m core runs | show RUN | coach RUN | stop RUN | judge RUN
     python -m core compare RUN RUN
-    python -m core report RACE --output report.html        one file that opens anywhere; also RUN RUN…, .json and .csv
+    python -m core report RACE --output report.html        one file that opens anywhere; also RUN RUN…, and .json
     python -m core predict RUN FILE...
     python -m core prefetch mobilenet_v2 …        download pretrained weights before the Wi-Fi fails
     python -m core queue [--pause | --go-on] [--first RUN...]

@@ -23,10 +23,10 @@ def report(settings: Settings, ids: Sequence[str], output: str, form: str | None
     """Write a report of a race, a learning curve, or two to six runs.
 
     Args:
-        form: `html`, `json` or `csv`; None: what the name of the file ends in, or else HTML.
+        form: `html` or `json`; None: what the name of the file ends in, or else HTML.
         force: whether a file that is there already may be replaced.
     Raises:
-        ReportError: the file is there already, or cannot be written.
+        ReportError: the file exists already, cannot be written, or would be a CSV.
         ComparisonError, RunError: as `gather`.
     """
     target = Path(output).expanduser()
@@ -37,6 +37,8 @@ def report(settings: Settings, ids: Sequence[str], output: str, form: str | None
     if target.exists() and not force:
         raise ReportError(f"{target.name} is there already: choose another name, or replace it with --force.")
     ending = target.suffix.lower().removeprefix(".")
+    if form is None and ending == "csv":  # never HTML in a file that a spreadsheet opens
+        raise ReportError(f"A report is HTML or JSON: name it {target.stem}.html or {target.stem}.json.")
     kind = form or (ending if ending in FORMATS else "html")
     document = make_document(settings, ids, kind)
     try:

@@ -25,7 +25,6 @@ BACKWARD = 2  # times the way forward
 # A busy core of a laptop takes 4 to 8 W, of a desktop 8 to 15 W, of a server 4 to 8 W, its share of memory, board and
 # power supply included.
 WATTS_PER_THREAD = 8.0
-PHONE_WATTS = 10.0  # of a phone's charger
 ASSUMED = "assumed"
 NOT_MEASURED = "not measured"
 
@@ -45,8 +44,8 @@ class Energy:
     source: str
 
     def text(self) -> str:
-        """Such as `about 0.02 Wh, as much as charging a phone for 7 s`."""
-        return f"about {_one_digit(self.watt_hours)} Wh, as much as charging a phone for {_charging(self.watt_hours)}"
+        """Such as `about 0.02 Wh`."""
+        return f"about {_one_digit(self.watt_hours)} Wh"
 
 
 @dataclass(frozen=True)
@@ -203,15 +202,6 @@ def _one_digit(value: float) -> str:
         return "0"
     rounded = float(f"{value:.0e}")
     return f"{rounded:,.{max(0, -math.floor(math.log10(rounded)))}f}"
-
-
-def _charging(watt_hours: float) -> str:
-    seconds = watt_hours / PHONE_WATTS * 3600
-    for size, word in ((3600, "hours"), (60, "minutes"), (1, "seconds")):
-        if seconds >= size:
-            count = _one_digit(seconds / size)
-            return f"{count} {word.rstrip('s') if count == '1' else word}"
-    return "less than a second"
 
 
 def large_number(count: float | None) -> str:

@@ -9,7 +9,7 @@ from core.report.content import ReportData
 from core.settings import Settings
 from core.storage import slug
 
-FORMATS: Mapping[str, str] = {"html": "text/html", "json": "application/json", "csv": "text/csv"}  # to media types
+FORMATS: Mapping[str, str] = {"html": "text/html", "json": "application/json"}  # to media types
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def make_document(settings: Settings, ids: Sequence[str], form: str = "html") ->
     """Make a report of a race, a learning curve, or two to six runs.
 
     Args:
-        form: `html`, `json` or `csv`.
+        form: `html` or `json`.
     Raises:
         ComparisonError: the ids are none of that.
         RunError: there is nothing of such an id, or nothing of it can be read.
@@ -40,10 +40,6 @@ def write(data: ReportData, form: str) -> str:
     """The text of a report in one of the formats."""
     if form == "json":
         return json.dumps(data.to_json(), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    if form == "csv":
-        from core.report.long_csv import write_csv
-
-        return write_csv(data)
     from core.report.html import render_html
 
     return render_html(data)

@@ -189,7 +189,6 @@ def _offer_report(settings: Settings, ids: Sequence[str], parts: str) -> None:
 LESSONS = ("fair-comparison", "confidence-intervals", "overfitting", "validation-and-test", "shortcuts")
 REPORTS = {
     "html": ("Report to open and share", "📄"),
-    "csv": ("Tables as CSV", "⬇️"),
     "json": ("Everything as JSON", "⬇️"),
 }
 SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Chosen], None]]] = {

@@ -33,7 +33,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     [
         ("a.html", [], "<!doctype html>"),
         ("a.json", [], "{"),
-        ("a.CSV", [], "part,arm,"),
+        ("a.csv", ["--format", "json"], "{"),
         ("report", [], "<!doctype html>"),
         ("a.txt", ["--format", "json"], "{"),
     ],
@@ -47,6 +47,16 @@ def test_the_ending_or_the_option_decides_the_format(race_id, tmp_path: Path, ca
     assert target.read_text(encoding="utf-8").startswith(begins)
     assert value["bytes"] == target.stat().st_size
     assert value["kind"] == "race"
+
+
+def test_a_report_as_csv_is_refused_with_the_formats_there_are(race_id, tmp_path: Path, capsys):
+    target = tmp_path / "a.CSV"
+    assert "HTML or JSON: name it a.html or a.json." in refused(capsys, race_id, "--output", str(target))
+    with pytest.raises(SystemExit) as ended:
+        main(["report", race_id, "--output", str(target), "--format", "csv"])
+    assert ended.value.code == 2
+    assert "html, json" in capsys.readouterr().err.replace("'", "")
+    assert not target.exists()
 
 
 def test_a_file_that_is_there_is_only_replaced_when_forced(race_id, tmp_path: Path, capsys):
