@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import NoReturn
 
 import streamlit as st
@@ -145,7 +145,7 @@ def _allow_many_connections() -> None:
 
 
 def _import_ahead() -> None:
-    for name in (*AHEAD, *(f"{components.__name__}.{found.name}" for found in iter_modules(components.__path__))):
+    for name in (*AHEAD, *(found.name for found in walk_packages(components.__path__, f"{components.__name__}."))):
         try:
             importlib.import_module(name)
         except Exception:  # the page that needs it will say so

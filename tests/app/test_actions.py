@@ -142,7 +142,7 @@ def test_a_full_disk_is_told_on_every_page_and_nothing_begins(
 ) -> None:
     monkeypatch.setenv("TUNEMYPETS_MIN_FREE_MB", "1000000")
     frame._full.forget()
-    for path in ("streamlit_app.py", "pages/explore.py", "pages/train.py", "pages/compare.py", "pages/predict.py"):
+    for path in ("pages/home.py", "pages/explore.py", "pages/train.py", "pages/compare.py", "pages/predict.py"):
         assert "The disk is nearly full" in open_page(path).warning[0].value
     app = open_page("pages/train.py")
     next(item for item in app.button if item.label == "Train only this").click().run()

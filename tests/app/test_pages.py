@@ -13,7 +13,14 @@ from core.settings import Settings
 from tests.support.processes import wait_for
 
 Open = Callable[..., AppTest]
-PAGES = ["streamlit_app.py", "pages/explore.py", "pages/train.py", "pages/compare.py", "pages/predict.py"]
+PAGES = [
+    "streamlit_app.py",
+    "pages/home.py",
+    "pages/explore.py",
+    "pages/train.py",
+    "pages/compare.py",
+    "pages/predict.py",
+]
 
 NEXT_STEPS = ("There is no dataset yet", "Get a first dataset", "nothing to compare", "no trained network")
 
@@ -41,7 +48,7 @@ def test_every_page_works_with_a_finished_race(raced: Settings, open_page: Open,
 
 def test_home_makes_the_drawn_sample_and_follows_it(settings: Settings, open_page: Open, ended_processes: None) -> None:
     app = open_page("streamlit_app.py")
-    next(button for button in app.button if "drawn" in button.label).click().run()
+    app.button(key="home-drawn").click().run()
     job = str(app.query_params["import"])
     wait_for(lambda: ImportJobs(settings).status(job).state == "finished")
     app.run()

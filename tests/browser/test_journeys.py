@@ -30,7 +30,7 @@ def test_sample_race_reload_compare_and_predict(
 ) -> None:
     page.goto(server.address)
     heading(page, "TuneMyPets")
-    page.get_by_role("button", name="Make the drawn cats and dogs").click()
+    page.get_by_role("button", name="Draw cats and dogs").click()
     expect(page.get_by_text("The dataset is ready.")).to_be_visible(timeout=60_000)
     page.get_by_role("link", name="Start a race").first.click()
     heading(page, "Train")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
-from streamlit import Page
 from streamlit.errors import StreamlitAPIException
 
 from core.actor import LOCAL_OWNER, Actor
@@ -36,19 +35,22 @@ if TYPE_CHECKING:
     from core.predict.predictor_client import PredictorClient
 
 PAGES = Path(__file__).resolve().parents[2]
+MAIN = PAGES.parent / "streamlit_app.py"
+HOME = PAGES / "home.py"
 EXPLORE = PAGES / "explore.py"
 TRAIN = PAGES / "train.py"
 COMPARE = PAGES / "compare.py"
 PREDICT = PAGES / "predict.py"
 ROOM = PAGES / "room.py"
 NAVIGATION = {
+    HOME: ("Home", "🐾"),
     EXPLORE: ("Explore", "🖼️"),
     TRAIN: ("Train", "🏁"),
     COMPARE: ("Compare", "⚖️"),
     PREDICT: ("Predict", "🔮"),
     ROOM: ("Room", "🧑‍🏫"),
 }
-HOME = "home-page"
+ROUTED = "routed"
 
 STATE_ICONS = {
     RunState.QUEUED: "⏳",
@@ -102,24 +104,22 @@ def actor() -> Actor:
     return door.actor(Settings.from_environment())
 
 
-def mark_home(home: Page) -> None:
-    """The router tells which page is Home; a page that runs alone has no router and knows only files."""
-    st.session_state[HOME] = home
+def mark_router() -> None:
+    """Note that the router draws this session's pages."""
+    st.session_state[ROUTED] = True
 
 
 def has_router() -> bool:
     """Whether other pages can be opened from here; not where this page runs alone."""
-    return HOME in st.session_state
+    return ROUTED in st.session_state
 
 
 def _show_navigation(settings: Settings, visitor: Actor) -> None:
     """The links of the sidebar: the same with and without the router, so that a deep link looks like any visit."""
-    home = st.session_state.get(HOME, PAGES.parent / "streamlit_app.py")
     with st.sidebar, suppress(StreamlitAPIException):
-        st.page_link(home, label="Home", icon="🐾")
         for path, (label, icon) in NAVIGATION.items():
             if path != ROOM or visitor.presenter:
-                st.page_link(path, label=label, icon=icon)
+                st.page_link(MAIN if path == HOME and not has_router() else path, label=label, icon=icon)
             elif read_board(settings).leaderboard_shared:
                 st.page_link(path, label="Leaderboard", icon="🏆")
         if settings.room:
@@ -147,7 +147,7 @@ def link(page: Path, *, label: str, icon: str | None = None, query_params: dict[
     try:
         st.page_link(page, label=label, icon=icon, query_params=query_params)
     except StreamlitAPIException:
-        address = f"/{page.stem}" + (f"?{urlencode(query_params)}" if query_params else "")
+        address = f"/{'' if page == HOME else page.stem}" + (f"?{urlencode(query_params)}" if query_params else "")
         st.markdown(f"{icon or ''} [{label}]({address})")
 
 
