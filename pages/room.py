@@ -21,12 +21,12 @@ from core.settings import Settings
 from pages.components.room import leaderboard_table, projector, queue_table
 from pages.components.shared import frame, visitors
 from pages.components.shared.runs_snapshot import list_runs
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 from pages.server import asgi_app
 
 DOOR, QUEUE, PEOPLE, LEADERBOARD, BOARD = "Door", "Queue", "People", "Leaderboard", "For everyone"
 REFRESH_SECONDS = 3.0
-_machine: Shared[Settings, Machine] = Shared(10.0, most=2)
+_machine: SharedCache[Settings, Machine] = SharedCache(10.0, max_entries=2)
 
 
 def page() -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pages.components.shared.refresh_rate import GONE_SECONDS, WATCHERS_PER_SECOND, Crowd
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
 
 def test_thirty_viewers_at_once_cause_one_reading() -> None:
@@ -18,7 +18,7 @@ def test_thirty_viewers_at_once_cause_one_reading() -> None:
         made.append(1)
         return len(made)
 
-    shared: Shared[str, int] = Shared(60.0)
+    shared: SharedCache[str, int] = SharedCache(60.0)
     with ThreadPoolExecutor(30) as pool:
         answers = list(pool.map(lambda _: shared.get("run", read), range(30)))
     assert answers == [1] * 30
@@ -26,7 +26,7 @@ def test_thirty_viewers_at_once_cause_one_reading() -> None:
 
 
 def test_nobody_waits_while_another_reads_what_is_only_a_little_younger() -> None:
-    shared: Shared[str, str] = Shared(0.2)
+    shared: SharedCache[str, str] = SharedCache(0.2)
     assert shared.get("run", lambda: "old") == "old"
     time.sleep(0.25)
     reading, go_on = threading.Event(), threading.Event()
@@ -46,7 +46,7 @@ def test_nobody_waits_while_another_reads_what_is_only_a_little_younger() -> Non
 
 
 def test_after_a_change_nobody_is_given_what_was_read_before_it() -> None:
-    shared: Shared[str, str] = Shared(60.0)
+    shared: SharedCache[str, str] = SharedCache(60.0)
     reading, go_on = threading.Event(), threading.Event()
 
     def read_slowly() -> str:
@@ -64,7 +64,7 @@ def test_after_a_change_nobody_is_given_what_was_read_before_it() -> None:
 
 
 def test_what_cannot_be_read_is_told_to_who_asked_and_tried_again() -> None:
-    shared: Shared[str, str] = Shared(60.0)
+    shared: SharedCache[str, str] = SharedCache(60.0)
 
     def fail() -> str:
         raise ValueError("gone")
@@ -75,7 +75,7 @@ def test_what_cannot_be_read_is_told_to_who_asked_and_tried_again() -> None:
 
 
 def test_what_nobody_asked_for_longest_is_dropped_first() -> None:
-    shared: Shared[int, str] = Shared(None, most=2)
+    shared: SharedCache[int, str] = SharedCache(None, max_entries=2)
     for key in (1, 2, 1, 3):  # 2 is the oldest when 3 comes
         shared.get(key, lambda: "first")
     assert [shared.get(key, lambda: "again") for key in (1, 3, 2)] == ["first", "first", "again"]
@@ -109,7 +109,7 @@ def test_pages_do_not_go_to_and_fro_between_two_intervals(monkeypatch: pytest.Mo
 
 
 def test_only_the_value_that_was_bad_is_dropped() -> None:
-    shared: Shared[str, list[int]] = Shared(None)
+    shared: SharedCache[str, list[int]] = SharedCache(None)
     bad = shared.get("a", lambda: [1])
     shared.drop("a", bad)
     good = shared.get("a", lambda: [2])

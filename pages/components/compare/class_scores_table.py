@@ -10,7 +10,7 @@ from core.settings import Settings
 from core.statistics.class_scores import MEASURES, ClassReport, Figure, Measure, score_classes
 from pages.components.compare import comparison_cache
 from pages.components.shared import charts, frame
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
 TITLES: dict[Measure, str] = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 MEANINGS: dict[Measure, str] = {
@@ -22,7 +22,7 @@ AVERAGE = "Average (macro)"
 LONGEST_NAME = 14
 NAMES_PX = 150
 
-_reports: Shared[tuple[str, str], ClassReport] = Shared(None, most=128)
+_reports: SharedCache[tuple[str, str], ClassReport] = SharedCache(None, max_entries=128)
 
 
 def report_once(home: str, run_id: str) -> ClassReport:

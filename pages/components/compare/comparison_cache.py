@@ -19,7 +19,7 @@ from core.statistics.difficulty import Difficulty, measure_difficulty
 from core.statistics.predictions import PredictionTable
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 from pages.components.train.live_run import load_dataset
 
 Named = tuple[str, RunSnapshot]  # what the charts call a run, and the run
@@ -36,10 +36,12 @@ class Pair:
     comparison: Comparison
 
 
-_tables: Shared[tuple[str, str], PredictionTable] = Shared(None, most=128)
-_answers: Shared[tuple[str, tuple[str, ...]], Answers] = Shared(None, most=64)
-_comparisons: Shared[tuple[str, str, str], Comparison] = Shared(None, most=256)
-_difficulties: Shared[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], Difficulty] = Shared(None, most=16)
+_tables: SharedCache[tuple[str, str], PredictionTable] = SharedCache(None, max_entries=128)
+_answers: SharedCache[tuple[str, tuple[str, ...]], Answers] = SharedCache(None, max_entries=64)
+_comparisons: SharedCache[tuple[str, str, str], Comparison] = SharedCache(None, max_entries=256)
+_difficulties: SharedCache[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], Difficulty] = SharedCache(
+    None, max_entries=16
+)
 
 
 def compare_once(home: str, first: str, second: str) -> Comparison:

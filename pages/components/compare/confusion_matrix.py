@@ -18,7 +18,7 @@ from core.statistics.metrics import confusion_matrix
 from pages.components.compare import comparison_cache, picture_grid
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
 Unit = Literal["pictures", "percent"]
 Cell = tuple[int, int]  # true class, predicted class
@@ -33,7 +33,7 @@ LONGEST_NAME = 28
 CORNER = "is ↓ predicted →"
 FULL = 0.6  # opacity of the colour where all pictures of a class are in one cell: letters stay readable on it
 
-_matrices: Shared[tuple[str, str, Unit], Any] = Shared(None, most=64)
+_matrices: SharedCache[tuple[str, str, Unit], Any] = SharedCache(None, max_entries=64)
 
 
 @st.fragment

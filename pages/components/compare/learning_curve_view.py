@@ -10,7 +10,7 @@ from core.settings import Settings
 from pages.components.compare import race_view
 from pages.components.shared import charts, frame
 from pages.components.shared.race_snapshot import RaceSnapshot
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
 COLUMNS = {
     "Pictures per class": st.column_config.NumberColumn(help="Training pictures; a class may have fewer."),
@@ -24,7 +24,7 @@ COLUMNS = {
         "for all sizes, and is not in it.",
     ),
 }
-_curves: Shared[RaceSnapshot, tuple[Curve, dict[str, Any]]] = Shared(None, most=32)
+_curves: SharedCache[RaceSnapshot, tuple[Curve, dict[str, Any]]] = SharedCache(None, max_entries=32)
 
 
 def watch_curve(settings: Settings, race_id: str) -> None:

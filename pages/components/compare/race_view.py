@@ -17,7 +17,7 @@ from pages.components.shared import chart_tables, charts, frame
 from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, look_at_race
 from pages.components.shared.refresh_rate import crowd
 from pages.components.shared.runs_snapshot import forget
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 from pages.components.train.live_run import WATCHER
 
 STATE_ICONS = {
@@ -42,7 +42,7 @@ COLUMNS = {
 }
 
 Chart = dict[str, object]
-_charts: Shared[tuple[RaceSnapshot, charts.Axis], tuple[Chart, Chart]] = Shared(None, most=32)
+_charts: SharedCache[tuple[RaceSnapshot, charts.Axis], tuple[Chart, Chart]] = SharedCache(None, max_entries=32)
 
 
 def watch_race(settings: Settings, race_id: str) -> None:

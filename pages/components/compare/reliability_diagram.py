@@ -12,9 +12,9 @@ from core.statistics.calibration import Bin, Calibration, calibrate
 from core.statistics.metrics import format_points
 from pages.components.compare import comparison_cache
 from pages.components.shared import charts, frame
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
-_found: Shared[tuple[str, str, bool], tuple[Calibration, str]] = Shared(None, most=128)
+_found: SharedCache[tuple[str, str, bool], tuple[Calibration, str]] = SharedCache(None, max_entries=128)
 
 
 def calibration_once(home: str, run_id: str) -> tuple[Calibration, str]:

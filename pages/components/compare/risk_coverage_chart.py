@@ -13,13 +13,13 @@ from core.statistics.metrics import Accuracy
 from core.statistics.risk_coverage import AnsweringCurve, answering_curve
 from pages.components.compare import comparison_cache
 from pages.components.shared import charts, frame
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
 FEWEST = 10  # pictures that a drawn point rests on: before, it jumps between none and all
 MAX_POINTS = 200  # of a line; the CSV has all
 FIRST = 80  # per cent
 
-_curves: Shared[tuple[str, str], AnsweringCurve] = Shared(None, most=128)
+_curves: SharedCache[tuple[str, str], AnsweringCurve] = SharedCache(None, max_entries=128)
 
 
 def curve_once(home: str, run_id: str) -> AnsweringCurve:

@@ -17,7 +17,7 @@ from core.statistics.predictions import PredictionTable
 from pages.components.compare.comparison_cache import read_once
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 from pages.components.train.live_run import load_dataset
 
 SPLIT_WORDS = {"test": "test", "val": "validation"}
@@ -58,7 +58,7 @@ class Question(Generic[Answer]):
 
 
 # whatever the key holds decides the answer, so it is asked once for all sessions
-_questions: Shared[tuple[Any, ...], Question[Any]] = Shared(None, most=128)
+_questions: SharedCache[tuple[Any, ...], Question[Any]] = SharedCache(None, max_entries=128)
 
 
 def ask(words: str, key: tuple[Any, ...], question: Callable[[Tell], Answer]) -> Answer | None:

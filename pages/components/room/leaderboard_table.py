@@ -11,12 +11,12 @@ from core.settings import Settings
 from core.statistics.leaderboard import Place, rank
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import list_runs
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
 MAX_RUNS = 60  # of one dataset, the newest
 Key = tuple[str, tuple[tuple[str, int], ...]]
 # a test result never changes: ranked once for everybody, until there is another one
-_rankings: Shared[Key, list[list[Place]]] = Shared(None, most=16)
+_rankings: SharedCache[Key, list[list[Place]]] = SharedCache(None, max_entries=16)
 
 
 def show_leaderboard(settings: Settings) -> None:

@@ -20,14 +20,14 @@ from models.catalog import CATALOG
 from pages.components.shared import frame
 from pages.components.shared.lessons import LESSONS, explain
 from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 from pages.components.train import train_form
 
 COLOURS: dict[Level, str] = {"alarm": "red", "warning": "orange", "note": "blue", "fine": "green"}
 ICONS: dict[Level, str] = {"alarm": "‼", "warning": "!", "note": "i", "fine": "✓"}  # colour is never the only signal
 # what has ended never changes; a test that comes later changes the key
-_readings: Shared[tuple[Settings, str, float, bool], tuple[Reading, ...]] = Shared(None, most=256)
-_shortcuts: Shared[tuple[str, str], ShortcutReport] = Shared(None, most=16)
+_readings: SharedCache[tuple[Settings, str, float, bool], tuple[Reading, ...]] = SharedCache(None, max_entries=256)
+_shortcuts: SharedCache[tuple[str, str], ShortcutReport] = SharedCache(None, max_entries=16)
 
 
 def show_run(settings: Settings, snapshots: Sequence[RunSnapshot]) -> None:

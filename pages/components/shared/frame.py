@@ -27,7 +27,7 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.shared import door, visitors
 from pages.components.shared.runs_snapshot import list_runs
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +61,8 @@ STATE_ICONS = {
     RunState.INTERRUPTED: "⚡",
 }
 
-_names: Shared[Settings, dict[str, str]] = Shared(5.0, most=8)
-_full: Shared[Settings, bool] = Shared(5.0, most=8)
+_names: SharedCache[Settings, dict[str, str]] = SharedCache(5.0, max_entries=8)
+_full: SharedCache[Settings, bool] = SharedCache(5.0, max_entries=8)
 
 log = logging.getLogger("tunemypets.pages")
 

@@ -11,7 +11,7 @@ from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.shared.runs_snapshot import LIVE_SECONDS, list_runs, look_at
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
 Epochs = tuple[EpochDone, ...]
 Points = tuple[PointDone, ...]
@@ -58,11 +58,11 @@ def forget_races() -> None:
     _lists.forget()
 
 
-_lists: Shared[Settings, list[Race]] = Shared(LIVE_SECONDS, most=8)
-_snapshots: Shared[tuple[Settings, str], RaceSnapshot] = Shared(LIVE_SECONDS, most=64)
+_lists: SharedCache[Settings, list[Race]] = SharedCache(LIVE_SECONDS, max_entries=8)
+_snapshots: SharedCache[tuple[Settings, str], RaceSnapshot] = SharedCache(LIVE_SECONDS, max_entries=64)
 # what a run that is over has told never changes
-_ended: Shared[tuple[Settings, str], tuple[Epochs, Points]] = Shared(None, most=512)
-_results: Shared[tuple[Settings, str, tuple[str, ...]], RaceResult] = Shared(None, most=64)
+_ended: SharedCache[tuple[Settings, str], tuple[Epochs, Points]] = SharedCache(None, max_entries=512)
+_results: SharedCache[tuple[Settings, str, tuple[str, ...]], RaceResult] = SharedCache(None, max_entries=64)
 
 
 def _take(settings: Settings, race_id: str) -> RaceSnapshot:

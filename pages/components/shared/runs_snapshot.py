@@ -11,7 +11,7 @@ from core.runs.reader import RunReader
 from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState
 from core.runs.summary import RunSummary, title_of
 from core.settings import Settings
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
 LIVE_SECONDS = 0.7
 MAX_SNAPSHOTS = 512  # more than a room looks at in a second
@@ -85,10 +85,10 @@ def forget() -> None:
         shared.forget()
 
 
-_snapshots: Shared[tuple[Settings, str], RunSnapshot] = Shared(LIVE_SECONDS, MAX_SNAPSHOTS)
-_lists: Shared[Settings, list[RunSummary]] = Shared(LIVE_SECONDS, most=8)
-_queues: Shared[Settings, QueueView] = Shared(LIVE_SECONDS, most=8)
-_usable: Shared[Settings, list[RunSummary]] = Shared(LIVE_SECONDS, most=8)
+_snapshots: SharedCache[tuple[Settings, str], RunSnapshot] = SharedCache(LIVE_SECONDS, MAX_SNAPSHOTS)
+_lists: SharedCache[Settings, list[RunSummary]] = SharedCache(LIVE_SECONDS, max_entries=8)
+_queues: SharedCache[Settings, QueueView] = SharedCache(LIVE_SECONDS, max_entries=8)
+_usable: SharedCache[Settings, list[RunSummary]] = SharedCache(LIVE_SECONDS, max_entries=8)
 
 
 @lru_cache(maxsize=8)

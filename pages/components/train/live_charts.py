@@ -7,12 +7,12 @@ import streamlit as st
 from core.runs.summary import is_curve
 from pages.components.shared import chart_tables, charts, frame
 from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 
 Chart = dict[str, Any]
 # drawn once for everybody who looks at the same moment of the same runs
-_main_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=32)
-_more_charts: Shared[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = Shared(None, most=8)
+_main_charts: SharedCache[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = SharedCache(None, max_entries=32)
+_more_charts: SharedCache[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = SharedCache(None, max_entries=8)
 
 
 def draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:

@@ -17,13 +17,13 @@ from core.statistics.metrics import Accuracy
 from pages.components.shared import coach_notes, frame, gallery
 from pages.components.shared.refresh_rate import crowd
 from pages.components.shared.runs_snapshot import RunSnapshot, forget, look_at
-from pages.components.shared.session_cache import Shared
+from pages.components.shared.shared_cache import SharedCache
 from pages.components.train import live_charts
 from pages.components.train.run_actions import show_actions
 
 REST_TIMES = 3  # looks at the charts for one at the rest
 WATCHER = "watcher"
-_strips: Shared[tuple[Settings, str, int], gallery.Tiles] = Shared(None, most=64)
+_strips: SharedCache[tuple[Settings, str, int], gallery.Tiles] = SharedCache(None, max_entries=64)
 HELD = {
     "paused": "Waiting: the presenter has paused the queue",
     "disk": "Waiting: the disk is full, and nothing starts until there is space again",

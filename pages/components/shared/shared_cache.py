@@ -1,4 +1,4 @@
-"""What all sessions of the server look at together: computed once for everybody, not once a viewer."""
+"""Values that all sessions of the server share: each is made once for everyone, not once for each viewer."""
 
 import threading
 import time
@@ -10,8 +10,7 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
-
-LENIENCE = 3.0  # times `seconds`, while somebody makes a newer one
+MAX_AGE = 3.0  # times `seconds`, while another session makes a newer value
 
 
 @dataclass
@@ -21,26 +20,26 @@ class _Entry(Generic[Value]):
     generation: int
 
 
-class Shared(Generic[Key, Value]):
-    """Values that are made anew when they are older than `seconds`.
+class SharedCache(Generic[Key, Value]):
+    """Values that are made again when they are older than `seconds`.
 
-    While one session makes a value anew, the others go on with one that is not older than three times that: nobody
-    waits for what is only a little younger. Who asks for what is not there, or was forgotten, waits until it is made.
+    While one session makes a newer value, the others get the old one, up to three times that age: nobody waits for a
+    value that is only slightly newer. A session that asks for a missing or forgotten value waits until it is made.
 
     Args:
-        seconds: how old a value may be; None for ever, for what its key describes completely.
-        most: values that are kept; the one that nobody asked for longest goes first.
+        seconds: how old a value may be; None if its key describes it completely.
+        max_entries: the value that was unused for longest is dropped first.
     """
 
-    def __init__(self, seconds: float | None, most: int = 256) -> None:
-        self.seconds, self.most = seconds, most
+    def __init__(self, seconds: float | None, max_entries: int = 256) -> None:
+        self.seconds, self.max_entries = seconds, max_entries
         self._lock = threading.Lock()
         self._entries: OrderedDict[Key, _Entry[Value]] = OrderedDict()
         self._making: dict[Key, threading.Lock] = {}
         self._generation = 0
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """The value of a key. What `make` raises goes to who asked, and is not kept."""
+        """The value of a key. An exception of `make` goes to the caller and is not cached."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
@@ -49,7 +48,7 @@ class Shared(Generic[Key, Value]):
                     return entry.value
             generation = self._generation
             maker = self._making.setdefault(key, threading.Lock())
-        usable = entry is not None and entry.generation == generation and self._age(entry) < LENIENCE
+        usable = entry is not None and entry.generation == generation and self._age(entry) < MAX_AGE
         if not maker.acquire(blocking=not usable):
             assert entry is not None
             return entry.value
@@ -63,7 +62,7 @@ class Shared(Generic[Key, Value]):
             with self._lock:
                 self._entries[key] = _Entry(value, time.monotonic(), generation)
                 self._entries.move_to_end(key)
-                while len(self._entries) > self.most:
+                while len(self._entries) > self.max_entries:
                     gone, _ = self._entries.popitem(last=False)
                     self._making.pop(gone, None)
             return value
@@ -76,14 +75,14 @@ class Shared(Generic[Key, Value]):
             maker.release()
 
     def drop(self, key: Key, value: Value) -> None:
-        """Let this value of a key be made anew for whoever asks next, unless another one took its place."""
+        """Remove this value of a key, unless another one has replaced it."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None and entry.value is value:
                 del self._entries[key]
 
     def forget(self) -> None:
-        """Let everything be made anew, after this session changed something."""
+        """Make every value again, after this session changed something."""
         with self._lock:
             self._generation += 1
 
