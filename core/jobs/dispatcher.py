@@ -23,8 +23,8 @@ from core.jobs.run_queue import (
     read_queue,
     write_queue,
 )
+from core.jobs.states import PUT_ASIDE, TAKEN
 from core.jobs.watchdog import STALLED, Watchdog, memory_kills
-from core.jobs.worker import PUT_ASIDE, TAKEN
 from core.locks import ASKER_SECONDS, is_held
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts

@@ -26,6 +26,7 @@ from typing import NoReturn
 import psutil
 
 from core.jobs.launchers import NICENESS, start_module, step_back
+from core.jobs.states import PUT_ASIDE
 from core.quotas import is_full
 from core.settings import PROJECT_ROOT, Settings
 
@@ -169,7 +170,7 @@ def become_worker(folder: Path, descriptors: Iterable[int]) -> NoReturn:
     """In a forked child: close the preloader's descriptors, become like what `start_module` starts, work, and leave."""
     import numpy as np
 
-    from core.jobs.worker import PUT_ASIDE, take
+    from core.jobs.worker import take
 
     status = 1
     try:

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from core.jobs.launchers import start_single
 from core.jobs.run_queue import read_queue
+from core.jobs.states import is_closing
 from core.locks import ASKER_SECONDS, is_held
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
@@ -36,7 +37,6 @@ WARM_UP_SECONDS = 30.0  # between two attempts of one process: many sessions loo
 BEAT_SECONDS = 1.0
 FAILED_LOOK_SECONDS = 5.0  # until the next one
 SILENT_SECONDS = 30.0  # without a beat: the scheduler is stopped or stuck
-CLOSING_SECONDS = 20.0  # that nothing starts after everything was shut down
 
 _warming = threading.Lock()
 _warmed_up = -WARM_UP_SECONDS
@@ -93,20 +93,6 @@ def queue_position(settings: Settings, run: Run) -> int:
     """How many runs come before this queued one, those that are running included; 0 while nobody knows."""
     turn = read_queue(settings).turn(run.id)
     return turn.before if turn is not None else 0
-
-
-def is_closing(settings: Settings) -> bool:
-    """Whether everything was shut down a moment ago: nothing may start until the app is started again."""
-    try:
-        since = time.time() - closing_path(settings).stat().st_mtime
-    except OSError:
-        return False
-    return 0 <= since < CLOSING_SECONDS
-
-
-def closing_path(settings: Settings) -> Path:
-    """Touched when everything is shut down."""
-    return settings.home / "closing"
 
 
 def _is_silent(settings: Settings) -> bool:

@@ -6,7 +6,8 @@ from contextlib import suppress
 import psutil
 
 from core.actor import Actor
-from core.jobs.scheduler import closing_path, facts_path
+from core.jobs.scheduler import facts_path
+from core.jobs.states import closing_path
 from core.jobs.watchdog import worker_process
 from core.runs.run import RunState
 from core.runs.run_store import RunStore

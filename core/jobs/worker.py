@@ -34,7 +34,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.errors import DivergedError, RunError, TuneMyPetsError
 from core.jobs.event_log import EventLog
 from core.jobs.launchers import NICENESS, step_back
-from core.jobs.scheduler import is_closing
+from core.jobs.states import PUT_ASIDE, TAKEN, is_closing
 from core.jobs.watchdog import STALLED, memory_kills
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
@@ -48,8 +48,6 @@ POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 1.2  # from a stop request until the process ends itself
 LEAVE_SECONDS = 4.0  # to put the training aside
 LOCK_SECONDS = 10.0
-PUT_ASIDE = 75  # exit status: the run is queued again
-TAKEN = 76  # exit status: somebody else has the run, or it was deleted
 SPACE_SECONDS = (1.0, 2.0, 4.0, 8.0)  # between two looks whether the disk has space again; then always the last
 MAX_SURPRISES = 3  # writes that fail for want of space although there seems to be enough
 

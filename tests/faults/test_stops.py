@@ -26,7 +26,8 @@ from core.datasets.splits import SplitPlan
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.dispatcher import Dispatcher
 from core.jobs.preloader import ForkedWorker
-from core.jobs.worker import PUT_ASIDE, Worker
+from core.jobs.states import PUT_ASIDE
+from core.jobs.worker import Worker
 from core.runs.attempts import MAX_AUTOMATIC, read_attempts
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore

@@ -15,7 +15,8 @@ from core.config.events import PointDone
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import CarryError, ConfigError, RunError
-from core.jobs.worker import PUT_ASIDE, Worker
+from core.jobs.states import PUT_ASIDE
+from core.jobs.worker import Worker
 from core.maintenance.check import check
 from core.maintenance.export_archive import pack_room
 from core.maintenance.import_archive import take_in_room
