@@ -93,7 +93,7 @@ def race(settings: Settings, environment: dict[str, str], dataset: str, seed: in
 
 def figures(settings: Settings, ids: list[str]) -> dict[str, Any]:
     """What the two runs of a race reached."""
-    from core.races.pairs import comparison_of
+    from core.races.run_comparison import compare_runs
 
     runs = [RunStore(settings).get(name) for name in ids]
     found: dict[str, Any] = {}
@@ -106,7 +106,7 @@ def figures(settings: Settings, ids: list[str]) -> dict[str, Any]:
             "test_images": result.tested.images,
             "run_seconds": result.seconds,
         }
-    return {**found, "verdict": comparison_of(*runs).verdict}
+    return {**found, "verdict": compare_runs(*runs).verdict}
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ from core.jobs.benchmark_job import calibrate_and_wait
 from core.jobs.import_jobs import sample_source
 from core.jobs.scheduler import ensure_scheduler
 from core.locks import is_held
-from core.races.pairs import comparison_of, start_judging
+from core.races import run_comparison
+from core.races.pairs import start_judging
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.runs.summary import RunSummary, summarise
@@ -292,7 +293,7 @@ def judge_run(settings: Settings, run_id: str) -> Outcome:
 def compare_runs(settings: Settings, first: str, second: str) -> Outcome:
     """The paired comparison of two runs."""
     store = RunStore(settings)
-    found = comparison_of(store.get(first), store.get(second))
+    found = run_comparison.compare_runs(store.get(first), store.get(second))
     return Outcome({"first": first, "second": second, **found.to_json()}, found.verdict)
 
 

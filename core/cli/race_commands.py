@@ -10,16 +10,17 @@ from core.config.race_plan import RacePlan
 from core.errors import ConfigError
 from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import Curve, CurvePoint, format_seeds, read_curve, start_curve
-from core.races.pairs import comparison_of, default_race
+from core.races.pairs import default_race
 from core.races.presets import DEFAULT_ARMS, make_arms
 from core.races.race import Race, RaceState, find_race
 from core.races.race_actions import start_race
-from core.races.race_results import RaceResult, judge
+from core.races.run_comparison import RaceResult, compare_race, compare_runs
 from core.runs.run import RunState
 from core.runs.run_store import Arm, RunStore
 from core.runs.summary import summarise
 from core.settings import Settings
 from core.statistics.metrics import format_points
+from core.statistics.race_sentences import describe_pair, describe_race, race_as_json
 
 
 def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:
@@ -34,7 +35,7 @@ def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:
     value: dict[str, Any] = {"race": race_id, "runs": [item.value for item in outcomes]}
     if failures:
         return Outcome(value, "\n".join(item.text for item in outcomes), failures[0])
-    verdict = comparison_of(runs[0], runs[1])
+    verdict = compare_runs(runs[0], runs[1])
     value["comparison"] = verdict.to_json()
     return Outcome(value, "\n".join([*(item.text for item in outcomes), verdict.verdict]))
 
@@ -50,7 +51,7 @@ def planned_race(settings: Settings, plan: RacePlan, arms: list[Arm]) -> Outcome
         failed += outcome.failure is not None
         print_status(outcome.failure or outcome.text)
     found = find_race(RunStore(settings).summaries(), race_id)
-    result = judge(settings, found)
+    result = compare_race(settings, found)
     value = _describe_race(found, result)
     lines = _race_lines(found, result)
     failure = None
@@ -118,7 +119,7 @@ def show(settings: Settings, race_id: str) -> Outcome:
 def _show_race(settings: Settings, race_id: str) -> Outcome:
     """A race so far: its runs, and what they show."""
     found = find_race(RunStore(settings).summaries(), race_id)
-    result = judge(settings, found)
+    result = compare_race(settings, found)
     return Outcome(_describe_race(found, result), "\n".join(_race_lines(found, result)))
 
 
@@ -134,7 +135,7 @@ def _describe_race(race: Race, result: RaceResult) -> dict[str, Any]:
         "arms": list(race.plan.arms),
         "seeds": list(race.plan.seeds),
         "runs": [describe_summary(run) for run in race.runs],
-        "judgement": result.judgement.to_json() if result.judgement else None,
+        "judgement": race_as_json(result.comparison) if result.comparison else None,
         "missing": list(result.missing),
     }
 
@@ -142,19 +143,19 @@ def _describe_race(race: Race, result: RaceResult) -> dict[str, Any]:
 def _race_lines(race: Race, result: RaceResult) -> list[str]:
     """A race in words: a line for each arm, each pair, and the headline last."""
     lines = [f"Race {race.id} on {race.dataset}, {race.plan.describe_budget()} each: {race.state.value}."]
-    if result.judgement is not None:
-        for arm in result.judgement.arms:
+    if result.comparison is not None:
+        for arm in result.comparison.arms:
             seconds = "" if arm.seconds is None else f", {arm.seconds:.0f} s of training"
             lines.append(
                 f"{arm.name}: {100 * arm.mean:.1f} % (95 % interval {100 * arm.interval.low:.1f} to "
                 f"{100 * arm.interval.high:.1f}, n = {arm.n:,}, {arm.seeds} {'seed' if arm.seeds == 1 else 'seeds'})"
                 f"{seconds}"
             )
-        if len(result.judgement.pairs) > 1:
-            lines += [pair.sentence for pair in result.judgement.pairs]
+        if len(result.comparison.pairs) > 1:
+            lines += [describe_pair(result.comparison, pair) for pair in result.comparison.pairs]
     lines += result.missing
-    if result.judgement is not None:
-        lines.append(result.judgement.sentence)
+    if result.comparison is not None:
+        lines.append(describe_race(result.comparison))
     return lines
 
 

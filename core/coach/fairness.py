@@ -8,7 +8,7 @@ from core.coach.imagenet_classes import seen_in_imagenet
 from core.coach.reading import Reading, order_readings
 from core.config.train_config import SCRATCH_FIELDS, TrainConfig
 from core.formatting import capitalise, format_p
-from core.statistics.comparison import Arm, Comparison
+from core.statistics.comparison import Comparison, Side
 from core.statistics.metrics import Interval, format_points
 
 NEARLY = 0.02  # budgets that differ by less are called equal: a last batch, a last second
@@ -65,7 +65,7 @@ class Outcome:
     interval: Interval
     n: int
     p_value: float
-    better: Arm | None
+    better: Side | None
 
     @classmethod
     def of(cls, found: Comparison, a: str, b: str) -> "Outcome":

@@ -1,4 +1,4 @@
-"""Runs that belong together: the arms of a race, their comparison, and a test that comes later."""
+"""Runs that belong together: the arms of a race, and a test that comes later."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,6 @@ from core.jobs.launchers import start_detached
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
-from core.statistics.comparison import Comparison, compare
 from models.weights import default_network
 
 
@@ -54,26 +53,3 @@ def start_judging(settings: Settings, run_id: str, *, by: Actor = OPERATOR) -> R
         raise RunError(f"Run {run.id} has no saved weights to test: train it again.")
     start_detached(settings, "core.jobs.worker", [str(run.folder), "--judge"], run.folder / "worker.log")
     return run
-
-
-def comparison_of(first: Run, second: Run) -> Comparison:
-    """Second minus first on the same pictures.
-
-    Raises:
-        ComparisonError: if the runs did not see the same pictures.
-        RunError: if one has no test result.
-    """
-    name_a, name_b = _name_in_verdict(first), _name_in_verdict(second)
-    seed_a, seed_b = first.config().seed, second.config().seed
-    if name_a == name_b and seed_a != seed_b:
-        name_a, name_b = f"{name_a}, seed {seed_a}", f"{name_b}, seed {seed_b}"
-    if name_a == name_b:
-        name_a, name_b = f"{name_a}, run {first.id}", f"{name_b}, run {second.id}"
-    return compare(first.predictions(), second.predictions(), name_a, name_b)
-
-
-def _name_in_verdict(run: Run) -> str:
-    config = run.config()
-    word = "scratch" if config.strategy == "scratch" else "transfer"
-    detail = config.model if config.strategy == "scratch" else f"{config.model}, {config.strategy}"
-    return f"{word} ({detail})"

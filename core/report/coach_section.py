@@ -13,7 +13,7 @@ from core.errors import RunError, TuneMyPetsError
 from core.report.content import CostRow, Fact, ReadingRow, Verdict
 from core.report.subject import LoadedRun, Subject
 from core.settings import Settings
-from core.statistics.comparison import Arm
+from core.statistics.comparison import Side
 from core.statistics.metrics import Interval
 
 
@@ -70,7 +70,7 @@ def _outcome(verdict: Verdict | None) -> Outcome | None:
         return None
     (pair,) = verdict.pairs
     interval = Interval(pair.low, pair.high, verdict.level)
-    better: Arm | None = None if pair.better is None else "b" if pair.better == pair.b else "a"
+    better: Side | None = None if pair.better is None else "b" if pair.better == pair.b else "a"
     return Outcome(pair.a, pair.b, pair.difference, interval, verdict.n, pair.p_adjusted, better)
 
 

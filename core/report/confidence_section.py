@@ -6,7 +6,7 @@ from core.report.score_section import Tested
 from core.report.subject import LoadedRun
 from core.statistics.calibration import calibrate
 from core.statistics.predictions import PredictionTable
-from core.statistics.risk_coverage import answering_curve
+from core.statistics.risk_coverage import measure_risk_coverage
 
 MAX_POINTS = 200  # of an answering curve: there is one a picture
 FEWEST_ANSWERED = 10  # with fewer, a point says next to nothing
@@ -53,7 +53,7 @@ def draw_answering(tested: Tested) -> tuple[CurveSet | None, tuple[str, ...]]:
     curves, sentences = [], []
     for arm, found in tested.items():
         try:
-            curve = answering_curve(found[0][1])
+            curve = measure_risk_coverage(found[0][1])
         except RunError:
             continue
         rows = [

@@ -13,7 +13,7 @@ from core.errors import ComparisonError
 from core.report.content import Group, Groups, Share, Thumbnail
 from core.report.score_section import Tested
 from core.report.subject import Subject
-from core.statistics.comparison import align
+from core.statistics.aligned_predictions import align_rows
 from core.statistics.predictions import PredictionTable
 
 MAX_IMAGES = 24  # of a group
@@ -33,7 +33,7 @@ def group_images(
     b = max(arms[1:], key=lambda arm: shares[arm].value if arm in shares else tested[arm][0][1].accuracy or 0.0)
     (run_a, table_a), (run_b, table_b) = tested[a][0], tested[b][0]
     try:
-        order = align(table_a, table_b, a, b)
+        order = align_rows(table_a, table_b, a, b)
     except ComparisonError:  # the verdict has noted why
         return None
     if dataset is not None and dataset.fingerprint != run_a.summary.meta.dataset_fingerprint:

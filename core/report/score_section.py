@@ -9,7 +9,8 @@ from core.report.content import ClassRow, Confusion, Pair, Share, Verdict
 from core.report.subject import LoadedRun, Subject
 from core.statistics.metrics import ClassScore, confusion_matrix, f1_interval, per_class, wilson_interval
 from core.statistics.predictions import PredictionTable
-from core.statistics.race_comparison import ArmTables, judge_race
+from core.statistics.race_comparison import ArmTables, compare_arms
+from core.statistics.race_sentences import describe_pair, describe_race
 
 Tested = dict[str, list[tuple[LoadedRun, PredictionTable]]]  # by arm, in the order of its seeds
 
@@ -40,7 +41,7 @@ def judge(subject: Subject, tested: Tested) -> tuple[Verdict | None, dict[str, S
         subject.notes.append("There is no verdict: it needs test results of two arms with the same seed.")
         return None, {}
     try:
-        found = judge_race([_arm_tables(arm, tested[arm]) for arm in arms])
+        found = compare_arms([_arm_tables(arm, tested[arm]) for arm in arms])
     except ComparisonError as error:
         subject.notes.append(str(error))
         return None, {}
@@ -54,13 +55,13 @@ def judge(subject: Subject, tested: Tested) -> tuple[Verdict | None, dict[str, S
             pair.interval.high,
             pair.p_value,
             pair.p_adjusted,
-            None if pair.better is None else pair.a if pair.better == "a" else pair.b,
-            pair.sentence,
+            pair.winner,
+            describe_pair(found, pair),
         )
         for pair in found.pairs
     )
     level = found.arms[0].interval.level
-    return Verdict(found.sentence, found.split, found.n, found.seeds, level, pairs), shares
+    return Verdict(describe_race(found), found.split, found.n, found.seeds, level, pairs), shares
 
 
 def _arm_tables(arm: str, tested: Sequence[tuple[LoadedRun, PredictionTable]]) -> ArmTables:

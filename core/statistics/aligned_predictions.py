@@ -1,4 +1,4 @@
-"""What several models say to the same pictures, lined up picture by picture."""
+"""The predictions of several models on the same images, in one order of images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ComparisonError
+from core.formatting import SPLIT_WORDS, count_images
 from core.statistics.predictions import PredictionTable
 
-Group = Literal["only_b", "only_a", "both_wrong", "both_right"]
+Agreement = Literal["only_b", "only_a", "both_wrong", "both_right"]
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """Answers of K models to the same N pictures with C classes; row i is the same picture for all of them.
+class AlignedPredictions:
+    """Predictions of K models on the same N images with C classes; row i is the same image for all of them.
 
     Args:
-        split: name of the split that the pictures belong to.
+        split: name of the split that the images belong to.
         classes: C names.
-        indices: (N,) row of each picture in the dataset table of the first model, ascending.
+        indices: (N,) row of each image in the dataset table of the first model, ascending.
         labels: (N,) true class.
         probabilities: (K, N, C).
     """
@@ -35,12 +36,12 @@ class Answers:
 
     @property
     def models(self) -> int:
-        """How many models answer."""
+        """Number of models."""
         return int(self.probabilities.shape[0])
 
     @property
     def n(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return len(self.labels)
 
     @cached_property
@@ -60,18 +61,18 @@ class Answers:
 
     @cached_property
     def disagreement(self) -> NDArray[np.float64]:
-        """(N,) how far two models are apart, 0 to 1: the probability that would have to move from class to class to
-        turn the answer of one into that of the other (total variation distance), of the two that differ most."""
+        """(N,) total variation distance of the two models that differ most, 0 to 1: the probability that would have to
+        move from class to class to turn the prediction of one into that of the other."""
         apart = np.zeros(self.n)
         for one, other in combinations(self.probabilities, 2):
             apart = np.maximum(apart, np.abs(one - other).sum(axis=1) / 2)
         return apart
 
     @cached_property
-    def groups(self) -> Mapping[Group, NDArray[np.int64]]:
-        """Places of the pictures by which of the first two models is right; the two that tell them apart first."""
+    def groups(self) -> Mapping[Agreement, NDArray[np.int64]]:
+        """Places of the images by which of the first two models is right; where only one is, first."""
         a, b = self.right[0], self.right[1]
-        found: dict[Group, NDArray[np.bool_]] = {
+        found: dict[Agreement, NDArray[np.bool_]] = {
             "only_b": ~a & b,
             "only_a": a & ~b,
             "both_wrong": ~a & ~b,
@@ -80,12 +81,12 @@ class Answers:
         return {name: np.flatnonzero(chosen) for name, chosen in found.items()}
 
     def mistakes(self, model: int) -> NDArray[np.int64]:
-        """Places of the pictures that a model gets wrong, the most confident mistake first."""
+        """Places of the images that a model gets wrong, the most confident mistake first."""
         wrong = np.flatnonzero(~self.right[model])
         return wrong[np.argsort(-self.confidence[model, wrong], kind="stable")]
 
     def cell(self, model: int, label: int, predicted: int) -> NDArray[np.int64]:
-        """Places of the pictures of one cell of a model's confusion matrix, the most confident first."""
+        """Places of the images of one cell of a model's confusion matrix, the most confident first."""
         found = np.flatnonzero((self.labels == label) & (self.predicted[model] == predicted))
         return found[np.argsort(-self.confidence[model, found], kind="stable")]
 
@@ -98,43 +99,93 @@ class Answers:
         return [(label, float(values[label])) for label in first]
 
 
-def line_up(tables: Sequence[PredictionTable]) -> Answers:
-    """Bring the predictions of several models into one order of pictures; copies of a picture share an id, so label
-    and row decide which is which.
+def align(tables: Sequence[PredictionTable]) -> AlignedPredictions:
+    """Bring the predictions of several models into one order of images, ascending by index.
 
     Raises:
-        ComparisonError: if there is no table, or they do not hold the same pictures with the same labels and classes.
+        ComparisonError: if there is no table, or they do not hold the same images with the same labels and classes.
     """
     if not tables:
-        raise ComparisonError("There are no predictions to line up: choose at least one tested run.")
+        raise ComparisonError("There are no predictions to compare: choose at least one evaluated run.")
     first = tables[0]
-    orders = [_order(table) for table in tables]
-    ids = [first.image_ids[place] for place in orders[0]]
-    for table, order in zip(tables[1:], orders[1:], strict=True):
-        same = (
-            table.split == first.split
-            and table.classes == first.classes
-            and [table.image_ids[place] for place in order] == ids
-            and np.array_equal(table.labels[order], first.labels[orders[0]])
-        )
-        if not same:
+    by_index = np.argsort(first.indices, kind="stable")
+    probabilities = []
+    for table in tables:
+        rows = _matching_rows(first, table) if (table.split, table.classes) == (first.split, first.classes) else None
+        if rows is None:
             raise ComparisonError(
-                "These runs were not judged on the same pictures: choose runs with the same dataset, split and seed."
+                "These runs were not evaluated on the same pictures: choose runs with the same dataset, split and seed."
             )
-    by_index = np.argsort(first.indices[orders[0]], kind="stable")
-    order = orders[0][by_index]
-    return Answers(
+        probabilities.append(table.probabilities[rows[by_index]])
+    return AlignedPredictions(
         split=first.split,
         classes=first.classes,
-        indices=first.indices[order],
-        labels=first.labels[order],
-        probabilities=np.stack(
-            [table.probabilities[order[by_index]] for table, order in zip(tables, orders, strict=True)]
-        ),
+        indices=first.indices[by_index],
+        labels=first.labels[by_index],
+        probabilities=np.stack(probabilities),
     )
 
 
-def _order(table: PredictionTable) -> NDArray[np.int64]:
+def align_rows(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str) -> NDArray[np.int64]:
+    """The order of the rows of b in which row i is the image of row i of a.
+
+    Raises:
+        ComparisonError: unless both tables hold the same images of the same held-out split, with the same
+            labels and classes.
+    """
+    if a.split != b.split:
+        raise ComparisonError(
+            f"{name_a} was evaluated on the {a.split} split and {name_b} on the {b.split} split: "
+            "compare runs that were evaluated on the same one."
+        )
+    if a.split not in SPLIT_WORDS:
+        raise ComparisonError(
+            f"The predictions are on the {a.split} split, which says nothing about new pictures: "
+            "compare on the test split."
+        )
+    if a.classes != b.classes:
+        raise ComparisonError(
+            f"{name_a} and {name_b} do not know the same classes ({', '.join(a.classes)} against "
+            f"{', '.join(b.classes)}): compare runs on the same dataset."
+        )
+    if a.n == b.n == 0:
+        raise ComparisonError(
+            f"There is no {SPLIT_WORDS[a.split]} picture to compare {name_a} and {name_b} on: "
+            "give the split at least one."
+        )
+    rows = _matching_rows(a, b)
+    if rows is not None:
+        return rows
+    common = len(set(a.image_ids) & set(b.image_ids))
+    if sorted(a.image_ids) != sorted(b.image_ids):
+        raise ComparisonError(
+            f"{name_a} was evaluated on {count_images(a.n, a.split)} and {name_b} on {count_images(b.n, b.split)}, "
+            f"and they are not the same pictures ({common:,} in common): "
+            "train both with the same dataset, split and seed, then compare."
+        )
+    changed = int((a.labels[sort_rows(a)] != b.labels[sort_rows(b)]).sum())
+    raise ComparisonError(
+        f"{changed:,} of the pictures have another label for {name_a} than for {name_b}: "
+        "train both on the same version of the dataset, then compare."
+    )
+
+
+def sort_rows(table: PredictionTable) -> NDArray[np.int64]:
+    """An order of the rows that depends on the images alone; copies share an id, so label and row tell them apart."""
     labels, indices = table.labels.tolist(), table.indices.tolist()
     rows = sorted(range(table.n), key=lambda row: (table.image_ids[row], labels[row], indices[row]))
     return np.array(rows, dtype=np.int64)
+
+
+def _matching_rows(a: PredictionTable, b: PredictionTable) -> NDArray[np.int64] | None:
+    """For each row of a the row of b with the same image and label; None where they do not match."""
+    if a.image_ids == b.image_ids and np.array_equal(a.indices, b.indices) and np.array_equal(a.labels, b.labels):
+        return np.arange(a.n)  # as for runs of one dataset: much faster than sorting
+    rows_a, rows_b = sort_rows(a), sort_rows(b)
+    if [a.image_ids[row] for row in rows_a] != [b.image_ids[row] for row in rows_b]:
+        return None
+    if not np.array_equal(a.labels[rows_a], b.labels[rows_b]):
+        return None
+    matching = np.empty(a.n, dtype=np.int64)
+    matching[rows_a] = rows_b
+    return matching

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from core.errors import ComparisonError
 from core.formatting import OPTIMISTIC, SPLIT_WORDS, capitalise, count_images, describe_cost, format_p, round_up
+from core.statistics.aligned_predictions import align_rows
 from core.statistics.metrics import Accuracy, Interval, format_level, format_points, measure_accuracy, wilson_interval
 from core.statistics.predictions import PredictionTable
 
-Arm = Literal["a", "b"]
+Side = Literal["a", "b"]  # of a comparison
 
 _POWER = 0.8
 
@@ -37,7 +38,7 @@ class ComparisonRecord(TypedDict):
     only_b: int
     both_wrong: int
     split: str
-    better: Arm | None
+    better: Side | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ class Comparison:
     only_a_indices: NDArray[np.int64]
     only_b_indices: NDArray[np.int64]
     both_wrong_indices: NDArray[np.int64]
-    better: Arm | None
+    better: Side | None
     verdict: str
 
     def to_json(self) -> ComparisonRecord:
@@ -115,7 +116,7 @@ def compare(
     """
     if name_a == name_b:
         name_a, name_b = f"{name_a} (first)", f"{name_b} (second)"
-    order = align(a, b, name_a, name_b)
+    order = align_rows(a, b, name_a, name_b)
     right_a, right_b, indices = a.correct, b.correct[order], a.indices
     groups = {
         "both_right": np.sort(indices[right_a & right_b]),
@@ -195,7 +196,7 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
     return float(binomtest(only_b, only_a + only_b, 0.5).pvalue)
 
 
-def choose_better(interval: Interval, p_value: float) -> Arm | None:
+def choose_better(interval: Interval, p_value: float) -> Side | None:
     """The better model, if the test and the interval of the difference (b minus a) both say so."""
     if p_value >= 1 - interval.level or interval.low <= 0 <= interval.high:
         return None
@@ -238,66 +239,6 @@ def images_needed(only_a: int, only_b: int, n: int, level: float = 0.95) -> int 
     return math.ceil(max(by_power, fewest_discordant / discordance))
 
 
-def align(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str) -> NDArray[np.int64]:
-    """The order of the rows of b in which row i is the picture of row i of a.
-
-    Raises:
-        ComparisonError: unless both tables hold the same pictures of the same held-out split, with the same
-            labels and classes.
-    """
-    if a.split != b.split:
-        raise ComparisonError(
-            f"{name_a} was judged on the {a.split} split and {name_b} on the {b.split} split: "
-            "compare runs that were judged on the same one."
-        )
-    if a.split not in SPLIT_WORDS:
-        raise ComparisonError(
-            f"The predictions are on the {a.split} split, which says nothing about new pictures: "
-            "compare on the test split."
-        )
-    if a.classes != b.classes:
-        raise ComparisonError(
-            f"{name_a} and {name_b} do not know the same classes ({', '.join(a.classes)} against "
-            f"{', '.join(b.classes)}): compare runs on the same dataset."
-        )
-    if a.n and _same_rows(a, b):
-        return np.arange(a.n)
-    order_a, order_b = _order(a), _order(b)
-    ids_a, ids_b = [a.image_ids[i] for i in order_a], [b.image_ids[i] for i in order_b]
-    if ids_a != ids_b:
-        raise ComparisonError(
-            f"{name_a} was judged on {count_images(a.n, a.split)} and {name_b} on {count_images(b.n, b.split)}, "
-            f"and they are not the same pictures ({len(set(ids_a) & set(ids_b)):,} in common): "
-            "train both with the same dataset, split and seed, then compare."
-        )
-    if not np.array_equal(a.labels[order_a], b.labels[order_b]):
-        changed = int((a.labels[order_a] != b.labels[order_b]).sum())
-        raise ComparisonError(
-            f"{changed:,} of the pictures have another label for {name_a} than for {name_b}: "
-            "train both on the same version of the dataset, then compare."
-        )
-    if a.n == 0:
-        raise ComparisonError(
-            f"There is no {SPLIT_WORDS[a.split]} picture to compare {name_a} and {name_b} on: "
-            "give the split at least one."
-        )
-    order = np.empty(a.n, dtype=np.int64)
-    order[order_a] = order_b
-    return order
-
-
-def _same_rows(a: PredictionTable, b: PredictionTable) -> bool:
-    """Whether the rows are the same already, as they are for runs of one dataset: much faster than to sort them."""
-    return a.image_ids == b.image_ids and np.array_equal(a.indices, b.indices) and np.array_equal(a.labels, b.labels)
-
-
-def _order(table: PredictionTable) -> NDArray[np.int64]:
-    # Copies of a picture share its id, so label and row decide which is which.
-    labels, indices = table.labels.tolist(), table.indices.tolist()
-    rows = sorted(range(table.n), key=lambda row: (table.image_ids[row], labels[row], indices[row]))
-    return np.array(rows, dtype=np.int64)
-
-
 def _verdict(
     names: tuple[str, str],
     split: str,
@@ -306,7 +247,7 @@ def _verdict(
     only_b: int,
     interval: Interval,
     p_value: float,
-    better: Arm | None,
+    better: Side | None,
     seconds: tuple[float | None, float | None],
 ) -> str:
     # The sentence speaks of the leader's lead, so the interval turns with it when the first model leads.

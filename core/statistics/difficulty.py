@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ComparisonError
-from core.statistics.aligned_predictions import Answers, line_up
+from core.statistics.aligned_predictions import AlignedPredictions, align
 from core.statistics.predictions import PredictionTable
 
 
@@ -24,7 +24,7 @@ class Difficulty:
 
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
-    answers: Answers
+    answers: AlignedPredictions
     right: NDArray[np.int64]
 
     @property
@@ -64,7 +64,7 @@ def measure_difficulty(arms: Sequence[tuple[str, Sequence[PredictionTable]]]) ->
     """
     if not arms or not all(tables for _, tables in arms):
         raise ComparisonError("An arm of this race has no test result yet: wait until it has finished.")
-    answers = line_up([table for _, tables in arms for table in tables])
+    answers = align([table for _, tables in arms for table in tables])
     seeds = tuple(len(tables) for _, tables in arms)
     ends = np.cumsum(seeds)
     right = np.stack(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.statistics.aligned_predictions import sort_rows
 from core.statistics.comparison import adjust_p_values, mcnemar_p_value
 from core.statistics.metrics import Accuracy, measure_accuracy
 from core.statistics.predictions import PredictionTable
@@ -20,7 +21,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Place:
+class Rank:
     """Where a run stands.
 
     Attributes:
@@ -38,7 +39,7 @@ class Place:
     worse: int
 
 
-def rank(tables: Mapping[str, PredictionTable], level: float = LEVEL) -> list[list[Place]]:
+def rank(tables: Mapping[str, PredictionTable], level: float = LEVEL) -> list[list[Rank]]:
     """Rank runs by their predictions, best place first, then by accuracy.
 
     Args:
@@ -80,23 +81,22 @@ def shown_better(rows: Sequence[NDArray[np.bool_]], level: float = LEVEL) -> NDA
 
 def _rank_group(
     tables: Mapping[str, PredictionTable], rows: Mapping[str, NDArray[np.bool_]], level: float
-) -> list[Place]:
+) -> list[Rank]:
     better = shown_better(list(rows.values()), level)
     places = (1 + better.sum(axis=0)).tolist()
     beaten = better.sum(axis=1).tolist()
     out = [
-        Place(run_id, place, places.count(place) > 1, measure_accuracy(tables[run_id]), worse)
+        Rank(run_id, place, places.count(place) > 1, measure_accuracy(tables[run_id]), worse)
         for run_id, place, worse in zip(rows, places, beaten, strict=True)
     ]
     return sorted(out, key=lambda item: (item.place, -item.accuracy.correct, item.id))
 
 
 def _images(table: PredictionTable) -> tuple[tuple[object, ...], NDArray[np.bool_]]:
-    """What identifies the pictures of a table, and whether each is right, in an order that depends on them alone."""
-    labels = table.labels.tolist()
-    order = sorted(range(table.n), key=lambda row: (table.image_ids[row], labels[row], int(table.indices[row])))
-    pictures = tuple((table.image_ids[row], labels[row]) for row in order)
-    return (table.split, table.classes, pictures), table.correct[np.asarray(order, dtype=np.int64)]
+    """What identifies the images of a table, and whether each is right, in an order that depends on them alone."""
+    labels, order = table.labels.tolist(), sort_rows(table)
+    images = tuple((table.image_ids[row], labels[row]) for row in order)
+    return (table.split, table.classes, images), table.correct[order]
 
 
 @functools.lru_cache(maxsize=65_536)

@@ -16,7 +16,7 @@ SHARE_NAMED = 0.8  # fixed in advance: a share that is looked for on the curve w
 
 
 @dataclass(frozen=True)
-class AnsweringCurve:
+class RiskCoverage:
     """Points from the fewest pictures answered to all of them; all four tuples are of the same length.
 
     Attributes:
@@ -42,7 +42,7 @@ class AnsweringCurve:
         return min(range(len(self.shares)), key=lambda place: abs(self.shares[place] - share))
 
 
-def answering_curve(table: PredictionTable, level: float = 0.95) -> AnsweringCurve:
+def measure_risk_coverage(table: PredictionTable, level: float = 0.95) -> RiskCoverage:
     """The curve of one network.
 
     Raises:
@@ -63,7 +63,7 @@ def answering_curve(table: PredictionTable, level: float = 0.95) -> AnsweringCur
     accuracies = tuple((1 - mistakes / answered).tolist())
     intervals = tuple(wilson_interval(count - error, count, level) for count, error in zip(counts, errors, strict=True))
     place = min(range(len(shares)), key=lambda item: abs(shares[item] - SHARE_NAMED))
-    return AnsweringCurve(
+    return RiskCoverage(
         n=table.n,
         shares=shares,
         accuracies=accuracies,

@@ -3,12 +3,12 @@
 import streamlit as st
 
 from core.settings import Settings
-from core.statistics.aligned_predictions import Answers, Group
+from core.statistics.aligned_predictions import Agreement, AlignedPredictions
 from core.statistics.metrics import format_points
 from pages.components.compare import comparison_cache, picture_grid
 from pages.components.shared import frame
 
-TITLES: dict[Group, str] = {
+TITLES: dict[Agreement, str] = {
     "only_b": "Only B is right",
     "only_a": "Only A is right",
     "both_wrong": "Both are wrong",
@@ -36,7 +36,7 @@ def show_groups(settings: Settings, pair: comparison_cache.Pair) -> None:
             key=f"groups-{pair.first.id}-{pair.second.id}",
             persist_state="page",
         )
-        group: Group = chosen or "both_right"
+        group: Agreement = chosen or "both_right"
         picture_grid.show_sheet(
             settings,
             picture_grid.Sheet(
@@ -51,7 +51,7 @@ def show_groups(settings: Settings, pair: comparison_cache.Pair) -> None:
         )
 
 
-def draw_table(answers: Answers) -> str:
+def draw_table(answers: AlignedPredictions) -> str:
     """How many pictures are in each group, as an HTML table; signs tell what colours would."""
     count = {name: len(found) for name, found in answers.groups.items()}
     cell = 'style="padding:6px 12px;border:1px solid rgba(127,127,127,.4);text-align:right;font-size:1.05rem"'
@@ -68,7 +68,7 @@ def draw_table(answers: Answers) -> str:
     return f'<table aria-label="{label}" style="border-collapse:collapse">{"".join(rows)}</table>'
 
 
-def _help(answers: Answers) -> str:
+def _help(answers: AlignedPredictions) -> str:
     only_a, only_b = len(answers.groups["only_a"]), len(answers.groups["only_b"])
     apart = only_a + only_b
     share = format_points(apart / answers.n) if answers.n else "0.0"

@@ -11,9 +11,9 @@ import streamlit as st
 
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError, RunError
-from core.races.pairs import comparison_of
+from core.races.run_comparison import compare_runs
 from core.settings import Settings
-from core.statistics.aligned_predictions import Answers, line_up
+from core.statistics.aligned_predictions import AlignedPredictions, align
 from core.statistics.comparison import Comparison
 from core.statistics.difficulty import Difficulty, measure_difficulty
 from core.statistics.predictions import PredictionTable
@@ -37,7 +37,7 @@ class Pair:
 
 
 _tables: SharedCache[tuple[str, str], PredictionTable] = SharedCache(None, max_entries=128)
-_answers: SharedCache[tuple[str, tuple[str, ...]], Answers] = SharedCache(None, max_entries=64)
+_answers: SharedCache[tuple[str, tuple[str, ...]], AlignedPredictions] = SharedCache(None, max_entries=64)
 _comparisons: SharedCache[tuple[str, str, str], Comparison] = SharedCache(None, max_entries=256)
 _difficulties: SharedCache[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], Difficulty] = SharedCache(
     None, max_entries=16
@@ -51,7 +51,7 @@ def compare_once(home: str, first: str, second: str) -> Comparison:
         ComparisonError, RunError: each with a sentence for people.
     """
     store = frame.runs(Settings.from_environment())
-    return _comparisons.get((home, first, second), lambda: comparison_of(store.get(first), store.get(second)))
+    return _comparisons.get((home, first, second), lambda: compare_runs(store.get(first), store.get(second)))
 
 
 def read_once(home: str, run_id: str) -> PredictionTable:
@@ -64,7 +64,7 @@ def read_once(home: str, run_id: str) -> PredictionTable:
     return _tables.get((home, run_id), lambda: store.get(run_id).predictions())
 
 
-def answers_once(home: str, run_ids: Sequence[str]) -> Answers:
+def answers_once(home: str, run_ids: Sequence[str]) -> AlignedPredictions:
     """What runs say to the same pictures.
 
     Raises:
@@ -72,7 +72,7 @@ def answers_once(home: str, run_ids: Sequence[str]) -> Answers:
         RunError: if a run has no predictions, or they are damaged.
     """
     ids = tuple(run_ids)
-    return _answers.get((home, ids), lambda: line_up([read_once(home, run_id) for run_id in ids]))
+    return _answers.get((home, ids), lambda: align([read_once(home, run_id) for run_id in ids]))
 
 
 def difficulty_once(home: str, arms: Sequence[tuple[str, Sequence[str]]]) -> Difficulty:

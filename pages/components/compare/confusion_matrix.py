@@ -13,7 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.settings import Settings
-from core.statistics.aligned_predictions import Answers
+from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import confusion_matrix
 from pages.components.compare import comparison_cache, picture_grid
 from pages.components.shared import frame
@@ -146,7 +146,7 @@ def _show_cell(
     settings: Settings,
     name: str,
     item: RunSnapshot,
-    answers: Answers,
+    answers: AlignedPredictions,
     counts: NDArray[np.int64],
     picked: Cell | None,
 ) -> None:

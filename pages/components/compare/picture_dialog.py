@@ -11,7 +11,7 @@ from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.decoder import Limits, render_preview
 from core.errors import TuneMyPetsError
 from core.settings import Settings
-from core.statistics.aligned_predictions import Answers
+from core.statistics.aligned_predictions import AlignedPredictions
 from pages.components.shared import charts, frame, gallery
 
 TOP = 3
@@ -20,7 +20,7 @@ LONG_SIDE_PX = 640
 
 def open_image(
     settings: Settings,
-    answers: Answers,
+    answers: AlignedPredictions,
     names: Sequence[str],
     dataset: Dataset,
     places: NDArray[np.int64],
@@ -48,7 +48,7 @@ def open_image(
     look()
 
 
-def _show(settings: Settings, answers: Answers, names: Sequence[str], dataset: Dataset, place: int) -> None:
+def _show(settings: Settings, answers: AlignedPredictions, names: Sequence[str], dataset: Dataset, place: int) -> None:
     row = dataset.rows[int(answers.indices[place])]
     truth = answers.classes[int(answers.labels[place])]
     left, right = st.columns(2)
@@ -75,7 +75,7 @@ def _show_image(settings: Settings, dataset: Dataset, row: ImageRow, truth: str)
         st.image(shown, width="stretch", alt=f"{truth}, {row.name}")
 
 
-def draw_bars(answers: Answers, model: int, place: int, name: str) -> str:
+def draw_bars(answers: AlignedPredictions, model: int, place: int, name: str) -> str:
     """The most probable classes of one network as bars; the true one is marked, and added where it is not among them.
     HTML with all texts escaped: a chart's library takes longer to draw three bars than a click may take."""
     label = int(answers.labels[place])

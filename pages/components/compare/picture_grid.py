@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.datasets.dataset import Dataset
 from core.settings import Settings
-from core.statistics.aligned_predictions import Answers
+from core.statistics.aligned_predictions import AlignedPredictions
 from pages.components.compare import comparison_cache, picture_dialog
 from pages.components.shared import frame, gallery
 
@@ -52,7 +52,7 @@ class Sheet:
     """
 
     key: str
-    answers: Answers
+    answers: AlignedPredictions
     names: Sequence[str]
     dataset: Dataset | None
     lines: Callable[[int], Sequence[str]] | None = None
@@ -61,7 +61,7 @@ class Sheet:
     given: str = ""
 
 
-Order = Callable[[Answers, NDArray[np.int64]], NDArray[np.float64]]  # the smallest comes first
+Order = Callable[[AlignedPredictions, NDArray[np.int64]], NDArray[np.float64]]  # the smallest comes first
 ORDERS: Mapping[str, tuple[str, Order]] = {
     "confidence": ("Most confident first", lambda answers, at: -answers.confidence[:, at].max(axis=0)),
     "doubt": ("Least confident first", lambda answers, at: answers.confidence[:, at].max(axis=0)),

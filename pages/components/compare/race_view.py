@@ -13,6 +13,7 @@ from core.races.bands import Band, Measure, join_seeds
 from core.races.race import Race, RaceState
 from core.races.race_actions import delete_race, stop_race
 from core.settings import Settings
+from core.statistics.race_sentences import describe_pair, describe_race
 from pages.components.shared import chart_tables, charts, frame
 from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, look_at_race
 from pages.components.shared.refresh_rate import crowd
@@ -173,20 +174,20 @@ def _verdict(snapshot: RaceSnapshot) -> None:
     result = snapshot.result
     if result is None:
         return
-    judgement = result.judgement
-    if judgement is None:
+    found = result.comparison
+    if found is None:
         if not snapshot.race.state.active:
             st.info("There is no verdict: fewer than two arms have a test result with the same seed.", icon="⚖️")
         return
-    show, icon = (st.success, "🏆") if any(pair.better for pair in judgement.pairs) else (st.info, "⚖️")
-    show(frame.plain(judgement.sentence), icon=icon)
+    show, icon = (st.success, "🏆") if any(pair.better for pair in found.pairs) else (st.info, "⚖️")
+    show(frame.plain(describe_race(found)), icon=icon)
     if snapshot.race.state.active or result.missing:
         st.caption(frame.plain(" ".join(("So far:", *result.missing)) if result.missing else "So far."))
-    if len(judgement.pairs) > 1:
+    if len(found.pairs) > 1:
         with st.expander("Every two arms", key=f"pairs-{snapshot.race.id}"):
             st.caption("Each is tested on the same pictures; because many are asked at once, the tests are corrected.")
-            for pair in judgement.pairs:
-                st.markdown(f"- {'🏆' if pair.better else '⚖️'} {frame.plain(pair.sentence)}")
+            for pair in found.pairs:
+                st.markdown(f"- {'🏆' if pair.better else '⚖️'} {frame.plain(describe_pair(found, pair))}")
 
 
 def _curves(snapshot: RaceSnapshot) -> None:
@@ -246,8 +247,8 @@ def _draw(snapshot: RaceSnapshot, axis: charts.Axis) -> tuple[Chart, Chart]:
 def _table(snapshot: RaceSnapshot) -> None:
     race = snapshot.race
     scores = {}
-    if snapshot.result is not None and snapshot.result.judgement is not None:
-        scores = {arm.name: arm for arm in snapshot.result.judgement.arms}
+    if snapshot.result is not None and snapshot.result.comparison is not None:
+        scores = {arm.name: arm for arm in snapshot.result.comparison.arms}
     rows = []
     for arm in race.plan.arms:
         runs, score = race.arm(arm), scores.get(arm)

@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from core.settings import Settings
-from core.statistics.aligned_predictions import Answers
+from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import Accuracy
-from core.statistics.risk_coverage import AnsweringCurve, answering_curve
+from core.statistics.risk_coverage import RiskCoverage, measure_risk_coverage
 from pages.components.compare import comparison_cache
 from pages.components.shared import charts, frame
 from pages.components.shared.shared_cache import SharedCache
@@ -19,16 +19,16 @@ FEWEST = 10  # pictures that a drawn point rests on: before, it jumps between no
 MAX_POINTS = 200  # of a line; the CSV has all
 FIRST = 80  # per cent
 
-_curves: SharedCache[tuple[str, str], AnsweringCurve] = SharedCache(None, max_entries=128)
+_curves: SharedCache[tuple[str, str], RiskCoverage] = SharedCache(None, max_entries=128)
 
 
-def curve_once(home: str, run_id: str) -> AnsweringCurve:
+def curve_once(home: str, run_id: str) -> RiskCoverage:
     """The curve of a run, computed once for all sessions.
 
     Raises:
         RunError: if the run has no predictions.
     """
-    return _curves.get((home, run_id), lambda: answering_curve(comparison_cache.read_once(home, run_id)))
+    return _curves.get((home, run_id), lambda: measure_risk_coverage(comparison_cache.read_once(home, run_id)))
 
 
 @st.fragment
@@ -74,7 +74,7 @@ def show_answering(settings: Settings, named: Sequence[comparison_cache.Named]) 
         )
 
 
-def answered(answers: Answers, threshold: float) -> tuple[Accuracy, int]:
+def answered(answers: AlignedPredictions, threshold: float) -> tuple[Accuracy, int]:
     """Accuracy on the pictures of which the first model is at least so sure, and how many pictures there are."""
     sure = answers.confidence[0] >= threshold
     return Accuracy(int(answers.right[0][sure].sum()), int(sure.sum())), answers.n
@@ -87,7 +87,7 @@ def tell(accuracy: Accuracy, n: int) -> str:
     return f"answers {100 * accuracy.n / n:.1f} % of {n:,} pictures, and is right on {accuracy.text()}."
 
 
-def draw_curves(curves: Sequence[tuple[str, AnsweringCurve]], at: Sequence[tuple[Accuracy, int]]) -> dict[str, Any]:
+def draw_curves(curves: Sequence[tuple[str, RiskCoverage]], at: Sequence[tuple[Accuracy, int]]) -> dict[str, Any]:
     """Accuracy by share answered: a line and a band of its interval for each run, and a large mark at the slider."""
     series: list[dict[str, Any]] = []
     for place, ((name, curve), (accuracy, n)) in enumerate(zip(curves, at, strict=True)):
@@ -143,7 +143,7 @@ def draw_curves(curves: Sequence[tuple[str, AnsweringCurve]], at: Sequence[tuple
     }  # fmt: skip
 
 
-def list_curves(curves: Sequence[tuple[str, AnsweringCurve]]) -> pd.DataFrame:
+def list_curves(curves: Sequence[tuple[str, RiskCoverage]]) -> pd.DataFrame:
     """Every point of the curves."""
     return pd.concat(
         [

@@ -8,7 +8,7 @@ import streamlit as st
 from core.errors import RunError
 from core.runs.summary import RunSummary
 from core.settings import Settings
-from core.statistics.leaderboard import Place, rank
+from core.statistics.leaderboard import Rank, rank
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import list_runs
 from pages.components.shared.shared_cache import SharedCache
@@ -16,7 +16,7 @@ from pages.components.shared.shared_cache import SharedCache
 MAX_RUNS = 60  # of one dataset, the newest
 Key = tuple[str, tuple[tuple[str, int], ...]]
 # a test result never changes: ranked once for everybody, until there is another one
-_rankings: SharedCache[Key, list[list[Place]]] = SharedCache(None, max_entries=16)
+_rankings: SharedCache[Key, list[list[Rank]]] = SharedCache(None, max_entries=16)
 
 
 def show_leaderboard(settings: Settings) -> None:
@@ -54,10 +54,10 @@ def show_leaderboard(settings: Settings) -> None:
     )
 
 
-def _rank(settings: Settings, runs: Sequence[RunSummary]) -> list[list[Place]]:
+def _rank(settings: Settings, runs: Sequence[RunSummary]) -> list[list[Rank]]:
     stamp = tuple((item.id, item.tested.correct if item.tested else 0) for item in runs)
 
-    def make() -> list[list[Place]]:
+    def make() -> list[list[Rank]]:
         tables = {}
         for item in runs:
             try:
@@ -69,7 +69,7 @@ def _rank(settings: Settings, runs: Sequence[RunSummary]) -> list[list[Place]]:
     return _rankings.get((str(settings.home), stamp), make)
 
 
-def _table(settings: Settings, places: Sequence[Place], by_id: dict[str, RunSummary]) -> pd.DataFrame:
+def _table(settings: Settings, places: Sequence[Rank], by_id: dict[str, RunSummary]) -> pd.DataFrame:
     rows = []
     for item in places:
         run, interval = by_id[item.id], item.accuracy.interval

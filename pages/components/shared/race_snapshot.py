@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from core.config.events import EpochDone, PointDone
 from core.errors import RunError, TuneMyPetsError
 from core.races.race import Race, find_race, list_races
-from core.races.race_results import RaceResult, judge
+from core.races.run_comparison import RaceResult, compare_race
 from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
@@ -26,7 +26,7 @@ class RaceSnapshot:
         points: of a learning curve, run id -> its points so far.
         progress: of all runs together, 0 to 1.
         eta_seconds: at the pace so far; None while that cannot be told.
-        result: None where it cannot be judged; then `problem` says why.
+        result: None where it cannot be compared; then `problem` says why.
     """
 
     race: Race
@@ -73,7 +73,7 @@ def _take(settings: Settings, race_id: str) -> RaceSnapshot:
     tested = tuple(run.id for run in race.runs if run.tested is not None)
     if race.plan.kind == "race":
         try:
-            result = _results.get((settings, race_id, tested), lambda: judge(settings, race))
+            result = _results.get((settings, race_id, tested), lambda: compare_race(settings, race))
         except TuneMyPetsError as error:
             problem = str(error)
     progress = sum(_progress(settings, run) for run in race.runs) / max(1, len(race.entries))

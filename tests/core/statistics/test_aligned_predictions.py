@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import ComparisonError
-from core.statistics.aligned_predictions import line_up
+from core.statistics.aligned_predictions import align
 from core.statistics.class_scores import MEASURES, score_classes
 from core.statistics.comparison import compare
 from core.statistics.difficulty import measure_difficulty
@@ -32,7 +32,7 @@ def table(said: list[int], labels: list[int] | None = None, order: list[int] | N
 
 def test_shuffled_tables_line_up_picture_by_picture() -> None:
     a, b = table([0, 1, 2, 1, 1, 2]), table([0, 2, 2, 0, 1, 0], order=[5, 3, 1, 0, 2, 4])
-    answers = line_up([a, b])
+    answers = align([a, b])
     assert answers.indices.tolist() == [0, 1, 2, 3, 4, 5]
     assert answers.predicted.tolist() == [[0, 1, 2, 1, 1, 2], [0, 2, 2, 0, 1, 0]]
     assert answers.labels.tolist() == [0, 1, 2, 0, 1, 2]
@@ -40,38 +40,38 @@ def test_shuffled_tables_line_up_picture_by_picture() -> None:
 
 def test_the_groups_are_those_of_the_comparison() -> None:
     a, b = table([0, 1, 2, 1, 1, 0]), table([0, 2, 2, 0, 1, 0], order=[5, 3, 1, 0, 2, 4])
-    answers, comparison = line_up([a, b]), compare(a, b, "a", "b")
+    answers, comparison = align([a, b]), compare(a, b, "a", "b")
     for name in ("only_a", "only_b", "both_right", "both_wrong"):
         rows = answers.indices[answers.groups[name]]  # type: ignore[index]
         assert rows.tolist() == getattr(comparison, f"{name}_indices").tolist()
 
 
 def test_other_pictures_labels_or_no_tables_are_refused() -> None:
-    with pytest.raises(ComparisonError, match="not judged on the same pictures"):
-        line_up([table([0, 1, 2]), table([0, 1])])
-    with pytest.raises(ComparisonError, match="not judged on the same pictures"):
-        line_up([table([0, 1, 2]), table([0, 1, 2], labels=[0, 1, 1])])
+    with pytest.raises(ComparisonError, match="not evaluated on the same pictures"):
+        align([table([0, 1, 2]), table([0, 1])])
+    with pytest.raises(ComparisonError, match="not evaluated on the same pictures"):
+        align([table([0, 1, 2]), table([0, 1, 2], labels=[0, 1, 1])])
     with pytest.raises(ComparisonError, match="choose at least one"):
-        line_up([])
+        align([])
 
 
 def test_disagreement_is_nothing_for_equal_answers_and_what_has_to_move_for_others() -> None:
-    answers = line_up([table([0, 1, 2]), table([0, 1, 0])])
+    answers = align([table([0, 1, 2]), table([0, 1, 0])])
     assert answers.disagreement.tolist() == pytest.approx([0, 0, 0.7])
-    assert line_up([table([0, 1, 2])]).disagreement.tolist() == [0, 0, 0]
+    assert align([table([0, 1, 2])]).disagreement.tolist() == [0, 0, 0]
 
 
 def test_mistakes_come_with_the_surest_first() -> None:
     base = table([1, 1, 0, 0])
     sure = base.probabilities.copy()
     sure[2] = [0.9, 0.05, 0.05]
-    answers = line_up([PredictionTable(base.split, CLASSES, base.image_ids, base.indices, base.labels, sure)])
+    answers = align([PredictionTable(base.split, CLASSES, base.image_ids, base.indices, base.labels, sure)])
     assert answers.mistakes(0).tolist() == [2, 0]
     assert answers.cell(0, 0, 1).tolist() == [0]
 
 
 def test_the_true_class_is_told_where_it_is_not_among_the_top() -> None:
-    answers = line_up([table([1, 1, 2])])
+    answers = align([table([1, 1, 2])])
     assert [label for label, _ in answers.top(0, 0, 1)] == [1, 0]
     assert [label for label, _ in answers.top(0, 1, 1)] == [1]
 

@@ -211,7 +211,7 @@ def test_accuracy_is_the_diagonal_of_the_confusion_matrix() -> None:
 def test_importing_the_evaluation_loads_neither_scipy_nor_torch() -> None:
     code = (
         "import sys, core.statistics.comparison, core.statistics.metrics, core.statistics.race_comparison, "
-        "core.statistics.calibration, core.statistics.risk_coverage, bench.bootstrap; "
+        "core.statistics.calibration, core.statistics.risk_coverage, core.statistics.race_sentences; "
         "print([name for name in ('scipy', 'torch', 'streamlit') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)

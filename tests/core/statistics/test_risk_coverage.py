@@ -7,12 +7,12 @@ import pytest
 
 from core.errors import RunError
 from core.statistics.metrics import wilson_interval
-from core.statistics.risk_coverage import answering_curve
+from core.statistics.risk_coverage import measure_risk_coverage
 from tests.support.prediction_tables import sure_table
 
 
 def test_the_least_sure_pictures_are_left_unanswered_first() -> None:
-    curve = answering_curve(sure_table([0.6, 0.9, 0.7, 0.8], [False, True, False, True]))
+    curve = measure_risk_coverage(sure_table([0.6, 0.9, 0.7, 0.8], [False, True, False, True]))
     assert curve.shares == (0.25, 0.5, 0.75, 1.0)
     assert curve.accuracies == (1.0, 1.0, pytest.approx(2 / 3), 0.5)
     assert curve.thresholds == (0.9, 0.8, 0.7, 0.6)
@@ -22,7 +22,7 @@ def test_the_least_sure_pictures_are_left_unanswered_first() -> None:
 def test_a_threshold_answers_exactly_its_share() -> None:
     rng = np.random.default_rng(0)
     table = sure_table((0.5 + rng.random(500).round(2) / 2).tolist(), (rng.random(500) < 0.8).tolist())
-    curve = answering_curve(table)
+    curve = measure_risk_coverage(table)
     confidence = table.probabilities.max(axis=1)
     for share, accuracy, threshold in zip(curve.shares, curve.accuracies, curve.thresholds, strict=True):
         answered = confidence >= threshold
@@ -31,29 +31,29 @@ def test_a_threshold_answers_exactly_its_share() -> None:
 
 
 def test_equally_sure_pictures_are_answered_together() -> None:
-    curve = answering_curve(sure_table([0.9, 0.9, 0.9, 0.6], [True, False, True, False]))
+    curve = measure_risk_coverage(sure_table([0.9, 0.9, 0.9, 0.6], [True, False, True, False]))
     assert curve.shares == (0.75, 1.0)
-    same = answering_curve(sure_table([0.9, 0.9, 0.9, 0.6], [False, True, True, False]))
+    same = measure_risk_coverage(sure_table([0.9, 0.9, 0.9, 0.6], [False, True, True, False]))
     assert same == curve  # their order in the table says nothing
 
 
 def test_the_area_is_the_mean_risk_over_all_shares() -> None:
     right = [True, True, False, True, False]
-    curve = answering_curve(sure_table([0.95, 0.9, 0.8, 0.7, 0.6], right))
+    curve = measure_risk_coverage(sure_table([0.95, 0.9, 0.8, 0.7, 0.6], right))
     risks = [sum(not item for item in right[:k]) / k for k in range(1, 6)]
     assert curve.risk_area == pytest.approx(sum(risks) / 5)
-    assert answering_curve(sure_table([0.9] * 10, [True] * 5 + [False] * 5)).risk_area == pytest.approx(0.5)
+    assert measure_risk_coverage(sure_table([0.9] * 10, [True] * 5 + [False] * 5)).risk_area == pytest.approx(0.5)
 
 
 def test_confidence_that_knows_its_mistakes_has_less_area_than_one_that_does_not() -> None:
-    knows = answering_curve(sure_table([0.9] * 8 + [0.6] * 2, [True] * 8 + [False] * 2))
-    misled = answering_curve(sure_table([0.9] * 2 + [0.6] * 8, [False] * 2 + [True] * 8))
+    knows = measure_risk_coverage(sure_table([0.9] * 8 + [0.6] * 2, [True] * 8 + [False] * 2))
+    misled = measure_risk_coverage(sure_table([0.9] * 2 + [0.6] * 8, [False] * 2 + [True] * 8))
     assert knows.risk_area < 0.05 < 0.4 < misled.risk_area
 
 
 def test_the_sentence_names_the_share_and_what_answering_all_would_give() -> None:
     confidence = np.linspace(0.99, 0.6, 100)
-    curve = answering_curve(sure_table(confidence.tolist(), [i < 79 or i % 2 == 0 for i in range(100)]))
+    curve = measure_risk_coverage(sure_table(confidence.tolist(), [i < 79 or i % 2 == 0 for i in range(100)]))
     assert curve.sentence == (
         "Answers 80 % of the pictures at 98.8 % right (95 % interval 93.3 to 99.8, n = 80), and all of them at 89.0 %."
     )
@@ -62,7 +62,7 @@ def test_the_sentence_names_the_share_and_what_answering_all_would_give() -> Non
 @pytest.mark.parametrize("right", [True, False])
 @pytest.mark.parametrize("n", [1, 30])
 def test_odd_tables_have_sound_curves(right: bool, n: int) -> None:
-    curve = answering_curve(sure_table([1.0] * n, [right] * n))
+    curve = measure_risk_coverage(sure_table([1.0] * n, [right] * n))
     assert (curve.shares, curve.accuracies) == ((1.0,), (float(right),))
     assert math.isclose(curve.risk_area, float(not right))
     assert curve.sentence.startswith("Answers all pictures at ")
@@ -71,4 +71,4 @@ def test_odd_tables_have_sound_curves(right: bool, n: int) -> None:
 
 def test_no_pictures_have_no_curve() -> None:
     with pytest.raises(RunError, match="no picture in the test split"):
-        answering_curve(sure_table([], []))
+        measure_risk_coverage(sure_table([], []))
