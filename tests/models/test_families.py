@@ -103,7 +103,7 @@ def test_no_frozen_weight_or_statistic_moves_by_one_bit(network: Network, where:
     assert network.freeze_point == point
     before = snapshot(network)
     # every parameter on purpose, frozen ones too: weight decay must find nothing to pull at
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-2, weight_decay=0.1)
     for _ in range(2):
         network.train()
         F.cross_entropy(network(batch), labels).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
