@@ -15,6 +15,7 @@ from pages.components.shared import chart_tables, charts, coach_notes, frame
 from pages.components.shared.race_snapshot import look_at_race, races_of
 from pages.components.shared.recent_runs import short_result
 from pages.components.shared.runs_snapshot import RunSnapshot, list_runs, look_at
+from pages.components.shared.verdict import compare_once, show_verdict
 
 MAX_RUNS = 6
 RACES, RUNS = "Races and curves", "Runs"
@@ -168,12 +169,12 @@ def _verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> None:
         )
         second = others[picked]
     try:
-        comparison = comparison_cache.compare_once(str(settings.home), first.id, second.id)
+        comparison = compare_once(settings, first.id, second.id)
     except (ComparisonError, RunError) as error:
         st.warning(frame.plain(str(error)))
         return
     st.subheader("Verdict")
-    comparison_cache.show_verdict(comparison)
+    show_verdict(comparison)
     fields = differing_fields([first.config, second.config])
     if fields:
         titles = [(TrainConfig.model_fields[name].title or name).lower() for name in fields]

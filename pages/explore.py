@@ -11,7 +11,7 @@ from core.settings import Settings
 from models.catalog import CATALOG
 from pages.components.explore import dataset_charts, import_form, import_report
 from pages.components.shared import coach_notes, frame, gallery, import_progress
-from pages.components.train.live_run import load_dataset
+from pages.components.shared.dataset_cache import forget_datasets, open_dataset
 
 PER_PAGE = 24
 VIEWS = 7
@@ -26,10 +26,10 @@ def page() -> None:
             import_progress.follow(settings, job, then_page=frame.EXPLORE)
         if not summaries:
             st.subheader("Get a first dataset")
-            import_form.show(settings)
+            import_form.show_import_form(settings)
             return
         with st.expander("Add a dataset", icon="➕"):
-            import_form.show(settings)
+            import_form.show_import_form(settings)
         names = {item.id: item.title for item in summaries}
         asked = st.query_params.get("dataset")
         chosen = st.selectbox(
@@ -40,7 +40,7 @@ def page() -> None:
             help="Datasets never change once they are imported.",
         )
         st.query_params["dataset"] = chosen
-        dataset = load_dataset(str(settings.home), chosen, "")
+        dataset = open_dataset(settings, chosen)
         _show(settings, dataset)
         _offer_changes(settings, dataset)
 
@@ -66,7 +66,7 @@ def _show(settings: Settings, dataset: Dataset) -> None:
         _numbers(dataset)
         coach_notes.show_shortcuts(settings, dataset)
     elif section == "Import report":
-        import_report.show(dataset)
+        import_report.show_import_report(dataset)
     else:
         _views(settings, dataset)
 
@@ -91,13 +91,13 @@ def _offer_changes(settings: Settings, dataset: Dataset) -> None:
         if st.button("Rename", key=f"rename-{dataset.id}", icon="💾"):
             with frame.explained():
                 frame.datasets(settings).rename(dataset.id, title, by=frame.actor())
-                load_dataset.clear()
+                forget_datasets()
                 st.rerun()
         st.caption("Deleting takes the pictures away for good. Runs keep their results, but show no pictures any more.")
         if st.button("Delete this dataset", key=f"delete-{dataset.id}", icon="🗑️"):
             with frame.explained():
                 frame.runs(settings).delete_dataset(dataset.id, by=frame.actor())
-                load_dataset.clear()
+                forget_datasets()
                 st.query_params.pop("dataset", None)
                 st.rerun()
 

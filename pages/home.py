@@ -12,7 +12,7 @@ from core.jobs.scheduler import ensure_scheduler
 from core.races import demo
 from core.settings import Settings
 from pages.components.shared import frame, import_progress, notices, recent_runs
-from pages.components.shared.runs_snapshot import forget, list_runs
+from pages.components.shared.runs_snapshot import forget_runs, list_runs
 
 STEPS = (
     (frame.EXPLORE, "**1 · Explore**", "Add a folder or zip of photos and look through them."),
@@ -73,7 +73,7 @@ def _follow_demo(settings: Settings, job: str) -> None:
 def _race_demo(settings: Settings, dataset: str) -> NoReturn:
     race = demo.start_demo(settings, dataset, by=frame.actor())
     ensure_scheduler(settings)
-    forget()
+    forget_runs()
     frame.go(frame.TRAIN, query_params={"race": race, "demo": "1"})
 
 

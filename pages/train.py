@@ -8,9 +8,9 @@ from core.jobs.scheduler import ensure_scheduler, warm_up
 from core.races.pairs import default_race
 from core.room.board import send_config
 from core.settings import Settings
-from pages.components.compare import comparison_cache
 from pages.components.shared import frame, notices, recent_runs
-from pages.components.shared.runs_snapshot import forget, look_at, race_ids
+from pages.components.shared.runs_snapshot import forget_runs, look_at, race_ids
+from pages.components.shared.verdict import compare_once, show_verdict
 from pages.components.train import live_run, race_form, time_estimate, train_form
 
 
@@ -50,7 +50,7 @@ def _watch_race(settings: Settings, race_id: str) -> None:
     if st.query_params.get("demo"):
         st.caption("When both networks have been tested, the comparison opens by itself.")
     if len(snapshots) == 2 and all(item.history.tested is not None for item in snapshots):
-        comparison_cache.show_verdict(comparison_cache.compare_once(str(settings.home), *ids))
+        show_verdict(compare_once(settings, *ids))
     live_run.watch(settings, ids)
 
 
@@ -115,7 +115,7 @@ def _start(settings: Settings, values: dict[str, object], *, race: bool) -> None
         st.error(str(error), icon="🚫")
         return
     ensure_scheduler(settings)
-    forget()
+    forget_runs()
     frame.go(frame.TRAIN, query_params=target)
 
 

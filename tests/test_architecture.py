@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,35 @@ def test_arrows_run_from_pages_to_core_to_models(package: str) -> None:
     assert files
     wrong = {str(path): imported(path) & LOWER[package] for path in files}
     assert not {path: found for path, found in wrong.items() if found}
+
+
+PAGE_FILES = {path.stem for path in (PROJECT_ROOT / "pages").glob("*.py")}
+
+
+def imported_parts(path: Path) -> set[str]:
+    """Modules of pages that a file imports, anywhere in it; of packages, the modules taken from them."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in found if (PROJECT_ROOT / (name.replace(".", "/") + ".py")).is_file() and "pages." in name}
+
+
+@pytest.mark.parametrize("page", sorted(PAGE_FILES))
+def test_a_page_is_made_of_its_own_parts_and_shared_ones(page: str) -> None:
+    packages = {
+        name.split(".")[2] for name in imported_parts(PROJECT_ROOT / "pages" / f"{page}.py") if "components" in name
+    }
+    assert packages <= {page, "shared"}
+
+
+def test_no_file_of_the_pages_imports_itself_through_others() -> None:
+    files = sorted((PROJECT_ROOT / "pages").rglob("*.py"))
+    graph = {".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts): imported_parts(path) for path in files}
+    assert len(graph) > 50
+    TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 def test_no_module_is_a_drawer_for_everything() -> None:

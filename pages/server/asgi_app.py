@@ -28,8 +28,7 @@ from core.jobs.shutdown import reopen
 from core.room.access import Room, RoomStore
 from core.room.addresses import is_loopback
 from core.runs.run_store import RunStore
-from core.settings import Settings
-from pages import components
+from core.settings import PROJECT_ROOT, Settings
 from pages.server.frontend import Frontend
 from pages.server.guard import Guard
 from pages.server.room_address import room_url, url
@@ -145,7 +144,8 @@ def _allow_many_connections() -> None:
 
 
 def _import_ahead() -> None:
-    for name in (*AHEAD, *(found.name for found in walk_packages(components.__path__, f"{components.__name__}."))):
+    parts = walk_packages([str(PROJECT_ROOT / "pages" / "components")], "pages.components.")
+    for name in (*AHEAD, *(found.name for found in parts)):
         try:
             importlib.import_module(name)
         except Exception:  # the page that needs it will say so

@@ -39,7 +39,7 @@ def run(
     monkeypatch.setattr("core.jobs.scheduler.ensure_scheduler", lambda _: None)
     monkeypatch.setattr(frame, "ensure_scheduler", lambda _: None)
     monkeypatch.setattr("pages.components.train.run_actions.ensure_scheduler", lambda _: None)
-    runs_snapshot.forget()
+    runs_snapshot.forget_runs()
     frame._names.forget()
     return RunStore(raced).create(small_config, by=ada)
 
@@ -87,7 +87,7 @@ def test_an_interrupted_run_goes_on_by_itself_until_it_was_tried_often_enough(
     write_json(run.folder / "started.json", {"pid": 1, "born": 0.0, "time": time.time()})
     assert "goes on by itself in a moment" in open_page("pages/train.py", run=run.id).warning[0].value
     write_attempts(run.folder, Attempts(2, time.time()))
-    runs_snapshot.forget()
+    runs_snapshot.forget_runs()
     app = open_page("pages/train.py", run=run.id)
     assert "What was saved before is unharmed" in app.warning[0].value
     app.button(key=f"resume-{run.id}").click().run()
@@ -130,7 +130,7 @@ def test_others_see_a_run_and_cannot_change_it(
     assert "This run belongs to Ada" in texts(app)
     assert labels(app) & {"Stop", "Rename", "Delete this run"} == set()
     fail_for_memory(run)
-    runs_snapshot.forget()
+    runs_snapshot.forget_runs()
     app = open_page("pages/train.py", run=run.id)
     assert labels(app) == {"Use its settings"}
     with pytest.raises(RightsError):

@@ -34,11 +34,12 @@ def form() -> None:
     import streamlit as st
 
     from core.settings import Settings
+    from pages.components.shared import prefilled_form
     from pages.components.train import train_form
 
     wanted = st.session_state.pop("wanted", None)
     if wanted is not None:
-        train_form.prefill(wanted)
+        prefilled_form.prefill(wanted)
     st.session_state["read"] = train_form.fill_in(Settings.from_environment(), ["drawn", "other"], "drawn")
 
 
@@ -112,12 +113,13 @@ def race_form_below() -> None:
 
     from core.config.train_config import TrainConfig
     from core.settings import Settings
+    from pages.components.shared import prefilled_form
     from pages.components.train import race_form, train_form
 
     settings = Settings.from_environment()
     if "filled" not in st.session_state:
         st.session_state["filled"] = True
-        train_form.prefill(
+        prefilled_form.prefill(
             TrainConfig(dataset="drawn", model="petnet", strategy="partial", epochs=1000, max_seconds=60)
         )
     values, _ = train_form.fill_in(settings, ["drawn"], "drawn")

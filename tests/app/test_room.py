@@ -40,7 +40,7 @@ def come_as(home: object, monkeypatch: pytest.MonkeyPatch) -> Come:
             person = people.appoint(person.id)
         monkeypatch.setattr(door, "browser_token", lambda: token)
         monkeypatch.setattr(door, "_address", lambda: None)
-        runs_snapshot.forget()
+        runs_snapshot.forget_runs()
         return person.actor
 
     return come

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pages.components.shared.refresh_rate import GONE_SECONDS, WATCHERS_PER_SECOND, Crowd
+from pages.components.shared.refresh_rate import GONE_SECONDS, WATCHERS_PER_SECOND, Watchers
 from pages.components.shared.shared_cache import SharedCache
 
 
@@ -82,30 +82,30 @@ def test_what_nobody_asked_for_longest_is_dropped_first() -> None:
 
 
 def test_pages_of_a_small_room_ask_every_second_and_those_of_a_crowd_less_often() -> None:
-    crowd = Crowd()
+    watchers = Watchers()
     for number in range(WATCHERS_PER_SECOND):
-        crowd.note(f"page {number}")
-        crowd.note(f"page {number}")  # who looks twice is one watcher
-    assert crowd.interval() == 1.0
-    crowd.note("one more")
-    assert crowd.interval() == 2.0
+        watchers.note(f"page {number}")
+        watchers.note(f"page {number}")  # who looks twice is one watcher
+    assert watchers.interval() == 1.0
+    watchers.note("one more")
+    assert watchers.interval() == 2.0
 
 
 def test_pages_do_not_go_to_and_fro_between_two_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr("pages.components.shared.refresh_rate.time.monotonic", lambda: now[0])
-    crowd = Crowd()
+    watchers = Watchers()
     for number in range(WATCHERS_PER_SECOND + 1):
-        crowd.note(f"page {number}")
-    assert crowd.interval(1.0) == 2.0
+        watchers.note(f"page {number}")
+    assert watchers.interval(1.0) == 2.0
     now[0] += 2 * GONE_SECONDS
     for number in range(WATCHERS_PER_SECOND - 1):
-        crowd.note(f"page {number}")
-    assert crowd.interval(2.0) == 2.0, "two pages fewer are no reason to redraw all pages"
+        watchers.note(f"page {number}")
+    assert watchers.interval(2.0) == 2.0, "two pages fewer are no reason to redraw all pages"
     now[0] += 2 * GONE_SECONDS
     for number in range(WATCHERS_PER_SECOND // 2):
-        crowd.note(f"page {number}")
-    assert crowd.interval(2.0) == 1.0
+        watchers.note(f"page {number}")
+    assert watchers.interval(2.0) == 1.0
 
 
 def test_only_the_value_that_was_bad_is_dropped() -> None:

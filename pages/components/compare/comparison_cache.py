@@ -11,16 +11,15 @@ import streamlit as st
 
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError, RunError
-from core.races.run_comparison import compare_runs
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions, align
 from core.statistics.comparison import Comparison
 from core.statistics.difficulty import Difficulty, measure_difficulty
 from core.statistics.predictions import PredictionTable
 from pages.components.shared import frame
+from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
-from pages.components.train.live_run import load_dataset
 
 Named = tuple[str, RunSnapshot]  # what the charts call a run, and the run
 SIGNS = "ABCDEF"
@@ -38,20 +37,9 @@ class Pair:
 
 _tables: SharedCache[tuple[str, str], PredictionTable] = SharedCache(None, max_entries=128)
 _answers: SharedCache[tuple[str, tuple[str, ...]], AlignedPredictions] = SharedCache(None, max_entries=64)
-_comparisons: SharedCache[tuple[str, str, str], Comparison] = SharedCache(None, max_entries=256)
 _difficulties: SharedCache[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], Difficulty] = SharedCache(
     None, max_entries=16
 )
-
-
-def compare_once(home: str, first: str, second: str) -> Comparison:
-    """The comparison of two runs; test results never change, so it is made once for all sessions.
-
-    Raises:
-        ComparisonError, RunError: each with a sentence for people.
-    """
-    store = frame.runs(Settings.from_environment())
-    return _comparisons.get((home, first, second), lambda: compare_runs(store.get(first), store.get(second)))
 
 
 def read_once(home: str, run_id: str) -> PredictionTable:
@@ -104,16 +92,10 @@ def readable(settings: Settings, named: Sequence[Named]) -> list[Named]:
 def dataset_of(settings: Settings, item: RunSnapshot) -> Dataset | None:
     """The pictures of a run, or a sentence why they cannot be shown and None."""
     try:
-        return load_dataset(str(settings.home), item.config.dataset, item.meta.dataset_fingerprint)
+        return open_dataset(settings, item.config.dataset, item.meta.dataset_fingerprint)
     except DatasetError as error:
         st.info(f"{frame.plain(str(error))} The figures stay.", icon="🖼️")
         return None
-
-
-def show_verdict(comparison: Comparison) -> None:
-    """The verdict in its own words, with a sign that does not depend on colour."""
-    show, icon = (st.success, "🏆") if comparison.better else (st.info, "⚖️")
-    show(frame.plain(comparison.verdict), icon=icon)
 
 
 def images_text(count: int, split: str) -> str:

@@ -33,7 +33,7 @@ def watch_curve(settings: Settings, race_id: str) -> None:
     Raises:
         RunError: if no run belongs to it.
     """
-    race_view.keep_up(settings, race_id, _show)
+    race_view.watch(settings, race_id, _show)
 
 
 def _show(_: Settings, snapshot: RaceSnapshot) -> None:

@@ -1,6 +1,5 @@
 """A race, live and afterwards: how far it is, its verdict, one chart for all arms, one row for each."""
 
-import secrets
 from collections.abc import Callable
 
 import pandas as pd
@@ -16,10 +15,8 @@ from core.settings import Settings
 from core.statistics.race_sentences import describe_pair, describe_race
 from pages.components.shared import chart_tables, charts, frame
 from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, look_at_race
-from pages.components.shared.refresh_rate import crowd
-from pages.components.shared.runs_snapshot import forget
+from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.shared_cache import SharedCache
-from pages.components.train.live_run import WATCHER
 
 STATE_ICONS = {
     RaceState.QUEUED: "⏳",
@@ -52,36 +49,28 @@ def watch_race(settings: Settings, race_id: str) -> None:
     Raises:
         RunError: if no run belongs to it.
     """
-    keep_up(settings, race_id, _show)
+    watch(settings, race_id, _show)
 
 
-def keep_up(settings: Settings, race_id: str, show: Callable[[Settings, RaceSnapshot], None]) -> None:
+def watch(settings: Settings, race_id: str, show: Callable[[Settings, RaceSnapshot], None]) -> None:
     """Show a race or learning curve, again and again while something of it moves.
 
     Raises:
         RunError: if no run belongs to it.
     """
-    active = look_at_race(settings, race_id).race.state.active
-    seconds = crowd.interval() if active else None
-    st.fragment(_panel, run_every=seconds, key=f"race-{race_id}")(settings, race_id, seconds, show)
 
-
-def _panel(
-    settings: Settings, race_id: str, seconds: float | None, show: Callable[[Settings, RaceSnapshot], None]
-) -> None:
-    with frame.explained():
-        snapshot = look_at_race(settings, race_id)
-        if seconds is not None:
-            frame.wake_scheduler(settings)
-            crowd.note(st.session_state.setdefault(WATCHER, secrets.token_hex(8)))
-            if not snapshot.race.state.active:
-                forget()
-                forget_races()
-                st.rerun()  # the whole page: what lies below has something to show now
-            if crowd.interval(seconds) != seconds:
-                st.rerun()
+    def draw(snapshot: RaceSnapshot) -> None:
         show_headline(settings, snapshot)
         show(settings, snapshot)
+
+    keep_up(
+        settings,
+        f"race-{race_id}",
+        look=lambda: look_at_race(settings, race_id),
+        is_active=lambda snapshot: snapshot.race.state.active,
+        draw=draw,
+        forget=forget_races,
+    )
 
 
 def _show(_: Settings, snapshot: RaceSnapshot) -> None:
@@ -141,7 +130,6 @@ def _actions(settings: Settings, race: Race) -> None:
                 stop_race(settings, race, by=frame.actor())
             except TuneMyPetsError as error:
                 st.info(frame.plain(str(error)))
-            forget()
             forget_races()
             st.rerun()
         return
@@ -157,13 +145,11 @@ def _actions(settings: Settings, race: Race) -> None:
             )
             if st.button("Rename", key=f"rename-{race.id}", icon="💾"):
                 frame.runs(settings).rename_race(race.id, title, by=frame.actor())
-                forget()
                 forget_races()
                 st.rerun()
         st.caption("Takes the weights and results of all its runs away for good; the pictures stay.")
         if st.button("Delete this race", key=f"delete-{race.id}", icon="🗑️"):
             delete_race(settings, race, by=frame.actor())  # the page tells what is wrong
-            forget()
             forget_races()
             frame.go(frame.COMPARE, query_params={})
 

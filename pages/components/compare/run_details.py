@@ -23,6 +23,7 @@ from pages.components.compare import (
     why,
 )
 from pages.components.shared import coach_notes, frame, lessons
+from pages.components.shared.verdict import compare_once, show_verdict
 
 VIEW = "view"  # in the address: a section can be shared
 
@@ -79,7 +80,7 @@ def choose_pair(settings: Settings, chosen: Chosen) -> comparison_cache.Pair | N
         others = [run_id for run_id in ids if run_id != first]
         second = right.selectbox("B", others, format_func=lambda run_id: by_id[run_id][0], help="Compared with A.")
     try:
-        comparison = comparison_cache.compare_once(str(settings.home), first, second)
+        comparison = compare_once(settings, first, second)
     except (ComparisonError, RunError) as error:
         st.warning(frame.plain(str(error)))
         return None
@@ -91,7 +92,7 @@ def _images(settings: Settings, chosen: Chosen) -> None:
     if pair is not None:
         several = chosen.race is not None and len(chosen.race.plan.seeds) > 1
         if several or len(chosen.named) > 2:  # of two trainings alone it stands above
-            comparison_cache.show_verdict(pair.comparison)
+            show_verdict(pair.comparison)
         agreement.show_groups(settings, pair)
     if chosen.race is not None:
         arms = [(arm, [run.id for run in chosen.race.arm(arm) if run.tested]) for arm in chosen.race.plan.arms]
@@ -142,7 +143,7 @@ def _coach(settings: Settings, chosen: Chosen) -> None:
     # of several seeds the race's own verdict tells: a single pair of them may well say something else
     if len(chosen.named) == 2 and (chosen.race is None or len(chosen.race.plan.seeds) == 1):
         with suppress(ComparisonError, RunError):  # what cannot be compared is told where it is
-            comparison = comparison_cache.compare_once(str(settings.home), *(item.id for _, item in chosen.named))
+            comparison = compare_once(settings, *(item.id for _, item in chosen.named))
     coach_notes.show_fairness(chosen.named, comparison)
     for name, item in chosen.named:
         st.markdown(f"##### {frame.plain(name)}")

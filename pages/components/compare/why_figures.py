@@ -12,8 +12,7 @@ from core.predict.heatmap import COLOURS as HEAT_COLOURS
 from core.predict.heatmap import OUTLINE
 from core.statistics.metrics import Accuracy
 from pages.components.compare.why_requests import SPLIT_WORDS
-from pages.components.explore.dataset_charts import marker_of
-from pages.components.shared.charts import COLOURS
+from pages.components.shared.charts import COLOURS, marker_of
 
 RING = "#888888"  # grey is seen on white and on black
 PATTERNS = ("", "x")  # of the runs' bars: colour is not the only sign

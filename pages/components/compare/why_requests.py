@@ -16,9 +16,9 @@ from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare.comparison_cache import read_once
 from pages.components.shared import frame
+from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
-from pages.components.train.live_run import load_dataset
 
 SPLIT_WORDS = {"test": "test", "val": "validation"}
 
@@ -108,6 +108,6 @@ def predictions(settings: Settings, item: RunSnapshot) -> PredictionTable | None
 def dataset_of(settings: Settings, item: RunSnapshot) -> Dataset | None:
     """The pictures of a run; None where they are gone."""
     try:
-        return load_dataset(str(settings.home), item.config.dataset, item.meta.dataset_fingerprint)
+        return open_dataset(settings, item.config.dataset, item.meta.dataset_fingerprint)
     except DatasetError:
         return None

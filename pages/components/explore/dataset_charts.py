@@ -8,11 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.datasets.dataset import Dataset
-from pages.components.shared.charts import COLOURS
+from pages.components.shared.charts import COLOURS, marker_of
 
 SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
 PATTERNS = {"train": "", "val": "/", "test": "x"}
-MARKERS = ("circle", "triangle-up", "diamond", "square", "cross", "star")
 MAX_MARKS = 3000
 MAX_TOLD = 12  # classes
 
@@ -89,11 +88,6 @@ def file_sizes(dataset: Dataset) -> go.Figure:
         height=max(220, 90 + 34 * len(dataset.classes)),
     )
     return figure
-
-
-def marker_of(label: int) -> str:
-    """The mark of a class; from the seventh on colours come again, then with another mark."""
-    return MARKERS[(label + label // len(COLOURS)) % len(MARKERS)]
 
 
 def list_images(dataset: Dataset) -> pd.DataFrame:

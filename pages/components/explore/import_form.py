@@ -34,7 +34,7 @@ LAYOUT = """pets/
 └── dog/   one.jpg  two.jpg …"""
 
 
-def show(settings: Settings) -> None:
+def show_import_form(settings: Settings) -> None:
     """Draw the ways to get a dataset; starting one puts its id into the URL."""
     ways = [SAMPLE, ZIP, UPLOADED_FOLDER]
     if settings.local_folders and not settings.room and _on_this_machine():

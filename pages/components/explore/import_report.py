@@ -12,7 +12,7 @@ SHOWN_GROUPS = 24
 SHOWN_ROWS = 1000
 
 
-def show(dataset: Dataset) -> None:
+def show_import_report(dataset: Dataset) -> None:
     """Draw the report of a dataset."""
     report = dataset.report()
     contradictory = sum(len(group) for group in report.contradictory)

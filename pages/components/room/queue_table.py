@@ -12,7 +12,7 @@ from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import forget, list_runs, look_at_queue
+from pages.components.shared.runs_snapshot import forget_runs, list_runs, look_at_queue
 
 MAX_ROWS = 30
 
@@ -103,5 +103,5 @@ def _do(deed: Callable[[], object]) -> None:
     except TuneMyPetsError as error:
         st.error(str(error), icon="🚫")
         return
-    forget()
+    forget_runs()
     st.rerun()

@@ -14,6 +14,7 @@ from core.races.bands import Band, Measure
 
 MAX_POINTS = 240
 MAX_MARKED = 40  # points of a line that are marked by symbols
+MARKERS = ("circle", "triangle-up", "diamond", "square", "cross", "star")  # of classes in a plotly figure
 TRAINING = ", training"  # ends the names of the thin lines, which the legend leaves out
 
 Axis = Literal["epochs", "images", "seconds"]
@@ -109,6 +110,11 @@ def describe(spec: dict[str, Any]) -> str:
     lowest = y_title.startswith("Loss")
     told = [f"{item['name']}: {format_line([(x, y) for x, y in item['data']], lowest=lowest)}" for item in named]
     return f"{y_title} by {x_title[:1].lower()}{x_title[1:]}. {'; '.join(told) or 'Nothing is measured yet'}."
+
+
+def marker_of(label: int) -> str:
+    """The marker of a class; from the seventh on colours repeat, with another marker."""
+    return MARKERS[(label + label // len(COLOURS)) % len(MARKERS)]
 
 
 def _area(name: str, low: list[list[float]], width: list[list[float]], place: int) -> list[dict[str, Any]]:

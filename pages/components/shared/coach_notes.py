@@ -19,9 +19,9 @@ from core.statistics.comparison import Comparison
 from models.catalog import CATALOG
 from pages.components.shared import frame
 from pages.components.shared.lessons import LESSONS, explain
+from pages.components.shared.prefilled_form import offer_prefilled
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
-from pages.components.train import train_form
 
 COLOURS: dict[Level, str] = {"alarm": "red", "warning": "orange", "note": "blue", "fine": "green"}
 ICONS: dict[Level, str] = {"alarm": "‼", "warning": "!", "note": "i", "fine": "✓"}  # colour is never the only signal
@@ -130,7 +130,7 @@ def show_readings(readings: Sequence[Reading], *, key: str, config: TrainConfig 
             if fields:
                 st.caption(fields)
                 if config is not None:
-                    train_form.offer_filled(
+                    offer_prefilled(
                         TrainConfig.model_validate({**config.model_dump(), **reading.change}),
                         "Fill in the form with this",
                         "Opens the training form with this run's settings and this one change. You start it.",

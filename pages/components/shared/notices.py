@@ -5,9 +5,9 @@ import streamlit as st
 from core.room.board import Board, read_board
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.recent_runs import show_run
+from pages.components.shared.prefilled_form import prefill
+from pages.components.shared.recent_runs import draw_run
 from pages.components.shared.runs_snapshot import list_runs
-from pages.components.train import train_form
 
 
 def show_pins(settings: Settings) -> None:
@@ -18,7 +18,7 @@ def show_pins(settings: Settings) -> None:
         st.subheader("📌 Pinned by the presenter")
         for run_id in pins:
             if run_id in found:
-                show_run(settings, found[run_id])
+                draw_run(settings, found[run_id])
 
 
 def show_sent(settings: Settings, *, on_train: bool) -> None:
@@ -41,7 +41,7 @@ def show_sent(settings: Settings, *, on_train: bool) -> None:
             type="primary",
             icon="📥",
             key="sent-use",
-            on_click=train_form.prefill,
+            on_click=prefill,
             args=(sent.config,),
         ):
             st.session_state["sent-used"] = sent.time

@@ -10,7 +10,7 @@ from core.races.run_comparison import RaceResult, compare_race
 from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
-from pages.components.shared.runs_snapshot import LIVE_SECONDS, list_runs, look_at
+from pages.components.shared.runs_snapshot import LIVE_SECONDS, forget_runs, list_runs, look_at
 from pages.components.shared.shared_cache import SharedCache
 
 Epochs = tuple[EpochDone, ...]
@@ -53,7 +53,8 @@ def look_at_race(settings: Settings, race_id: str) -> RaceSnapshot:
 
 
 def forget_races() -> None:
-    """Drop what was read, after this session changed something."""
+    """Drop what was read of runs and races, after this session changed something."""
+    forget_runs()
     _snapshots.forget()
     _lists.forget()
 

@@ -23,7 +23,7 @@ def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
     by_id = {item.id: item for item in summaries}
     for row in rows[:SHOWN]:
         if row in by_id:
-            show_run(settings, by_id[row])
+            draw_run(settings, by_id[row])
         else:
             _show_race(settings, planned[str(row)])
     if len(rows) > SHOWN:
@@ -49,7 +49,7 @@ def _show_race(settings: Settings, race: Race) -> None:
         )
 
 
-def show_run(settings: Settings, item: RunSummary) -> None:
+def draw_run(settings: Settings, item: RunSummary) -> None:
     """One run in a frame: its address, its state and result, whose it is."""
     with st.container(border=True):
         left, right = st.columns([3, 2], vertical_alignment="center")

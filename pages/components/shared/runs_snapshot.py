@@ -79,8 +79,8 @@ def race_ids(settings: Settings, race_id: str) -> list[str]:
     return found or [run.id for run in _reader(settings).store.race(race_id)]
 
 
-def forget() -> None:
-    """Drop what was read, after this session changed something."""
+def forget_runs() -> None:
+    """Drop what was read of runs, after this session changed something."""
     for shared in (_snapshots, _lists, _usable, _queues):
         shared.forget()
 

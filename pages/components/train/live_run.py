@@ -1,13 +1,11 @@
 """The live view of one run or of a race: redrawn about once a second while something moves, and only then."""
 
-import secrets
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
-from core.datasets.dataset import Dataset
 from core.errors import DatasetError
 from core.formatting import format_number
 from core.runs.run import RunState
@@ -15,14 +13,14 @@ from core.runs.summary import is_curve
 from core.settings import Settings
 from core.statistics.metrics import Accuracy
 from pages.components.shared import coach_notes, frame, gallery
-from pages.components.shared.refresh_rate import crowd
-from pages.components.shared.runs_snapshot import RunSnapshot, forget, look_at
+from pages.components.shared.dataset_cache import open_dataset
+from pages.components.shared.refresh_rate import keep_up
+from pages.components.shared.runs_snapshot import RunSnapshot, forget_runs, look_at
 from pages.components.shared.shared_cache import SharedCache
 from pages.components.train import live_charts
 from pages.components.train.run_actions import show_actions
 
 REST_TIMES = 3  # looks at the charts for one at the rest
-WATCHER = "watcher"
 _strips: SharedCache[tuple[Settings, str, int], gallery.Tiles] = SharedCache(None, max_entries=64)
 HELD = {
     "paused": "Waiting: the presenter has paused the queue",
@@ -39,30 +37,25 @@ def watch(settings: Settings, run_ids: Sequence[str]) -> None:
         RunError: if one is not there.
     """
     ids = tuple(run_ids)
-    active = any(look_at(settings, run_id).moving for run_id in ids)
-    seconds = crowd.interval() if active else None
     identity = "-".join(ids)
-    st.fragment(_panel, run_every=seconds, key=f"live-{identity}")(settings, ids, seconds)
+    seconds = keep_up(
+        settings,
+        f"live-{identity}",
+        look=lambda: tuple(look_at(settings, run_id) for run_id in ids),
+        is_active=lambda snapshots: any(item.moving for item in snapshots),
+        draw=lambda snapshots: _draw_panel(settings, snapshots),
+        forget=forget_runs,
+    )
     with frame.explained():
         coach_notes.show_run(settings, [look_at(settings, run_id) for run_id in ids])  # once, when they have ended
-    # what changes once an epoch, or lies in a closed expander, need not travel every second
+    # what changes once an epoch, or lies in a closed expander, is sent less often
     st.fragment(_rest, run_every=REST_TIMES * seconds if seconds else None, key=f"rest-{identity}")(settings, ids)
 
 
-def _panel(settings: Settings, run_ids: tuple[str, ...], seconds: float | None) -> None:
-    with frame.explained():
-        snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
-        if seconds is not None:
-            frame.wake_scheduler(settings)  # whatever ended it, the runs that people look at go on
-            crowd.note(st.session_state.setdefault(WATCHER, secrets.token_hex(8)))
-            if not any(item.moving for item in snapshots):
-                forget()
-                st.rerun()  # the whole page: its lists and verdicts have changed, and the timer may go
-            if crowd.interval(seconds) != seconds:
-                st.rerun()  # the timer must be another one
-        for snapshot in snapshots:
-            _headline(settings, snapshot, alone=len(snapshots) == 1)
-        live_charts.draw_charts(snapshots)
+def _draw_panel(settings: Settings, snapshots: tuple[RunSnapshot, ...]) -> None:
+    for snapshot in snapshots:
+        _headline(settings, snapshot, alone=len(snapshots) == 1)
+    live_charts.draw_charts(snapshots)
 
 
 def _rest(settings: Settings, run_ids: tuple[str, ...]) -> None:
@@ -195,7 +188,7 @@ def _build_strip(settings: Settings, snapshot: RunSnapshot) -> gallery.Tiles:
         DatasetError: if the dataset is not there any more, or no longer the same.
     """
     described, strip = snapshot.history.described, snapshot.history.strip
-    dataset = load_dataset(str(settings.home), snapshot.config.dataset, snapshot.meta.dataset_fingerprint)
+    dataset = open_dataset(settings, snapshot.config.dataset, snapshot.meta.dataset_fingerprint)
     answers = {item["index"]: item for item in strip.predictions} if strip else {}
     tiles = []
     for picture in described.strip if described else []:
@@ -215,20 +208,6 @@ def _build_strip(settings: Settings, snapshot: RunSnapshot) -> gallery.Tiles:
             )
         )
     return gallery.arrange(tiles, width_px=92)
-
-
-@st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
-def load_dataset(home: str, dataset_id: str, fingerprint: str) -> Dataset:
-    """A dataset, read once for all sessions.
-
-    Raises:
-        DatasetError: if it is not there any more, or no longer the same.
-    """
-    del home  # part of the cache's key
-    dataset = frame.datasets(Settings.from_environment()).get(dataset_id)
-    if fingerprint and dataset.fingerprint != fingerprint:
-        raise DatasetError(f"The dataset {dataset_id} has changed since: import the old one again to see its pictures.")
-    return dataset
 
 
 def _draw_details(snapshot: RunSnapshot) -> None:

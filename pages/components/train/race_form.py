@@ -15,7 +15,6 @@ from core.races.race_actions import start_race
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.race_snapshot import forget_races
-from pages.components.shared.runs_snapshot import forget
 from pages.components.train import time_estimate, train_form
 
 BUDGET_HELP = {
@@ -163,6 +162,5 @@ def _begin(settings: Settings, start: Callable[[], str]) -> None:
         st.error(str(error), icon="🚫")
         return
     ensure_scheduler(settings)
-    forget()
     forget_races()
     frame.go(frame.COMPARE, query_params={"race": race_id})

@@ -9,8 +9,8 @@ from core.runs.failures import remedy
 from core.runs.run import RunState
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import RunSnapshot, forget
-from pages.components.train import train_form
+from pages.components.shared.prefilled_form import offer_prefilled
+from pages.components.shared.runs_snapshot import RunSnapshot, forget_runs
 
 
 def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
@@ -32,7 +32,7 @@ def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
             _offer_more(settings, snapshot)
         if snapshot.has_weights:
             frame.link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
-        train_form.offer_filled(
+        offer_prefilled(
             snapshot.config,
             "Use its settings",
             "Opens the training form with the settings of this run, to change them and train again.",
@@ -53,7 +53,7 @@ def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:
             frame.runs(settings).request_stop(snapshot.id, by=frame.actor())
         except TuneMyPetsError as error:
             st.info(str(error))
-        forget()
+        forget_runs()
         st.rerun()
 
 
@@ -68,7 +68,7 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
     ):
         frame.runs(settings).resume(snapshot.id, by=frame.actor())
         ensure_scheduler(settings)
-        forget()
+        forget_runs()
         st.rerun()
     smaller = remedy(snapshot.config, snapshot.result)
     if smaller is not None and st.button(
@@ -80,7 +80,7 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
     ):
         run = frame.runs(settings).create(smaller, by=frame.actor())
         ensure_scheduler(settings)
-        forget()
+        forget_runs()
         frame.go(frame.TRAIN, query_params={"run": run.id})
     untested = snapshot.history.tested is None and snapshot.has_weights
     if untested and st.button(
@@ -91,7 +91,7 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
     ):
         start_judging(settings, snapshot.id, by=frame.actor())
         st.toast("Testing started: the result appears here in a few seconds.")
-        forget()
+        forget_runs()
 
 
 def _offer_changes(settings: Settings, snapshot: RunSnapshot) -> None:
@@ -102,10 +102,10 @@ def _offer_changes(settings: Settings, snapshot: RunSnapshot) -> None:
         )
         if st.button("Rename", key=f"rename-{snapshot.id}", icon="💾"):
             frame.runs(settings).rename(snapshot.id, title, by=frame.actor())
-            forget()
+            forget_runs()
             st.rerun()
         st.caption("Deleting takes weights and results away for good; the pictures stay.")
         if st.button("Delete this run", key=f"delete-{snapshot.id}", icon="🗑️"):
             frame.runs(settings).delete(snapshot.id, by=frame.actor())
-            forget()
+            forget_runs()
             frame.go(frame.TRAIN, query_params={})

@@ -15,7 +15,7 @@ from core.settings import Settings
 from core.training.estimate import Estimate, estimate, format_seconds
 from core.training.subsets import estimate_series
 from pages.components.shared import frame
-from pages.components.train.live_run import load_dataset
+from pages.components.shared.dataset_cache import open_dataset
 
 REFRESH_SECONDS = 1.0
 PATIENCE = 60  # looks at one form, until it is left at what is known
@@ -77,7 +77,7 @@ def _ask(settings: Settings, missing: list[TrainConfig]) -> None:
 
 def _look(settings: Settings, config: TrainConfig) -> Estimate | None:
     try:
-        return estimate(settings, config, load_dataset(str(settings.home), config.dataset, ""))
+        return estimate(settings, config, open_dataset(settings, config.dataset))
     except DatasetError:
         return None
 
@@ -90,7 +90,7 @@ def format_total(settings: Settings, configs: Sequence[TrainConfig], plan: RaceP
             found.append(_look(settings, config))
             continue
         try:
-            dataset = load_dataset(str(settings.home), config.dataset, "")
+            dataset = open_dataset(settings, config.dataset)
         except DatasetError:
             return ""
         found.append(estimate_series(settings, config, dataset, plan))

@@ -14,6 +14,7 @@ from core.settings import Settings
 from models import weights
 from models.catalog import CATALOG
 from pages.components.shared import frame, lessons
+from pages.components.shared.prefilled_form import field_key
 
 FIELDS = TrainConfig.model_fields
 LESSON_OF = {
@@ -29,10 +30,6 @@ EXPERT = (
 BUDGETS = ("max_images", "max_seconds")
 
 
-def _key(name: str) -> str:
-    return f"train-{name}"
-
-
 def _choice(name: str, options: Sequence[str], **arguments: Any) -> str:
     field = FIELDS[name]
     default = field.get_default(call_default_factory=True, validated_data={})
@@ -41,7 +38,7 @@ def _choice(name: str, options: Sequence[str], **arguments: Any) -> str:
         options,
         index=list(options).index(default) if default in options else 0,
         help=field.description,
-        key=_key(name),
+        key=field_key(name),
         **arguments,
     )
     return str(chosen)
@@ -55,7 +52,7 @@ def _whole(name: str, default: int | None = None, key: str | None = None) -> int
             value=int(field.default if default is None else default),
             step=1,
             help=f"{field.description}",
-            key=key or _key(name),
+            key=key or field_key(name),
         )
     )
 
@@ -69,7 +66,7 @@ def _real(name: str, step: float, shown: str) -> float:
             step=step,
             format=shown,
             help=field.description,
-            key=_key(name),
+            key=field_key(name),
         )
     )
 
@@ -84,7 +81,7 @@ def _optional(values: dict[str, Any], name: str) -> None:
         format="%d" if name == "max_images" else "%g",
         placeholder="as its epochs take",
         help=field.description,
-        key=_key(name),
+        key=field_key(name),
     )
     if chosen is not None:
         values[name] = chosen
@@ -101,7 +98,7 @@ def _learning_rate(values: dict[str, Any]) -> None:
         format="%.5f",
         placeholder="found before the training" if values["find_rate"] else "fitted to the training",
         help=field.description,
-        key=_key("learning_rate"),
+        key=field_key("learning_rate"),
         disabled=values["find_rate"],
     )
     if chosen is not None and not values["find_rate"]:
@@ -110,7 +107,7 @@ def _learning_rate(values: dict[str, Any]) -> None:
 
 def _switch(name: str) -> bool:
     field = FIELDS[name]
-    return st.toggle(field.title or name, value=bool(field.default), help=field.description, key=_key(name))
+    return st.toggle(field.title or name, value=bool(field.default), help=field.description, key=field_key(name))
 
 
 def fill_in(
@@ -118,8 +115,8 @@ def fill_in(
 ) -> tuple[dict[str, Any], ConfigError | None]:
     """Draw the form; returns the values as given, and what is wrong with them."""
     del settings
-    if st.session_state.get(_key("dataset")) not in dataset_ids:  # nothing chosen yet, or it is gone by now
-        st.session_state[_key("dataset")] = preferred if preferred in dataset_ids else dataset_ids[0]
+    if st.session_state.get(field_key("dataset")) not in dataset_ids:  # nothing chosen yet, or it is gone by now
+        st.session_state[field_key("dataset")] = preferred if preferred in dataset_ids else dataset_ids[0]
     values: dict[str, Any] = {}
     left, middle, right = st.columns(3)
     with left:
@@ -149,7 +146,7 @@ def fill_in(
         _scratch_fields(values)
     _augmentation_fields(values)
     _expert_fields(values)
-    values["note"] = st.text_input("Note", help=FIELDS["note"].description, key=_key("note"), max_chars=500)
+    values["note"] = st.text_input("Note", help=FIELDS["note"].description, key=field_key("note"), max_chars=500)
     try:
         parse_config(values)
     except ConfigError as error:
@@ -157,36 +154,9 @@ def fill_in(
     return values, None
 
 
-def prefill(config: TrainConfig) -> None:
-    """Fill the form with a configuration, before it is drawn."""
-    values = config.model_dump()
-    values["filters"] = ", ".join(str(count) for count in config.filters)
-    values["kernel_size"] = str(config.kernel_size)
-    # what the configuration leaves to the program is left to it in the form too, whatever stood there
-    for key in list(st.session_state):
-        if str(key).startswith((_key("freeze_point"), _key("stored_views"), _key("head_epochs"))):
-            del st.session_state[key]
-    freeze_point, stored_views = values.pop("freeze_point"), values.pop("stored_views")
-    if values["head_epochs"] is None:
-        del values["head_epochs"]
-    for name, value in values.items():
-        st.session_state[_key(name)] = value
-    if freeze_point is not None:
-        st.session_state[f"{_key('freeze_point')}-{config.model}-{config.strategy}"] = freeze_point
-    if stored_views is not None:
-        default = 1 if config.budgeted else default_views(config.epochs)
-        st.session_state[f"{_key('stored_views')}-{default}"] = stored_views
-
-
-def offer_filled(config: TrainConfig, label: str, help: str, *, key: str) -> None:
-    """A button that opens the form with these settings filled in; nothing is started."""
-    if st.button(label, icon="📥", key=key, help=help, on_click=prefill, args=(config,)):
-        frame.go(frame.TRAIN, query_params={"dataset": config.dataset})
-
-
 def _format_limits() -> None:
     """What ends the training before its epochs do, where that was chosen further down."""
-    seconds, images = (st.session_state.get(_key(name)) for name in ("max_seconds", "max_images"))
+    seconds, images = (st.session_state.get(field_key(name)) for name in ("max_seconds", "max_images"))
     told = [f"{seconds:g} seconds of training"] if seconds else []
     told += [f"{images:,} pictures seen"] if images else []
     if told:
@@ -202,7 +172,7 @@ def _freeze_point(values: dict[str, Any], points: Sequence[str], default: str) -
         index=0 if gradual else options.index(default),
         format_func=lambda name: f"frozen up to {name}" if name else "nothing stays frozen in stage two",
         help="Everything up to this block keeps its pretrained weights.",
-        key=f"{_key('freeze_point')}-{values['model']}-{values['strategy']}",
+        key=f"{field_key('freeze_point')}-{values['model']}-{values['strategy']}",
     )
     if chosen:
         values["freeze_point"] = chosen
@@ -216,7 +186,7 @@ def _scratch_fields(values: dict[str, Any]) -> None:
                 "Filters per block",
                 value=", ".join(str(count) for count in FIELDS["filters"].default),
                 help="Numbers separated by commas; each block halves the picture.",
-                key=_key("filters"),
+                key=field_key("filters"),
             )
             values["filters"] = [part.strip() for part in text.split(",") if part.strip()]
             values["kernel_size"] = int(_choice("kernel_size", ["3", "5", "7"]))
@@ -233,9 +203,9 @@ def _augmentation_fields(values: dict[str, Any]) -> None:
     with st.expander("Augmentation: random crops, flips, colours"):
         if values["strategy"] in ("head", "partial", "gradual"):
             # the budgets come further down, and were given in an earlier run of the page
-            budgeted = any(st.session_state.get(_key(name)) is not None for name in BUDGETS)
+            budgeted = any(st.session_state.get(field_key(name)) is not None for name in BUDGETS)
             default = default_views(values["epochs"]) if values["epochs"] >= 1 and not budgeted else 1
-            values["stored_views"] = _whole("stored_views", default, key=f"{_key('stored_views')}-{default}")
+            values["stored_views"] = _whole("stored_views", default, key=f"{field_key('stored_views')}-{default}")
         columns = st.columns(4)
         for column, name in zip(columns, ("augment_crop", "augment_flip", "augment_colour"), strict=False):
             with column:
@@ -247,7 +217,7 @@ def _augmentation_fields(values: dict[str, Any]) -> None:
                 1.0,
                 float(FIELDS["augment_strength"].default),
                 help=FIELDS["augment_strength"].description,
-                key=_key("augment_strength"),
+                key=field_key("augment_strength"),
             )
 
 

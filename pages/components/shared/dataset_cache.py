@@ -1,0 +1,29 @@
+"""Datasets, read once for all sessions."""
+
+from core.datasets.dataset import Dataset
+from core.errors import DatasetError
+from core.settings import Settings
+from pages.components.shared import frame
+from pages.components.shared.shared_cache import SharedCache
+
+SECONDS = 60.0
+_datasets: SharedCache[tuple[Settings, str], Dataset] = SharedCache(SECONDS, max_entries=8)
+
+
+def open_dataset(settings: Settings, dataset_id: str, fingerprint: str = "") -> Dataset:
+    """A dataset, at most `SECONDS` old.
+
+    Args:
+        fingerprint: that it must have; empty for any.
+    Raises:
+        DatasetError: if it was deleted, or has another fingerprint.
+    """
+    dataset = _datasets.get((settings, dataset_id), lambda: frame.datasets(settings).get(dataset_id))
+    if fingerprint and dataset.fingerprint != fingerprint:
+        raise DatasetError(f"The pictures of “{dataset.title}” are not the ones that this run was trained on.")
+    return dataset
+
+
+def forget_datasets() -> None:
+    """Read every dataset again, after this session changed one."""
+    _datasets.forget()
