@@ -11,7 +11,8 @@ import numpy as np
 from core.coach.advice import other_rate
 from core.coach.reading import Reading
 from core.coach.run_facts import RunFacts
-from core.statistics.metrics import Accuracy, ClassScore, format_points, wilson_interval
+from core.statistics.class_scores import ClassScore
+from core.statistics.metrics import Accuracy, format_points, wilson_interval
 
 WIDE = 0.15  # width of a 95 % interval that leaves open whether a network is good or middling
 WISHED_HALF = 0.05  # half of the width that people expect of a percentage

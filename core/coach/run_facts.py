@@ -14,7 +14,8 @@ from core.errors import DatasetError, RunError
 from core.runs.failures import DIVERGED
 from core.runs.run import Run, RunState
 from core.settings import Settings
-from core.statistics.metrics import ClassScore, Interval, per_class, wilson_interval
+from core.statistics.class_scores import ClassScore, per_class
+from core.statistics.metrics import Interval, wilson_interval
 
 
 @dataclass(frozen=True)

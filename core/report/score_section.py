@@ -7,7 +7,8 @@ import numpy as np
 from core.errors import ComparisonError
 from core.report.content import ClassRow, Confusion, Pair, Share, Verdict
 from core.report.subject import LoadedRun, Subject
-from core.statistics.metrics import ClassScore, confusion_matrix, f1_interval, per_class, wilson_interval
+from core.statistics.class_scores import ClassScore, f1_interval, per_class
+from core.statistics.metrics import confusion_matrix, wilson_interval
 from core.statistics.predictions import PredictionTable
 from core.statistics.race_comparison import ArmTables, compare_arms
 from core.statistics.race_sentences import describe_pair, describe_race

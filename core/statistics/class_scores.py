@@ -1,20 +1,60 @@
 """Precision, recall and F1 of every class, and their averages over the classes with intervals.
 
 The averages (macro) count every class that occurs alike, as `average_classes` does. Their intervals are Wilson's, with
-as many pictures as such an average is worth: a class with few of them counts as much as one with many, and is known
-worse. They do not collapse where every picture is right, as those of a bootstrap do; where classes differ much they are
-a little too wide, and with two or three pictures a class those of the precision too narrow.
+as many images as such an average is worth: a class with few images counts as much as one with many, and is known less
+exactly. They do not collapse where every image is right, as those of a bootstrap do; where classes differ much they are
+a little too wide, and with two or three images a class those of the precision too narrow.
+
+What is undefined (the recall of a class without images, the precision of one that was never predicted) is None, never
+0 and never NaN.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.statistics.metrics import ClassScore, Interval, average_classes, per_class, wilson_limits
+from core.statistics.metrics import Interval, confusion_matrix, wilson_interval, wilson_limits
 from core.statistics.predictions import PredictionTable
 
-Measure = Literal["precision", "recall", "f1"]
-MEASURES: tuple[Measure, ...] = ("precision", "recall", "f1")
+ClassMetric = Literal["precision", "recall", "f1"]
+CLASS_METRICS: tuple[ClassMetric, ...] = ("precision", "recall", "f1")
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class fares.
+
+    Args:
+        label: name of the class.
+        precision: of the pictures predicted to be it, the fraction that is; None if there are none.
+        recall: of the pictures that are it, the fraction found; None if there are none.
+        f1: harmonic mean of the two, 2 TP / (2 TP + FP + FN); None if the class neither occurs nor is
+            predicted.
+        support: pictures of the class.
+        predicted: pictures predicted to be it.
+        correct: pictures that are it and are predicted to be it.
+        precision_interval, recall_interval, f1_interval: 95 % intervals; None where the score is.
+    """
+
+    label: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+    predicted: int
+    correct: int
+    precision_interval: Interval | None = None
+    recall_interval: Interval | None = None
+    f1_interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class MacroScore:
+    """Means over the classes that occur, every class counting the same; None where none occurs."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
 
 
 @dataclass(frozen=True)
@@ -35,9 +75,9 @@ class ClassReport:
 
     n: int
     classes: tuple[ClassScore, ...]
-    averages: tuple[Figure, Figure, Figure]  # in the order of MEASURES
+    averages: tuple[Figure, Figure, Figure]  # in the order of CLASS_METRICS
 
-    def of_class(self, place: int, measure: Measure) -> Figure:
+    def of_class(self, place: int, measure: ClassMetric) -> Figure:
         """One figure of one class."""
         score = self.classes[place]
         return {
@@ -46,9 +86,9 @@ class ClassReport:
             "f1": Figure(score.f1, score.f1_interval),
         }[measure]
 
-    def average(self, measure: Measure) -> Figure:
+    def average(self, measure: ClassMetric) -> Figure:
         """The average of one figure over the classes."""
-        return self.averages[MEASURES.index(measure)]
+        return self.averages[CLASS_METRICS.index(measure)]
 
 
 def score_classes(table: PredictionTable, level: float = 0.95) -> ClassReport:
@@ -61,6 +101,63 @@ def score_classes(table: PredictionTable, level: float = 0.95) -> ClassReport:
         for value, interval in zip((mean.precision, mean.recall, mean.f1), intervals, strict=True)
     )
     return ClassReport(table.n, scores, (precision, recall, f1))
+
+
+def per_class(table: PredictionTable) -> list[ClassScore]:
+    """Precision, recall and F1 of every class, in the order of the classes, each with its interval."""
+    matrix = confusion_matrix(table.labels, table.predicted, table.classes)
+    scores = []
+    for label, support, predicted, correct in zip(
+        table.classes,
+        matrix.sum(axis=1).tolist(),
+        matrix.sum(axis=0).tolist(),
+        matrix.diagonal().tolist(),
+        strict=True,
+    ):
+        scores.append(
+            ClassScore(
+                label=label,
+                precision=correct / predicted if predicted else None,
+                recall=correct / support if support else None,
+                f1=2 * correct / (support + predicted) if support + predicted else None,
+                support=support,
+                predicted=predicted,
+                correct=correct,
+                precision_interval=wilson_interval(correct, predicted) if predicted else None,
+                recall_interval=wilson_interval(correct, support) if support else None,
+                f1_interval=f1_interval(correct, support, predicted) if support + predicted else None,
+            )
+        )
+    return scores
+
+
+def f1_interval(correct: int, support: int, predicted: int, level: float = 0.95) -> Interval:
+    """Confidence interval of an F1 score.
+
+    Of the pictures that are the class or are predicted to be it, the fraction that is both (Jaccard's index J) has
+    Wilson's interval, and F1 is 2 J / (1 + J), which only ever grows with J.
+
+    Raises:
+        ValueError: if the counts do not fit each other, or `level` is not between 0 and 1.
+    """
+    jaccard = wilson_interval(correct, support + predicted - correct, level)
+    return Interval(2 * jaccard.low / (1 + jaccard.low), 2 * jaccard.high / (1 + jaccard.high), level)
+
+
+def average_classes(scores: Sequence[ClassScore]) -> MacroScore:
+    """Macro averages over the classes that occur; the precision of one that was never predicted counts as 0."""
+    present = [score for score in scores if score.support]
+    if not present:
+        return MacroScore(None, None, None)
+
+    def mean(values: list[float | None]) -> float:
+        return sum(value or 0.0 for value in values) / len(values)
+
+    return MacroScore(
+        mean([score.precision for score in present]),
+        mean([score.recall for score in present]),
+        mean([score.f1 for score in present]),
+    )
 
 
 def _average_intervals(scores: Sequence[ClassScore], level: float) -> list[Interval | None]:

@@ -1,7 +1,6 @@
-"""How good one model is on one split: accuracy with its interval, the confusion matrix, scores per class.
+"""How good one model is on one split: accuracy with its interval, and the confusion matrix.
 
-Fractions everywhere (0 to 1); only texts are in percent. What is undefined (the recall of a class without
-pictures, the precision of one that was never predicted) is None, never 0 and never NaN.
+Fractions everywhere (0 to 1); only texts are in percent.
 """
 
 import math
@@ -51,43 +50,6 @@ class Accuracy:
             f"{format_points(self.value)} % ({format_level(interval.level)} interval "
             f"{format_points(interval.low)} to {format_points(interval.high)}, n = {self.n:,})"
         )
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """How one class fares.
-
-    Args:
-        label: name of the class.
-        precision: of the pictures predicted to be it, the fraction that is; None if there are none.
-        recall: of the pictures that are it, the fraction found; None if there are none.
-        f1: harmonic mean of the two, 2 TP / (2 TP + FP + FN); None if the class neither occurs nor is
-            predicted.
-        support: pictures of the class.
-        predicted: pictures predicted to be it.
-        correct: pictures that are it and are predicted to be it.
-        precision_interval, recall_interval, f1_interval: 95 % intervals; None where the score is.
-    """
-
-    label: str
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    support: int
-    predicted: int
-    correct: int
-    precision_interval: Interval | None = None
-    recall_interval: Interval | None = None
-    f1_interval: Interval | None = None
-
-
-@dataclass(frozen=True)
-class MacroScore:
-    """Means over the classes that occur, every class counting the same; None where none occurs."""
-
-    precision: float | None
-    recall: float | None
-    f1: float | None
 
 
 def wilson_interval(correct: int, n: int, level: float = 0.95) -> Interval:
@@ -141,74 +103,6 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[
             raise RunError(f"A {what} is none of the {count} classes: count from 0 to {count - 1}.")
     cells = np.bincount(rows * count + columns, minlength=count * count)
     return cells.reshape(count, count).astype(np.int64, copy=False)
-
-
-def per_class(table: PredictionTable) -> list[ClassScore]:
-    """Precision, recall and F1 of every class, in the order of the classes, each with its interval."""
-    matrix = confusion_matrix(table.labels, table.predicted, table.classes)
-    scores = []
-    for label, support, predicted, correct in zip(
-        table.classes,
-        matrix.sum(axis=1).tolist(),
-        matrix.sum(axis=0).tolist(),
-        matrix.diagonal().tolist(),
-        strict=True,
-    ):
-        scores.append(
-            ClassScore(
-                label=label,
-                precision=correct / predicted if predicted else None,
-                recall=correct / support if support else None,
-                f1=2 * correct / (support + predicted) if support + predicted else None,
-                support=support,
-                predicted=predicted,
-                correct=correct,
-                precision_interval=wilson_interval(correct, predicted) if predicted else None,
-                recall_interval=wilson_interval(correct, support) if support else None,
-                f1_interval=f1_interval(correct, support, predicted) if support + predicted else None,
-            )
-        )
-    return scores
-
-
-def f1_interval(correct: int, support: int, predicted: int, level: float = 0.95) -> Interval:
-    """Confidence interval of an F1 score.
-
-    Of the pictures that are the class or are predicted to be it, the fraction that is both (Jaccard's index J) has
-    Wilson's interval, and F1 is 2 J / (1 + J), which only ever grows with J.
-
-    Raises:
-        ValueError: if the counts do not fit each other, or `level` is not between 0 and 1.
-    """
-    jaccard = wilson_interval(correct, support + predicted - correct, level)
-    return Interval(2 * jaccard.low / (1 + jaccard.low), 2 * jaccard.high / (1 + jaccard.high), level)
-
-
-def average_classes(scores: Sequence[ClassScore]) -> MacroScore:
-    """Macro averages over the classes that occur; the precision of one that was never predicted counts as 0."""
-    present = [score for score in scores if score.support]
-    if not present:
-        return MacroScore(None, None, None)
-
-    def mean(values: list[float | None]) -> float:
-        return sum(value or 0.0 for value in values) / len(values)
-
-    return MacroScore(
-        mean([score.precision for score in present]),
-        mean([score.recall for score in present]),
-        mean([score.f1 for score in present]),
-    )
-
-
-def confident_mistakes(table: PredictionTable, most: int | None = None) -> NDArray[np.int64]:
-    """Rows of the table that are wrong, the surest mistake first; of equally sure ones the earlier row first.
-
-    Args:
-        most: how many at most; all if None.
-    """
-    wrong = np.flatnonzero(~table.correct)
-    confidence = table.probabilities[wrong].max(axis=1) if wrong.size else np.zeros(0)
-    return np.asarray(wrong[np.argsort(-confidence, kind="stable")][:most], dtype=np.int64)
 
 
 def format_points(fraction: float) -> str:

@@ -7,7 +7,7 @@ from core.coach.run_facts import RunFacts
 from core.config.events import EpochDone, Tested
 from core.config.train_config import TrainConfig
 from core.runs.run import RunState
-from core.statistics.metrics import ClassScore
+from core.statistics.class_scores import ClassScore
 
 IMAGES = (("train", 840), ("val", 180), ("test", 180))
 

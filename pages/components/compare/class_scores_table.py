@@ -7,13 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from core.settings import Settings
-from core.statistics.class_scores import MEASURES, ClassReport, Figure, Measure, score_classes
+from core.statistics.class_scores import CLASS_METRICS, ClassMetric, ClassReport, Figure, score_classes
 from pages.components.compare import comparison_cache
 from pages.components.shared import charts, frame
 from pages.components.shared.shared_cache import SharedCache
 
-TITLES: dict[Measure, str] = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
-MEANINGS: dict[Measure, str] = {
+TITLES: dict[ClassMetric, str] = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+MEANINGS: dict[ClassMetric, str] = {
     "precision": "of the pictures that the network says are of the class, the share that is",
     "recall": "of the pictures that are of the class, the share that the network finds",
     "f1": "precision and recall in one figure, which is high only where both of them are",
@@ -44,7 +44,7 @@ def show_class_scores(settings: Settings, named: Sequence[comparison_cache.Named
         left, right = st.columns(2)
         chosen = left.segmented_control(
             "Figure",
-            list(MEASURES),
+            list(CLASS_METRICS),
             default="f1",
             required=True,
             format_func=lambda name: TITLES[name],
@@ -53,7 +53,7 @@ def show_class_scores(settings: Settings, named: Sequence[comparison_cache.Named
             persist_state="page",
         )
         weakest = right.toggle("Weakest class first", help="By the first run.", key="class-weakest")
-        measure: Measure = chosen or "f1"
+        measure: ClassMetric = chosen or "f1"
         order = class_order(reports[0][1], measure if weakest else None)
         st.caption(f"{TITLES[measure]}: {MEANINGS[measure]}. The lines are 95 % intervals: few pictures, long lines.")
         st.echarts_chart(
@@ -77,7 +77,7 @@ def show_class_scores(settings: Settings, named: Sequence[comparison_cache.Named
         )
 
 
-def class_order(report: ClassReport, measure: Measure | None) -> list[int]:
+def class_order(report: ClassReport, measure: ClassMetric | None) -> list[int]:
     """Places of the classes: as the dataset has them, or by a figure, the weakest first and the undefined last."""
     places = list(range(len(report.classes)))
     if measure is None:
@@ -86,7 +86,9 @@ def class_order(report: ClassReport, measure: Measure | None) -> list[int]:
     return sorted(places, key=lambda place: (values[place] is None, values[place] or 0.0))
 
 
-def draw_scores(reports: Sequence[tuple[str, ClassReport]], measure: Measure, order: Sequence[int]) -> dict[str, Any]:
+def draw_scores(
+    reports: Sequence[tuple[str, ClassReport]], measure: ClassMetric, order: Sequence[int]
+) -> dict[str, Any]:
     """A chart of one figure: class by class a mark and a line for its interval, a colour and a dash for each run."""
     labels = [_axis_label(reports[0][1], place) for place in order]
     series = []
@@ -138,7 +140,7 @@ def tabulate(reports: Sequence[tuple[str, ClassReport]], order: Sequence[int]) -
     table = pd.DataFrame(rows)
     for name, report in reports:
         who = f"{name}: " if len(reports) > 1 else ""
-        for measure in MEASURES:
+        for measure in CLASS_METRICS:
             values = [*(report.of_class(place, measure) for place in order), report.average(measure)]
             table[f"{who}{TITLES[measure]}"] = [percent_text(value) for value in values]
     return table
@@ -156,7 +158,7 @@ def list_scores(reports: Sequence[tuple[str, ClassReport]]) -> pd.DataFrame:
                 "pictures": report.n if score is None else score.support,
                 "predicted": report.n if score is None else score.predicted,
             }
-            for measure in MEASURES:
+            for measure in CLASS_METRICS:
                 figure = report.average(measure) if place is None else report.of_class(place, measure)
                 row[f"{measure} (%)"] = None if figure.value is None else round(100 * figure.value, 2)
                 row[f"{measure} 95 % from"] = None if figure.interval is None else round(100 * figure.interval.low, 2)
@@ -172,7 +174,7 @@ def percent_text(figure: Figure) -> str:
     return f"{100 * figure.value:.1f} % ({100 * figure.interval.low:.1f} to {100 * figure.interval.high:.1f})"
 
 
-def describe(reports: Sequence[tuple[str, ClassReport]], measure: Measure) -> str:
+def describe(reports: Sequence[tuple[str, ClassReport]], measure: ClassMetric) -> str:
     """The chart in words: the average, the weakest and the strongest class of each run."""
     parts = []
     for name, report in reports:

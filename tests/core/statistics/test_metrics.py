@@ -12,23 +12,12 @@ from core.settings import PROJECT_ROOT
 from core.statistics.metrics import (
     Accuracy,
     Interval,
-    average_classes,
-    confident_mistakes,
     confusion_matrix,
-    f1_interval,
     format_points,
     measure_accuracy,
-    per_class,
     wilson_interval,
 )
-from core.statistics.predictions import PredictionTable
-
-
-def table_of(labels: list[int], predicted: list[int], classes: tuple[str, ...]) -> PredictionTable:
-    n = len(labels)
-    probabilities = np.zeros((n, len(classes)))
-    probabilities[np.arange(n), predicted] = 1.0
-    return PredictionTable("test", classes, tuple(map(str, range(n))), np.arange(n), np.array(labels), probabilities)
+from tests.support.prediction_tables import certain_table
 
 
 @pytest.mark.parametrize(
@@ -138,71 +127,8 @@ def test_a_confusion_matrix_refuses_what_is_no_class(labels: list[int], predicte
         confusion_matrix(labels, predicted, ("a", "b"))
 
 
-def test_scores_per_class_match_the_counts() -> None:
-    cat, dog = per_class(table_of([0] * 6 + [1] * 4, [0, 0, 0, 0, 1, 1, 1, 1, 1, 0], ("Cat", "Dog")))
-    assert (cat.label, cat.support, cat.predicted, cat.correct) == ("Cat", 6, 5, 4)
-    assert (cat.precision, cat.recall) == (4 / 5, 4 / 6)
-    assert cat.f1 == pytest.approx(2 * (4 / 5) * (4 / 6) / (4 / 5 + 4 / 6))
-    assert (dog.label, dog.support, dog.predicted, dog.correct) == ("Dog", 4, 5, 3)
-
-
-def test_what_is_undefined_is_none_and_not_zero() -> None:
-    never_predicted, without_images, neither = per_class(
-        table_of([0, 0], [1, 1], ("never predicted", "without pictures", "neither"))
-    )
-    assert (never_predicted.precision, never_predicted.recall, never_predicted.f1) == (None, 0.0, 0.0)
-    assert (without_images.precision, without_images.recall, without_images.f1) == (0.0, None, 0.0)
-    assert (neither.precision, neither.recall, neither.f1) == (None, None, None)
-
-
-def test_a_table_without_pictures_has_no_scores() -> None:
-    empty = table_of([], [], ("a", "b"))
-    assert [(s.precision, s.recall, s.f1, s.support) for s in per_class(empty)] == [(None, None, None, 0)] * 2
-    assert measure_accuracy(empty) == Accuracy(0, 0)
-
-
-def test_every_score_of_a_class_lies_in_its_interval() -> None:
-    table = table_of([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 0, 0], ("a", "b", "c"))
-    for score in per_class(table):
-        for value, interval in (
-            (score.precision, score.precision_interval),
-            (score.recall, score.recall_interval),
-            (score.f1, score.f1_interval),
-        ):
-            assert (value is None) == (interval is None)
-            if value is not None and interval is not None:
-                assert 0 <= interval.low <= value <= interval.high <= 1
-    first = per_class(table)[0]
-    assert (first.precision_interval, first.recall_interval) == (wilson_interval(2, 4), wilson_interval(2, 3))
-
-
-def test_f1_is_certain_of_nothing_where_nothing_is_known() -> None:
-    assert f1_interval(0, 0, 0) == Interval(0.0, 1.0)
-    assert f1_interval(20, 20, 20).high == 1.0
-    assert f1_interval(0, 20, 20).low == 0.0
-
-
-def test_macro_averages_count_every_class_that_occurs_the_same() -> None:
-    # 90 pictures of a class that is always found, 2 of one that never is, and a class without pictures
-    macro = average_classes(per_class(table_of([0] * 90 + [1] * 2, [0] * 92, ("a", "b", "c"))))
-    assert macro.recall == pytest.approx(0.5)
-    assert macro.precision == pytest.approx(90 / 92 / 2)
-    assert macro.f1 == pytest.approx(180 / 182 / 2)
-    nothing = average_classes(per_class(table_of([], [], ("a", "b"))))
-    assert (nothing.precision, nothing.recall, nothing.f1) == (None, None, None)
-
-
-def test_the_surest_mistakes_come_first() -> None:
-    labels = np.array([0, 0, 0, 1, 1])
-    chances = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.9, 0.1], [0.2, 0.8]])
-    table = PredictionTable("test", ("a", "b"), tuple("vwxyz"), np.arange(5), labels, chances)
-    assert confident_mistakes(table).tolist() == [0, 3, 2]  # the first two are equally sure
-    assert confident_mistakes(table, most=1).tolist() == [0]
-    assert confident_mistakes(table_of([0], [0], ("a", "b"))).tolist() == []
-
-
 def test_accuracy_is_the_diagonal_of_the_confusion_matrix() -> None:
-    table = table_of([0, 1, 1, 0], [0, 1, 0, 0], ("a", "b"))
+    table = certain_table([0, 1, 1, 0], [0, 1, 0, 0], ("a", "b"))
     matrix = confusion_matrix(table.labels, table.predicted, table.classes)
     assert measure_accuracy(table) == Accuracy(int(matrix.trace()), int(matrix.sum()))
     assert table.accuracy == measure_accuracy(table).value == 0.75

@@ -10,9 +10,10 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from core.statistics.calibration import calibrate, fit_temperature, scale
+from core.statistics.class_scores import average_classes, f1_interval, per_class
 from core.statistics.comparison import adjust_p_values, mcnemar_p_value, paired_interval
-from core.statistics.metrics import average_classes, f1_interval, per_class, wilson_interval
 from core.statistics.metrics import confusion_matrix as our_confusion_matrix
+from core.statistics.metrics import wilson_interval
 from core.statistics.predictions import PredictionTable
 from core.statistics.seeds import mean_accuracy, measure_seeds
 
