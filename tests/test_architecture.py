@@ -1,9 +1,12 @@
-"""Arrows run one way, and the pages' process never imports torch."""
+"""Imports run one way, names mean one thing, documents name what exists, and the server never imports torch."""
 
 import ast
+import re
 import subprocess
 import sys
-from graphlib import TopologicalSorter
+from collections import Counter
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -32,38 +35,92 @@ def test_arrows_run_from_pages_to_core_to_models(package: str) -> None:
     assert not {path: found for path, found in wrong.items() if found}
 
 
-PAGE_FILES = {path.stem for path in (PROJECT_ROOT / "pages").glob("*.py")}
+@cache
+def module_files() -> dict[str, Path]:
+    """Every module of the program by its dotted name."""
+    found = {}
+    for path in (path for package in ("core", "models", "pages") for path in (PROJECT_ROOT / package).rglob("*.py")):
+        parts = path.relative_to(PROJECT_ROOT).with_suffix("").parts
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
 
 
-def imported_parts(path: Path) -> set[str]:
-    """Modules of pages that a file imports, anywhere in it; of packages, the modules taken from them."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name for name in found if (PROJECT_ROOT / (name.replace(".", "/") + ".py")).is_file() and "pages." in name}
+@cache
+def import_graph() -> dict[str, set[str]]:
+    """The modules that each module imports: at its top, in functions and for type checkers alike."""
+    files = module_files()
+    graph: dict[str, set[str]] = {}
+    for module, path in files.items():
+        named: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                whole = {f"{node.module}.{alias.name}" for alias in node.names}
+                named |= whole & files.keys() or {node.module}
+        graph[module] = (named & files.keys()) - {module}
+    return graph
 
 
-@pytest.mark.parametrize("page", sorted(PAGE_FILES))
+def cycle_in(graph: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    assert len(import_graph()) > 150
+    assert cycle_in(import_graph()) == []
+
+
+def test_no_package_imports_itself_through_others() -> None:
+    def package_of(module: str) -> str:
+        return module if module_files()[module].name == "__init__.py" else module.rpartition(".")[0]
+
+    packages: dict[str, set[str]] = {}
+    for module, imports in import_graph().items():
+        there = {package_of(name) for name in imports}
+        packages.setdefault(package_of(module), set()).update(there - {package_of(module)})
+    for single in ("core", "pages"):  # files of their own: the graph of files holds for them
+        packages.pop(single, None)
+    packages = {name: imports - {"core", "pages"} for name, imports in packages.items()}
+    assert "core.training" in packages["core.jobs"]
+    assert cycle_in(packages) == []
+
+
+@pytest.mark.parametrize("page", sorted(path.stem for path in (PROJECT_ROOT / "pages").glob("*.py")))
 def test_a_page_is_made_of_its_own_parts_and_shared_ones(page: str) -> None:
-    packages = {
-        name.split(".")[2] for name in imported_parts(PROJECT_ROOT / "pages" / f"{page}.py") if "components" in name
+    parts = {name.split(".")[2] for name in import_graph()[f"pages.{page}"] if name.startswith("pages.components.")}
+    assert parts <= {page, "shared"}
+
+
+def test_a_file_name_has_one_meaning() -> None:
+    private = {"__init__", "__main__"}
+    names = Counter(path.stem for path in module_files().values() if path.stem not in private)
+    assert {name for name, count in names.items() if count > 1} <= {"errors"}  # core.errors draws the whole tree
+    assert not names.keys() & {"utils", "common", "helpers", "manager", "misc"}
+
+
+DOCUMENTS = [PROJECT_ROOT / "README.md", PROJECT_ROOT / "CHANGELOG.md", *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
+TOP = ("core", "models", "pages", "tests", "bench", "docs", "tools", ".ci", ".streamlit")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(PROJECT_ROOT).as_posix())
+def test_every_path_that_a_document_names_exists(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    named = {
+        PROJECT_ROOT / path for path in re.findall(rf"(?<![\w/.-])(?:{'|'.join(map(re.escape, TOP))})/[\w./-]*\w", text)
     }
-    assert packages <= {page, "shared"}
-
-
-def test_no_file_of_the_pages_imports_itself_through_others() -> None:
-    files = sorted((PROJECT_ROOT / "pages").rglob("*.py"))
-    graph = {".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts): imported_parts(path) for path in files}
-    assert len(graph) > 50
-    TopologicalSorter(graph).prepare()  # raises CycleError
-
-
-def test_no_module_is_a_drawer_for_everything() -> None:
-    names = {path.stem for package in ("core", "models", "pages") for path in (PROJECT_ROOT / package).rglob("*.py")}
-    assert not names & {"utils", "common", "helpers", "manager", "misc"}
+    linked = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    named |= {(document.parent / link) for link in linked}
+    for module in re.findall(r"python -m ((?:core|bench|docs|tools)[\w.]*)", text):
+        place = PROJECT_ROOT / module.replace(".", "/")
+        named.add(place if place.is_dir() else place.with_suffix(".py"))
+    named.discard(PROJECT_ROOT / ".streamlit" / "secrets.toml")  # written by whoever wants to sign in
+    missing = {path.relative_to(PROJECT_ROOT).as_posix() for path in named if not path.resolve().exists()}
+    assert not missing
 
 
 def test_nothing_that_the_pages_import_loads_torch() -> None:
