@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.config.parsing import parse_config
+from core.config.train_config import TrainConfig
 from core.errors import ConfigError, QuotaError
 from core.jobs.scheduler import ensure_scheduler, warm_up
 from core.races.pairs import default_race
@@ -61,53 +61,54 @@ def _choose(settings: Settings) -> None:
         frame.link(frame.EXPLORE, label="Get a dataset", icon="📁")
         return
     warm_up(settings)
-    values, error = train_form.fill_in(settings, [item.id for item in summaries], st.query_params.get("dataset"))
-    if error is not None:
-        train_form.show_problems(error)
+    chosen = train_form.fill_in([item.id for item in summaries], st.query_params.get("dataset"))
+    wrong = isinstance(chosen, ConfigError)
+    if isinstance(chosen, ConfigError):
+        train_form.show_problems(chosen)
     else:
-        classes = next(len(item.classes) for item in summaries if item.id == values["dataset"])
-        config = parse_config(values)
-        train_form.show_plan(config, classes)
-        time_estimate.show_estimate(settings, config)
+        classes = next(len(item.classes) for item in summaries if item.id == chosen.dataset)
+        train_form.show_plan(chosen, classes)
+        time_estimate.show_estimate(settings, chosen)
     left, right = st.columns(2)
     race = left.button(
         "Start a race: scratch against transfer",
         type="primary",
         icon="🏁",
-        disabled=error is not None,
+        disabled=wrong,
         width="stretch",
         help="Two runs on the same split, seed and number of epochs: yours, and a network from scratch.",
     )
     single = right.button(
         "Train only this",
         icon="▶️",
-        disabled=error is not None,
+        disabled=wrong,
         width="stretch",
         help="One run with these settings.",
     )
-    if error is None and settings.room and frame.actor().presenter:
-        _offer_sending(settings, values)
+    if isinstance(chosen, ConfigError):
+        return
+    if settings.room and frame.actor().presenter:
+        _offer_sending(settings, chosen)
     if race or single:
-        _start(settings, values, race=race)
-    if error is None:
-        race_form.offer_race(settings, values)
-        race_form.offer_curve(settings, values)
+        _start(settings, chosen, race=race)
+    race_form.offer_race(settings, chosen)
+    race_form.offer_curve(settings, chosen)
 
 
-def _offer_sending(settings: Settings, values: dict[str, object]) -> None:
+def _offer_sending(settings: Settings, chosen: TrainConfig) -> None:
     if st.button("Send these settings to everyone", icon="📣", help="Everybody is offered to begin with them."):
-        send_config(settings, parse_config(values), frame.actor())
+        send_config(settings, chosen, frame.actor())
         st.toast("Everybody sees them now on Home and Train; the Room page takes them back.", icon="📣")
 
 
-def _start(settings: Settings, values: dict[str, object], *, race: bool) -> None:
+def _start(settings: Settings, chosen: TrainConfig, *, race: bool) -> None:
     store = frame.runs(settings)
     try:
         if race:
-            race_id, _ = store.create_race(default_race(values), by=frame.actor())
+            race_id, _ = store.create_race(default_race(chosen), by=frame.actor())
             target = {"race": race_id}
         else:
-            target = {"run": store.create(parse_config(values), by=frame.actor()).id}
+            target = {"run": store.create(chosen, by=frame.actor()).id}
     except ConfigError as error:
         train_form.show_problems(error)
         return

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from core.cli.waiting import WATCH_SECONDS, left, print_status, read_ahead, wait
 from core.coach.coach import read_run, tell
 from core.coach.run_facts import gather_facts, training_shares
 from core.config.events import EpochDone
-from core.config.parsing import parse_config
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
@@ -113,9 +113,9 @@ def list_datasets(settings: Settings) -> Outcome:
     )
 
 
-def train(settings: Settings, values: Mapping[str, Any], *, detach: bool) -> Outcome:
+def train(settings: Settings, config: TrainConfig, *, detach: bool) -> Outcome:
     """Queue a run, and wait for its end unless detached."""
-    run = RunStore(settings).create(parse_config(values))
+    run = RunStore(settings).create(config)
     ensure_scheduler(settings)
     if detach:
         value = {"run": run.id, "state": run.state().value}
@@ -125,9 +125,8 @@ def train(settings: Settings, values: Mapping[str, Any], *, detach: bool) -> Out
     return ended(wait_for(settings, run))
 
 
-def estimate_training(settings: Settings, values: Mapping[str, Any]) -> Outcome:
+def estimate_training(settings: Settings, config: TrainConfig) -> Outcome:
     """Tell how long a training would take; a network that is new to this machine is measured first."""
-    config = parse_config(values)
     dataset = DatasetStore(settings).get(config.dataset)
     if estimate(settings, config, dataset) is None:
         print_status("Measuring this machine")

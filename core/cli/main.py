@@ -37,13 +37,15 @@ from core.cli import maintenance_commands as upkeep
 from core.cli import queue_commands as jobs
 from core.cli import race_commands as races
 from core.cli.report_command import report
-from core.config.parsing import allowed_values
+from core.config.field_problems import allowed_values
 from core.config.race_plan import BUDGETS, MAX_SEEDS
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, parse_config
 from core.errors import ConfigError, TuneMyPetsError
+from core.formatting import capitalise
 from core.races.presets import DEFAULT_ARMS, PRESETS, plan_race
 from core.report.documents import FORMATS
 from core.settings import Settings
+from models.catalog import CATALOG
 
 REPEATED = ("filters",)
 
@@ -167,7 +169,7 @@ def _add_config_options(action: argparse.ArgumentParser) -> None:
             continue
         default = "" if field.default in (PydanticUndefined, None, "") else f" (default: {_shown(field.default)})"
         option = f"--{name.replace('_', '-')}"
-        text = f"{field.description} {allowed_values(name)[:1].upper()}{allowed_values(name)[1:]}.{default}"
+        text = f"{field.description} {capitalise(allowed_values(TrainConfig, name))}.{default}"
         if bool in (field.annotation, *get_args(field.annotation)):
             action.add_argument(
                 option,
@@ -193,6 +195,19 @@ def config_values(options: argparse.Namespace) -> dict[str, Any]:
             continue
         values[name] = [part for part in given.split(",") if part.strip()] if name in REPEATED else given
     return values
+
+
+def read_config(options: argparse.Namespace, *, arms: bool = False) -> TrainConfig:
+    """What was chosen about the training.
+
+    Args:
+        arms: whether each arm has a strategy of its own, so that a network without pretrained weights needs none.
+    """
+    values = config_values(options)
+    network = CATALOG.get(str(values.get("model")))
+    if arms and network is not None and network.weights is None:
+        values.setdefault("strategy", "scratch")
+    return parse_config(values)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -236,7 +251,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
         case "datasets":
             return commands.list_datasets(settings)
         case "train":
-            return commands.train(settings, config_values(options), detach=options.detach)
+            return commands.train(settings, read_config(options), detach=options.detach)
         case "race":
             return _race(settings, options)
         case "show-race":
@@ -244,7 +259,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
         case "learning-curve":
             return races.learning_curve(
                 settings,
-                config_values(options),
+                read_config(options, arms=True),
                 arms=options.arms,
                 seeds=options.seeds,
                 sizes=options.sizes,
@@ -252,7 +267,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
                 detach=options.detach,
             )
         case "estimate":
-            return commands.estimate_training(settings, config_values(options))
+            return commands.estimate_training(settings, read_config(options))
         case "runs":
             return commands.list_runs(settings)
         case "show":
@@ -292,13 +307,12 @@ def _run(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
 
 
 def _race(settings: Settings, options: argparse.Namespace) -> commands.Outcome:
-    values = config_values(options)
     if all(getattr(options, name) is None for name in ("arms", "seeds", "equal", "amount", "title")):
-        return races.race(settings, values)
-    chosen = str(values.get("strategy", "head"))
-    named = [name.strip() for name in (options.arms or f"scratch,{chosen}").split(",") if name.strip()]
+        return races.race(settings, read_config(options))
+    config = read_config(options, arms=True)
+    named = [name.strip() for name in (options.arms or f"scratch,{config.strategy}").split(",") if name.strip()]
     plan, arms = plan_race(
-        values,
+        config,
         named,
         seeds=1 if options.seeds is None else options.seeds,
         budget=options.equal or "epochs",

@@ -1,12 +1,12 @@
 """What the commands `race`, `learning-curve` and `show-race` do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from core.cli.commands import Outcome, describe_summary, ended
 from core.cli.waiting import print_status, read_ahead, wait_for
-from core.config.parsing import parse_config
 from core.config.race_plan import RacePlan
+from core.config.train_config import TrainConfig
 from core.errors import ConfigError
 from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import Curve, CurvePoint, format_seeds, read_curve, start_curve
@@ -23,9 +23,9 @@ from core.statistics.metrics import format_points
 from core.statistics.race_sentences import describe_pair, describe_race, race_as_json
 
 
-def race(settings: Settings, values: Mapping[str, Any]) -> Outcome:
+def race(settings: Settings, config: TrainConfig) -> Outcome:
     """Run both arms and compare them: transfer minus scratch."""
-    race_id, runs = RunStore(settings).create_race(default_race(values))
+    race_id, runs = RunStore(settings).create_race(default_race(config))
     ensure_scheduler(settings)
     outcomes = []
     for run in runs:
@@ -62,7 +62,7 @@ def planned_race(settings: Settings, plan: RacePlan, arms: list[Arm]) -> Outcome
 
 def learning_curve(
     settings: Settings,
-    values: Mapping[str, Any],
+    config: TrainConfig,
     *,
     arms: str | None,
     seeds: int,
@@ -73,21 +73,20 @@ def learning_curve(
     """Queue the arms of a learning curve, wait for all points, and tell what they show.
 
     Args:
-        values: TrainConfig fields as given; the first seed is theirs.
+        config: its seed is the first one.
         arms, sizes: names and numbers with commas between them; None for the usual ones.
 
     Raises:
         ConfigError: one sentence for each field that is wrong.
     """
     names = [name.strip() for name in (arms or ",".join(DEFAULT_ARMS)).split(",") if name.strip()]
-    chosen = parse_config({"dataset": values.get("dataset"), **_given(values, "epochs", "seed")})
     for field in ("max_images", "max_seconds"):
-        if values.get(field) is not None:
+        if getattr(config, field) is not None:
             raise ConfigError({field: f"The points of a learning curve end after their epochs: leave {field} out."})
     race_id, runs = start_curve(
         settings,
-        make_arms(values, names, "epochs", chosen.epochs, chosen.seed),
-        seeds=range(chosen.seed, chosen.seed + seeds),
+        make_arms(config, names, "epochs", config.epochs, config.seed),
+        seeds=range(config.seed, config.seed + seeds),
         sizes=None if sizes is None else _numbers(sizes),
         title=title,
     )
@@ -189,10 +188,6 @@ def _cell(point: CurvePoint | None) -> str:
 def _value(curve: Curve) -> dict[str, Any]:
     seconds = {arm.name: arm.run.seconds if arm.run else None for arm in curve.arms}
     return {**curve.to_json(), "seconds": seconds}
-
-
-def _given(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: values[name] for name in names if values.get(name) is not None}
 
 
 def _numbers(text: str) -> Sequence[int]:

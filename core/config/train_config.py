@@ -5,7 +5,7 @@ of the fields live here, so that every place that asks for a value says the same
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -13,10 +13,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
     model_validator,
 )
 
-from core.errors import NetworkError
+from core.config.field_problems import FieldProblem, describe_problems
+from core.errors import ConfigError, NetworkError
 from models.catalog import CATALOG, NetworkEntry, ScratchOptions, get_entry
 from models.weights import default_network
 
@@ -29,6 +31,7 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
     "gradual": ("Gradual", "Two stages: the head learns first, then the backbone joins in with a smaller rate."),
 }  # title, explanation
 
+BACKBONE_FACTOR = 0.1
 FilterCount = Annotated[int, Field(ge=1, le=1024)]
 # a form gives 5, a command line "5"
 KernelSize = Annotated[
@@ -36,14 +39,6 @@ KernelSize = Annotated[
 ]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
-
-
-class FieldProblem(ValueError):
-    """A sentence about one field, carried through pydantic."""
-
-    def __init__(self, field: str, sentence: str) -> None:
-        self.field, self.sentence = field, sentence
-        super().__init__(sentence)
 
 
 class TrainConfig(BaseModel):
@@ -110,7 +105,7 @@ class TrainConfig(BaseModel):
         description="Try rising rates on some batches first, and train with the one that the loss suggests.",
     )
     backbone_factor: float = Field(
-        0.1,
+        BACKBONE_FACTOR,
         gt=0,
         le=1,
         title="Backbone factor",
@@ -264,6 +259,14 @@ class TrainConfig(BaseModel):
             )
         return self
 
+    def variant(self, **changes: Any) -> "TrainConfig":
+        """The same training with some fields changed, all of them checked again.
+
+        Raises:
+            ConfigError: one sentence for every field that is wrong.
+        """
+        return _validate({**self.model_dump(), **changes})
+
     def scratch_options(self) -> ScratchOptions:
         """The options of `scratch_cnn` among the fields."""
         return ScratchOptions(
@@ -325,6 +328,33 @@ class TrainConfig(BaseModel):
     def title(self) -> str:
         """Short name for people: `mobilenet_v2, head`."""
         return f"{self.model}, {self.strategy}"
+
+
+def parse_config(values: Mapping[str, Any]) -> TrainConfig:
+    """Check what a form or the command line was given; below them everything takes the TrainConfig.
+
+    Raises:
+        ConfigError: one sentence for every field that is wrong.
+    """
+    return _validate(dict(values))
+
+
+def load_config(stored: Any) -> TrainConfig:
+    """Read a stored configuration: JSON text, or the object that a larger file holds.
+
+    Raises:
+        ConfigError: if it is not JSON, or a field is wrong.
+    """
+    return _validate(stored)
+
+
+def _validate(values: Any) -> TrainConfig:
+    try:
+        if isinstance(values, str):
+            return TrainConfig.model_validate_json(values)
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(describe_problems(error, TrainConfig)) from error
 
 
 def default_views(epochs: int) -> int:

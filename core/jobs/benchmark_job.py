@@ -15,8 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.config.parsing import load_config
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, load_config
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
 from core.jobs.launchers import start_detached, start_module, step_back

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from core.config.parsing import load_config, parse_config
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, load_config
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError, RunError
 from core.maintenance.data_root import RoomFolder, check_strangers, held, irregular, is_there, reason
@@ -253,7 +252,7 @@ def _check_best(run: _Looked, result: RunResult | None, log: Log) -> Iterator[Fi
 def _read_facts(run: _Looked, told: dict[str, Any]) -> int:
     """The epoch of which a checkpoint's description tells."""
     try:
-        config, classes, epoch = parse_config(told["config"]), tuple(told["classes"]), told["epoch"]
+        config, classes, epoch = load_config(told["config"]), tuple(told["classes"]), told["epoch"]
         accuracy = told["val_accuracy"]
     except (ConfigError, KeyError, TypeError, ValueError) as error:
         raise Damage("is damaged") from error

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from core.actor import OPERATOR, Actor
+from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
 from core.jobs.import_jobs import ImportJobs, ImportRequest
@@ -25,8 +26,8 @@ LOCK_SECONDS = 10.0
 
 def demo_arms(dataset: str, seed: int = 0) -> list[Arm]:
     """The two sides: equal in pictures, split, epochs and seed."""
-    shared = {"dataset": dataset, "epochs": EPOCHS, "batch_size": BATCH_SIZE, "seed": seed}
-    return default_race({**shared, "model": "petnet", "strategy": "head"})
+    chosen = TrainConfig(dataset=dataset, model="petnet", epochs=EPOCHS, batch_size=BATCH_SIZE, seed=seed)
+    return default_race(chosen)
 
 
 def demo_dataset(settings: Settings) -> str | None:

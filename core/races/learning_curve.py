@@ -187,7 +187,7 @@ def start_curve(
         QuotaError: if `by` would have too many runs in the queue, or the disk is too full.
     """
     plan = plan_curve(settings, arms, seeds=seeds, sizes=sizes, title=title)
-    chosen = [Arm(arm.name, arm.config.model_copy(update={"seed": plan.seeds[0]})) for arm in arms]
+    chosen = [Arm(arm.name, arm.config.variant(seed=plan.seeds[0])) for arm in arms]
     return RunStore(settings).create_race(chosen, by=by, plan=plan)
 
 

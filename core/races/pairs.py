@@ -1,10 +1,9 @@
 """Runs that belong together: the arms of a race, and a test that comes later."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from core.actor import OPERATOR, Actor
-from core.config.parsing import parse_config
+from core.config.train_config import BACKBONE_FACTOR, TrainConfig
 from core.errors import RunError
 from core.jobs.launchers import start_detached
 from core.runs.run import Run
@@ -13,26 +12,19 @@ from core.settings import Settings
 from models.weights import default_network
 
 
-def default_race(values: Mapping[str, Any]) -> list[Arm]:
+def default_race(chosen: TrainConfig) -> list[Arm]:
     """The two arms of a race: what was chosen, and a network from scratch under the same budget.
 
     Where a scratch network was chosen itself, the transfer arm is the default pretrained network.
 
     Raises:
-        ConfigError: one sentence for each field that is wrong.
+        ConfigError: if the other network does not go with the choice.
     """
-    chosen = parse_config(values)
-    shared = {
-        name: value
-        for name, value in chosen.model_dump().items()
-        if name not in ("model", "strategy", "freeze_point", "head_epochs", "backbone_factor")
-    }
+    of_an_arm: dict[str, Any] = {"freeze_point": None, "head_epochs": None, "backbone_factor": BACKBONE_FACTOR}
     if chosen.strategy == "scratch":
-        scratch = chosen
-        transfer = parse_config({**shared, "model": default_network(), "strategy": "head"})
+        scratch, transfer = chosen, chosen.variant(model=default_network(), strategy="head", **of_an_arm)
     else:
-        scratch = parse_config({**shared, "model": "scratch_cnn", "strategy": "scratch"})
-        transfer = chosen
+        scratch, transfer = chosen.variant(model="scratch_cnn", strategy="scratch", **of_an_arm), chosen
     return [Arm("scratch", scratch), Arm("transfer", transfer)]
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.config.parsing import parse_config
 from core.config.race_plan import MAX_ARMS, MAX_SEEDS, MAX_TITLE, Budget, RacePlan
-from core.config.train_config import STRATEGIES
+from core.config.train_config import BACKBONE_FACTOR, STRATEGIES, TrainConfig
 from core.errors import ConfigError
 from core.runs.run_store import Arm
 from models.weights import default_network
@@ -20,17 +19,16 @@ PRESETS: Mapping[str, tuple[str, str]] = {  # title, explanation
 }
 DEFAULT_ARMS = ("scratch", "head")
 MAX_EPOCHS = 1000  # where a budget other than epochs ends the training
-_OF_AN_ARM = ("model", "strategy", "freeze_point", "head_epochs", "seed", "epochs", "max_images", "max_seconds")
 
 
-def make_arms(values: Mapping[str, Any], names: Sequence[str], budget: Budget, amount: float, seed: int) -> list[Arm]:
+def make_arms(chosen: TrainConfig, names: Sequence[str], budget: Budget, amount: float, seed: int) -> list[Arm]:
     """One arm for each name: what was chosen, with the arm's strategy, under the same budget.
 
     The arm `scratch` is the small CNN of the form, from random weights; all others are the chosen pretrained network,
     or the default one where none was chosen, and `random-init` leaves its weights out.
 
     Args:
-        values: TrainConfig fields as given; those that an arm or the budget decides are passed over.
+        chosen: what an arm or the budget decides (model, strategy, epochs and so on) is replaced.
         names: keys of PRESETS.
     Raises:
         ConfigError: one sentence for each field that is wrong.
@@ -38,25 +36,25 @@ def make_arms(values: Mapping[str, Any], names: Sequence[str], budget: Budget, a
     unknown = [name for name in names if name not in PRESETS]
     if unknown:
         raise ConfigError({"arms": f"There is no arm {unknown[0]!r}: choose among {', '.join(PRESETS)}."})
-    shared = {name: value for name, value in values.items() if name not in _OF_AN_ARM}
-    chosen = str(values.get("model") or default_network())
-    pretrained = default_network() if chosen == "scratch_cnn" else chosen
+    pretrained = default_network() if chosen.model == "scratch_cnn" else chosen.model
     arms = []
     for name in names:
-        config: dict[str, Any] = {**shared, "seed": seed, "strategy": name, **_ends(budget, amount)}
-        if name == RANDOM_INIT:
-            config["strategy"] = "scratch"
-        config["model"] = "scratch_cnn" if name == "scratch" else pretrained
-        if name == values.get("strategy") and values.get("freeze_point"):
-            config["freeze_point"] = values["freeze_point"]
-        if config["strategy"] == "scratch":
-            config.pop("backbone_factor", None)
-        arms.append(Arm(name, parse_config(config)))
+        strategy = "scratch" if name == RANDOM_INIT else name
+        config = chosen.variant(
+            model="scratch_cnn" if name == "scratch" else pretrained,
+            strategy=strategy,
+            freeze_point=chosen.freeze_point if strategy == chosen.strategy else None,
+            head_epochs=None,
+            backbone_factor=BACKBONE_FACTOR if strategy == "scratch" else chosen.backbone_factor,
+            seed=seed,
+            **_limits(budget, amount),
+        )
+        arms.append(Arm(name, config))
     return arms
 
 
 def plan_race(
-    values: Mapping[str, Any],
+    chosen: TrainConfig,
     names: Sequence[str],
     *,
     seeds: int = 1,
@@ -67,8 +65,8 @@ def plan_race(
     """A race: every arm with every seed, seed by seed, so that the arms take turns.
 
     Args:
-        values: as for `make_arms`; the first seed is that of the values.
-        amount: of the budget; None: the epochs of the values, or a minute.
+        chosen: as for `make_arms`; its seed is the first one.
+        amount: of the budget; None: the chosen epochs, or a minute.
     Raises:
         ConfigError: one sentence for each field that is wrong.
     """
@@ -76,10 +74,9 @@ def plan_race(
     problems = _problems(names, seeds, title)
     if problems:
         raise ConfigError(problems)
-    amount = _default_amount(values, budget) if amount is None else amount
-    first = parse_config({name: value for name, value in values.items() if name in ("dataset", "seed")}).seed
-    numbers = tuple(range(first, first + seeds))
-    arms = [arm for seed in numbers for arm in make_arms(values, names, budget, amount, seed)]
+    amount = _default_amount(chosen, budget) if amount is None else amount
+    numbers = tuple(range(chosen.seed, chosen.seed + seeds))
+    arms = [arm for seed in numbers for arm in make_arms(chosen, names, budget, amount, seed)]
     return RacePlan("race", names, numbers, budget, float(amount), (), title.strip()), arms
 
 
@@ -94,16 +91,15 @@ def _problems(names: Sequence[str], seeds: int, title: str) -> dict[str, str]:
     return problems
 
 
-def _default_amount(values: Mapping[str, Any], budget: Budget) -> float:
+def _default_amount(chosen: TrainConfig, budget: Budget) -> float:
     if budget == "seconds":
         return 60.0
-    config = parse_config({"dataset": values["dataset"], "epochs": values.get("epochs", 5)})
     if budget == "images":
         raise ConfigError({"amount": "Say how many pictures each arm may see: for example 4000."})
-    return float(config.epochs)
+    return float(chosen.epochs)
 
 
-def _ends(budget: Budget, amount: float) -> dict[str, Any]:
+def _limits(budget: Budget, amount: float) -> dict[str, Any]:
     """The fields that end a training after the same amount for every arm.
 
     Raises:
@@ -114,7 +110,7 @@ def _ends(budget: Budget, amount: float) -> dict[str, Any]:
     if budget != "seconds" and amount != int(amount):
         raise ConfigError({"amount": f"The amount is {amount:g}: choose a whole number of {budget}."})
     if budget == "epochs":
-        return {"epochs": int(amount)}
+        return {"epochs": int(amount), "max_images": None, "max_seconds": None}
     if budget == "images":
-        return {"epochs": MAX_EPOCHS, "max_images": int(amount)}
-    return {"epochs": MAX_EPOCHS, "max_seconds": amount}
+        return {"epochs": MAX_EPOCHS, "max_images": int(amount), "max_seconds": None}
+    return {"epochs": MAX_EPOCHS, "max_images": None, "max_seconds": amount}

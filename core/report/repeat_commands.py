@@ -36,7 +36,12 @@ def format_race(subject: Subject) -> str:
     plan, values = subject.race.plan, _shared_values(subject)
     try:
         _, arms = plan_race(
-            values, plan.arms, seeds=len(plan.seeds), budget=plan.budget, amount=plan.amount, title=plan.title
+            _chosen_with(values),
+            plan.arms,
+            seeds=len(plan.seeds),
+            budget=plan.budget,
+            amount=plan.amount,
+            title=plan.title,
         )
     except TuneMyPetsError:
         return ""
@@ -54,7 +59,7 @@ def format_curve(subject: Subject) -> str:
     plan, values = subject.race.plan, _shared_values(subject)
     epochs = subject.runs[0].summary.config.epochs
     try:
-        arms = make_arms(values, plan.arms, "epochs", epochs, plan.seeds[0])
+        arms = make_arms(_chosen_with(values), plan.arms, "epochs", epochs, plan.seeds[0])
     except TuneMyPetsError:
         return ""
     seeds = tuple(range(plan.seeds[0], plan.seeds[0] + len(plan.seeds)))
@@ -78,6 +83,10 @@ def _shared_values(subject: Subject) -> dict[str, Any]:
         values |= {name: value for name, value in _chosen(config).items() if name not in DECIDED_BY_RACE}
     values["seed"] = subject.race.plan.seeds[0]
     return values
+
+
+def _chosen_with(values: Mapping[str, Any]) -> TrainConfig:
+    return TrainConfig(dataset=values["dataset"]).variant(**values)
 
 
 def _are_the_same(arms: Sequence[Arm], subject: Subject) -> bool:

@@ -10,8 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.actor import Actor
-from core.config.parsing import load_config
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, QuotaError, RunError
 from core.settings import Settings
 from core.storage import is_id, read_json, write_json

@@ -2,7 +2,6 @@
 
 import errno
 
-from core.config.parsing import parse_config
 from core.config.train_config import TrainConfig
 from core.runs.run import RunResult
 
@@ -15,7 +14,7 @@ def halved(config: TrainConfig) -> TrainConfig | None:
     """The same training with half the batch; None where it cannot be smaller."""
     if config.batch_size < 2 * LEAST_BATCH:
         return None
-    return parse_config({**config.model_dump(), "batch_size": config.batch_size // 2})
+    return config.variant(batch_size=config.batch_size // 2)
 
 
 def remedy(config: TrainConfig, result: RunResult | None) -> TrainConfig | None:

@@ -39,9 +39,8 @@ from core.config.events import (
     Tested,
     from_record,
 )
-from core.config.parsing import load_config
 from core.config.race_plan import RacePlan, parse_plan
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, RunError
 from core.locks import is_held
 from core.statistics.predictions import PredictionTable, read_predictions

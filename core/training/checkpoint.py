@@ -12,8 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from core.config.parsing import parse_config
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, NetworkError, RunError
 from core.storage import atomic_open, read_json, write_json
 from models.network import Network, build
@@ -65,7 +64,7 @@ def read_sidecar(folder: Path, name: str) -> Checkpoint:
             raise ValueError("larger than any sidecar")
         values: dict[str, Any] = read_json(path)
         return Checkpoint(
-            parse_config(values["config"]),
+            load_config(values["config"]),
             tuple(str(name) for name in values["classes"]),
             int(values["epoch"]),
             None if values["val_accuracy"] is None else float(values["val_accuracy"]),

@@ -208,7 +208,7 @@ class _Series:
     def train(self, point: _Point) -> Iterator[PointDone | Progress | _Share]:
         """Train and judge a point; the last thing yielded is its `PointDone`, unless it was asked to stop."""
         started = time.perf_counter()
-        config = self.config.model_copy(update={"seed": point.seed, "batch_size": point.schedule.batch_size})
+        config = self.config.variant(seed=point.seed, batch_size=point.schedule.batch_size)
         data = TrainingData(
             self.prepared.data.store,
             self.prepared.data.train.subset(point.places, point.schedule.passes),

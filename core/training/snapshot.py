@@ -17,8 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from core.config.parsing import load_config
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, RunError
 from core.storage import atomic_open
 from core.training.checkpoint import check_header
@@ -124,7 +123,7 @@ def read_facts(folder: Path) -> Facts | None:
         with safe_open(path, framework="pt") as file:
             values = json.loads(file.metadata()["facts"])
         return Facts(
-            load_config(json.dumps(values["config"])),
+            load_config(values["config"]),
             str(values["fingerprint"]),
             int(values["events_bytes"]),
             dict(values["hardware"]),

@@ -7,7 +7,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.coach.reading import Reading
-from core.config.parsing import parse_config
 from core.config.train_config import TrainConfig
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -33,14 +32,13 @@ def form() -> None:
     """What AppTest runs: the form alone; the session holds what was asked to be filled in."""
     import streamlit as st
 
-    from core.settings import Settings
     from pages.components.shared import prefilled_form
     from pages.components.train import train_form
 
     wanted = st.session_state.pop("wanted", None)
     if wanted is not None:
         prefilled_form.prefill(wanted)
-    st.session_state["read"] = train_form.fill_in(Settings.from_environment(), ["drawn", "other"], "drawn")
+    st.session_state["read"] = train_form.fill_in(["drawn", "other"], "drawn")
 
 
 @pytest.mark.parametrize("before", [0, 2, 4])
@@ -52,9 +50,8 @@ def test_a_form_that_was_filled_in_reads_as_what_filled_it(settings: Settings, c
         app.session_state["wanted"] = config
         app.run()
         assert not app.exception
-        values, problem = app.session_state["read"]
-        assert problem is None
-        read = parse_config(values)
+        read = app.session_state["read"]
+        assert isinstance(read, TrainConfig)
         left_open = dict.fromkeys(("freeze_point", "stored_views", "head_epochs"))
         same = config.model_dump() | {n: getattr(read, n) for n in left_open if getattr(config, n) is None}
         assert read.model_dump() == same
@@ -65,7 +62,7 @@ def test_a_form_whose_dataset_is_gone_takes_another_one(settings: Settings) -> N
     app.session_state["wanted"] = TrainConfig(dataset="deleted")
     app.run()
     assert not app.exception
-    assert app.session_state["read"][0]["dataset"] == "drawn"
+    assert app.session_state["read"].dataset == "drawn"
 
 
 def test_the_settings_of_a_run_and_what_the_coach_proposes_fill_the_form(
@@ -122,9 +119,10 @@ def race_form_below() -> None:
         prefilled_form.prefill(
             TrainConfig(dataset="drawn", model="petnet", strategy="partial", epochs=1000, max_seconds=60)
         )
-    values, _ = train_form.fill_in(settings, ["drawn"], "drawn")
+    chosen = train_form.fill_in(["drawn"], "drawn")
+    assert isinstance(chosen, TrainConfig)
     st.session_state["race"] = True
-    race_form.offer_race(settings, values)
+    race_form.offer_race(settings, chosen)
 
 
 def test_a_race_takes_over_what_ends_the_training_and_the_strategy_above(settings: Settings, drawn: object) -> None:

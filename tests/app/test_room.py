@@ -6,8 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.actor import Actor
-from core.config.parsing import parse_config
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, parse_config
 from core.jobs.run_queue import QueueView, Turn, read_control, write_queue
 from core.room.access import RoomStore
 from core.room.board import lock_uploads, pin_run, read_board, send_config, share_leaderboard

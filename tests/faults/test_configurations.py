@@ -12,13 +12,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
-from core.config.parsing import parse_config
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError, RunError
 from core.jobs.worker import Worker
 from core.predict.predictor import Predictor
-from core.races.pairs import default_race
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
@@ -67,10 +65,15 @@ IDS = [f"{field}-{str(value)[:20]}" for field, value in WRONG]
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG, ids=IDS)
-def test_a_wrong_value_is_named_with_what_can_be_chosen(settings: Settings, field: str, value: object) -> None:
-    for build in (parse_config, default_race):
+def test_a_wrong_value_is_named_with_what_can_be_chosen(
+    settings: Settings, small_config: TrainConfig, field: str, value: object
+) -> None:
+    for build in (
+        lambda change: parse_config({**SMALL_SCRATCH, **change}),
+        lambda change: small_config.variant(**change),
+    ):
         with pytest.raises(ConfigError) as caught:
-            build({**SMALL_SCRATCH, field: value})
+            build({field: value})
         assert list(caught.value.problems) == [field]
         assert_plain(caught.value.problems[field].split(" (fields:")[0].rstrip(".") + ".", field, settings=settings)
         assert len(caught.value.problems[field]) < 700

@@ -138,7 +138,7 @@ def test_a_race_that_does_not_fit_the_quota_is_refused_as_a_whole(
     from core.races.pairs import default_race
 
     store = RunStore(dataclasses.replace(settings, max_queued=5))
-    arms = default_race({"dataset": "drawn", "epochs": 1, "model": "scratch_cnn", "strategy": "scratch"})
+    arms = default_race(small_config.variant(epochs=1))
     found = at_once([lambda: store.create_race(arms, by=ADA)] * 10)
     races = [item for item in found if not isinstance(item, Exception)]
     assert len(races) == 2

@@ -7,9 +7,8 @@ from typing import Literal
 import numpy as np
 
 from core.config.events import Described, EpochDone, Event, PointDone, Tested, to_record
-from core.config.parsing import parse_config
 from core.config.race_plan import RacePlan
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.runs.run import Run, RunState
 from core.runs.run_store import Arm, RunStore

@@ -86,7 +86,7 @@ def entrants_of(named: Sequence[tuple[str, RunSnapshot]]) -> list[Entrant]:
     """The arms of a comparison: runs with the same settings but for their seed are one, its figures in the middle."""
     groups: dict[str, list[tuple[str, RunSnapshot]]] = {}
     for name, item in named:
-        settled = item.config.model_copy(update={"seed": 0, "note": ""}).model_dump_json()
+        settled = item.config.model_dump_json(exclude={"seed", "note"})
         groups.setdefault(f"{item.meta.arm} {item.meta.dataset_fingerprint} {settled}", []).append((name, item))
     entrants = []
     for group in groups.values():
@@ -131,7 +131,7 @@ def show_readings(readings: Sequence[Reading], *, key: str, config: TrainConfig 
                 st.caption(fields)
                 if config is not None:
                     offer_prefilled(
-                        TrainConfig.model_validate({**config.model_dump(), **reading.change}),
+                        config.variant(**reading.change),
                         "Fill in the form with this",
                         "Opens the training form with this run's settings and this one change. You start it.",
                         key=f"try-{key}-{reading.kind}",

@@ -1,12 +1,12 @@
 """The forms of a bigger race (arms, seeds, what they get as much of) and of a learning curve."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import streamlit as st
 
-from core.config.parsing import parse_config
 from core.config.race_plan import BUDGETS, MAX_ARMS, MAX_SEEDS, MAX_TITLE, Budget
+from core.config.train_config import TrainConfig
 from core.errors import ConfigError, QuotaError
 from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import plan_curve, start_curve
@@ -25,7 +25,7 @@ BUDGET_HELP = {
 DEFAULT_AMOUNTS = {"images": 2000.0, "seconds": 60.0}
 
 
-def offer_race(settings: Settings, values: dict[str, Any]) -> None:
+def offer_race(settings: Settings, chosen: TrainConfig) -> None:
     """Draw the form, and start the race; what the arms do not decide is taken from the form above."""
     box = st.expander("A bigger race: more arms, several seeds, equal time", icon="🏁", key="race", on_change="rerun")
     if not box.open:
@@ -39,7 +39,7 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
         arms = st.multiselect(
             "Arms",
             list(PRESETS),
-            default=_arms_of(values),
+            default=_arms_of(chosen),
             format_func=lambda name: PRESETS[name][0],
             max_selections=MAX_ARMS,
             key="race-arms",
@@ -56,7 +56,7 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
             middle.segmented_control(
                 "Equal for all",
                 list(BUDGETS),
-                default=_budget_of(values),
+                default=_budget_of(chosen),
                 required=True,
                 format_func=lambda name: name.capitalize() if name != "images" else "Pictures",
                 key="race-budget",
@@ -66,7 +66,7 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
         amount = right.number_input(
             BUDGETS[budget].capitalize(),
             min_value=1.0,
-            value=_amount_of(values, budget),
+            value=_amount_of(chosen, budget),
             step=1.0 if budget == "epochs" else 10.0,
             format="%.0f",
             key=f"race-amount-{budget}",
@@ -76,7 +76,7 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
             "Title of the race", max_chars=MAX_TITLE, key="race-title", placeholder="its arms", help="For the list."
         )
         try:
-            plan, planned = plan_race(values, arms, seeds=seeds, budget=budget, amount=float(amount), title=title)
+            plan, planned = plan_race(chosen, arms, seeds=seeds, budget=budget, amount=float(amount), title=title)
         except ConfigError as error:
             train_form.show_problems(error)
             return
@@ -87,24 +87,22 @@ def offer_race(settings: Settings, values: dict[str, Any]) -> None:
             _begin(settings, lambda: start_race(settings, plan, planned, by=frame.actor())[0])
 
 
-def _arms_of(values: dict[str, Any]) -> list[str]:
+def _arms_of(chosen: TrainConfig) -> list[str]:
     """Scratch, and what the form above has chosen."""
-    strategy = values.get("strategy")
-    return ["scratch", str(strategy)] if strategy in PRESETS and strategy != "scratch" else list(DEFAULT_ARMS)
+    return list(DEFAULT_ARMS) if chosen.strategy == "scratch" else ["scratch", chosen.strategy]
 
 
-def _budget_of(values: dict[str, Any]) -> Budget:
+def _budget_of(chosen: TrainConfig) -> Budget:
     """What ends the training that the form above describes."""
-    return "seconds" if values.get("max_seconds") else "images" if values.get("max_images") else "epochs"
+    return "seconds" if chosen.max_seconds else "images" if chosen.max_images else "epochs"
 
 
-def _amount_of(values: dict[str, Any], budget: Budget) -> float:
-    if budget == "epochs":
-        return float(values.get("epochs", 5))
-    return float(values.get(f"max_{budget}") or DEFAULT_AMOUNTS[budget])
+def _amount_of(chosen: TrainConfig, budget: Budget) -> float:
+    given = {"epochs": chosen.epochs, "images": chosen.max_images, "seconds": chosen.max_seconds}[budget]
+    return float(given or DEFAULT_AMOUNTS[budget])
 
 
-def offer_curve(settings: Settings, values: dict[str, Any]) -> None:
+def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
     """Draw the form of a learning curve, and start it."""
     box = st.expander("How many pictures does it need? A learning curve", icon="📈", key="curve", on_change="rerun")
     if not box.open:
@@ -131,16 +129,15 @@ def offer_curve(settings: Settings, values: dict[str, Any]) -> None:
             st.info("Choose at least one arm.", icon="👆")
             return
         try:
-            first = parse_config(values)
-            numbers = range(first.seed, first.seed + seeds)
-            planned = make_arms(values, arms, "epochs", first.epochs, first.seed)
+            numbers = range(chosen.seed, chosen.seed + seeds)
+            planned = make_arms(chosen, arms, "epochs", chosen.epochs, chosen.seed)
             plan = plan_curve(settings, planned, seeds=numbers)
             total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
             each = "one seed" if seeds == 1 else f"{seeds} seeds"
             st.caption(f"{len(plan.sizes)} sizes ({', '.join(map(str, plan.sizes))}) with {each} each. {total}")
-            if _budget_of(values) != "epochs":
+            if _budget_of(chosen) != "epochs":
                 st.warning(
-                    f"A curve trains every point for all {first.epochs:,} epochs: the limit above does not hold. "
+                    f"A curve trains every point for all {chosen.epochs:,} epochs: the limit above does not hold. "
                     "Choose fewer epochs above.",
                     icon="⏱️",
                 )

@@ -26,7 +26,7 @@ LOOKS = "estimates-looks"
 def show_estimate(settings: Settings, config: TrainConfig) -> None:
     """One line: seconds of this training, and of a race with its arms."""
     try:
-        arms = [arm.config for arm in default_race(config.model_dump())]
+        arms = [arm.config for arm in default_race(config)]
     except ConfigError:
         arms = [config]
     st.session_state[LOOKS] = 0

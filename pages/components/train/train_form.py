@@ -6,11 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from core.config.parsing import parse_config
 from core.config.stages import Plan, plan_training
-from core.config.train_config import STRATEGIES, TrainConfig, default_views
+from core.config.train_config import STRATEGIES, TrainConfig, default_views, parse_config
 from core.errors import ConfigError
-from core.settings import Settings
 from models import weights
 from models.catalog import CATALOG
 from pages.components.shared import frame, lessons
@@ -110,11 +108,8 @@ def _switch(name: str) -> bool:
     return st.toggle(field.title or name, value=bool(field.default), help=field.description, key=field_key(name))
 
 
-def fill_in(
-    settings: Settings, dataset_ids: Sequence[str], preferred: str | None
-) -> tuple[dict[str, Any], ConfigError | None]:
-    """Draw the form; returns the values as given, and what is wrong with them."""
-    del settings
+def fill_in(dataset_ids: Sequence[str], preferred: str | None) -> TrainConfig | ConfigError:
+    """Draw the form; returns what was chosen, or what is wrong with it by field."""
     if st.session_state.get(field_key("dataset")) not in dataset_ids:  # nothing chosen yet, or it is gone by now
         st.session_state[field_key("dataset")] = preferred if preferred in dataset_ids else dataset_ids[0]
     values: dict[str, Any] = {}
@@ -148,10 +143,9 @@ def fill_in(
     _expert_fields(values)
     values["note"] = st.text_input("Note", help=FIELDS["note"].description, key=field_key("note"), max_chars=500)
     try:
-        parse_config(values)
+        return parse_config(values)
     except ConfigError as error:
-        return values, error
-    return values, None
+        return error
 
 
 def _format_limits() -> None:

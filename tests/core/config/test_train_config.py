@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cli.main import build_parser, config_values
-from core.config.parsing import allowed_values, load_config, parse_config
-from core.config.train_config import TrainConfig
+from core.config.field_problems import allowed_values
+from core.config.train_config import TrainConfig, load_config, parse_config
 from core.errors import ConfigError
 from models.catalog import CATALOG
 
@@ -144,7 +144,7 @@ def test_the_command_line_gives_the_same_configuration_as_code() -> None:
 
 @pytest.mark.parametrize("name", TrainConfig.model_fields)
 def test_allowed_values_are_told_in_words_for_every_field(name: str) -> None:
-    assert len(allowed_values(name)) > 5
+    assert len(allowed_values(TrainConfig, name)) > 5
 
 
 @pytest.mark.parametrize("model", [name for name in CATALOG if CATALOG[name].weights])

@@ -1,13 +1,14 @@
 import pytest
 
+from core.config.train_config import TrainConfig
 from core.errors import ConfigError
 from core.races.presets import PRESETS, plan_race
 
-VALUES = {"dataset": "pets", "model": "petnet", "strategy": "head", "epochs": 4, "batch_size": 16, "seed": 3}
+CHOSEN = TrainConfig(dataset="pets", model="petnet", strategy="head", epochs=4, batch_size=16, seed=3)
 
 
 def test_arms_take_turns_seed_by_seed():
-    plan, arms = plan_race(VALUES, ["scratch", "head"], seeds=2)
+    plan, arms = plan_race(CHOSEN, ["scratch", "head"], seeds=2)
 
     assert [(arm.name, arm.config.seed) for arm in arms] == [("scratch", 3), ("head", 3), ("scratch", 4), ("head", 4)]
     assert plan.seeds == (3, 4)
@@ -15,7 +16,7 @@ def test_arms_take_turns_seed_by_seed():
 
 
 def test_every_arm_has_the_same_pictures_batch_and_budget():
-    _, arms = plan_race(VALUES, list(PRESETS), budget="seconds", amount=20)
+    _, arms = plan_race(CHOSEN, list(PRESETS), budget="seconds", amount=20)
 
     assert {arm.config.max_seconds for arm in arms} == {20}
     assert {arm.config.batch_size for arm in arms} == {16}
@@ -24,7 +25,7 @@ def test_every_arm_has_the_same_pictures_batch_and_budget():
 
 
 def test_the_same_network_from_random_weights_is_an_arm():
-    _, arms = plan_race({**VALUES, "backbone_factor": 0.2}, ["scratch", "random-init", "full"])
+    _, arms = plan_race(CHOSEN.variant(backbone_factor=0.2), ["scratch", "random-init", "full"])
 
     assert [(arm.config.model, arm.config.strategy) for arm in arms] == [
         ("scratch_cnn", "scratch"), ("petnet", "scratch"), ("petnet", "full"),
@@ -33,7 +34,7 @@ def test_the_same_network_from_random_weights_is_an_arm():
 
 
 def test_equal_pictures_end_each_training_after_as_many():
-    _, arms = plan_race(VALUES, ["scratch", "head"], budget="images", amount=500)
+    _, arms = plan_race(CHOSEN, ["scratch", "head"], budget="images", amount=500)
 
     assert {arm.config.max_images for arm in arms} == {500}
 
@@ -42,7 +43,7 @@ def test_a_chosen_freeze_point_goes_with_its_own_strategy_only():
     from models.catalog import get_entry
 
     point = get_entry("petnet").freeze_points[0]
-    _, arms = plan_race({**VALUES, "strategy": "partial", "freeze_point": point}, ["head", "partial", "gradual"])
+    _, arms = plan_race(CHOSEN.variant(strategy="partial", freeze_point=point), ["head", "partial", "gradual"])
 
     assert [arm.config.freeze_point for arm in arms] == [None, point, None]
 
@@ -65,6 +66,6 @@ def test_a_chosen_freeze_point_goes_with_its_own_strategy_only():
 )
 def test_a_race_that_cannot_be_says_which_field_is_wrong(arms, options, field):
     with pytest.raises(ConfigError) as caught:
-        plan_race(VALUES, arms, **options)
+        plan_race(CHOSEN, arms, **options)
 
     assert field in caught.value.problems

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from core.config.parsing import parse_config
 from core.config.race_plan import RacePlan, parse_plan
+from core.config.train_config import parse_config
 from core.errors import RunError
 from core.races.race import RaceState, find_race, list_races
 from core.runs.run import RunMeta, RunState

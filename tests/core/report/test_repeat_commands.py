@@ -4,9 +4,8 @@ import shlex
 
 import pytest
 
-from core.cli.main import build_parser, config_values
-from core.config.parsing import parse_config
-from core.config.train_config import TrainConfig
+from core.cli.main import build_parser, read_config
+from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.races.learning_curve import start_curve
 from core.races.presets import make_arms, plan_race
@@ -20,7 +19,7 @@ from tests.support.finished_runs import add_points, finish
 def parsed(command: str) -> TrainConfig:
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "core"]
-    return parse_config(config_values(build_parser().parse_args(words[3:])))
+    return read_config(build_parser().parse_args(words[3:]))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +51,7 @@ def test_the_command_of_a_training_gives_the_same_configuration(values):
 )
 def test_the_command_of_a_race_makes_the_same_runs(settings: Settings, drawn: Dataset, values, names, budget, amount):
     plan, arms = plan_race(
-        {"dataset": "drawn", **values}, names, seeds=2, budget=budget, amount=amount, title="Who's first?"
+        parse_config({"dataset": "drawn", **values}), names, seeds=2, budget=budget, amount=amount, title="Who's first?"
     )
     race_id, runs = RunStore(settings).create_race(arms, plan=plan)
     for run in runs:
@@ -62,7 +61,7 @@ def test_the_command_of_a_race_makes_the_same_runs(settings: Settings, drawn: Da
 
     options = build_parser().parse_args(shlex.split(command)[3:])
     again, made = plan_race(
-        config_values(options), options.arms.split(","), seeds=options.seeds, budget=options.equal,
+        read_config(options, arms=True), options.arms.split(","), seeds=options.seeds, budget=options.equal,
         amount=options.amount, title=options.title,
     )  # fmt: skip
     assert (again, made) == (plan, arms)
@@ -72,9 +71,9 @@ def test_the_command_of_a_race_makes_the_same_runs(settings: Settings, drawn: Da
 
 @pytest.mark.parametrize("values", [{}, {"model": "petnet", "seed": 4, "dropout": 0.5, "augment_flip": False}])
 def test_the_command_of_a_learning_curve_makes_the_same_runs(settings: Settings, drawn: Dataset, values):
-    values = {"dataset": "drawn", "epochs": 4, **values}
-    seed = int(values.get("seed", 0))
-    arms = make_arms(values, ("head", "scratch"), "epochs", 4, seed)
+    chosen = parse_config({"dataset": "drawn", "epochs": 4, **values})
+    seed = chosen.seed
+    arms = make_arms(chosen, ("head", "scratch"), "epochs", 4, seed)
     curve_id, runs = start_curve(settings, arms, seeds=(seed, seed + 1), sizes=(2, 5), title="How many?")
     for run in runs:
         add_points(run, drawn, (2, 5), (seed, seed + 1))
@@ -82,10 +81,8 @@ def test_the_command_of_a_learning_curve_makes_the_same_runs(settings: Settings,
     command, *rest = gather(settings, [curve_id], images=False).commands
     options = build_parser().parse_args(shlex.split(command)[3:])
     assert (options.command, options.sizes, options.seeds, options.title) == ("learning-curve", "2,5", 2, "How many?")
-    again = config_values(options)
-    assert (
-        make_arms(again, options.arms.split(","), "epochs", int(again["epochs"]), int(again.get("seed") or 0)) == arms
-    )
+    again = read_config(options, arms=True)
+    assert make_arms(again, options.arms.split(","), "epochs", again.epochs, again.seed) == arms
     assert len(rest) == 1
 
 

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from core.config.events import BatchDone, EpochDone, Event, Message, StripUpdated
-from core.config.parsing import parse_config
 from core.config.stages import plan_stages, share_out
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
 from core.settings import Settings

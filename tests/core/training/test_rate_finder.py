@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from core.config.events import EpochDone, Message, Progress, RateFound
-from core.config.parsing import parse_config
-from core.config.train_config import TrainConfig
+from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
 from core.settings import Settings
