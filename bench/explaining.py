@@ -14,8 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from core.predict.image_features import dataset_of
 from core.predict.predictor_client import PredictorClient
-from core.predict.split_features import dataset_of
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -52,17 +52,17 @@ def measure(settings: Settings, run: Run) -> None:
     print(f"  {'predictions, nothing else asked':36}{told(waits(client, run.id, pictures, lambda: False))}")
     shutil.rmtree(kept, ignore_errors=True)
     taken: list[float] = []
-    asking = threading.Thread(target=lambda: taken.append(seconds(lambda: client.map_images(run.id))))
+    asking = threading.Thread(target=lambda: taken.append(seconds(lambda: client.projection(run.id))))
     asking.start()
     meanwhile = waits(client, run.id, pictures, asking.is_alive)
     asking.join()
     print_status("map of the pictures, the first time", taken[0])
     print(f"  {'predictions meanwhile':36}{told(meanwhile)}")
     shutil.rmtree(kept, ignore_errors=True)
-    print_status("map of the pictures, alone", seconds(lambda: client.map_images(run.id)))
-    print_status("map of the pictures, kept", seconds(lambda: client.map_images(run.id)))
-    print_status("t-SNE, when it is chosen", seconds(lambda: client.map_images(run.id, neighbours=True)))
-    print_status("movement", seconds(lambda: client.movement(run.id)))
+    print_status("map of the pictures, alone", seconds(lambda: client.projection(run.id)))
+    print_status("map of the pictures, kept", seconds(lambda: client.projection(run.id)))
+    print_status("t-SNE, when it is chosen", seconds(lambda: client.projection(run.id, tsne=True)))
+    print_status("movement", seconds(lambda: client.weight_change(run.id)))
     print_status("filters", seconds(lambda: client.filters(run.id)))
 
 

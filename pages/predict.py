@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.datasets.decoder import Limits, render_preview
 from core.errors import TuneMyPetsError
-from core.predict.image_prediction import Prediction
+from core.predict.predictor_answers import Prediction
 from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.shared import frame

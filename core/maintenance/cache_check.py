@@ -11,7 +11,7 @@ from core.maintenance.data_root import RoomFolder, check_strangers, held, irregu
 from core.maintenance.file_reading import blocks, is_file, is_folder, parse_json, read_object, read_text
 from core.maintenance.findings import Damage, Finding, Kind, Mending
 from core.maintenance.path_names import CACHE
-from core.predict.explanation_cache import name_of
+from core.predict.explanation_cache import file_stem
 from core.stores.array_cache import EXPLANATIONS, ArrayFile, noted_seconds, open_array
 from core.stores.pixels import FORMAT
 from models import weights
@@ -160,7 +160,7 @@ def _check_explanations(room: RoomFolder, folder: Path) -> Iterator[Finding]:
             recipe = found.get("recipe")
             if not isinstance(recipe, dict) or not isinstance(found.get("answer"), dict):
                 raise Damage("is damaged")
-            if name_of(recipe) != path.stem:
+            if file_stem(recipe) != path.stem:
                 raise Damage("answers another question")
         except FileNotFoundError:
             continue

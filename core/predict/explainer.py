@@ -1,4 +1,5 @@
-"""The predictor's answers to "why": each made in short pieces of work, between which predictions go first."""
+"""Computes explanations: saliency maps, projections, weight changes and filters, in short pieces so that predictions
+go first."""
 
 import base64
 import logging
@@ -12,26 +13,34 @@ import torch
 
 from core.config.events import Progress
 from core.errors import ImageError, PredictorError
-from core.predict.explanation_cache import KeptAnswers, weights_hash
-from core.predict.explanations import METHODS, NEIGHBOURS, Explanation, Filters, Heat, ImageMap, Method
+from core.predict.explanation_cache import ExplanationCache, weights_hash
 from core.predict.first_filters import draw_filters
-from core.predict.heatmap import describe, draw, spread, to_png
+from core.predict.heatmap import describe_heatmap, draw_heatmap, to_png, upsample
+from core.predict.image_features import OnProgress, read_features
 from core.predict.predictor import LoadedRun, Predictor
-from core.predict.projection import BEFORE_TSNE, count_told, lay_out, principal_axes
+from core.predict.predictor_answers import (
+    METHODS,
+    NEIGHBOURS,
+    Explanation,
+    Filters,
+    Method,
+    Projection,
+    SaliencyMap,
+)
+from core.predict.priority_lock import PriorityLock
+from core.predict.projection import TSNE_COMPONENTS, count_knn_correct, principal_components, run_tsne
 from core.predict.saliency import grad_cam, occlusion
-from core.predict.split_features import Tell, read_features
-from core.predict.turns import Turns
-from core.predict.weight_change import measure_movement
+from core.predict.weight_change import measure_weight_change
 from core.runs.run import Run
 from core.settings import Settings
 from core.stores.augmentation import centre_crop, normalise, to_channels_first
 from core.stores.pixels import square_pixels
 from models import weights
 
-MAX_CLASSES = 3  # for which heat maps are drawn in one question
+MAX_CLASSES = 3  # with heatmaps in one request
 SHOWN_ANSWERS = 5
-LEAST_FALL = 0.005  # of a probability: below, hiding a part is told to change nothing
-DIGITS = 5  # of a point's place
+MIN_DROP = 0.005  # of a probability: less is reported as no change
+DIGITS = 5  # of a point's coordinates
 
 Message = tuple[dict[str, Any], list[bytes]]
 
@@ -41,163 +50,168 @@ log = logging.getLogger("tunemypets.explainer")
 class Explainer:
     """Explains with the networks that the predictor has loaded."""
 
-    def __init__(self, settings: Settings, predictor: Predictor, turns: Turns) -> None:
-        self.settings, self.predictor, self.turns = settings, predictor, turns
-        self.kept = KeptAnswers(settings)
-        self._one_at_a_time = threading.Lock()  # what takes seconds and memory
+    def __init__(self, settings: Settings, predictor: Predictor, lock: PriorityLock) -> None:
+        self.settings, self.predictor, self.lock = settings, predictor, lock
+        self.cache = ExplanationCache(settings)
+        self._one_at_a_time = threading.Lock()  # for what takes seconds and memory
 
     def explain(
-        self, run: Run, name: str, data: bytes, classes: list[str | None], methods: list[str], tell: Tell
+        self, run: Run, name: str, data: bytes, classes: list[str | None], methods: list[str], on_progress: OnProgress
     ) -> Explanation:
-        """Heat maps of one picture.
+        """The answer for one image, with heatmaps.
 
         Args:
-            classes: for which maps are drawn; None stands for what the network answers.
+            classes: that get a heatmap; None stands for the network's answer.
             methods: of `METHODS`; occlusion is done for the last class only.
-            tell: hears how far occlusion is.
+            on_progress: called while occlusion runs.
         Raises:
             RunError, ImageError, ExtraMissingError, PredictorError: each with a sentence for people.
         """
         if not 1 <= len(classes) <= MAX_CLASSES or not methods or not set(methods) <= set(METHODS):
-            raise PredictorError(f"Heat maps are drawn for 1 to {MAX_CLASSES} classes: choose fewer.")
+            raise PredictorError(f"Heatmaps are drawn for 1 to {MAX_CLASSES} classes: choose fewer.")
         started = time.perf_counter()
-        with self.turns.urgent():
+        with self.lock.urgent():
             loaded = self.predictor.load(run)
             spec = loaded.entry.preprocessing
             hardware = self.predictor.hardware
             square = square_pixels(data, name, self.predictor.limits, spec)
-            seen = centre_crop(to_channels_first(square[np.newaxis]), spec.crop_px)
-            picture = normalise(seen, spec, hardware.device)
-            answers = self._probabilities(loaded, picture)[0].cpu().double().numpy()
+            crop = centre_crop(to_channels_first(square[np.newaxis]), spec.crop_px)
+            image = normalise(crop, spec, hardware.device)
+            answers = self._probabilities(loaded, image)[0].cpu().double().numpy()
         if not np.isfinite(answers).all():
             raise ImageError(
-                f"For {name} this network gives no finite number: train the run again with a smaller learning rate."
+                f"The network's output for {name} is not finite: train the run again with a smaller learning rate."
             )
         order = np.argsort(-answers, kind="stable")
         chosen = list(dict.fromkeys(self._index(loaded, label, int(order[0])) for label in classes))
-        pixels = np.ascontiguousarray(seen[0].permute(1, 2, 0).numpy())
-        heats: list[Heat] = []
+        pixels = np.ascontiguousarray(crop[0].permute(1, 2, 0).numpy())
+        maps: list[SaliencyMap] = []
         if "grad_cam" in methods:
-            with self.turns.urgent():
-                found = grad_cam(loaded.network, picture, chosen)
-            heats += [
-                self._heat("grad_cam", loaded, label, pixels, grid) for label, grid in zip(chosen, found, strict=True)
+            with self.lock.urgent():
+                grids = grad_cam(loaded.network, image, chosen)
+            maps += [
+                self._draw_map("grad_cam", loaded, label, pixels, grid)
+                for label, grid in zip(chosen, grids, strict=True)
             ]
         if "occlusion" in methods:
 
-            def ask(pictures: torch.Tensor) -> torch.Tensor:
-                with self.turns.patient():  # between two of these questions others are answered
-                    return self._probabilities(loaded, pictures)
+            def probabilities(images: torch.Tensor) -> torch.Tensor:
+                with self.lock.background():  # other requests run between two batches
+                    return self._probabilities(loaded, images)
 
             begun = time.monotonic()
 
-            def went_on(done: int, total: int) -> None:
+            def on_step(done: int, total: int) -> None:
                 left = (time.monotonic() - begun) / done * (total - done)
-                tell(Progress("testing", "Hiding one part after another", done, total, left))
+                on_progress(Progress("testing", "Hiding one part after another", done, total, left))
 
             last = self._index(loaded, classes[-1], int(order[0]))
-            heats.append(self._heat("occlusion", loaded, last, pixels, occlusion(ask, picture, last, went_on)))
+            grid = occlusion(probabilities, image, last, on_step)
+            maps.append(self._draw_map("occlusion", loaded, last, pixels, grid))
         top = tuple((loaded.checkpoint.classes[int(i)], float(answers[int(i)])) for i in order[:SHOWN_ANSWERS])
-        return Explanation(top, to_png(pixels), tuple(heats), (time.perf_counter() - started) * 1000)
+        return Explanation(top, to_png(pixels), tuple(maps), (time.perf_counter() - started) * 1000)
 
     @torch.inference_mode()
-    def _probabilities(self, loaded: LoadedRun, pictures: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = loaded.network.probabilities(loaded.folded(pictures).float())
+    def _probabilities(self, loaded: LoadedRun, images: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = loaded.network.probabilities(loaded.folded(images).float())
         return found
 
     def _index(self, loaded: LoadedRun, label: str | None, answer: int) -> int:
         if label is None:
             return answer
         if label not in loaded.checkpoint.classes:
-            raise PredictorError(f"This network knows no class {label!r}: choose one of its own.")
+            raise PredictorError(f"This network has no class {label!r}: choose one of its own.")
         return loaded.checkpoint.classes.index(label)
 
-    def _heat(self, method: Method, loaded: LoadedRun, label: int, pixels: Any, grid: Any) -> Heat:
+    def _draw_map(self, method: Method, loaded: LoadedRun, label: int, pixels: Any, grid: Any) -> SaliencyMap:
         strength = max(0.0, float(grid.max()))
-        words = ""
-        if method == "occlusion" and strength < LEAST_FALL:  # scaled to its largest value, nothing would look like much
-            grid, words = np.zeros_like(grid), "hiding any one part changes nothing that counts"
-        heat = spread(grid, pixels.shape[0])
-        return Heat(
+        description = ""
+        if method == "occlusion" and strength < MIN_DROP:  # scaled to its maximum, noise would look like evidence
+            grid, description = np.zeros_like(grid), "hiding any single part makes no real difference"
+        saliency = upsample(grid, pixels.shape[0])
+        return SaliencyMap(
             method,
             loaded.checkpoint.classes[label],
             (int(grid.shape[0]), int(grid.shape[1])),
             strength,
-            words or describe(heat),
-            draw(pixels, heat),
+            description or describe_heatmap(saliency),
+            draw_heatmap(pixels, saliency),
         )
 
-    def map_images(self, run: Run, tell: Tell, *, neighbours: bool) -> ImageMap:
-        """The test pictures as this run's network sees them, in two dimensions.
+    def project(self, run: Run, on_progress: OnProgress, *, tsne: bool) -> Projection:
+        """The test images' features in two dimensions, from the cache where they are there.
 
         Args:
-            tell: hears how far it is.
-            neighbours: laid out by t-SNE too, which takes longer.
+            tsne: by t-SNE too, which takes longer.
         Raises:
             RunError, DatasetError, ExtraMissingError: each with a sentence for people.
         """
-        asked = {"run": run.id, "weights": weights_hash(run), "dataset": run.meta().dataset_fingerprint}
+        request = {"run": run.id, "weights": weights_hash(run), "dataset": run.meta().dataset_fingerprint}
         keep = not run.state().active
-        known = self.kept.get({"what": "map", **asked}, lambda: self._map(run, tell), keep=keep)
-        found = ImageMap.from_json(known["map"])
-        if not neighbours:
+        known = self.cache.get({"what": "map", **request}, lambda: self._project(run, on_progress), keep=keep)
+        found = Projection.from_json(known["map"])
+        if not tsne:
             return found
-        laid_out = self.kept.get({"what": "t-SNE", **asked}, lambda: _lay_out(known["directions"], tell), keep=keep)
-        places = laid_out["places"]
-        return replace(found, tsne=None if places is None else tuple((float(x), float(y)) for x, y in places))
+        laid_out = self.cache.get(
+            {"what": "t-SNE", **request}, lambda: _run_tsne(known["directions"], on_progress), keep=keep
+        )
+        points = laid_out["places"]
+        return replace(found, tsne=None if points is None else tuple((float(x), float(y)) for x, y in points))
 
-    def _map(self, run: Run, tell: Tell) -> dict[str, Any]:
+    def _project(self, run: Run, on_progress: OnProgress) -> dict[str, Any]:
         started = time.perf_counter()
         with self._one_at_a_time:
-            with self.turns.patient():
-                found = read_features(self.settings, run, self.predictor.hardware, self.turns.step_aside, tell)
-            labels = np.array([row.label for row in found.rows], np.int64)
-            if not np.isfinite(found.values).all():
-                raise PredictorError(
-                    "This network gives no finite numbers: train the run again with a smaller learning rate."
+            with self.lock.background():
+                features = read_features(
+                    self.settings, run, self.predictor.hardware, self.lock.let_urgent_pass, on_progress
                 )
-            directions, shares = principal_axes(found.values, BEFORE_TSNE)
-            told = count_told(found.values, labels)
-        seen = ImageMap(
-            split=found.split,
-            indices=tuple(row.index for row in found.rows),
+            labels = np.array([row.label for row in features.rows], np.int64)
+            if not np.isfinite(features.values).all():
+                raise PredictorError(
+                    "The network's features are not finite: train the run again with a smaller learning rate."
+                )
+            components, shares = principal_components(features.values, TSNE_COMPONENTS)
+            knn_correct = count_knn_correct(features.values, labels)
+        found = Projection(
+            split=features.split,
+            indices=tuple(row.index for row in features.rows),
             labels=tuple(int(label) for label in labels),
-            total=found.total,
-            width=found.values.shape[1],
-            pca=_rounded(directions[:, :2]),
+            total=features.total,
+            width=features.values.shape[1],
+            pca=_rounded(components[:, :2]),
             shares=(float(shares[0]), float(shares[1])),
             tsne=None,
             neighbours=min(NEIGHBOURS, max(1, len(labels) - 1)),
-            told=told,
+            knn_correct=knn_correct,
             largest_class=int(np.bincount(labels).max()),
             seconds=round(time.perf_counter() - started, 2),
         )
-        packed = base64.b64encode(directions.astype("<f4").tobytes()).decode()  # what t-SNE needs, if somebody wants it
-        return {"map": seen.to_json(), "directions": packed}
+        packed = base64.b64encode(components.astype("<f4").tobytes()).decode()  # for t-SNE, should it be requested
+        return {"map": found.to_json(), "directions": packed}
 
-    def measure_movement(self, run: Run) -> dict[str, Any]:
-        """How far each block moved, as `Movement.to_json` tells it.
+    def weight_change(self, run: Run) -> dict[str, Any]:
+        """The change of each block, as `WeightChange.to_json` writes it.
 
         Raises:
             RunError, WeightsError: each with a sentence for people.
         """
-        asked = {"what": "movement", "run": run.id, "weights": weights_hash(run)}
-        return self.kept.get(asked, lambda: self._movement(run), keep=not run.state().active)
+        request = {"what": "movement", "run": run.id, "weights": weights_hash(run)}
+        return self.cache.get(request, lambda: self._weight_change(run), keep=not run.state().active)
 
-    def _movement(self, run: Run) -> dict[str, Any]:
+    def _weight_change(self, run: Run) -> dict[str, Any]:
         with self._one_at_a_time:
-            return measure_movement(run).to_json()
+            return measure_weight_change(run).to_json()
 
-    def draw_filters(self, run: Run) -> Message:
-        """The filters of the first layer, as `Filters.to_message` tells them.
+    def filters(self, run: Run) -> Message:
+        """The filters of the first layer, as `Filters.to_message` writes them.
 
         Raises:
             RunError: with a sentence for people.
         """
         entry = run.config().entry()
-        there = entry.weights is None or weights.find(entry) is not None  # or only the start is missing, until it comes
-        asked = {"what": "filters", "run": run.id, "weights": weights_hash(run), "start": there}
-        found = self.kept.get(asked, lambda: self._filters(run), keep=not run.state().active)
+        there = entry.weights is None or weights.find(entry) is not None  # else only the start is missing for now
+        request = {"what": "filters", "run": run.id, "weights": weights_hash(run), "start": there}
+        found = self.cache.get(request, lambda: self._filters(run), keep=not run.state().active)
         return found["record"], [base64.b64decode(part) for part in found["parts"]]
 
     def _filters(self, run: Run) -> dict[str, Any]:
@@ -211,16 +225,16 @@ def _rounded(points: Any) -> tuple[tuple[float, float], ...]:
     return tuple((round(float(x), DIGITS), round(float(y), DIGITS)) for x, y in points)
 
 
-def _lay_out(packed: str, tell: Tell) -> dict[str, Any]:
-    directions = np.frombuffer(base64.b64decode(packed), "<f4").reshape(-1, BEFORE_TSNE)
-    first: tuple[int, float] | None = None  # before it there are imports and the search for neighbours
+def _run_tsne(packed: str, on_progress: OnProgress) -> dict[str, Any]:
+    components = np.frombuffer(base64.b64decode(packed), "<f4").reshape(-1, TSNE_COMPONENTS)
+    first: tuple[int, float] | None = None  # imports and the neighbour search come before it
 
-    def went_on(done: int, total: int) -> None:
+    def on_step(done: int, total: int) -> None:
         nonlocal first
         now = time.monotonic()
         left = None if first is None else (now - first[1]) / (done - first[0]) * (total - done)
         first = first or (done, now)
-        tell(Progress("testing", "Steps", done, total, left))
+        on_progress(Progress("testing", "Steps", done, total, left))
 
-    places = lay_out(directions, went_on)
-    return {"places": None if places is None else _rounded(places)}
+    points = run_tsne(components, on_step)
+    return {"places": None if points is None else _rounded(points)}

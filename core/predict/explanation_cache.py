@@ -1,7 +1,7 @@
-"""Answers that never change, kept on disk: one person asks, the whole room reads.
+"""The explanation cache: explanations of finished runs on disk, computed once for the whole room.
 
-`cache/explanations/<hash>.json` holds what was asked and what the answer was; the hash is that of what was asked, the
-content of the run's weights included. Whatever is wrong with a file, it is made anew. Imports no torch.
+`cache/explanations/<hash>.json` holds the request and its answer; the hash is of the request, which includes a hash of
+the run's weights. A damaged file is computed again. Imports no torch.
 """
 
 import hashlib
@@ -24,28 +24,28 @@ from core.stores.array_cache import EXPLANATIONS, make_room
 FORMAT = 2
 BLOCK_BYTES = 2**20
 
-log = logging.getLogger("tunemypets.kept")
+log = logging.getLogger("tunemypets.explanation_cache")
 
 
-class KeptAnswers:
-    """The answers of one data root; of several threads that ask the same, one computes and the others wait."""
+class ExplanationCache:
+    """The cache of one data root; of several threads with the same request, one computes and the others wait."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._guard = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
 
-    def get(self, asked: dict[str, Any], make: Callable[[], dict[str, Any]], *, keep: bool) -> dict[str, Any]:
-        """The answer to a question, from disk or made now.
+    def get(self, request: dict[str, Any], make: Callable[[], dict[str, Any]], *, keep: bool) -> dict[str, Any]:
+        """The answer to a request, from disk or computed now.
 
         Args:
-            asked: all that decides the answer, as JSON gives it back.
-            keep: whether the answer stays right for good. A disk that is full keeps nothing, and the answer goes out.
+            request: all that decides the answer, as JSON gives it back.
+            keep: whether the answer can never change. On a full disk nothing is kept, and the answer is returned.
         Raises:
             TuneMyPetsError: what `make` raises; nothing is kept then.
         """
-        recipe = {"format": FORMAT, **asked}
-        name = name_of(recipe)
+        recipe = {"format": FORMAT, **request}
+        name = file_stem(recipe)
         path = self.settings.cache_dir / EXPLANATIONS / f"{name}.json"
         with self._guard:
             maker = self._making.setdefault(name, threading.Lock())
@@ -69,8 +69,8 @@ class KeptAnswers:
             log.exception("an answer could not be kept")
 
 
-def name_of(recipe: dict[str, Any]) -> str:
-    """The name of the file that holds the answer to what was asked."""
+def file_stem(recipe: dict[str, Any]) -> str:
+    """The name of the file that holds the answer to a recipe, without its suffix."""
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -78,7 +78,7 @@ def weights_hash(run: Run) -> str:
     """sha256 of a run's best weights, in hex.
 
     Raises:
-        RunError: it has none.
+        RunError: if it has none.
     """
     path = run.checkpoints / "best.safetensors"
     try:

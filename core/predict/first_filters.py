@@ -1,4 +1,4 @@
-"""The first layer as pictures: what a network looks for in three channels of colour, before and after training."""
+"""Drawings of the first layer's filters, before and after training."""
 
 import math
 
@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from core.errors import WeightsError
-from core.predict.explanations import Filters
 from core.predict.heatmap import to_png
-from core.predict.projection import principal_axes
+from core.predict.predictor_answers import Filters
+from core.predict.projection import principal_components
 from core.predict.weight_change import build_start, relative_change
 from core.runs.run import Run
 from core.training.checkpoint import BEST, load_network
 from models.network import Network
 
-MOST = 64
+MAX_FILTERS = 64  # drawn
 COMPONENTS = 28  # as many as in Dosovitskiy et al., An Image is Worth 16x16 Words (2021), figure 7
 SIDE_PX = 32  # of one filter in the drawing, about
 GAP_PX = 3
@@ -28,7 +28,7 @@ def draw_filters(run: Run) -> Filters:
     """The filters of a run's first layer, and the same filters before training.
 
     Raises:
-        RunError: the run has no weights, or they are damaged.
+        RunError: if the run has no weights, or they are damaged.
     """
     trained, checkpoint = load_network(run.checkpoints, BEST)
     config = checkpoint.config
@@ -39,11 +39,11 @@ def draw_filters(run: Run) -> Filters:
         relative = relative_change([(torch.from_numpy(before), torch.from_numpy(after))])
     except WeightsError as error:
         trouble = str(error)
-    components = len(after) > 2 * MOST
-    shown = [components_of(item) if components else item[:MOST] for item in (after, before) if item is not None]
+    components = len(after) > 2 * MAX_FILTERS
+    shown = [components_of(item) if components else item[:MAX_FILTERS] for item in (after, before) if item is not None]
     scales = np.stack([np.abs(item).reshape(len(item), -1).max(axis=1) for item in shown])
-    # one scale for a filter before and after: what grew looks stronger; components are each of length 1 anyway
-    drawings = [arrange(item, scales.max(axis=0)) for item in shown]
+    # one scale for a filter before and after, so that growth is visible; components have length 1 anyway
+    drawings = [draw_grid(item, scales.max(axis=0)) for item in shown]
     return Filters(
         count=len(after),
         shown=len(shown[0]),
@@ -58,22 +58,22 @@ def draw_filters(run: Run) -> Filters:
 
 
 def first_weights(network: Network) -> Weights:
-    """(filters, 3, side, side) of the first convolution, which reads red, green and blue."""
+    """The weights (filters, 3, side, side) of the first convolution, which reads red, green and blue."""
     layer = next(module for module in network.modules() if isinstance(module, nn.Conv2d) and module.in_channels == 3)
     return np.ascontiguousarray(layer.weight.detach().cpu().numpy(), np.float32)
 
 
 def components_of(weights: Weights, count: int = COMPONENTS) -> Weights:
-    """The directions in which the filters differ most: (count, 3, side, side), each of length 1 or 0."""
+    """The first principal components of the filters: (count, 3, side, side), each of length 1 or 0."""
     flat = weights.reshape(len(weights), -1)
-    found, _ = principal_axes(np.ascontiguousarray(flat.T), count)  # of the pixels, over the filters
+    found, _ = principal_components(np.ascontiguousarray(flat.T), count)  # of the pixels, over the filters
     lengths = np.linalg.norm(found, axis=0)
     unit = np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 0)
     return np.asarray(unit.T.reshape(count, *weights.shape[1:]), np.float32)
 
 
-def arrange(weights: Weights, scales: npt.NDArray[np.float32]) -> bytes:
-    """Filters in a grid, grey where a weight is 0, lighter above, darker below; gaps are transparent: a PNG file.
+def draw_grid(weights: Weights, scales: npt.NDArray[np.float32]) -> bytes:
+    """Filters in a grid, as a PNG file: 0 is grey, positive lighter, negative darker; gaps are transparent.
 
     Args:
         weights: (count, 3, side, side).
@@ -84,11 +84,11 @@ def arrange(weights: Weights, scales: npt.NDArray[np.float32]) -> bytes:
     cell = side * times
     columns = min(8, max(1, math.ceil(math.sqrt(count))))
     rows = math.ceil(count / columns)
-    sheet = np.zeros((rows * (cell + GAP_PX) - GAP_PX, columns * (cell + GAP_PX) - GAP_PX, 4), np.uint8)
+    grid = np.zeros((rows * (cell + GAP_PX) - GAP_PX, columns * (cell + GAP_PX) - GAP_PX, 4), np.uint8)
     safe = np.where(scales > 0, scales, 1)[:, None, None, None]
     pixels = np.clip(np.rint(127.5 + 127.5 * weights / safe), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
-    for place, found in enumerate(pixels):
+    for place, tile in enumerate(pixels):
         top, left = (place // columns) * (cell + GAP_PX), (place % columns) * (cell + GAP_PX)
-        sheet[top : top + cell, left : left + cell, :3] = found.repeat(times, axis=0).repeat(times, axis=1)
-        sheet[top : top + cell, left : left + cell, 3] = 255
-    return to_png(sheet)
+        grid[top : top + cell, left : left + cell, :3] = tile.repeat(times, axis=0).repeat(times, axis=1)
+        grid[top : top + cell, left : left + cell, 3] = 255
+    return to_png(grid)

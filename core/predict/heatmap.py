@@ -1,4 +1,4 @@
-"""Heat over a picture: a drawing, and the same in words. No torch."""
+"""A saliency map drawn over its image as a heatmap, and described in words. No torch."""
 
 from io import BytesIO
 
@@ -9,42 +9,43 @@ from PIL import Image
 Pixels = npt.NDArray[np.uint8]
 Grid = npt.NDArray[np.float32]
 
-# from nothing to the most, darker to lighter, also for those who see no red or no green: matplotlib's inferno (CC0)
-COLOURS = ((0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
-MAX_COVER = 0.72  # of the picture by the colour, where heat is greatest
-OUTLINE = 0.5  # of the most
-SMALLEST_PX = 224  # a drawing; a smaller picture is enlarged by a whole number
+# from 0 to the maximum, dark to light, safe for colour-blind readers: matplotlib's inferno (CC0)
+HEATMAP_COLOURS = ((0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
+MAX_OPACITY = 0.72  # of the colour, at the maximum
+OUTLINE = 0.5  # of the maximum
+MIN_SIDE_PX = 224  # smaller images are enlarged by a whole number
 
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 
 
-def spread(grid: Grid, side_px: int) -> Grid:
-    """A map of any size over the square that the network saw, scaled to 1 at its greatest: (side_px, side_px).
+def upsample(grid: Grid, side_px: int) -> Grid:
+    """A map of any size enlarged to the network's input and scaled to a maximum of 1: (side_px, side_px).
 
-    Cell (0, 0) covers the upper left corner, the last one the lower right; values in between are interpolated. What is
-    below 0 counts as 0; a map without anything above 0 stays 0.
+    Cell (0, 0) covers the upper left corner, the last one the lower right; values in between are interpolated. Values
+    below 0 count as 0; a map without positive values stays 0.
     """
     image = Image.fromarray(np.maximum(grid, 0).astype(np.float32))
-    wide = np.asarray(image.resize((side_px, side_px), Image.Resampling.BILINEAR), np.float32)
-    most = float(wide.max())
-    return wide / most if most > 0 else np.zeros_like(wide)
+    large = np.asarray(image.resize((side_px, side_px), Image.Resampling.BILINEAR), np.float32)
+    maximum = float(large.max())
+    return large / maximum if maximum > 0 else np.zeros_like(large)
 
 
-def draw(pixels: Pixels, heat: Grid) -> bytes:
-    """A picture in grey under its heat, outlined at half of the greatest: colour is not the only sign.
+def draw_heatmap(pixels: Pixels, saliency: Grid) -> bytes:
+    """A grey image under its saliency map, outlined at half of the maximum: colour is not the only sign.
 
     Args:
-        pixels: (S, S, 3), what the network saw.
-        heat: (S, S) from 0 to 1, from `spread`.
+        pixels: (S, S, 3), the network's input.
+        saliency: (S, S) from 0 to 1, from `upsample`.
     Returns:
         a PNG file.
     """
     grey = np.repeat(pixels.astype(np.float32).mean(axis=2, keepdims=True), 3, axis=2)
-    anchors = np.array(COLOURS, np.float32)
-    colour = np.stack([np.interp(heat, np.linspace(0, 1, len(anchors)), anchors[:, band]) for band in range(3)], axis=2)
-    cover = (MAX_COVER * np.sqrt(heat))[:, :, None]
-    blended = grey * (1 - cover) + colour * cover
-    inside = heat >= OUTLINE
+    anchors = np.array(HEATMAP_COLOURS, np.float32)
+    stops = np.linspace(0, 1, len(anchors))
+    colour = np.stack([np.interp(saliency, stops, anchors[:, channel]) for channel in range(3)], axis=2)
+    opacity = (MAX_OPACITY * np.sqrt(saliency))[:, :, None]
+    blended = grey * (1 - opacity) + colour * opacity
+    inside = saliency >= OUTLINE
     padded = np.pad(inside, 1, mode="edge")
     core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     blended[inside & ~core] = 255
@@ -53,29 +54,29 @@ def draw(pixels: Pixels, heat: Grid) -> bytes:
 
 def to_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     """A PNG file of (H, W, 3) or (H, W, 4) pixels, enlarged by a whole number where it is small."""
-    times = max(1, SMALLEST_PX // max(pixels.shape[:2]))
+    times = max(1, MIN_SIDE_PX // max(pixels.shape[:2]))
     large = pixels.repeat(times, axis=0).repeat(times, axis=1) if times > 1 else pixels
     buffer = BytesIO()
     Image.fromarray(large).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def describe(heat: Grid) -> str:
-    """The heat in words: how much of it lies in which ninth of the picture, and how concentrated it is."""
-    total = float(heat.sum())
+def describe_heatmap(saliency: Grid) -> str:
+    """A saliency map in words: its share in the two strongest ninths of the image, and how much is outlined."""
+    total = float(saliency.sum())
     if total <= 0:
-        return "nothing in the picture speaks for it"
-    edges = np.linspace(0, len(heat), 4).round().astype(int)
+        return "nothing in the picture supports this class"
+    edges = np.linspace(0, len(saliency), 4).round().astype(int)
     shares = {
-        _place(row, column): float(heat[edges[row] : edges[row + 1], edges[column] : edges[column + 1]].sum()) / total
-        for row in range(3)
-        for column in range(3)
+        _place(i, j): float(saliency[edges[i] : edges[i + 1], edges[j] : edges[j + 1]].sum()) / total
+        for i in range(3)
+        for j in range(3)
     }
-    (first, most), (second, next_most), *_ = sorted(shares.items(), key=lambda item: -item[1])
-    covered = float((heat >= OUTLINE).mean())
+    (first, largest), (second, next_largest), *_ = sorted(shares.items(), key=lambda item: -item[1])
+    outlined = float((saliency >= OUTLINE).mean())
     return (
-        f"{100 * most:.0f} % of the heat lies at the {first}, {100 * next_most:.0f} % at the {second}; "
-        f"the outlined part is {100 * covered:.0f} % of the picture"
+        f"{100 * largest:.0f} % of the heat is at the {first}, {100 * next_largest:.0f} % at the {second}; "
+        f"the outline covers {100 * outlined:.0f} % of the picture"
     )
 
 

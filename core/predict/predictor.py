@@ -1,4 +1,4 @@
-"""Predicting with the checkpoint of a run: the run's own preprocessing, decoder, crop and class names."""
+"""Predicts with a run's checkpoint: its own preprocessing, decoder, crop and class names."""
 
 import time
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from torch import nn
 
 from core.datasets.decoder import Limits, decode, fit_square
 from core.errors import ImageError
-from core.predict.image_prediction import Prediction
+from core.predict.predictor_answers import Prediction
 from core.runs.run import Run
 from core.settings import Settings
 from core.stores.augmentation import Augmentation, apply_views, centre_crop, draw_views, to_channels_first
@@ -26,12 +26,12 @@ from models.catalog import NetworkEntry, Preprocessing
 from models.folding import fold_network
 from models.network import Network
 
-KEPT_NETWORKS = 3
+MAX_LOADED = 3  # networks in memory
 
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A network ready to answer; `folded` is what answers."""
+    """A loaded network; `folded` is its faster copy for predictions."""
 
     network: Network
     folded: nn.Module
@@ -40,7 +40,7 @@ class LoadedRun:
 
 
 class Predictor:
-    """Keeps the last few networks in memory."""
+    """Predicts, and keeps the last few networks in memory."""
 
     def __init__(self, settings: Settings) -> None:
         self.limits = Limits.from_settings(settings)
@@ -63,38 +63,38 @@ class Predictor:
             self.hardware.place(network)
             loaded = LoadedRun(network, fold_network(network.eval()), checkpoint, checkpoint.config.entry())
         self._loaded[key] = loaded
-        while len(self._loaded) > KEPT_NETWORKS:
+        while len(self._loaded) > MAX_LOADED:
             self._loaded.popitem(last=False)
         return loaded
 
-    def predict(self, run: Run, pictures: Sequence[tuple[str, bytes | Path]], top: int = 5) -> list[Prediction]:
-        """Classify pictures, each a name and its bytes or path; a bad one gets a sentence, the others an answer.
+    def predict(self, run: Run, images: Sequence[tuple[str, bytes | Path]], top: int = 5) -> list[Prediction]:
+        """Classify images, each a name and its bytes or path; an unreadable one gets an error, the others an answer.
 
         Raises:
             RunError: if the run cannot be used.
         """
         loaded = self.load(run)
-        return [self._predict_one(loaded, name, data, top) for name, data in pictures]
+        return [self._predict_one(loaded, name, data, top) for name, data in images]
 
     def _predict_one(self, loaded: LoadedRun, name: str, data: bytes | Path, top: int) -> Prediction:
         started = time.perf_counter()
         spec = loaded.entry.preprocessing
         try:
-            picture = decode(data, self.limits, name, at_least_px=spec.resize_px)
-            pixels = fit_square(picture.image, spec.resize_px, spec.interpolation)
+            decoded = decode(data, self.limits, name, at_least_px=spec.resize_px)
+            pixels = fit_square(decoded.image, spec.resize_px, spec.interpolation)
         except ImageError as error:
             return Prediction(name, None, None, (), (time.perf_counter() - started) * 1000, str(error))
         logits = logits_of(loaded.folded, pixels[np.newaxis], spec, self.hardware)
         probabilities = loaded.network.probabilities(logits)[0].double().cpu().numpy()
         if not np.isfinite(probabilities).all():
-            # weights of a training that diverged may be finite and still too large to compute with
+            # weights of a diverged training may be finite and still too large to compute with
             return Prediction(
                 name,
                 None,
                 None,
                 (),
                 (time.perf_counter() - started) * 1000,
-                f"For {name} this network gives no finite number: train the run again with a smaller learning rate.",
+                f"The network's output for {name} is not finite: train the run again with a smaller learning rate.",
             )
         order = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((loaded.checkpoint.classes[int(i)], float(probabilities[int(i)])) for i in order)
@@ -105,7 +105,7 @@ class Predictor:
             ranked,
             (time.perf_counter() - started) * 1000,
             None,
-            picture.notes,
+            decoded.notes,
         )
 
 
@@ -118,7 +118,7 @@ def augmented_views(
     count: int,
     seed: int,
 ) -> list[bytes]:
-    """What the network sees of one picture: first the centre crop, then `count` random views, as PNG files.
+    """The network's input for one image: first the centre crop, then `count` random views, as PNG files.
 
     Raises:
         ImageError: if the file cannot be used.

@@ -15,25 +15,24 @@ from core.config.train_config import TrainConfig
 from core.errors import PredictorError, TuneMyPetsError
 from core.jobs.launchers import start_single
 from core.locks import is_held
-from core.predict.explanations import Explanation, Filters, ImageMap, Method, Movement
-from core.predict.image_prediction import Prediction
+from core.predict.predictor_answers import Explanation, Filters, Method, Prediction, Projection, WeightChange
 from core.predict.predictor_server import address_path, lock_path, receive, send
 from core.settings import Settings
 from core.storage import read_json
 
 START_SECONDS = 60.0
-PATIENCE_SECONDS = 10.0  # without an answer: then it is asked whether it still lives
-SIGN_SECONDS = 15.0  # in which a predictor gives a sign of life, however much it computes
-MAX_SECONDS = 300.0  # for one question
+PATIENCE_SECONDS = 10.0  # without an answer, before a ping
+SIGN_SECONDS = 15.0  # in which a living predictor answers a ping, however much it computes
+MAX_SECONDS = 300.0  # for one request
 IMAGES_AT_ONCE = 50
-MAX_NAME = 500
+MAX_NAME = 500  # characters
 
-Tell = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
 class AugmentationChoice:
-    """Random changes to show, as in a TrainConfig."""
+    """The augmentation to show, as in a TrainConfig."""
 
     crop: bool
     flip: bool
@@ -46,39 +45,39 @@ class AugmentationChoice:
 
 
 class PredictorClient:
-    """Asks the predictor process, and starts it where it is missing."""
+    """Sends requests to the predictor process, and starts it where it is missing."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def warm_up(self) -> None:
-        """Start the process in the background unless it is there."""
+        """Start the process in the background unless it runs already."""
         if not is_held(lock_path(self.settings)):
             self.settings.home.mkdir(parents=True, exist_ok=True)
             start_single(self.settings, "core.predict.predictor_server", [], self.settings.logs_dir / "predictor.log")
 
-    def predict(self, run_id: str, pictures: Sequence[tuple[str, bytes]], top: int = 5) -> list[Prediction]:
-        """Classify pictures (name, bytes) with a run.
+    def predict(self, run_id: str, images: Sequence[tuple[str, bytes]], top: int = 5) -> list[Prediction]:
+        """Classify images (name, bytes) with a run.
 
         Raises:
             TuneMyPetsError: if the run cannot be used or the predictor does not answer.
         """
         found: list[Prediction] = []
-        for first in range(0, len(pictures), IMAGES_AT_ONCE):
-            asked = pictures[first : first + IMAGES_AT_ONCE]
-            names = [name[:MAX_NAME] for name, _ in asked]
-            question = {"ask": "predict", "run": run_id, "names": names, "top": top}
-            reply, _ = self._ask(question, [data for _, data in asked])
+        for first in range(0, len(images), IMAGES_AT_ONCE):
+            batch = images[first : first + IMAGES_AT_ONCE]
+            names = [name[:MAX_NAME] for name, _ in batch]
+            request = {"ask": "predict", "run": run_id, "names": names, "top": top}
+            reply, _ = self._ask(request, [data for _, data in batch])
             found += [Prediction.from_json(record) for record in reply["predictions"]]
         return found
 
     def views(
         self, data: bytes, network: str, augmentation: AugmentationChoice, *, count: int, seed: int
     ) -> tuple[str, list[bytes]]:
-        """What a network sees of a picture: a description and PNG files, the first without random changes.
+        """A network's input for an image: a description and PNG files, the first without augmentation.
 
         Raises:
-            TuneMyPetsError: if the picture cannot be used or the predictor does not answer.
+            TuneMyPetsError: if the image cannot be used or the predictor does not answer.
         """
         reply, parts = self._ask(
             {
@@ -99,45 +98,48 @@ class PredictorClient:
         data: bytes,
         classes: Sequence[str | None] = (None,),
         methods: Sequence[Method] = ("grad_cam",),
-        tell: Tell | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Explanation:
-        """Heat maps of one picture; a class None stands for what the network answers; `tell` hears how far it is.
+        """The answer for one image, with heatmaps; a class None stands for the network's answer.
 
+        Args:
+            on_progress: called in a thread of its own.
         Raises:
-            TuneMyPetsError: if the run or the picture cannot be used, captum is missing, or the predictor is silent.
+            TuneMyPetsError: if the run or the image cannot be used, captum is missing, or the predictor does not
+                answer.
         """
-        question = {
+        request = {
             "ask": "explain",
             "run": run_id,
             "name": name[:MAX_NAME],
             "classes": list(classes),
             "methods": list(methods),
         }
-        return Explanation.from_message(*self._ask(question, [data], tell))
+        return Explanation.from_message(*self._ask(request, [data], on_progress))
 
-    def map_images(self, run_id: str, *, neighbours: bool = False, tell: Tell | None = None) -> ImageMap:
-        """The test pictures as a run's network sees them; the first time takes seconds.
+    def projection(self, run_id: str, *, tsne: bool = False, on_progress: OnProgress | None = None) -> Projection:
+        """The test images' features in two dimensions; the first time takes seconds.
 
         Args:
-            neighbours: laid out by t-SNE too.
-            tell: hears how far it is, in a thread of its own.
+            tsne: by t-SNE too.
+            on_progress: called in a thread of its own.
         Raises:
             TuneMyPetsError: if the run or its dataset cannot be used, openTSNE is missing where it is needed, or the
                 predictor does not answer.
         """
-        question = {"ask": "map", "run": run_id, "neighbours": neighbours}
-        return ImageMap.from_json(self._ask(question, [], tell)[0])
+        request = {"ask": "projection", "run": run_id, "tsne": tsne}
+        return Projection.from_json(self._ask(request, [], on_progress)[0])
 
-    def movement(self, run_id: str) -> Movement:
-        """How far each block of a run moved in training.
+    def weight_change(self, run_id: str) -> WeightChange:
+        """How much training changed each block of a run.
 
         Raises:
-            TuneMyPetsError: if the run cannot be used, its start cannot be had, or the predictor does not answer.
+            TuneMyPetsError: if the run cannot be used, its start is not available, or the predictor does not answer.
         """
-        return Movement.from_json(self._ask({"ask": "movement", "run": run_id}, [])[0])
+        return WeightChange.from_json(self._ask({"ask": "weight_change", "run": run_id}, [])[0])
 
     def filters(self, run_id: str) -> Filters:
-        """The first layer of a run's network as pictures.
+        """The filters of a run's first layer, drawn.
 
         Raises:
             TuneMyPetsError: if the run cannot be used or the predictor does not answer.
@@ -145,17 +147,17 @@ class PredictorClient:
         return Filters.from_message(*self._ask({"ask": "filters", "run": run_id}, []))
 
     def _ask(
-        self, record: dict[str, Any], parts: list[bytes], tell: Tell | None = None
+        self, record: dict[str, Any], parts: list[bytes], on_progress: OnProgress | None = None
     ) -> tuple[dict[str, Any], list[bytes]]:
         deadline = time.monotonic() + START_SECONDS
         while True:
             self.warm_up()
             try:
-                where = read_json(address_path(self.settings))
-                reply, reply_parts = self._wait(where, _Talk(where, record, parts, tell))
+                address = read_json(address_path(self.settings))
+                reply, reply_parts = self._wait(address, _Request(address, record, parts, on_progress))
                 break
             except (OSError, EOFError, ValueError, KeyError, TypeError, AuthenticationError) as error:
-                # not up yet, or killed in the middle: start it again and ask again
+                # not up yet, or killed meanwhile: start it again and ask again
                 if time.monotonic() > deadline:
                     raise PredictorError(
                         "The predictor process does not answer: see logs/predictor.log in the data folder, "
@@ -166,62 +168,68 @@ class PredictorClient:
             raise TuneMyPetsError(str(reply["error"]))
         return reply, reply_parts
 
-    def _wait(self, where: dict[str, Any], talk: "_Talk") -> tuple[dict[str, Any], list[bytes]]:
-        """The answer; a predictor that gives no sign of life is ended, and the next one is asked."""
+    def _wait(self, address: dict[str, Any], request: "_Request") -> tuple[dict[str, Any], list[bytes]]:
+        """The answer; a predictor that does not answer a ping is ended, so that the next try starts another one."""
         until = time.monotonic() + MAX_SECONDS
-        while not talk.over.wait(PATIENCE_SECONDS):
-            if not _Talk(where, {"ask": "ping"}, []).over.wait(SIGN_SECONDS):
-                _end(where)
-                talk.over.wait(SIGN_SECONDS)
+        while not request.done.wait(PATIENCE_SECONDS):
+            if not _Request(address, {"ask": "ping"}, []).done.wait(SIGN_SECONDS):
+                _end_process(address)
+                request.done.wait(SIGN_SECONDS)
                 break
             if time.monotonic() > until:
-                raise PredictorError("The predictor has too much to do: try again in a minute, with fewer pictures.")
-        if talk.error is not None:
-            raise talk.error
-        if talk.answer is None:
-            raise TimeoutError("the predictor gives no sign of life")
-        return talk.answer
+                raise PredictorError("The predictor is too busy: try again in a minute, with fewer pictures.")
+        if request.error is not None:
+            raise request.error
+        if request.answer is None:
+            raise TimeoutError("the predictor does not answer a ping")
+        return request.answer
 
 
-def hear(connection: "Connection[Any, Any]", tell: Tell | None) -> tuple[dict[str, Any], list[bytes]]:
-    """The answer to a question that was sent; `tell` hears what comes before it."""
+def receive_answer(
+    connection: "Connection[Any, Any]", on_progress: OnProgress | None
+) -> tuple[dict[str, Any], list[bytes]]:
+    """The answer to a request that was sent; `on_progress` gets what comes before it."""
     record, parts = receive(connection)
     while "step" in record:
-        if tell is not None:
-            tell(Progress(**record["step"]))
+        if on_progress is not None:
+            on_progress(Progress(**record["step"]))
         record, parts = receive(connection)
     return record, parts
 
 
-class _Talk:
-    """One question in a thread of its own: nothing else can wait with a limit on every system."""
+class _Request:
+    """One request in a thread of its own: a connection cannot wait with a time limit on every system."""
 
     def __init__(
-        self, where: dict[str, Any], record: dict[str, Any], parts: list[bytes], tell: Tell | None = None
+        self,
+        address: dict[str, Any],
+        record: dict[str, Any],
+        parts: list[bytes],
+        on_progress: OnProgress | None = None,
     ) -> None:
-        self.tell = tell
-        self.over = threading.Event()
+        self.on_progress = on_progress
+        self.done = threading.Event()
         self.answer: tuple[dict[str, Any], list[bytes]] | None = None
         self.error: Exception | None = None
-        threading.Thread(target=self._talk, args=(where, record, parts), daemon=True).start()
+        threading.Thread(target=self._run, args=(address, record, parts), daemon=True).start()
 
-    def _talk(self, where: dict[str, Any], record: dict[str, Any], parts: list[bytes]) -> None:
+    def _run(self, address: dict[str, Any], record: dict[str, Any], parts: list[bytes]) -> None:
         try:
-            with Client(where["address"], authkey=bytes.fromhex(where["key"])) as connection:
+            with Client(address["address"], authkey=bytes.fromhex(address["key"])) as connection:
                 send(connection, record, parts)
-                self.answer = hear(connection, self.tell)
+                self.answer = receive_answer(connection, self.on_progress)
         except Exception as error:
             self.error = error
         finally:
-            self.over.set()
+            self.done.set()
 
 
-def _end(where: dict[str, Any]) -> None:
-    """End a predictor that does nothing any more."""
+def _end_process(address: dict[str, Any]) -> None:
+    """End a predictor that hangs."""
     import psutil
 
     with suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
-        process = psutil.Process(int(where["pid"]))
-        if abs(process.create_time() - float(where["born"])) < 1.0:
+        process = psutil.Process(int(address["pid"]))
+        if abs(process.create_time() - float(address["born"])) < 1.0:
             process.kill()
             process.wait(SIGN_SECONDS)

@@ -1,11 +1,11 @@
-"""The predictor process: answers the pages, so that the pages' own process never imports torch.
+"""The predictor process: answers requests of the pages, so that their own process never imports torch.
 
     python -m core.predict.predictor_server
 
 Listens on a local socket (a named pipe on Windows) whose address and key lie in `predictor.json`, readable by the
 owner only. A message is a JSON frame, followed by as many binary frames as it announces; nothing is ever unpickled.
-An answer that takes long is preceded by messages that tell how far it is, each with a `step`. The process holds
-`predictor.lock` while it lives and leaves after a quarter of an hour without a question.
+A slow answer is preceded by progress messages, each with a `step`. The process holds `predictor.lock` while it lives
+and ends after a quarter of an hour without a request.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 from core.config.events import Progress
 from core.errors import PredictorError, TuneMyPetsError
 from core.locks import ASKER_SECONDS
-from core.predict.turns import Turns
+from core.predict.priority_lock import PriorityLock
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import atomic_open
@@ -45,7 +45,7 @@ log = logging.getLogger("tunemypets.predictor")
 
 
 def address_path(settings: Settings) -> Path:
-    """The file that tells where the predictor listens."""
+    """The file with the address at which the predictor listens."""
     return settings.home / "predictor.json"
 
 
@@ -66,21 +66,21 @@ def receive(connection: "Connection[Any, Any]") -> tuple[dict[str, Any], list[by
     record = json.loads(connection.recv_bytes(MAX_RECORD_BYTES))
     count = int(record.pop("parts"))
     if not 0 <= count <= MAX_PARTS:
-        raise PredictorError(f"At most {MAX_PARTS} pictures go into one question: choose fewer.")
+        raise PredictorError(f"One request holds at most {MAX_PARTS} pictures: choose fewer.")
     return record, [connection.recv_bytes() for _ in range(count)]
 
 
-class Steps:
-    """Tells the asker how far its answer is, a few times a second; who has gone away does not stop the work."""
+class ProgressSender:
+    """Sends progress to the client, a few times a second; a client that has left does not stop the work."""
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
-        self._told = time.monotonic()
+        self._sent = time.monotonic()
 
     def __call__(self, step: Progress) -> None:
-        if time.monotonic() - self._told < STEP_SECONDS:
+        if time.monotonic() - self._sent < STEP_SECONDS:
             return
-        self._told = time.monotonic()
+        self._sent = time.monotonic()
         with contextlib.suppress(OSError):
             send(self._connection, {"step": asdict(step)}, [])
 
@@ -96,18 +96,14 @@ class Server:
         self.settings = settings
         self.store = RunStore(settings)
         self.predictor = Predictor(settings)
-        self.last_asked = time.monotonic()
-        self._turns = Turns()
-        self.explainer = Explainer(settings, self.predictor, self._turns)
+        self.last_request = time.monotonic()
+        self._lock = PriorityLock()
+        self.explainer = Explainer(settings, self.predictor, self._lock)
 
     def answer(
-        self, record: dict[str, Any], parts: list[bytes], tell: Callable[[Progress], None]
+        self, record: dict[str, Any], parts: list[bytes], on_progress: Callable[[Progress], None]
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """Answer one question: `ping`, `predict`, `views`, `explain`, `map`, `filters` or `movement`.
-
-        Args:
-            tell: hears how far an answer is that takes long.
-        """
+        """Answer one request: `ping`, `predict`, `views`, `explain`, `projection`, `filters` or `weight_change`."""
         from core.predict.predictor import augmented_views
         from core.stores.augmentation import Augmentation
 
@@ -117,13 +113,13 @@ class Server:
             case "predict":
                 run = self.store.get(str(record["run"]))
                 named = list(zip([str(name) for name in record["names"]], parts, strict=True))
-                with self._turns.urgent():
+                with self._lock.urgent():
                     found = self.predictor.predict(run, named, max(1, int(record["top"])))
                 return {"predictions": [item.to_json() for item in found]}, []
             case "views":
                 augmentation = Augmentation(**record["augmentation"])
                 spec = get_entry(str(record["network"])).preprocessing
-                with self._turns.urgent():
+                with self._lock.urgent():
                     views = augmented_views(
                         parts[0],
                         self.predictor.limits,
@@ -137,42 +133,43 @@ class Server:
                 run = self.store.get(str(record["run"]))
                 classes = [None if label is None else str(label) for label in record["classes"]]
                 methods = [str(method) for method in record["methods"]]
-                return self.explainer.explain(run, str(record["name"]), parts[0], classes, methods, tell).to_message()
-            case "map":
+                name = str(record["name"])
+                return self.explainer.explain(run, name, parts[0], classes, methods, on_progress).to_message()
+            case "projection":
                 run = self.store.get(str(record["run"]))
-                return self.explainer.map_images(run, tell, neighbours=bool(record["neighbours"])).to_json(), []
-            case "movement":
-                return self.explainer.measure_movement(self.store.get(str(record["run"]))), []
+                return self.explainer.project(run, on_progress, tsne=bool(record["tsne"])).to_json(), []
+            case "weight_change":
+                return self.explainer.weight_change(self.store.get(str(record["run"]))), []
             case "filters":
-                return self.explainer.draw_filters(self.store.get(str(record["run"])))
+                return self.explainer.filters(self.store.get(str(record["run"])))
             case other:
-                raise PredictorError(f"The predictor does not know the question {other!r}: restart the app.")
+                raise PredictorError(f"The predictor does not know the request {other!r}: restart the app.")
 
-    def talk(self, connection: "Connection[Any, Any]") -> None:
-        """Answer one connection's questions until it closes."""
+    def handle(self, connection: "Connection[Any, Any]") -> None:
+        """Answer one connection's requests until it closes."""
         with connection:
             while True:
                 try:
                     record, parts = receive(connection)
                 except (EOFError, OSError, ValueError, KeyError, PredictorError):
                     return
-                self.last_asked = time.monotonic()
+                self.last_request = time.monotonic()
                 try:
-                    reply, reply_parts = self.answer(record, parts, Steps(connection))
+                    reply, reply_parts = self.answer(record, parts, ProgressSender(connection))
                 except TuneMyPetsError as error:
                     reply, reply_parts = {"error": str(error)}, []
-                except Exception:  # one bad question must not end the process
-                    log.exception("a question could not be answered")
-                    reply, reply_parts = {"error": "The predictor could not answer: its log tells more."}, []
+                except Exception:  # one bad request must not end the process
+                    log.exception("a request could not be answered")
+                    reply, reply_parts = {"error": "The predictor failed: see logs/predictor.log."}, []
                 try:
                     send(connection, reply, reply_parts)
                 except OSError:
                     return
-                self.last_asked = time.monotonic()
+                self.last_request = time.monotonic()
 
 
 def serve(settings: Settings) -> None:
-    """Answer until nobody has asked for a while."""
+    """Answer requests until none has come for a while."""
     import psutil  # not above: the client imports this module
 
     server = Server(settings)
@@ -184,7 +181,7 @@ def serve(settings: Settings) -> None:
                 os.fchmod(file.fileno(), 0o600)
             born = psutil.Process().create_time()
             json.dump({"address": listener.address, "key": key.hex(), "pid": os.getpid(), "born": born}, file)
-        threading.Thread(target=_leave_when_idle, args=(server, path), daemon=True).start()
+        threading.Thread(target=_exit_when_idle, args=(server, path), daemon=True).start()
         log.info("listening")
         while True:
             try:
@@ -192,17 +189,17 @@ def serve(settings: Settings) -> None:
             except (AuthenticationError, OSError, EOFError):
                 log.info("a connection was refused")
                 continue
-            threading.Thread(target=server.talk, args=(connection,), daemon=True).start()
+            threading.Thread(target=server.handle, args=(connection,), daemon=True).start()
 
 
 def _socket_path() -> str | None:
-    """Where to listen: a short name in the temporary folder; None lets Windows name its pipe."""
+    """The socket to listen on: a short name in the temporary folder; None lets Windows name its pipe."""
     if os.name != "posix":
         return None
     return str(Path(tempfile.gettempdir()) / f"{SOCKET_PREFIX}{secrets.token_hex(8)}.sock")
 
 
-def _forget_predecessor(path: Path) -> None:
+def _remove_leftovers(path: Path) -> None:
     """Remove what a killed predictor left: its address, and its socket."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         socket = Path(json.loads(path.read_text(encoding="utf-8"))["address"])
@@ -211,11 +208,11 @@ def _forget_predecessor(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _leave_when_idle(server: Server, path: Path) -> None:
-    while time.monotonic() - server.last_asked < IDLE_SECONDS:
+def _exit_when_idle(server: Server, path: Path) -> None:
+    while time.monotonic() - server.last_request < IDLE_SECONDS:
         time.sleep(1)
-    log.info("nobody asked for a while: leaving")
-    _forget_predecessor(path)
+    log.info("no requests for a while: exiting")
+    _remove_leftovers(path)
     os._exit(0)
 
 
@@ -226,10 +223,10 @@ def main() -> int:
     settings.home.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock_path(settings)).acquire(timeout=ASKER_SECONDS):
-            _forget_predecessor(address_path(settings))
+            _remove_leftovers(address_path(settings))
             serve(settings)
     except Timeout:
-        log.info("another predictor is there already")
+        log.info("another predictor is running already")
     return 0
 
 

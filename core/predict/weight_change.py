@@ -1,6 +1,6 @@
-"""How far each block went in training: the best checkpoint against the start, built anew from seed or pretrained file.
+"""How much training changed each block: the best checkpoint against the start, rebuilt from seed or pretrained file.
 
-What is frozen is not taken at its word: every bit is compared, BatchNorm's statistics included.
+Frozen blocks are checked too: every bit is compared, BatchNorm's statistics included.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from core.config.stages import plan_stages
 from core.config.train_config import TrainConfig
-from core.predict.explanations import Moved, Movement
+from core.predict.predictor_answers import BlockChange, WeightChange
 from core.runs.run import Run
 from core.training.build import build_network
 from core.training.checkpoint import BEST, load_network, read_sidecar
@@ -23,37 +23,37 @@ def build_start(config: TrainConfig, classes: int) -> Network:
     """The network as it was before the first step.
 
     Raises:
-        WeightsError: the pretrained weights are not on this machine.
+        WeightsError: if the pretrained weights are not on this machine.
     """
     return build_network(config, config.entry(), classes)
 
 
-def measure_movement(run: Run) -> Movement:
-    """How far every block of a run's best checkpoint is from where it started.
+def measure_weight_change(run: Run) -> WeightChange:
+    """The change of every block, from the start of a run to its best checkpoint.
 
     Raises:
-        RunError: the run has no weights, or they are damaged.
-        WeightsError: it started from pretrained weights that are not on this machine.
+        RunError: if the run has no weights, or they are damaged.
+        WeightsError: if it started from pretrained weights that are not on this machine.
     """
     checkpoint = read_sidecar(run.checkpoints, BEST)
     config = checkpoint.config
-    start = build_start(config, len(checkpoint.classes))  # first: it tells what is missing before the slow part
+    start = build_start(config, len(checkpoint.classes))  # first: it raises before the slow part
     trained, _ = load_network(run.checkpoints, BEST)
     titles = {block.name: block.title for block in config.entry().blocks}
     frozen = _always_frozen(config)
     found = [
-        compare(name, titles[name], start.blocks[name], trained.blocks[name], frozen=name in frozen)
+        compare_block(name, titles[name], start.blocks[name], trained.blocks[name], frozen=name in frozen)
         for name in start.blocks
     ]
-    found.append(compare("head", "Output layer", start.head, trained.head, frozen=False))
-    return Movement(tuple(found), config.pretrained, checkpoint.epoch)
+    found.append(compare_block("head", "Output layer", start.head, trained.head, frozen=False))
+    return WeightChange(tuple(found), config.pretrained, checkpoint.epoch)
 
 
-def compare(name: str, title: str, start: nn.Module, trained: nn.Module, *, frozen: bool) -> Moved:
-    """One block before and after training."""
+def compare_block(name: str, title: str, start: nn.Module, trained: nn.Module, *, frozen: bool) -> BlockChange:
+    """The change of one block from before to after training."""
     weights = _pairs(start.named_parameters(), trained.named_parameters())
     statistics = _pairs(start.named_buffers(), trained.named_buffers())
-    return Moved(
+    return BlockChange(
         name=name,
         title=title,
         numbers=sum(before.numel() for before, _ in weights),
@@ -77,12 +77,12 @@ def same_bits(before: Tensor, after: Tensor) -> bool:
 
 
 def relative_change(pairs: Pairs) -> float | None:
-    """Length of the change over the length at the start, all tensors taken together; None where that length is 0."""
-    moved = sum(float((after.double() - before.double()).square().sum()) for before, after in pairs)
-    length = sum(float(before.double().square().sum()) for before, _ in pairs)
-    if length > 0:
-        return float((moved / length) ** 0.5)
-    return 0.0 if moved == 0 else None
+    """Norm of the change over the norm at the start, all tensors together; None if the latter is 0."""
+    change = sum(float((after.double() - before.double()).square().sum()) for before, after in pairs)
+    start = sum(float(before.double().square().sum()) for before, _ in pairs)
+    if start > 0:
+        return float((change / start) ** 0.5)
+    return 0.0 if change == 0 else None
 
 
 def _largest(pairs: Pairs) -> float:
@@ -90,7 +90,7 @@ def _largest(pairs: Pairs) -> float:
 
 
 def _pairs(start: Iterable[tuple[str, Tensor]], trained: Iterable[tuple[str, Tensor]]) -> Pairs:
-    # contiguous: a channels-last checkpoint lies otherwise in memory, with the same numbers
+    # a channels-last checkpoint has another memory layout: `same_bits` makes both contiguous
     after = dict(trained)
     return [(before.detach(), after[name].detach()) for name, before in start]
 

@@ -123,7 +123,7 @@ def signs(chart: Any) -> dict[str, tuple[Any, ...]]:
 def xs(chart: Any) -> list[Any]:
     """Where the points are, or what the bars and boxes are called."""
     if isinstance(chart, go.Figure):
-        return [x for trace in chart.data if trace.name != "answered wrong" for x in _of_trace(trace)]
+        return [x for trace in chart.data if trace.name != "mistake" for x in _of_trace(trace)]
     if chart["yAxis"]["type"] == "category":
         return list(chart["yAxis"]["data"])
     hidden = [series for series in chart["series"] if series.get("silent")]
@@ -219,7 +219,7 @@ def test_every_chart_has_titles_words_numbers_and_a_second_sign(
     open_page("pages/compare.py", runs=",".join(trained), view="cost")
     found |= seen(visit)
     app = open_page("pages/compare.py", runs=",".join(trained), view="why")
-    for part in ("Map of the pictures", "What moved"):
+    for part in ("Feature space", "Weight changes"):
         visit.charts.clear()
         visit.tables.clear()
         app.segmented_control(key="why-section").set_value(part).run()

@@ -1,4 +1,4 @@
-"""The section that tells why, without a browser: every part, one run and two, and what is missing."""
+"""The Why section without a browser: every part, one run and two, and what is missing."""
 
 import shutil
 import sys
@@ -15,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 from core.config.events import Progress
 from core.datasets.drawn_sample import draw_sample
 from core.errors import PredictorError
-from core.predict import explanations
-from core.predict.explanations import ImageMap, Moved, Movement
+from core.predict import predictor_answers
+from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.compare import why_figures, why_requests
@@ -28,7 +28,7 @@ Open = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    why_requests._questions._entries.clear()
+    why_requests._requests._entries.clear()
 
 
 def section() -> None:
@@ -57,60 +57,60 @@ def downloads(app: AppTest) -> list[str]:
     return [element.proto.label for element in app.get("download_button")]
 
 
-def test_every_part_answers_for_two_runs(raced: Settings, ended_processes: None) -> None:
+def test_every_part_works_for_two_runs(raced: Settings, ended_processes: None) -> None:
     app = opened()
     assert not app.exception
     assert not app.warning
-    said = texts(app)
-    assert said.count("Answers **") == 2
-    assert "of the heat lies at the" in said or "nothing in the picture speaks" in said
+    shown = texts(app)
+    assert shown.count("Answer: **") == 2
+    assert "of the heat is at the" in shown or "nothing in the picture supports" in shown
     app.selectbox(key="why-class").set_value("dog").run()
     app.toggle(key="why-hide").set_value(True).run()
     assert "In words, hiding parts, for dog" in texts(app)
 
-    look_at(app, "Map of the pictures")
+    look_at(app, "Feature space")
     assert len(app.get("plotly_chart")) == 2
-    assert texts(app).count("always naming the largest class would give") == 2
+    assert texts(app).count("Always naming the largest class") == 2
     assert downloads(app) == ["Download the points as CSV"]
     assert "Install" not in texts(app), "eight pictures are too few for t-SNE, installed or not"
-    # a picture that is chosen there is looked at with heat maps
+    # a picture that is chosen there opens with its heatmaps
     box = next(box for box in app.selectbox if box.label == "Picture of a point")
     box.select_index(1).run()
-    button = next(button for button in app.button if "Heat maps of this picture" in button.label)
+    button = next(button for button in app.button if "Heatmaps of this picture" in button.label)
     chosen = next(box for box in app.selectbox if box.label == "Picture of a point").value
     button.click().run()
-    assert app.segmented_control(key="why-section").value == "Heat maps"
+    assert app.segmented_control(key="why-section").value == "Heatmaps"
     assert next(box for box in app.selectbox if box.label == "Picture").value == chosen
 
-    look_at(app, "What moved")
-    assert texts(app).count("moved most, by") == 2
-    assert downloads(app) == ["Download the movement as CSV"]
+    look_at(app, "Weight changes")
+    assert texts(app).count("changed most, by") == 2
+    assert downloads(app) == ["Download the weight changes as CSV"]
     look_at(app, "First filters")
     assert "filters of 3 × 3 px" in texts(app)
 
 
 def slow_section() -> None:
-    """What AppTest runs: a question whose answer comes when the test lets it."""
+    """What AppTest runs: a request whose answer comes when the test lets it."""
     import streamlit as st
 
     from pages.components.compare import why_requests
     from tests.app import test_why
 
-    answer = why_requests.ask("Showing the pictures to a|b", ("slow",), test_why.slow_answer)
+    answer = why_requests.request("Showing the pictures to a|b", ("slow",), test_why.slow_answer)
     st.write(f"The answer is {answer}.")
 
 
 released = threading.Event()
 
 
-def slow_answer(tell: Callable[[Progress], None]) -> Any:
-    """Forty-two, after it told that it is a third of the way."""
-    tell(Progress("testing", "Looking at the pictures", 500, 1500, 7.2))
+def slow_answer(on_progress: Callable[[Progress], None]) -> Any:
+    """Forty-two, after progress of a third."""
+    on_progress(Progress("testing", "Computing features", 500, 1500, 7.2))
     assert released.wait(30)
     return 42
 
 
-def test_an_answer_that_takes_long_has_a_bar_for_everybody_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_answer_has_a_progress_bar_in_every_session_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     bars: list[tuple[float, str]] = []
     draw = DeltaGenerator.progress
 
@@ -121,46 +121,46 @@ def test_an_answer_that_takes_long_has_a_bar_for_everybody_who_waits(monkeypatch
         return draw(self, value, text)
 
     monkeypatch.setattr(DeltaGenerator, "progress", drawn)
-    monkeypatch.setattr(why_requests, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(why_requests, "REDRAW_SECONDS", 0.05)
     released.clear()
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(AppTest.from_function(slow_section, default_timeout=60).run) for _ in range(2)]
         apps = [app.result(60) for app in waiting]
     assert all("The answer is 42." in texts(app) for app in apps)
     assert {(round(value, 2), text) for value, text in bars} == {
-        (0.33, "Looking at the pictures: 500 of 1,500 · about 7 s left")
+        (0.33, "Computing features: 500 of 1,500 · about 7 s left")
     }
 
 
-def test_a_question_that_failed_is_asked_again_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(tell: object) -> Any:
-        raise PredictorError("The predictor has too much to do: try again in a minute.")
+def test_a_request_that_failed_is_sent_again_by_the_next_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(on_progress: object) -> Any:
+        raise PredictorError("The predictor is too busy: try again in a minute.")
 
     monkeypatch.setattr(sys.modules[__name__], "slow_answer", failing)
     app = AppTest.from_function(slow_section, default_timeout=60).run()
-    assert "too much to do" in app.warning[0].value
+    assert "too busy" in app.warning[0].value
     monkeypatch.undo()
     released.set()
     assert "The answer is 42." in texts(app.run())
 
 
-def test_what_is_missing_is_said(raced: Settings, ended_processes: None) -> None:
+def test_what_is_missing_is_shown(raced: Settings, ended_processes: None) -> None:
     _, second = sorted(RunStore(raced).all(), key=lambda run: run.id)
     shutil.rmtree(second.checkpoints)
     shutil.rmtree(raced.datasets_dir / "drawn")
     app = opened()
     assert not app.exception
     assert "This run has no saved weights" in texts(app)
-    assert "Add a picture: the heat maps appear here." in texts(app)
+    assert "Add a picture to see its heatmaps." in texts(app)
     ((_, data), *_) = draw_sample(count_per_class=1, size_px=64)
     app.file_uploader(key="why-upload").set_value(("mine.png", data, "image/png")).run()
     assert not app.exception
-    assert texts(app).count("Answers **") == 1
-    app.segmented_control(key="why-section").set_value("Map of the pictures").run()
+    assert texts(app).count("Answer: **") == 1
+    app.segmented_control(key="why-section").set_value("Feature space").run()
     assert not app.exception
     assert any("There is no dataset" in warning.value for warning in app.warning)
-    look_at(app, "What moved")
-    assert "moved most" in texts(app)
+    look_at(app, "Weight changes")
+    assert "changed most" in texts(app)
 
 
 def test_the_compare_page_computes_nothing_before_it_is_opened(raced: Settings, open_page: Open) -> None:
@@ -170,7 +170,7 @@ def test_the_compare_page_computes_nothing_before_it_is_opened(raced: Settings, 
     assert not (raced.cache_dir / "explanations").exists()
 
 
-MAP = ImageMap(
+MAP = Projection(
     "test", (4, 5, 6), (0, 1, 7), 3, 16, ((0, 1), (2, 3), (4, 5)), (0.5, 0.25), None, 2, 2, 1, 1.0
 )  # fmt: skip
 
@@ -178,61 +178,61 @@ MAP = ImageMap(
 def test_classes_differ_by_colour_or_marker_and_mistakes_by_a_ring() -> None:
     classes = [f"class {number}" for number in range(12)]
     many = replace(MAP, indices=tuple(range(12)), labels=tuple(range(12)), pca=((0.0, 0.0),) * 12)
-    figure = why_figures.images_map(many, classes, ["x"] * 12, [False] * 11 + [True], neighbours=False)
+    figure = why_figures.draw_projection(many, classes, ["x"] * 12, [False] * 11 + [True], tsne=False)
     looks = {(trace.marker.color, trace.marker.symbol) for trace in figure.data[:12]}
     assert len(looks) == 12
     assert len(COLOURS) < 12
-    assert figure.data[12].name == "answered wrong"
+    assert figure.data[12].name == "mistake"
     assert figure.data[12].customdata == (11,)
     assert len(figure.data) == 13
-    assert figure.layout.xaxis.title.text == "Direction 1 (feature units; 50 % of the differences)"
+    assert figure.layout.xaxis.title.text == "Component 1 (feature units; 50 % of variance)"
 
 
-def test_the_other_map_is_drawn_where_there_is_one() -> None:
+def test_t_sne_is_drawn_where_it_is_there() -> None:
     other = replace(MAP, tsne=((9.0, 8.0), (7.0, 6.0), (5.0, 4.0)))
     classes = [str(number) for number in range(8)]
-    figure = why_figures.images_map(other, classes, ["x"] * 3, None, neighbours=True)
+    figure = why_figures.draw_projection(other, classes, ["x"] * 3, None, tsne=True)
     assert [trace.x for trace in figure.data] == [(9.0,), (7.0,), (5.0,)]
     assert "t-SNE" in figure.layout.xaxis.title.text
-    plain = why_figures.images_map(other, classes, ["x"] * 3, None, neighbours=False)
+    plain = why_figures.draw_projection(other, classes, ["x"] * 3, None, tsne=False)
     assert plain.data[0].x == (0,)
-    assert "t-SNE 1" in why_figures.map_table("a", other, classes, ["x"] * 3).columns
+    assert "t-SNE 1" in why_figures.tabulate_projection("a", other, classes, ["x"] * 3).columns
 
 
-def test_the_number_below_a_map_names_n_interval_and_chance() -> None:
-    words = why_figures.map_words(MAP)
+def test_the_number_below_a_projection_names_n_interval_and_chance() -> None:
+    words = why_figures.describe_projection(MAP)
     assert "66.7 %" in words
     assert "n = 3" in words
-    assert "largest class would give 33.3 %" in words
-    assert "evenly taken" in why_figures.map_words(replace(MAP, total=9))
+    assert "largest class: 33.3 %" in words
+    assert "an even sample of 9" in why_figures.describe_projection(replace(MAP, total=9))
 
 
-def test_bars_hatch_what_stands_still_and_never_draw_it_as_moved() -> None:
-    frozen = Moved("stem", "Stem", 9, 0.0, 0.0, True, 4, 0.0, 0.0, True, True)
-    head = Moved("head", "Output layer", 9, 0.5, 0.1, False, 0, 0.0, 0.0, True, False)
-    movement = Movement((frozen, head), True, 3)
+def test_bars_hatch_unchanged_blocks_and_never_draw_them_as_changed() -> None:
+    frozen = BlockChange("stem", "Stem", 9, 0.0, 0.0, True, 4, 0.0, 0.0, True, True)
+    head = BlockChange("head", "Output layer", 9, 0.5, 0.1, False, 0, 0.0, 0.0, True, False)
+    change = WeightChange((frozen, head), True, 3)
     for logarithmic in (False, True):
-        (bars,) = why_figures.movement_bars([("a", movement)], logarithmic=logarithmic).data
-        assert bars.text == ("0 (frozen, bit for bit)", "50 %")
+        (bars,) = why_figures.weight_change_bars([("a", change)], logarithmic=logarithmic).data
+        assert bars.text == ("0 (frozen, unchanged)", "50 %")
         assert bars.marker.pattern.shape == ("/", "")
         assert 0 < bars.x[0] < bars.x[1] / 2
-    little = Movement((frozen, replace(head, relative=1e-4)), True, 3)
-    pair = [("a", movement), ("b", little)]
-    (first,), (second,) = (why_figures.movement_bars([one], logarithmic=False, among=pair).data for one in pair)
-    assert second.x[0] < second.x[1] < first.x[1], "a stub is never longer than what moved"
-    assert "all 1 frozen blocks are the same bit for bit" in why_figures.movement_words(movement)
-    broken = Movement((replace(frozen, same=False, relative=1e-9), head), True, 3)
-    assert "only 0 of 1 frozen blocks" in why_figures.movement_words(broken)
-    assert Movement.from_json(movement.to_json()) == movement
-    table = why_figures.movement_table([("a", movement)])
+    little = WeightChange((frozen, replace(head, relative=1e-4)), True, 3)
+    pair = [("a", change), ("b", little)]
+    (first,), (second,) = (why_figures.weight_change_bars([one], logarithmic=False, among=pair).data for one in pair)
+    assert second.x[0] < second.x[1] < first.x[1], "a stub is never longer than the bar of a changed block"
+    assert "all 1 frozen blocks are unchanged to the bit" in why_figures.describe_weight_change(change)
+    broken = WeightChange((replace(frozen, same=False, relative=1e-9), head), True, 3)
+    assert "only 0 of 1 frozen blocks" in why_figures.describe_weight_change(broken)
+    assert WeightChange.from_json(change.to_json()) == change
+    table = why_figures.tabulate_weight_changes([("a", change)])
     assert table["change (% of length)"].tolist() == [0.0, 50.0]
 
 
-def test_an_answer_survives_its_journey() -> None:
+def test_answers_survive_the_way_through_json() -> None:
     import json
 
-    assert ImageMap.from_json(json.loads(json.dumps(MAP.to_json()))) == MAP
-    heat = explanations.Heat("occlusion", "cat", (7, 7), 0.25, "words", b"png")
-    found = explanations.Explanation((("cat", 0.75), ("dog", 0.25)), b"saw", (heat,), 12.0)
+    assert Projection.from_json(json.loads(json.dumps(MAP.to_json()))) == MAP
+    saliency = predictor_answers.SaliencyMap("occlusion", "cat", (7, 7), 0.25, "words", b"png")
+    found = predictor_answers.Explanation((("cat", 0.75), ("dog", 0.25)), b"saw", (saliency,), 12.0)
     record, parts = found.to_message()
-    assert explanations.Explanation.from_message(json.loads(json.dumps(record)), parts) == found
+    assert predictor_answers.Explanation.from_message(json.loads(json.dumps(record)), parts) == found

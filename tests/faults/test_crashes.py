@@ -21,7 +21,7 @@ from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.jobs.scheduler import ensure_scheduler, lock_path
 from core.jobs.watchdog import stalled_since, worker_process
 from core.locks import is_held
-from core.predict.image_prediction import Prediction
+from core.predict.predictor_answers import Prediction
 from core.predict.predictor_client import PredictorClient
 from core.predict.predictor_server import address_path
 from core.runs.attempts import read_attempts

@@ -1,4 +1,4 @@
-"""Why networks answer as they do: where they look, how they see the pictures, how far their weights went."""
+"""The Why section: what supports an answer, how networks separate the pictures, and what training changed."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.errors import DatasetError
-from core.predict.explanations import Explanation, Heat, Method
+from core.predict.predictor_answers import Explanation, Method, SaliencyMap
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare import why_feature_space, why_figures, why_weights
-from pages.components.compare.why_requests import SPLIT_WORDS, Named, ask, dataset_of, identity, predictions
+from pages.components.compare.agreement import TITLES as GROUPS
+from pages.components.compare.why_requests import SPLIT_WORDS, Named, dataset_of, identity, predictions, request
 from pages.components.shared import frame, gallery
 
 MAX_RUNS = 2
 IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "mpo"]
 UPLOAD_MB = 64
-UPLOAD = "A picture of your own"
-SECTIONS = (why_feature_space.HEAT, "Map of the pictures", "What moved", "First filters")
-ANSWER = "what each network answers"
+UPLOAD = "Your own picture"
+SECTIONS = (why_feature_space.HEATMAPS, "Feature space", "Weight changes", "First filters")
+ANSWER = "each network's answer"
 
 
 def show_why(settings: Settings, named: Named) -> None:
@@ -32,63 +33,63 @@ def show_why(settings: Settings, named: Named) -> None:
         return
     frame.predictor(settings).warm_up()
     section = st.segmented_control(
-        "Look at",
+        "Show",
         SECTIONS,
         default=SECTIONS[0],
         required=True,
         key=why_feature_space.SECTION,
-        help="Only what you look at is computed; what never changes is kept for everybody.",
+        help="Each part is computed when you open it, once for everyone.",
     )
     match section:
-        case "Map of the pictures":
-            why_feature_space.show_maps(settings, usable)
-        case "What moved":
-            why_weights.show_movement(settings, usable)
+        case "Feature space":
+            why_feature_space.show_feature_space(settings, usable)
+        case "Weight changes":
+            why_weights.show_weight_changes(settings, usable)
         case "First filters":
             why_weights.show_filters(settings, usable)
         case _:
-            _show_heat(settings, usable)
+            _show_heatmaps(settings, usable)
 
 
-# heat maps
+# heatmaps
 
 
-def _show_heat(settings: Settings, named: Named) -> None:
+def _show_heatmaps(settings: Settings, named: Named) -> None:
     st.caption(
-        "Both networks look at the same picture. Light places speak most for the class. A map has only a few cells "
-        "across and shows where, not why; each map has its own scale."
+        "Saliency: light areas support the class most. A heatmap is coarse and shows where, not why; each has its own "
+        "scale."
     )
     image = _choose_image(settings, named)
     classes = named[0][1].meta.classes
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     wanted = left.selectbox(
-        "Heat for the class",
-        ["", *classes],  # no class has no name
+        "Heatmap for the class",
+        ["", *classes],  # no class has an empty name
         format_func=lambda label: label or ANSWER,
-        help="What speaks for another class than the answer, in the same picture?",
+        help="Choose another class to see which parts of the same picture support it.",
         key="why-class",
     )
     hide = right.toggle(
         "Check by hiding parts",
         key="why-hide",
-        help="Hides one square after another and looks how far the probability falls: slower, a check.",
+        help="Occlusion: covers one square after another and measures how far the probability drops. Slower.",
     )
     if image is None:
         return
     file, data, truth = image
     methods: tuple[Method, ...] = ("grad_cam", "occlusion") if hide else ("grad_cam",)
     labels: tuple[str | None, ...] = (None, wanted) if wanted else (None,)
-    st.html(why_figures.heat_legend())
+    st.html(why_figures.heatmap_legend())
     columns = st.columns(len(named))
     for column, (name, item) in zip(columns, named, strict=True):
         with column:
             st.markdown(f"**{frame.plain(name)}**")
             key = (str(settings.home), *identity(item), hashlib.sha256(data).hexdigest(), file, labels, methods)
-            found = ask(
-                "Looking at the picture; the first time takes a few seconds",
+            found = request(
+                "Computing heatmaps; the first takes a few seconds",
                 key,
-                lambda tell, run_id=item.id: frame.predictor(settings).explain(
-                    run_id, file, data, labels, methods, tell
+                lambda on_progress, run_id=item.id: frame.predictor(settings).explain(
+                    run_id, file, data, labels, methods, on_progress
                 ),
             )
             if found is not None:
@@ -97,33 +98,33 @@ def _show_heat(settings: Settings, named: Named) -> None:
 
 def _show_explanation(found: Explanation, truth: str | None) -> None:
     label, share = found.top[0]
-    sign = "" if truth is None else ("✓ " if label == truth else "✗ ")
-    is_truth = "" if truth is None else f" (is: {frame.plain(truth)})"
-    st.markdown(f"{sign}Answers **{frame.plain(label)}**, {100 * share:.1f} %{is_truth}")
-    tiles = [gallery.Tile(found.saw, "What it saw", detail="its crop, at its size")]
-    tiles += [gallery.Tile(heat.drawing, _caption(heat), detail=_detail(heat)) for heat in found.heats]
+    mark = "" if truth is None else ("✓ " if label == truth else "✗ ")
+    is_truth = "" if truth is None else f" (true class: {frame.plain(truth)})"
+    st.markdown(f"{mark}Answer: **{frame.plain(label)}**, {100 * share:.1f} %{is_truth}")
+    tiles = [gallery.Tile(found.input_png, "Input", detail="cropped, at the network's size")]
+    tiles += [gallery.Tile(item.heatmap, _caption(item), detail=_detail(item)) for item in found.maps]
     gallery.show_tiles(tiles, width_px=150)
-    for heat in found.heats:
-        st.caption(f"In words, {frame.plain(_caption(heat))}: {heat.words}.")
+    for item in found.maps:
+        st.caption(f"In words, {frame.plain(_caption(item))}: {item.description}.")
 
 
-def _caption(heat: Heat) -> str:
-    return f"for {heat.label}" if heat.method == "grad_cam" else f"hiding parts, for {heat.label}"
+def _caption(item: SaliencyMap) -> str:
+    return f"for {item.label}" if item.method == "grad_cam" else f"hiding parts, for {item.label}"
 
 
-def _detail(heat: Heat) -> str:
-    if heat.strength <= 0:
-        return "nothing speaks for it"
-    if heat.method == "grad_cam":
-        return f"Grad-CAM, {heat.shape[0]} x {heat.shape[1]} cells"
-    return f"probability falls by up to {100 * heat.strength:.1f} points"
+def _detail(item: SaliencyMap) -> str:
+    if item.strength <= 0:
+        return "no support for this class"
+    if item.method == "grad_cam":
+        return f"Grad-CAM, {item.shape[0]} × {item.shape[1]} cells"
+    return f"probability drops by up to {100 * item.strength:.1f} points"
 
 
 def _choose_image(settings: Settings, named: Named) -> tuple[str, bytes, str | None] | None:
     """A name, the bytes, and the true class where it is known."""
     tables = [table for _, item in named if (table := predictions(settings, item)) is not None]
     dataset = dataset_of(settings, named[0][1])
-    groups = _groups(tables) if dataset is not None and len(tables) == len(named) else {}
+    groups = _group_by_correct(tables) if dataset is not None and len(tables) == len(named) else {}
     if dataset is not None and not groups:
         split = "test" if dataset.rows_of("test") else "val"
         groups = {f"{SPLIT_WORDS[split].capitalize()} pictures": [r.index for r in dataset.rows_of(split)]}
@@ -138,7 +139,7 @@ def _choose_image(settings: Settings, named: Named) -> tuple[str, bytes, str | N
         "Pictures",
         [*options, UPLOAD],
         index=start,
-        help="Where the networks disagree there is most to learn.",
+        help="Pictures on which the networks disagree show most.",
         key=f"why-group-{clicked}",
     )
     if group == UPLOAD:
@@ -146,7 +147,7 @@ def _choose_image(settings: Settings, named: Named) -> tuple[str, bytes, str | N
             "Picture", type=IMAGE_TYPES, max_upload_size=UPLOAD_MB, key="why-upload", help=f"At most {UPLOAD_MB} MB."
         )
         if upload is None:
-            st.caption("Add a picture: the heat maps appear here.")
+            st.caption("Add a picture to see its heatmaps.")
             return None
         return upload.name, upload.getvalue(), None
     assert dataset is not None
@@ -167,8 +168,8 @@ def _choose_image(settings: Settings, named: Named) -> tuple[str, bytes, str | N
         return None
 
 
-def _groups(tables: Sequence[PredictionTable]) -> dict[str, list[int]]:
-    """Pictures by who is right; what is most worth a look first."""
+def _group_by_correct(tables: Sequence[PredictionTable]) -> dict[str, list[int]]:
+    """Images by which networks are right, the most instructive group first."""
     right = [{int(i): bool(c) for i, c in zip(t.indices, t.correct, strict=True)} for t in tables]
     if len(right) == 1:
         return {
@@ -178,8 +179,8 @@ def _groups(tables: Sequence[PredictionTable]) -> dict[str, list[int]]:
     a, b = right
     both = [index for index in a if index in b]
     return {
-        "Only B is right": [index for index in both if b[index] and not a[index]],
-        "Only A is right": [index for index in both if a[index] and not b[index]],
-        "Both are wrong": [index for index in both if not a[index] and not b[index]],
-        "Both are right": [index for index in both if a[index] and b[index]],
+        GROUPS["only_b"]: [index for index in both if b[index] and not a[index]],
+        GROUPS["only_a"]: [index for index in both if a[index] and not b[index]],
+        GROUPS["both_wrong"]: [index for index in both if not a[index] and not b[index]],
+        GROUPS["both_right"]: [index for index in both if a[index] and b[index]],
     }

@@ -1,72 +1,74 @@
-"""How networks see the test pictures: every picture a point."""
+"""The feature space of networks: every test picture a point, projected to two dimensions."""
 
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core.predict.explanations import INSTALL, ImageMap
-from core.predict.projection import FEWEST_FOR_TSNE, can_lay_out
+from core.predict.predictor_answers import INSTALL, Projection
+from core.predict.projection import MIN_TSNE_IMAGES, can_run_tsne
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare import why_figures
-from pages.components.compare.why_requests import Named, ask, dataset_of, identity, predictions
+from pages.components.compare.why_requests import Named, dataset_of, identity, predictions, request
 from pages.components.shared import frame, gallery
 from pages.components.shared.runs_snapshot import RunSnapshot
 
-CHOSEN, SECTION = "why-picture", "why-section"  # in session state: a picture that a click chose, and what is looked at
-HEAT = "Heat maps"
+CHOSEN, SECTION = "why-picture", "why-section"  # in session state: the picture that a click chose, and the open part
+HEATMAPS = "Heatmaps"
 
 
-def show_maps(settings: Settings, named: Named) -> None:
+def show_feature_space(settings: Settings, named: Named) -> None:
+    """A map for each run, and the points as CSV."""
     st.caption(
-        "Every point is a held-out picture; near each other lie those that the network cannot tell apart well. Two "
-        "dimensions show only a part: trust the number below each map. A ring: answered wrong. Click a point "
-        "to see its picture."
+        "Each point is a held-out picture, a ring marks a mistake; click one to see it. Two dimensions lose detail: "
+        "trust the number below."
     )
-    neighbours = _choose_way(settings, named) == "t-SNE"
+    tsne = _choose_method(settings, named) == "t-SNE"
     found = []
     for name, item in named:
-        answer = ask(
-            f"{'Laying out neighbours for' if neighbours else 'Showing the pictures to'} {name}; then it is kept",
-            (str(settings.home), "map", neighbours, *identity(item)),
-            lambda tell, run_id=item.id: frame.predictor(settings).map_images(run_id, neighbours=neighbours, tell=tell),
+        answer = request(
+            f"{'Running t-SNE for' if tsne else 'Computing the features of'} {name}",
+            (str(settings.home), "map", tsne, *identity(item)),
+            lambda on_progress, run_id=item.id: frame.predictor(settings).projection(
+                run_id, tsne=tsne, on_progress=on_progress
+            ),
         )
         if answer is not None:
             found.append((name, item, answer))
     if not found:
         return
-    if neighbours and all(answer.tsne is None for _, _, answer in found):
-        st.caption("t-SNE has nothing to lay out: to these networks all pictures are the same.")
+    if tsne and all(answer.tsne is None for _, _, answer in found):
+        st.caption("No t-SNE: all pictures have the same features.")
     tables = []
     columns = st.columns(len(found))
     for column, (name, item, answer) in zip(columns, found, strict=True):
         with column:
             st.markdown(f"**{frame.plain(name)}**")
-            tables.append(_show_map(settings, name, item, answer, neighbours=neighbours))
+            tables.append(_show_projection(settings, name, item, answer, tsne=tsne))
     frame.offer_csv("Download the points as CSV", pd.concat(tables, ignore_index=True), "tunemypets-map.csv")
 
 
-def _choose_way(settings: Settings, named: Named) -> str:
-    """How to flatten; without a choice where there is none."""
+def _choose_method(settings: Settings, named: Named) -> str:
+    """PCA or t-SNE; no choice is offered where there is none."""
     dataset = dataset_of(settings, named[0][1])
-    pictures = 0 if dataset is None else len(dataset.rows_of("test") or dataset.rows_of("val"))
-    if not can_lay_out(pictures):
-        if pictures >= FEWEST_FOR_TSNE:
+    count = 0 if dataset is None else len(dataset.rows_of("test") or dataset.rows_of("val"))
+    if not can_run_tsne(count):
+        if count >= MIN_TSNE_IMAGES:
             st.caption(f"Install openTSNE to see t-SNE too: {INSTALL}")
         return "PCA"
     return st.segmented_control(
-        "Way to flatten",
+        "Projection",
         ("PCA", "t-SNE"),
         default="PCA",
         required=True,
         key="why-flatten",
-        help="PCA keeps directions and distances, as far as two directions can. t-SNE keeps neighbours together; "
-        "the size of its groups and the distance between them mean nothing. It takes seconds more.",
+        help="PCA keeps distances as far as two dimensions can. t-SNE keeps neighbours together; sizes of its clusters "
+        "and distances between them mean nothing. It takes some seconds longer.",
     )
 
 
-def _show_map(settings: Settings, name: str, item: RunSnapshot, found: ImageMap, *, neighbours: bool) -> Any:
+def _show_projection(settings: Settings, name: str, item: RunSnapshot, found: Projection, *, tsne: bool) -> Any:
     dataset = dataset_of(settings, item)
     classes = item.meta.classes
     names = [f"picture {index}" if dataset is None else dataset.rows[index].name for index in found.indices]
@@ -75,15 +77,16 @@ def _show_map(settings: Settings, name: str, item: RunSnapshot, found: ImageMap,
     if table is not None:
         correct = {int(i): bool(c) for i, c in zip(table.indices, table.correct, strict=True)}
         wrong = [not correct.get(index, True) for index in found.indices]
+    words = why_figures.describe_projection(found)
     state: Any = st.plotly_chart(
-        why_figures.images_map(found, classes, names, wrong, neighbours=neighbours),
-        key=f"why-map-{item.id}-{neighbours}",
+        why_figures.draw_projection(found, classes, names, wrong, tsne=tsne),
+        key=f"why-map-{item.id}-{tsne}",
         on_select="rerun",
         selection_mode="points",
         config={"displayModeBar": False},
-        alt=f"Map of the pictures as {name} sees them. {why_figures.map_words(found)}",
+        alt=f"Feature space of {name}. {words}",
     )
-    st.caption(frame.plain(why_figures.map_words(found)))
+    st.caption(frame.plain(words))
     points = state.selection.points
     clicked = points[0].get("customdata") if points else None
     if isinstance(clicked, list):
@@ -98,27 +101,26 @@ def _show_map(settings: Settings, name: str, item: RunSnapshot, found: ImageMap,
             "Choose a picture" if index is None else f"{names[places[index]]} · {classes[found.labels[places[index]]]}"
         ),
         key=f"why-point-{item.id}-{clicked}",
-        help="The same as a click on a point; pictures that were answered wrong come first.",
+        help="Same as a click on a point. Mistakes come first.",
     )
     if chosen is not None and dataset is not None:
-        place = places[chosen]
         row = dataset.rows[chosen]
-        mark = None if wrong is None else ("wrong" if wrong[place] else "right")
-        said = _said(table, chosen)
-        gallery.show_tiles(
-            [gallery.Tile(dataset.thumbnail_path(row), f"is: {classes[row.label]}", mark, said)], width_px=150
+        mark = None if wrong is None else ("wrong" if wrong[places[chosen]] else "right")
+        tile = gallery.Tile(
+            dataset.thumbnail_path(row), f"is: {classes[row.label]}", mark, _format_answer(table, chosen)
         )
+        gallery.show_tiles([tile], width_px=150)
         st.button(
-            "Heat maps of this picture",
+            "Heatmaps of this picture",
             icon="🔥",
             key=f"why-open-{item.id}",
-            on_click=_open_heat,
+            on_click=_open_heatmaps,
             args=(int(chosen),),
         )
-    return why_figures.map_table(name, found, classes, names)
+    return why_figures.tabulate_projection(name, found, classes, names)
 
 
-def _said(table: PredictionTable | None, index: int) -> str:
+def _format_answer(table: PredictionTable | None, index: int) -> str:
     if table is None:
         return ""
     place = int((table.indices == index).argmax())
@@ -126,6 +128,6 @@ def _said(table: PredictionTable | None, index: int) -> str:
     return f"answer: {table.classes[label]}, {100 * table.probabilities[place, label]:.0f} %"
 
 
-def _open_heat(index: int) -> None:
+def _open_heatmaps(index: int) -> None:
     st.session_state[CHOSEN] = index
-    st.session_state[SECTION] = HEAT
+    st.session_state[SECTION] = HEATMAPS

@@ -1,4 +1,4 @@
-"""Figures and words of the section that tells why: pure functions, no widgets."""
+"""Figures, tables and descriptions of the Why section: pure functions, no widgets."""
 
 import math
 from collections.abc import Sequence
@@ -7,29 +7,28 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.formatting import format_number
-from core.predict.explanations import ImageMap, Moved, Movement
-from core.predict.heatmap import COLOURS as HEAT_COLOURS
-from core.predict.heatmap import OUTLINE
+from core.predict.heatmap import HEATMAP_COLOURS, OUTLINE
+from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.statistics.metrics import Accuracy
 from pages.components.compare.why_requests import SPLIT_WORDS
 from pages.components.shared.charts import COLOURS, marker_of
 
 RING = "#888888"  # grey is seen on white and on black
 PATTERNS = ("", "x")  # of the runs' bars: colour is not the only sign
-FROZEN_PATTERN = "/"
+UNCHANGED_PATTERN = "/"
 
 
-def images_map(
-    found: ImageMap, classes: Sequence[str], names: Sequence[str], wrong: Sequence[bool] | None, *, neighbours: bool
+def draw_projection(
+    found: Projection, classes: Sequence[str], names: Sequence[str], wrong: Sequence[bool] | None, *, tsne: bool
 ) -> go.Figure:
-    """The pictures as points: a class by colour and marker; a ring marks what the network got wrong.
+    """The images as points: classes by colour and marker, mistakes with a ring.
 
     Args:
-        names: of the pictures, in the map's order.
-        wrong: of each picture; None where it is not known.
-        neighbours: t-SNE's places in place of the principal directions.
+        names: of the images, in the projection's order.
+        wrong: of each image; None where it is not known.
+        tsne: by t-SNE rather than PCA.
     """
-    points = found.tsne if neighbours and found.tsne is not None else found.pca
+    points = found.tsne if tsne and found.tsne is not None else found.pca
     figure = go.Figure()
     for label, name in enumerate(classes):
         places = [place for place, given in enumerate(found.labels) if given == label]
@@ -53,21 +52,21 @@ def images_map(
     missed = [place for place, bad in enumerate(wrong or ()) if bad]
     if missed:
         figure.add_scatter(
-            name="answered wrong",
+            name="mistake",
             mode="markers",
             x=[points[place][0] for place in missed],
             y=[points[place][1] for place in missed],
             customdata=[found.indices[place] for place in missed],
-            text=[f"{names[place]}, answered wrong" for place in missed],
+            text=[f"{names[place]}, mistake" for place in missed],
             hovertemplate="%{text}<extra></extra>",
             marker={"color": RING, "symbol": "circle-open", "size": 16, "line": {"width": 2}},
         )
-    if neighbours and found.tsne is not None:
-        titles = ("t-SNE 1 (no unit: only who is near whom counts)", "t-SNE 2 (no unit)")
+    if tsne and found.tsne is not None:
+        titles = ("t-SNE 1 (no unit)", "t-SNE 2 (no unit)")
     else:
         titles = (
-            f"Direction 1 (feature units; {100 * found.shares[0]:.0f} % of the differences)",
-            f"Direction 2 (feature units; {100 * found.shares[1]:.0f} %)",
+            f"Component 1 (feature units; {100 * found.shares[0]:.0f} % of variance)",
+            f"Component 2 (feature units; {100 * found.shares[1]:.0f} %)",
         )
     figure.update_layout(
         xaxis={"title": titles[0], "zeroline": False},
@@ -82,20 +81,20 @@ def images_map(
     return figure
 
 
-def map_words(found: ImageMap) -> str:
-    """How well the classes are apart, as a number with its interval, in all dimensions."""
+def describe_projection(found: Projection) -> str:
+    """How well the classes are separated in all dimensions, as a number with its interval."""
     n = len(found.indices)
-    told = Accuracy(found.told, n)
-    some = f" ({n} of {found.total}, evenly taken)" if n < found.total else ""
+    accuracy = Accuracy(found.knn_correct, n)
+    sample = f", an even sample of {found.total:,}" if n < found.total else ""
     return (
-        f"Among all {found.width} numbers that reach the output layer, the {found.neighbours} nearest other pictures "
-        f"tell the class of {told.text()} of the {SPLIT_WORDS.get(found.split, found.split)} pictures{some}; "
-        f"always naming the largest class would give {100 * found.largest_class / n:.1f} %."
+        f"In all {found.width} dimensions, the {found.neighbours} nearest neighbours predict the class of "
+        f"{accuracy.text()} of the {SPLIT_WORDS.get(found.split, found.split)} pictures{sample}. "
+        f"Always naming the largest class: {100 * found.largest_class / n:.1f} %."
     )
 
 
-def map_table(name: str, found: ImageMap, classes: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
-    """The points behind a map."""
+def tabulate_projection(name: str, found: Projection, classes: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+    """The points of a projection."""
     table = pd.DataFrame(
         {
             "run": name,
@@ -111,46 +110,46 @@ def map_table(name: str, found: ImageMap, classes: Sequence[str], names: Sequenc
     return table
 
 
-def movement_bars(
-    found: Sequence[tuple[str, Movement]], *, logarithmic: bool, among: Sequence[tuple[str, Movement]] = ()
+def weight_change_bars(
+    found: Sequence[tuple[str, WeightChange]], *, logarithmic: bool, among: Sequence[tuple[str, WeightChange]] = ()
 ) -> go.Figure:
-    """How far each block moved, from input to output; blocks that did not move are hatched and say so.
+    """The change of each block, from input to output; unchanged blocks are hatched and labelled.
 
     Args:
         among: runs with which this figure is compared: all get the same axis.
     """
     figure = go.Figure()
-    order = [block.name for block in max((movement.blocks for _, movement in found), key=len)]
-    moved = [100 * b.relative for _, movement in (*found, *among) for b in movement.blocks if b.relative] or [1.0]
-    # never longer than what moved
-    stub = min(moved) / 3 if logarithmic else min(max(moved) / 40, 0.9 * min(moved))
-    for place, (name, movement) in enumerate(found):
-        values = [100 * (block.relative or 0.0) for block in movement.blocks]
-        still = [block.still for block in movement.blocks]
+    order = [block.name for block in max((change.blocks for _, change in found), key=len)]
+    changes = [100 * b.relative for _, change in (*found, *among) for b in change.blocks if b.relative] or [1.0]
+    # never longer than the bar of a changed block
+    stub = min(changes) / 3 if logarithmic else min(max(changes) / 40, 0.9 * min(changes))
+    for place, (name, change) in enumerate(found):
+        values = [100 * (block.relative or 0.0) for block in change.blocks]
+        unchanged = [block.unchanged for block in change.blocks]
         figure.add_bar(
             name=name,
             orientation="h",
-            y=[block.name for block in movement.blocks],
-            # a bar of no length cannot be hatched: what stands still gets a stub, and says that it is 0
+            y=[block.name for block in change.blocks],
+            # a bar of no length cannot be hatched: an unchanged block gets a stub, labelled 0
             x=[value or stub for value in values],
-            text=[_bar_text(block) for block in movement.blocks],
+            text=[_bar_text(block) for block in change.blocks],
             textposition="outside",
             cliponaxis=False,
-            hovertext=[block.title for block in movement.blocks],
+            hovertext=[block.title for block in change.blocks],
             hovertemplate="%{hovertext}: %{text}<extra>" + name.replace("<", "&lt;") + "</extra>",
             marker={
                 "color": COLOURS[place % len(COLOURS)],
-                "opacity": [0.7 if unmoved else 1.0 for unmoved in still],
-                "pattern": {"shape": [FROZEN_PATTERN if unmoved else PATTERNS[place % 2] for unmoved in still]},
+                "opacity": [0.7 if same else 1.0 for same in unchanged],
+                "pattern": {"shape": [UNCHANGED_PATTERN if same else PATTERNS[place % 2] for same in unchanged]},
             },
         )
     figure.update_layout(
         barmode="group",
         xaxis={
-            "title": "Change of the weights (% of their length at the start)",
+            "title": "Change of the weights (% of their norm at the start)",
             "type": "log" if logarithmic else "linear",
             "automargin": True,
-            "range": [math.log10(stub / 2), math.log10(max(moved) * 4)] if logarithmic else [0, 1.3 * max(moved)],
+            "range": [math.log10(stub / 2), math.log10(max(changes) * 4)] if logarithmic else [0, 1.3 * max(changes)],
         },
         yaxis={"title": "Block, from input to output", "categoryorder": "array", "categoryarray": order[::-1]},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
@@ -161,14 +160,14 @@ def movement_bars(
     return figure
 
 
-def _bar_text(block: Moved) -> str:
-    if block.still:
-        return "0 (frozen, bit for bit)" if block.frozen else "0 (bit for bit)"
+def _bar_text(block: BlockChange) -> str:
+    if block.unchanged:
+        return "0 (frozen, unchanged)" if block.frozen else "0 (unchanged)"
     return "from 0" if block.relative is None else f"{format_number(100 * block.relative, 3)} %"
 
 
-def movement_table(found: Sequence[tuple[str, Movement]]) -> pd.DataFrame:
-    """All numbers of the movement, weights and BatchNorm's statistics apart."""
+def tabulate_weight_changes(found: Sequence[tuple[str, WeightChange]]) -> pd.DataFrame:
+    """All numbers: weights and BatchNorm statistics, block by block."""
     return pd.DataFrame(
         [
             {
@@ -187,37 +186,37 @@ def movement_table(found: Sequence[tuple[str, Movement]]) -> pd.DataFrame:
                 "their largest change": block.statistics_largest if block.statistics else None,
                 "they are the same bit for bit": block.statistics_same if block.statistics else None,
             }
-            for name, movement in found
-            for block in movement.blocks
+            for name, change in found
+            for block in change.blocks
         ]
     )
 
 
-def movement_words(movement: Movement) -> str:
-    """What a reader should see in the bars."""
-    frozen = [block for block in movement.blocks if block.frozen]
-    start = "the pretrained weights" if movement.pretrained else "the random start of this seed"
-    moved = max(movement.blocks, key=lambda block: block.relative or 0.0)
-    words = f"Compared with {start}, after epoch {movement.epoch}: "
+def describe_weight_change(change: WeightChange) -> str:
+    """The message of the bars: whether frozen blocks are unchanged, and which block changed most."""
+    frozen = [block for block in change.blocks if block.frozen]
+    start = "the pretrained weights" if change.pretrained else "this seed's random start"
+    most = max(change.blocks, key=lambda block: block.relative or 0.0)
+    words = f"After epoch {change.epoch}, compared with {start}: "
     if frozen:
-        held = [block for block in frozen if block.still]
+        held = [block for block in frozen if block.unchanged]
         words += (
-            f"all {len(frozen)} frozen blocks are the same bit for bit, BatchNorm included; "
+            f"all {len(frozen)} frozen blocks are unchanged to the bit, BatchNorm included; "
             if len(held) == len(frozen)
-            else f"only {len(held)} of {len(frozen)} frozen blocks are the same bit for bit — tell whoever runs this; "
+            else f"only {len(held)} of {len(frozen)} frozen blocks are unchanged: please report this; "
         )
-    title = f"{moved.title[:1].lower()}{moved.title[1:]}"
-    return words + f"{title} moved most, by {format_number(100 * (moved.relative or 0.0), 3)} % of its length."
+    title = f"{most.title[:1].lower()}{most.title[1:]}"
+    return words + f"{title} changed most, by {format_number(100 * (most.relative or 0.0), 3)} % of its norm."
 
 
-def heat_legend() -> str:
-    """The colours of a heat map, in words and as a bar."""
-    stops = ", ".join(f"rgb{colour}".replace(" ", "") for colour in HEAT_COLOURS)
+def heatmap_legend() -> str:
+    """The colours of a heatmap, in words and as a bar."""
+    stops = ", ".join(f"rgb{colour}".replace(" ", "") for colour in HEATMAP_COLOURS)
     return (
-        '<div role="img" aria-label="Colours of the heat: dark is little, light yellow is most; a white line '
-        f'goes round what has at least {100 * OUTLINE:.0f} % of the most" style="max-width:420px;font-size:.85rem">'
+        '<div role="img" aria-label="Colours of the heatmap: dark is little, light yellow is most; a white line '
+        f'outlines what reaches {100 * OUTLINE:.0f} % of the maximum" style="max-width:420px;font-size:.85rem">'
         f'<div style="height:12px;border-radius:6px;border:1px solid rgba(127,127,127,.5);'
         f'background:linear-gradient(90deg,{stops})"></div>'
-        '<div style="display:flex;justify-content:space-between"><span>nothing</span>'
-        f"<span>white line: {100 * OUTLINE:.0f} % of the most</span><span>most</span></div></div>"
+        '<div style="display:flex;justify-content:space-between"><span>none</span>'
+        f"<span>white line: {100 * OUTLINE:.0f} % of the maximum</span><span>maximum</span></div></div>"
     )

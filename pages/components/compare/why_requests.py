@@ -1,4 +1,4 @@
-"""What the section that tells why asks the predictor, once for all sessions, and what it reads beside the answers."""
+"""Requests of the Why section to the predictor, made once for all sessions, and what else it reads of a run."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,8 +10,8 @@ from streamlit.delta_generator import DeltaGenerator
 from core.config.events import Progress
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError, RunError, TuneMyPetsError
-from core.predict.explanations import Explanation, Filters, ImageMap, Movement
-from core.predict.predictor_client import Tell
+from core.predict.predictor_answers import Explanation, Filters, Projection, WeightChange
+from core.predict.predictor_client import OnProgress
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare.comparison_cache import read_once
@@ -23,74 +23,76 @@ from pages.components.shared.shared_cache import SharedCache
 SPLIT_WORDS = {"test": "test", "val": "validation"}
 
 Named = Sequence[tuple[str, RunSnapshot]]
-Answer = TypeVar("Answer", Explanation, ImageMap, Movement, Filters)
-QUICK_SECONDS = 0.3  # an answer that is there by then shows no bar
-LOOK_SECONDS = 0.5
+Answer = TypeVar("Answer", Explanation, Projection, WeightChange, Filters)
+QUICK_SECONDS = 0.3  # an answer within this time shows no progress bar
+REDRAW_SECONDS = 0.5
 
 
-class Question(Generic[Answer]):
-    """A question to the predictor, asked in a thread of its own, for everybody who waits for the answer."""
+class Request(Generic[Answer]):
+    """A request to the predictor in a thread of its own, shared by all sessions that wait for the answer."""
 
-    def __init__(self, ask_predictor: Callable[[Tell], Answer]) -> None:
-        self.over = threading.Event()
-        self.step: Progress | None = None  # how far the answer is, once the predictor tells it
+    def __init__(self, send: Callable[[OnProgress], Answer]) -> None:
+        self.done = threading.Event()
+        self.progress: Progress | None = None  # the latest that the predictor sent
         self._answer: Answer | None = None
         self._error: Exception | None = None
-        threading.Thread(target=self._ask, args=(ask_predictor,), daemon=True).start()
+        threading.Thread(target=self._run, args=(send,), daemon=True).start()
 
-    def _ask(self, ask_predictor: Callable[[Tell], Answer]) -> None:
+    def _run(self, send: Callable[[OnProgress], Answer]) -> None:
         try:
-            self._answer = ask_predictor(self._note)
+            self._answer = send(self._note)
         except Exception as error:
-            self._error = error  # for those who wait
+            self._error = error  # raised for each session that waits
         finally:
-            self.over.set()
+            self.done.set()
 
-    def _note(self, step: Progress) -> None:
-        self.step = step
+    def _note(self, progress: Progress) -> None:
+        self.progress = progress
 
     def answer(self) -> Answer:
-        """The answer, once it is over. What went wrong goes to everybody who waited."""
+        """The answer, once it is there; raises what went wrong."""
         if self._error is not None:
             raise self._error
-        assert self._answer is not None, "only after it is over"
+        assert self._answer is not None, "only after it is done"
         return self._answer
 
 
-# whatever the key holds decides the answer, so it is asked once for all sessions
-_questions: SharedCache[tuple[Any, ...], Question[Any]] = SharedCache(None, max_entries=128)
+# the key decides the answer, so each is requested once for all sessions
+_requests: SharedCache[tuple[Any, ...], Request[Any]] = SharedCache(None, max_entries=128)
 
 
-def ask(words: str, key: tuple[Any, ...], question: Callable[[Tell], Answer]) -> Answer | None:
-    """An answer of the predictor, asked once, with a bar while it takes; None after its sentence was shown."""
-    asked: Question[Answer] = _questions.get(key, lambda: Question(question))
-    if not asked.over.wait(QUICK_SECONDS):
+def request(words: str, key: tuple[Any, ...], send: Callable[[OnProgress], Answer]) -> Answer | None:
+    """An answer of the predictor, with a progress bar meanwhile; None after an error was shown."""
+    found: Request[Answer] = _requests.get(key, lambda: Request(send))
+    if not found.done.wait(QUICK_SECONDS):
         with st.spinner(frame.plain(words), show_time=True):
             bar = st.empty()
-            while not asked.over.wait(LOOK_SECONDS):
-                _draw(bar, asked.step)  # here the script ends if its person has gone on
+            while not found.done.wait(REDRAW_SECONDS):
+                _draw(bar, found.progress)  # the script ends here if its session has left
             bar.empty()
     try:
-        return asked.answer()
+        return found.answer()
     except TuneMyPetsError as error:
-        _questions.drop(key, asked)  # whoever asks again may be luckier
+        _requests.drop(key, found)  # the next try may succeed
         st.warning(frame.plain(str(error)))
         return None
     except Exception:
-        _questions.drop(key, asked)
+        _requests.drop(key, found)
         raise
 
 
-def _draw(bar: DeltaGenerator, step: Progress | None) -> None:
-    if step is None or not step.total:
+def _draw(bar: DeltaGenerator, progress: Progress | None) -> None:
+    if progress is None or not progress.total:
         bar.empty()
         return
-    left = "" if step.eta_seconds is None else f" · about {frame.seconds_text(max(1, step.eta_seconds))} left"
-    bar.progress(min(1.0, step.done / step.total), text=f"{step.text}: {step.done:,} of {step.total:,}{left}")
+    seconds = progress.eta_seconds
+    left = "" if seconds is None else f" · about {frame.seconds_text(max(1, seconds))} left"
+    text = f"{progress.text}: {progress.done:,} of {progress.total:,}{left}"
+    bar.progress(min(1.0, progress.done / progress.total), text=text)
 
 
 def identity(item: RunSnapshot) -> tuple[Any, ...]:
-    """What tells weights of a run from later ones of the same run."""
+    """What distinguishes a run's weights from later weights of the same run."""
     best = item.history.best
     return item.id, item.state.value, best.epoch if best else None
 
@@ -106,7 +108,7 @@ def predictions(settings: Settings, item: RunSnapshot) -> PredictionTable | None
 
 
 def dataset_of(settings: Settings, item: RunSnapshot) -> Dataset | None:
-    """The pictures of a run; None where they are gone."""
+    """The dataset of a run; None where it is gone."""
     try:
         return open_dataset(settings, item.config.dataset, item.meta.dataset_fingerprint)
     except DatasetError:

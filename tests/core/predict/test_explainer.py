@@ -1,4 +1,4 @@
-"""The predictor's answers to why, through its own protocol; the tests of the pages go through its process."""
+"""Explanations through the predictor's protocol; the tests of the pages go through its process."""
 
 import dataclasses
 import json
@@ -25,21 +25,21 @@ from core.maintenance.check import check
 from core.maintenance.findings import Kind, Mending
 from core.maintenance.repair import repair
 from core.predict import predictor_server
-from core.predict.explanation_cache import FORMAT, KeptAnswers, name_of
-from core.predict.predictor_client import PredictorClient, Tell, hear
+from core.predict.explanation_cache import FORMAT, ExplanationCache, file_stem
+from core.predict.predictor_client import OnProgress, PredictorClient, receive_answer
 from core.predict.predictor_server import Server, send
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
 
 
-def a_image(settings: Settings) -> tuple[str, bytes]:
+def an_image(settings: Settings) -> tuple[str, bytes]:
     dataset = DatasetStore(settings).get("drawn")
     row = dataset.rows_of("test")[0]
     return row.name, dataset.read_image(row)
 
 
-class Near(PredictorClient):
+class InProcessClient(PredictorClient):
     """A client that talks to a predictor in a thread of this process: both sides as they are, without the start."""
 
     def __init__(self, settings: Settings) -> None:
@@ -47,20 +47,20 @@ class Near(PredictorClient):
         self.server = Server(settings)
 
     def _ask(
-        self, record: dict[str, Any], parts: list[bytes], tell: Tell | None = None
+        self, record: dict[str, Any], parts: list[bytes], on_progress: OnProgress | None = None
     ) -> tuple[dict[str, Any], list[bytes]]:
         mine, other = Pipe()
-        threading.Thread(target=self.server.talk, args=(other,), daemon=True).start()
+        threading.Thread(target=self.server.handle, args=(other,), daemon=True).start()
         with mine:
             send(mine, record, parts)
-            reply, found = hear(mine, tell)
+            reply, found = receive_answer(mine, on_progress)
         if "error" in reply:
             raise TuneMyPetsError(str(reply["error"]))
         return reply, found
 
 
 def ignore(step: Progress) -> None:
-    """Who does not want to know how far it is."""
+    """No progress wanted."""
 
 
 def kept(settings: Settings) -> list[Path]:
@@ -71,24 +71,24 @@ def newest(settings: Settings) -> Run:
     return RunStore(settings).all()[0]
 
 
-def test_every_question_about_why_is_answered(raced: Settings) -> None:
-    client, run = Near(raced), newest(raced)
-    name, data = a_image(raced)
-    (said,) = client.predict(run.id, [(name, data)])
+def test_every_explanation_is_answered(raced: Settings) -> None:
+    client, run = InProcessClient(raced), newest(raced)
+    name, data = an_image(raced)
+    (prediction,) = client.predict(run.id, [(name, data)])
 
     found = client.explain(run.id, name, data, [None, "cat", "dog"], ["grad_cam", "occlusion"])
-    assert found.top == tuple((label, pytest.approx(share, abs=1e-6)) for label, share in said.top)
-    assert {heat.label for heat in found.heats if heat.method == "grad_cam"} == {"cat", "dog"}
-    assert found.heats[0].label == said.label, "the answer first"
-    assert [heat.label for heat in found.heats if heat.method == "occlusion"] == ["dog"]
+    assert found.top == tuple((label, pytest.approx(share, abs=1e-6)) for label, share in prediction.top)
+    assert {item.label for item in found.maps if item.method == "grad_cam"} == {"cat", "dog"}
+    assert found.maps[0].label == prediction.label, "the answer comes first"
+    assert [item.label for item in found.maps if item.method == "occlusion"] == ["dog"]
     side = newest(raced).config().entry().preprocessing.crop_px
-    seen = np.asarray(Image.open(BytesIO(found.saw)))
+    seen = np.asarray(Image.open(BytesIO(found.input_png)))
     assert seen.shape == (224, 224, 3)
     assert seen.shape[0] % side == 0
-    for heat in found.heats:
-        assert Image.open(BytesIO(heat.drawing)).size == (224, 224)
-        assert heat.words
-    # what is drawn lies over the very pixels that a prediction sees
+    for item in found.maps:
+        assert Image.open(BytesIO(item.heatmap)).size == (224, 224)
+        assert item.description
+    # the heatmap lies on exactly the pixels that a prediction uses
     from core.datasets.decoder import Limits
     from core.stores.pixels import square_pixels
 
@@ -98,7 +98,7 @@ def test_every_question_about_why_is_answered(raced: Settings) -> None:
     assert np.array_equal(seen[:: 224 // side, :: 224 // side], square[:side, :side])
 
     # the test pictures, and how well their neighbours tell their class
-    images = client.map_images(run.id)
+    images = client.projection(run.id)
     table = run.predictions()
     assert sorted(images.indices) == sorted(table.indices.tolist())
     assert dict(zip(images.indices, images.labels, strict=True)) == dict(
@@ -108,9 +108,9 @@ def test_every_question_about_why_is_answered(raced: Settings) -> None:
     assert len(images.pca) == images.total == table.n
     assert images.width == 8
     assert 0 < sum(images.shares) <= 1.0001
-    assert 0 <= images.told <= table.n
+    assert 0 <= images.knn_correct <= table.n
 
-    movement = client.movement(run.id)
+    movement = client.weight_change(run.id)
     assert movement.blocks[-1].name == "head"
     assert all((block.relative or 0) > 0 for block in movement.blocks)
 
@@ -118,73 +118,71 @@ def test_every_question_about_why_is_answered(raced: Settings) -> None:
     assert filters.start is not None
     assert Image.open(BytesIO(filters.trained)).format == "PNG"
 
-    # a finished run's answers never change: they are kept once, and given again
+    # answers of a finished run never change: they are cached once
     files = kept(raced)
     assert sorted(json.loads(path.read_text())["recipe"]["what"] for path in files) == ["filters", "map", "movement"]
     stamps = [path.stat().st_ino for path in files]
-    assert client.map_images(run.id) == images
-    assert client.movement(run.id) == movement
+    assert client.projection(run.id) == images
+    assert client.weight_change(run.id) == movement
     assert client.filters(run.id) == filters
     assert [path.stat().st_ino for path in kept(raced)] == stamps
 
-    # what cannot be answered is a sentence
+    # what cannot be answered is one sentence
     for wrong, sentence in (
-        (lambda: client.explain(run.id, name, data, ["horse"]), "knows no class 'horse'"),
+        (lambda: client.explain(run.id, name, data, ["horse"]), "has no class 'horse'"),
         (lambda: client.explain(run.id, name, b"no picture"), name),
         (lambda: client.explain(run.id, name, data, []), "choose fewer"),
         (lambda: client.explain(run.id, name, data, [None], ["guess"]), "choose fewer"),  # type: ignore[list-item]
-        (lambda: client.map_images("nobody"), "There is no run"),
-        (lambda: client.movement("../x"), "There is no run"),
+        (lambda: client.projection("nobody"), "There is no run"),
+        (lambda: client.weight_change("../x"), "There is no run"),
     ):
         with pytest.raises(TuneMyPetsError, match=sentence.replace("(", r"\(")):
             wrong()
 
 
-def test_an_answer_that_takes_long_tells_how_far_it_is(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_answer_reports_progress(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor_server, "STEP_SECONDS", 0.0)
-    client, run = Near(raced), newest(raced)
+    client, run = InProcessClient(raced), newest(raced)
     steps: list[Progress] = []
-    images = client.map_images(run.id, tell=steps.append)
+    images = client.projection(run.id, on_progress=steps.append)
     assert [step.done for step in steps] == [4, 8], "four pictures after four pictures"
     assert {step.total for step in steps} == {len(images.indices)}
     assert steps[-1].eta_seconds == 0
     steps.clear()
-    client.map_images(run.id, tell=steps.append)
-    assert not steps, "kept answers are there at once"
-    name, data = a_image(raced)
+    client.projection(run.id, on_progress=steps.append)
+    assert not steps, "cached answers need no progress"
+    name, data = an_image(raced)
     client.explain(run.id, name, data, [None], ["occlusion"], steps.append)
     assert [step.done for step in steps] == list(range(1, steps[0].total + 1))
     assert steps[0].total == 8, "the picture, and 7 by 7 hidden squares, eight at once"
 
 
-def test_where_hiding_changes_nothing_no_map_pretends_that_it_does(
-    raced: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client, run = Near(raced), newest(raced)
-    name, data = a_image(raced)
+def test_where_hiding_changes_nothing_the_heatmap_is_empty(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, run = InProcessClient(raced), newest(raced)
+    name, data = an_image(raced)
     rng = np.random.default_rng(0)
-    for size, words in ((0.004, "hiding any one part changes nothing that counts"), (0.4, "of the heat lies")):
+    for size, words in ((0.004, "hiding any single part makes no real difference"), (0.4, "of the heat is")):
         grid = (size * rng.random((32, 32)) ** 4).astype(np.float32)
         monkeypatch.setattr("core.predict.explainer.occlusion", lambda *_, grid=grid: grid)
-        (heat,) = client.explain(run.id, name, data, [None], ["occlusion"]).heats
-        assert words in heat.words
-        assert heat.strength == pytest.approx(float(grid.max()))
+        (item,) = client.explain(run.id, name, data, [None], ["occlusion"]).maps
+        assert words in item.description
+        assert item.strength == pytest.approx(float(grid.max()))
 
 
-def test_who_goes_away_does_not_stop_the_work(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_leaves_does_not_stop_the_work(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor_server, "STEP_SECONDS", 0.0)
-    client, run = Near(raced), newest(raced)
+    client, run = InProcessClient(raced), newest(raced)
     mine, other = Pipe()
-    talking = threading.Thread(target=client.server.talk, args=(other,))
+    talking = threading.Thread(target=client.server.handle, args=(other,))
     talking.start()
-    send(mine, {"ask": "map", "run": run.id, "neighbours": False}, [])
+    send(mine, {"ask": "projection", "run": run.id, "tsne": False}, [])
     mine.close()
     talking.join(30)
     assert not talking.is_alive()
     assert len(kept(raced)) == 1, "the next one finds it"
 
 
-def test_neighbours_are_laid_out_on_demand_from_what_the_map_kept(
+def test_t_sne_runs_on_request_from_the_cached_components(
     settings: Settings, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("openTSNE", reason="pip install -r requirements-explain.txt")
@@ -194,25 +192,25 @@ def test_neighbours_are_laid_out_on_demand_from_what_the_map_kept(
     assert list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("40/20/40"), seed=0))
     run = RunStore(settings).create(small_config)
     assert Worker(settings, run).work(judge_only=False).value == "finished"
-    client = Near(settings)
-    plain = client.map_images(run.id)
+    client = InProcessClient(settings)
+    plain = client.projection(run.id)
     assert plain.tsne is None
-    monkeypatch.setattr(client.server.explainer, "_map", None)  # the pictures are not looked at again
-    laid_out = client.map_images(run.id, neighbours=True)
+    monkeypatch.setattr(client.server.explainer, "_project", None)  # features are not computed again
+    laid_out = client.projection(run.id, tsne=True)
     assert laid_out.tsne is not None
     assert len(laid_out.tsne) == len(plain.indices) >= 10
     assert dataclasses.replace(laid_out, tsne=None) == plain
     assert [json.loads(path.read_text())["recipe"]["what"] for path in kept(settings)].count("t-SNE") == 1
-    monkeypatch.setattr("core.predict.explainer.lay_out", None)
-    assert client.map_images(run.id, neighbours=True) == laid_out, "kept too"
+    monkeypatch.setattr("core.predict.explainer.run_tsne", None)
+    assert client.projection(run.id, tsne=True) == laid_out, "cached too"
 
 
-def test_the_map_of_a_frozen_network_comes_from_what_its_test_left(settings: Settings, drawn: object) -> None:
+def test_the_features_of_a_frozen_network_come_from_its_evaluation(settings: Settings, drawn: object) -> None:
     import torch
 
     from core.config.train_config import TrainConfig
     from core.jobs.worker import Worker
-    from core.predict import split_features
+    from core.predict import image_features
     from core.predict.predictor import Predictor
     from core.stores.hardware import Hardware
 
@@ -221,13 +219,13 @@ def test_the_map_of_a_frozen_network_comes_from_what_its_test_left(settings: Set
     assert Worker(settings, run).work(judge_only=False).value == "finished"
     hardware: Hardware = Predictor(settings).hardware
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(split_features, "_computed", None)  # what is stored is not computed
-        stored = split_features.read_features(settings, run, hardware, lambda: False, ignore)
+        patch.setattr(image_features, "_compute", None)  # stored features are not computed again
+        stored = image_features.read_features(settings, run, hardware, lambda: False, ignore)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(split_features, "_stored", lambda *_: None)
-        computed = split_features.read_features(settings, run, hardware, lambda: False, ignore)
-        patch.setattr(split_features, "_pixel_store", lambda *_: None)
-        decoded = split_features.read_features(settings, run, hardware, lambda: False, ignore)
+        patch.setattr(image_features, "_read_stored", lambda *_: None)
+        computed = image_features.read_features(settings, run, hardware, lambda: False, ignore)
+        patch.setattr(image_features, "_pixel_store", lambda *_: None)
+        decoded = image_features.read_features(settings, run, hardware, lambda: False, ignore)
     assert stored.rows == computed.rows
     assert np.allclose(stored.values, computed.values, atol=1e-4)
     assert np.array_equal(computed.values, decoded.values)
@@ -240,8 +238,8 @@ def test_the_map_of_a_frozen_network_comes_from_what_its_test_left(settings: Set
     assert np.abs(found - run.predictions().probabilities).max() < 1e-5
 
 
-def test_a_question_that_thirty_ask_is_computed_once(settings: Settings) -> None:
-    answers, made, found = KeptAnswers(settings), [], []
+def test_a_request_from_thirty_is_computed_once(settings: Settings) -> None:
+    answers, made, found = ExplanationCache(settings), [], []
 
     def make() -> dict[str, int]:
         made.append(1)
@@ -258,8 +256,8 @@ def test_a_question_that_thirty_ask_is_computed_once(settings: Settings) -> None
     assert found == [{"is": 42}] * 30
     assert len(made) == 1
     answers.get({"what": "other"}, make, keep=False)
-    assert len(kept(settings)) == 1, "what may change is not kept"
-    # a damaged file is made anew, and one that answers something else is not believed
+    assert len(kept(settings)) == 1, "what may change is not cached"
+    # a damaged file, or one that answers another request, is computed again
     (path,) = kept(settings)
     path.write_bytes(path.read_bytes()[:20])
     assert answers.get({"what": "x"}, make, keep=True) == {"is": 42}
@@ -267,12 +265,12 @@ def test_a_question_that_thirty_ask_is_computed_once(settings: Settings) -> None
     assert answers.get({"what": "x"}, make, keep=True) == {"is": 42}
 
 
-def test_kept_answers_make_room_for_each_other(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_drops_its_oldest_answers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     import dataclasses
     import os
 
     small = dataclasses.replace(settings, cache_bytes=30_000)
-    answers = KeptAnswers(small)
+    answers = ExplanationCache(small)
     for number in range(5):
         answers.get({"what": "x", "run": str(number)}, lambda: {"text": "y" * 9_000}, keep=True)
         for path in kept(small):
@@ -281,9 +279,9 @@ def test_kept_answers_make_room_for_each_other(settings: Settings, monkeypatch: 
     assert there == {"2", "3", "4"}
 
 
-def test_a_check_finds_kept_answers_that_are_damaged_or_of_runs_that_are_gone(raced: Settings) -> None:
+def test_a_check_finds_cached_answers_that_are_damaged_or_of_deleted_runs(raced: Settings) -> None:
     run = newest(raced)
-    answers = KeptAnswers(raced)
+    answers = ExplanationCache(raced)
     for what in ("map", "movement", "filters"):
         answers.get({"what": what, "run": run.id}, lambda: {"is": 1}, keep=True)
     assert not list(check(raced))
@@ -291,7 +289,7 @@ def test_a_check_finds_kept_answers_that_are_damaged_or_of_runs_that_are_gone(ra
     damaged.write_bytes(b"{")
     swapped.write_bytes(good.read_bytes())
     gone = {"format": FORMAT, "what": "map", "run": "20200101-000000-abcdef"}
-    orphan = raced.cache_dir / "explanations" / f"{name_of(gone)}.json"
+    orphan = raced.cache_dir / "explanations" / f"{file_stem(gone)}.json"
     orphan.write_text(json.dumps({"recipe": gone, "answer": {}}))
     found = {Path(item.thing).name: (item.kind, item.mending) for item in check(raced)}
     assert found == {

@@ -1,4 +1,4 @@
-"""The first layer as pictures, before and after."""
+"""Drawings of the first layer, before and after training."""
 
 from io import BytesIO
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.predict.first_filters import COMPONENTS, GAP_PX, arrange, components_of, draw_filters, first_weights
+from core.predict.first_filters import COMPONENTS, GAP_PX, components_of, draw_filters, draw_grid, first_weights
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.training.checkpoint import BEST, CHECKPOINTS, Checkpoint, save_checkpoint
@@ -35,7 +35,7 @@ def test_a_filter_is_drawn_in_its_own_colours_and_zero_is_grey() -> None:
     weights = np.zeros((2, 3, 2, 2), np.float32)
     weights[0, 0, 0, 1] = 2.0  # red, upper right
     weights[1, :, 1, 0] = -1.0  # dark, lower left
-    sheet = opened(arrange(weights, np.array([2.0, 1.0], np.float32)))
+    sheet = opened(draw_grid(weights, np.array([2.0, 1.0], np.float32)))
     times = sheet.shape[0] // 32
     side = 32 * times
     assert sheet.shape == (side, 2 * side + GAP_PX * times, 4)
@@ -51,7 +51,7 @@ def test_the_first_layer_of_every_network_reads_three_colours() -> None:
     assert "scratch_cnn" in CATALOG
 
 
-def test_many_filters_are_told_by_their_directions() -> None:
+def test_many_filters_are_drawn_as_their_principal_components() -> None:
     rng = np.random.default_rng(0)
     patterns = rng.normal(size=(2, 3, 4, 4))
     weights = np.einsum("fk,kchw->fchw", rng.normal(size=(200, 2)) * (5, 1), patterns).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Predictions: the numbers of the test, from whatever door one asks."""
+"""Predictions give the probabilities of the test result, in process, from the predictor and from the command."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ from core.datasets.splits import SplitPlan
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.worker import Worker
 from core.locks import is_held
-from core.predict.image_prediction import Prediction
+from core.predict.predictor_answers import Prediction
 from core.predict.predictor_client import AugmentationChoice, PredictorClient
 from core.predict.predictor_server import address_path, lock_path
 from core.runs.run import Run
@@ -117,11 +117,11 @@ def test_the_command_gives_the_probabilities_of_the_test(settings: Settings, run
     assert_same([Prediction.from_json({"milliseconds": 0.0, **item}) for item in json.loads(done.stdout)], run, stored)
 
 
-def test_the_process_answers_everything_it_is_asked(settings: Settings, run: Run, ended_processes: None) -> None:
+def test_the_process_answers_every_request(settings: Settings, run: Run, ended_processes: None) -> None:
     client = PredictorClient(settings)
     (file, other, *_), stored = images_of_the_test(settings, run)
 
-    # a bad picture gets a sentence, the others an answer
+    # an unreadable picture gets an error, the others an answer
     pictures = [("good.jpg", file.read_bytes()), ("bad.jpg", b"no picture"), ("last.jpg", other.read_bytes())]
     found = client.predict(run.id, pictures)
     assert [item.file for item in found] == ["good.jpg", "bad.jpg", "last.jpg"]
@@ -130,11 +130,11 @@ def test_the_process_answers_everything_it_is_asked(settings: Settings, run: Run
     assert "bad.jpg" in found[1].error
     assert_same([found[0], found[2]], run, stored[:2])
 
-    # fewer classes on demand, no pictures no answers
+    # fewer classes on request, no pictures no answers
     assert len(client.predict(run.id, pictures[:1], top=1)[0].top) == 1
     assert client.predict(run.id, []) == []
 
-    # what cannot be answered is a sentence, and the process stays
+    # what cannot be answered is one sentence, and the process stays
     for unknown in ("nobody", "../x"):
         with pytest.raises(TuneMyPetsError, match="There is no run"):
             client.predict(unknown, pictures)
@@ -156,12 +156,12 @@ def test_the_process_answers_everything_it_is_asked(settings: Settings, run: Run
         assert address_path(settings).stat().st_mode & 0o777 == 0o600
 
 
-def test_asking_imports_no_torch() -> None:
+def test_the_client_imports_no_torch() -> None:
     code = "import sys, core.predict.predictor_client; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=False).returncode == 0
 
 
-def test_a_run_without_whole_weights_is_refused_with_a_sentence(settings: Settings, run: Run) -> None:
+def test_damaged_weights_are_refused_with_one_sentence(settings: Settings, run: Run) -> None:
     from core.predict.predictor import Predictor
 
     files, _ = images_of_the_test(settings, run)

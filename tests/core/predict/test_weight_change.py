@@ -1,4 +1,4 @@
-"""How far blocks moved: zero means not one bit, for whatever was never trained, and only for that."""
+"""The change of blocks: zero means unchanged to the bit, for what was never trained and only for that."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError, WeightsError
 from core.jobs.worker import Worker
-from core.predict.weight_change import build_start, measure_movement, relative_change, same_bits
+from core.predict.weight_change import build_start, measure_weight_change, relative_change, same_bits
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -30,26 +30,26 @@ def trained(settings: Settings, config: TrainConfig) -> Run:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.model}-{config.head}")
-def test_a_run_that_never_learned_moved_by_exactly_nothing(
+def test_an_untrained_run_has_changed_by_exactly_nothing(
     settings: Settings, drawn: Dataset, config: TrainConfig
 ) -> None:
     run = RunStore(settings).create(config)
     save_checkpoint(run.folder / CHECKPOINTS, BEST, build_start(config, 2), Checkpoint(config, drawn.classes, 0, None))
-    blocks = measure_movement(run).blocks
+    blocks = measure_weight_change(run).blocks
     assert [block.name for block in blocks] == [*config.entry().freeze_points, "head"]
     for block in blocks:
-        assert block.still
+        assert block.unchanged
         assert (block.relative, block.largest, block.statistics_largest) == (0.0, 0.0, 0.0)
-    # with another seed the same weights are somewhere else: the comparison can tell
+    # with another seed the same weights are somewhere else: the comparison notices
     other = dataclasses.replace(Checkpoint(config, drawn.classes, 0, None))
     save_checkpoint(run.folder / CHECKPOINTS, BEST, build_start(config.model_copy(update={"seed": 99}), 2), other)
-    moved = measure_movement(run).blocks
-    assert moved[-1].relative is not None
-    assert moved[-1].relative > 0.5
-    assert not moved[-1].same
+    changed = measure_weight_change(run).blocks
+    assert changed[-1].relative is not None
+    assert changed[-1].relative > 0.5
+    assert not changed[-1].same
 
 
-def test_what_is_frozen_does_not_move_by_one_bit_and_what_learns_does(settings: Settings, drawn: Dataset) -> None:
+def test_frozen_blocks_do_not_change_by_one_bit_and_trainable_ones_do(settings: Settings, drawn: Dataset) -> None:
     config = TrainConfig(
         dataset="drawn",
         model="petnet",
@@ -60,13 +60,13 @@ def test_what_is_frozen_does_not_move_by_one_bit_and_what_learns_does(settings: 
         precision="fp32",
         batch_size=24,
     )
-    movement = measure_movement(trained(settings, config))
-    by_name = {block.name: block for block in movement.blocks}
-    assert movement.pretrained
+    change = measure_weight_change(trained(settings, config))
+    by_name = {block.name: block for block in change.blocks}
+    assert change.pretrained
     for name in ("stem", "stage1", "stage2", "stage3"):
         block = by_name[name]
         assert block.frozen
-        assert block.still
+        assert block.unchanged
         assert block.statistics > 0
         assert (block.relative, block.statistics_relative) == (0.0, 0.0)
     for name in ("stage4", "top", "head"):
@@ -76,17 +76,17 @@ def test_what_is_frozen_does_not_move_by_one_bit_and_what_learns_does(settings: 
         assert block.relative is not None
         assert 0 < block.relative < 2
         assert block.largest > 0
-    assert not by_name["top"].statistics_same, "BatchNorm of a block that learns"
+    assert not by_name["top"].statistics_same, "BatchNorm of a trainable block"
     assert by_name["head"].statistics == 0
 
 
-def test_everything_moves_in_a_run_from_scratch(settings: Settings, drawn: Dataset) -> None:
-    movement = measure_movement(trained(settings, CONFIGS[0]))
-    assert not movement.pretrained
-    assert not any(block.same or block.frozen for block in movement.blocks)
+def test_every_block_changes_in_a_run_from_scratch(settings: Settings, drawn: Dataset) -> None:
+    change = measure_weight_change(trained(settings, CONFIGS[0]))
+    assert not change.pretrained
+    assert not any(block.same or block.frozen for block in change.blocks)
 
 
-def test_one_bit_and_one_statistic_are_enough_to_be_told(settings: Settings, drawn: Dataset) -> None:
+def test_one_bit_or_one_statistic_is_enough_to_be_noticed(settings: Settings, drawn: Dataset) -> None:
     config = CONFIGS[2]
     run = RunStore(settings).create(config)
     network = build_start(config, 2)
@@ -96,9 +96,9 @@ def test_one_bit_and_one_statistic_are_enough_to_be_told(settings: Settings, dra
     with torch.no_grad():
         weight.view(-1)[5] = torch.nextafter(weight.view(-1)[5], torch.tensor(9.0))
     save_checkpoint(run.folder / CHECKPOINTS, BEST, network, Checkpoint(config, drawn.classes, 1, None))
-    moved = {block.name for block in measure_movement(run).blocks if not block.still}
-    assert moved == {"stem", "stage2"}
-    stem = measure_movement(run).blocks[0]
+    changed = {block.name for block in measure_weight_change(run).blocks if not block.unchanged}
+    assert changed == {"stem", "stage2"}
+    stem = measure_weight_change(run).blocks[0]
     assert stem.same
     assert not stem.statistics_same
 
@@ -114,15 +114,15 @@ def test_lengths_and_bits_are_what_their_names_say() -> None:
     assert not same_bits(torch.ones(2), torch.ones(2, dtype=torch.float64))
 
 
-def test_without_the_pretrained_file_or_weights_there_is_a_sentence(settings: Settings, drawn: Dataset) -> None:
+def test_a_missing_pretrained_file_or_checkpoint_is_one_sentence(settings: Settings, drawn: Dataset) -> None:
     config = TrainConfig(dataset="drawn", model="mobilenet_v2", strategy="head", epochs=1)
     run = RunStore(settings).create(config)
     with pytest.raises(RunError, match="no saved weights"):
-        measure_movement(run)
+        measure_weight_change(run)
     from models.network import build
 
     save_checkpoint(
         run.folder / CHECKPOINTS, BEST, build("mobilenet_v2", 2), Checkpoint(config, drawn.classes, 1, None)
     )
     with pytest.raises(WeightsError, match="python -m core prefetch mobilenet_v2"):
-        measure_movement(run)
+        measure_weight_change(run)

@@ -1,4 +1,4 @@
-"""What reaches a network's head for the pictures of its test split, from the stores where they hold it already."""
+"""The features that a network's head reads, for the images of its test split; from the stores where they are there."""
 
 import dataclasses
 import logging
@@ -25,23 +25,23 @@ from core.training.inference import logits_of
 from models.catalog import Preprocessing
 
 MAX_IMAGES = 2000  # more points than that cover each other
-TEXT = "Looking at the pictures"
-BATCH = 4  # small: somebody may wait for a prediction
+TEXT = "Computing features"
+BATCH = 4  # small: a prediction may be waiting
 
-Tell = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 log = logging.getLogger("tunemypets.features")
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a network makes of pictures before it decides.
+    """The features of a split's images.
 
     Attributes:
         values: (N, F) float32.
-        rows: N pictures.
+        rows: N images.
         split: `test`, or `val` where there is no test split.
-        total: pictures of the split.
+        total: images of the split.
     """
 
     values: npt.NDArray[np.float32]
@@ -54,23 +54,24 @@ def dataset_of(settings: Settings, run: Run) -> Dataset:
     """The dataset on which a run was trained.
 
     Raises:
-        DatasetError: it is gone, or another one by now.
+        DatasetError: if it is gone, or has changed since.
     """
     dataset = DatasetStore(settings).get(run.config().dataset)
     if dataset.fingerprint != run.meta().dataset_fingerprint:
-        raise DatasetError(f"The dataset {dataset.id} is not the one on which this run was trained: train it again.")
+        raise DatasetError(f"The dataset {dataset.id} has changed since this run was trained: train it again.")
     return dataset
 
 
-def read_features(settings: Settings, run: Run, hardware: Hardware, pause: Callable[[], bool], tell: Tell) -> Features:
-    """The features of a run's test pictures, at most `MAX_IMAGES` of them, evenly taken.
+def read_features(
+    settings: Settings, run: Run, hardware: Hardware, pause: Callable[[], bool], on_progress: OnProgress
+) -> Features:
+    """The features of a run's test images, an even sample of at most `MAX_IMAGES`.
 
     Args:
-        pause: called between short pieces of work; lets others compute, and answers False.
-        tell: hears how far it is.
+        pause: called between short pieces of work; lets other requests run, and returns False.
     Raises:
-        RunError: the run has no weights, or they are damaged.
-        DatasetError: its pictures are gone.
+        RunError: if the run has no weights, or they are damaged.
+        DatasetError: if its images are gone.
     """
     dataset = dataset_of(settings, run)
     network, checkpoint = load_network(run.checkpoints, BEST)  # of its own: it is frozen below
@@ -83,9 +84,9 @@ def read_features(settings: Settings, run: Run, hardware: Hardware, pause: Calla
     prefix = Prefix(network, config.entry().preprocessing, dataclasses.replace(hardware, prefix_precision="fp32"))
     values = None
     if config.strategy == "head" and config.views and len(rows) == len(every):
-        values = _stored(settings, prefix, dataset, rows, pause, tell)
+        values = _read_stored(settings, prefix, dataset, rows, pause, on_progress)
     if values is None:
-        values = _computed(settings, prefix, dataset, rows, pause, tell)
+        values = _compute(settings, prefix, dataset, rows, pause, on_progress)
     return Features(values, rows, split, len(every))
 
 
@@ -93,15 +94,15 @@ def _evenly(count: int) -> npt.NDArray[np.int64]:
     return np.linspace(0, count - 1, MAX_IMAGES).astype(np.int64)
 
 
-def _stored(
+def _read_stored(
     settings: Settings,
     prefix: Prefix,
     dataset: Dataset,
     rows: tuple[ImageRow, ...],
     pause: Callable[[], bool],
-    tell: Tell,
+    on_progress: OnProgress,
 ) -> npt.NDArray[np.float32] | None:
-    """From the activation store, where the test of a head has left them; None where they do not fit there."""
+    """From the activation store, where evaluating a head left them; None where they do not fit there."""
     store = _pixel_store(settings, dataset, prefix.preprocessing, pause)
     if store is None:
         return None
@@ -111,19 +112,19 @@ def _stored(
         for item in open_activations(settings, prefix, store, indices, plain, 0, pause):
             if isinstance(item, Activations):
                 return np.asarray(item.values.take(item.positions), np.float32)
-            tell(item)
+            on_progress(item)
     except OSError:
         log.exception("activations could not be kept")
     return None
 
 
-def _computed(
+def _compute(
     settings: Settings,
     prefix: Prefix,
     dataset: Dataset,
     rows: tuple[ImageRow, ...],
     pause: Callable[[], bool],
-    tell: Tell,
+    on_progress: OnProgress,
 ) -> npt.NDArray[np.float32]:
     store = _pixel_store(settings, dataset, prefix.preprocessing, pause)
     limits = Limits.from_settings(settings)
@@ -139,14 +140,16 @@ def _computed(
         found.append(logits_of(prefix.module, pixels, spec, prefix.hardware).cpu().numpy())
         pause()
         done = first + len(chosen)
-        tell(Progress("testing", TEXT, done, len(rows), (time.monotonic() - started) / done * (len(rows) - done)))
+        on_progress(
+            Progress("testing", TEXT, done, len(rows), (time.monotonic() - started) / done * (len(rows) - done))
+        )
     return np.concatenate(found)
 
 
 def _pixel_store(
     settings: Settings, dataset: Dataset, spec: Preprocessing, pause: Callable[[], bool]
 ) -> PixelStore | None:
-    """The pixel store if it is there: decoding all pictures of a dataset for those of one split would take longer."""
+    """The pixel store if it is there: decoding a whole dataset for one of its splits would take longer."""
     if not store_path(settings, dataset, spec).exists():
         return None
     for item in open_store(settings, dataset, spec, pause):

@@ -1,21 +1,21 @@
-"""One computation at a time, and those for whose answer somebody waits right now go first."""
+"""One computation at a time; requests that a person is waiting for go first."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Turns:
-    """A lock with two kinds of holders: urgent ones, and patient ones that let the urgent go first."""
+class PriorityLock:
+    """A lock with two kinds of holders: urgent ones, and background ones that let the urgent go first."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._taken = False
-        self._urgent = 0  # that wait
+        self._urgent = 0  # waiting requests
 
     @contextmanager
     def urgent(self) -> Iterator[None]:
-        """Hold it next, after whoever holds it now."""
+        """Hold it next, after its current holder."""
         with self._changed:
             self._urgent += 1
             try:
@@ -27,33 +27,33 @@ class Turns:
         try:
             yield
         finally:
-            self._leave()
+            self._release()
 
     @contextmanager
-    def patient(self) -> Iterator[None]:
-        """Hold it when nobody urgent wants it; call `step_aside` between pieces of work."""
-        self._take_patiently()
+    def background(self) -> Iterator[None]:
+        """Hold it when no urgent request waits; call `let_urgent_pass` between pieces of work."""
+        self._acquire_background()
         try:
             yield
         finally:
-            self._leave()
+            self._release()
 
-    def step_aside(self) -> bool:
-        """Let everybody urgent go first. For the patient holder; answers False: nobody asks it to stop."""
+    def let_urgent_pass(self) -> bool:
+        """Let urgent requests run now. For the background holder; returns False: it need not stop."""
         with self._changed:
             wanted = self._urgent > 0
         if wanted:
-            self._leave()
-            self._take_patiently()
+            self._release()
+            self._acquire_background()
         return False
 
-    def _take_patiently(self) -> None:
+    def _acquire_background(self) -> None:
         with self._changed:
             while self._taken or self._urgent:
                 self._changed.wait()
             self._taken = True
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         with self._changed:
             self._taken = False
             self._changed.notify_all()
