@@ -1,4 +1,4 @@
-"""What is told about the time before a training, against the time that it then takes.
+"""Estimated and measured time of trainings.
 
     TORCH_HOME=… python -m bench.estimates FOLDER [--jobs A B C D]
 
@@ -30,16 +30,16 @@ def main() -> None:
         for name in options.jobs:
             if name != "B":
                 shutil.rmtree(job.settings.cache_dir, ignore_errors=True)
-            told, _ = command(job.settings, "core", "estimate", job.dataset, *ALL[name], "--json")
+            estimated, _ = command(job.settings, "core", "estimate", job.dataset, *ALL[name], "--json")
             result, _ = command(job.settings, "core", "train", job.dataset, *ALL[name], "--json")
             ended = RunStore(job.settings).get(result["run"]).result()
             assert ended is not None
             assert ended.seconds is not None
             report[name] = {
-                "told_s": told["seconds"],
+                "estimated_s": estimated["seconds"],
                 "taken_s": round(ended.seconds, 2),
-                "taken_by_told": round(ended.seconds / told["seconds"], 2),
-                "parts": told["parts"],
+                "taken_by_estimated": round(ended.seconds / estimated["seconds"], 2),
+                "parts": estimated["parts"],
             }
     print(json.dumps(report, indent=1))
 

@@ -49,7 +49,7 @@ def measure(settings: Settings, run: Run) -> None:
         maps.append(time.perf_counter() - started)
     print_status("heat map (median)", statistics.median(maps))
     print_status("hiding parts", seconds(lambda: client.explain(run.id, *pictures[0], (None,), ("occlusion",))))
-    print(f"  {'predictions, nothing else asked':36}{told(waits(client, run.id, pictures, lambda: False))}")
+    print(f"  {'predictions, nothing else asked':36}{format_waits(waits(client, run.id, pictures, lambda: False))}")
     shutil.rmtree(kept, ignore_errors=True)
     taken: list[float] = []
     asking = threading.Thread(target=lambda: taken.append(seconds(lambda: client.projection(run.id))))
@@ -57,7 +57,7 @@ def measure(settings: Settings, run: Run) -> None:
     meanwhile = waits(client, run.id, pictures, asking.is_alive)
     asking.join()
     print_status("map of the pictures, the first time", taken[0])
-    print(f"  {'predictions meanwhile':36}{told(meanwhile)}")
+    print(f"  {'predictions meanwhile':36}{format_waits(meanwhile)}")
     shutil.rmtree(kept, ignore_errors=True)
     print_status("map of the pictures, alone", seconds(lambda: client.projection(run.id)))
     print_status("map of the pictures, kept", seconds(lambda: client.projection(run.id)))
@@ -81,7 +81,7 @@ def seconds(work: Callable[[], object]) -> float:
 def waits(
     client: PredictorClient, run_id: str, pictures: list[tuple[str, bytes]], going_on: Callable[[], bool]
 ) -> list[float]:
-    """Seconds that single predictions take: while something goes on, or `ALONE` of them where nothing does."""
+    """Seconds that single predictions take: while other work runs, or `ALONE` of them on an idle predictor."""
     out: list[float] = []
     busy = going_on()
     while going_on() or (not busy and len(out) < ALONE):
@@ -90,7 +90,7 @@ def waits(
     return out
 
 
-def told(found: list[float]) -> str:
+def format_waits(found: list[float]) -> str:
     """Median and 95th percentile in milliseconds."""
     ordered = sorted(found)
     p95 = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]

@@ -1,6 +1,6 @@
 """What the peers have in common: their options, loaders, network, loop, and the line of JSON that they print.
 
-A peer is somebody else's way to the same result, on a folder with train/, val/ and test/ that hold a folder of pictures
+A peer is another library's way to the same result, on a folder with train/, val/ and test/ that hold a folder of pictures
 for each class. The loop is the one that PyTorch's transfer-learning tutorial teaches.
 """
 
@@ -31,7 +31,7 @@ def arguments(epochs: int | None = 5) -> argparse.ArgumentParser:
     """The options that every peer takes.
 
     Args:
-        epochs: how many, unless told otherwise.
+        epochs: how many, unless `--epochs` is given.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", help="holds train/, val/ and test/ with a folder for each class")

@@ -27,7 +27,7 @@ from tests.support.small_runs import SMALL_SCRATCH
 
 
 def seconds_to_first_event(settings: Settings) -> float:
-    """Queue a run, wait for its end; the seconds until it told that it prepares."""
+    """Queue a run, wait for its end; the seconds until its first event."""
     run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, "epochs": 1}))
     queued = time.time()
     ensure_scheduler(settings)

@@ -29,7 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON value instead of the table")
     parser.add_argument("--folder", type=Path, help="photographs: a folder of class folders")
-    parser.add_argument("--room", action="store_true", help="behind a passcode: everybody has a cookie and a nickname")
+    parser.add_argument(
+        "--room", action="store_true", help="behind a passcode: every session has a cookie and a nickname"
+    )
     parser.add_argument("--keep-server-log", type=Path, help="copy the server's log there")
     loads = parser.add_subparsers(dest="load", required=True)
 
@@ -42,13 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
     watchers.add_argument("--browsers", type=int, default=2, help="real Chromium pages beside them")
     watchers.add_argument("--click-seconds", type=float, default=20, help="between two clicks of one session")
 
-    opening_ = loads.add_parser("opening", help="everybody opens the app at once")
+    opening_ = loads.add_parser("opening", help="all sessions open the app at once")
     opening_.add_argument("--sessions", type=int, default=30)
     opening_.add_argument("--within", type=float, default=5, help="seconds")
     opening_.add_argument("--browsers", type=int, default=2)
-    opening_.add_argument("--cold", action="store_true", help="nobody has looked at a page before")
+    opening_.add_argument("--cold", action="store_true", help="no page has been opened before")
 
-    uploads = loads.add_parser("uploads", help="everybody uploads a zip and imports it")
+    uploads = loads.add_parser("uploads", help="every session uploads a zip and imports it")
     uploads.add_argument("--count", type=int, default=30)
     uploads.add_argument("--mb", type=float, default=20)
     uploads.add_argument("--within", type=float, default=60, help="seconds")

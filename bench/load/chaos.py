@@ -2,7 +2,7 @@
 
 Workers, preloader, scheduler, predictor and the server end as by `kill -9`; phones lose their connection. People keep
 queueing runs, stopping some, trying photos. Afterwards every run must have exactly one final state that never changed,
-what was in the last snapshot before a blow must still be told by the run's log, and the check of the data root must
+what was in the last snapshot before a kill must still be in the run's log, and the check of the data root must
 find nothing damaged.
 """
 
@@ -98,7 +98,7 @@ class Witness:
                     break
             epochs = [epoch.epoch for epoch in run.history().epochs]
             if epochs != list(range(1, len(epochs) + 1)):
-                self.faults.append(f"run {run.id} tells epochs {epochs}")
+                self.faults.append(f"run {run.id} has epochs {epochs}")
             result = run.result()
             if result is not None and result.state is RunState.FINISHED and len(epochs) != run.config().epochs:
                 self.faults.append(f"run {run.id} finished after {len(epochs)} of {run.config().epochs} epochs")
@@ -204,7 +204,7 @@ def _kind_of(module: str, process: psutil.Process) -> str:
 
 
 def _settle(room: Room, witness: Witness) -> int:
-    """Let every run reach its end; how many had to be taken up by hand, as they were interrupted too often."""
+    """Let every run reach its end; how many had to be resumed by hand, because they were interrupted too often."""
     by_hand = 0
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
@@ -241,7 +241,7 @@ def _report(room: Room, plan: Plan, witness: Witness, ledger: Ledger, struck: Co
     damaged = [item for item in findings if item.kind is not Kind.LEFT_OVER]
     report.add("damaged or orphaned things that the check finds", float(len(damaged)), at_most=0.0)
     report.add("left over by who was killed", float(len(findings) - len(damaged)))
-    report.add("runs taken up by hand after two automatic attempts", float(by_hand))
+    report.add("runs resumed by hand after two automatic attempts", float(by_hand))
     report.add("connections lost", float(len(ledger.seconds["lost"])))
     report.notes.append("ended as " + ", ".join(f"{count} {name}" for name, count in sorted(states.items())))
     report.notes += [

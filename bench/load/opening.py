@@ -24,10 +24,10 @@ async def open_together(
     Behind the door of a room they come as by its QR code: strangers with the passcode in the address.
 
     Args:
-        cold: nobody has opened a page of this server before.
+        cold: no page of this server has been opened before.
     """
     if not cold:
-        async with room.session("presenter", Ledger()) as presenter:  # nobody opens a room without a look
+        async with room.session("presenter", Ledger()) as presenter:  # a room is always opened with a look at it
             for path, query, _ in PAGES:
                 await presenter.open(path, query, files=True)
                 await presenter.close()

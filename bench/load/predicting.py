@@ -77,10 +77,10 @@ def _finish_one(room: Room) -> Run:
 async def _ask(person: Session, seed: int) -> None:
     uploader = next(person.page.find("file_uploader", "Pictures"), None)
     if uploader is None:
-        raise LostError(f"no uploader among {person.page.tell()}")
+        raise LostError(f"no uploader among {person.page.describe()}")
     await person.upload(uploader, f"photo-{seed}.jpg", photograph(seed))
     shown = [image.caption.replace("\\", "") for images in person.page.find("imgs") for image in images.imgs]
     if shown != [f"photo-{seed}.jpg"]:
         raise LostError(f"the page shows {shown} in place of photo {seed}")
     if not any("Probabilities of the classes" in text for text in person.page.texts()):
-        raise LostError(f"no answer among {person.page.tell()}")
+        raise LostError(f"no answer among {person.page.describe()}")

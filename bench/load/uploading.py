@@ -71,12 +71,12 @@ async def upload_together(room: Room, count: int, megabytes: float, within_secon
 async def _bring(session: Session, data: bytes, ledger: Ledger, kind: str) -> None:
     uploader = next(session.page.find("file_uploader", "Zip"), None)
     if uploader is None:
-        raise LostError(f"no uploader among {session.page.tell()}")
+        raise LostError(f"no uploader among {session.page.describe()}")
     seconds = await session.upload(uploader, f"{session.name} {kind}.zip".replace(" ", "-"), data)
     ledger.add(kind, seconds)
     ledger.add("import begins", await session.click("Import"))
     if "import=" not in session.page.query:
-        raise LostError(f"the import did not begin: {session.page.tell()}")
+        raise LostError(f"the import did not start: {session.page.describe()}")
 
 
 def _small(folder: Path) -> bytes:

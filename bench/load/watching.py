@@ -24,7 +24,7 @@ class View:
     """What a session looks at."""
 
     query: str
-    run: str = ""  # whose steps can be told from the page
+    run: str = ""  # whose steps the page shows
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ async def watch(room: Room, plan: Plan) -> Report:
                 ledger.fail("browser", f"{type(error).__name__}: {error}"[:300])
         for session in (*sessions, *more):
             if session.connected and not (session.live or session.away or session.unanswered(0)):
-                ledger.fail(session.name, f"does not refresh itself any more: {session.page.tell()}")
+                ledger.fail(session.name, f"no longer refreshes itself: {session.page.describe()}")
             await session.__aexit__()
     ledger.errors += [f"server log: {line}" for line in room.trouble()]
     return _report(plan, ledger, meter, observers, runs, (first, last), time.perf_counter() - began)

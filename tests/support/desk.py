@@ -82,17 +82,17 @@ def figures(run: Run) -> list[Any]:
     """All that a training found out, to the last digit: what happened to it on the way must not show."""
     history = run.history()
     assert history.tested is not None
-    told: list[Any] = [
+    found: list[Any] = [
         (e.epoch, e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy, e.learning_rate, e.images_seen, e.best)
         for e in history.epochs
     ]
-    told.append((history.tested.correct, history.tested.loss, history.tested.epoch))
+    found.append((history.tested.correct, history.tested.loss, history.tested.epoch))
     result = run.result()
     assert result is not None
-    told.append((result.state, result.text, result.epochs_done, result.best_val_accuracy))
-    told.append((run.checkpoints / "best.safetensors").read_bytes())
-    told.append((run.folder / "predictions.csv").read_bytes())
-    return told
+    found.append((result.state, result.text, result.epochs_done, result.best_val_accuracy))
+    found.append((run.checkpoints / "best.safetensors").read_bytes())
+    found.append((run.folder / "predictions.csv").read_bytes())
+    return found
 
 
 def files(run: Run) -> list[str]:

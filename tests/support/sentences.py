@@ -31,4 +31,4 @@ def assert_nothing_of_the_machine(text: str, settings: Settings) -> None:
     assert "Traceback" not in text
     assert 'File "' not in text
     for path in (settings.home, settings.home.parent, PROJECT_ROOT, Path.home(), Path("/tmp"), Path("/etc")):
-        assert not re.search(rf"{re.escape(str(path))}(/|\b)", text), f"{path} is told: {text}"
+        assert not re.search(rf"{re.escape(str(path))}(/|\b)", text), f"{path} is shown: {text}"

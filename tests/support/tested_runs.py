@@ -1,4 +1,4 @@
-"""Finished runs that nobody trained: what they say is drawn from random numbers, and everything else is as it is for
+"""Finished runs without a training: their results are random numbers, and everything else is as it is for
 real ones. For pages and measurements that need many runs, many pictures or odd names, in seconds."""
 
 import dataclasses
@@ -131,10 +131,10 @@ def _events(run: Run, dataset: Dataset, table: PredictionTable) -> list[Event]:
             )
         )
     correct = int(table.correct.sum())
-    judged = Tested(
+    tested = Tested(
         "test" if table.split == "test" else "val", correct, table.n, correct / table.n, 0.7, config.epochs, 1
     )
-    return [*events, PhaseStarted("testing", "Testing"), judged]
+    return [*events, PhaseStarted("testing", "Testing"), tested]
 
 
 def copy_of(table: PredictionTable, **changes: object) -> PredictionTable:

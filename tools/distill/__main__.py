@@ -2,7 +2,7 @@
 
     python -m tools.distill --pictures FOLDER [--out FOLDER] [--work FOLDER] [--rounds 40] …
 
-A training that was interrupted goes on where it was when the same command is given again. At its end the folder `--out`
+An interrupted training resumes when the same command is given again. At its end the folder `--out`
 holds petnet.safetensors and petnet.json; copied into models/weights/, they are what the program uses.
 """
 
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped: the same command goes on from the last complete pass.", file=sys.stderr)
+        print("Stopped: the same command resumes from the last complete pass.", file=sys.stderr)
         return 130
     return 0
 

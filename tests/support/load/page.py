@@ -45,7 +45,7 @@ class Page:
     nodes: dict[Path, Node] = field(default_factory=dict)
     widgets: dict[str, WidgetState] = field(default_factory=dict)
     cache: dict[str, Cached] = field(default_factory=dict)
-    cache_age: int = 2  # runs that a cached message outlives without being used; the server tells it
+    cache_age: int = 2  # runs that a cached message outlives without being used; the server sends it
     runs: int = 0
 
     def resolve(self, payload: bytes) -> ForwardMsg:
@@ -87,7 +87,7 @@ class Page:
                 self.widgets[name] = value
 
     def sweep(self, run: str, fragments: list[str]) -> None:
-        """Remove what a finished run did not draw again, and messages that nobody used for a while."""
+        """Remove what a finished run did not draw again, and messages that were not used for a while."""
         for path, node in list(self.nodes.items()):
             stale = node.run != run and (not fragments or node.fragment in fragments)
             if stale:
@@ -116,7 +116,7 @@ class Page:
         """Everything that can be read, in the order of the page."""
         return [text for path in sorted(self.nodes) if (text := text_of(self.nodes[path].element))]
 
-    def tell(self) -> str:
+    def describe(self) -> str:
         """The beginnings of the first texts, for a message: a gallery's text holds its pictures."""
         return str([text[:MAX_TOLD] for text in self.texts()[:12]])
 

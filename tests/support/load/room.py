@@ -53,7 +53,7 @@ class Room:
     pictures_per_class: int = 120
     size_px: int = 160
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
-    guarded: bool = False  # behind a passcode, as `--room`: everybody has a cookie and a nickname
+    guarded: bool = False  # behind a passcode, as `--room`: every session has a cookie and a nickname
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="tunemypets-load-"))
@@ -156,7 +156,7 @@ class Room:
         return RoomStore(self.settings).open().passcode
 
     def cookies(self, name: str) -> dict[str, str]:
-        """What the browser of somebody who was let in keeps; nothing where there is no door."""
+        """The cookies of a person who was let in; none where there is no passcode."""
         if not self.guarded:
             return {}
         token = new_token()
@@ -165,7 +165,7 @@ class Room:
         return {COOKIE: token}
 
     def session(self, name: str, ledger: Ledger, *, stranger: bool = False) -> Session:
-        """A tab; of somebody who was let in, unless it is a stranger's."""
+        """A tab of a person who was let in, unless it is a stranger's."""
         return Session(self.address, name, ledger, cookies={} if stranger else self.cookies(name))
 
     # ---- the server

@@ -2,7 +2,7 @@
 
 It does what the frontend of Streamlit 1.67 does, in the same order: gets the page and its files with a cookie jar, asks
 for health and host configuration, opens the websocket with the XSRF token as subprotocol, asks for a run of the script,
-sends a rerun for each fragment with a timer at its interval whatever the server does, tells which messages it keeps,
+sends a rerun for each fragment with a timer at its interval whatever the server does, reports which messages it keeps,
 and answers references to them. A click is a rerun with a trigger; a link is a rerun with another page.
 
 Latency is from the moment at which a rerun is sent until the end of the run that answers it has arrived. Several reruns
@@ -158,14 +158,14 @@ class Session:
         self._stop_timers()
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
-            # not `await self._reader`: its cancellation could not be told from that of who waits here
+            # not `await self._reader`: its cancellation could not be distinguished from that of the caller
             await asyncio.wait([self._reader], timeout=5)
         self._reader = None
         self._socket = None
         for asked in self._waiting:
             if not asked.answered.done():
                 asked.answered.set_exception(LostError("the connection ended"))
-                asked.answered.exception()  # it may be that nobody waits
+                asked.answered.exception()  # perhaps no caller waits
         self._waiting.clear()
 
     async def _get(self, path: str) -> bytes:
@@ -260,7 +260,7 @@ class Session:
         """
         button = next(self.page.find("button", label), None)
         if button is None:
-            raise LostError(f"no button {label!r} among {self.page.tell()}")
+            raise LostError(f"no button {label!r} among {self.page.describe()}")
         seconds = await self.ask("click", fragment=self.page.fragment_of(button), trigger=button.id)
         self.expect(expect)
         return seconds
@@ -273,7 +273,7 @@ class Session:
         """
         link = next(self.page.find("page_link", label), None)
         if link is None:
-            raise LostError(f"no link {label!r} among {self.page.tell()}")
+            raise LostError(f"no link {label!r} among {self.page.describe()}")
         self._stop_timers()
         # widgets that the old page drew are not sent to the new one
         self.page.widgets.clear()
@@ -288,7 +288,7 @@ class Session:
             LostError: if it is not there.
         """
         if text and not any(text in there for there in self.page.texts()):
-            raise LostError(f"expected {text!r} among {self.page.tell()}")
+            raise LostError(f"expected {text!r} among {self.page.describe()}")
 
     async def upload(self, uploader: Any, name: str, data: bytes) -> float:
         """Send a file to an uploader, as a browser does; seconds until the page shows it.
