@@ -1,6 +1,6 @@
 """What the peers have in common: their options, loaders, network, loop, and the line of JSON that they print.
 
-A peer is another library's way to the same result, on a folder with train/, val/ and test/ that hold a folder of pictures
+A peer is another library's way to the same result, on a folder with train/, val/ and test/ that hold a folder of images
 for each class. The loop is the one that PyTorch's transfer-learning tutorial teaches.
 """
 
