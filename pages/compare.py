@@ -11,7 +11,7 @@ from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.compare import comparison_cache, learning_curve_view, race_view, run_details
 from pages.components.compare.runs_table import COLUMN_CONFIG, differing_fields, runs_table
-from pages.components.shared import chart_tables, charts, coach_notes, frame
+from pages.components.shared import chart_tables, charts, coach_findings, frame
 from pages.components.shared.race_snapshot import look_at_race, races_of
 from pages.components.shared.recent_runs import short_result
 from pages.components.shared.runs_snapshot import RunSnapshot, list_runs, look_at
@@ -74,7 +74,7 @@ def _compare_race(settings: Settings, races: Sequence[Race]) -> None:
         learning_curve_view.watch_curve(settings, race_id)
         curve = by_id[race_id]
         if not curve.state.active:
-            coach_notes.show_fairness([(str(run.meta.arm), look_at(settings, run.id)) for run in curve.runs])
+            coach_findings.show_fairness([(str(run.meta.arm), look_at(settings, run.id)) for run in curve.runs])
         run_details.show_curve_report(settings, curve)
         return
     race_view.watch_race(settings, race_id)

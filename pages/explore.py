@@ -10,7 +10,7 @@ from core.predict.predictor_client import AugmentationChoice
 from core.settings import Settings
 from models.catalog import CATALOG
 from pages.components.explore import dataset_charts, import_form, import_report
-from pages.components.shared import coach_notes, frame, gallery, import_progress
+from pages.components.shared import coach_findings, frame, gallery, import_progress
 from pages.components.shared.dataset_cache import forget_datasets, open_dataset
 
 PER_PAGE = 24
@@ -64,7 +64,7 @@ def _show(settings: Settings, dataset: Dataset) -> None:
         _gallery(settings, dataset)
     elif section == "Numbers":
         _numbers(dataset)
-        coach_notes.show_shortcuts(settings, dataset)
+        coach_findings.show_shortcuts(settings, dataset)
     elif section == "Import report":
         import_report.show_import_report(dataset)
     else:

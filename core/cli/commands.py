@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.waiting import WATCH_SECONDS, left, print_status, read_ahead, wait_for
-from core.coach.coach import read_run, tell
+from core.coach.review import format_findings, review_run
 from core.coach.run_facts import gather_facts, training_shares
 from core.config.events import EpochDone
 from core.config.train_config import TrainConfig
@@ -297,10 +297,10 @@ def compare_runs(settings: Settings, first: str, second: str) -> Outcome:
 
 
 def coach_run(settings: Settings, run_id: str) -> Outcome:
-    """What the coach reads in a run."""
+    """The coach's findings in a run."""
     run = RunStore(settings).get(run_id)
-    readings = read_run(gather_facts(run, training_shares(settings, run)), most=None)
-    return Outcome({"run": run_id, "readings": [reading.to_json() for reading in readings]}, tell(readings))
+    findings = review_run(gather_facts(run, training_shares(settings, run)), limit=None)
+    return Outcome({"run": run_id, "readings": [finding.to_json() for finding in findings]}, format_findings(findings))
 
 
 def predict(settings: Settings, run_id: str, files: Sequence[str], top: int) -> Outcome:

@@ -1,1 +1,1 @@
-"""What results mean: readings of runs, races and datasets, their costs, and one thing to try next."""
+"""What results mean: findings in runs, comparisons and datasets, their costs, and one thing to try next."""

@@ -1,6 +1,6 @@
-"""What the coach proposes: one thing to try, in words and as fields of a TrainConfig.
+"""Advice: one thing to try, in words and as fields of a TrainConfig.
 
-Applied to the configuration that they are for, the fields give a valid one: a test tries them all.
+Applied to the configuration that they are for, the fields make a valid one: a test tries them all.
 """
 
 from typing import Any
@@ -15,14 +15,15 @@ MAX_EPOCHS = 1000
 MAX_SECONDS = 1e6
 MAX_IMAGES = 10**9
 LONGER = 2  # times as much
+FINDER = TrainConfig.model_fields["find_rate"].title
 
 
 def lower_rate(facts: RunFacts, why: str) -> Advice:
-    """The usual rate, or a tenth of what was used where that is lower."""
+    """The usual rate, or a tenth of the one used where that is lower."""
     rate = facts.rate or facts.usual_rate
     better = tidy_rate(min(facts.usual_rate, rate / 10))
-    told = f"Try the learning rate {format_number(better, 2)} instead of {format_number(rate, 2)}: {why}."
-    return told, _with_rate(better)
+    text = f"Try the learning rate {format_number(better, 2)} instead of {format_number(rate, 2)}: {why}."
+    return text, _with_rate(better)
 
 
 def raise_rate(facts: RunFacts) -> Advice:
@@ -32,14 +33,17 @@ def raise_rate(facts: RunFacts) -> Advice:
 
 
 def other_rate(config: TrainConfig) -> Advice:
-    """A rate that is looked for, or the fitted one where that was done already."""
+    """A rate that is searched for, or the fitted one where it was searched for already."""
     if config.find_rate:
-        return "Leave the learning rate to the app, without looking for one.", {"find_rate": False}
-    return "Let the learning rate be looked for: this one leads nowhere.", {"learning_rate": None, "find_rate": True}
+        return f"Turn off “{FINDER}”: the app then takes the usual learning rate.", {"find_rate": False}
+    return f"Turn on “{FINDER}”: with this learning rate nothing is learned.", {
+        "learning_rate": None,
+        "find_rate": True,
+    }
 
 
 def tidy_rate(rate: float) -> float:
-    """A rate with one digit that counts: 0.00316 -> 0.003."""
+    """A rate with one significant digit: 0.00316 -> 0.003."""
     return float(f"{rate:.0e}")
 
 
@@ -54,18 +58,18 @@ def train_longer(config: TrainConfig, done: int, at_least: int = 2) -> Advice:
         return f"Try {seconds:,g} seconds of training instead of {config.max_seconds:,g}.", {"max_seconds": seconds}
     if done < config.epochs and config.max_images is not None:
         images = min(LONGER * config.max_images, MAX_IMAGES)
-        return f"Try {images:,} pictures to see instead of {config.max_images:,}.", {"max_images": images}
+        return f"Try {images:,} pictures seen instead of {config.max_images:,}.", {"max_images": images}
     if done < config.epochs:
         change = {"patience": 0} if config.patience else {}
-        return f"Train it again for all of its {config.epochs} epochs: this run ended after {done}.", change
+        return f"Train it again for all {config.epochs} epochs: this run ended after {done}.", change
     epochs = max(LONGER * config.epochs, at_least)
     if epochs > MAX_EPOCHS:
-        return "Bring more training pictures: more epochs than these are rarely worth their time.", {}
+        return "Add training pictures: even more epochs are rarely worth the time.", {}
     return f"Try {epochs} epochs instead of {config.epochs}.", {"epochs": epochs}
 
 
 def counter_overfitting(facts: RunFacts, turn: int | None) -> Advice:
-    """What makes learning by heart harder.
+    """What makes memorising harder.
 
     Args:
         turn: the epoch with the lowest validation loss, where that has risen since.
@@ -75,44 +79,45 @@ def counter_overfitting(facts: RunFacts, turn: int | None) -> Advice:
         change: dict[str, Any] = {"augment_crop": True, "augment_flip": True}
         if config.augment_strength == 0:
             change["augment_strength"] = 0.5
-        return "Turn on random crops and flips: then no epoch sees quite the same picture twice.", change
+        return "Turn on random crops and flips: then no epoch shows exactly the same picture again.", change
     if config.strategy == "scratch":
         change = _with_transfer(config)
         return (
-            f"Start from pretrained weights ({change['model']}, head only): there is far less to learn by heart with.",
+            f"Start from pretrained weights ({change['model']}, head only): with far fewer trainable parameters it can "
+            "memorise less.",
             change,
         )
     if config.strategy != "head":
         return (
-            "Try the strategy head: with the backbone frozen there is far less to learn by heart with.",
+            "Try the strategy head: with the backbone frozen it has far fewer trainable parameters to memorise with.",
             {"strategy": "head", "freeze_point": None, "head_epochs": None, "learning_rate": None},
         )
     if turn is not None and turn < config.epochs:
         count = f"{turn} epoch" if turn == 1 else f"{turn} epochs"
-        return f"Try {count} instead of {config.epochs}: later ones only made it worse.", {"epochs": turn}
-    return "Bring more training pictures; a weight decay of 0.01 helps a little.", {
+        return f"Try {count} instead of {config.epochs}: the later ones only made it worse.", {"epochs": turn}
+    return "Add training pictures; a weight decay of 0.01 helps a little, too.", {
         "weight_decay": 0.01, "optimizer": "adamw",
     }  # fmt: skip
 
 
 def counter_underfitting(config: TrainConfig) -> Advice:
-    """What lets a network fit its pictures."""
+    """What helps a network to fit its training pictures."""
     if config.strategy == "scratch":
         change = _with_transfer(config)
         return (
-            f"Start from pretrained weights ({change['model']}): they come from many more pictures than yours.",
+            f"Start from pretrained weights ({change['model']}): they were trained on many more pictures than yours.",
             change,
         )
     if config.strategy == "head":
         return (
-            "Try the strategy gradual: after the head the backbone learns too, and can fit these pictures.",
+            "Try the strategy gradual: after the head it trains the backbone too, which can then fit these pictures.",
             {"strategy": "gradual", "epochs": max(2, config.epochs), "learning_rate": None},
         )
     epochs = LONGER * config.epochs
     if epochs > MAX_EPOCHS:
-        return "Try a larger network: this one had time enough.", {}
+        return "Try a larger network: this one had enough time.", {}
     return (
-        f"Try {epochs} epochs with a learning rate that is looked for (find the learning rate).",
+        f"Try {epochs} epochs with “{FINDER}” turned on.",
         {"epochs": epochs, "learning_rate": None, "find_rate": True},
     )
 

@@ -1,4 +1,4 @@
-"""Which classes a pretrained backbone has seen already: by name, among the 1,000 classes of ImageNet-1K. No torch.
+"""Which classes are, by name, among the 1,000 of ImageNet-1K, on which backbones are pretrained. No torch.
 
 The names come with torchvision; its file is read as text, because importing it would import torch.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-# general words for what ImageNet names by breed or species: from and up to which of its classes (both included)
+# general words for what ImageNet names by breed or species: its first and last such class
 GENERAL = {
     "dog": (151, 268), "cat": (281, 285), "bird": (80, 100), "snake": (52, 68), "spider": (72, 77),
     "butterfly": (321, 326), "monkey": (371, 382), "fish": (389, 397), "shark": (2, 4), "bear": (294, 297),

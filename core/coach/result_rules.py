@@ -1,7 +1,7 @@
-"""Rules on the test result of one run. Each is a pure function of `RunFacts`: a reading, or None.
+"""Rules on the test result of one run. Each is a pure function of `RunFacts` that returns a finding, or None.
 
-What is said about the test split is never a reason to try again until it pleases: the advice here is about pictures and
-classes, or says that the result is no better than what it seems.
+A test result is never a reason to retry until it pleases: the advice here is about pictures and classes, or about how
+far to trust the result.
 """
 
 import math
@@ -9,54 +9,54 @@ import math
 import numpy as np
 
 from core.coach.advice import other_rate
-from core.coach.reading import Reading
+from core.coach.finding import Finding
 from core.coach.run_facts import RunFacts
 from core.statistics.class_scores import ClassScore
 from core.statistics.metrics import Accuracy, format_points, wilson_interval
 
-WIDE = 0.15  # width of a 95 % interval that leaves open whether a network is good or middling
+WIDE = 0.15  # width of a 95 % interval: from here on it covers both good and middling networks
 WISHED_HALF = 0.05  # half of the width that people expect of a percentage
 Z95 = 1.96  # standard deviations within which 95 % of chance lies
-ALWAYS = 0.98  # of all answers: the network says one class whatever it sees
-FEWEST_OF_CLASS = 5  # test pictures of a class, before its recall is spoken of
+ALWAYS = 0.98  # of all answers: from here on the network always predicts one class
+MIN_OF_CLASS = 5  # test pictures of a class, for its recall to mean anything
 NEVER_FOUND = 0.10  # recall of a class that is as good as ignored
 SCARCE = 1 / 3  # of the training pictures of the largest class
-BY_CHANCE = 0.05  # how often a drop or an ignored class may be told where there is none
+BY_CHANCE = 0.05  # how often a drop or an ignored class may be reported where there is none
 
 
-def find_one_answer(facts: RunFacts) -> Reading | None:
-    """The network gives the same answer whatever it sees."""
+def find_one_answer(facts: RunFacts) -> Finding | None:
+    """The network gives the same answer to every picture."""
     scores, n = facts.scores, sum(score.support for score in facts.scores)
     if not n:
         return None
-    said = max(scores, key=lambda score: score.predicted)
-    others = n - said.support
-    if said.predicted < ALWAYS * n or others < FEWEST_OF_CLASS:
+    favourite = max(scores, key=lambda score: score.predicted)
+    others = n - favourite.support
+    if favourite.predicted < ALWAYS * n or others < MIN_OF_CLASS:
         return None
     advice, change = other_rate(facts.config)
-    return Reading(
+    return Finding(
         "one-answer",
         "alarm",
-        f"It answers “{said.label}” to everything",
-        f"{said.predicted:,} of {n:,} answers are “{said.label}”; {said.support:,} pictures are of this class, so "
-        f"{format_points(said.support / n)} % are right by chance alone.",
+        f"It answers “{favourite.label}” to everything",
+        f"{favourite.predicted:,} of {n:,} answers are “{favourite.label}”. {favourite.support:,} pictures are of this "
+        f"class, so {format_points(favourite.support / n)} % are right by chance alone.",
         advice,
         change,
         "accuracy",
     )
 
 
-def find_ignored_class(facts: RunFacts) -> Reading | None:
+def find_ignored_class(facts: RunFacts) -> Finding | None:
     """A class that is hardly ever recognised, while others are."""
     ignored = [
         score
         for score in facts.scores
-        if score.support >= FEWEST_OF_CLASS and score.recall is not None and score.recall <= NEVER_FOUND
+        if score.support >= MIN_OF_CLASS and score.recall is not None and score.recall <= NEVER_FOUND
     ]
     if not ignored or len(ignored) == len(facts.scores):
         return None
     worst = min(ignored, key=lambda score: (score.recall or 0.0, -score.support))
-    # so few pictures that half of them may be recognised; the worst of many classes looks bad by chance alone
+    # with so few pictures half of them may be recognised; the worst of many classes looks bad by chance alone
     if wilson_interval(worst.correct, worst.support, 1 - BY_CHANCE / len(facts.scores)).high >= 0.5:
         return None
     interval = wilson_interval(worst.correct, worst.support)
@@ -67,13 +67,13 @@ def find_ignored_class(facts: RunFacts) -> Reading | None:
     share = _share(facts, worst)
     if share is not None and share < SCARCE * max(facts.shares):
         evidence += (
-            f"; it has {format_points(share)} % of the training pictures, the largest class "
+            f"; this class has {format_points(share)} % of the training pictures, the largest class "
             f"{format_points(max(facts.shares))} %"
         )
-        advice = f"Bring more training pictures of “{worst.label}”: as many as of the other classes."
+        advice = f"Add training pictures of “{worst.label}”, until it has as many as the other classes."
     else:
-        advice = f"Look at the pictures of “{worst.label}” that it got wrong: what do they share with the other class?"
-    return Reading(
+        advice = f"Look at the pictures of “{worst.label}” that it got wrong: what do they share with other classes?"
+    return Finding(
         "ignored-class",
         "warning",
         f"It hardly ever recognises “{worst.label}”",
@@ -83,8 +83,8 @@ def find_ignored_class(facts: RunFacts) -> Reading | None:
     )
 
 
-def find_guessing(facts: RunFacts) -> Reading | None:
-    """A test accuracy that is not shown to be above saying the commonest class every time."""
+def find_guessing(facts: RunFacts) -> Finding | None:
+    """A test accuracy that is not shown to beat always predicting the most common class."""
     if facts.tested is None or not facts.scores:
         return None
     n = sum(score.support for score in facts.scores)
@@ -94,21 +94,21 @@ def find_guessing(facts: RunFacts) -> Reading | None:
     if accuracy.interval.low > baseline:
         return None
     below = accuracy.correct / accuracy.n <= baseline
-    return Reading(
+    return Finding(
         "guessing",
         "alarm" if below else "warning",
         "No better than guessing" if below else "Not shown to be better than guessing",
-        f"{_word(facts).capitalize()} accuracy {accuracy.text()}. Always saying “{most.label}” is right in "
+        f"{_word(facts).capitalize()} accuracy {accuracy.text()}. Always answering “{most.label}” would reach "
         f"{format_points(baseline)} %.",
-        "Look at the readings of its curves, and at whether the labels of the pictures are right."
+        "Look at the findings on its curves, and check whether the pictures are labelled correctly."
         if below
-        else f"Judge it on more {_word(facts)} pictures before you believe in a difference.",
+        else f"Evaluate it on more {_word(facts)} pictures before you trust the difference.",
         lesson="accuracy",
     )
 
 
-def find_few_images(facts: RunFacts) -> Reading | None:
-    """An interval so wide that the accuracy says little."""
+def find_few_images(facts: RunFacts) -> Finding | None:
+    """An interval so wide that the accuracy means little."""
     if facts.tested is None or not facts.tested.images:
         return None
     accuracy = Accuracy(facts.tested.correct, facts.tested.images)
@@ -118,18 +118,19 @@ def find_few_images(facts: RunFacts) -> Reading | None:
     share = min(max(accuracy.correct / accuracy.n, 0.1), 0.9)
     needed = _tidy_count(share * (1 - share) * (Z95 / WISHED_HALF) ** 2)
     word = _word(facts)
-    return Reading(
+    return Finding(
         "few-pictures",
         "note",
-        f"Too few {word} pictures to say much",
-        f"{accuracy.correct} of {accuracy.n} right: the true accuracy may lie anywhere from "
+        f"Too few {word} pictures for a clear result",
+        f"{accuracy.correct} of {accuracy.n} are right: the true accuracy may be anywhere from "
         f"{format_points(interval.low)} to {format_points(interval.high)} % (95 % interval).",
-        f"Bring more pictures: about {needed:,} {word} pictures tell it to {100 * WISHED_HALF:.0f} points.",
+        f"Add pictures: with about {needed:,} {word} pictures the accuracy is known to within {100 * WISHED_HALF:.0f} "
+        "points.",
         lesson="confidence-intervals",
     )
 
 
-def find_drop(facts: RunFacts) -> Reading | None:
+def find_drop(facts: RunFacts) -> Finding | None:
     """A test accuracy well below the validation accuracy on which the weights were chosen."""
     best, tested, n = facts.best, facts.tested, facts.validation_images
     if best is None or tested is None or tested.split != "test" or not n or not tested.images:
@@ -144,20 +145,20 @@ def find_drop(facts: RunFacts) -> Reading | None:
     # the validation figure is the best of several epochs: each was a chance to look better than it is
     if fisher_exact(np.array(counts), alternative="less").pvalue * len(facts.epochs) >= BY_CHANCE:
         return None
-    return Reading(
+    return Finding(
         "drop",
         "warning",
         "Worse on test pictures than on validation pictures",
         f"{format_points(best.val_accuracy)} % of {n:,} validation pictures and {format_points(tested.accuracy)} % of "
         f"{tested.images:,} test pictures are right: {format_points(drop)} points less, more than chance explains. The "
-        f"weights were chosen as the best of {len(facts.epochs)} epochs on validation.",
-        "Believe the test figure, and look whether its pictures come from another place than the others.",
+        f"weights were chosen as the best of {len(facts.epochs)} epochs on the validation pictures.",
+        "Trust the test figure, and check whether the test pictures come from a different place than the others.",
         lesson="validation-and-test",
     )
 
 
 def _word(facts: RunFacts) -> str:
-    """What the pictures are called that the result rests on."""
+    """The name of the split behind the result."""
     return "test" if facts.tested is None or facts.tested.split == "test" else "validation"
 
 
@@ -167,6 +168,6 @@ def _share(facts: RunFacts, score: ClassScore) -> float | None:
 
 
 def _tidy_count(count: float) -> int:
-    """Two digits that count, upwards: 138.3 -> 140."""
+    """Rounded up to two significant digits: 138.3 -> 140."""
     step: int = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)
     return math.ceil(count / step) * step

@@ -1,12 +1,12 @@
-"""What a training has cost: time by part, parameters, multiply-adds, memory, size, energy. Estimates say so.
+"""The cost of a run: time by part, parameters, multiply-adds, memory, size, and an estimate of its energy.
 
-What a run did not measure is None here and "not measured" on the screen, never 0: runs of older versions noted less.
+What a run did not measure is None here and "not measured" on the screen, never 0: older versions recorded less.
 
-Assumptions, also shown where the figures are:
-* The way back through what learns costs twice its way forward (one product for the inputs, one for the weights).
-* What is frozen goes forward only: once for each stored view of a picture, or in every epoch where no views are stored.
+Assumptions, also shown next to the figures:
+* The backward pass through trainable parts costs twice the forward pass (one product for inputs, one for weights).
+* Frozen parts only run forward: once for each stored view of a picture, or in every epoch where no views are stored.
 * Multiply-adds count training pictures; validation and test are left out.
-* Energy is seconds times watts. Nobody has held a meter to this machine: one digit, and a comparison.
+* Energy is seconds times watts. The watts are an assumption, not a measurement: hence one digit only.
 """
 
 import math
@@ -21,9 +21,9 @@ from core.formatting import describe_cost, format_number
 from core.runs.run import RunHistory, RunResult
 from core.settings import Settings
 
-BACKWARD = 2  # times the way forward
-# A busy core of a laptop takes 4 to 8 W, of a desktop 8 to 15 W, of a server 4 to 8 W, its share of memory, board and
-# power supply included.
+BACKWARD = 2  # times the forward pass
+# A busy core draws 4 to 8 W in a laptop, 8 to 15 W in a desktop, 4 to 8 W in a server, including its share of memory,
+# board and power supply.
 WATTS_PER_THREAD = 8.0
 ASSUMED = "assumed"
 NOT_MEASURED = "not measured"
@@ -50,16 +50,16 @@ class Energy:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run has cost; None where it is not known.
+    """What one run cost; None where it is not known.
 
     Attributes:
-        name: what people call it.
-        seconds: from the worker's start to its end, and what its reused parts took when they were made.
+        name: what the page calls it.
+        seconds: from the worker's start to its end, plus what its reused parts took when they were computed.
         parts: seconds by part of the work; empty if not measured.
-        reused: parts that an earlier run had done already; their seconds and multiply-adds are counted all the same.
-        parameters, learning: numbers in the network, and those of them that were trained.
-        multiply_adds: of one picture's way forward.
-        training_multiply_adds: of all training pictures, there and back.
+        reused: parts that an earlier run had computed already; their seconds and multiply-adds count all the same.
+        parameters, trainable: numbers in the network, and those of them that were trained.
+        multiply_adds: of the forward pass of one picture.
+        training_multiply_adds: of all training pictures, forward and backward.
         images_seen: training pictures, repeats included.
         peak_memory_bytes: of the worker process.
         weights_bytes: of the saved network.
@@ -70,7 +70,7 @@ class Cost:
     parts: Mapping[str, float]
     reused: tuple[str, ...]
     parameters: int | None
-    learning: int | None
+    trainable: int | None
     multiply_adds: int | None
     training_multiply_adds: int | None
     images_seen: int | None
@@ -78,19 +78,11 @@ class Cost:
     weights_bytes: int | None
     energy: Energy | None
 
-    def to_json(self) -> dict[str, Any]:
-        """The figures; null where they are not known."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("energy", "parts")}
-        energy = None
-        if self.energy:
-            energy = {"watt_hours": self.energy.watt_hours, "watts": self.energy.watts, "source": self.energy.source}
-        return {**values, "reused": list(self.reused), "parts": dict(self.parts), "energy": energy}
-
 
 def add_up(
     settings: Settings, name: str, config: TrainConfig, history: RunHistory, result: RunResult | None = None
 ) -> Cost:
-    """The cost of a run, from what it has noted.
+    """The cost of a run, from what it recorded.
 
     Args:
         result: how it ended; without it the seconds are those of its training so far.
@@ -98,7 +90,7 @@ def add_up(
     described, measured = history.described, history.measured
     seconds = result.seconds if result is not None else None
     if seconds is None and history.epochs:
-        seconds = history.epochs[-1].seconds  # what is frozen is charged there already
+        seconds = history.epochs[-1].seconds  # frozen parts are included there already
     elif seconds is not None and measured is not None:
         seconds += sum(measured.seconds.get(part, 0.0) for part in measured.reused)
     images = history.epochs[-1].images_seen if history.epochs else None
@@ -108,7 +100,7 @@ def add_up(
         parts=dict(measured.seconds) if measured else {},
         reused=tuple(measured.reused) if measured else (),
         parameters=described.parameters if described else None,
-        learning=described.trainable if described else None,
+        trainable=described.trainable if described else None,
         multiply_adds=measured.multiply_adds if measured else None,
         training_multiply_adds=_count_training(config, history),
         images_seen=images,
@@ -122,12 +114,12 @@ def estimate_energy(settings: Settings, seconds: float | None, hardware: Mapping
     """Seconds times watts; None where either is not known.
 
     Args:
-        hardware: what the run noted: device and threads.
+        hardware: as the run recorded it: device and threads.
     """
     if seconds is None or hardware is None:
         return None
     if settings.watts:
-        watts, source = float(settings.watts), f"{settings.watts} W, as TUNEMYPETS_WATTS says"
+        watts, source = float(settings.watts), f"{settings.watts} W, from TUNEMYPETS_WATTS"
     elif hardware.get("device") == "cpu":
         threads = int(hardware.get("threads", 1))
         watts = WATTS_PER_THREAD * threads
@@ -141,11 +133,11 @@ def estimate_energy(settings: Settings, seconds: float | None, hardware: Mapping
 
 @lru_cache(maxsize=1)
 def gpu_watts() -> float | None:
-    """The power limit of the first graphics card, in watts, if the driver's own program tells."""
+    """The power limit of the first graphics card, in watts, as the driver's own program reports it."""
     command = ["nvidia-smi", "--query-gpu=power.limit", "--format=csv,noheader,nounits"]
     try:
-        told = run(command, capture_output=True, text=True, timeout=5, check=True).stdout
-        watts = float(told.splitlines()[0])
+        output = run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+        watts = float(output.splitlines()[0])
     except (OSError, SubprocessError, ValueError, IndexError):
         return None
     return watts if math.isfinite(watts) and watts > 0 else None
@@ -163,28 +155,28 @@ def _count_training(config: TrainConfig, history: RunHistory) -> int | None:
         images = max(of_stage, default=seen) - seen
         seen += images
         last = place == len(described.stages) - 1
-        # of an earlier stage only the head learns: a linear layer makes one multiply-add for each of its weights
-        learning = measured.multiply_adds_learning if last else min(stage["trainable"], measured.multiply_adds)
-        frozen = measured.multiply_adds - learning
+        # an earlier stage trains the head only: a linear layer makes one multiply-add for each of its weights
+        trainable = measured.multiply_adds_learning if last else min(stage["trainable"], measured.multiply_adds)
+        frozen = measured.multiply_adds - trainable
         views = config.views * train if config.views and stage.get("freeze_point") else images
-        total += images * (1 + BACKWARD) * learning + min(views, images) * frozen
+        total += images * (1 + BACKWARD) * trainable + min(views, images) * frozen
     return total
 
 
 def format_ratio(first: Cost, second: Cost) -> str:
-    """What the second cost beside the first: `transfer got its result in a sixth of the time, all parts …`."""
+    """What the second cost compared with the first: `Compared with scratch, transfer took …`."""
     parts = []
     if first.seconds and second.seconds:
         parts.append(f"got its result {describe_cost(second.seconds, first.seconds)}, all parts counted")
-    if first.learning and second.learning:
-        factor = first.learning / second.learning
+    if first.trainable and second.trainable:
+        factor = first.trainable / second.trainable
         if factor >= 1.5:
-            parts.append(f"learned {_times(factor)} fewer parameters")
+            parts.append(f"trained {_times(factor)} fewer parameters")
         elif factor <= 1 / 1.5:
-            parts.append(f"learned {_times(1 / factor)} more parameters")
+            parts.append(f"trained {_times(1 / factor)} more parameters")
         else:
-            parts.append("learned about as many parameters")
-    return f"{second.name} {' and '.join(parts)}, beside {first.name}." if parts else ""
+            parts.append("trained about as many parameters")
+    return f"Compared with {first.name}, {second.name} {' and '.join(parts)}." if parts else ""
 
 
 def _times(factor: float) -> str:
@@ -192,7 +184,7 @@ def _times(factor: float) -> str:
 
 
 def _tidy(number: float) -> str:
-    """Two digits that count: 1,234 -> 1,200."""
+    """Two significant digits: 1,234 -> 1,200."""
     step = 10 ** max(0, math.floor(math.log10(number)) - 1)
     return f"{round(number / step) * step:,}"
 
@@ -204,8 +196,8 @@ def _one_digit(value: float) -> str:
     return f"{rounded:,.{max(0, -math.floor(math.log10(rounded)))}f}"
 
 
-def large_number(count: float | None) -> str:
-    """A count for people: `314 million`, `2.9 billion`; what is not known says so."""
+def format_large(count: float | None) -> str:
+    """A count in words: `314 million`, `2.9 billion`, or `not measured`."""
     if count is None:
         return NOT_MEASURED
     for size, word in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
@@ -214,6 +206,6 @@ def large_number(count: float | None) -> str:
     return f"{count:,.0f}"
 
 
-def total_by_part(costs: Sequence[Cost]) -> list[str]:
+def part_names(costs: Sequence[Cost]) -> list[str]:
     """Names of all parts that any of the runs measured, in the order of the first."""
     return list(dict.fromkeys(part for cost in costs for part in cost.parts))

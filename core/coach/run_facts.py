@@ -1,4 +1,4 @@
-"""What the coach's rules look at: the facts of one run, and a few figures that follow. Reads, judges nothing."""
+"""The facts of one run that the coach's rules look at, and a few figures that follow from them."""
 
 import math
 from collections import Counter
@@ -17,20 +17,23 @@ from core.settings import Settings
 from core.statistics.class_scores import ClassScore, per_class
 from core.statistics.metrics import Interval, wilson_interval
 
+MIN_EPOCHS = 2  # one epoch is a point, not a curve
+MIN_TREND_EPOCHS = 4  # fewer show no trend
+
 
 @dataclass(frozen=True)
 class RunFacts:
-    """One run, as far as it has come.
+    """One run, as far as it has got.
 
     Attributes:
         classes: how many there are.
         epochs: all that were completed, the stages of a gradual training one after the other.
         batches: training steps.
         pictures: per split (`train`, `val`, `test`); empty before the training was described.
-        found_rate: what the learning-rate finder chose.
+        found_rate: chosen by the learning-rate finder.
         tested: the test result, once there is one.
-        diverged: whether the training ended because a number was not finite any more.
-        scores: one for each class on the test pictures; empty while there is no test result.
+        diverged: whether training ended because a number was no longer finite.
+        scores: one for each class on the test pictures; empty until there is a test result.
         shares: for each class, its share of the training pictures; empty if not known.
     """
 
@@ -80,7 +83,7 @@ class RunFacts:
 
     @property
     def usual_rate(self) -> float:
-        """The rate that this training would have had if nobody had chosen one."""
+        """The rate that this training would get if none were chosen."""
         train = dict(self.pictures).get("train", 0)
         steps = self.config.epochs * math.ceil(train / self.config.batch_size) if train else 100
         # a gradual training begins with its head, and with the head's rate
@@ -93,7 +96,7 @@ class RunFacts:
 
 
 def training_shares(settings: Settings, run: Run) -> tuple[float, ...]:
-    """For each class, its share of the training pictures; empty where the dataset is gone or another one by now.
+    """For each class, its share of the training pictures; empty where the dataset is gone or has changed since.
 
     Raises:
         RunError: if the run cannot be read.
@@ -125,7 +128,7 @@ def gather_facts(run: Run, shares: Sequence[float] = ()) -> RunFacts:
         try:
             scores = tuple(per_class(run.predictions()))
         except RunError:
-            scores = ()  # what is damaged is told where the pictures are shown
+            scores = ()  # the damage is reported where the pictures are shown
     return RunFacts(
         config=run.config(),
         state=run.state(),
@@ -139,3 +142,14 @@ def gather_facts(run: Run, shares: Sequence[float] = ()) -> RunFacts:
         scores=scores,
         shares=tuple(shares),
     )
+
+
+def last_third(epochs: Sequence[EpochDone]) -> Sequence[EpochDone]:
+    """The last third, at least one epoch: a mean over it is calmer than the last epoch alone."""
+    return epochs[-max(1, len(epochs) // 3) :]
+
+
+def third_before(epochs: Sequence[EpochDone]) -> Sequence[EpochDone]:
+    """As many epochs as `last_third` has, right before them."""
+    count = len(last_third(epochs))
+    return epochs[-2 * count : -count]

@@ -1,37 +1,36 @@
-"""Could a network cheat? How well the class follows from what is not the subject: file, size, light, edge.
+"""Could a network take a shortcut? How well cues other than the subject predict the class: file, size, light, edge.
 
-For each group of plain figures a small classifier is fitted on the training pictures and judged once on held-out ones,
-with its interval, beside saying the commonest class every time. No network: two seconds for 1,200 pictures.
+For each cue a small classifier is fitted on the training pictures and evaluated once on held-out ones, with its
+interval, and compared with always predicting the most common class. No network: two seconds for 1,200 pictures.
 
-A group that predicts the class proves no cheating: a network may use it or not. Colour and light may even be what the
-classes are about. It says what a network *could* use, and what to look at before its accuracy is believed.
+A cue that predicts the class does not prove a shortcut: a network may use it or not. Colour and light may even be what
+the classes are about. It shows what a network *could* use, and what to check before its accuracy is believed.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.coach.reading import Reading
+from core.coach.finding import Finding
 from core.datasets.dataset import Dataset, ImageRow
 from core.errors import DatasetError
 from core.statistics.comparison import mcnemar_p_value, paired_interval
-from core.statistics.metrics import Accuracy, Interval, format_points
+from core.statistics.metrics import Accuracy, format_points
 
-MAX_IMAGES = 2000  # to fit on, and as many to judge on; more would only make the intervals narrower
-FEWEST_TRAIN = 10  # pictures, to fit anything on
-FEWEST_JUDGED = 10
-LEVEL = 0.99  # of the paired interval: five groups are tried, and 1 % each makes 5 % in all
-WORTHWHILE = 0.10  # above the commonest class; less is not worth a word
-STRONG = 0.20  # above the commonest class: most of what a network seems to know may be this
+MAX_IMAGES = 2000  # to fit on, and as many to evaluate on; more would only make the intervals narrower
+MIN_TRAIN = 10  # pictures, to fit anything on
+MIN_HELD_OUT = 10
+LEVEL = 0.99  # of the paired interval: five cues are tried, and 1 % each makes 5 % in all
+WORTHWHILE = 0.10  # above the most common class; less is not worth reporting
+STRONG = 0.20  # above the most common class: it may explain most of a network's accuracy
 RING = 0.12  # of a picture's width and height that counts as its edge, on each side
-SIDE_PX = 32  # thumbnails are looked at in this size
-LIMIT = 4.0  # standard deviations; what lies farther out is drawn in
+SIDE_PX = 32  # of the thumbnails that are measured
+LIMIT = 4.0  # standard deviations; outliers are clipped to it
 SHRINK = 0.05  # of the covariance, toward its diagonal
 THREADS = 4
 
@@ -39,149 +38,131 @@ Features = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Group:
-    """Figures that have nothing to do with the subject, or need not.
+class Cue:
+    """Figures that have nothing to do with the subject, or need not have.
 
     Attributes:
         name: short, for programs.
-        title: for people, within a sentence.
-        meaning: what it means if they predict the class, and what to do.
+        title: within a sentence.
+        meaning: what it means if they predict the class.
+        advice: what to do then.
     """
 
     name: str
     title: str
     meaning: str
+    advice: str
 
 
-GROUPS = (
-    Group(
+CUES = (
+    Cue(
         "file-size",
         "the file size",
         "The classes may come from different cameras, websites or compressions; a network can see that as sharpness or "
-        "noise. Export all pictures the same way.",
+        "noise.",
+        "Export all pictures in the same way.",
     ),
-    Group(
+    Cue(
         "file-format",
         "the file format",
-        "The classes were saved in different formats, which leave traces in the pixels. "
+        "The classes were saved in different formats, which leave traces in the pixels.",
         "Export all pictures in one format.",
     ),
-    Group(
+    Cue(
         "picture-size",
         "width, height and shape",
-        "The classes differ in size or shape; resizing and cropping leaves traces of it. Crop all pictures alike.",
+        "The classes differ in size or shape; resizing and cropping leaves traces of it.",
+        "Crop all pictures in the same way.",
     ),
-    Group(
+    Cue(
         "light",
         "brightness and colour",
-        "The mean colour alone tells the classes apart. That may be the subject itself, or the light in which it was "
-        "photographed. Turn on random colours and see whether the accuracy holds.",
+        "The mean colour alone separates the classes. That may be the subject itself, or the light in which it was "
+        "photographed.",
+        "Turn on random colours and see whether the accuracy holds.",
     ),
-    Group(
+    Cue(
         "background",
         "the edge of the picture",
-        "The outer eighth tells the classes apart: the background may do the work. Photograph every class in the same "
-        "places, and try the network on pictures with another background.",
+        "The outer eighth separates the classes: the background may do the work.",
+        "Photograph every class in the same places, and try the network on pictures with another background.",
     ),
 )
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """How well one group alone predicts the class.
+    """How well one cue alone predicts the class.
 
     Attributes:
-        group: its name.
-        accuracy: on the judged pictures.
-        baseline: the same pictures, saying the commonest class of the training pictures every time.
-        interval: of the paired difference, 99 %, a fraction.
-        p_value: McNemar's exact test of that difference.
-        found: whether it predicts the class beyond chance and by enough to matter.
+        accuracy: on the held-out pictures.
+        baseline: of always predicting the most common class of the training pictures, on the same pictures.
+        found: whether it predicts the class beyond chance (McNemar's exact test, 1 %) and well enough to matter.
     """
 
-    group: str
+    cue: Cue
     accuracy: Accuracy
     baseline: Accuracy
-    interval: Interval
-    p_value: float
     found: bool
 
 
 @dataclass(frozen=True)
 class ShortcutReport:
-    """All groups of one dataset.
+    """All cues of one dataset.
 
     Attributes:
         train: pictures on which they were fitted.
-        judged: held-out pictures, validation and test together: nothing is chosen on them here.
+        held_out: validation and test pictures together: nothing is chosen on them here.
     """
 
     train: int
-    judged: int
+    held_out: int
     shortcuts: tuple[Shortcut, ...]
 
     @property
     def found(self) -> tuple[Shortcut, ...]:
-        """Those that predict the class, the strongest first."""
+        """Cues that predict the class, the strongest first."""
         return tuple(sorted((item for item in self.shortcuts if item.found), key=lambda item: -item.accuracy.correct))
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "train": self.train,
-            "judged": self.judged,
-            "shortcuts": [
-                {
-                    "group": item.group,
-                    "accuracy": item.accuracy.correct / item.accuracy.n,
-                    "interval": [item.accuracy.interval.low, item.accuracy.interval.high],
-                    "baseline": item.baseline.correct / item.baseline.n,
-                    "difference": asdict(item.interval),
-                    "p_value": item.p_value,
-                    "found": item.found,
-                }
-                for item in self.shortcuts
-            ],
-        }
 
 
 def find_shortcuts(dataset: Dataset) -> ShortcutReport:
-    """Try every group.
+    """Try every cue.
 
     Raises:
-        DatasetError: if there are too few pictures to try anything, or most thumbnails are gone.
+        DatasetError: if there are too few pictures, or most thumbnails are missing.
     """
-    train, judged = _some(dataset.rows_of("train")), _some((*dataset.rows_of("val"), *dataset.rows_of("test")))
-    if len(train) < FEWEST_TRAIN or len(judged) < FEWEST_JUDGED:
+    train, held_out = _some(dataset.rows_of("train")), _some((*dataset.rows_of("val"), *dataset.rows_of("test")))
+    if len(train) < MIN_TRAIN or len(held_out) < MIN_HELD_OUT:
         raise DatasetError(
-            f"{dataset.title} has {len(train)} training and {len(judged)} held-out pictures: "
-            f"at least {FEWEST_TRAIN} and {FEWEST_JUDGED} are needed to look for shortcuts."
+            f"{dataset.title} has {len(train)} training and {len(held_out)} held-out pictures: "
+            f"at least {MIN_TRAIN} and {MIN_HELD_OUT} are needed to look for shortcuts."
         )
-    seen, judged_seen = _look(dataset, train), _look(dataset, judged)
-    if len(seen) < FEWEST_TRAIN or len(judged_seen) < FEWEST_JUDGED:
-        raise DatasetError(f"The small pictures of {dataset.title} are missing: import the dataset again.")
+    seen, held_out_seen = _look(dataset, train), _look(dataset, held_out)
+    if len(seen) < MIN_TRAIN or len(held_out_seen) < MIN_HELD_OUT:
+        raise DatasetError(f"The thumbnails of {dataset.title} are missing: import the dataset again.")
     labels = np.array([row.label for row, _ in seen])
-    truth = np.array([row.label for row, _ in judged_seen])
+    truth = np.array([row.label for row, _ in held_out_seen])
     counts = np.bincount(labels, minlength=len(dataset.classes))
     baseline = truth == int(counts.argmax())
     found = []
-    for group in GROUPS:
-        inputs = _features(group.name, seen)
+    for cue in CUES:
+        inputs = _features(cue.name, seen)
         if inputs.std(axis=0).max() < 1e-9:
-            continue  # the same for every picture: all of one format, say
-        answers = classify(inputs, labels, _features(group.name, judged_seen), len(dataset.classes))
-        found.append(_judge(group, answers == truth, baseline))
-    return ShortcutReport(len(seen), len(judged_seen), tuple(found))
+            continue  # the same for every picture, such as one format
+        answers = classify(inputs, labels, _features(cue.name, held_out_seen), len(dataset.classes))
+        found.append(_evaluate(cue, answers == truth, baseline))
+    return ShortcutReport(len(seen), len(held_out_seen), tuple(found))
 
 
 def classify(train: Features, labels: NDArray[np.int64], others: Features, classes: int) -> NDArray[np.int64]:
     """Linear discriminant analysis on the figures and their squares.
 
-    The squares let one figure separate a middle from both of its sides, as when one class has files of one size and the
-    other of any. Figures are standardised on the training pictures, and outliers drawn in.
+    The squares let one figure separate a middle from both sides, as when one class has files of one size and the other
+    of any size. Figures are standardised on the training pictures, and outliers are clipped.
 
     Args:
         train: (N, F); others: (M, F).
-        labels: (N,) from 0; a class without training pictures is never answered.
+        labels: (N,) from 0; a class without training pictures is never predicted.
     Returns:
         (M,) the most probable class.
     Source: Fisher 1936; covariance shrunk toward its diagonal as in Friedman 1989, J. Am. Stat. Assoc. 84:165.
@@ -208,61 +189,57 @@ def classify(train: Features, labels: NDArray[np.int64], others: Features, class
     return answers
 
 
-def read_shortcuts(report: ShortcutReport) -> tuple[Reading, ...]:
-    """The strongest shortcut as a reading of the coach; none where nothing was found."""
+def review_shortcuts(report: ShortcutReport) -> tuple[Finding, ...]:
+    """The strongest shortcut as a finding; none where no cue predicts the class."""
     if not report.found:
         return ()
     best = report.found[0]
-    group = next(item for item in GROUPS if item.name == best.group)
     gain = (best.accuracy.correct - best.baseline.correct) / best.accuracy.n
-    meaning, _, advice = group.meaning.rpartition(". ")
     return (
-        Reading(
+        Finding(
             "shortcut",
             "warning" if gain >= STRONG else "note",
-            f"The class can be told from {group.title} alone",
+            f"The class can be predicted from {best.cue.title} alone",
             f"Without looking at the subject {best.accuracy.text()} of the validation and test pictures are right; "
-            f"always saying the commonest class is right in "
-            f"{format_points(best.baseline.correct / best.baseline.n)} %. {meaning}.",
-            advice,
+            f"always predicting the most common class reaches "
+            f"{format_points(best.baseline.correct / best.baseline.n)} %. {best.cue.meaning}",
+            best.cue.advice,
             lesson="shortcuts",
         ),
     )
 
 
-def _judge(group: Group, right: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> Shortcut:
-    only_baseline, only_group = int(np.sum(baseline & ~right)), int(np.sum(right & ~baseline))
+def _evaluate(cue: Cue, right: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> Shortcut:
+    only_baseline, only_cue = int(np.sum(baseline & ~right)), int(np.sum(right & ~baseline))
     interval = paired_interval(
-        int(np.sum(right & baseline)), only_baseline, only_group, int(np.sum(~right & ~baseline)), LEVEL
+        int(np.sum(right & baseline)), only_baseline, only_cue, int(np.sum(~right & ~baseline)), LEVEL
     )
-    p_value = mcnemar_p_value(only_baseline, only_group)
+    p_value = mcnemar_p_value(only_baseline, only_cue)
     n = len(right)
     return Shortcut(
-        group.name,
+        cue,
         Accuracy(int(right.sum()), n),
         Accuracy(int(baseline.sum()), n),
-        interval,
-        p_value,
-        p_value < 1 - LEVEL and interval.low > 0 and only_group - only_baseline >= WORTHWHILE * n,
+        p_value < 1 - LEVEL and interval.low > 0 and only_cue - only_baseline >= WORTHWHILE * n,
     )
 
 
 def _some(rows: Sequence[ImageRow]) -> list[ImageRow]:
-    """At most MAX_IMAGES of the rows, evenly from all of them."""
+    """At most MAX_IMAGES of the rows, evenly spaced."""
     if len(rows) <= MAX_IMAGES:
         return list(rows)
     return [rows[int(place)] for place in np.linspace(0, len(rows) - 1, MAX_IMAGES)]
 
 
 def _look(dataset: Dataset, rows: Sequence[ImageRow]) -> list[tuple[ImageRow, Features]]:
-    """Rows with the figures of their thumbnails; a picture whose thumbnail is gone is left out."""
+    """Rows with the figures of their thumbnails; pictures without a thumbnail are left out."""
     with ThreadPoolExecutor(THREADS) as pool:
         figures = pool.map(_measure, [dataset.thumbnail_path(row) for row in rows])
         return [(row, values) for row, values in zip(rows, figures, strict=True) if values is not None]
 
 
 def _measure(path: Path) -> Features | None:
-    """(8 + 24,) mean and spread of the colours, then of eight stretches of the edge; None if it cannot be read."""
+    """(8 + 24,) mean and spread of the colours, then the mean of eight stretches of the edge; None if unreadable."""
     try:
         with Image.open(path, formats=("JPEG",)) as image:
             image.draft("RGB", (SIDE_PX, SIDE_PX))
@@ -281,17 +258,17 @@ def _measure(path: Path) -> Features | None:
     return np.array([*whole, *(value for part in stretches for value in part.mean(axis=(0, 1)))])
 
 
-def _features(group: str, seen: Sequence[tuple[ImageRow, Features]]) -> Features:
-    """(N, F) the figures of a group."""
+def _features(cue: str, seen: Sequence[tuple[ImageRow, Features]]) -> Features:
+    """(N, F) the figures of a cue."""
     rows = [row for row, _ in seen]
-    if group == "file-size":
+    if cue == "file-size":
         return np.array([[np.log(max(1, row.bytes)), np.log(max(1, row.bytes) / _pixels(row))] for row in rows])
-    if group == "file-format":
+    if cue == "file-format":
         return np.array([[float(Path(row.path).suffix == suffix) for suffix in _SUFFIXES] for row in rows])
-    if group == "picture-size":
+    if cue == "picture-size":
         return np.array([[np.log(row.width), np.log(row.height), np.log(row.width / row.height)] for row in rows])
     figures = np.stack([values for _, values in seen])
-    return figures[:, :8] if group == "light" else figures[:, 8:]
+    return figures[:, :8] if cue == "light" else figures[:, 8:]
 
 
 def _pixels(row: ImageRow) -> int:

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from core.coach.coach import read_run
-from core.coach.fairness import Entrant, Outcome, read_race
-from core.coach.reading import Reading
-from core.coach.run_cost import ASSUMED, BACKWARD, Cost, add_up, format_ratio, large_number, total_by_part
+from core.coach.fairness import ArmFacts, PairOutcome, review_comparison
+from core.coach.finding import Finding
+from core.coach.review import review_run
+from core.coach.run_cost import ASSUMED, BACKWARD, Cost, add_up, format_large, format_ratio, part_names
 from core.coach.run_facts import gather_facts
 from core.datasets.dataset import Dataset
 from core.errors import RunError, TuneMyPetsError
@@ -20,16 +20,16 @@ from core.statistics.metrics import Interval
 def read_all(subject: Subject, verdict: Verdict | None, dataset: Dataset | None) -> tuple[ReadingRow, ...]:
     """What the coach says about the comparison, and about the first trained run of each arm."""
     standing = stand_for(subject)
-    rows = [_row("", reading) for reading in read_race(_entrants(subject), _outcome(verdict))]
+    rows = [_row("", finding) for finding in review_comparison(_arm_facts(subject), _outcome(verdict))]
     shares = _training_shares(subject, dataset)
     several = any(len(subject.of(arm)) > 1 for arm in subject.arms)
     for item in standing:
         try:
-            readings = read_run(gather_facts(item.run, shares))
+            findings = review_run(gather_facts(item.run, shares))
         except (TuneMyPetsError, OSError):  # deleted meanwhile
             continue
         name = f"{item.arm}, seed {item.seed}" if several else item.arm
-        rows.extend(_row(name, reading) for reading in readings)
+        rows.extend(_row(name, finding) for finding in findings)
     return tuple(rows)
 
 
@@ -39,18 +39,18 @@ def stand_for(subject: Subject) -> list[LoadedRun]:
     return [item for item in found if item is not None]
 
 
-def _row(arm: str, reading: Reading) -> ReadingRow:
-    return ReadingRow(arm, reading.level, reading.title, reading.evidence, reading.advice)
+def _row(arm: str, finding: Finding) -> ReadingRow:
+    return ReadingRow(arm, finding.level, finding.title, finding.evidence, finding.advice)
 
 
-def _entrants(subject: Subject) -> list[Entrant]:
+def _arm_facts(subject: Subject) -> list[ArmFacts]:
     out = []
     for item in stand_for(subject):
         runs = subject.of(item.arm)
         meta, epochs = item.summary.meta, item.history.epochs
         seeds = tuple(run.seed for run in runs)
         out.append(
-            Entrant(
+            ArmFacts(
                 item.arm,
                 item.summary.config,
                 meta.classes,
@@ -64,14 +64,14 @@ def _entrants(subject: Subject) -> list[Entrant]:
     return out
 
 
-def _outcome(verdict: Verdict | None) -> Outcome | None:
+def _outcome(verdict: Verdict | None) -> PairOutcome | None:
     """Of the two arms that were judged; of more the verdict tells which pair it speaks of."""
     if verdict is None or len(verdict.pairs) != 1:
         return None
     (pair,) = verdict.pairs
     interval = Interval(pair.low, pair.high, verdict.level)
     better: Side | None = None if pair.better is None else "b" if pair.better == pair.b else "a"
-    return Outcome(pair.a, pair.b, pair.difference, interval, verdict.n, pair.p_adjusted, better)
+    return PairOutcome(pair.a, pair.b, pair.difference, interval, verdict.n, pair.p_adjusted, better)
 
 
 def _training_shares(subject: Subject, dataset: Dataset | None) -> tuple[float, ...]:
@@ -93,7 +93,7 @@ def add_costs(settings: Settings, subject: Subject) -> tuple[tuple[CostRow, ...]
         costs.append(add_up(settings, item.arm, item.summary.config, item.history, result))
     if not costs:
         return (), ()
-    parts = total_by_part(costs)
+    parts = part_names(costs)
     return tuple(CostRow(cost.name, _facts(cost, parts)) for cost in costs), _assumptions(costs)
 
 
@@ -109,11 +109,11 @@ def _facts(cost: Cost, parts: Sequence[str]) -> tuple[Fact, ...]:
     return (
         Fact("Time, start to result", "not measured" if cost.seconds is None else f"{cost.seconds:,.0f} s"),
         *(Fact(f"of it {part}", part_text(part)) for part in parts),
-        Fact("Pictures seen", large_number(cost.images_seen)),
-        Fact("Parameters", large_number(cost.parameters)),
-        Fact("Parameters that learn", large_number(cost.learning)),
-        Fact("Multiply-adds per picture", large_number(cost.multiply_adds)),
-        Fact("Multiply-adds of the training", large_number(cost.training_multiply_adds)),
+        Fact("Pictures seen", format_large(cost.images_seen)),
+        Fact("Parameters", format_large(cost.parameters)),
+        Fact("Parameters that learn", format_large(cost.trainable)),
+        Fact("Multiply-adds per picture", format_large(cost.multiply_adds)),
+        Fact("Multiply-adds of the training", format_large(cost.training_multiply_adds)),
         Fact("Peak memory", size(cost.peak_memory_bytes)),
         Fact("Size of the saved network", size(cost.weights_bytes)),
         Fact("Energy, estimated", cost.energy.text() if cost.energy else "not known"),

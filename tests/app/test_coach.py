@@ -1,4 +1,4 @@
-"""The coach on the pages: under an ended run, on Explore, and the explanations it opens."""
+"""The coach on the pages: under an ended run, on Explore, and the lessons it opens."""
 
 import dataclasses
 import re
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.coach.reading import Reading
+from core.coach.finding import Finding
 from core.coach.run_cost import add_up
 from core.config.events import Measured
 from core.config.train_config import TrainConfig
@@ -15,7 +15,7 @@ from core.datasets.dataset import Dataset
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.compare.cost_table import cost_figures, cost_table, seconds_chart
-from pages.components.shared import coach_notes
+from pages.components.shared import coach_findings
 from pages.components.shared.lessons import LESSONS
 from pages.components.shared.runs_snapshot import look_at
 
@@ -26,30 +26,30 @@ def texts(app: AppTest) -> str:
     return " ".join(item.value for item in app.markdown)
 
 
-def test_an_ended_run_is_read_once_for_everybody(
+def test_an_ended_run_is_reviewed_once_for_all_sessions(
     raced: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    gather = coach_notes.gather_facts
-    monkeypatch.setattr(coach_notes, "gather_facts", lambda run, shares: asked.append(run.id) or gather(run, shares))
+    gather = coach_findings.gather_facts
+    monkeypatch.setattr(coach_findings, "gather_facts", lambda run, shares: asked.append(run.id) or gather(run, shares))
     run = RunStore(raced).all()[0]
     for _ in range(3):
         app = open_page("pages/train.py", run=run.id)
         assert not app.exception
-        assert "What the curves say" in texts(app)
+        assert "What the curves show" in texts(app)
     assert asked == [run.id]
 
 
-def test_a_queued_run_is_not_read(
+def test_a_queued_run_is_not_reviewed(
     settings: Settings, drawn: Dataset, open_page: Open, small_config: TrainConfig
 ) -> None:
     run = RunStore(settings).create(small_config)
     app = open_page("pages/train.py", run=run.id)
     assert not app.exception
-    assert "What the curves say" not in texts(app)
+    assert "What the curves show" not in texts(app)
 
 
-def test_explore_looks_for_shortcuts_when_somebody_asks(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+def test_explore_looks_for_shortcuts_when_asked(settings: Settings, drawn: Dataset, open_page: Open) -> None:
     app = open_page("pages/explore.py", dataset=drawn.id)
     app.segmented_control(key="explore-section").set_value("Numbers").run()
     assert not app.exception
@@ -58,20 +58,20 @@ def test_explore_looks_for_shortcuts_when_somebody_asks(settings: Settings, draw
     app.run()
     assert not app.exception
     table = app.dataframe[0].value
-    assert "The file size" in set(table["seen alone"])
-    assert (table["interval from (%)"] <= table["right (%)"]).all()
+    assert "The file size" in set(table["cue"])
+    assert (table["interval from (%)"] <= table["accuracy (%)"]).all()
     assert (table["pictures (n)"] == 16).all()
 
 
-def test_a_reading_shows_its_evidence_what_to_try_and_the_field() -> None:
+def test_a_finding_shows_its_evidence_its_advice_and_the_field() -> None:
     def page() -> None:
-        from core.coach.reading import Reading
-        from pages.components.shared.coach_notes import show_readings
+        from core.coach.finding import Finding
+        from pages.components.shared.coach_findings import show_findings
 
-        reading = Reading("rate-high", "alarm", "The *rate* is too high", "Loss 9 nats.", "Try 0.001 instead of 0.3.",
+        finding = Finding("rate-high", "alarm", "The *rate* is too high", "Loss 9 nats.", "Try 0.001 instead of 0.3.",
                           {"learning_rate": 0.001, "find_rate": False}, "learning-rate")  # fmt: skip
-        show_readings([reading], key="a")
-        show_readings([], key="b")
+        show_findings([finding], key="a")
+        show_findings([], key="b")
 
     app = AppTest.from_function(page).run()
     assert not app.exception
@@ -80,17 +80,19 @@ def test_a_reading_shows_its_evidence_what_to_try_and_the_field() -> None:
     assert "Try 0\\.001 instead of 0\\.3\\." in shown
     assert LESSONS["learning-rate"].text in shown
     assert any("Learning rate\\: 0\\.001" in item.value for item in app.caption)
-    assert any("nothing to say" in item.value for item in app.caption)
+    assert any("No findings yet" in item.value for item in app.caption)
 
 
-def test_every_lesson_is_short_and_every_reading_names_one_that_exists() -> None:
+def test_every_lesson_is_short_and_begins_with_its_term() -> None:
     for name, lesson in LESSONS.items():
         words = len(re.findall(r"\S+", lesson.text))
         assert 60 <= words <= 120, (name, words)
+        term = lesson.title.removeprefix("A ").lower().split(" and ")[0].removesuffix("s")
+        assert term[:7] in lesson.text.split(". ")[0].lower(), name
     needed = {"transfer-learning", "feature-extraction", "fine-tuning", "gradual-unfreezing", "overfitting",
               "validation-and-test", "confidence-intervals", "calibration", "seeds"}  # fmt: skip
     assert needed <= set(LESSONS)
-    assert Reading("a", "note", "b", "c.").lesson == ""
+    assert Finding("a", "note", "b", "c.").lesson == ""
 
 
 def test_every_lesson_that_a_rule_names_exists() -> None:
@@ -105,7 +107,7 @@ def test_every_lesson_that_a_rule_names_exists() -> None:
     assert named <= set(LESSONS)
 
 
-def test_costs_are_drawn_with_patterns_and_what_is_unknown_says_so(raced: Settings) -> None:
+def test_costs_are_drawn_with_patterns_and_unknown_figures_are_called_so(raced: Settings) -> None:
     runs = RunStore(raced).all()
     histories = [run.history() for run in runs]
     histories[0].measured = Measured({"decoding": 1.0, "training": 2.0}, ["decoding"], 1000, 10, 10**6, 4000)
@@ -144,7 +146,7 @@ def test_costs_show_on_a_page_with_ratios_and_assumptions() -> None:
 def test_runs_that_differ_in_their_seed_alone_are_one_arm(raced: Settings) -> None:
     snapshots = [look_at(raced, run.id) for run in RunStore(raced).all()]
     again = dataclasses.replace(snapshots[0], config=snapshots[0].config.model_copy(update={"seed": 1}))
-    entrants = coach_notes.entrants_of([(item.arm, item) for item in (*snapshots, again)])
-    assert sorted(item.seeds for item in entrants) == [(0,), (0, 1)]
-    assert sorted(item.epochs for item in entrants) == [2, 3]
-    assert all(item.seconds and item.images_seen for item in entrants)
+    arms = coach_findings.group_arms([(item.arm, item) for item in (*snapshots, again)])
+    assert sorted(item.seeds for item in arms) == [(0,), (0, 1)]
+    assert sorted(item.epochs for item in arms) == [2, 3]
+    assert all(item.seconds and item.images_seen for item in arms)

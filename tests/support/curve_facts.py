@@ -1,8 +1,9 @@
-"""Synthetic runs for the tests of the coach's rules."""
+"""Made-up runs for the tests of the coach's rules."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from core.coach.review import review_run
 from core.coach.run_facts import RunFacts
 from core.config.events import EpochDone, Tested
 from core.config.train_config import TrainConfig
@@ -40,7 +41,7 @@ def facts(
     return RunFacts(config=TrainConfig.model_validate(chosen), epochs=epochs, **values)
 
 
-def judged(correct: int, images: int, split: str = "test") -> Tested:
+def evaluated(correct: int, images: int, split: str = "test") -> Tested:
     """A test result."""
     return Tested(split, correct, images, correct / images, 0.3, 1, 1.0)  # type: ignore[arg-type]
 
@@ -64,7 +65,40 @@ HEALTHY = facts(
     [0.30, 0.22, 0.20, 0.19, 0.185, 0.185],
     [0.80, 0.90, 0.92, 0.93, 0.94, 0.94],
     [0.88, 0.91, 0.92, 0.93, 0.93, 0.93],
-    tested=judged(166, 180),
+    tested=evaluated(166, 180),
     scores=(score("cat", 90, 83, 90), score("dog", 90, 83, 90)),
     shares=(0.5, 0.5),
 )
+OVERFIT = facts(
+    [0.60, 0.40, 0.25, 0.15, 0.08, 0.04, 0.02, 0.01],
+    [0.55, 0.45, 0.42, 0.45, 0.55, 0.65, 0.75, 0.85],
+    [0.65, 0.80, 0.90, 0.95, 0.98, 0.99, 1.0, 1.0],
+    [0.70, 0.78, 0.80, 0.80, 0.79, 0.78, 0.78, 0.77],
+    SCRATCH,
+)
+FLAT = facts(
+    [0.69, 0.66, 0.65, 0.645, 0.642, 0.640, 0.640, 0.639],
+    [0.69, 0.66, 0.65, 0.645, 0.643, 0.642, 0.642, 0.642],
+    [0.52, 0.58, 0.61, 0.62, 0.63, 0.63, 0.63, 0.63],
+    [0.52, 0.58, 0.61, 0.62, 0.63, 0.62, 0.63, 0.63],
+    SCRATCH,
+)
+FALLING = facts(
+    [0.68, 0.62, 0.56, 0.51, 0.46, 0.42],
+    [0.68, 0.63, 0.58, 0.53, 0.48, 0.44],
+    [0.55, 0.62, 0.69, 0.73, 0.77, 0.80],
+    [0.56, 0.62, 0.68, 0.72, 0.76, 0.79],
+    SCRATCH,
+)
+CREEPING = facts(
+    [0.690, 0.688, 0.686, 0.685, 0.684],
+    [0.690, 0.688, 0.686, 0.685, 0.684],
+    [0.51, 0.52, 0.53, 0.54, 0.55],
+    [0.52, 0.53, 0.54, 0.55, 0.56],
+    {"learning_rate": 1e-6},
+)
+
+
+def kinds(found: RunFacts) -> list[str]:
+    """The kinds of all findings in a run, the most important first."""
+    return [finding.kind for finding in review_run(found, limit=None)]

@@ -1,4 +1,4 @@
-"""What runs have cost: a table, and bars of their seconds by part of the work."""
+"""The costs of runs: a table, and bars of their seconds by part of the work."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.coach.run_cost import ASSUMED, BACKWARD, NOT_MEASURED, Cost, add_up, format_ratio, large_number, total_by_part
+from core.coach.run_cost import ASSUMED, BACKWARD, NOT_MEASURED, Cost, add_up, format_large, format_ratio, part_names
 from core.formatting import format_number
 from core.settings import Settings
 from pages.components.shared import frame
@@ -30,41 +30,41 @@ def cost_of(settings: Settings, name: str, snapshot: RunSnapshot) -> Cost:
 
 
 def show_costs(costs: Sequence[Cost], *, key: str = "cost") -> None:
-    """What the runs have cost, the first as the baseline of the ratios.
+    """Draw the costs of runs; ratios are relative to the first.
 
     Args:
-        key: tells this place from others on the page.
+        key: distinguishes this place from others on the page.
     """
     for cost in costs[1:]:
         sentence = format_ratio(costs[0], cost)
         if sentence:
             st.markdown(frame.plain(sentence))
-    parts = total_by_part(costs)
+    parts = part_names(costs)
     if parts:
-        told = "; ".join(
+        summary = "; ".join(
             f"{cost.name}: " + ", ".join(f"{part} {cost.parts[part]:.1f} s" for part in parts if part in cost.parts)
             for cost in costs
             if cost.parts
         )
         st.markdown("##### Seconds by part of the work")
         st.echarts_chart(
-            seconds_chart(costs), height=110 + 44 * len(costs), key=f"{key}-seconds", alt=f"Seconds by part. {told}"
+            seconds_chart(costs), height=110 + 44 * len(costs), key=f"{key}-seconds", alt=f"Seconds by part. {summary}"
         )
     unmeasured = [cost.name for cost in costs if not cost.parts]
     if unmeasured:
         st.caption(f"Seconds by part were not measured for {frame.plain(', '.join(unmeasured))}.")
     reused = [f"{cost.name}: {', '.join(cost.reused)}" for cost in costs if cost.reused]
     if reused:
-        st.caption(f"Found ready; counted as when an earlier run made it: {frame.plain('; '.join(reused))}.")
+        st.caption(f"Reused from an earlier run, and counted as if computed here: {frame.plain('; '.join(reused))}.")
     table = cost_table(costs)
     st.dataframe(table, hide_index=True, key=f"{key}-table")
     frame.offer_csv("Download costs as CSV", cost_figures(costs), "tunemypets-costs.csv")
-    with st.popover("How these figures are made", type="tertiary", key=f"{key}-how"):
+    with st.popover("How costs are counted", type="tertiary", key=f"{key}-how"):
         st.markdown(_assumptions(costs))
 
 
 def seconds_chart(costs: Sequence[Cost]) -> dict[str, Any]:
-    """Stacked bars, one a run: seconds by part, told apart by colour and pattern."""
+    """Stacked bars, one for each run: seconds by part, distinguished by colour and pattern."""
     names = [cost.name for cost in costs]
     series = [
         {
@@ -78,7 +78,7 @@ def seconds_chart(costs: Sequence[Cost]) -> dict[str, Any]:
             },
             "emphasis": {"disabled": True},
         }
-        for place, part in enumerate(total_by_part(costs))
+        for place, part in enumerate(part_names(costs))
     ]
     return {
         "animation": False,
@@ -100,17 +100,17 @@ def seconds_chart(costs: Sequence[Cost]) -> dict[str, Any]:
 
 
 def cost_table(costs: Sequence[Cost]) -> pd.DataFrame:
-    """For people: one row a run; what is not known says so."""
+    """The table on the page: one row for each run; unknown figures are called so."""
     return pd.DataFrame(
         [
             {
                 "run": cost.name,
                 "time": NOT_MEASURED if cost.seconds is None else frame.seconds_text(cost.seconds),
-                "pictures seen": large_number(cost.images_seen),
-                "parameters": large_number(cost.parameters),
-                "of them learn": large_number(cost.learning),
-                "multiply-adds per picture": large_number(cost.multiply_adds),
-                "multiply-adds of the training": large_number(cost.training_multiply_adds),
+                "pictures seen": format_large(cost.images_seen),
+                "parameters": format_large(cost.parameters),
+                "trainable": format_large(cost.trainable),
+                "multiply-adds per picture": format_large(cost.multiply_adds),
+                "multiply-adds of the training": format_large(cost.training_multiply_adds),
                 "peak memory": _bytes(cost.peak_memory_bytes),
                 "size of the weights": _bytes(cost.weights_bytes),
                 "energy (estimate)": cost.energy.text() if cost.energy else "not known",
@@ -121,16 +121,16 @@ def cost_table(costs: Sequence[Cost]) -> pd.DataFrame:
 
 
 def cost_figures(costs: Sequence[Cost]) -> pd.DataFrame:
-    """For programs: plain numbers with their units in the column names; empty where not measured."""
+    """The table to download: plain numbers with their units in the column names; empty where not measured."""
     return pd.DataFrame(
         [
             {
                 "run": cost.name,
                 "seconds": cost.seconds,
-                **{f"seconds: {part}": cost.parts.get(part) for part in total_by_part(costs)},
+                **{f"seconds: {part}": cost.parts.get(part) for part in part_names(costs)},
                 "pictures seen": cost.images_seen,
                 "parameters": cost.parameters,
-                "parameters that learn": cost.learning,
+                "trainable parameters": cost.trainable,
                 "multiply-adds per picture": cost.multiply_adds,
                 "multiply-adds of the training": cost.training_multiply_adds,
                 "peak memory (bytes)": cost.peak_memory_bytes,
@@ -153,12 +153,14 @@ def _assumptions(costs: Sequence[Cost]) -> str:
     sources = list(dict.fromkeys(cost.energy.source for cost in costs if cost.energy))
     lines = [
         "*Time* runs from the start of a run's process to its end; waiting in the queue is not counted.",
-        f"*Multiply-adds* count training pictures, there and back: the way back through what learns costs {BACKWARD} "
-        "times its way forward, and what is frozen only goes forward, once where its outputs are kept.",
+        f"*Multiply-adds* count training pictures. The backward pass through trainable parts costs {BACKWARD} times "
+        "the forward pass; frozen parts only run forward, and only once where their outputs are stored.",
         "*Energy* is time multiplied by power, and no more exact than the power: "
         + (frame.plain("; ".join(sources)) if sources else "which is not known here")
-        + ". Set `TUNEMYPETS_WATTS` to what a meter shows while a training runs."
-        + (" A core takes 4 to 15 W, its share of the machine included." if any(ASSUMED in s for s in sources) else ""),
-        "What older runs did not note is called *not measured*.",
+        + ". Set `TUNEMYPETS_WATTS` to what a power meter shows during training."
+        + (
+            " A core draws 4 to 15 W, including its share of the machine." if any(ASSUMED in s for s in sources) else ""
+        ),
+        "*Not measured* stands for figures that older runs did not record.",
     ]
     return "\n".join(f"- {line}" for line in lines)

@@ -22,7 +22,7 @@ from pages.components.compare import (
     risk_coverage_chart,
     why,
 )
-from pages.components.shared import coach_notes, frame, lessons
+from pages.components.shared import coach_findings, frame, lessons
 from pages.components.shared.verdict import compare_once, show_verdict
 
 VIEW = "view"  # in the address: a section can be shared
@@ -144,10 +144,12 @@ def _coach(settings: Settings, chosen: Chosen) -> None:
     if len(chosen.named) == 2 and (chosen.race is None or len(chosen.race.plan.seeds) == 1):
         with suppress(ComparisonError, RunError):  # what cannot be compared is told where it is
             comparison = compare_once(settings, *(item.id for _, item in chosen.named))
-    coach_notes.show_fairness(chosen.named, comparison)
+    coach_findings.show_fairness(chosen.named, comparison)
     for name, item in chosen.named:
         st.markdown(f"##### {frame.plain(name)}")
-        coach_notes.show_readings(coach_notes.read_once(settings, item), key=f"closer-{item.id}", config=item.config)
+        coach_findings.show_findings(
+            coach_findings.read_once(settings, item), key=f"closer-{item.id}", config=item.config
+        )
     with st.container(horizontal=True):
         for lesson in LESSONS:
             lessons.explain(lesson, key=f"closer-{lesson}")

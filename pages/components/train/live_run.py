@@ -12,7 +12,7 @@ from core.runs.run import RunState
 from core.runs.summary import is_curve
 from core.settings import Settings
 from core.statistics.metrics import Accuracy
-from pages.components.shared import coach_notes, frame, gallery
+from pages.components.shared import coach_findings, frame, gallery
 from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.runs_snapshot import RunSnapshot, forget_runs, look_at
@@ -47,7 +47,7 @@ def watch(settings: Settings, run_ids: Sequence[str]) -> None:
         forget=forget_runs,
     )
     with frame.explained():
-        coach_notes.show_run(settings, [look_at(settings, run_id) for run_id in ids])  # once, when they have ended
+        coach_findings.show_run(settings, [look_at(settings, run_id) for run_id in ids])  # once, when they have ended
     # what changes once an epoch, or lies in a closed expander, is sent less often
     st.fragment(_rest, run_every=REST_TIMES * seconds if seconds else None, key=f"rest-{identity}")(settings, ids)
 

@@ -1,11 +1,11 @@
-"""A comparison: what makes it unfair, open, costly or flattering is said; a fair one is left in peace."""
+"""What makes a comparison unfair, inconclusive, costly or flattering is found; a fair one has no findings."""
 
 import dataclasses
 from typing import Any
 
 import numpy as np
 
-from core.coach.fairness import Entrant, Outcome, read_race
+from core.coach.fairness import ArmFacts, PairOutcome, review_comparison
 from core.coach.imagenet_classes import imagenet_names, seen_in_imagenet
 from core.config.train_config import TrainConfig
 from core.statistics.comparison import compare
@@ -14,31 +14,31 @@ from core.statistics.predictions import PredictionTable
 LEAVES = ("healthy", "unhealthy")
 
 
-def entrant(name: str, values: dict[str, Any] | None = None, **more: Any) -> Entrant:
+def arm(name: str, values: dict[str, Any] | None = None, **more: Any) -> ArmFacts:
     config = TrainConfig.model_validate({"dataset": "pets", "model": "petnet", "epochs": 5, **(values or {})})
     facts: dict[str, Any] = {"classes": LEAVES, "fingerprint": "f", "seeds": (0,), "epochs": 5, "images_seen": 4200,
                              "seconds": 20.0, **more}  # fmt: skip
-    return Entrant(name, config, **facts)
+    return ArmFacts(name, config, **facts)
 
 
-SCRATCH = entrant("scratch", {"model": "scratch_cnn", "strategy": "scratch"}, seconds=60.0)
-TRANSFER = entrant("transfer")
+SCRATCH = arm("scratch", {"model": "scratch_cnn", "strategy": "scratch"}, seconds=60.0)
+TRANSFER = arm("transfer")
 
 
-def kinds(*entrants: Entrant, outcome: Outcome | None = None) -> list[str]:
-    return [reading.kind for reading in read_race(entrants, outcome, most=None)]
+def kinds(*arms: ArmFacts, outcome: PairOutcome | None = None) -> list[str]:
+    return [finding.kind for finding in review_comparison(arms, outcome, limit=None)]
 
 
-def compared(right_a: int, right_b: int, n: int = 200) -> Outcome:
+def compared(right_a: int, right_b: int, n: int = 200) -> PairOutcome:
     def table(right: int) -> PredictionTable:
         sure = np.where(np.arange(n) < right, 0.9, 0.1)
         ids = tuple(f"{place:064x}" for place in range(n))
         return PredictionTable("test", ("a", "b"), ids, np.arange(n), np.zeros(n), np.stack([sure, 1 - sure], axis=1))
 
-    return Outcome.of(compare(table(right_a), table(right_b), "a", "b"), "scratch", "transfer")
+    return PairOutcome.of(compare(table(right_a), table(right_b), "a", "b"), "scratch", "transfer")
 
 
-def test_a_fair_race_gets_no_reading() -> None:
+def test_a_fair_race_has_no_findings() -> None:
     assert kinds(SCRATCH, TRANSFER) == []
     assert kinds(SCRATCH) == []
 
@@ -50,52 +50,52 @@ def test_other_pictures_end_the_comparison() -> None:
 
 def test_a_budget_is_fair_if_one_of_the_three_is_equal() -> None:
     unequal = dataclasses.replace(TRANSFER, epochs=15, images_seen=12_600)
-    [reading] = read_race((SCRATCH, unequal))
-    assert reading.kind == "unequal-budget"
-    assert "15 epochs, 12,600 pictures seen, 20 s" in reading.evidence
-    assert reading.change == {"epochs": 15}
+    [finding] = review_comparison((SCRATCH, unequal))
+    assert finding.kind == "unequal-budget"
+    assert "15 epochs, 12,600 pictures seen, 20 s" in finding.evidence
+    assert finding.change == {"epochs": 15}
     assert kinds(SCRATCH, dataclasses.replace(unequal, images_seen=4220)) == []
     assert kinds(SCRATCH, dataclasses.replace(unequal, seconds=57.0)) == []
 
 
 def test_other_settings_and_seeds_are_named() -> None:
-    other = entrant("transfer", {"batch_size": 16, "augment_flip": False}, seeds=(0, 1))
-    [reading] = read_race((SCRATCH, other))
-    assert "seeds, batch size, random flips" in reading.evidence
+    other = arm("transfer", {"batch_size": 16, "augment_flip": False}, seeds=(0, 1))
+    [finding] = review_comparison((SCRATCH, other))
+    assert "seeds, batch size, random flips" in finding.evidence
 
 
 def test_classes_of_imagenet_flatter_only_the_pretrained_arm() -> None:
     pets = [dataclasses.replace(item, classes=("Cat", "Dog")) for item in (SCRATCH, TRANSFER)]
-    [reading] = read_race(pets)
-    assert reading.kind == "seen-before"
-    assert "2 of 2 classes" in reading.evidence
+    [finding] = review_comparison(pets)
+    assert finding.kind == "seen-before"
+    assert "2 of 2 classes" in finding.evidence
     assert kinds(pets[1], dataclasses.replace(pets[1], name="other")) == []
     flowers = ("daisy", "dandelion", "rose", "sunflower", "tulip")
     assert kinds(*(dataclasses.replace(item, classes=flowers) for item in (SCRATCH, TRANSFER))) == []
 
 
-def test_a_difference_that_chance_can_make_is_called_open() -> None:
+def test_a_difference_that_chance_can_explain_is_not_shown() -> None:
     assert "open" in kinds(SCRATCH, TRANSFER, outcome=compared(150, 153))
     assert "open" not in kinds(SCRATCH, TRANSFER, outcome=compared(120, 180))
 
 
-def test_a_winner_that_costs_more_is_told_and_a_cheap_one_is_not() -> None:
+def test_a_winner_that_costs_more_is_reported_and_a_cheap_one_is_not() -> None:
     assert kinds(SCRATCH, TRANSFER, outcome=compared(120, 180)) == []
-    [reading] = read_race((SCRATCH, TRANSFER), compared(180, 120))
-    assert reading.kind == "costly-winner"
-    assert "3.0 times as long" in reading.evidence
+    [finding] = review_comparison((SCRATCH, TRANSFER), compared(180, 120))
+    assert finding.kind == "costly-winner"
+    assert "3.0 times as long" in finding.evidence
 
 
-def test_an_outcome_is_of_the_two_it_names_and_of_nobody_else() -> None:
+def test_an_outcome_concerns_only_the_two_arms_that_it_names() -> None:
     stopped = dataclasses.replace(SCRATCH, name="stopped", seconds=1.0)
-    [reading] = read_race((stopped, SCRATCH, TRANSFER), compared(180, 120))
-    assert reading.evidence.startswith("scratch is 30.0 points better")
-    assert "as long as transfer" in reading.evidence
+    [finding] = review_comparison((stopped, SCRATCH, TRANSFER), compared(180, 120))
+    assert finding.evidence.startswith("scratch is 30.0 points better")
+    assert "as long as transfer" in finding.evidence
     assert kinds(stopped, SCRATCH, outcome=compared(180, 120)) == []
-    [reading] = read_race((stopped, SCRATCH, TRANSFER), compared(153, 150))
-    assert reading.evidence.startswith("Scratch is 1.5 points ahead of transfer (95 % interval −")
-    [reading] = read_race((SCRATCH, TRANSFER), compared(150, 150))
-    assert reading.evidence.startswith("Transfer and scratch are right equally often (95 % interval ")
+    [finding] = review_comparison((stopped, SCRATCH, TRANSFER), compared(153, 150))
+    assert finding.evidence.startswith("Scratch is 1.5 points ahead of transfer (95 % interval −")
+    [finding] = review_comparison((SCRATCH, TRANSFER), compared(150, 150))
+    assert finding.evidence.startswith("Transfer and scratch are right equally often (95 % interval ")
 
 
 def test_imagenets_classes_are_found_by_name_without_torch() -> None:
@@ -106,7 +106,7 @@ def test_imagenets_classes_are_found_by_name_without_torch() -> None:
     assert set(seen_in_imagenet(("cats", "dogs", "terrier", "stain", "healthy", "猫"))) == {"cats", "dogs", "terrier"}
 
 
-def test_the_general_words_stand_for_what_they_say() -> None:
+def test_general_words_stand_for_their_imagenet_classes() -> None:
     found = seen_in_imagenet(("shark", "snake", "spider", "bear", "monkey"))
     assert found == {
         "shark": "great white shark", "snake": "thunder snake", "spider": "black and gold garden spider",

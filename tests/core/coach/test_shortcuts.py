@@ -1,4 +1,4 @@
-"""Shortcuts: found where somebody built one in, and not where there is none."""
+"""Shortcuts are found where one was built in, and not where there is none."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.coach.shortcuts import GROUPS, ShortcutReport, classify, find_shortcuts, read_shortcuts
+from core.coach.shortcuts import CUES, ShortcutReport, classify, find_shortcuts, review_shortcuts
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import ImportFinished, import_dataset
@@ -49,23 +49,23 @@ def dataset_of(settings: Settings, options: Sequence[dict[str, Any]], count: int
 
 
 def found(report: ShortcutReport) -> set[str]:
-    return {item.group for item in report.found}
+    return {item.cue.name for item in report.found}
 
 
 def test_noise_has_no_shortcut(settings: Settings) -> None:
     report = find_shortcuts(dataset_of(settings, [{}, {}]))
     assert not report.found
-    assert read_shortcuts(report) == ()
-    assert report.judged == 60
+    assert review_shortcuts(report) == ()
+    assert report.held_out == 60
 
 
 def test_a_background_is_found_by_the_edge_of_the_picture(settings: Settings) -> None:
     report = find_shortcuts(dataset_of(settings, [{"edge": 110}, {"edge": 150}]))
     assert "background" in found(report)
-    assert "picture-size" not in {item.group for item in report.shortcuts}  # the same for all
-    [reading] = read_shortcuts(report)
-    assert reading.level == "warning"
-    assert "n = 60" in reading.evidence
+    assert "picture-size" not in {item.cue.name for item in report.shortcuts}  # the same for all
+    [finding] = review_shortcuts(report)
+    assert finding.level == "warning"
+    assert "n = 60" in finding.evidence
 
 
 def test_a_shape_and_a_format_are_found(settings: Settings) -> None:
@@ -78,27 +78,28 @@ def test_a_format_is_found_with_the_file_size_that_comes_with_it(settings: Setti
     assert {"file-format", "file-size"} <= found(formats)
 
 
-def test_every_figure_has_its_interval_and_goes_into_json(settings: Settings) -> None:
+def test_every_accuracy_has_its_interval_and_its_baseline(settings: Settings) -> None:
     report = find_shortcuts(dataset_of(settings, [{"edge": 110}, {"edge": 150}], count=40))
-    for item in report.to_json()["shortcuts"]:
-        low, high = item["interval"]
-        assert low <= item["accuracy"] <= high
-        assert item["baseline"] == 0.5
+    assert report.shortcuts
+    for item in report.shortcuts:
+        interval = item.accuracy.interval
+        assert interval.low <= item.accuracy.correct / item.accuracy.n <= interval.high
+        assert item.baseline.correct / item.baseline.n == 0.5
 
 
-def test_too_few_pictures_are_told(settings: Settings, drawn: Dataset) -> None:
+def test_too_few_pictures_are_refused(settings: Settings, drawn: Dataset) -> None:
     few = dataclasses.replace(drawn, rows=drawn.rows[:6])
     with pytest.raises(DatasetError, match="at least 10 and 10 are needed"):
         find_shortcuts(few)
 
 
-def test_a_missing_thumbnail_is_left_out_and_all_missing_are_told(settings: Settings) -> None:
+def test_a_missing_thumbnail_is_left_out_and_all_missing_are_an_error(settings: Settings) -> None:
     dataset = dataset_of(settings, [{}, {}])
     dataset.thumbnail_path(dataset.rows_of("val")[0]).unlink()
-    assert find_shortcuts(dataset).judged == 59
+    assert find_shortcuts(dataset).held_out == 59
     for row in dataset.rows:
         dataset.thumbnail_path(row).unlink(missing_ok=True)
-    with pytest.raises(DatasetError, match="small pictures"):
+    with pytest.raises(DatasetError, match="thumbnails of noise are missing"):
         find_shortcuts(dataset)
 
 
@@ -120,7 +121,7 @@ def test_the_classifier_answers_as_its_peer_does() -> None:
     assert np.mean(classify(values, labels, values, 3) == peer) > 0.97
 
 
-def test_a_class_without_training_pictures_is_never_answered() -> None:
+def test_a_class_without_training_pictures_is_never_predicted() -> None:
     values = np.arange(20.0)[:, None]
     labels = np.array([0] * 10 + [2] * 10)
     assert set(classify(values, labels, values, 3).tolist()) == {0, 2}
@@ -129,14 +130,14 @@ def test_a_class_without_training_pictures_is_never_answered() -> None:
 
 
 def test_chance_alone_is_called_a_shortcut_less_than_once_in_twenty_datasets() -> None:
-    from core.coach.shortcuts import _judge
+    from core.coach.shortcuts import _evaluate
 
     rng = np.random.default_rng(3)
     wrong = 0
     for _ in range(400):
         truth = rng.integers(0, 2, 60)
-        for group in GROUPS:
-            if _judge(group, rng.integers(0, 2, 60) == truth, truth == 0).found:
+        for cue in CUES:
+            if _evaluate(cue, rng.integers(0, 2, 60) == truth, truth == 0).found:
                 wrong += 1
                 break
     assert wrong <= 20

@@ -1,33 +1,35 @@
-"""What the coach says: one thing seen in a run or a comparison, the figures it rests on, and one thing to try.
+"""A finding of the coach: one thing seen in a run or a comparison, the figures behind it, and one thing to try.
 
-This file knows no rule. The rules live in `curve_rules`, `result_rules`, `fairness` and `shortcuts`; `coach` puts their
-readings in order.
+This file holds no rule. The rules are in `rate_rules`, `fit_rules`, `progress_rules`, `result_rules`, `fairness` and
+`shortcuts`; `review` puts the findings of a run in order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Level = Literal["alarm", "warning", "note", "fine"]
 LEVELS: Mapping[Level, str] = {
     "alarm": "Act on this",
-    "warning": "Look at this",
+    "warning": "Check this",
     "note": "Good to know",
-    "fine": "As it should be",
-}  # most important first, with what people read
+    "fine": "As expected",
+}  # most important first, with the words on the page
+
+MAX_SHOWN = 3  # findings: with more advice nobody follows any
 
 
 @dataclass(frozen=True)
-class Reading:
+class Finding:
     """One thing that the coach has seen.
 
     Attributes:
         kind: a short name that never changes, such as `overfitting`.
-        title: the reading in a few words.
-        evidence: the figures that it rests on, with their units, and what they mean; one or two sentences.
+        title: the finding in a few words.
+        evidence: the figures behind it, with their units, and what they mean; one or two sentences.
         advice: one thing to try, as a whole sentence; empty where there is nothing to do.
         change: fields of TrainConfig with the values to try, so that a form can be filled in; empty where the advice is
-            about something else.
+            not about a setting.
         lesson: name of the explanation that goes with it, or empty.
     """
 
@@ -45,12 +47,12 @@ class Reading:
         return self.level in ("alarm", "warning")
 
     def to_json(self) -> dict[str, Any]:
-        """The reading as JSON."""
+        """The finding as JSON."""
         return {**asdict(self), "change": dict(self.change)}
 
 
-def order_readings(readings: list[Reading], ranks: tuple[str, ...], most: int | None) -> list[Reading]:
-    """The most important first: by level, then by the place of their kind in `ranks`; at most `most`."""
+def order_findings(findings: Sequence[Finding], ranks: Sequence[str], limit: int | None) -> tuple[Finding, ...]:
+    """The most important first: by level, then by the place of their kind in `ranks`; at most `limit`."""
     levels = list(LEVELS)
-    ranked = sorted(readings, key=lambda reading: (levels.index(reading.level), ranks.index(reading.kind)))
-    return ranked if most is None else ranked[:most]
+    ranked = sorted(findings, key=lambda finding: (levels.index(finding.level), ranks.index(finding.kind)))
+    return tuple(ranked[:limit])
