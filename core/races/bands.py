@@ -1,4 +1,4 @@
-"""The curve of an arm over its seeds: a mean, and the band between the lowest and the highest seed."""
+"""The training curve of an arm over its seeds: a mean, and the band between the lowest and the highest seed."""
 
 import itertools
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """One arm on validation pictures.
+    """The curve of one arm on validation images.
 
     Attributes:
-        x: (P,) ascending: epochs, pictures seen or seconds of training.
-        mean, low, high: (P,) fractions or nats; over the seeds that have come as far as x.
-        seeds: (P,) how many these are.
+        x: (P,) ascending: epochs, images seen or seconds of training.
+        mean, low, high: (P,) fractions or nats; over the seeds that have reached x.
+        seeds: (P,) number of these seeds.
         phases: (x, name) of each stage after the first: where it begins, mean over the seeds.
     """
 
@@ -44,9 +44,10 @@ def join_seeds(arm: str, histories: Sequence[Sequence[EpochDone]], axis: Axis, m
     Where seeds begin or end nearly together, what only some of them have is left out: the mean of the last one alone
     would look like a jump.
     """
-    told = [epochs for epochs in histories if epochs]
+    begun = [epochs for epochs in histories if epochs]
     curves = [
-        (np.array([_place(e, axis) for e in epochs]), np.array([_value(e, measure) for e in epochs])) for epochs in told
+        (np.array([_place(e, axis) for e in epochs]), np.array([_value(e, measure) for e in epochs]))
+        for epochs in begun
     ]
     x = np.unique(np.concatenate([places for places, _ in curves])) if curves else np.empty(0)
     if len(x) > MAX_PLACES:
@@ -67,7 +68,7 @@ def join_seeds(arm: str, histories: Sequence[Sequence[EpochDone]], axis: Axis, m
         x, rows, seeds = x[there], rows[:, there], seeds[there]
     if not len(x):
         return Band(arm, x, x, x, x, seeds, ())
-    return Band(arm, x, np.nanmean(rows, 0), np.nanmin(rows, 0), np.nanmax(rows, 0), seeds, _phases(told, axis))
+    return Band(arm, x, np.nanmean(rows, 0), np.nanmin(rows, 0), np.nanmax(rows, 0), seeds, _phases(begun, axis))
 
 
 def _phases(histories: Sequence[Sequence[EpochDone]], axis: Axis) -> tuple[tuple[float, str], ...]:

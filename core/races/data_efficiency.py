@@ -1,4 +1,4 @@
-"""How many pictures one arm needs for what another reaches with few: read off two learning curves, with guards.
+"""How many images one arm needs for what another reaches with few: read off two learning curves, with guards.
 
 Sizes between two points are interpolated on the logarithmic axis. A difference counts as shown at a size where the
 two 95 % intervals do not overlap, which is stricter than a test of the difference.
@@ -31,8 +31,8 @@ class Crossing:
 
     Attributes:
         ahead, behind: names of the arms.
-        size: pictures per class with which `ahead` reaches `accuracy`; None where no difference was shown.
-        needs: pictures per class with which `behind` reaches as much; None where it never does within the data.
+        size: images per class with which `ahead` reaches `accuracy`; None where no difference was shown.
+        needs: images per class with which `behind` reaches as much; None where it never does within the data.
         least, most: the same with both intervals at their ends; None beyond the data.
         sentence: in words.
     """

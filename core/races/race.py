@@ -1,4 +1,4 @@
-"""A race or a learning curve, as its runs tell it: no file of its own, nothing that could disagree with them."""
+"""A race or a learning curve, put together from its runs: it has no file of its own that could disagree with them."""
 
 import enum
 from collections.abc import Iterable, Sequence
@@ -16,11 +16,11 @@ class RaceState(enum.StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     FINISHED = "finished"
-    INCOMPLETE = "incomplete"  # nothing goes on by itself, and some runs have no result
+    INCOMPLETE = "incomplete"  # nothing queued or running, and some runs have no result
 
     @property
     def active(self) -> bool:
-        """Whether something may still happen by itself."""
+        """Whether a run is queued or running."""
         return self in (RaceState.QUEUED, RaceState.RUNNING)
 
 
@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Race:
-    """Everything about a race that a list or a headline shows.
+    """A race and its runs.
 
     Attributes:
         entries: arm by arm in the plan's order, seed by seed.
@@ -49,7 +49,7 @@ class Race:
 
     @property
     def runs(self) -> tuple[RunSummary, ...]:
-        """Those that are there."""
+        """Those that exist."""
         return tuple(entry.run for entry in self.entries if entry.run is not None)
 
     @property
@@ -65,11 +65,11 @@ class Race:
 
     @property
     def title(self) -> str:
-        """What people call it, or its arms."""
+        """Its title, or its arms where it has none."""
         return self.plan.title or " against ".join(self.plan.arms)
 
     def arm(self, name: str) -> tuple[RunSummary, ...]:
-        """The runs of an arm that are there, seed by seed."""
+        """The existing runs of an arm, seed by seed."""
         return tuple(entry.run for entry in self.entries if entry.arm == name and entry.run is not None)
 
 
@@ -81,7 +81,7 @@ def find_race(summaries: Iterable[RunSummary], race_id: str) -> Race:
     """
     found = [item for item in summaries if item.meta.race == race_id]
     if not found:
-        raise RunError(f"There is no race {race_id[:64]!r} any more: start one on the Train page.")
+        raise RunError(f"There is no race {race_id[:64]!r}: start one on the Train page.")
     return _gather(race_id, found)
 
 
@@ -106,7 +106,7 @@ def _gather(race_id: str, found: Sequence[RunSummary]) -> Race:
 
 
 def _plan_of(runs: Sequence[RunSummary]) -> RacePlan:
-    """The plan of a race that was started before plans were noted."""
+    """The plan of a race that was started before plans were stored."""
     arms = tuple(dict.fromkeys(item.meta.arm or item.config.title() for item in runs))
     seeds = tuple(sorted({item.config.seed for item in runs}))
     return RacePlan("race", arms, seeds, "epochs", max(item.config.epochs for item in runs))

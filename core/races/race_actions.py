@@ -1,4 +1,4 @@
-"""Starting a race, and stopping or deleting all of it."""
+"""Race actions: start, stop, delete."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from core.settings import Settings
 
 @dataclass(frozen=True)
 class Done:
-    """What became of an order that was given for all runs of a race."""
+    """How many runs of a race an action changed, and how many it did not."""
 
     changed: int
-    left: int  # runs that somebody else was quicker with, or that belong to others
+    left: int  # runs that had ended or changed meanwhile
 
 
 def start_race(settings: Settings, plan: RacePlan, arms: list[Arm], *, by: Actor = OPERATOR) -> tuple[str, list[Run]]:
@@ -32,14 +32,14 @@ def start_race(settings: Settings, plan: RacePlan, arms: list[Arm], *, by: Actor
 
 
 def stop_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:
-    """Ask every run of a race that is not over to stop; what they have learned is kept.
+    """Ask every unfinished run of a race to stop; the results so far are kept.
 
     Raises:
-        RightsError: if it belongs to somebody else.
+        RightsError: if it belongs to someone else.
     """
     by.check_may_change(race.meta.owner, "This race")
     store, changed, left = RunStore(settings), 0, 0
-    # from the end: else the next would start as soon as one has stopped
+    # last first: otherwise the next one would start as soon as one has stopped
     for run in sorted(race.runs, key=lambda item: item.meta.created, reverse=True):
         if not run.state.active:
             continue
@@ -52,11 +52,11 @@ def stop_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:
 
 
 def delete_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:
-    """Delete every run of a race that is over.
+    """Delete every run of a finished race.
 
     Raises:
-        RightsError: if it belongs to somebody else.
-        RunError: if something of it still waits or runs.
+        RightsError: if it belongs to someone else.
+        RunError: if one of its runs is queued or running.
     """
     by.check_may_change(race.meta.owner, "This race")
     if race.state.active:

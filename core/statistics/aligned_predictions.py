@@ -140,8 +140,7 @@ def align_rows(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str)
         )
     if a.split not in SPLIT_WORDS:
         raise ComparisonError(
-            f"The predictions are on the {a.split} split, which says nothing about new pictures: "
-            "compare on the test split."
+            f"The predictions are on the {a.split} split, which the models have seen: compare on the test split."
         )
     if a.classes != b.classes:
         raise ComparisonError(
@@ -171,7 +170,7 @@ def align_rows(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str)
 
 
 def sort_rows(table: PredictionTable) -> NDArray[np.int64]:
-    """An order of the rows that depends on the images alone; copies share an id, so label and row tell them apart."""
+    """An order of the rows that depends on the images alone; copies share an id, so label and row order them."""
     labels, indices = table.labels.tolist(), table.indices.tolist()
     rows = sorted(range(table.n), key=lambda row: (table.image_ids[row], labels[row], indices[row]))
     return np.array(rows, dtype=np.int64)

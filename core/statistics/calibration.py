@@ -1,12 +1,12 @@
-"""Whether a network is as often right as it is sure: reliability, calibration error, and temperature scaling.
+"""Calibration, whether confidence matches accuracy: reliability bins, calibration error, temperature scaling.
 
 Confidence is the probability of the predicted class. The expected calibration error is the mean distance between
-confidence and accuracy over bins of confidence, weighted by their pictures (Guo et al. 2017, ICML, ten bins of equal
-width; with bins of equal counts it is the adaptive one of Nixon et al. 2019, CVPR workshops). It leans upwards when
-bins hold few pictures, so its interval matters more than its last digit.
+confidence and accuracy over bins of confidence, weighted by their images (Guo et al. 2017, ICML, ten bins of equal
+width; with bins of equal counts it is the adaptive one of Nixon et al. 2019, CVPR workshops). It is biased
+upwards where bins hold few images, so its interval matters more than its last digit.
 
-Temperature scaling (Guo et al. 2017) divides the logits by one number that validation pictures choose. It changes how
-sure a network says it is, never which class comes first.
+Temperature scaling (Guo et al. 2017) divides the logits by one number that is chosen on validation images. It
+changes the confidence, never which class comes first.
 """
 
 import math
@@ -28,12 +28,12 @@ _DRAWS = 500
 
 @dataclass(frozen=True)
 class Bin:
-    """The pictures whose confidence is above `low` and at most `high`.
+    """The images whose confidence is above `low` and at most `high`.
 
     Attributes:
-        count: pictures.
-        confidence: their mean; None without pictures.
-        accuracy: the fraction of them that is right, with Wilson's 95 % interval; None without pictures.
+        count: images.
+        confidence: their mean; None without images.
+        accuracy: the fraction of them that is right, with Wilson's 95 % interval; None without images.
     """
 
     low: float
@@ -46,18 +46,18 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How confidence and accuracy go together on n pictures.
+    """Confidence against accuracy on n images.
 
     Attributes:
-        accuracy, confidence: means over all pictures.
+        accuracy, confidence: means over all images.
         bins: ascending by confidence.
         ece: expected calibration error, a fraction.
-        ece_interval: its 95 % bootstrap interval over pictures.
+        ece_interval: its 95 % bootstrap interval over images.
         nll: mean of -log(probability of the true class), in nats.
         brier: mean of the squared distance between the probabilities and the truth, over all classes (0 to 2).
-        temperature: that validation pictures chose; `after` is with it; None where none was fitted.
+        temperature: chosen on validation images; `after` is with it; None where none was fitted.
         after: the same figures after scaling; None where no temperature could be fitted.
-        note: what this means, in words.
+        note: the finding in words.
     """
 
     n: int
@@ -76,20 +76,20 @@ class Calibration:
 def calibrate(
     test: PredictionTable, validation: PredictionTable | None, adaptive: bool = False, bins: int = BINS
 ) -> Calibration:
-    """Measure calibration on one split, as it is and with a temperature that another split chose.
+    """Measure calibration on one split, as it is and with a temperature chosen on another split.
 
     Args:
-        test: the pictures that are measured.
-        validation: those that choose the temperature; None where there are none.
-        adaptive: bins of equally many pictures instead of equally wide ones.
+        test: the images that are measured.
+        validation: those on which the temperature is chosen; None where there are none.
+        adaptive: bins with equal counts of images instead of equal widths.
         bins: how many at most.
     Raises:
-        RunError: if there is no picture, or the two tables have different classes.
+        RunError: if there is no image, or the two tables have different classes.
     """
     if not test.n:
-        raise RunError(f"There is no picture in the {test.split} split: calibration needs at least one.")
+        raise RunError(f"The {test.split} split is empty: calibration needs at least one picture.")
     if validation is not None and validation.classes != test.classes:
-        raise RunError("The validation and test predictions know different classes: use those of one run.")
+        raise RunError("The validation and test predictions have different classes: use those of one run.")
     temperature, why_not = _fit_on(validation, test)
     after = None
     if temperature is not None:
@@ -100,14 +100,14 @@ def calibrate(
 def fit_temperature(table: PredictionTable) -> float | None:
     """The temperature with which a table's true classes are most probable.
 
-    None where no temperature is best: on pictures that are all right, surer is always better.
+    None where no temperature is best: where all images are right, more confidence is always better.
 
     Raises:
-        RunError: if there is no picture.
+        RunError: if there is no image.
     Source: Guo et al. 2017. Logarithms of probabilities are logits up to a constant, which a softmax removes.
     """
     if not table.n:
-        raise RunError(f"There is no picture in the {table.split} split to fit a temperature on: give it one.")
+        raise RunError(f"The {table.split} split is empty: a temperature needs at least one picture to be fitted on.")
     if bool(table.correct.all()):
         return None
     from scipy.optimize import minimize_scalar  # takes half a second to import
@@ -135,10 +135,10 @@ def _fit_on(validation: PredictionTable | None, test: PredictionTable) -> tuple[
     if validation is None or not validation.n:
         return None, ""
     if validation.split == test.split:
-        return None, " No temperature was fitted: the pictures that choose it must not be the ones that judge it."
+        return None, " No temperature was fitted: it must be chosen on other pictures than these."
     temperature = fit_temperature(validation)
     if temperature is None:
-        return None, " No temperature was fitted: it is right about (nearly) every validation picture."
+        return None, " No temperature was fitted: (nearly) every validation picture is right."
     return temperature, ""
 
 
@@ -159,11 +159,11 @@ def _measure(
     ece = float(np.abs(np.bincount(places, weights=gaps)).sum()) / table.n
     truth = np.zeros_like(probabilities)
     truth[rows, table.labels] = 1.0
-    accuracy, said = Accuracy(int(correct.sum()), table.n), float(confidence.mean())
+    accuracy, mean_confidence = Accuracy(int(correct.sum()), table.n), float(confidence.mean())
     return Calibration(
         n=table.n,
         accuracy=accuracy.correct / table.n,
-        confidence=said,
+        confidence=mean_confidence,
         bins=tuple(_bin(edges, place, places == place, confidence, correct) for place in range(len(edges) - 1)),
         ece=ece,
         ece_interval=_bootstrap_error(gaps, places, ece),
@@ -171,18 +171,18 @@ def _measure(
         brier=float(np.square(probabilities - truth).sum(axis=1).mean()),
         temperature=temperature,
         after=after,
-        note=_note(accuracy, said, table.split, after) + remark,
+        note=_note(accuracy, mean_confidence, table.split, after) + remark,
     )
 
 
 def _equal_widths(confidence: NDArray[np.float64], bins: int) -> tuple[NDArray[np.int64], list[float]]:
-    """The bin of each picture, and the edges of the bins."""
+    """The bin of each image, and the edges of the bins."""
     edges = [edge / bins for edge in range(bins + 1)]
     return np.searchsorted(edges[1:-1], confidence, side="left").astype(np.int64), edges
 
 
 def _equal_counts(confidence: NDArray[np.float64], bins: int) -> tuple[NDArray[np.int64], list[float]]:
-    """The same with (nearly) equally many pictures in each; equal confidences share a bin."""
+    """The same with (nearly) equal counts of images in each; equal confidences share a bin."""
     ordered = np.sort(confidence)
     ends = [int(part[-1]) for part in np.array_split(np.arange(ordered.size), bins) if part.size]
     inner = sorted({float(ordered[end]) for end in ends} - {float(ordered[-1])})
@@ -204,14 +204,14 @@ def _bin(
 
 
 def _bootstrap_error(gaps: NDArray[np.float64], places: NDArray[np.int64], ece: float) -> Interval:
-    """The basic bootstrap interval: draws lean upwards from the estimate as the estimate does from the truth.
+    """The basic bootstrap interval: draws are biased upwards from the estimate as the estimate is from the truth.
 
-    A rough one: in simulations with 20 to 600 pictures it held the truth in 82 to 90 % of draws, and lay above 0 for a
+    A rough one: in simulations with 20 to 600 images it held the truth in 82 to 90 % of draws, and lay above 0 for a
     quarter of the networks that were perfectly calibrated. So it is never called a 95 % interval.
 
     Args:
         gaps: (N,) right (1 or 0) minus confidence.
-        places: (N,) the bin of each picture.
+        places: (N,) the bin of each image.
     """
     n, bins = len(gaps), int(places.max()) + 1
     drawn = np.random.default_rng(0).integers(n, size=(_DRAWS, n), dtype=np.int32)
@@ -221,20 +221,21 @@ def _bootstrap_error(gaps: NDArray[np.float64], places: NDArray[np.int64], ece: 
     return Interval(min(max(2 * ece - high, 0.0), ece), min(max(2 * ece - low, ece), 1.0))
 
 
-def _note(accuracy: Accuracy, said: float, split: str, after: Calibration | None) -> str:
+def _note(accuracy: Accuracy, confidence: float, split: str, after: Calibration | None) -> str:
     interval = accuracy.interval
     share = accuracy.correct / accuracy.n
-    if said > interval.high:
-        verdict = "too sure of itself"
-    elif said < interval.low:
-        verdict = "more often right than it says"
+    if confidence > interval.high:
+        verdict = "overconfident"
+    elif confidence < interval.low:
+        verdict = "underconfident"
     else:
-        verdict = "on average about as sure as it should be"
-    text = f"Says {format_points(said)} % when right {format_points(share)} % ({_where(accuracy.n, split)}): {verdict}."
+        verdict = "on average about as confident as it should be"
+    rates = f"Mean confidence {format_points(confidence)} %, {format_points(share)} % right"
+    text = f"{rates} ({_where(accuracy.n, split)}): {verdict}."
     if after is not None and after.temperature is not None:
         text += (
             f" With a temperature of {after.temperature:.2f}, chosen on validation pictures, "
-            f"it says {format_points(after.confidence)} %."
+            f"the mean confidence is {format_points(after.confidence)} %."
         )
     return text
 

@@ -22,17 +22,17 @@ CLASS_METRICS: tuple[ClassMetric, ...] = ("precision", "recall", "f1")
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How one class fares.
+    """The scores of one class.
 
     Args:
         label: name of the class.
-        precision: of the pictures predicted to be it, the fraction that is; None if there are none.
-        recall: of the pictures that are it, the fraction found; None if there are none.
+        precision: the fraction of the images predicted to be the class that are; None if there are none.
+        recall: the fraction of the images of the class that are found; None if there are none.
         f1: harmonic mean of the two, 2 TP / (2 TP + FP + FN); None if the class neither occurs nor is
             predicted.
-        support: pictures of the class.
-        predicted: pictures predicted to be it.
-        correct: pictures that are it and are predicted to be it.
+        support: images of the class.
+        predicted: images predicted to be it.
+        correct: images that are it and are predicted to be it.
         precision_interval, recall_interval, f1_interval: 95 % intervals; None where the score is.
     """
 
@@ -70,7 +70,7 @@ class ClassReport:
     """All classes of a table in their order, and the averages over those that occur.
 
     Args:
-        n: pictures.
+        n: images.
     """
 
     n: int
@@ -134,8 +134,8 @@ def per_class(table: PredictionTable) -> list[ClassScore]:
 def f1_interval(correct: int, support: int, predicted: int, level: float = 0.95) -> Interval:
     """Confidence interval of an F1 score.
 
-    Of the pictures that are the class or are predicted to be it, the fraction that is both (Jaccard's index J) has
-    Wilson's interval, and F1 is 2 J / (1 + J), which only ever grows with J.
+    Among the images that are the class or are predicted to be it, the fraction that is both (Jaccard's index J) has
+    Wilson's interval, and F1 is 2 J / (1 + J), which grows with J.
 
     Raises:
         ValueError: if the counts do not fit each other, or `level` is not between 0 and 1.
@@ -165,17 +165,17 @@ def _average_intervals(scores: Sequence[ClassScore], level: float) -> list[Inter
     present = [score for score in scores if score.support]
     if not present:
         return [None, None, None]
-    pictures: list[list[float]] = [
+    images: list[list[float]] = [
         [score.predicted for score in present if score.predicted],  # of one that is never predicted nothing is known
         [score.support for score in present],
         [(score.support + score.predicted) / 2 for score in present],
     ]
     mean = average_classes(present)
-    figures = zip((mean.precision, mean.recall, mean.f1), pictures, strict=True)
+    figures = zip((mean.precision, mean.recall, mean.f1), images, strict=True)
     return [None if value is None else _interval(value, counts, level) for value, counts in figures]
 
 
 def _interval(value: float, counts: Sequence[float], level: float) -> Interval:
-    """Of an average of fractions that rest on so many pictures each."""
+    """The interval of an average of fractions that rest on so many images each."""
     worth = len(counts) ** 2 / sum(1 / count for count in counts) if counts else 0.0
     return wilson_limits(value, worth, level)

@@ -1,7 +1,7 @@
-"""Which of two models is better on the same pictures, by how much, and whether that can be chance.
+"""Which of two models is better on the same images, by how much, and whether that can be chance.
 
 Sign convention: a difference is the second model minus the first (b - a), as a fraction, so positive when the
-second is better. Both models see the same pictures, so everything is paired, picture by picture.
+second is better. Both models see the same images, so every comparison is paired, image by image.
 """
 
 import math
@@ -43,18 +43,18 @@ class ComparisonRecord(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two models on the same n pictures.
+    """Two models on the same n images.
 
     Args:
         name_a, name_b: what the verdict calls them.
         split: `test`, or `val` where there is no test split.
-        n: pictures.
+        n: images.
         accuracy_a, accuracy_b: each with its own interval.
         difference: accuracy of b minus accuracy of a, a fraction.
         interval: of the difference; both ends are b minus a.
         p_value: McNemar's exact test, two-sided.
-        both_right, only_a, only_b, both_wrong: pictures by which model is right.
-        both_right_indices, ...: rows of those pictures in the dataset table of the first model, ascending.
+        both_right, only_a, only_b, both_wrong: images by which model is right.
+        both_right_indices, ...: rows of those images in the dataset table of the first model, ascending.
         better: the model shown to be better; None while chance can explain the difference.
         verdict: the same in words.
     """
@@ -80,7 +80,7 @@ class Comparison:
     verdict: str
 
     def to_json(self) -> ComparisonRecord:
-        """The numbers and the verdict; the pictures themselves stay out."""
+        """The numbers and the verdict; the images themselves stay out."""
         return {
             "difference": self.difference,
             "interval": [self.interval.low, self.interval.high],
@@ -106,12 +106,12 @@ def compare(
     level: float = 0.95,
     seconds: tuple[float | None, float | None] = (None, None),
 ) -> Comparison:
-    """Compare two models picture by picture; the order of the pictures in a table does not matter.
+    """Compare two models image by image; the order of the images in a table does not matter.
 
     Args:
-        seconds: how long training each took, where it is known: the verdict then tells what the better one cost.
+        seconds: how long training each took, where it is known: the verdict then adds what the better one cost.
     Raises:
-        ComparisonError: unless both tables hold the same pictures of the same held-out split, with the same
+        ComparisonError: unless both tables hold the same images of the same held-out split, with the same
             labels and classes.
     """
     if name_a == name_b:
@@ -153,13 +153,13 @@ def compare(
 
 
 def paired_interval(both_right: int, only_a: int, only_b: int, both_wrong: int, level: float = 0.95) -> Interval:
-    """Confidence interval of the difference (b minus a) between two accuracies on the same pictures.
+    """Confidence interval of the difference (b minus a) between two accuracies on the same images.
 
     The Wilson limits of both accuracies are joined like two sides of a triangle; the cosine of the angle
     between them is the correlation of the two models, shrunk where it is positive.
 
     Raises:
-        ComparisonError: if there is no picture.
+        ComparisonError: if there is no image.
     Source: Newcombe 1998, Statistics in Medicine 17:2635, method 10.
     """
     n = both_right + only_a + only_b + both_wrong
@@ -185,7 +185,7 @@ def paired_interval(both_right: int, only_a: int, only_b: int, both_wrong: int, 
 
 
 def mcnemar_p_value(only_a: int, only_b: int) -> float:
-    """How often chance alone splits the pictures that only one model gets right at least this unevenly.
+    """How often chance alone splits the images that only one model gets right at least this unevenly.
 
     Source: McNemar 1947, Psychometrika 12:153; exact and two-sided, from the binomial distribution.
     """
@@ -197,17 +197,17 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
 
 
 def choose_better(interval: Interval, p_value: float) -> Side | None:
-    """The better model, if the test and the interval of the difference (b minus a) both say so."""
+    """The better model, if both the test and the interval of the difference (b minus a) show one."""
     if p_value >= 1 - interval.level or interval.low <= 0 <= interval.high:
         return None
     return "b" if interval.low > 0 else "a"
 
 
 def adjust_p_values(p_values: Sequence[float]) -> list[float]:
-    """P-values of several questions that are asked at once, each made as large as asking all of them makes it.
+    """P-values of several tests at once, corrected for their number.
 
-    Whoever believes every difference whose adjusted value is below 0.05 believes in any that is not there at most
-    one time in twenty.
+    If every difference with an adjusted value below 0.05 is taken as real, the chance of one or more false ones is at
+    most 5 %.
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6:65.
     """
@@ -220,9 +220,9 @@ def adjust_p_values(p_values: Sequence[float]) -> list[float]:
 
 
 def images_needed(only_a: int, only_b: int, n: int, level: float = 0.95) -> int | None:
-    """Roughly how many pictures show a difference with 80 % power, if the models go on to differ as they did.
+    """Roughly how many images show a difference with 80 % power, if the models keep differing as they did.
 
-    None where they are equally often right: no number of pictures shows a difference that is not there.
+    None where they are equally often right: no number of images shows a difference that is not there.
 
     Source: Connor 1987, Biometrics 43:207 (unconditional formula), but at least as many as an exact test can
     decide on at all.

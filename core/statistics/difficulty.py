@@ -1,4 +1,4 @@
-"""Which pictures are hard: how many of the trainings of each arm get each picture right."""
+"""Which images are hard: how many trainings of each arm get each image right."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from core.statistics.predictions import PredictionTable
 
 @dataclass(frozen=True, eq=False)
 class Difficulty:
-    """The trainings of A arms on the same N pictures.
+    """The trainings of A arms on the same N images.
 
     Args:
         arms: names.
         seeds: trainings of each arm.
         answers: of all trainings, arm by arm.
-        right: (A, N) how many trainings of an arm get a picture right.
+        right: (A, N) how many trainings of an arm get an image right.
     """
 
     arms: tuple[str, ...]
@@ -29,21 +29,21 @@ class Difficulty:
 
     @property
     def always_wrong(self) -> NDArray[np.int64]:
-        """Places of the pictures that no training of any arm gets right, those first on which most of them give the
-        same wrong answer: there the label itself may be wrong."""
+        """Places of the images that no training of any arm gets right. Those on which most trainings give the same
+        wrong answer come first: there the label itself may be wrong."""
         found = np.flatnonzero(self.right.sum(axis=0) == 0)
         return found[np.lexsort((-self._confidence(found), -self._agreement(found)))]
 
     def only(self, arm: int) -> NDArray[np.int64]:
-        """Places of the pictures that this arm gets right in all its trainings, and no other arm does; those first
-        that the others get right least often."""
+        """Places of the images that only this arm gets right in all its trainings; those that the other arms get right
+        least often come first."""
         all_right = self.right == np.array(self.seeds)[:, None]
         found = np.flatnonzero(all_right[arm] & (all_right.sum(axis=0) == 1))
         others = self.right.sum(axis=0) - self.right[arm]
         return found[np.argsort(others[found], kind="stable")]
 
     def common_answer(self, place: int) -> tuple[int, int]:
-        """(class, trainings): what most of the trainings say to a picture, and how many of them."""
+        """(class, trainings): the most common prediction for an image, and how many trainings make it."""
         counted = np.bincount(self.answers.predicted[:, place], minlength=len(self.answers.classes))
         return int(counted.argmax()), int(counted.max())
 
@@ -55,12 +55,12 @@ class Difficulty:
 
 
 def measure_difficulty(arms: Sequence[tuple[str, Sequence[PredictionTable]]]) -> Difficulty:
-    """Count for every picture the trainings of each arm that get it right.
+    """Count, for every image, the trainings of each arm that get it right.
 
     Args:
         arms: name and one table a training.
     Raises:
-        ComparisonError: if an arm has no training, or they were not judged on the same pictures.
+        ComparisonError: if an arm has no training, or they were not evaluated on the same images.
     """
     if not arms or not all(tables for _, tables in arms):
         raise ComparisonError("An arm of this race has no test result yet: wait until it has finished.")

@@ -1,8 +1,8 @@
-"""A ranking in which a tie is a tie: one run comes before another only if the same pictures show that it is better.
+"""The leaderboard, a ranking with ties: one run is ahead of another only if the same images show that it is better.
 
 A run's place is one more than the number of runs that are shown to be better than it. Every pair is compared on the
-same pictures (McNemar's exact test); because many pairs are asked at once, their p-values are judged together (Holm
-1979, Scandinavian Journal of Statistics 6:65): chance shows any difference at all in one ranking of twenty at most.
+same images (McNemar's exact test), and the p-values are corrected for the number of pairs (Holm 1979, Scandinavian
+Journal of Statistics 6:65): chance alone shows a difference in at most one ranking of twenty.
 """
 
 import functools
@@ -22,13 +22,13 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Rank:
-    """Where a run stands.
+    """The place of a run.
 
     Attributes:
         id: the run.
         place: 1 + the number of runs shown to be better.
         tied: whether others hold the same place.
-        accuracy: on the test pictures, with its own interval.
+        accuracy: on the test images, with its own interval.
         worse: how many runs this one is shown to be better than.
     """
 
@@ -43,11 +43,11 @@ def rank(tables: Mapping[str, PredictionTable], level: float = LEVEL) -> list[li
     """Rank runs by their predictions, best place first, then by accuracy.
 
     Args:
-        tables: run id -> its predictions on held-out pictures.
-        level: how sure all placements of a ranking together are.
+        tables: run id -> its predictions on held-out images.
+        level: of all placements of a ranking together.
     Returns:
-        one ranking for each set of pictures, the largest set of runs first; runs that were judged on different
-        pictures cannot be told apart fairly. Tables without a picture are left out.
+        one ranking for each set of images, the largest set of runs first; runs that were evaluated on different
+        images cannot be ranked fairly. Tables without an image are left out.
     """
     groups: dict[tuple[object, ...], dict[str, NDArray[np.bool_]]] = {}
     for run_id, table in tables.items():
@@ -62,14 +62,14 @@ def shown_better(rows: Sequence[NDArray[np.bool_]], level: float = LEVEL) -> NDA
     """Which runs are shown to be better than which.
 
     Args:
-        rows: for each of K runs (N,) whether it is right about each of the same N pictures.
-        level: how sure all of it together is.
+        rows: for each of K runs (N,) whether it is right about each of the same N images.
+        level: of all comparisons together.
     Returns:
-        (K, K) bool; [i, j] tells whether i is better than j.
+        (K, K) bool; [i, j] is whether i is better than j.
     """
     count = len(rows)
     right = np.stack(rows).astype(np.int64)  # (K, N)
-    only = right @ (1 - right).T  # (K, K): pictures that i gets right and j does not
+    only = right @ (1 - right).T  # (K, K): images that i gets right and j does not
     pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
     p_values = adjust_p_values([_p_value(int(only[i, j]), int(only[j, i])) for i, j in pairs])
     better = np.zeros((count, count), dtype=np.bool_)

@@ -26,14 +26,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How many of n pictures a model got right."""
+    """How many of n images a model got right."""
 
     correct: int
     n: int
 
     @property
     def value(self) -> float | None:
-        """The fraction that is right; None without pictures."""
+        """The fraction that is right; None without images."""
         return self.correct / self.n if self.n else None
 
     @property
@@ -44,7 +44,7 @@ class Accuracy:
     def text(self) -> str:
         """Such as `91.1 % (95 % interval 86.0 to 94.4, n = 180)`."""
         if self.value is None:
-            return "not known (no pictures)"
+            return "unknown (no pictures)"
         interval = self.interval
         return (
             f"{format_points(self.value)} % ({format_level(interval.level)} interval "
@@ -53,7 +53,7 @@ class Accuracy:
 
 
 def wilson_interval(correct: int, n: int, level: float = 0.95) -> Interval:
-    """Confidence interval of a fraction; (0, 1) without pictures, because nothing is known then.
+    """Confidence interval of a fraction; (0, 1) without images, because nothing is known then.
 
     Raises:
         ValueError: if `correct` is not from 0 to n, or `level` not between 0 and 1.
@@ -66,7 +66,7 @@ def wilson_interval(correct: int, n: int, level: float = 0.95) -> Interval:
 
 
 def wilson_limits(share: float, n: float, level: float = 0.95) -> Interval:
-    """The same of a fraction that rests on as much as n pictures, which need not be a whole number."""
+    """The same of a fraction that rests on as much as n images, which need not be a whole number."""
     if n <= 0:
         return Interval(0.0, 1.0, level)
     z = NormalDist().inv_cdf((1 + level) / 2)
@@ -83,7 +83,7 @@ def measure_accuracy(table: PredictionTable) -> Accuracy:
 
 
 def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str]) -> NDArray[np.int64]:
-    """Count pictures by true class (rows) and predicted class (columns).
+    """Count images by true class (rows) and predicted class (columns).
 
     Args:
         labels: (N,) int, true class.

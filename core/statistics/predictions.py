@@ -1,9 +1,9 @@
-"""What a run predicted for every picture of one split: a table in memory and a CSV file in the run's folder.
+"""The predictions of a run for every image of one split: a table in memory and a CSV file in the run's folder.
 
-The file has one line per picture with the columns `picture`, `split`, `index`, `label`, `predicted`, and one
+The file has one line per image with the columns `picture`, `split`, `index`, `label`, `predicted`, and one
 column `p:NAME` per class in the order of the class numbers. Floats are written with their shortest exact
-text, so that a table comes back to the last bit. The classes live in the header, because one file is either
-whole or absent, and a pair of files is not.
+text, so that a table is read back to the last bit. The classes are in the header, because one file is either complete
+or absent, and a pair of files is not.
 """
 
 import csv
@@ -23,13 +23,13 @@ _ROUNDING = 1e-3  # a softmax in half precision may leave [0, 1] by this much
 
 @dataclass(frozen=True, eq=False)
 class PredictionTable:
-    """Class probabilities for N pictures and C classes, in any order of pictures.
+    """Class probabilities for N images and C classes, in any order of images.
 
     Args:
-        split: name of the split that the pictures belong to, such as `test` or `val`.
+        split: name of the split that the images belong to, such as `test` or `val`.
         classes: C class names; a label is a position in it.
-        image_ids: N hashes of the pictures' pixels; exact copies share one.
-        indices: (N,) int64, row of each picture in the dataset table.
+        image_ids: N hashes of the images' pixels; exact copies share one.
+        indices: (N,) int64, row of each image in the dataset table.
         labels: (N,) int64, true class.
         probabilities: (N, C) float64.
     Raises:
@@ -65,7 +65,7 @@ class PredictionTable:
 
     @property
     def n(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return len(self.image_ids)
 
     @property
@@ -80,7 +80,7 @@ class PredictionTable:
 
     @property
     def accuracy(self) -> float | None:
-        """Fraction of pictures that are right; None without pictures."""
+        """Fraction of images that are right; None without images."""
         return float(self.correct.mean()) if self.n else None
 
 
@@ -88,7 +88,7 @@ def write_predictions(path: Path, table: PredictionTable) -> None:
     """Write a table as CSV, atomically.
 
     Raises:
-        RunError: if the table holds no picture.
+        RunError: if the table holds no image.
     """
     if not table.n:
         raise RunError(f"There are no predictions to write: the {table.split} split is empty.")
@@ -103,8 +103,8 @@ def write_predictions(path: Path, table: PredictionTable) -> None:
     with atomic_open(path, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_FIXED_COLUMNS + [_CLASS_PREFIX + name for name in table.classes])
-        for picture, index, label, predicted, probabilities in columns:
-            writer.writerow([picture, table.split, index, label, predicted, *map(repr, probabilities)])
+        for image_id, index, label, predicted, probabilities in columns:
+            writer.writerow([image_id, table.split, index, label, predicted, *map(repr, probabilities)])
 
 
 def read_predictions(path: Path) -> PredictionTable:
@@ -132,7 +132,7 @@ def read_predictions(path: Path) -> PredictionTable:
 
 
 def _name(path: Path) -> str:
-    """What people know a table by: the name of its file and run, never a path of the server."""
+    """What messages call a table: the name of its file and run, never a path of the server."""
     return f"{path.name} of run {path.parent.name}"
 
 
@@ -154,13 +154,13 @@ def _parse(text_rows: list[list[str]]) -> PredictionTable:
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise ValueError(f"picture {number} has {len(row)} fields where the header has {len(header)}")
-    pictures, splits, indices, labels, predicted, *_ = zip(*rows, strict=True)
+    image_ids, splits, indices, labels, predicted, *_ = zip(*rows, strict=True)
     if len(set(splits)) != 1:
         raise ValueError("it mixes splits")
     table = PredictionTable(
         split=splits[0],
         classes=tuple(name.removeprefix(_CLASS_PREFIX) for name in names),
-        image_ids=tuple(pictures),
+        image_ids=image_ids,
         indices=np.array([int(text) for text in indices], dtype=np.int64),
         labels=np.array([int(text) for text in labels], dtype=np.int64),
         probabilities=np.array([[float(text) for text in row[len(_FIXED_COLUMNS) :]] for row in rows]),

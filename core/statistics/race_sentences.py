@@ -171,7 +171,7 @@ def _need_with_seeds(found: Difference, split: str, n: int, seeds: int, level: f
     if found.by_seeds <= found.by_images:
         left = wanted(found.degrees) - found.by_seeds
         if left > 0:
-            # so many pictures that differ, all to one side, the exact test wants at least
+            # the exact test needs at least so many images that differ, all to one side
             fewest = math.ceil(math.log2(2 / (1 - level)) / abs(found.value))
             needed = max(math.ceil(n * max(found.by_images / left, 1.0)), fewest)
             with_seeds = f" with {count_seeds(seeds)}" if needed > n else ""

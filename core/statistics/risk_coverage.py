@@ -1,7 +1,7 @@
-"""How often a network is right when it may say "not sure": accuracy against the share of pictures answered.
+"""Risk and coverage: accuracy against the share of images that are answered when the rest are "not sure".
 
-The least sure pictures are left unanswered first. Equally sure ones are answered together or not at all, since no
-threshold tells them apart. Risk and coverage: El-Yaniv and Wiener 2010, JMLR 11:1605.
+The images with the least confidence are left unanswered first. Those of equal confidence are answered together or not
+at all, since no threshold separates them. Source: El-Yaniv and Wiener 2010, JMLR 11:1605.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from core.errors import RunError
 from core.statistics.metrics import Interval, format_level, format_points, wilson_interval
 from core.statistics.predictions import PredictionTable
 
-SHARE_NAMED = 0.8  # fixed in advance: a share that is looked for on the curve would flatter
+SHARE_NAMED = 0.8  # fixed in advance: a share that is picked from the curve would flatter
 
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """Points from the fewest pictures answered to all of them; all four tuples are of the same length.
+    """Points from the fewest images answered to all of them; all four tuples are of the same length.
 
     Attributes:
-        n: pictures.
-        shares: of the pictures that are answered, ascending; the last is 1.
+        n: images.
+        shares: of the images that are answered, ascending; the last is 1.
         accuracies: the fraction of the answered ones that is right.
         intervals: Wilson's, of each accuracy.
         thresholds: answer where the confidence is at least this; descending.
@@ -43,18 +43,18 @@ class RiskCoverage:
 
 
 def measure_risk_coverage(table: PredictionTable, level: float = 0.95) -> RiskCoverage:
-    """The curve of one network.
+    """The risk-coverage curve of one network.
 
     Raises:
-        RunError: if there is no picture.
-    Source: of the area Geifman, Uziel and El-Yaniv 2019, ICLR; equally sure pictures count with their mean.
+        RunError: if there is no image.
+    Source: of the area Geifman, Uziel and El-Yaniv 2019, ICLR; images of equal confidence count with their mean.
     """
     if not table.n:
-        raise RunError(f"There is no picture in the {table.split} split: the curve needs at least one.")
+        raise RunError(f"The {table.split} split is empty: the curve needs at least one picture.")
     confidence = np.minimum(table.probabilities.max(axis=1), 1.0)
     order = np.argsort(-confidence, kind="stable")
-    sure, wrong = confidence[order], np.cumsum(~table.correct[order])  # (N,), (N,)
-    ends = np.flatnonzero(np.append(sure[1:] != sure[:-1], True))  # the last picture of each confidence
+    ordered, wrong = confidence[order], np.cumsum(~table.correct[order])  # (N,), (N,)
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))  # the last image of each confidence
     answered, mistakes = ends + 1, wrong[ends]
     counts, errors = answered.tolist(), mistakes.tolist()
     every = np.arange(1, table.n + 1)
@@ -68,7 +68,7 @@ def measure_risk_coverage(table: PredictionTable, level: float = 0.95) -> RiskCo
         shares=shares,
         accuracies=accuracies,
         intervals=intervals,
-        thresholds=tuple(sure[ends].tolist()),
+        thresholds=tuple(ordered[ends].tolist()),
         risk_area=float((expected / every).mean()),
         sentence=_describe(shares[place], accuracies[place], intervals[place], counts[place], accuracies[-1]),
     )

@@ -1,13 +1,13 @@
-"""Accuracies over several trainings: what the next seed and the next pictures would give, not only these.
+"""Accuracies over several trainings: what other seeds and other images would give, not only these.
 
-A network that is trained again with another seed is another network. With S seeds and N pictures both are samples,
-and what is asked is the accuracy that a recipe reaches on average over all seeds and all pictures. This is the
-analysis that radiology uses for readers and cases (here seeds and pictures), with readers of their own for each arm:
+A network that is trained again with another seed is another network. S seeds and N images are both samples, and the
+question is which accuracy a configuration reaches on average over all seeds and all images. This is the
+analysis that radiology uses for readers and cases (here seeds and images), with readers of their own for each arm:
 nothing but its number is shared by two arms that were trained with seed 0.
 
 Variance of a mean over both: Obuchowski and Rockette 1995, Communications in Statistics B 24:285; with the degrees of
 freedom of Hillis 2007, Statistics in Medicine 26:596; seeds nested in arms: Hillis 2014, Statistics in Medicine
-33:330. Wilson's limits with the effective number of pictures and Student's t keep the ends within 0 and 1: Korn and
+33:330. Wilson's limits with the effective number of images and Student's t keep the ends within 0 and 1: Korn and
 Graubard 1998, Survey Methodology 24:193; two arms are joined as by Newcombe 1998 and Zou and Donner 2008, Statistics in
 Medicine 27:1693. With one seed all of it is Wilson's and Newcombe's interval, about the networks at hand.
 `python -m bench.verdicts` shows how often these intervals hold what they promise.
@@ -26,19 +26,19 @@ from core.statistics.metrics import Interval, wilson_interval
 
 _MAX_DEGREES = 1e6  # beyond them Student's t is the normal distribution
 _WIDEST = 1e4  # of t, where a p-value is looked for
-_MAX_FLIPPED = 300  # pictures that differ: with more, the exact test over pictures agrees with the interval
+_MAX_FLIPPED = 300  # images that differ: with more, the exact test over images agrees with the interval
 
 
 @dataclass(frozen=True, eq=False)
 class SeedScores:
-    """What S trainings of one arm got right on the same N pictures, and how sure their mean is.
+    """What S trainings of one arm get right on the same N images, and the variance of their mean.
 
     Attributes:
-        mean: accuracy over seeds and pictures.
-        image_means: (N,) the fraction of the seeds that is right about each picture.
+        mean: accuracy over seeds and images.
+        image_means: (N,) the fraction of the seeds that is right about each image.
         seeds: S.
-        by_images: part of the variance of the mean that more pictures would make smaller.
-        by_seeds: part that only more seeds would make smaller; 0 where seeds differ no more than pictures explain.
+        by_images: part of the variance of the mean that more images would make smaller.
+        by_seeds: part that only more seeds would make smaller; 0 where seeds differ no more than images explain.
         seed_noise: variance of the mean of the seeds around it, which has S - 1 degrees of freedom.
     """
 
@@ -57,13 +57,13 @@ class SeedScores:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two arms on the same pictures; everything is b minus a.
+    """Two arms on the same images; everything is b minus a.
 
     Attributes:
         value: the difference of the mean accuracies.
-        interval: of the difference, over pictures and seeds.
+        interval: of the difference, over images and seeds.
         p_value: how often chance alone gives a difference as large: the level at which the interval touches zero, or
-            that of the exact test over pictures where so few differ that it is larger.
+            that of the exact test over images where so few differ that it is larger.
         by_images, by_seeds: parts of its variance.
         degrees: of freedom of that variance.
     """
@@ -77,16 +77,16 @@ class Difference:
 
 
 def measure_seeds(correct: NDArray[np.bool_]) -> SeedScores:
-    """Split the variance of a mean accuracy into what pictures and what seeds contribute.
+    """Split the variance of a mean accuracy into what images and what seeds contribute.
 
     Args:
-        correct: (S, N) bool, whether each training is right about each picture.
+        correct: (S, N) bool, whether each training is right about each image.
     Raises:
-        ComparisonError: without a seed or a picture.
+        ComparisonError: without a seed or an image.
     """
     right = np.asarray(correct, dtype=np.float64)
     if right.ndim != 2 or 0 in right.shape:
-        raise ComparisonError("There is nothing to judge: give at least one run with at least one picture.")
+        raise ComparisonError("There is nothing to compare: give at least one run with at least one picture.")
     seeds, n = right.shape
     image_means, seed_means = right.mean(axis=0), right.mean(axis=1)
     mean = float(right.mean())
@@ -100,14 +100,14 @@ def measure_seeds(correct: NDArray[np.bool_]) -> SeedScores:
 
 
 def mean_accuracy(correct: NDArray[np.bool_], level: float = 0.95) -> tuple[float, Interval]:
-    """Accuracy over several trainings of the same recipe, and its interval over seeds and pictures.
+    """Accuracy over several trainings of the same configuration, and its interval over seeds and images.
 
     Args:
-        correct: (S, N) bool, whether each training is right about each picture.
+        correct: (S, N) bool, whether each training is right about each image.
     Returns:
         the mean and its interval; of one seed it is Wilson's.
     Raises:
-        ComparisonError: without a seed or a picture.
+        ComparisonError: without a seed or an image.
     """
     scores = measure_seeds(correct)
     if scores.seeds == 1:
@@ -120,14 +120,14 @@ def compare_seeds(a: SeedScores, b: SeedScores, level: float = 0.95) -> Differen
     """The difference of two arms that were each trained with two seeds or more, b minus a.
 
     Args:
-        a, b: of the same pictures in the same order.
+        a, b: of the same images in the same order.
     """
     n = a.image_means.size
     covariance = float(((a.image_means - a.mean) * (b.image_means - b.mean)).sum()) / n**2
     by_images = max(a.by_images + b.by_images - 2 * covariance, 0.0)
     by_seeds = a.by_seeds + b.by_seeds
     degrees = _degrees(by_images, n, by_seeds, [a, b])
-    if covariance > 0:  # half a picture less, as in Newcombe's method 10; a mean of seeds moves in smaller steps
+    if covariance > 0:  # half an image less, as in Newcombe's method 10; a mean of seeds moves in smaller steps
         covariance = max(covariance - 1 / (2 * n * n * a.seeds), 0.0)
     scale = math.sqrt(a.variance * b.variance)
     correlation = min(max(covariance / scale, -1.0), 1.0) if scale else 0.0
@@ -138,7 +138,7 @@ def compare_seeds(a: SeedScores, b: SeedScores, level: float = 0.95) -> Differen
         (low_a, high_a), (low_b, high_b) = _wilson(a, quantile), _wilson(b, quantile)
         low = difference - _reach(b.mean - low_b, high_a - a.mean, correlation)
         high = difference + _reach(high_b - b.mean, a.mean - low_a, correlation)
-        # few degrees of freedom make the quantile large, and Wilson's limits count it as pictures that are not there:
+        # few degrees of freedom make the quantile large, and Wilson's limits count it as images that are not there:
         # the difference is never taken to be wider than the arms' own intervals leave room for
         tail = _tail(quantile, degrees)
         low_a, high_a = _wilson(a, min(quantile, _turn(tail, _own_degrees(a))))
@@ -157,10 +157,10 @@ def compare_seeds(a: SeedScores, b: SeedScores, level: float = 0.95) -> Differen
 
 
 def flip_signs(a: SeedScores, b: SeedScores) -> float:
-    """How often chance alone gives a difference as large, were each picture's as likely the other way round.
+    """How often chance gives a difference as large, if each image's difference were as likely the other way round.
 
-    The exact test over these pictures, whatever the seeds; with one seed it is McNemar's. Two or five pictures can
-    never show a difference by it, however clear they are. 0 where so many pictures differ that it decides nothing.
+    The exact test over these images, whatever the seeds; with one seed it is McNemar's. Two or five images can
+    never show a difference by it, however clear they are. 0 where so many images differ that it decides nothing.
     Source: Pitman 1937, J. R. Stat. Soc. Suppl. 4:119, for paired samples.
     """
     steps = np.rint((b.image_means - a.image_means) * a.seeds * b.seeds / math.gcd(a.seeds, b.seeds))
@@ -191,7 +191,7 @@ def _degrees(by_images: float, n: int, by_seeds: float, arms: list[SeedScores]) 
 
 
 def _wilson(scores: SeedScores, quantile: float) -> tuple[float, float]:
-    """Wilson's limits of a mean, with as many pictures as its variance is worth."""
+    """Wilson's limits of a mean, with as many images as its variance is worth."""
     most = scores.image_means.size * scores.seeds
     mean, spread = scores.mean, scores.mean * (1 - scores.mean)
     # Where all are right (or none), nothing is seen of the seeds: they count for nothing then.

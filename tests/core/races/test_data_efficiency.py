@@ -37,7 +37,7 @@ def test_a_lucky_point_is_not_taken_for_the_crossing():
     assert lucky > 100
 
 
-def test_the_largest_size_whose_accuracy_is_reached_is_told():
+def test_the_largest_size_whose_accuracy_is_reached_is_named():
     found = cross(HEAD, line("scratch", 0.5, 0.6, 0.7, 0.85))
 
     assert (found.size, found.accuracy) == (10, 0.8)
@@ -50,7 +50,7 @@ def test_the_largest_size_whose_accuracy_is_reached_is_told():
     )
 
 
-def test_an_end_beyond_the_data_is_told():
+def test_an_end_beyond_the_data_is_named():
     found = cross(HEAD, line("scratch", 0.5, 0.6, 0.7, 0.81))
 
     assert found.most is None
@@ -73,7 +73,7 @@ def test_curves_that_overlap_everywhere_show_no_difference():
     assert "overlap at every size" in found.sentence
 
 
-def test_where_the_other_arm_is_ahead_is_told():
+def test_where_the_other_arm_is_ahead_is_named():
     found = cross(HEAD, line("scratch", 0.5, 0.6, 0.7, 0.99, half=0.01))
 
     assert "At 1,000, scratch is ahead." in found.sentence

@@ -55,7 +55,7 @@ def test_drawn_pictures_with_another_split_are_not_the_demos(drawn: Dataset, set
     assert demo.demo_dataset(settings) is None
 
 
-def test_a_start_that_takes_too_long_is_said_in_a_sentence(
+def test_a_start_that_takes_too_long_is_an_error_of_one_sentence(
     settings: Settings, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from filelock import FileLock

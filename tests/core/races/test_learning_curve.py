@@ -99,7 +99,7 @@ def test_the_runs_of_a_curve_are_sensible_wherever_runs_are_shown(
     assert not list(check(away))
 
 
-def test_a_stop_keeps_the_points_and_says_how_many(
+def test_a_stop_keeps_the_points_and_their_number_is_shown(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, runs = start(settings, small_config)

@@ -64,7 +64,7 @@ def test_a_chosen_freeze_point_goes_with_its_own_strategy_only():
         (["scratch", "head"], {"title": "x" * 81}, "title"),
     ],
 )
-def test_a_race_that_cannot_be_says_which_field_is_wrong(arms, options, field):
+def test_an_impossible_race_names_the_wrong_field(arms, options, field):
     with pytest.raises(ConfigError) as caught:
         plan_race(CHOSEN, arms, **options)
 

@@ -12,14 +12,14 @@ from tests.support.prediction_tables import sure_table
 
 
 def drawn(n: int, temperature: float, split: str, seed: int, classes: int = 3) -> PredictionTable:
-    """Answers of a network that is right exactly as often as it says once its logits are divided by `temperature`."""
+    """Predictions of a network that is perfectly calibrated once its logits are divided by `temperature`."""
     rng = np.random.default_rng(seed)
     logits = 2 * rng.standard_normal((n, classes))
     honest = scale(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), 1.0)
     labels = (honest.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(max=classes - 1)
     names = tuple(f"class {i}" for i in range(classes))
-    said = scale(honest, 1 / temperature)
-    return PredictionTable(split, names, tuple(map(str, range(n))), np.arange(n), labels, said)
+    scaled = scale(honest, 1 / temperature)
+    return PredictionTable(split, names, tuple(map(str, range(n))), np.arange(n), labels, scaled)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
@@ -28,14 +28,14 @@ def test_the_temperature_that_was_hidden_is_found(temperature: float) -> None:
 
 
 @pytest.mark.parametrize("adaptive", [False, True])
-def test_scaling_makes_a_network_that_is_too_sure_honest_on_pictures_it_was_not_fitted_on(adaptive: bool) -> None:
+def test_scaling_calibrates_an_overconfident_network_on_pictures_it_was_not_fitted_on(adaptive: bool) -> None:
     found = calibrate(drawn(4000, 2.5, "test", 1), drawn(1000, 2.5, "val", 2), adaptive)
     assert found.after is not None
     assert found.ece > 0.1
     assert found.after.ece < 0.03
     assert found.after.nll < found.nll
     assert found.after.brier < found.brier
-    assert "too sure of itself. With a temperature of 2." in found.note
+    assert "overconfident. With a temperature of 2." in found.note
 
 
 def test_scaling_never_changes_the_accuracy() -> None:
@@ -106,27 +106,27 @@ def test_pictures_do_not_choose_the_temperature_that_they_judge() -> None:
     val = drawn(100, 2.0, "val", 8)
     found = calibrate(val, val)
     assert (found.temperature, found.after) == (None, None)
-    assert "must not be the ones that judge it" in found.note
+    assert "must be chosen on other pictures" in found.note
 
 
 def test_validation_pictures_that_are_all_right_choose_no_temperature() -> None:
     found = calibrate(sure_table([0.9, 0.8], [True, False]), sure_table([0.9, 0.8], [True, True], "val"))
     assert (found.temperature, found.after) == (None, None)
-    assert "right about (nearly) every validation picture" in found.note
+    assert "(nearly) every validation picture is right" in found.note
 
 
 @pytest.mark.parametrize(
-    ("said", "right", "words"),
-    [(0.97, 91, "too sure of itself"), (0.6, 95, "more often right than it says"), (0.91, 91, "about as sure as")],
+    ("confidence", "right", "words"),
+    [(0.97, 91, "overconfident"), (0.6, 95, "underconfident"), (0.91, 91, "about as confident as")],
 )
-def test_the_note_says_whether_it_is_too_sure(said: float, right: int, words: str) -> None:
-    note = calibrate(sure_table([said] * 100, [i < right for i in range(100)]), None).note
-    assert note.startswith(f"Says {100 * said:.1f} % when right {right:.1f} % (100 test pictures): ")
+def test_the_note_names_over_and_underconfidence(confidence: float, right: int, words: str) -> None:
+    note = calibrate(sure_table([confidence] * 100, [i < right for i in range(100)]), None).note
+    assert note.startswith(f"Mean confidence {100 * confidence:.1f} %, {right:.1f} % right (100 test pictures): ")
     assert words in note
 
 
 def test_no_pictures_and_other_classes_are_refused() -> None:
-    with pytest.raises(RunError, match="no picture in the test split"):
+    with pytest.raises(RunError, match="The test split is empty"):
         calibrate(sure_table([], []), None)
     with pytest.raises(RunError, match="different classes"):
         calibrate(drawn(10, 1.0, "test", 1), sure_table([0.9], [True], "val"))

@@ -23,7 +23,7 @@ SCRATCH, TRANSFER = "scratch (scratch_cnn)", "Transfer (mobilenet_v2, head)"
 
 
 def table_of(right: NDArray[np.bool_], split: str = "test") -> PredictionTable:
-    """Two classes in turn; picture i is row 1000 + i and right where told."""
+    """Two classes in turn; picture i is row 1000 + i and right where `right` is."""
     n = len(right)
     labels = np.arange(n) % 2
     predicted = np.where(right, labels, 1 - labels)
@@ -89,7 +89,7 @@ def test_the_paired_interval_is_the_published_one(cells: tuple[int, int, int, in
         [0.45, 0.27, 0.27, 0.01],  # right on different pictures
     ],
 )
-def test_the_interval_covers_the_true_difference_as_often_as_it_says(cells: list[float]) -> None:
+def test_the_interval_covers_the_true_difference_as_often_as_it_promises(cells: list[float]) -> None:
     rng = np.random.default_rng(20_26)
     truth = cells[2] - cells[1]
     covered = 0
@@ -147,7 +147,7 @@ def test_no_pictures_have_no_interval() -> None:
 
 
 @pytest.mark.parametrize("cells", [[0.6, 0.15, 0.15, 0.1], [0.85, 0.05, 0.05, 0.05], [0.1, 0.4, 0.4, 0.1]])
-def test_equal_models_are_rarely_told_apart(cells: list[float]) -> None:
+def test_equal_models_rarely_show_a_difference(cells: list[float]) -> None:
     rng = np.random.default_rng(7)
     claims = 0
     for _ in range(1000):
@@ -280,7 +280,7 @@ def test_one_picture_proves_nothing() -> None:
 
 
 @pytest.mark.parametrize("cells", [(20, 0, 0, 0), (0, 0, 0, 20), (1, 0, 0, 0), (15, 0, 0, 5)])
-def test_models_that_never_disagree_are_not_told_apart(cells: tuple[int, int, int, int]) -> None:
+def test_models_that_never_disagree_show_no_difference(cells: tuple[int, int, int, int]) -> None:
     result = race(*cells)
     assert (result.better, result.p_value, result.difference) == (None, 1.0, 0.0)
     assert result.interval.low < 0 < result.interval.high
@@ -313,7 +313,7 @@ def test_the_verdict_can_say_that_transfer_lost() -> None:
     assert "95 % interval 22.8 to 39.0" in verdict
 
 
-def test_the_verdict_says_when_chance_explains_the_difference_and_what_would_settle_it() -> None:
+def test_the_verdict_names_when_chance_explains_the_difference_and_what_would_settle_it() -> None:
     assert race(160, 3, 5, 12).verdict == (
         "No difference shown: Transfer (mobilenet_v2, head) is 1.1 points ahead of scratch (scratch_cnn) on "
         "the same 180 test pictures, which can be chance (95 % interval −2.5 to 4.8, p = 0.73); to show a "
@@ -321,7 +321,7 @@ def test_the_verdict_says_when_chance_explains_the_difference_and_what_would_set
     )
 
 
-def test_the_verdict_says_when_there_is_no_difference_at_all() -> None:
+def test_the_verdict_names_when_there_is_no_difference_at_all() -> None:
     verdict = race(160, 5, 5, 10).verdict
     assert verdict.startswith("No difference shown: scratch (scratch_cnn) and Transfer (mobilenet_v2, head) are right")
     assert "equally often" in verdict
@@ -338,7 +338,7 @@ def test_the_pictures_asked_for_are_more_than_there_were() -> None:
 
 
 @pytest.mark.parametrize("cells", [(100, 8, 64, 8), (160, 3, 5, 12), (160, 5, 5, 10)])
-def test_the_verdict_on_validation_pictures_says_that_it_is_optimistic(
+def test_the_verdict_on_validation_pictures_adds_that_it_is_optimistic(
     cells: tuple[int, int, int, int],
 ) -> None:
     test, val = race(*cells), race(*cells, split="val")

@@ -50,16 +50,16 @@ def test_runs_that_chance_can_tell_apart_share_a_place() -> None:
     assert [(item.id, item.place, item.tied) for item in places] == [("a", 1, True), ("b", 1, True), ("c", 3, False)]
 
 
-def test_two_runs_are_placed_as_their_paired_comparison_says() -> None:
+def test_two_runs_are_placed_as_their_paired_comparison_shows() -> None:
     random = np.random.default_rng(0)
     for _ in range(50):
         first, second = random.random(60) < 0.8, random.random(60) < 0.65
         (places,) = rank({"a": table(first), "b": table(second)})
-        said = compare(table(first), table(second), "a", "b")
-        if said.p_value < 0.049 or said.p_value > 0.051:
-            assert (places[0].place != places[1].place) == (said.p_value < 0.05)
-            if said.p_value < 0.05:
-                assert places[0].id == ("b" if said.difference > 0 else "a")
+        found = compare(table(first), table(second), "a", "b")
+        if found.p_value < 0.049 or found.p_value > 0.051:
+            assert (places[0].place != places[1].place) == (found.p_value < 0.05)
+            if found.p_value < 0.05:
+                assert places[0].id == ("b" if found.difference > 0 else "a")
 
 
 def test_the_order_of_pictures_in_a_table_does_not_matter() -> None:
@@ -70,7 +70,7 @@ def test_the_order_of_pictures_in_a_table_does_not_matter() -> None:
     assert not better.any()
 
 
-def test_many_runs_that_only_guess_are_rarely_told_apart() -> None:
+def test_many_runs_that_only_guess_rarely_differ_in_place() -> None:
     random = np.random.default_rng(2)
     torn = sum(bool(shown_better([random.random(100) < 0.5 for _ in range(20)]).any()) for _ in range(40))
     assert torn <= 6  # of 40 rankings; without Holm's correction nearly all would show some difference

@@ -60,7 +60,7 @@ def test_all_right_reaches_one_and_all_wrong_zero_exactly(n: int) -> None:
 def test_no_pictures_mean_that_anything_is_possible() -> None:
     assert wilson_interval(0, 0) == Interval(0.0, 1.0, 0.95)
     assert Accuracy(0, 0).value is None
-    assert Accuracy(0, 0).text() == "not known (no pictures)"
+    assert Accuracy(0, 0).text() == "unknown (no pictures)"
 
 
 @pytest.mark.parametrize(("correct", "n", "level"), [(3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0), (1, 2, 0.0)])

@@ -88,7 +88,7 @@ def test_an_empty_table_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_file_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_damaged_one_have_different_messages(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"There is no absent\.csv of run"):
         read_predictions(tmp_path / "absent.csv")
 

@@ -213,7 +213,7 @@ def test_other_pictures_in_any_seed_are_refused() -> None:
 
 
 def test_training_pictures_and_empty_splits_are_refused() -> None:
-    with pytest.raises(ComparisonError, match="says nothing about new pictures"):
+    with pytest.raises(ComparisonError, match="which the models have seen"):
         compare_arms([drawn_arm("a", 0.9, 1, split="train")])
     with pytest.raises(ComparisonError, match="no test picture"):
         compare_arms([drawn_arm("a", 0.9, 1, n=0)])

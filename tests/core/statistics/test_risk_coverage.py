@@ -34,7 +34,7 @@ def test_equally_sure_pictures_are_answered_together() -> None:
     curve = measure_risk_coverage(sure_table([0.9, 0.9, 0.9, 0.6], [True, False, True, False]))
     assert curve.shares == (0.75, 1.0)
     same = measure_risk_coverage(sure_table([0.9, 0.9, 0.9, 0.6], [False, True, True, False]))
-    assert same == curve  # their order in the table says nothing
+    assert same == curve  # their order in the table does not matter
 
 
 def test_the_area_is_the_mean_risk_over_all_shares() -> None:
@@ -70,5 +70,5 @@ def test_odd_tables_have_sound_curves(right: bool, n: int) -> None:
 
 
 def test_no_pictures_have_no_curve() -> None:
-    with pytest.raises(RunError, match="no picture in the test split"):
+    with pytest.raises(RunError, match="The test split is empty"):
         measure_risk_coverage(sure_table([], []))
