@@ -9,6 +9,7 @@ import dataclasses
 import heapq
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from filelock import FileLock, Timeout
@@ -19,6 +20,8 @@ from core.settings import Settings
 from core.storage import is_id, read_json, write_json
 
 LOCK_SECONDS = 5.0
+WRITE_SECONDS = 1.0  # between two writings of the queue, unless its order has changed
+SAME_START_SECONDS = 5.0  # a start that is expected this much earlier or later is no news
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,49 @@ def write_queue(settings: Settings, view: QueueView) -> None:
     """Say what was decided; only the scheduler does."""
     turns = [[turn.id, turn.before, turn.expected_start] for turn in view.turns]
     write_json(settings.home / "queue.json", {"turns": turns, "held": view.held, "written": time.time()})
+
+
+class QueueWriter:
+    """Writes the queue down when it has changed, and the expected starts about once a second when they have moved."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._view = read_queue(settings)
+        self._written = -WRITE_SECONDS
+
+    def show(
+        self, waiting: Sequence[Waiting], running: int, held: str, starts: Callable[[], Sequence[float | None]]
+    ) -> None:
+        """Show what was decided.
+
+        Args:
+            waiting: next first.
+            running: how many runs are running or being started.
+            held: why nothing starts; empty otherwise.
+            starts: estimates the seconds until each waiting run starts; asked only where they are written.
+        """
+        news = held != self._view.held or [item.id for item in waiting] != [turn.id for turn in self._view.turns]
+        if not news and time.monotonic() - self._written < WRITE_SECONDS:
+            return
+        self._written = time.monotonic()
+        now = time.time()
+        expected = [None] * len(waiting) if held else starts()
+        turns = tuple(
+            Turn(item.id, running + place, None if start is None else now + start)
+            for place, (item, start) in enumerate(zip(waiting, expected, strict=True))
+        )
+        if news or any(_has_moved(old, new) for old, new in zip(self._view.turns, turns, strict=True)):
+            with suppress(OSError):  # a full disk
+                write_queue(self.settings, QueueView(turns, held))
+                self._view = QueueView(turns, held)
+
+
+def _has_moved(old: Turn, new: Turn) -> bool:
+    if old.before != new.before or (old.expected_start is None) != (new.expected_start is None):
+        return True
+    if old.expected_start is None or new.expected_start is None:
+        return False
+    return abs(old.expected_start - new.expected_start) > SAME_START_SECONDS
 
 
 def read_control(settings: Settings) -> QueueControl:

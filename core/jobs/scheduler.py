@@ -150,10 +150,10 @@ def serve(
         dispatcher = Dispatcher(settings, lambda: is_closing(settings))
         beat = 0.0
         try:
-            dispatcher.preload()
+            dispatcher.workers.preload()
             idle_since = time.monotonic()
             while (idle := time.monotonic() - idle_since) < idle_seconds or (
-                idle < warm_seconds and dispatcher.warm and os.getppid() == starter
+                idle < warm_seconds and dispatcher.workers.warm and os.getppid() == starter
             ):
                 try:
                     if dispatcher.step():

@@ -1,8 +1,7 @@
-"""Which workers live and do nothing, and which were ended by the system because memory ran out.
+"""Workers that do not move, and processes that the system killed because memory ran out.
 
-A worker moves while it says something, computes, or touches its lock because it waits for space on the disk. One that
-does nothing of this, stopped or stuck, is told of after `SHOWN_SECONDS` (a file `stalled.json` in its run's folder),
-and ended after `ENDED_SECONDS`: its run then goes on from where it was last put aside.
+A worker moves while it logs events, computes, or touches its lock because it waits for space on the disk. The file
+`stalled.json` in a run's folder shows that its worker does not.
 """
 
 import logging
@@ -18,82 +17,94 @@ from core.storage import read_json, write_json
 
 STALLED = "stalled.json"
 LOOK_SECONDS = 1.0
-SHOWN_SECONDS = 10.0
-ENDED_SECONDS = 45.0
 IDLE_SHARE = 0.02  # of a processor: less than this is waiting, not computing
 LONGEST_GAP = 5.0  # between two looks: after a longer one this process itself was stopped, and knows nothing
 
 log = logging.getLogger("tunemypets.watchdog")
 
 
-@dataclass
-class _Seen:
-    said: tuple[int, int]
+@dataclass(frozen=True)
+class _Sight:
+    logged: tuple[int, int]
     computed: float  # processor seconds
     moved: float  # when it last moved
-    shown: bool = False
 
 
 class Watchdog:
-    """Looks at the running runs about once a second."""
+    """Measures about once a second how long workers have not moved.
+
+    Attributes:
+        ended: runs whose worker was killed from here.
+    """
 
     def __init__(self) -> None:
-        self.ended: set[str] = set()  # runs whose worker was ended from here
-        self._seen: dict[str, _Seen] = {}
+        self.ended: set[str] = set()
+        self._sights: dict[str, _Sight] = {}
         self._looked = time.monotonic()
 
     def forget(self) -> None:
-        """Begin anew: nobody is silent yet."""
-        self._seen.clear()
+        """Measure again from now on."""
+        self._sights.clear()
 
-    def look(self, running: list[Run]) -> None:
-        """Tell of workers that do not move, and end those that have not moved for long."""
+    def look(self, running: list[Run]) -> dict[str, float]:
+        """Seconds that workers have not moved, by run; empty between two measurements."""
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:
-            return
+            return {}
         if now - self._looked > LONGEST_GAP:
-            self._seen.clear()
+            self._sights.clear()
         self._looked = now
-        self._seen = {run_id: seen for run_id, seen in self._seen.items() if run_id in {run.id for run in running}}
+        sights: dict[str, _Sight] = {}
         for run in running:
             process = worker_process(run)
             if process is not None:
-                self._look_at(run, process, now)
+                with suppress(psutil.Error, OSError):  # it has just ended
+                    sights[run.id] = self._look_at(run, process, now)
+        self._sights = sights
+        return {run_id: now - sight.moved for run_id, sight in sights.items()}
 
-    def _look_at(self, run: Run, process: psutil.Process, now: float) -> None:
-        try:
-            times = process.cpu_times()
-            said = _said(run)
-        except (psutil.Error, OSError):
-            return  # it has just ended
-        computed = times.user + times.system
-        seen = self._seen.get(run.id)
-        if seen is None:
-            self._seen[run.id] = _Seen(said, computed, now, (run.folder / STALLED).exists())
-            return
-        if said != seen.said or computed - seen.computed > max(0.1, IDLE_SHARE * (now - seen.moved)):
-            self._seen[run.id] = _Seen(said, computed, now)
-            if seen.shown:
-                (run.folder / STALLED).unlink(missing_ok=True)
-            return
-        silent = now - seen.moved
-        # where a stop was asked for, nobody waits: the worker itself should have obeyed long ago
-        if silent >= (SHOWN_SECONDS if run.stop_requested else ENDED_SECONDS):
-            log.error("the worker of %s has not moved for %.0f s: it is ended", run.id, silent)
-            self.ended.add(run.id)
-            with suppress(psutil.Error):
+    def _look_at(self, run: Run, process: psutil.Process, now: float) -> _Sight:
+        times = process.cpu_times()
+        logged, computed = _logged(run), times.user + times.system
+        before = self._sights.get(run.id)
+        if before is None:
+            return _Sight(logged, computed, now)
+        idle = logged == before.logged and computed - before.computed <= max(0.1, IDLE_SHARE * (now - before.moved))
+        if idle:
+            return before
+        show_moving(run)
+        return _Sight(logged, computed, now)
+
+    def show_stalled(self, run: Run) -> None:
+        """Show since when the worker of a run has not moved."""
+        seconds = self._silent_seconds(run)
+        log.warning("the worker of %s has not moved for %.0f s", run.id, seconds)
+        with suppress(OSError):  # a full disk
+            write_json(run.folder / STALLED, {"since": time.time() - seconds})
+
+    def end_worker(self, run: Run) -> None:
+        """Kill the worker of a run."""
+        log.error("the worker of %s has not moved for %.0f s: it is killed", run.id, self._silent_seconds(run))
+        self.ended.add(run.id)
+        with suppress(psutil.Error):
+            if (process := worker_process(run)) is not None:
                 process.kill()
-        elif silent >= SHOWN_SECONDS and not seen.shown:
-            log.warning("the worker of %s has not moved for %.0f s", run.id, silent)
-            with suppress(OSError):  # a full disk
-                write_json(run.folder / STALLED, {"since": time.time() - silent})
-            seen.shown = True
+
+    def _silent_seconds(self, run: Run) -> float:
+        sight = self._sights.get(run.id)
+        return 0.0 if sight is None else time.monotonic() - sight.moved
 
 
-def _said(run: Run) -> tuple[int, int]:
+def _logged(run: Run) -> tuple[int, int]:
     """Length of the event log, and when the lock was last touched."""
     log_file = run.folder / "events.jsonl"
     return log_file.stat().st_size if log_file.exists() else 0, run.lock_path.stat().st_mtime_ns
+
+
+def show_moving(run: Run) -> None:
+    """Show a run's worker as stalled no longer."""
+    with suppress(OSError):
+        (run.folder / STALLED).unlink(missing_ok=True)
 
 
 def stalled_since(folder: Path) -> float | None:
@@ -115,7 +126,7 @@ def worker_process(run: Run) -> psutil.Process | None:
 
 
 def memory_kills() -> int:
-    """How many processes this system has ended since its start because memory ran out; 0 where it does not tell."""
+    """How many processes this system has ended since its start because memory ran out; 0 where that is unknown."""
     try:
         with Path("/proc/vmstat").open(encoding="ascii") as file:
             for line in file:

@@ -15,8 +15,7 @@ from filelock import FileLock
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
-from core.jobs import dispatcher as dispatching
-from core.jobs import watchdog
+from core.jobs import policy
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.jobs.scheduler import ensure_scheduler, lock_path
 from core.jobs.watchdog import stalled_since, worker_process
@@ -37,7 +36,7 @@ from tests.support.server import Server
 LONG = os.environ.get("TUNEMYPETS_LONG") == "1"  # as often and as slowly as it is promised
 MOMENTS = 100 if LONG else 20
 # seconds until a worker that does not move is shown, and until it is ended; what is promised about it
-SHOWN, ENDED = (watchdog.SHOWN_SECONDS, watchdog.ENDED_SECONDS) if LONG else (1.0, 3.0)
+SHOWN, ENDED = (policy.SHOWN_SECONDS, policy.ENDED_SECONDS) if LONG else (1.0, 3.0)
 PROMISED_SHOWN, PROMISED_ENDED = (15.0, 60.0) if LONG else (4.0, 9.0)
 
 TEMPORARY = ".*.tmp"
@@ -159,8 +158,8 @@ def test_a_worker_that_does_not_move_is_shown_then_ended_and_its_run_goes_on(
     desk: Desk,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watchdog, "SHOWN_SECONDS", SHOWN)
-    monkeypatch.setattr(watchdog, "ENDED_SECONDS", ENDED)
+    monkeypatch.setattr(policy, "SHOWN_SECONDS", SHOWN)
+    monkeypatch.setattr(policy, "ENDED_SECONDS", ENDED)
     run = desk.queue(note="training")
     process = reach(desk, run, "training")
     stopped = time.time()
@@ -184,7 +183,7 @@ def test_a_stopped_worker_that_is_asked_to_end_is_not_waited_for(
     desk: Desk,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watchdog, "SHOWN_SECONDS", SHOWN)
+    monkeypatch.setattr(policy, "SHOWN_SECONDS", SHOWN)
     run = desk.queue(note="training")
     reach(desk, run, "training").suspend()
     assert desk.store.request_stop(run.id) is RunState.RUNNING
@@ -200,7 +199,7 @@ def test_a_preloader_that_does_not_move_is_replaced(
 ) -> None:
     desk.finish(desk.queue())
     (stuck,) = processes_of(desk.settings, "tests.support.eager_preloader")
-    monkeypatch.setattr(dispatching, "SILENT_SECONDS", 3.0)
+    monkeypatch.setattr(policy, "PRELOADER_SECONDS", 3.0)
     stuck.suspend()
     desk.finish(desk.queue())
     assert not stuck.is_running() or stuck.status() == psutil.STATUS_ZOMBIE

@@ -97,8 +97,8 @@ class Life(RuleBasedStateMachine):
 
     def new_scheduler(self) -> None:
         self.dispatcher = Dispatcher(self.settings)
-        self.dispatcher._preloaders_left = 0
-        self.dispatcher._worker = self.take  # type: ignore[method-assign]
+        self.dispatcher.workers._preloaders_left = 0
+        self.dispatcher.workers._start = self.take  # type: ignore[method-assign]
 
     def take(self, run: Run) -> ForkedWorker:
         """What a forked worker does until it trains; the lock may be somebody else's."""

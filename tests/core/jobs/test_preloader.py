@@ -14,11 +14,11 @@ import pytest
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.jobs import dispatcher
-from core.jobs.dispatcher import PRELOADERS
+from core.jobs import worker_processes
 from core.jobs.launchers import start_module
 from core.jobs.preloader import POSSIBLE
 from core.jobs.scheduler import ensure_scheduler, lock_path, serve
+from core.jobs.worker_processes import MAX_PRELOADERS
 from core.locks import is_held
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
@@ -63,7 +63,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(PROJECT_ROOT / "core", copy / "core", ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "models").symlink_to(PROJECT_ROOT / "models")
     (copy / "core" / "training" / "session.py").write_text(LIGHT_SESSION)
-    (copy / "core" / "training" / "judging.py").write_text("")
+    (copy / "core" / "training" / "evaluation.py").write_text("")
     monkeypatch.setattr("core.jobs.launchers.PROJECT_ROOT", copy)
     return copy
 
@@ -108,7 +108,7 @@ def test_a_forked_worker_trains_like_a_fresh_one_to_the_last_digit(
         threads=settings.threads,
     )
     assert worker.wait(60) == 0
-    monkeypatch.setattr(dispatcher, "start_module", lambda *_, **__: pytest.fail("not forked"))
+    monkeypatch.setattr(worker_processes, "start_module", lambda *_, **__: pytest.fail("not forked"))
     serve(settings, idle_seconds=0.5)
     told = [[(epoch.train_loss, epoch.val_loss) for epoch in run.history().epochs] for run in (fresh, forked, again)]
     assert len(told[0]) == 2
@@ -207,7 +207,7 @@ def test_a_worker_that_dies_before_it_begins_fails_its_run_with_its_sentence(
     result = run.result()
     assert result is not None
     assert result.state is RunState.FAILED
-    assert result.text.endswith("worker.log tells why.")
+    assert result.text.endswith("worker.log shows why.")
     log = (run.folder / "worker.log").read_text()
     assert log.count("Traceback") == 1
     assert "become_worker" in log
@@ -223,7 +223,7 @@ def test_where_forking_is_not_safe_workers_start_afresh(
     wait_for(lambda: began(run))
     (living,) = processes_of(settings, "core.jobs.scheduler")
     assert facts_of(run)["parent"] == living.pid
-    assert (settings.logs_dir / "preloader.log").read_text().count("RuntimeError:") == PRELOADERS
+    assert (settings.logs_dir / "preloader.log").read_text().count("RuntimeError:") == MAX_PRELOADERS
     stop_all(settings, [run])
 
 
