@@ -141,7 +141,7 @@ def test_nothing_that_the_pages_import_loads_torch() -> None:
 
 DEEDS = {
     "create", "create_race", "request_stop", "resume", "delete", "delete_dataset", "rename", "rename_race",
-    "start_judging", "make_demo_dataset", "start_demo",
+    "start_evaluation", "make_demo_dataset", "start_demo",
 }  # fmt: skip
 
 

@@ -19,11 +19,11 @@ from core.datasets.sources import Source, open_source
 from core.datasets.splits import SplitPlan
 from core.errors import ConfigError, RunError, TuneMyPetsError
 from core.jobs.benchmark_job import calibrate_and_wait
+from core.jobs.evaluation_job import start_evaluation
 from core.jobs.import_jobs import sample_source
 from core.jobs.scheduler import ensure_scheduler
 from core.locks import is_held
 from core.races import run_comparison
-from core.races.pairs import start_judging
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.runs.summary import RunSummary, summarise
@@ -277,7 +277,7 @@ def resume_run(settings: Settings, run_id: str) -> Outcome:
 
 def judge_run(settings: Settings, run_id: str) -> Outcome:
     """Test the best weights of a stopped or interrupted run, and wait for it."""
-    run = start_judging(settings, run_id)
+    run = start_evaluation(settings, run_id)
     deadline = time.monotonic() + 30
     while not is_held(run.lock_path) and run.history().tested is None and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -21,10 +21,10 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, QuotaError, RightsError, RunError
+from core.jobs.evaluation_job import start_evaluation
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.jobs.run_queue import pause_queue, read_queue
 from core.races.demo import demo_dataset, make_demo_dataset, start_demo
-from core.races.pairs import start_judging
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.runs.summary import summarise
@@ -229,7 +229,7 @@ DEEDS: dict[str, Callable[[Settings, str, Actor], Any]] = {
     "resume": lambda settings, run, who: RunStore(settings).resume(run, by=who),
     "rename": lambda settings, run, who: RunStore(settings).rename(run, "mine now", by=who),
     "delete": lambda settings, run, who: RunStore(settings).delete(run, by=who),
-    "judge": lambda settings, run, who: start_judging(settings, run, by=who),
+    "judge": lambda settings, run, who: start_evaluation(settings, run, by=who),
 }
 
 

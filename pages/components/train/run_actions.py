@@ -3,8 +3,8 @@
 import streamlit as st
 
 from core.errors import TuneMyPetsError
+from core.jobs.evaluation_job import start_evaluation
 from core.jobs.scheduler import ensure_scheduler
-from core.races.pairs import start_judging
 from core.runs.failures import remedy
 from core.runs.run import RunState
 from core.settings import Settings
@@ -89,7 +89,7 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
         icon="🧪",
         help="Opens the test split once, with the best weights.",
     ):
-        start_judging(settings, snapshot.id, by=frame.actor())
+        start_evaluation(settings, snapshot.id, by=frame.actor())
         st.toast("Testing started: the result appears here in a few seconds.")
         forget_runs()
 

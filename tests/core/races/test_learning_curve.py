@@ -15,13 +15,13 @@ from core.config.events import PointDone
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import CarryError, ConfigError, RunError
+from core.jobs.evaluation_job import start_evaluation
 from core.jobs.states import PUT_ASIDE
 from core.jobs.worker import Worker
 from core.maintenance.check import check
 from core.maintenance.export_archive import pack_room
 from core.maintenance.import_archive import take_in_room
 from core.races.learning_curve import gather_curve, read_curve, start_curve, unpack
-from core.races.pairs import start_judging
 from core.races.race import RaceState, find_race
 from core.runs.reader import RunReader
 from core.runs.run import Run, RunState
@@ -85,7 +85,7 @@ def test_the_runs_of_a_curve_are_sensible_wherever_runs_are_shown(
         assert result_text(summary) == "finished · 4 of 4 points"
     assert not run.has_weights
     with pytest.raises(RunError, match="no saved weights"):
-        start_judging(settings, run.id)
+        start_evaluation(settings, run.id)
     assert "4 of 4 points" in list_runs(settings).text
     assert len(show_run(settings, run.id).value["curve"]) == 4
     assert not list(check(settings))

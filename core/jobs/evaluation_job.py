@@ -1,0 +1,27 @@
+"""Evaluates a stopped or interrupted run on its test split, in a worker process of its own."""
+
+from core.actor import OPERATOR, Actor
+from core.errors import RunError
+from core.jobs.launchers import start_detached
+from core.runs.run import Run
+from core.runs.run_store import RunStore
+from core.settings import Settings
+
+
+def start_evaluation(settings: Settings, run_id: str, *, by: Actor = OPERATOR) -> Run:
+    """Start to evaluate a stopped or interrupted run in the background.
+
+    Raises:
+        RightsError: if the run belongs to someone else.
+        RunError: if the run is active, was evaluated already, or has no weights.
+    """
+    run = RunStore(settings).get(run_id)
+    by.check_may_change(run.meta().owner, f"Run {run.id}")
+    if run.state().active:
+        raise RunError(f"Run {run.id} is {run.state().value}: it is evaluated when it ends.")
+    if (run.folder / "predictions.csv").exists():
+        raise RunError(f"Run {run.id} was evaluated already: the test split is used once per run.")
+    if not run.has_weights:
+        raise RunError(f"Run {run.id} has no saved weights to evaluate: train it again.")
+    start_detached(settings, "core.jobs.worker", [str(run.folder), "--judge"], run.folder / "worker.log")
+    return run
