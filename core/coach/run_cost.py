@@ -18,7 +18,8 @@ from typing import Any
 
 from core.config.train_config import TrainConfig
 from core.formatting import describe_cost, format_number
-from core.runs.run import RunHistory, RunResult
+from core.runs.history import RunHistory
+from core.runs.run import RunResult
 from core.settings import Settings
 
 BACKWARD = 2  # times the forward pass

@@ -1,16 +1,15 @@
 """How long runs will take, as far as this machine knows: for the expected start of those that wait."""
 
-import json
 import statistics
 import time
 from contextlib import suppress
-from typing import Any
 
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
+from core.runs.history import read_last_records
 from core.runs.run import Run
 from core.settings import Settings
 from core.training.estimate import estimate
@@ -59,7 +58,7 @@ class Durations:
     def left(self, run: Run) -> float | None:
         """Seconds until a running run ends."""
         now = time.time()
-        for record in reversed(_tail(run)):
+        for record in reversed(read_last_records(run.event_log, TAIL_BYTES)):
             telling = record.get("kind") == "batch" or record.get("phase") == "training"
             if telling and isinstance(record.get("eta_seconds"), int | float):
                 return max(LEAST_LEFT, float(record["eta_seconds"]) - (now - float(record["time"])))
@@ -102,21 +101,3 @@ def _kind(config: TrainConfig) -> Kind:
         config.dataset, config.model, config.strategy, config.freeze_point, config.batch_size, config.image_size,
         config.filters, config.stored_views, config.precision,
     )  # fmt: skip
-
-
-def _tail(run: Run) -> list[dict[str, Any]]:
-    """The last events of a run's log."""
-    try:
-        with (run.folder / "events.jsonl").open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL_BYTES))
-            lines = file.read().split(b"\n")[1 if size > TAIL_BYTES else 0 : -1]
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        with suppress(ValueError):
-            record = json.loads(line)
-            if isinstance(record, dict):
-                found.append(record)
-    return found

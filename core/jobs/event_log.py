@@ -17,7 +17,7 @@ class EventLog:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.tested = False
-        self._path = run.folder / "events.jsonl"
+        self._path = run.event_log
         self._began = time.monotonic()
         self._started: float | None = None  # on the clock `time.monotonic`, less what earlier attempts took
 

@@ -97,8 +97,7 @@ class Watchdog:
 
 def _logged(run: Run) -> tuple[int, int]:
     """Length of the event log, and when the lock was last touched."""
-    log_file = run.folder / "events.jsonl"
-    return log_file.stat().st_size if log_file.exists() else 0, run.lock_path.stat().st_mtime_ns
+    return run.event_log.stat().st_size if run.event_log.exists() else 0, run.lock_path.stat().st_mtime_ns
 
 
 def show_moving(run: Run) -> None:

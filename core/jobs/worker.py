@@ -39,6 +39,7 @@ from core.jobs.watchdog import STALLED, memory_kills
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.failures import DIVERGED, MEMORY, failure_sentence, is_out_of_memory, memory_sentence
+from core.runs.history import bytes_to_last_point
 from core.runs.run import Run, RunResult, RunState
 from core.runs.run_lock import hold
 from core.settings import Settings
@@ -221,7 +222,7 @@ class Worker:
         """Train the points of a learning curve that are not in the event log yet."""
         from core.training.series import train_series
 
-        self.log.rewind(self.run.bytes_to_last_point())
+        self.log.rewind(bytes_to_last_point(self.run.event_log))
         history = self.run.history()
         yield from train_series(
             config,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from core.errors import ComparisonError, RunError
 from core.races.race import Race, find_race
 from core.report.content import Kind
-from core.runs.run import Run, RunHistory
+from core.runs.history import RunHistory
+from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings

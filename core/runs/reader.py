@@ -4,17 +4,15 @@ One reader serves all threads of a process. It keeps no truth of its own: a file
 cut back to an earlier moment because the run was resumed, is read anew.
 """
 
-import dataclasses
-import json
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
-from core.config.events import from_record
 from core.config.train_config import TrainConfig
 from core.errors import RunError
-from core.runs.run import Run, RunHistory, RunMeta, RunResult
+from core.runs.history import EventLogReader, RunHistory
+from core.runs.run import Run, RunMeta, RunResult
 from core.runs.run_store import RunStore
 from core.runs.summary import RunSummary, summary_of
 from core.settings import Settings
@@ -34,7 +32,7 @@ class RunReader:
         self._lock = threading.Lock()
         self._described: OrderedDict[str, tuple[Stamp | None, TrainConfig, RunMeta]] = OrderedDict()
         self._results: OrderedDict[str, tuple[Stamp, RunResult | None]] = OrderedDict()
-        self._logs: OrderedDict[str, EventLog] = OrderedDict()
+        self._logs: OrderedDict[str, EventLogReader] = OrderedDict()
 
     def describe(self, run: Run) -> tuple[TrainConfig, RunMeta]:
         """Configuration, which never changes, and what was noted at creation, of which only the title may change.
@@ -64,11 +62,11 @@ class RunReader:
 
     def history(self, run: Run) -> RunHistory:
         """The events so far. The lists are the caller's own."""
-        path = run.folder / "events.jsonl"
+        path = run.event_log
         if not path.exists():  # a queue full of runs must not drive out the logs that are read every second
             return RunHistory()
         with self._lock:
-            log = self._logs.pop(run.id, None) or EventLog(path)
+            log = self._logs.pop(run.id, None) or EventLogReader(path)
             self._logs[run.id] = log
             while len(self._logs) > MAX_HISTORIES:
                 self._logs.popitem(last=False)
@@ -99,63 +97,6 @@ class RunReader:
             kept.move_to_end(name)
             while len(kept) > MAX_RUNS:
                 kept.popitem(last=False)
-
-
-class EventLog:
-    """An event log that is read on from where the last look ended."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-        self._history = RunHistory()
-        self._end = 0  # bytes of complete lines that are in `_history`
-        self._last = b""  # the last of these lines: elsewhere in the file, the log is another one
-
-    def read(self) -> RunHistory:
-        """The events so far; a damaged line is passed over, as is the line that is being written."""
-        with self._lock:
-            try:
-                with self.path.open("rb") as file:
-                    if not self._goes_on(file.seek(0, 2), file):
-                        self._history, self._end, self._last = RunHistory(), 0, b""
-                    file.seek(self._end)
-                    data = file.read()
-            except FileNotFoundError:
-                self._history, self._end, self._last = RunHistory(), 0, b""
-                data = b""
-            whole = data[: data.rfind(b"\n") + 1]
-            for line in whole.splitlines():
-                self._add(line)
-            if whole:
-                self._end += len(whole)
-                self._last = whole[whole.rfind(b"\n", 0, -1) + 1 :]
-            kept = self._history
-            return dataclasses.replace(
-                kept,
-                batches=list(kept.batches),
-                epochs=list(kept.epochs),
-                messages=list(kept.messages),
-                points=list(kept.points),
-            )
-
-    def _goes_on(self, size: int, file: IO[bytes]) -> bool:
-        """Whether what was read before is still how this file begins."""
-        if size < self._end:
-            return False
-        file.seek(self._end - len(self._last))
-        return file.read(len(self._last)) == self._last
-
-    def _add(self, line: bytes) -> None:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            return
-        if not isinstance(record, dict):
-            return
-        moment = record.pop("time", None)
-        event = from_record(record)
-        if event is not None:
-            self._history.add(float(moment) if isinstance(moment, int | float) else 0.0, event)
 
 
 def stamp_of(path: Path) -> Stamp | None:

@@ -17,32 +17,16 @@ runs/<id>/
 
 import dataclasses
 import enum
-import json
 import time
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from core.config.events import (
-    BatchDone,
-    Described,
-    EpochDone,
-    Event,
-    Measured,
-    Message,
-    PhaseStarted,
-    PointDone,
-    Progress,
-    RateFound,
-    StripUpdated,
-    Tested,
-    from_record,
-)
+from core.config.events import Tested
 from core.config.race_plan import RacePlan, parse_plan
 from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, RunError
 from core.locks import is_held
+from core.runs.history import EventLogReader, Record, RunHistory, read_records
 from core.statistics.predictions import PredictionTable, read_predictions
 from core.storage import read_json, write_json
 
@@ -91,60 +75,6 @@ class RunResult:
     tested: Tested | None = None
     cause: str | None = None  # of a failure for which a remedy is known
     points_done: int = 0  # of a learning curve
-
-
-@dataclass
-class RunHistory:
-    """The events of a run, sorted by kind; the newest of those that replace each other."""
-
-    phase: PhaseStarted | None = None
-    progress: Progress | None = None
-    described: Described | None = None
-    rate: RateFound | None = None
-    batches: list[BatchDone] = field(default_factory=list)
-    epochs: list[EpochDone] = field(default_factory=list)
-    strip: StripUpdated | None = None
-    messages: list[tuple[float, Message | PhaseStarted]] = field(default_factory=list)
-    tested: Tested | None = None
-    points: list[PointDone] = field(default_factory=list)
-    measured: Measured | None = None
-
-    @property
-    def best(self) -> EpochDone | None:
-        """The epoch whose weights were kept."""
-        kept = [epoch for epoch in self.epochs if epoch.best]
-        return kept[-1] if kept else None
-
-    def add(self, moment: float, event: Event) -> None:
-        match event:
-            case PhaseStarted():
-                self.phase = event
-                self.progress = None
-                self.messages.append((moment, event))
-            case Progress():
-                self.progress = event
-            case Described():
-                self.described = event
-            case RateFound():
-                self.rate = event
-                self.progress = None
-            case BatchDone():
-                self.batches.append(event)
-                self.progress = None
-            case EpochDone():
-                self.epochs.append(event)
-                self.progress = None
-            case StripUpdated():
-                self.strip = event
-            case Message():
-                self.messages.append((moment, event))
-            case Tested():
-                self.tested = event
-            case PointDone():
-                self.points.append(event)
-                self.progress = None
-            case Measured():
-                self.measured = event
 
 
 @dataclass(frozen=True)
@@ -240,46 +170,17 @@ class Run:
     def stop_requested(self) -> bool:
         return (self.folder / "stop").exists()
 
-    def records(self) -> list[dict[str, Any]]:
-        """Every complete line of the event log; a damaged line is passed over."""
-        try:
-            data = (self.folder / "events.jsonl").read_bytes()
-        except FileNotFoundError:
-            return []
-        out = []
-        for line in data[: data.rfind(b"\n") + 1].splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict):
-                out.append(record)
-        return out
+    @property
+    def event_log(self) -> Path:
+        return self.folder / "events.jsonl"
+
+    def records(self) -> list[Record]:
+        """The events so far, as they were written."""
+        return read_records(self.event_log)
 
     def history(self) -> RunHistory:
         """The events so far."""
-        history = RunHistory()
-        for record in self.records():
-            moment = record.pop("time", None)
-            event = from_record(record)
-            if event is not None:
-                history.add(float(moment) if isinstance(moment, int | float) else 0.0, event)
-        return history
-
-    def bytes_to_last_point(self) -> int:
-        """Length of the event log up to the last point of a learning curve, with which a new attempt goes on."""
-        try:
-            lines = (self.folder / "events.jsonl").read_bytes().splitlines(keepends=True)
-        except FileNotFoundError:
-            return 0
-        length = kept = 0
-        for line in lines:
-            length += len(line)
-            with suppress(ValueError):
-                record = json.loads(line)
-                if line.endswith(b"\n") and isinstance(record, dict) and record.get("kind") == "point":
-                    kept = length
-        return kept
+        return EventLogReader(self.event_log).read()
 
     def predictions(self) -> PredictionTable:
         """The stored predictions on the test split.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from core.config.events import Tested
 from core.config.train_config import TrainConfig
-from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState
+from core.runs.history import RunHistory
+from core.runs.run import Run, RunMeta, RunResult, RunState
 from core.statistics.metrics import Accuracy
 
 

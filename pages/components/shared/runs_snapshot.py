@@ -7,8 +7,9 @@ from core.config.train_config import TrainConfig
 from core.jobs.run_queue import QueueView, Turn, read_queue
 from core.jobs.watchdog import stalled_since
 from core.runs.attempts import read_attempts
+from core.runs.history import RunHistory
 from core.runs.reader import RunReader
-from core.runs.run import Run, RunHistory, RunMeta, RunResult, RunState
+from core.runs.run import Run, RunMeta, RunResult, RunState
 from core.runs.summary import RunSummary, title_of
 from core.settings import Settings
 from pages.components.shared.shared_cache import SharedCache

@@ -8,7 +8,8 @@ import pytest
 from core.coach.run_cost import Cost, add_up, estimate_energy, format_large, format_ratio
 from core.config.events import Described, Measured
 from core.config.train_config import TrainConfig
-from core.runs.run import RunHistory, RunResult, RunState
+from core.runs.history import RunHistory
+from core.runs.run import RunResult, RunState
 from core.settings import Settings
 from tests.support.curve_facts import epoch
 

@@ -8,7 +8,8 @@ import pytest
 from core.config.events import BatchDone, to_record
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.runs.reader import EventLog, RunReader
+from core.runs.history import EventLogReader
+from core.runs.reader import RunReader
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -19,7 +20,7 @@ def batch(step: int) -> bytes:
     return json.dumps({"time": float(step), **to_record(event)}).encode() + b"\n"
 
 
-def steps(log: EventLog) -> list[int]:
+def steps(log: EventLogReader) -> list[int]:
     return [event.step for event in log.read().batches]
 
 
@@ -30,7 +31,7 @@ def append(path: Path, data: bytes) -> None:
 
 def test_a_log_is_read_on_and_a_line_that_is_being_written_waits(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    log = EventLog(path)
+    log = EventLogReader(path)
     assert steps(log) == []
     append(path, batch(1) + batch(2)[:20])
     assert steps(log) == [1]
@@ -42,7 +43,7 @@ def test_a_log_is_read_on_and_a_line_that_is_being_written_waits(tmp_path: Path)
 def test_a_log_that_was_cut_back_and_went_on_is_read_anew(tmp_path: Path) -> None:
     """As a resumed run does: what came after its last snapshot is told again."""
     path = tmp_path / "events.jsonl"
-    log = EventLog(path)
+    log = EventLogReader(path)
     append(path, b"".join(batch(step) for step in (1, 2, 3)))
     assert steps(log) == [1, 2, 3]
     path.write_bytes(b"".join(batch(step) for step in (1, 20, 30, 40, 50)))  # longer than before
@@ -56,13 +57,13 @@ def test_a_log_that_was_cut_back_and_went_on_is_read_anew(tmp_path: Path) -> Non
 def test_a_damaged_line_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(batch(1) + b"{broken\n[]\n" + batch(2))
-    assert steps(EventLog(path)) == [1, 2]
+    assert steps(EventLogReader(path)) == [1, 2]
 
 
 def test_a_reader_can_change_its_lists_without_harm_to_the_next(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(batch(1))
-    log = EventLog(path)
+    log = EventLogReader(path)
     log.read().batches.clear()
     assert steps(log) == [1]
 
