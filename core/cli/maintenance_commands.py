@@ -1,29 +1,35 @@
-"""What `python -m core fsck`, `export-room` and `import-room` do."""
+"""The commands `fsck`, `export-room` and `import-room`.
+
+They import what they need when they run, so that every other command starts sooner.
+"""
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from core.cli.commands import Outcome
-from core.cli.waiting import left, print_status
-from core.maintenance.check import check
-from core.maintenance.export_archive import pack_room
+import click
+
+from core.cli.command import Outcome, Several, command
+from core.cli.waiting import format_left, print_status
 from core.maintenance.findings import Finding, Mending
-from core.maintenance.import_archive import take_in_room
 from core.maintenance.path_names import shown
-from core.maintenance.repair import repair
 from core.settings import Settings
 
 
-def _tell(word: str, done: int, total: int, eta_seconds: float | None) -> None:
-    print_status(f"{word} {done / 1e6:,.0f} of {total / 1e6:,.0f} MB{left(eta_seconds)}", transient=True)
+def _print_progress(word: str, done: int, total: int, eta_seconds: float | None) -> None:
+    print_status(f"{word} {done / 1e6:,.0f} of {total / 1e6:,.0f} MB{format_left(eta_seconds)}", transient=True)
 
 
-def fsck(settings: Settings, *, mend: bool) -> Outcome:
-    """Look at everything under the data root, and repair it if asked to."""
+@command("fsck")
+@click.option("--repair", "wanted", is_flag=True, help="Repair what can be repaired; damaged files go to set-aside/.")
+def fsck(settings: Settings, wanted: bool) -> Outcome:
+    """Check everything under the data root for damaged, orphaned and left-over files."""
+    from core.maintenance.check import check
+    from core.maintenance.repair import repair
+
     mended: list[Finding] = []
-    tell = partial(_tell, "checked")
-    if mend:
+    tell = partial(_print_progress, "checked")
+    if wanted:
         done = repair(settings, tell)
         mended, found = done.mended, done.left
     else:
@@ -37,14 +43,14 @@ def fsck(settings: Settings, *, mend: bool) -> Outcome:
     lines = [*(f"repaired: {_line(item)}" for item in mended), *map(_line, found)]
     could = [item for item in found if item.mending is not Mending.NOTHING]
     failure = None
-    if found and not mend:
+    if found and not wanted:
         remedy = (
-            f"`python -m core fsck --repair` puts {len(could)} of them right" if could else "nothing can repair them"
+            f"`python -m core fsck --repair` repairs {len(could)} of them" if could else "none of them can be repaired"
         )
         failure = f"{_count(found)}: {remedy}."
     elif could:
-        failure = f"{_count(could)} could not be repaired, because somebody holds them: stop what runs, and try again."
-    return Outcome(value, "\n".join(lines) or "Everything is whole.", failure)
+        failure = f"{_count(could)} could not be repaired because another process uses them: stop it and try again."
+    return Outcome(value, "\n".join(lines) or "No problems found.", failure)
 
 
 def _count(found: Sequence[Finding]) -> str:
@@ -56,10 +62,16 @@ def _line(item: Finding) -> str:
     return f"{item.kind.value}: {shown(item.thing)}: {shown(item.text)}{remedy}"
 
 
-def export(settings: Settings, file: str, *, runs: str, datasets: Sequence[str] | None) -> Outcome:
-    """Pack datasets and runs into a zip."""
+@command("export-room")
+@click.argument("file", metavar="FILE.zip")
+@click.option("--runs", type=click.Choice(("all", "finished")), default="all", show_default=True, help="Which runs.")
+@click.option("--datasets", cls=Several, metavar="DATASET...", help="Only these datasets, and the runs on them.")
+def export_room(settings: Settings, file: str, runs: str, datasets: Sequence[str]) -> Outcome:
+    """Pack datasets and runs into one .zip, for another machine."""
+    from core.maintenance.export_archive import pack_room
+
     target = Path(file).expanduser()
-    packed = pack_room(settings, target, runs=runs, datasets=datasets, tell=partial(_tell, "packed"))
+    packed = pack_room(settings, target, runs=runs, datasets=datasets or None, tell=partial(_print_progress, "packed"))
     print_status("", transient=True)
     value = {
         "file": str(target),
@@ -75,12 +87,16 @@ def export(settings: Settings, file: str, *, runs: str, datasets: Sequence[str] 
     return Outcome(value, text, "\n".join(packed.left_out.values()) or None)
 
 
-def take_in(settings: Settings, file: str) -> Outcome:
-    """Take in a packed room."""
-    arrived = take_in_room(settings, Path(file).expanduser(), partial(_tell, "taken in"))
+@command("import-room")
+@click.argument("file", metavar="FILE.zip")
+def import_room(settings: Settings, file: str) -> Outcome:
+    """Import a .zip that export-room packed."""
+    from core.maintenance.import_archive import take_in_room
+
+    arrived = take_in_room(settings, Path(file).expanduser(), partial(_print_progress, "imported"))
     print_status("", transient=True)
     value = {"taken": arrived.taken, "there_already": arrived.there, "refused": arrived.refused}
-    text = f"Took in {len(arrived.taken)}, of which nothing begins by itself; {len(arrived.there)} were here already."
+    text = f"Imported {len(arrived.taken)}; nothing starts by itself. {len(arrived.there)} were here already."
     return Outcome(value, "\n".join([*arrived.taken, text]), "\n".join(arrived.refused.values()) or None)
 
 

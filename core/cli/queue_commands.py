@@ -1,10 +1,12 @@
-"""What `python -m core` does about the queue and what is there: pause, reorder, rename, delete, shut down."""
+"""The commands `queue` and `shutdown`."""
 
 import time
 from collections.abc import Sequence
 
+import click
+
 from core.actor import LOCAL_OWNER, OPERATOR
-from core.cli.commands import Outcome
+from core.cli.command import Outcome, Several, command
 from core.cli.waiting import print_status
 from core.errors import ConfigError
 from core.jobs.run_queue import pause_queue, put_first, read_control, read_queue
@@ -18,16 +20,25 @@ from core.training.estimate import format_seconds
 HELD = {"paused": "The queue is paused.", "disk": "The disk is full: nothing starts.", "closing": "Shutting down."}
 
 
-def queue(settings: Settings, *, pause: bool | None, first: Sequence[str] | None) -> Outcome:
-    """Show the queue, after changing it where that was asked for."""
+@command("queue", old_spellings={"go-on": "resume"})
+@click.option("--pause", is_flag=True, help="Start no new trainings; running ones continue.")
+@click.option("--resume", is_flag=True, help="Start trainings again.")
+@click.option(
+    "--first", cls=Several, metavar="RUN...", help="Put these runs first; without RUN: back to the fair order."
+)
+def queue(settings: Settings, pause: bool, resume: bool, first: Sequence[str]) -> Outcome:
+    """Show the queue; pause it, or put runs first."""
+    if pause and resume:
+        raise click.UsageError("--pause and --resume are opposites: give one of them.")
     store = RunStore(settings)
-    if first is not None:
-        for run_id in first:
+    if first:
+        runs = [run_id for run_id in first if run_id]
+        for run_id in runs:
             state = store.get(run_id).state()
             if state is not RunState.QUEUED:
                 raise ConfigError({"first": f"Run {run_id} is {state.value}: only a queued run can be put first."})
-        put_first(settings, first, OPERATOR)
-    if pause is not None:
+        put_first(settings, runs, OPERATOR)
+    if pause or resume:
         pause_queue(settings, pause, OPERATOR)
     view, control = read_queue(settings), read_control(settings)
     names = {person.id: person.nickname for person in PeopleStore(settings).all()} | {LOCAL_OWNER: "this machine"}
@@ -39,7 +50,7 @@ def queue(settings: Settings, *, pause: bool | None, first: Sequence[str] | None
         if item.state is not RunState.RUNNING:
             continue
         rows.append({"run": item.id, "state": "running", "owner": item.meta.owner, "before": 0, "starts_in": None})
-        lines.append(f"{item.id}  running  {names.get(item.meta.owner, 'somebody')}  {item.title}")
+        lines.append(f"{item.id}  running  {names.get(item.meta.owner, 'unknown')}  {item.title}")
     queued = {item.id: item for item in store.summaries() if item.state is RunState.QUEUED}
     for turn in view.turns:
         waiting = queued.get(turn.id)
@@ -56,37 +67,19 @@ def queue(settings: Settings, *, pause: bool | None, first: Sequence[str] | None
             }
         )
         when = f", in about {format_seconds(starts)}" if starts is not None else ""
-        owner = names.get(waiting.meta.owner, "somebody")
+        owner = names.get(waiting.meta.owner, "unknown")
         lines.append(f"{turn.id}  {turn.before} before it{when}  {owner}  {waiting.title}")
-    return Outcome({"paused": control.paused, "runs": rows}, "\n".join(lines) or "Nothing runs, and nothing waits.")
+    return Outcome({"paused": control.paused, "runs": rows}, "\n".join(lines) or "No runs are running or queued.")
 
 
-def rename_run(settings: Settings, run_id: str, title: str) -> Outcome:
-    """Give a run, race or learning curve another title."""
-    if run_id.startswith(("race-", "curve-")):
-        RunStore(settings).rename_race(run_id, title)
-        what = run_id.partition("-")[0]
-        return Outcome({what: run_id, "title": title}, f"The {what} {run_id} is called {title!r} now.")
-    RunStore(settings).rename(run_id, title)
-    return Outcome({"run": run_id, "title": title}, f"Run {run_id} is called {title!r} now.")
-
-
-def delete_run(settings: Settings, run_id: str) -> Outcome:
-    """Remove a run that has ended."""
-    RunStore(settings).delete(run_id)
-    return Outcome({"deleted": run_id}, f"Run {run_id} was deleted.")
-
-
-def delete_dataset(settings: Settings, dataset_id: str) -> Outcome:
-    """Remove a dataset that no run needs."""
-    RunStore(settings).delete_dataset(dataset_id)
-    return Outcome({"deleted": dataset_id}, f"The dataset {dataset_id} was deleted.")
-
-
+@command("shutdown")
 def shutdown(settings: Settings) -> Outcome:
-    """Put every training aside, and end workers and scheduler."""
-    print_status("Putting trainings aside", transient=True)
+    """Pause every training, and end all background processes."""
+    print_status("Pausing trainings", transient=True)
     count = shut_down(settings, OPERATOR)
     print_status("", transient=True)
-    text = f"{count} {'training was' if count == 1 else 'trainings were'} put aside" if count else "Nothing was running"
-    return Outcome({"put_aside": count}, f"{text}; what waits goes on when the app or a command starts the next run.")
+    text = f"Paused {count} {'training' if count == 1 else 'trainings'}" if count else "Nothing was running"
+    return Outcome(
+        {"put_aside": count},
+        f"{text}. Paused and queued trainings continue when the app or a command starts the next run.",
+    )

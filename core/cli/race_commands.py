@@ -1,36 +1,84 @@
-"""What the commands `race`, `learning-curve` and `show-race` do."""
+"""The commands `race`, `learning-curve` and `show-race`."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from core.cli.commands import Outcome, describe_summary, ended
+import click
+
+from core.cli.command import Outcome, command, config_options, split_names
+from core.cli.run_commands import describe_summary, summarise_ended
+from core.cli.training_commands import detach_option
 from core.cli.waiting import print_status, read_ahead, wait_for
-from core.config.race_plan import RacePlan
+from core.config.race_plan import BUDGETS, MAX_SEEDS, Budget
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError
 from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import Curve, CurvePoint, format_seeds, read_curve, start_curve
 from core.races.pairs import default_race
-from core.races.presets import DEFAULT_ARMS, make_arms
+from core.races.presets import DEFAULT_ARMS, PRESETS, make_arms, plan_race
 from core.races.race import Race, RaceState, find_race
 from core.races.race_actions import start_race
 from core.races.run_comparison import RaceResult, compare_race, compare_runs
 from core.runs.run import RunState
-from core.runs.run_store import Arm, RunStore
+from core.runs.run_store import RunStore
 from core.runs.summary import summarise
 from core.settings import Settings
 from core.statistics.metrics import format_points
 from core.statistics.race_sentences import describe_pair, describe_race, race_as_json
 
+title_option = click.option("--title", default="", help="Name of the race or learning curve.")
 
-def race(settings: Settings, config: TrainConfig) -> Outcome:
-    """Run both arms and compare them: transfer minus scratch."""
+
+@command("race")
+@config_options(arms=True)
+@click.option("--arms", metavar="ARM,ARM", help=f"Two or more of {', '.join(PRESETS)} (default: scratch, --strategy).")
+@click.option("--seeds", type=int, help=f"Trainings of each arm, 1 to {MAX_SEEDS} (default: 1).")
+@click.option("--equal", type=click.Choice(tuple(BUDGETS)), help="The budget, the same for all arms (default: epochs).")
+@click.option("--amount", type=float, help="Size of the budget (default: --epochs, or 60 seconds).")
+@title_option
+def race(
+    settings: Settings,
+    config: TrainConfig,
+    arms: str | None,
+    seeds: int | None,
+    equal: Budget | None,
+    amount: float | None,
+    title: str,
+) -> Outcome:
+    """Train several arms on the same split under the same budget, and compare them."""
+    if arms is None and seeds is None and equal is None and amount is None and not title:
+        return _plain_race(settings, config)
+    plan, planned = plan_race(
+        config,
+        split_names(arms or f"scratch,{config.strategy}"),
+        seeds=1 if seeds is None else seeds,
+        budget=equal or "epochs",
+        amount=amount,
+        title=title,
+    )
+    race_id, runs = start_race(settings, plan, planned)
+    ensure_scheduler(settings)
+    failed = 0
+    for place, run in enumerate(runs, start=1):
+        print_status(f"Run {place} of {len(runs)}: {run.id} ({run.meta().arm}, seed {run.config().seed})")
+        outcome = summarise_ended(wait_for(settings, run))
+        failed += outcome.failure is not None
+        print_status(outcome.failure or outcome.text)
+    shown = _show_race(settings, race_id)
+    if not failed:
+        return shown
+    failure = f"{failed} of {len(runs)} runs did not finish: `python -m core runs` shows which."
+    return Outcome(shown.value, shown.text, failure)
+
+
+def _plain_race(settings: Settings, config: TrainConfig) -> Outcome:
+    """Train scratch and transfer, and compare them: transfer minus scratch."""
     race_id, runs = RunStore(settings).create_race(default_race(config))
     ensure_scheduler(settings)
     outcomes = []
     for run in runs:
         print_status(f"Run {run.id} ({run.meta().arm})")
-        outcomes.append(ended(wait_for(settings, run)))
+        outcomes.append(summarise_ended(wait_for(settings, run)))
     failures = [item.failure for item in outcomes if item.failure]
     value: dict[str, Any] = {"race": race_id, "runs": [item.value for item in outcomes]}
     if failures:
@@ -40,60 +88,37 @@ def race(settings: Settings, config: TrainConfig) -> Outcome:
     return Outcome(value, "\n".join([*(item.text for item in outcomes), verdict.verdict]))
 
 
-def planned_race(settings: Settings, plan: RacePlan, arms: list[Arm]) -> Outcome:
-    """Run every arm with every seed, and judge them together."""
-    race_id, runs = start_race(settings, plan, arms)
-    ensure_scheduler(settings)
-    failed = 0
-    for place, run in enumerate(runs, start=1):
-        print_status(f"Run {place} of {len(runs)}: {run.id} ({run.meta().arm}, seed {run.config().seed})")
-        outcome = ended(wait_for(settings, run))
-        failed += outcome.failure is not None
-        print_status(outcome.failure or outcome.text)
-    found = find_race(RunStore(settings).summaries(), race_id)
-    result = compare_race(settings, found)
-    value = _describe_race(found, result)
-    lines = _race_lines(found, result)
-    failure = None
-    if failed:
-        failure = f"{failed} of {len(runs)} runs did not finish: `python -m core runs` tells which."
-    return Outcome(value, "\n".join(lines), failure)
-
-
+@command("learning-curve")
+@config_options(arms=True)
+@click.option(
+    "--arms",
+    metavar="ARM,ARM",
+    default=",".join(DEFAULT_ARMS),
+    show_default=True,
+    help=f"One or more of {', '.join(PRESETS)}.",
+)
+@click.option("--seeds", type=int, default=3, show_default=True, help=f"Trainings of each point, 1 to {MAX_SEEDS}.")
+@click.option("--sizes", metavar="N,N", help="Training pictures per class (default: 1,2,5,10 and so on, up to all).")
+@title_option
+@detach_option
 def learning_curve(
-    settings: Settings,
-    config: TrainConfig,
-    *,
-    arms: str | None,
-    seeds: int,
-    sizes: str | None,
-    title: str,
-    detach: bool,
+    settings: Settings, config: TrainConfig, arms: str, seeds: int, sizes: str | None, title: str, detach: bool
 ) -> Outcome:
-    """Queue the arms of a learning curve, wait for all points, and tell what they show.
-
-    Args:
-        config: its seed is the first one.
-        arms, sizes: names and numbers with commas between them; None for the usual ones.
-
-    Raises:
-        ConfigError: one sentence for each field that is wrong.
-    """
-    names = [name.strip() for name in (arms or ",".join(DEFAULT_ARMS)).split(",") if name.strip()]
+    """Train on more and more of the pictures: how many does each arm need?"""
     for field in ("max_images", "max_seconds"):
         if getattr(config, field) is not None:
             raise ConfigError({field: f"The points of a learning curve end after their epochs: leave {field} out."})
     race_id, runs = start_curve(
         settings,
-        make_arms(config, names, "epochs", config.epochs, config.seed),
+        make_arms(config, split_names(arms), "epochs", config.epochs, config.seed),
         seeds=range(config.seed, config.seed + seeds),
-        sizes=None if sizes is None else _numbers(sizes),
+        sizes=None if sizes is None else _read_sizes(sizes),
         title=title,
     )
     ensure_scheduler(settings)
     if detach:
         value = {"curve": race_id, "runs": [run.id for run in runs]}
-        return Outcome(value, f"Queued {race_id}: `python -m core show-race {race_id}` tells how it goes.")
+        return Outcome(value, f"Queued {race_id}: `python -m core show-race {race_id}` shows its progress.")
     failure = None
     read_ahead(settings, runs[0])
     for run in runs:
@@ -103,20 +128,22 @@ def learning_curve(
         if summary.state is not RunState.FINISHED and failure is None:
             failure = f"Run {run.id} ({summary.meta.arm}) is {summary.state.value}: {summary.text or 'resume it.'}"
     curve = read_curve(settings, race_id)
-    return Outcome(_value(curve), describe_curve(curve), failure)
+    return Outcome(_curve_value(curve), describe_curve(curve), failure)
 
 
-def show(settings: Settings, race_id: str) -> Outcome:
-    """A race or a learning curve so far."""
-    plan = RunStore(settings).race(race_id)[0].meta().plan
+@command("show-race")
+@click.argument("race", metavar="RACE")
+def show_race(settings: Settings, race: str) -> Outcome:
+    """Show a race or learning curve: its runs and the results so far."""
+    plan = RunStore(settings).race(race)[0].meta().plan
     if plan is None or plan.kind != "curve":
-        return _show_race(settings, race_id)
-    curve = read_curve(settings, race_id)
-    return Outcome(_value(curve), describe_curve(curve))
+        return _show_race(settings, race)
+    curve = read_curve(settings, race)
+    return Outcome(_curve_value(curve), describe_curve(curve))
 
 
 def _show_race(settings: Settings, race_id: str) -> Outcome:
-    """A race so far: its runs, and what they show."""
+    """A race so far: its runs, and their comparison."""
     found = find_race(RunStore(settings).summaries(), race_id)
     result = compare_race(settings, found)
     return Outcome(_describe_race(found, result), "\n".join(_race_lines(found, result)))
@@ -185,12 +212,12 @@ def _cell(point: CurvePoint | None) -> str:
     return f"{format_points(point.mean)} % ({low} to {high})"
 
 
-def _value(curve: Curve) -> dict[str, Any]:
+def _curve_value(curve: Curve) -> dict[str, Any]:
     seconds = {arm.name: arm.run.seconds if arm.run else None for arm in curve.arms}
     return {**curve.to_json(), "seconds": seconds}
 
 
-def _numbers(text: str) -> Sequence[int]:
+def _read_sizes(text: str) -> Sequence[int]:
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:

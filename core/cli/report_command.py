@@ -1,41 +1,40 @@
-"""What `python -m core report` does."""
+"""The command `report`."""
 
 import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.cli.commands import Outcome
+import click
+
+from core.cli.command import Outcome, command
 from core.errors import ReportError
 from core.report.documents import FORMATS, make_document
 from core.settings import Settings
 from core.storage import atomic_open
 
 CANNOT = {
-    errno.EACCES: "this folder may not be written to",
-    errno.EPERM: "this folder may not be written to",
-    errno.EROFS: "this folder may not be written to",
+    errno.EACCES: "this folder is write-protected",
+    errno.EPERM: "this folder is write-protected",
+    errno.EROFS: "this folder is write-protected",
     errno.ENOSPC: "the disk is full",
     errno.ENAMETOOLONG: "the name is too long",
 }
 
 
-def report(settings: Settings, ids: Sequence[str], output: str, form: str | None, *, force: bool) -> Outcome:
-    """Write a report of a race, a learning curve, or two to six runs.
-
-    Args:
-        form: `html` or `json`; None: what the name of the file ends in, or else HTML.
-        force: whether a file that is there already may be replaced.
-    Raises:
-        ReportError: the file exists already, cannot be written, or would be a CSV.
-        ComparisonError, RunError: as `gather`.
-    """
+@command("report")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--output", required=True, metavar="FILE", help="The file to write.")
+@click.option("--format", "form", type=click.Choice(tuple(FORMATS)), help="Default: the file's ending, or html.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+def report(settings: Settings, ids: Sequence[str], output: str, form: str | None, force: bool) -> Outcome:
+    """Write a report of a race, a learning curve or two to six runs: one file that opens offline."""
     target = Path(output).expanduser()
     if not target.name or target.is_dir():
         raise ReportError(f"{output} is a folder: name a file in it, such as report.html.")
     if not target.parent.is_dir():
-        raise ReportError(f"The folder of {target.name} is not there: make it first.")
+        raise ReportError(f"The folder of {target.name} does not exist: make it first.")
     if target.exists() and not force:
-        raise ReportError(f"{target.name} is there already: choose another name, or replace it with --force.")
+        raise ReportError(f"{target.name} exists already: choose another name, or replace it with --force.")
     ending = target.suffix.lower().removeprefix(".")
     if form is None and ending == "csv":  # never HTML in a file that a spreadsheet opens
         raise ReportError(f"A report is HTML or JSON: name it {target.stem}.html or {target.stem}.json.")
@@ -45,7 +44,7 @@ def report(settings: Settings, ids: Sequence[str], output: str, form: str | None
         with atomic_open(target) as file:
             file.write(document.content)
     except OSError as error:
-        why = CANNOT.get(error.errno or 0, "the disk said no")
+        why = CANNOT.get(error.errno or 0, "the disk refused it")
         raise ReportError(f"{target.name} cannot be written ({why}): choose another place.") from error
     value = {
         "file": str(target),

@@ -1,4 +1,4 @@
-"""How a command waits for a run, and what it says meanwhile, on stderr."""
+"""Waiting for a run, with its progress on stderr."""
 
 import sys
 import time
@@ -21,26 +21,22 @@ def read_ahead(settings: Settings, run: Run) -> None:
     if queue_position(settings, run):
         return
     config = run.config()
-    with suppress(TuneMyPetsError, OSError):  # the worker says what is wrong
+    with suppress(TuneMyPetsError, OSError):  # the worker reports what is wrong
         dataset = DatasetStore(settings).get(config.dataset)
         for item in open_store(
             settings, dataset, config.entry().preprocessing, lambda: not run.state().active or run.stop_requested
         ):
             if isinstance(item, Progress):
-                print_status(f"{item.text} {item.done}/{item.total}{left(item.eta_seconds)}", transient=True)
-
-
-def _ended(run: Run) -> bool:
-    return run.stop_requested or not run.state().active
+                print_status(f"{item.text} {item.done}/{item.total}{format_left(item.eta_seconds)}", transient=True)
 
 
 def wait_for(settings: Settings, run: Run) -> Run:
-    """Wait for a run's end, also where it is interrupted and goes on by itself."""
+    """Wait for a run's end, also where it is interrupted and resumes by itself."""
     shown = ""
-    while (state := run.state()).active or _goes_on(run, state):
+    while (state := run.state()).active or _resumes(run, state):
         if state is RunState.INTERRUPTED:
             ensure_scheduler(settings)
-            line = "interrupted, goes on in a moment"
+            line = "interrupted, resumes in a moment"
         elif state is RunState.QUEUED:
             ensure_scheduler(settings)
             before = queue_position(settings, run)
@@ -55,32 +51,32 @@ def wait_for(settings: Settings, run: Run) -> Run:
     return run
 
 
-def _goes_on(run: Run, state: RunState) -> bool:
+def _resumes(run: Run, state: RunState) -> bool:
     return state is RunState.INTERRUPTED and not run.stop_requested and bool(read_attempts(run.folder).left)
 
 
 def progress_line(run: Run) -> str:
-    """Where a running run stands, in one line."""
+    """The progress of a running run, in one line."""
     history = run.history()
     if history.phase is None:
         return "starting"
     if history.progress is not None and history.phase.phase != "training":
         item = history.progress
-        return f"{history.phase.phase}: {item.text} {item.done}/{item.total}{left(item.eta_seconds)}"
+        return f"{history.phase.phase}: {item.text} {item.done}/{item.total}{format_left(item.eta_seconds)}"
     if history.batches:
         batch = history.batches[-1]
         last = f", validation {100 * history.epochs[-1].val_accuracy:.1f} %" if history.epochs else ""
         return (
             f"epoch {batch.epoch}: step {batch.step}/{batch.steps}, loss {batch.loss:.3f}{last},"
-            f" {100 * batch.progress:.0f} %{left(batch.eta_seconds)}"
+            f" {100 * batch.progress:.0f} %{format_left(batch.eta_seconds)}"
         )
     if history.progress is not None:
         item = history.progress
-        return f"{item.text}: {item.done}/{item.total} points{left(item.eta_seconds)}"
+        return f"{item.text}: {item.done}/{item.total} points{format_left(item.eta_seconds)}"
     return history.phase.phase
 
 
-def left(seconds: float | None) -> str:
+def format_left(seconds: float | None) -> str:
     return "" if seconds is None else f", about {max(1, round(seconds))} s left"
 
 

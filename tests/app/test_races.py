@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.actor import Actor
-from core.cli.queue_commands import rename_run
+from core.cli.run_commands import rename
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
@@ -152,7 +152,7 @@ def test_a_race_is_renamed_in_all_its_runs(race_id: str, open_page: Open, settin
     assert "Friday's \\*race\\*" in texts(app)
 
     assert {run.meta().plan.title for run in RunStore(settings).race(race_id)} == {"Friday's *race*"}  # type: ignore[union-attr]
-    said = rename_run(settings, race_id, "x" * 500)  # the command
+    said = rename.callback(settings, race_id, "x" * 500)  # the command
     assert said.text.startswith(f"The race {race_id} is called")
     assert find_race(RunStore(settings).summaries(), race_id).title == "x" * 80
     RunStore(settings).rename_race(race_id, " ")

@@ -118,18 +118,18 @@ def test_training_twice_with_one_seed_gives_the_same_numbers(
     assert first.probabilities.tolist() == second.probabilities.tolist()
 
 
-def test_the_time_of_a_training_is_told_before_it_starts(settings: Settings, drawn: object) -> None:
+def test_the_time_of_a_training_is_estimated_before_it_starts(settings: Settings, drawn: object) -> None:
     words = ("drawn", "--model", "petnet", "--strategy", "head", "--epochs", "2")
-    told = core_json("estimate", *words)
-    assert told["seconds"] == pytest.approx(sum(told["parts"].values()), abs=0.1)
-    assert told["parts"]["frozen part"] > 0
+    first = core_json("estimate", *words)
+    assert first["seconds"] == pytest.approx(sum(first["parts"].values()), abs=0.1)
+    assert first["parts"]["frozen part"] > 0
     assert (settings.cache_dir / "measurements.json").exists()
     longer = core_json("estimate", *words[:-1], "200")
-    assert longer["seconds"] > told["seconds"]
+    assert longer["seconds"] > first["seconds"]
     assert "on this machine" in core("estimate", *words).stdout
 
 
-def test_without_its_weights_no_time_is_told(drawn: object) -> None:
+def test_without_its_weights_no_time_is_estimated(drawn: object) -> None:
     assert "prefetch resnet18" in refused("estimate", "drawn", "--model", "resnet18")[-1]
 
 
@@ -178,20 +178,20 @@ def test_pictures_are_classified(trained: Settings, tmp_path: Path) -> None:
     assert "--top" in sentence
 
 
-def test_a_run_is_stopped_and_judged(settings: Settings, drawn: object, ended_processes: None) -> None:
+def test_a_run_is_stopped_and_evaluated(settings: Settings, drawn: object, ended_processes: None) -> None:
     run_id = core_json("train", "drawn", *SMALL, "--epochs", "1000", "--detach")["run"]
     run = RunStore(settings).get(run_id)
     wait_for(lambda: len(run.history().epochs) >= 1)
-    (sentence,) = refused("judge", run_id)
+    (sentence,) = refused("evaluate", run_id)
     assert "running" in sentence
     assert core_json("stop", run_id) == {"run": run_id, "state": "stopped"}
     (sentence,) = refused("stop", run_id)
     assert "stopped already" in sentence
-    judged = core_json("judge", run_id)
-    assert judged["state"] == "stopped"
-    assert judged["test_images"] == 8
-    (sentence,) = refused("judge", run_id)
-    assert "tested already" in sentence
+    evaluated = core_json("judge", run_id)  # its old name
+    assert evaluated["state"] == "stopped"
+    assert evaluated["test_images"] == 8
+    (sentence,) = refused("evaluate", run_id)
+    assert "already" in sentence
 
 
 def test_what_is_not_there_is_one_sentence_and_status_1(trained: Settings, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_what_is_not_there_is_one_sentence_and_status_1(trained: Settings, tmp_p
     for arguments in (
         ("show", "nobody"),
         ("stop", "../x"),
-        ("judge", "nobody"),
+        ("evaluate", "nobody"),
         ("compare", run, "nobody"),
         ("predict", "nobody", "a.jpg"),
         ("import", str(tmp_path / "nowhere")),
@@ -228,8 +228,9 @@ def test_wrong_values_are_one_sentence_per_field_and_status_2(trained: Settings)
     assert sorted(line.split()[0] for line in lines) == ["epochs", "head", "learning_rate"]
     assert all(line.endswith(".") for line in lines)
     assert len(refused("import", str(PROJECT_ROOT), "--seed", "-1", status=2)) == 1
-    for usage in ((), ("train",), ("train", "drawn", "--no-such-field", "1")):
-        assert "usage:" in "\n".join(refused(*usage, status=2))
+    unclear = ("train", "drawn", "--augment", "1")  # the beginning of several options
+    for usage in ((), ("train",), ("party",), ("train", "drawn", "--no-such-field", "1"), unclear):
+        assert "Usage:" in "\n".join(refused(*usage, status=2))
     assert len(RunStore(trained).all()) == 2
 
 

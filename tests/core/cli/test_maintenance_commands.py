@@ -14,9 +14,9 @@ from core.settings import PROJECT_ROOT, Settings
 from core.version import VERSION
 
 
-def test_the_exit_status_tells_whether_everything_is_whole(full: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_status_shows_whether_there_are_problems(full: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fsck"]) == 0
-    assert capsys.readouterr().out == "Everything is whole.\n"
+    assert capsys.readouterr().out == "No problems found.\n"
     run = next(run for run in RunStore(full).all() if run.state() is RunState.FINISHED)
     (run.folder / "predictions.csv").write_text("", encoding="utf-8")
     assert main(["fsck", "--json"]) == 1

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cli.main import build_parser, config_values
+from core.cli.command import read_config
+from core.cli.main import GROUP
 from core.config.field_problems import allowed_values
 from core.config.train_config import TrainConfig, load_config, parse_config
 from core.errors import ConfigError
@@ -98,38 +99,19 @@ def test_a_damaged_file_is_refused_with_a_sentence() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in TrainConfig.model_fields if name != "dataset"])
-def test_every_field_is_an_option_of_train_with_help(name: str) -> None:
+def test_every_field_is_an_option_with_help(name: str) -> None:
     option = f"--{name.replace('_', '-')}"
-    parser = build_parser()
-    actions = next(action for action in parser._actions if action.dest == "command")
-    train = actions.choices["train"]  # type: ignore[index, call-overload]
-    found = [action for action in train._actions if option in action.option_strings]
-    assert len(found) == 1
-    assert TrainConfig.model_fields[name].description in str(found[0].help).replace("%%", "%")
+    for command in ("train", "race", "learning-curve", "estimate"):
+        found = [param for param in GROUP.commands[command].params if option in param.opts]
+        assert len(found) == 1
+        assert TrainConfig.model_fields[name].description in found[0].help
 
 
 def test_the_command_line_gives_the_same_configuration_as_code() -> None:
-    options = build_parser().parse_args(
-        [
-            "train",
-            "pets",
-            "--model",
-            "scratch_cnn",
-            "--strategy",
-            "scratch",
-            "--filters",
-            "8,16",
-            "--kernel-size",
-            "5",
-            "--no-batch-norm",
-            "--epochs",
-            "3",
-            "--learning-rate",
-            "2e-3",
-            "--augment-colour",
-        ]
-    )
-    assert parse_config(config_values(options)) == TrainConfig(
+    words = "pets --model scratch_cnn --strategy scratch --filters 8,16 --kernel-size 5 --no-batch-norm"
+    words += " --epochs 3 --learning-rate 2e-3 --augment-colour"
+    given = GROUP.commands["train"].make_context("train", words.split()).params
+    assert read_config(given) == TrainConfig(
         dataset="pets",
         model="scratch_cnn",
         strategy="scratch",

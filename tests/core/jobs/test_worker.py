@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from core.cli.commands import judge_run
+from core.cli.training_commands import evaluate_run
 from core.config.events import BatchDone, Event, Measured
 from core.config.events import Tested as Judged  # pytest takes classes called Test… for tests
 from core.config.train_config import TrainConfig
@@ -83,7 +83,7 @@ def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_judged(
     assert again.wait(60) == 0
     assert run.state() is RunState.INTERRUPTED  # a run is never taken twice
 
-    outcome = judge_run(settings, run.id)
+    outcome = evaluate_run.callback(settings, run.id)
     assert outcome.value["test_images"] == len(drawn.rows_of("test"))
     assert run.predictions().n == len(drawn.rows_of("test"))
     assert run.validation_predictions().n == len(drawn.rows_of("val"))
@@ -92,7 +92,7 @@ def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_judged(
     assert tested is not None
     assert tested.epoch == checkpoint.epoch
     with pytest.raises(RunError, match="tested already"):
-        judge_run(settings, run.id)
+        evaluate_run.callback(settings, run.id)
     with pytest.raises(RunError, match="was tested after it was interrupted, and is over"):
         RunStore(settings).resume(run.id)
 
@@ -106,7 +106,7 @@ def test_a_stop_while_torch_loads_is_obeyed_in_time(
     assert stop_and_time(settings, run, worker) < OBEYED_SECONDS
     assert text_of(run) == "Stopped before the first epoch was complete."
     with pytest.raises(RunError):
-        judge_run(settings, run.id)
+        evaluate_run.callback(settings, run.id)
 
 
 def test_a_stop_in_training_is_obeyed_in_time_and_keeps_the_best_weights(

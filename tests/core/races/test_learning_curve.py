@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.cli.commands import list_runs, show_run
 from core.cli.main import main
 from core.cli.race_commands import describe_curve
+from core.cli.run_commands import list_runs, show_run
 from core.cli.waiting import wait_for as wait_for_run
 from core.config.events import PointDone
 from core.config.train_config import TrainConfig
@@ -86,8 +86,8 @@ def test_the_runs_of_a_curve_are_sensible_wherever_runs_are_shown(
     assert not run.has_weights
     with pytest.raises(RunError, match="no saved weights"):
         start_evaluation(settings, run.id)
-    assert "4 of 4 points" in list_runs(settings).text
-    assert len(show_run(settings, run.id).value["curve"]) == 4
+    assert "4 of 4 points" in list_runs.callback(settings).text
+    assert len(show_run.callback(settings, run.id).value["curve"]) == 4
     assert not list(check(settings))
 
     pack_room(settings, tmp_path / "room.zip")

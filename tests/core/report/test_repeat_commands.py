@@ -1,10 +1,12 @@
 """Commands in a report are taken by the command line, and train the very same thing."""
 
 import shlex
+from typing import Any
 
 import pytest
 
-from core.cli.main import build_parser, read_config
+from core.cli.command import read_config
+from core.cli.main import GROUP
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.races.learning_curve import start_curve
@@ -19,7 +21,12 @@ from tests.support.finished_runs import add_points, finish
 def parsed(command: str) -> TrainConfig:
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "core"]
-    return read_config(build_parser().parse_args(words[3:]))
+    return read_config(options_of(words[3:]))
+
+
+def options_of(words: list[str]) -> dict[str, Any]:
+    """What the command line reads from a command and its options."""
+    return GROUP.commands[words[0]].make_context(words[0], words[1:]).params
 
 
 @pytest.mark.parametrize(
@@ -59,10 +66,10 @@ def test_the_command_of_a_race_makes_the_same_runs(settings: Settings, drawn: Da
 
     command, *rest = gather(settings, [race_id], images=False).commands
 
-    options = build_parser().parse_args(shlex.split(command)[3:])
+    given = options_of(shlex.split(command)[3:])
     again, made = plan_race(
-        read_config(options, arms=True), options.arms.split(","), seeds=options.seeds, budget=options.equal,
-        amount=options.amount, title=options.title,
+        read_config(given, arms=True), given["arms"].split(","), seeds=given["seeds"], budget=given["equal"],
+        amount=given["amount"], title=given["title"],
     )  # fmt: skip
     assert (again, made) == (plan, arms)
     assert len(rest) == 1
@@ -79,10 +86,11 @@ def test_the_command_of_a_learning_curve_makes_the_same_runs(settings: Settings,
         add_points(run, drawn, (2, 5), (seed, seed + 1))
 
     command, *rest = gather(settings, [curve_id], images=False).commands
-    options = build_parser().parse_args(shlex.split(command)[3:])
-    assert (options.command, options.sizes, options.seeds, options.title) == ("learning-curve", "2,5", 2, "How many?")
-    again = read_config(options, arms=True)
-    assert make_arms(again, options.arms.split(","), "epochs", again.epochs, again.seed) == arms
+    words = shlex.split(command)[3:]
+    given = options_of(words)
+    assert (words[0], given["sizes"], given["seeds"], given["title"]) == ("learning-curve", "2,5", 2, "How many?")
+    again = read_config(given, arms=True)
+    assert make_arms(again, given["arms"].split(","), "epochs", again.epochs, again.seed) == arms
     assert len(rest) == 1
 
 

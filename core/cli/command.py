@@ -1,0 +1,172 @@
+"""What every command of `python -m core` shares: its answer, `--json`, shortened options, options from TrainConfig."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from pydantic_core import PydanticUndefined
+
+from core.config.field_problems import allowed_values
+from core.config.train_config import TrainConfig, parse_config
+from core.formatting import capitalise
+from core.settings import Settings
+from models.catalog import CATALOG
+
+CONFIG_FIELDS = tuple(name for name in TrainConfig.model_fields if name != "dataset")
+FLAGS = tuple(name for name in CONFIG_FIELDS if TrainConfig.model_fields[name].annotation is bool)
+LISTS = ("filters",)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A command's answer; `failure` is a sentence for stderr and makes the exit status 1."""
+
+    value: Any  # for --json
+    text: str  # for people
+    failure: str | None = None
+
+    def print(self, *, as_json: bool) -> int:
+        """Print the answer; returns the exit status."""
+        if as_json:
+            print(json.dumps(self.value, ensure_ascii=False, allow_nan=False))
+        elif self.text:
+            print(self.text)
+        if self.failure:
+            print(self.failure, file=sys.stderr)
+            return 1
+        return 0
+
+
+class Command(click.Command):
+    """A command that returns an Outcome, takes `--json` and accepts options cut short: `--epo` for `--epochs`.
+
+    Attributes:
+        old_spellings: of options, with what they are called now; they work, and no help shows them.
+    """
+
+    def __init__(self, *args: Any, old_spellings: Mapping[str, str] | None = None, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.old_spellings = old_spellings or {}
+        text = "One JSON value on stdout, progress on stderr."
+        self.params.append(click.Option(["--json", "as_json"], is_flag=True, help=text))
+
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> click.Context:
+        return super().make_context(info_name, self._spread(args), *more, token_normalize_func=self._complete, **extra)
+
+    def invoke(self, ctx: click.Context) -> int:
+        as_json = ctx.params.pop("as_json")
+        assert self.callback is not None
+        outcome: Outcome = ctx.invoke(self.callback, Settings.from_environment(), **ctx.params)
+        return outcome.print(as_json=as_json)
+
+    def _complete(self, name: str) -> str:
+        """The option that a shortened or an old name stands for, without its dashes; else the name itself."""
+        options = (option for param in self.params for option in (*param.opts, *param.secondary_opts))
+        names = {option.lstrip("-") for option in options if option.startswith("--")}
+        if name in names:
+            return name
+        known = {**{found: found for found in names}, **self.old_spellings}
+        found = {to for start, to in known.items() if start.startswith(name)} if len(name) > 1 else set()
+        return found.pop() if len(found) == 1 else name
+
+    def _spread(self, args: Sequence[str]) -> list[str]:
+        """`--datasets a b` as `--datasets a --datasets b`; an option without any value gets an empty one."""
+        several = {option for param in self.params if isinstance(param, Several) for option in param.opts}
+        spread: list[str] = []
+        left = list(args)
+        while left:
+            word = left.pop(0)
+            if word == "--":
+                return [*spread, word, *left]
+            if f"--{self._complete(word.lstrip('-'))}" not in several or not word.startswith("--"):
+                spread.append(word)
+                continue
+            taken = 0
+            while left and not left[0].startswith("-"):
+                spread += [word, left.pop(0)]
+                taken += 1
+            if not taken:
+                spread += [word, ""]
+        return spread
+
+
+class Several(click.Option):
+    """An option with several values after it: `--datasets cats dogs`."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **{**settings, "multiple": True})
+
+
+def command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome]], Command]:
+    """Declare a command: its function gets the settings, then its options; the docstring's first line is its help."""
+
+    def declare(function: Callable[..., Outcome]) -> Command:
+        text = (function.__doc__ or "").partition("\n")[0]
+        return click.command(name, cls=Command, help=text, short_help=text, **settings)(function)
+
+    return declare
+
+
+def config_options(*, arms: bool = False) -> Callable[[Callable[..., Outcome]], Callable[..., Outcome]]:
+    """Add every field of TrainConfig as an option; the function gets one `config`.
+
+    Args:
+        arms: as in `read_config`.
+    """
+
+    def declare(function: Callable[..., Outcome]) -> Callable[..., Outcome]:
+        @functools.wraps(function)
+        def called(settings: Settings, **given: Any) -> Outcome:
+            values = {name: given.pop(name) for name in TrainConfig.model_fields}
+            return function(settings, config=read_config(values, arms=arms), **given)
+
+        decorated: Callable[..., Outcome] = called
+        for name in reversed(CONFIG_FIELDS):
+            decorated = _config_option(name)(decorated)
+        return click.argument("dataset", metavar="DATASET")(decorated)
+
+    return declare
+
+
+def _config_option(name: str) -> Callable[[Callable[..., Outcome]], Callable[..., Outcome]]:
+    field = TrainConfig.model_fields[name]
+    option = f"--{name.replace('_', '-')}"
+    text = f"{field.description} {capitalise(allowed_values(TrainConfig, name))}."
+    if field.default not in (PydanticUndefined, None, ""):
+        text += f" (default: {_format_default(field.default)})"
+    if name in FLAGS:
+        return click.option(f"{option}/--no-{option.removeprefix('--')}", name, default=None, help=text)
+    return click.option(option, name, metavar="VALUE", help=text)
+
+
+def _format_default(default: Any) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def read_config(given: Mapping[str, Any], *, arms: bool = False) -> TrainConfig:
+    """The training that was chosen by options.
+
+    Args:
+        given: by field; None where an option was left out.
+        arms: whether each arm of a race has a strategy of its own, so that a network without pretrained weights needs
+            none.
+    Raises:
+        ConfigError: one sentence for every field that is wrong.
+    """
+    values = {name: value for name, value in given.items() if value is not None and name in TrainConfig.model_fields}
+    for name in LISTS:
+        if name in values:
+            values[name] = [part for part in values[name].split(",") if part.strip()]
+    network = CATALOG.get(str(values.get("model")))
+    if arms and network is not None and network.weights is None:
+        values.setdefault("strategy", "scratch")
+    return parse_config(values)
+
+
+def split_names(text: str) -> list[str]:
+    """The parts of `scratch, head`."""
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,0 +1,112 @@
+"""The commands `import`, `sample`, `datasets` and `delete-dataset`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from core.cli.command import Outcome, command
+from core.cli.waiting import format_left, print_status
+from core.datasets.dataset import Dataset
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
+from core.datasets.sources import Source, open_source
+from core.datasets.splits import SplitPlan
+from core.errors import ConfigError
+from core.jobs.import_jobs import sample_source
+from core.runs.run_store import RunStore
+from core.settings import Settings
+
+split_option = click.option(
+    "--split", default="70/15/15", show_default=True, help="Train/validation/test in per cent.", metavar="A/B/C"
+)
+seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the split.")
+
+
+@command("import")
+@click.argument("path")
+@click.option("--name", help="Name of the dataset (default: that of the folder or file).")
+@split_option
+@seed_option
+def import_path(settings: Settings, path: str, name: str | None, split: str, seed: int) -> Outcome:
+    """Import a folder of class folders, or a .zip of one."""
+    place = Path(path).expanduser()
+    source = open_source(place, most_files=settings.max_images)
+    return _import(settings, source, name or place.resolve().stem, split, seed)
+
+
+@command("sample")
+@click.option("--name", default="drawn", show_default=True, help="Name of the dataset.")
+@split_option
+@seed_option
+def make_sample(settings: Settings, name: str, split: str, seed: int) -> Outcome:
+    """Make the built-in dataset: cats and dogs drawn by the program."""
+    return _import(settings, sample_source(), name, split, seed)
+
+
+def _import(settings: Settings, source: Source, name: str, split: str, seed: int) -> Outcome:
+    if seed < 0:
+        raise ConfigError({"seed": f"--seed is {seed}: choose a whole number from 0."})
+    plan = SplitPlan.parse(split)
+    try:
+        dataset_id = ""
+        for event in import_dataset(settings, source, name=name, plan=plan, seed=seed):
+            if isinstance(event, ImportProgress):
+                line = f"{event.phase} {event.done}/{event.total}{format_left(event.eta_seconds)}"
+                print_status(line, transient=True)
+            elif isinstance(event, ImportFinished):
+                dataset_id = event.dataset_id
+    finally:
+        source.close()
+        print_status("", transient=True)
+    dataset = DatasetStore(settings).get(dataset_id)
+    value = describe_dataset(dataset)
+    text = (
+        f"Imported {value['images']} pictures of {len(dataset.classes)} classes as {dataset.id}"
+        f" (train {value['splits']['train']}, validation {value['splits']['val']}, test {value['splits']['test']});"
+        f" rejected {value['rejected']}, converted {value['converted']}, copies {value['duplicates']},"
+        f" contradictory {value['contradictory']}."
+    )
+    return Outcome(value, text)
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """A dataset with its import report, as JSON."""
+    report = dataset.report()
+    return {
+        "dataset": dataset.id,
+        "title": dataset.title,
+        "images": len(dataset.rows),
+        "classes": list(dataset.classes),
+        "splits": {split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
+        "rejected": len(report.rejected),
+        "converted": len(report.converted),
+        "duplicates": len(report.duplicates),
+        "contradictory": sum(len(group) for group in report.contradictory),
+        "ignored": report.ignored,
+        "fingerprint": dataset.fingerprint,
+        "drawn": dataset.drawn,
+        "report": report.to_json(),
+    }
+
+
+@command("datasets")
+def list_datasets(settings: Settings) -> Outcome:
+    """List the datasets."""
+    summaries = DatasetStore(settings).summaries()
+    found = [
+        {"dataset": item.id, "title": item.title, "images": item.images, "classes": list(item.classes)}
+        for item in summaries
+    ]
+    lines = [f"{item.id}  {item.images} pictures  {', '.join(item.classes)}" for item in summaries]
+    return Outcome(
+        found, "\n".join(lines) or "No datasets yet: run `python -m core import PATH` or `python -m core sample`."
+    )
+
+
+@command("delete-dataset")
+@click.argument("dataset")
+def delete_dataset(settings: Settings, dataset: str) -> Outcome:
+    """Delete a dataset that no run needs."""
+    RunStore(settings).delete_dataset(dataset)
+    return Outcome({"deleted": dataset}, f"Deleted dataset {dataset}.")

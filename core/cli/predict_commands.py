@@ -1,0 +1,69 @@
+"""The commands `predict` and `prefetch`."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from core.cli.command import Outcome, command
+from core.cli.run_commands import run_argument
+from core.cli.waiting import format_left, print_status
+from core.errors import ConfigError, TuneMyPetsError
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from models import weights
+from models.catalog import CATALOG, get_entry
+
+
+@command("predict")
+@run_argument
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--top", type=int, default=5, show_default=True, help="How many classes to list.")
+def predict(settings: Settings, run: str, files: Sequence[str], top: int) -> Outcome:
+    """Classify pictures with a run."""
+    if top < 1:
+        raise ConfigError({"top": f"--top is {top}: choose a whole number from 1."})
+    found = RunStore(settings).get(run)
+    from core.predict.predictor import Predictor  # torch
+
+    predicted = Predictor(settings).predict(found, [(file, Path(file)) for file in files], top)
+    lines = [
+        f"{item.file}: {item.label} {100 * item.probability:.1f} %" if item.probability is not None else str(item.error)
+        for item in predicted
+    ]
+    bad = [item.error for item in predicted if item.error]
+    failure = " ".join(str(sentence) for sentence in bad) if len(bad) == len(predicted) else None
+    return Outcome([item.to_json() for item in predicted], "\n".join(lines) if not failure else "", failure)
+
+
+@command("prefetch")
+@click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
+def prefetch(_: Settings, networks: Sequence[str]) -> Outcome:
+    """Download pretrained weights (NETWORK: names from the catalog, or `all`), so that training works offline."""
+    names = [name for name in CATALOG if CATALOG[name].weights] if "all" in networks else list(networks)
+    done: list[dict[str, Any]] = []
+    for name in names:
+        entry = get_entry(name)
+        if entry.weights is None:
+            raise TuneMyPetsError(f"{entry.title} has no pretrained weights: it always starts from scratch.")
+        there = weights.find(entry) is not None
+        if not there:
+            _download(weights.fetch(entry), entry.title)
+        done.append({"network": name, "file": str(weights.find(entry)), "downloaded": not there})
+    lines = [
+        f"{item['network']}: {item['file']}{'' if item['downloaded'] else ' (already downloaded)'}" for item in done
+    ]
+    return Outcome(done, "\n".join(lines))
+
+
+def _download(progress: Iterator[tuple[int, int]], title: str) -> None:
+    started = last = time.monotonic()
+    for done, total in progress:
+        now = time.monotonic()
+        if now - last > 0.2:
+            last = now
+            eta = (now - started) / done * (total - done) if done else None
+            print_status(f"{title}: {done / 1e6:.1f} of {total / 1e6:.1f} MB{format_left(eta)}", transient=True)
+    print_status("", transient=True)
