@@ -12,6 +12,7 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.version import VERSION
+from tests.core.maintenance.conftest import full, full_template  # noqa: F401 (fixtures)
 
 
 def test_the_exit_status_shows_whether_there_are_problems(full: Settings, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,7 +91,7 @@ def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_judged(
     tested = run.history().tested
     assert tested is not None
     assert tested.epoch == checkpoint.epoch
-    with pytest.raises(RunError, match="tested already"):
+    with pytest.raises(RunError, match="evaluated already"):
         evaluate_run.callback(settings, run.id)
     with pytest.raises(RunError, match="was tested after it was interrupted, and is over"):
         RunStore(settings).resume(run.id)
