@@ -3,19 +3,23 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from core.config.events import BatchDone, EpochDone, Tested
 from core.config.stages import fitted_rate
 from core.config.train_config import TrainConfig
+from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import DatasetError, RunError
 from core.runs.failures import DIVERGED
-from core.runs.run import Run, RunState
+from core.runs.history import RunHistory
+from core.runs.run import Run, RunMeta, RunResult, RunState
 from core.settings import Settings
 from core.statistics.class_scores import ClassScore, per_class
 from core.statistics.metrics import Interval, wilson_interval
+from core.statistics.predictions import PredictionTable
 
 MIN_EPOCHS = 2  # one epoch is a point, not a curve
 MIN_TREND_EPOCHS = 4  # fewer show no trend
@@ -108,6 +112,11 @@ def training_shares(settings: Settings, run: Run) -> tuple[float, ...]:
         return ()
     if dataset.fingerprint != meta.dataset_fingerprint:
         return ()
+    return shares_in(dataset)
+
+
+def shares_in(dataset: Dataset) -> tuple[float, ...]:
+    """For each class of a dataset, its share of the training pictures."""
     rows = dataset.rows_of("train")
     counted = Counter(row.label for row in rows)
     return tuple(counted[label] / max(1, len(rows)) for label in range(len(dataset.classes)))
@@ -122,16 +131,32 @@ def gather_facts(run: Run, shares: Sequence[float] = ()) -> RunFacts:
     Raises:
         RunError: if its configuration cannot be read.
     """
-    history, meta, result = run.history(), run.meta(), run.result()
-    scores: tuple[ClassScore, ...] = ()
+    history = run.history()
+    table = None
     if history.tested is not None:
-        try:
-            scores = tuple(per_class(run.predictions()))
-        except RunError:
-            scores = ()  # the damage is reported where the pictures are shown
+        with suppress(RunError):  # the damage is reported where the pictures are shown
+            table = run.predictions()
+    return facts_of(run.config(), run.meta(), run.state(), history, run.result(), table, shares)
+
+
+def facts_of(
+    config: TrainConfig,
+    meta: RunMeta,
+    state: RunState,
+    history: RunHistory,
+    result: RunResult | None,
+    table: PredictionTable | None,
+    shares: Sequence[float] = (),
+) -> RunFacts:
+    """The facts of a run, from what was read of it.
+
+    Args:
+        table: its predictions on the test split, where there are any.
+        shares: for each class, its share of the training pictures, where they are known.
+    """
     return RunFacts(
-        config=run.config(),
-        state=run.state(),
+        config=config,
+        state=state,
         classes=max(2, len(meta.classes)),
         epochs=tuple(history.epochs),
         batches=tuple(history.batches),
@@ -139,7 +164,7 @@ def gather_facts(run: Run, shares: Sequence[float] = ()) -> RunFacts:
         found_rate=history.rate.chosen if history.rate else None,
         tested=history.tested,
         diverged=result is not None and result.cause == DIVERGED,
-        scores=scores,
+        scores=tuple(per_class(table)) if table is not None and history.tested is not None else (),
         shares=tuple(shares),
     )
 

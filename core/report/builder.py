@@ -1,87 +1,72 @@
-"""Fills a report from the runs: reads files, imports no torch, and takes what is there."""
+"""Builds a report: reads its subject and puts the sections together. Imports no torch."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from core.datasets.dataset import Dataset
-from core.datasets.dataset_store import DatasetStore
-from core.errors import DatasetError
-from core.report.coach_section import add_costs, read_all
-from core.report.confidence_section import draw_answering, measure_reliability
+from core.report.coach_section import list_findings
+from core.report.confidence_section import draw_risk_coverage, measure_reliability
 from core.report.content import ReportData
+from core.report.cost_section import list_costs
 from core.report.curve_section import draw_curves, draw_sizes, list_sizes
 from core.report.image_section import group_images
 from core.report.repeat_commands import list_commands
-from core.report.score_section import comparable, count_confusions, judge, score_classes
-from core.report.setup_section import compare_choices, describe_arm, describe_dataset, describe_run, describe_versions
-from core.report.subject import Subject, find_subject
+from core.report.score_section import count_confusions, describe_verdict, score_classes
+from core.report.setup_section import (
+    compare_choices,
+    describe_arms,
+    describe_dataset,
+    describe_runs,
+    describe_versions,
+)
+from core.report.subject import Subject, read_subject
 from core.settings import Settings
 
 
-def gather(settings: Settings, ids: Sequence[str], *, images: bool = True) -> ReportData:
-    """Everything that a report says about a race, a learning curve, or two to six runs.
+def build_report(settings: Settings, ids: Sequence[str], *, images: bool = True) -> ReportData:
+    """The report of a race, a learning curve, or two to six runs.
 
     Args:
         ids: the id of a race or learning curve, or of each run.
-        images: whether to take the pictures themselves along.
+        images: whether to include the pictures themselves.
     Raises:
         ComparisonError: the ids are none of that.
-        RunError: there is nothing of such an id, or nothing of it can be read.
+        RunError: nothing has such an id, or nothing of it can be read.
     """
-    subject = find_subject(settings, ids)
-    dataset = _dataset(settings, subject)
-    tested = comparable(subject)
-    verdict, shares = judge(subject, tested)
+    return assemble(read_subject(settings, ids), images=images)
+
+
+def assemble(subject: Subject, *, images: bool = True) -> ReportData:
+    """The report of a subject: every section, whatever of it there is."""
+    created = min(item.summary.meta.created for item in subject.runs)
     equal, differing = compare_choices(subject)
-    answering, answered = draw_answering(tested)
-    costs, cost_notes = add_costs(settings, subject)
-    sizes, headline, split = list_sizes(subject)
-    # of a curve's arm stands what it reached with all pictures
-    shares = {**shares, **{row.arm: row.accuracy for row in sizes}}
-    seeds = {row.arm: row.seeds for row in sizes}
-    growth = draw_sizes(sizes, subject.arms, split)
+    answering, answering_notes = draw_risk_coverage(subject)
+    costs, cost_notes = list_costs(subject)
     return ReportData(
         kind=subject.kind,
         title=subject.title,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
-        begun=datetime.fromtimestamp(min(item.summary.meta.created for item in subject.runs), UTC).isoformat(
-            timespec="seconds"
-        ),
+        begun=datetime.fromtimestamp(created, UTC).isoformat(timespec="seconds"),
         state=subject.state,
         ids=subject.ids,
-        dataset=describe_dataset(subject, dataset),
-        arms=tuple(
-            describe_arm(subject, name, shares.get(name), seeds.get(name, verdict.seeds if verdict else 0))
-            for name in subject.arms
-            if subject.of(name)
-        ),
-        runs=tuple(describe_run(item) for item in subject.runs),
+        dataset=describe_dataset(subject),
+        arms=describe_arms(subject),
+        runs=describe_runs(subject),
         equal=equal,
         differing=differing,
-        verdict=verdict,
-        curves=(*([growth] if growth else []), *draw_curves(subject)),
-        learning_curve=sizes,
-        headline=headline,
+        verdict=describe_verdict(subject),
+        curves=(*draw_sizes(subject), *draw_curves(subject)),
+        learning_curve=list_sizes(subject),
+        headline=subject.curve.sentence if subject.curve else "",
         confusions=count_confusions(subject),
         per_class=score_classes(subject),
-        groups=group_images(subject, tested, shares, dataset, images=images),
-        reliability=measure_reliability(tested),
+        groups=group_images(subject, images=images),
+        reliability=measure_reliability(subject),
         answering=answering,
-        answering_notes=answered,
+        answering_notes=answering_notes,
         costs=costs,
         cost_notes=cost_notes,
-        readings=read_all(subject, verdict, dataset),
+        readings=list_findings(subject),
         versions=describe_versions(subject),
         commands=list_commands(subject),
-        notes=tuple(dict.fromkeys(subject.notes)),
+        notes=subject.notes,
     )
-
-
-def _dataset(settings: Settings, subject: Subject) -> Dataset | None:
-    """The dataset of the runs, where it is still there."""
-    name = subject.runs[0].summary.config.dataset
-    try:
-        return DatasetStore(settings).get(name)
-    except DatasetError:
-        subject.notes.append(f"The dataset {name} is not there any more, or is damaged: its pictures are left out.")
-        return None

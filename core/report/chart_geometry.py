@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from core.formatting import format_line, format_number
 from core.palette import COLOURS
-from core.report.content import Curve, CurveSet, Point
+from core.report.content import ChartLine, LineChart, Point
 
 WIDTH, HEIGHT = 440.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 24.0, 12.0, 44.0
@@ -102,7 +102,7 @@ def dash_of(place: int) -> str:
     return DASHES[place % len(DASHES)]
 
 
-def draw(curves: CurveSet, arms: Sequence[str], *, diagonal: bool = False) -> Drawing:
+def draw(curves: LineChart, arms: Sequence[str], *, diagonal: bool = False) -> Drawing:
     """A line chart; arms keep their colour from chart to chart by their place in `arms`."""
     fraction = curves.unit == "fraction"
     factor = 100.0 if fraction else 1.0
@@ -160,7 +160,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [factor * 10.0**power for power in powers for factor in factors]
 
 
-def summarise(curves: CurveSet) -> str:
+def summarise(curves: LineChart) -> str:
     """What a chart shows, in words: its axes, where each arm begins, is best and ends, and the spread of the end."""
     factor, unit = (100.0, " %") if curves.unit == "fraction" else (1.0, "")
     parts = []
@@ -177,7 +177,7 @@ def summarise(curves: CurveSet) -> str:
     return f"{curves.y_title} by {curves.x_title.lower()}. {'; '.join(parts)}."
 
 
-def _caption(curves: CurveSet) -> str:
+def _caption(curves: LineChart) -> str:
     stages = [
         f"{curve.arm}: {name} begins at {format_number(at)}" for curve in curves.curves for at, name in curve.marks
     ]
@@ -185,7 +185,7 @@ def _caption(curves: CurveSet) -> str:
     return " ".join(part for part in (curves.band, told) if part)
 
 
-def _line(curve: Curve, arms: Sequence[str], x: Scale, y: Scale, factor: float, curves: CurveSet) -> DrawnLine:
+def _line(curve: ChartLine, arms: Sequence[str], x: Scale, y: Scale, factor: float, curves: LineChart) -> DrawnLine:
     place = arms.index(curve.arm) if curve.arm in arms else 0
     points = _thinned(curve.points, MAX_DRAWN)
     places = [(x(point.x), y(factor * point.y)) for point in points]
@@ -238,12 +238,12 @@ def marker_path(place: int, x: float, y: float, size: float = MARKER_PX) -> str:
     return _path([(round(x + r * dx, 1), round(y + r * dy, 1)) for dx, dy in corners]) + "Z"
 
 
-def _columns(curve: Curve) -> list[str]:
+def _columns(curve: ChartLine) -> list[str]:
     several = any(point.low is not None for point in curve.points)
     return [curve.arm, f"{curve.arm}, lowest", f"{curve.arm}, highest"] if several else [curve.arm]
 
 
-def _rows(curves: CurveSet, factor: float) -> list[tuple[str, ...]]:
+def _rows(curves: LineChart, factor: float) -> list[tuple[str, ...]]:
     digits = 1 if curves.unit == "fraction" else 4
 
     def cell(value: float | None) -> str:

@@ -1,28 +1,26 @@
-"""Whether confidence means what it says, for the first judged run of each arm."""
+"""Whether confidence is justified, for the first tested run of each arm."""
 
 from core.errors import RunError
-from core.report.content import Bin, Curve, CurveSet, Point, Reliability, Share
-from core.report.score_section import Tested
-from core.report.subject import LoadedRun
+from core.report.content import ChartLine, LineChart, Point, Reliability, ReliabilityBin, Share
+from core.report.subject import Subject
 from core.statistics.calibration import calibrate
-from core.statistics.predictions import PredictionTable
 from core.statistics.risk_coverage import measure_risk_coverage
 
-MAX_POINTS = 200  # of an answering curve: there is one a picture
-FEWEST_ANSWERED = 10  # with fewer, a point says next to nothing
+MAX_POINTS = 200  # of a line: measured is one for each picture
+MIN_ANSWERED = 10  # with fewer, a point means next to nothing
 
 
-def measure_reliability(tested: Tested) -> tuple[Reliability, ...]:
-    """Confidence against accuracy, as it is and with a temperature that validation pictures chose."""
+def measure_reliability(subject: Subject) -> tuple[Reliability, ...]:
+    """Confidence against accuracy, before and after temperature scaling on validation pictures."""
     out = []
-    for arm, found in tested.items():
+    for arm, found in subject.tested.items():
         item, table = found[0]
         try:
-            measured = calibrate(table, _validation(item))
+            measured = calibrate(table, item.validation)
         except RunError:
             continue
         bins = tuple(
-            Bin(
+            ReliabilityBin(
                 part.low,
                 part.high,
                 part.count,
@@ -41,17 +39,10 @@ def measure_reliability(tested: Tested) -> tuple[Reliability, ...]:
     return tuple(out)
 
 
-def _validation(item: LoadedRun) -> PredictionTable | None:
-    try:
-        return item.run.validation_predictions()
-    except RunError:  # older runs have none
-        return None
-
-
-def draw_answering(tested: Tested) -> tuple[CurveSet | None, tuple[str, ...]]:
-    """Accuracy against the share of pictures answered, and a sentence for each arm."""
+def draw_risk_coverage(subject: Subject) -> tuple[LineChart | None, tuple[str, ...]]:
+    """Accuracy when each network answers only its most confident share of pictures, and a sentence for each arm."""
     curves, sentences = [], []
-    for arm, found in tested.items():
+    for arm, found in subject.tested.items():
         try:
             curve = measure_risk_coverage(found[0][1])
         except RunError:
@@ -59,17 +50,17 @@ def draw_answering(tested: Tested) -> tuple[CurveSet | None, tuple[str, ...]]:
         rows = [
             Point(round(100 * share, 2), accuracy, interval.low, interval.high)
             for share, accuracy, interval in zip(curve.shares, curve.accuracies, curve.intervals, strict=True)
-            if share * curve.n >= FEWEST_ANSWERED or share == 1
+            if share * curve.n >= MIN_ANSWERED or share == 1
         ]
         step = max(1.0, len(rows) / MAX_POINTS)
         chosen = [rows[int(place * step)] for place in range(min(MAX_POINTS, len(rows)))]
-        curves.append(Curve(arm, tuple(chosen if chosen[-1] is rows[-1] else [*chosen, rows[-1]])))
+        curves.append(ChartLine(arm, tuple(chosen if chosen[-1] is rows[-1] else [*chosen, rows[-1]])))
         sentences.append(f"{arm}: {curve.sentence}")
     if not curves:
         return None, ()
-    drawn = CurveSet(
+    drawn = LineChart(
         name="accuracy by share of pictures answered",
-        x_title="Pictures answered, the surest first (%)",
+        x_title="Pictures answered, most confident first (%)",
         y_title="Accuracy on answered pictures (%)",
         unit="fraction",
         curves=tuple(curves),

@@ -32,7 +32,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Difference:
+class DifferingChoice:
     """A choice that is not the same for all arms."""
 
     name: str
@@ -54,7 +54,7 @@ class DatasetFacts:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairRow:
     """Two arms on the same pictures; the difference is b minus a."""
 
     a: str
@@ -77,11 +77,11 @@ class Verdict:
     n: int
     seeds: int
     level: float
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairRow, ...]
 
 
 @dataclass(frozen=True)
-class ArmFacts:
+class ArmRow:
     """One side: an arm of a race, or one run of a comparison."""
 
     name: str
@@ -99,7 +99,7 @@ class ArmFacts:
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunRow:
     """One training."""
 
     id: str
@@ -134,7 +134,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Curve:
+class ChartLine:
     """One arm's measurements over an axis."""
 
     arm: str
@@ -143,14 +143,14 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class CurveSet:
+class LineChart:
     """The curves of all arms in one chart."""
 
     name: str  # such as `accuracy by epochs`
     x_title: str
     y_title: str
     unit: Literal["fraction", "nats"]
-    curves: tuple[Curve, ...]
+    curves: tuple[ChartLine, ...]
     log_x: bool = False
     band: str = ""  # what the band is
 
@@ -189,7 +189,7 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
-class Group:
+class AgreementGroup:
     """The pictures on which two models agree or differ in one way."""
 
     name: str
@@ -198,18 +198,18 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Groups:
+class Agreement:
     """Two runs picture by picture."""
 
     a: str
     b: str
     seed_a: int
     seed_b: int
-    groups: tuple[Group, ...]
+    groups: tuple[AgreementGroup, ...]
 
 
 @dataclass(frozen=True)
-class Bin:
+class ReliabilityBin:
     """Pictures whose confidence lies in a range, and how many of them are right."""
 
     low: float
@@ -227,7 +227,7 @@ class Reliability:
     run: str
     n: int
     ece: Share  # expected calibration error
-    bins: tuple[Bin, ...]
+    bins: tuple[ReliabilityBin, ...]
     temperature: float | None
     ece_after: float | None
     note: str
@@ -242,7 +242,7 @@ class CostRow:
 
 
 @dataclass(frozen=True)
-class ReadingRow:
+class FindingRow:
     """What the coach says about an arm, or about all (`arm` is empty)."""
 
     arm: str
@@ -275,23 +275,23 @@ class ReportData:
     state: str
     ids: tuple[str, ...]  # what the report was asked for
     dataset: DatasetFacts
-    arms: tuple[ArmFacts, ...]
-    runs: tuple[RunFacts, ...]
+    arms: tuple[ArmRow, ...]
+    runs: tuple[RunRow, ...]
     equal: tuple[Fact, ...]
-    differing: tuple[Difference, ...]
+    differing: tuple[DifferingChoice, ...]
     verdict: Verdict | None
-    curves: tuple[CurveSet, ...]
+    curves: tuple[LineChart, ...]
     learning_curve: tuple[CurveRow, ...]
     headline: str  # of the learning curve
     confusions: tuple[Confusion, ...]
     per_class: tuple[ClassRow, ...]
-    groups: Groups | None
+    groups: Agreement | None
     reliability: tuple[Reliability, ...]
-    answering: CurveSet | None
+    answering: LineChart | None
     answering_notes: tuple[str, ...]
     costs: tuple[CostRow, ...]
     cost_notes: tuple[str, ...]  # what the figures assume
-    readings: tuple[ReadingRow, ...]
+    readings: tuple[FindingRow, ...]
     versions: tuple[Fact, ...]
     commands: tuple[str, ...]
     notes: tuple[str, ...]  # what is missing, and why

@@ -1,4 +1,4 @@
-"""The curves of a report: what every epoch measured, as a mean over the seeds of an arm with their spread."""
+"""Charts over the epochs: the mean over the seeds of each arm, with the range of the seeds; and learning curves."""
 
 import dataclasses
 import math
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from core.config.events import EpochDone
 from core.formatting import SPLIT_WORDS
 from core.races.bands import Axis, Measure, join_seeds
-from core.races.learning_curve import gather_curve
-from core.report.content import Curve, CurveRow, CurveSet, Point, Share
+from core.report.content import ChartLine, CurveRow, LineChart, Point, Share
 from core.report.subject import Subject
 
-BAND = "The band reaches from the lowest to the highest of the seeds."
+BAND = "The band runs from the lowest to the highest of the seeds."
 AXES: dict[Axis, tuple[str, str]] = {
     "epochs": ("epochs", "Epochs"),
     "images": ("pictures", "Pictures seen"),
@@ -28,8 +27,8 @@ SHOWN: tuple[tuple[str, Measure, Axis], ...] = (
 )
 
 
-def draw_curves(subject: Subject) -> tuple[CurveSet, ...]:
-    """Every chart over the course of the trainings; none where no epoch was done."""
+def draw_curves(subject: Subject) -> tuple[LineChart, ...]:
+    """Every chart over the course of training; none where no epoch was completed."""
     out = []
     for pictures, measure, axis in SHOWN:
         curves = tuple(
@@ -39,7 +38,7 @@ def draw_curves(subject: Subject) -> tuple[CurveSet, ...]:
             name, x_title = AXES[axis]
             several = any(point.n > 1 for curve in curves for point in curve.points)
             out.append(
-                CurveSet(
+                LineChart(
                     name=f"{pictures} {measure} by {name}",
                     x_title=x_title,
                     y_title=MEASURES[measure].format(pictures),
@@ -51,7 +50,7 @@ def draw_curves(subject: Subject) -> tuple[CurveSet, ...]:
     return tuple(out)
 
 
-def _curve(subject: Subject, arm: str, pictures: str, measure: Measure, axis: Axis) -> Curve:
+def _curve(subject: Subject, arm: str, pictures: str, measure: Measure, axis: Axis) -> ChartLine:
     histories = [_sound(item.history.epochs) for item in subject.of(arm)]
     if pictures == "training":
         histories = [
@@ -66,11 +65,11 @@ def _curve(subject: Subject, arm: str, pictures: str, measure: Measure, axis: Ax
         else Point(round(float(x), 4), round(float(mean), 6), round(float(low), 6), round(float(high), 6), int(seeds))
         for x, mean, low, high, seeds in rows
     )
-    return Curve(arm, points, tuple((round(at, 4), name) for at, name in band.phases))
+    return ChartLine(arm, points, tuple((round(at, 4), name) for at, name in band.phases))
 
 
 def _sound(epochs: Sequence[EpochDone]) -> list[EpochDone]:
-    """The epochs that can be drawn: every figure finite, and time going forward."""
+    """The epochs that can be drawn: every figure finite, time increasing."""
     out: list[EpochDone] = []
     for epoch in epochs:
         figures = (epoch.val_accuracy, epoch.val_loss, epoch.train_accuracy, epoch.train_loss, epoch.seconds)
@@ -81,30 +80,31 @@ def _sound(epochs: Sequence[EpochDone]) -> list[EpochDone]:
     return out
 
 
-def list_sizes(subject: Subject) -> tuple[tuple[CurveRow, ...], str, str]:
-    """The points of a learning curve, its headline, and its split; none where the subject is another one."""
-    if subject.race is None or subject.kind != "curve":
-        return (), "", "test"
-    curve = gather_curve(subject.race, {item.id: item.history.points for item in subject.runs})
-    rows = tuple(
+def list_sizes(subject: Subject) -> tuple[CurveRow, ...]:
+    """The points of a learning curve; none for any other subject."""
+    if subject.curve is None:
+        return ()
+    return tuple(
         CurveRow(
             arm.name,
             point.size,
             point.pictures,
-            Share(point.mean, point.interval.low, point.interval.high, curve.n),
+            Share(point.mean, point.interval.low, point.interval.high, subject.curve.n),
             len(point.seeds),
             point.seconds,
         )
-        for arm in curve.arms
+        for arm in subject.curve.arms
         for point in arm.points
     )
-    return rows, curve.sentence, curve.split
 
 
-def draw_sizes(rows: Sequence[CurveRow], arms: Sequence[str], split: str) -> CurveSet | None:
-    """The chart of a learning curve, on a logarithmic axis."""
+def draw_sizes(subject: Subject) -> tuple[LineChart, ...]:
+    """The chart of a learning curve, on a logarithmic axis; none for any other subject, or without a point."""
+    if subject.curve is None:
+        return ()
+    rows, word = list_sizes(subject), SPLIT_WORDS[subject.curve.split]
     curves = tuple(
-        Curve(
+        ChartLine(
             arm,
             tuple(
                 Point(float(row.pictures_per_class), row.accuracy.value, row.accuracy.low, row.accuracy.high, row.seeds)
@@ -112,18 +112,19 @@ def draw_sizes(rows: Sequence[CurveRow], arms: Sequence[str], split: str) -> Cur
                 if row.arm == arm
             ),
         )
-        for arm in arms
+        for arm in subject.arms
         if any(row.arm == arm for row in rows)
     )
     if not curves:
-        return None
-    word = SPLIT_WORDS[split]
-    return CurveSet(
-        name=f"{word} accuracy by number of training pictures",
-        x_title="Training pictures per class (logarithmic)",
-        y_title=f"Accuracy on {word} pictures (%)",
-        unit="fraction",
-        curves=curves,
-        log_x=True,
-        band=f"The band is the 95 % interval, over {word} pictures and seeds.",
+        return ()
+    return (
+        LineChart(
+            name=f"{word} accuracy by number of training pictures",
+            x_title="Training pictures per class (logarithmic)",
+            y_title=f"Accuracy on {word} pictures (%)",
+            unit="fraction",
+            curves=curves,
+            log_x=True,
+            band=f"The band is the 95 % interval, over {word} pictures and seeds.",
+        ),
     )

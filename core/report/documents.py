@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.report.builder import gather
+from core.report.builder import build_report
 from core.report.content import ReportData
 from core.settings import Settings
 from core.storage import slug
@@ -31,7 +31,7 @@ def make_document(settings: Settings, ids: Sequence[str], form: str = "html") ->
         ComparisonError: the ids are none of that.
         RunError: there is nothing of such an id, or nothing of it can be read.
     """
-    data = gather(settings, ids, images=form == "html")
+    data = build_report(settings, ids, images=form == "html")
     name = f"tunemypets-{slug(data.title, data.kind)}.{form}"
     return Document(name, FORMATS[form], write(data, form).encode("utf-8"), data)
 

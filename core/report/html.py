@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from core.formatting import format_number
 from core.report.chart_geometry import colour_of, dash_of, draw, marker_path
-from core.report.content import Confusion, Curve, CurveSet, Fact, Point, ReportData, RunFacts, Share
+from core.report.content import ChartLine, Confusion, Fact, LineChart, Point, ReportData, RunRow, Share
 from core.report.setup_section import format_time
 from core.statistics.metrics import format_level, format_points
 from core.version import VERSION
@@ -161,10 +161,10 @@ def _matrix(confusion: Confusion) -> Matrix:
     return Matrix(confusion.arm, confusion.classes, rows, ())
 
 
-def reliability_curves(data: ReportData) -> CurveSet | None:
+def reliability_curves(data: ReportData) -> LineChart | None:
     """The reliability diagram: accuracy by confidence."""
     curves = tuple(
-        Curve(
+        ChartLine(
             item.arm,
             tuple(
                 Point(found.confidence, found.accuracy.value, found.accuracy.low, found.accuracy.high)
@@ -177,7 +177,7 @@ def reliability_curves(data: ReportData) -> CurveSet | None:
     curves = tuple(curve for curve in curves if curve.points)
     if not curves:
         return None
-    return CurveSet(
+    return LineChart(
         name="accuracy by confidence",
         x_title="Confidence (mean of a bin, 0 to 1)",
         y_title="Accuracy in the bin (%)",
@@ -193,7 +193,7 @@ def _cost_rows(data: ReportData) -> list[tuple[str, list[str]]]:
     return [(name, [costs.get(name, NOTHING) for costs in found]) for name in names]
 
 
-def _run_facts(run: RunFacts) -> Sequence[Fact]:
+def _run_facts(run: RunRow) -> Sequence[Fact]:
     facts = [Fact("Created", format_time(run.created)), Fact("Epochs", str(run.epochs))]
     if run.best_epoch is not None:
         facts.append(Fact("Best epoch", str(run.best_epoch)))

@@ -1,4 +1,4 @@
-"""Two models picture by picture, with the pictures themselves as small JPEGs inside the report."""
+"""Two networks picture by picture, with the pictures themselves as small JPEGs inside the report."""
 
 import base64
 import io
@@ -10,8 +10,7 @@ from PIL import Image
 
 from core.datasets.dataset import Dataset
 from core.errors import ComparisonError
-from core.report.content import Group, Groups, Share, Thumbnail
-from core.report.score_section import Tested
+from core.report.content import Agreement, AgreementGroup, Thumbnail
 from core.report.subject import Subject
 from core.statistics.aligned_predictions import align_rows
 from core.statistics.predictions import PredictionTable
@@ -22,11 +21,13 @@ QUALITY = 70
 MAX_BYTES = 2**20  # of a thumbnail on disk: whatever is larger is not one
 
 
-def group_images(
-    subject: Subject, tested: Tested, shares: dict[str, Share], dataset: Dataset | None, *, images: bool
-) -> Groups | None:
-    """The four groups of the first arm and the best of the others, with the first seed that both have."""
-    arms = [arm for arm in subject.arms if tested.get(arm)]
+def group_images(subject: Subject, *, images: bool = True) -> Agreement | None:
+    """Where the first arm and the best of the others agree and differ, with the first seed that both have.
+
+    Args:
+        images: whether to include the pictures themselves.
+    """
+    arms, tested, shares = list(subject.tested), subject.tested, subject.accuracies
     if len(arms) < 2:
         return None
     a = arms[0]
@@ -34,12 +35,12 @@ def group_images(
     (run_a, table_a), (run_b, table_b) = tested[a][0], tested[b][0]
     try:
         order = align_rows(table_a, table_b, a, b)
-    except ComparisonError:  # the verdict has noted why
+    except ComparisonError:  # a note gives the reason
         return None
+    dataset = subject.dataset
     if dataset is not None and dataset.fingerprint != run_a.summary.meta.dataset_fingerprint:
-        subject.notes.append("The dataset was imported anew since: its pictures are left out.")
         dataset = None
-    return Groups(a, b, run_a.seed, run_b.seed, _groups((a, b), table_a, table_b, order, dataset, images=images))
+    return Agreement(a, b, run_a.seed, run_b.seed, _groups((a, b), table_a, table_b, order, dataset, images=images))
 
 
 def _groups(
@@ -50,8 +51,8 @@ def _groups(
     dataset: Dataset | None,
     *,
     images: bool,
-) -> tuple[Group, ...]:
-    """The groups; row `order[i]` of b is the same picture as row i of a."""
+) -> tuple[AgreementGroup, ...]:
+    """The four groups; row `order[i]` of b is the same picture as row i of a."""
     right_a, right_b = table_a.correct, table_b.correct[order]
     shown = {
         f"Only {names[1]} is right": ~right_a & right_b,
@@ -59,31 +60,31 @@ def _groups(
         "Both are wrong": ~right_a & ~right_b,
         "Both are right": right_a & right_b,
     }
-    said_a, said_b = table_a.predicted.tolist(), table_b.predicted[order].tolist()
+    answers_a, answers_b = table_a.predicted.tolist(), table_b.predicted[order].tolist()
 
-    def tell(row: int) -> Thumbnail:
+    def show(row: int) -> Thumbnail:
         index = int(table_a.indices[row])
         known = dataset.rows[index] if dataset is not None and index < len(dataset.rows) else None
         classes = table_a.classes
         return Thumbnail(
             name=known.name if known else f"picture {index}",
             label=classes[int(table_a.labels[row])],
-            said=(classes[said_a[row]], classes[said_b[row]]),
+            said=(classes[answers_a[row]], classes[answers_b[row]]),
             image=_small(dataset, index) if known and dataset is not None and images else None,
         )
 
-    return tuple(_group(name, np.flatnonzero(mask).tolist(), tell) for name, mask in shown.items())
+    return tuple(_group(name, np.flatnonzero(mask).tolist(), show) for name, mask in shown.items())
 
 
-def _group(name: str, rows: list[int], tell: Callable[[int], Thumbnail]) -> Group:
-    # evenly from all of them: the table is sorted by class, and its beginning would show one class alone
+def _group(name: str, rows: list[int], show: Callable[[int], Thumbnail]) -> AgreementGroup:
+    # evenly spaced: the table is sorted by class, and its beginning would show one class only
     step = max(1.0, len(rows) / MAX_IMAGES)
     chosen = [rows[int(place * step)] for place in range(min(MAX_IMAGES, len(rows)))]
-    return Group(name, len(rows), tuple(tell(row) for row in chosen))
+    return AgreementGroup(name, len(rows), tuple(show(row) for row in chosen))
 
 
 def _small(dataset: Dataset, index: int) -> str | None:
-    """A thumbnail as a data URI: drawn anew, so that nothing but its pixels goes out; None where it cannot be read."""
+    """A thumbnail as a data URI, encoded again so that only pixels leave; None where it cannot be read."""
     path = dataset.thumbnail_path(dataset.rows[index])
     try:
         if path.stat().st_size > MAX_BYTES:

@@ -14,7 +14,7 @@ DECIDED_BY_RACE = ("model", "strategy", "freeze_point", "head_epochs", "seed", "
 
 
 def list_commands(subject: Subject) -> tuple[str, ...]:
-    """Commands that train all of it again, and make this report of it."""
+    """Commands that train everything again and make this report."""
     whole = format_curve(subject) if subject.kind == "curve" else format_race(subject)
     trainings = [whole] if whole else []
     if not trainings and subject.kind != "curve":
@@ -24,13 +24,13 @@ def list_commands(subject: Subject) -> tuple[str, ...]:
 
 
 def format_training(config: TrainConfig) -> str:
-    """The command that repeats a training: every choice that is not the default, and the network."""
+    """The command that repeats a training: the network, and every setting that is not the default."""
     values = {"model": config.model, **_chosen(config)}
     return shlex.join(["python", "-m", "core", "train", config.dataset, *_options(values)])
 
 
 def format_race(subject: Subject) -> str:
-    """The one command that repeats a race; empty where none would make the very same runs."""
+    """The command that repeats a race; empty where none would make exactly the same runs."""
     if subject.race is None or subject.kind != "race":
         return ""
     plan, values = subject.race.plan, _shared_values(subject)
@@ -53,7 +53,7 @@ def format_race(subject: Subject) -> str:
 
 
 def format_curve(subject: Subject) -> str:
-    """The one command that repeats a learning curve; empty where none would make the very same runs."""
+    """The command that repeats a learning curve; empty where none would make exactly the same runs."""
     if subject.race is None or subject.kind != "curve":
         return ""
     plan, values = subject.race.plan, _shared_values(subject)
@@ -71,7 +71,7 @@ def format_curve(subject: Subject) -> str:
 
 
 def _shared_values(subject: Subject) -> dict[str, Any]:
-    """The choices from which all arms were made."""
+    """The settings from which all arms were made."""
     assert subject.race is not None
     configs = [item.summary.config for item in subject.runs]
     values: dict[str, Any] = {"dataset": configs[0].dataset}
@@ -96,12 +96,12 @@ def _are_the_same(arms: Sequence[Arm], subject: Subject) -> bool:
 
 def _command(words: Sequence[str], title: str, values: Mapping[str, Any]) -> str:
     given = {name: value for name, value in values.items() if name != "seed" or value}
-    told = _options({"title": title}) if title else []
-    return shlex.join(["python", "-m", "core", *words, *told, *_options(given)])
+    named = _options({"title": title}) if title else []
+    return shlex.join(["python", "-m", "core", *words, *named, *_options(given)])
 
 
 def _chosen(config: TrainConfig) -> dict[str, Any]:
-    """The fields that are not as they are by default."""
+    """The fields that differ from their defaults."""
     return {
         name: getattr(config, name)
         for name, info in TrainConfig.model_fields.items()

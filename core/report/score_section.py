@@ -1,54 +1,24 @@
-"""What the predictions say: the verdict, confusion matrices and scores per class."""
+"""Scores from the predictions: the verdict, confusion matrices, and precision, recall and F1 of each class."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from core.errors import ComparisonError
-from core.report.content import ClassRow, Confusion, Pair, Share, Verdict
-from core.report.subject import LoadedRun, Subject
+from core.report.content import ClassRow, Confusion, PairRow, Share, Verdict
+from core.report.subject import Subject
 from core.statistics.class_scores import ClassScore, f1_interval, per_class
 from core.statistics.metrics import confusion_matrix, wilson_interval
 from core.statistics.predictions import PredictionTable
-from core.statistics.race_comparison import ArmTables, compare_arms
 from core.statistics.race_sentences import describe_pair, describe_race
 
-Tested = dict[str, list[tuple[LoadedRun, PredictionTable]]]  # by arm, in the order of its seeds
 
-
-def comparable(subject: Subject) -> Tested:
-    """The runs that the verdict rests on: of a race, the seeds that every tested arm has finished."""
-    tables = {arm: [(item, item.table) for item in subject.of(arm) if item.table is not None] for arm in subject.arms}
-    if len(subject.arms) > 2 and subject.kind != "curve":
-        subject.notes.extend(f"{arm} has no test result." for arm, found in tables.items() if not found)
-    tables = {arm: found for arm, found in tables.items() if found}
-    if subject.race is None or len(tables) < 2:
-        return tables
-    seeds = set.intersection(*({item.seed for item, _ in found} for found in tables.values()))
-    left = {item.seed for found in tables.values() for item, _ in found} - seeds
-    if left and seeds:
-        told = ", ".join(map(str, sorted(left)))
-        subject.notes.append(f"The verdict leaves out seed {told}: not every arm has a test result with it.")
-    kept = {arm: [pair for pair in found if pair[0].seed in seeds] for arm, found in tables.items()}
-    return {arm: found for arm, found in kept.items() if found}  # nothing where no seed is common to all
-
-
-def judge(subject: Subject, tested: Tested) -> tuple[Verdict | None, dict[str, Share]]:
-    """The verdict, and the accuracy of each arm in it; nothing, and a note why, where there is none."""
-    arms = [arm for arm in subject.arms if tested.get(arm)]
-    if subject.kind == "curve":
-        return None, {}
-    if len(arms) < 2:
-        subject.notes.append("There is no verdict: it needs test results of two arms with the same seed.")
-        return None, {}
-    try:
-        found = compare_arms([_arm_tables(arm, tested[arm]) for arm in arms])
-    except ComparisonError as error:
-        subject.notes.append(str(error))
-        return None, {}
-    shares = {score.name: Share(score.mean, score.interval.low, score.interval.high, score.n) for score in found.arms}
+def describe_verdict(subject: Subject) -> Verdict | None:
+    """The comparison of the arms in numbers and sentences; None where there is none."""
+    found = subject.comparison
+    if found is None:
+        return None
     pairs = tuple(
-        Pair(
+        PairRow(
             pair.a,
             pair.b,
             pair.difference,
@@ -62,13 +32,7 @@ def judge(subject: Subject, tested: Tested) -> tuple[Verdict | None, dict[str, S
         for pair in found.pairs
     )
     level = found.arms[0].interval.level
-    return Verdict(describe_race(found), found.split, found.n, found.seeds, level, pairs), shares
-
-
-def _arm_tables(arm: str, tested: Sequence[tuple[LoadedRun, PredictionTable]]) -> ArmTables:
-    seconds = [item.training_seconds for item, _ in tested]
-    known = tuple(value for value in seconds if value is not None)
-    return ArmTables(arm, tuple(table for _, table in tested), known if len(known) == len(seconds) else ())
+    return Verdict(describe_race(found), found.split, found.n, found.seeds, level, pairs)
 
 
 def count_confusions(subject: Subject) -> tuple[Confusion, ...]:
@@ -123,7 +87,7 @@ def _mean_f1(scores: Sequence[ClassScore], predicted: int) -> Share | None:
 
 
 def _tables(subject: Subject) -> dict[str, list[PredictionTable]]:
-    """The tables of each arm that are of one split and one set of classes."""
+    """The tables of each arm that share the split and the classes of its first."""
     out = {}
     for arm in subject.arms:
         tables = [item.table for item in subject.of(arm) if item.table is not None]

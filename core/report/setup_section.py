@@ -1,4 +1,4 @@
-"""What was trained, on what, with which choices: the parts of a report that come from configurations."""
+"""The setup of the runs: dataset, arms, runs, settings and versions."""
 
 import platform
 from collections.abc import Sequence
@@ -8,32 +8,36 @@ from statistics import median
 
 from core.config.stages import plan_training
 from core.config.train_config import SCRATCH_FIELDS, TrainConfig
-from core.datasets.dataset import Dataset
-from core.report.content import ArmFacts, DatasetFacts, Difference, Fact, RunFacts, Share
+from core.report.content import ArmRow, DatasetFacts, DifferingChoice, Fact, RunRow, Share
 from core.report.repeat_commands import format_training
-from core.report.subject import LoadedRun, Subject
+from core.report.subject import ReportRun, Subject
 from core.version import VERSION
 from models.errors import TuneMyPetsError
 
 NOT_COMPARED = ("dataset", "note", "seed")
-TOLD_HARDWARE = {
+SHOWN_HARDWARE = {
     "device": "Device",
     "device_name": "Processor",
     "threads": "Threads",
     "precision": "Precision",
-    "precision_reason": "Why",
+    "precision_reason": "Reason for the precision",
     "prefix_precision": "Precision of the frozen part",
-    "prefix_reason": "Why that one",
+    "prefix_reason": "Reason for that",
     "memory_format": "Memory format",
     "torch": "torch",
     "torchvision": "torchvision",
-}  # an allow list: whatever a later version notes stays out until somebody has looked at it
+}  # an allow list: what a later version records stays out until it is added here
 PACKAGES = ("numpy", "scipy")
-UNCHOSEN = {"max_images": "no limit", "max_seconds": "no limit", "learning_rate": "fitted to strategy and steps"}
+UNCHOSEN = {
+    "max_images": "no limit",
+    "max_seconds": "no limit",
+    "learning_rate": "fitted to strategy and steps",
+}
 
 
-def describe_dataset(subject: Subject, dataset: Dataset | None) -> DatasetFacts:
-    """The dataset of the runs, with its counts where it is still there."""
+def describe_dataset(subject: Subject) -> DatasetFacts:
+    """The dataset of the runs, with its counts where it still exists."""
+    dataset = subject.dataset
     meta, config = subject.runs[0].summary.meta, subject.runs[0].summary.config
     counts = dataset.counts if dataset else {}
     pictures = {split: sum(row[split] for row in counts.values()) for split in ("train", "val", "test")}
@@ -41,26 +45,30 @@ def describe_dataset(subject: Subject, dataset: Dataset | None) -> DatasetFacts:
     if dataset:
         facts.append(Fact("Split", f"{dataset.summary.split_plan} with seed {dataset.summary.seed}"))
         facts.append(Fact("Imported", format_time(dataset.created)))
-    noted = next((item.history.described.pictures for item in subject.runs if item.history.described), None)
+    recorded = next((item.history.described.pictures for item in subject.runs if item.history.described), None)
     return DatasetFacts(
         id=config.dataset,
         title=dataset.title if dataset else meta.dataset_title,
         classes=meta.classes,
         fingerprint=meta.dataset_fingerprint,
-        pictures=pictures if dataset else noted,
+        pictures=pictures if dataset else recorded,
         per_class=tuple(counts.items()),
         drawn=bool(dataset and dataset.drawn),
         facts=tuple(facts),
     )
 
 
-def describe_run(item: LoadedRun) -> RunFacts:
-    """One training with its configuration, machine and command."""
+def describe_runs(subject: Subject) -> tuple[RunRow, ...]:
+    """Every training with its configuration, machine and command."""
+    return tuple(_describe_run(item) for item in subject.runs)
+
+
+def _describe_run(item: ReportRun) -> RunRow:
     summary, history = item.summary, item.history
     tested = summary.tested or history.tested
     hardware = history.described.hardware if history.described else {}
     stages = history.described.stages if history.described else []
-    return RunFacts(
+    return RunRow(
         id=item.id,
         arm=item.arm,
         title=summary.title,
@@ -76,34 +84,42 @@ def describe_run(item: LoadedRun) -> RunFacts:
         seconds=item.training_seconds,
         pictures_seen=history.epochs[-1].images_seen if history.epochs else None,
         config=summary.config.model_dump(mode="json"),
-        hardware=tuple(Fact(name, str(hardware[key])) for key, name in TOLD_HARDWARE.items() if hardware.get(key)),
+        hardware=tuple(Fact(name, str(hardware[key])) for key, name in SHOWN_HARDWARE.items() if hardware.get(key)),
         stages=tuple(
-            Fact(str(stage.get("name", "")), f"{stage.get('epochs', 0)} epochs, {stage.get('trainable', 0):,} learn")
+            Fact(
+                str(stage.get("name", "")),
+                f"{stage.get('epochs', 0)} epochs, {stage.get('trainable', 0):,} trainable",
+            )
             for stage in stages
         ),
         command=format_training(summary.config),
     )
 
 
-def _accuracy(item: LoadedRun) -> Share | None:
+def _accuracy(item: ReportRun) -> Share | None:
     accuracy = item.summary.accuracy
     if accuracy is None or accuracy.value is None:
         return None
     return Share(accuracy.value, accuracy.interval.low, accuracy.interval.high, accuracy.n)
 
 
-def describe_arm(subject: Subject, name: str, accuracy: Share | None, judged: int) -> ArmFacts:
-    """One arm over all of its runs; `accuracy` is what the verdict says of it, over so many seeds."""
+def describe_arms(subject: Subject) -> tuple[ArmRow, ...]:
+    """Each arm over all of its runs."""
+    return tuple(_describe_arm(subject, name) for name in subject.arms if subject.of(name))
+
+
+def _describe_arm(subject: Subject, name: str) -> ArmRow:
     runs = subject.of(name)
+    accuracy, judged = subject.accuracies.get(name), subject.seeds_of.get(name, 0)
     config = runs[0].summary.config
     seconds = [taken for item in runs if (taken := item.training_seconds) is not None]
     epochs = [len(item.history.epochs) for item in runs if item.history.epochs]
     parameters, trainable = _parameters(runs)
     tested = next((item.summary.tested for item in runs if item.summary.tested), None)
-    if accuracy is None:  # without a verdict, what the first tested run has reached
+    if accuracy is None:  # without a comparison, the accuracy of the first tested run
         accuracy = next((found for item in runs if (found := _accuracy(item)) is not None), None)
         judged = 0 if accuracy is None else 1
-    return ArmFacts(
+    return ArmRow(
         name=name,
         model=config.model,
         strategy=config.strategy,
@@ -121,8 +137,8 @@ def describe_arm(subject: Subject, name: str, accuracy: Share | None, judged: in
     )
 
 
-def _parameters(runs: Sequence[LoadedRun]) -> tuple[int | None, int | None]:
-    """All parameters, and those that learn in the last stage: as noted by a run, or as planned."""
+def _parameters(runs: Sequence[ReportRun]) -> tuple[int | None, int | None]:
+    """All parameters, and those trainable in the last stage: as recorded by a run, or as planned."""
     for item in runs:
         described = item.history.described
         if described is not None:
@@ -135,16 +151,15 @@ def _parameters(runs: Sequence[LoadedRun]) -> tuple[int | None, int | None]:
     return None, plan.trainable
 
 
-def compare_choices(subject: Subject) -> tuple[tuple[Fact, ...], tuple[Difference, ...]]:
-    """What was equal for all arms, and what differed, field by field."""
+def compare_choices(subject: Subject) -> tuple[tuple[Fact, ...], tuple[DifferingChoice, ...]]:
+    """The settings that were equal for all arms, and those that differed."""
     arms = [name for name in subject.arms if subject.of(name)]
     configs = {name: [item.summary.config for item in subject.of(name)] for name in arms}
     first = subject.runs[0]
     equal = [Fact("Pictures and split", f"{first.summary.config.dataset} ({first.summary.meta.dataset_fingerprint})")]
     if len({item.summary.meta.dataset_fingerprint for item in subject.runs}) > 1:
         equal = []
-        subject.notes.append("These runs did not all see the same version of the dataset.")
-    differing: list[Difference] = []
+    differing: list[DifferingChoice] = []
     if subject.race is not None:
         plan = subject.race.plan
         if plan.kind == "race" or subject.race.meta.plan:
@@ -153,21 +168,21 @@ def compare_choices(subject: Subject) -> tuple[tuple[Fact, ...], tuple[Differenc
     elif len({item.seed for item in subject.runs}) == 1:
         equal.append(Fact("Seed", str(first.seed)))
     else:
-        differing.append(Difference("Seed", tuple(str(subject.of(name)[0].seed) for name in arms)))
+        differing.append(DifferingChoice("Seed", tuple(str(subject.of(name)[0].seed) for name in arms)))
     for name, info in TrainConfig.model_fields.items():
         if name in NOT_COMPARED:
             continue
         values = [_values(configs[arm], name) for arm in arms]
-        told = {value for value in values if value is not None}
-        if len(told) > 1:
-            differing.append(Difference(info.title or name, tuple(value or "does not apply" for value in values)))
-        elif told and None not in values:  # what only one arm has is in its configuration
-            equal.append(Fact(info.title or name, told.pop()))
+        given = {value for value in values if value is not None}
+        if len(given) > 1:
+            differing.append(DifferingChoice(info.title or name, tuple(value or "does not apply" for value in values)))
+        elif given and None not in values:  # what only one arm has is in its configuration
+            equal.append(Fact(info.title or name, given.pop()))
     return tuple(equal), tuple(differing)
 
 
 def _values(configs: Sequence[TrainConfig], name: str) -> str | None:
-    """A choice of an arm in words; None where it means nothing for the arm's network or strategy."""
+    """A setting of an arm in words; None where it does not apply to its network or strategy."""
     config = configs[0]
     if name in SCRATCH_FIELDS and config.model != "scratch_cnn":
         return None
@@ -179,7 +194,7 @@ def _values(configs: Sequence[TrainConfig], name: str) -> str | None:
 
 
 def format_value(name: str, config: TrainConfig) -> str:
-    """A choice for people; what nobody chose is told as what comes in its place."""
+    """A setting in words; where nothing was chosen, what takes its place."""
     value = config.views if name == "stored_views" else getattr(config, name)
     if value is None:
         return UNCHOSEN.get(name, "default")
@@ -191,19 +206,19 @@ def format_value(name: str, config: TrainConfig) -> str:
 
 
 def describe_versions(subject: Subject) -> tuple[Fact, ...]:
-    """What computed this; nothing that names the machine or who sits at it."""
+    """Versions and platform; nothing that names the machine or its user."""
     facts = [
         Fact("TuneMyPets", VERSION),
         Fact("Python", platform.python_version()),
         Fact("Platform", f"{platform.system()} {platform.machine()}"),
     ]
     for package in ("torch", "torchvision"):
-        noted = {
+        recorded = {
             str(item.history.described.hardware.get(package))
             for item in subject.runs
             if item.history.described and item.history.described.hardware.get(package)
         }
-        facts.append(Fact(f"{package} (noted by the runs)", ", ".join(sorted(noted)) or "not noted"))
+        facts.append(Fact(f"{package} (recorded by the runs)", ", ".join(sorted(recorded)) or "not recorded"))
     for package in PACKAGES:
         try:
             facts.append(Fact(package, version(package)))
@@ -213,7 +228,7 @@ def describe_versions(subject: Subject) -> tuple[Fact, ...]:
 
 
 def format_time(moment: str | float) -> str:
-    """A moment for people, in UTC: `2026-01-31 14:22 UTC`."""
+    """A time in UTC: `2026-01-31 14:22 UTC`."""
     try:
         found = datetime.fromtimestamp(moment, UTC) if isinstance(moment, float) else datetime.fromisoformat(moment)
     except (ValueError, OverflowError, OSError):

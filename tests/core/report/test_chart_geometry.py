@@ -14,14 +14,14 @@ from core.report.chart_geometry import (
     marker_path,
     nice_ticks,
 )
-from core.report.content import Curve, CurveSet, Point
+from core.report.content import ChartLine, LineChart, Point
 
 ARMS = ["scratch", "head"]
 
 
-def chart(*tracks: list[Point], log_x: bool = False, unit: str = "fraction") -> CurveSet:
-    curves = tuple(Curve(arm, tuple(points)) for arm, points in zip(ARMS, tracks, strict=False))
-    return CurveSet("accuracy by epochs", "Epochs", "Accuracy (%)", unit, curves, log_x)
+def chart(*tracks: list[Point], log_x: bool = False, unit: str = "fraction") -> LineChart:
+    curves = tuple(ChartLine(arm, tuple(points)) for arm, points in zip(ARMS, tracks, strict=False))
+    return LineChart("accuracy by epochs", "Epochs", "Accuracy (%)", unit, curves, log_x)
 
 
 def places(drawing: Drawing) -> list[tuple[float, float]]:
@@ -79,7 +79,7 @@ def test_a_higher_value_lies_higher_and_a_later_one_further_right():
 
 
 def test_an_arm_keeps_its_colour_and_marker_where_another_is_missing():
-    drawing = draw(CurveSet("x", "Epochs", "Loss (nats)", "nats", (Curve("head", (Point(1, 2.0),)),)), ARMS)
+    drawing = draw(LineChart("x", "Epochs", "Loss (nats)", "nats", (ChartLine("head", (Point(1, 2.0),)),)), ARMS)
 
     assert drawing.lines[0].colour == colour_of(1)
     assert drawing.lines[0].dash != draw(chart([Point(1, 0.5)]), ARMS).lines[0].dash

@@ -6,17 +6,17 @@ import json
 import pytest
 
 from core.datasets.dataset import Dataset
-from core.report.builder import gather
+from core.report.builder import build_report
 from core.report.content import (
-    Bin,
+    ChartLine,
     Confusion,
     CostRow,
-    Curve,
-    CurveSet,
     Fact,
+    FindingRow,
+    LineChart,
     Point,
-    ReadingRow,
     Reliability,
+    ReliabilityBin,
     ReportData,
     Share,
 )
@@ -41,18 +41,18 @@ def full(settings: Settings, drawn: Dataset) -> ReportData:
     race_id, runs = start_race(settings, drawn)
     for run in runs:
         finish(run, drawn)
-    bins = (Bin(0.0, 0.5, 0, None, None), Bin(0.5, 1.0, 8, 0.7, Share(0.75, 0.4, 0.9, 8)))
-    answering = CurveSet(
+    bins = (ReliabilityBin(0.0, 0.5, 0, None, None), ReliabilityBin(0.5, 1.0, 8, 0.7, Share(0.75, 0.4, 0.9, 8)))
+    answering = LineChart(
         "accuracy by share answered", "Share of pictures answered", "Accuracy (%)", "fraction",
-        (Curve("head", (Point(0.5, 0.9), Point(1.0, 0.8))),),
+        (ChartLine("head", (Point(0.5, 0.9), Point(1.0, 0.8))),),
     )  # fmt: skip
     return dataclasses.replace(
-        gather(settings, [race_id]),
+        build_report(settings, [race_id]),
         reliability=(Reliability("head", runs[1].id, 8, Share(0.05, 0.01, 0.2, 8), bins, 1.4, 0.02, "Few pictures."),),
         answering=answering,
         costs=(CostRow("head", (Fact("Energy", "about 2 Wh"),)),),
         cost_notes=("Energy is an estimate.",),
-        readings=(ReadingRow("head", "warning", "Still improving", "The last epoch was the best.", "Try more."),),
+        readings=(FindingRow("head", "warning", "Still improving", "The last epoch was the best.", "Try more."),),
     )
 
 

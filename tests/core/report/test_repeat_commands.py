@@ -11,7 +11,7 @@ from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.races.learning_curve import start_curve
 from core.races.presets import make_arms, plan_race
-from core.report.builder import gather
+from core.report.builder import build_report
 from core.report.repeat_commands import format_training
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -64,7 +64,7 @@ def test_the_command_of_a_race_makes_the_same_runs(settings: Settings, drawn: Da
     for run in runs:
         finish(run, drawn)
 
-    command, *rest = gather(settings, [race_id], images=False).commands
+    command, *rest = build_report(settings, [race_id], images=False).commands
 
     given = options_of(shlex.split(command)[3:])
     again, made = plan_race(
@@ -85,7 +85,7 @@ def test_the_command_of_a_learning_curve_makes_the_same_runs(settings: Settings,
     for run in runs:
         add_points(run, drawn, (2, 5), (seed, seed + 1))
 
-    command, *rest = gather(settings, [curve_id], images=False).commands
+    command, *rest = build_report(settings, [curve_id], images=False).commands
     words = shlex.split(command)[3:]
     given = options_of(words)
     assert (words[0], given["sizes"], given["seeds"], given["title"]) == ("learning-curve", "2,5", 2, "How many?")
@@ -97,6 +97,6 @@ def test_the_command_of_a_learning_curve_makes_the_same_runs(settings: Settings,
 def test_a_race_that_no_command_makes_is_repeated_run_by_run(raced: Settings):
     race_id = RunStore(raced).summaries()[0].meta.race
 
-    data = gather(raced, [race_id], images=False)
+    data = build_report(raced, [race_id], images=False)
 
     assert [parsed(command) for command in data.commands[:-1]] == [parse_config(run.config) for run in data.runs]
