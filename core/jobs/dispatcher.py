@@ -155,7 +155,7 @@ class Dispatcher:
                 with suppress(TuneMyPetsError, OSError):  # while the disk is full, again and again
                     self.store.request_stop(run.id, by=OPERATOR)  # whoever asked was allowed to
             case Deed.FAIL:
-                _fail(run, "The training process ended before it began: worker.log shows why.")
+                _fail(run, "The training process ended before training began: see worker.log.")
             case Deed.FAIL_FOR_MEMORY:
                 _fail_for_memory(run)
             case Deed.COUNT_CRASH:
@@ -230,7 +230,7 @@ def _fail_for_memory(run: Run) -> None:
     try:
         text = memory_sentence(run.config())
     except TuneMyPetsError:
-        text = "The memory of this machine ran out: choose a smaller network."
+        text = "This machine ran out of memory: choose a smaller network."
     with suppress(TuneMyPetsError, OSError), hold(run, ASKER_SECONDS):
         if run.result() is None:
             run.write_result(RunState.FAILED, text, None, cause=MEMORY)

@@ -1,4 +1,4 @@
-"""How long runs will take, as far as this machine knows: for the expected start of those that wait."""
+"""How long runs will take on this machine: for the expected starts of queued runs."""
 
 import statistics
 import time
@@ -15,7 +15,7 @@ from core.settings import Settings
 from core.training.estimate import estimate
 from core.training.subsets import estimate_series
 
-KNOWN_SECONDS = 30.0  # that an answer is used: meanwhile a network may have been measured, or a store filled
+KNOWN_SECONDS = 30.0  # that an estimate is used: then a network may have been measured, or a cache filled
 TAIL_BYTES = 2**14
 LEAST_LEFT = 1.0
 MAX_KEPT = 20  # durations of one kind of run
@@ -24,11 +24,11 @@ Kind = tuple[object, ...]
 
 
 class Durations:
-    """Estimates by configuration, corrected by what such runs took."""
+    """Estimates by configuration, replaced by what such runs took."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._took: dict[Kind, list[float]] = {}  # seconds an epoch, start and test included
+        self._took: dict[Kind, list[float]] = {}  # seconds an epoch, start and evaluation included
         self._known: dict[Kind, tuple[float, float | None]] = {}  # until when, seconds
         self._datasets: dict[str, Dataset] = {}
 
@@ -42,7 +42,7 @@ class Durations:
                 del took[:-MAX_KEPT]
 
     def expect(self, run: Run) -> float | None:
-        """Seconds that a run will take from its start; None where nothing is known."""
+        """Seconds that a run will take from its start; None if unknown."""
         try:
             config, plan = run.config(), run.meta().plan
         except TuneMyPetsError:
@@ -56,11 +56,11 @@ class Durations:
         return seconds
 
     def left(self, run: Run) -> float | None:
-        """Seconds until a running run ends."""
+        """Seconds until a running run ends; None if unknown."""
         now = time.time()
         for record in reversed(read_last_records(run.event_log, TAIL_BYTES)):
-            telling = record.get("kind") == "batch" or record.get("phase") == "training"
-            if telling and isinstance(record.get("eta_seconds"), int | float):
+            training = record.get("kind") == "batch" or record.get("phase") == "training"
+            if training and isinstance(record.get("eta_seconds"), int | float):
                 return max(LEAST_LEFT, float(record["eta_seconds"]) - (now - float(record["time"])))
         expected = self.expect(run)
         if expected is None:
@@ -89,7 +89,7 @@ class Durations:
 
 
 def _unit(config: TrainConfig) -> int:
-    """What runs of one kind are counted in: a budget ends them alike, whatever their epochs."""
+    """Epochs that a duration is divided by: 1 with a budget, which ends such runs alike whatever their epochs."""
     return 1 if config.budgeted else config.epochs
 
 

@@ -1,10 +1,10 @@
-"""Imports that a page starts: a process of their own, so that decoding never makes the pages stutter.
+"""Imports, each in a process of its own, so that decoding never slows down the pages.
 
     python -m core.jobs.import_jobs JOB_DIR
 
 A job is a folder: `request.json`, the uploaded archive, `progress.json` (replaced several times a second), and
 `result.json` (written last). The process holds `importer.lock` while it lives: a job with neither result nor lock was
-interrupted, and left nothing behind.
+interrupted, and nothing of it was saved.
 """
 
 import argparse
@@ -49,7 +49,7 @@ log = logging.getLogger("tunemypets.importer")
 class ImportRequest:
     """What to import: `path` of a folder or archive, or None for the built-in sample.
 
-    `title` is what the person calls it, for sentences; an upload lies here under another name.
+    `title` names it in sentences; an upload is stored under another name.
     """
 
     path: str | None
@@ -97,7 +97,7 @@ class ImportJobs:
                 check_uploads(self.settings, by)
             check_space(self.settings)
             check_room(self.settings)
-            with self._alone():  # of many imports at once, no more begin than one person may have
+            with self._alone():  # else many imports at once could exceed a person's quota
                 self._sweep()
                 check_datasets(self.settings, len(DatasetStore(self.settings).owned(by.id)) + self._importing(by), by)
                 job_id = new_id()
@@ -121,7 +121,7 @@ class ImportJobs:
             with FileLock(self.settings.home / "imports.lock").acquire(timeout=LOCK_SECONDS, poll_interval=0.01):
                 yield
         except Timeout as error:
-            raise DatasetError("Many people import something just now: try again in a few seconds.") from error
+            raise DatasetError("Many imports are starting: try again in a few seconds.") from error
 
     def receive_zip(self, upload: BinaryIO) -> Path:
         """Copy an uploaded archive to disk in pieces."""
@@ -158,11 +158,11 @@ class ImportJobs:
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError):
-            return ImportStatus("failed", "The result of this import is damaged: look whether its dataset is there.")
+            return ImportStatus("failed", "The result of this import is damaged: check whether its dataset is there.")
         starting = time.time() - (folder / "request.json").stat().st_mtime < START_SECONDS
         held = held or is_held(folder / "importer.lock")
         if not held and ((folder / "progress.json").exists() or not starting):
-            return ImportStatus("interrupted", "The import was interrupted and left nothing behind: start it again.")
+            return ImportStatus("interrupted", "The import was interrupted and nothing was saved: start it again.")
         try:
             return ImportStatus("running", **read_json(folder / "progress.json"))
         except (OSError, ValueError, TypeError):
@@ -171,7 +171,7 @@ class ImportJobs:
     def active(self) -> list[str]:
         """Jobs that are running."""
         try:
-            # without its request, another session is just making the job
+            # without its request, another session is creating the job
             made = [path for path in self.folder.iterdir() if is_id(path.name) and (path / "request.json").exists()]
         except FileNotFoundError:
             return []
@@ -179,12 +179,12 @@ class ImportJobs:
         return [name for name in names if self.status(name).state == "running"]
 
     def _importing(self, by: Actor) -> int:
-        """Imports of one person that go on."""
+        """How many imports of one person are running."""
         owners = [read_json(self.folder / name / "request.json").get("owner") for name in self.active()]
         return owners.count(by.id)
 
     def _sweep(self) -> None:
-        """Remove jobs and uploads that are over and older than a day."""
+        """Remove finished jobs and uploads that are older than a day."""
         try:
             paths = list(self.folder.iterdir())
         except FileNotFoundError:
@@ -209,7 +209,7 @@ def sample_source() -> "Source":
 
 
 def run_job(settings: Settings, folder: Path) -> None:
-    """Do the import of a job folder; its result file says how it ended."""
+    """Carry out the import of a job folder; its result file holds how it ended."""
     # here and not above: the pages import this module, and must start fast
     from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
     from core.datasets.sources import open_source
@@ -248,14 +248,14 @@ def run_job(settings: Settings, folder: Path) -> None:
         result = ImportStatus("finished", "Imported.", dataset=dataset)
     except TuneMyPetsError as error:
         result = ImportStatus("failed", str(error))
-    except Exception as error:  # the page must always learn how it ended
+    except Exception as error:  # a job must always leave a result
         log.exception("the import failed")
         full = isinstance(error, OSError) and error.errno == 28
         result = ImportStatus(
             "failed",
-            "The disk is full: free some space and import again; nothing was left behind."
+            "The disk is full and nothing was saved: free some space and import again."
             if full
-            else f"Something unforeseen went wrong ({type(error).__name__}): importer.log tells more.",
+            else f"The import failed unexpectedly ({type(error).__name__}): see importer.log.",
         )
     write_json(folder / "result.json", dataclasses.asdict(result))
     (folder / "upload.zip").unlink(missing_ok=True)

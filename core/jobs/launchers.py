@@ -1,4 +1,4 @@
-"""Starting processes that outlive the one that starts them."""
+"""Starts processes that outlive the one that starts them, and lowers their priority."""
 
 import os
 import subprocess
@@ -14,14 +14,14 @@ from core.settings import PROJECT_ROOT, Settings
 _CREATE_NEW_PROCESS_GROUP = 0x00000200
 _CREATE_NO_WINDOW = 0x08000000
 
-UP_SECONDS = 20.0  # a process that has not taken its lock by then may be stuck
+UP_SECONDS = 20.0  # a process that holds no lock by then may be stuck
 ENDING_SECONDS = 0.3
 
 WORKER_ENVIRONMENT = {
     # fewer page faults: 1.4 to 1.8 times as fast (glibc only, ignored elsewhere)
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
-    # idle threads spin for a moment and then sleep: as fast as spinning for good when alone (sleeping at once costs
+    # idle threads spin for a moment and then sleep: as fast as endless spinning when alone (sleeping at once costs
     # 15 %), and twice as fast as that when two trainings share the processor
     "GOMP_SPINCOUNT": "100000",
 }
@@ -65,20 +65,20 @@ def start_module(
 
 
 def start_detached(settings: Settings, module: str, arguments: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
-    """Start a process that nobody waits for, and collect its exit status so that it leaves no zombie."""
+    """Start a process without waiting for it, and collect its exit status so that it leaves no zombie."""
     process = start_module(settings, module, arguments, log)
     threading.Thread(target=process.wait, daemon=True).start()
     return process
 
 
 def start_single(settings: Settings, module: str, arguments: Sequence[str], log: Path) -> None:
-    """Start a process of which a data root has one, unless one that was started here is still on its way.
+    """Start a process that a data root has once, unless one that was started here is still on its way.
 
-    It takes its lock as soon as it is up, which takes seconds on a busy machine: who asks again meanwhile, or many who
-    ask at once, must not start one each.
+    It takes its lock as soon as it is up, which takes seconds on a busy machine: until then, further calls must not
+    start more of them.
     """
     if not _starting_lock.acquire(blocking=False):
-        return  # somebody here is at it just now
+        return  # another thread is starting it
     try:
         key = settings.home, module
         earlier = _starting.get(key)
@@ -92,7 +92,7 @@ def start_single(settings: Settings, module: str, arguments: Sequence[str], log:
 
 
 def _stays(process: "subprocess.Popen[bytes]") -> bool:
-    """Whether a process lives, and is not just ending: its lock is free a moment before it has gone."""
+    """Whether a process lives, and is not about to end: its lock is free a moment before that."""
     try:
         process.wait(ENDING_SECONDS)
     except subprocess.TimeoutExpired:
@@ -105,10 +105,10 @@ AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def step_back(niceness: int) -> None:
-    """Let others go first, by at least this niceness (0 to 19).
+    """Lower this process's priority to at least this niceness (0 to 19), so that other programs come first.
 
-    Linux shares the processors among sessions first (`setsid`; each worker has one of its own), and looks at niceness
-    only within them: two nice workers would get two thirds of the machine. So the session steps back too.
+    Linux shares the processors among sessions first (`setsid`; each worker has its own), and applies niceness only
+    within them: two nice workers would get two thirds of the machine. So the priority of the session is lowered too.
     """
     if not hasattr(os, "setpriority"):
         return

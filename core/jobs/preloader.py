@@ -2,8 +2,8 @@
 
     python -m core.jobs.preloader          only the scheduler starts it, at the other end of its standard input
 
-Standard input is a socket. The scheduler sends the folder of a run as one line of JSON, and is told in another line
-with which status its worker ended. The preloader leaves when the scheduler has gone; workers outlive both. A fork
+Standard input is a socket. The scheduler sends the folder of a run as one line of JSON, and receives another line
+with its exit status when the worker ends. The preloader ends when the scheduler has ended; workers outlive both. A fork
 copies one thread and shares what is open: so nothing computes here, and no lock is ever taken.
 """
 
@@ -30,7 +30,7 @@ from core.jobs.states import PUT_ASIDE
 from core.quotas import is_full
 from core.settings import PROJECT_ROOT, Settings
 
-# macOS has fork, but its frameworks do not survive it; Windows has none
+# macOS has fork, but its frameworks do not survive it; Windows does not have it
 POSSIBLE = sys.platform == "linux"
 CHUNK_BYTES = 2**16
 SCHEDULER = 0  # the descriptor of standard input
@@ -47,7 +47,7 @@ class ForkedWorker:
 
 
 class Preloader:
-    """The scheduler's end: starts the process, asks it for workers, hears how they ended."""
+    """The scheduler's end: starts the process, asks it for workers, receives their exit statuses."""
 
     def __init__(self, settings: Settings) -> None:
         """Start the process, or raise OSError."""
@@ -70,10 +70,10 @@ class Preloader:
         self._socket.setblocking(False)
 
     def start(self, folder: Path) -> ForkedWorker:
-        """Ask for a worker of a run; while the imports go on, the request waits for them.
+        """Ask for a worker of a run; the request waits until the imports are done.
 
         Raises:
-            OSError: if the preloader has gone.
+            OSError: if the preloader has ended.
         """
         self._socket.sendall(json.dumps({"folder": str(folder)}).encode() + b"\n")
         worker = ForkedWorker()
@@ -81,7 +81,7 @@ class Preloader:
         return worker
 
     def listen(self) -> bool:
-        """Take in what was told; whether the preloader still lives. Never waits."""
+        """Receive exit statuses; whether the preloader still lives. Never waits."""
         with suppress(ConnectionError):
             try:
                 while received := self._socket.recv(CHUNK_BYTES):
@@ -100,7 +100,7 @@ class Preloader:
         return 0.0
 
     def close(self) -> None:
-        """End the process, whatever it does; its workers go on."""
+        """End the process, whatever it does; its workers continue."""
         self._socket.close()
         self._process.kill()
         self._process.wait()
@@ -117,7 +117,7 @@ def preload() -> None:
 
     gc.freeze()  # else a worker's first full collection copies 88 MB that all could share
     gc.enable()
-    # OpenBLAS, which numpy brings along, ends its idle threads before a fork, and starts them anew when they are needed
+    # numpy's OpenBLAS ends its idle threads before a fork, and starts them again when they are needed
     child = os.fork()
     if child == 0:
         os._exit(0)
@@ -129,10 +129,10 @@ def preload() -> None:
 
 
 def serve() -> None:
-    """Fork workers and report their ends until the scheduler has gone, or the program's files have changed."""
+    """Fork workers and report how they ended, until the scheduler has ended or the program's files have changed."""
     code = newest_code()
     unread = b""
-    children: dict[int, tuple[int, str]] = {}  # process id and folder, by the descriptor that tells of the end
+    children: dict[int, tuple[int, str]] = {}  # process id and folder, by the descriptor that signals the end
     with selectors.DefaultSelector() as selector:
         selector.register(SCHEDULER, selectors.EVENT_READ)
         while True:
@@ -145,9 +145,8 @@ def serve() -> None:
                     os.write(SCHEDULER, json.dumps({"folder": folder, "status": status}).encode() + b"\n")
                     continue
                 received = os.read(SCHEDULER, CHUNK_BYTES)
-                # a scheduler that has gone wants nothing any more: the next one starts what it asked for.
-                # And the next preloader will know the new files
-                if not received or _has_gone() or newest_code() != code:
+                # the next scheduler starts what this one asked for; the next preloader loads the new files
+                if not received or _has_scheduler_ended() or newest_code() != code:
                     return
                 *lines, unread = (unread + received).split(b"\n")
                 for request in map(json.loads, lines):
@@ -159,15 +158,15 @@ def serve() -> None:
                     children[descriptor] = (child, request["folder"])
 
 
-def _has_gone() -> bool:
-    """Whether the scheduler's end is closed, although there is something to read yet."""
+def _has_scheduler_ended() -> bool:
+    """Whether the scheduler's end is closed, although something is left to read."""
     asked = select.poll()
     asked.register(SCHEDULER, select.POLLRDHUP)
     return bool(asked.poll(0))
 
 
 def become_worker(folder: Path, descriptors: Iterable[int]) -> NoReturn:
-    """In a forked child: close the preloader's descriptors, become like what `start_module` starts, work, and leave."""
+    """Turn a forked child into what `start_module` would start, do the run, and end the process."""
     import numpy as np
 
     from core.jobs.worker import take
@@ -187,7 +186,7 @@ def become_worker(folder: Path, descriptors: Iterable[int]) -> NoReturn:
         os.close(log)
         np.random.seed()  # Python does this for `random`; torch begins with the same seed in every process
         status = take(folder)
-    except BaseException as error:  # whatever it is, a child must never go on as a second preloader
+    except BaseException as error:  # whatever it is, a child must never continue as a second preloader
         traceback.print_exc()
         if isinstance(error, OSError) and is_full(error):
             status = PUT_ASIDE

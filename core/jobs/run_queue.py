@@ -1,8 +1,7 @@
-"""The queue: who is next, why, and when; and what the presenter changed about it.
+"""The queue: which run is next, when it starts, and what the presenter changed about it.
 
-The scheduler alone decides, and writes what it decided to `queue.json` whenever that changes: pages and commands read
-that one file instead of every run. `queue-control.json` is the other way round: the presenter writes, the scheduler
-reads.
+The scheduler writes `queue.json` whenever the order changes: pages and commands read this one file instead of every
+run. The presenter writes `queue-control.json`, and the scheduler reads it.
 """
 
 import dataclasses
@@ -39,16 +38,16 @@ class Turn:
 
     id: str
     before: int  # runs that are running or come first
-    expected_start: float | None  # seconds since 1970, if it can be told
+    expected_start: float | None  # seconds since 1970; None if unknown
 
 
 @dataclass(frozen=True)
 class QueueView:
-    """What the scheduler last said.
+    """The queue as the scheduler last wrote it.
 
     Attributes:
         turns: the queued runs, next first.
-        held: why nothing starts: "paused" by the presenter, "disk" too full; empty otherwise.
+        held: why nothing starts: "paused" by the presenter, "disk" too full, "closing"; empty otherwise.
     """
 
     turns: tuple[Turn, ...] = ()
@@ -61,10 +60,10 @@ class QueueView:
 
 @dataclass(frozen=True)
 class QueueControl:
-    """What the presenter wants.
+    """What the presenter changed about the queue.
 
     Attributes:
-        paused: nothing new starts; what runs goes on.
+        paused: running trainings continue; no new ones start.
         first: runs that come before all others, in this order.
     """
 
@@ -76,7 +75,7 @@ def fair_order(waiting: Iterable[Waiting], begun: Mapping[str, float], first: Se
     """The order in which queued runs start: round robin among owners, each owner's oldest run first.
 
     Args:
-        begun: when a run of an owner last began: whoever waited longest is next.
+        begun: when a run of an owner last began; the owner who has waited longest is next.
         first: runs that the presenter put before all others.
     """
     by_id = {item.id: item for item in sorted(waiting, key=lambda item: (item.created, item.id))}
@@ -92,7 +91,7 @@ def fair_order(waiting: Iterable[Waiting], begun: Mapping[str, float], first: Se
         _, owner, place = heapq.heappop(heads)
         queue = queues[owner]
         ordered.append(queue[place])
-        turn += 1  # whoever had a turn comes after all who had none since
+        turn += 1  # an owner who had a turn comes after all who had none since
         if place + 1 < len(queue):
             following = queue[place + 1]
             heapq.heappush(heads, ((turn, following.created, following.id), owner, place + 1))
@@ -102,15 +101,15 @@ def fair_order(waiting: Iterable[Waiting], begun: Mapping[str, float], first: Se
 def expect_starts(
     order: Sequence[Waiting], remaining: Sequence[float | None], workers: int, seconds: Callable[[str], float | None]
 ) -> list[float | None]:
-    """Seconds from now until each run starts; None from where it cannot be told.
+    """Seconds from now until each run starts; None from where it is unknown.
 
     Args:
         remaining: of the runs that are running, in seconds.
-        workers: runs that go on at the same time.
+        workers: how many runs run at the same time.
         seconds: what a run will take.
     """
     known = [value for value in remaining if value is not None]
-    blocked = len(remaining) - len(known)  # by runs whose end nobody knows
+    blocked = len(remaining) - len(known)  # by runs whose end is unknown
     free = [0.0] * (workers - len(remaining)) + known
     free = sorted(free)[: max(0, workers - blocked)]
     heapq.heapify(free)
@@ -128,7 +127,7 @@ def expect_starts(
 
 
 def read_queue(settings: Settings) -> QueueView:
-    """What the scheduler last said; nothing where it never said anything."""
+    """The queue as the scheduler last wrote it; empty if it never did."""
     try:
         values = read_json(settings.home / "queue.json")
         turns = tuple(
@@ -141,7 +140,7 @@ def read_queue(settings: Settings) -> QueueView:
 
 
 def write_queue(settings: Settings, view: QueueView) -> None:
-    """Say what was decided; only the scheduler does."""
+    """Write the queue; only the scheduler does."""
     turns = [[turn.id, turn.before, turn.expected_start] for turn in view.turns]
     write_json(settings.home / "queue.json", {"turns": turns, "held": view.held, "written": time.time()})
 
@@ -190,7 +189,7 @@ def _has_moved(old: Turn, new: Turn) -> bool:
 
 
 def read_control(settings: Settings) -> QueueControl:
-    """What the presenter wants."""
+    """What the presenter changed about the queue."""
     try:
         values = read_json(settings.home / "queue-control.json")
         return QueueControl(values["paused"] is True, tuple(str(run_id) for run_id in values["first"]))
@@ -199,7 +198,7 @@ def read_control(settings: Settings) -> QueueControl:
 
 
 def pause_queue(settings: Settings, paused: bool, by: Actor) -> None:
-    """Let nothing new start, or let it again.
+    """Start no new runs, or start them again.
 
     Raises:
         RightsError: unless `by` is the presenter.
@@ -213,12 +212,12 @@ def put_first(settings: Settings, run_ids: Sequence[str], by: Actor) -> None:
 
     Raises:
         RightsError: unless `by` is the presenter.
-        RunError: if one is no run's id.
+        RunError: if one of them cannot be the id of a run.
     """
     by.check_presenter("Changing the order of the queue")
     for run_id in run_ids:
         if not is_id(run_id):
-            raise RunError(f"There is no run {run_id[:64]!r}: choose one of the queue.")
+            raise RunError(f"There is no run {run_id[:64]!r}: choose one from the queue.")
     _change(settings, lambda control: dataclasses.replace(control, first=tuple(dict.fromkeys(run_ids))))
 
 
@@ -229,4 +228,4 @@ def _change(settings: Settings, change: Callable[[QueueControl], QueueControl]) 
             control = change(read_control(settings))
             write_json(settings.home / "queue-control.json", {"paused": control.paused, "first": list(control.first)})
     except Timeout as error:
-        raise RunError("Somebody else is changing the queue just now: try again in a few seconds.") from error
+        raise RunError("Someone else is changing the queue: try again in a few seconds.") from error

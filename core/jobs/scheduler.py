@@ -3,8 +3,8 @@
     python -m core.jobs.scheduler [--starter PID]
 
 It holds `scheduler.lock` while it lives, is started on demand (`ensure_scheduler`) by whoever queues a run, outlives
-the app, and leaves when nothing is queued or running. Workers outlive it too: a new scheduler counts the runs whose
-lock is held, and never starts one twice. `dispatcher.py` decides; `queue.json` tells what was decided.
+the app, and ends when nothing is queued or running. Workers outlive it too: a new scheduler counts the runs whose
+lock is held, and never starts one twice. `policy.py` decides, `dispatcher.py` carries it out.
 """
 
 import argparse
@@ -29,11 +29,10 @@ from core.storage import read_json, write_json
 
 POLL_SECONDS = 0.25
 IDLE_SECONDS = 20.0
-# so that the next run of somebody who thinks for a while starts at once. The price: a preloader's 385 MB, beside pages
-# of libraries that the system can drop. Only while the starter (the app) lives: a restarted one may have other settings
+# so that the next run starts at once. It costs a preloader's 385 MB, and pages of libraries that the system can drop.
+# Only while the starter (the app) lives: a restarted one may have other settings
 WARM_SECONDS = 600.0
-
-WARM_UP_SECONDS = 30.0  # between two attempts of one process: many sessions look at the same form
+WARM_UP_SECONDS = 30.0  # between two attempts of one process: many sessions show the same form
 BEAT_SECONDS = 1.0
 FAILED_LOOK_SECONDS = 5.0  # until the next one
 SILENT_SECONDS = 30.0  # without a beat: the scheduler is stopped or stuck
@@ -55,7 +54,7 @@ def facts_path(settings: Settings) -> Path:
 
 
 def ensure_scheduler(settings: Settings) -> None:
-    """Start the scheduler unless one lives and works. Cheap: call it after queueing, and from pages that watch."""
+    """Start the scheduler unless one is at work. Cheap: call it after queueing, and from pages that watch."""
     settings.home.mkdir(parents=True, exist_ok=True)
     if is_closing(settings):
         return
@@ -68,7 +67,7 @@ def ensure_scheduler(settings: Settings) -> None:
 
 
 def warm_up(settings: Settings) -> None:
-    """Let torch be loaded while somebody fills in a form: the run then begins at once. Cheap: call it at every look."""
+    """Load torch while a person fills in a form: the run then begins at once. Cheap: call it on every redraw."""
     from core.jobs.preloader import POSSIBLE
 
     global _warmed_up
@@ -80,7 +79,7 @@ def warm_up(settings: Settings) -> None:
 
 
 def needs_scheduler(run: Run) -> bool:
-    """Whether a scheduler has something to do about a run: start it, watch over it, or take it up after a crash."""
+    """Whether a scheduler has something to do about a run: start it, watch it, or resume it after a crash."""
     from core.runs.attempts import read_attempts
 
     state = run.state()
@@ -90,7 +89,7 @@ def needs_scheduler(run: Run) -> bool:
 
 
 def queue_position(settings: Settings, run: Run) -> int:
-    """How many runs come before this queued one, those that are running included; 0 while nobody knows."""
+    """How many runs come before this queued one, running ones included; 0 while unknown."""
     turn = read_queue(settings).turn(run.id)
     return turn.before if turn is not None else 0
 
@@ -103,7 +102,7 @@ def _is_silent(settings: Settings) -> bool:
 
 
 def _end(settings: Settings) -> None:
-    """End a scheduler that does nothing any more; its workers go on."""
+    """End a scheduler that no longer does anything; its workers continue."""
     import psutil
 
     try:
@@ -158,7 +157,7 @@ def serve(
                 try:
                     if dispatcher.step():
                         idle_since = time.monotonic()
-                except Exception:  # one bad file must not end everybody's turn for ever
+                except Exception:  # one bad file must not stop the queue
                     log.exception("a look at the runs failed")
                     time.sleep(FAILED_LOOK_SECONDS)
                 if time.monotonic() - beat > BEAT_SECONDS:
@@ -177,9 +176,7 @@ def serve(
 def main(arguments: list[str] | None = None) -> int:
     """Run the scheduler of the environment's data root."""
     parser = argparse.ArgumentParser(prog="python -m core.jobs.scheduler", description="Start queued runs.")
-    parser.add_argument(
-        "--starter", type=int, metavar="PID", help="the process to whom it matters that runs start fast"
-    )
+    parser.add_argument("--starter", type=int, metavar="PID", help="the process for which runs shall start fast")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     settings = Settings.from_environment()

@@ -1,4 +1,4 @@
-"""Ending everything that goes on in a data root, so that nothing is lost: trainings are put aside and go on later."""
+"""Shutting down a data root without losing anything: trainings are paused and resume later."""
 
 import time
 from contextlib import suppress
@@ -14,14 +14,14 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
 
-PATIENCE_SECONDS = 8.0  # a worker puts its training aside within five
+PATIENCE_SECONDS = 8.0  # a worker pauses its training within five
 
 
 def shut_down(settings: Settings, by: Actor) -> int:
-    """End the workers and the scheduler; runs are queued again and go on when the app is next started.
+    """End the workers and the scheduler; runs are queued again and resume when the app is next started.
 
     Returns:
-        How many trainings were put aside.
+        How many trainings were paused.
 
     Raises:
         RightsError: unless `by` is the presenter.
@@ -32,7 +32,7 @@ def shut_down(settings: Settings, by: Actor) -> int:
     asked: dict[int, psutil.Process] = {}
     until = time.monotonic() + PATIENCE_SECONDS
     while living := _workers(settings):
-        # more than one look: a worker that was waiting for the lock of another one takes its run only now
+        # look again: a worker that was waiting for another one's lock takes its run only now
         for process in living:
             if process.pid not in asked:
                 asked[process.pid] = process
@@ -57,7 +57,7 @@ def _workers(settings: Settings) -> list[psutil.Process]:
 
 
 def reopen(settings: Settings) -> None:
-    """Forget that everything was shut down: the app starts again."""
+    """Undo a shutdown: the app starts again."""
     closing_path(settings).unlink(missing_ok=True)
 
 

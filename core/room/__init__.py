@@ -1,1 +1,1 @@
-"""One deployment with its people: nicknames, the passcode, addresses, what the presenter decided for everyone."""
+"""One deployment with its people: nicknames, the passcode, addresses, the presenter's settings for everyone."""

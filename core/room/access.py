@@ -1,7 +1,7 @@
 """The room and its door: `room/room.json`, readable by the operator alone.
 
-The passcode lets somebody in, the presenter's secret makes them the presenter. Who was let in is noted by person
-(`room/admitted/`), so that a browser is asked once; a new passcode asks everybody again.
+The passcode admits a person, the presenter's secret makes them the presenter. Admitted people are recorded
+(`room/admitted/`), so that a browser is asked once; after a new passcode everyone is asked again.
 """
 
 import functools
@@ -20,22 +20,22 @@ from filelock import FileLock, Timeout
 
 from core.actor import Actor
 from core.errors import PeopleError
-from core.room.passcode_attempts import Attempts, Source, sources
+from core.room.passcode_attempts import Count, PasscodeAttempts, sources
 from core.room.people import is_token, person_id
 from core.settings import Settings
 from core.storage import is_id, read_json, write_json
 
 PASSCODE_DIGITS = 8
-MAX_BROWSERS = 5000  # let in; a script with the passcode that throws its cookie away fills no disk
+MAX_BROWSERS = 5000  # admitted; a script that enters again and again without its cookie must not fill the disk
 LOCK_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Room:
-    """What opens the doors.
+    """The secrets of the room.
 
     Attributes:
-        passcode: eight digits, for everybody.
+        passcode: eight digits, for everyone.
         secret: for the presenter.
         key: makes tokens for people who sign in elsewhere; never shown.
         created: seconds since 1970.
@@ -48,16 +48,16 @@ class Room:
 
     @property
     def shown_passcode(self) -> str:
-        """The passcode as one reads it aloud: `4821 7730`."""
+        """The passcode as it is shown: `4821 7730`."""
         return f"{self.passcode[:4]} {self.passcode[4:]}"
 
     @property
     def ticket(self) -> str:
-        """What is noted of somebody who was let in: another passcode gives another ticket."""
+        """Recorded for each admitted person; a new passcode makes a new ticket."""
         return hmac.new(self.key.encode(), f"admitted {self.passcode}".encode(), hashlib.sha256).hexdigest()[:32]
 
     def signed_in_token(self, issuer: str, subject: str) -> str:
-        """The token of somebody whom an identity provider vouches for: the same in every browser, hard to guess."""
+        """The token of a person who signed in with an identity provider: the same in every browser, hard to guess."""
         return hmac.new(self.key.encode(), f"{issuer}\n{subject}".encode(), hashlib.sha256).hexdigest()
 
 
@@ -68,10 +68,10 @@ class RoomStore:
         self.settings = settings
         self.folder = settings.room_dir
         self.path = self.folder / "room.json"
-        self.attempts = Attempts(self.folder / "attempts.json")
+        self.attempts = PasscodeAttempts(self.folder / "attempts.json")
 
     def current(self) -> Room | None:
-        """The room, or None where none was ever opened; the file is read only when it has changed."""
+        """The room, or None if it was never opened; the file is read only when it has changed."""
         try:
             facts = self.path.stat()
         except OSError:
@@ -82,7 +82,7 @@ class RoomStore:
         """The room, made now if there is none: passcode and secret survive a restart.
 
         Raises:
-            PeopleError: if somebody else is at it for long.
+            PeopleError: if the room is locked for long.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked():
@@ -90,7 +90,7 @@ class RoomStore:
             return known if known is not None else self._write(_new_passcode(), secrets.token_urlsafe(16), None)
 
     def change_passcode(self, by: Actor, token: str) -> Room:
-        """A new passcode: everybody is asked for it, except at the browser that holds `token`.
+        """Make a new passcode: everyone is asked for it, except in the browser that holds `token`.
 
         Raises:
             RightsError: unless `by` is the presenter.
@@ -105,41 +105,41 @@ class RoomStore:
             return changed
 
     def enter(self, token: str, passcode: str, address: str | None) -> None:
-        """Let the holder of a token in.
+        """Admit the holder of a token.
 
         Args:
             token: of the browser.
             passcode: as it was typed.
-            address: where it comes from; None on the machine itself.
+            address: of the browser; None on the machine itself.
         Raises:
-            PeopleError: if the passcode is wrong, or too many were; tells how long to wait.
+            PeopleError: if the passcode is wrong, or too many were, with how long to wait.
         """
         person = _person(token)
         with self._locked():
             room = self._require()
             tried = sources("passcode", person, address)
-            self._check(tried, re.sub(r"\D", "", passcode), room.passcode, "The passcode is wrong: look at the screen.")
+            self._check(tried, re.sub(r"\D", "", passcode), room.passcode, "Wrong passcode: check the screen.")
             self._admit(person, room)
 
     def prove_presenter(self, token: str, secret: str, address: str | None) -> None:
-        """Check the presenter's secret, and let its holder in.
+        """Check the presenter's secret, and admit its holder.
 
         Raises:
-            PeopleError: if it is wrong, or too many were; tells how long to wait.
+            PeopleError: if it is wrong, or too many were, with how long to wait.
         """
         person = _person(token)
         with self._locked():
             room = self._require()
             tried = sources("secret", person, address)
-            self._check(tried, secret, room.secret, "This is not the presenter's address: copy it from the terminal.")
+            self._check(tried, secret, room.secret, "Wrong presenter address: copy it from the terminal again.")
             self._admit(person, room, presenter=True)
 
     def is_admitted(self, person: str) -> bool:
-        """Whether a browser gave the passcode that is valid now; cheap, for it is asked at every refresh."""
+        """Whether a browser gave the passcode that is valid now. Cheap: call it on every refresh."""
         return self._noted(person)[0]
 
     def is_presenter(self, person: str) -> bool:
-        """Whether a browser gave the presenter's secret, and no passcode has been made elsewhere since."""
+        """Whether a browser gave the presenter's secret, and the passcode has not been changed elsewhere since."""
         return all(self._noted(person))
 
     def _noted(self, person: str) -> tuple[bool, bool]:
@@ -154,11 +154,11 @@ class RoomStore:
         ticket, presenter = _read_ticket(path, facts.st_mtime_ns, facts.st_ino)
         return hmac.compare_digest(ticket, room.ticket), presenter
 
-    def _check(self, tried: list[Source], typed: str, right: str, sentence: str) -> None:
+    def _check(self, tried: list[Count], typed: str, right: str, sentence: str) -> None:
         """Compare in constant time, and count; under the lock, so that many tries at once are many tries."""
         wait = self.attempts.wait_seconds(tried)
         if wait > 0:
-            raise PeopleError(f"Too many wrong tries: wait {_waiting(wait)}, then try again.")
+            raise PeopleError(f"Too many wrong attempts: wait {_waiting(wait)}, then try again.")
         if not hmac.compare_digest(typed.encode(), right.encode()):
             self.attempts.note_wrong(tried)
             raise PeopleError(sentence)
@@ -168,7 +168,7 @@ class RoomStore:
         path = self._ticket_path(person)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         if not path.exists() and sum(1 for _ in path.parent.iterdir()) >= MAX_BROWSERS:
-            raise PeopleError(f"{MAX_BROWSERS:,} browsers were let in already: ask the presenter to tidy up.")
+            raise PeopleError(f"{MAX_BROWSERS:,} browsers are admitted already: ask the presenter to tidy up.")
         write_json(path, {"ticket": room.ticket, "presenter": presenter}, private=True)
 
     def _ticket_path(self, person: str) -> Path:
@@ -191,7 +191,7 @@ class RoomStore:
         try:
             lock.acquire(timeout=LOCK_SECONDS)
         except Timeout as error:
-            raise PeopleError("Many people come in just now: try again in a few seconds.") from error
+            raise PeopleError("Many people are entering: try again in a few seconds.") from error
         try:
             yield
         finally:
@@ -200,7 +200,7 @@ class RoomStore:
 
 def _person(token: str) -> str:
     if not is_token(token):
-        raise PeopleError("Your browser keeps no cookie for this page: allow cookies and reload.")
+        raise PeopleError("Your browser blocks cookies for this page: allow them and reload.")
     return person_id(token)
 
 

@@ -1,17 +1,17 @@
-"""Where this machine can be reached: the addresses for the room, and the names that a browser may ask for."""
+"""The network addresses of this machine, and the host names that a browser may ask for."""
 
 import ipaddress
 import socket
 
 import psutil
 
-# bridges of containers and virtual machines: nobody in the room reaches them
+# bridges of containers and virtual machines: unreachable from the room
 VIRTUAL = ("docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "podman", "cni", "lxc", "zt", "utun")
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def is_loopback(address: str | None) -> bool:
-    """Whether a server with this address hears this machine only; no address means all of them."""
+    """Whether a server at this address is reachable from this machine only; no address means all of them."""
     if not address:
         return False
     if address.lower() == "localhost":
@@ -35,15 +35,15 @@ def own_addresses() -> list[str]:
 
 
 def room_address() -> str:
-    """The address that others in the room use: of the way out, else of the first real network, else localhost."""
+    """The address for others in the room: of the default route, else of the first real network, else localhost."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: the system only picks the way
+            probe.connect(("192.0.2.1", 9))  # sends nothing: the system only picks the route
             chosen = str(probe.getsockname()[0])
             if not is_loopback(chosen) and chosen != "0.0.0.0":
                 return chosen
         except OSError:
-            pass  # no way out: a network without a router, as a hotspot may be
+            pass  # no default route: a network without a router, such as a hotspot
     states = psutil.net_if_stats()
     for name, addresses in psutil.net_if_addrs().items():
         if name.startswith(VIRTUAL) or not (name in states and states[name].isup):
@@ -55,7 +55,7 @@ def room_address() -> str:
 
 
 def own_names() -> frozenset[str]:
-    """Names and addresses of this machine that a browser may put into `Host`, lower case."""
+    """Names and addresses of this machine that are valid in a `Host` header, lower case."""
     name = socket.gethostname().lower()
     short = name.partition(".")[0]
     names = {name, short, f"{short}.local"} - {"", ".local"}
@@ -63,7 +63,7 @@ def own_names() -> frozenset[str]:
 
 
 def host_of(header: str) -> str | None:
-    """The name in a `Host` header, lower case and without port; None for what is none."""
+    """The name in a `Host` header, lower case and without port; None if it is invalid."""
     text = header.strip().lower()
     if text.startswith("["):
         inside, bracket, port = text[1:].partition("]")
@@ -80,5 +80,5 @@ def host_of(header: str) -> str | None:
 
 
 def is_named(name: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a name is among names such as `pets.example.com` or `*.example.com`."""
+    """Whether a name matches one of several such as `pets.example.com` or `*.example.com`."""
     return any(name.endswith(entry[1:]) if entry.startswith("*.") else name == entry.strip("[]") for entry in allowed)

@@ -1,4 +1,4 @@
-"""What the presenter decided for everybody: `room/board.json`. Everybody reads it, only the presenter writes it."""
+"""The presenter's settings for everyone: `room/board.json`, which only the presenter changes."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ MAX_PINS = 6  # Home shows all of them
 
 @dataclass(frozen=True)
 class Sent:
-    """A configuration that the presenter sent to everybody."""
+    """A configuration that the presenter sent to everyone."""
 
     config: TrainConfig
     sender: str  # nickname
@@ -30,13 +30,13 @@ class Sent:
 
 @dataclass(frozen=True)
 class Board:
-    """What holds for the room.
+    """The presenter's settings for everyone.
 
     Attributes:
-        pins: runs that Home shows to everybody.
-        sent: a configuration to begin with; None for none.
-        uploads_locked: nobody but the presenter brings new datasets.
-        leaderboard_shared: attendees see the leaderboard, too.
+        pins: runs that Home shows to everyone.
+        sent: a configuration to start from, if any.
+        uploads_locked: only the presenter can add datasets.
+        leaderboard_shared: attendees see the leaderboard too.
     """
 
     pins: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Board:
 
 
 def read_board(settings: Settings) -> Board:
-    """What the presenter decided; the file is read only when it has changed."""
+    """The presenter's settings; the file is read only when it has changed."""
     path = _path(settings)
     try:
         facts = path.stat()
@@ -56,7 +56,7 @@ def read_board(settings: Settings) -> Board:
 
 
 def pin_run(settings: Settings, run_id: str, by: Actor) -> Board:
-    """Show a run on everybody's Home, before the others; at most six.
+    """Show a run on everyone's Home, before the others; at most six.
 
     Raises:
         RightsError: unless `by` is the presenter.
@@ -64,7 +64,7 @@ def pin_run(settings: Settings, run_id: str, by: Actor) -> Board:
     """
     by.check_presenter("Pinning a run")
     if not is_id(run_id):
-        raise RunError(f"There is no run {run_id[:64]!r}: choose one of the list.")
+        raise RunError(f"There is no run {run_id[:64]!r}: choose one from the list.")
 
     def change(board: Board) -> Board:
         others = [pinned for pinned in board.pins if pinned != run_id]
@@ -96,7 +96,7 @@ def send_config(settings: Settings, config: TrainConfig, by: Actor) -> Board:
 
 
 def withdraw_config(settings: Settings, by: Actor) -> Board:
-    """Offer none any more.
+    """Take the sent configuration back.
 
     Raises:
         RightsError: unless `by` is the presenter.
@@ -106,7 +106,7 @@ def withdraw_config(settings: Settings, by: Actor) -> Board:
 
 
 def lock_uploads(settings: Settings, locked: bool, by: Actor) -> Board:
-    """Let only the presenter bring new datasets, or everybody again.
+    """Let only the presenter add datasets, or everyone again.
 
     Raises:
         RightsError: unless `by` is the presenter.
@@ -132,7 +132,7 @@ def check_uploads(settings: Settings, by: Actor) -> None:
         QuotaError: unless `by` is the presenter.
     """
     if not by.presenter and read_board(settings).uploads_locked:
-        raise QuotaError("The presenter has locked uploads: use a dataset that is here, or ask them.")
+        raise QuotaError("The presenter has locked uploads: use an existing dataset, or ask the presenter.")
 
 
 def _change(settings: Settings, change: Callable[[Board], Board]) -> Board:
@@ -153,7 +153,7 @@ def _change(settings: Settings, change: Callable[[Board], Board]) -> Board:
             write_json(path, values)
             return board
     except Timeout as error:
-        raise RunError("Somebody else is changing the room just now: try again in a few seconds.") from error
+        raise RunError("The room's settings are being changed: try again in a few seconds.") from error
 
 
 def _path(settings: Settings) -> Path:
@@ -180,4 +180,4 @@ def _read_sent(values: dict[str, object] | None) -> Sent | None:
     try:
         return Sent(load_config(str(values["config"])), str(values["sender"]), float(str(values["time"])))
     except (ConfigError, KeyError, ValueError):
-        return None  # of another version: nobody can begin with it
+        return None  # made by another version: it cannot be used

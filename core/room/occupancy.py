@@ -1,4 +1,4 @@
-"""How full the machine is, and how much of that is this room."""
+"""How busy and full the machine is, and how much of that is this room."""
 
 import shutil
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Machine:
 
 
 def look_at_machine(settings: Settings) -> Machine:
-    """Measure; looks at every file of the data root, so at most every few seconds for everybody."""
+    """Measure. It walks the whole data root: call it every few seconds at most, once for all sessions."""
     memory, folder = psutil.virtual_memory(), settings.home
     while not folder.exists():
         folder = folder.parent

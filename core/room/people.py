@@ -1,8 +1,8 @@
 """The people of a room: `people/<id>.json`, one small file for each nickname.
 
-A browser keeps a random token; only its hash is ever written, as the person's id. Whoever has the token is that person:
-it protects runs against other attendees' slips and pranks, not against somebody who reads the network (without https),
-this machine's disk or that browser.
+A browser keeps a random token; only its hash is ever written, as the person's id. The holder of the token is that
+person: this protects runs against other attendees' slips and pranks, not against anyone who can read the network
+(without https), this machine's disk or that browser.
 """
 
 import functools
@@ -24,13 +24,13 @@ TOKEN_BYTES = 24
 TOKEN_PATTERN = re.compile(r"[A-Za-z0-9_-]{32,86}")
 ID_DIGITS = 16
 MAX_NICKNAME = 24
-MAX_PEOPLE = 2000  # of one data root: a script that asks for thousands of names fills no disk
+MAX_PEOPLE = 2000  # of one data root: a script that asks for thousands of names must not fill the disk
 LOCK_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a nickname."""
+    """A person with a nickname."""
 
     id: str
     nickname: str
@@ -44,7 +44,7 @@ class Person:
 
 
 def new_token() -> str:
-    """A secret for a browser that comes for the first time."""
+    """A secret for a new browser."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
@@ -66,11 +66,11 @@ class PeopleStore:
         self.folder = settings.people_dir
 
     def holder(self, token: str) -> Person | None:
-        """Who holds a token; None for a stranger."""
+        """The holder of a token; None if unknown."""
         return self.get(person_id(token)) if is_token(token) else None
 
     def get(self, identity: str) -> Person | None:
-        """A person by id; None where there is none, or the file is damaged."""
+        """A person by id; None if unknown, or the file is damaged."""
         if not is_id(identity):
             return None
         path = self._path(identity)
@@ -81,7 +81,7 @@ class PeopleStore:
         return _read_person(path, facts.st_mtime_ns, facts.st_ino)  # asked at every refresh of every page
 
     def all(self) -> list[Person]:
-        """Everybody, in the order in which they came."""
+        """Everyone, in the order in which they came."""
         try:
             names = [path.stem for path in self.folder.glob("*.json") if is_id(path.stem)]
         except OSError:
@@ -90,16 +90,16 @@ class PeopleStore:
         return sorted(found, key=lambda person: (person.created, person.id))
 
     def name(self, token: str, nickname: str) -> Person:
-        """Give the holder of a token a nickname, or another one.
+        """Give the holder of a token a nickname, or change it.
 
         Raises:
             PeopleError: if the name is empty, too long or taken, or too many people are here.
         """
         if not is_token(token):
-            raise PeopleError("Your browser keeps no cookie for this page: allow cookies and reload.")
+            raise PeopleError("Your browser blocks cookies for this page: allow them and reload.")
         shown = _readable(nickname)
         if not shown:
-            raise PeopleError("The nickname is empty: write at least one letter.")
+            raise PeopleError("The nickname is empty: enter at least one letter.")
         if len(shown) > MAX_NICKNAME:
             raise PeopleError(f"The nickname is too long: use at most {MAX_NICKNAME} letters.")
         identity = person_id(token)
@@ -108,7 +108,7 @@ class PeopleStore:
             with FileLock(self.settings.home / "people.lock").acquire(timeout=LOCK_SECONDS):
                 others = [person for person in self.all() if person.id != identity]
                 if any(person.nickname.casefold() == shown.casefold() for person in others):
-                    raise PeopleError(f"Somebody here is called {shown} already: choose another nickname.")
+                    raise PeopleError(f"The nickname {shown} is taken: choose another.")
                 if len(others) >= MAX_PEOPLE:
                     raise PeopleError(f"{MAX_PEOPLE} people are here already: ask the presenter to tidy up.")
                 known = self.get(identity)
@@ -116,17 +116,17 @@ class PeopleStore:
                     Person(identity, shown, known.created if known else time.time(), bool(known and known.presenter))
                 )
         except Timeout as error:
-            raise PeopleError("Many people come in just now: try again in a few seconds.") from error
+            raise PeopleError("Many people are entering: try again in a few seconds.") from error
 
     def appoint(self, identity: str) -> Person:
-        """Make somebody a presenter; only after the presenter's secret was checked.
+        """Make a person a presenter; call it only after the presenter's secret was checked.
 
         Raises:
             PeopleError: if there is no such person.
         """
         known = self.get(identity)
         if known is None:
-            raise PeopleError("Choose a nickname first: the presenter is somebody in the room, too.")
+            raise PeopleError("Choose a nickname first: the presenter needs one too.")
         return self._write(Person(known.id, known.nickname, known.created, presenter=True))
 
     def _write(self, person: Person) -> Person:
@@ -148,6 +148,6 @@ def _read_person(path: Path, *_stamp: int) -> Person | None:
 
 
 def _readable(text: str) -> str:
-    """One line without invisible characters, which could turn the letters of others around."""
+    """One line without invisible characters, which could reverse the letters around them."""
     shown = "".join(letter for letter in text if letter.isprintable() or letter.isspace())
     return " ".join(shown.split())

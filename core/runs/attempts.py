@@ -1,4 +1,4 @@
-"""How often a run was begun: after a crash it goes on by itself, but not for ever."""
+"""How often a run was tried: after a crash it resumes automatically, but not for ever."""
 
 import time
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ FILE = "attempts.json"
 
 @dataclass(frozen=True)
 class Attempts:
-    """What `attempts.json` of a run says; there is none until a run was interrupted.
+    """The content of a run's `attempts.json`; there is none until a run was interrupted.
 
     Attributes:
-        automatic: how often it was taken up again by itself since somebody last asked for it.
+        automatic: how often it was resumed automatically since a person last asked for it.
         begun: when it was last begun, in seconds since 1970; 0 if never.
     """
 
@@ -24,12 +24,12 @@ class Attempts:
 
     @property
     def left(self) -> bool:
-        """Whether it may be taken up again by itself."""
+        """Whether it may be resumed automatically."""
         return self.automatic < MAX_AUTOMATIC
 
 
 def read_attempts(folder: Path) -> Attempts:
-    """The attempts of a run's folder; a damaged file counts as a run that was tried often enough."""
+    """The attempts of a run's folder; a damaged file counts as a run that has no attempt left."""
     try:
         values = read_json(folder / FILE)
         return Attempts(int(values["automatic"]), float(values["begun"]))

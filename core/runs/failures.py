@@ -1,4 +1,4 @@
-"""What to try after a run has failed, where that can be said."""
+"""Failures of runs: their sentences, and what to try next."""
 
 import errno
 
@@ -18,23 +18,23 @@ def halved(config: TrainConfig) -> TrainConfig | None:
 
 
 def remedy(config: TrainConfig, result: RunResult | None) -> TrainConfig | None:
-    """A configuration that may succeed where this one failed; None where none is known."""
+    """A configuration that may succeed where this one failed; None if none is known."""
     return halved(config) if result is not None and result.cause == MEMORY else None
 
 
 def memory_sentence(config: TrainConfig) -> str:
-    """What is said when memory ran out, with what to try."""
+    """The sentence for a training that ran out of memory, with what to try."""
     smaller = halved(config)
     advice = (
-        f"train again with half the batch ({smaller.batch_size} instead of {config.batch_size} pictures a step), "
-        "or with a smaller network"
+        f"train again with half the batch size ({smaller.batch_size} instead of {config.batch_size} pictures per "
+        "step), or with a smaller network"
         if smaller is not None
         else "choose a smaller network"
     )
-    return f"The memory of this machine ran out: {advice}."
+    return f"This machine ran out of memory: {advice}."
 
 
-# what torch, the system's loader and C++ say when memory ran out
+# in the messages of torch, the system's loader and C++ when memory runs out
 MEMORY_SIGNS = (
     "out of memory",
     "can't allocate memory",
@@ -53,7 +53,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def failure_sentence(error: Exception) -> str:
-    """One sentence for an error that nobody foresaw; the traceback is in the log."""
+    """One sentence for an unexpected error; the traceback is in the log."""
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        return "A file grew larger than this system lets it: raise the limit (`ulimit -f`) and train again."
-    return f"Something unforeseen went wrong ({type(error).__name__}): the run's worker.log tells more."
+        return "A file reached this system's size limit: raise the limit (`ulimit -f`) and train again."
+    return f"The training failed unexpectedly ({type(error).__name__}): see the run's worker.log."

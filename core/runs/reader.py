@@ -1,7 +1,6 @@
-"""Reading runs again and again for many watchers: what cannot change is read once, a log only where it has grown.
+"""Reads runs for many watchers: files again only when they were replaced, logs only where they have grown.
 
-One reader serves all threads of a process. It keeps no truth of its own: a file that was replaced, or a log that was
-cut back to an earlier moment because the run was resumed, is read anew.
+One reader serves all threads of a process. A log that was cut back, because its run was resumed, is read again.
 """
 
 import threading
@@ -35,7 +34,7 @@ class RunReader:
         self._logs: OrderedDict[str, EventLogReader] = OrderedDict()
 
     def describe(self, run: Run) -> tuple[TrainConfig, RunMeta]:
-        """Configuration, which never changes, and what was noted at creation, of which only the title may change.
+        """Configuration, which never changes, and metadata, where only the title may change.
 
         Raises:
             RunError: if one cannot be read.
@@ -63,7 +62,7 @@ class RunReader:
     def history(self, run: Run) -> RunHistory:
         """The events so far. The lists are the caller's own."""
         path = run.event_log
-        if not path.exists():  # a queue full of runs must not drive out the logs that are read every second
+        if not path.exists():  # queued runs must not displace logs that are read every second
             return RunHistory()
         with self._lock:
             log = self._logs.pop(run.id, None) or EventLogReader(path)
@@ -83,7 +82,7 @@ class RunReader:
         return out
 
     def summarise(self, run: Run) -> RunSummary:
-        """What a list shows of a run.
+        """The row of a run in a list.
 
         Raises:
             RunError: if its configuration cannot be read.
@@ -100,7 +99,7 @@ class RunReader:
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """Changes whenever a file is replaced or written; None where there is none."""
+    """Differs whenever a file was replaced or written; None without a file."""
     try:
         facts = path.stat()
     except OSError:

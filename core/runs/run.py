@@ -4,14 +4,14 @@ runs/<id>/
     config.json      the TrainConfig
     meta.json        when, by whom, which arm of which race; what the dataset was
     started.json     the worker that took it; removed when the run is queued again
-    attempts.json    how often it went on by itself after a crash
-    stalled.json     its worker does not move
+    attempts.json    how often it was resumed after a crash
+    stalled.json     since when its worker has not moved
     worker.lock      held while the worker lives
     events.jsonl     one JSON line per event
-    stop             somebody asked it to stop
+    stop             a stop was requested
     checkpoints/     best.safetensors + best.json; last.safetensors while it trains
     predictions.csv  every prediction on the test split
-    validation.csv   those of the same weights on the validation split; absent in older runs
+    validation.csv   predictions of the same weights on the validation split; absent in older runs
     result.json      how it ended (written last)
 """
 
@@ -43,7 +43,7 @@ class RunState(enum.StrEnum):
 
     @property
     def active(self) -> bool:
-        """Whether something may still happen by itself."""
+        """Whether it waits for a worker or has one."""
         return self in (RunState.QUEUED, RunState.RUNNING)
 
 
@@ -58,7 +58,7 @@ class RunMeta:
     dataset_title: str
     dataset_fingerprint: str
     classes: tuple[str, ...]
-    title: str | None = None  # given later, in place of the note
+    title: str | None = None  # given later, replaces the note
     plan: RacePlan | None = None  # of the race or learning curve that it is part of
 
 
@@ -73,7 +73,7 @@ class RunResult:
     epochs_done: int = 0
     best_val_accuracy: float | None = None
     tested: Tested | None = None
-    cause: str | None = None  # of a failure for which a remedy is known
+    cause: str | None = None  # of a failure with a known remedy
     points_done: int = 0  # of a learning curve
 
 
@@ -114,7 +114,7 @@ class Run:
                 f"({', '.join(error.problems)}): open it with that version, or delete the run."
             ) from error
         except (OSError, ValueError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or "it is no text"
+            reason = (error.strerror if isinstance(error, OSError) else None) or "not a text file"
             raise RunError(f"The configuration of run {self.id} cannot be read ({reason}): delete the run.") from error
 
     def meta(self) -> RunMeta:
@@ -154,7 +154,7 @@ class Run:
             return RunResult(RunState.FAILED, "The result file of this run is damaged: train it again.", 0.0, None)
 
     def state(self) -> RunState:
-        """Derived from the result, the start marker and the lock the worker holds; never from a process id."""
+        """The state, derived from the result, the start marker and the worker's lock; never from a process id."""
         result = self.result()
         if result is not None:
             return result.state
@@ -190,11 +190,11 @@ class Run:
         """
         path = self.folder / "predictions.csv"
         if not path.exists():
-            raise RunError(f"Run {self.id} has no test result yet: wait until it has finished, or test it.")
+            raise RunError(f"Run {self.id} has no test result yet: wait until it has finished, or evaluate it.")
         return read_predictions(path)
 
     def validation_predictions(self) -> PredictionTable:
-        """The stored predictions on the validation split, of the weights that were tested.
+        """The stored predictions on the validation split, of the weights that were evaluated.
 
         Raises:
             RunError: if there are none, or the table is damaged.

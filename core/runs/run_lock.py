@@ -1,4 +1,4 @@
-"""Working on a run alone, and what a system says of its files, in words for people."""
+"""Exclusive access to a run, and plain sentences for what goes wrong with its files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,22 +12,22 @@ from core.runs.run import Run
 
 @contextmanager
 def hold(run: Run, seconds: float) -> Iterator[None]:
-    """Nobody else works on a run meanwhile.
+    """Hold the lock of a run: no other process works on it.
 
     Raises:
-        Timeout: if somebody does, for so long.
+        Timeout: if another process holds it for longer than `seconds`.
         RunError: if the run was deleted.
     """
-    gone = RunError(f"There is no run {run.id!r} any more: somebody has deleted it.")
+    gone = RunError(_deleted(run))
     if not run.folder.exists():
         raise gone
     lock = FileLock(run.lock_path)
     try:
         lock.acquire(timeout=seconds)
-    except (FileNotFoundError, FileExistsError) as error:  # the folder went, came and went under the lock's hands
+    except (FileNotFoundError, FileExistsError) as error:  # the folder was removed while the lock was taken
         raise gone from error
     try:
-        if not (run.folder / "config.json").exists():  # deleted just now, and the lock has made the folder anew
+        if not (run.folder / "config.json").exists():  # just deleted, and the lock has made the folder again
             remove_ghost(run)
             raise gone
         yield
@@ -43,13 +43,22 @@ def remove_ghost(run: Run) -> None:
 
 
 @contextmanager
-def told(run: Run) -> Iterator[None]:
-    """What a system says of files, in words for people."""
+def plain_errors(run: Run) -> Iterator[None]:
+    """Raise a plain sentence where files of a run are gone or the disk is full.
+
+    Raises:
+        RunError: if the run was deleted.
+        QuotaError: if the disk is full.
+    """
     try:
         yield
-    except FileNotFoundError as error:  # somebody else was first
-        raise RunError(f"There is no run {run.id!r} any more: somebody has deleted it.") from error
+    except FileNotFoundError as error:
+        raise RunError(_deleted(run)) from error
     except OSError as error:
         if is_full(error):
             raise QuotaError(FULL) from error
         raise
+
+
+def _deleted(run: Run) -> str:
+    return f"There is no run {run.id!r}: it was deleted."

@@ -22,7 +22,7 @@ from core.locks import ASKER_SECONDS
 from core.quotas import FULL, check_queue, check_space, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.run import Run, RunMeta, RunState
-from core.runs.run_lock import hold, remove_ghost, told
+from core.runs.run_lock import hold, plain_errors, remove_ghost
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
 from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
@@ -72,7 +72,7 @@ class RunStore:
 
         Args:
             arms: in the order in which they are to run; with a plan, an arm comes once a seed.
-            plan: what all of them are part of; without one, they share a seed.
+            plan: of the race that they are part of; without one, they share a seed.
 
         Raises:
             ConfigError: if the arms differ in dataset, or without a plan in seed.
@@ -117,13 +117,13 @@ class RunStore:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Nobody else queues a run or deletes a dataset meanwhile."""
+        """Hold the lock of all runs: no other process queues a run or deletes a dataset."""
         self.settings.home.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.settings.home / "runs.lock").acquire(timeout=LOCK_SECONDS, poll_interval=0.01):
                 yield
         except Timeout as error:
-            raise RunError("Many people start something just now: try again in a few seconds.") from error
+            raise RunError("Many runs are being queued: try again in a few seconds.") from error
 
     def get(self, run_id: str) -> Run:
         """Find a run.
@@ -175,18 +175,18 @@ class RunStore:
 
         Raises:
             RunError: if it is not there, or has ended already.
-            RightsError: if it belongs to somebody else.
+            RightsError: if it belongs to someone else.
             QuotaError: if the disk is full.
         """
         run = self._own(run_id, by)
         state = run.state()
         if not state.active and (state is not RunState.INTERRUPTED or run.result() is not None):
-            raise RunError(f"Run {run.id} is {state.value} already: there is nothing to stop.")
-        with told(run):
+            raise RunError(f"Run {run.id} is already {state.value}: there is nothing to stop.")
+        with plain_errors(run):
             (run.folder / "stop").touch()
             try:
                 with hold(run, ASKER_SECONDS / 4):
-                    # nobody works on it: it ends here; one whose worker just ended keeps its result
+                    # it has no worker: it ends here; if its worker has just ended, it keeps its result
                     if run.result() is None:
                         run.write_result(RunState.STOPPED, _stopped_text(run), None)
             except Timeout:
@@ -194,25 +194,27 @@ class RunStore:
         return run.state()
 
     def resume(self, run_id: str, *, by: Actor = OPERATOR, automatic: bool = False) -> Run:
-        """Queue an interrupted run again: it goes on from its last snapshot, or from its beginning.
+        """Queue an interrupted run again: it continues from its last checkpoint, or starts over.
 
         Args:
-            automatic: nobody asked for it; this is done a few times only.
+            automatic: after a crash, not at a person's request; counted, so that it ends.
 
         Raises:
             RunError: if it is not there, or not interrupted.
-            RightsError: if it belongs to somebody else.
+            RightsError: if it belongs to someone else.
             QuotaError: if the disk is full.
         """
         run = self._own(run_id, by)
         if run.state() is not RunState.INTERRUPTED:
-            raise RunError(f"Run {run.id} is {run.state().value}: only an interrupted run can be taken up again.")
+            raise RunError(f"Run {run.id} is {run.state().value}: only an interrupted run can be resumed.")
         if run.result() is not None:
-            raise RunError(f"Run {run.id} was tested after it was interrupted, and is over: train it again.")
+            raise RunError(
+                f"Run {run.id} was evaluated after it was interrupted: train it again instead of resuming it."
+            )
         try:
-            with told(run), hold(run, ASKER_SECONDS):
+            with plain_errors(run), hold(run, ASKER_SECONDS):
                 if not (run.folder / "started.json").exists() or run.result() is not None:
-                    return run  # somebody else was first
+                    return run  # it was resumed by another process
                 if automatic and run.stop_requested:
                     return run
                 done = read_attempts(run.folder).automatic
@@ -221,31 +223,31 @@ class RunStore:
                     (run.folder / "stop").unlink(missing_ok=True)
                 (run.folder / "started.json").unlink(missing_ok=True)
         except Timeout as error:
-            raise RunError(f"Run {run.id} is being used just now: try again in a few seconds.") from error
+            raise RunError(f"Run {run.id} is in use: try again in a few seconds.") from error
         return run
 
     def rename(self, run_id: str, title: str, *, by: Actor = OPERATOR) -> None:
-        """Give a run another title, in place of its note; an empty one takes it away.
+        """Give a run a title that replaces its note; an empty one removes it.
 
         Raises:
             RunError: if it is not there.
-            RightsError: if it belongs to somebody else.
+            RightsError: if it belongs to someone else.
             QuotaError: if the disk is full.
         """
         _rewrite_meta(self._own(run_id, by), lambda meta: dataclasses.replace(meta, title=_tidy(title)))
 
     def rename_race(self, race_id: str, title: str, *, by: Actor = OPERATOR) -> None:
-        """Give a race or learning curve another title; with an empty one it is called by its arms.
+        """Give a race or learning curve a title; with an empty one it is named after its arms.
 
         Raises:
             RunError: if there is no such race, or it was started before races had titles.
-            RightsError: if one of its runs belongs to somebody else.
+            RightsError: if one of its runs belongs to someone else.
             QuotaError: if the disk is full.
         """
 
         def retitled(meta: RunMeta) -> RunMeta:
             if meta.plan is None:
-                raise RunError("These runs were started as a pair, not as a race with a title: rename each of them.")
+                raise RunError("These runs were started as a pair, not as a race with a title: rename each run.")
             return dataclasses.replace(meta, plan=dataclasses.replace(meta.plan, title=_tidy(title)))
 
         for run in [self._own(run.id, by) for run in self.race(race_id)]:
@@ -256,40 +258,40 @@ class RunStore:
 
         Raises:
             RunError: if it is queued or running.
-            RightsError: if it belongs to somebody else.
+            RightsError: if it belongs to someone else.
         """
         run = self._own(run_id, by)
         state = run.state()
         if state.active:
-            self.get(run_id)  # what was deleted just now looks as if it were queued
+            self.get(run_id)  # a run that was just deleted looks queued
             raise RunError(f"Run {run.id} is {state.value}: stop it before you delete it.")
         try:
-            with told(run), hold(run, ASKER_SECONDS):
-                # an interrupted one may have been taken up again, by somebody or by itself
+            with plain_errors(run), hold(run, ASKER_SECONDS):
+                # an interrupted one may have been resumed
                 if run.result() is None and not (run.folder / "started.json").exists():
                     raise RunError(f"Run {run.id} is queued: stop it before you delete it.")
                 if os.name == "posix":
                     remove_folder(run.folder)
             if os.name != "posix":  # there, no folder moves while a file in it is open
-                with told(run):
+                with plain_errors(run):
                     remove_folder(run.folder)
         except Timeout as error:
-            raise RunError(f"Run {run.id} is being used just now: try again in a few seconds.") from error
+            raise RunError(f"Run {run.id} is in use: try again in a few seconds.") from error
 
     def delete_dataset(self, dataset_id: str, *, by: Actor = OPERATOR) -> None:
         """Remove a dataset that no active run needs.
 
         Raises:
             DatasetError: if it is not there, or in use.
-            RightsError: if it belongs to somebody else.
+            RightsError: if it belongs to someone else.
         """
         with self._alone():
             users = [run.id for run in self.all() if run.state().active and _dataset(run) == dataset_id]
             if users:
                 raise DatasetError(
                     f"The dataset {dataset_id} is in use by {len(users)} "
-                    f"{'run' if len(users) == 1 else 'runs'} that wait or train ({', '.join(users[:3])}"
-                    f"{' …' if len(users) > 3 else ''}): stop them, or wait until they have ended."
+                    f"queued or running {'run' if len(users) == 1 else 'runs'} ({', '.join(users[:3])}"
+                    f"{' …' if len(users) > 3 else ''}): stop them, or wait until they have finished."
                 )
             DatasetStore(self.settings).delete(dataset_id, by=by)
 
@@ -299,7 +301,7 @@ class RunStore:
             try:
                 owner = run.meta().owner
             except RunError:
-                self.get(run_id)  # what was deleted just now is not damaged
+                self.get(run_id)  # it was just deleted, not damaged
                 raise
             by.check_may_change(owner, f"Run {run.id}")
         return run
@@ -310,18 +312,18 @@ def _tidy(title: str) -> str:
 
 
 def _rewrite_meta(run: Run, change: Callable[[RunMeta], RunMeta]) -> None:
-    """Replace what is noted about a run.
+    """Replace the metadata of a run.
 
     Raises:
-        RunError: if it was deleted, or its notes cannot be read.
+        RunError: if it was deleted, or its metadata cannot be read.
         QuotaError: if the disk is full.
     """
     gone = FileNotFoundError(run.folder)
-    with told(run):
+    with plain_errors(run):
         try:
             meta = run.meta()
         except RunError:
-            if not (run.folder / "config.json").exists():  # what was deleted just now is not damaged
+            if not (run.folder / "config.json").exists():  # it was just deleted, not damaged
                 raise gone from None
             raise
         write_json(run.folder / "meta.json", dataclasses.asdict(change(meta)))
@@ -333,13 +335,13 @@ def _rewrite_meta(run: Run, change: Callable[[RunMeta], RunMeta]) -> None:
 
 def _stopped_text(run: Run) -> str:
     if not (run.folder / "started.json").exists():
-        return "Stopped while it was waiting in the queue."
-    return "Stopped after it was interrupted; what was saved was kept."
+        return "Stopped while queued."
+    return "Stopped after an interruption; saved weights were kept."
 
 
 @functools.lru_cache(maxsize=10_000)
 def _created(folder: Path) -> float:
-    """When a run was created; that never changes, and ids are never used twice."""
+    """When a run was created; this never changes, and no id is used twice."""
     return Run(folder).meta().created
 
 

@@ -1,4 +1,4 @@
-"""What a list shows of a run."""
+"""Summaries of runs, as lists show them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class RunSummary:
 
     @property
     def is_curve(self) -> bool:
-        """Whether it trains the points of a learning curve: it has no epochs, weights or predictions of its own."""
+        """Whether it trains the points of a learning curve: then it has no epochs, weights or predictions."""
         return is_curve(self.meta)
 
     @property
@@ -51,14 +51,14 @@ def is_curve(meta: RunMeta) -> bool:
 
 
 def title_of(config: TrainConfig, meta: RunMeta) -> str:
-    """What lists call a run: network and strategy, and what its owner calls it."""
-    said = config.note if meta.title is None else meta.title
+    """The name of a run in lists: network and strategy, then its title or note."""
+    own = config.note if meta.title is None else meta.title
     name = f"Learning curve, {config.strategy} ({config.model})" if is_curve(meta) else config.title()
-    return name + (f" · {said}" if said else "")
+    return name + (f" · {own}" if own else "")
 
 
 def summarise(run: Run) -> RunSummary:
-    """Read what a list shows of a run.
+    """Summarise a run from its files.
 
     Raises:
         RunError: if its configuration cannot be read.
@@ -69,7 +69,7 @@ def summarise(run: Run) -> RunSummary:
 def summary_of(
     run: Run, config: TrainConfig, meta: RunMeta, result: RunResult | None, history: Callable[[], RunHistory]
 ) -> RunSummary:
-    """What a list shows of a run of which these files were read; `history` is asked only while it has no result."""
+    """Summarise a run whose files were read already; `history` is read only while it has no result."""
     if result is not None:
         return RunSummary(
             run.id,

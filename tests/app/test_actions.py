@@ -98,7 +98,7 @@ def test_an_interrupted_run_goes_on_by_itself_until_it_was_tried_often_enough(
 def test_a_run_that_ran_out_of_memory_offers_half_the_batch(raced: Settings, run: Run, open_page: Open) -> None:
     fail_for_memory(run)
     app = open_page("pages/train.py", run=run.id)
-    assert "train again with half the batch \\(4 instead of 8" in app.error[0].value
+    assert "train again with half the batch size \\(4 instead of 8" in app.error[0].value
     app.button(key=f"half-{run.id}").click().run()
     assert not app.exception
     newest = RunStore(raced).all()[0]
@@ -158,7 +158,7 @@ def test_a_dataset_is_renamed_and_deleted_by_its_owner_only(
     app.button(key="rename-drawn").click().run()
     assert not app.exception
     app.button(key="delete-drawn").click().run()
-    assert "in use by 1 run" in app.error[0].value
+    assert "in use by 1 queued or running run" in app.error[0].value
     RunStore(raced).request_stop(run.id)
     come_as(monkeypatch, bert)
     app = open_page("pages/explore.py", dataset="drawn")

@@ -70,12 +70,12 @@ def test_a_wrong_passcode_and_a_taken_nickname_are_told_in_a_sentence(
     app = open_page("streamlit_app.py")
     app.text_input(key="door-typed").set_value("00")
     app.button[0].click().run()
-    assert [error.value for error in app.error] == ["The passcode is wrong: look at the screen."]
+    assert [error.value for error in app.error] == ["Wrong passcode: check the screen."]
     app.text_input(key="door-typed").set_value(room.passcode)
     app.button[0].click().run()
     app.text_input(key="door-nickname").set_value("ada")
     app.button[0].click().run()
-    assert "choose another nickname" in app.error[0].value
+    assert "is taken: choose another" in app.error[0].value
 
 
 def test_a_link_with_the_passcode_opens_and_leaves_a_clean_address(
@@ -103,7 +103,7 @@ def test_a_wrong_secret_makes_nobody_a_presenter(
 ) -> None:
     come_as(new_token())
     app = open_page("streamlit_app.py", secret="guess", passcode=room.passcode)
-    assert "not the presenter's address" in app.error[0].value
+    assert "Wrong presenter address" in app.error[0].value
     assert [item.label for item in app.text_input] == ["Passcode of the room"]
     assert not PeopleStore(settings).all()
 
@@ -111,9 +111,7 @@ def test_a_wrong_secret_makes_nobody_a_presenter(
 def test_a_browser_without_cookies_is_told_so(room: Room, come_as: Callable[[str], None], open_page: Open) -> None:
     come_as("")
     app = open_page("streamlit_app.py")
-    assert [error.value for error in app.error] == [
-        "Your browser keeps no cookie for this page: allow cookies and reload."
-    ]
+    assert [error.value for error in app.error] == ["Your browser blocks cookies for this page: allow them and reload."]
 
 
 def test_who_acts_is_the_operator_alone_or_the_visitor_of_a_room(

@@ -163,7 +163,7 @@ def test_what_is_no_race_of_ones_own_keeps_its_title(raced: Settings) -> None:
     store = RunStore(raced)
     pair = store.all()[0].meta().race
     assert pair is not None
-    with pytest.raises(RunError, match="rename each of them"):
+    with pytest.raises(RunError, match="rename each run"):
         store.rename_race(pair, "ours")
     with pytest.raises(RunError, match="There is no race"):
         store.rename_race("../x", "ours")

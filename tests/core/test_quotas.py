@@ -122,7 +122,7 @@ def test_free_space_can_be_told_before_the_data_folder_is_there(settings: Settin
 def test_a_dataset_in_use_is_not_deleted(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> None:
     store = RunStore(settings)
     run = store.create(small_config, by=ADA)
-    with pytest.raises(DatasetError, match=f"in use by 1 run that wait or train \\({run.id}\\)"):
+    with pytest.raises(DatasetError, match=f"in use by 1 queued or running run \\({run.id}\\)"):
         store.delete_dataset("drawn")
     store.request_stop(run.id)
     with pytest.raises(RightsError, match="The dataset drawn belongs to somebody else"):

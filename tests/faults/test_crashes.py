@@ -190,7 +190,7 @@ def test_a_stopped_worker_that_is_asked_to_end_is_not_waited_for(
     desk.until(lambda: run.state() is RunState.STOPPED, 30)
     result = run.result()
     assert result is not None
-    assert result.text == "Stopped after it was interrupted; what was saved was kept."
+    assert result.text == "Stopped after an interruption; saved weights were kept."
 
 
 def test_a_preloader_that_does_not_move_is_replaced(
@@ -347,7 +347,7 @@ def test_a_killed_import_says_so_and_leaves_nothing(settings: Settings, ended_pr
         assert status.state in ("interrupted", "finished")
         if status.state == "interrupted":
             names.append(job)
-            assert status.text == "The import was interrupted and left nothing behind: start it again."
+            assert status.text == "The import was interrupted and nothing was saved: start it again."
             assert DatasetStore(settings).ids() == []
         else:
             DatasetStore(settings).delete("mine")

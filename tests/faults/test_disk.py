@@ -164,7 +164,7 @@ def test_an_import_on_a_full_disk_is_refused_or_says_so_and_leaves_nothing(small
     assert status.state == "failed"
     assert re.fullmatch(
         r"The pictures .*need about \d+ MB, and \d+ MB are free: make room\."
-        r"|The disk is full: free some space and import again; nothing was left behind\.",
+        r"|The disk is full and nothing was saved: free some space and import again\.",
         status.text,
     )
     assert sorted(settings.datasets_dir.rglob("*")) == before
@@ -197,8 +197,6 @@ def test_a_limit_on_the_size_of_files_is_told_in_one_sentence(small_desk: Desk) 
     result = run.result()
     assert result is not None
     assert result.state is RunState.FAILED
-    assert result.text == (
-        "A file grew larger than this system lets it: raise the limit (`ulimit -f`) and train again."
-    )
+    assert result.text == ("A file reached this system's size limit: raise the limit (`ulimit -f`) and train again.")
     assert str(desk.settings.home) not in result.text
     assert figures(desk.finish(desk.queue())) == figures(whole)

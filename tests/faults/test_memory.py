@@ -65,7 +65,7 @@ def assert_told(run: Run) -> None:
     assert result is not None
     assert (result.state, result.cause) == (RunState.FAILED, MEMORY)
     assert result.text == (
-        "The memory of this machine ran out: train again with half the batch (4 instead of 8 pictures a step), "
+        "This machine ran out of memory: train again with half the batch size (4 instead of 8 pictures per step), "
         "or with a smaller network."
     )
     smaller = remedy(run.config(), result)
@@ -178,4 +178,4 @@ def test_a_limit_on_the_address_space_says_the_same_sentence(settings: Settings,
 def test_the_smallest_batch_has_no_half(desk: Desk) -> None:
     tiny = desk.config.model_copy(update={"batch_size": 3})
     assert halved(tiny) is None
-    assert memory_sentence(tiny) == "The memory of this machine ran out: choose a smaller network."
+    assert memory_sentence(tiny) == "This machine ran out of memory: choose a smaller network."

@@ -231,7 +231,7 @@ def test_100_wrong_passcodes_open_nothing_and_lock_nobody_else_out(settings: Set
             heard = []
             for _ in range(100):
                 await guesser.open("train", f"passcode={wrong}")
-                heard += [text for text in guesser.page.texts() if "passcode is wrong" in text or "wait" in text]
+                heard += [text for text in guesser.page.texts() if "Wrong passcode" in text or "wait" in text]
                 await guesser.close()
         began = time.monotonic()
         async with Session(server.address, "guest", Ledger()) as guest:
@@ -240,8 +240,8 @@ def test_100_wrong_passcodes_open_nothing_and_lock_nobody_else_out(settings: Set
 
     heard, seen, seconds = run_apart(visits())
     assert len(heard) == 100
-    assert ["passcode is wrong" in text for text in heard[:6]] == [True] * 5 + [False]
-    assert sum("passcode is wrong" in text for text in heard) <= 7  # one more for each waiting time that was kept
+    assert ["Wrong passcode" in text for text in heard[:6]] == [True] * 5 + [False]
+    assert sum("Wrong passcode" in text for text in heard) <= 7  # one more for each waiting time that was kept
     assert any("nickname" in text for text in seen)
     assert seconds < 5
 

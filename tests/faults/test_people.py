@@ -175,7 +175,7 @@ def test_thirty_people_delete_and_rename_at_once(settings: Settings, drawn: obje
     found = at_once(deeds)
     problems = [item for item in found if item is not None]
     assert {type(error) for error in problems} <= {RunError}
-    other = [str(e) for e in problems if "There is no run" not in str(e) and "is being used just now" not in str(e)]
+    other = [str(e) for e in problems if "There is no run" not in str(e) and "is in use: try again" not in str(e)]
     assert other == []
     kept = {run.id for run in runs[::2]}
     assert {run.id for run in store.all()} == kept
@@ -211,8 +211,8 @@ def test_a_dataset_in_use_is_not_deleted_even_when_a_run_is_made_at_the_same_mom
             assert there
             assert isinstance(found[0], DatasetError)
             assert str(found[0]) == (
-                f"The dataset drawn is in use by 1 run that wait or train ({found[1].id}): "
-                "stop them, or wait until they have ended."
+                f"The dataset drawn is in use by 1 queued or running run ({found[1].id}): "
+                "stop them, or wait until they have finished."
             )
             store.request_stop(found[1].id, by=BERT)
             store.delete_dataset("drawn", by=ADA)

@@ -254,8 +254,8 @@ def test_a_queued_run_ends_as_stopped_and_no_worker_takes_it(desk: Desk) -> None
     assert desk.store.request_stop(run.id) is RunState.STOPPED
     result = run.result()
     assert result is not None
-    assert result.text == "Stopped while it was waiting in the queue."
-    with pytest.raises(RunError, match="is stopped already: there is nothing to stop"):
+    assert result.text == "Stopped while queued."
+    with pytest.raises(RunError, match="is already stopped: there is nothing to stop"):
         desk.store.request_stop(run.id)
     for _ in range(10):
         desk.dispatcher.step()

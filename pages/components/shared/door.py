@@ -26,7 +26,7 @@ def pass_or_stop(settings: Settings) -> None:
         return
     rooms, browser = RoomStore(settings), browser_token()
     if not browser:
-        st.error("Your browser keeps no cookie for this page: allow cookies and reload.", icon="🚫")
+        st.error("Your browser blocks cookies for this page: allow them and reload.", icon="🚫")
         st.stop()
     _use_link(rooms, browser)
     if not rooms.is_admitted(person_id(browser)):

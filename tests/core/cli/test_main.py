@@ -186,12 +186,12 @@ def test_a_run_is_stopped_and_evaluated(settings: Settings, drawn: object, ended
     assert "running" in sentence
     assert core_json("stop", run_id) == {"run": run_id, "state": "stopped"}
     (sentence,) = refused("stop", run_id)
-    assert "stopped already" in sentence
+    assert "already stopped" in sentence
     evaluated = core_json("judge", run_id)  # its old name
     assert evaluated["state"] == "stopped"
     assert evaluated["test_images"] == 8
     (sentence,) = refused("evaluate", run_id)
-    assert "already" in sentence
+    assert "evaluated already" in sentence
 
 
 def test_what_is_not_there_is_one_sentence_and_status_1(trained: Settings, tmp_path: Path) -> None:

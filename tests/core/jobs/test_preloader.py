@@ -207,7 +207,7 @@ def test_a_worker_that_dies_before_it_begins_fails_its_run_with_its_sentence(
     result = run.result()
     assert result is not None
     assert result.state is RunState.FAILED
-    assert result.text.endswith("worker.log shows why.")
+    assert result.text.endswith("see worker.log.")
     log = (run.folder / "worker.log").read_text()
     assert log.count("Traceback") == 1
     assert "become_worker" in log

@@ -146,7 +146,7 @@ def test_a_worker_that_dies_before_it_takes_its_run_is_not_started_for_ever(
     result = run.result()
     assert result is not None
     assert result.state is RunState.FAILED
-    assert result.text.endswith("worker.log shows why.")
+    assert result.text.endswith("see worker.log.")
     assert not (run.folder / "started.json").exists()
     assert (run.folder / "worker.log").read_text().count("Traceback") == 1
 

@@ -93,7 +93,7 @@ def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_judged(
     assert tested.epoch == checkpoint.epoch
     with pytest.raises(RunError, match="evaluated already"):
         evaluate_run.callback(settings, run.id)
-    with pytest.raises(RunError, match="was tested after it was interrupted, and is over"):
+    with pytest.raises(RunError, match="was evaluated after it was interrupted: train it again"):
         RunStore(settings).resume(run.id)
 
 
@@ -124,7 +124,7 @@ def test_a_stop_in_training_is_obeyed_in_time_and_keeps_the_best_weights(
     assert best is not None
     assert (checkpoint.epoch, checkpoint.val_accuracy) == (best.epoch, best.val_accuracy)
     assert list(run.folder.rglob("*.tmp")) == []
-    with pytest.raises(RunError, match="stopped already"):
+    with pytest.raises(RunError, match="already stopped"):
         RunStore(settings).request_stop(run.id)
 
 
@@ -212,7 +212,7 @@ def test_a_damaged_picture_store_or_configuration_still_ends_in_a_state(
     assert start(settings, emptied).wait(60) == 0
     assert emptied.state() is RunState.FAILED
     assert text_of(emptied).endswith(".")
-    assert "unforeseen" not in text_of(emptied)
+    assert "unexpectedly" not in text_of(emptied)
 
 
 class _Crash(BaseException):

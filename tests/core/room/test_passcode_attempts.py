@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.room.passcode_attempts import ADDRESS, PERSON, ROOM, Attempts, sources
+from core.room.passcode_attempts import ADDRESS, PERSON, ROOM, PasscodeAttempts, sources
 
 
 class Clock:
@@ -24,11 +24,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def attempts(tmp_path: Path, clock: Clock) -> Attempts:
-    return Attempts(tmp_path / "attempts.json", clock)
+def attempts(tmp_path: Path, clock: Clock) -> PasscodeAttempts:
+    return PasscodeAttempts(tmp_path / "attempts.json", clock)
 
 
-def test_the_sixth_wrong_one_of_a_person_waits_and_others_do_not(attempts: Attempts) -> None:
+def test_the_sixth_wrong_one_of_a_person_waits_and_others_do_not(attempts: PasscodeAttempts) -> None:
     wrong = sources("passcode", "p-1", "10.0.0.1")
     for _ in range(PERSON.free):
         assert attempts.wait_seconds(wrong) == 0
@@ -37,7 +37,7 @@ def test_the_sixth_wrong_one_of_a_person_waits_and_others_do_not(attempts: Attem
     assert attempts.wait_seconds(sources("passcode", "p-2", "10.0.0.1")) == 0
 
 
-def test_waiting_doubles_up_to_its_longest(attempts: Attempts, clock: Clock) -> None:
+def test_waiting_doubles_up_to_its_longest(attempts: PasscodeAttempts, clock: Clock) -> None:
     wrong, waits = sources("passcode", "p-1", "10.0.0.1"), []
     for _ in range(PERSON.free + 8):
         clock.now += attempts.wait_seconds(wrong)
@@ -46,37 +46,37 @@ def test_waiting_doubles_up_to_its_longest(attempts: Attempts, clock: Clock) -> 
     assert waits[PERSON.free - 1 :] == [15, 30, 60, 120, 240, 480, 900, 900, 900]
 
 
-def test_a_new_token_for_every_try_still_has_the_address(attempts: Attempts) -> None:
+def test_a_new_token_for_every_try_still_has_the_address(attempts: PasscodeAttempts) -> None:
     for number in range(ADDRESS.free):
         attempts.note_wrong(sources("passcode", f"p-{number}", "10.0.0.1"))
     assert attempts.wait_seconds(sources("passcode", "p-new", "10.0.0.1")) == ADDRESS.first_seconds
     assert attempts.wait_seconds(sources("passcode", "p-new", "10.0.0.2")) == 0
 
 
-def test_addresses_of_one_ipv6_network_count_as_one(attempts: Attempts) -> None:
+def test_addresses_of_one_ipv6_network_count_as_one(attempts: PasscodeAttempts) -> None:
     for number in range(ADDRESS.free):
         attempts.note_wrong(sources("passcode", f"p-{number}", f"2001:db8::{number:x}"))
     assert attempts.wait_seconds(sources("passcode", "p-new", "2001:db8::ffff")) > 0
     assert attempts.wait_seconds(sources("passcode", "p-new", "2001:db8:0:1::1")) == 0
 
 
-def test_an_ipv4_address_in_ipv6_clothes_is_the_same(attempts: Attempts) -> None:
+def test_an_ipv4_address_in_ipv6_clothes_is_the_same(attempts: PasscodeAttempts) -> None:
     for number in range(ADDRESS.free):
         attempts.note_wrong(sources("passcode", f"p-{number}", "::ffff:10.0.0.1"))
     assert attempts.wait_seconds(sources("passcode", "p-new", "10.0.0.1")) > 0
 
 
-def test_a_flood_from_everywhere_makes_others_wait_a_second_at_most(attempts: Attempts) -> None:
+def test_a_flood_from_everywhere_makes_others_wait_a_second_at_most(attempts: PasscodeAttempts) -> None:
     for number in range(300):
         attempts.note_wrong(sources("passcode", f"p-{number}", f"10.0.{number // 200}.{number % 200}"))
     assert 0 < attempts.wait_seconds(sources("passcode", "p-new", "10.9.9.9")) <= ROOM.longest_seconds
 
 
-def test_waiting_survives_a_restart_and_is_forgotten_after_an_hour(attempts: Attempts, clock: Clock) -> None:
+def test_waiting_survives_a_restart_and_is_forgotten_after_an_hour(attempts: PasscodeAttempts, clock: Clock) -> None:
     wrong = sources("passcode", "p-1", "10.0.0.1")
     for _ in range(PERSON.free):
         attempts.note_wrong(wrong)
-    again = Attempts(attempts.path, clock)
+    again = PasscodeAttempts(attempts.path, clock)
     assert again.wait_seconds(wrong) == PERSON.first_seconds
     clock.now += 3601
     assert again.wait_seconds(wrong) == 0
@@ -84,7 +84,9 @@ def test_waiting_survives_a_restart_and_is_forgotten_after_an_hour(attempts: Att
     assert json.loads(attempts.path.read_text(encoding="utf-8"))["passcode/p-1"][0] == 1
 
 
-def test_a_clock_that_was_set_back_lets_nobody_wait_longer_than_the_longest(attempts: Attempts, clock: Clock) -> None:
+def test_a_clock_that_was_set_back_lets_nobody_wait_longer_than_the_longest(
+    attempts: PasscodeAttempts, clock: Clock
+) -> None:
     wrong = sources("passcode", "p-1", "10.0.0.1")
     for _ in range(PERSON.free):
         attempts.note_wrong(wrong)
@@ -92,14 +94,14 @@ def test_a_clock_that_was_set_back_lets_nobody_wait_longer_than_the_longest(atte
     assert attempts.wait_seconds(wrong) <= PERSON.longest_seconds
 
 
-def test_passcode_and_secret_are_counted_apart(attempts: Attempts) -> None:
+def test_passcode_and_secret_are_counted_apart(attempts: PasscodeAttempts) -> None:
     for _ in range(PERSON.free):
         attempts.note_wrong(sources("passcode", "p-1", "10.0.0.1"))
     assert attempts.wait_seconds(sources("secret", "p-1", "10.0.0.1")) == 0
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": ["x", null]}', "\x00"])
-def test_a_damaged_file_keeps_nobody_out(attempts: Attempts, text: str) -> None:
+def test_a_damaged_file_keeps_nobody_out(attempts: PasscodeAttempts, text: str) -> None:
     attempts.path.write_text(text, encoding="utf-8")
     wrong = sources("passcode", "p-1", None)
     assert attempts.wait_seconds(wrong) == 0
@@ -107,7 +109,9 @@ def test_a_damaged_file_keeps_nobody_out(attempts: Attempts, text: str) -> None:
     assert json.loads(attempts.path.read_text(encoding="utf-8"))["passcode/p-1"][0] == 1
 
 
-def test_the_file_does_not_grow_without_end(attempts: Attempts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_does_not_grow_without_end(
+    attempts: PasscodeAttempts, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("core.room.passcode_attempts.MAX_SOURCES", 50)
     for number in range(60):
         clock.now += 1

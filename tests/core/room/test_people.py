@@ -32,7 +32,7 @@ def test_the_token_is_never_written(settings: Settings) -> None:
 def test_what_is_no_token_names_nobody(settings: Settings, text: str) -> None:
     assert not is_token(text)
     assert PeopleStore(settings).holder(text) is None
-    with pytest.raises(PeopleError, match="allow cookies"):
+    with pytest.raises(PeopleError, match="blocks cookies for this page: allow them"):
         PeopleStore(settings).name(text, "Ada")
 
 
@@ -51,7 +51,7 @@ def test_invisible_characters_are_left_out_of_a_nickname(settings: Settings) -> 
 def test_a_nickname_belongs_to_one_person(settings: Settings) -> None:
     store, token = PeopleStore(settings), new_token()
     store.name(token, "Ada")
-    with pytest.raises(PeopleError, match="another nickname"):
+    with pytest.raises(PeopleError, match="is taken: choose another"):
         store.name(new_token(), "ada")
     assert store.name(token, "ADA").nickname == "ADA"
 

@@ -85,7 +85,7 @@ def test_a_stopped_queued_run_ends_at_once_and_no_worker_takes_it(
     assert run.state() is RunState.STOPPED
     assert not (run.folder / "started.json").exists()
     assert run.records() == []
-    with pytest.raises(RunError, match="stopped already"):
+    with pytest.raises(RunError, match="already stopped"):
         store.request_stop(run.id)
 
 
