@@ -1,4 +1,4 @@
-"""Two runs picture by picture: the four groups that McNemar's test rests on, as a table and as sheets of pictures."""
+"""The agreement of two runs: the four groups of pictures behind McNemar's test, as a table and as a grid of pictures."""
 
 import streamlit as st
 
@@ -8,7 +8,7 @@ from core.statistics.metrics import format_points
 from pages.components.compare import comparison_cache, picture_grid
 from pages.components.shared import frame
 
-TITLES: dict[Agreement, str] = {
+GROUPS: dict[Agreement, str] = {
     "only_b": "Only B is right",
     "only_a": "Only A is right",
     "both_wrong": "Both are wrong",
@@ -17,29 +17,29 @@ TITLES: dict[Agreement, str] = {
 
 
 @st.fragment
-def show_groups(settings: Settings, pair: comparison_cache.Pair) -> None:
+def show_agreement(settings: Settings, pair: comparison_cache.Pair) -> None:
     """The 2 x 2 table, and the pictures of the chosen group."""
     st.subheader("Picture by picture")
     with frame.explained():
-        answers = comparison_cache.answers_once(str(settings.home), (pair.first.id, pair.second.id))
+        answers = comparison_cache.align_predictions(settings, (pair.first.id, pair.second.id))
         names = (f"A: {pair.comparison.name_a}", f"B: {pair.comparison.name_b}")
         st.markdown("  \n".join(f"**{name[0]}** {frame.plain(name[2:])}" for name in names))
         st.html(draw_table(answers))
-        st.caption(_help(answers))
+        st.caption(_explain(answers))
         chosen = st.pills(
             "Which pictures",
-            list(TITLES),
-            default=next((name for name in TITLES if len(answers.groups[name])), "both_right"),
+            list(GROUPS),
+            default=next((name for name in GROUPS if len(answers.groups[name])), "both_right"),
             required=True,
-            format_func=lambda name: f"{TITLES[name]} ({len(answers.groups[name]):,})",
+            format_func=lambda name: f"{GROUPS[name]} ({len(answers.groups[name]):,})",
             help="The verdict rests on the first two groups.",
             key=f"groups-{pair.first.id}-{pair.second.id}",
             persist_state="page",
         )
         group: Agreement = chosen or "both_right"
-        picture_grid.show_sheet(
+        picture_grid.show_grid(
             settings,
-            picture_grid.Sheet(
+            picture_grid.Grid(
                 key=f"group-{group.replace('_', '-')}-{pair.first.id}-{pair.second.id}",
                 answers=answers,
                 names=names,
@@ -52,28 +52,27 @@ def show_groups(settings: Settings, pair: comparison_cache.Pair) -> None:
 
 
 def draw_table(answers: AlignedPredictions) -> str:
-    """How many pictures are in each group, as an HTML table; signs tell what colours would."""
+    """The sizes of the groups as an HTML table; marks and frames carry the meaning, not colours."""
     count = {name: len(found) for name, found in answers.groups.items()}
     cell = 'style="padding:6px 12px;border:1px solid rgba(127,127,127,.4);text-align:right;font-size:1.05rem"'
-    told = 'style="padding:6px 12px;border:3px solid #D55E00;text-align:right;font-size:1.05rem;font-weight:700"'
+    framed = 'style="padding:6px 12px;border:3px solid #D55E00;text-align:right;font-size:1.05rem;font-weight:700"'
     head = 'style="padding:6px 12px;text-align:left;font-weight:600"'
     rows = [
         f'<tr><td></td><th scope="col" {head}>B ✓ right</th><th scope="col" {head}>B ✗ wrong</th></tr>',
         f'<tr><th scope="row" {head}>A ✓ right</th><td {cell}>{count["both_right"]:,}</td>'
-        f"<td {told}>{count['only_a']:,}</td></tr>",
-        f'<tr><th scope="row" {head}>A ✗ wrong</th><td {told}>{count["only_b"]:,}</td>'
+        f"<td {framed}>{count['only_a']:,}</td></tr>",
+        f'<tr><th scope="row" {head}>A ✗ wrong</th><td {framed}>{count["only_b"]:,}</td>'
         f"<td {cell}>{count['both_wrong']:,}</td></tr>",
     ]
-    label = ", ".join(f"{TITLES[name]}: {count[name]:,}" for name in TITLES)
+    label = ", ".join(f"{GROUPS[name]}: {count[name]:,}" for name in GROUPS)
     return f'<table aria-label="{label}" style="border-collapse:collapse">{"".join(rows)}</table>'
 
 
-def _help(answers: AlignedPredictions) -> str:
+def _explain(answers: AlignedPredictions) -> str:
     only_a, only_b = len(answers.groups["only_a"]), len(answers.groups["only_b"])
-    apart = only_a + only_b
-    share = format_points(apart / answers.n) if answers.n else "0.0"
+    share = format_points((only_a + only_b) / answers.n) if answers.n else "0.0"
     return (
-        f"Only the two framed numbers tell the networks apart: {apart:,} of {answers.n:,} "
-        f"{'picture' if answers.n == 1 else 'pictures'} ({share} %). McNemar's test asks how often chance alone would "
-        f"share them out as unevenly as {only_a:,} against {only_b:,}."
+        f"The networks differ on {only_a + only_b:,} of {answers.n:,} {'picture' if answers.n == 1 else 'pictures'} "
+        f"({share} %), framed. McNemar's test: how often would chance alone split them as unevenly as {only_a:,} to "
+        f"{only_b:,}?"
     )

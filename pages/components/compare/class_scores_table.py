@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of every class, run beside run: a table, and a chart of dots with their intervals."""
+"""Precision, recall and F1 of every class and run: a chart of dots with their intervals, and a table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,36 +14,38 @@ from pages.components.shared.shared_cache import SharedCache
 
 TITLES: dict[ClassMetric, str] = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 MEANINGS: dict[ClassMetric, str] = {
-    "precision": "of the pictures that the network says are of the class, the share that is",
-    "recall": "of the pictures that are of the class, the share that the network finds",
-    "f1": "precision and recall in one figure, which is high only where both of them are",
+    "precision": "the share of the network's answers of a class that is right",
+    "recall": "the share of a class's pictures that the network finds",
+    "f1": "the harmonic mean of precision and recall, high only where both are",
 }
 AVERAGE = "Average (macro)"
-LONGEST_NAME = 14
+MAX_NAME = 14  # characters
 NAMES_PX = 150
 
-_reports: SharedCache[tuple[str, str], ClassReport] = SharedCache(None, max_entries=128)
+_reports: SharedCache[tuple[Settings, str], ClassReport] = SharedCache(None, max_entries=128)
 
 
-def report_once(home: str, run_id: str) -> ClassReport:
+def read_scores(settings: Settings, run_id: str) -> ClassReport:
     """The scores of a run's classes, computed once for all sessions.
 
     Raises:
         RunError: if the run has no predictions.
     """
-    return _reports.get((home, run_id), lambda: score_classes(comparison_cache.read_once(home, run_id)))
+    return _reports.get(
+        (settings, run_id), lambda: score_classes(comparison_cache.read_predictions(settings, run_id))
+    )
 
 
 @st.fragment
 def show_class_scores(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
     """Chart and table of all runs together."""
-    st.subheader("Class by class")
+    st.subheader("Scores by class")
     with frame.explained():
-        reports = [(name, report_once(str(settings.home), item.id)) for name, item in named]
+        reports = [(name, read_scores(settings, item.id)) for name, item in named]
         identity = "-".join(item.id for _, item in named)
         left, right = st.columns(2)
         chosen = left.segmented_control(
-            "Figure",
+            "Score",
             list(CLASS_METRICS),
             default="f1",
             required=True,
@@ -52,10 +54,10 @@ def show_class_scores(settings: Settings, named: Sequence[comparison_cache.Named
             key="class-measure",
             persist_state="page",
         )
-        weakest = right.toggle("Weakest class first", help="By the first run.", key="class-weakest")
+        weakest = right.toggle("Weakest class first", help="Weakest in the first run.", key="class-weakest")
         measure: ClassMetric = chosen or "f1"
         order = class_order(reports[0][1], measure if weakest else None)
-        st.caption(f"{TITLES[measure]}: {MEANINGS[measure]}. The lines are 95 % intervals: few pictures, long lines.")
+        st.caption(f"{TITLES[measure]}: {MEANINGS[measure]}. Lines are 95 % intervals, longer with fewer pictures.")
         st.echarts_chart(
             draw_scores(reports, measure, order),
             height=130 + len(order) * (14 + 12 * len(reports)),
@@ -78,7 +80,7 @@ def show_class_scores(settings: Settings, named: Sequence[comparison_cache.Named
 
 
 def class_order(report: ClassReport, measure: ClassMetric | None) -> list[int]:
-    """Places of the classes: as the dataset has them, or by a figure, the weakest first and the undefined last."""
+    """Places of the classes: in the order of the dataset, or by a score, the weakest first and the undefined last."""
     places = list(range(len(report.classes)))
     if measure is None:
         return places
@@ -89,7 +91,7 @@ def class_order(report: ClassReport, measure: ClassMetric | None) -> list[int]:
 def draw_scores(
     reports: Sequence[tuple[str, ClassReport]], measure: ClassMetric, order: Sequence[int]
 ) -> dict[str, Any]:
-    """A chart of one figure: class by class a mark and a line for its interval, a colour and a dash for each run."""
+    """A chart of one score: a mark with its interval for each class, a colour and a dash for each run."""
     labels = [_axis_label(reports[0][1], place) for place in order]
     series = []
     for number, (name, report) in enumerate(reports):
@@ -97,7 +99,7 @@ def draw_scores(
         style = {"color": colour, "borderColor": colour, "borderWidth": 2, "borderType": charts.LINES[number % 3]}
         series.append(
             {
-                # a box of no height: its median is the mark, its whiskers are the interval, and runs stand side by side
+                # a box plot of no height: its median is the mark, its whiskers are the interval, runs are side by side
                 "name": name,
                 "type": "boxplot",
                 "data": [_box(report.of_class(place, measure)) for place in order],
@@ -133,7 +135,7 @@ def draw_scores(
 
 
 def tabulate(reports: Sequence[tuple[str, ClassReport]], order: Sequence[int]) -> pd.DataFrame:
-    """The table of the page: one row a class, figures as texts with their intervals, the averages last."""
+    """The table of the page: one row for each class, scores with their intervals as text, the averages last."""
     first = reports[0][1]
     rows = [{"Class": first.classes[place].label, "n": f"{first.classes[place].support:,}"} for place in order]
     rows.append({"Class": AVERAGE, "n": f"{first.n:,}"})
@@ -147,7 +149,7 @@ def tabulate(reports: Sequence[tuple[str, ClassReport]], order: Sequence[int]) -
 
 
 def list_scores(reports: Sequence[tuple[str, ClassReport]]) -> pd.DataFrame:
-    """The table of the CSV: one row a run and class, per cent as numbers."""
+    """The table of the CSV: one row for each run and class, per cent as numbers."""
     rows = []
     for name, report in reports:
         for place in [*range(len(report.classes)), None]:
@@ -191,7 +193,7 @@ def describe(reports: Sequence[tuple[str, ClassReport]], measure: ClassMetric) -
 
 def _axis_label(report: ClassReport, place: int) -> str:
     score = report.classes[place]
-    return f"{comparison_cache.shorten(score.label, LONGEST_NAME)} ({score.support:,})"
+    return f"{comparison_cache.shorten(score.label, MAX_NAME)} ({score.support:,})"
 
 
 def _box(figure: Figure) -> list[float] | list[str]:

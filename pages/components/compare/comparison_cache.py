@@ -1,7 +1,6 @@
-"""Judged runs for the page: their predictions, comparisons and pictures, read and computed once for all sessions.
+"""Predictions of evaluated runs, read and aligned once for all sessions.
 
-What a run said on its test pictures never changes, so it is kept by data root and run. A run that is deleted, and its
-id, never come back.
+The predictions of a run never change, and the id of a deleted run is never used again: both are cached by run id.
 """
 
 from collections.abc import Sequence
@@ -22,66 +21,67 @@ from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
 
 Named = tuple[str, RunSnapshot]  # what the charts call a run, and the run
-SIGNS = "ABCDEF"
-SPLIT_WORDS = {"test": "test", "val": "validation"}
+LETTERS = "ABCDEF"  # of the runs, where their names are too long
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two judged runs and what their comparison says."""
+    """Two evaluated runs and their comparison."""
 
     first: RunSnapshot
     second: RunSnapshot
     comparison: Comparison
 
 
-_tables: SharedCache[tuple[str, str], PredictionTable] = SharedCache(None, max_entries=128)
-_answers: SharedCache[tuple[str, tuple[str, ...]], AlignedPredictions] = SharedCache(None, max_entries=64)
-_difficulties: SharedCache[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], Difficulty] = SharedCache(
+_tables: SharedCache[tuple[Settings, str], PredictionTable] = SharedCache(None, max_entries=128)
+_aligned: SharedCache[tuple[Settings, tuple[str, ...]], AlignedPredictions] = SharedCache(None, max_entries=64)
+_difficulties: SharedCache[tuple[Settings, tuple[tuple[str, tuple[str, ...]], ...]], Difficulty] = SharedCache(
     None, max_entries=16
 )
 
 
-def read_once(home: str, run_id: str) -> PredictionTable:
+def read_predictions(settings: Settings, run_id: str) -> PredictionTable:
     """The stored predictions of a run.
 
     Raises:
         RunError: if there are none, or they are damaged.
     """
-    store = frame.runs(Settings.from_environment())
-    return _tables.get((home, run_id), lambda: store.get(run_id).predictions())
+    return _tables.get((settings, run_id), lambda: frame.runs(settings).get(run_id).predictions())
 
 
-def answers_once(home: str, run_ids: Sequence[str]) -> AlignedPredictions:
-    """What runs say to the same pictures.
+def align_predictions(settings: Settings, run_ids: Sequence[str]) -> AlignedPredictions:
+    """The predictions of runs for the same images.
 
     Raises:
-        ComparisonError: if they were not judged on the same pictures.
+        ComparisonError: if they were not evaluated on the same images.
         RunError: if a run has no predictions, or they are damaged.
     """
     ids = tuple(run_ids)
-    return _answers.get((home, ids), lambda: align([read_once(home, run_id) for run_id in ids]))
+    return _aligned.get((settings, ids), lambda: align([read_predictions(settings, run_id) for run_id in ids]))
 
 
-def difficulty_once(home: str, arms: Sequence[tuple[str, Sequence[str]]]) -> Difficulty:
-    """How many trainings of each arm get each picture right; `arms`: name and ids of the runs.
+def find_difficulty(settings: Settings, arms: Sequence[tuple[str, Sequence[str]]]) -> Difficulty:
+    """How many runs of each arm get each image right; `arms`: name and ids of the runs.
 
     Raises:
-        ComparisonError: if an arm has no run, or they were not judged on the same pictures.
+        ComparisonError: if an arm has no run, or they were not evaluated on the same images.
         RunError: if a run has no predictions, or they are damaged.
     """
-    key = home, tuple((name, tuple(ids)) for name, ids in arms)
-    return _difficulties.get(
-        key, lambda: measure_difficulty([(name, [read_once(home, run_id) for run_id in ids]) for name, ids in arms])
-    )
+
+    def measure() -> Difficulty:
+        return measure_difficulty(
+            [(name, [read_predictions(settings, run_id) for run_id in ids]) for name, ids in arms]
+        )
+
+    return _difficulties.get((settings, tuple((name, tuple(ids)) for name, ids in arms)), measure)
 
 
-def readable(settings: Settings, named: Sequence[Named]) -> list[Named]:
-    """Those of the runs whose predictions can be read; of each other one, the reason is shown."""
+def keep_readable(settings: Settings, named: Sequence[Named]) -> list[Named]:
+    """The runs whose predictions can be read; shows the reason for each of the others."""
     out = []
     for name, item in named:
         try:
-            read_once(str(settings.home), item.id)
+            read_predictions(settings, item.id)
         except RunError as error:
             st.warning(frame.plain(str(error)), icon="⚠️")
         else:
@@ -90,19 +90,14 @@ def readable(settings: Settings, named: Sequence[Named]) -> list[Named]:
 
 
 def dataset_of(settings: Settings, item: RunSnapshot) -> Dataset | None:
-    """The pictures of a run, or a sentence why they cannot be shown and None."""
+    """The dataset of a run; shows why and returns None if it is gone."""
     try:
         return open_dataset(settings, item.config.dataset, item.meta.dataset_fingerprint)
     except DatasetError as error:
-        st.info(f"{frame.plain(str(error))} The figures stay.", icon="🖼️")
+        st.info(f"{frame.plain(str(error))} The numbers are still shown.", icon="🖼️")
         return None
 
 
-def images_text(count: int, split: str) -> str:
-    """Such as `1 test picture` or `2,000 validation pictures`."""
-    return f"{count:,} {SPLIT_WORDS.get(split, split)} picture{'' if count == 1 else 's'}"
-
-
-def shorten(text: str, most: int) -> str:
-    """A name that fits a small place; what was cut is told by dots."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+def shorten(text: str, length: int) -> str:
+    """A name cut to at most `length` characters, with an ellipsis."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -1,7 +1,7 @@
-"""Confusion matrices side by side; a cell opens its pictures.
+"""Confusion matrices side by side; a click on a cell shows its pictures.
 
-They are tables, not charts: a table scrolls where twenty classes do not fit a phone, its numbers can be read, a
-keyboard reaches its cells, and it is there in a tenth of the time that a chart's library takes.
+They are tables, not charts: a table scrolls where twenty classes do not fit a phone, its numbers are legible, a
+keyboard reaches its cells, and it is drawn in a tenth of the time that a chart library takes.
 """
 
 from collections.abc import Sequence
@@ -23,22 +23,22 @@ from pages.components.shared.shared_cache import SharedCache
 Unit = Literal["pictures", "percent"]
 Cell = tuple[int, int]  # true class, predicted class
 UNITS: dict[Unit, str] = {"pictures": "Pictures", "percent": "% of the class"}
-MAX_COLOURED = 40  # classes: more cells take longer to colour than a click may take
-MAX_TOLD = 3
-MAX_BESIDE = 6  # classes with which two matrices fit beside each other on a laptop
+MAX_COLOURED = 40  # classes: more cells take too long to colour
+MAX_CONFUSIONS = 3  # in the description
+MAX_SIDE_BY_SIDE = 6  # classes with which two matrices fit next to each other on a laptop
 ROW_PX = 35
-MAX_ROWS = 21  # higher ones scroll
+MAX_ROWS = 21  # taller ones scroll
 NAMES_PX = 130  # of the column of names, which stays while the others scroll
-LONGEST_NAME = 28
+MAX_NAME = 28  # characters
 CORNER = "is ↓ predicted →"
-FULL = 0.6  # opacity of the colour where all pictures of a class are in one cell: letters stay readable on it
+MAX_OPACITY = 0.6  # where all pictures of a class are in one cell: text stays legible on it
 
-_matrices: SharedCache[tuple[str, str, Unit], Any] = SharedCache(None, max_entries=64)
+_matrices: SharedCache[tuple[Settings, str, Unit], Any] = SharedCache(None, max_entries=64)
 
 
 @st.fragment
 def show_confusions(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
-    """One matrix a run, all in the same unit and colours."""
+    """A matrix for each run, all in the same unit and colours."""
     st.subheader("Confusion matrices")
     with frame.explained():
         chosen = st.segmented_control(
@@ -47,34 +47,32 @@ def show_confusions(settings: Settings, named: Sequence[comparison_cache.Named])
             default="pictures",
             required=True,
             format_func=lambda name: UNITS[name],
-            help="Pictures, or the share of the pictures of a class (each row adds up to 100 %).",
+            help="Counts, or shares of the pictures of a class (each row adds up to 100 %).",
             key="confusion-unit",
             persist_state="page",
         )
         unit: Unit = chosen or "pictures"
         st.caption(
-            "Rows: what the picture is, and how many there are. Columns: what the network says. The diagonal is right; "
-            "the darker a cell, the larger its share of the row, in all matrices alike. Click a cell to see its "
-            "pictures."
+            "Rows: true class. Columns: predicted class. Darker means a larger share of the row; the diagonal is "
+            "right. Click a cell to see its pictures."
         )
-        classes = len(comparison_cache.read_once(str(settings.home), named[0][1].id).classes)
-        # a table that is half hidden beside another one shows less than two below each other
-        beside = min(2 if classes <= MAX_BESIDE else 1, len(named))
+        classes = len(comparison_cache.read_predictions(settings, named[0][1].id).classes)
+        width = min(2 if classes <= MAX_SIDE_BY_SIDE else 1, len(named))
         for place, (name, item) in enumerate(named):
-            if place % beside == 0:  # a row of its own: below each other, on a phone, they keep their order
-                columns = st.columns(beside)
-            with columns[place % beside]:
+            if place % width == 0:  # new columns for each row, so that a phone stacks the matrices in order
+                columns = st.columns(width)
+            with columns[place % width]:
                 _show_one(settings, name, item, unit)
 
 
 @st.fragment
 def _show_one(settings: Settings, name: str, item: RunSnapshot, unit: Unit) -> None:
     with frame.explained():
-        answers = comparison_cache.answers_once(str(settings.home), (item.id,))
+        answers = comparison_cache.align_predictions(settings, (item.id,))
         counts = confusion_matrix(answers.labels, answers.predicted[0], answers.classes)
         st.markdown(f"**{frame.plain(name)}**")
         state: Any = st.dataframe(
-            _matrices.get((str(settings.home), item.id, unit), lambda: style(counts, answers.classes, unit)),
+            _matrices.get((settings, item.id, unit), lambda: style(counts, answers.classes, unit)),
             key=f"confusion-{item.id}",
             on_select="rerun",
             selection_mode="single-cell",
@@ -97,7 +95,7 @@ def _show_one(settings: Settings, name: str, item: RunSnapshot, unit: Unit) -> N
 
 
 def style(counts: NDArray[np.int64], classes: Sequence[str], unit: Unit) -> Any:
-    """The matrix as a table with coloured cells; above MAX_COLOURED classes without colours."""
+    """The matrix as a table with coloured cells; without colours above MAX_COLOURED classes."""
     totals = counts.sum(axis=1)
     shares = np.divide(counts, totals[:, None], out=np.zeros(counts.shape), where=totals[:, None] > 0)
     index = pd.Index([f"{name} ({total:,})" for name, total in zip(classes, totals, strict=True)], name=CORNER)
@@ -107,7 +105,7 @@ def style(counts: NDArray[np.int64], classes: Sequence[str], unit: Unit) -> Any:
         return table
     colours = pd.DataFrame(
         [
-            [f"background-color: rgba(0, 114, 178, {FULL * share:.3f})" if share else "" for share in row]
+            [f"background-color: rgba(0, 114, 178, {MAX_OPACITY * share:.3f})" if share else "" for share in row]
             for row in shares
         ],
         index=table.index,
@@ -118,13 +116,13 @@ def style(counts: NDArray[np.int64], classes: Sequence[str], unit: Unit) -> Any:
 
 
 def describe(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """The matrix in a sentence: how many are right, and the most frequent confusions."""
+    """The matrix in words: how many are right, and the most frequent confusions."""
     right, total = int(counts.diagonal().sum()), int(counts.sum())
     wrong = [(int(counts[cell]), cell) for cell in cells_of(counts) if cell[0] != cell[1]]
-    short = [comparison_cache.shorten(name, LONGEST_NAME) for name in classes]
-    told = [f"{short[is_]} taken for {short[said]} ({count:,})" for count, (is_, said) in wrong[:MAX_TOLD]]
+    short = [comparison_cache.shorten(name, MAX_NAME) for name in classes]
+    most = [f"{short[label]} taken for {short[other]} ({count:,})" for count, (label, other) in wrong[:MAX_CONFUSIONS]]
     text = f"{right:,} of {total:,} pictures are right."
-    return f"{text} Most frequent confusions: {', '.join(told)}." if told else text
+    return f"{text} Most frequent confusions: {', '.join(most)}." if most else text
 
 
 def cells_of(counts: NDArray[np.int64]) -> list[Cell]:
@@ -134,7 +132,7 @@ def cells_of(counts: NDArray[np.int64]) -> list[Cell]:
 
 
 def clicked(state: Any, classes: Sequence[str]) -> Cell | None:
-    """The selected cell; None where nothing, or the column of the names, is selected."""
+    """The selected cell; None if nothing or the column of names is selected."""
     chosen = state.selection.cells if state is not None else []
     if not chosen:
         return None
@@ -151,7 +149,7 @@ def _show_cell(
     picked: Cell | None,
 ) -> None:
     cells = cells_of(counts)
-    short = [comparison_cache.shorten(item, LONGEST_NAME) for item in answers.classes]
+    short = [comparison_cache.shorten(item, MAX_NAME) for item in answers.classes]
     chosen = st.selectbox(
         "Pictures of a cell",
         [None, *cells],
@@ -160,15 +158,15 @@ def _show_cell(
             "Choose a cell" if cell is None else f"{counts[cell]:,}: is {short[cell[0]]}, predicted {short[cell[1]]}"
         ),
         key=f"cell-{item.id}-{picked}",
-        help="The same as a click into the matrix.",
+        help="Same as a click on the matrix.",
     )
     if picked is not None and picked not in cells:
         st.caption(f"No picture of {frame.plain(short[picked[0]])} is taken for {frame.plain(short[picked[1]])}.")
     if chosen is None:
         return
-    picture_grid.show_sheet(
+    picture_grid.show_grid(
         settings,
-        picture_grid.Sheet(
+        picture_grid.Grid(
             key=f"cell-{chosen[0]}-{chosen[1]}-{item.id}",
             answers=answers,
             names=[name],
@@ -180,16 +178,16 @@ def _show_cell(
 
 
 def _widths(classes: Sequence[str]) -> dict[Any, Any]:
-    """Columns as wide as their names, within bounds: a long name must not push the numbers off a phone."""
+    """Columns as wide as their names, within bounds: a long name must not push the numbers off a phone's screen."""
     widths: dict[Any, Any] = {"_index": st.column_config.Column(width=NAMES_PX)}
-    most = 104 if len(classes) <= MAX_BESIDE else 70
+    widest = 104 if len(classes) <= MAX_SIDE_BY_SIDE else 70
     for name in classes:
-        widths[name] = st.column_config.Column(width=max(52, min(most, 24 + 7 * len(name))))
+        widths[name] = st.column_config.Column(width=max(52, min(widest, 24 + 7 * len(name))))
     return widths
 
 
 def _distinct(index: "pd.Index[str]") -> "pd.Index[str]":
-    """Row names that differ, as a style needs them: `a (1)` may be a class of 2 and the class `a` of 1."""
+    """Unique row names, as a style needs them: `a (1)` may be a class of 2 pictures and the class `a` of 1."""
     if index.is_unique:
         return index
     return pd.Index([f"{name} #{place}" for place, name in enumerate(index, start=1)], name=index.name)

@@ -1,4 +1,4 @@
-"""A race picture by picture: what every training gets wrong, and what only one arm gets right whatever the seed."""
+"""The hard pictures of a race: those that no run gets right, and those that only one arm gets right with every seed."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,16 @@ from pages.components.compare import comparison_cache, picture_grid
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import look_at
 
-Arms = Sequence[tuple[str, Sequence[str]]]  # name, and the ids of its tested runs
+Arms = Sequence[tuple[str, Sequence[str]]]  # name, and the ids of its evaluated runs
 
 
 @st.fragment
-def show_hard_images(settings: Settings, arms: Arms) -> None:
-    """How many trainings of each arm get each picture right; `arms` with one tested run or more each."""
+def show_hard_pictures(settings: Settings, arms: Arms) -> None:
+    """A choice of group, and its pictures; each of the arms has at least one evaluated run."""
     st.subheader("Hard pictures")
     with frame.explained():
-        found = comparison_cache.difficulty_once(str(settings.home), arms)
-        options = {"wrong": f"No training is right ({len(found.always_wrong):,})"}
+        found = comparison_cache.find_difficulty(settings, arms)
+        options = {"wrong": f"No run is right ({len(found.always_wrong):,})"}
         for place, name in enumerate(found.arms):
             options[f"only-{place}"] = (
                 f"Only {comparison_cache.shorten(name, 40)} always right ({len(found.only(place)):,})"
@@ -33,29 +33,29 @@ def show_hard_images(settings: Settings, arms: Arms) -> None:
             default="wrong" if len(found.always_wrong) else _first_with_images(found),
             required=True,
             format_func=lambda name: frame.plain(options[name]),
-            help="Always: in every training of the arm, whatever its seed.",
+            help="Always right: in every run of the arm, with any seed.",
             key=f"hard-{identity}",
             persist_state="page",
         )
         if chosen is None or chosen == "wrong":
             places = found.always_wrong
-            everyone = "Both" if found.answers.models == 2 else f"All {found.answers.models}"
+            every = "Both" if found.answers.models == 2 else f"All {found.answers.models}"
             if len(places):
                 st.caption(
-                    f"{everyone} trainings are wrong here. Look at the first ones: where most of them give the same "
-                    "other answer, the label may be wrong, or the picture shows two things."
+                    f"{every} runs are wrong here. Check the first pictures: where most runs agree on another class, "
+                    "the label may be wrong, or the picture shows two things."
                 )
         else:
             arm = int(chosen.partition("-")[2])
             places = found.only(arm)
             st.caption(
                 f"{frame.plain(found.arms[arm])} gets these right in "
-                f"{'its one training' if found.seeds[arm] == 1 else f'all {found.seeds[arm]} trainings'}; no other arm "
-                "does so always."
+                f"{'its one run' if found.seeds[arm] == 1 else f'all {found.seeds[arm]} runs'}; no other arm always "
+                "does."
             )
-        picture_grid.show_sheet(
+        picture_grid.show_grid(
             settings,
-            picture_grid.Sheet(
+            picture_grid.Grid(
                 key=f"hard-{chosen}-{identity}",
                 answers=found.answers,
                 names=model_names(settings, arms),
@@ -63,7 +63,7 @@ def show_hard_images(settings: Settings, arms: Arms) -> None:
                 lines=lambda place: describe(found, place),
                 columns=_columns(found),
                 first=picture_grid.AS_GIVEN,
-                given="Same wrong answer most often first" if chosen == "wrong" else "Hardest for the others first",
+                given="Most agreed wrong answer first" if chosen == "wrong" else "Hardest for the others first",
             ),
             places,
             f"tunemypets-hard-pictures-{chosen}.csv",
@@ -75,20 +75,20 @@ def _first_with_images(found: Difficulty) -> str:
 
 
 def describe(found: Difficulty, place: int) -> list[str]:
-    """What a tile says: trainings that are right, arm by arm, and what most of them answer where none is."""
+    """The lines of a tile: how many runs of each arm are right, and the most frequent answer where none is."""
     right = found.right[:, place]
     lines = []
     for arm, name in enumerate(found.arms):
-        sign = picture_grid.RIGHT if right[arm] == found.seeds[arm] else picture_grid.WRONG
-        lines.append(f"{sign} {right[arm]} of {found.seeds[arm]} {name}")
+        mark = picture_grid.RIGHT if right[arm] == found.seeds[arm] else picture_grid.WRONG
+        lines.append(f"{mark} {right[arm]} of {found.seeds[arm]} {name}")
     if not right.any():
-        said, times = found.common_answer(place)
-        lines.append(f"{times} of {found.answers.models} say {found.answers.classes[said]}")
+        label, times = found.common_answer(place)
+        lines.append(f"{times} of {found.answers.models}: {found.answers.classes[label]}")
     return lines
 
 
 def model_names(settings: Settings, arms: Arms) -> list[str]:
-    """One name a training: its arm, and its seed where it has several."""
+    """A name for each run: its arm, and its seed where there are several."""
     return [
         f"{name}, seed {look_at(settings, run_id).config.seed}" if len(run_ids) > 1 else name
         for name, run_ids in arms

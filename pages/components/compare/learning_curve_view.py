@@ -1,4 +1,4 @@
-"""A learning curve, live and afterwards: accuracy by training pictures per class, a band for each arm."""
+"""A learning curve, live and finished: accuracy by training pictures per class, with a band for each arm."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ COLUMNS = {
     "Accuracy": st.column_config.NumberColumn(format="%.1f %%", help="Mean of the seeds, on held-out pictures."),
     "95 % from": st.column_config.NumberColumn(format="%.1f %%", help="Lower end of the interval of the mean."),
     "95 % to": st.column_config.NumberColumn(format="%.1f %%", help="Upper end of the interval of the mean."),
-    "n": st.column_config.NumberColumn(help="Pictures that it was judged on."),
+    "n": st.column_config.NumberColumn(help="Number of pictures it was evaluated on."),
     "Seconds": st.column_config.NumberColumn(
         format="%.1f",
-        help="Training and test, the median of the seeds. What a frozen backbone says of the pictures is computed once "
-        "for all sizes, and is not in it.",
+        help="Training and evaluation, median of the seeds. Without a frozen backbone's features, which are computed "
+        "once for all sizes.",
     ),
 }
 _curves: SharedCache[RaceSnapshot, tuple[Curve, dict[str, Any]]] = SharedCache(None, max_entries=32)
@@ -31,7 +31,7 @@ def watch_curve(settings: Settings, race_id: str) -> None:
     """Show a learning curve and keep it up to date.
 
     Raises:
-        RunError: if no run belongs to it.
+        RunError: if it has no runs.
     """
     race_view.watch(settings, race_id, _show)
 
@@ -42,7 +42,7 @@ def _show(_: Settings, snapshot: RaceSnapshot) -> None:
     if curve.sentence:
         st.info(frame.plain(curve.sentence), icon="📈")
     if not any(arm.points for arm in curve.arms):
-        st.caption("The curve begins with its first point.")
+        st.caption("The curve appears with its first finished run.")
         return
     st.markdown("##### Test accuracy by training pictures" if curve.split == "test" else "##### Accuracy")
     st.echarts_chart(
@@ -55,12 +55,12 @@ def _show(_: Settings, snapshot: RaceSnapshot) -> None:
     st.caption(
         f"Bands: 95 % intervals of the mean, over {curve.n:,} {where}"
         + (f" and {format_seeds(curve.race.plan, curve.arms)}." if len(curve.race.plan.seeds) > 1 else ".")
-        + " Each size holds all pictures of the smaller ones."
+        + " Each size includes the pictures of the smaller ones."
     )
     table = _table(curve)
     st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"curve-table-{race_id}")
     if not snapshot.race.state.active:
-        frame.offer_csv("Download every training as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{race_id}.csv")
+        frame.offer_csv("Download all runs as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{race_id}.csv")
 
 
 def _draw(snapshot: RaceSnapshot) -> tuple[Curve, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One judged picture, large: what it is, and what each network says with its most probable classes as bars."""
+"""The dialog of one picture: large, with its true class and each network's most probable classes as bars."""
 
 import html
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def open_image(
     place: int,
     key: str,
 ) -> None:
-    """Open a dialog on a picture, from which one can go on to the one before and after it in `places`."""
+    """Open the dialog of a picture; its buttons lead to the ones before and after it in `places`."""
     order = [int(item) for item in places]
     where = f"{key}-closeup"
     st.session_state[where] = order.index(place)
@@ -36,11 +36,11 @@ def open_image(
     def look() -> None:
         at = min(st.session_state[where], len(order) - 1)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            back = st.button("Previous", key=f"{where}-previous", icon="◀️", disabled=at == 0)
+            previous = st.button("Previous", key=f"{where}-previous", icon="◀️", disabled=at == 0)
             st.markdown(f"**{at + 1:,}** of {len(order):,}", width="content")
-            on = st.button("Next", key=f"{where}-next", icon="▶️", disabled=at == len(order) - 1)
-        if back or on:
-            st.session_state[where] = at + (1 if on else -1)
+            following = st.button("Next", key=f"{where}-next", icon="▶️", disabled=at == len(order) - 1)
+        if previous or following:
+            st.session_state[where] = at + (1 if following else -1)
             st.rerun(scope="fragment")
         with frame.explained():
             _show(settings, answers, names, dataset, order[at])
@@ -54,7 +54,7 @@ def _show(settings: Settings, answers: AlignedPredictions, names: Sequence[str],
     left, right = st.columns(2)
     with left:
         _show_image(settings, dataset, row, truth)
-        st.markdown(f"is: **{frame.plain(truth)}**")
+        st.markdown(f"True class: **{frame.plain(truth)}**")
         st.caption(f"{frame.plain(row.name)}, {row.width} × {row.height} pixels")
     with right:
         st.html("".join(draw_bars(answers, model, place, name) for model, name in enumerate(names)))
@@ -76,21 +76,23 @@ def _show_image(settings: Settings, dataset: Dataset, row: ImageRow, truth: str)
 
 
 def draw_bars(answers: AlignedPredictions, model: int, place: int, name: str) -> str:
-    """The most probable classes of one network as bars; the true one is marked, and added where it is not among them.
-    HTML with all texts escaped: a chart's library takes longer to draw three bars than a click may take."""
+    """The most probable classes of one network as bars, the true class always among them, marked.
+
+    HTML with all texts escaped: a chart library is too slow for three bars.
+    """
     label = int(answers.labels[place])
     right = bool(answers.right[model, place])
-    sign, colour, word = gallery.MARKS["right" if right else "wrong"]
+    mark, colour, word = gallery.MARKS["right" if right else "wrong"]
     rows = []
-    for said, value in answers.top(model, place, TOP):
-        true = said == label
+    for found, value in answers.top(model, place, TOP):
+        true = found == label
         shown = (
-            charts.COLOURS[2] if true else charts.COLOURS[1] if said == answers.predicted[model, place] else "#8A8A8A"
+            charts.COLOURS[2] if true else charts.COLOURS[1] if found == answers.predicted[model, place] else "#8A8A8A"
         )
         stripes = "" if true else "background-image:repeating-linear-gradient(45deg,transparent 0 4px,#fff6 4px 6px);"
         note = " <small>(the true class)</small>" if true else ""
         rows.append(
-            f'<div style="margin:2px 0;overflow-wrap:anywhere;font-size:.85rem">{html.escape(answers.classes[said])}'
+            f'<div style="margin:2px 0;overflow-wrap:anywhere;font-size:.85rem">{html.escape(answers.classes[found])}'
             f"{note}</div>"
             '<div style="display:flex;align-items:center;gap:8px">'
             '<div aria-hidden="true" style="flex:1;background:rgba(127,127,127,.18);border-radius:4px">'
@@ -101,5 +103,5 @@ def draw_bars(answers: AlignedPredictions, model: int, place: int, name: str) ->
     return (
         '<div style="margin-bottom:14px">'
         f'<div style="font-weight:600;overflow-wrap:anywhere">{html.escape(name)} '
-        f'<span style="color:{colour}">{sign}</span> <small>{word}</small></div>{"".join(rows)}</div>'
+        f'<span style="color:{colour}">{mark}</span> <small>{word}</small></div>{"".join(rows)}</div>'
     )

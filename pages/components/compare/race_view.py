@@ -1,4 +1,4 @@
-"""A race, live and afterwards: how far it is, its verdict, one chart for all arms, one row for each."""
+"""A race, live and finished: its progress, its verdict, charts of all arms, and a table with a row for each."""
 
 from collections.abc import Callable
 
@@ -27,16 +27,16 @@ STATE_ICONS = {
 EQUAL_HELP = {
     "epochs": "Every arm sees every training picture equally often.",
     "images": "Every arm sees the same number of training pictures, repeats included.",
-    "seconds": "Every arm trains equally long on this machine, its frozen part included: results vary a little.",
+    "seconds": "Every arm trains equally long on this machine, frozen layers included. Results vary slightly.",
 }
 COLUMNS = {
     "Test accuracy": st.column_config.NumberColumn(format="%.1f %%", help="Mean of the seeds, on held-out pictures."),
     "95 % from": st.column_config.NumberColumn(format="%.1f %%", help="Lower end of the interval of the mean."),
     "95 % to": st.column_config.NumberColumn(format="%.1f %%", help="Upper end of the interval of the mean."),
-    "n": st.column_config.NumberColumn(help="Pictures in the split that it was judged on."),
-    "Each seed": st.column_config.TextColumn(help="Test accuracy of each training, in per cent."),
-    "Seconds": st.column_config.NumberColumn(format="%.1f", help="Of training, the median of the seeds."),
-    "Learns": st.column_config.NumberColumn(format="compact", help="Parameters that learn (in the last stage)."),
+    "n": st.column_config.NumberColumn(help="Number of pictures it was evaluated on."),
+    "Each seed": st.column_config.TextColumn(help="Test accuracy of each run, in per cent."),
+    "Seconds": st.column_config.NumberColumn(format="%.1f", help="Training time, median of the seeds."),
+    "Trainable": st.column_config.NumberColumn(format="compact", help="Trainable parameters (in the last stage)."),
 }
 
 Chart = dict[str, object]
@@ -47,16 +47,16 @@ def watch_race(settings: Settings, race_id: str) -> None:
     """Show a race and keep it up to date.
 
     Raises:
-        RunError: if no run belongs to it.
+        RunError: if it has no runs.
     """
     watch(settings, race_id, _show)
 
 
 def watch(settings: Settings, race_id: str, show: Callable[[Settings, RaceSnapshot], None]) -> None:
-    """Show a race or learning curve, again and again while something of it moves.
+    """Show a race or learning curve with its headline, and refresh it while it is active.
 
     Raises:
-        RunError: if no run belongs to it.
+        RunError: if it has no runs.
     """
 
     def draw(snapshot: RaceSnapshot) -> None:
@@ -80,14 +80,14 @@ def _show(_: Settings, snapshot: RaceSnapshot) -> None:
 
 
 def show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
-    """What it is, how far it is, what went wrong, and what this visitor can do about it."""
+    """Title, progress, problems, and the actions that this visitor may take."""
     race = snapshot.race
     plan = race.plan
     owner = frame.owner_name(settings, race.meta.owner)
     ended = sum(not run.state.active for run in race.runs)
     with st.container(border=True):
         st.markdown(
-            f"**{STATE_ICONS[race.state]} {frame.plain(race.title)}** — {race.state.value}"
+            f"**{STATE_ICONS[race.state]} {frame.plain(race.title)}** · {race.state.value}"
             + (f" · by {frame.plain(owner)}" if owner else ""),
             help=EQUAL_HELP[plan.budget],
         )
@@ -96,16 +96,16 @@ def show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
         arms = f"{len(plan.arms)} arms" if len(plan.arms) > 1 else "one arm"
         st.caption(
             f"{frame.plain(race.dataset)}: {arms}{sizes}, {seeds}, {plan.describe_budget()} each. "
-            f"{ended} of {len(race.entries)} runs {'is' if ended == 1 else 'are'} over."
+            f"{ended} of {len(race.entries)} runs done."
         )
         if race.state.active:
             left = "" if snapshot.eta_seconds is None else f", about {frame.seconds_text(snapshot.eta_seconds)} left"
             st.progress(min(1.0, snapshot.progress), text=f"{100 * snapshot.progress:.0f} %{left}")
-        _trouble(race)
+        _problems(race)
         _actions(settings, race)
 
 
-def _trouble(race: Race) -> None:
+def _problems(race: Race) -> None:
     gone = sum(entry.run is None for entry in race.entries)
     failed = [run for run in race.runs if run.state.value in ("failed", "interrupted", "stopped")]
     if gone:
@@ -124,7 +124,7 @@ def _actions(settings: Settings, race: Race) -> None:
         return
     if race.state.active:
         if st.button(
-            "Stop the race", key=f"stop-{race.id}", icon="⏹️", help="Ends every run; what was learned is kept."
+            "Stop the race", key=f"stop-{race.id}", icon="⏹️", help="Ends every run and keeps the results so far."
         ):
             try:
                 stop_race(settings, race, by=frame.actor())
@@ -141,15 +141,15 @@ def _actions(settings: Settings, race: Race) -> None:
                 max_chars=MAX_TITLE,
                 key=f"title-{race.id}",
                 placeholder="its arms",
-                help="For lists, and for reports that are made from now on.",
+                help="Shown in lists and in new reports.",
             )
             if st.button("Rename", key=f"rename-{race.id}", icon="💾"):
                 frame.runs(settings).rename_race(race.id, title, by=frame.actor())
                 forget_races()
                 st.rerun()
-        st.caption("Takes the weights and results of all its runs away for good; the pictures stay.")
+        st.caption("Permanently deletes the weights and results of all its runs. The dataset stays.")
         if st.button("Delete this race", key=f"delete-{race.id}", icon="🗑️"):
-            delete_race(settings, race, by=frame.actor())  # the page tells what is wrong
+            delete_race(settings, race, by=frame.actor())  # the page shows its error
             forget_races()
             frame.go(frame.COMPARE, query_params={})
 
@@ -163,15 +163,15 @@ def _verdict(snapshot: RaceSnapshot) -> None:
     found = result.comparison
     if found is None:
         if not snapshot.race.state.active:
-            st.info("There is no verdict: fewer than two arms have a test result with the same seed.", icon="⚖️")
+            st.info("No verdict: it needs two arms with a test result for the same seed.", icon="⚖️")
         return
     show, icon = (st.success, "🏆") if any(pair.better for pair in found.pairs) else (st.info, "⚖️")
     show(frame.plain(describe_race(found)), icon=icon)
     if snapshot.race.state.active or result.missing:
         st.caption(frame.plain(" ".join(("So far:", *result.missing)) if result.missing else "So far."))
     if len(found.pairs) > 1:
-        with st.expander("Every two arms", key=f"pairs-{snapshot.race.id}"):
-            st.caption("Each is tested on the same pictures; because many are asked at once, the tests are corrected.")
+        with st.expander("All pairs of arms", key=f"pairs-{snapshot.race.id}"):
+            st.caption("Paired tests on the same pictures, corrected for multiple comparisons.")
             for pair in found.pairs:
                 st.markdown(f"- {'🏆' if pair.better else '⚖️'} {frame.plain(describe_pair(found, pair))}")
 
@@ -185,10 +185,10 @@ def _curves(snapshot: RaceSnapshot) -> None:
         required=True,
         format_func=lambda name: charts.AXIS_TITLES[name],
         key=f"axis-{race.id}",
-        help="Equal epochs, equal pictures or equal time: three ways to be fair.",
+        help="Equal epochs, equal pictures or equal time: three ways to compare fairly.",
     )
     if not any(snapshot.epochs.values()):
-        st.caption("The curves begin when the first epoch is over.")
+        st.caption("The curves appear after the first epoch.")
         return
     accuracy, loss = _charts.get((snapshot, axis), lambda: _draw(snapshot, axis))
     columns = st.columns(2)
@@ -210,8 +210,8 @@ def _curves(snapshot: RaceSnapshot) -> None:
             alt=charts.describe(loss),
         )
     if many:
-        so_far = " that have come so far" if race.state.active else ""
-        st.caption(f"Lines: mean of the seeds{so_far}. Bands: from the lowest to the highest seed.")
+        so_far = " so far" if race.state.active else ""
+        st.caption(f"Lines: mean of the seeds{so_far}. Bands: lowest to highest seed.")
     if not race.state.active:
         frame.offer_csv(
             "Download the curves as CSV",
@@ -249,11 +249,11 @@ def _table(snapshot: RaceSnapshot) -> None:
                 "n": score.n if score else None,
                 "Each seed": ", ".join(f"{value:.1f}" for value in each) or None,
                 "Seconds": score.seconds if score else None,
-                "Learns": plan_training(runs[0].config, len(race.meta.classes)).trainable if runs else None,
-                "Over": f"{sum(not run.state.active for run in runs)} of {len(race.plan.seeds)}",
+                "Trainable": plan_training(runs[0].config, len(race.meta.classes)).trainable if runs else None,
+                "Done": f"{sum(not run.state.active for run in runs)} of {len(race.plan.seeds)}",
             }
         )
-    table = pd.DataFrame(rows).dropna(axis="columns", how="all")  # what is not known of any arm is no column yet
+    table = pd.DataFrame(rows).dropna(axis="columns", how="all")  # hides columns that are not known of any arm yet
     st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"race-table-{race.id}")
     if not race.state.active:
         frame.offer_csv("Download this table as CSV", table, f"tunemypets-{race.id}-arms.csv")

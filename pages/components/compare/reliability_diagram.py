@@ -1,4 +1,4 @@
-"""Does a network know how sure it may be: reliability diagrams, before and after temperature scaling."""
+"""Reliability diagrams: accuracy by confidence, before and after temperature scaling."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,47 +14,47 @@ from pages.components.compare import comparison_cache
 from pages.components.shared import charts, frame
 from pages.components.shared.shared_cache import SharedCache
 
-_found: SharedCache[tuple[str, str, bool], tuple[Calibration, str]] = SharedCache(None, max_entries=128)
+PERFECT = "perfectly calibrated"
+
+_calibrations: SharedCache[tuple[Settings, str, bool], tuple[Calibration, str]] = SharedCache(None, max_entries=128)
 
 
-def calibration_once(home: str, run_id: str) -> tuple[Calibration, str]:
-    """The calibration of a run, and why there are no validation predictions to fit a temperature on, where so.
+def read_calibration(settings: Settings, run_id: str) -> tuple[Calibration, str]:
+    """The calibration of a run, and the reason if there are no validation predictions to fit a temperature on.
 
     Raises:
         RunError: if the run has no predictions.
     """
-    run = frame.runs(Settings.from_environment()).get(run_id)
-    noted = (run.folder / "validation.csv").exists()  # an older run may be judged again
+    run = frame.runs(settings).get(run_id)
+    has_validation = (run.folder / "validation.csv").exists()  # an older run gets it when it is evaluated again
 
     def make() -> tuple[Calibration, str]:
         try:
             validation, missing = run.validation_predictions(), ""
         except RunError as error:
             validation, missing = None, str(error)
-        found = calibrate(comparison_cache.read_once(home, run_id), validation)
-        return found, missing
+        return calibrate(comparison_cache.read_predictions(settings, run_id), validation), missing
 
-    return _found.get((home, run_id, noted), make)
+    return _calibrations.get((settings, run_id, has_validation), make)
 
 
 @st.fragment
 def show_calibration(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
-    """One diagram of all runs, its reading for each, and the figures behind it."""
-    st.subheader("Does it know how sure it may be?")
+    """One diagram of all runs, a sentence for each, and the numbers as CSV."""
+    st.subheader("Is its confidence justified?")
     with frame.explained():
-        found = [(name, *calibration_once(str(settings.home), item.id)) for name, item in named]
+        found = [(name, *read_calibration(settings, item.id)) for name, item in named]
         identity = "-".join(item.id for _, item in named)
         st.caption(
-            "Reliability diagram: answers are put together by how sure the network was. On the dotted line, a network "
-            "that is 80 % sure is right 8 times in 10; below it, it is too sure of itself, above it, too modest. The "
-            "upright lines are 95 % intervals: they are long where few pictures are."
+            "Reliability diagram. On the dotted line, answers with 80 % confidence are right 8 times in 10. Below it a "
+            "network is overconfident, above it underconfident."
         )
         after = st.toggle(
             "After temperature scaling",
             value=False,
             disabled=all(item.after is None for _, item, _ in found),
-            help="One number, fitted on the validation pictures, that makes a network less or more sure of all its "
-            "answers alike. It changes no answer, so the accuracy stays.",
+            help="Scales all confidences by one number, fitted on the validation pictures. No answer changes, so the "
+            "accuracy stays the same.",
             key="calibration-after",
         )
         shown = [(name, _bins(item, after=after)) for name, item, _ in found]
@@ -63,10 +63,11 @@ def show_calibration(settings: Settings, named: Sequence[comparison_cache.Named]
             height=380,
             key=f"calibration-{identity}",
             alt=f"Reliability diagram{', after temperature scaling' if after else ''}. "
-            + " ".join(f"{name}: {read(item)}" for name, item, _ in found),
+            + " ".join(f"{name}: {describe(item)}" for name, item, _ in found),
         )
+        st.caption("Vertical lines: 95 % intervals, longer with fewer pictures.")
         for name, item, missing in found:
-            st.markdown(f"**{frame.plain(name)}**: {frame.plain(read(item))}")
+            st.markdown(f"**{frame.plain(name)}**: {frame.plain(describe(item))}")
             if missing:
                 st.caption(f"No temperature scaling: {frame.plain(missing)}")
         frame.offer_csv(
@@ -77,21 +78,21 @@ def show_calibration(settings: Settings, named: Sequence[comparison_cache.Named]
         )
 
 
-def read(item: Calibration) -> str:
-    """What a calibration says, in a sentence or two."""
+def describe(item: Calibration) -> str:
+    """A calibration in a sentence or two."""
     text = (
-        f"{item.note} What it says and what comes true are {format_points(item.ece)} points apart on average (expected "
-        f"calibration error; bootstrap interval {format_points(item.ece_interval.low)} to "
+        f"{item.note} Expected calibration error, the mean gap between confidence and accuracy: "
+        f"{format_points(item.ece)} points (bootstrap interval {format_points(item.ece_interval.low)} to "
         f"{format_points(item.ece_interval.high)}, n = {item.n:,})"
     )
-    return f"{text}, after temperature scaling {format_points(item.after.ece)} points." if item.after else f"{text}."
+    return f"{text}; after temperature scaling {format_points(item.after.ece)} points." if item.after else f"{text}."
 
 
 def draw_reliability(found: Sequence[tuple[str, Sequence[Bin]]]) -> dict[str, Any]:
-    """Accuracy by confidence, one marked line a run, with upright intervals."""
+    """Accuracy by confidence: a line for each run, with vertical intervals."""
     series: list[dict[str, Any]] = [
         {
-            "name": "as sure as right",
+            "name": PERFECT,
             "type": "line",
             "data": [[0, 0], [100, 100]],
             "showSymbol": False,
@@ -114,16 +115,16 @@ def draw_reliability(found: Sequence[tuple[str, Sequence[Bin]]]) -> dict[str, An
                 "itemStyle": {"color": colour},
             }
         )
-        upright: list[list[Any]] = []
+        intervals: list[list[Any]] = []
         for item in kept:
             if item.interval is not None:
                 at = _percent(item.confidence)
-                upright += [[at, _percent(item.interval.low)], [at, _percent(item.interval.high)], [at, "-"]]
+                intervals += [[at, _percent(item.interval.low)], [at, _percent(item.interval.high)], [at, "-"]]
         series.append(
             {
                 "name": name,
                 "type": "line",
-                "data": upright,
+                "data": intervals,
                 "showSymbol": False,
                 "lineStyle": {"width": 1.5, "color": colour, "opacity": 0.7},
                 "itemStyle": {"color": colour},
@@ -135,18 +136,18 @@ def draw_reliability(found: Sequence[tuple[str, Sequence[Bin]]]) -> dict[str, An
         "animation": False,
         "grid": {"left": 26, "right": 22, "top": 36, "bottom": 30, "containLabel": True},
         "legend": {
-            "type": "scroll", "top": 0, "left": 0, "data": [name for name, _ in found] + ["as sure as right"],
+            "type": "scroll", "top": 0, "left": 0, "data": [name for name, _ in found] + [PERFECT],
             "itemWidth": 30,
         },
         "tooltip": {"trigger": "item"},
-        "xAxis": _axis("How sure the network is (%)", gap=26),
-        "yAxis": _axis("How often it is right (%)", gap=38),
+        "xAxis": _axis("Confidence (%)", gap=26),
+        "yAxis": _axis("Accuracy (%)", gap=38),
         "series": series,
     }  # fmt: skip
 
 
 def list_bins(found: Sequence[tuple[str, Calibration]]) -> pd.DataFrame:
-    """The figures behind the diagram: a row for each run, stage and group of answers."""
+    """The numbers of the diagram: a row for each run, stage and bin."""
     rows = []
     for name, item in found:
         for stage, bins in (("as trained", item.bins), ("after temperature scaling", _bins(item, after=True))):

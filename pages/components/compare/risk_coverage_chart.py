@@ -1,4 +1,4 @@
-"""What a network gains when it may say "not sure": accuracy against the share of pictures that it answers."""
+"""Selective prediction: accuracy against the share of pictures that a network answers when it may say "not sure"."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,56 +15,58 @@ from pages.components.compare import comparison_cache
 from pages.components.shared import charts, frame
 from pages.components.shared.shared_cache import SharedCache
 
-FEWEST = 10  # pictures that a drawn point rests on: before, it jumps between none and all
+MIN_IMAGES = 10  # behind each drawn point: with fewer it jumps between 0 and 100 %
 MAX_POINTS = 200  # of a line; the CSV has all
-FIRST = 80  # per cent
+DEFAULT_PERCENT = 80
 
-_curves: SharedCache[tuple[str, str], RiskCoverage] = SharedCache(None, max_entries=128)
+_curves: SharedCache[tuple[Settings, str], RiskCoverage] = SharedCache(None, max_entries=128)
 
 
-def curve_once(home: str, run_id: str) -> RiskCoverage:
+def read_risk_coverage(settings: Settings, run_id: str) -> RiskCoverage:
     """The curve of a run, computed once for all sessions.
 
     Raises:
         RunError: if the run has no predictions.
     """
-    return _curves.get((home, run_id), lambda: measure_risk_coverage(comparison_cache.read_once(home, run_id)))
+    return _curves.get(
+        (settings, run_id), lambda: measure_risk_coverage(comparison_cache.read_predictions(settings, run_id))
+    )
 
 
 @st.fragment
-def show_answering(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
-    """A slider that asks for confidence, what comes of it for each run, and the whole curve."""
+def show_risk_coverage(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
+    """A slider for the confidence threshold, its effect on each run, and the whole curve."""
     st.subheader("If it may say “not sure”")
     with frame.explained():
-        home, identity = str(settings.home), "-".join(item.id for _, item in named)
-        answers = [(name, comparison_cache.answers_once(home, (item.id,))) for name, item in named]
-        least = 100 / len(answers[0][1].classes)
+        identity = "-".join(item.id for _, item in named)
+        answers = [(name, comparison_cache.align_predictions(settings, (item.id,))) for name, item in named]
+        classes = len(answers[0][1].classes)
         st.caption(
-            "A network that leaves the pictures it is unsure about to a person is right more often on the others. "
-            f"With {len(answers[0][1].classes)} classes, no answer is less than {least:.0f} % sure."
+            "Leave the pictures it is not sure about to a person, and it is right more often on the rest. "
+            f"With {classes} classes, confidence is never below {100 / classes:.0f} %."
         )
-        asked = st.slider(
-            "Answer only if at least … % sure",
+        threshold = st.slider(
+            "Answer only with a confidence of at least",
             0,
             100,
-            FIRST,
+            DEFAULT_PERCENT,
             format="%d %%",
-            help="Each network's own probability for its answer.",
+            help="Confidence: the network's own probability for its answer.",
             key=f"answering-{identity}",
         )
-        at = [(name, *answered(item, asked / 100)) for name, item in answers]
+        at = [(name, *measure_at(item, threshold / 100)) for name, item in answers]
         for name, accuracy, n in at:
-            st.markdown(f"**{frame.plain(name)}** {frame.plain(tell(accuracy, n))}")
-        if max(n for _, _, n in at) <= FEWEST:
-            st.caption(f"A curve needs more than {FEWEST} judged pictures: import more, and train again.")
+            st.markdown(f"**{frame.plain(name)}** {frame.plain(describe(accuracy, n))}")
+        if max(n for _, _, n in at) <= MIN_IMAGES:
+            st.caption(f"A curve needs more than {MIN_IMAGES} evaluated pictures: import more, then train again.")
             return
-        curves = [(name, curve_once(home, item.id)) for name, item in named]
+        curves = [(name, read_risk_coverage(settings, item.id)) for name, item in named]
         st.echarts_chart(
             draw_curves(curves, [(accuracy, n) for _, accuracy, n in at]),
             height=360,
             key=f"answering-chart-{identity}",
-            alt=f"Accuracy by the share of pictures answered. At {asked} %: "
-            + " ".join(f"{name} {tell(accuracy, n)}" for name, accuracy, n in at),
+            alt=f"Accuracy by the share of pictures answered. At {threshold} %: "
+            + " ".join(f"{name} {describe(accuracy, n)}" for name, accuracy, n in at),
         )
         frame.offer_csv(
             "Download the curves as CSV",
@@ -74,30 +76,30 @@ def show_answering(settings: Settings, named: Sequence[comparison_cache.Named]) 
         )
 
 
-def answered(answers: AlignedPredictions, threshold: float) -> tuple[Accuracy, int]:
-    """Accuracy on the pictures of which the first model is at least so sure, and how many pictures there are."""
-    sure = answers.confidence[0] >= threshold
-    return Accuracy(int(answers.right[0][sure].sum()), int(sure.sum())), answers.n
+def measure_at(answers: AlignedPredictions, threshold: float) -> tuple[Accuracy, int]:
+    """The first model's accuracy at or above a confidence threshold, and the number of all images."""
+    answered = answers.confidence[0] >= threshold
+    return Accuracy(int(answers.right[0][answered].sum()), int(answered.sum())), answers.n
 
 
-def tell(accuracy: Accuracy, n: int) -> str:
-    """The share that is answered, and how good the answers are."""
+def describe(accuracy: Accuracy, n: int) -> str:
+    """The share that is answered, and the accuracy of the answers."""
     if accuracy.value is None:
-        return f"answers none of {n:,} pictures: it is never so sure."
-    return f"answers {100 * accuracy.n / n:.1f} % of {n:,} pictures, and is right on {accuracy.text()}."
+        return f"answers none of {n:,} pictures: its confidence is always lower."
+    return f"answers {100 * accuracy.n / n:.1f} % of {n:,} pictures and is right on {accuracy.text()}."
 
 
 def draw_curves(curves: Sequence[tuple[str, RiskCoverage]], at: Sequence[tuple[Accuracy, int]]) -> dict[str, Any]:
-    """Accuracy by share answered: a line and a band of its interval for each run, and a large mark at the slider."""
+    """Accuracy by share answered: a line with its interval for each run, and a large mark at the threshold."""
     series: list[dict[str, Any]] = []
     for place, ((name, curve), (accuracy, n)) in enumerate(zip(curves, at, strict=True)):
         colour = charts.COLOURS[place % len(charts.COLOURS)]
         symbol = charts.SYMBOLS[place % len(charts.SYMBOLS)]
-        some = _some([i for i, share in enumerate(curve.shares) if share * n >= FEWEST])
-        x = [round(100 * curve.shares[i], 2) for i in some]
-        low = [round(100 * curve.intervals[i].low, 2) for i in some]
-        high = [round(100 * curve.intervals[i].high, 2) for i in some]
-        middle = [round(100 * curve.accuracies[i], 2) for i in some]
+        drawn = _thin([i for i, share in enumerate(curve.shares) if share * n >= MIN_IMAGES])
+        x = [round(100 * curve.shares[i], 2) for i in drawn]
+        low = [round(100 * curve.intervals[i].low, 2) for i in drawn]
+        high = [round(100 * curve.intervals[i].high, 2) for i in drawn]
+        middle = [round(100 * curve.accuracies[i], 2) for i in drawn]
         edge = {"showSymbol": False, "silent": True, "tooltip": {"show": False}, "type": "line", "name": name}
         thin = {"width": 1, "type": "dotted", "color": colour, "opacity": 0.8}
         mark: dict[str, Any] = {}
@@ -136,7 +138,7 @@ def draw_curves(curves: Sequence[tuple[str, RiskCoverage]], at: Sequence[tuple[A
             "nameGap": 26,
         },
         "yAxis": {
-            "type": "value", "max": 100, "scale": True, "name": "Accuracy on those (%), with its 95 % interval",
+            "type": "value", "max": 100, "scale": True, "name": "Accuracy of the answers (%), 95 % interval",
             "nameLocation": "middle", "nameGap": 38,
         },
         "series": series,
@@ -162,8 +164,8 @@ def list_curves(curves: Sequence[tuple[str, RiskCoverage]]) -> pd.DataFrame:
     )
 
 
-def _some(places: Sequence[int]) -> list[int]:
-    """At most MAX_POINTS of the places, evenly, with both ends."""
+def _thin(places: Sequence[int]) -> list[int]:
+    """An even sample of at most MAX_POINTS places, with both ends."""
     if len(places) <= MAX_POINTS:
         return list(places)
     return [places[int(at)] for at in np.linspace(0, len(places) - 1, MAX_POINTS)]

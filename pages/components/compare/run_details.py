@@ -1,4 +1,4 @@
-"""A closer look at judged runs, one section at a time: only what is looked at is computed."""
+"""The details of evaluated runs, one section at a time: only the open one is computed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -25,15 +25,15 @@ from pages.components.compare import (
 from pages.components.shared import coach_findings, frame, lessons
 from pages.components.shared.verdict import compare_once, show_verdict
 
-VIEW = "view"  # in the address: a section can be shared
+VIEW = "view"  # in the address, so that a section can be shared
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What is looked at.
+class Selection:
+    """The runs that the page shows.
 
     Attributes:
-        named: judged runs, with what they are called here.
+        named: evaluated runs, with their names on this page.
         race: that they belong to, if one was chosen.
     """
 
@@ -42,16 +42,16 @@ class Chosen:
 
 
 @st.fragment
-def show_closer(settings: Settings, chosen: Chosen) -> None:
-    """Draw the chooser of sections, and the chosen one; another section redraws nothing else."""
-    if not chosen.named:
+def show_details(settings: Settings, selection: Selection) -> None:
+    """Draw the choice of section and the chosen one, apart from the rest of the page."""
+    if not selection.named:
         return
     with frame.explained():
-        _draw(settings, chosen)
+        _draw(settings, selection)
 
 
-def _draw(settings: Settings, chosen: Chosen) -> None:
-    st.subheader("A closer look")
+def _draw(settings: Settings, selection: Selection) -> None:
+    st.subheader("Details")
     given = st.query_params.get(VIEW, "")
     picked = st.segmented_control(
         "Section",
@@ -63,15 +63,15 @@ def _draw(settings: Settings, chosen: Chosen) -> None:
         label_visibility="collapsed",
     )
     st.query_params[VIEW] = picked
-    SECTIONS[picked][1](settings, chosen)
+    SECTIONS[picked][1](settings, selection)
 
 
-def choose_pair(settings: Settings, chosen: Chosen) -> comparison_cache.Pair | None:
-    """Two of the runs: all there are, or the ones that somebody picks."""
-    by_id = {item.id: (name, item) for name, item in chosen.named}
+def choose_pair(settings: Settings, selection: Selection) -> comparison_cache.Pair | None:
+    """Two of the runs and their comparison; offers a choice if there are more."""
+    by_id = {item.id: (name, item) for name, item in selection.named}
     ids = list(by_id)
     if len(ids) < 2:
-        st.info("This needs two runs with a test result: choose another one above.", icon="⚖️")
+        st.info("This section compares two runs with a test result: choose another run above.", icon="⚖️")
         return None
     first, second = ids[0], ids[1]
     if len(ids) > 2:
@@ -87,36 +87,36 @@ def choose_pair(settings: Settings, chosen: Chosen) -> comparison_cache.Pair | N
     return comparison_cache.Pair(by_id[first][1], by_id[second][1], comparison)
 
 
-def _images(settings: Settings, chosen: Chosen) -> None:
-    pair = choose_pair(settings, chosen)
+def _pictures(settings: Settings, selection: Selection) -> None:
+    pair = choose_pair(settings, selection)
     if pair is not None:
-        several = chosen.race is not None and len(chosen.race.plan.seeds) > 1
-        if several or len(chosen.named) > 2:  # of two trainings alone it stands above
+        several = selection.race is not None and len(selection.race.plan.seeds) > 1
+        if several or len(selection.named) > 2:  # of two runs alone it is at the top of the page
             show_verdict(pair.comparison)
-        agreement.show_groups(settings, pair)
-    if chosen.race is not None:
-        arms = [(arm, [run.id for run in chosen.race.arm(arm) if run.tested]) for arm in chosen.race.plan.arms]
+        agreement.show_agreement(settings, pair)
+    if selection.race is not None:
+        arms = [(arm, [run.id for run in selection.race.arm(arm) if run.tested]) for arm in selection.race.plan.arms]
         arms = [(arm, ids) for arm, ids in arms if ids]
         if len(arms) > 1:
-            hard_pictures.show_hard_images(settings, arms)
+            hard_pictures.show_hard_pictures(settings, arms)
 
 
-def _classes(settings: Settings, chosen: Chosen) -> None:
-    confusion_matrix.show_confusions(settings, chosen.named)
-    class_scores_table.show_class_scores(settings, chosen.named)
+def _classes(settings: Settings, selection: Selection) -> None:
+    confusion_matrix.show_confusions(settings, selection.named)
+    class_scores_table.show_class_scores(settings, selection.named)
 
 
-def _mistakes(settings: Settings, chosen: Chosen) -> None:
-    mistakes.show_mistakes(settings, chosen.named)
+def _mistakes(settings: Settings, selection: Selection) -> None:
+    mistakes.show_mistakes(settings, selection.named)
 
 
-def _confidence(settings: Settings, chosen: Chosen) -> None:
-    reliability_diagram.show_calibration(settings, chosen.named)
-    risk_coverage_chart.show_answering(settings, chosen.named)
+def _confidence(settings: Settings, selection: Selection) -> None:
+    reliability_diagram.show_calibration(settings, selection.named)
+    risk_coverage_chart.show_risk_coverage(settings, selection.named)
 
 
-def _why(settings: Settings, chosen: Chosen) -> None:
-    named = list(chosen.named)
+def _why(settings: Settings, selection: Selection) -> None:
+    named = list(selection.named)
     if len(named) > why.MAX_RUNS:
         picked = st.multiselect(
             "Networks",
@@ -125,7 +125,7 @@ def _why(settings: Settings, chosen: Chosen) -> None:
             format_func={item.id: name for name, item in named}.get,
             max_selections=why.MAX_RUNS,
             key="why-runs",
-            help=f"{why.MAX_RUNS} at a time.",
+            help=f"At most {why.MAX_RUNS} at a time.",
         )
         named = [(name, item) for name, item in named if item.id in picked]
     if named:
@@ -134,11 +134,11 @@ def _why(settings: Settings, chosen: Chosen) -> None:
         st.info("Choose one or two networks above.", icon="👆")
 
 
-def _cost(settings: Settings, chosen: Chosen) -> None:
-    cost_table.show_costs([cost_table.cost_of(settings, name, item) for name, item in chosen.named])
+def _cost(settings: Settings, selection: Selection) -> None:
+    cost_table.show_costs([cost_table.cost_of(settings, name, item) for name, item in selection.named])
 
 
-def _coach(settings: Settings, chosen: Chosen) -> None:
+def _coach(settings: Settings, selection: Selection) -> None:
     comparison = None
     # of several seeds the race's own verdict tells: a single pair of them may well say something else
     if len(chosen.named) == 2 and (chosen.race is None or len(chosen.race.plan.seeds) == 1):
@@ -155,25 +155,23 @@ def _coach(settings: Settings, chosen: Chosen) -> None:
             lessons.explain(lesson, key=f"closer-{lesson}")
 
 
-def _report(settings: Settings, chosen: Chosen) -> None:
-    ids = [chosen.race.id] if chosen.race is not None else [item.id for _, item in chosen.named]
-    if chosen.race is None and len(ids) < 2:
-        st.info("A report compares two runs or more: choose another one above.", icon="📄")
+def _report(settings: Settings, selection: Selection) -> None:
+    ids = [selection.race.id] if selection.race is not None else [item.id for _, item in selection.named]
+    if selection.race is None and len(ids) < 2:
+        st.info("A report compares at least two runs: choose another run above.", icon="📄")
         return
-    _offer_report(settings, ids, "verdict, curves, pictures, costs")
+    _offer_report(settings, ids, "verdict, curves, pictures and costs")
 
 
 def show_curve_report(settings: Settings, race: Race) -> None:
-    """The report of a learning curve, as soon as it is over."""
+    """The report of a learning curve that has finished."""
     if not race.state.active:
         st.subheader("Report")
-        _offer_report(settings, [race.id], "the curve, its numbers")
+        _offer_report(settings, [race.id], "the curve and its numbers")
 
 
 def _offer_report(settings: Settings, ids: Sequence[str], parts: str) -> None:
-    st.write(
-        f"One file that opens anywhere, also without internet: {parts}, every setting and the versions of what made it."
-    )
+    st.write(f"One file that opens in any browser, even offline: {parts}, with all settings and software versions.")
     with st.container(horizontal=True):
         for form, (label, icon) in REPORTS.items():
             st.download_button(
@@ -191,11 +189,11 @@ def _offer_report(settings: Settings, ids: Sequence[str], parts: str) -> None:
 
 LESSONS = ("fair-comparison", "confidence-intervals", "overfitting", "validation-and-test", "shortcuts")
 REPORTS = {
-    "html": ("Report to open and share", "📄"),
+    "html": ("Report as HTML", "📄"),
     "json": ("Everything as JSON", "⬇️"),
 }
-SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Chosen], None]]] = {
-    "pictures": ("🖼️ Pictures", _images),
+SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Selection], None]]] = {
+    "pictures": ("🖼️ Pictures", _pictures),
     "classes": ("🔢 Classes", _classes),
     "mistakes": ("❌ Mistakes", _mistakes),
     "confidence": ("🎯 Confidence", _confidence),
