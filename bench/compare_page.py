@@ -1,10 +1,10 @@
-"""How long a click on the comparison page takes until its answer is drawn, with 50 runs and 2,000 test pictures.
+"""How long a click on the Compare page takes until its result is drawn, with 50 runs and 2,000 test images.
 
     python -m bench.compare_page                       # makes the data root in a temporary folder
     python -m bench.compare_page --home FOLDER         # keeps it there, and uses it again
 
-Real server, real Chromium. A click is timed in the browser, from the moment before it until the text or element that it
-asks for is on the page and a frame has been drawn. Limit: 0.5 s. Prints JSON: per kind of click the median and the
+Real server, real Chromium. A click is timed in the browser, until its text or element is on the page and a frame has
+been drawn. Limit: 0.5 s. Prints JSON: per kind of click the median and the
 95th percentile in seconds, and the ratios of the 95th percentiles to the limit.
 """
 
@@ -82,16 +82,16 @@ TIMER = """region => {
 
 
 class Clicks:
-    """Clicks on a page and how long their answers took, by kind."""
+    """Clicks on a page and how long they took, by kind."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.seconds: dict[str, list[float]] = {}
 
     def time(self, kind: str, click: Callable[[], object], region: str) -> None:
-        """Click, and wait until what this selector finds has changed, its pictures are there, the script has ended, and
-        a frame was drawn; what the selector finds must not change by the click alone. The clock starts with the first
-        event in the page: Chromium's driver is not measured."""
+        """Click, and wait until the region has changed, its images are there, the script has ended, and a frame was
+        drawn; the click alone must not change the region. The clock starts with the first event in the page:
+        Chromium's driver is not measured."""
         self.page.evaluate(TIMER, region)
         click()
         took = self.page.evaluate("Promise.race([window.benchDone, new Promise(r => setTimeout(() => r(-1), 15000))])")
@@ -101,7 +101,7 @@ class Clicks:
 
 
 def measure(page: Page, address: str, runs: list[str], rounds: int) -> dict[str, list[float]]:
-    """Click through the page as people do, from pair to pair of the runs."""
+    """Click through the page as people do, pair by pair of the runs."""
     clicks = Clicks(page)
     for number in range(rounds):
         first = number % (len(runs) - 1)
@@ -121,7 +121,7 @@ def measure(page: Page, address: str, runs: list[str], rounds: int) -> dict[str,
 
 
 def _choose_another(page: Page, clicks: Clicks) -> None:
-    """A third run beside the two: the whole page is another one."""
+    """A third run next to the two: the whole page changes."""
     page.mouse.wheel(0, -10_000)
     chooser = page.locator("[class*=st-key-compare-runs-] input").first
     chooser.click()

@@ -1,10 +1,10 @@
-"""How long the answers to why take, and how long a prediction waits meanwhile.
+"""How long explanations take, and how long a prediction waits meanwhile.
 
     python -m bench.explaining RUN [RUN …]
 
-asks the predictor of the data root: heat maps of single test pictures, a map of the test pictures, movement and
-filters, all without what is kept on disk; and predictions of single pictures while nothing else is asked, and while
-maps are made. RUN: of a dataset that is there.
+requests from the predictor of the data root: heatmaps of single test images, the projection of the test images, weight
+changes and filters, all without the cache on disk; and predictions of single images, alone and during a projection.
+RUN: its dataset must be there.
 """
 
 import argparse
@@ -34,39 +34,39 @@ def main() -> None:
 
 
 def measure(settings: Settings, run: Run) -> None:
-    """Ask everything about one run."""
+    """Request everything about one run."""
     client = PredictorClient(settings)
     dataset = dataset_of(settings, run)
     rows = dataset.rows_of("test") or dataset.rows_of("val")
-    pictures = [(row.name, dataset.read_image(row)) for row in rows[:ALONE]]
-    kept = settings.cache_dir / "explanations"
-    print(f"{run.id} {run.config().title()}, {len(rows)} pictures")
-    print_status("first heat map, with the imports", seconds(lambda: client.explain(run.id, *pictures[0])))
-    maps = []
-    for name, data in pictures[:REPEATS]:
+    images = [(row.name, dataset.read_image(row)) for row in rows[:ALONE]]
+    cache = settings.cache_dir / "explanations"
+    print(f"{run.id} {run.config().title()}, {len(rows)} images")
+    print_seconds("first heatmap, with the imports", seconds(lambda: client.explain(run.id, *images[0])))
+    times = []
+    for name, data in images[:REPEATS]:
         started = time.perf_counter()
         client.explain(run.id, name, data)
-        maps.append(time.perf_counter() - started)
-    print_status("heat map (median)", statistics.median(maps))
-    print_status("hiding parts", seconds(lambda: client.explain(run.id, *pictures[0], (None,), ("occlusion",))))
-    print(f"  {'predictions, nothing else asked':36}{format_waits(waits(client, run.id, pictures, lambda: False))}")
-    shutil.rmtree(kept, ignore_errors=True)
-    taken: list[float] = []
-    asking = threading.Thread(target=lambda: taken.append(seconds(lambda: client.projection(run.id))))
-    asking.start()
-    meanwhile = waits(client, run.id, pictures, asking.is_alive)
-    asking.join()
-    print_status("map of the pictures, the first time", taken[0])
+        times.append(time.perf_counter() - started)
+    print_seconds("heatmap (median)", statistics.median(times))
+    print_seconds("occlusion", seconds(lambda: client.explain(run.id, *images[0], (None,), ("occlusion",))))
+    print(f"  {'predictions alone':36}{format_waits(waits(client, run.id, images, lambda: False))}")
+    shutil.rmtree(cache, ignore_errors=True)
+    took: list[float] = []
+    requesting = threading.Thread(target=lambda: took.append(seconds(lambda: client.projection(run.id))))
+    requesting.start()
+    meanwhile = waits(client, run.id, images, requesting.is_alive)
+    requesting.join()
+    print_seconds("projection, the first time", took[0])
     print(f"  {'predictions meanwhile':36}{format_waits(meanwhile)}")
-    shutil.rmtree(kept, ignore_errors=True)
-    print_status("map of the pictures, alone", seconds(lambda: client.projection(run.id)))
-    print_status("map of the pictures, kept", seconds(lambda: client.projection(run.id)))
-    print_status("t-SNE, when it is chosen", seconds(lambda: client.projection(run.id, tsne=True)))
-    print_status("movement", seconds(lambda: client.weight_change(run.id)))
-    print_status("filters", seconds(lambda: client.filters(run.id)))
+    shutil.rmtree(cache, ignore_errors=True)
+    print_seconds("projection, alone", seconds(lambda: client.projection(run.id)))
+    print_seconds("projection, cached", seconds(lambda: client.projection(run.id)))
+    print_seconds("t-SNE", seconds(lambda: client.projection(run.id, tsne=True)))
+    print_seconds("weight changes", seconds(lambda: client.weight_change(run.id)))
+    print_seconds("filters", seconds(lambda: client.filters(run.id)))
 
 
-def print_status(what: str, taken: float) -> None:
+def print_seconds(what: str, taken: float) -> None:
     """Print one figure."""
     print(f"  {what:36}{taken:8.3f} s", flush=True)
 
@@ -79,13 +79,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def waits(
-    client: PredictorClient, run_id: str, pictures: list[tuple[str, bytes]], going_on: Callable[[], bool]
+    client: PredictorClient, run_id: str, images: list[tuple[str, bytes]], is_going_on: Callable[[], bool]
 ) -> list[float]:
     """Seconds that single predictions take: while other work runs, or `ALONE` of them on an idle predictor."""
     out: list[float] = []
-    busy = going_on()
-    while going_on() or (not busy and len(out) < ALONE):
-        out.append(seconds(lambda: client.predict(run_id, [pictures[len(out) % len(pictures)]])))
+    busy = is_going_on()
+    while is_going_on() or (not busy and len(out) < ALONE):
+        out.append(seconds(lambda: client.predict(run_id, [images[len(out) % len(images)]])))
         time.sleep(0.02)
     return out
 

@@ -98,7 +98,7 @@ def titles(chart: Any) -> tuple[str, str]:
 
 
 def signs(chart: Any) -> dict[str, tuple[Any, ...]]:
-    """What tells each series apart, colour left out; those that stand in a row of their own are told by it."""
+    """What distinguishes each series apart from colour; a series in a row of its own is identified by the row."""
     if isinstance(chart, go.Figure):
         rows = any(trace.type == "box" for trace in chart.data)
         return {
@@ -139,7 +139,7 @@ def _of_trace(trace: Any) -> Iterable[Any]:
     return trace.y if getattr(trace, "orientation", None) == "h" else trace.x
 
 
-def is_told(value: Any, tables: list[pd.DataFrame]) -> bool:
+def is_in_tables(value: Any, tables: list[pd.DataFrame]) -> bool:
     """Whether a table holds a value, as it is or as a share of one."""
     for table in tables:
         if isinstance(value, str):
@@ -162,15 +162,15 @@ def check(visit: Visit) -> None:
     for drawn in visit.charts:
         where = f"{drawn.place[0]}:{drawn.place[1]}"
         for title in titles(drawn.chart):
-            assert title in BY_NAME or UNIT.search(title), f"{where}: the axis {title!r} tells no unit"
-        assert len(drawn.alt) > 40, f"{where}: {drawn.alt!r} does not tell what is seen"
-        assert re.search(r"\d", drawn.alt), f"{where}: {drawn.alt!r} tells no figures"
+            assert title in BY_NAME or UNIT.search(title), f"{where}: the axis {title!r} has no unit"
+        assert len(drawn.alt) > 40, f"{where}: {drawn.alt!r} does not describe the chart"
+        assert re.search(r"\d", drawn.alt), f"{where}: {drawn.alt!r} has no numbers"
         assert not re.search(r"nan|\de[+-]\d", drawn.alt), f"{where}: {drawn.alt!r} is not for people"
-        told = signs(drawn.chart)
-        assert len(set(told.values())) == len(told), f"{where}: only colour tells {list(told)} apart"
+        series = signs(drawn.chart)
+        assert len(set(series.values())) == len(series), f"{where}: only colour distinguishes {list(series)}"
         points = xs(drawn.chart)
         assert points, f"{where}: nothing is in the chart"
-        missing = [value for value in points if not is_told(value, visit.tables)]
+        missing = [value for value in points if not is_in_tables(value, visit.tables)]
         assert not missing, f"{where}: no CSV holds {missing[:5]}"
 
 
@@ -229,19 +229,19 @@ def test_every_chart_has_titles_words_numbers_and_a_second_sign(
     assert found == call_sites()
 
 
-def test_too_few_pictures_for_a_curve_are_told(raced: Settings, open_page: Open) -> None:
+def test_too_few_pictures_for_a_curve_are_explained(raced: Settings, open_page: Open) -> None:
     app = open_page("pages/compare.py", runs=",".join(run.id for run in RunStore(raced).all()), view="confidence")
     assert not app.exception
-    assert any("A curve needs more than 10 judged pictures" in str(caption.value) for caption in app.caption)
+    assert any("A curve needs more than 10 evaluated pictures" in str(caption.value) for caption in app.caption)
 
 
-def test_a_chart_in_words_tells_large_and_small_numbers_as_people_write_them() -> None:
+def test_a_chart_in_words_writes_large_and_small_numbers_as_people_do() -> None:
     epochs = [EpochDone(n, "head", 1, 0.5, 1, 0.1 * n, 1e-3, 1.0, 1.0 * n, 840 * n, 80.0, False) for n in range(1, 9)]
-    told = charts.describe(charts.accuracy_chart([charts.Curve("a", [], [*epochs[:7], epochs[2]])], "images"))
-    assert told == "Accuracy (%) by pictures seen. a: 10 at 840, highest 70 at 5,880, 30 at 2,520."
+    words = charts.describe(charts.accuracy_chart([charts.Curve("a", [], [*epochs[:7], epochs[2]])], "images"))
+    assert words == "Accuracy (%) by pictures seen. a: 10 at 840, highest 70 at 5,880, 30 at 2,520."
 
     batches = [
         BatchDone(1, step, 2, 64, 0.5, 0.5, rate, 80.0, 1.0, None, 0.5) for step, rate in ((1, 1e-7), (2, 6.699e-5))
     ]
-    told = charts.describe(charts.rate_chart([charts.Curve("a", batches, [])]))
-    assert told == "Learning rate by epochs. a: 0.0000001 at 0.5, 0.00006699 at 1."
+    words = charts.describe(charts.rate_chart([charts.Curve("a", batches, [])]))
+    assert words == "Learning rate by epochs. a: 0.0000001 at 0.5, 0.00006699 at 1."

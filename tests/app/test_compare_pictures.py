@@ -1,4 +1,4 @@
-"""The closer look of the Compare page: what runs say about single pictures and classes, and how sure they are."""
+"""The details on the Compare page: predictions of single pictures and classes, and their confidence."""
 
 import re
 import shutil
@@ -33,10 +33,10 @@ def make_runs(settings: Settings, dataset: Dataset, accuracies: Sequence[float],
 
 
 @pytest.fixture(scope="session")
-def judged_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data root with four classes of odd names, 60 test pictures and two judged runs."""
+def evaluated_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with four classes of odd names, 60 test pictures and two evaluated runs."""
     with pytest.MonkeyPatch.context() as patch:
-        root = tmp_path_factory.mktemp("judged") / "workspace"
+        root = tmp_path_factory.mktemp("evaluated") / "workspace"
         patch.setenv("TUNEMYPETS_HOME", str(root))
         settings = Settings.from_environment()
         make_runs(settings, make_dataset(settings, ODD, 100), (0.5, 0.9))
@@ -44,9 +44,9 @@ def judged_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def judged_runs(judged_template: Path, home: Path) -> Settings:
+def evaluated_runs(evaluated_template: Path, home: Path) -> Settings:
     """This test's own copy of it."""
-    shutil.copytree(judged_template, home)
+    shutil.copytree(evaluated_template, home)
     return Settings.from_environment()
 
 
@@ -59,28 +59,28 @@ def _seed(settings: Settings, run_id: str) -> int:
     return RunStore(settings).get(run_id).config().seed
 
 
-def look(open_page: Open, settings: Settings, view: str) -> AppTest:
+def open_section(open_page: Open, settings: Settings, view: str) -> AppTest:
     app = open_page("pages/compare.py", runs=address(settings), view=view)
     assert not app.exception, app.exception
     return app
 
 
 def texts(app: AppTest) -> str:
-    """Everything that is said, without the marks that keep names from being markup."""
-    said = "\n".join(
+    """All texts, without the marks that keep names from being markup."""
+    found = "\n".join(
         str(item.value)
         for kind in ("markdown", "caption", "subheader", "info", "warning", "error")
         for item in app.get(kind)
     )
-    return said.replace("\\", "")
+    return found.replace("\\", "")
 
 
 def tiles(app: AppTest, name: str) -> list[object]:
     return [item for item in app.button if item.key and f"{name}" in item.key and "-at-" in item.key]
 
 
-def test_the_four_groups_can_be_looked_at_and_add_up(judged_runs: Settings, open_page: Open) -> None:
-    app = look(open_page, judged_runs, "pictures")
+def test_each_of_the_four_groups_opens_and_they_add_up(evaluated_runs: Settings, open_page: Open) -> None:
+    app = open_section(open_page, evaluated_runs, "pictures")
     table = next(item.value for item in app.get("html") if "<table" in str(item.value))
     assert "B ✓ right" in table
     assert "McNemar" in texts(app)
@@ -93,8 +93,8 @@ def test_the_four_groups_can_be_looked_at_and_add_up(judged_runs: Settings, open
         assert len(tiles(app, f"group-{group.replace('_', '-')}-")) == min(count, 24)
 
 
-def test_a_tile_tells_both_answers_with_signs_and_names_are_no_markup(judged_runs: Settings, open_page: Open) -> None:
-    app = look(open_page, judged_runs, "pictures")
+def test_a_tile_shows_both_answers_and_names_are_no_markup(evaluated_runs: Settings, open_page: Open) -> None:
+    app = open_section(open_page, evaluated_runs, "pictures")
     label = tiles(app, "group-")[0].label  # type: ignore[attr-defined]
     assert "A ✗" in label
     assert "B ✓" in label
@@ -103,8 +103,8 @@ def test_a_tile_tells_both_answers_with_signs_and_names_are_no_markup(judged_run
     assert "(http:x)" not in label
 
 
-def test_a_click_on_a_picture_opens_it_with_what_each_network_says(judged_runs: Settings, open_page: Open) -> None:
-    app = look(open_page, judged_runs, "pictures")
+def test_a_click_on_a_picture_opens_its_dialog_with_each_answer(evaluated_runs: Settings, open_page: Open) -> None:
+    app = open_section(open_page, evaluated_runs, "pictures")
     tiles(app, "group-")[0].click()  # type: ignore[attr-defined]
     app.run()
     assert not app.exception
@@ -116,8 +116,8 @@ def test_a_click_on_a_picture_opens_it_with_what_each_network_says(judged_runs: 
     assert not app.exception
 
 
-def test_the_class_and_the_order_of_a_sheet_can_be_chosen(judged_runs: Settings, open_page: Open) -> None:
-    app = look(open_page, judged_runs, "mistakes")
+def test_class_and_order_of_a_grid_can_be_chosen(evaluated_runs: Settings, open_page: Open) -> None:
+    app = open_section(open_page, evaluated_runs, "mistakes")
     before = [item.key for item in tiles(app, "mistakes-")]  # type: ignore[attr-defined]
     order = next(item for item in app.selectbox if (item.key or "").endswith("-order"))
     order.select("doubt").run()
@@ -128,8 +128,8 @@ def test_the_class_and_the_order_of_a_sheet_can_be_chosen(judged_runs: Settings,
     assert 0 < len(tiles(app, "mistakes-")) < len(before)
 
 
-def test_a_cell_of_the_matrix_opens_its_pictures(judged_runs: Settings, open_page: Open) -> None:
-    app = look(open_page, judged_runs, "classes")
+def test_a_cell_of_the_matrix_opens_its_pictures(evaluated_runs: Settings, open_page: Open) -> None:
+    app = open_section(open_page, evaluated_runs, "classes")
     cell = next(item for item in app.selectbox if item.label == "Pictures of a cell")
     cell.select_index(1).run()
     assert not app.exception
@@ -137,8 +137,8 @@ def test_a_cell_of_the_matrix_opens_its_pictures(judged_runs: Settings, open_pag
     assert "Most frequent confusions" in texts(app)
 
 
-def test_a_matrix_shows_pictures_or_per_cent_of_each_class(judged_runs: Settings, open_page: Open) -> None:
-    app = look(open_page, judged_runs, "classes")
+def test_a_matrix_shows_pictures_or_per_cent_of_each_class(evaluated_runs: Settings, open_page: Open) -> None:
+    app = open_section(open_page, evaluated_runs, "classes")
     assert [int(table.to_numpy().sum()) for table in matrices(app)] == [60, 60]
     next(item for item in app.get("button_group") if item.key == "confusion-unit").set_value("percent")
     app.run()
@@ -152,17 +152,17 @@ def matrices(app: AppTest) -> list[pd.DataFrame]:
     return found
 
 
-def test_classes_are_scored_with_intervals_and_an_average(judged_runs: Settings, open_page: Open) -> None:
-    app = look(open_page, judged_runs, "classes")
+def test_classes_are_scored_with_intervals_and_an_average(evaluated_runs: Settings, open_page: Open) -> None:
+    app = open_section(open_page, evaluated_runs, "classes")
     table = next(item.value for item in app.dataframe if "Class" in item.value.columns)
     assert len(table) == len(ODD) + 1
     assert table["Class"].iloc[-1].startswith("Average")
     assert " to " in table.iloc[0, 2]
 
 
-def test_confidence_is_read_and_scaled_where_validation_pictures_tell(judged_runs: Settings, open_page: Open) -> None:
-    app = look(open_page, judged_runs, "confidence")
-    assert "expected calibration error" in texts(app)
+def test_confidence_is_described_and_scaled_on_validation_pictures(evaluated_runs: Settings, open_page: Open) -> None:
+    app = open_section(open_page, evaluated_runs, "confidence")
+    assert "Expected calibration error" in texts(app)
     assert "No temperature scaling" not in texts(app)
     toggle = next(item for item in app.toggle if item.key == "calibration-after")
     assert not toggle.disabled
@@ -170,18 +170,18 @@ def test_confidence_is_read_and_scaled_where_validation_pictures_tell(judged_run
     assert not app.exception
 
 
-def test_a_run_without_validation_predictions_tells_why_it_is_not_scaled(
-    judged_runs: Settings, open_page: Open
+def test_a_run_without_validation_predictions_shows_why_it_is_not_scaled(
+    evaluated_runs: Settings, open_page: Open
 ) -> None:
-    for run in RunStore(judged_runs).all():
+    for run in RunStore(evaluated_runs).all():
         (run.folder / "validation.csv").unlink()
-    app = look(open_page, judged_runs, "confidence")
+    app = open_section(open_page, evaluated_runs, "confidence")
     assert "No temperature scaling" in texts(app)
     assert next(item for item in app.toggle if item.key == "calibration-after").disabled
 
 
-def test_asking_for_more_confidence_answers_fewer_pictures(judged_runs: Settings, open_page: Open) -> None:
-    app = look(open_page, judged_runs, "confidence")
+def test_a_higher_threshold_answers_fewer_pictures(evaluated_runs: Settings, open_page: Open) -> None:
+    app = open_section(open_page, evaluated_runs, "confidence")
     app.slider[0].set_value(0).run()
     assert "answers 100.0 %" in texts(app)
     app.slider[0].set_value(100).run()
@@ -189,41 +189,39 @@ def test_asking_for_more_confidence_answers_fewer_pictures(judged_runs: Settings
 
 
 @pytest.mark.parametrize("view", ["pictures", "classes", "mistakes", "confidence"])
-def test_without_the_dataset_tables_stand_in_for_the_pictures(
-    judged_runs: Settings, open_page: Open, view: str
-) -> None:
-    shutil.rmtree(judged_runs.datasets_dir)
-    app = look(open_page, judged_runs, view)
+def test_without_the_dataset_tables_replace_the_pictures(evaluated_runs: Settings, open_page: Open, view: str) -> None:
+    shutil.rmtree(evaluated_runs.datasets_dir)
+    app = open_section(open_page, evaluated_runs, view)
     assert not tiles(app, "-")
     if view in ("pictures", "mistakes"):
-        assert "The figures stay" in texts(app)
+        assert "The numbers are still shown" in texts(app)
         assert any("says" in " ".join(map(str, item.value.columns)) for item in app.dataframe)
 
 
 @pytest.mark.parametrize("view", ["pictures", "classes", "mistakes", "confidence"])
-def test_runs_that_were_judged_on_validation_pictures_are_shown_too(
+def test_runs_that_were_evaluated_on_validation_pictures_are_shown_too(
     settings: Settings, open_page: Open, view: str
 ) -> None:
     make_runs(settings, make_dataset(settings, ("cat", "dog"), 30, plan="60/40/0"), (0.6, 0.8))
-    app = look(open_page, settings, view)
+    app = open_section(open_page, settings, view)
     if view == "confidence":
-        assert "must not be the ones that judge it" in texts(app)
+        assert "it must be chosen on other pictures than these" in texts(app)
 
 
 @pytest.mark.parametrize("view", ["classes", "mistakes", "confidence"])
-def test_a_damaged_table_leaves_the_other_runs_to_look_at(judged_runs: Settings, open_page: Open, view: str) -> None:
-    (RunStore(judged_runs).all()[0].folder / "predictions.csv").write_text("x", encoding="utf-8")
-    app = look(open_page, judged_runs, view)
+def test_a_damaged_table_leaves_the_other_runs_visible(evaluated_runs: Settings, open_page: Open, view: str) -> None:
+    (RunStore(evaluated_runs).all()[0].folder / "predictions.csv").write_text("x", encoding="utf-8")
+    app = open_section(open_page, evaluated_runs, view)
     assert any("damaged" in item.value for item in app.warning)
 
 
 def test_a_run_that_is_always_right_has_no_mistakes(settings: Settings, open_page: Open) -> None:
     make_runs(settings, make_dataset(settings, ("cat", "dog"), 30), (1.1, 1.1))
-    assert "makes no mistake on 18 test pictures" in texts(look(open_page, settings, "mistakes"))
-    assert "There are none" not in texts(look(open_page, settings, "pictures"))
+    assert "makes no mistake on 18 test pictures" in texts(open_section(open_page, settings, "mistakes"))
+    assert "No pictures in this group" not in texts(open_section(open_page, settings, "pictures"))
 
 
-def test_a_race_shows_the_pictures_that_no_training_gets_right(settings: Settings, open_page: Open) -> None:
+def test_a_race_shows_the_pictures_that_no_run_gets_right(settings: Settings, open_page: Open) -> None:
     dataset = make_dataset(settings, ("cat", "dog", "owl"), 60)
     values = {"dataset": dataset.id, "model": "scratch_cnn", "strategy": "scratch", "epochs": 2}
     arms = [
@@ -239,7 +237,7 @@ def test_a_race_shows_the_pictures_that_no_training_gets_right(settings: Setting
     app = open_page("pages/compare.py", race=race, view="pictures")
     assert not app.exception
     assert "Hard pictures" in texts(app)
-    assert "All 4 trainings are wrong here" in texts(app)
+    assert "All 4 runs are wrong here" in texts(app)
     hard = tiles(app, "hard-wrong")
     assert "0 of 2 scratch" in hard[0].label  # type: ignore[attr-defined]
     next(item for item in app.get("button_group") if (item.key or "").startswith("hard-")).set_value("only-1")

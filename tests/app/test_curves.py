@@ -1,4 +1,4 @@
-"""Learning curves on the pages: started from the form, drawn while they grow, and afterwards."""
+"""Learning curves on the pages: started from the form, live and finished."""
 
 from collections.abc import Callable
 
@@ -25,11 +25,11 @@ def test_a_finished_curve_shows_every_point_with_its_interval(curve_id: str, ope
     assert table["n"].tolist() == [8] * 4
     assert table["Seeds"].tolist() == [2] * 4
     assert all((table["95 % from"] <= table["Accuracy"]) & (table["Accuracy"] <= table["95 % to"]))
-    assert "2 of 2 runs are over" in texts(app)
+    assert "2 of 2 runs done" in texts(app)
     assert "More differs than network and strategy" not in texts(app)
 
 
-def test_a_curve_says_where_its_comparison_is_unfair(curve_id: str, open_page: Open) -> None:
+def test_a_curve_shows_where_its_comparison_is_unfair(curve_id: str, open_page: Open) -> None:
     path = RunStore(Settings.from_environment()).race(curve_id)[0].folder / "config.json"
     path.write_text(path.read_text().replace('"batch_size": 8', '"batch_size": 16'))
     app = open_page("pages/compare.py", race=curve_id)
@@ -37,11 +37,11 @@ def test_a_curve_says_where_its_comparison_is_unfair(curve_id: str, open_page: O
     assert "More differs than network and strategy" in texts(app)
 
 
-def test_a_curve_that_waits_says_so(raced: Settings, open_page: Open) -> None:
+def test_a_queued_curve_shows_that_it_waits(raced: Settings, open_page: Open) -> None:
     curve_id, _ = start_curve(raced, curve_arms(), seeds=(0,), sizes=(2,))
     app = open_page("pages/compare.py", race=curve_id)
 
-    assert "The curve begins with its first point." in texts(app)
+    assert "The curve appears with its first finished run." in texts(app)
     assert not app.exception
 
 

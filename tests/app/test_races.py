@@ -1,4 +1,4 @@
-"""Races on the pages: started from the form, watched, judged, looked at closer, stopped and deleted."""
+"""Races on the pages: started from the form, watched, compared, shown in detail, stopped and deleted."""
 
 import shutil
 from collections.abc import Callable
@@ -72,10 +72,10 @@ def test_a_race_is_planned_and_queued_from_the_form(raced: Settings, open_page: 
     assert {run.config.max_seconds for run in found.runs} == {20}
 
 
-def test_the_pair_of_one_seed_is_judged_beside_the_whole_race(race_id: str, open_page: Open) -> None:
-    said = texts(open_page("pages/compare.py", race=race_id, view="pictures"))
-    assert "n = 8, 2 seeds" in said
-    assert "on the same 8 test pictures" in said
+def test_the_pair_of_one_seed_has_a_verdict_next_to_that_of_the_race(race_id: str, open_page: Open) -> None:
+    shown = texts(open_page("pages/compare.py", race=race_id, view="pictures"))
+    assert "n = 8, 2 seeds" in shown
+    assert "on the same 8 test pictures" in shown
 
 
 def test_a_race_of_one_arm_is_refused_in_a_sentence(raced: Settings, open_page: Open) -> None:
@@ -94,7 +94,7 @@ def test_a_finished_race_shows_verdict_arms_and_seeds(race_id: str, open_page: O
     assert not app.error
     shown = texts(app)
     assert "small against large" in shown
-    assert "4 of 4 runs are over" in shown
+    assert "4 of 4 runs done" in shown
     assert "2 seeds" in shown
     table = app.dataframe[0].value
     assert table["Arm"].tolist() == ["small", "large"]
@@ -103,19 +103,19 @@ def test_a_finished_race_shows_verdict_arms_and_seeds(race_id: str, open_page: O
 
 
 @pytest.mark.parametrize("section", [name for name in run_details.SECTIONS if name != "why"])
-def test_every_section_of_a_closer_look_opens(race_id: str, open_page: Open, section: str) -> None:
+def test_every_section_of_the_details_opens(race_id: str, open_page: Open, section: str) -> None:
     app = open_page("pages/compare.py", race=race_id, view=section)
     assert not app.exception
     assert not app.error
 
 
-def test_an_address_of_a_race_that_is_gone_says_so_and_shows_another(race_id: str, open_page: Open) -> None:
+def test_the_address_of_a_deleted_race_shows_a_warning_and_another_race(race_id: str, open_page: Open) -> None:
     app = open_page("pages/compare.py", race="race-20200101-000000-aaaaaa")
-    assert "not there any more" in texts(app)
+    assert "no longer exists" in texts(app)
     assert not app.exception
 
 
-def test_runs_mode_begins_with_one_run_of_each_arm_and_tells_seeds_apart(race_id: str, open_page: Open) -> None:
+def test_runs_mode_begins_with_one_run_of_each_arm_and_names_seeds(race_id: str, open_page: Open) -> None:
     app = open_page("pages/compare.py", race=race_id)
     app.segmented_control(key="compare-mode").set_value("Runs").run()
     assert not app.exception
@@ -159,7 +159,7 @@ def test_a_race_is_renamed_in_all_its_runs(race_id: str, open_page: Open, settin
     assert find_race(RunStore(settings).summaries(), race_id).title == "small against large"
 
 
-def test_what_is_no_race_of_ones_own_keeps_its_title(raced: Settings) -> None:
+def test_a_pair_of_runs_or_a_race_of_another_person_keeps_its_title(raced: Settings) -> None:
     store = RunStore(raced)
     pair = store.all()[0].meta().race
     assert pair is not None
@@ -173,7 +173,7 @@ def test_what_is_no_race_of_ones_own_keeps_its_title(raced: Settings) -> None:
     assert not any(run.meta().plan.title for run in runs)  # type: ignore[union-attr]
 
 
-def test_somebody_else_cannot_stop_a_race(raced: Settings) -> None:
+def test_another_person_cannot_stop_a_race(raced: Settings) -> None:
     found, _ = start_race(raced, PLAN, arms(), by=Actor("ada", "Ada"))
     race = find_race(RunStore(raced).summaries(), found)
 
@@ -190,7 +190,7 @@ def test_deleting_a_race_takes_all_its_runs_away(race_id: str, open_page: Open, 
     assert [run for run in RunStore(settings).summaries() if run.meta.race == race_id] == []
 
 
-def test_a_deleted_run_leaves_the_rest_of_the_race_judged(race_id: str, open_page: Open, settings: Settings) -> None:
+def test_a_deleted_run_leaves_a_verdict_on_the_other_runs(race_id: str, open_page: Open, settings: Settings) -> None:
     store = RunStore(settings)
     race = find_race(store.summaries(), race_id)
     store.delete(race.arm("large")[1].id)
@@ -201,15 +201,15 @@ def test_a_deleted_run_leaves_the_rest_of_the_race_judged(race_id: str, open_pag
     assert not app.exception
 
 
-def test_a_race_that_only_waits_is_shown_and_its_runs_are_not_compared_yet(
+def test_a_queued_race_is_shown_and_its_runs_are_not_compared_yet(
     drawn: Dataset, settings: Settings, open_page: Open
 ) -> None:
     found, _ = start_race(settings, PLAN, arms())
     app = open_page("pages/compare.py", race=found)
     assert not app.exception
-    assert "0 of 4 runs are over" in texts(app)
+    assert "0 of 4 runs done" in texts(app)
 
     app.segmented_control(key="compare-mode").set_value("Runs").run()
     assert not app.exception
-    assert "No single run has got as far" in texts(app)
+    assert "No single run has finished its first epoch" in texts(app)
     assert "race" not in app.query_params

@@ -1,4 +1,4 @@
-"""The agreement of two runs: the four groups of pictures behind McNemar's test, as a table and as a grid of pictures."""
+"""The agreement of two runs: the four groups of pictures behind McNemar's test, as a table and as a grid."""
 
 import streamlit as st
 

@@ -31,9 +31,7 @@ def read_scores(settings: Settings, run_id: str) -> ClassReport:
     Raises:
         RunError: if the run has no predictions.
     """
-    return _reports.get(
-        (settings, run_id), lambda: score_classes(comparison_cache.read_predictions(settings, run_id))
-    )
+    return _reports.get((settings, run_id), lambda: score_classes(comparison_cache.read_predictions(settings, run_id)))
 
 
 @st.fragment

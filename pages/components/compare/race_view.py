@@ -1,6 +1,7 @@
 """A race, live and finished: its progress, its verdict, charts of all arms, and a table with a row for each."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +14,7 @@ from core.races.race import Race, RaceState
 from core.races.race_actions import delete_race, stop_race
 from core.settings import Settings
 from core.statistics.race_sentences import describe_pair, describe_race
+from pages.components.compare import runs_view
 from pages.components.shared import chart_tables, charts, frame
 from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, look_at_race
 from pages.components.shared.refresh_rate import keep_up
@@ -39,7 +41,7 @@ COLUMNS = {
     "Trainable": st.column_config.NumberColumn(format="compact", help="Trainable parameters (in the last stage)."),
 }
 
-Chart = dict[str, object]
+Chart = dict[str, Any]
 _charts: SharedCache[tuple[RaceSnapshot, charts.Axis], tuple[Chart, Chart]] = SharedCache(None, max_entries=32)
 
 
@@ -178,38 +180,13 @@ def _verdict(snapshot: RaceSnapshot) -> None:
 
 def _curves(snapshot: RaceSnapshot) -> None:
     race = snapshot.race
-    axis = st.segmented_control(
-        "Horizontal axis",
-        list(charts.AXIS_TITLES),
-        default=race.plan.budget,
-        required=True,
-        format_func=lambda name: charts.AXIS_TITLES[name],
-        key=f"axis-{race.id}",
-        help="Equal epochs, equal pictures or equal time: three ways to compare fairly.",
-    )
+    axis = runs_view.choose_axis(race.plan.budget, key=f"axis-{race.id}")
     if not any(snapshot.epochs.values()):
         st.caption("The curves appear after the first epoch.")
         return
     accuracy, loss = _charts.get((snapshot, axis), lambda: _draw(snapshot, axis))
-    columns = st.columns(2)
-    many = len(race.plan.seeds) > 1
-    with columns[0]:
-        st.markdown("##### Accuracy on validation pictures")
-        st.echarts_chart(
-            accuracy,
-            height=340,
-            key=f"race-accuracy-{race.id}",
-            alt=charts.describe(accuracy),
-        )
-    with columns[1]:
-        st.markdown("##### Loss on validation pictures")
-        st.echarts_chart(
-            loss,
-            height=340,
-            key=f"race-loss-{race.id}",
-            alt=charts.describe(loss),
-        )
-    if many:
+    runs_view.show_accuracy_and_loss(accuracy, loss, key=f"race-{race.id}")
+    if len(race.plan.seeds) > 1:
         so_far = " so far" if race.state.active else ""
         st.caption(f"Lines: mean of the seeds{so_far}. Bands: lowest to highest seed.")
     if not race.state.active:

@@ -41,11 +41,15 @@ class Selection:
     race: Race | None = None
 
 
+def show_details(settings: Settings, named: Sequence[comparison_cache.Named], race: Race | None = None) -> None:
+    """Draw the choice of section and the chosen one, for the runs whose predictions can be read."""
+    selection = Selection(comparison_cache.keep_readable(settings, named), race)
+    if selection.named:
+        _show_sections(settings, selection)
+
+
 @st.fragment
-def show_details(settings: Settings, selection: Selection) -> None:
-    """Draw the choice of section and the chosen one, apart from the rest of the page."""
-    if not selection.named:
-        return
+def _show_sections(settings: Settings, selection: Selection) -> None:
     with frame.explained():
         _draw(settings, selection)
 
@@ -140,12 +144,12 @@ def _cost(settings: Settings, selection: Selection) -> None:
 
 def _coach(settings: Settings, selection: Selection) -> None:
     comparison = None
-    # of several seeds the race's own verdict tells: a single pair of them may well say something else
-    if len(chosen.named) == 2 and (chosen.race is None or len(chosen.race.plan.seeds) == 1):
-        with suppress(ComparisonError, RunError):  # what cannot be compared is told where it is
-            comparison = compare_once(settings, *(item.id for _, item in chosen.named))
-    coach_findings.show_fairness(chosen.named, comparison)
-    for name, item in chosen.named:
+    # with several seeds only the race's own verdict counts: a single pair may contradict it
+    if len(selection.named) == 2 and (selection.race is None or len(selection.race.plan.seeds) == 1):
+        with suppress(ComparisonError, RunError):  # shown at the top of the page
+            comparison = compare_once(settings, *(item.id for _, item in selection.named))
+    coach_findings.show_fairness(selection.named, comparison)
+    for name, item in selection.named:
         st.markdown(f"##### {frame.plain(name)}")
         coach_findings.show_findings(
             coach_findings.read_once(settings, item), key=f"closer-{item.id}", config=item.config

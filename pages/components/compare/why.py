@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.errors import DatasetError
+from core.formatting import SPLIT_WORDS
 from core.predict.predictor_answers import Explanation, Method, SaliencyMap
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare import why_feature_space, why_figures, why_weights
 from pages.components.compare.agreement import GROUPS
-from pages.components.compare.why_requests import SPLIT_WORDS, Named, dataset_of, identity, predictions, request
+from pages.components.compare.why_requests import Named, dataset_of, identity, predictions, request
 from pages.components.shared import frame, gallery
 
 MAX_RUNS = 2

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.formatting import format_number
+from core.formatting import SPLIT_WORDS, format_number
 from core.predict.heatmap import HEATMAP_COLOURS, OUTLINE
 from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.statistics.metrics import Accuracy
-from pages.components.compare.why_requests import SPLIT_WORDS
 from pages.components.shared.charts import COLOURS, marker_of
 
 RING = "#888888"  # grey is seen on white and on black
@@ -88,7 +87,7 @@ def describe_projection(found: Projection) -> str:
     sample = f", an even sample of {found.total:,}" if n < found.total else ""
     return (
         f"In all {found.width} dimensions, the {found.neighbours} nearest neighbours predict the class of "
-        f"{accuracy.text()} of the {SPLIT_WORDS.get(found.split, found.split)} pictures{sample}. "
+        f"{accuracy.text()} of the {SPLIT_WORDS[found.split]} pictures{sample}. "
         f"Always naming the largest class: {100 * found.largest_class / n:.1f} %."
     )
 

@@ -14,13 +14,11 @@ from core.predict.predictor_answers import Explanation, Filters, Projection, Wei
 from core.predict.predictor_client import OnProgress
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
-from pages.components.compare.comparison_cache import read_once
+from pages.components.compare.comparison_cache import read_predictions
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
-
-SPLIT_WORDS = {"test": "test", "val": "validation"}
 
 Named = Sequence[tuple[str, RunSnapshot]]
 Answer = TypeVar("Answer", Explanation, Projection, WeightChange, Filters)
@@ -102,7 +100,7 @@ def predictions(settings: Settings, item: RunSnapshot) -> PredictionTable | None
     if item.history.tested is None:
         return None
     try:
-        return read_once(str(settings.home), item.id)
+        return read_predictions(settings, item.id)
     except RunError:
         return None
 
