@@ -152,8 +152,8 @@ def test_a_race_is_renamed_in_all_its_runs(race_id: str, open_page: Open, settin
     assert "Friday's \\*race\\*" in texts(app)
 
     assert {run.meta().plan.title for run in RunStore(settings).race(race_id)} == {"Friday's *race*"}  # type: ignore[union-attr]
-    said = rename.callback(settings, race_id, "x" * 500)  # the command
-    assert said.text.startswith(f"The race {race_id} is called")
+    renamed = rename.callback(settings, race_id, "x" * 500)  # the command
+    assert renamed.text.startswith(f"Renamed race {race_id} to")
     assert find_race(RunStore(settings).summaries(), race_id).title == "x" * 80
     RunStore(settings).rename_race(race_id, " ")
     assert find_race(RunStore(settings).summaries(), race_id).title == "small against large"
