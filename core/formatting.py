@@ -1,7 +1,4 @@
-"""Numbers and the lines of charts in words, as people write them; it draws nothing.
-
-Pages, reports and the coach tell the same number in the same way.
-"""
+"""How numbers, percents, counts, durations, sizes, names and the lines of charts are written, on every screen alike."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +7,7 @@ MAX_DECIMALS = 12
 
 
 def format_number(value: float, digits: int = 4) -> str:
-    """A number with `digits` digits that count, thousands apart, without an exponent: `5,880`, `52.8`, `0.00067`."""
+    """A number with `digits` significant digits, thousands apart, without an exponent: `5,880`, `52.8`, `0.00067`."""
     if not math.isfinite(value):
         return str(value)
     if value == 0 or abs(value) >= 10 ** (digits - 1):
@@ -29,20 +26,80 @@ def format_line(points: Sequence[tuple[float, float]], *, lowest: bool = False, 
         unit: what follows each y, such as ` %`.
     """
 
-    def tell(point: tuple[float, float]) -> str:
+    def describe(point: tuple[float, float]) -> str:
         return f"{format_number(point[1])}{unit} at {format_number(point[0])}"
 
     best = (min if lowest else max)(points, key=lambda point: point[1])
     first, last = points[0], points[-1]
-    parts = [tell(first)]
+    parts = [describe(first)]
     if best not in (first, last):
-        parts.append(f"{'lowest' if lowest else 'highest'} {tell(best)}")
+        parts.append(f"{'lowest' if lowest else 'highest'} {describe(best)}")
     if len(points) > 1:
-        parts.append(tell(last))
+        parts.append(describe(last))
     return ", ".join(parts)
 
 
-SPLIT_WORDS = {"test": "test", "val": "validation"}
+def format_points(fraction: float) -> str:
+    """A fraction in percent with one decimal, and more where one would turn it into 0, 100 or -100."""
+    points = 100 * fraction
+    exact = points in (-100.0, 0.0, 100.0)
+    for decimals in (1, 2, 3):
+        text = f"{abs(points):.{decimals}f}"
+        if exact or float(text) not in (0.0, 100.0):
+            break
+    return f"−{text}" if points < 0 and float(text) else text
+
+
+def format_percent(fraction: float, decimals: int | None = None) -> str:
+    """A fraction such as `91.1 %`; with as many decimals as `format_points` takes, unless they are given."""
+    return f"{format_points(fraction) if decimals is None else f'{100 * fraction:.{decimals}f}'} %"
+
+
+def format_level(level: float) -> str:
+    """A confidence level, such as `95 %`."""
+    return f"{100 * level:g} %"
+
+
+def format_count(n: int, noun: str) -> str:
+    """Such as `1 run` or `2,000 runs`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def format_duration(seconds: float) -> str:
+    """A measured time: `4.23 s`, `45.3 s`, `3 min 20 s`, `1 h 05 min`."""
+    if seconds < 59.95:
+        return f"{format_number(max(0.0, round(seconds, 3)), 3)} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def format_rough_duration(seconds: float) -> str:
+    """An estimated time, at least a second: `8 s`, `40 s`, `3 min`, `1.5 h`."""
+    if seconds < 10:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90:
+        return f"{5 * round(seconds / 5)} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def format_bytes(count: float) -> str:
+    """A size: `310 kB`, `23.5 MB`, `1.42 GB`."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            return f"{format_number(count / size, 3)} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def format_limit(count: int) -> str:
+    """A size that a setting limits, in the unit of the settings: `1,024 MB`."""
+    return f"{count // 2**20:,} MB"
+
+
+SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 OPTIMISTIC = (
     " These are validation pictures, which the runs have seen for choosing their best epoch, "
     "so the result is optimistic."
@@ -68,12 +125,7 @@ _PARTS = {
 
 def count_images(n: int, split: str) -> str:
     """Such as `180 test pictures`."""
-    return f"{n:,} {SPLIT_WORDS[split]} picture{'' if n == 1 else 's'}"
-
-
-def count_seeds(seeds: int) -> str:
-    """Such as `3 seeds`."""
-    return f"{seeds:,} seed{'' if seeds == 1 else 's'}"
+    return format_count(n, f"{SPLIT_NAMES[split]} picture")
 
 
 def format_p(p_value: float) -> str:
@@ -100,7 +152,7 @@ def capitalise(text: str) -> str:
 
 
 def describe_cost(seconds: float | None, other_seconds: float | None) -> str:
-    """What training one took beside the other, such as `in a sixth of the time`; empty where that is not known.
+    """What training one took compared with the other, such as `in a sixth of the time`; empty where that is not known.
 
     Args:
         seconds: of the one that the sentence is about.
@@ -114,7 +166,7 @@ def describe_cost(seconds: float | None, other_seconds: float | None) -> str:
     if ratio > 1:
         return "in twice the time" if 1.9 <= ratio < 2.1 else f"in {_two_digits(ratio)} times the time"
     if ratio > 0.775:
-        return f"in {100 * ratio:.0f} % of the time"
+        return f"in {format_percent(ratio, 0)} of the time"
     if ratio < 0.095:
         return f"in {_two_digits(100 * ratio)} % of the time"
     part = min(_PARTS, key=lambda value: abs(value - ratio) / value)

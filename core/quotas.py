@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.actor import Actor
 from core.errors import QuotaError
+from core.formatting import format_limit
 from core.settings import Settings
 
 MB = 2**20
@@ -44,7 +45,7 @@ def check_space(settings: Settings, needed_bytes: int = 0) -> None:
     free, needed = free_bytes(settings), settings.min_free_bytes + needed_bytes
     if free < needed:
         raise QuotaError(
-            f"The disk is too full: {free // MB:,} MB are free and {needed // MB:,} MB are needed. "
+            f"The disk is too full: {format_limit(free)} are free and {format_limit(needed)} are needed. "
             "Delete runs or datasets, or free space elsewhere."
         )
 
@@ -89,8 +90,8 @@ def check_room(settings: Settings, needed_bytes: int = 0) -> None:
     """
     if settings.room_bytes and (used := room_usage(settings)) + needed_bytes > settings.room_bytes:
         raise QuotaError(
-            f"This room uses {used // MB:,} MB of the {settings.room_bytes // MB:,} MB that it may: delete datasets or "
-            "runs, or ask the presenter for more."
+            f"This room uses {format_limit(used)} of at most {format_limit(settings.room_bytes)}: "
+            "delete datasets or runs, or ask the presenter for more."
         )
 
 

@@ -6,6 +6,7 @@ from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.decoder import Limits, render_preview
 from core.datasets.drawn_sample import SAMPLE_NOTE
 from core.errors import TuneMyPetsError
+from core.formatting import SPLIT_NAMES, capitalise
 from core.predict.predictor_client import AugmentationChoice
 from core.settings import Settings
 from models.catalog import CATALOG
@@ -125,8 +126,8 @@ def _gallery(settings: Settings, dataset: Dataset) -> None:
     label = left.selectbox("Class", ["All classes", *dataset.classes], help="Show one class only.", key="gallery-class")
     split = right.selectbox(
         "Split",
-        ["all", *dataset_charts.SPLIT_NAMES],
-        format_func=lambda name: dataset_charts.SPLIT_NAMES.get(name, "All splits"),
+        ["all", *SPLIT_NAMES],
+        format_func=lambda name: capitalise(SPLIT_NAMES.get(name, "all splits")),
         help="Show one split only.",
         key="gallery-split",
     )
@@ -144,7 +145,7 @@ def _gallery(settings: Settings, dataset: Dataset) -> None:
     gallery.show_tiles(
         [
             gallery.Tile(
-                dataset.thumbnail_path(row), dataset.classes[row.label], None, dataset_charts.SPLIT_NAMES[row.split]
+                dataset.thumbnail_path(row), dataset.classes[row.label], None, capitalise(SPLIT_NAMES[row.split])
             )
             for row in shown
         ]
@@ -180,7 +181,7 @@ def _detail(settings: Settings, dataset: Dataset, rows: list[ImageRow]) -> None:
             st.image(shown, width="stretch", alt=f"{dataset.classes[row.label]}, {row.name}")
     with right:
         st.markdown(
-            f"**{frame.plain(dataset.classes[row.label])}**, {dataset_charts.SPLIT_NAMES[row.split].lower()}\n\n"
+            f"**{frame.plain(dataset.classes[row.label])}**, {SPLIT_NAMES[row.split]}\n\n"
             f"- file: {frame.plain(row.name)}\n- {row.width} × {row.height} pixels, {row.bytes / 1000:.0f} kB\n"
             + "".join(f"- {frame.plain(flag)}\n" for flag in row.flags)
             + f"- sha256: `{row.sha256[:16]}…`"

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.datasets.decoder import Limits, render_preview
 from core.errors import TuneMyPetsError
+from core.formatting import format_percent
 from core.predict.predictor_answers import Prediction
 from core.runs.summary import RunSummary
 from core.settings import Settings
@@ -153,7 +154,7 @@ def _bars(answer: Prediction) -> str:
         rows.append(
             f'<div style="margin:4px 0"><div style="display:flex;justify-content:space-between;font-weight:{weight}">'
             f'<span style="overflow-wrap:anywhere">{html.escape(label)}</span>'
-            f"<span>{100 * probability:.1f} %</span></div>"
+            f"<span>{format_percent(probability)}</span></div>"
             '<div style="height:10px;border-radius:5px;background:rgba(127,127,127,.2)">'
             f'<div style="height:10px;border-radius:5px;width:{100 * probability:.2f}%;background:{COLOURS[0]};'
             f'opacity:{1 if place == 0 else 0.55}"></div></div></div>'

@@ -5,6 +5,7 @@ import time
 import streamlit as st
 
 from core.actor import Actor
+from core.formatting import format_bytes, format_duration, format_percent
 from core.jobs.shutdown import shut_down
 from core.room.board import (
     lock_uploads,
@@ -73,14 +74,10 @@ def _figures(settings: Settings) -> None:
         st.metric("Running", running, width="content")
         st.metric("Waiting", waiting, width="content")
     st.caption(
-        f"Processor {100 * machine.busy:.0f} % busy · memory {_size(machine.memory_used)} of "
-        f"{_size(machine.memory_total)} · disk {_size(machine.disk_free)} of {_size(machine.disk_total)} free · "
-        f"this room's data {_size(machine.room_data)}"
+        f"Processor {format_percent(machine.busy, 0)} busy · memory {format_bytes(machine.memory_used)} of "
+        f"{format_bytes(machine.memory_total)} · disk {format_bytes(machine.disk_free)} of "
+        f"{format_bytes(machine.disk_total)} free · this room's data {format_bytes(machine.room_data)}"
     )
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _queue(settings: Settings, by: Actor) -> None:
@@ -100,7 +97,7 @@ def _people(settings: Settings) -> None:
                 {
                     "Nickname": frame.owner_name(settings, person) or "this machine",
                     "Looks at": ", ".join(dict.fromkeys(visit.page for visit in tabs)),
-                    "Here for": frame.seconds_text(time.time() - tabs[0].since),
+                    "Here for": format_duration(time.time() - tabs[0].since),
                     "Runs": len(mine),
                     "Waiting": sum(item.state.active for item in mine),
                 }

@@ -11,13 +11,14 @@ import click
 
 from core.cli.command import Outcome, Several, command
 from core.cli.waiting import format_left, print_status
+from core.formatting import format_bytes, format_count
 from core.maintenance.findings import Finding, Mending
 from core.maintenance.path_names import shown
 from core.settings import Settings
 
 
 def _print_progress(word: str, done: int, total: int, eta_seconds: float | None) -> None:
-    print_status(f"{word} {done / 1e6:,.0f} of {total / 1e6:,.0f} MB{format_left(eta_seconds)}", transient=True)
+    print_status(f"{word} {format_bytes(done)} of {format_bytes(total)}{format_left(eta_seconds)}", transient=True)
 
 
 @command("fsck")
@@ -47,14 +48,11 @@ def fsck(settings: Settings, wanted: bool) -> Outcome:
         remedy = (
             f"`python -m core fsck --repair` repairs {len(could)} of them" if could else "none of them can be repaired"
         )
-        failure = f"{_count(found)}: {remedy}."
+        failure = f"{format_count(len(found), 'finding')}: {remedy}."
     elif could:
-        failure = f"{_count(could)} could not be repaired because another process uses them: stop it and try again."
+        failure = f"{format_count(len(could), 'finding')} could not be repaired because another process uses them: "
+        failure += "stop it and try again."
     return Outcome(value, "\n".join(lines) or "No problems found.", failure)
-
-
-def _count(found: Sequence[Finding]) -> str:
-    return "1 finding" if len(found) == 1 else f"{len(found)} findings"
 
 
 def _line(item: Finding) -> str:
@@ -81,8 +79,8 @@ def export_room(settings: Settings, file: str, runs: str, datasets: Sequence[str
         "left_out": packed.left_out,
     }
     text = (
-        f"Packed {_many(packed.datasets, 'dataset')} and {_many(packed.runs, 'run')} into {target.name}"
-        f" ({packed.size / 1e6:,.1f} MB)."
+        f"Packed {format_count(len(packed.datasets), 'dataset')} and {format_count(len(packed.runs), 'run')} "
+        f"into {target.name} ({format_bytes(packed.size)})."
     )
     return Outcome(value, text, "\n".join(packed.left_out.values()) or None)
 
@@ -98,7 +96,3 @@ def import_room(settings: Settings, file: str) -> Outcome:
     value = {"taken": arrived.taken, "there_already": arrived.there, "refused": arrived.refused}
     text = f"Imported {len(arrived.taken)}; nothing starts by itself. {len(arrived.there)} were here already."
     return Outcome(value, "\n".join([*arrived.taken, text]), "\n".join(arrived.refused.values()) or None)
-
-
-def _many(items: Sequence[str], noun: str) -> str:
-    return f"1 {noun}" if len(items) == 1 else f"{len(items)} {noun}s"

@@ -11,6 +11,7 @@ from core.cli.command import Outcome, command
 from core.cli.run_commands import run_argument
 from core.cli.waiting import format_left, print_status
 from core.errors import ConfigError, TuneMyPetsError
+from core.formatting import format_bytes, format_percent
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from models import weights
@@ -30,7 +31,9 @@ def predict(settings: Settings, run: str, files: Sequence[str], top: int) -> Out
 
     predicted = Predictor(settings).predict(found, [(file, Path(file)) for file in files], top)
     lines = [
-        f"{item.file}: {item.label} {100 * item.probability:.1f} %" if item.probability is not None else str(item.error)
+        f"{item.file}: {item.label} {format_percent(item.probability)}"
+        if item.probability is not None
+        else str(item.error)
         for item in predicted
     ]
     bad = [item.error for item in predicted if item.error]
@@ -65,5 +68,5 @@ def _download(progress: Iterator[tuple[int, int]], title: str) -> None:
         if now - last > 0.2:
             last = now
             eta = (now - started) / done * (total - done) if done else None
-            print_status(f"{title}: {done / 1e6:.1f} of {total / 1e6:.1f} MB{format_left(eta)}", transient=True)
+            print_status(f"{title}: {format_bytes(done)} of {format_bytes(total)}{format_left(eta)}", transient=True)
     print_status("", transient=True)

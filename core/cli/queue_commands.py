@@ -9,13 +9,13 @@ from core.actor import LOCAL_OWNER, OPERATOR
 from core.cli.command import Outcome, Several, command
 from core.cli.waiting import print_status
 from core.errors import ConfigError
+from core.formatting import format_count, format_rough_duration
 from core.jobs.run_queue import pause_queue, put_first, read_control, read_queue
 from core.jobs.shutdown import shut_down
 from core.room.people import PeopleStore
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.training.estimate import format_seconds
 
 HELD = {"paused": "The queue is paused.", "disk": "The disk is full: nothing starts.", "closing": "Shutting down."}
 
@@ -66,7 +66,7 @@ def queue(settings: Settings, pause: bool, resume: bool, first: Sequence[str]) -
                 "starts_in": None if starts is None else round(starts, 1),
             }
         )
-        when = f", in about {format_seconds(starts)}" if starts is not None else ""
+        when = f", in about {format_rough_duration(starts)}" if starts is not None else ""
         owner = names.get(waiting.meta.owner, "unknown")
         lines.append(f"{turn.id}  {turn.before} before it{when}  {owner}  {waiting.title}")
     return Outcome({"paused": control.paused, "runs": rows}, "\n".join(lines) or "No runs are running or queued.")
@@ -78,7 +78,7 @@ def shutdown(settings: Settings) -> Outcome:
     print_status("Pausing trainings", transient=True)
     count = shut_down(settings, OPERATOR)
     print_status("", transient=True)
-    text = f"Paused {count} {'training' if count == 1 else 'trainings'}" if count else "Nothing was running"
+    text = f"Paused {format_count(count, 'training')}" if count else "Nothing was running"
     return Outcome(
         {"put_aside": count},
         f"{text}. Paused and queued trainings continue when the app or a command starts the next run.",

@@ -12,6 +12,7 @@ from core.cli.waiting import print_status, read_ahead, wait_for
 from core.config.race_plan import BUDGETS, MAX_SEEDS, Budget
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError
+from core.formatting import format_count, format_duration, format_percent, format_points
 from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import Curve, CurvePoint, format_seeds, read_curve, start_curve
 from core.races.pairs import default_race
@@ -23,7 +24,6 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.runs.summary import summarise
 from core.settings import Settings
-from core.statistics.metrics import format_points
 from core.statistics.race_sentences import describe_pair, describe_race, race_as_json
 
 title_option = click.option("--title", default="", help="Name of the race or learning curve.")
@@ -124,7 +124,7 @@ def learning_curve(
     for run in runs:
         print_status(f"Run {run.id} ({run.meta().arm})")
         summary = summarise(wait_for(settings, run))
-        print_status(f"{summary.state.value}, {summary.points_text}, {summary.seconds or 0:.1f} s")
+        print_status(f"{summary.state.value}, {summary.points_text}, {format_duration(summary.seconds or 0)}")
         if summary.state is not RunState.FINISHED and failure is None:
             failure = f"Run {run.id} ({summary.meta.arm}) is {summary.state.value}: {summary.text or 'resume it.'}"
     curve = read_curve(settings, race_id)
@@ -171,10 +171,10 @@ def _race_lines(race: Race, result: RaceResult) -> list[str]:
     lines = [f"Race {race.id} on {race.dataset}, {race.plan.describe_budget()} each: {race.state.value}."]
     if result.comparison is not None:
         for arm in result.comparison.arms:
-            seconds = "" if arm.seconds is None else f", {arm.seconds:.0f} s of training"
+            seconds = "" if arm.seconds is None else f", {format_duration(arm.seconds)} of training"
             lines.append(
-                f"{arm.name}: {100 * arm.mean:.1f} % (95 % interval {100 * arm.interval.low:.1f} to "
-                f"{100 * arm.interval.high:.1f}, n = {arm.n:,}, {arm.seeds} {'seed' if arm.seeds == 1 else 'seeds'})"
+                f"{arm.name}: {format_percent(arm.mean)} (95 % interval {format_points(arm.interval.low)} to "
+                f"{format_points(arm.interval.high)}, n = {arm.n:,}, {format_count(arm.seeds, 'seed')})"
                 f"{seconds}"
             )
         if len(result.comparison.pairs) > 1:
@@ -209,7 +209,7 @@ def _cell(point: CurvePoint | None) -> str:
     if point is None:
         return "–"
     low, high = format_points(point.interval.low), format_points(point.interval.high)
-    return f"{format_points(point.mean)} % ({low} to {high})"
+    return f"{format_percent(point.mean)} ({low} to {high})"
 
 
 def _curve_value(curve: Curve) -> dict[str, Any]:

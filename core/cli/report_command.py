@@ -8,6 +8,7 @@ import click
 
 from core.cli.command import Outcome, command
 from core.errors import ReportError
+from core.formatting import format_bytes
 from core.report.documents import FORMATS, make_document
 from core.settings import Settings
 from core.storage import atomic_open
@@ -56,7 +57,7 @@ def report(settings: Settings, ids: Sequence[str], output: str, form: str | None
         "notes": list(document.data.notes),
     }
     lines = [
-        f"Wrote {target.name} ({len(document.content) / 1e6:,.2f} MB): {document.data.title}.",
+        f"Wrote {target.name} ({format_bytes(len(document.content))}): {document.data.title}.",
         *document.data.notes,
     ]
     return Outcome(value, "\n".join(lines))

@@ -9,6 +9,7 @@ from core.cli.command import Outcome, command
 from core.coach.review import format_findings, review_run
 from core.coach.run_facts import gather_facts, training_shares
 from core.config.events import EpochDone
+from core.formatting import format_duration, format_percent
 from core.races.run_comparison import compare_runs
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
@@ -99,14 +100,14 @@ def show_run(settings: Settings, run: str) -> Outcome:
         f"{found.id}: {summary.title if summary.is_curve else summary.config.title()} on {summary.config.dataset},"
         f" {summary.state.value}. {summary.text}",
         *(
-            f"epoch {e.epoch}: loss {e.train_loss:.4f} / {e.val_loss:.4f}, validation {100 * e.val_accuracy:.1f} %,"
-            f" {e.epoch_seconds:.1f} s"
+            f"epoch {e.epoch}: loss {e.train_loss:.4f} / {e.val_loss:.4f}, validation {format_percent(e.val_accuracy)},"
+            f" {format_duration(e.epoch_seconds)}"
             for e in history.epochs
         ),
     ]
     lines += [
         f"{point.pictures_per_class} per class, seed {point.seed}: {Accuracy(point.correct, point.images).text()},"
-        f" {point.seconds:.1f} s"
+        f" {format_duration(point.seconds)}"
         for point in history.points
     ]
     if summary.accuracy and summary.tested:

@@ -10,6 +10,7 @@ from core.cli.waiting import WATCH_SECONDS, print_status, read_ahead, wait_for
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
+from core.formatting import format_rough_duration
 from core.jobs.benchmark_job import calibrate_and_wait
 from core.jobs.evaluation_job import start_evaluation
 from core.jobs.scheduler import ensure_scheduler
@@ -17,7 +18,7 @@ from core.locks import is_held
 from core.runs.run_store import RunStore
 from core.runs.summary import summarise
 from core.settings import Settings
-from core.training.estimate import estimate, format_seconds
+from core.training.estimate import estimate
 
 STOP_SECONDS = 5.0  # to wait for a run that was asked to stop
 START_SECONDS = 30.0  # to wait for the process that evaluates
@@ -55,8 +56,8 @@ def estimate_training(settings: Settings, config: TrainConfig) -> Outcome:
             f"`python -m core prefetch {config.model}`, or see logs/calibrator.log under the data root."
         )
     value = {"seconds": round(found.seconds, 2), "parts": {name: round(part, 2) for name, part in found.parts.items()}}
-    parts = ", ".join(f"{name} {format_seconds(part)}" for name, part in found.parts.items() if part >= 0.5)
-    return Outcome(value, f"About {format_seconds(found.seconds)} on this machine ({parts}).")
+    parts = ", ".join(f"{name} {format_rough_duration(part)}" for name, part in found.parts.items() if part >= 0.5)
+    return Outcome(value, f"About {format_rough_duration(found.seconds)} on this machine ({parts}).")
 
 
 @command("stop")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from core.config.events import Progress
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
+from core.formatting import format_percent, format_rough_duration
 from core.jobs.scheduler import ensure_scheduler, queue_position
 from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
@@ -65,10 +66,10 @@ def progress_line(run: Run) -> str:
         return f"{history.phase.phase}: {item.text} {item.done}/{item.total}{format_left(item.eta_seconds)}"
     if history.batches:
         batch = history.batches[-1]
-        last = f", validation {100 * history.epochs[-1].val_accuracy:.1f} %" if history.epochs else ""
+        last = f", validation {format_percent(history.epochs[-1].val_accuracy)}" if history.epochs else ""
         return (
             f"epoch {batch.epoch}: step {batch.step}/{batch.steps}, loss {batch.loss:.3f}{last},"
-            f" {100 * batch.progress:.0f} %{format_left(batch.eta_seconds)}"
+            f" {format_percent(batch.progress, 0)}{format_left(batch.eta_seconds)}"
         )
     if history.progress is not None:
         item = history.progress
@@ -77,7 +78,7 @@ def progress_line(run: Run) -> str:
 
 
 def format_left(seconds: float | None) -> str:
-    return "" if seconds is None else f", about {max(1, round(seconds))} s left"
+    return "" if seconds is None else f", about {format_rough_duration(seconds)} left"
 
 
 def print_status(text: str, *, transient: bool = False) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.coach.run_facts import RunFacts
 from core.config.train_config import TrainConfig
-from core.formatting import format_number
+from core.formatting import format_count, format_number
 from models.weights import default_network
 
 Advice = tuple[str, dict[str, Any]]  # a sentence, and the fields with the values to try
@@ -93,7 +93,7 @@ def counter_overfitting(facts: RunFacts, turn: int | None) -> Advice:
             {"strategy": "head", "freeze_point": None, "head_epochs": None, "learning_rate": None},
         )
     if turn is not None and turn < config.epochs:
-        count = f"{turn} epoch" if turn == 1 else f"{turn} epochs"
+        count = format_count(turn, "epoch")
         return f"Try {count} instead of {config.epochs}: the later ones only made it worse.", {"epochs": turn}
     return "Add training pictures; a weight decay of 0.01 helps a little, too.", {
         "weight_decay": 0.01, "optimizer": "adamw",

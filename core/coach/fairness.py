@@ -7,9 +7,9 @@ from itertools import combinations
 from core.coach.finding import MAX_SHOWN, Finding, order_findings
 from core.coach.imagenet_classes import seen_in_imagenet
 from core.config.train_config import SCRATCH_FIELDS, TrainConfig
-from core.formatting import capitalise, format_p, join_names
+from core.formatting import capitalise, format_duration, format_p, format_points, join_names
 from core.statistics.comparison import Comparison, Side
-from core.statistics.metrics import Interval, format_points
+from core.statistics.metrics import Interval
 
 NEARLY = 0.02  # budgets that differ by less are equal: a last batch, a last second
 NEARLY_SECONDS = 0.15  # clocks are less exact than counts
@@ -217,8 +217,8 @@ def _find_costly(arms: Sequence[ArmFacts], outcome: PairOutcome | None) -> Findi
         "note",
         "The better arm cost more",
         f"{winner.name} is {format_points(abs(outcome.difference))} points better and took "
-        f"{winner.seconds:,.0f} s, {winner.seconds / loser.seconds:.1f} times as long as {loser.name} "
-        f"({loser.seconds:,.0f} s).",
+        f"{format_duration(winner.seconds)}, {winner.seconds / loser.seconds:.1f} times as long as {loser.name} "
+        f"({format_duration(loser.seconds)}).",
         f"Give {loser.name} the same seconds of training and compare again.",
         lesson="fair-comparison",
     )
@@ -233,7 +233,7 @@ def _budget(item: ArmFacts) -> str:
     if item.images_seen is not None:
         parts.append(f"{item.images_seen:,} pictures seen")
     if item.seconds is not None:
-        parts.append(f"{item.seconds:,.0f} s")
+        parts.append(format_duration(item.seconds))
     return ", ".join(parts)
 
 

@@ -9,8 +9,7 @@ from statistics import fmean
 from core.coach.advice import counter_overfitting, counter_underfitting, train_longer
 from core.coach.finding import Finding
 from core.coach.run_facts import MIN_EPOCHS, MIN_TREND_EPOCHS, RunFacts, last_third, third_before
-from core.formatting import format_number
-from core.statistics.metrics import format_points
+from core.formatting import format_number, format_percent, format_points
 
 SHORT_EPOCHS = 10  # with fewer, more epochs are the first thing to try
 LOSS_RISE = 1.15  # validation loss at the end, over its minimum: above, it has turned
@@ -38,8 +37,8 @@ def find_overfitting(facts: RunFacts) -> Finding | None:
     if not (turned and memorising) and known - new < GAP:
         return None
     seen = (
-        f"At the end {format_points(known)} % of the training pictures are right, but only "
-        f"{format_points(new)} % of the {facts.validation_images:,} validation pictures"
+        f"At the end {format_percent(known)} of the training pictures are right, but only "
+        f"{format_percent(new)} of the {facts.validation_images:,} validation pictures"
     )
     if turned and memorising:
         seen += (
@@ -75,8 +74,8 @@ def find_underfitting(facts: RunFacts) -> Finding | None:
         "underfitting",
         "warning",
         "It is underfitting: it has not even learned its training pictures",
-        f"At the end {format_points(accuracy)} % of the training pictures are right (guessing: "
-        f"{format_points(1 / facts.classes)} %), and the training loss is flat: it changed by "
+        f"At the end {format_percent(accuracy)} of the training pictures are right (guessing: "
+        f"{format_percent(1 / facts.classes)}), and the training loss is flat: it changed by "
         f"{100 * abs(fall):.0f} % over the last third of the epochs.",
         advice,
         change,
@@ -98,8 +97,8 @@ def describe_weakness(facts: RunFacts) -> Finding | None:
         "weak",
         "warning",
         f"It is far from good after {count} epochs" if short else "It is far from good, and its curves do not show why",
-        f"At the end {format_points(accuracy)} % of the {facts.validation_images:,} validation pictures are right "
-        f"(guessing: {format_points(1 / facts.classes)} %), and {format_points(fmean(e.train_accuracy for e in last))} "
+        f"At the end {format_percent(accuracy)} of the {facts.validation_images:,} validation pictures are right "
+        f"(guessing: {format_percent(1 / facts.classes)}), and {format_points(fmean(e.train_accuracy for e in last))} "
         "% of the training pictures.",
         advice,
         change,
@@ -126,7 +125,7 @@ def find_train_below(facts: RunFacts) -> Finding | None:
         "train-below",
         "fine",
         "Training accuracy below validation accuracy is normal here",
-        f"{format_points(last.train_accuracy)} % on training pictures and {format_points(last.val_accuracy)} % on "
+        f"{format_percent(last.train_accuracy)} on training pictures and {format_percent(last.val_accuracy)} on "
         f"validation pictures after epoch {last.epoch}: {'; '.join(causes)}.",
         lesson="overfitting",
     )

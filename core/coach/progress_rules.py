@@ -10,8 +10,7 @@ from statistics import fmean
 from core.coach.advice import train_longer
 from core.coach.finding import Finding
 from core.coach.run_facts import MIN_EPOCHS, MIN_TREND_EPOCHS, RunFacts, last_third, third_before
-from core.formatting import format_number
-from core.statistics.metrics import format_points
+from core.formatting import format_number, format_percent, format_points
 
 # Fall of the validation loss over the last third of the epochs, as a share of it; cosine schedules end nearly flat.
 STILL_FALLING = 0.08
@@ -102,8 +101,8 @@ def find_early_best(facts: RunFacts) -> Finding | None:
         "early-best",
         "note",
         f"The best epoch was the {_ordinal(best.epoch)} of {len(epochs)}",
-        f"{format_points(best.val_accuracy)} % of the validation pictures were right then, "
-        f"{format_points(end)} % at the end. The weights of the best epoch were kept.",
+        f"{format_percent(best.val_accuracy)} of the validation pictures were right then, "
+        f"{format_percent(end)} at the end. The weights of the best epoch were kept.",
         f"Try a patience of {PATIENCE} epochs: training then ends when nothing improves.",
         {"patience": PATIENCE},
         "validation-and-test",
@@ -127,8 +126,8 @@ def find_noise(facts: RunFacts) -> Finding | None:
         "note",
         "Its ups and downs are too small to mean anything",
         f"Over the last {len(epochs)} epochs the validation accuracy moved between {format_points(min(values))} and "
-        f"{format_points(max(values))} %. With {n:,} pictures one of them is {format_points(1 / n)} points, and the "
-        f"95 % interval of the last epoch runs from {format_points(interval.low)} to {format_points(interval.high)} %.",
+        f"{format_percent(max(values))}. With {n:,} pictures one of them is {format_points(1 / n)} points, and the "
+        f"95 % interval of the last epoch runs from {format_points(interval.low)} to {format_percent(interval.high)}.",
         "Read nothing into differences between single epochs; it would take more validation pictures to measure them.",
         lesson="confidence-intervals",
     )

@@ -11,8 +11,9 @@ import numpy as np
 from core.coach.advice import other_rate
 from core.coach.finding import Finding
 from core.coach.run_facts import RunFacts
+from core.formatting import SPLIT_NAMES, format_percent, format_points
 from core.statistics.class_scores import ClassScore
-from core.statistics.metrics import Accuracy, format_points, wilson_interval
+from core.statistics.metrics import Accuracy, wilson_interval
 
 WIDE = 0.15  # width of a 95 % interval: from here on it covers both good and middling networks
 WISHED_HALF = 0.05  # half of the width that people expect of a percentage
@@ -39,7 +40,7 @@ def find_one_answer(facts: RunFacts) -> Finding | None:
         "alarm",
         f"It answers “{favourite.label}” to everything",
         f"{favourite.predicted:,} of {n:,} answers are “{favourite.label}”. {favourite.support:,} pictures are of this "
-        f"class, so {format_points(favourite.support / n)} % are right by chance alone.",
+        f"class, so {format_percent(favourite.support / n)} are right by chance alone.",
         advice,
         change,
         "accuracy",
@@ -62,13 +63,13 @@ def find_ignored_class(facts: RunFacts) -> Finding | None:
     interval = wilson_interval(worst.correct, worst.support)
     evidence = (
         f"{worst.correct} of {worst.support} {_word(facts)} pictures of “{worst.label}” are recognised (95 % interval "
-        f"{format_points(interval.low)} to {format_points(interval.high)} %)"
+        f"{format_points(interval.low)} to {format_percent(interval.high)})"
     )
     share = _share(facts, worst)
     if share is not None and share < SCARCE * max(facts.shares):
         evidence += (
-            f"; this class has {format_points(share)} % of the training pictures, the largest class "
-            f"{format_points(max(facts.shares))} %"
+            f"; this class has {format_percent(share)} of the training pictures, the largest class "
+            f"{format_percent(max(facts.shares))}"
         )
         advice = f"Add training pictures of “{worst.label}”, until it has as many as the other classes."
     else:
@@ -99,7 +100,7 @@ def find_guessing(facts: RunFacts) -> Finding | None:
         "alarm" if below else "warning",
         "No better than guessing" if below else "Not shown to be better than guessing",
         f"{_word(facts).capitalize()} accuracy {accuracy.text()}. Always answering “{most.label}” would reach "
-        f"{format_points(baseline)} %.",
+        f"{format_percent(baseline)}.",
         "Look at the findings on its curves, and check whether the pictures are labelled correctly."
         if below
         else f"Evaluate it on more {_word(facts)} pictures before you trust the difference.",
@@ -123,7 +124,7 @@ def find_few_images(facts: RunFacts) -> Finding | None:
         "note",
         f"Too few {word} pictures for a clear result",
         f"{accuracy.correct} of {accuracy.n} are right: the true accuracy may be anywhere from "
-        f"{format_points(interval.low)} to {format_points(interval.high)} % (95 % interval).",
+        f"{format_points(interval.low)} to {format_percent(interval.high)} (95 % interval).",
         f"Add pictures: with about {needed:,} {word} pictures the accuracy is known to within {100 * WISHED_HALF:.0f} "
         "points.",
         lesson="confidence-intervals",
@@ -149,7 +150,7 @@ def find_drop(facts: RunFacts) -> Finding | None:
         "drop",
         "warning",
         "Worse on test pictures than on validation pictures",
-        f"{format_points(best.val_accuracy)} % of {n:,} validation pictures and {format_points(tested.accuracy)} % of "
+        f"{format_percent(best.val_accuracy)} of {n:,} validation pictures and {format_percent(tested.accuracy)} of "
         f"{tested.images:,} test pictures are right: {format_points(drop)} points less, more than chance explains. The "
         f"weights were chosen as the best of {len(facts.epochs)} epochs on the validation pictures.",
         "Trust the test figure, and check whether the test pictures come from a different place than the others.",
@@ -159,7 +160,7 @@ def find_drop(facts: RunFacts) -> Finding | None:
 
 def _word(facts: RunFacts) -> str:
     """The name of the split behind the result."""
-    return "test" if facts.tested is None or facts.tested.split == "test" else "validation"
+    return SPLIT_NAMES[facts.tested.split if facts.tested else "test"]
 
 
 def _share(facts: RunFacts, score: ClassScore) -> float | None:

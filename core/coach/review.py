@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from core.coach import fit_rules, progress_rules, rate_rules, result_rules
 from core.coach.finding import MAX_SHOWN, Finding, order_findings
 from core.coach.run_facts import MIN_EPOCHS, RunFacts
-from core.formatting import format_number
-from core.statistics.metrics import Accuracy, format_points
+from core.formatting import SPLIT_NAMES, format_number, format_percent
+from core.statistics.metrics import Accuracy
 
 Rule = Callable[[RunFacts], Finding | None]
 RULES: tuple[Rule, ...] = (
@@ -78,14 +78,14 @@ def _praise(facts: RunFacts) -> Finding | None:
         return None
     first, last = epochs[0], epochs[-1]
     accuracy = Accuracy(tested.correct, tested.images)
-    word = "test" if tested.split == "test" else "validation"
+    word = SPLIT_NAMES[tested.split]
     return Finding(
         "healthy",
         "fine",
         "Nothing to worry about",
         f"From epoch {first.epoch} to {last.epoch} the training loss went from {format_number(first.train_loss, 3)} to "
-        f"{format_number(last.train_loss, 3)} nats. At the end {format_points(last.train_accuracy)} % of the training "
-        f"and {format_points(last.val_accuracy)} % of the validation pictures are right; the {word} accuracy is "
+        f"{format_number(last.train_loss, 3)} nats. At the end {format_percent(last.train_accuracy)} of the training "
+        f"and {format_percent(last.val_accuracy)} of the validation pictures are right; the {word} accuracy is "
         f"{accuracy.text()}.",
     )
 

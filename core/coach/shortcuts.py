@@ -19,8 +19,9 @@ from PIL import Image
 from core.coach.finding import Finding
 from core.datasets.dataset import Dataset, ImageRow
 from core.errors import DatasetError
+from core.formatting import format_percent
 from core.statistics.comparison import mcnemar_p_value, paired_interval
-from core.statistics.metrics import Accuracy, format_points
+from core.statistics.metrics import Accuracy
 
 MAX_IMAGES = 2000  # to fit on, and as many to evaluate on; more would only make the intervals narrower
 MIN_TRAIN = 10  # pictures, to fit anything on
@@ -202,7 +203,7 @@ def review_shortcuts(report: ShortcutReport) -> tuple[Finding, ...]:
             f"The class can be predicted from {best.cue.title} alone",
             f"Without looking at the subject {best.accuracy.text()} of the validation and test pictures are right; "
             f"always predicting the most common class reaches "
-            f"{format_points(best.baseline.correct / best.baseline.n)} %. {best.cue.meaning}",
+            f"{format_percent(best.baseline.correct / best.baseline.n)}. {best.cue.meaning}",
             best.cue.advice,
             lesson="shortcuts",
         ),

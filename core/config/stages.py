@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.config.train_config import TrainConfig
-from core.formatting import format_number
+from core.formatting import format_duration, format_number, format_percent
 from models.catalog import NetworkEntry, head_parameters
 
 WORTHWHILE = 1.1  # bf16 must be this much faster to be chosen
@@ -109,9 +109,9 @@ def choose_precision(figures: Mapping[str, float], part: str, wanted: str) -> tu
         f"measured on this machine: {format_number(fp32, 2)} ms a picture in fp32, {format_number(bf16, 2)} ms in bf16"
     )
     if part == "prefix":
-        reason += f", which differs by {figures['prefix_error']:.1%}"
+        reason += f", which differs by {format_percent(figures['prefix_error'])}"
         if figures["prefix_error"] > TOLERANCE:
-            return "fp32", f"{reason}: more than the {TOLERANCE:.0%} that are allowed"
+            return "fp32", f"{reason}: more than the {format_percent(TOLERANCE, 0)} that are allowed"
     return "bf16" if fp32 / bf16 >= WORTHWHILE else "fp32", reason
 
 
@@ -217,7 +217,7 @@ def describe_end(config: TrainConfig, images: int, epochs: int, seconds: float, 
         over = seconds - max(config.max_seconds, charged)
         return (
             f"Ended in epoch {epochs}: the {config.max_seconds:g} s were used; "
-            f"its last step and validation went {over:.1f} s over them."
+            f"its last step and validation went {format_duration(over)} over them."
         )
     else:
         return ""

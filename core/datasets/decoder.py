@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from core.errors import ImageError
+from core.formatting import format_limit
 from core.settings import Settings
 
 # MPO is found by the JPEG reader
@@ -183,7 +184,7 @@ def _read(data: bytes | Path, limits: Limits, name: str) -> bytes:
 
 
 def _too_heavy(name: str, limits: Limits) -> str:
-    return f"{name} is larger than {limits.max_bytes // 2**20} MB: save it smaller."
+    return f"{name} is larger than {format_limit(limits.max_bytes)}: save it smaller."
 
 
 def _too_large(name: str, limits: Limits, size: tuple[int, int] | None = None) -> str:

@@ -37,6 +37,7 @@ from core.datasets.selection import (
 from core.datasets.sources import Source, SourceEntry
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, ImageError
+from core.formatting import format_bytes, format_limit
 from core.locks import is_held
 from core.settings import Settings
 from core.storage import atomic_open, slug, sync_folder, write_json
@@ -164,15 +165,15 @@ def _check_size(settings: Settings, entries: Sequence[SourceEntry], where: str) 
     claimed = sum(max(0, item.bytes_claimed) for item in entries)
     if claimed > settings.max_dataset_bytes:
         raise DatasetError(
-            f"The pictures {where} take {claimed / 1e9:.1f} GB, "
-            f"and at most {settings.max_dataset_bytes / 1e9:.1f} GB are taken: "
+            f"The pictures {where} take {format_bytes(claimed)}, "
+            f"and at most {format_limit(settings.max_dataset_bytes)} are taken: "
             "import a part, or raise TUNEMYPETS_MAX_DATASET_MB."
         )
     free = shutil.disk_usage(settings.datasets_dir).free
     if claimed * SPACE_MARGIN > free:
         raise DatasetError(
-            f"The pictures {where} need about {claimed * SPACE_MARGIN / 1e6:,.0f} MB, "
-            f"and {free / 1e6:,.0f} MB are free: make room."
+            f"The pictures {where} need about {format_bytes(claimed * SPACE_MARGIN)}, "
+            f"and {format_bytes(free)} are free: make room."
         )
 
 
@@ -209,7 +210,7 @@ def _read_all(
                     # counted as read, rejected files included: an archive may lie about their sizes
                     if read_bytes > settings.max_dataset_bytes:
                         raise DatasetError(
-                            f"The pictures take more than {settings.max_dataset_bytes / 1e9:.1f} GB: import a part, "
+                            f"The pictures take more than {format_limit(settings.max_dataset_bytes)}: import a part, "
                             "or raise TUNEMYPETS_MAX_DATASET_MB."
                         )
                     done += 1

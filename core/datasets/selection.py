@@ -13,6 +13,7 @@ from core.datasets.dataset import ImportReport, thumbnail_of
 from core.datasets.layout import Placed, readable
 from core.datasets.splits import SPLITS, Item, SplitPlan, assign, group_copies
 from core.errors import DatasetError
+from core.formatting import SPLIT_NAMES
 
 MAX_NOTED = 20
 
@@ -97,12 +98,12 @@ def choose_splits(
                 f"No readable picture is in the {split} folder: add some, or import without split folders."
             )
     in_train = {group for group, split in zip(groups, splits, strict=True) if split == "train"}
-    for split, word in (("val", "validation"), ("test", "test")):
+    for split in ("val", "test"):
         alike = sum(found == split and group in in_train for group, found in zip(groups, splits, strict=True))
         if alike:
             report.notes.append(
-                f"{alike} {word} pictures look like copies of training pictures: the given folders were kept, so "
-                "results on them flatter."
+                f"{alike} {SPLIT_NAMES[split]} pictures look like copies of training pictures: the given "
+                "folders were kept, so results on them flatter."
             )
     return splits
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from core.errors import DatasetError, ImageError
+from core.formatting import format_limit
 
 JUNK_FOLDERS = {"__macosx", "@eadir", "$recycle.bin"}
 JUNK_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
@@ -206,7 +207,7 @@ class ZipSource:
         if stat.S_ISLNK(info.external_attr >> 16):
             raise ImageError(f"{name} is a link, not a file: pack the file itself.")
         if info.file_size > max_bytes:
-            raise ImageError(f"{name} is larger than {max_bytes // 2**20} MB: save it smaller.")
+            raise ImageError(f"{name} is larger than {format_limit(max_bytes)}: save it smaller.")
         ratio_limit = max(2**20, info.compress_size * MAX_RATIO)
         count = 0
         try:
@@ -289,7 +290,7 @@ def _unreadable(name: str) -> str:
 
 def _within(data: bytes, name: str, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
-        raise ImageError(f"{name} is larger than {max_bytes // 2**20} MB: save it smaller.")
+        raise ImageError(f"{name} is larger than {format_limit(max_bytes)}: save it smaller.")
     return data
 
 

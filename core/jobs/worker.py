@@ -32,6 +32,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import DivergedError, RunError, TuneMyPetsError
+from core.formatting import format_count
 from core.jobs.event_log import EventLog
 from core.jobs.launchers import NICENESS, step_back
 from core.jobs.states import PUT_ASIDE, TAKEN, is_closing
@@ -332,7 +333,7 @@ class Worker:
             return f"Stopped after {len(history.points)} of {self._plan.points} points; they were kept."
         done = len(history.epochs)
         if done:
-            return f"Stopped after {done} {'epoch' if done == 1 else 'epochs'}; the best weights so far were kept."
+            return f"Stopped after {format_count(done, 'epoch')}; the best weights so far were kept."
         return "Stopped before the first epoch was complete."
 
 

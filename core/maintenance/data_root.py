@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.datasets.dataset import Dataset, load_dataset, load_summary
 from core.errors import DatasetError
+from core.formatting import format_limit
 from core.locks import is_held
 from core.maintenance.file_reading import Meter, has_writer, is_file, is_folder, listed, parse_json
 from core.maintenance.findings import Damage, Finding, Kind, Mending
@@ -101,7 +102,7 @@ def check_json(room: RoomFolder, path: Path, *, lock: str | None = None) -> Iter
     """A small JSON file of any content."""
     try:
         if path.stat().st_size > SMALL_BYTES:
-            raise Damage(f"has more than {SMALL_BYTES // 2**20} MB, which no file of this kind has")
+            raise Damage(f"has more than {format_limit(SMALL_BYTES)}, which no file of this kind has")
         data = path.read_bytes()
         room.meter.add(len(data))
         parse_json(data)

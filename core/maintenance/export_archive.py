@@ -15,6 +15,7 @@ from typing import BinaryIO
 from core.datasets.dataset import Dataset, thumbnail_of
 from core.datasets.dataset_store import DatasetStore
 from core.errors import CarryError, DatasetError, RunError
+from core.formatting import format_bytes
 from core.maintenance import path_names
 from core.maintenance.file_reading import Meter, Tell, bytes_below, is_file
 from core.maintenance.findings import Damage
@@ -76,7 +77,7 @@ def pack_room(
     free = shutil.disk_usage(target.parent).free
     if needed + MARGIN_BYTES > free:
         raise CarryError(
-            f"The room takes up to {(needed + MARGIN_BYTES) / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free: "
+            f"The room takes up to {format_bytes(needed + MARGIN_BYTES)}, and {format_bytes(free)} are free: "
             "make room, or pack a part of it."
         )
     packed = Packed()

@@ -24,6 +24,7 @@ from filelock import FileLock
 from core.datasets.dataset import load_summary
 from core.datasets.sources import SourceEntry, ZipSource
 from core.errors import CarryError, DatasetError, ImageError, TuneMyPetsError
+from core.formatting import format_limit
 from core.maintenance import path_names
 from core.maintenance.data_root import RoomFolder
 from core.maintenance.dataset_check import check_dataset
@@ -112,7 +113,7 @@ def _read_manifest(settings: Settings, source: ZipSource, archive: str) -> list[
         if limit is None:
             raise CarryError(f"{archive} holds a file that no packed room has ({_short(item.path)}): pack it again.")
         if item.size > limit:
-            raise CarryError(f"{_short(item.path)} in {archive} is larger than {limit // 2**20} MB: leave it out.")
+            raise CarryError(f"{_short(item.path)} in {archive} is larger than {format_limit(limit)}: leave it out.")
         if entries[item.path].bytes_claimed != item.size:
             raise CarryError(f"{_short(item.path)} in {archive} has not the size that its list says: pack it again.")
     return files

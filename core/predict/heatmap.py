@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from core.formatting import format_percent
+
 Pixels = npt.NDArray[np.uint8]
 Grid = npt.NDArray[np.float32]
 
@@ -75,8 +77,8 @@ def describe_heatmap(saliency: Grid) -> str:
     (first, largest), (second, next_largest), *_ = sorted(shares.items(), key=lambda item: -item[1])
     outlined = float((saliency >= OUTLINE).mean())
     return (
-        f"{100 * largest:.0f} % of the heat is at the {first}, {100 * next_largest:.0f} % at the {second}; "
-        f"the outline covers {100 * outlined:.0f} % of the picture"
+        f"{format_percent(largest, 0)} of the heat is at the {first}, {format_percent(next_largest, 0)} at the "
+        f"{second}; the outline covers {format_percent(outlined, 0)} of the picture"
     )
 
 

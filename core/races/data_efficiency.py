@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from core.statistics.metrics import format_points
+from core.formatting import format_count, format_percent, format_points
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ def describe_lines(lines: Sequence[Line], crossings: Sequence[Crossing], scratch
         line = lines[0]
         first, last = format_points(line.means[0]), format_points(line.means[-1])
         if len(line.sizes) == 1:
-            return f"{line.name} reaches {first} % with {_count(line.sizes[0])} per class ({judged})."
+            return f"{line.name} reaches {first} % with {format_count(line.sizes[0], 'picture')} per class ({judged})."
         return (
-            f"{line.name} reaches {first} % with {_count(line.sizes[0])} per class and {last} % with "
+            f"{line.name} reaches {first} % with {format_count(line.sizes[0], 'picture')} per class and {last} % with "
             f"{line.sizes[-1]:,} ({judged})."
         )
     by_name = {line.name: line for line in lines}
@@ -133,14 +133,14 @@ def describe_lines(lines: Sequence[Line], crossings: Sequence[Crossing], scratch
 def _describe(
     ahead: Line, behind: Line, size: int, accuracy: float, needs: float | None, least: float | None, most: float | None
 ) -> str:
-    what = f"the {format_points(accuracy)} % that {ahead.name} reaches with {size:,}"
+    what = f"the {format_percent(accuracy)} that {ahead.name} reaches with {size:,}"
     if needs is not None:
         span = f"{_about(least or behind.sizes[0])} to " + (
             f"more than {behind.sizes[-1]:,}" if most is None else _about(most)
         )
         return f"{behind.name} needs about {_about(needs)} pictures per class ({span}) for {what}."
     last = format_points(behind.means[-1])
-    text = f"{behind.name} reaches {last} % with {_count(behind.sizes[-1])} per class, and not {what}"
+    text = f"{behind.name} reaches {last} % with {format_count(behind.sizes[-1], 'picture')} per class, and not {what}"
     if least is not None:
         text += ", though their intervals overlap"
     return f"{text}."
@@ -158,10 +158,6 @@ def _about(size: float) -> str:
     """Two digits are all that such a curve can tell."""
     digits = max(0, len(str(int(size))) - 2)
     return f"{int(round(size, -digits)):,}"
-
-
-def _count(size: int) -> str:
-    return f"{size:,} {'picture' if size == 1 else 'pictures'}"
 
 
 def _sizes(sizes: Sequence[int]) -> str:

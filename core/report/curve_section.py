@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from core.config.events import EpochDone
-from core.formatting import SPLIT_WORDS
+from core.formatting import SPLIT_NAMES
 from core.races.bands import Axis, Measure, join_seeds
 from core.report.content import ChartLine, CurveRow, LineChart, Point, Share
 from core.report.subject import Subject
@@ -102,7 +102,7 @@ def draw_sizes(subject: Subject) -> tuple[LineChart, ...]:
     """The chart of a learning curve, on a logarithmic axis; none for any other subject, or without a point."""
     if subject.curve is None:
         return ()
-    rows, word = list_sizes(subject), SPLIT_WORDS[subject.curve.split]
+    rows, word = list_sizes(subject), SPLIT_NAMES[subject.curve.split]
     curves = tuple(
         ChartLine(
             arm,

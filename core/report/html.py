@@ -13,11 +13,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from core.formatting import format_number
+from core.formatting import SPLIT_NAMES, format_level, format_number, format_percent, format_points
 from core.report.chart_geometry import colour_of, dash_of, draw, marker_path
 from core.report.content import ChartLine, Confusion, Fact, LineChart, Point, ReportData, RunRow, Share
 from core.report.setup_section import format_time
-from core.statistics.metrics import format_level, format_points
 from core.version import VERSION
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -25,7 +24,6 @@ MAX_CLASSES = 20  # of a matrix; more are unreadable as a table
 MAX_CONFUSIONS = 20
 MAX_CLASS_ROWS = 240
 KIND_WORDS = {"comparison": "Comparison", "race": "Race", "curve": "Learning curve"}
-SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 NOTHING = "–"
 
 
@@ -97,14 +95,14 @@ def _environment() -> Environment:
         dash_of=dash_of,
         marker_path=marker_path,
         format_time=format_time,
-        percent=format_percent,
+        percent=_format_percent,
         points=_format_points,
         span=_format_span,
         with_span=_format_with_span,
         p_value=_format_p,
         count=_format_count,
         number=_format_number,
-        split_word=lambda split: SPLIT_WORDS.get(split, split),
+        split_word=lambda split: SPLIT_NAMES.get(split, split),
         as_json=lambda value: json.dumps(value, ensure_ascii=False, indent=1),
     )
     return environment
@@ -134,7 +132,7 @@ def _dataset_facts(data: ReportData) -> list[Fact]:
     facts = [Fact("Name", dataset.title if dataset.title == dataset.id else f"{dataset.title} ({dataset.id})")]
     facts.append(Fact("Classes", f"{len(dataset.classes)}: {', '.join(dataset.classes)}"))
     if dataset.pictures:
-        told = ", ".join(f"{SPLIT_WORDS.get(split, split)} {n:,}" for split, n in dataset.pictures.items())
+        told = ", ".join(f"{SPLIT_NAMES.get(split, split)} {n:,}" for split, n in dataset.pictures.items())
         facts.append(Fact("Pictures", f"{sum(dataset.pictures.values()):,} ({told})"))
     if dataset.drawn:
         facts.append(Fact("Origin", "drawn by the program: no photographs"))
@@ -202,14 +200,13 @@ def _run_facts(run: RunRow) -> Sequence[Fact]:
     if run.seconds is not None:
         facts.append(Fact("Seconds of training", _format_number(run.seconds)))
     if run.loss is not None:
-        facts.append(Fact("Loss", f"{run.loss:.4f} nats ({SPLIT_WORDS.get(run.split or '', 'test')})"))
+        facts.append(Fact("Loss", f"{run.loss:.4f} nats ({SPLIT_NAMES.get(run.split or '', 'test')})"))
     stages = [Fact(f"Stage {stage.name}", stage.text) for stage in run.stages]
     return [*facts, *stages, *run.hardware]
 
 
-def format_percent(value: float | None) -> str:
-    """A fraction such as `91.1 %`."""
-    return NOTHING if value is None else f"{format_points(value)} %"
+def _format_percent(value: float | None) -> str:
+    return NOTHING if value is None else format_percent(value)
 
 
 def _format_points(value: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ComparisonError
-from core.formatting import SPLIT_WORDS, count_images
+from core.formatting import SPLIT_NAMES, count_images
 from core.statistics.predictions import PredictionTable
 
 Agreement = Literal["only_b", "only_a", "both_wrong", "both_right"]
@@ -138,7 +138,7 @@ def align_rows(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str)
             f"{name_a} was evaluated on the {a.split} split and {name_b} on the {b.split} split: "
             "compare runs that were evaluated on the same one."
         )
-    if a.split not in SPLIT_WORDS:
+    if a.split not in ("test", "val"):
         raise ComparisonError(
             f"The predictions are on the {a.split} split, which the models have seen: compare on the test split."
         )
@@ -149,7 +149,7 @@ def align_rows(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str)
         )
     if a.n == b.n == 0:
         raise ComparisonError(
-            f"There is no {SPLIT_WORDS[a.split]} picture to compare {name_a} and {name_b} on: "
+            f"There is no {SPLIT_NAMES[a.split]} picture to compare {name_a} and {name_b} on: "
             "give the split at least one."
         )
     rows = _matching_rows(a, b)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import RunError
-from core.formatting import count_images
-from core.statistics.metrics import Accuracy, Interval, format_points, wilson_interval
+from core.formatting import count_images, format_percent
+from core.statistics.metrics import Accuracy, Interval, wilson_interval
 from core.statistics.predictions import PredictionTable
 
 BINS = 10
@@ -230,12 +230,12 @@ def _note(accuracy: Accuracy, confidence: float, split: str, after: Calibration 
         verdict = "underconfident"
     else:
         verdict = "on average about as confident as it should be"
-    rates = f"Mean confidence {format_points(confidence)} %, {format_points(share)} % right"
+    rates = f"Mean confidence {format_percent(confidence)}, {format_percent(share)} right"
     text = f"{rates} ({_where(accuracy.n, split)}): {verdict}."
     if after is not None and after.temperature is not None:
         text += (
             f" With a temperature of {after.temperature:.2f}, chosen on validation pictures, "
-            f"the mean confidence is {format_points(after.confidence)} %."
+            f"the mean confidence is {format_percent(after.confidence)}."
         )
     return text
 

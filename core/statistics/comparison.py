@@ -13,9 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ComparisonError
-from core.formatting import OPTIMISTIC, SPLIT_WORDS, capitalise, count_images, describe_cost, format_p, round_up
+from core.formatting import (
+    OPTIMISTIC,
+    SPLIT_NAMES,
+    capitalise,
+    count_images,
+    describe_cost,
+    format_level,
+    format_p,
+    format_points,
+    round_up,
+)
 from core.statistics.aligned_predictions import align_rows
-from core.statistics.metrics import Accuracy, Interval, format_level, format_points, measure_accuracy, wilson_interval
+from core.statistics.metrics import Accuracy, Interval, measure_accuracy, wilson_interval
 from core.statistics.predictions import PredictionTable
 
 Side = Literal["a", "b"]  # of a comparison
@@ -257,7 +267,7 @@ def _verdict(
     if difference < 0:
         leader, other, low, high = name_a, name_b, -interval.high, -interval.low
     lead = f"{format_points(abs(difference))} points"
-    where = f"the same {count_images(n, split)}" if n > 1 else f"the same {SPLIT_WORDS[split]} picture"
+    where = f"the same {count_images(n, split)}" if n > 1 else f"the same {SPLIT_NAMES[split]} picture"
     numbers = f"{format_level(interval.level)} interval {format_points(low)} to {format_points(high)}"
     evidence = f"({numbers}, {format_p(p_value)})"
     needed = images_needed(only_a, only_b, n, interval.level)

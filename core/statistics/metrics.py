@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import RunError
+from core.formatting import format_level, format_percent, format_points
 from core.statistics.predictions import PredictionTable
 
 
@@ -47,7 +48,7 @@ class Accuracy:
             return "unknown (no pictures)"
         interval = self.interval
         return (
-            f"{format_points(self.value)} % ({format_level(interval.level)} interval "
+            f"{format_percent(self.value)} ({format_level(interval.level)} interval "
             f"{format_points(interval.low)} to {format_points(interval.high)}, n = {self.n:,})"
         )
 
@@ -103,19 +104,3 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[
             raise RunError(f"A {what} is none of the {count} classes: count from 0 to {count - 1}.")
     cells = np.bincount(rows * count + columns, minlength=count * count)
     return cells.reshape(count, count).astype(np.int64, copy=False)
-
-
-def format_points(fraction: float) -> str:
-    """A fraction in percent with one decimal, and more where one would turn it into 0, 100 or -100."""
-    points = 100 * fraction
-    exact = points in (-100.0, 0.0, 100.0)
-    for decimals in (1, 2, 3):
-        text = f"{abs(points):.{decimals}f}"
-        if exact or float(text) not in (0.0, 100.0):
-            break
-    return f"−{text}" if points < 0 and float(text) else text
-
-
-def format_level(level: float) -> str:
-    """A confidence level, such as `95 %`."""
-    return f"{100 * level:g} %"

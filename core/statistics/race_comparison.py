@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ComparisonError
-from core.formatting import SPLIT_WORDS
 from core.statistics.aligned_predictions import align_rows
 from core.statistics.comparison import Side, adjust_p_values, choose_better, mcnemar_p_value, paired_interval
 from core.statistics.metrics import Accuracy, Interval
@@ -155,7 +154,7 @@ def gather_correct(arms: Sequence[ArmTables]) -> list[NDArray[np.bool_]]:
     if len(set(names)) < len(names):
         raise ComparisonError("Two arms have the same name: give every arm its own.")
     first = arms[0].tables[0]
-    if first.split not in SPLIT_WORDS or not first.n:
+    if first.split not in ("test", "val") or not first.n:
         align_rows(first, first, names[0], names[0])  # raises what is wrong with it
     for arm in arms:
         if len(arm.tables) != len(arms[0].tables):

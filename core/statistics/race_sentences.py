@@ -7,14 +7,17 @@ from core.formatting import (
     OPTIMISTIC,
     capitalise,
     count_images,
-    count_seeds,
     describe_cost,
+    format_count,
+    format_level,
     format_p,
+    format_percent,
+    format_points,
     join_names,
     round_up,
 )
 from core.statistics.comparison import images_needed
-from core.statistics.metrics import Interval, format_level, format_points
+from core.statistics.metrics import Interval
 from core.statistics.race_comparison import ArmScore, PairComparison, RaceComparison
 from core.statistics.seeds import Difference
 
@@ -86,7 +89,7 @@ def describe_race(race: RaceComparison) -> str:
     """The headline: of two arms the sentence of their pair; of more, the best ones against scratch or the first arm."""
     if len(race.arms) == 1:
         arm = race.arms[0]
-        text = f"{capitalise(arm.name)} is right about {format_points(arm.mean)} % of new pictures "
+        text = f"{capitalise(arm.name)} is right about {format_percent(arm.mean)} of new pictures "
         return f"{text}({_evidence(arm.interval, arm, race.split)})." + _optimistic(race)
     if len(race.arms) == 2:
         return describe_pair(race, race.pairs[0])
@@ -139,12 +142,12 @@ def _optimistic(race: RaceComparison) -> str:
 
 
 def _percent(arm: ArmScore) -> str:
-    return f"{format_points(arm.mean)} % right"
+    return f"{format_percent(arm.mean)} right"
 
 
 def _size(arm: ArmScore, split: str) -> str:
     images = f"n = {arm.n:,}" if split == "test" else count_images(arm.n, split)
-    return f"{images}, {count_seeds(arm.seeds)}"
+    return f"{images}, {format_count(arm.seeds, 'seed')}"
 
 
 def _evidence(interval: Interval, arm: ArmScore, split: str) -> str:
@@ -174,7 +177,7 @@ def _need_with_seeds(found: Difference, split: str, n: int, seeds: int, level: f
             # the exact test needs at least so many images that differ, all to one side
             fewest = math.ceil(math.log2(2 / (1 - level)) / abs(found.value))
             needed = max(math.ceil(n * max(found.by_images / left, 1.0)), fewest)
-            with_seeds = f" with {count_seeds(seeds)}" if needed > n else ""
+            with_seeds = f" with {format_count(seeds, 'seed')}" if needed > n else ""
             return f"roughly {count_images(round_up(max(needed, n + 1)), split)}{with_seeds}"
     for more in range(seeds + 1, _MAX_SEEDS_NAMED + 1):
         if found.by_images + found.by_seeds * seeds / more <= wanted(found.degrees * (more - 1) / (seeds - 1)):

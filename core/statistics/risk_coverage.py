@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import RunError
-from core.statistics.metrics import Interval, format_level, format_points, wilson_interval
+from core.formatting import format_level, format_percent, format_points
+from core.statistics.metrics import Interval, wilson_interval
 from core.statistics.predictions import PredictionTable
 
 SHARE_NAMED = 0.8  # fixed in advance: a share that is picked from the curve would flatter
@@ -80,8 +81,8 @@ def _describe(share: float, accuracy: float, interval: Interval, count: int, ove
         f"n = {count:,}"
     )
     if share == 1:
-        return f"Answers all pictures at {format_points(accuracy)} % right ({evidence})."
+        return f"Answers all pictures at {format_percent(accuracy)} right ({evidence})."
     return (
-        f"Answers {100 * share:.0f} % of the pictures at {format_points(accuracy)} % right ({evidence}), "
-        f"and all of them at {format_points(overall)} %."
+        f"Answers {format_percent(share, 0)} of the pictures at {format_percent(accuracy)} right ({evidence}), "
+        f"and all of them at {format_percent(overall)}."
     )

@@ -17,6 +17,7 @@ import psutil
 
 from core.config.events import Measured, Message
 from core.config.train_config import TrainConfig
+from core.formatting import format_duration
 from core.settings import Settings
 from core.training.estimate import prefix_seconds
 
@@ -88,7 +89,7 @@ class Costs:
             self.reused.add(FROZEN)
         if not pictures:
             return None
-        counted = f"about {guessed:.1f} s are counted" if guessed is not None else "nothing is counted"
+        counted = f"about {format_duration(guessed)} are counted" if guessed is not None else "nothing is counted"
         return Message(
             "info",
             "An earlier version kept what leaves the frozen part, and did not note how long that took: "

@@ -170,14 +170,3 @@ class _Job:
     @cached_property
     def _known(self) -> list[dict[str, object]]:
         return known_activations(self.settings)
-
-
-def format_seconds(seconds: float) -> str:
-    """A rough duration in words: `8 s`, `40 s`, `3 min`, `1.5 h`."""
-    if seconds < 10:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90:
-        return f"{5 * round(seconds / 5)} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

@@ -14,6 +14,7 @@ from torch import Tensor
 from core.config.events import Message, Progress
 from core.config.stages import Stage
 from core.config.train_config import TrainConfig
+from core.formatting import format_bytes
 from core.settings import Settings
 from core.stores.activations import Activations, Prefix, open_activations
 from core.stores.augmentation import Augmentation, Views, apply_views, draw_views, normalise, to_channels_first
@@ -147,8 +148,8 @@ def open_feed(
     if needed > settings.cache_bytes / 2:
         yield Message(
             "warning",
-            f"What leaves the frozen part would take {needed / 1e9:.1f} GB, more than half of the cache "
-            f"({settings.cache_bytes / 1e9:.1f} GB, TUNEMYPETS_CACHE_MB): it is computed anew in every epoch.",
+            f"What leaves the frozen part would take {format_bytes(needed)}, more than half of the cache "
+            f"({format_bytes(settings.cache_bytes)}, TUNEMYPETS_CACHE_MB): it is computed anew in every epoch.",
         )
         yield pixels
         return

@@ -20,6 +20,7 @@ from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError
+from core.formatting import format_count
 from core.settings import Settings
 from core.stores.activations import Activations
 from core.stores.training_data import SplitData, TrainingData
@@ -122,7 +123,7 @@ class _Point:
 
     @property
     def text(self) -> str:
-        return f"{self.size} {'picture' if self.size == 1 else 'pictures'} per class, seed {self.seed}"
+        return f"{format_count(self.size, 'picture')} per class, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ class _Series:
 
     def explain(self, plan: RacePlan) -> Iterator[Message]:
         """What somebody who reads the curve has to know."""
-        epochs = f"{self.config.epochs} {'epoch' if self.config.epochs == 1 else 'epochs'}"
+        epochs = format_count(self.config.epochs, "epoch")
         yield Message(
             "info",
             f"{plan.points} points of {epochs} each; few pictures are gone over several times in an epoch. The best "

@@ -21,6 +21,7 @@ from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarte
 from core.config.stages import Stage, describe_end, share_out
 from core.config.train_config import TrainConfig
 from core.errors import DivergedError
+from core.formatting import format_duration
 from core.stores.training_data import TrainingData
 from core.training.estimate import VALIDATION_COST
 from core.training.feeds import Feed
@@ -190,8 +191,9 @@ class Trainer:
             assert allowed.seconds is not None
             yield Message(
                 "warning",
-                f"Before the first step, {self._clock.seconds:.1f} s were used of the {allowed.seconds:g} s that were "
-                "given until here, so one step and a validation follow: give it more seconds.",
+                f"Before the first step, {format_duration(self._clock.seconds)} were used of the "
+                f"{allowed.seconds:g} s that were given until here, so one step and a validation follow: "
+                "give it more seconds.",
             )
 
     def _learned(self) -> dict[str, Tensor]:

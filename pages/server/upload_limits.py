@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime import Runtime
 
+from core.formatting import format_limit
 from core.settings import Settings
 
 PATH = re.compile(r"/_stcore/upload_file/([^/]{1,128})/[^/]{1,128}$")
@@ -77,7 +78,7 @@ class UploadLimits:
             return 411, "An upload must announce its length."
         limits = self.settings
         if size > limits.upload_bytes + FRAME_BYTES:
-            return 413, f"The upload is larger than {limits.upload_bytes // MB} MB: send a smaller one."
+            return 413, f"The upload is larger than {format_limit(limits.upload_bytes)}: send a smaller one."
         held = {key: sum(len(file.data) for file in list(files.values())) for key, files in _held()}
         sender = self.senders.get(session, Sender())
         frame = FRAME_BYTES * (1 + sender.coming)

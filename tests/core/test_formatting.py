@@ -2,7 +2,17 @@ import math
 
 import pytest
 
-from core.formatting import format_line, format_number
+from core.formatting import (
+    count_images,
+    format_bytes,
+    format_count,
+    format_duration,
+    format_limit,
+    format_line,
+    format_number,
+    format_percent,
+    format_rough_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,20 +40,20 @@ from core.formatting import format_line, format_number
         (math.inf, 3, "inf"),
     ],
 )
-def test_a_number_is_told_as_people_write_it(value, digits, text):
+def test_a_number_is_written_as_people_write_it(value, digits, text):
     assert format_number(value, digits) == text
 
 
 @pytest.mark.parametrize("exponent", range(-11, 16))
-def test_no_number_is_told_with_an_exponent_and_none_loses_its_size(exponent):
+def test_no_number_has_an_exponent_and_none_loses_its_size(exponent):
     value = 1.234567 * 10.0**exponent
-    told = format_number(value)
+    text = format_number(value)
 
-    assert "e" not in told
-    assert float(told.replace(",", "")) == pytest.approx(value, rel=1e-3 if exponent > -9 else 0.2)
+    assert "e" not in text
+    assert float(text.replace(",", "")) == pytest.approx(value, rel=1e-3 if exponent > -9 else 0.2)
 
 
-def test_a_line_tells_where_it_begins_is_best_and_ends():
+def test_a_line_is_described_by_its_beginning_best_and_end():
     points = [(1, 52.8), (14, 76.1), (15, 75.6)]
 
     assert format_line(points) == "52.8 at 1, highest 76.1 at 14, 75.6 at 15"
@@ -51,6 +61,46 @@ def test_a_line_tells_where_it_begins_is_best_and_ends():
     assert format_line([(1, 0.9), (2, 0.2), (3, 0.4)], lowest=True) == "0.9 at 1, lowest 0.2 at 2, 0.4 at 3"
 
 
-def test_a_best_that_is_the_first_or_the_last_is_told_once():
+def test_a_best_that_is_the_first_or_the_last_stands_there_once():
     assert format_line([(1, 10.0), (1000, 70.0)]) == "10 at 1, 70 at 1,000"
     assert format_line([(2, 0.5)]) == "0.5 at 2"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"), (0.0424, "0.042 s"), (4.234, "4.23 s"), (45.31, "45.3 s"), (59.96, "1 min 00 s"),
+        (200, "3 min 20 s"), (3599.7, "1 h 00 min"), (3900, "1 h 05 min"), (-0.001, "0 s"),
+    ],
+)  # fmt: skip
+def test_a_measured_time_has_three_digits_or_minutes(seconds, text):
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (8.4, "8 s"), (42, "40 s"), (89, "90 s"), (180, "3 min"), (5400, "1.5 h")],
+)
+def test_an_estimated_time_is_rough(seconds, text):
+    assert format_rough_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (310_400, "310 kB"), (23_500_000, "23.5 MB"), (1_420_000_000, "1.42 GB")],
+)
+def test_a_size_has_three_digits_and_a_unit(count, text):
+    assert format_bytes(count) == text
+
+
+def test_a_limit_is_in_the_unit_of_its_setting():
+    assert format_limit(64 * 2**20) == "64 MB"
+    assert format_limit(8 * 2**30) == "8,192 MB"
+
+
+def test_percents_and_counts_are_written_in_one_way():
+    assert format_percent(0.9112) == "91.1 %"
+    assert format_percent(0.9996) == "99.96 %"
+    assert format_percent(0.5, 0) == "50 %"
+    assert (format_count(1, "run"), format_count(2000, "run")) == ("1 run", "2,000 runs")
+    assert count_images(1, "val") == "1 validation picture"

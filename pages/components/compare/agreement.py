@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from core.formatting import format_points
 from core.settings import Settings
 from core.statistics.aligned_predictions import Agreement, AlignedPredictions
-from core.statistics.metrics import format_points
 from pages.components.compare import comparison_cache, picture_grid
 from pages.components.shared import frame
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.formatting import format_percent, format_points
 from core.settings import Settings
 from core.statistics.class_scores import CLASS_METRICS, ClassMetric, ClassReport, Figure, score_classes
 from pages.components.compare import comparison_cache
@@ -171,7 +172,8 @@ def percent_text(figure: Figure) -> str:
     """Such as `91.1 % (86.0 to 94.4)`."""
     if figure.value is None or figure.interval is None:
         return "not defined"
-    return f"{100 * figure.value:.1f} % ({100 * figure.interval.low:.1f} to {100 * figure.interval.high:.1f})"
+    low, high = format_points(figure.interval.low), format_points(figure.interval.high)
+    return f"{format_percent(figure.value)} ({low} to {high})"
 
 
 def describe(reports: Sequence[tuple[str, ClassReport]], measure: ClassMetric) -> str:
@@ -183,8 +185,8 @@ def describe(reports: Sequence[tuple[str, ClassReport]], measure: ClassMetric) -
         if values:
             (low, weakest), (high, strongest) = values[0], values[-1]
             parts.append(
-                f"{name}: on average {percent_text(report.average(measure))}, from {100 * low:.0f} % for {weakest} to "
-                f"{100 * high:.0f} % for {strongest}"
+                f"{name}: on average {percent_text(report.average(measure))}, from "
+                f"{format_percent(low, 0)} for {weakest} to {format_percent(high, 0)} for {strongest}"
             )
     return f"{TITLES[measure]} of every class. " + ". ".join(parts)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.coach.run_cost import ASSUMED, BACKWARD, NOT_MEASURED, Cost, add_up, format_large, format_ratio, part_names
-from core.formatting import format_number
+from core.formatting import format_bytes, format_duration
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.charts import COLOURS
@@ -42,7 +42,8 @@ def show_costs(costs: Sequence[Cost], *, key: str = "cost") -> None:
     parts = part_names(costs)
     if parts:
         summary = "; ".join(
-            f"{cost.name}: " + ", ".join(f"{part} {cost.parts[part]:.1f} s" for part in parts if part in cost.parts)
+            f"{cost.name}: "
+            + ", ".join(f"{part} {format_duration(cost.parts[part])}" for part in parts if part in cost.parts)
             for cost in costs
             if cost.parts
         )
@@ -105,7 +106,7 @@ def cost_table(costs: Sequence[Cost]) -> pd.DataFrame:
         [
             {
                 "run": cost.name,
-                "time": NOT_MEASURED if cost.seconds is None else frame.seconds_text(cost.seconds),
+                "time": NOT_MEASURED if cost.seconds is None else format_duration(cost.seconds),
                 "pictures seen": format_large(cost.images_seen),
                 "parameters": format_large(cost.parameters),
                 "trainable": format_large(cost.trainable),
@@ -144,9 +145,7 @@ def cost_figures(costs: Sequence[Cost]) -> pd.DataFrame:
 
 
 def _bytes(count: int | None) -> str:
-    if count is None:
-        return NOT_MEASURED
-    return f"{format_number(count / 1e9, 2)} GB" if count >= 1e9 else f"{format_number(count / 1e6, 3)} MB"
+    return NOT_MEASURED if count is None else format_bytes(count)
 
 
 def _assumptions(costs: Sequence[Cost]) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.decoder import Limits, render_preview
 from core.errors import TuneMyPetsError
+from core.formatting import format_percent
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from pages.components.shared import charts, frame, gallery
@@ -59,7 +60,7 @@ def _show(settings: Settings, answers: AlignedPredictions, names: Sequence[str],
     with right:
         st.html("".join(draw_bars(answers, model, place, name) for model, name in enumerate(names)))
         if answers.models > 1:
-            st.caption(f"Disagreement: {100 * answers.disagreement[place]:.0f} %.")
+            st.caption(f"Disagreement: {format_percent(answers.disagreement[place], 0)}.")
 
 
 def _show_image(settings: Settings, dataset: Dataset, row: ImageRow, truth: str) -> None:
@@ -98,7 +99,7 @@ def draw_bars(answers: AlignedPredictions, model: int, place: int, name: str) ->
             '<div aria-hidden="true" style="flex:1;background:rgba(127,127,127,.18);border-radius:4px">'
             f'<div style="width:{100 * value:.1f}%;min-width:2px;height:14px;border-radius:4px;'
             f'background-color:{shown};{stripes}"></div></div>'
-            f'<div style="width:4.2em;text-align:right;font-size:.85rem">{100 * value:.1f} %</div></div>'
+            f'<div style="width:4.2em;text-align:right;font-size:.85rem">{format_percent(value)}</div></div>'
         )
     return (
         '<div style="margin-bottom:14px">'

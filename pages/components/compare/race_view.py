@@ -9,6 +9,7 @@ import streamlit as st
 from core.config.race_plan import MAX_TITLE
 from core.config.stages import plan_training
 from core.errors import TuneMyPetsError
+from core.formatting import format_percent, format_rough_duration
 from core.races.bands import Band, Measure, join_seeds
 from core.races.race import Race, RaceState
 from core.races.race_actions import delete_race, stop_race
@@ -101,8 +102,8 @@ def show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
             f"{ended} of {len(race.entries)} runs done."
         )
         if race.state.active:
-            left = "" if snapshot.eta_seconds is None else f", about {frame.seconds_text(snapshot.eta_seconds)} left"
-            st.progress(min(1.0, snapshot.progress), text=f"{100 * snapshot.progress:.0f} %{left}")
+            left = "" if snapshot.eta_seconds is None else f", about {format_rough_duration(snapshot.eta_seconds)} left"
+            st.progress(min(1.0, snapshot.progress), text=f"{format_percent(snapshot.progress, 0)}{left}")
         _problems(race)
         _actions(settings, race)
 

@@ -7,9 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import RunError
+from core.formatting import format_points
 from core.settings import Settings
 from core.statistics.calibration import Bin, Calibration, calibrate
-from core.statistics.metrics import format_points
 from pages.components.compare import comparison_cache
 from pages.components.shared import charts, frame
 from pages.components.shared.shared_cache import SharedCache

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.formatting import format_percent
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import Accuracy
@@ -43,7 +44,7 @@ def show_risk_coverage(settings: Settings, named: Sequence[comparison_cache.Name
         classes = len(answers[0][1].classes)
         st.caption(
             "Leave the pictures it is not sure about to a person, and it is right more often on the rest. "
-            f"With {classes} classes, confidence is never below {100 / classes:.0f} %."
+            f"With {classes} classes, confidence is never below {format_percent(1 / classes, 0)}."
         )
         threshold = st.slider(
             "Answer only with a confidence of at least",
@@ -86,7 +87,7 @@ def describe(accuracy: Accuracy, n: int) -> str:
     """The share that is answered, and the accuracy of the answers."""
     if accuracy.value is None:
         return f"answers none of {n:,} pictures: its confidence is always lower."
-    return f"answers {100 * accuracy.n / n:.1f} % of {n:,} pictures and is right on {accuracy.text()}."
+    return f"answers {format_percent(accuracy.n / n)} of {n:,} pictures and is right on {accuracy.text()}."
 
 
 def draw_curves(curves: Sequence[tuple[str, RiskCoverage]], at: Sequence[tuple[Accuracy, int]]) -> dict[str, Any]:

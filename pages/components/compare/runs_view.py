@@ -9,6 +9,7 @@ import streamlit as st
 from core.config.stages import plan_training
 from core.config.train_config import TrainConfig
 from core.errors import ComparisonError, RunError
+from core.formatting import SPLIT_NAMES
 from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.compare import comparison_cache
@@ -147,7 +148,7 @@ def tabulate_runs(summaries: Sequence[RunSummary]) -> pd.DataFrame:
                 "from": 100 * accuracy.interval.low if accuracy else None,
                 "to": 100 * accuracy.interval.high if accuracy else None,
                 "n": tested.images if tested else None,
-                "Split": ("test" if tested.split == "test" else "validation") if tested else None,
+                "Split": SPLIT_NAMES[tested.split] if tested else None,
                 "Trainable": plan.trainable,
                 "Epochs": item.epochs_done,
                 "Seconds": item.seconds,

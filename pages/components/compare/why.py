@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.errors import DatasetError
-from core.formatting import SPLIT_WORDS
+from core.formatting import SPLIT_NAMES, format_percent
 from core.predict.predictor_answers import Explanation, Method, SaliencyMap
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
@@ -101,7 +101,7 @@ def _show_explanation(found: Explanation, truth: str | None) -> None:
     label, share = found.top[0]
     mark = "" if truth is None else ("✓ " if label == truth else "✗ ")
     is_truth = "" if truth is None else f" (true class: {frame.plain(truth)})"
-    st.markdown(f"{mark}Answer: **{frame.plain(label)}**, {100 * share:.1f} %{is_truth}")
+    st.markdown(f"{mark}Answer: **{frame.plain(label)}**, {format_percent(share)}{is_truth}")
     tiles = [gallery.Tile(found.input_png, "Input", detail="cropped, at the network's size")]
     tiles += [gallery.Tile(item.heatmap, _caption(item), detail=_detail(item)) for item in found.maps]
     gallery.show_tiles(tiles, width_px=150)
@@ -128,7 +128,7 @@ def _choose_image(settings: Settings, named: Named) -> tuple[str, bytes, str | N
     groups = _group_by_correct(tables) if dataset is not None and len(tables) == len(named) else {}
     if dataset is not None and not groups:
         split = "test" if dataset.rows_of("test") else "val"
-        groups = {f"{SPLIT_WORDS[split].capitalize()} pictures": [r.index for r in dataset.rows_of(split)]}
+        groups = {f"{SPLIT_NAMES[split].capitalize()} pictures": [r.index for r in dataset.rows_of(split)]}
     options = [f"{name} ({len(found)})" for name, found in groups.items() if found]
     by_option = {f"{name} ({len(found)})": found for name, found in groups.items()}
     clicked = st.session_state.get(why_feature_space.CHOSEN)

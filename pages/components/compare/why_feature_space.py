@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.formatting import format_percent
 from core.predict.predictor_answers import INSTALL, Projection
 from core.predict.projection import MIN_TSNE_IMAGES, can_run_tsne
 from core.settings import Settings
@@ -125,7 +126,7 @@ def _format_answer(table: PredictionTable | None, index: int) -> str:
         return ""
     place = int((table.indices == index).argmax())
     label = int(table.predicted[place])
-    return f"answer: {table.classes[label]}, {100 * table.probabilities[place, label]:.0f} %"
+    return f"answer: {table.classes[label]}, {format_percent(table.probabilities[place, label], 0)}"
 
 
 def _open_heatmaps(index: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.formatting import SPLIT_WORDS, format_number
+from core.formatting import SPLIT_NAMES, format_number, format_percent
 from core.predict.heatmap import HEATMAP_COLOURS, OUTLINE
 from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.statistics.metrics import Accuracy
@@ -64,8 +64,8 @@ def draw_projection(
         titles = ("t-SNE 1 (no unit)", "t-SNE 2 (no unit)")
     else:
         titles = (
-            f"Component 1 (feature units; {100 * found.shares[0]:.0f} % of variance)",
-            f"Component 2 (feature units; {100 * found.shares[1]:.0f} %)",
+            f"Component 1 (feature units; {format_percent(found.shares[0], 0)} of variance)",
+            f"Component 2 (feature units; {format_percent(found.shares[1], 0)})",
         )
     figure.update_layout(
         xaxis={"title": titles[0], "zeroline": False},
@@ -87,8 +87,8 @@ def describe_projection(found: Projection) -> str:
     sample = f", an even sample of {found.total:,}" if n < found.total else ""
     return (
         f"In all {found.width} dimensions, the {found.neighbours} nearest neighbours predict the class of "
-        f"{accuracy.text()} of the {SPLIT_WORDS[found.split]} pictures{sample}. "
-        f"Always naming the largest class: {100 * found.largest_class / n:.1f} %."
+        f"{accuracy.text()} of the {SPLIT_NAMES[found.split]} pictures{sample}. "
+        f"Always naming the largest class: {format_percent(found.largest_class / n)}."
     )
 
 
@@ -213,9 +213,9 @@ def heatmap_legend() -> str:
     stops = ", ".join(f"rgb{colour}".replace(" ", "") for colour in HEATMAP_COLOURS)
     return (
         '<div role="img" aria-label="Colours of the heatmap: dark is little, light yellow is most; a white line '
-        f'outlines what reaches {100 * OUTLINE:.0f} % of the maximum" style="max-width:420px;font-size:.85rem">'
+        f'outlines what reaches {format_percent(OUTLINE, 0)} of the maximum" style="max-width:420px;font-size:.85rem">'
         f'<div style="height:12px;border-radius:6px;border:1px solid rgba(127,127,127,.5);'
         f'background:linear-gradient(90deg,{stops})"></div>'
         '<div style="display:flex;justify-content:space-between"><span>none</span>'
-        f"<span>white line: {100 * OUTLINE:.0f} % of the maximum</span><span>maximum</span></div></div>"
+        f"<span>white line: {format_percent(OUTLINE, 0)} of the maximum</span><span>maximum</span></div></div>"
     )

@@ -8,9 +8,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.datasets.dataset import Dataset
+from core.formatting import SPLIT_NAMES, capitalise
 from pages.components.shared.charts import COLOURS, marker_of
 
-SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
 PATTERNS = {"train": "", "val": "/", "test": "x"}
 MAX_MARKS = 3000
 MAX_TOLD = 12  # classes
@@ -19,12 +19,12 @@ MAX_TOLD = 12  # classes
 def class_counts(dataset: Dataset) -> go.Figure:
     """Pictures per class and split, as stacked bars."""
     figure = go.Figure()
-    for place, (split, title) in enumerate(SPLIT_NAMES.items()):
+    for place, (split, name) in enumerate(SPLIT_NAMES.items()):
         counted = Counter(row.label for row in dataset.rows_of(split))
         if not counted:
             continue
         figure.add_bar(
-            name=title,
+            name=capitalise(name),
             x=list(dataset.classes),
             y=[counted[label] for label in range(len(dataset.classes))],
             marker={"color": COLOURS[place], "pattern": {"shape": PATTERNS[split]}},
@@ -96,7 +96,7 @@ def list_images(dataset: Dataset) -> pd.DataFrame:
         {
             "picture": [row.name for row in dataset.rows],
             "class": [dataset.classes[row.label] for row in dataset.rows],
-            "split": [SPLIT_NAMES[row.split] for row in dataset.rows],
+            "split": [capitalise(SPLIT_NAMES[row.split]) for row in dataset.rows],
             "width in pixels": [row.width for row in dataset.rows],
             "height in pixels": [row.height for row in dataset.rows],
             "file size in kB": [row.bytes / 1000 for row in dataset.rows],
@@ -108,7 +108,7 @@ def format_counts(dataset: Dataset) -> str:
     """The bars in words."""
     counted = Counter((row.label, row.split) for row in dataset.rows)
     told = [
-        f"{name}: " + ", ".join(f"{title.lower()} {counted[label, split]:,}" for split, title in SPLIT_NAMES.items())
+        f"{name}: " + ", ".join(f"{title} {counted[label, split]:,}" for split, title in SPLIT_NAMES.items())
         for label, name in enumerate(dataset.classes)
     ]
     return f"Pictures per class and split. {_first(told)}"

@@ -10,6 +10,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.datasets.drawn_sample import SAMPLE_NOTE
 from core.errors import TuneMyPetsError
+from core.formatting import format_limit
 from core.jobs.import_jobs import ImportRequest
 from core.room.board import check_uploads
 from core.settings import Settings
@@ -54,7 +55,7 @@ def show_import_form(settings: Settings) -> None:
             suggestion, ready = re.split(r"[\\/]", path.rstrip("\\/"))[-1].removesuffix(".zip"), bool(path)
         else:
             upload = _upload(way)
-            most = f"{settings.session_upload_bytes // 2**20:,} MB"
+            most = format_limit(settings.session_upload_bytes)
             st.caption(
                 f"Error 413 beside a file: it, or all that you have open, is over {most}; error 429: wait a minute."
             )

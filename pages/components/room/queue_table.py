@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.actor import Actor
 from core.errors import TuneMyPetsError
+from core.formatting import format_rough_duration
 from core.jobs.run_queue import pause_queue, put_first, read_control
 from core.runs.run import RunState
 from core.runs.summary import RunSummary
@@ -94,7 +95,7 @@ def _start_text(expected: float | None) -> str:
     if expected is None:
         return "start not known yet"
     seconds = expected - time.time()
-    return "starts now" if seconds < 5 else f"starts in about {frame.seconds_text(seconds)}"
+    return "starts now" if seconds < 5 else f"starts in about {format_rough_duration(seconds)}"
 
 
 def _do(deed: Callable[[], object]) -> None:

@@ -217,13 +217,3 @@ def plain(text: str) -> str:
     for mark in "\\`*_{}[]()#+-.!|<>~$:":
         out = out.replace(mark, f"\\{mark}")
     return out
-
-
-def seconds_text(seconds: float) -> str:
-    """A duration for people: `45 s`, `3 min 20 s`, `1 h 05 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

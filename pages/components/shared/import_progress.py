@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.formatting import format_rough_duration
 from core.settings import Settings
 from pages.components.shared import frame
 
@@ -23,7 +24,7 @@ def _panel(settings: Settings, job_id: str, then_page: Path, was_running: bool) 
         status = frame.imports(settings).status(job_id)
         if status.state == "running":
             share = status.done / status.total if status.total else 0.0
-            left = f" · about {frame.seconds_text(max(1, status.eta_seconds))} left" if status.eta_seconds else ""
+            left = f" · about {format_rough_duration(max(1, status.eta_seconds))} left" if status.eta_seconds else ""
             count = f" {status.done:,} of {status.total:,}" if status.total else ""
             st.progress(min(1.0, share), text=f"{status.text}{count}{left}")
             return

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.formatting import format_count
 from core.room.board import Board, read_board
 from core.settings import Settings
 from pages.components.shared import frame
@@ -53,5 +54,5 @@ def show_sent(settings: Settings, *, on_train: bool) -> None:
 def _words(board: Board) -> str:
     assert board.sent is not None
     config = board.sent.config
-    epochs = f"{config.epochs} epoch{'' if config.epochs == 1 else 's'}"
+    epochs = format_count(config.epochs, "epoch")
     return f"{frame.plain(config.title())}, {epochs} on {frame.plain(config.dataset)}"

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.formatting import SPLIT_NAMES, format_percent
 from core.races.race import Race
 from core.runs.summary import RunSummary
 from core.settings import Settings
@@ -70,10 +71,10 @@ def result_text(item: RunSummary) -> str:
     if item.is_curve:
         return f"{item.state.value} · {item.points_text}"
     if item.accuracy is not None and item.tested is not None:
-        word = "test" if item.tested.split == "test" else "validation"
+        word = SPLIT_NAMES[item.tested.split]
         return f"{item.state.value} · {word} {item.accuracy.text()}"
     if item.best_val_accuracy is not None:
-        return f"{item.state.value} · best validation {100 * item.best_val_accuracy:.1f} %"
+        return f"{item.state.value} · best validation {format_percent(item.best_val_accuracy)}"
     return item.state.value
 
 
@@ -81,5 +82,5 @@ def short_result(item: RunSummary) -> str:
     """Result and the end of the id, for lists in which runs are chosen."""
     if item.is_curve:
         return f"{item.points_text} · {item.id[-6:]}"
-    accuracy = f"{100 * item.accuracy.value:.1f} %" if item.accuracy and item.accuracy.value is not None else None
+    accuracy = format_percent(item.accuracy.value) if item.accuracy and item.accuracy.value is not None else None
     return f"{accuracy or item.state.value} · {item.id[-6:]}"

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.errors import DatasetError
-from core.formatting import format_number
+from core.formatting import format_count, format_duration, format_number, format_percent, format_rough_duration
 from core.runs.run import RunState
 from core.runs.summary import is_curve
 from core.settings import Settings
@@ -92,7 +92,7 @@ def _trouble(snapshot: RunSnapshot) -> None:
     elif snapshot.state is RunState.INTERRUPTED:
         st.warning("The training process ended unexpectedly. What was saved before is unharmed.", icon="⚡")
     elif snapshot.stalled_since is not None:
-        silent = frame.seconds_text(time.time() - snapshot.stalled_since)
+        silent = format_duration(time.time() - snapshot.stalled_since)
         st.warning(
             f"The training process has not moved for {silent}. If it stays like this, it is ended and the training "
             "goes on from where it was last put aside.",
@@ -133,14 +133,14 @@ def _turn_text(snapshot: RunSnapshot) -> str:
     turn = snapshot.turn
     if turn is None or turn.before == 0:
         return "Starting"
-    text = f"Waiting: {turn.before} {'run' if turn.before == 1 else 'runs'} before this one"
+    text = f"Waiting: {format_count(turn.before, 'run')} before this one"
     if turn.expected_start is not None:
-        text += f" · starts in about {frame.seconds_text(max(1, turn.expected_start - time.time()))}"
+        text += f" · starts in about {format_rough_duration(max(1, turn.expected_start - time.time()))}"
     return text
 
 
 def _left(seconds: float | None) -> str:
-    return "" if seconds is None else f" · about {frame.seconds_text(max(1, seconds))} left"
+    return "" if seconds is None else f" · about {format_rough_duration(max(1, seconds))} left"
 
 
 def _figures(snapshot: RunSnapshot) -> list[str]:
@@ -150,7 +150,7 @@ def _figures(snapshot: RunSnapshot) -> list[str]:
         parts.append(f"{len(history.points)} of {snapshot.meta.plan.points} points")
     if history.epochs:
         best = max(epoch.val_accuracy for epoch in history.epochs)
-        parts.append(f"best validation **{100 * best:.1f} %**")
+        parts.append(f"best validation **{format_percent(best)}**")
     if history.batches and snapshot.state.active:
         batch = history.batches[-1]
         parts.append(f"{batch.images_per_second:.0f} pictures/s")
@@ -160,7 +160,7 @@ def _figures(snapshot: RunSnapshot) -> list[str]:
         word = "test" if history.tested.split == "test" else "validation (no test split)"
         parts.insert(0, f"{word} accuracy **{accuracy.text()}**")
     if snapshot.result is not None and snapshot.result.seconds is not None:
-        parts.append(f"took {frame.seconds_text(snapshot.result.seconds)}")
+        parts.append(f"took {format_duration(snapshot.result.seconds)}")
     return [" · ".join(parts)] if parts else []
 
 
@@ -202,7 +202,7 @@ def _build_strip(settings: Settings, snapshot: RunSnapshot) -> gallery.Tiles:
         tiles.append(
             gallery.Tile(
                 dataset.thumbnail_path(row),
-                f"{said} {100 * answer['probability']:.0f} %",
+                f"{said} {format_percent(answer['probability'], 0)}",
                 "right" if answer["correct"] else "wrong",
                 "" if answer["correct"] else f"is: {truth}",
             )

@@ -8,6 +8,7 @@ import streamlit as st
 from core.config.race_plan import BUDGETS, MAX_ARMS, MAX_SEEDS, MAX_TITLE, Budget
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError, QuotaError
+from core.formatting import format_count
 from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import plan_curve, start_curve
 from core.races.presets import DEFAULT_ARMS, PRESETS, make_arms, plan_race
@@ -80,7 +81,7 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
         except ConfigError as error:
             train_form.show_problems(error)
             return
-        each = "one seed" if seeds == 1 else f"{seeds} seeds"
+        each = format_count(seeds, "seed")
         total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
         st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each. {total}")
         if st.button("Start this race", type="primary", icon="🏁", key="race-start"):
@@ -133,7 +134,7 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
             planned = make_arms(chosen, arms, "epochs", chosen.epochs, chosen.seed)
             plan = plan_curve(settings, planned, seeds=numbers)
             total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
-            each = "one seed" if seeds == 1 else f"{seeds} seeds"
+            each = format_count(seeds, "seed")
             st.caption(f"{len(plan.sizes)} sizes ({', '.join(map(str, plan.sizes))}) with {each} each. {total}")
             if _budget_of(chosen) != "epochs":
                 st.warning(

@@ -9,10 +9,11 @@ from core.config.race_plan import RacePlan
 from core.config.stages import describe_network, plan_stages
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError, DatasetError
+from core.formatting import format_rough_duration
 from core.jobs.benchmark_job import can_be_measured, is_measuring, start_calibration
 from core.races.pairs import default_race
 from core.settings import Settings
-from core.training.estimate import Estimate, estimate, format_seconds
+from core.training.estimate import Estimate, estimate
 from core.training.subsets import estimate_series
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
@@ -47,10 +48,10 @@ def _line(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> N
         elif st.session_state[LOOKS] > 1:
             st.rerun()  # the timer may go
         if single is not None:
-            text = f"⏱️ This training takes about **{format_seconds(single.seconds)}** on this machine"
+            text = f"⏱️ This training takes about **{format_rough_duration(single.seconds)}** on this machine"
             told = [item.seconds for item in both if item is not None]
             if len(told) == len(arms) > 1:
-                text += f", a race about **{format_seconds(sum(told))}**"
+                text += f", a race about **{format_rough_duration(sum(told))}**"
             st.caption(f"{text}. {_longest(single)}")
         elif waiting and is_measuring(settings):
             st.caption("⏱️ Measuring how fast this machine is …")
@@ -95,9 +96,9 @@ def format_total(settings: Settings, configs: Sequence[TrainConfig], plan: RaceP
             return ""
         found.append(estimate_series(settings, config, dataset, plan))
     told = [item.seconds for item in found if item is not None]
-    return f"About {format_seconds(sum(told))} on this machine." if len(told) == len(found) else ""
+    return f"About {format_rough_duration(sum(told))} on this machine." if len(told) == len(found) else ""
 
 
 def _longest(found: Estimate) -> str:
     name, seconds = max(found.parts.items(), key=lambda item: item[1])
-    return f"Most of it: {name} ({format_seconds(seconds)})." if name != "start" and seconds > 3 else ""
+    return f"Most of it: {name} ({format_rough_duration(seconds)})." if name != "start" and seconds > 3 else ""

@@ -9,6 +9,7 @@ import streamlit as st
 from core.config.stages import Plan, plan_training
 from core.config.train_config import STRATEGIES, TrainConfig, default_views, parse_config
 from core.errors import ConfigError
+from core.formatting import format_bytes, format_percent
 from models import weights
 from models.catalog import CATALOG
 from pages.components.shared import frame, lessons
@@ -241,14 +242,14 @@ def show_plan(config: TrainConfig, classes: int) -> None:
     plan = plan_training(config, classes)
     st.markdown(
         f"**What will be trained** — {plan.trainable:,} of {plan.total:,} parameters learn "
-        f"({100 * plan.frozen_share:.1f} % stay frozen)" + (", in two stages." if len(plan.stages) > 1 else ".")
+        f"({format_percent(plan.frozen_share)} stay frozen)" + (", in two stages." if len(plan.stages) > 1 else ".")
     )
     st.html("".join(_blocks_html(plan, stage) for stage in range(len(plan.stages))))
     entry = config.entry()
     if config.pretrained and entry.weights is not None and weights.find(entry) is None:
         st.info(
             "The pretrained weights are not on this machine yet: "
-            f"the run downloads {entry.weights.bytes / 1e6:.0f} MB first. "
+            f"the run downloads {format_bytes(entry.weights.bytes)} first. "
             f"Before a workshop, run `python -m core prefetch {entry.name}`; PetNet needs no download.",
             icon="⬇️",
         )

@@ -8,15 +8,9 @@ import pytest
 from scipy.stats import binomtest
 
 from core.errors import RunError
+from core.formatting import format_points
 from core.settings import PROJECT_ROOT
-from core.statistics.metrics import (
-    Accuracy,
-    Interval,
-    confusion_matrix,
-    format_points,
-    measure_accuracy,
-    wilson_interval,
-)
+from core.statistics.metrics import Accuracy, Interval, confusion_matrix, measure_accuracy, wilson_interval
 from tests.support.prediction_tables import certain_table
 
 
