@@ -153,7 +153,7 @@ class Dispatcher:
                 return self._resume(run)
             case Deed.STOP:
                 with suppress(TuneMyPetsError, OSError):  # while the disk is full, again and again
-                    self.store.request_stop(run.id, by=OPERATOR)  # whoever asked was allowed to
+                    self.store.request_stop(run.id, by=OPERATOR)  # the request was authorised when it was made
             case Deed.FAIL:
                 _fail(run, "The training process ended before training began: see worker.log.")
             case Deed.FAIL_FOR_MEMORY:

@@ -2,7 +2,7 @@
 
     python -m core.jobs.scheduler [--starter PID]
 
-It holds `scheduler.lock` while it lives, is started on demand (`ensure_scheduler`) by whoever queues a run, outlives
+It holds `scheduler.lock` while it lives, is started on demand (`ensure_scheduler`) when a run is queued, outlives
 the app, and ends when nothing is queued or running. Workers outlive it too: a new scheduler counts the runs whose
 lock is held, and never starts one twice. `policy.py` decides, `dispatcher.py` carries it out.
 """

@@ -41,7 +41,7 @@ class _Child:
     process: WorkerProcess
     run: Run
     memory_kills: int  # of the system when it started
-    alone_since: float  # when nobody held the run's lock, since its start or since it was last seen held
+    alone_since: float  # since when the run's lock has not been held, as far as that was seen
 
 
 class WorkerProcesses:

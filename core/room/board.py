@@ -86,7 +86,7 @@ def unpin_run(settings: Settings, run_id: str, by: Actor) -> Board:
 
 
 def send_config(settings: Settings, config: TrainConfig, by: Actor) -> Board:
-    """Offer a configuration to everybody, in place of the one before.
+    """Offer a configuration to everyone; it replaces the one before.
 
     Raises:
         RightsError: unless `by` is the presenter.

@@ -11,8 +11,8 @@ from core.settings import Settings
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tool called nvidia-smi that says what this file holds."""
+def gpu_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tool called nvidia-smi that prints what this file holds."""
     answer = tmp_path / "answer"
     tool = tmp_path / "nvidia-smi"
     tool.write_text(f"#!/bin/sh\ncat {answer}\n", encoding="utf-8")
@@ -37,9 +37,9 @@ def test_without_a_gpu_there_is_one(settings: Settings) -> None:
     [("24564\n", 16, 4), ("12288\n", 16, 2), ("8192\n2048\n", 16, 1), ("143771\n", 4, 2)],
 )
 def test_a_gpu_gives_as_many_as_its_memory_and_the_processor_carry(
-    settings: Settings, told: Path, monkeypatch: pytest.MonkeyPatch, answer: str, cores: int, workers: int
+    settings: Settings, gpu_tool: Path, monkeypatch: pytest.MonkeyPatch, answer: str, cores: int, workers: int
 ) -> None:
-    told.write_text(answer, encoding="utf-8")
+    gpu_tool.write_text(answer, encoding="utf-8")
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     fitted = fit_to_machine(dataclasses.replace(settings, workers=None, threads=cores))
     assert (fitted.workers, fitted.threads) == (workers, cores // workers)
@@ -47,7 +47,7 @@ def test_a_gpu_gives_as_many_as_its_memory_and_the_processor_carry(
 
 @pytest.mark.skipif(os.name != "posix", reason="A shell script stands for the tool: this wants POSIX.")
 @pytest.mark.parametrize("answer", ["", "No devices were found\n", "[N/A]\n"])
-def test_a_tool_that_knows_no_gpu_is_believed(settings: Settings, told: Path, answer: str) -> None:
-    told.write_text(answer, encoding="utf-8")
+def test_without_a_gpu_in_the_tools_answer_there_is_one(settings: Settings, gpu_tool: Path, answer: str) -> None:
+    gpu_tool.write_text(answer, encoding="utf-8")
     assert gpu_memory_mib() == 0
     assert fit_to_machine(settings).workers == 1

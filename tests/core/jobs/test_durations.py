@@ -40,7 +40,7 @@ def test_a_stopped_run_teaches_nothing(settings: Settings, drawn: Dataset, small
 
 
 @pytest.mark.parametrize("tail", ["", "{half", "[]\n"])
-def test_what_is_left_of_a_running_run_is_what_it_said_last(
+def test_the_time_left_of_a_running_run_is_what_it_last_logged(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tail: str
 ) -> None:
     run = RunStore(settings).create(small_config)

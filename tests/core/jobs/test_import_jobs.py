@@ -32,7 +32,7 @@ def zip_of(count_per_class: int, size_px: int = 64, copies: int = 1) -> io.Bytes
 
 
 def leftovers(settings: Settings) -> list[str]:
-    """What lies among the datasets and is none."""
+    """What is left among the datasets without being one."""
     return [path.name for path in settings.datasets_dir.iterdir() if path.name.startswith(".")]
 
 
@@ -57,7 +57,7 @@ def test_an_uploaded_zip_becomes_a_dataset(settings: Settings, ended_processes: 
     assert leftovers(settings) == []
 
 
-def test_an_import_tells_how_far_it_is(settings: Settings, ended_processes: None) -> None:
+def test_an_import_reports_its_progress(settings: Settings, ended_processes: None) -> None:
     jobs = ImportJobs(settings)
     job = jobs.start(REQUEST, jobs.receive_zip(zip_of(10, size_px=480, copies=10)))
     seen = []
@@ -70,7 +70,7 @@ def test_an_import_tells_how_far_it_is(settings: Settings, ended_processes: None
     wait_for(ended)
     assert jobs.status(job).state == "finished"
     counts = [done for done, total in seen if total]
-    assert counts, "no progress was told"
+    assert counts, "no progress was reported"
     assert all(0 <= done <= total for done, total in seen)
     assert len(DatasetStore(settings).get("mine").rows) == 20  # each copy is kept once
 
@@ -149,7 +149,7 @@ def test_locked_uploads_are_refused_and_the_sample_is_not(settings: Settings, tm
     wait_for(lambda: jobs.status(job).state == "finished")
 
 
-def test_a_job_that_another_session_is_just_making_harms_no_import(settings: Settings, ended_processes: None) -> None:
+def test_a_job_that_another_session_is_creating_harms_no_import(settings: Settings, ended_processes: None) -> None:
     jobs = ImportJobs(settings)
     half_made = folder_of(settings, "20260101-000000-abcdef")
     half_made.mkdir(parents=True)

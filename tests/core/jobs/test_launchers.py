@@ -1,11 +1,23 @@
+"""Processes that are started once, and computing that leaves other programs their share."""
+
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
+import pytest
 
 from core.jobs import launchers
 from core.predict.predictor_client import PredictorClient
-from core.settings import Settings
+from core.settings import PROJECT_ROOT, Settings
 from tests.support.processes import wait_for
+
+SHOW_PRIORITY = (
+    "import os, pathlib; from core.jobs.launchers import step_back; step_back(10); step_back(5); "
+    "group = pathlib.Path('/proc/self/autogroup'); "
+    "print(os.getpriority(os.PRIO_PROCESS, 0), group.read_text() if group.exists() else '')"
+)
 
 
 def predictors(settings: Settings) -> list[psutil.Process]:
@@ -19,7 +31,7 @@ def predictors(settings: Settings) -> list[psutil.Process]:
     return found
 
 
-def test_many_who_ask_at_once_start_one_process(settings: Settings, ended_processes: None) -> None:
+def test_many_requests_at_once_start_one_process(settings: Settings, ended_processes: None) -> None:
     client = PredictorClient(settings)
     with ThreadPoolExecutor(20) as pool:
         for _ in range(20):
@@ -40,3 +52,18 @@ def test_a_process_that_was_killed_on_its_way_is_started_again(settings: Setting
         launchers._starting[settings.home, "core.predict.predictor_server"][0].pid
     ]
     assert process.pid not in [item.pid for item in predictors(settings)]
+
+
+@pytest.mark.skipif(not hasattr(os, "setpriority"), reason="this system has no niceness")
+def test_a_whole_session_steps_back_and_a_process_never_forward() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", SHOW_PRIORITY],
+        cwd=PROJECT_ROOT,
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert int(shown.split()[0]) >= 10
+    if launchers.AUTOGROUP.exists():
+        assert shown.split()[-2:] == ["nice", "10"]

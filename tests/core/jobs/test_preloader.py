@@ -29,7 +29,7 @@ from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.skipif(not POSSIBLE, reason="There is no preloader on this system: nothing to test.")
 
-# a training without torch, which tells what it sees of its process and then waits to be stopped
+# a training without torch, which writes down what it sees of its process and then waits to be stopped
 LIGHT_SESSION = """
 import json, os, random, time
 from pathlib import Path
@@ -40,7 +40,7 @@ def resumable(config, dataset, folder):
     return None
 
 def train(config, dataset, settings, folder, stop, resume=None, leave=None):
-    print("said by", os.getpid())
+    print("written by", os.getpid())
     own = Path("/proc/self")
     facts = {
         "cwd": os.getcwd(), "session": os.getsid(0), "parent": os.getppid(), "nice": os.nice(0),
@@ -110,9 +110,9 @@ def test_a_forked_worker_trains_like_a_fresh_one_to_the_last_digit(
     assert worker.wait(60) == 0
     monkeypatch.setattr(worker_processes, "start_module", lambda *_, **__: pytest.fail("not forked"))
     serve(settings, idle_seconds=0.5)
-    told = [[(epoch.train_loss, epoch.val_loss) for epoch in run.history().epochs] for run in (fresh, forked, again)]
-    assert len(told[0]) == 2
-    assert told[0] == told[1] == told[2]
+    losses = [[(epoch.train_loss, epoch.val_loss) for epoch in run.history().epochs] for run in (fresh, forked, again)]
+    assert len(losses[0]) == 2
+    assert losses[0] == losses[1] == losses[2]
     tables = [(run.folder / "predictions.csv").read_bytes() for run in (fresh, forked, again)]
     assert tables[0] == tables[1] == tables[2]
     assert "ended: finished" in (forked.folder / "worker.log").read_text()
@@ -138,10 +138,10 @@ def test_two_forked_workers_are_like_two_fresh_processes(
         log = str(run.folder / "worker.log")
         held = {name: target for name, target in seen["files"].items() if not target.startswith("/proc/")}
         assert {held.pop(name) for name in "012"} == {os.devnull, log}
-        # beside the lock, the two ends of the pipe that tells of signals
+        # besides the lock: both ends of the pipe that receives signals
         assert {target for target in held.values() if not target.startswith("pipe:")} == {str(run.lock_path)}
         assert len(held) == 3
-        assert f"said by {pid}\n" in Path(log).read_text()
+        assert f"written by {pid}\n" in Path(log).read_text()
     assert facts[0]["random"] != facts[1]["random"]
     assert facts[0]["numpy"] != facts[1]["numpy"]
     stop_all(settings, runs)
@@ -179,11 +179,11 @@ def test_a_preloader_killed_before_it_could_fork_loses_no_run(
     time.sleep(0.5)  # two looks of the scheduler: by now it asked for the worker
     first.kill()
     wait_for(lambda: began(run))
-    assert (run.folder / "worker.log").read_text().count("said by") == 1
+    assert (run.folder / "worker.log").read_text().count("written by") == 1
     stop_all(settings, [run])
 
 
-def test_a_preloader_leaves_with_its_scheduler_and_the_run_goes_on(
+def test_a_preloader_ends_with_its_scheduler_and_the_run_continues(
     settings: Settings, project: Path, queue: Callable[[], Run]
 ) -> None:
     run = queue()
@@ -234,10 +234,10 @@ def test_changed_code_is_not_hidden_by_what_was_loaded(
     ensure_scheduler(settings)
     wait_for(lambda: began(before))
     session = project / "core" / "training" / "session.py"
-    session.write_text(LIGHT_SESSION.replace("said by", "now said by"))
+    session.write_text(LIGHT_SESSION.replace("written by", "now written by"))
     stop_all(settings, [before])
     wait_for(lambda: began(after))
-    assert "now said by" in (after.folder / "worker.log").read_text()
+    assert "now written by" in (after.folder / "worker.log").read_text()
     assert facts_of(after)["parent"] == preloaders(settings)[0].pid
     stop_all(settings, [after])
 

@@ -56,7 +56,7 @@ def test_what_the_presenter_puts_first_is_first() -> None:
     st.lists(st.tuples(st.sampled_from("abcd"), st.floats(0, 100)), max_size=40),
     st.dictionaries(st.sampled_from("abcd"), st.floats(0, 1000)),
 )
-def test_every_run_has_exactly_one_turn_and_nobody_gets_two_while_another_waits(
+def test_every_run_has_exactly_one_turn_and_no_owner_gets_two_while_another_waits(
     made: list[tuple[str, float]], begun: dict[str, float]
 ) -> None:
     queue = [Waiting(f"r{place}", owner, created) for place, (owner, created) in enumerate(made)]
@@ -64,7 +64,7 @@ def test_every_run_has_exactly_one_turn_and_nobody_gets_two_while_another_waits(
     assert sorted(ids(order)) == sorted(item.id for item in queue)
     owners = [item.owner for item in order]
     for place in range(1, len(order)):
-        # whoever still waits had a turn since the last one of this owner
+        # each owner who still waits had a turn since this owner's last one
         before = next((i for i in range(place - 1, -1, -1) if owners[i] == owners[place]), None)
         if before is not None:
             assert set(owners[place:]) <= set(owners[before : place + 1])
@@ -81,14 +81,14 @@ def test_a_start_is_expected_when_a_worker_becomes_free() -> None:
     assert expect_starts(order, [], 2, takes.get) == [0.0, 0.0, 5.0]
 
 
-def test_nothing_is_expected_after_a_run_whose_end_nobody_knows() -> None:
+def test_nothing_is_expected_after_a_run_whose_end_is_unknown() -> None:
     order = [Waiting(name, "a", 0) for name in ("p", "q")]
     assert expect_starts(order, [None], 1, lambda _: 1.0) == [None, None]
     assert expect_starts(order, [None, 3.0], 2, lambda _: 1.0) == [3.0, 4.0]
     assert expect_starts(order, [2.0], 1, lambda _: None) == [2.0, None]
 
 
-def test_what_the_scheduler_says_is_read_back(settings: Settings) -> None:
+def test_what_the_scheduler_writes_is_read_back(settings: Settings) -> None:
     settings.home.mkdir()
     assert read_queue(settings) == QueueView()
     view = QueueView((Turn("x", 1, 12.5), Turn("y", 2, None)), "paused")
@@ -99,7 +99,7 @@ def test_what_the_scheduler_says_is_read_back(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("damaged", ["", "{", "[]", '{"turns": [[1]], "held": ""}', '{"paused": 1}'])
-def test_a_damaged_file_says_nothing(settings: Settings, damaged: str) -> None:
+def test_a_damaged_file_reads_as_an_empty_queue(settings: Settings, damaged: str) -> None:
     settings.home.mkdir()
     for name in ("queue.json", "queue-control.json"):
         (settings.home / name).write_text(damaged, encoding="utf-8")

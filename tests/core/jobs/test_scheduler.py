@@ -162,7 +162,7 @@ def test_a_run_that_was_stopped_in_the_queue_is_passed_over(
     assert not (run.folder / "worker.log").exists()
 
 
-def test_the_scheduler_tells_who_is_next_and_a_pause_holds_the_rest(
+def test_the_scheduler_shows_who_is_next_and_a_pause_holds_the_rest(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
 ) -> None:
     store, long = RunStore(settings), small_config.model_copy(update={"epochs": 1000})
@@ -187,19 +187,19 @@ def test_the_scheduler_tells_who_is_next_and_a_pause_holds_the_rest(
     stop_all(settings, queued)
 
 
-def test_a_run_goes_on_by_itself_twice_after_a_crash_and_then_waits_for_somebody(
+def test_a_run_resumes_automatically_twice_after_a_crash_and_then_waits_for_a_person(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
 ) -> None:
     run = RunStore(settings).create(small_config.model_copy(update={"epochs": 1000}))
     ensure_scheduler(settings)
     seen: set[int] = set()
 
-    def began_anew() -> bool:
+    def began_again() -> bool:
         process = worker_process(run)
         return process is not None and process.pid not in seen
 
     for _ in range(3):
-        wait_for(began_anew)
+        wait_for(began_again)
         process = worker_process(run)
         assert process is not None
         seen.add(process.pid)
@@ -211,7 +211,7 @@ def test_a_run_goes_on_by_itself_twice_after_a_crash_and_then_waits_for_somebody
     assert not needs_scheduler(run)
     RunStore(settings).resume(run.id)
     assert needs_scheduler(run)
-    wait_for(began_anew)
+    wait_for(began_again)
     assert read_attempts(run.folder).automatic == 0
     stop_all(settings, [run])
 
@@ -234,7 +234,7 @@ def test_a_silent_scheduler_is_ended_and_another_takes_its_place(
     assert not psutil.pid_exists(stuck) or psutil.Process(stuck).status() == psutil.STATUS_ZOMBIE
 
 
-def test_shutting_down_puts_trainings_aside_and_they_go_on_when_the_app_starts_again(
+def test_shutting_down_pauses_trainings_and_they_resume_when_the_app_starts_again(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
 ) -> None:
     run = RunStore(settings).create(small_config.model_copy(update={"epochs": 1000}))

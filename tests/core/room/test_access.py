@@ -70,12 +70,12 @@ def test_what_is_not_the_passcode_is_refused_in_one_sentence(room: Room, rooms: 
     assert not rooms.is_admitted(person_id(token))
 
 
-def test_a_browser_without_a_cookie_is_told_so(room: Room, rooms: RoomStore) -> None:
+def test_a_browser_without_a_cookie_is_refused(room: Room, rooms: RoomStore) -> None:
     with pytest.raises(PeopleError, match="blocks cookies for this page: allow them"):
         rooms.enter("", room.passcode, None)
 
 
-def test_of_100_wrong_passcodes_five_are_looked_at_and_nobody_else_waits(room: Room, rooms: RoomStore) -> None:
+def test_of_100_wrong_passcodes_five_are_looked_at_and_no_one_else_waits(room: Room, rooms: RoomStore) -> None:
     token, sentences = new_token(), []
     for _ in range(100):
         with pytest.raises(PeopleError) as refused:
@@ -103,7 +103,7 @@ def test_many_guesses_at_once_are_counted_one_by_one(room: Room, rooms: RoomStor
     assert sum("Wrong passcode" in text for text in sentences) == 5
 
 
-def test_who_knows_it_after_all_begins_anew(room: Room, rooms: RoomStore) -> None:
+def test_the_right_passcode_resets_the_count(room: Room, rooms: RoomStore) -> None:
     token = new_token()
     for _ in range(4):
         with pytest.raises(PeopleError):
@@ -114,7 +114,7 @@ def test_who_knows_it_after_all_begins_anew(room: Room, rooms: RoomStore) -> Non
             rooms.enter(token, wrong(room), None)
 
 
-def test_a_new_passcode_asks_everybody_but_the_presenter_again(room: Room, rooms: RoomStore) -> None:
+def test_a_new_passcode_asks_everyone_but_the_presenter_again(room: Room, rooms: RoomStore) -> None:
     attendee, presenter = new_token(), new_token()
     rooms.enter(attendee, room.passcode, None)
     rooms.prove_presenter(presenter, room.secret, None)
@@ -147,7 +147,7 @@ def test_the_secret_makes_a_presenter_and_a_wrong_one_waits(room: Room, rooms: R
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"passcode": "", "secret": "", "key": "", "created": 0}', "[1]"])
-def test_a_damaged_room_lets_nobody_in_until_it_is_opened_anew(rooms: RoomStore, text: str) -> None:
+def test_a_damaged_room_admits_no_one_until_it_is_opened_again(rooms: RoomStore, text: str) -> None:
     rooms.open()
     rooms.path.write_text(text, encoding="utf-8")
     assert rooms.current() is None
@@ -156,7 +156,7 @@ def test_a_damaged_room_lets_nobody_in_until_it_is_opened_anew(rooms: RoomStore,
     assert rooms.open().passcode.isdigit()
 
 
-def test_a_forged_ticket_lets_nobody_in(room: Room, rooms: RoomStore) -> None:
+def test_a_forged_ticket_admits_no_one(room: Room, rooms: RoomStore) -> None:
     token = new_token()
     folder = rooms.folder / "admitted"
     folder.mkdir()
@@ -166,7 +166,7 @@ def test_a_forged_ticket_lets_nobody_in(room: Room, rooms: RoomStore) -> None:
     assert not rooms.is_admitted("../room")
 
 
-def test_somebody_who_signs_in_has_the_same_token_in_every_browser(room: Room) -> None:
+def test_a_person_who_signs_in_has_the_same_token_in_every_browser(room: Room) -> None:
     token = room.signed_in_token("https://issuer.example", "42")
     assert token == room.signed_in_token("https://issuer.example", "42")
     assert token != room.signed_in_token("https://issuer.example", "43")

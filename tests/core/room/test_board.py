@@ -1,4 +1,4 @@
-"""What the presenter decides for everybody."""
+"""The presenter's settings for everyone."""
 
 import pytest
 

@@ -4,7 +4,7 @@ from core.room.occupancy import look_at_machine
 from core.settings import Settings
 
 
-def test_the_rooms_share_is_what_lies_in_its_folders(settings: Settings) -> None:
+def test_the_rooms_share_is_the_size_of_its_folders(settings: Settings) -> None:
     before = look_at_machine(settings)
     assert before.room_data == 0
     assert 0 < before.memory_used < before.memory_total

@@ -60,7 +60,7 @@ def test_addresses_of_one_ipv6_network_count_as_one(attempts: PasscodeAttempts) 
     assert attempts.wait_seconds(sources("passcode", "p-new", "2001:db8:0:1::1")) == 0
 
 
-def test_an_ipv4_address_in_ipv6_clothes_is_the_same(attempts: PasscodeAttempts) -> None:
+def test_an_ipv4_address_written_as_ipv6_is_the_same(attempts: PasscodeAttempts) -> None:
     for number in range(ADDRESS.free):
         attempts.note_wrong(sources("passcode", f"p-{number}", "::ffff:10.0.0.1"))
     assert attempts.wait_seconds(sources("passcode", "p-new", "10.0.0.1")) > 0
@@ -84,7 +84,7 @@ def test_waiting_survives_a_restart_and_is_forgotten_after_an_hour(attempts: Pas
     assert json.loads(attempts.path.read_text(encoding="utf-8"))["passcode/p-1"][0] == 1
 
 
-def test_a_clock_that_was_set_back_lets_nobody_wait_longer_than_the_longest(
+def test_a_clock_that_was_set_back_lets_no_one_wait_longer_than_the_longest(
     attempts: PasscodeAttempts, clock: Clock
 ) -> None:
     wrong = sources("passcode", "p-1", "10.0.0.1")
@@ -101,7 +101,7 @@ def test_passcode_and_secret_are_counted_apart(attempts: PasscodeAttempts) -> No
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": ["x", null]}', "\x00"])
-def test_a_damaged_file_keeps_nobody_out(attempts: PasscodeAttempts, text: str) -> None:
+def test_a_damaged_file_keeps_no_one_out(attempts: PasscodeAttempts, text: str) -> None:
     attempts.path.write_text(text, encoding="utf-8")
     wrong = sources("passcode", "p-1", None)
     assert attempts.wait_seconds(wrong) == 0

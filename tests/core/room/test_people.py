@@ -29,7 +29,7 @@ def test_the_token_is_never_written(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "short", "../../etc/passwd" * 3, "a" * 100, "ä" * 40])
-def test_what_is_no_token_names_nobody(settings: Settings, text: str) -> None:
+def test_an_invalid_token_belongs_to_no_one(settings: Settings, text: str) -> None:
     assert not is_token(text)
     assert PeopleStore(settings).holder(text) is None
     with pytest.raises(PeopleError, match="blocks cookies for this page: allow them"):
@@ -69,7 +69,7 @@ def test_of_thirty_who_want_one_name_at_once_one_gets_it(settings: Settings) -> 
     assert len(PeopleStore(settings).all()) == 1
 
 
-def test_a_damaged_file_makes_a_stranger_and_harms_nobody_else(settings: Settings) -> None:
+def test_a_damaged_file_makes_a_stranger_and_harms_no_one_else(settings: Settings) -> None:
     store, token = PeopleStore(settings), new_token()
     store.name(new_token(), "Bert")
     person = store.name(token, "Ada")

@@ -1,4 +1,4 @@
-"""Reading runs cheaply gives what reading them anew would give."""
+"""Reading runs cheaply gives what reading whole files would give."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def append(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def test_a_log_is_read_on_and_a_line_that_is_being_written_waits(tmp_path: Path) -> None:
+def test_only_the_new_part_of_a_log_is_read_and_a_line_that_is_being_written_waits(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log = EventLogReader(path)
     assert steps(log) == []
@@ -40,8 +40,8 @@ def test_a_log_is_read_on_and_a_line_that_is_being_written_waits(tmp_path: Path)
     assert steps(log) == [1, 2, 3]
 
 
-def test_a_log_that_was_cut_back_and_went_on_is_read_anew(tmp_path: Path) -> None:
-    """As a resumed run does: what came after its last snapshot is told again."""
+def test_a_log_that_was_cut_back_and_continued_is_read_again(tmp_path: Path) -> None:
+    """As a resumed run does: what came after its last checkpoint is logged again."""
     path = tmp_path / "events.jsonl"
     log = EventLogReader(path)
     append(path, b"".join(batch(step) for step in (1, 2, 3)))
@@ -84,9 +84,9 @@ def test_cheap_summaries_are_those_of_the_store_whatever_happened_in_between(
     store.delete(runs[1].id)
     runs[2].write_result(RunState.STOPPED, "Stopped.", 1.0)
     assert reader.summaries() == store.summaries()
-    runs[2].write_result(RunState.FINISHED, "Tested later.", 2.0)  # as judging a stopped run does
+    runs[2].write_result(RunState.FINISHED, "Evaluated later.", 2.0)  # as evaluating a stopped run does
     assert reader.summaries() == store.summaries()
-    assert [item.text for item in reader.summaries()] == ["", "Tested later.", ""]
+    assert [item.text for item in reader.summaries()] == ["", "Evaluated later.", ""]
 
 
 def test_a_finished_run_is_not_opened_again(

@@ -53,7 +53,7 @@ def line_of(event: EpochDone | Message | events.Tested) -> bytes:
 
 @pytest.fixture
 def run(settings: Settings, small_config: TrainConfig) -> Run:
-    """A queued run, whose dataset nobody will ask for."""
+    """A queued run, whose dataset is never opened."""
     folder = settings.runs_dir / "20260101-000000-abcdef"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(small_config.model_dump_json())
@@ -82,7 +82,7 @@ def test_a_run_is_running_while_its_worker_lives_and_interrupted_when_it_was_kil
         assert run.state() is RunState.INTERRUPTED
 
 
-def test_a_start_marker_without_a_lock_is_interrupted_whatever_its_process_id_says(run: Run) -> None:
+def test_a_start_marker_without_a_lock_is_interrupted_whatever_its_process_id_is(run: Run) -> None:
 
     write_json(run.folder / "started.json", {"pid": os.getpid(), "time": 0.0})
     assert run.state() is RunState.INTERRUPTED
@@ -125,7 +125,7 @@ def test_a_result_decides_the_state_even_while_the_worker_is_leaving(run: Run, s
     assert (result.state, result.text, result.seconds) == (state, "A sentence.", 1.5)
 
 
-def test_a_result_holds_what_the_events_told(run: Run) -> None:
+def test_a_result_sums_up_the_events(run: Run) -> None:
     tested = events.Tested("test", 6, 8, 0.75, 0.6, 1, 0.2)
     write_events(run, line_of(EPOCH), line_of(tested))
     run.write_result(RunState.FINISHED, "Finished.", 2.0)
@@ -190,6 +190,6 @@ def test_a_damaged_meta_file_names_the_run(run: Run, damage: bytes) -> None:
         run.meta()
 
 
-def test_predictions_before_the_test_are_refused_with_a_sentence(run: Run) -> None:
+def test_predictions_before_the_evaluation_are_refused_with_a_sentence(run: Run) -> None:
     with pytest.raises(RunError, match="no test result yet"):
         run.predictions()

@@ -93,7 +93,7 @@ def test_many_who_stop_a_queued_run_leave_one_result(store: RunStore, small_conf
     run = store.create(small_config)
 
     def ask(_: int) -> str:
-        with contextlib.suppress(RunError):  # somebody else was first
+        with contextlib.suppress(RunError):  # another one was first
             store.request_stop(run.id)
         return (run.folder / "result.json").read_text() if (run.folder / "result.json").exists() else ""
 
