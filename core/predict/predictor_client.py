@@ -51,7 +51,10 @@ class PredictorClient:
         self.settings = settings
 
     def warm_up(self) -> None:
-        """Start the process in the background unless it runs already."""
+        """Start the process before the first question, in the background, unless it runs already."""
+        self._start()
+
+    def _start(self) -> None:
         if not is_held(lock_path(self.settings)):
             self.settings.home.mkdir(parents=True, exist_ok=True)
             start_single(self.settings, "core.predict.predictor_server", [], self.settings.logs_dir / "predictor.log")
@@ -151,7 +154,7 @@ class PredictorClient:
     ) -> tuple[dict[str, Any], list[bytes]]:
         deadline = time.monotonic() + START_SECONDS
         while True:
-            self.warm_up()
+            self._start()
             try:
                 address = read_json(address_path(self.settings))
                 reply, reply_parts = self._wait(address, _Request(address, record, parts, on_progress))

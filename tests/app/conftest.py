@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core.config.train_config import TrainConfig
 from core.jobs import scheduler
 from core.jobs.worker import Worker
+from core.predict.predictor_client import PredictorClient
 from core.races.learning_curve import start_curve
 from core.runs.run import Run, RunState
 from core.runs.run_store import Arm
@@ -22,9 +23,10 @@ SECONDS = 120  # a bound, for machines that do much else
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the form of the Train page start no process: that would slow every other test down."""
+    """Let pages start no process in advance: it would slow every test down. A question still starts the predictor."""
     monkeypatch.setattr(time_estimate, "start_calibration", lambda *_: False)
     monkeypatch.setattr(scheduler, "warm_up", lambda *_: None)
+    monkeypatch.setattr(PredictorClient, "warm_up", lambda _: None)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ A real server; clients speak HTTP by hand where a library would be too polite.
 """
 
 import asyncio
+import dataclasses
 import json
 import socket
 import time
@@ -27,7 +28,7 @@ from core.settings import PROJECT_ROOT, Settings
 from pages.server.visitor_cookie import COOKIE
 from tests.support.load.ledger import Ledger
 from tests.support.load.session import LostError, Session
-from tests.support.processes import run_apart, wait_for
+from tests.support.processes import end_processes, run_apart, wait_for
 from tests.support.server import Server
 
 Start = Callable[..., Server]
@@ -49,9 +50,16 @@ def start(settings: Settings, ended_processes: None) -> Iterator[Start]:
         yield started
 
 
-@pytest.fixture
-def server(start: Start) -> Server:
-    return start()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app on an empty data root; the tests of this file share it."""
+    home = tmp_path_factory.mktemp("network") / "workspace"
+    settings = dataclasses.replace(Settings.from_environment(), home=home)
+    server = Server(settings, environment={"TUNEMYPETS_HOME": str(home)})
+    server.start()
+    yield server
+    server.kill()
+    end_processes(home)
 
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> tuple[HTTPResponse, bytes]:
@@ -327,9 +335,8 @@ def test_500_clients_that_never_finish_their_request_hold_nobody_up(server: Serv
         assert run_apart(visit()) < 5.0
 
 
-def test_a_websocket_that_is_never_read_holds_nobody_up_and_takes_little_memory(
-    raced: Settings, server: Server
-) -> None:
+def test_a_websocket_that_is_never_read_holds_nobody_up_and_takes_little_memory(raced: Settings, start: Start) -> None:
+    server = start()
     run = RunStore(raced).all()[0]
     assert server.process is not None
 
@@ -372,8 +379,10 @@ def watched(settings: Settings, drawn: object, small_config: TrainConfig) -> str
 
 @pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_dropped_connection_finds_its_session_again(
-    settings: Settings, watched: str, server: Server, seconds: float
+    settings: Settings, watched: str, start: Start, seconds: float
 ) -> None:
+    server = start()
+
     async def visit() -> tuple[str, str, bool]:
         async with Session(server.address, "phone", Ledger()) as phone:
             await phone.open("train", f"run={watched}")
@@ -413,7 +422,8 @@ def test_after_a_drop_longer_than_sessions_are_kept_the_address_still_names_the_
     assert run.state() is RunState.RUNNING
 
 
-def test_a_reload_in_the_middle_shows_the_run_at_once(settings: Settings, watched: str, server: Server) -> None:
+def test_a_reload_in_the_middle_shows_the_run_at_once(settings: Settings, watched: str, start: Start) -> None:
+    server = start()
     run = RunStore(settings).get(watched)
 
     async def visit() -> bool:
