@@ -55,7 +55,7 @@ def make_root(settings: Settings, runs: int = RUNS, pictures: int = IMAGES) -> N
         finish(run, dataset, 0.5 + 0.4 * (number % 7) / 7, seed=number)
     arms = [Arm(name, config(name, seed)) for seed in SEEDS for name in ("scratch", "head")]
     plan = RacePlan("race", ("scratch", "head"), SEEDS, "epochs", 10)
-    _, raced = store.create_race(arms, plan=plan)
+    _, raced = store.create_race(plan, arms)
     for number, (run, arm) in enumerate(zip(raced, arms, strict=True)):
         finish(run, dataset, 0.6 if arm.name == "scratch" else 0.85, seed=500 + number)
 

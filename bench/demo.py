@@ -75,7 +75,7 @@ def click(environment: dict[str, str]) -> float:
 
 def race(settings: Settings, environment: dict[str, str], dataset: str, seed: int) -> list[str]:
     """Run the demo's race with another seed; the ids of its two runs."""
-    transfer = demo.demo_arms(dataset, seed)[1].config
+    transfer = demo.demo_config(dataset, seed)
     arguments = ["--model", transfer.model, "--strategy", transfer.strategy, "--epochs", str(transfer.epochs)]
     arguments += ["--batch-size", str(transfer.batch_size)]
     subprocess.run(

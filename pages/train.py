@@ -5,7 +5,8 @@ import streamlit as st
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError, QuotaError
 from core.jobs.scheduler import ensure_scheduler, warm_up
-from core.races.pairs import default_race
+from core.races.presets import plan_pair
+from core.races.race_actions import start_race
 from core.room.board import send_config
 from core.settings import Settings
 from pages.components.shared import frame, notices, recent_runs
@@ -43,7 +44,7 @@ def _watch_race(settings: Settings, race_id: str) -> None:
     with right:
         frame.link(frame.COMPARE, label="Compare these runs", icon="⚖️", query_params={"runs": ",".join(ids)})
     snapshots = [look_at(settings, run_id) for run_id in ids]
-    if frame.has_router() and any(item.meta.plan is not None for item in snapshots):
+    if frame.has_router() and any(item.meta.plan is not None and not item.meta.plan.is_pair for item in snapshots):
         frame.go(frame.COMPARE, query_params={"race": race_id})
     if st.query_params.get("demo") and frame.has_router() and all(item.history.tested for item in snapshots):
         frame.go(frame.COMPARE, query_params={"runs": ",".join(ids)})
@@ -102,13 +103,12 @@ def _offer_sending(settings: Settings, chosen: TrainConfig) -> None:
 
 
 def _start(settings: Settings, chosen: TrainConfig, *, race: bool) -> None:
-    store = frame.runs(settings)
     try:
         if race:
-            race_id, _ = store.create_race(default_race(chosen), by=frame.actor())
+            race_id, _ = start_race(settings, *plan_pair(chosen), by=frame.actor())
             target = {"race": race_id}
         else:
-            target = {"run": store.create(chosen, by=frame.actor()).id}
+            target = {"run": frame.runs(settings).create(chosen, by=frame.actor()).id}
     except ConfigError as error:
         train_form.show_problems(error)
         return

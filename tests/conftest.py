@@ -16,9 +16,10 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.worker import Worker
-from core.runs.run_store import Arm, RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.support.environment import shared_folder, skip_or_fail
+from tests.support.finished_runs import create_pair
 from tests.support.processes import end_processes
 from tests.support.small_runs import SMALL_SCRATCH
 
@@ -110,7 +111,7 @@ def race_template(drawn_template: Path, tmp_path_factory: pytest.TempPathFactory
     settings = dataclasses.replace(Settings.from_environment(), home=root)
     first = TrainConfig.model_validate(SMALL_SCRATCH)
     second = first.model_copy(update={"filters": (8, 16, 16), "epochs": 3, "learning_rate": 0.005})
-    _, runs = RunStore(settings).create_race([Arm("scratch", first), Arm("transfer", second)])
+    runs = create_pair(RunStore(settings), first, second)
     for run in runs:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TUNEMYPETS_HOME", str(root))

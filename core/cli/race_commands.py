@@ -15,8 +15,7 @@ from core.errors import ConfigError
 from core.formatting import format_count, format_duration, format_percent, format_points
 from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import Curve, CurvePoint, format_seeds, read_curve, start_curve
-from core.races.pairs import default_race
-from core.races.presets import DEFAULT_ARMS, PRESETS, make_arms, plan_race
+from core.races.presets import DEFAULT_ARMS, PRESETS, make_arms, plan_pair, plan_race
 from core.races.race import Race, RaceState, find_race
 from core.races.race_actions import start_race
 from core.races.run_comparison import RaceResult, compare_race, compare_runs
@@ -73,7 +72,7 @@ def race(
 
 def _plain_race(settings: Settings, config: TrainConfig) -> Outcome:
     """Train scratch and transfer, and compare them: transfer minus scratch."""
-    race_id, runs = RunStore(settings).create_race(default_race(config))
+    race_id, runs = start_race(settings, *plan_pair(config))
     ensure_scheduler(settings)
     outcomes = []
     for run in runs:

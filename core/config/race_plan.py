@@ -16,6 +16,8 @@ BUDGETS: Mapping[Budget, str] = {
     "seconds": "seconds of training",
 }  # what is equal for all arms, in words
 
+PAIR = ("scratch", "transfer")  # the arms of the plain race
+
 MAX_ARMS = 6
 MAX_SEEDS = 5
 MAX_SIZES = 20
@@ -53,6 +55,11 @@ class RacePlan:
     def points(self) -> int:
         """Trainings in each run of a curve; 0 of a race."""
         return len(self.sizes) * len(self.seeds)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is the plain race of two runs, which the Train page shows live."""
+        return self.kind == "race" and self.arms == PAIR and len(self.seeds) == 1
 
     def describe_budget(self) -> str:
         """Such as `5 epochs` or `60 seconds of training`."""

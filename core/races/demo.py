@@ -13,8 +13,9 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
 from core.jobs.import_jobs import ImportJobs, ImportRequest
-from core.races.pairs import default_race
-from core.runs.run_store import Arm, RunStore
+from core.races.presets import plan_pair
+from core.races.race_actions import start_race
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
 
@@ -24,10 +25,9 @@ SPLIT = "40/20/40"
 LOCK_SECONDS = 10.0
 
 
-def demo_arms(dataset: str, seed: int = 0) -> list[Arm]:
-    """The two sides: equal in pictures, split, epochs and seed."""
-    chosen = TrainConfig(dataset=dataset, model="petnet", epochs=EPOCHS, batch_size=BATCH_SIZE, seed=seed)
-    return default_race(chosen)
+def demo_config(dataset: str, seed: int = 0) -> TrainConfig:
+    """The transfer arm of the demo; the scratch arm has the same pictures, split, epochs and seed."""
+    return TrainConfig(dataset=dataset, model="petnet", epochs=EPOCHS, batch_size=BATCH_SIZE, seed=seed)
 
 
 def demo_dataset(settings: Settings) -> str | None:
@@ -58,14 +58,12 @@ def start_demo(settings: Settings, dataset: str, *, by: Actor = OPERATOR) -> str
         DatasetError: if the dataset is not there.
         RunError: if somebody else takes too long to start it.
     """
-    arms = demo_arms(dataset)
+    plan, arms = plan_pair(demo_config(dataset))
     with _alone(settings):
-        store = RunStore(settings)
-        for item in store.summaries():
+        for item in RunStore(settings).summaries():
             if item.meta.race and item.state.active and item.config in [arm.config for arm in arms]:
                 return item.meta.race
-        race, _ = store.create_race(arms, by=by)
-        return race
+        return start_race(settings, plan, arms, by=by)[0]
 
 
 @contextmanager

@@ -188,7 +188,7 @@ def start_curve(
     """
     plan = plan_curve(settings, arms, seeds=seeds, sizes=sizes, title=title)
     chosen = [Arm(arm.name, arm.config.variant(seed=plan.seeds[0])) for arm in arms]
-    return RunStore(settings).create_race(chosen, by=by, plan=plan)
+    return RunStore(settings).create_race(plan, chosen, by=by)
 
 
 def _problems(arms: Sequence[Arm], seeds: Sequence[int], sizes: Sequence[int] | None, title: str) -> dict[str, str]:

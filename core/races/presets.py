@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.config.race_plan import MAX_ARMS, MAX_SEEDS, MAX_TITLE, Budget, RacePlan
+from core.config.race_plan import MAX_ARMS, MAX_SEEDS, MAX_TITLE, PAIR, Budget, RacePlan
 from core.config.train_config import BACKBONE_FACTOR, STRATEGIES, TrainConfig
 from core.errors import ConfigError
 from core.runs.run_store import Arm
@@ -78,6 +78,23 @@ def plan_race(
     numbers = tuple(range(chosen.seed, chosen.seed + seeds))
     arms = [arm for seed in numbers for arm in make_arms(chosen, names, budget, amount, seed)]
     return RacePlan("race", names, numbers, budget, float(amount), (), title.strip()), arms
+
+
+def plan_pair(chosen: TrainConfig) -> tuple[RacePlan, list[Arm]]:
+    """The plain race of two arms: what was chosen, and a network from scratch under the same budget.
+
+    Where a scratch network was chosen itself, the transfer arm is the default pretrained network.
+
+    Raises:
+        ConfigError: if the other network does not go with the choice.
+    """
+    of_an_arm: dict[str, Any] = {"freeze_point": None, "head_epochs": None, "backbone_factor": BACKBONE_FACTOR}
+    if chosen.strategy == "scratch":
+        scratch, transfer = chosen, chosen.variant(model=default_network(), strategy="head", **of_an_arm)
+    else:
+        scratch, transfer = chosen.variant(model="scratch_cnn", strategy="scratch", **of_an_arm), chosen
+    arms = [Arm(name, config) for name, config in zip(PAIR, (scratch, transfer), strict=True)]
+    return RacePlan("race", PAIR, (chosen.seed,), "epochs", chosen.epochs), arms
 
 
 def _problems(names: Sequence[str], seeds: int, title: str) -> dict[str, str]:

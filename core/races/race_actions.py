@@ -28,7 +28,7 @@ def start_race(settings: Settings, plan: RacePlan, arms: list[Arm], *, by: Actor
         DatasetError: if the dataset is not there.
         QuotaError: if `by` would have too many runs in the queue, or the disk is too full.
     """
-    return RunStore(settings).create_race(arms, by=by, plan=plan)
+    return RunStore(settings).create_race(plan, arms, by=by)
 
 
 def stop_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:

@@ -45,15 +45,7 @@ class RunStore:
         self.settings = settings
         self.folder = settings.runs_dir
 
-    def create(
-        self,
-        config: TrainConfig,
-        *,
-        by: Actor = OPERATOR,
-        race: str | None = None,
-        arm: str | None = None,
-        plan: RacePlan | None = None,
-    ) -> Run:
+    def create(self, config: TrainConfig, *, by: Actor = OPERATOR) -> Run:
         """Queue a run. The folder appears complete, by a rename.
 
         Raises:
@@ -63,30 +55,35 @@ class RunStore:
         """
         with self._alone():
             self._check_quotas(1, by)
-            return self._create(config, by, race, arm, plan)
+            return self._create(config, by)
 
-    def create_race(
-        self, arms: Sequence[Arm], *, by: Actor = OPERATOR, plan: RacePlan | None = None
-    ) -> tuple[str, list[Run]]:
-        """Queue several runs together, on one dataset and split; returns the race's id and its runs.
+    def create_race(self, plan: RacePlan, arms: Sequence[Arm], *, by: Actor = OPERATOR) -> tuple[str, list[Run]]:
+        """Queue the runs of a race or learning curve, on one dataset; returns the race's id and its runs.
 
         Args:
-            arms: in the order in which they are to run; with a plan, an arm comes once a seed.
-            plan: of the race that they are part of; without one, they share a seed.
+            arms: in the order in which they run; in a race each arm appears once per seed.
 
         Raises:
-            ConfigError: if the arms differ in dataset, or without a plan in seed.
+            ConfigError: if the arms differ in dataset, or one has a seed that is not in the plan.
             DatasetError, QuotaError: as `create`.
         """
-        for field in ("dataset",) if plan else ("dataset", "seed"):
-            if len({getattr(arm.config, field) for arm in arms}) > 1:
-                raise ConfigError({field: f"The arms of a race share one {field}: choose the same for all."})
-        race = new_id("curve-" if plan is not None and plan.kind == "curve" else "race-")
+        if len({arm.config.dataset for arm in arms}) > 1:
+            raise ConfigError({"dataset": "The arms of a race share one dataset: choose the same for all."})
+        if any(arm.config.seed not in plan.seeds for arm in arms):
+            raise ConfigError({"seed": "The arms of a race share the seeds of its plan: choose the same for all."})
+        race = new_id("curve-" if plan.kind == "curve" else "race-")
         with self._alone():
             self._check_quotas(len(arms), by)
             return race, [self._create(arm.config, by, race, arm.name, plan) for arm in arms]
 
-    def _create(self, config: TrainConfig, by: Actor, race: str | None, arm: str | None, plan: RacePlan | None) -> Run:
+    def _create(
+        self,
+        config: TrainConfig,
+        by: Actor,
+        race: str | None = None,
+        arm: str | None = None,
+        plan: RacePlan | None = None,
+    ) -> Run:
         dataset = DatasetStore(self.settings).get(config.dataset)
         problems = config.problems_with(len(dataset.classes), {s: len(dataset.rows_of(s)) for s in ("train", "val")})
         if problems:

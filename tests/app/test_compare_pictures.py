@@ -229,9 +229,7 @@ def test_a_race_shows_the_pictures_that_no_run_gets_right(settings: Settings, op
         for seed in (0, 1)
         for name in ("scratch", "transfer")
     ]
-    race, runs = RunStore(settings).create_race(
-        arms, plan=RacePlan("race", ("scratch", "transfer"), (0, 1), "epochs", 2)
-    )
+    race, runs = RunStore(settings).create_race(RacePlan("race", ("scratch", "transfer"), (0, 1), "epochs", 2), arms)
     for number, (run, arm) in enumerate(zip(runs, arms, strict=True)):
         finish(run, dataset, 0.3 if arm.name == "scratch" else 0.6, seed=number)
     app = open_page("pages/compare.py", race=race, view="pictures")

@@ -10,6 +10,7 @@ from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from tests.support.finished_runs import forget_plan
 from tests.support.processes import wait_for
 
 Open = Callable[..., AppTest]
@@ -141,8 +142,12 @@ def test_train_draws_every_strategy(drawn: Dataset, open_page: Open, strategy: s
     assert "What will be trained" in texts(app)
 
 
-def test_train_shows_a_finished_race_with_its_verdict(raced: Settings, open_page: Open) -> None:
+@pytest.mark.parametrize("planned", [True, False])
+def test_train_shows_a_finished_race_with_its_verdict(raced: Settings, open_page: Open, planned: bool) -> None:
     race = RunStore(raced).all()[0].meta().race
+    if not planned:  # as before plans were stored
+        for run in RunStore(raced).all():
+            forget_plan(run)
     app = open_page("pages/train.py", race=str(race))
     assert not app.exception
     assert "n = 8" in texts(app).replace("\\", "")

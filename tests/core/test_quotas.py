@@ -63,13 +63,13 @@ def test_thirty_starts_at_once_do_not_slip_past_the_limit(
 def test_a_race_that_would_pass_the_limit_leaves_no_half_of_it(
     tight: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
-    from core.runs.run_store import Arm
+    from core.races.presets import plan_pair
 
     store = RunStore(tight)
     for _ in range(2):
         store.create(small_config, by=ADA)
     with pytest.raises(QuotaError, match="2 runs in the queue and would add 2, and 3 is the most: choose fewer"):
-        store.create_race([Arm("scratch", small_config), Arm("transfer", small_config)], by=ADA)
+        store.create_race(*plan_pair(small_config), by=ADA)
     assert len(store.all()) == 2
 
 

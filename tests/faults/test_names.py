@@ -14,12 +14,13 @@ from core.datasets.dataset import Dataset
 from core.jobs.worker import Worker
 from core.predict.predictor import Predictor
 from core.runs.run import Run, RunState
-from core.runs.run_store import Arm, RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import is_id
 from pages.components.compare import run_details
 from pages.components.compare.agreement import TITLES as GROUPS
 from pages.components.shared.gallery import Tile, arrange
+from tests.support.finished_runs import create_pair
 from tests.support.images import encoded, photo
 from tests.support.sentences import assert_nothing_of_the_machine, assert_plain
 from tests.support.small_runs import SMALL_SCRATCH
@@ -118,7 +119,7 @@ def raced_odd(settings: Settings, odd: Dataset) -> tuple[Run, Run]:
     """Two runs of a race on it."""
     config = TrainConfig.model_validate({**SMALL_SCRATCH, "dataset": odd.id, "note": MARKUP})
     other = config.model_copy(update={"filters": (4,), "note": "![n](http://127.0.0.1:9/n.png)"})
-    _, (first, second) = RunStore(settings).create_race([Arm("scratch", config), Arm("transfer", other)])
+    first, second = create_pair(RunStore(settings), config, other)
     for run in (first, second):
         assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
     return first, second

@@ -135,11 +135,11 @@ def test_a_quota_holds_exactly_among_processes(
 def test_a_race_that_does_not_fit_the_quota_is_refused_as_a_whole(
     settings: Settings, drawn: object, small_config: TrainConfig
 ) -> None:
-    from core.races.pairs import default_race
+    from core.races.presets import plan_pair
 
     store = RunStore(dataclasses.replace(settings, max_queued=5))
-    arms = default_race(small_config.variant(epochs=1))
-    found = at_once([lambda: store.create_race(arms, by=ADA)] * 10)
+    plan, arms = plan_pair(small_config.variant(epochs=1))
+    found = at_once([lambda: store.create_race(plan, arms, by=ADA)] * 10)
     races = [item for item in found if not isinstance(item, Exception)]
     assert len(races) == 2
     assert len(store.all()) == 4

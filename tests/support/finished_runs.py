@@ -7,13 +7,14 @@ from typing import Literal
 import numpy as np
 
 from core.config.events import Described, EpochDone, Event, PointDone, Tested, to_record
-from core.config.race_plan import RacePlan
+from core.config.race_plan import PAIR, RacePlan
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.runs.run import Run, RunState
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable, write_predictions
+from core.storage import read_json, write_json
 
 HARDWARE = {"device": "cpu", "device_name": "A processor", "threads": 2, "precision": "fp32", "torch": "2.14.1"}
 
@@ -42,7 +43,21 @@ def start_race(
         for seed in seeds
         for name, arm in zip(names, arms, strict=True)
     ]
-    return RunStore(settings).create_race(wanted, plan=plan)
+    return RunStore(settings).create_race(plan, wanted)
+
+
+def create_pair(store: RunStore, first: TrainConfig, second: TrainConfig) -> list[Run]:
+    """The queued runs of a plain race, its arms with these configurations."""
+    plan = RacePlan("race", PAIR, (first.seed,), "epochs", first.epochs)
+    return store.create_race(plan, [Arm(name, config) for name, config in zip(PAIR, (first, second), strict=True)])[1]
+
+
+def forget_plan(run: Run) -> None:
+    """Make a run of a race one that was started before plans were stored."""
+    path = run.folder / "meta.json"
+    values = read_json(path)
+    del values["plan"]
+    write_json(path, values)
 
 
 def finish(run: Run, dataset: Dataset, right: float = 0.7, epochs: int = 3) -> PredictionTable:

@@ -48,7 +48,7 @@ def show_run(settings: Settings, snapshots: Sequence[RunSnapshot]) -> None:
         return
     with folded:
         for item in ended:
-            seed = f", seed {item.config.seed}" if item.meta.plan is not None else ""
+            seed = f", seed {item.config.seed}" if item.meta.plan is not None and len(item.meta.plan.seeds) > 1 else ""
             st.markdown(f"**{frame.plain(item.arm)}{seed}**")
             show_findings(read_once(settings, item), key=item.id, config=item.config)
 

@@ -19,7 +19,7 @@ def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
     if not summaries:
         return
     st.subheader(heading)
-    planned = {race.id: race for race in races_of(settings) if race.meta.plan is not None}
+    planned = {race.id: race for race in races_of(settings) if race.meta.plan is not None and not race.plan.is_pair}
     rows = list(dict.fromkeys(item.meta.race if item.meta.race in planned else item.id for item in summaries))
     by_id = {item.id: item for item in summaries}
     for row in rows[:SHOWN]:

@@ -11,7 +11,7 @@ from core.config.train_config import TrainConfig
 from core.errors import ConfigError, DatasetError
 from core.formatting import format_rough_duration
 from core.jobs.benchmark_job import can_be_measured, is_measuring, start_calibration
-from core.races.pairs import default_race
+from core.races.presets import plan_pair
 from core.settings import Settings
 from core.training.estimate import Estimate, estimate
 from core.training.subsets import estimate_series
@@ -27,7 +27,7 @@ LOOKS = "estimates-looks"
 def show_estimate(settings: Settings, config: TrainConfig) -> None:
     """One line: seconds of this training, and of a race with its arms."""
     try:
-        arms = [arm.config for arm in default_race(config)]
+        arms = [arm.config for arm in plan_pair(config)[1]]
     except ConfigError:
         arms = [config]
     st.session_state[LOOKS] = 0

@@ -14,10 +14,11 @@ from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.import_jobs import ImportJobs, ImportRequest, run_job
 from core.jobs.worker import Worker
-from core.runs.run_store import Arm, RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
 from core.training import snapshot
+from tests.support.finished_runs import create_pair
 from tests.support.small_runs import SMALL_SCRATCH
 
 
@@ -37,7 +38,7 @@ def full_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     store = RunStore(settings)
     config = TrainConfig.model_validate(SMALL_SCRATCH)
-    _, runs = store.create_race([Arm("scratch", config), Arm("transfer", config.model_copy(update={"seed": 0}))])
+    runs = create_pair(store, config, config)
     runs.append(store.create(TrainConfig(dataset="drawn", model="petnet", strategy="head", epochs=2)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNEMYPETS_HOME", str(root))

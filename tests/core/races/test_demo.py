@@ -8,6 +8,7 @@ from core.errors import DatasetError, RunError
 from core.jobs.import_jobs import ImportJobs
 from core.locks import is_held
 from core.races import demo
+from core.races.presets import plan_pair
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -15,7 +16,7 @@ from tests.support.processes import wait_for
 
 
 def test_both_sides_get_the_same_budget() -> None:
-    scratch, transfer = (arm.config.model_dump() for arm in demo.demo_arms("drawn", seed=2))
+    scratch, transfer = (arm.config.model_dump() for arm in plan_pair(demo.demo_config("drawn", seed=2))[1])
     assert {name for name in scratch if scratch[name] != transfer[name]} == {"model", "strategy"}
     assert (scratch["strategy"], transfer["strategy"]) == ("scratch", "head")
     assert transfer["model"] == "petnet"

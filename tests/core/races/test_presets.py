@@ -1,8 +1,10 @@
 import pytest
 
-from core.config.train_config import TrainConfig
+from core.config.race_plan import PAIR
+from core.config.train_config import BACKBONE_FACTOR, TrainConfig
 from core.errors import ConfigError
-from core.races.presets import PRESETS, plan_race
+from core.races.presets import PRESETS, plan_pair, plan_race
+from models.weights import default_network
 
 CHOSEN = TrainConfig(dataset="pets", model="petnet", strategy="head", epochs=4, batch_size=16, seed=3)
 
@@ -69,3 +71,24 @@ def test_an_impossible_race_names_the_wrong_field(arms, options, field):
         plan_race(CHOSEN, arms, **options)
 
     assert field in caught.value.problems
+
+
+def test_the_plain_race_is_what_was_chosen_against_a_network_from_scratch_under_its_budget():
+    chosen = CHOSEN.variant(model="petnet", strategy="partial", max_seconds=30.0, seed=4)
+    plan, (scratch, transfer) = plan_pair(chosen)
+
+    assert (plan.arms, plan.seeds, plan.budget, plan.amount) == (PAIR, (4,), "epochs", chosen.epochs)
+    assert plan.is_pair
+    assert (scratch.name, transfer.name) == PAIR
+    assert transfer.config == chosen
+    assert scratch.config == chosen.variant(
+        model="scratch_cnn", strategy="scratch", freeze_point=None, head_epochs=None, backbone_factor=BACKBONE_FACTOR
+    )
+
+
+def test_a_chosen_network_from_scratch_races_against_the_default_pretrained_one():
+    chosen = CHOSEN.variant(model="scratch_cnn", strategy="scratch")
+    _, (scratch, transfer) = plan_pair(chosen)
+
+    assert scratch.config == chosen
+    assert (transfer.config.model, transfer.config.strategy) == (default_network(), "head")

@@ -60,7 +60,7 @@ def test_the_command_of_a_race_makes_the_same_runs(settings: Settings, drawn: Da
     plan, arms = plan_race(
         parse_config({"dataset": "drawn", **values}), names, seeds=2, budget=budget, amount=amount, title="Who's first?"
     )
-    race_id, runs = RunStore(settings).create_race(arms, plan=plan)
+    race_id, runs = RunStore(settings).create_race(plan, arms)
     for run in runs:
         finish(run, drawn)
 

@@ -265,7 +265,7 @@ def test_a_lost_thumbnail_is_a_gap_and_no_more(settings: Settings, drawn: Datase
 def test_a_learning_curve_shows_every_size_on_a_logarithmic_axis(settings: Settings, drawn: Dataset):
     plan = RacePlan("curve", ("scratch", "head"), (0, 1), "epochs", 3, (1, 2, 5, 12))
     arms = [Arm(name, configure("drawn", name)) for name in plan.arms]
-    race_id, runs = RunStore(settings).create_race(arms, plan=plan)
+    race_id, runs = RunStore(settings).create_race(plan, arms)
     for run in runs:
         add_points(run, drawn, plan.sizes, plan.seeds)
 
@@ -288,7 +288,7 @@ def test_a_learning_curve_shows_every_size_on_a_logarithmic_axis(settings: Setti
 def test_a_curve_that_is_half_done_claims_no_seed_that_was_not_trained(settings: Settings, drawn: Dataset):
     plan = RacePlan("curve", ("scratch", "head"), (0, 1, 2), "epochs", 3, (1, 5))
     arms = [Arm(name, configure("drawn", name)) for name in plan.arms]
-    race_id, runs = RunStore(settings).create_race(arms, plan=plan)
+    race_id, runs = RunStore(settings).create_race(plan, arms)
     for run in runs:
         add_points(run, drawn, plan.sizes, (0,))
 
@@ -301,7 +301,7 @@ def test_a_curve_without_a_test_split_names_the_validation_split(settings: Setti
     dataset = import_classes(settings, ("cat", "dog"), "60/40/0")
     plan = RacePlan("curve", ("scratch", "head"), (0,), "epochs", 3, (1, 5))
     arms = [Arm(name, configure(dataset.id, name)) for name in plan.arms]
-    race_id, runs = RunStore(settings).create_race(arms, plan=plan)
+    race_id, runs = RunStore(settings).create_race(plan, arms)
     for run in runs:
         add_points(run, dataset, plan.sizes, plan.seeds, split="val")
 

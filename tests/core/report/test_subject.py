@@ -59,7 +59,7 @@ def test_no_section_reads_a_run_again(settings: Settings, drawn: Dataset, monkey
 def test_no_section_reads_a_learning_curve_again(settings: Settings, drawn: Dataset):
     plan = RacePlan("curve", ("scratch", "head"), (0, 1), "epochs", 3, (1, 5))
     arms = [(name, configure("drawn", name)) for name in plan.arms]
-    race_id, runs = RunStore(settings).create_race([Arm(*arm) for arm in arms], plan=plan)
+    race_id, runs = RunStore(settings).create_race(plan, [Arm(*arm) for arm in arms])
     for run in runs:
         add_points(run, drawn, plan.sizes, plan.seeds)
     before = build_report(settings, [race_id], images=False)

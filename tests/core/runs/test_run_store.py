@@ -12,10 +12,11 @@ from core.datasets.dataset import Dataset
 from core.errors import ConfigError, DatasetError, RunError
 from core.jobs.launchers import start_module
 from core.runs.run import Run, RunState
-from core.runs.run_store import Arm, RunStore
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
 from tests.core.runs.test_run import held
+from tests.support.finished_runs import create_pair
 
 NOT_IDS = ["../x", "..", "", ".", "a/b", "a\\b", "Upper", "-x", "x" * 65, "a\x00b", "a\n", "/etc", "ü"]
 
@@ -124,16 +125,15 @@ def test_the_arms_of_a_race_share_dataset_and_seed(
 ) -> None:
     odd = small_config.model_copy(update={field: other})
     with pytest.raises(ConfigError) as caught:
-        store.create_race([Arm("scratch", small_config), Arm("transfer", odd)])
+        create_pair(store, small_config, odd)
     assert list(caught.value.problems) == [field]
     assert store.all() == []
 
 
 def test_a_race_lists_its_runs_in_the_order_of_its_arms(store: RunStore, small_config: TrainConfig) -> None:
     alone = store.create(small_config)
-    race, runs = store.create_race(
-        [Arm("scratch", small_config), Arm("transfer", small_config.model_copy(update={"epochs": 3}))]
-    )
+    runs = create_pair(store, small_config, small_config.model_copy(update={"epochs": 3}))
+    race = str(runs[0].meta().race)
     assert [run.id for run in store.race(race)] == [run.id for run in runs]
     assert [run.meta().arm for run in runs] == ["scratch", "transfer"]
     assert alone.meta().race is None

@@ -22,6 +22,7 @@ import psutil
 from PIL import Image
 
 from core.actor import Actor
+from core.config.race_plan import PAIR, RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import ImportFinished, import_dataset
@@ -115,7 +116,8 @@ class Room:
             Arm("scratch", self.config(epochs=LONG, image_size=128, filters=(32, 64, 128))),
             Arm("transfer", self.config(epochs=LONG, model="petnet", strategy="full")),
         ]
-        return self.store.create_race(arms, by=WHO_LOADS)
+        plan = RacePlan("race", PAIR, (arms[0].config.seed,), "epochs", LONG)
+        return self.store.create_race(plan, arms, by=WHO_LOADS)
 
     def long_runs(self, count: int) -> list[Run]:
         """Trainings that outlast the load."""
