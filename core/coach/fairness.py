@@ -123,7 +123,8 @@ def _find_unequal_budget(arms: Sequence[ArmFacts]) -> Finding | None:
             "unequal-budget",
             "warning",
             "The arms did not have the same budget",
-            f"{one.name} had {_budget(one)}; {other.name} had {_budget(other)}. None of the three is equal.",
+            f"{capitalise(one.name)} had {_budget(one)}; {other.name} had {_budget(other)}. "
+            "None of the three is equal.",
             f"Give both {epochs} epochs, or the same seconds of training.",
             {"epochs": epochs},
             "fair-comparison",
@@ -216,7 +217,7 @@ def _find_costly(arms: Sequence[ArmFacts], outcome: PairOutcome | None) -> Findi
         "costly-winner",
         "note",
         "The better arm cost more",
-        f"{winner.name} is {format_points(abs(outcome.difference))} points better and took "
+        f"{capitalise(winner.name)} is {format_points(abs(outcome.difference))} points better and took "
         f"{format_duration(winner.seconds)}, {winner.seconds / loser.seconds:.1f} times as long as {loser.name} "
         f"({format_duration(loser.seconds)}).",
         f"Give {loser.name} the same seconds of training and compare again.",
@@ -238,4 +239,4 @@ def _budget(item: ArmFacts) -> str:
 
 
 def _names(arms: Sequence[ArmFacts]) -> str:
-    return join_names(list(dict.fromkeys(item.name for item in arms)))
+    return capitalise(join_names(list(dict.fromkeys(item.name for item in arms))))

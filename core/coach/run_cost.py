@@ -168,7 +168,7 @@ def format_ratio(first: Cost, second: Cost) -> str:
     """What the second cost compared with the first: `Compared with scratch, transfer took …`."""
     parts = []
     if first.seconds and second.seconds:
-        parts.append(f"got its result {describe_cost(second.seconds, first.seconds)}, all parts counted")
+        parts.append(f"got its result {describe_cost(second.seconds, first.seconds)} (all parts counted)")
     if first.trainable and second.trainable:
         factor = first.trainable / second.trainable
         if factor >= 1.5:

@@ -1,7 +1,7 @@
-"""Charts as geometry: where lines, bands, markers and ticks lie, in the units of an SVG's view box.
+"""Charts as geometry: the places of lines, bands, markers and ticks, in the units of an SVG's view box.
 
-The template turns a `Drawing` into SVG, so that every name in it is escaped there. Nothing here is a browser's: no
-script, no font file, no colour but the palette; text is drawn in the page's own ink, in light and in dark.
+The template turns a `Drawing` into SVG and escapes every name in it. The charts need no script and no font file; text
+takes the colour of the page, in light and in dark.
 """
 
 import math
@@ -25,7 +25,7 @@ MAX_ROWS = 60  # of the table below a chart
 
 @dataclass(frozen=True)
 class Tick:
-    """A place on an axis and what stands there."""
+    """A place on an axis and its label."""
 
     at: float
     text: str
@@ -33,7 +33,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Marker:
-    """A point with the words that a browser shows when it is pointed at."""
+    """A point with its tooltip."""
 
     path: str
     text: str
@@ -78,7 +78,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to places, linear or logarithmic."""
+    """Maps values to places, linearly or logarithmically."""
 
     low: float
     high: float
@@ -115,6 +115,8 @@ def draw(curves: LineChart, arms: Sequence[str], *, diagonal: bool = False) -> D
         if y is not None
     ]
     x_ticks = log_ticks(min(xs), max(xs)) if curves.log_x else nice_ticks(min(0, min(xs)), max(xs), 6)
+    if curves.x_title == "Epochs":  # no half epochs
+        x_ticks = [value for value in x_ticks if value == round(value)]
     y_ticks = nice_ticks(0, 100, 5) if fraction else nice_ticks(min(0, min(ys)), max(ys), 5)
     x_low, x_high = (min(xs), max(xs)) if curves.log_x else (x_ticks[0], max(x_ticks[-1], max(xs)))
     if curves.log_x:  # room on both sides, also for one size alone
@@ -139,14 +141,14 @@ def draw(curves: LineChart, arms: Sequence[str], *, diagonal: bool = False) -> D
     )
 
 
-def nice_ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers from below `low` to at least `high`, about as many as asked for.
+def nice_ticks(low: float, high: float, limit: int) -> list[float]:
+    """Round numbers from below `low` to at least `high`, about `limit` of them.
 
     Source: Heckbert 1990, Nice numbers for graph labels, Graphics Gems 61.
     """
     if not high > low:
         high = low + 1.0
-    rough = (high - low) / most
+    rough = (high - low) / limit
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -161,7 +163,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def summarise(curves: LineChart) -> str:
-    """What a chart shows, in words: its axes, where each arm begins, is best and ends, and the spread of the end."""
+    """The text alternative: axes, first, best and last value of each arm, and the range of the last."""
     factor, unit = (100.0, " %") if curves.unit == "fraction" else (1.0, "")
     parts = []
     for curve in curves.curves:
@@ -172,8 +174,8 @@ def summarise(curves: LineChart) -> str:
             else ""
         )
         points = [(point.x, factor * point.y) for point in curve.points]
-        told = format_line(points, lowest=curves.y_title.startswith("Loss"), unit=unit)
-        parts.append(f"{curve.arm}: {told}{spread}")
+        line = format_line(points, lowest=curves.y_title.startswith("Loss"), unit=unit)
+        parts.append(f"{curve.arm}: {line}{spread}")
     return f"{curves.y_title} by {curves.x_title.lower()}. {'; '.join(parts)}."
 
 
@@ -181,8 +183,8 @@ def _caption(curves: LineChart) -> str:
     stages = [
         f"{curve.arm}: {name} begins at {format_number(at)}" for curve in curves.curves for at, name in curve.marks
     ]
-    told = f"Vertical lines mark stages ({'; '.join(stages)})." if stages else ""
-    return " ".join(part for part in (curves.band, told) if part)
+    marks = f"Vertical lines mark stages ({'; '.join(stages)})." if stages else ""
+    return " ".join(part for part in (curves.band, marks) if part)
 
 
 def _line(curve: ChartLine, arms: Sequence[str], x: Scale, y: Scale, factor: float, curves: LineChart) -> DrawnLine:
@@ -216,7 +218,7 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
 
 
 def marker_path(place: int, x: float, y: float, size: float = MARKER_PX) -> str:
-    """Circle, triangle, diamond, square, cross, pentagon: one shape an arm."""
+    """Circle, triangle, diamond, square, cross, pentagon: one shape for each arm."""
     r = size
     match place % 6:
         case 0:
@@ -261,9 +263,9 @@ def _rows(curves: LineChart, factor: float) -> list[tuple[str, ...]]:
     return out
 
 
-def _thinned(items: Sequence[Item], most: int) -> list[Item]:
-    """At most `most` of the items, evenly, with the first and the last."""
-    if len(items) <= most:
+def _thinned(items: Sequence[Item], limit: int) -> list[Item]:
+    """At limit `limit` of the items, evenly spaced, with the first and the last."""
+    if len(items) <= limit:
         return list(items)
-    step = (len(items) - 1) / (most - 1)
-    return [items[round(place * step)] for place in range(most)]
+    step = (len(items) - 1) / (limit - 1)
+    return [items[round(place * step)] for place in range(limit)]

@@ -1,7 +1,7 @@
-"""What a report says, as plain data: no file, no markup, nothing that JSON could not hold.
+"""The content of a report as plain data: no file, no markup, nothing that JSON cannot hold.
 
-`gathering` fills it, `rendering` and `sheets` show it. Whatever could not be had is None or empty, with a sentence in
-`notes`. Fractions everywhere (0 to 1); seconds; bytes.
+`builder` fills it; `html` and `documents` write it. Field names are the keys of the JSON. What is missing is None or
+empty, with a sentence in `notes`. Fractions run from 0 to 1; times are seconds.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that is known: a name for people, and the value as a text."""
+    """A name and a value, both as text."""
 
     name: str
     text: str
@@ -33,15 +33,15 @@ class Fact:
 
 @dataclass(frozen=True)
 class DifferingChoice:
-    """A choice that is not the same for all arms."""
+    """A setting that is not the same for all arms."""
 
     name: str
-    texts: tuple[str, ...]  # one an arm, in the order of the arms
+    texts: tuple[str, ...]  # one for each arm, in their order
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """The dataset as it was when the runs began; counts are None where it is gone by now."""
+    """The dataset as it was when the runs began; counts are None where it is gone."""
 
     id: str
     title: str
@@ -55,7 +55,7 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class PairRow:
-    """Two arms on the same pictures; the difference is b minus a."""
+    """The comparison of two arms on the same pictures; the difference is b minus a."""
 
     a: str
     b: str
@@ -70,7 +70,7 @@ class PairRow:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the pictures say about the arms."""
+    """The comparison of all arms."""
 
     sentence: str
     split: str
@@ -82,17 +82,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class ArmRow:
-    """One side: an arm of a race, or one run of a comparison."""
+    """One arm of a race, or one run of a comparison."""
 
     name: str
     model: str
     strategy: str
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
-    judged: int  # of the seeds: those on which the accuracy rests
-    accuracy: Share | None  # on the split of the verdict: mean over seeds
+    judged: int  # how many of the seeds stand behind the accuracy
+    accuracy: Share | None  # on the split of the verdict, mean over seeds
     split: str | None
-    epochs: float | None  # done, median of the runs
+    epochs: float | None  # completed, median of the runs
     seconds: float | None  # of training, median of the runs
     parameters: int | None
     trainable: int | None  # in the last stage
@@ -119,12 +119,12 @@ class RunRow:
     config: dict[str, Any]
     hardware: tuple[Fact, ...]
     stages: tuple[Fact, ...]
-    command: str  # that repeats it
+    command: str  # to repeat it
 
 
 @dataclass(frozen=True)
 class Point:
-    """A mean over seeds, with what lies between the lowest and the highest of them."""
+    """A mean over seeds, with their lowest and highest value, or an interval."""
 
     x: float
     y: float
@@ -135,7 +135,7 @@ class Point:
 
 @dataclass(frozen=True)
 class ChartLine:
-    """One arm's measurements over an axis."""
+    """The measurements of one arm along an axis."""
 
     arm: str
     points: tuple[Point, ...]
@@ -144,7 +144,7 @@ class ChartLine:
 
 @dataclass(frozen=True)
 class LineChart:
-    """The curves of all arms in one chart."""
+    """A chart with the lines of all arms."""
 
     name: str  # such as `accuracy by epochs`
     x_title: str
@@ -152,7 +152,7 @@ class LineChart:
     unit: Literal["fraction", "nats"]
     curves: tuple[ChartLine, ...]
     log_x: bool = False
-    band: str = ""  # what the band is
+    band: str = ""  # what the band shows
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """How one class fares with one arm: means over seeds; the intervals are over pictures."""
+    """The scores of one class with one arm: means over seeds, intervals over pictures."""
 
     arm: str
     label: str
@@ -184,22 +184,22 @@ class Thumbnail:
 
     name: str
     label: str
-    said: tuple[str, str]  # by a, by b
+    said: tuple[str, str]  # predicted by a, by b
     image: str | None  # data URI
 
 
 @dataclass(frozen=True)
 class AgreementGroup:
-    """The pictures on which two models agree or differ in one way."""
+    """The pictures on which two networks agree or differ in one way."""
 
     name: str
     count: int
-    pictures: tuple[Thumbnail, ...]  # the first of them
+    pictures: tuple[Thumbnail, ...]  # some of them, evenly spaced
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two runs picture by picture."""
+    """Two runs compared picture by picture."""
 
     a: str
     b: str
@@ -210,7 +210,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Pictures whose confidence lies in a range, and how many of them are right."""
+    """Pictures whose confidence lies in a range, and the share of them that is right."""
 
     low: float
     high: float
@@ -221,7 +221,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Whether confidence means what it says."""
+    """Whether the confidence of a network is justified."""
 
     arm: str
     run: str
@@ -235,7 +235,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class CostRow:
-    """What one arm has cost; each text is ready to read."""
+    """The costs of one arm; each text is ready to read."""
 
     arm: str
     costs: tuple[Fact, ...]
@@ -243,7 +243,7 @@ class CostRow:
 
 @dataclass(frozen=True)
 class FindingRow:
-    """What the coach says about an arm, or about all (`arm` is empty)."""
+    """A finding of the coach on an arm, or on all of them (`arm` is empty)."""
 
     arm: str
     level: str
@@ -266,7 +266,7 @@ class CurveRow:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything that a report says."""
+    """A whole report."""
 
     kind: Kind
     title: str

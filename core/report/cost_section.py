@@ -56,6 +56,6 @@ def _assumptions(costs: Sequence[Cost]) -> tuple[str, ...]:
     if sources:
         watts = " A core draws 4 to 15 W." if any(ASSUMED in source for source in sources) else ""
         notes.append(
-            f"Energy is time multiplied by power, and no more exact than the power: {'; '.join(sources)}.{watts}"
+            f"Energy is time multiplied by power, and only as exact as the power ({'; '.join(sources)}).{watts}"
         )
     return tuple(notes)

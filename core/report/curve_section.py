@@ -10,7 +10,7 @@ from core.races.bands import Axis, Measure, join_seeds
 from core.report.content import ChartLine, CurveRow, LineChart, Point, Share
 from core.report.subject import Subject
 
-BAND = "The band runs from the lowest to the highest of the seeds."
+BAND = "The band runs from the lowest to the highest seed."
 AXES: dict[Axis, tuple[str, str]] = {
     "epochs": ("epochs", "Epochs"),
     "images": ("pictures", "Pictures seen"),

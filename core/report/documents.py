@@ -1,4 +1,4 @@
-"""A report as a file's bytes, for the command line and for a download on a page."""
+"""A report as the bytes of a file, for the command line and for a download on a page."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ def make_document(settings: Settings, ids: Sequence[str], form: str = "html") ->
         form: `html` or `json`.
     Raises:
         ComparisonError: the ids are none of that.
-        RunError: there is nothing of such an id, or nothing of it can be read.
+        RunError: nothing has such an id, or nothing of it can be read.
     """
     data = build_report(settings, ids, images=form == "html")
     name = f"tunemypets-{slug(data.title, data.kind)}.{form}"

@@ -1,6 +1,6 @@
-"""A report as one HTML page that needs nothing else: no script, no font, no picture from anywhere.
+"""A report as one HTML page that works offline: no script, no font, no picture from elsewhere.
 
-Jinja2 escapes every value (autoescape); the page's own policy forbids whatever would still ask a network.
+Jinja2 escapes every value (autoescape); the page's own policy forbids any network request.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from core.coach.finding import LEVELS
 from core.formatting import SPLIT_NAMES, format_level, format_number, format_percent, format_points
 from core.report.chart_geometry import colour_of, dash_of, draw, marker_path
 from core.report.content import ChartLine, Confusion, Fact, LineChart, Point, ReportData, RunRow, Share
@@ -20,7 +21,7 @@ from core.report.setup_section import format_time
 from core.version import VERSION
 
 TEMPLATES = Path(__file__).parent / "templates"
-MAX_CLASSES = 20  # of a matrix; more are unreadable as a table
+MAX_CLASSES = 20  # of a matrix; with more a table is unreadable
 MAX_CONFUSIONS = 20
 MAX_CLASS_ROWS = 240
 KIND_WORDS = {"comparison": "Comparison", "race": "Race", "curve": "Learning curve"}
@@ -38,7 +39,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A confusion matrix to show: its cells, or where there are too many its largest mistakes."""
+    """A confusion matrix to show: its cells, or with too many classes its most frequent confusions."""
 
     arm: str
     classes: tuple[str, ...]
@@ -75,6 +76,7 @@ def render_html(data: ReportData) -> str:
         "cost_rows": _cost_rows(data),
         "cost_notes": data.cost_notes,
         "run_facts": _run_facts,
+        "levels": LEVELS,
         "place_of": lambda name: arms.index(name) if name in arms else 0,
     }
     context["contents"] = _contents(data, context)
@@ -111,18 +113,18 @@ def _environment() -> Environment:
 def _contents(data: ReportData, context: dict[str, Any]) -> list[tuple[str, str]]:
     there = {
         "verdict": ("Verdict", data.verdict),
-        "growth": ("How many pictures", context["growth"]),
+        "growth": ("Learning curve", context["growth"]),
         "arms": ("Runs" if data.kind == "comparison" else "Arms", True),
-        "choices": ("Equal and different", True),
+        "choices": ("Settings", True),
         "dataset": ("Dataset", True),
         "curves": ("Curves", context["charts"]),
         "readings": ("Coach", data.readings),
         "confusions": ("Confusions", context["matrices"]),
         "classes": ("Classes", data.per_class),
-        "pictures": ("Pictures", data.groups),
+        "pictures": ("Picture by picture", data.groups),
         "calibration": ("Calibration", context["reliability"] or context["answering"]),
         "costs": ("Costs", data.costs),
-        "repeat": ("To repeat it", True),
+        "repeat": ("Repeat it", True),
     }
     return [(name, text) for name, (text, shown) in there.items() if shown]
 
@@ -132,27 +134,30 @@ def _dataset_facts(data: ReportData) -> list[Fact]:
     facts = [Fact("Name", dataset.title if dataset.title == dataset.id else f"{dataset.title} ({dataset.id})")]
     facts.append(Fact("Classes", f"{len(dataset.classes)}: {', '.join(dataset.classes)}"))
     if dataset.pictures:
-        told = ", ".join(f"{SPLIT_NAMES.get(split, split)} {n:,}" for split, n in dataset.pictures.items())
-        facts.append(Fact("Pictures", f"{sum(dataset.pictures.values()):,} ({told})"))
+        splits = ", ".join(f"{SPLIT_NAMES.get(split, split)} {n:,}" for split, n in dataset.pictures.items())
+        facts.append(Fact("Pictures", f"{sum(dataset.pictures.values()):,} ({splits})"))
     if dataset.drawn:
-        facts.append(Fact("Origin", "drawn by the program: no photographs"))
+        facts.append(Fact("Origin", "drawn by the program, not photographed"))
     return [*facts, *dataset.facts, Fact("Fingerprint", dataset.fingerprint)]
 
 
 def _matrix(confusion: Confusion) -> Matrix:
     if len(confusion.classes) > MAX_CLASSES:
         cells = [
-            (confusion.classes[true], confusion.classes[said], count)
+            (confusion.classes[true], confusion.classes[predicted], count)
             for true, row in enumerate(confusion.counts)
-            for said, count in enumerate(row)
-            if true != said and count
+            for predicted, count in enumerate(row)
+            if true != predicted and count
         ]
         most = sorted(cells, key=lambda cell: -cell[2])[:MAX_CONFUSIONS]
         return Matrix(confusion.arm, confusion.classes, (), tuple(most))
     rows = tuple(
         (
             confusion.classes[true],
-            tuple(Cell(count, round(count / max(1, sum(row)), 3), true == said) for said, count in enumerate(row)),
+            tuple(
+                Cell(count, round(count / max(1, sum(row)), 3), true == predicted)
+                for predicted, count in enumerate(row)
+            ),
         )
         for true, row in enumerate(confusion.counts)
     )
@@ -177,11 +182,11 @@ def reliability_curves(data: ReportData) -> LineChart | None:
         return None
     return LineChart(
         name="accuracy by confidence",
-        x_title="Confidence (mean of a bin, 0 to 1)",
-        y_title="Accuracy in the bin (%)",
+        x_title="Confidence (mean of each bin, 0 to 1)",
+        y_title="Accuracy in each bin (%)",
         unit="fraction",
         curves=curves,
-        band="On the dotted line, confidence and accuracy are equal; the band is the 95 % interval of each bin.",
+        band="On the dotted line confidence equals accuracy. The band is the 95 % interval of each bin.",
     )
 
 

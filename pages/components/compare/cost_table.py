@@ -154,9 +154,9 @@ def _assumptions(costs: Sequence[Cost]) -> str:
         "*Time* runs from the start of a run's process to its end; waiting in the queue is not counted.",
         f"*Multiply-adds* count training pictures. The backward pass through trainable parts costs {BACKWARD} times "
         "the forward pass; frozen parts only run forward, and only once where their outputs are stored.",
-        "*Energy* is time multiplied by power, and no more exact than the power: "
-        + (frame.plain("; ".join(sources)) if sources else "which is not known here")
-        + ". Set `TUNEMYPETS_WATTS` to what a power meter shows during training."
+        "*Energy* is time multiplied by power, and only as exact as the power ("
+        + (frame.plain("; ".join(sources)) if sources else "not known here")
+        + "). Set `TUNEMYPETS_WATTS` to what a power meter shows during training."
         + (
             " A core draws 4 to 15 W, including its share of the machine." if any(ASSUMED in s for s in sources) else ""
         ),

@@ -89,7 +89,7 @@ def test_a_winner_that_costs_more_is_reported_and_a_cheap_one_is_not() -> None:
 def test_an_outcome_concerns_only_the_two_arms_that_it_names() -> None:
     stopped = dataclasses.replace(SCRATCH, name="stopped", seconds=1.0)
     [finding] = review_comparison((stopped, SCRATCH, TRANSFER), compared(180, 120))
-    assert finding.evidence.startswith("scratch is 30.0 points better")
+    assert finding.evidence.startswith("Scratch is 30.0 points better")
     assert "as long as transfer" in finding.evidence
     assert kinds(stopped, SCRATCH, outcome=compared(180, 120)) == []
     [finding] = review_comparison((stopped, SCRATCH, TRANSFER), compared(153, 150))

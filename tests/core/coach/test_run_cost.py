@@ -127,15 +127,23 @@ def cost(name: str, seconds: float, trainable: int) -> Cost:
 @pytest.mark.parametrize(
     ("seconds", "trainable", "words"),
     [
-        (10.0, 2_500, "got its result in a sixth of the time, all parts counted and trained 40 times fewer parameters"),
+        (
+            10.0,
+            2_500,
+            "got its result in a sixth of the time (all parts counted) and trained 40 times fewer parameters",
+        ),
         (
             60.0,
             100_000,
-            "got its result in about the same time, all parts counted and trained about as many parameters",
+            "got its result in about the same time (all parts counted) and trained about as many parameters",
         ),
-        (150.0, 200_000, "got its result in 2.5 times the time, all parts counted and trained 2 times more parameters"),
-        (1.5, 100, "got its result in 2.5 % of the time, all parts counted and trained 1,000 times fewer parameters"),
-        (45.0, 100_000, "got its result in three quarters of the time, all parts counted"),
+        (
+            150.0,
+            200_000,
+            "got its result in 2.5 times the time (all parts counted) and trained 2 times more parameters",
+        ),
+        (1.5, 100, "got its result in 2.5 % of the time (all parts counted) and trained 1,000 times fewer parameters"),
+        (45.0, 100_000, "got its result in three quarters of the time (all parts counted)"),
     ],
 )
 def test_ratios_read_naturally(seconds: float, trainable: int, words: str) -> None:

@@ -59,7 +59,7 @@ def test_a_logarithmic_axis_has_1_2_and_5_or_powers_of_ten_where_it_is_long():
     ],
 )
 @pytest.mark.parametrize("log_x", [False, True])
-def test_everything_lies_within_the_picture(tracks, log_x):
+def test_everything_lies_within_the_chart(tracks, log_x):
     if log_x:
         tracks = [[point for point in track if point.x > 0] for track in tracks]
 
@@ -69,6 +69,12 @@ def test_everything_lies_within_the_picture(tracks, log_x):
     assert all(0 <= tick.at <= WIDTH for tick in drawing.x_ticks)
     assert all(len(line.markers) <= MAX_DRAWN for line in drawing.lines)
     assert len(drawing.rows) <= MAX_ROWS
+
+
+def test_an_axis_of_epochs_has_no_half_epochs():
+    drawing = draw(chart([Point(1, 0.2), Point(3, 0.8)]), ARMS)
+
+    assert [tick.text for tick in drawing.x_ticks] == ["0", "1", "2", "3"]
 
 
 def test_a_higher_value_lies_higher_and_a_later_one_further_right():
@@ -89,7 +95,7 @@ def test_six_arms_have_six_shapes():
     assert len({marker_path(place, 0, 0) for place in range(6)}) == 6
 
 
-def test_the_text_alternative_tells_axes_and_ends_of_every_line():
+def test_the_text_alternative_names_the_axes_and_the_ends_of_every_line():
     drawing = draw(chart([Point(1, 0.5, 0.4, 0.6, 2), Point(4, 0.75, 0.7, 0.8, 2)], [Point(1, 0.9)]), ARMS)
 
     assert drawing.summary == (

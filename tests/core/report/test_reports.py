@@ -101,7 +101,7 @@ def test_a_race_over_seeds_shows_the_mean_and_the_band_of_each_arm(settings: Set
     assert (last.n, last.low < last.y < last.high) == (3, True)
     assert data.confusions[0].seeds == 3
     assert sum(map(sum, data.confusions[0].counts)) == 3 * len(drawn.rows_of("test"))
-    assert "lowest to the highest of the seeds" in html_of(settings, race_id)
+    assert "from the lowest to the highest seed" in html_of(settings, race_id)
 
 
 def test_names_that_people_give_are_never_markup(settings: Settings):
