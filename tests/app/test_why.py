@@ -20,8 +20,10 @@ from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.compare import why_figures, why_requests
+from pages.components.shared import frame
 from pages.components.shared.charts import COLOURS
 from tests.app.test_pages import texts
+from tests.support.in_process_predictor import InProcessClient
 
 Open = Callable[..., AppTest]
 
@@ -29,6 +31,14 @@ Open = Callable[..., AppTest]
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
     why_requests._requests._entries.clear()
+
+
+@pytest.fixture
+def in_process(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A finished race whose predictor answers within this process; test_charts asks the real one."""
+    client = InProcessClient(raced)
+    monkeypatch.setattr(frame, "predictor", lambda _: client)
+    return raced
 
 
 def section() -> None:
@@ -57,7 +67,7 @@ def downloads(app: AppTest) -> list[str]:
     return [element.proto.label for element in app.get("download_button")]
 
 
-def test_every_part_works_for_two_runs(raced: Settings, ended_processes: None) -> None:
+def test_every_part_works_for_two_runs(in_process: Settings) -> None:
     app = opened()
     assert not app.exception
     assert not app.warning
@@ -144,10 +154,10 @@ def test_a_request_that_failed_is_sent_again_by_the_next_session(monkeypatch: py
     assert "The answer is 42." in texts(app.run())
 
 
-def test_what_is_missing_is_shown(raced: Settings, ended_processes: None) -> None:
-    _, second = sorted(RunStore(raced).all(), key=lambda run: run.id)
+def test_what_is_missing_is_shown(in_process: Settings) -> None:
+    _, second = sorted(RunStore(in_process).all(), key=lambda run: run.id)
     shutil.rmtree(second.checkpoints)
-    shutil.rmtree(raced.datasets_dir / "drawn")
+    shutil.rmtree(in_process.datasets_dir / "drawn")
     app = opened()
     assert not app.exception
     assert "This run has no saved weights" in texts(app)

@@ -7,7 +7,6 @@ import time
 from io import BytesIO
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,37 +25,17 @@ from core.maintenance.findings import Kind, Mending
 from core.maintenance.repair import repair
 from core.predict import predictor_server
 from core.predict.explanation_cache import FORMAT, ExplanationCache, file_stem
-from core.predict.predictor_client import OnProgress, PredictorClient, receive_answer
-from core.predict.predictor_server import Server, send
+from core.predict.predictor_server import send
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from tests.support.in_process_predictor import InProcessClient
 
 
 def an_image(settings: Settings) -> tuple[str, bytes]:
     dataset = DatasetStore(settings).get("drawn")
     row = dataset.rows_of("test")[0]
     return row.name, dataset.read_image(row)
-
-
-class InProcessClient(PredictorClient):
-    """A client that talks to a predictor in a thread of this process: both sides as they are, without the start."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.server = Server(settings)
-
-    def _ask(
-        self, record: dict[str, Any], parts: list[bytes], on_progress: OnProgress | None = None
-    ) -> tuple[dict[str, Any], list[bytes]]:
-        mine, other = Pipe()
-        threading.Thread(target=self.server.handle, args=(other,), daemon=True).start()
-        with mine:
-            send(mine, record, parts)
-            reply, found = receive_answer(mine, on_progress)
-        if "error" in reply:
-            raise TuneMyPetsError(str(reply["error"]))
-        return reply, found
 
 
 def ignore(step: Progress) -> None:

@@ -1,6 +1,7 @@
 """Heatmaps light up where the evidence is, on the pixels that the network saw, for every network of the catalog."""
 
 import sys
+from functools import lru_cache
 from io import BytesIO
 from itertools import pairwise
 
@@ -95,9 +96,14 @@ def test_grad_cam_weighs_channels_by_their_mean_gradient() -> None:
         assert found.max() > 0 or label == 0
 
 
+@lru_cache(maxsize=1)  # the tests that follow use the last one, which takes seconds to build
+def catalog_network(name: str) -> Network:
+    return build(name, 3, seed=0).eval()
+
+
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_network_is_split_at_its_last_feature_map_and_answers_as_before(name: str) -> None:
-    network = build(name, 3, seed=0).eval()
+    network = catalog_network(name)
     side = CATALOG[name].preprocessing.crop_px
     image = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(1))
     split = split_at_feature_map(network)
@@ -113,7 +119,7 @@ def test_every_network_is_split_at_its_last_feature_map_and_answers_as_before(na
 
 def test_patches_of_a_transformer_lie_where_they_were_cut_from_the_picture() -> None:
     """A change of one patch of the input changes most that place of the map."""
-    network = build("vit_b_16", 2, seed=0).eval()
+    network = catalog_network("vit_b_16")
     image = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     changed = image.clone()
     changed[:, :, 3 * 16 : 4 * 16, 11 * 16 : 12 * 16] += 3.0
