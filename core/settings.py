@@ -1,70 +1,161 @@
 """One frozen Settings, read from the environment.
 
-Every variable is optional. `Settings.from_environment()` is cheap: call it where it is needed, keep no global.
+Every variable is optional. `Settings.from_environment()` is cheap: call it where it is needed, keep no global. Each
+field declares its variable with unit, bounds, default and one line of help; docs/settings.md is made from them.
 """
 
+import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from core.errors import SettingsError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+MB = 2**20
+HOST = re.compile(r"(\*\.)?[a-z0-9._-]+|\[?[0-9a-f:]+\]?")
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An environment variable behind a field of Settings.
+
+    Attributes:
+        text: one line on what it is for.
+        kind: what pydantic makes of its text.
+        allowed: what it accepts, in words.
+        default: where it is not set.
+        shown: the default in words, where it is no constant.
+        unit: by which a given number is multiplied.
+    """
+
+    name: str
+    text: str
+    kind: Any
+    allowed: str
+    default: Any
+    shown: str
+    unit: int = 1
+
+    def read(self, environ: Mapping[str, str]) -> Any:
+        """The value that is set, or the default.
+
+        Raises:
+            SettingsError: names the variable and what it accepts.
+        """
+        text = environ.get(self.name, "").strip()
+        if not text:
+            return self.default * self.unit if self.unit > 1 else self.default
+        try:
+            value = _adapter(self.kind).validate_python(text)
+        except ValidationError as error:
+            raise SettingsError(f"{self.name} is {text!r}: set it to {self.allowed}.") from error
+        return value * self.unit if self.unit > 1 else value
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _field(variable: Variable) -> Any:
+    return dataclasses.field(metadata={"variable": variable})
+
+
+def _whole(name: str, text: str, default: int | None, low: int, high: int, *, shown: str = "", unit: int = 1) -> Any:
+    kind = Annotated[int, Field(ge=low, le=high)]
+    allowed = f"a whole number from {low} to {high}"
+    return _field(Variable(name, text, kind, allowed, default, shown or f"{default:,}", unit))
+
+
+def _switch(name: str, text: str, default: bool) -> Any:
+    return _field(Variable(name, text, bool, "1 or 0", default, "1" if default else "0"))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a deployment may choose.
+    """What a deployment may choose."""
 
-    Attributes:
-        home: the one root of all data (`TUNEMYPETS_HOME`; default `workspace/` beside the app).
-        workers: trainings that run at the same time (`TUNEMYPETS_WORKERS`); None: fitted to the machine, see
-            `core.jobs.capacity`.
-        threads: processor threads of one training (`TUNEMYPETS_THREADS`; default: all cores / workers).
-        device: `auto`, `cpu`, `cuda` or `mps` (`TUNEMYPETS_DEVICE`).
-        max_pixels: largest picture that is decoded, in pixels (`TUNEMYPETS_MAX_PIXELS`).
-        max_image_bytes: largest picture file (`TUNEMYPETS_MAX_PICTURE_MB`).
-        max_dataset_bytes: largest dataset, unpacked (`TUNEMYPETS_MAX_DATASET_MB`).
-        max_images: most files in one dataset (`TUNEMYPETS_MAX_PICTURES`).
-        cache_bytes: most that may be kept of what can be computed again (`TUNEMYPETS_CACHE_MB`).
-        local_folders: whether the page may import a folder of the server's own disk (`TUNEMYPETS_LOCAL_FOLDERS`).
-        max_queued: most runs of one person that wait or run (`TUNEMYPETS_MAX_QUEUED`).
-        max_datasets: most datasets of one person (`TUNEMYPETS_MAX_DATASETS`).
-        room_bytes: most that all data of this data root may take, beside the cache (`TUNEMYPETS_ROOM_MB`; 0: no limit).
-        min_free_bytes: free space below which nothing new begins and trainings pause (`TUNEMYPETS_MIN_FREE_MB`).
-        room: whether the app stands behind a passcode and knows people apart (`TUNEMYPETS_ROOM`, or `--room`).
-        hosts: names beside this machine's own under which the app may be asked for (`TUNEMYPETS_HOSTS`).
-        metrics: whether the server tells numbers about itself, at `/_stcore/metrics` (`TUNEMYPETS_METRICS`).
-        upload_bytes: largest upload (`TUNEMYPETS_UPLOAD_MB`).
-        session_upload_bytes: most uploads that one session may have in memory, and may send in a minute
-            (`TUNEMYPETS_SESSION_UPLOAD_MB`).
-        all_upload_bytes: most uploads of all sessions in memory (`TUNEMYPETS_ALL_UPLOAD_MB`).
-        watts: what the machine takes while it trains, for estimates of energy (`TUNEMYPETS_WATTS`; 0: not known).
-    """
-
-    home: Path
-    workers: int | None
-    threads: int
-    device: str
-    max_pixels: int
-    max_image_bytes: int
-    max_dataset_bytes: int
-    max_images: int
-    cache_bytes: int
-    local_folders: bool
-    max_queued: int
-    max_datasets: int
-    room_bytes: int
-    min_free_bytes: int
-    room: bool
-    hosts: tuple[str, ...]
-    metrics: bool
-    upload_bytes: int
-    session_upload_bytes: int
-    all_upload_bytes: int
-    watts: int
+    home: Path = _field(  # noqa: RUF009 (it is a dataclasses.field)
+        Variable("TUNEMYPETS_HOME", "The folder of all data.", str, "a folder", None, "`workspace/` next to the app")
+    )
+    workers: int | None = _whole(  # None: fitted to the machine, see core.jobs.capacity
+        "TUNEMYPETS_WORKERS", "Trainings that run at the same time.",
+        None, 1, 64, shown="1; with a GPU one for each 6 GB of its memory, at most 4",
+    )  # fmt: skip
+    threads: int = _whole(
+        "TUNEMYPETS_THREADS", "Processor threads of one training. Set 1 where other programs keep the processor busy.",
+        None, 1, 1024, shown="cores / workers",
+    )  # fmt: skip
+    device: str = _field(
+        Variable(
+            "TUNEMYPETS_DEVICE", "What trainings run on.",
+            Annotated[Device, BeforeValidator(str.lower)], "auto, cpu, cuda or mps, or leave it out", "auto", "auto",
+        )
+    )  # fmt: skip
+    max_pixels: int = _whole(
+        "TUNEMYPETS_MAX_PIXELS", "Largest picture that is decoded, in pixels.", 50_000_000, 1_000_000, 500_000_000
+    )
+    max_image_bytes: int = _whole("TUNEMYPETS_MAX_PICTURE_MB", "Largest picture file, in MB.", 64, 1, 4096, unit=MB)
+    max_dataset_bytes: int = _whole(
+        "TUNEMYPETS_MAX_DATASET_MB", "Largest dataset, unpacked, in MB.", 8192, 1, 2**20, unit=MB
+    )
+    max_images: int = _whole("TUNEMYPETS_MAX_PICTURES", "Most files in one dataset.", 200_000, 10, 10_000_000)
+    cache_bytes: int = _whole(
+        "TUNEMYPETS_CACHE_MB", "Space for what can be computed again (pixels, outputs of frozen parts), in MB.",
+        16_384, 16, 2**30, unit=MB,
+    )  # fmt: skip
+    local_folders: bool = _switch(
+        "TUNEMYPETS_LOCAL_FOLDERS",
+        "Whether Explore may import folders of the server's disk; only while the app listens on this machine alone.",
+        True,
+    )
+    max_queued: int = _whole("TUNEMYPETS_MAX_QUEUED", "Most queued and running runs of one person.", 50, 1, 100_000)
+    max_datasets: int = _whole("TUNEMYPETS_MAX_DATASETS", "Most datasets of one person.", 20, 1, 100_000)
+    room_bytes: int = _whole(
+        "TUNEMYPETS_ROOM_MB", "Space for all datasets, runs and uploads together, in MB; 0: no limit.",
+        0, 0, 2**30, unit=MB,
+    )  # fmt: skip
+    min_free_bytes: int = _whole(
+        "TUNEMYPETS_MIN_FREE_MB", "Free disk space, in MB, below which nothing new starts and trainings pause.",
+        300, 1, 2**20, unit=MB,
+    )  # fmt: skip
+    room: bool = _switch(
+        "TUNEMYPETS_ROOM",
+        "Whether the app asks for a passcode and gives each person a nickname; always on when other machines can "
+        "reach it.",
+        False,
+    )
+    hosts: tuple[str, ...] = _field(
+        Variable(
+            "TUNEMYPETS_HOSTS",
+            "Names of the app besides this machine's own, such as `pets.example.com, *.lab.example.com`.",
+            str, "names with commas between them", (), "none",
+        )
+    )  # fmt: skip
+    metrics: bool = _switch(
+        "TUNEMYPETS_METRICS", "Whether the server reports figures about itself at `/_stcore/metrics`.", False
+    )
+    upload_bytes: int = _whole("TUNEMYPETS_UPLOAD_MB", "Largest upload, in MB.", 1024, 1, 2**20, unit=MB)
+    session_upload_bytes: int = _whole(
+        "TUNEMYPETS_SESSION_UPLOAD_MB", "Uploads of one browser session in memory, and in one minute, in MB.",
+        1024, 1, 2**20, unit=MB,
+    )  # fmt: skip
+    all_upload_bytes: int = _whole(
+        "TUNEMYPETS_ALL_UPLOAD_MB", "Uploads of all browser sessions in memory, in MB.", 2048, 1, 2**20, unit=MB
+    )
+    watts: int = _whole(  # 0: not known
+        "TUNEMYPETS_WATTS", "Power of the machine while it trains, in watts, for estimates of energy.",
+        0, 0, 100_000, shown="8 for each processor thread; with a GPU its power limit",
+    )  # fmt: skip
 
     @property
     def datasets_dir(self) -> Path:
@@ -102,35 +193,18 @@ class Settings:
             SettingsError: names the variable whose value cannot be used.
         """
         env = os.environ if environ is None else environ
-        workers = _whole(env, "TUNEMYPETS_WORKERS", 0, 1, 64) or None
-        cores = _usable_cores()
-        device = env.get("TUNEMYPETS_DEVICE", "auto").strip().lower() or "auto"
-        if device not in ("auto", "cpu", "cuda", "mps"):
-            raise SettingsError(f"TUNEMYPETS_DEVICE is {device!r}: set it to auto, cpu, cuda or mps, or leave it out.")
-        home = env.get("TUNEMYPETS_HOME", "").strip()
-        return cls(
-            home=Path(home).expanduser().resolve() if home else PROJECT_ROOT / "workspace",
-            workers=workers,
-            threads=_whole(env, "TUNEMYPETS_THREADS", max(1, cores // (workers or 1)), 1, 1024),
-            device=device,
-            max_pixels=_whole(env, "TUNEMYPETS_MAX_PIXELS", 50_000_000, 1_000_000, 500_000_000),
-            max_image_bytes=_whole(env, "TUNEMYPETS_MAX_PICTURE_MB", 64, 1, 4096) * 2**20,
-            max_dataset_bytes=_whole(env, "TUNEMYPETS_MAX_DATASET_MB", 8192, 1, 2**20) * 2**20,
-            max_images=_whole(env, "TUNEMYPETS_MAX_PICTURES", 200_000, 10, 10_000_000),
-            cache_bytes=_whole(env, "TUNEMYPETS_CACHE_MB", 16_384, 16, 2**30) * 2**20,
-            local_folders=_switch(env, "TUNEMYPETS_LOCAL_FOLDERS", True),
-            max_queued=_whole(env, "TUNEMYPETS_MAX_QUEUED", 50, 1, 100_000),
-            max_datasets=_whole(env, "TUNEMYPETS_MAX_DATASETS", 20, 1, 100_000),
-            room_bytes=_whole(env, "TUNEMYPETS_ROOM_MB", 0, 0, 2**30) * 2**20,
-            min_free_bytes=_whole(env, "TUNEMYPETS_MIN_FREE_MB", 300, 1, 2**20) * 2**20,
-            room=_switch(env, "TUNEMYPETS_ROOM", False),
-            hosts=_names(env, "TUNEMYPETS_HOSTS"),
-            metrics=_switch(env, "TUNEMYPETS_METRICS", False),
-            upload_bytes=_whole(env, "TUNEMYPETS_UPLOAD_MB", 1024, 1, 2**20) * 2**20,
-            session_upload_bytes=_whole(env, "TUNEMYPETS_SESSION_UPLOAD_MB", 1024, 1, 2**20) * 2**20,
-            all_upload_bytes=_whole(env, "TUNEMYPETS_ALL_UPLOAD_MB", 2048, 1, 2**20) * 2**20,
-            watts=_whole(env, "TUNEMYPETS_WATTS", 0, 0, 100_000),
-        )
+        values = {field: variable.read(env) for field, variable in variables()}
+        home, hosts = values["home"], values["hosts"]
+        values["home"] = Path(home).expanduser().resolve() if home else PROJECT_ROOT / "workspace"
+        values["threads"] = values["threads"] or max(1, _usable_cores() // (values["workers"] or 1))
+        values["hosts"] = _read_hosts(hosts) if hosts else ()
+        return cls(**values)
+
+
+def variables() -> Iterator[tuple[str, Variable]]:
+    """The name of each field with its variable."""
+    for field in dataclasses.fields(Settings):
+        yield field.name, field.metadata["variable"]
 
 
 def _usable_cores() -> int:
@@ -139,34 +213,11 @@ def _usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _names(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Host names, separated by commas: `pets.example.com, *.lab.example.com`."""
-    names = tuple(part.strip().lower().rstrip(".") for part in env.get(name, "").split(",") if part.strip())
+def _read_hosts(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip().lower().rstrip(".") for part in text.split(",") if part.strip())
     for part in names:
-        if not re.fullmatch(r"(\*\.)?[a-z0-9._-]+|\[?[0-9a-f:]+\]?", part):
-            raise SettingsError(f"{name} has {part!r}: write names such as pets.example.com, with commas between.")
+        if not HOST.fullmatch(part):
+            raise SettingsError(
+                f"TUNEMYPETS_HOSTS has {part!r}: write names such as pets.example.com, with commas between them."
+            )
     return names
-
-
-def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    text = env.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        value = int(text)
-    except ValueError:
-        value = low - 1
-    if not low <= value <= high:
-        raise SettingsError(f"{name} is {text!r}: set it to a whole number from {low} to {high}.")
-    return value
-
-
-def _switch(env: Mapping[str, str], name: str, default: bool) -> bool:
-    text = env.get(name, "").strip().lower()
-    if not text:
-        return default
-    if text in ("1", "true", "yes", "on"):
-        return True
-    if text in ("0", "false", "no", "off"):
-        return False
-    raise SettingsError(f"{name} is {text!r}: set it to 1 or 0.")

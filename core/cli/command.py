@@ -94,6 +94,10 @@ class Command(click.Command):
         return spread
 
 
+class ConfigOption(click.Option):
+    """A field of TrainConfig as an option."""
+
+
 class Several(click.Option):
     """An option with several values after it: `--datasets cats dogs`."""
 
@@ -135,15 +139,22 @@ def config_options(*, arms: bool = False) -> Callable[[Callable[..., Outcome]], 
 def _config_option(name: str) -> Callable[[Callable[..., Outcome]], Callable[..., Outcome]]:
     field = TrainConfig.model_fields[name]
     option = f"--{name.replace('_', '-')}"
-    text = f"{field.description} {capitalise(allowed_values(TrainConfig, name))}."
+    text = str(field.description)
+    if name not in FLAGS:
+        text += f" {capitalise(allowed_values(TrainConfig, name))}."
     if field.default not in (PydanticUndefined, None, ""):
         text += f" (default: {_format_default(field.default)})"
     if name in FLAGS:
-        return click.option(f"{option}/--no-{option.removeprefix('--')}", name, default=None, help=text)
-    return click.option(option, name, metavar="VALUE", help=text)
+        switch = f"{option}/--no-{option.removeprefix('--')}"
+        return click.option(switch, name, cls=ConfigOption, default=None, help=text)
+    return click.option(option, name, cls=ConfigOption, metavar="VALUE", help=text)
 
 
 def _format_default(default: Any) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    if isinstance(default, float):
+        return f"{default:g}"
     return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 

@@ -18,14 +18,14 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 
 split_option = click.option(
-    "--split", default="70/15/15", show_default=True, help="Train/validation/test in per cent.", metavar="A/B/C"
+    "--split", default="70/15/15", metavar="A/B/C", help="Train/validation/test in per cent (default: 70/15/15)."
 )
-seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the split.")
+seed_option = click.option("--seed", type=int, default=0, metavar="N", help="Seed of the split (default: 0).")
 
 
 @command("import")
 @click.argument("path")
-@click.option("--name", help="Name of the dataset (default: that of the folder or file).")
+@click.option("--name", metavar="NAME", help="Name of the dataset (default: that of the folder or file).")
 @split_option
 @seed_option
 def import_path(settings: Settings, path: str, name: str | None, split: str, seed: int) -> Outcome:
@@ -36,7 +36,7 @@ def import_path(settings: Settings, path: str, name: str | None, split: str, see
 
 
 @command("sample")
-@click.option("--name", default="drawn", show_default=True, help="Name of the dataset.")
+@click.option("--name", default="drawn", metavar="NAME", help="Name of the dataset (default: drawn).")
 @split_option
 @seed_option
 def make_sample(settings: Settings, name: str, split: str, seed: int) -> Outcome:

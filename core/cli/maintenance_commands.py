@@ -62,7 +62,7 @@ def _line(item: Finding) -> str:
 
 @command("export-room")
 @click.argument("file", metavar="FILE.zip")
-@click.option("--runs", type=click.Choice(("all", "finished")), default="all", show_default=True, help="Which runs.")
+@click.option("--runs", type=click.Choice(("all", "finished")), default="all", help="Which runs (default: all).")
 @click.option("--datasets", cls=Several, metavar="DATASET...", help="Only these datasets, and the runs on them.")
 def export_room(settings: Settings, file: str, runs: str, datasets: Sequence[str]) -> Outcome:
     """Pack datasets and runs into one .zip, for another machine."""

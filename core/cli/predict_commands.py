@@ -21,7 +21,7 @@ from models.catalog import CATALOG, get_entry
 @command("predict")
 @run_argument
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--top", type=int, default=5, show_default=True, help="How many classes to list.")
+@click.option("--top", type=int, default=5, metavar="N", help="How many classes to list (default: 5).")
 def predict(settings: Settings, run: str, files: Sequence[str], top: int) -> Outcome:
     """Classify pictures with a run."""
     if top < 1:

@@ -25,15 +25,15 @@ from core.runs.summary import summarise
 from core.settings import Settings
 from core.statistics.race_sentences import describe_pair, describe_race, race_as_json
 
-title_option = click.option("--title", default="", help="Name of the race or learning curve.")
+title_option = click.option("--title", default="", metavar="TITLE", help="Name of the race or learning curve.")
 
 
 @command("race")
 @config_options(arms=True)
 @click.option("--arms", metavar="ARM,ARM", help=f"Two or more of {', '.join(PRESETS)} (default: scratch, --strategy).")
-@click.option("--seeds", type=int, help=f"Trainings of each arm, 1 to {MAX_SEEDS} (default: 1).")
+@click.option("--seeds", type=int, metavar="N", help=f"Trainings of each arm, 1 to {MAX_SEEDS} (default: 1).")
 @click.option("--equal", type=click.Choice(tuple(BUDGETS)), help="The budget, the same for all arms (default: epochs).")
-@click.option("--amount", type=float, help="Size of the budget (default: --epochs, or 60 seconds).")
+@click.option("--amount", type=float, metavar="N", help="Size of the budget (default: --epochs, or 60 seconds).")
 @title_option
 def race(
     settings: Settings,
@@ -93,10 +93,11 @@ def _plain_race(settings: Settings, config: TrainConfig) -> Outcome:
     "--arms",
     metavar="ARM,ARM",
     default=",".join(DEFAULT_ARMS),
-    show_default=True,
-    help=f"One or more of {', '.join(PRESETS)}.",
+    help=f"One or more of {', '.join(PRESETS)} (default: {','.join(DEFAULT_ARMS)}).",
 )
-@click.option("--seeds", type=int, default=3, show_default=True, help=f"Trainings of each point, 1 to {MAX_SEEDS}.")
+@click.option(
+    "--seeds", type=int, default=3, metavar="N", help=f"Trainings of each point, 1 to {MAX_SEEDS} (default: 3)."
+)
 @click.option("--sizes", metavar="N,N", help="Training pictures per class (default: 1,2,5,10 and so on, up to all).")
 @title_option
 @detach_option
