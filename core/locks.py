@@ -1,9 +1,13 @@
-"""Held file locks: the one sign that a process is alive. The system releases them when it dies, however it dies."""
+"""File locks. A held one is the only sign that a process is alive: the system releases it however the process ends."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from core.errors import TuneMyPetsError
 
 ASKER_SECONDS = 1.0  # to wait for a lock that may only be looked at: asking takes a shared lock for a moment
 
@@ -34,3 +38,23 @@ def is_held(path: Path) -> bool:
         return True
     lock.release()
     return False
+
+
+@contextmanager
+def hold_lock(path: Path, seconds: float, busy: TuneMyPetsError) -> Iterator[None]:
+    """Hold the lock at `path`, in a folder that is made if needed.
+
+    Args:
+        seconds: to wait for it.
+        busy: raised if another process holds it for longer.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=seconds, poll_interval=0.01)
+    except Timeout as error:
+        raise busy from error
+    try:
+        yield
+    finally:
+        lock.release()

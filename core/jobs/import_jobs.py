@@ -14,13 +14,12 @@ import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from core.actor import LOCAL_OWNER, OPERATOR, Actor
 from core.datasets.dataset_store import DatasetStore
@@ -28,7 +27,7 @@ from core.datasets.drawn_sample import SAMPLE_TITLE, draw_sample
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, TuneMyPetsError
 from core.jobs.launchers import start_detached, step_back
-from core.locks import is_held
+from core.locks import hold_lock, is_held
 from core.quotas import check_datasets, check_room, check_space
 from core.room.board import check_uploads
 from core.settings import Settings
@@ -97,7 +96,9 @@ class ImportJobs:
                 check_uploads(self.settings, by)
             check_space(self.settings)
             check_room(self.settings)
-            with self._alone():  # else many imports at once could exceed a person's quota
+            busy = DatasetError("Many imports are starting: try again in a few seconds.")
+            # else many imports at once could exceed a person's quota
+            with hold_lock(self.settings.home / "imports.lock", LOCK_SECONDS, busy):
                 self._sweep()
                 check_datasets(self.settings, len(DatasetStore(self.settings).owned(by.id)) + self._importing(by), by)
                 job_id = new_id()
@@ -113,15 +114,6 @@ class ImportJobs:
             raise
         start_detached(self.settings, "core.jobs.import_jobs", [str(folder)], folder / "importer.log")
         return job_id
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        self.settings.home.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.settings.home / "imports.lock").acquire(timeout=LOCK_SECONDS, poll_interval=0.01):
-                yield
-        except Timeout as error:
-            raise DatasetError("Many imports are starting: try again in a few seconds.") from error
 
     def receive_zip(self, upload: BinaryIO) -> Path:
         """Copy an uploaded archive to disk in pieces."""

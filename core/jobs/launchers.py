@@ -8,8 +8,13 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.settings import PROJECT_ROOT, Settings
+from core.storage import read_json
+
+if TYPE_CHECKING:
+    import psutil
 
 _CREATE_NEW_PROCESS_GROUP = 0x00000200
 _CREATE_NO_WINDOW = 0x08000000
@@ -28,6 +33,25 @@ WORKER_ENVIRONMENT = {
 
 _starting: "dict[tuple[Path, str], tuple[subprocess.Popen[bytes], float]]" = {}
 _starting_lock = threading.Lock()
+
+
+def process_facts() -> dict[str, float]:
+    """What identifies this process in a file."""
+    import psutil
+
+    return {"pid": os.getpid(), "born": psutil.Process().create_time()}
+
+
+def recorded_process(path: Path) -> "psutil.Process | None":
+    """The live process whose facts a file holds; None if it ended, also when its id was given to another one."""
+    import psutil
+
+    try:
+        facts = read_json(path)
+        process = psutil.Process(int(facts["pid"]))
+        return process if abs(process.create_time() - float(facts["born"])) < 1.0 else None
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None
 
 
 def start_module(

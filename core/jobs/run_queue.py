@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from filelock import FileLock, Timeout
-
 from core.actor import Actor
 from core.errors import RunError
+from core.locks import hold_lock
 from core.settings import Settings
 from core.storage import is_id, read_json, write_json
 
@@ -222,10 +221,7 @@ def put_first(settings: Settings, run_ids: Sequence[str], by: Actor) -> None:
 
 
 def _change(settings: Settings, change: Callable[[QueueControl], QueueControl]) -> None:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(settings.home / "queue-control.lock").acquire(timeout=LOCK_SECONDS):
-            control = change(read_control(settings))
-            write_json(settings.home / "queue-control.json", {"paused": control.paused, "first": list(control.first)})
-    except Timeout as error:
-        raise RunError("Someone else is changing the queue: try again in a few seconds.") from error
+    busy = RunError("Someone else is changing the queue: try again in a few seconds.")
+    with hold_lock(settings.home / "queue-control.lock", LOCK_SECONDS, busy):
+        control = change(read_control(settings))
+        write_json(settings.home / "queue-control.json", {"paused": control.paused, "first": list(control.first)})

@@ -18,14 +18,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.jobs.launchers import start_single
+from core.jobs.launchers import process_facts, recorded_process, start_single
 from core.jobs.run_queue import read_queue
 from core.jobs.states import is_closing
 from core.locks import ASKER_SECONDS, is_held
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.storage import read_json, write_json
+from core.storage import write_json
 
 POLL_SECONDS = 0.25
 IDLE_SECONDS = 20.0
@@ -103,24 +103,14 @@ def _is_silent(settings: Settings) -> bool:
 
 def _end(settings: Settings) -> None:
     """End a scheduler that no longer does anything; its workers continue."""
-    import psutil
+    process = recorded_process(facts_path(settings))
+    if process is not None:
+        import psutil
 
-    try:
-        facts = read_json(facts_path(settings))
-        process = psutil.Process(int(facts["pid"]))
-        if abs(process.create_time() - float(facts["born"])) < 1.0:
-            log.error("the scheduler does not move: it is ended")
+        log.error("the scheduler does not move: it is ended")
+        with suppress(psutil.Error):
             process.kill()
             process.wait(5)
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return
-
-
-def _write_facts(settings: Settings) -> None:
-    import psutil
-
-    with suppress(OSError):  # a full disk
-        write_json(facts_path(settings), {"pid": os.getpid(), "born": psutil.Process().create_time()})
 
 
 def serve(
@@ -145,7 +135,8 @@ def serve(
             lock.acquire(timeout=ASKER_SECONDS)
         except Timeout:
             return
-        _write_facts(settings)
+        with suppress(OSError):  # a full disk
+            write_json(facts_path(settings), process_facts())
         dispatcher = Dispatcher(settings, lambda: is_closing(settings))
         beat = 0.0
         try:

@@ -6,13 +6,13 @@ from contextlib import suppress
 import psutil
 
 from core.actor import Actor
+from core.jobs.launchers import recorded_process
 from core.jobs.scheduler import facts_path
 from core.jobs.states import closing_path
 from core.jobs.watchdog import worker_process
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.storage import read_json
 
 PATIENCE_SECONDS = 8.0  # a worker pauses its training within five
 
@@ -62,10 +62,8 @@ def reopen(settings: Settings) -> None:
 
 
 def _end_scheduler(settings: Settings) -> None:
-    with suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
-        facts = read_json(facts_path(settings))
-        process = psutil.Process(int(facts["pid"]))
-        if abs(process.create_time() - float(facts["born"])) < 1.0:
+    process = recorded_process(facts_path(settings))
+    if process is not None:
+        with suppress(psutil.Error):
             process.terminate()
-            with suppress(psutil.TimeoutExpired):
-                process.wait(3.0)
+            process.wait(3.0)

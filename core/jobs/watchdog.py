@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from core.jobs.launchers import recorded_process
 from core.runs.run import Run
 from core.storage import read_json, write_json
 
@@ -115,13 +116,8 @@ def stalled_since(folder: Path) -> float | None:
 
 
 def worker_process(run: Run) -> psutil.Process | None:
-    """The live process that took a run; None if it ended, also when its number was given to another one."""
-    try:
-        values = read_json(run.folder / "started.json")
-        process = psutil.Process(int(values["pid"]))
-        return process if abs(process.create_time() - float(values["born"])) < 1.0 else None
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return None
+    """The live process that took a run."""
+    return recorded_process(run.folder / "started.json")
 
 
 def memory_kills() -> int:

@@ -11,15 +11,13 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from core.actor import Actor
 from core.errors import PeopleError
+from core.locks import hold_lock
 from core.room.passcode_attempts import Count, PasscodeAttempts, sources
 from core.room.people import is_token, person_id
 from core.settings import Settings
@@ -185,17 +183,9 @@ class RoomStore:
         write_json(self.path, vars(room), private=True)
         return room
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = FileLock(self.settings.home / "room.lock")
-        try:
-            lock.acquire(timeout=LOCK_SECONDS)
-        except Timeout as error:
-            raise PeopleError("Many people are entering: try again in a few seconds.") from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def _locked(self) -> AbstractContextManager[None]:
+        busy = PeopleError("Many people are entering: try again in a few seconds.")
+        return hold_lock(self.settings.home / "room.lock", LOCK_SECONDS, busy)
 
 
 def _person(token: str) -> str:

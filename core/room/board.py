@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from core.actor import Actor
 from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, QuotaError, RunError
+from core.locks import hold_lock
 from core.settings import Settings
 from core.storage import is_id, read_json, write_json
 
@@ -138,22 +137,18 @@ def check_uploads(settings: Settings, by: Actor) -> None:
 def _change(settings: Settings, change: Callable[[Board], Board]) -> Board:
     path = _path(settings)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        with FileLock(settings.home / "board.lock").acquire(timeout=LOCK_SECONDS):
-            board = change(read_board(settings))
-            sent = board.sent
-            values = {
-                "pins": list(board.pins),
-                "sent": None
-                if sent is None
-                else {"config": sent.config.model_dump_json(), "sender": sent.sender, "time": sent.time},
-                "uploads_locked": board.uploads_locked,
-                "leaderboard_shared": board.leaderboard_shared,
-            }
-            write_json(path, values)
-            return board
-    except Timeout as error:
-        raise RunError("The room's settings are being changed: try again in a few seconds.") from error
+    busy = RunError("The room's settings are being changed: try again in a few seconds.")
+    with hold_lock(settings.home / "board.lock", LOCK_SECONDS, busy):
+        board = change(read_board(settings))
+        sent = board.sent
+        values = {
+            "pins": list(board.pins),
+            "sent": sent and {"config": sent.config.model_dump_json(), "sender": sent.sender, "time": sent.time},
+            "uploads_locked": board.uploads_locked,
+            "leaderboard_shared": board.leaderboard_shared,
+        }
+        write_json(path, values)
+        return board
 
 
 def _path(settings: Settings) -> Path:

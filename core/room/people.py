@@ -13,10 +13,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from core.actor import Actor
 from core.errors import PeopleError
+from core.locks import hold_lock
 from core.settings import Settings
 from core.storage import is_id, read_json, write_json
 
@@ -104,19 +103,17 @@ class PeopleStore:
             raise PeopleError(f"The nickname is too long: use at most {MAX_NICKNAME} letters.")
         identity = person_id(token)
         self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.settings.home / "people.lock").acquire(timeout=LOCK_SECONDS):
-                others = [person for person in self.all() if person.id != identity]
-                if any(person.nickname.casefold() == shown.casefold() for person in others):
-                    raise PeopleError(f"The nickname {shown} is taken: choose another.")
-                if len(others) >= MAX_PEOPLE:
-                    raise PeopleError(f"{MAX_PEOPLE} people are here already: ask the presenter to tidy up.")
-                known = self.get(identity)
-                return self._write(
-                    Person(identity, shown, known.created if known else time.time(), bool(known and known.presenter))
-                )
-        except Timeout as error:
-            raise PeopleError("Many people are entering: try again in a few seconds.") from error
+        busy = PeopleError("Many people are entering: try again in a few seconds.")
+        with hold_lock(self.settings.home / "people.lock", LOCK_SECONDS, busy):
+            others = [person for person in self.all() if person.id != identity]
+            if any(person.nickname.casefold() == shown.casefold() for person in others):
+                raise PeopleError(f"The nickname {shown} is taken: choose another.")
+            if len(others) >= MAX_PEOPLE:
+                raise PeopleError(f"{MAX_PEOPLE} people are here already: ask the presenter to tidy up.")
+            known = self.get(identity)
+            return self._write(
+                Person(identity, shown, known.created if known else time.time(), bool(known and known.presenter))
+            )
 
     def appoint(self, identity: str) -> Person:
         """Make a person a presenter; call it only after the presenter's secret was checked.

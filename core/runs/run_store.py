@@ -6,19 +6,19 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from core.actor import OPERATOR, Actor
 from core.config.race_plan import MAX_TITLE, RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ConfigError, DatasetError, QuotaError, RunError
-from core.locks import ASKER_SECONDS
+from core.locks import ASKER_SECONDS, hold_lock
 from core.quotas import FULL, check_queue, check_space, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.run import Run, RunMeta, RunState
@@ -112,15 +112,10 @@ class RunStore:
             owned = [run for run in self.all() if _owner(run.folder) == by.id]
             check_queue(self.settings, sum(run.state().active for run in owned), new, by)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> AbstractContextManager[None]:
         """Hold the lock of all runs: no other process queues a run or deletes a dataset."""
-        self.settings.home.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.settings.home / "runs.lock").acquire(timeout=LOCK_SECONDS, poll_interval=0.01):
-                yield
-        except Timeout as error:
-            raise RunError("Many runs are being queued: try again in a few seconds.") from error
+        busy = RunError("Many runs are being queued: try again in a few seconds.")
+        return hold_lock(self.settings.home / "runs.lock", LOCK_SECONDS, busy)
 
     def get(self, run_id: str) -> Run:
         """Find a run.
