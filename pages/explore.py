@@ -1,4 +1,4 @@
-"""Explore: get a dataset, and look at it before any network does."""
+"""Explore: add a dataset and look through it."""
 
 import streamlit as st
 
@@ -19,7 +19,7 @@ VIEWS = 7
 
 
 def page() -> None:
-    settings = frame.open_page("Explore", "Bring pictures, and look at them before any network does.")
+    settings = frame.open_page("Explore", "Add a dataset and look through its pictures.")
     with frame.explained():
         summaries = frame.datasets(settings).summaries()
         job = st.query_params.get("import")
@@ -38,7 +38,7 @@ def page() -> None:
             list(names),
             index=list(names).index(asked) if asked in names else 0,
             format_func=lambda name: names[name],
-            help="Datasets never change once they are imported.",
+            help="A dataset never changes after its import.",
         )
         st.query_params["dataset"] = chosen
         dataset = open_dataset(settings, chosen)
@@ -53,9 +53,9 @@ def _show(settings: Settings, dataset: Dataset) -> None:
         for label, count, text in (
             ("Pictures", len(dataset.rows), None),
             ("Classes", len(dataset.classes), None),
-            ("Training", len(dataset.rows_of("train")), "What the network learns from."),
-            ("Validation", len(dataset.rows_of("val")), "What choices are made on."),
-            ("Test", len(dataset.rows_of("test")), "Opened once per run, after training has ended."),
+            ("Training", len(dataset.rows_of("train")), "The network learns from these."),
+            ("Validation", len(dataset.rows_of("val")), "Settings are chosen on these."),
+            ("Test", len(dataset.rows_of("test")), "Each run is evaluated on these once, after training."),
         ):
             st.metric(label, f"{count:,}", help=text, width="content")
     frame.link(frame.TRAIN, label="Start a race on these pictures", icon="🏁", query_params={"dataset": dataset.id})
@@ -73,13 +73,10 @@ def _show(settings: Settings, dataset: Dataset) -> None:
 
 
 def _offer_changes(settings: Settings, dataset: Dataset) -> None:
-    """Another title, or away with it; for its owner and the presenter."""
+    """Rename or delete the dataset; for its owner and the presenter."""
     owner = dataset.summary.owner
     if not frame.actor().may_change(owner):
-        st.caption(
-            f"This dataset belongs to {frame.plain(frame.owner_name(settings, owner) or 'the presenter')}: "
-            "only they and the presenter can rename or delete it."
-        )
+        st.caption(f"{frame.only_owner(settings, owner)} can rename or delete this dataset.")
         return
     with st.popover("Rename or delete", icon="✏️", key=f"change-{dataset.id}"):
         title = st.text_input(
@@ -87,14 +84,14 @@ def _offer_changes(settings: Settings, dataset: Dataset) -> None:
             dataset.title,
             max_chars=80,
             key=f"title-{dataset.id}-{dataset.title}",
-            help="What it is called in lists; runs that were made with it stay as they are.",
+            help="Shown in lists; existing runs stay as they are.",
         )
         if st.button("Rename", key=f"rename-{dataset.id}", icon="💾"):
             with frame.explained():
                 frame.datasets(settings).rename(dataset.id, title, by=frame.actor())
                 forget_datasets()
                 st.rerun()
-        st.caption("Deleting takes the pictures away for good. Runs keep their results, but show no pictures any more.")
+        st.caption("Deletes the pictures for good. Runs keep their results but no longer show pictures.")
         if st.button("Delete this dataset", key=f"delete-{dataset.id}", icon="🗑️"):
             with frame.explained():
                 frame.runs(settings).delete_dataset(dataset.id, by=frame.actor())
@@ -137,7 +134,7 @@ def _gallery(settings: Settings, dataset: Dataset) -> None:
         if (label == "All classes" or dataset.classes[row.label] == label) and split in ("all", row.split)
     ]
     if not rows:
-        st.info("No picture of this class is in this split.")
+        st.info("This class has no pictures in this split.")
         return
     pages = -(-len(rows) // PER_PAGE)
     number = st.pagination(pages, key=f"gallery-page-{label}-{split}") if pages > 1 else 1
@@ -153,10 +150,8 @@ def _gallery(settings: Settings, dataset: Dataset) -> None:
     st.caption(f"{len(rows):,} pictures, page {number} of {pages}.")
     lost = [row for row in shown if not dataset.thumbnail_path(row).exists()]
     if lost:
-        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-        st.warning(
-            f"The small picture of {frame.plain(lost[0].name)}{more} is missing: import the dataset again.", icon="⚠️"
-        )
+        more = f" and {len(lost) - 1} more are" if len(lost) > 1 else " is"
+        st.warning(f"The thumbnail of {frame.plain(lost[0].name)}{more} missing: import the dataset again.", icon="⚠️")
     _detail(settings, dataset, shown)
 
 
@@ -189,26 +184,28 @@ def _detail(settings: Settings, dataset: Dataset, rows: list[ImageRow]) -> None:
 
 
 def _views(settings: Settings, dataset: Dataset) -> None:
-    st.caption("Each epoch shows the network another view of every training picture. Change the settings and look.")
+    st.caption("In each epoch the network sees another view of every training picture.")
     columns = st.columns(4)
     names = [name for name in CATALOG if name != "scratch_cnn"]
     network = columns[0].selectbox(
         "Network", ["scratch_cnn", *names], format_func=lambda name: CATALOG[name].title, key="views-network",
-        help="Each network has an input size of its own.",
+        help="Each network has its own input size.",
     )  # fmt: skip
     crop = columns[1].toggle("Random crops", True, key="views-crop")
     flip = columns[1].toggle("Random flips", True, key="views-flip")
     colour = columns[2].toggle("Random colours", False, key="views-colour")
-    strength = columns[2].slider("Strength", 0.0, 1.0, 0.5, key="views-strength", help="0 changes nothing, 1 a lot.")
+    strength = columns[2].slider(
+        "Strength", 0.0, 1.0, 0.5, key="views-strength", help="0: no change; 1: strong changes."
+    )
     train = dataset.rows_of("train")
     number = columns[3].number_input(
-        "Training picture", 1, len(train), 1, key="views-picture", help="Which one to look at."
+        "Training picture", 1, len(train), 1, key="views-picture", help="Number of the training picture."
     )
-    seed = columns[3].number_input("Epoch", 0, 10_000, 0, key="views-seed", help="Another epoch, other views.")
+    seed = columns[3].number_input("Epoch", 0, 10_000, 0, key="views-seed", help="Each epoch has different views.")
     row = train[int(number) - 1]
     client = frame.predictor(settings)
     try:
-        with st.spinner("Asking the model process; the first answer takes a few seconds", show_time=True):
+        with st.spinner("Making the views; the first time takes a few seconds", show_time=True):
             described, views = client.views(
                 dataset.read_image(row),
                 network,
@@ -219,7 +216,7 @@ def _views(settings: Settings, dataset: Dataset) -> None:
     except TuneMyPetsError as error:
         st.error(frame.plain(str(error)), icon="🚫")
         return
-    tiles = [gallery.Tile(views[0], "Validation and test view", None, "centre, never changed")]
+    tiles = [gallery.Tile(views[0], "Validation and test view", None, "centre crop, no random changes")]
     tiles += [gallery.Tile(view, f"Training view {place}") for place, view in enumerate(views[1:], start=1)]
     gallery.show_tiles(tiles, width_px=150)
     st.caption(f"{frame.plain(dataset.classes[row.label])}, {frame.plain(row.name)}. Random changes: {described}.")

@@ -37,7 +37,7 @@ def page() -> None:
         chosen = _choose(usable)
         pictures = _images()
         if not chosen or not pictures:
-            st.caption("Choose a network, then add a picture: the answer appears here.")
+            st.caption("Choose a network and add a picture.")
             return
         _answer(settings, chosen, pictures)
 
@@ -82,25 +82,25 @@ def _images() -> list[tuple[str, bytes]]:
         st.warning(f"Only the first {MAX_IMAGES} pictures are used.")
     if _camera_works():
         with st.expander("Use the camera", icon="📷"):
-            # the camera starts only when asked for: browsers ask for permission at once
+            # browsers ask for permission as soon as the widget is there
             if st.toggle("Camera on", key="predict-camera-on"):
                 shot = st.camera_input("Take a picture", key="predict-camera")
                 if shot is not None:
                     pictures.append(("camera.jpg", shot.getvalue()))
     else:
-        st.caption("📷 Browsers give the camera only to https and localhost addresses: upload a photo instead.")
+        st.caption("📷 Browsers allow the camera only on https and localhost: upload a photo instead.")
     return pictures
 
 
 def _camera_works() -> bool:
-    """Browsers call https and the machine itself secure, and nothing else."""
+    """Browsers allow the camera on https and on the machine itself only."""
     parts = urlsplit(st.context.url or "")
     return parts.scheme == "https" or (parts.hostname or "") in ("localhost", "127.0.0.1", "::1")
 
 
 def _answer(settings: Settings, chosen: Sequence[RunSummary], pictures: Sequence[tuple[str, bytes]]) -> None:
     answers: dict[str, list[Prediction]] = {}
-    with st.spinner("Asking the network; the first answer takes a few seconds", show_time=True):
+    with st.spinner("Predicting; the first time takes a few seconds", show_time=True):
         for item in chosen:
             try:
                 answers[item.id] = frame.predictor(settings).predict(item.id, pictures)
@@ -125,7 +125,7 @@ def _answer(settings: Settings, chosen: Sequence[RunSummary], pictures: Sequence
                         st.markdown(f"**{frame.plain(item.title)}**")
                     _show(answers[item.id][place])
     if len(pictures) > SHOWN_LARGE:
-        st.caption(f"The first {SHOWN_LARGE} are shown; all {len(pictures)} are in the table.")
+        st.caption(f"The first {SHOWN_LARGE} are shown; the table has all {len(pictures)}.")
     table = _table(chosen, answers)
     if len(pictures) > 1:
         st.dataframe(
@@ -135,7 +135,7 @@ def _answer(settings: Settings, chosen: Sequence[RunSummary], pictures: Sequence
             key="predict-table",
         )
     frame.offer_csv("Download as CSV", table, "tunemypets-predictions.csv")
-    st.caption("A network answers with one of its own classes, whatever the picture shows, and can be sure and wrong.")
+    st.caption("A network always answers with one of its own classes, and can be confident and wrong.")
 
 
 def _show(answer: Prediction) -> None:

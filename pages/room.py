@@ -1,4 +1,4 @@
-"""Room: what the presenter sees and steers, and, if they share it, the leaderboard for everybody."""
+"""Room: door, queue, people and messages for the presenter; the leaderboard for everyone, if it is shared."""
 
 import time
 
@@ -31,7 +31,7 @@ _machine: SharedCache[Settings, Machine] = SharedCache(10.0, max_entries=2)
 
 
 def page() -> None:
-    settings = frame.open_page("Room", "Who is here, what runs next, and what everybody sees.")
+    settings = frame.open_page("Room", "Who is here, what runs next, and what everyone sees.")
     with frame.explained():
         by = frame.actor()
         if not by.presenter:
@@ -103,13 +103,13 @@ def _people(settings: Settings) -> None:
                 }
             )
         st.dataframe(rows, hide_index=True, width="stretch")
-        st.caption("A closed tab leaves the list at once; one that lost its network, after two minutes.")
+        st.caption("Closed tabs leave the list at once, disconnected ones after two minutes.")
 
 
 def _leaderboard(settings: Settings, by: Actor) -> None:
     shared = read_board(settings).leaderboard_shared
     wanted = st.toggle(
-        "Everybody sees the leaderboard", shared, key=f"room-share-{shared}", help="A link appears in their sidebar."
+        "Show the leaderboard to everyone", shared, key=f"room-share-{shared}", help="Adds a link to their sidebar."
     )
     if wanted != shared:
         share_leaderboard(settings, wanted, by)
@@ -118,13 +118,13 @@ def _leaderboard(settings: Settings, by: Actor) -> None:
 
 
 def _for_everyone(settings: Settings, by: Actor) -> None:
-    """Settings to begin with, pinned runs, the lock of uploads."""
+    """Settings to start from, pinned runs, the lock on uploads."""
     board = read_board(settings)
     locked = st.toggle(
-        "Uploads are locked",
+        "Lock uploads",
         board.uploads_locked,
         key=f"room-lock-{board.uploads_locked}",
-        help="Nobody but you brings new datasets; pictures to predict are not meant.",
+        help="Only you can add datasets; everyone can still upload pictures on Predict.",
     )
     if locked != board.uploads_locked:
         lock_uploads(settings, locked, by)
@@ -133,16 +133,16 @@ def _for_everyone(settings: Settings, by: Actor) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             config = board.sent.config
             st.markdown(
-                f"📣 Everybody is offered **{frame.plain(config.title())}**, {config.epochs} epochs on "
+                f"📣 Sent to everyone: **{frame.plain(config.title())}**, {config.epochs} epochs on "
                 f"{frame.plain(config.dataset)}.",
                 width="stretch",
             )
-            if st.button("Take it back", key="room-withdraw", icon="↩️"):
+            if st.button("Withdraw", key="room-withdraw", icon="↩️"):
                 withdraw_config(settings, by)
                 st.rerun()
     items = {item.id: item for item in list_runs(settings)}
     if not items:
-        st.info("There is no run yet whose settings could be sent, or that could be pinned to Home.", icon="📌")
+        st.info("There is no run yet to send or to pin: start one on Train.", icon="📌")
         return
     chosen = st.selectbox(
         "Run",
@@ -154,7 +154,7 @@ def _for_everyone(settings: Settings, by: Actor) -> None:
         if st.button("Send its settings to everyone", icon="📣", key="room-send", type="primary"):
             send_config(settings, items[chosen].config, by)
             st.rerun()
-        if st.button("Pin it to everybody's Home", icon="📌", key="room-pin"):
+        if st.button("Pin it to Home", icon="📌", key="room-pin"):
             pin_run(settings, chosen, by)
             st.rerun()
     for run_id in board.pins:
@@ -169,13 +169,13 @@ def _for_everyone(settings: Settings, by: Actor) -> None:
 def _shut_down(settings: Settings, by: Actor) -> None:
     running = sum(item.state is RunState.RUNNING for item in list_runs(settings))
     st.write(
-        f"{running} training{' is' if running == 1 else 's are'} put aside, and the app ends for everybody. Nothing is "
-        "lost: the queue goes on when the app is started again."
+        f"Pauses {running} training{'' if running == 1 else 's'} and closes the app for everyone. "
+        "They resume, and the queue with them, when the app starts again."
     )
     if st.button("Shut down now", type="primary", icon="🛑", key="room-shut-down"):
-        with st.spinner("Trainings are put aside …"):
+        with st.spinner("Pausing trainings …"):
             count = shut_down(settings, by)
-        st.success(f"{count} put aside. The app ends now: close this tab.", icon="👋")
+        st.success(f"{count} paused. The app is closing: close this tab.", icon="👋")
         asgi_app.stop()
 
 

@@ -1,4 +1,4 @@
-"""Train: choose, see what will be trained, start a run or a race, and watch it. The URL names what is watched."""
+"""Train: choose settings, start a run or a race, and watch it. The URL names what is watched."""
 
 import streamlit as st
 
@@ -49,7 +49,7 @@ def _watch_race(settings: Settings, race_id: str) -> None:
     if st.query_params.get("demo") and frame.has_router() and all(item.history.tested for item in snapshots):
         frame.go(frame.COMPARE, query_params={"runs": ",".join(ids)})
     if st.query_params.get("demo"):
-        st.caption("When both networks have been tested, the comparison opens by itself.")
+        st.caption("The comparison opens when both networks have been evaluated.")
     if len(snapshots) == 2 and all(item.history.tested is not None for item in snapshots):
         show_verdict(compare_once(settings, *ids))
     live_run.watch(settings, ids)
@@ -58,7 +58,7 @@ def _watch_race(settings: Settings, race_id: str) -> None:
 def _choose(settings: Settings) -> None:
     summaries = frame.datasets(settings).summaries()
     if not summaries:
-        st.info("There is no dataset yet: make the drawn one or bring your own photos first.", icon="🖼️")
+        st.info("There is no dataset yet: create the drawn sample or add your own photos.", icon="🖼️")
         frame.link(frame.EXPLORE, label="Get a dataset", icon="📁")
         return
     warm_up(settings)
@@ -97,9 +97,9 @@ def _choose(settings: Settings) -> None:
 
 
 def _offer_sending(settings: Settings, chosen: TrainConfig) -> None:
-    if st.button("Send these settings to everyone", icon="📣", help="Everybody is offered to begin with them."):
+    if st.button("Send these settings to everyone", icon="📣", help="Everyone can start from them."):
         send_config(settings, chosen, frame.actor())
-        st.toast("Everybody sees them now on Home and Train; the Room page takes them back.", icon="📣")
+        st.toast("Everyone sees them on Home and Train; withdraw them on Room.", icon="📣")
 
 
 def _start(settings: Settings, chosen: TrainConfig, *, race: bool) -> None:

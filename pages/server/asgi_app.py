@@ -1,4 +1,4 @@
-"""The server: Streamlit's own ASGI app with a guard before it, and what happens when it starts.
+"""The server: Streamlit's ASGI app behind a guard, and what happens when it starts and stops.
 
 streamlit run streamlit_app.py                this machine only
 streamlit run streamlit_app.py -- --room      the network, behind a passcode (also TUNEMYPETS_ROOM=1)
@@ -38,7 +38,7 @@ MIDDLEWARE = [Middleware(Guard), Middleware(Frontend), Middleware(UploadLimits)]
 EVERYWHERE = "0.0.0.0"
 ROOM = "TUNEMYPETS_ROOM"
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"
-# what later pages import, read in once the first page is there: together they would be in each other's way
+# imported once the first page is there: at the same time they would slow it down
 AHEAD_SECONDS = 5.0
 AHEAD = ("pandas", "plotly.graph_objects", "scipy.stats", "scipy.optimize")  # and pages.components; never torch
 
@@ -48,9 +48,9 @@ log = logging.getLogger("tunemypets.web")
 
 
 def prepare() -> None:
-    """Settle what can only be settled before there is a server: whether there is a room, and who hears it.
+    """Decide what must be decided before the server starts: whether there is a room, and on which address.
 
-    `streamlit run` has taken its address when it reads the first line of ours, so that a room starts the process anew.
+    `streamlit run` has bound its address before it reads our first line, so a room starts the process again.
     """
     if "--room" in sys.argv[1:]:
         os.environ[ROOM] = "1"
@@ -75,7 +75,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     """From start to end of the server."""
     del app
     if not is_loopback(config.get_option("server.address")):
-        os.environ[ROOM] = "1"  # whoever listens to others wants to know who they are
+        os.environ[ROOM] = "1"  # a server that others can reach asks who they are
     settings = _settings()
     _allow_many_connections()
     config.set_option("server.maxUploadSize", settings.upload_bytes // 2**20)  # what uploaders show and check, MB
@@ -92,7 +92,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
 
 
 def stop() -> None:
-    """End this process in a moment, as Ctrl+C does: time for the last page to be drawn."""
+    """End this process in a moment, as Ctrl+C does: the last page is drawn first."""
     timer = threading.Timer(STOP_SECONDS, os.kill, args=(os.getpid(), signal.SIGTERM))
     timer.daemon = True
     timer.start()
@@ -106,13 +106,13 @@ def _settings() -> Settings:
 
 
 def _address_is_only_a_default() -> bool:
-    """Whether nobody chose an address for this start: the one in the project's settings is no choice."""
+    """Whether no address was chosen for this start: the one in .streamlit/config.toml is a default."""
     chosen = "command-line" in config.get_where_defined("server.address")
     return not chosen and is_loopback(config.get_option("server.address"))
 
 
 def _start_again() -> NoReturn:
-    """The same command, listening to the network."""
+    """Run the same command again, listening to the network."""
     os.environ.update({ROOM: "1", ADDRESS: EVERYWHERE})
     command = [sys.executable, *sys.orig_argv[1:]]
     sys.stdout.flush()
@@ -123,7 +123,7 @@ def _start_again() -> NoReturn:
 
 
 def _announce(room: Room) -> None:
-    """Print where the room is, for attendees and for the presenter."""
+    """Print the addresses of the room, for attendees and for the presenter."""
     import segno
 
     address = room_url()
@@ -133,7 +133,7 @@ def _announce(room: Room) -> None:
 
 
 def _allow_many_connections() -> None:
-    """As many open connections as the system lets this process have: slow ones must not use them up."""
+    """Raise the limit of open connections as far as the system allows: slow ones must not use them up."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -148,12 +148,12 @@ def _import_ahead() -> None:
     for name in (*AHEAD, *(found.name for found in parts)):
         try:
             importlib.import_module(name)
-        except Exception:  # the page that needs it will say so
+        except Exception:  # the page that needs it shows the error
             log.exception("%s was not imported", name)
 
 
 def _wake_scheduler(settings: Settings) -> None:
-    """Let what waits begin, also when nobody has opened a page yet."""
+    """Start queued runs, also before anyone opens a page."""
     try:
         reopen(settings)
         if any(needs_scheduler(run) for run in RunStore(settings).all()):

@@ -1,8 +1,8 @@
-"""Who gets through to the app: asked before anything of it runs, for pages, files and websockets alike.
+"""Checks every request before the app runs: pages, files and websockets.
 
-A page on the internet can make a browser ask this server under a name of its own (DNS rebinding), or open a websocket
-to it. So the name must be ours, and what opens a websocket must be our own page. In an open room, files and uploads
-want somebody who gave the passcode; the pages ask for it themselves (`pages/components/shared/door.py`).
+A page on the internet can make a browser send requests to this server under another name (DNS rebinding), or open a
+websocket to it. So the name must be ours, and only our own pages may open a websocket. In an open room, files and
+uploads need an admitted browser; the pages ask for the passcode themselves (`pages/components/shared/door.py`).
 """
 
 import logging
@@ -20,7 +20,7 @@ from core.settings import PROJECT_ROOT, Settings
 from pages.server.security_headers import policy_headers
 from pages.server.visitor_cookie import cookie_header, token_in
 
-# what tells about the server and no page needs; the first only opens for the operator's own measuring
+# they describe the server, and no page needs them; the metrics open for the operator's measurements only
 METRICS = "/_stcore/metrics"
 CLOSED = ("/_stcore/script-health-check", "/_stcore/agent")
 BEHIND_THE_DOOR = ("/media/", "/_stcore/upload_file/")
@@ -34,7 +34,7 @@ log = logging.getLogger("tunemypets.web")
 
 
 class Refusal(Exception):
-    """A request that is not let through."""
+    """A request that is refused."""
 
     def __init__(self, status: int, sentence: str) -> None:
         self.status = status
@@ -42,7 +42,7 @@ class Refusal(Exception):
 
 
 class Guard:
-    """ASGI middleware: refuses, and gives every answer its headers."""
+    """ASGI middleware: refuses requests, and adds the security headers to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -53,12 +53,12 @@ class Guard:
 
     @cached_property
     def settings(self) -> Settings:
-        """As of the first request: only the start of the server settles whether there is a room."""
+        """As of the first request: whether there is a room is decided while the server starts."""
         return Settings.from_environment()
 
     @cached_property
     def rooms(self) -> RoomStore:
-        """The door's book."""
+        """Who was admitted to the room."""
         return RoomStore(self.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +86,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 given = message.get("headers", [])
                 message["headers"] = [*(pair for pair in given if pair[0].lower() not in names), *extra]
-                # also where a browser has the page already, and is told so without a type
+                # also for answers without a type (304), to a browser that has the page already
                 if asks_for_page or any(key == b"content-type" and b"text/html" in value for key, value in given):
                     https = scope["scheme"] == "https"
                     cookie = cookie_header(token_in(scope["headers"]), https=https)
@@ -100,7 +100,7 @@ class Guard:
             self._check_host(_header(scope, b"host"))
             self._check_origin(scope)
             if self.sockets >= MAX_SOCKETS:
-                raise Refusal(503, "Too many browsers are here: close some tabs.")
+                raise Refusal(503, "Too many open connections: close some tabs.")
         except Refusal as refusal:
             log.warning("websocket refused: %s", refusal)
             await receive()
@@ -116,9 +116,7 @@ class Guard:
         name = host_of(header)
         if name is None or not (name in self._own_names() or is_named(name, self.settings.hosts)):
             shown = name or "no valid name"
-            raise Refusal(
-                403, f"This app does not go by the name {shown}: whoever runs it can add it to TUNEMYPETS_HOSTS."
-            )
+            raise Refusal(403, f"This app is not known as {shown}: its operator can add the name to TUNEMYPETS_HOSTS.")
 
     def _own_names(self) -> frozenset[str]:
         now = time.monotonic()
@@ -127,19 +125,19 @@ class Guard:
         return self._names
 
     def _check_origin(self, scope: Scope) -> None:
-        """A browser says which page opens a websocket; programs of people who have a shell say nothing."""
+        """A browser names the page that opens a websocket; other programs need not."""
         origin = _header(scope, b"origin")
         if not origin:
             return
         parts, host = urlsplit(origin), _header(scope, b"host")
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise Refusal(403, "The page that opens this connection is not known here.")
+            raise Refusal(403, "This connection was opened by a page of another site.")
         if parts.netloc.lower() == host.lower():
             return
         name = host_of(parts.netloc)
         if name is None or not is_named(name, self.settings.hosts):
-            raise Refusal(403, "The page that opens this connection is not known here.")
-        # a proxy rewrote Host: Streamlit compares the two as well, and would ask the internet for our address
+            raise Refusal(403, "This connection was opened by a page of another site.")
+        # a proxy rewrote Host: Streamlit compares the two as well, and would look up our address on the internet
         headers = [pair for pair in scope["headers"] if pair[0] != b"host"]
         scope["headers"] = [*headers, (b"host", parts.netloc.encode("latin-1"))]
 
@@ -152,23 +150,23 @@ class Guard:
         if self.settings.room and path.startswith(BEHIND_THE_DOOR):
             token = token_in(scope["headers"])
             if token is None or not self.rooms.is_admitted(person_id(token)):
-                raise Refusal(403, "Give the passcode of the room first.")
+                raise Refusal(403, "Enter the passcode of the room first.")
 
 
 def _without_paths(send: Send) -> Send:
-    """Streamlit tells every browser where its script lies on the server's disk; ours are told as many dots."""
+    """Streamlit sends every browser the path of its script on the server's disk; dots replace it."""
 
     async def send_without(message: Message) -> None:
         data = message.get("bytes")
         if data and PLACE in data:
-            message["bytes"] = data.replace(PLACE, DOTS)  # of the same length, so that the message stays whole
+            message["bytes"] = data.replace(PLACE, DOTS)  # of the same length: the message stays valid
         await send(message)
 
     return send_without
 
 
 def _header(scope: Scope, name: bytes) -> str:
-    """A header; several of one name are joined, which makes no valid `Host` and no valid `Origin`."""
+    """A header; repeated ones are joined, which is neither a valid `Host` nor a valid `Origin`."""
     return ", ".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
 
 

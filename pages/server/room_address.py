@@ -1,4 +1,4 @@
-"""The address under which the room is reached, as the server was configured."""
+"""The address of the room, as the server was configured."""
 
 from streamlit import config
 
@@ -6,7 +6,7 @@ from core.room.addresses import is_loopback, room_address
 
 
 def room_url() -> str:
-    """What attendees open: the name that the operator gave, or this machine's address in the room."""
+    """The address that attendees open: the name that the operator gave, or this machine's address."""
     if config.is_manually_set("browser.serverAddress"):
         return url(str(config.get_option("browser.serverAddress")))
     listens_to_others = not is_loopback(config.get_option("server.address"))

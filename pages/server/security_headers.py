@@ -1,4 +1,4 @@
-"""The headers of every answer: what a browser may load, run and be embedded in."""
+"""Security headers of every answer: what a browser may load and run, and where it may embed the page."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ import streamlit
 
 FIXED = [
     (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),  # for browsers that do not know frame-ancestors
+    (b"x-frame-options", b"DENY"),  # for browsers without frame-ancestors
     (b"referrer-policy", b"no-referrer"),  # the address of a page may hold a passcode for a moment
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=(), payment=(), usb=(), serial=()"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -19,7 +19,7 @@ FIXED = [
 
 @cache
 def _script_hashes() -> str:
-    """Hashes of the scripts that Streamlit writes into its own page: they run, and no other inline script does."""
+    """Hashes of the inline scripts of Streamlit's own page: they run, and no other inline script does."""
     page = Path(streamlit.__file__).parent / "static" / "index.html"
     try:
         text = page.read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ def _script_hashes() -> str:
 
 @lru_cache(maxsize=64)
 def content_policy(host: str) -> bytes:
-    """The content-security-policy of pages that were asked for at `host` (name and port)."""
+    """The content-security-policy of pages at `host` (name and port)."""
     rules = {
         "default-src": "'self'",
         "script-src": f"'self'{_script_hashes()}",
@@ -41,7 +41,7 @@ def content_policy(host: str) -> bytes:
         "font-src": "'self' data:",
         "media-src": "'self' data: blob:",
         "worker-src": "'self' blob:",
-        # 'self' covers websockets in new browsers only: older phones want the address
+        # 'self' covers websockets in new browsers only: older phones need the address
         "connect-src": f"'self' ws://{host} wss://{host}",
         "frame-src": "'none'",
         "object-src": "'none'",
@@ -53,5 +53,5 @@ def content_policy(host: str) -> bytes:
 
 
 def policy_headers(host: str) -> list[tuple[bytes, bytes]]:
-    """All of them."""
+    """All security headers."""
     return [(b"content-security-policy", content_policy(host)), *FIXED]

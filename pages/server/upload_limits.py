@@ -1,7 +1,7 @@
-"""Limits of uploads: held before a body is read, because Streamlit keeps every upload in memory until its session ends.
+"""Limits of uploads, checked before a body is read: Streamlit keeps every upload in memory until its session ends.
 
-By the length that the request announces (uvicorn holds it to that): one upload, what a session has in memory, what it
-sends in a minute, and what all sessions have together. A body that comes too slowly is given up.
+They go by the length that a request announces (uvicorn enforces it): of one upload, of a session in memory and in a
+minute, and of all sessions together. A body that arrives too slowly is refused.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from core.formatting import format_limit
 from core.settings import Settings
 
 PATH = re.compile(r"/_stcore/upload_file/([^/]{1,128})/[^/]{1,128}$")
-FRAME_BYTES = 2**20  # what the form around a file may add
+FRAME_BYTES = 2**20  # of the form around a file
 SILENT_SECONDS = 30.0  # longest pause within a body
 SLOWEST_BYTES_PER_SECOND = 16 * 1024
 MAX_DRAINED_BYTES = 256 * 2**20
@@ -26,7 +26,7 @@ MB = 2**20
 
 @dataclass
 class Sender:
-    """What one session is sending, and sent lately."""
+    """The uploads of one session: running, and of the last minute."""
 
     coming_bytes: int = 0
     coming: int = 0
@@ -67,7 +67,7 @@ class UploadLimits:
         try:
             await self.app(scope, _Patience(receive, size), send)
         except TimeoutError:
-            await _refuse(send, 408, "The upload came too slowly and was given up.")
+            await _refuse(send, 408, "The upload was too slow: try again with a smaller file.")
         finally:
             sender.coming_bytes -= size
             sender.coming -= 1
@@ -86,10 +86,10 @@ class UploadLimits:
             most = limits.session_upload_bytes // MB
             return 413, f"You have {most} MB of uploads open: remove some, or reload the page."
         if sender.minute_bytes(time.monotonic()) + size > limits.session_upload_bytes + frame:
-            return 429, "You upload a lot: wait a minute, then try again."
+            return 429, "You have uploaded a lot: wait a minute, then try again."
         coming = sum(other.coming_bytes for other in self.senders.values())
         if sum(held.values()) + coming + size > limits.all_upload_bytes + frame:
-            return 429, "The room uploads a lot just now: wait a minute, then try again."
+            return 429, "Others are uploading a lot: wait a minute, then try again."
         return None
 
     def _tidy(self) -> None:
@@ -99,7 +99,7 @@ class UploadLimits:
 
 
 class _Patience:
-    """A body that must keep coming."""
+    """A body that must keep arriving."""
 
     def __init__(self, receive: Receive, size: int) -> None:
         self.receive = receive
@@ -112,7 +112,7 @@ class _Patience:
 
 
 def _held() -> list[tuple[str, dict[str, object]]]:
-    """What Streamlit has in memory, by session."""
+    """The uploads that Streamlit holds in memory, by session."""
     return list(Runtime.instance().uploaded_file_mgr.file_storage.items())  # type: ignore[attr-defined]
 
 
@@ -124,7 +124,7 @@ def _announced_bytes(scope: Scope) -> int | None:
 
 
 async def _drain(receive: Receive, size: int | None) -> None:
-    """Let a refused body come and go, piece by piece: a browser that is cut short shows no reason."""
+    """Read and drop a refused body: a browser whose upload is cut off shows no reason."""
     if size is None or size > MAX_DRAINED_BYTES:
         return
     patience, left = _Patience(receive, size), size
@@ -143,7 +143,7 @@ async def _refuse(send: Send, status: int, sentence: str) -> None:
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),  # the body was not read: nothing else can come on this connection
+        (b"connection", b"close"),  # the body was not read: this connection is useless
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

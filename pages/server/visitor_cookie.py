@@ -1,4 +1,4 @@
-"""The cookie by which a browser is known, as the server and the pages see it."""
+"""The cookie that identifies a browser, for the server and the pages."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ KEEP_SECONDS = 180 * 86_400
 
 
 def token_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """The visitor's token in the headers of a request; None where there is none that could be ours."""
+    """The visitor's token in the headers of a request; None if there is no valid one."""
     for name, value in headers:
         if name != b"cookie":
             continue
@@ -21,7 +21,7 @@ def token_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 def cookie_header(token: str | None, *, https: bool) -> bytes:
-    """`Set-Cookie` that keeps a token for half a year, or gives a new one: no script reads it, no other site does."""
+    """`Set-Cookie` that keeps a token for half a year, or a new one; scripts and other sites cannot read it."""
     secure = "; Secure" if https else ""
     value = f"{COOKIE}={token or new_token()}; Path=/; Max-Age={KEEP_SECONDS}; HttpOnly; SameSite=Lax{secure}"
     return value.encode("latin-1")

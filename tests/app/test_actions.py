@@ -77,7 +77,7 @@ def test_a_worker_that_does_not_move_is_told(raced: Settings, run: Run, open_pag
     write_json(run.folder / STALLED, {"since": time.time() - 20})
     with held(run.lock_path):
         app = open_page("pages/train.py", run=run.id)
-    assert "has not moved for 2" in app.warning[0].value
+    assert "No progress for 2" in app.warning[0].value
     assert "Stop" in labels(app)
 
 
@@ -85,11 +85,11 @@ def test_an_interrupted_run_goes_on_by_itself_until_it_was_tried_often_enough(
     raced: Settings, run: Run, open_page: Open
 ) -> None:
     write_json(run.folder / "started.json", {"pid": 1, "born": 0.0, "time": time.time()})
-    assert "goes on by itself in a moment" in open_page("pages/train.py", run=run.id).warning[0].value
+    assert "resumes by itself in a moment" in open_page("pages/train.py", run=run.id).warning[0].value
     write_attempts(run.folder, Attempts(2, time.time()))
     runs_snapshot.forget_runs()
     app = open_page("pages/train.py", run=run.id)
-    assert "What was saved before is unharmed" in app.warning[0].value
+    assert "Saved work is safe" in app.warning[0].value
     app.button(key=f"resume-{run.id}").click().run()
     assert not app.exception
     assert run.state() is RunState.QUEUED
@@ -127,7 +127,7 @@ def test_others_see_a_run_and_cannot_change_it(
 ) -> None:
     come_as(monkeypatch, bert)
     app = open_page("pages/train.py", run=run.id)
-    assert "This run belongs to Ada" in texts(app)
+    assert "Only Ada and the presenter can stop, rename or delete this run." in texts(app)
     assert labels(app) & {"Stop", "Rename", "Delete this run"} == set()
     fail_for_memory(run)
     runs_snapshot.forget_runs()
@@ -163,7 +163,7 @@ def test_a_dataset_is_renamed_and_deleted_by_its_owner_only(
     come_as(monkeypatch, bert)
     app = open_page("pages/explore.py", dataset="drawn")
     assert labels(app) & {"Rename", "Delete this dataset"} == set()
-    assert "This dataset belongs to the presenter" in texts(app)
+    assert "Only the presenter can rename or delete this dataset." in texts(app)
 
 
 def test_a_click_on_stop_ends_a_waiting_run(raced: Settings, run: Run, open_page: Open) -> None:

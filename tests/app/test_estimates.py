@@ -39,7 +39,7 @@ def test_a_network_that_is_new_here_is_measured_once_a_session(
     monkeypatch.setattr(time_estimate, "start_calibration", lambda _, config: asked.append(config.model) or True)
     monkeypatch.setattr(time_estimate, "is_measuring", lambda _: True)
     app = open_page("pages/train.py", dataset="drawn")
-    assert "Measuring how fast this machine is" in captions(app)
+    assert "Measuring the speed of this machine" in captions(app)
     app.run()
     app.run()
     assert asked == ["petnet", "scratch_cnn"]  # the two arms of a race
@@ -51,14 +51,14 @@ def test_what_has_to_wait_is_asked_again(drawn: Dataset, open_page: Open, monkey
     app = open_page("pages/train.py", dataset="drawn")
     app.run()
     assert asked == ["petnet", "petnet"]
-    assert "can be told when this network has run" in captions(app)
+    assert "No time estimate until this network has run here once" in captions(app)
 
 
 def test_without_its_weights_nothing_is_measured(drawn: Dataset, open_page: Open) -> None:
     app = open_page("pages/train.py", dataset="drawn")
     app.selectbox(key="train-model").set_value("resnet18").run()
     assert not app.exception
-    assert "can be told when this network has run" in captions(app)
+    assert "No time estimate until this network has run here once" in captions(app)
 
 
 def test_the_calibrator_measures_in_a_process_of_its_own(

@@ -60,7 +60,7 @@ def test_explore_shows_numbers_report_and_one_picture(raced: Settings, open_page
     app = open_page("pages/explore.py", dataset="drawn")
     assert [metric.value for metric in app.metric][:2] == ["40", "2"]
     assert "drawn by the program" in texts(app)
-    for section, word in (("Numbers", "File sizes by class"), ("Import report", "without any trouble")):
+    for section, word in (("Numbers", "File sizes by class"), ("Import report", "without problems")):
         app.segmented_control(key="explore-section").set_value(section).run()
         assert not app.exception
         assert word in texts(app)
@@ -94,7 +94,7 @@ def test_train_shows_what_will_be_trained_and_starts_a_race(
     drawn: Dataset, settings: Settings, open_page: Open, ended_processes: None
 ) -> None:
     app = open_page("pages/train.py", dataset="drawn")
-    assert "2,562 of 1,858,834 parameters learn" in texts(app)
+    assert "2,562 of 1,858,834 parameters are trainable" in texts(app)
     next(button for button in app.button if button.label.startswith("Start a race")).click().run()
     runs = RunStore(settings).all()
     assert sorted(run.meta().arm or "" for run in runs) == ["scratch", "transfer"]

@@ -131,7 +131,7 @@ def test_runs_mode_begins_with_one_run_of_each_arm_and_names_seeds(race_id: str,
 
 def test_the_lists_show_a_race_as_one_thing(race_id: str, open_page: Open) -> None:
     app = open_page("streamlit_app.py")
-    assert "finished · 4 of 4 runs are over" in texts(app)
+    assert "finished · 4 of 4 runs done" in texts(app)
 
 
 def test_stopping_a_race_stops_all_its_runs(raced: Settings, open_page: Open) -> None:

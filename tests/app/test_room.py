@@ -75,8 +75,8 @@ def test_an_empty_room_says_what_is_missing_in_every_section(come_as: Come, open
     app = open_page("pages/room.py")
     assert not app.error
     for name, words in (
-        ("Queue", "Nothing runs and nothing waits"),
-        ("Leaderboard", "No run has a test result yet"),
+        ("Queue", "The queue is empty"),
+        ("Leaderboard", "starts with the first test result"),
         ("For everyone", "There is no run yet"),
     ):
         assert words in texts(section(app, name))
@@ -123,12 +123,12 @@ def test_the_queue_names_owners_and_is_paused_reordered_and_cancelled(
     app = section(open_page("pages/room.py"), "Queue")
     rows = [str(item.value) for item in app.markdown if "on drawn" in str(item.value)]
     assert ["Ada" in rows[0], "Ben" in rows[1], "Ada" in rows[2]] == [True] * 3
-    assert "start not known yet" in rows[0]
+    assert "start time unknown" in rows[0]
 
     press(app, "Pause the queue")
     assert read_control(settings).paused
     assert "nothing new starts" in texts(app)
-    press(app, "Let the queue go on")
+    press(app, "Resume the queue")
     assert not read_control(settings).paused
 
     app.button(key=f"queue-up-{third}").click().run()
@@ -149,7 +149,7 @@ def test_the_leaderboard_shows_a_tie_as_a_tie_and_is_shared_on_demand(
     come_as("Grace the presenter")
     app = section(open_page("pages/room.py"), "Leaderboard")
     table = app.dataframe[0].value
-    assert list(table["Place"]) == ["1 =", "1 ="]  # eight test pictures show nothing
+    assert list(table["Rank"]) == ["1 =", "1 ="]  # eight test pictures show nothing
     assert "a tie" in texts(app)
     app.toggle[0].set_value(True).run()
     assert read_board(raced).leaderboard_shared
@@ -228,7 +228,7 @@ def test_the_presenter_sends_pins_and_locks_from_the_room_page(raced: Settings, 
     come_as("Grace the presenter")
     app = section(open_page("pages/room.py"), "For everyone")
     app.button(key=f"room-unpin-{pinned}").click().run()
-    press(app, "Take it back")
+    press(app, "Withdraw")
     assert read_board(raced).pins == ()
     assert read_board(raced).sent is None
 

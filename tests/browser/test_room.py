@@ -86,7 +86,7 @@ def test_another_persons_run_is_seen_by_all_and_stopped_by_its_owner_or_the_pres
 
     address = f"{server.address}/train?run={run.id}"
     ben.goto(address)
-    expect(ben.get_by_text("This run belongs to Ada")).to_be_visible(timeout=60_000)
+    expect(ben.get_by_text("Only Ada and the presenter can stop")).to_be_visible(timeout=60_000)
     expect(ben.get_by_role("button", name="Stop")).to_have_count(0)
 
     # a reload keeps the person, the address and the rights

@@ -93,7 +93,7 @@ def test_a_foreign_name_in_host_is_refused_with_a_sentence(server: Server, host:
         assert b"root" not in body
     reply, body = ask(server, "/", Host="evil.example.com")
     assert body.decode() == (
-        "This app does not go by the name evil.example.com: whoever runs it can add it to TUNEMYPETS_HOSTS."
+        "This app is not known as evil.example.com: its operator can add the name to TUNEMYPETS_HOSTS."
     )
 
 
@@ -302,7 +302,7 @@ def test_uploads_of_one_session_are_limited_together(start: Start) -> None:
 def test_uploads_of_all_sessions_are_limited_together(start: Start) -> None:
     server = start(TUNEMYPETS_ALL_UPLOAD_MB="2")
     assert upload(server, 1.5) == ["taken"]
-    assert "429: The room uploads a lot" in upload(server, 5)[0]
+    assert "429: Others are uploading a lot" in upload(server, 5)[0]
 
 
 def test_an_upload_without_a_length_is_refused(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Plotly figures for the pages where people explore: datasets. Pure functions, no widgets."""
+"""Plotly figures of a dataset, and the same in words. Pure functions, no widgets."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from pages.components.shared.charts import COLOURS, marker_of
 
 PATTERNS = {"train": "", "val": "/", "test": "x"}
 MAX_MARKS = 3000
-MAX_TOLD = 12  # classes
+MAX_CLASSES = 12  # in words
 
 
 def class_counts(dataset: Dataset) -> go.Figure:
@@ -71,7 +71,7 @@ def image_sizes(dataset: Dataset) -> go.Figure:
 
 
 def file_sizes(dataset: Dataset) -> go.Figure:
-    """File sizes by class: a difference here is a shortcut that a network may learn instead of the subject."""
+    """File sizes by class: a network may learn a difference here instead of the subject."""
     figure = go.Figure()
     for label, name in enumerate(dataset.classes):
         figure.add_box(
@@ -107,35 +107,35 @@ def list_images(dataset: Dataset) -> pd.DataFrame:
 def format_counts(dataset: Dataset) -> str:
     """The bars in words."""
     counted = Counter((row.label, row.split) for row in dataset.rows)
-    told = [
+    counts = [
         f"{name}: " + ", ".join(f"{title} {counted[label, split]:,}" for split, title in SPLIT_NAMES.items())
         for label, name in enumerate(dataset.classes)
     ]
-    return f"Pictures per class and split. {_first(told)}"
+    return f"Pictures per class and split. {_first(counts)}"
 
 
 def format_sizes(dataset: Dataset) -> str:
-    """The cloud of sizes in words."""
+    """The scatter plot of sizes in words."""
     sides = [[row.width for row in dataset.rows], [row.height for row in dataset.rows]]
-    told = [f"{min(side):,} to {max(side):,} pixels, median {np.median(side):,.0f}" for side in sides]
-    return f"Width against height of {len(dataset.rows):,} pictures, by class. Width {told[0]}; height {told[1]}."
+    ranges = [f"{min(side):,} to {max(side):,} pixels, median {np.median(side):,.0f}" for side in sides]
+    return f"Width against height of {len(dataset.rows):,} pictures, by class. Width {ranges[0]}; height {ranges[1]}."
 
 
 def format_bytes(dataset: Dataset) -> str:
-    """The boxes in words."""
-    told = []
+    """The box plot in words."""
+    spreads = []
     for label, name in enumerate(dataset.classes):
         sizes = [row.bytes / 1000 for row in dataset.rows if row.label == label]
         if sizes:
             low, middle, high = np.quantile(sizes, [0.25, 0.5, 0.75])
-            told.append(f"{name}: median {middle:,.0f} kB, half of them from {low:,.0f} to {high:,.0f}")
-    return f"File sizes of each class. {_first(told)}"
+            spreads.append(f"{name}: median {middle:,.0f} kB, half of them from {low:,.0f} to {high:,.0f}")
+    return f"File sizes of each class. {_first(spreads)}"
 
 
-def _first(told: Sequence[str]) -> str:
-    """The first classes in words; a screen reader reads it all."""
-    more = len(told) - MAX_TOLD
-    return "; ".join(told[:MAX_TOLD]) + (f"; and {more} more classes." if more > 0 else ".")
+def _first(texts: Sequence[str]) -> str:
+    """The first classes in words: a screen reader reads all of it."""
+    more = len(texts) - MAX_CLASSES
+    return "; ".join(texts[:MAX_CLASSES]) + (f"; and {more} more classes." if more > 0 else ".")
 
 
 def _some(count: int) -> Sequence[int]:

@@ -1,4 +1,4 @@
-"""Getting a dataset: the drawn sample, an uploaded zip, an uploaded folder, or a folder of the server's own disk."""
+"""The form that adds a dataset: the drawn sample, an uploaded zip or folder, or a folder on the server."""
 
 import re
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ LAYOUT = """pets/
 
 
 def show_import_form(settings: Settings) -> None:
-    """Draw the ways to get a dataset; starting one puts its id into the URL."""
+    """Draw the form; an import that was started has its id in the URL."""
     ways = [SAMPLE, ZIP, UPLOADED_FOLDER]
     if settings.local_folders and not settings.room and _on_this_machine():
         ways.append(SERVER_FOLDER)
@@ -46,7 +46,7 @@ def show_import_form(settings: Settings) -> None:
         st.caption(SAMPLE_NOTE)
     else:
         check_uploads(settings, frame.actor())
-        st.caption("One folder for each class; folders named train, val and test above them are kept as the splits.")
+        st.caption("One folder per class. Folders named train, val and test above them become the splits.")
         st.code(LAYOUT, language=None)
         if way == SERVER_FOLDER:
             path = st.text_input(
@@ -56,9 +56,7 @@ def show_import_form(settings: Settings) -> None:
         else:
             upload = _upload(way)
             most = format_limit(settings.session_upload_bytes)
-            st.caption(
-                f"Error 413 beside a file: it, or all that you have open, is over {most}; error 429: wait a minute."
-            )
+            st.caption(f"Error 413 next to a file: your uploads exceed {most}. Error 429: wait a minute.")
             suggestion, ready = (upload.name, True) if upload else ("", False)
             title = upload.title if upload else ""
     name = st.text_input(
@@ -66,17 +64,17 @@ def show_import_form(settings: Settings) -> None:
         suggestion,
         max_chars=40,
         key=f"bring-name-{way}-{suggestion}",
-        help="What the dataset is called here.",
+        help="Name of the dataset in this app.",
     )
     plan, seed = _split_choice()
-    label = "Make the sample" if way == SAMPLE else "Import"
+    label = "Create the sample" if way == SAMPLE else "Import"
     if st.button(label, type="primary", icon="📥", disabled=not ready, key="bring-go"):
         _start(settings, ImportRequest(path, name.strip() or suggestion, plan, seed, title), upload)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What a browser sent: one archive, or the files of a folder; `title` is its name as the person knows it."""
+    """What a browser sent: one archive, or the files of a folder; `title` is the name it had there."""
 
     name: str
     title: str
@@ -103,7 +101,7 @@ def _upload(way: str) -> Upload | None:
 
 
 def _round() -> int:
-    """How many uploads this session has imported: each has an uploader of its own, which begins empty."""
+    """How many uploads this session has imported: after each one the uploader gets a new key, and so starts empty."""
     return int(st.session_state.get(ROUND, 0))
 
 
@@ -119,10 +117,10 @@ def _split_choice() -> tuple[str, int]:
         list(SPLITS),
         format_func=lambda name: SPLITS[name],
         key="bring-split",
-        help="The network learns from training, choices are made on validation, and test is opened once, at the end.",
+        help="Networks learn from training, settings are chosen on validation, runs are evaluated once on test.",
     )
     seed = right.number_input(
-        "Seed", 0, 2**31 - 1, 0, key="bring-seed", help="Same pictures and seed: same split, whatever the names."
+        "Seed", 0, 2**31 - 1, 0, key="bring-seed", help="The same pictures and seed give the same split."
     )
     return str(plan), int(seed)
 

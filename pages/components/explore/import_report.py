@@ -1,4 +1,4 @@
-"""The import report: what was rejected, converted, doubled or contradictory, with reasons."""
+"""The import report: rejected, converted, duplicate and contradictory files, with reasons."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def show_import_report(dataset: Dataset) -> None:
             ("Rejected", len(report.rejected), "Files that could not be used."),
             ("Converted", len(report.converted), "Read with a change, such as turning upright."),
             ("Copies left out", len(report.duplicates), "Exact copies in the same class: one was kept."),
-            ("Contradictory", contradictory, "The same picture in different classes: all set aside."),
+            ("Contradictory", contradictory, "The same picture in different classes: all left out."),
         ):
             st.metric(label, count, help=text, width="content")
     for note in report.notes:
@@ -29,11 +29,11 @@ def show_import_report(dataset: Dataset) -> None:
     if report.ignored:
         st.caption(f"{report.ignored} system files (such as .DS_Store) were ignored.")
     if not (report.rejected or report.converted or report.duplicates or report.contradictory):
-        st.success("Every file was read without any trouble.", icon="✅")
+        st.success("All files were read without problems.", icon="✅")
     _table("Rejected", report.rejected, ["File", "Reason"])
     if report.contradictory:
         st.markdown("##### Contradictory: the same picture in different classes")
-        st.caption("Nobody can learn from these: they are in no split. Decide which label is right and import again.")
+        st.caption("These are in no split. Decide which label is right and import again.")
         gallery.show_tiles(
             [
                 gallery.Tile(dataset.folder / thumbnail, f"{place}: {label}", None, name)

@@ -1,6 +1,6 @@
-"""Giving back the memory of uploads: Streamlit keeps what a browser sent until its session ends.
+"""Free the memory of uploads: Streamlit keeps what a browser sent until its session ends.
 
-Thirty zips of 20 MB would hold 600 MB for as long as the tabs stay open. What has been copied to disk is dropped
+Thirty zips of 20 MB would hold 600 MB for as long as the tabs stay open. An upload that was copied to disk is dropped
 at once, and a moment later the memory goes back to the system.
 """
 
@@ -13,7 +13,7 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-TIDY_SECONDS = 2.0  # after the run of the script that dropped something: until then its frames hold the bytes
+TIDY_SECONDS = 2.0  # after a script dropped something: its frames hold the bytes until it ends
 M_MMAP_THRESHOLD = -3  # in malloc.h
 LARGE_BYTES = 2**20
 
@@ -21,7 +21,7 @@ _waiting = threading.Lock()
 
 
 def drop_uploads(files: Iterable[UploadedFile]) -> None:
-    """Let the server forget files of this session. Give the uploader another key: its files cannot be read any more."""
+    """Drop uploaded files of this session. They cannot be read again: give the uploader another key."""
     context = get_script_run_ctx()
     for file in files:
         if context is not None and Runtime.exists():
@@ -31,7 +31,7 @@ def drop_uploads(files: Iterable[UploadedFile]) -> None:
 
 
 def _tidy_soon() -> None:
-    """Once for all who drop something within the same moment."""
+    """Once for everything that is dropped within the same moment."""
     if _waiting.acquire(blocking=False):
         timer = threading.Timer(TIDY_SECONDS, _tidy)
         timer.daemon = True

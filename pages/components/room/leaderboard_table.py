@@ -1,4 +1,4 @@
-"""The leaderboard: one table for each dataset, ties shown as ties."""
+"""The leaderboard: one table per dataset, ties shown as ties."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from pages.components.shared.shared_cache import SharedCache
 
 MAX_RUNS = 60  # of one dataset, the newest
 Key = tuple[str, tuple[tuple[str, int], ...]]
-# a test result never changes: ranked once for everybody, until there is another one
+# test results never change: ranked once for all sessions, until there is a new one
 _rankings: SharedCache[Key, list[list[Rank]]] = SharedCache(None, max_entries=16)
 
 
@@ -23,12 +23,12 @@ def show_leaderboard(settings: Settings) -> None:
     """Draw the rankings, or what is missing for one."""
     tested = [item for item in list_runs(settings) if item.tested is not None and item.tested.split == "test"]
     if not tested:
-        st.info("No run has a test result yet: the leaderboard begins with the first.", icon="🏆")
+        st.info("The leaderboard starts with the first test result.", icon="🏆")
         return
     names = list(dict.fromkeys(item.config.dataset for item in tested))
     if len(names) > 1:
         chosen = st.selectbox(
-            "Dataset", names, key="leaderboard-dataset", help="Only runs on the same pictures compare."
+            "Dataset", names, key="leaderboard-dataset", help="Only runs on the same pictures can be compared."
         )
     else:
         chosen = names[0]
@@ -42,15 +42,15 @@ def show_leaderboard(settings: Settings) -> None:
             hide_index=True,
             width="stretch",
             column_config={
-                "Place": st.column_config.TextColumn(width=60),
+                "Rank": st.column_config.TextColumn(width=60),
                 # a phone shows the first columns: the figure is nothing without its interval
                 "Accuracy": st.column_config.NumberColumn(format="%.1f %%", width=80, help="On test pictures."),
                 "95 % interval": st.column_config.TextColumn(width=110),
             },
         )
     st.caption(
-        "A place is one more than the number of runs that the same test pictures show to be better (95 % for the whole "
-        "table); = is a tie. Who trains often finds a lucky run: a lead that is no place may be chance."
+        "Rank: one more than the number of runs that are better beyond chance (95 % for the whole table); = is a tie. "
+        "A lead within the same rank may be luck."
     )
 
 
@@ -63,7 +63,7 @@ def _rank(settings: Settings, runs: Sequence[RunSummary]) -> list[list[Rank]]:
             try:
                 tables[item.id] = frame.runs(settings).get(item.id).predictions()
             except RunError:
-                continue  # deleted meanwhile, or damaged: its own page says so
+                continue  # deleted meanwhile, or damaged: its own page shows that
         return rank(tables)
 
     return _rankings.get((str(settings.home), stamp), make)
@@ -75,7 +75,7 @@ def _table(settings: Settings, places: Sequence[Rank], by_id: dict[str, RunSumma
         run, interval = by_id[item.id], item.accuracy.interval
         rows.append(
             {
-                "Place": f"{item.place}{' =' if item.tied else ''}",
+                "Rank": f"{item.place}{' =' if item.tied else ''}",
                 "Accuracy": 100 * (item.accuracy.value or 0.0),
                 "95 % interval": f"{100 * interval.low:.1f} to {100 * interval.high:.1f}",
                 "By": frame.owner_name(settings, run.meta.owner),

@@ -1,4 +1,4 @@
-"""The door as attendees see it from their chairs: address, passcode and QR code, large."""
+"""The door for the projector: address, passcode and QR code, large."""
 
 import html
 from functools import lru_cache
@@ -16,7 +16,7 @@ from pages.server.room_address import room_url
 
 
 def show_door(settings: Settings, by: Actor) -> None:
-    """Draw how to come in; for the presenter."""
+    """Draw how to join the room; for the presenter."""
     room = RoomStore(settings).current() if settings.room else None
     if room is None:
         st.info(
@@ -37,7 +37,7 @@ def show_door(settings: Settings, by: Actor) -> None:
 
 
 def _address() -> str:
-    """The address of this browser without its page, which others can use as well; unless it is localhost."""
+    """The address that this browser uses, unless it is localhost, which others cannot open."""
     parts = urlsplit(st.context.url or "")
     if parts.hostname and not is_loopback(parts.hostname):
         return f"{parts.scheme}://{parts.netloc}"
@@ -46,7 +46,7 @@ def _address() -> str:
 
 def _offer_change(settings: Settings, by: Actor) -> None:
     with st.popover("New passcode", icon="🔑"):
-        st.caption("Everybody is asked for the new one with their next click; their nicknames and runs stay.")
+        st.caption("Everyone must enter the new passcode at their next click; nicknames and runs stay.")
         if st.button("Change it", key="door-change"):
             RoomStore(settings).change_passcode(by, door.browser_token())
             st.rerun()

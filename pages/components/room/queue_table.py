@@ -1,4 +1,4 @@
-"""The queue as the presenter sees it: who is next, whose it is, when it starts; pause, reorder, cancel."""
+"""The queue for the presenter: what runs, what waits and when it starts; pause, reorder, cancel."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ MAX_ROWS = 30
 
 
 def show_queue(settings: Settings, by: Actor) -> None:
-    """Draw what runs and what waits, with what the presenter can do about it."""
+    """Draw running and waiting runs, with the presenter's buttons."""
     items = {item.id: item for item in list_runs(settings) if item.state.active}
     queue, control = look_at_queue(settings), read_control(settings)
     turns = [turn for turn in queue.turns if turn.id in items and items[turn.id].state is RunState.QUEUED]
@@ -29,7 +29,7 @@ def show_queue(settings: Settings, by: Actor) -> None:
     running = [item for item in items.values() if item.state is RunState.RUNNING]
     _controls(settings, by, paused=control.paused, changed=bool(control.first))
     if not items:
-        st.info("Nothing runs and nothing waits.", icon="☕")
+        st.info("The queue is empty.", icon="☕")
         return
     for item in running:
         _row(settings, by, item, "▶️", "running", [])
@@ -44,13 +44,13 @@ def show_queue(settings: Settings, by: Actor) -> None:
 
 def _controls(settings: Settings, by: Actor, *, paused: bool, changed: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        label, icon = ("Let the queue go on", "▶️") if paused else ("Pause the queue", "⏸️")
+        label, icon = ("Resume the queue", "▶️") if paused else ("Pause the queue", "⏸️")
         if st.button(label, icon=icon, type="primary" if paused else "secondary", key="queue-pause"):
             _do(lambda: pause_queue(settings, not paused, by))
         if changed and st.button("Back to the fair order", icon="⚖️", key="queue-fair"):
             _do(lambda: put_first(settings, [], by))
         if paused:
-            st.caption("Paused: nothing new starts; what runs goes on.")
+            st.caption("Paused. Running trainings continue; no new ones start.")
 
 
 def _moves(
@@ -83,24 +83,24 @@ def _row(
             f"**{place}** {frame.plain(item.title)} on {frame.plain(item.config.dataset)}{whose} · {when}",
             width="stretch",
         )
-        for name, icon, deed in moves:
+        for name, icon, move in moves:
             wanted = "To the front" if name == "front" else "One place up"
             if st.button("", icon=icon, key=f"queue-{name}-{item.id}", help=wanted):
-                _do(deed)
+                _do(move)
         if st.button("Stop" if item.state is RunState.RUNNING else "Cancel", key=f"queue-cancel-{item.id}", icon="⏹️"):
             _do(lambda: frame.runs(settings).request_stop(item.id, by=by))
 
 
 def _start_text(expected: float | None) -> str:
     if expected is None:
-        return "start not known yet"
+        return "start time unknown"
     seconds = expected - time.time()
     return "starts now" if seconds < 5 else f"starts in about {format_rough_duration(seconds)}"
 
 
-def _do(deed: Callable[[], object]) -> None:
+def _do(action: Callable[[], object]) -> None:
     try:
-        deed()
+        action()
     except TuneMyPetsError as error:
         st.error(str(error), icon="🚫")
         return

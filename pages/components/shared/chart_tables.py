@@ -1,4 +1,4 @@
-"""What charts show, as tables to download: epochs, steps, rates that were tried."""
+"""The values of charts as tables to download: epochs, steps, tried learning rates."""
 
 from collections.abc import Iterable, Sequence
 
@@ -29,7 +29,7 @@ def list_epochs(named: Iterable[tuple[str, int, Sequence[EpochDone]]]) -> pd.Dat
 
 
 def list_steps(named: Iterable[tuple[str, Sequence[BatchDone]]]) -> pd.DataFrame:
-    """A row for each measurement in between: means over the steps since the one before."""
+    """A row for each measurement within an epoch: means over the steps since the previous one."""
     rows = [
         {
             "arm": name,

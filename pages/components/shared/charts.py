@@ -1,6 +1,6 @@
-"""Figures from records: ECharts specs for live charts (their canvas survives an update), as plain dictionaries.
+"""ECharts specs of training curves, as plain dictionaries; their canvas survives an update.
 
-Runs are told apart by colour, by line style and by the marker's shape, so that colour is never the only signal.
+Runs differ in colour, line style and marker, so that colour is never the only signal.
 """
 
 from collections.abc import Sequence
@@ -104,12 +104,12 @@ def sizes_chart(lines: Sequence[tuple[str, Sequence[tuple[int, float, float, flo
 
 
 def describe(spec: dict[str, Any]) -> str:
-    """A chart of lines in words, for those who do not see it: where each line begins, ends, and is best."""
+    """A line chart in words, for screen readers: where each line begins, ends, and is best."""
     x_title, y_title = (spec[axis]["name"] for axis in ("xAxis", "yAxis"))
     named = [item for item in spec["series"] if not item["name"].endswith(TRAINING) and item["data"]]
     lowest = y_title.startswith("Loss")
-    told = [f"{item['name']}: {format_line([(x, y) for x, y in item['data']], lowest=lowest)}" for item in named]
-    return f"{y_title} by {x_title[:1].lower()}{x_title[1:]}. {'; '.join(told) or 'Nothing is measured yet'}."
+    lines = [f"{item['name']}: {format_line([(x, y) for x, y in item['data']], lowest=lowest)}" for item in named]
+    return f"{y_title} by {x_title[:1].lower()}{x_title[1:]}. {'; '.join(lines) or 'Nothing is measured yet'}."
 
 
 def marker_of(label: int) -> str:
@@ -167,7 +167,7 @@ def speed_chart(curves: Sequence[Curve]) -> dict[str, Any]:
 
 
 def rate_search_chart(searches: Sequence[tuple[str, RateFound]]) -> dict[str, Any]:
-    """The learning-rate finder: smoothed loss by rate, and the rate that was taken, marked."""
+    """The learning-rate finder: smoothed loss by rate, and the chosen rate, marked."""
     series: list[dict[str, Any]] = []
     for place, (name, found) in enumerate(searches):
         points = [[rate, round(loss, 4)] for rate, loss in zip(found.rates, found.losses, strict=True)]

@@ -1,6 +1,6 @@
-"""The door of an open room: the passcode, once for each browser, then a nickname. Every page stands behind it.
+"""The door of an open room: the passcode, once per browser, then a nickname. Every page is behind it.
 
-The passcode lets a browser in; who somebody is follows from its cookie, or from `st.login` where that is set up.
+The passcode admits a browser; its cookie, or `st.login` where that is set up, identifies the person.
 """
 
 import streamlit as st
@@ -13,15 +13,15 @@ from core.settings import Settings
 from pages.server.visitor_cookie import COOKIE
 
 PASSCODE, SECRET = "passcode", "secret"  # in the addresses that the terminal and the QR code give
-WHAT_A_TOKEN_DOES = (
-    "Your browser keeps a secret token in a cookie, and whoever has it is you. It keeps others here from stopping, "
-    "renaming or deleting what is yours. It does not protect you from somebody who uses this browser, runs this "
-    "machine, or reads this network (unless the address begins with https). Without the cookie you are a stranger."
+COOKIE_NOTE = (
+    "A secret cookie in this browser identifies you, so that other attendees cannot stop, rename or delete what is "
+    "yours. It does not protect you from people who use this browser, run this machine, or read this network (unless "
+    "the address begins with https). Without the cookie you are a new attendee."
 )
 
 
 def pass_or_stop(settings: Settings) -> None:
-    """Let a script go on only for somebody who was let in and has a name; draw the door for anybody else."""
+    """Let the script continue for an admitted person with a nickname; draw the door for anyone else."""
     if not settings.room:
         return
     rooms, browser = RoomStore(settings), browser_token()
@@ -50,12 +50,12 @@ def actor(settings: Settings) -> Actor:
         return OPERATOR
     person = visitor(settings) if RoomStore(settings).is_admitted(person_id(browser_token())) else None
     if person is None:
-        raise PeopleError("The door was closed meanwhile: reload the page and give the passcode.")
+        raise PeopleError("You are signed out: reload the page and enter the passcode.")
     return person.actor
 
 
 def visitor(settings: Settings) -> Person | None:
-    """Who this session belongs to; None for somebody without a nickname."""
+    """The person of this session; None without a nickname."""
     return PeopleStore(settings).holder(_identity(settings))
 
 
@@ -66,7 +66,7 @@ def browser_token() -> str:
 
 
 def _can_sign_in() -> bool:
-    """Whether whoever runs this set an identity provider up: docs/sign-in.md."""
+    """Whether the operator set up an identity provider: docs/sign-in.md."""
     try:
         return "auth" in st.secrets
     except OSError:  # no secrets at all
@@ -79,7 +79,7 @@ def _address() -> str | None:
 
 
 def _identity(settings: Settings) -> str:
-    """The token of the person: of the one who signed in, else of the browser."""
+    """The token of the person who signed in, else of the browser."""
     room = RoomStore(settings).current()
     if room is not None and getattr(st.user, "is_logged_in", False) and st.user.get("sub"):
         return room.signed_in_token(str(st.user.get("iss", "")), str(st.user["sub"]))
@@ -87,7 +87,7 @@ def _identity(settings: Settings) -> str:
 
 
 def _use_link(rooms: RoomStore, browser: str) -> None:
-    """Passcode or secret from the address, which is cleaned at once: it may be on the projector."""
+    """Use the passcode or secret in the address, and remove it at once: it may be on the projector."""
     passcode, secret = st.query_params.get(PASSCODE), st.query_params.get(SECRET)
     for name in (PASSCODE, SECRET):
         if name in st.query_params:
@@ -124,12 +124,12 @@ def _ask_nickname(settings: Settings) -> None:
             known,
             key="door-nickname",
             max_chars=MAX_NICKNAME,
-            help="What others see beside your runs.",
+            help="Shown next to your runs.",
         )
         sent = st.form_submit_button("Begin", type="primary", icon="🐾")
-    if _can_sign_in() and not known and st.button("Sign in", icon="🔑", help="With the account of your organisation."):
+    if _can_sign_in() and not known and st.button("Sign in", icon="🔑", help="Use your organisation's account."):
         st.login()
-    st.caption(WHAT_A_TOKEN_DOES)
+    st.caption(COOKIE_NOTE)
     if sent:
         try:
             PeopleStore(settings).name(_identity(settings), nickname)

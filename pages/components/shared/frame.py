@@ -1,6 +1,6 @@
-"""What every page shares: its set-up, the store objects, messages for errors, links.
+"""The frame of every page: set-up, navigation, stores, error messages, links.
 
-Each page must stand by itself: the first session of a fresh server that opens a deep link runs that page file alone.
+Each page must work by itself: the first session of a fresh server that opens a deep link runs that page file alone.
 """
 
 import logging
@@ -71,7 +71,7 @@ def open_page(title: str, caption: str) -> Settings:
     """Set up a page: browser title, heading, one line of help. Returns the settings."""
     st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon="🐾", layout="wide")
     settings = Settings.from_environment()
-    st.title(title)  # first, so that the page is there before its links have loaded their code
+    st.title(title)  # first: people see the page before the links have loaded their code
     st.caption(caption)
     door.pass_or_stop(settings)
     visitor = door.actor(settings)
@@ -80,23 +80,29 @@ def open_page(title: str, caption: str) -> Settings:
     wake_scheduler(settings)
     if _full.get(settings, lambda: is_disk_full(settings)):
         st.warning(
-            "The disk is nearly full: nothing new begins, and trainings pause until there is space again. "
-            "Delete runs or datasets that nobody needs; what was saved is unharmed.",
+            "The disk is nearly full: trainings wait until there is space. "
+            "Delete runs or datasets that are no longer needed; saved work is safe.",
             icon="💾",
         )
     return settings
 
 
 def owner_name(settings: Settings, owner: str) -> str:
-    """What others call the owner of a run or dataset; empty for whoever runs this machine."""
+    """The nickname of the owner of a run or dataset; empty for the operator of this machine."""
     if owner == LOCAL_OWNER:
         return ""
     names = _names.get(settings, lambda: {person.id: person.nickname for person in PeopleStore(settings).all()})
-    return names.get(owner, "somebody who has left")
+    return names.get(owner, "someone who has left")
+
+
+def only_owner(settings: Settings, owner: str) -> str:
+    """Who may change what belongs to `owner`, as the start of a sentence."""
+    name = owner_name(settings, owner)
+    return f"Only {plain(name)} and the presenter" if name else "Only the presenter"
 
 
 def actor() -> Actor:
-    """On whose behalf this session acts: the operator where the app listens to nobody else, else the visitor.
+    """On whose behalf this session acts: the operator if the app is closed to others, else the visitor.
 
     Raises:
         PeopleError: if the visitor may not be here any more.
@@ -138,12 +144,12 @@ def _wake(home: str) -> bool:
 
 
 def wake_scheduler(settings: Settings) -> None:
-    """Start the scheduler when it has something to do and none lives; looked at once in five seconds for all."""
+    """Start the scheduler if it has work and is not running; checked once in five seconds for all sessions."""
     _wake(str(settings.home))
 
 
 def link(page: Path, *, label: str, icon: str | None = None, query_params: dict[str, str] | None = None) -> None:
-    """A link to a page with its parameters. Also where only this one page is known, as when it is run alone."""
+    """A link to a page with its parameters; a plain link where a page runs alone and Streamlit knows no other."""
     try:
         st.page_link(page, label=label, icon=icon, query_params=query_params)
     except StreamlitAPIException:
@@ -197,7 +203,7 @@ def explained() -> Iterator[None]:
     except OSError as error:
         log.exception("shown as a sentence")
         st.error(
-            f"The data folder cannot be used ({error.strerror or type(error).__name__}): check free space and rights.",
+            f"The data folder is unusable ({error.strerror or type(error).__name__}): check space and permissions.",
             icon="🚫",
         )
 
@@ -205,8 +211,11 @@ def explained() -> Iterator[None]:
 def offer_csv(
     label: str, table: "pd.DataFrame | Callable[[], pd.DataFrame]", file_name: str, key: str | None = None
 ) -> None:
-    """A button that downloads a table; the page does not run again for it. A long one is better given as a function:
-    it is made when somebody asks for it."""
+    """A button that downloads a table without running the page again.
+
+    Args:
+        table: a function for a long one, which is then made on the click.
+    """
     made = (lambda: table().to_csv(index=False)) if callable(table) else table.to_csv(index=False)
     st.download_button(label, made, file_name=file_name, mime="text/csv", icon="⬇️", on_click="ignore", key=key)
 

@@ -1,4 +1,4 @@
-"""Pictures in rows: one block of HTML with embedded thumbnails (faster than one element per picture)."""
+"""Pictures in a grid: one block of HTML with embedded thumbnails (faster than one element per picture)."""
 
 import base64
 import html
@@ -29,8 +29,8 @@ class Tile:
 
 @dataclass(frozen=True)
 class Tiles:
-    """A grid that was made once and is drawn for many. Streamlit takes it as it is; a text it would first search for
-    indentation, which takes a millisecond for ten thumbnails."""
+    """A grid that is made once and drawn often. Streamlit would search a plain text for indentation first, which takes
+    a millisecond for ten thumbnails."""
 
     html: str
 

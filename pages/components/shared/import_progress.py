@@ -1,4 +1,4 @@
-"""Following an import that runs in its own process; the job's id lives in the URL, so a reload loses nothing."""
+"""The progress of an import in its own process; the job's id is in the URL, so a reload loses nothing."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ REFRESH_SECONDS = 0.5
 
 
 def follow(settings: Settings, job_id: str, then_page: Path) -> None:
-    """Show how an import goes, and where to go when it is done."""
+    """Show an import's progress, and links to the dataset when it is done."""
     status = frame.imports(settings).status(job_id)
     running = status.state == "running"
     panel = st.fragment(_panel, run_every=REFRESH_SECONDS if running else None, key=f"import-{job_id}")

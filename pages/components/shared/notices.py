@@ -1,4 +1,4 @@
-"""What the presenter put on the board, as everybody sees it: pinned runs, and settings to begin with."""
+"""The presenter's notices for everyone: pinned runs, and settings to start from."""
 
 import streamlit as st
 
@@ -36,7 +36,7 @@ def show_sent(settings: Settings, *, on_train: bool) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f"📣 **{frame.plain(sent.sender)}** sent settings to everyone: {_words(board)}.", width="stretch")
         if not any(item.id == sent.config.dataset for item in here):
-            st.caption("Their dataset is not here any more.")
+            st.caption("Their dataset was deleted.")
         elif st.button(
             "Use these settings",
             type="primary",

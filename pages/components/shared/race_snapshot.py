@@ -1,4 +1,4 @@
-"""One shared reading of a race for all sessions: its runs, their epochs, and what they show so far."""
+"""The state of a race as all sessions see it: its runs, their epochs, and the result so far."""
 
 import time
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ Points = tuple[PointDone, ...]
 
 @dataclass(frozen=True, eq=False)
 class RaceSnapshot:
-    """Everything that a page shows of a race, as of one moment.
+    """Everything a page shows of a race at one moment.
 
     Attributes:
         epochs: run id -> its epochs so far.
         points: of a learning curve, run id -> its points so far.
         progress: of all runs together, 0 to 1.
-        eta_seconds: at the pace so far; None while that cannot be told.
+        eta_seconds: at the pace so far; None while it is unknown.
         result: None where it cannot be compared; then `problem` says why.
     """
 
@@ -61,15 +61,15 @@ def forget_races() -> None:
 
 _lists: SharedCache[Settings, list[Race]] = SharedCache(LIVE_SECONDS, max_entries=8)
 _snapshots: SharedCache[tuple[Settings, str], RaceSnapshot] = SharedCache(LIVE_SECONDS, max_entries=64)
-# what a run that is over has told never changes
+# the history of a finished run never changes
 _ended: SharedCache[tuple[Settings, str], tuple[Epochs, Points]] = SharedCache(None, max_entries=512)
 _results: SharedCache[tuple[Settings, str, tuple[str, ...]], RaceResult] = SharedCache(None, max_entries=64)
 
 
 def _take(settings: Settings, race_id: str) -> RaceSnapshot:
     race = find_race(list_runs(settings), race_id)
-    told = {run.id: _told_by(settings, run) for run in race.runs}
-    epochs, points = ({run_id: both[place] for run_id, both in told.items()} for place in (0, 1))
+    histories = {run.id: _history(settings, run) for run in race.runs}
+    epochs, points = ({run_id: both[place] for run_id, both in histories.items()} for place in (0, 1))
     result, problem = None, ""
     tested = tuple(run.id for run in race.runs if run.tested is not None)
     if race.plan.kind == "race":
@@ -81,15 +81,15 @@ def _take(settings: Settings, race_id: str) -> RaceSnapshot:
     return RaceSnapshot(race, epochs, points, progress, _eta(race, progress), result, problem)
 
 
-def _told_by(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
+def _history(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
     if run.state is RunState.QUEUED:
         return (), ()
     if run.state.active or run.state is RunState.INTERRUPTED:
-        return _now(settings, run)
-    return _ended.get((settings, run.id), lambda: _now(settings, run))
+        return _read_history(settings, run)
+    return _ended.get((settings, run.id), lambda: _read_history(settings, run))
 
 
-def _now(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
+def _read_history(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
     try:
         history = look_at(settings, run.id).history
     except RunError:  # deleted just now
@@ -112,7 +112,7 @@ def _progress(settings: Settings, run: RunSummary) -> float:
 
 
 def _eta(race: Race, progress: float) -> float | None:
-    """At the pace since it was created: what waits in front of it counts, too."""
+    """At the pace since the race was created: time in the queue counts, too."""
     if not race.state.active or progress < 0.02:
         return None
     return (time.time() - race.meta.created) / progress * (1 - progress)

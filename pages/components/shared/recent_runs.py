@@ -1,4 +1,4 @@
-"""The last runs, each with its state, result and address."""
+"""The latest runs, each with its state, result and link."""
 
 import streamlit as st
 
@@ -28,11 +28,11 @@ def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
         else:
             _show_race(settings, planned[str(row)])
     if len(rows) > SHOWN:
-        st.caption(f"{len(rows) - SHOWN} older ones are on the Compare page.")
+        st.caption(f"{len(rows) - SHOWN} more on the Compare page.")
 
 
 def _show_race(settings: Settings, race: Race) -> None:
-    """A race or learning curve in one frame: all its runs are one thing."""
+    """A race or learning curve in one frame."""
     with st.container(border=True):
         left, right = st.columns([3, 2], vertical_alignment="center")
         with left:
@@ -45,13 +45,13 @@ def _show_race(settings: Settings, race: Race) -> None:
         owner = frame.owner_name(settings, race.meta.owner)
         ended = sum(not run.state.active for run in race.runs)
         right.caption(
-            f"{race.state.value} · {ended} of {len(race.entries)} runs {'is' if ended == 1 else 'are'} over"
+            f"{race.state.value} · {ended} of {len(race.entries)} runs done"
             + (f" · by {frame.plain(owner)}" if owner else "")
         )
 
 
 def draw_run(settings: Settings, item: RunSummary) -> None:
-    """One run in a frame: its address, its state and result, whose it is."""
+    """One run in a frame: link, state, result, owner."""
     with st.container(border=True):
         left, right = st.columns([3, 2], vertical_alignment="center")
         with left:
@@ -79,7 +79,7 @@ def result_text(item: RunSummary) -> str:
 
 
 def short_result(item: RunSummary) -> str:
-    """Result and the end of the id, for lists in which runs are chosen."""
+    """Result and the end of the id, for lists of runs to choose from."""
     if item.is_curve:
         return f"{item.points_text} · {item.id[-6:]}"
     accuracy = format_percent(item.accuracy.value) if item.accuracy and item.accuracy.value is not None else None

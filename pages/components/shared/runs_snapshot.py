@@ -1,4 +1,4 @@
-"""One shared reading of the runs for all sessions of the server: disk is read once a second, not once a viewer."""
+"""The state of runs and queue as all sessions see it: the disk is read once a second, not once per viewer."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,12 +15,12 @@ from core.settings import Settings
 from pages.components.shared.shared_cache import SharedCache
 
 LIVE_SECONDS = 0.7
-MAX_SNAPSHOTS = 512  # more than a room looks at in a second
+MAX_SNAPSHOTS = 512  # more than a room watches in a second
 
 
 @dataclass(frozen=True, eq=False)
 class RunSnapshot:
-    """Everything a page shows of one run, as of one moment. Two of them are equal only if they are the same."""
+    """Everything a page shows of a run at one moment; compared by identity."""
 
     id: str
     config: TrainConfig
@@ -28,12 +28,12 @@ class RunSnapshot:
     state: RunState
     result: RunResult | None
     history: RunHistory
-    turn: Turn | None  # of a queued run, as soon as the scheduler has told
+    turn: Turn | None  # of a queued run, once the scheduler has planned it
     held: str  # why nothing starts: "paused", "disk", "closing"
     has_weights: bool
-    stopping: bool  # somebody asked it to stop
-    stalled_since: float | None  # seconds since 1970; its worker does not move
-    moving: bool  # something may still happen by itself
+    stopping: bool  # it was asked to stop
+    stalled_since: float | None  # seconds since 1970; its worker makes no progress
+    moving: bool  # it may still change by itself
 
     @property
     def title(self) -> str:
@@ -42,7 +42,7 @@ class RunSnapshot:
 
     @property
     def arm(self) -> str:
-        """What the charts call it: the arm in a race, or its network and strategy."""
+        """Its name in charts: the arm in a race, or its network and strategy."""
         return f"{self.meta.arm} ({self.config.model})" if self.meta.arm else self.config.title()
 
 
@@ -61,12 +61,12 @@ def list_runs(settings: Settings) -> list[RunSummary]:
 
 
 def look_at_queue(settings: Settings) -> QueueView:
-    """What the scheduler last said about the queue, shared by all sessions."""
+    """The scheduler's latest view of the queue, shared by all sessions."""
     return _queues.get(settings, lambda: read_queue(settings))
 
 
 def list_usable(settings: Settings) -> list[RunSummary]:
-    """The runs with which one can predict, newest first, shared by all sessions."""
+    """The runs that can predict, newest first, shared by all sessions."""
     return _usable.get(settings, lambda: _find_usable(settings))
 
 

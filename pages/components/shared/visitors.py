@@ -1,4 +1,4 @@
-"""Who has the app open: noted at every page, forgotten when Streamlit gives the session up."""
+"""Who has the app open: noted at every page, removed when Streamlit ends the session."""
 
 import secrets
 import threading
@@ -22,7 +22,7 @@ _lock = threading.Lock()
 
 
 def note(person: str, page: str) -> None:
-    """Somebody looks at a page."""
+    """Note that a person opened a page."""
     key = _session()
     with _lock:
         known = _visits.get(key)
@@ -30,7 +30,7 @@ def note(person: str, page: str) -> None:
 
 
 def visits() -> list[Visit]:
-    """Every open tab, the longest first."""
+    """Every open tab, the oldest first."""
     with _lock:
         return sorted(_visits.values(), key=lambda visit: visit.since)
 

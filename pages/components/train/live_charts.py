@@ -1,4 +1,4 @@
-"""The charts of runs that go on or have ended: accuracy and loss, and on demand rates and speed."""
+"""The charts of runs, live and finished: accuracy and loss, on demand learning rate and speed."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
 
 Chart = dict[str, Any]
-# drawn once for everybody who looks at the same moment of the same runs
+# built once for all sessions that show the same moment of the same runs
 _main_charts: SharedCache[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = SharedCache(None, max_entries=32)
 _more_charts: SharedCache[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = SharedCache(None, max_entries=8)
 
 
 def draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
-    """Accuracy and loss so far; their numbers as CSV, once nothing moves any more."""
+    """Accuracy and loss so far; their values as CSV once all runs have ended."""
     if not any(item.history.batches for item in snapshots):
         if any(item.moving and not is_curve(item.meta) for item in snapshots):
-            st.caption("The charts begin with the first training step.")
+            st.caption("The charts start with the first training step.")
         return
     identity = "-".join(item.id for item in snapshots)
     accuracy, loss = _main_charts.get(snapshots, lambda: _build_main_charts(snapshots))
@@ -44,13 +44,13 @@ def draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
     """Learning rate and speed, step by step."""
     identity = "-".join(item.id for item in snapshots)
     more = st.expander("Learning rate and speed", key=f"more-{identity}", on_change="rerun")
-    if not more.open:  # most people never open it: what nobody sees is not drawn
+    if not more.open:  # most people never open it
         return
     with more:
         searches = [(item.arm, item.history.rate) for item in snapshots if item.history.rate is not None]
         if searches:
             spec = charts.rate_search_chart(searches)
-            st.markdown("Rates that were tried before the training, and the one that was taken")
+            st.markdown("Learning rates tried before training; the chosen one is marked")
             st.echarts_chart(spec, height=240, key=f"search-{identity}", alt=charts.describe(spec))
         rate, speed = _more_charts.get(snapshots, lambda: _build_more_charts(snapshots))
         left, right = st.columns(2)
@@ -69,7 +69,7 @@ def draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
             )
             if searches:
                 frame.offer_csv(
-                    "Download the rates that were tried as CSV",
+                    "Download the tried rates as CSV",
                     lambda: chart_tables.list_rates(searches),
                     f"tunemypets-{snapshots[0].id}-rates.csv",
                     key=f"rates-csv-{identity}",

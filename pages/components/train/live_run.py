@@ -1,4 +1,4 @@
-"""The live view of one run or of a race: redrawn about once a second while something moves, and only then."""
+"""The live view of a run or a race, redrawn about once a second while a run is active."""
 
 import time
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from pages.components.shared.shared_cache import SharedCache
 from pages.components.train import live_charts
 from pages.components.train.run_actions import show_actions
 
-REST_TIMES = 3  # looks at the charts for one at the rest
+REST_TIMES = 3  # refreshes of the charts for one of the rest
 _strips: SharedCache[tuple[Settings, str, int], gallery.Tiles] = SharedCache(None, max_entries=64)
 HELD = {
     "paused": "Waiting: the presenter has paused the queue",
-    "disk": "Waiting: the disk is full, and nothing starts until there is space again",
-    "closing": "Waiting: the app is being shut down, and the training starts when it is back",
+    "disk": "Waiting: the disk is full; the training starts when there is space",
+    "closing": "Waiting: the app is shutting down; the training starts when it is back",
 }
 PHASES = {"preparing": "Preparing", "training": "Training", "testing": "Testing"}
 
@@ -34,7 +34,7 @@ def watch(settings: Settings, run_ids: Sequence[str]) -> None:
     """Show runs together and keep them up to date.
 
     Raises:
-        RunError: if one is not there.
+        RunError: if one does not exist.
     """
     ids = tuple(run_ids)
     identity = "-".join(ids)
@@ -86,16 +86,15 @@ def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None
 
 
 def _trouble(snapshot: RunSnapshot) -> None:
-    """What is wrong with a run that has not ended, and what happens about it."""
+    """What is wrong with a run that has not ended, and what happens next."""
     if snapshot.state is RunState.INTERRUPTED and snapshot.moving:
-        st.warning("The training process ended unexpectedly. It goes on by itself in a moment.", icon="⚡")
+        st.warning("The training process ended unexpectedly. It resumes by itself in a moment.", icon="⚡")
     elif snapshot.state is RunState.INTERRUPTED:
-        st.warning("The training process ended unexpectedly. What was saved before is unharmed.", icon="⚡")
+        st.warning("The training process ended unexpectedly. Saved work is safe.", icon="⚡")
     elif snapshot.stalled_since is not None:
         silent = format_duration(time.time() - snapshot.stalled_since)
         st.warning(
-            f"The training process has not moved for {silent}. If it stays like this, it is ended and the training "
-            "goes on from where it was last put aside.",
+            f"No progress for {silent}. If this continues, the training is ended and resumes from its last checkpoint.",
             icon="💤",
         )
 
@@ -127,7 +126,7 @@ def _progress(snapshot: RunSnapshot) -> None:
 
 
 def _turn_text(snapshot: RunSnapshot) -> str:
-    """When a queued run has its turn."""
+    """When a queued run starts."""
     if snapshot.held in HELD:
         return HELD[snapshot.held]
     turn = snapshot.turn
@@ -176,16 +175,16 @@ def _draw_strip(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> No
     right = sum(1 for answer in strip.predictions if answer["correct"]) if strip else 0
     name = "" if alone else f" — {frame.plain(snapshot.arm)}"
     count = len(described.strip)
-    after = f"after epoch {strip.epoch}: {right} of {count} right" if strip else "before its first answer"
+    after = f"after epoch {strip.epoch}: {right} of {count} right" if strip else "before the first epoch"
     st.markdown(f"##### The same {count} validation pictures{name}, {after}")
     gallery.show_tiles(tiles)
 
 
 def _build_strip(settings: Settings, snapshot: RunSnapshot) -> gallery.Tiles:
-    """The fixed validation pictures with the answers after an epoch.
+    """The fixed validation pictures with the predictions after an epoch.
 
     Raises:
-        DatasetError: if the dataset is not there any more, or no longer the same.
+        DatasetError: if the dataset was deleted or changed.
     """
     described, strip = snapshot.history.described, snapshot.history.strip
     dataset = open_dataset(settings, snapshot.config.dataset, snapshot.meta.dataset_fingerprint)
@@ -198,11 +197,11 @@ def _build_strip(settings: Settings, snapshot: RunSnapshot) -> gallery.Tiles:
         if answer is None:
             tiles.append(gallery.Tile(dataset.thumbnail_path(row), truth, "waiting"))
             continue
-        said = dataset.classes[answer["predicted"]]
+        predicted = dataset.classes[answer["predicted"]]
         tiles.append(
             gallery.Tile(
                 dataset.thumbnail_path(row),
-                f"{said} {format_percent(answer['probability'], 0)}",
+                f"{predicted} {format_percent(answer['probability'], 0)}",
                 "right" if answer["correct"] else "wrong",
                 "" if answer["correct"] else f"is: {truth}",
             )
@@ -229,7 +228,7 @@ def _draw_details(snapshot: RunSnapshot) -> None:
                 f"({hardware['device']}, {hardware['threads']} threads)\n"
                 f"- **Precision**: {hardware['precision']}, {frame.plain(hardware['precision_reason'])}\n"
                 f"{_frozen_part(hardware)}"
-                f"- **Parameters**: {described.parameters:,}, of which {described.trainable:,} learn\n"
+                f"- **Parameters**: {described.parameters:,}, {described.trainable:,} of them trainable\n"
                 f"- **Augmentation**: {frame.plain(described.augmentation)}\n"
                 f"- **Pictures**: {described.pictures['train']} train, {described.pictures['val']} validation, "
                 f"{described.pictures['test']} test"

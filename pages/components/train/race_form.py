@@ -1,4 +1,4 @@
-"""The forms of a bigger race (arms, seeds, what they get as much of) and of a learning curve."""
+"""The forms of a larger race (arms, seeds, budget) and of a learning curve."""
 
 from collections.abc import Callable
 from typing import cast
@@ -21,21 +21,20 @@ from pages.components.train import time_estimate, train_form
 BUDGET_HELP = {
     "epochs": "Epochs: how often each training picture is seen.",
     "images": "Training pictures seen by each arm, repeats included.",
-    "seconds": "Seconds of training of each arm on this machine: what does a minute buy?",
+    "seconds": "Seconds of training for each arm on this machine.",
 }
 DEFAULT_AMOUNTS = {"images": 2000.0, "seconds": 60.0}
 
 
 def offer_race(settings: Settings, chosen: TrainConfig) -> None:
-    """Draw the form, and start the race; what the arms do not decide is taken from the form above."""
-    box = st.expander("A bigger race: more arms, several seeds, equal time", icon="🏁", key="race", on_change="rerun")
+    """Draw the form, and start the race; all other settings come from the form above."""
+    box = st.expander("A larger race: more arms, several seeds, equal time", icon="🏁", key="race", on_change="rerun")
     if not box.open:
         return
     with box:
         st.caption(
-            "Every arm trains on the same pictures with the settings above. Scratch is the small network of your own; "
-            "all others are the pretrained network, with another strategy each. Several seeds show how much of a "
-            "difference is luck."
+            "All arms train on the same pictures with the settings above. Several seeds show how much of a difference "
+            "is luck."
         )
         arms = st.multiselect(
             "Arms",
@@ -50,7 +49,7 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
             st.caption(f"**{PRESETS[name][0]}**: {PRESETS[name][1]}")
         left, middle, right = st.columns(3)
         seeds = left.slider(
-            "Seeds", 1, MAX_SEEDS, 1, key="race-seeds", help="Trainings of each arm; three tell luck from skill."
+            "Seeds", 1, MAX_SEEDS, 1, key="race-seeds", help="Trainings per arm; three or more show how much is luck."
         )
         budget = cast(
             Budget,
@@ -61,7 +60,7 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
                 required=True,
                 format_func=lambda name: name.capitalize() if name != "images" else "Pictures",
                 key="race-budget",
-                help="What every arm gets as much of.",
+                help="Every arm gets the same amount of this.",
             ),
         )
         amount = right.number_input(
@@ -74,7 +73,7 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
             help=BUDGET_HELP[budget],
         )
         title = st.text_input(
-            "Title of the race", max_chars=MAX_TITLE, key="race-title", placeholder="its arms", help="For the list."
+            "Title of the race", max_chars=MAX_TITLE, key="race-title", placeholder="its arms", help="Shown in lists."
         )
         try:
             plan, planned = plan_race(chosen, arms, seeds=seeds, budget=budget, amount=float(amount), title=title)
@@ -89,7 +88,7 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
 
 
 def _arms_of(chosen: TrainConfig) -> list[str]:
-    """Scratch, and what the form above has chosen."""
+    """Scratch, and the strategy of the form above."""
     return list(DEFAULT_ARMS) if chosen.strategy == "scratch" else ["scratch", chosen.strategy]
 
 
@@ -110,8 +109,8 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
         return
     with box:
         st.caption(
-            "Each arm trains on 1, 2, 5, 10 … and all pictures per class, and is tested on the same held-out pictures "
-            "each time. Quick for a frozen backbone; a network from scratch takes as long as a few trainings."
+            "Each arm trains on 1, 2, 5, 10 … and all pictures per class, always tested on the same pictures. Fast for "
+            "a frozen backbone; from scratch it takes as long as a few trainings."
         )
         left, right = st.columns([3, 1])
         arms = left.multiselect(
@@ -124,7 +123,7 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
             help="Every arm sees the same pictures at each size.",
         )
         seeds = right.slider(
-            "Seeds", 1, MAX_SEEDS, 3, key="curve-seeds", help="Each draws other pictures and other first weights."
+            "Seeds", 1, MAX_SEEDS, 3, key="curve-seeds", help="Each seed draws other pictures and initial weights."
         )
         if not arms:
             st.info("Choose at least one arm.", icon="👆")
@@ -138,8 +137,8 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
             st.caption(f"{len(plan.sizes)} sizes ({', '.join(map(str, plan.sizes))}) with {each} each. {total}")
             if _budget_of(chosen) != "epochs":
                 st.warning(
-                    f"A curve trains every point for all {chosen.epochs:,} epochs: the limit above does not hold. "
-                    "Choose fewer epochs above.",
+                    f"A learning curve trains every point for all {chosen.epochs:,} epochs, whatever the limit above: "
+                    "choose fewer epochs.",
                     icon="⏱️",
                 )
         except ConfigError as error:
@@ -150,7 +149,7 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
 
 
 def _begin(settings: Settings, start: Callable[[], str]) -> None:
-    """Queue it and go where it is shown, or say why not."""
+    """Queue it and open its page, or show why not."""
     try:
         race_id = start()
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""What somebody can do about a run: stop, go on, test, try, rename, delete. Core decides whether they may."""
+"""Run actions: stop, resume, evaluate, try, rename, delete. Core decides who may."""
 
 import streamlit as st
 
@@ -17,10 +17,7 @@ def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
     """Draw the buttons that make sense for a run in its state, for this visitor."""
     mine = frame.actor().may_change(snapshot.meta.owner)
     if not mine:
-        st.caption(
-            f"This run belongs to {frame.plain(frame.owner_name(settings, snapshot.meta.owner) or 'the presenter')}: "
-            "only they and the presenter can stop, rename or delete it."
-        )
+        st.caption(f"{frame.only_owner(settings, snapshot.meta.owner)} can stop, rename or delete this run.")
     if snapshot.state.active:
         if snapshot.stopping:
             st.caption("Stopping …")
@@ -35,7 +32,7 @@ def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
         offer_prefilled(
             snapshot.config,
             "Use its settings",
-            "Opens the training form with the settings of this run, to change them and train again.",
+            "Opens the training form with the settings of this run.",
             key=f"again-{snapshot.id}",
         )
         if mine:
@@ -47,7 +44,7 @@ def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:
         "Stop",
         key=f"stop-{snapshot.id}",
         icon="⏹️",
-        help="Ends the training; what it has learned so far is kept.",
+        help="Ends the training and keeps the result so far.",
     ):
         try:
             frame.runs(settings).request_stop(snapshot.id, by=frame.actor())
@@ -60,11 +57,11 @@ def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:
 def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
     interrupted = snapshot.state is RunState.INTERRUPTED and snapshot.result is None
     if interrupted and st.button(
-        "Go on",
+        "Resume",
         key=f"resume-{snapshot.id}",
         icon="▶️",
         type="primary",
-        help="Takes the training up where it was last put aside, or begins anew if it was too short for that.",
+        help="Continues from the last checkpoint, or starts again if there is none.",
     ):
         frame.runs(settings).resume(snapshot.id, by=frame.actor())
         ensure_scheduler(settings)
@@ -76,7 +73,7 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
         key=f"half-{snapshot.id}",
         icon="🔁",
         type="primary",
-        help="A new run with the same settings, whose steps take about half the memory.",
+        help="A new run with the same settings that needs about half the memory.",
     ):
         run = frame.runs(settings).create(smaller, by=frame.actor())
         ensure_scheduler(settings)
@@ -84,27 +81,27 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
         frame.go(frame.TRAIN, query_params={"run": run.id})
     untested = snapshot.history.tested is None and snapshot.has_weights
     if untested and st.button(
-        "Test what it has learned",
+        "Evaluate",
         key=f"judge-{snapshot.id}",
         icon="🧪",
-        help="Opens the test split once, with the best weights.",
+        help="Computes the test result, once, with the best weights.",
     ):
         start_evaluation(settings, snapshot.id, by=frame.actor())
-        st.toast("Testing started: the result appears here in a few seconds.")
+        st.toast("Evaluation started: the result appears here in a few seconds.")
         forget_runs()
 
 
 def _offer_changes(settings: Settings, snapshot: RunSnapshot) -> None:
     with st.popover("Rename or delete", icon="✏️", key=f"change-{snapshot.id}"):
-        said = snapshot.config.note if snapshot.meta.title is None else snapshot.meta.title
+        current = snapshot.config.note if snapshot.meta.title is None else snapshot.meta.title
         title = st.text_input(
-            "Title", said, max_chars=80, key=f"title-{snapshot.id}", help="Shown behind network and strategy."
+            "Title", current, max_chars=80, key=f"title-{snapshot.id}", help="Shown after network and strategy."
         )
         if st.button("Rename", key=f"rename-{snapshot.id}", icon="💾"):
             frame.runs(settings).rename(snapshot.id, title, by=frame.actor())
             forget_runs()
             st.rerun()
-        st.caption("Deleting takes weights and results away for good; the pictures stay.")
+        st.caption("Deletes weights and results for good; the pictures stay.")
         if st.button("Delete this run", key=f"delete-{snapshot.id}", icon="🗑️"):
             frame.runs(settings).delete(snapshot.id, by=frame.actor())
             forget_runs()

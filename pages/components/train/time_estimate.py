@@ -1,4 +1,4 @@
-"""How long a training will take on this machine, below the form; a network that is new here is measured first."""
+"""The time estimate below the training form; a network that is new on this machine is measured first."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
 
 REFRESH_SECONDS = 1.0
-PATIENCE = 60  # looks at one form, until it is left at what is known
+MAX_LOOKS = 60  # at one form, before it stops to wait for a measurement
 ASKED = "estimates-asked"
 LOOKS = "estimates-looks"
 
@@ -46,27 +46,27 @@ def _line(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> N
                 settings, [item for item in (config, *arms) if _look(settings, item) is None and can_be_measured(item)]
             )
         elif st.session_state[LOOKS] > 1:
-            st.rerun()  # the timer may go
+            st.rerun()  # without the timer
         if single is not None:
             text = f"⏱️ This training takes about **{format_rough_duration(single.seconds)}** on this machine"
-            told = [item.seconds for item in both if item is not None]
-            if len(told) == len(arms) > 1:
-                text += f", a race about **{format_rough_duration(sum(told))}**"
+            known = [item.seconds for item in both if item is not None]
+            if len(known) == len(arms) > 1:
+                text += f", a race about **{format_rough_duration(sum(known))}**"
             st.caption(f"{text}. {_longest(single)}")
         elif waiting and is_measuring(settings):
-            st.caption("⏱️ Measuring how fast this machine is …")
+            st.caption("⏱️ Measuring the speed of this machine …")
         else:
-            st.caption("⏱️ How long it takes can be told when this network has run on this machine once.")
+            st.caption("⏱️ No time estimate until this network has run here once.")
 
 
 def _is_open(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> bool:
-    """Whether something that is missing may still come."""
+    """Whether a missing estimate may still come."""
     missing = [item for item in (config, *arms) if _look(settings, item) is None]
-    return any(can_be_measured(item) for item in missing) and st.session_state[LOOKS] < PATIENCE
+    return any(can_be_measured(item) for item in missing) and st.session_state[LOOKS] < MAX_LOOKS
 
 
 def _ask(settings: Settings, missing: list[TrainConfig]) -> None:
-    """Let the first configuration be measured that this session did not ask for yet."""
+    """Measure the first configuration that this session has not asked for yet."""
     asked: set[str] = st.session_state.setdefault(ASKED, set())
     for item in missing:
         name = json.dumps(describe_network(item, plan_stages(item, item.entry())), sort_keys=True)
@@ -84,7 +84,7 @@ def _look(settings: Settings, config: TrainConfig) -> Estimate | None:
 
 
 def format_total(settings: Settings, configs: Sequence[TrainConfig], plan: RacePlan) -> str:
-    """How long all runs of a race or learning curve take, one after the other; empty while that cannot be told."""
+    """How long all runs of a race or learning curve take, one after the other; empty while it is unknown."""
     found = []
     for config in configs:
         if plan.kind == "race":
@@ -95,8 +95,8 @@ def format_total(settings: Settings, configs: Sequence[TrainConfig], plan: RaceP
         except DatasetError:
             return ""
         found.append(estimate_series(settings, config, dataset, plan))
-    told = [item.seconds for item in found if item is not None]
-    return f"About {format_rough_duration(sum(told))} on this machine." if len(told) == len(found) else ""
+    known = [item.seconds for item in found if item is not None]
+    return f"About {format_rough_duration(sum(known))} on this machine." if len(known) == len(found) else ""
 
 
 def _longest(found: Estimate) -> str:

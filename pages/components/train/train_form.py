@@ -1,4 +1,4 @@
-"""The training form: widgets whose labels, help and bounds come from TrainConfig's own fields."""
+"""The training form: labels, help and bounds of its widgets come from the fields of TrainConfig."""
 
 import html
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ LESSON_OF = {
     "partial": "fine-tuning",
     "full": "fine-tuning",
     "gradual": "gradual-unfreezing",
-}  # of a strategy; the others go with the first one of all
+}  # of a strategy; the others get the general one
 EXPERT = (
     "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed",
     "head", "max_images", "max_seconds"
@@ -71,14 +71,14 @@ def _real(name: str, step: float, shown: str) -> float:
 
 
 def _optional(values: dict[str, Any], name: str) -> None:
-    """A budget: left out where the epochs alone decide."""
+    """A budget: left out if only the epochs end the training."""
     field = FIELDS[name]
     chosen = st.number_input(
         field.title or name,
         value=None,
         step=1 if name == "max_images" else 5.0,
         format="%d" if name == "max_images" else "%g",
-        placeholder="as its epochs take",
+        placeholder="no limit",
         help=field.description,
         key=field_key(name),
     )
@@ -87,7 +87,7 @@ def _optional(values: dict[str, Any], name: str) -> None:
 
 
 def _learning_rate(values: dict[str, Any]) -> None:
-    """Chosen, looked for, or left to the program."""
+    """Typed, found before training, or chosen automatically."""
     values["find_rate"] = _switch("find_rate")
     field = FIELDS["learning_rate"]
     chosen = st.number_input(
@@ -95,7 +95,7 @@ def _learning_rate(values: dict[str, Any]) -> None:
         value=None,
         step=0.0005,
         format="%.5f",
-        placeholder="found before the training" if values["find_rate"] else "fitted to the training",
+        placeholder="found before training" if values["find_rate"] else "chosen automatically",
         help=field.description,
         key=field_key("learning_rate"),
         disabled=values["find_rate"],
@@ -111,7 +111,7 @@ def _switch(name: str) -> bool:
 
 def fill_in(dataset_ids: Sequence[str], preferred: str | None) -> TrainConfig | ConfigError:
     """Draw the form; returns what was chosen, or what is wrong with it by field."""
-    if st.session_state.get(field_key("dataset")) not in dataset_ids:  # nothing chosen yet, or it is gone by now
+    if st.session_state.get(field_key("dataset")) not in dataset_ids:  # nothing chosen yet, or deleted
         st.session_state[field_key("dataset")] = preferred if preferred in dataset_ids else dataset_ids[0]
     values: dict[str, Any] = {}
     left, middle, right = st.columns(3)
@@ -150,12 +150,12 @@ def fill_in(dataset_ids: Sequence[str], preferred: str | None) -> TrainConfig | 
 
 
 def _format_limits() -> None:
-    """What ends the training before its epochs do, where that was chosen further down."""
+    """The limits that may end the training before its epochs do; they are set further down."""
     seconds, images = (st.session_state.get(field_key(name)) for name in ("max_seconds", "max_images"))
-    told = [f"{seconds:g} seconds of training"] if seconds else []
-    told += [f"{images:,} pictures seen"] if images else []
-    if told:
-        st.caption(f"Ends after {' or '.join(told)} at the latest (under More settings).")
+    limits = [f"{seconds:g} seconds of training"] if seconds else []
+    limits += [f"{images:,} pictures seen"] if images else []
+    if limits:
+        st.caption(f"Ends after {' or '.join(limits)} at the latest (see More settings).")
 
 
 def _freeze_point(values: dict[str, Any], points: Sequence[str], default: str) -> None:
@@ -165,7 +165,7 @@ def _freeze_point(values: dict[str, Any], points: Sequence[str], default: str) -
         "Freeze point",
         options,
         index=0 if gradual else options.index(default),
-        format_func=lambda name: f"frozen up to {name}" if name else "nothing stays frozen in stage two",
+        format_func=lambda name: f"frozen up to {name}" if name else "all blocks are trained in stage two",
         help="Everything up to this block keeps its pretrained weights.",
         key=f"{field_key('freeze_point')}-{values['model']}-{values['strategy']}",
     )
@@ -180,7 +180,7 @@ def _scratch_fields(values: dict[str, Any]) -> None:
             text = st.text_input(
                 "Filters per block",
                 value=", ".join(str(count) for count in FIELDS["filters"].default),
-                help="Numbers separated by commas; each block halves the picture.",
+                help="Numbers separated by commas; each block halves the size of its input.",
                 key=field_key("filters"),
             )
             values["filters"] = [part.strip() for part in text.split(",") if part.strip()]
@@ -197,7 +197,7 @@ def _scratch_fields(values: dict[str, Any]) -> None:
 def _augmentation_fields(values: dict[str, Any]) -> None:
     with st.expander("Augmentation: random crops, flips, colours"):
         if values["strategy"] in ("head", "partial", "gradual"):
-            # the budgets come further down, and were given in an earlier run of the page
+            # the budgets are further down: these values are from the previous run of the page
             budgeted = any(st.session_state.get(field_key(name)) is not None for name in BUDGETS)
             default = default_views(values["epochs"]) if values["epochs"] >= 1 and not budgeted else 1
             values["stored_views"] = _whole("stored_views", default, key=f"{field_key('stored_views')}-{default}")
@@ -238,11 +238,11 @@ def _expert_fields(values: dict[str, Any]) -> None:
 
 
 def show_plan(config: TrainConfig, classes: int) -> None:
-    """What will be trained: parameters, frozen share, the blocks with the freeze point."""
+    """Draw what will be trained: parameters, frozen share, the blocks with the freeze point."""
     plan = plan_training(config, classes)
     st.markdown(
-        f"**What will be trained** — {plan.trainable:,} of {plan.total:,} parameters learn "
-        f"({format_percent(plan.frozen_share)} stay frozen)" + (", in two stages." if len(plan.stages) > 1 else ".")
+        f"**What will be trained** — {plan.trainable:,} of {plan.total:,} parameters are trainable "
+        f"({format_percent(plan.frozen_share)} frozen)" + (", in two stages." if len(plan.stages) > 1 else ".")
     )
     st.html("".join(_blocks_html(plan, stage) for stage in range(len(plan.stages))))
     entry = config.entry()
@@ -267,7 +267,7 @@ def _blocks_html(plan: Plan, stage: int) -> str:
             else "background:rgba(213,94,0,.28);border:2px solid #D55E00"
         )
         sign = "❄️" if block.frozen else "🔥"
-        word = "frozen" if block.frozen else "learns"
+        word = "frozen" if block.frozen else "trainable"
         cells.append(
             f'<div title="{html.escape(block.title)}: {block.parameters:,} parameters, {word}" '
             'style="display:flex;flex-direction:column;align-items:center;justify-content:flex-end;min-width:52px">'
