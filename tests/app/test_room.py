@@ -127,7 +127,7 @@ def test_the_queue_names_owners_and_is_paused_reordered_and_cancelled(
 
     press(app, "Pause the queue")
     assert read_control(settings).paused
-    assert "nothing new starts" in texts(app)
+    assert "no new ones start" in texts(app)
     press(app, "Resume the queue")
     assert not read_control(settings).paused
 
@@ -221,7 +221,7 @@ def test_the_presenter_sends_pins_and_locks_from_the_room_page(raced: Settings, 
     assert board.sent.sender == "Grace"
     press(app, "Pin it")
     (pinned,) = read_board(raced).pins
-    next(toggle for toggle in app.toggle if "locked" in toggle.label).set_value(True).run()
+    next(toggle for toggle in app.toggle if "Lock" in toggle.label).set_value(True).run()
     assert read_board(raced).uploads_locked
     come_as("Ada")
     assert "Pinned by the presenter" in texts(open_page("streamlit_app.py"))
@@ -254,7 +254,7 @@ def test_people_are_listed_with_what_they_look_at(settings: Settings, come_as: C
     come_as("Grace the presenter")
     app = section(open_page("pages/room.py"), "People")
     table = app.dataframe[0].value
-    assert dict(zip(table["Nickname"], table["Looks at"], strict=True))["Grace"] == "Room"
+    assert dict(zip(table["Nickname"], table["Page"], strict=True))["Grace"] == "Room"
 
 
 def test_shutting_down_asks_first_and_then_ends_the_app(
@@ -265,7 +265,7 @@ def test_shutting_down_asks_first_and_then_ends_the_app(
     come_as("Grace the presenter")
     app = open_page("pages/room.py")
     assert not ended
-    assert "the app ends for everybody" in texts(app)
+    assert "closes the app for everyone" in texts(app)
     app.button(key="room-shut-down").click().run()
     assert ended == [True]
 
