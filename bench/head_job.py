@@ -40,7 +40,7 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     from core.stores.augmentation import centre_crop, to_channels_first
     from core.stores.hardware import Hardware
     from core.stores.pixels import PixelStore, open_store
-    from core.training.build import build_network
+    from core.training.checkpoint import build_network
 
     dataset = DatasetStore(settings).get(dataset_id)
     config = TrainConfig(dataset=dataset_id, model=MODEL)

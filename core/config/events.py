@@ -90,7 +90,7 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
-class StripUpdated:
+class SamplesPredicted:
     """Predictions for the fixed validation pictures after an epoch."""
 
     epoch: int
@@ -154,7 +154,7 @@ Event = (
     | RateFound
     | BatchDone
     | EpochDone
-    | StripUpdated
+    | SamplesPredicted
     | Message
     | Tested
     | PointDone
@@ -168,7 +168,7 @@ KINDS: dict[str, type[Any]] = {
     "rate": RateFound,
     "batch": BatchDone,
     "epoch": EpochDone,
-    "strip": StripUpdated,
+    "strip": SamplesPredicted,
     "message": Message,
     "tested": Tested,
     "point": PointDone,

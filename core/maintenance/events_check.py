@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from core.config.events import KINDS, BatchDone, Described, EpochDone, Measured, PointDone, StripUpdated, from_record
+from core.config.events import KINDS, BatchDone, Described, EpochDone, Measured, PointDone, SamplesPredicted, from_record
 from core.maintenance.file_reading import Meter, parse_json
 from core.maintenance.findings import Damage
 
@@ -103,7 +103,7 @@ def _check_line(line: bytes, log: Log, pictures: int | None, classes: int) -> No
             log.points.add((event.pictures_per_class, event.seed))
         case Described():
             _check_tiles(event.strip, {"label": classes}, pictures)
-        case StripUpdated():
+        case SamplesPredicted():
             _check_tiles(event.predictions, {"predicted": classes}, pictures)
             if not all(isinstance(tile.get("probability"), int | float) and "correct" in tile
                        for tile in event.predictions):  # fmt: skip

@@ -19,7 +19,7 @@ from core.config.events import (
     PointDone,
     Progress,
     RateFound,
-    StripUpdated,
+    SamplesPredicted,
     Tested,
     from_record,
 )
@@ -37,7 +37,7 @@ class RunHistory:
     rate: RateFound | None = None
     batches: list[BatchDone] = field(default_factory=list)
     epochs: list[EpochDone] = field(default_factory=list)
-    strip: StripUpdated | None = None
+    strip: SamplesPredicted | None = None
     messages: list[tuple[float, Message | PhaseStarted]] = field(default_factory=list)
     tested: Tested | None = None
     points: list[PointDone] = field(default_factory=list)
@@ -69,7 +69,7 @@ class RunHistory:
             case EpochDone():
                 self.epochs.append(event)
                 self.progress = None
-            case StripUpdated():
+            case SamplesPredicted():
                 self.strip = event
             case Message():
                 self.messages.append((moment, event))

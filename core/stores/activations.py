@@ -9,7 +9,7 @@ them: view 0 is the plain one that validation uses, the others are random.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,8 +22,9 @@ from torch import Tensor
 
 from core.config.events import Progress
 from core.settings import Settings
+from core.steps import StopSignal
 from core.storage import atomic_open, write_json
-from core.stores.array_cache import ArrayFile, Stopped, find_or_write, make_room, note_path, noted_seconds, open_array
+from core.stores.array_cache import ArrayFile, find_or_write, make_room, note_path, noted_seconds, open_array
 from core.stores.augmentation import (
     Augmentation,
     Views,
@@ -128,9 +129,9 @@ def open_activations(
     indices: Indices,
     augmentation: Augmentation,
     view: int,
-    stop: Callable[[], bool],
-) -> Iterator[Progress | Activations]:
-    """Find or compute the outputs of a prefix; the last thing yielded is them, unless `stop` asked to end.
+    signal: StopSignal,
+) -> Generator[Progress, None, Activations]:
+    """Find or compute the outputs of a frozen prefix.
 
     Args:
         indices: (N,) of the dataset: the pictures of a split, in its order.
@@ -154,15 +155,9 @@ def open_activations(
     path = folder / f"{name}.npy"
     waiting = Progress("preparing", "Another run is looking at the same pictures", 0, len(indices), None)
     read = partial(_open, path, len(indices))
-    reused = True
-
-    def write() -> Iterator[Progress]:
-        nonlocal reused
-        reused = False
-        yield from _compute(settings, path, recipe, prefix, store, indices[order], augmentation, view, stop)
-
-    for item in find_or_write(path, read, write, waiting, stop):
-        yield (item if isinstance(item, Progress) else Activations(item, positions, name, noted_seconds(path), reused))
+    write = partial(_compute, settings, path, recipe, prefix, store, indices[order], augmentation, view, signal)
+    values, reused = yield from find_or_write(path, read, write, waiting, signal)
+    return Activations(values, positions, name, noted_seconds(path), reused)
 
 
 def stored_dtype(dimensions: int) -> np.dtype[Any]:
@@ -187,7 +182,7 @@ def _compute(
     ordered: Indices,
     augmentation: Augmentation,
     view: int,
-    stop: Callable[[], bool],
+    signal: StopSignal,
 ) -> Iterator[Progress]:
     spec = prefix.preprocessing
     views = draw_views(augmentation, len(ordered), spec.resize_px, spec.crop_px, VIEW_SEED, view) if view else None
@@ -195,8 +190,7 @@ def _compute(
     started = last = time.monotonic()
     with atomic_open(path) as file:
         for first in range(0, len(ordered), BATCH):
-            if stop():
-                raise Stopped
+            signal.check()
             places = np.arange(first, min(first + BATCH, len(ordered)))
             values = prefix(_images(store.take(ordered[places]), views, places, augmentation, spec))
             if first == 0:

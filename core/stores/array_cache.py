@@ -4,7 +4,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -16,14 +16,11 @@ from filelock import FileLock, Timeout
 from core.config.events import Progress
 from core.locks import is_held
 from core.settings import Settings
+from core.steps import StopSignal
 from core.storage import read_json
 
 EXPLANATIONS = "explanations"
 FOLDERS = {"pixels": "*.npy", "activations": "*.npy", EXPLANATIONS: "*.json"}  # and what counts there
-
-
-class Stopped(Exception):
-    """Ends the writing of a cached file, so that its temporary file goes away."""
 
 
 class ArrayFile:
@@ -114,39 +111,37 @@ def find_or_write(
     read: Callable[[], ArrayFile | None],
     write: Callable[[], Iterator[Progress]],
     waiting: Progress,
-    stop: Callable[[], bool],
-) -> Iterator[Progress | ArrayFile]:
+    signal: StopSignal,
+) -> Generator[Progress, None, tuple[ArrayFile, bool]]:
     """Read a cached array, or write it first; of several processes that want it, one writes and the others wait.
 
     Args:
         read: gives the array, or None where it is missing or damaged.
-        write: makes the file; raises `Stopped` when `stop` asked to end.
-        waiting: what is told while another process writes.
-    Yields:
-        progress, and the array last, unless `stop` asked to end.
+        write: makes the file; checks `signal` itself.
+        waiting: reported while another process writes.
+    Returns:
+        The array, and whether it was there already.
     """
     lock = FileLock(path.with_suffix(".lock"))
+    reused = True
     while True:
         found = read()
         if found is not None:
             with suppress(OSError):
                 os.utime(path)  # it was used just now
-            yield found
-            return
+            return found, reused
         try:
             lock.acquire(timeout=0.5)
         except Timeout:
-            if stop():
-                return
+            signal.check()
             yield waiting
             continue
         try:
             if read() is None:
-                for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of a process that was killed at it
+                for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of a process that was killed while writing
                     leftover.unlink(missing_ok=True)
+                reused = False
                 yield from write()
-        except Stopped:
-            return
         finally:
             lock.release()
 

@@ -5,7 +5,7 @@ is that of the pictures' pixel hashes, so that equal datasets imported under oth
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,8 +20,9 @@ from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.decoder import Limits, decode, fit_square
 from core.errors import DatasetError, ImageError
 from core.settings import Settings
+from core.steps import StopSignal
 from core.storage import atomic_open, write_json
-from core.stores.array_cache import ArrayFile, Stopped, find_or_write, make_room, note_path, noted_seconds, open_array
+from core.stores.array_cache import ArrayFile, find_or_write, make_room, note_path, noted_seconds, open_array
 from core.stores.measurements import Measurements
 from models.catalog import Preprocessing
 
@@ -72,9 +73,9 @@ def store_path(settings: Settings, dataset: Dataset, preprocessing: Preprocessin
 
 
 def open_store(
-    settings: Settings, dataset: Dataset, preprocessing: Preprocessing, stop: Callable[[], bool]
-) -> Iterator[Progress | PixelStore]:
-    """Find or build the store; the last thing yielded is the store, unless `stop` asked to end.
+    settings: Settings, dataset: Dataset, preprocessing: Preprocessing, signal: StopSignal
+) -> Generator[Progress, None, PixelStore]:
+    """Find or build the store.
 
     Raises:
         DatasetError: names the picture of the dataset that is missing, changed, or can no longer be read.
@@ -89,18 +90,9 @@ def open_store(
         positions[row.index] = position
     waiting = Progress("preparing", "Another run is reading the same pictures", 0, len(rows), None)
     read = partial(_open, path, shape)
-    reused = True
-
-    def write() -> Iterator[Progress]:
-        nonlocal reused
-        reused = False
-        yield from _build(settings, dataset, rows, path, shape, preprocessing, stop)
-
-    for item in find_or_write(path, read, write, waiting, stop):
-        if isinstance(item, Progress):
-            yield item
-        else:
-            yield PixelStore(item, positions, path.stem, noted_seconds(path), reused)
+    write = partial(_build, settings, dataset, rows, path, shape, preprocessing, signal)
+    pixels, reused = yield from find_or_write(path, read, write, waiting, signal)
+    return PixelStore(pixels, positions, path.stem, noted_seconds(path), reused)
 
 
 def _open(path: Path, shape: tuple[int, ...]) -> ArrayFile | None:
@@ -118,7 +110,7 @@ def _build(
     path: Path,
     shape: tuple[int, ...],
     preprocessing: Preprocessing,
-    stop: Callable[[], bool],
+    signal: StopSignal,
 ) -> Iterator[Progress]:
     limits = Limits.from_settings(settings)
 
@@ -134,8 +126,7 @@ def _build(
     with ThreadPoolExecutor(settings.threads) as pool, atomic_open(path) as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         for first in range(0, len(rows), chunk):
-            if stop():
-                raise Stopped
+            signal.check()
             for pixels in pool.map(read, rows[first : first + chunk]):
                 file.write(pixels.tobytes())
             done = min(first + chunk, len(rows))

@@ -7,7 +7,7 @@ machine take the same path.
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,16 +22,18 @@ from core.datasets.dataset import Dataset
 from core.datasets.decoder import Limits
 from core.errors import DatasetError, ImageError
 from core.settings import Settings
+from core.steps import StopSignal
 from core.stores.activations import stored_dtype
 from core.stores.augmentation import Augmentation, apply_views, draw_views, normalise, to_channels_first
 from core.stores.hardware import Hardware, autocast, choose_device, device_name
 from core.stores.measurements import Figures, Measurements
 from core.stores.pixels import Pixels, square_pixels
-from core.training.build import build_network
+from core.training.checkpoint import build_network
 from models.folding import fold_prefix
 from models.network import Network
 
-SAMPLE = 16  # pictures
+SAMPLE = 16  # images
+MAX_FIGURES = 7  # of one configuration
 PRECISIONS = ("fp32", "bf16")
 ENOUGH_SECONDS = 0.15  # of repetitions, for one figure
 LEAST_REPETITIONS, MAX_REPETITIONS = 3, 5
@@ -45,14 +47,15 @@ def choose_hardware(
     network: Network,
     stages: list[Stage],
     pixels: Pixels,
+    signal: StopSignal,
     earlier: dict[str, Any] | None = None,
-) -> Iterator[Progress | Hardware]:
-    """Decide device and number formats; the last thing yielded is the `Hardware`.
+) -> Generator[Progress, None, Hardware]:
+    """Decide on device and number formats, measuring them where nothing is known.
 
     Args:
         network: not changed; copies are measured.
-        pixels: (B, S, S, 3) uint8, some pictures of the dataset as the pixel store holds them.
-        earlier: what a run that is taken up again computed with: it stays with that.
+        pixels: (B, S, S, 3) uint8, some images of the dataset as the pixel store holds them.
+        earlier: what a resumed run computed with: it keeps that.
     """
     device = choose_device(settings)
     name = device_name(device)
@@ -63,37 +66,29 @@ def choose_hardware(
     if earlier:
         reason = "as before the interruption"
         prefix_precision = earlier.get("prefix_precision", earlier["precision"])
-        yield decided((earlier["precision"], reason), (prefix_precision, reason))
-        return
+        return decided((earlier["precision"], reason), (prefix_precision, reason))
     if config.precision != "auto":
         chosen = config.precision, "chosen in the configuration"
-        yield decided(chosen, chosen)
-        return
+        return decided(chosen, chosen)
     if device.type == "mps":
         refused = "fp32", "bf16 is not measured on MPS"
-        yield decided(refused, refused)
-        return
+        return decided(refused, refused)
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         refused = "fp32", "this GPU has no bf16"
-        yield decided(refused, refused)
-        return
-    figures: Figures = {}
-    for found in _recall_or_measure(settings, network, config, stages, device, pixels):
-        figures.update(found)
-        if len(found) <= len(PRECISIONS):  # just measured, not remembered
-            yield Progress("preparing", TEXT, len(figures), 7, None)
-    yield decided(choose_precision(figures, "step", "auto"), choose_precision(figures, "prefix", "auto"))
+        return decided(refused, refused)
+    figures = yield from _recall_or_measure(settings, network, config, stages, device, pixels, signal)
+    return decided(choose_precision(figures, "step", "auto"), choose_precision(figures, "prefix", "auto"))
 
 
-def calibrate(settings: Settings, config: TrainConfig, dataset: Dataset, stop: Callable[[], bool]) -> None:
-    """Measure a configuration ahead of its training, unless that was done before.
-
-    Args:
-        stop: asked between the figures; none of them is kept when it answers True.
+def measure_ahead(
+    settings: Settings, config: TrainConfig, dataset: Dataset, signal: StopSignal
+) -> Generator[Progress, None, Figures]:
+    """Measure a configuration before its training, unless that was done already.
 
     Raises:
-        WeightsError: the pretrained weights are not here; other weights would differ in another way in bf16.
-        DatasetError: names a picture that can no longer be read.
+        Stopped: `signal` was set between two figures; none is kept.
+        WeightsError: the pretrained weights are missing; other weights would differ in another way in bf16.
+        DatasetError: names an image that can no longer be read.
     """
     entry = config.entry()
     network = build_network(config, entry, len(dataset.classes))
@@ -106,9 +101,7 @@ def calibrate(settings: Settings, config: TrainConfig, dataset: Dataset, stop: C
         pixels = [square_pixels(dataset.read_image(row), row.name, limits, entry.preprocessing) for row in chosen]
     except ImageError as error:
         raise DatasetError(f"Dataset {dataset.id}: {error}") from error
-    for _ in _recall_or_measure(settings, network, config, stages, device, np.stack(pixels)):
-        if stop():
-            return
+    return (yield from _recall_or_measure(settings, network, config, stages, device, np.stack(pixels), signal))
 
 
 def _recall_or_measure(
@@ -118,7 +111,8 @@ def _recall_or_measure(
     stages: list[Stage],
     device: torch.device,
     pixels: Pixels,
-) -> Iterator[Figures]:
+    signal: StopSignal,
+) -> Generator[Progress, None, Figures]:
     known = Measurements(settings)
     what = describe_network(config, stages)
     machine = {
@@ -128,13 +122,14 @@ def _recall_or_measure(
         "torch": torch.__version__,
     }
     figures = known.find(what, machine)
-    if figures is None:
-        measured: Figures = {}
-        for found in measure(network, config, stages, device, pixels):
-            measured.update(found)
-            yield found
-        figures = known.keep(what, machine, measured)
-    yield figures
+    if figures is not None:
+        return figures
+    measured: Figures = {}
+    for found in measure(network, config, stages, device, pixels):
+        signal.check()
+        measured.update(found)
+        yield Progress("preparing", TEXT, len(measured), MAX_FIGURES, None)
+    return known.keep(what, machine, measured)
 
 
 def measure(

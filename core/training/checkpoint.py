@@ -1,7 +1,7 @@
-"""Weights on disk: safetensors beside a JSON sidecar from which the network is rebuilt. No pickle.
+"""Networks of a run: built from its configuration, saved as a checkpoint, and loaded again. No pickle.
 
-The sidecar carries all that prediction needs (network, options, classes, preprocessing), so a run can be used when its
-dataset is gone. It is written after the weights: a sidecar without its weights cannot occur.
+A checkpoint is a safetensors file of weights and a JSON sidecar with all that prediction needs (network, options,
+classes, preprocessing), so a run works without its dataset. The sidecar is written last: it never lacks its weights.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from core.config.train_config import TrainConfig, load_config
-from core.errors import ConfigError, NetworkError, RunError
+from core.errors import ConfigError, NetworkError, RunError, WeightsError
 from core.storage import atomic_open, read_json, write_json
-from models.network import Network, build
+from models import weights
+from models.catalog import NetworkEntry
+from models.network import Network, build, build_pretrained
 
 FORMAT = 1
 CHECKPOINTS = "checkpoints"  # in a run's folder
@@ -109,13 +111,30 @@ def load_network(folder: Path, name: str) -> tuple[Network, Checkpoint]:
         raise RunError("This run has no saved weights: train it for at least one epoch.") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(damaged) from error
-    config = checkpoint.config
-    options = config.scratch_options() if config.model == "scratch_cnn" else None
     try:
-        network = build(config.model, len(checkpoint.classes), head=config.head, options=options, seed=0)
+        network = _build(checkpoint.config, len(checkpoint.classes), seed=0)
         network.load_state_dict(tensors)
     except (RuntimeError, NetworkError) as error:
         raise RunError(damaged) from error
     if not all(torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point()):
         raise RunError(f"The weights file {path.name} holds numbers that are not finite: train the run again.")
     return network.eval(), checkpoint
+
+
+def build_network(config: TrainConfig, entry: NetworkEntry, classes: int) -> Network:
+    """Build the network with which a run starts: random weights, or pretrained ones under a new head.
+
+    Raises:
+        WeightsError: the pretrained weights are not on this machine.
+    """
+    if not config.pretrained:
+        return _build(config, classes, seed=config.seed)
+    path = weights.find(entry)
+    if path is None:
+        raise WeightsError(f"The weights of {entry.title} are missing: run `python -m core prefetch {entry.name}`.")
+    return build_pretrained(config.model, classes, head=config.head, seed=config.seed, weights_file=path)
+
+
+def _build(config: TrainConfig, classes: int, seed: int) -> Network:
+    options = config.scratch_options() if config.model == "scratch_cnn" else None
+    return build(config.model, classes, head=config.head, options=options, seed=seed)

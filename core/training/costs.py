@@ -4,14 +4,13 @@ Seconds of the pictures' decoding and of frozen parts are noted beside what is k
 is charged what it took to compute, so that all arms of a race are charged alike, in whatever order they ran.
 """
 
-import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
 
@@ -20,6 +19,9 @@ from core.config.train_config import TrainConfig
 from core.formatting import format_duration
 from core.settings import Settings
 from core.training.estimate import prefix_seconds
+
+if TYPE_CHECKING:
+    from models.network import Network
 
 DECODING, FROZEN, SEARCHING, TRAINING, VALIDATION, TESTING = (
     "decoding", "frozen part", "finding the rate", "training", "validation", "testing",
@@ -130,9 +132,6 @@ class Costs:
         )
 
 
-log = logging.getLogger("tunemypets.costs")
-
-
 def peak_memory_bytes() -> int:
     """The most memory that this process ever held; 0 where the system does not tell.
 
@@ -150,3 +149,35 @@ def peak_memory_bytes() -> int:
 
     told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(told if sys.platform == "darwin" else 1024 * told)  # macOS tells bytes, the others KiB
+
+
+def count_multiply_adds(network: "Network", side_px: int) -> tuple[int, int]:
+    """Count the multiply-adds of one image's forward pass: of the whole network, and of the part that is not frozen.
+
+    Counted on tensors without numbers, so that nothing is copied or computed. As in torchvision's figures,
+    convolutions, matrix products and attention count; normalisation, activations and pooling do not.
+
+    Args:
+        side_px: width and height of the network's input.
+    """
+    import torch
+    from torch.func import functional_call
+    from torch.utils.flop_counter import FlopCounterMode
+
+    state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    shapes = {name: torch.empty_like(value, device="meta") for name, value in state.items()}
+    training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            functional_call(network, shapes, (torch.empty(1, 3, side_px, side_px, device="meta"),))
+    finally:
+        network.train(training)
+    by_module = counter.get_flop_counts()
+    names = list(network.blocks)
+    point = network.freeze_point
+    frozen = names[: names.index(point) + 1] if point else []
+    outer = type(network).__name__
+    before = sum(sum(by_module.get(f"{outer}.blocks.{name}", {}).values()) for name in frozen)
+    total = counter.get_total_flops()
+    return total // 2, (total - before) // 2  # a multiply-add is two operations

@@ -1,4 +1,4 @@
-"""The test of a run: its best checkpoint on the untouched split, once, in fp32 as predictions are made later.
+"""Evaluating a run on the test split: once, with its best checkpoint, in fp32 as later predictions are made.
 
 The validation split is predicted right after it in the same way: temperatures are fitted there.
 """
@@ -6,7 +6,7 @@ The validation split is predicted right after it in the same way: temperatures a
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from core.datasets.dataset import Dataset
 from core.errors import RunError
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable, write_predictions
+from core.steps import Stopped, StopSignal, relay
 from core.stores.activations import Activations, Prefix, open_activations
 from core.stores.augmentation import Augmentation
 from core.stores.hardware import Hardware, choose_device, device_name
@@ -29,7 +30,7 @@ from core.stores.pixels import PixelStore, open_store
 from core.stores.training_data import SplitData
 from core.training.checkpoint import BEST, CHECKPOINTS, load_network
 from core.training.costs import TESTING, Costs
-from core.training.inference import EVALUATION_BATCH, Outcome, evaluate, logits_of
+from core.training.inference import EVALUATION_BATCH, SplitPredictions, logits_of, predict_split
 from models.catalog import Preprocessing
 from models.folding import fold_network
 from models.network import Network
@@ -38,17 +39,16 @@ PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation.csv"
 STORED_BATCH = 256
 
-Stop = Callable[[], bool]
-Answers = Callable[[slice], Tensor]
+Logits = Callable[[slice], Tensor]
 
-log = logging.getLogger("tunemypets.judging")
+log = logging.getLogger("tunemypets.evaluation")
 
 
-def judge(
+def evaluate(
     dataset: Dataset,
     settings: Settings,
     folder: Path,
-    stop: Stop,
+    signal: StopSignal,
     *,
     store: PixelStore | None = None,
     hardware: Hardware | None = None,
@@ -56,61 +56,49 @@ def judge(
 ) -> Iterator[Event]:
     """Evaluate the best checkpoint on the test split, once, and store every prediction.
 
-    Then the same checkpoint predicts the validation split in the same way, for what is fitted on it afterwards: nothing
-    that goes wrong there takes the test back. A dataset without a test split is judged on its validation split, and the
-    event says so.
+    The same checkpoint then predicts the validation split in the same way; no failure there takes the test result back.
+    A dataset without a test split is evaluated on its validation split, and the event says so.
 
     Args:
         store, hardware: of the training that has just ended, if one has.
-        costs: is told the seconds of all this.
+        costs: the seconds of all this are added to them.
     Raises:
         RunError: if there are predictions already, or no checkpoint.
     """
     split: Literal["test", "val"] = "test" if dataset.rows_of("test") else "val"
     if (folder / PREDICTIONS).exists():
-        raise RunError("The test split of this run was opened already: its predictions stand.")
+        raise RunError("This run was evaluated on the test split already: its predictions stand.")
     yield PhaseStarted("testing", "Testing the best checkpoint")
     started = time.perf_counter()
     network, checkpoint = load_network(folder / CHECKPOINTS, BEST)
-    spec = checkpoint.config.entry().preprocessing
     if store is None:
-        for item in open_store(settings, dataset, spec, stop):
-            if isinstance(item, PixelStore):
-                store = item
-            else:
-                yield item
-    if store is None:
-        return
+        store = yield from open_store(settings, dataset, checkpoint.config.entry().preprocessing, signal)
     exact = exact_hardware(settings, hardware)
     exact.place(network)
     paid = costs.paid if costs is not None else set()
-    judging = Judging(dataset, settings, checkpoint.config, network, store, exact, stop, paid)
-    for result in judging.predict(split, "Testing"):
-        if isinstance(result, Progress):
-            yield result
-            continue
-        table = judging.table(split, result)
-        write_predictions(folder / PREDICTIONS, table)
-        correct = int(table.correct.sum())
-        seconds = time.perf_counter() - started
-        yield Tested(split, correct, table.n, correct / table.n, result.loss, checkpoint.epoch, seconds)
-    if split == "test" and (folder / PREDICTIONS).exists():
-        yield from _predict_validation(judging, folder)
+    predictor = SplitPredictor(dataset, settings, checkpoint.config, network, store, exact, signal, paid)
+    found = yield from predictor.predict(split, "Testing")
+    table = predictor.table(split, found)
+    write_predictions(folder / PREDICTIONS, table)
+    correct = int(table.correct.sum())
+    seconds = time.perf_counter() - started
+    yield Tested(split, correct, table.n, correct / table.n, found.loss, checkpoint.epoch, seconds)
+    if split == "test":
+        yield from _predict_validation(predictor, folder)
     if costs is not None:
-        costs.seconds[TESTING] = time.perf_counter() - started + judging.charged
-        if judging.charged:
+        costs.seconds[TESTING] = time.perf_counter() - started + predictor.charged
+        if predictor.charged:
             costs.reused.add(TESTING)
 
 
-def _predict_validation(judging: "Judging", folder: Path) -> Iterator[Event]:
+def _predict_validation(predictor: "SplitPredictor", folder: Path) -> Iterator[Event]:
     try:
-        for result in judging.predict("val", "Predicting the validation pictures"):
-            if isinstance(result, Progress):
-                yield result
-            else:
-                write_predictions(folder / VALIDATION_PREDICTIONS, judging.table("val", result))
-    except Exception:  # the test stands, whatever this is
-        log.exception("the validation pictures could not be predicted")
+        found = yield from predictor.predict("val", "Predicting the validation pictures")
+        write_predictions(folder / VALIDATION_PREDICTIONS, predictor.table("val", found))
+    except Stopped:
+        return  # the run has its test result
+    except Exception:
+        log.exception("the validation images could not be predicted")
         yield Message(
             "warning",
             "The predictions on the validation pictures could not be kept, so probabilities cannot be calibrated; "
@@ -119,15 +107,14 @@ def _predict_validation(judging: "Judging", folder: Path) -> Iterator[Event]:
 
 
 @dataclass
-class Judging:
+class SplitPredictor:
     """Predicts whole splits with one network.
 
-    What leaves a backbone that never changed is opened once: with the head over it that the network has by then, a
-    split can be predicted again.
+    The activations of a backbone that never changed are opened once: a new head can then predict the split again.
 
     Attributes:
         paid: names of stored activations that the run was charged for already.
-        charged: seconds that it took to compute what else was found in their store.
+        charged: seconds that other activations took to compute, where they were in the store already.
     """
 
     dataset: Dataset
@@ -136,42 +123,35 @@ class Judging:
     network: Network
     store: PixelStore
     hardware: Hardware
-    stop: Stop
+    signal: StopSignal
     paid: set[str] = field(default_factory=set)
     charged: float = 0.0
-    _answers: dict[str, Answers] = field(default_factory=dict)  # by split, of a head over stored activations
+    _stored: dict[str, Logits] = field(default_factory=dict)  # by split, of a head over stored activations
 
-    def predict(self, split: str, text: str) -> Iterator[Progress | Outcome]:
-        """The outcome comes last, unless `stop` asked to end."""
+    def predict(self, split: str, text: str) -> Generator[Progress, None, SplitPredictions]:
+        """Predict one split; `text` names it in the progress."""
         started = time.perf_counter()
         data = SplitData.of(self.dataset, split)
-        answers: Answers | None = None
-        batch = EVALUATION_BATCH
+        logits, batch = None, EVALUATION_BATCH
         if self.config.strategy == "head" and self.config.views:
             try:
-                if split not in self._answers:
-                    for found in self._stored_answers(data):
-                        if isinstance(found, Progress):
-                            yield found
-                        else:
-                            self._answers[split] = found
-                answers, batch = self._answers.get(split), STORED_BATCH
+                if split not in self._stored:
+                    self._stored[split] = yield from self._open_stored(data)
+                logits, batch = self._stored[split], STORED_BATCH
             except OSError:
                 log.exception("activations could not be kept")
-                batch = EVALUATION_BATCH
-            if self.stop():
-                return
-        if answers is None:
-            answers = partial(_answers, self._folded, self.store, data, self._spec, self.hardware)
-        for result in evaluate(self.network, data, self.config, answers, self.stop, batch):
-            if isinstance(result, Outcome):
-                yield result
-            else:
-                eta = (time.perf_counter() - started) / result * (len(data) - result)
-                yield Progress("testing", text, result, len(data), eta)
+        if logits is None:
+            logits = partial(_logits, self._folded, self.store, data, self._spec, self.hardware)
 
-    def table(self, split: str, outcome: Outcome) -> PredictionTable:
-        """What was predicted for a split."""
+        def describe(done: int) -> Progress:
+            eta = (time.perf_counter() - started) / done * (len(data) - done)
+            return Progress("testing", text, done, len(data), eta)
+
+        step = predict_split(self.network, data, self.config, logits, self.signal, batch)
+        return (yield from relay(step, describe))
+
+    def table(self, split: str, found: SplitPredictions) -> PredictionTable:
+        """The predictions on a split, one row an image."""
         data = SplitData.of(self.dataset, split)
         return PredictionTable(
             split=split,
@@ -179,7 +159,7 @@ class Judging:
             image_ids=tuple(row.pixel_hash for row in self.dataset.rows_of(split)),
             indices=data.indices,
             labels=data.labels,
-            probabilities=outcome.probabilities,
+            probabilities=found.probabilities,
         )
 
     @property
@@ -190,34 +170,33 @@ class Judging:
     def _folded(self) -> torch.nn.Module:
         return fold_network(self.network.eval())
 
-    def _stored_answers(self, data: SplitData) -> Iterator[Progress | Answers]:
-        """Raw outputs of a head over a backbone that never changed: what leaves it is kept for other heads."""
+    def _open_stored(self, data: SplitData) -> Generator[Progress, None, Logits]:
+        """Raw outputs of a head over a backbone that never changed, whose activations are kept for other heads."""
         self.network.freeze(list(self.network.blocks)[-1])
         prefix = Prefix(self.network, self._spec, self.hardware)
         plain = Augmentation(crop=False, flip=False, colour=False, strength=0.0)
-        for item in open_activations(self.settings, prefix, self.store, data.indices, plain, 0, self.stop):
-            if isinstance(item, Progress):
-                yield dataclasses.replace(item, phase="testing")
-            else:
-                if item.reused and item.name not in self.paid:
-                    self.charged += item.seconds or 0.0
-                yield partial(_head_answers, self.network, item, self.hardware)
+        step = open_activations(self.settings, prefix, self.store, data.indices, plain, 0, self.signal)
+        found = yield from relay(step, partial(dataclasses.replace, phase="testing"))
+        if found.reused and found.name not in self.paid:
+            self.charged += found.seconds or 0.0
+        return partial(_head_logits, self.network, found, self.hardware)
 
 
 def exact_hardware(settings: Settings, hardware: Hardware | None) -> Hardware:
+    """The hardware of a training, or of this machine, in fp32: the precision in which predictions are made."""
     if hardware is None:
         device = choose_device(settings)
         hardware = Hardware(device, device_name(device), settings.threads, "fp32", "")
     return dataclasses.replace(hardware, precision="fp32", prefix_precision="fp32")
 
 
-def _answers(
+def _logits(
     folded: torch.nn.Module, store: PixelStore, data: SplitData, spec: Preprocessing, hardware: Hardware, chosen: slice
 ) -> Tensor:
     return logits_of(folded, store.take(data.indices[chosen]), spec, hardware)
 
 
 @torch.inference_mode()
-def _head_answers(network: Network, found: Activations, hardware: Hardware, chosen: slice) -> Tensor:
+def _head_logits(network: Network, found: Activations, hardware: Hardware, chosen: slice) -> Tensor:
     places = np.arange(len(found.positions))[chosen]
     return network.head(found.take(places).to(hardware.device))  # type: ignore[no-any-return]  # modules give Any

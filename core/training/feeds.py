@@ -1,7 +1,7 @@
 """Where a stage of a training gets its batches from: pixels, or stored activations of its frozen prefix."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +16,7 @@ from core.config.stages import Stage
 from core.config.train_config import TrainConfig
 from core.formatting import format_bytes
 from core.settings import Settings
+from core.steps import StopSignal
 from core.stores.activations import Activations, Prefix, open_activations
 from core.stores.augmentation import Augmentation, Views, apply_views, draw_views, normalise, to_channels_first
 from core.stores.hardware import Hardware
@@ -130,9 +131,9 @@ def open_feed(
     data: TrainingData,
     config: TrainConfig,
     hardware: Hardware,
-    stop: Callable[[], bool],
-) -> Iterator[Progress | Message | Feed]:
-    """The feed of a stage, the last thing yielded unless `stop` asked to end; a frozen prefix is evaluated for it.
+    signal: StopSignal,
+) -> Generator[Progress | Message, None, Feed]:
+    """The feed of a stage; a frozen prefix is evaluated for it, and kept where there is room.
 
     Args:
         network: on its device; left frozen at the stage's point.
@@ -140,8 +141,7 @@ def open_feed(
     network.freeze(stage.freeze_point)
     pixels = PixelFeed(data, config, hardware)
     if stage.freeze_point is None or not config.views:
-        yield pixels
-        return
+        return pixels
     prefix = Prefix(network, data.preprocessing, hardware)
     views = config.views if pixels.augmentation.active else 1
     needed = prefix.bytes_a_image() * (len(data.train) * views + len(data.val))
@@ -151,17 +151,15 @@ def open_feed(
             f"What leaves the frozen part would take {format_bytes(needed)}, more than half of the cache "
             f"({format_bytes(settings.cache_bytes)}, TUNEMYPETS_CACHE_MB): it is computed anew in every epoch.",
         )
-        yield pixels
-        return
+        return pixels
     found: list[Activations] = []
     wanted = [(data.train.indices, view) for view in range(views)] + [(data.val.indices, 0)]
     try:
         for indices, view in wanted:
-            for item in open_activations(settings, prefix, data.store, indices, pixels.augmentation, view, stop):
-                if isinstance(item, Activations):
-                    found.append(item)
-                else:
-                    yield item
+            item = yield from open_activations(
+                settings, prefix, data.store, indices, pixels.augmentation, view, signal
+            )
+            found.append(item)
     except OSError as error:
         log.exception("activations could not be kept")
         yield Message(
@@ -169,7 +167,5 @@ def open_feed(
             f"What leaves the frozen part could not be kept ({error.strerror or type(error).__name__}): "
             "it is computed anew in every epoch. Free some space to make this quicker.",
         )
-        yield pixels
-        return
-    if len(found) == len(wanted):
-        yield ActivationFeed(found[:-1], found[-1], config, hardware)
+        return pixels
+    return ActivationFeed(found[:-1], found[-1], config, hardware)

@@ -1,6 +1,6 @@
-"""From pixels to probabilities: validation, test and prediction take the same steps."""
+"""From pixels to probabilities: the same steps for validation, test and prediction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from core.config.train_config import TrainConfig
+from core.steps import StopSignal
 from core.stores.augmentation import centre_crop, normalise, to_channels_first
 from core.stores.hardware import Hardware
 from core.stores.pixels import Pixels
@@ -21,7 +22,7 @@ EVALUATION_BATCH = 16
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SplitPredictions:
     """Predictions on one split: mean loss, accuracy, and probabilities (N, C) float64 in the split's order."""
 
     loss: float
@@ -34,34 +35,33 @@ def logits_of(network: nn.Module, pixels: Pixels, spec: Preprocessing, hardware:
     """Raw outputs for stored pixels (B, S, S, 3) uint8, with the centre crop: (B, C) or (B, 1) float32.
 
     Args:
-        network: a `Network`, or what `fold_network` made of it.
+        network: a `Network`, or one folded by `fold_network`.
     """
-    pictures = centre_crop(to_channels_first(pixels), spec.crop_px)
+    images = centre_crop(to_channels_first(pixels), spec.crop_px)
     with hardware.autocast():
-        logits: torch.Tensor = network(normalise(pictures, spec, hardware.device))
+        logits: torch.Tensor = network(normalise(images, spec, hardware.device))
     return logits.float()
 
 
-def evaluate(
+def predict_split(
     network: Network,
     split: SplitData,
     config: TrainConfig,
     logits_for: Callable[[slice], torch.Tensor],
-    stop: Callable[[], bool],
+    signal: StopSignal,
     batch: int = EVALUATION_BATCH,
-) -> Iterator[int | Outcome]:
-    """Predict a split in eval mode; yields pictures done, and at last the `Outcome` unless `stop` asked to end.
+) -> Generator[int, None, SplitPredictions]:
+    """Predict a split in eval mode; yields how many images are done.
 
     Args:
         logits_for: raw outputs of a slice of the split.
-        batch: pictures at once.
+        batch: images at once.
     """
     network.eval()
     total_loss = 0.0
     probabilities: list[npt.NDArray[np.float64]] = []
     for first in range(0, len(split), batch):
-        if stop():
-            return
+        signal.check()
         chosen = slice(first, first + batch)
         logits = logits_for(chosen)
         labels = torch.from_numpy(split.labels[chosen]).to(logits.device)
@@ -70,4 +70,4 @@ def evaluate(
         yield min(first + batch, len(split))
     stacked = np.concatenate(probabilities)
     correct = int((stacked.argmax(axis=1) == split.labels).sum())
-    yield Outcome(total_loss / len(split), correct / len(split), stacked)
+    return SplitPredictions(total_loss / len(split), correct / len(split), stacked)

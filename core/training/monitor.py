@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config.stages import Allowance
-from core.stores.training_data import SplitData
+from core.stores.training_data import Indices, SplitData
 from core.training.snapshot import Position
 
 
@@ -104,12 +104,10 @@ class Meter:
         return read
 
 
-IMAGES = 10
-
-Indices = npt.NDArray[np.int64]
+SAMPLES = 10
 
 
-def choose_strip(val: SplitData, seed: int, count: int = IMAGES) -> Indices:
+def choose_samples(val: SplitData, seed: int, count: int = SAMPLES) -> Indices:
     """Fixed validation pictures to watch: dataset indices, all classes in turn."""
     order = np.random.default_rng([seed, 7]).permutation(len(val))
     by_class: dict[int, list[int]] = {}
@@ -124,15 +122,15 @@ def choose_strip(val: SplitData, seed: int, count: int = IMAGES) -> Indices:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def describe_strip(strip: Indices, val: SplitData, probabilities: npt.NDArray[np.float64]) -> list[dict[str, object]]:
-    """What is predicted for the watched pictures, as `StripUpdated` tells it.
+def describe_samples(samples: Indices, val: SplitData, probabilities: npt.NDArray[np.float64]) -> list[dict[str, object]]:
+    """What is predicted for the watched pictures, as `SamplesPredicted` reports it.
 
     Args:
         probabilities: (N, C), in the order of the validation split.
     """
     places = {int(index): place for place, index in enumerate(val.indices)}
     out: list[dict[str, object]] = []
-    for index in strip:
+    for index in samples:
         row = probabilities[places[int(index)]]
         predicted = int(row.argmax())
         out.append(

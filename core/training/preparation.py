@@ -1,7 +1,7 @@
-"""What every training begins with: weights, pixels, the network, the hardware, the feeds of its stages."""
+"""Preparing a training: weights, pixels, the network, the hardware, and the feeds of its stages."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,21 +13,19 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
 from core.settings import Settings
+from core.steps import StopSignal
 from core.stores.augmentation import Augmentation
 from core.stores.hardware import Hardware, prepare_torch
-from core.stores.pixels import PixelStore, open_store
+from core.stores.pixels import open_store
 from core.stores.training_data import SplitData, TrainingData
 from core.training.benchmark import choose_hardware
-from core.training.build import build_network
+from core.training.checkpoint import build_network
 from core.training.costs import Costs
 from core.training.feeds import Feed, open_feed
-from core.training.monitor import choose_strip
+from core.training.monitor import choose_samples
 from models import weights
 from models.catalog import NetworkEntry
 from models.network import Network
-
-Stop = Callable[[], bool]
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -36,7 +34,7 @@ class Prepared:
     Attributes:
         network: on its device, with the weights of its seed.
         feeds: one for each stage.
-        costs: of what was done until here.
+        costs: of the preparation.
     """
 
     entry: NetworkEntry
@@ -49,12 +47,12 @@ class Prepared:
 
 
 def prepare(
-    config: TrainConfig, dataset: Dataset, settings: Settings, stop: Stop, earlier: dict[str, Any] | None = None
-) -> Iterator[Event | Prepared]:
-    """Prepare a training; the last thing yielded is what it starts from, unless `stop` asked to end.
+    config: TrainConfig, dataset: Dataset, settings: Settings, signal: StopSignal, earlier: dict[str, Any] | None = None
+) -> Generator[Event, None, Prepared]:
+    """Prepare a training.
 
     Args:
-        earlier: what a training that is taken up again computed with.
+        earlier: the hardware that a resumed training computed with.
 
     Raises:
         ConfigError, WeightsError, DatasetError: each with a sentence for people.
@@ -67,50 +65,31 @@ def prepare(
     prepare_torch(settings, config.seed)
     entry = config.entry()
     yield PhaseStarted("preparing", "Preparing")
-    yield from _fetch_weights(config, entry, stop)
-    store: PixelStore | None = None
-    for item in open_store(settings, dataset, entry.preprocessing, stop):
-        if isinstance(item, PixelStore):
-            store = item
-        else:
-            yield item
-    if store is None or stop():
-        return
+    yield from _fetch_weights(config, entry, signal)
+    store = yield from open_store(settings, dataset, entry.preprocessing, signal)
+    signal.check()
     costs = Costs()
     costs.charge_decoding(store.seconds, reused=store.reused)
     yield Progress("preparing", "Building the network", 0, 1, None)
     network = build_network(config, entry, len(dataset.classes))
     stages = plan_stages(config, entry)
-    hardware: Hardware | None = None
     data = TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), entry.preprocessing)
-    for choice in choose_hardware(settings, config, network, stages, data.sample(), earlier):
-        if stop():
-            return
-        if isinstance(choice, Hardware):
-            hardware = choice
-        else:
-            yield choice
-    if hardware is None:
-        return
+    hardware = yield from choose_hardware(settings, config, network, stages, data.sample(), signal, earlier)
     torch.manual_seed(config.seed)
     hardware.place(network)
     yield _describe(config, dataset, network, stages, hardware, data)
     feeds: list[Feed] = []
     for stage in stages:
-        for found in open_feed(settings, stage, network, data, config, hardware, stop):
-            if isinstance(found, Progress | Message):
-                yield found
-            else:
-                feeds.append(found)
-        if stop():
-            return
-        unknown = costs.charge_stage(settings, config, hardware.prefix_precision, feeds[-1].stored)
+        feed = yield from open_feed(settings, stage, network, data, config, hardware, signal)
+        feeds.append(feed)
+        signal.check()
+        unknown = costs.charge_stage(settings, config, hardware.prefix_precision, feed.stored)
         if unknown is not None:
             yield unknown
-    yield Prepared(entry, network, stages, hardware, data, feeds, costs)
+    return Prepared(entry, network, stages, hardware, data, feeds, costs)
 
 
-def _fetch_weights(config: TrainConfig, entry: NetworkEntry, stop: Stop) -> Iterator[Event]:
+def _fetch_weights(config: TrainConfig, entry: NetworkEntry, signal: StopSignal) -> Iterator[Event]:
     if not config.pretrained or weights.find(entry) is not None:
         return
     started = time.perf_counter()
@@ -118,8 +97,7 @@ def _fetch_weights(config: TrainConfig, entry: NetworkEntry, stop: Stop) -> Iter
     download = weights.fetch(entry)
     try:
         for done, total in download:
-            if stop():
-                return
+            signal.check()
             yield Progress("preparing", "Downloading weights", done, total, _eta(started, done, total))
     finally:
         download.close()
@@ -153,7 +131,7 @@ def _describe(
         stages=described,
         hardware=hardware.to_json(),
         pictures={split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
-        strip=[{"index": int(index), "label": rows[int(index)].label} for index in choose_strip(data.val, config.seed)],
+        strip=[{"index": int(index), "label": rows[int(index)].label} for index in choose_samples(data.val, config.seed)],
         augmentation=_describe_views(config, stages),
     )
 

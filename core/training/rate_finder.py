@@ -5,13 +5,14 @@ Source: L. N. Smith, "Cyclical Learning Rates for Training Neural Networks" (201
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 import torch
 
 from core.config.events import Progress, RateFound
 from core.config.train_config import TrainConfig
+from core.steps import StopSignal
 from core.stores.training_data import Indices, TrainingData
 from core.training.estimate import SEARCH_STEPS
 from core.training.feeds import Feed
@@ -32,13 +33,15 @@ def find_rate(
     data: TrainingData,
     config: TrainConfig,
     device: torch.device,
-    stop: Callable[[], bool],
-) -> Iterator[Progress | RateFound]:
-    """Train a copy with rising rates; the last thing yielded is the curve and the rate, unless `stop` asked to end.
+    signal: StopSignal,
+) -> Generator[Progress, None, RateFound]:
+    """Train a copy with rising rates.
 
     Args:
         network: frozen at the point of the stage; neither it nor torch's random state is changed.
         feed: of that stage.
+    Returns:
+        The curve and the rate.
     """
     random_state = torch.get_rng_state()
     trial = copy.deepcopy(network)
@@ -52,8 +55,7 @@ def find_rate(
     smoothed = 0.0
     batches = _batches(data, feed, config)
     for step, rate in enumerate(rates):
-        if stop():
-            return
+        signal.check()
         for group, share in zip(optimizer.param_groups, shares, strict=True):
             group["lr"] = float(rate) * share
         places = next(batches)
@@ -73,7 +75,7 @@ def find_rate(
         yield Progress("preparing", TEXT, step + 1, SEARCH_STEPS, None)
     torch.set_rng_state(random_state)
     tried = [float(rate) for rate in rates[: len(losses)]]
-    yield RateFound(tried, losses, choose_rate(tried, losses) if losses else LOWEST * scale)
+    return RateFound(tried, losses, choose_rate(tried, losses) if losses else LOWEST * scale)
 
 
 def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float:

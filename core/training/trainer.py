@@ -7,26 +7,26 @@ them when an `EpochDone` says `best`, and may put the whole training aside. Test
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, StripUpdated
+from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, SamplesPredicted
 from core.config.stages import Stage, describe_end, share_out
 from core.config.train_config import TrainConfig
 from core.errors import DivergedError
 from core.formatting import format_duration
-from core.stores.training_data import TrainingData
+from core.steps import StopSignal, relay
+from core.stores.training_data import Indices, TrainingData
 from core.training.estimate import VALIDATION_COST
 from core.training.feeds import Feed
-from core.training.inference import Outcome, evaluate
-from core.training.monitor import Clock, Meter, choose_strip, describe_strip
+from core.training.inference import predict_split
+from core.training.monitor import Clock, Meter, choose_samples, describe_samples
 from core.training.optimization import (
     build_optimizer,
     build_schedule,
@@ -39,8 +39,6 @@ from core.training.snapshot import Position, Snapshot
 from models.network import Network
 
 EVENT_SECONDS = 0.1  # what follows more quickly is merged: an epoch of a head takes milliseconds
-
-Indices = npt.NDArray[np.int64]
 
 
 class Trainer:
@@ -76,22 +74,23 @@ class Trainer:
         self.allowances = share_out(config, stages, len(data.train))
         self._total = sum(item.images + item.epochs * VALIDATION_COST * len(data.val) for item in self.allowances)
         self._charges, self._now = charges, now
-        self._strip = choose_strip(data.val, config.seed)
+        self._samples = choose_samples(data.val, config.seed)
         self._optimizer: Optimizer | None = None
         self._schedule: LambdaLR | None = None
         self._restored: Snapshot | None = None
 
-    def fit(self, stop: Callable[[], bool]) -> Iterator[Event]:
-        """Train; ends early when `stop` answers True or patience runs out.
+    def fit(self, signal: StopSignal) -> Iterator[Event]:
+        """Train until the stages or the budget end, or patience runs out.
 
         Raises:
+            Stopped: `signal` was set.
             DivergedError: the loss, a gradient or a weight is not finite; the network then holds the weights of the
                 last step, which may not be finite either.
         """
         at = self.position
         self._clock = Clock(at, self._charges, self._now)
         self._meter = Meter(self._now, EVENT_SECONDS)
-        self._strip_told = -math.inf
+        self._sampled = -math.inf
         yield PhaseStarted("training", "Training")
         while at.stage < len(self.stages):
             stage, feed = self.stages[at.stage], self.feeds[at.stage]
@@ -107,8 +106,7 @@ class Trainer:
                         f"Stopped early: {at.waiting} epochs in a row brought no better validation accuracy.",
                     )
                     return
-                if not (yield from self._epoch(stage, feed, stop)):
-                    return
+                yield from self._epoch(stage, feed, signal)
             at.stage, at.stage_epoch = at.stage + 1, 0
         text = describe_end(self.config, at.images_seen, at.epoch, self._clock.seconds, at.charged)
         if text:
@@ -203,8 +201,8 @@ class Trainer:
         frozen = tuple(f"blocks.{name}." for name in names[: names.index(point) + 1]) if point else ()
         return {key: value for key, value in self.network.state_dict().items() if not key.startswith(frozen)}
 
-    def _epoch(self, stage: Stage, feed: Feed, stop: Callable[[], bool]) -> Generator[Event, None, bool]:
-        """One epoch, or the rest of it; returns False when `stop` asked to end."""
+    def _epoch(self, stage: Stage, feed: Feed, signal: StopSignal) -> Iterator[Event]:
+        """One epoch, or the rest of it."""
         at, config = self.position, self.config
         allowed = self.allowances[at.stage]
         started = self._now()
@@ -220,8 +218,7 @@ class Trainer:
         if at.step and self._clock.is_up(allowed):
             batches = []  # it was put aside after its last step
         for places in batches:
-            if stop():
-                return False
+            signal.check()
             at.rate, loss, correct = self._step(feed, places)
             meter.add(loss, correct, len(places))
             at.step += 1
@@ -236,29 +233,23 @@ class Trainer:
             if ends:
                 break
         validating = self._now()
-        outcome: Outcome | None = None
-        answers = partial(feed.val_logits, self.network)
-        for item in evaluate(self.network, self.data.val, config, answers, stop, feed.evaluation_batch):
-            if isinstance(item, Outcome):
-                outcome = item
-            elif meter.due():
-                yield Progress("training", "Validating", item, len(self.data.val), None)
-        if outcome is None:
-            return False
-        if not math.isfinite(outcome.loss):
+        logits = partial(feed.val_logits, self.network)
+        step = predict_split(self.network, self.data.val, config, logits, signal, feed.evaluation_batch)
+        found = yield from relay(step, self._describe_validation)
+        if not math.isfinite(found.loss):
             raise _diverged(self._rate, number, steps)
         if not is_finite(self._learned()):
             # batch norm divides by what grew without limit, so the loss alone may not show it
             raise _diverged(self._rate, number, steps, "The weights stopped being finite numbers")
         at.validating += self._now() - validating
-        improved = (outcome.accuracy, -outcome.loss) > (at.best_accuracy, -at.best_loss)
+        improved = (found.accuracy, -found.loss) > (at.best_accuracy, -at.best_loss)
         done = EpochDone(
             epoch=number,
             stage=stage.name,
             train_loss=at.loss / at.images,
             train_accuracy=at.correct / at.images,
-            val_loss=outcome.loss,
-            val_accuracy=outcome.accuracy,
+            val_loss=found.loss,
+            val_accuracy=found.accuracy,
             learning_rate=at.rate,
             epoch_seconds=self._now() - started,
             seconds=self._clock.seconds,
@@ -268,9 +259,9 @@ class Trainer:
         )
         # the epoch is over before it is told: what is put aside now goes on with the next one
         at.done += VALIDATION_COST * len(self.data.val)
-        at.waiting = 0 if outcome.accuracy > at.best_accuracy else at.waiting + 1
+        at.waiting = 0 if found.accuracy > at.best_accuracy else at.waiting + 1
         if improved:
-            at.best_accuracy, at.best_loss = outcome.accuracy, outcome.loss
+            at.best_accuracy, at.best_loss = found.accuracy, found.loss
         at.epoch, at.stage_epoch = number, at.stage_epoch + 1
         at.step, at.loss, at.correct, at.images = 0, 0.0, 0, 0
         self._over = self._is_over()
@@ -279,11 +270,13 @@ class Trainer:
         if (
             last
             or (config.patience and at.waiting >= config.patience)
-            or self._now() - self._strip_told >= EVENT_SECONDS
+            or self._now() - self._sampled >= EVENT_SECONDS
         ):
-            self._strip_told = self._now()
-            yield StripUpdated(number, describe_strip(self._strip, self.data.val, outcome.probabilities))
-        return True
+            self._sampled = self._now()
+            yield SamplesPredicted(number, describe_samples(self._samples, self.data.val, found.probabilities))
+
+    def _describe_validation(self, done: int) -> Progress | None:
+        return Progress("training", "Validating", done, len(self.data.val), None) if self._meter.due() else None
 
     def _is_over(self) -> bool:
         """Whether the stage under way has had its epochs or its time; between two epochs only."""

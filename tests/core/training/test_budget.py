@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.config.events import BatchDone, EpochDone, Event, Message, StripUpdated
+from core.config.events import BatchDone, EpochDone, Event, Message, SamplesPredicted
 from core.config.stages import plan_stages, share_out
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
@@ -102,7 +102,7 @@ def test_exactly_so_many_pictures_are_seen(
         assert epochs_of(events)[-1].images_seen == batches_of(events)[-1].images_seen == wanted
         assert len(set(seen[:IMAGES])) == min(wanted, IMAGES)  # no picture twice within an epoch
         assert [epoch.epoch for epoch in epochs_of(events)] == list(range(1, math.ceil(wanted / IMAGES) + 1))
-        assert [event.epoch for event in events if isinstance(event, StripUpdated)][-1] == epochs_of(events)[-1].epoch
+        assert [event.epoch for event in events if isinstance(event, SamplesPredicted)][-1] == epochs_of(events)[-1].epoch
         assert ("pictures of the budget were seen" in messages(events)) == (budget <= 48)
         assert ("give it more epochs" in messages(events)) == (budget == 1000)
 

@@ -14,7 +14,7 @@ from core.datasets.dataset import Dataset
 from core.settings import Settings
 from core.training import costs
 from core.training.costs import DECODING, FROZEN, PARTS, SEARCHING, TESTING, TRAINING, VALIDATION, peak_memory_bytes
-from core.training.multiply_adds import count_multiply_adds
+from core.training.costs import count_multiply_adds
 from core.training.session import train
 from models.catalog import CATALOG
 from models.network import build

@@ -15,7 +15,7 @@ from core.settings import Settings
 from core.stores.hardware import Hardware
 from core.stores.pixels import PixelStore, open_store
 from core.stores.training_data import SplitData, TrainingData
-from core.training.build import build_network
+from core.training.checkpoint import build_network
 from core.training.estimate import SEARCH_STEPS
 from core.training.feeds import PixelFeed
 from core.training.optimization import fitted_rate

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.config.events import BatchDone, EpochDone, Event, Message, Progress, StripUpdated
+from core.config.events import BatchDone, EpochDone, Event, Message, Progress, SamplesPredicted
 from core.config.stages import Stage, plan_stages, plan_training
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
@@ -16,9 +16,9 @@ from core.settings import Settings
 from core.stores.hardware import Hardware, prepare_torch
 from core.stores.pixels import PixelStore, open_store
 from core.stores.training_data import SplitData, TrainingData
-from core.training.build import build_network
+from core.training.checkpoint import build_network
 from core.training.feeds import Feed, open_feed
-from core.training.monitor import choose_strip
+from core.training.monitor import choose_samples
 from core.training.trainer import Trainer
 from models.catalog import CATALOG
 from models.network import Network, build
@@ -87,7 +87,7 @@ def test_a_training_tells_every_epoch_and_sees_every_picture(
     assert [event.epoch for event in epochs_of(events)] == [1, 2]
     assert epochs_of(events)[-1].images_seen == 2 * len(drawn.rows_of("train"))
     assert any(isinstance(event, BatchDone) for event in events)
-    strips = [event for event in events if isinstance(event, StripUpdated)]
+    strips = [event for event in events if isinstance(event, SamplesPredicted)]
     assert strips[-1].epoch == 2
 
 
@@ -234,8 +234,8 @@ def test_gradual_unfreezes_in_its_second_stage_with_a_smaller_rate(
 
 def test_the_strip_shows_all_classes_and_is_the_same_for_both_arms(settings: Settings, drawn: Dataset) -> None:
     val = SplitData.of(drawn, "val")
-    strip = choose_strip(val, 3, count=6)
-    assert np.array_equal(strip, choose_strip(val, 3, count=6))
+    strip = choose_samples(val, 3, count=6)
+    assert np.array_equal(strip, choose_samples(val, 3, count=6))
     labels = [drawn.rows[int(index)].label for index in strip]
     assert sorted(set(labels)) == [0, 1]
     assert {drawn.rows[int(index)].split for index in strip} == {"val"}
