@@ -36,10 +36,11 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     import torch
 
     from core.config.train_config import TrainConfig
+    from core.steps import StopSignal, run_step
     from core.stores.activations import BATCH, Prefix
     from core.stores.augmentation import centre_crop, to_channels_first
     from core.stores.hardware import Hardware
-    from core.stores.pixels import PixelStore, open_store
+    from core.stores.pixels import open_store
     from core.training.checkpoint import build_network
 
     dataset = DatasetStore(settings).get(dataset_id)
@@ -47,8 +48,7 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     entry = config.entry()
     torch.set_num_threads(settings.threads)
     started = time.perf_counter()
-    *_, store = open_store(settings, dataset, entry.preprocessing, lambda: False)
-    assert isinstance(store, PixelStore)
+    store = run_step(open_store(settings, dataset, entry.preprocessing, StopSignal()))
     found = {"decode": time.perf_counter() - started}
     network = build_network(config, entry, len(dataset.classes))
     network.freeze(entry.freeze_points[-1])

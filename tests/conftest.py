@@ -115,7 +115,7 @@ def race_template(drawn_template: Path, tmp_path_factory: pytest.TempPathFactory
     for run in runs:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TUNEMYPETS_HOME", str(root))
-            assert Worker(settings, run).work(judge_only=False).value == "finished"
+            assert Worker(settings, run).work().value == "finished"
     return root
 
 

@@ -11,7 +11,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
 from core.formatting import format_rough_duration
-from core.jobs.benchmark_job import calibrate_and_wait
+from core.jobs.benchmark_job import benchmark_and_wait
 from core.jobs.evaluation_job import start_evaluation
 from core.jobs.scheduler import ensure_scheduler
 from core.locks import is_held
@@ -48,7 +48,7 @@ def estimate_training(settings: Settings, config: TrainConfig) -> Outcome:
     dataset = DatasetStore(settings).get(config.dataset)
     if estimate(settings, config, dataset) is None:
         print_status("Measuring this machine")
-        calibrate_and_wait(settings, config)
+        benchmark_and_wait(settings, config)
     found = estimate(settings, config, dataset)
     if found is None:
         raise RunError(

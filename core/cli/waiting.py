@@ -12,6 +12,7 @@ from core.jobs.scheduler import ensure_scheduler, queue_position
 from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
 from core.settings import Settings
+from core.steps import Stopped, StopSignal, run_step
 from core.stores.pixels import open_store
 
 WATCH_SECONDS = 0.25
@@ -24,11 +25,13 @@ def read_ahead(settings: Settings, run: Run) -> None:
     config = run.config()
     with suppress(TuneMyPetsError, OSError):  # the worker reports what is wrong
         dataset = DatasetStore(settings).get(config.dataset)
-        for item in open_store(
-            settings, dataset, config.entry().preprocessing, lambda: not run.state().active or run.stop_requested
-        ):
-            if isinstance(item, Progress):
-                print_status(f"{item.text} {item.done}/{item.total}{format_left(item.eta_seconds)}", transient=True)
+        signal = StopSignal(lambda: not run.state().active or run.stop_requested)
+        with suppress(Stopped):
+            run_step(open_store(settings, dataset, config.entry().preprocessing, signal), _print_progress)
+
+
+def _print_progress(item: Progress) -> None:
+    print_status(f"{item.text} {item.done}/{item.total}{format_left(item.eta_seconds)}", transient=True)
 
 
 def wait_for(settings: Settings, run: Run) -> Run:

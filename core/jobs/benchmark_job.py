@@ -1,4 +1,4 @@
-"""Measures a configuration before anybody trains it, in a process of its own: the pages must not load torch.
+"""Measuring a configuration before its training, in a process of its own: the pages must not load torch.
 
     python -m core.jobs.benchmark_job CONFIG
 
@@ -22,12 +22,13 @@ from core.jobs.launchers import start_detached, start_module, step_back
 from core.locks import is_held
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from core.steps import Stopped, StopSignal, run_step
 from core.training.estimate import estimate
 from models import weights
 
 LOCK_SECONDS = 60.0  # for another process that measures
 
-log = logging.getLogger("tunemypets.calibrator")
+log = logging.getLogger("tunemypets.benchmark")
 
 
 def lock_path(settings: Settings) -> Path:
@@ -35,8 +36,8 @@ def lock_path(settings: Settings) -> Path:
     return settings.cache_dir / "calibrator.lock"
 
 
-def start_calibration(settings: Settings, config: TrainConfig) -> bool:
-    """Start to measure a configuration; False where that has to wait, because something trains or is measured."""
+def start_benchmark(settings: Settings, config: TrainConfig) -> bool:
+    """Start to measure a configuration; False if that has to wait for a training or another measurement."""
     if is_measuring(settings) or _is_training(settings):
         return False
     start_detached(
@@ -46,7 +47,7 @@ def start_calibration(settings: Settings, config: TrainConfig) -> bool:
 
 
 def can_be_measured(config: TrainConfig) -> bool:
-    """Whether all that is needed to measure a configuration is on this machine."""
+    """Whether everything that a measurement needs is on this machine."""
     return not config.pretrained or weights.find(config.entry()) is not None
 
 
@@ -77,12 +78,14 @@ def main(arguments: list[str] | None = None) -> int:
                 _measure(settings, config)
     except Timeout:
         log.info("another process measures")
+    except Stopped:
+        log.info("a run has started: nothing is measured")
     except TuneMyPetsError:
         log.exception("%s could not be measured", config.title())
     return 0
 
 
-def calibrate_and_wait(settings: Settings, config: TrainConfig) -> None:
+def benchmark_and_wait(settings: Settings, config: TrainConfig) -> None:
     """Measure a configuration in a process with the memory settings of workers, and wait for its end."""
     log_file = settings.logs_dir / "calibrator.log"
     start_module(settings, "core.jobs.benchmark_job", [config.model_dump_json()], log_file).wait()
@@ -94,12 +97,12 @@ def _measure(settings: Settings, config: TrainConfig) -> None:
         return
     # torch costs seconds to import: the lock is taken before it
     from core.stores.hardware import prepare_torch
-    from core.training.benchmark import calibrate
+    from core.training.benchmark import measure_ahead
 
     started = time.monotonic()
     prepare_torch(settings, config.seed)
-    # a run that starts meanwhile would be slowed down, and the figures wrong
-    calibrate(settings, config, dataset, partial(_is_training, settings))
+    # a run that starts meanwhile would be slowed down, and the figures would be wrong
+    run_step(measure_ahead(settings, config, dataset, StopSignal(partial(_is_training, settings))))
     log.info("measured %s in %.1f s", config.title(), time.monotonic() - started)
 
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from core.config.events import KINDS, BatchDone, Described, EpochDone, Measured, PointDone, SamplesPredicted, from_record
+from core.config.events import (
+    KINDS,
+    BatchDone,
+    Described,
+    EpochDone,
+    Measured,
+    PointDone,
+    SamplesPredicted,
+    from_record,
+)
 from core.maintenance.file_reading import Meter, parse_json
 from core.maintenance.findings import Damage
 

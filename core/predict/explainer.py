@@ -33,6 +33,7 @@ from core.predict.saliency import grad_cam, occlusion
 from core.predict.weight_change import measure_weight_change
 from core.runs.run import Run
 from core.settings import Settings
+from core.steps import StopSignal, run_step
 from core.stores.augmentation import centre_crop, normalise, to_channels_first
 from core.stores.pixels import square_pixels
 from models import weights
@@ -162,9 +163,8 @@ class Explainer:
         started = time.perf_counter()
         with self._one_at_a_time:
             with self.lock.background():
-                features = read_features(
-                    self.settings, run, self.predictor.hardware, self.lock.let_urgent_pass, on_progress
-                )
+                signal = StopSignal(self.lock.let_urgent_pass)
+                features = run_step(read_features(self.settings, run, self.predictor.hardware, signal), on_progress)
             labels = np.array([row.label for row in features.rows], np.int64)
             if not np.isfinite(features.values).all():
                 raise PredictorError(

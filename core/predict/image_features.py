@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,8 @@ from core.datasets.decoder import Limits
 from core.errors import DatasetError, ImageError
 from core.runs.run import Run
 from core.settings import Settings
-from core.stores.activations import Activations, Prefix, open_activations
+from core.steps import StopSignal
+from core.stores.activations import Prefix, open_activations
 from core.stores.augmentation import Augmentation
 from core.stores.hardware import Hardware
 from core.stores.pixels import Pixels, PixelStore, open_store, square_pixels, store_path
@@ -63,12 +64,12 @@ def dataset_of(settings: Settings, run: Run) -> Dataset:
 
 
 def read_features(
-    settings: Settings, run: Run, hardware: Hardware, pause: Callable[[], bool], on_progress: OnProgress
-) -> Features:
+    settings: Settings, run: Run, hardware: Hardware, signal: StopSignal
+) -> Generator[Progress, None, Features]:
     """The features of a run's test images, an even sample of at most `MAX_IMAGES`.
 
     Args:
-        pause: called between short pieces of work; lets other requests run, and returns False.
+        signal: checked between short pieces of work; its poll may let other requests run.
     Raises:
         RunError: if the run has no weights, or they are damaged.
         DatasetError: if its images are gone.
@@ -84,9 +85,9 @@ def read_features(
     prefix = Prefix(network, config.entry().preprocessing, dataclasses.replace(hardware, prefix_precision="fp32"))
     values = None
     if config.strategy == "head" and config.views and len(rows) == len(every):
-        values = _read_stored(settings, prefix, dataset, rows, pause, on_progress)
+        values = yield from _read_stored(settings, prefix, dataset, rows, signal)
     if values is None:
-        values = _compute(settings, prefix, dataset, rows, pause, on_progress)
+        values = yield from _compute(settings, prefix, dataset, rows, signal)
     return Features(values, rows, split, len(every))
 
 
@@ -99,23 +100,20 @@ def _read_stored(
     prefix: Prefix,
     dataset: Dataset,
     rows: tuple[ImageRow, ...],
-    pause: Callable[[], bool],
-    on_progress: OnProgress,
-) -> npt.NDArray[np.float32] | None:
+    signal: StopSignal,
+) -> Generator[Progress, None, npt.NDArray[np.float32] | None]:
     """From the activation store, where evaluating a head left them; None where they do not fit there."""
-    store = _pixel_store(settings, dataset, prefix.preprocessing, pause)
+    store = yield from _pixel_store(settings, dataset, prefix.preprocessing, signal)
     if store is None:
         return None
     plain = Augmentation(crop=False, flip=False, colour=False, strength=0.0)
     indices = np.array([row.index for row in rows], np.int64)
     try:
-        for item in open_activations(settings, prefix, store, indices, plain, 0, pause):
-            if isinstance(item, Activations):
-                return np.asarray(item.values.take(item.positions), np.float32)
-            on_progress(item)
+        found = yield from open_activations(settings, prefix, store, indices, plain, 0, signal)
     except OSError:
         log.exception("activations could not be kept")
-    return None
+        return None
+    return np.asarray(found.values.take(found.positions), np.float32)
 
 
 def _compute(
@@ -123,10 +121,9 @@ def _compute(
     prefix: Prefix,
     dataset: Dataset,
     rows: tuple[ImageRow, ...],
-    pause: Callable[[], bool],
-    on_progress: OnProgress,
-) -> npt.NDArray[np.float32]:
-    store = _pixel_store(settings, dataset, prefix.preprocessing, pause)
+    signal: StopSignal,
+) -> Generator[Progress, None, npt.NDArray[np.float32]]:
+    store = yield from _pixel_store(settings, dataset, prefix.preprocessing, signal)
     limits = Limits.from_settings(settings)
     spec = prefix.preprocessing
     found = []
@@ -138,24 +135,19 @@ def _compute(
         else:
             pixels = np.stack([_read(dataset, row, limits, spec) for row in chosen])
         found.append(logits_of(prefix.module, pixels, spec, prefix.hardware).cpu().numpy())
-        pause()
+        signal.check()
         done = first + len(chosen)
-        on_progress(
-            Progress("testing", TEXT, done, len(rows), (time.monotonic() - started) / done * (len(rows) - done))
-        )
+        yield Progress("testing", TEXT, done, len(rows), (time.monotonic() - started) / done * (len(rows) - done))
     return np.concatenate(found)
 
 
 def _pixel_store(
-    settings: Settings, dataset: Dataset, spec: Preprocessing, pause: Callable[[], bool]
-) -> PixelStore | None:
+    settings: Settings, dataset: Dataset, spec: Preprocessing, signal: StopSignal
+) -> Generator[Progress, None, PixelStore | None]:
     """The pixel store if it is there: decoding a whole dataset for one of its splits would take longer."""
     if not store_path(settings, dataset, spec).exists():
         return None
-    for item in open_store(settings, dataset, spec, pause):
-        if isinstance(item, PixelStore):
-            return item
-    return None
+    return (yield from open_store(settings, dataset, spec, signal))
 
 
 def _read(dataset: Dataset, row: ImageRow, limits: Limits, spec: Preprocessing) -> Pixels:

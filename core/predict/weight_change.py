@@ -12,8 +12,7 @@ from core.config.stages import plan_stages
 from core.config.train_config import TrainConfig
 from core.predict.predictor_answers import BlockChange, WeightChange
 from core.runs.run import Run
-from core.training.checkpoint import build_network
-from core.training.checkpoint import BEST, load_network, read_sidecar
+from core.training.checkpoint import BEST, build_network, load_network, read_sidecar
 from models.network import Network
 
 Pairs = list[tuple[Tensor, Tensor]]

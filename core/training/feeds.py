@@ -156,9 +156,7 @@ def open_feed(
     wanted = [(data.train.indices, view) for view in range(views)] + [(data.val.indices, 0)]
     try:
         for indices, view in wanted:
-            item = yield from open_activations(
-                settings, prefix, data.store, indices, pixels.augmentation, view, signal
-            )
+            item = yield from open_activations(settings, prefix, data.store, indices, pixels.augmentation, view, signal)
             found.append(item)
     except OSError as error:
         log.exception("activations could not be kept")

@@ -122,7 +122,9 @@ def choose_samples(val: SplitData, seed: int, count: int = SAMPLES) -> Indices:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def describe_samples(samples: Indices, val: SplitData, probabilities: npt.NDArray[np.float64]) -> list[dict[str, object]]:
+def describe_samples(
+    samples: Indices, val: SplitData, probabilities: npt.NDArray[np.float64]
+) -> list[dict[str, object]]:
     """What is predicted for the watched pictures, as `SamplesPredicted` reports it.
 
     Args:

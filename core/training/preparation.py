@@ -27,6 +27,7 @@ from models import weights
 from models.catalog import NetworkEntry
 from models.network import Network
 
+
 @dataclass(frozen=True)
 class Prepared:
     """All that a training starts from.
@@ -131,7 +132,9 @@ def _describe(
         stages=described,
         hardware=hardware.to_json(),
         pictures={split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
-        strip=[{"index": int(index), "label": rows[int(index)].label} for index in choose_samples(data.val, config.seed)],
+        strip=[
+            {"index": int(index), "label": rows[int(index)].label} for index in choose_samples(data.val, config.seed)
+        ],
         augmentation=_describe_views(config, stages),
     )
 

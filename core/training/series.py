@@ -29,6 +29,7 @@ from core.stores.training_data import SplitData, TrainingData
 from core.training.checkpoint import build_network
 from core.training.evaluation import SplitPredictor, exact_hardware
 from core.training.feeds import ActivationFeed, Feed, PixelFeed
+from core.training.inference import SplitPredictions
 from core.training.preparation import Prepared, prepare
 from core.training.rate_finder import find_rate
 from core.training.subsets import (
@@ -225,8 +226,9 @@ class _Series:
         _restore(network, best)
         if not is_stored(config):
             self._predictor = self._new_predictor()  # its weights have changed
-        testing = self._predictor.predict(self.split, TESTING)
-        result = yield from relay(testing, lambda item: 1.0 if item.text == TESTING else item)
+        testing: Generator[float | Progress, None, SplitPredictions]
+        testing = relay(self._predictor.predict(self.split, TESTING), _share_of)
+        result = yield from testing
         right = result.probabilities.argmax(axis=1) == self._labels
         correct = int(right.sum())
         return PointDone(
@@ -265,6 +267,11 @@ class _Series:
             return PixelFeed(data, config, hardware)
         views = [Activations(view.values, view.positions[places]) for view in feed.train]
         return ActivationFeed(views, feed.val, config, hardware)
+
+
+def _share_of(item: Progress) -> float | Progress:
+    """A test is the end of its point; looking at pictures through the frozen part, for all points, is not."""
+    return 1.0 if item.text == TESTING else item
 
 
 def _trainable(network: Network, prepared: Prepared) -> dict[str, Tensor]:

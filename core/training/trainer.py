@@ -267,11 +267,7 @@ class Trainer:
         self._over = self._is_over()
         yield done
         last = self._over and at.stage == len(self.stages) - 1
-        if (
-            last
-            or (config.patience and at.waiting >= config.patience)
-            or self._now() - self._sampled >= EVENT_SECONDS
-        ):
+        if last or (config.patience and at.waiting >= config.patience) or self._now() - self._sampled >= EVENT_SECONDS:
             self._sampled = self._now()
             yield SamplesPredicted(number, describe_samples(self._samples, self.data.val, found.probabilities))
 

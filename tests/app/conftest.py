@@ -24,7 +24,7 @@ SECONDS = 120  # a bound, for machines that do much else
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let pages start no process in advance: it would slow every test down. A question still starts the predictor."""
-    monkeypatch.setattr(time_estimate, "start_calibration", lambda *_: False)
+    monkeypatch.setattr(time_estimate, "start_benchmark", lambda *_: False)
     monkeypatch.setattr(scheduler, "warm_up", lambda *_: None)
     monkeypatch.setattr(PredictorClient, "warm_up", lambda _: None)
 
@@ -62,7 +62,7 @@ def finish_all(template: Path, root: Path, start: Callable[[Settings], tuple[str
         settings = Settings.from_environment()
         given, runs = start(settings)
         for run in runs:
-            assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+            assert Worker(settings, run).work() is RunState.FINISHED
     return root, given
 
 

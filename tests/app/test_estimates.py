@@ -36,7 +36,7 @@ def test_a_network_that_is_new_here_is_measured_once_a_session(
     drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(time_estimate, "start_calibration", lambda _, config: asked.append(config.model) or True)
+    monkeypatch.setattr(time_estimate, "start_benchmark", lambda _, config: asked.append(config.model) or True)
     monkeypatch.setattr(time_estimate, "is_measuring", lambda _: True)
     app = open_page("pages/train.py", dataset="drawn")
     assert "Measuring the speed of this machine" in captions(app)
@@ -47,7 +47,7 @@ def test_a_network_that_is_new_here_is_measured_once_a_session(
 
 def test_what_has_to_wait_is_asked_again(drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(time_estimate, "start_calibration", lambda _, config: bool(asked.append(config.model)))
+    monkeypatch.setattr(time_estimate, "start_benchmark", lambda _, config: bool(asked.append(config.model)))
     app = open_page("pages/train.py", dataset="drawn")
     app.run()
     assert asked == ["petnet", "petnet"]
@@ -64,7 +64,7 @@ def test_without_its_weights_nothing_is_measured(drawn: Dataset, open_page: Open
 def test_the_calibrator_measures_in_a_process_of_its_own(
     settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time_estimate, "start_calibration", benchmark_job.start_calibration)
+    monkeypatch.setattr(time_estimate, "start_benchmark", benchmark_job.start_benchmark)
     app = open_page("pages/train.py", dataset="drawn")
     until = time.monotonic() + 60
     while "This training takes about" not in captions(app):

@@ -40,7 +40,7 @@ def run_template(drawn_template: Path, tmp_path_factory: pytest.TempPathFactory)
     settings = dataclasses.replace(Settings.from_environment(), home=root)
     for seed in (0, 1):
         run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, "seed": seed}))
-        assert Worker(settings, run).work(judge_only=False).value == "finished"
+        assert Worker(settings, run).work().value == "finished"
     return root
 
 

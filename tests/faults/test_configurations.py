@@ -132,7 +132,7 @@ def test_a_run_whose_configuration_was_tampered_with_fails_with_a_sentence_and_o
     changes, field = TAMPERED[change]
     queued = RunStore(settings).create(TrainConfig.model_validate(SMALL_SCRATCH))
     tamper(queued, changes)
-    assert Worker(settings, queued).work(judge_only=False) is RunState.FAILED
+    assert Worker(settings, queued).work() is RunState.FAILED
     result = queued.result()
     assert result is not None
     assert field in result.text
@@ -287,7 +287,7 @@ def test_a_rate_that_is_no_number_counts_as_none(
 
 def trained(settings: Settings, **values: object) -> Run:
     run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, **values}))
-    Worker(settings, run).work(judge_only=False)
+    Worker(settings, run).work()
     return run
 
 

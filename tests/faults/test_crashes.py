@@ -89,7 +89,7 @@ def test_a_worker_killed_at_any_moment_loses_nothing_that_was_saved(desk: Desk) 
             assert_saved_is_good(run)
         desk.finish(run)
         assert figures(run) == expected
-        resumed += any("Taken up again" in message.text for _, message in run.history().messages)
+        resumed += any("Resumed after" in message.text for _, message in run.history().messages)
         # one that was ended just after it wrote its result is tidied up as soon as the end of its process is known
         desk.until(lambda: set(files(run)) - set(usual) <= {"attempts.json"})  # noqa: B023
     print(f"{kills} kills, {saving} during saving; {resumed} runs went on from a snapshot")
@@ -147,7 +147,7 @@ def test_a_worker_that_shall_leave_puts_its_run_aside_in_five_seconds(place: str
     done = len(run.history().epochs)
     desk.finish(run)
     assert read_attempts(run.folder).automatic == 0
-    resumed = [message.text for _, message in run.history().messages if "Taken up again" in message.text]
+    resumed = [message.text for _, message in run.history().messages if "Resumed after" in message.text]
     assert len(resumed) == (place != "preparing")
     if place == "training":
         assert f"after epoch {done}, " in resumed[0]
@@ -314,7 +314,7 @@ def test_a_predictor_that_dies_or_freezes_in_the_middle_of_a_question_still_answ
     from core.jobs.worker import Worker
 
     run = RunStore(settings).create(small_config)
-    Worker(settings, run).work(judge_only=False)
+    Worker(settings, run).work()
     dataset = DatasetStore(settings).get("drawn")
     pictures = [(row.name, dataset.image_path(row).read_bytes()) for row in dataset.rows] * 20
     few = PredictorClient(settings).predict(run.id, pictures[:2])

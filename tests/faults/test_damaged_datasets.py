@@ -61,7 +61,7 @@ def pets(settings: Settings) -> Dataset:
 
 def start(settings: Settings, dataset: str) -> Run:
     run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, "dataset": dataset}))
-    Worker(settings, run).work(judge_only=False)
+    Worker(settings, run).work()
     return run
 
 
@@ -129,7 +129,7 @@ def test_a_run_whose_pictures_are_gone_is_not_tested_and_says_why(settings: Sett
         path.unlink()
     shutil.rmtree(settings.cache_dir)
     row = damaged(pets, "removed", "test")
-    Worker(settings, run).work(judge_only=True)
+    Worker(settings, run).work(evaluate_only=True)
     result = run.result()
     assert result is not None
     assert_plain(result.text, row.name, settings=settings)

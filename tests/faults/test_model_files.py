@@ -219,7 +219,7 @@ def test_a_pickle_among_cached_pixels_is_neither_run_nor_trained_on(
         with path.open("wb") as file:
             np.save(file, np.array([Harmful(tmp_path / "harm")], dtype=object), allow_pickle=True)
     again = RunStore(settings).create(run.config())
-    assert Worker(settings, again).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, again).work() is RunState.FINISHED
     assert (again.predictions().probabilities == run.predictions().probabilities).all()
     assert not (tmp_path / "harm").exists()
 
@@ -250,14 +250,14 @@ def test_damaged_pretrained_weights_fail_one_run_with_their_name_and_others_trai
     else:
         torch.save({"weight": torch.full((3,), float("nan") if damage == "NaN" else 1.0)}, path)
     run = pretrained_run(settings)
-    Worker(settings, run).work(judge_only=False)
+    Worker(settings, run).work()
     result = run.result()
     assert result is not None
     assert result.state is RunState.FAILED
     assert_plain(result.text, weights.file_name, settings=settings)
     assert not (tmp_path / "harm").exists()
     other = RunStore(settings).create(TrainConfig.model_validate(SMALL_SCRATCH))
-    assert Worker(settings, other).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, other).work() is RunState.FINISHED
 
 
 def test_a_run_without_network_and_weights_says_what_to_do_and_names_no_folder(
@@ -265,7 +265,7 @@ def test_a_run_without_network_and_weights_says_what_to_do_and_names_no_folder(
 ) -> None:
     monkeypatch.setenv("TUNEMYPETS_WEIGHTS_URL", "http://127.0.0.1:9/nobody")
     run = pretrained_run(settings)
-    Worker(settings, run).work(judge_only=False)
+    Worker(settings, run).work()
     result = run.result()
     assert result is not None
     weights = CATALOG["mobilenet_v3_small"].weights
@@ -331,7 +331,7 @@ def test_damaged_weights_cannot_be_tested_and_the_run_says_so(settings: Settings
     for name in ("predictions.csv", "result.json"):
         (run.folder / name).unlink()
     WEIGHTS["NaN weights"](run.checkpoints / "best.safetensors")
-    Worker(settings, run).work(judge_only=True)
+    Worker(settings, run).work(evaluate_only=True)
     result = run.result()
     assert result is not None
     assert_plain(result.text, "best.safetensors", settings=settings)

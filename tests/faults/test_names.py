@@ -121,7 +121,7 @@ def raced_odd(settings: Settings, odd: Dataset) -> tuple[Run, Run]:
     other = config.model_copy(update={"filters": (4,), "note": "![n](http://127.0.0.1:9/n.png)"})
     first, second = create_pair(RunStore(settings), config, other)
     for run in (first, second):
-        assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+        assert Worker(settings, run).work() is RunState.FINISHED
     return first, second
 
 

@@ -14,7 +14,8 @@ from core.datasets.decoder import Limits, decode, fit_square, render_preview
 from core.predict.predictor import Predictor
 from core.runs.run import Run
 from core.settings import PROJECT_ROOT, Settings
-from core.stores.pixels import PixelStore, open_store, square_pixels
+from core.steps import StopSignal, run_step
+from core.stores.pixels import open_store, square_pixels
 from models.catalog import CATALOG
 from tests.core.datasets.test_endurance import PEAK, wants_peak_memory
 from tests.support.images import class_files, encoded, photo, png_header
@@ -123,7 +124,7 @@ def test_an_unusual_picture_is_read_the_same_everywhere_and_what_was_done_is_tol
     assert (f"cat/{name}", note) in dataset.report().converted
     row = next(row for row in dataset.rows if row.name == f"cat/{name}")
     spec = CATALOG["scratch_cnn"].preprocessing
-    (store,) = [item for item in open_store(settings, dataset, spec, lambda: False) if isinstance(item, PixelStore)]
+    store = run_step(open_store(settings, dataset, spec, StopSignal()))
     (trained,) = store.take(np.array([row.index]))
     assert np.array_equal(trained, square_pixels(make(), name, Limits.from_settings(settings), spec))
     assert 20 < trained.mean() < 235, "neither black nor white"
@@ -161,7 +162,7 @@ def test_a_turned_photo_has_the_same_pixels_in_explorer_training_and_prediction(
     )
     assert render_preview(dataset.read_image(row), limits, "a") == render_preview(straight, limits, "a")
     # training
-    (store,) = [item for item in open_store(settings, dataset, spec, lambda: False) if isinstance(item, PixelStore)]
+    store = run_step(open_store(settings, dataset, spec, StopSignal()))
     assert np.array_equal(store.take(np.array([row.index]))[0], fit_square(upright, spec.resize_px, spec.interpolation))
     # prediction
     found, wanted = Predictor(settings).predict(run, [("a.png", turned), ("b.png", straight)])

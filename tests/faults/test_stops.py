@@ -161,7 +161,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.acting)
     @rule()
     def worker_is_put_aside(self) -> None:
-        assert self.acting[-1].worker._put_aside() is RunState.QUEUED
+        assert self.acting[-1].worker._pause() is RunState.QUEUED
         self.end(PUT_ASIDE)
 
     @rule()

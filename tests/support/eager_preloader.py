@@ -53,7 +53,7 @@ def end(self: Worker, state: RunState, text: str, **more: Any) -> RunState:
 def wait(self: Worker) -> None:
     """Until it is asked to end, or the file of the configuration is as old as can be."""
     eaten = []
-    while not self._asked_to_end() and (self.run.folder / "config.json").stat().st_mtime > 1:
+    while not self._asked() and (self.run.folder / "config.json").stat().st_mtime > 1:
         if (self.run.folder / "eat").exists():
             eaten.append(os.urandom(2**20))
         else:

@@ -10,7 +10,7 @@ from core.config.stages import describe_network, plan_stages
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError, DatasetError
 from core.formatting import format_rough_duration
-from core.jobs.benchmark_job import can_be_measured, is_measuring, start_calibration
+from core.jobs.benchmark_job import can_be_measured, is_measuring, start_benchmark
 from core.races.presets import plan_pair
 from core.settings import Settings
 from core.training.estimate import Estimate, estimate
@@ -71,7 +71,7 @@ def _ask(settings: Settings, missing: list[TrainConfig]) -> None:
     for item in missing:
         name = json.dumps(describe_network(item, plan_stages(item, item.entry())), sort_keys=True)
         if name not in asked:
-            if start_calibration(settings, item):
+            if start_benchmark(settings, item):
                 asked.add(name)
             return
 

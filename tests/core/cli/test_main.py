@@ -64,7 +64,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
     for epochs in (2, 3):
         run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, "epochs": epochs}))
-        assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+        assert Worker(settings, run).work() is RunState.FINISHED
     return root
 
 

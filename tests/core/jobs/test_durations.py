@@ -22,7 +22,7 @@ def test_a_run_takes_what_such_runs_took_for_an_epoch(
     first = store.create(small_config)
     other = store.create(small_config.model_copy(update={"epochs": 3}))
     assert durations.expect(Run(store.folder / "gone")) is None
-    assert Worker(settings, first).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, first).work() is RunState.FINISHED
     durations.learn(first)
     result = first.result()
     assert result is not None
@@ -61,7 +61,7 @@ def test_runs_with_a_budget_take_as_long_as_runs_with_the_same_budget(
     store, durations = RunStore(settings), Durations(settings)
     budget = small_config.model_copy(update={"epochs": 900, "max_images": 50})
     first = store.create(budget)
-    assert Worker(settings, first).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, first).work() is RunState.FINISHED
     durations.learn(first)
     result = first.result()
     assert result is not None

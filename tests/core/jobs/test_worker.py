@@ -261,14 +261,14 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_uninterrupted_one(
     find_rate: bool,
 ) -> None:
     whole = create(settings, small_config, epochs=6, find_rate=find_rate)
-    assert Worker(settings, whole).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, whole).work() is RunState.FINISHED
     assert not (whole.checkpoints / "last.safetensors").exists()
 
     run = create(settings, small_config, epochs=6, find_rate=find_rate)
     with monkeypatch.context() as patch:
         crash_after(patch, epoch=3)
         with pytest.raises(_Crash):
-            Worker(settings, run).work(judge_only=False)
+            Worker(settings, run).work()
     assert run.state() is RunState.INTERRUPTED
     with pytest.raises(RunError, match="is finished: only an interrupted run"):
         RunStore(settings).resume(whole.id)
@@ -276,11 +276,11 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_uninterrupted_one(
 
     RunStore(settings).resume(run.id)
     assert run.state() is RunState.QUEUED
-    assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, run).work() is RunState.FINISHED
     assert metrics_of(run) == metrics_of(whole)
     assert (run.history().rate is not None) is find_rate
     assert sum(record["kind"] == "rate" for record in run.records()) == find_rate  # the search is not made again
-    assert any("Taken up again after epoch" in item.text for _, item in run.history().messages)
+    assert any("Resumed after epoch" in item.text for _, item in run.history().messages)
     measured = run.history().measured
     assert measured is not None
     assert [record["kind"] for record in run.records()].count("measured") == 1
@@ -302,11 +302,11 @@ def test_a_run_without_a_usable_snapshot_begins_anew(
     with monkeypatch.context() as patch:
         crash_after(patch, epoch=1)
         with pytest.raises(_Crash):
-            Worker(settings, run).work(judge_only=False)
+            Worker(settings, run).work()
     path = run.checkpoints / "last.safetensors"
     path.write_bytes(path.read_bytes()[:100])
     RunStore(settings).resume(run.id)
-    assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, run).work() is RunState.FINISHED
     assert [epoch.epoch for epoch in run.history().epochs] == [1, 2, 3, 4]
 
 
@@ -328,10 +328,10 @@ def test_a_run_that_died_between_its_test_and_the_news_of_it_does_not_test_again
     with monkeypatch.context() as patch:
         patch.setattr(Worker, "_append", dies)
         with pytest.raises(_Crash):
-            Worker(settings, run).work(judge_only=False)
+            Worker(settings, run).work()
     before = (run.folder / "predictions.csv").read_bytes()
     RunStore(settings).resume(run.id)
-    assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, run).work() is RunState.FINISHED
     tested = run.history().tested
     assert tested is not None
     assert tested.correct == round(tested.accuracy * tested.images)
@@ -351,7 +351,7 @@ def test_what_fails_after_the_test_fails_no_run(
         append(self, event)
 
     monkeypatch.setattr(Worker, "_append", fails)
-    assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, run).work() is RunState.FINISHED
     result = run.result()
     assert result is not None
     assert result.tested is not None
@@ -367,13 +367,13 @@ def test_a_budget_of_pictures_is_taken_up_again_by_another_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole, run = (create(settings, small_config, epochs=50, max_images=100) for _ in range(2))
-    assert Worker(settings, whole).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, whole).work() is RunState.FINISHED
     with monkeypatch.context() as patch:
         crash_after(patch, epoch=2)
         with pytest.raises(_Crash):
-            Worker(settings, run).work(judge_only=False)
+            Worker(settings, run).work()
     RunStore(settings).resume(run.id)
-    assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, run).work() is RunState.FINISHED
     assert metrics_of(run) == metrics_of(whole)
     assert run.history().epochs[-1].images_seen == 100
 
@@ -389,9 +389,9 @@ def test_judging_an_interrupted_run_predicts_its_validation_pictures_too(
     with monkeypatch.context() as patch:
         crash_after(patch, epoch=2)
         with pytest.raises(_Crash):
-            Worker(settings, run).work(judge_only=False)
+            Worker(settings, run).work()
     with pytest.raises(RunError, match="has no test result yet"):
         run.validation_predictions()
-    assert Worker(settings, run).work(judge_only=True) is RunState.INTERRUPTED
+    assert Worker(settings, run).work(evaluate_only=True) is RunState.INTERRUPTED
     assert run.validation_predictions().n == len(drawn.rows_of("val"))
     assert run.history().measured is None  # what its training took was not put down

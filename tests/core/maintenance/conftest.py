@@ -44,7 +44,7 @@ def full_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("TUNEMYPETS_HOME", str(root))
         patch.setenv("TORCH_HOME", str(root.parent / "no-weights"))
         for run in runs:
-            assert Worker(settings, run).work(judge_only=False).value == "finished"
+            assert Worker(settings, run).work().value == "finished"
         patch.setattr(snapshot, "LEAST_SECONDS", 0.0)
         patch.setattr(snapshot, "SHARE", 0)
         interrupted = store.create(config.model_copy(update={"note": "interrupted"}))

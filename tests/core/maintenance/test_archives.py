@@ -91,7 +91,7 @@ def test_nothing_that_arrives_begins_by_itself(packed: Path, settings: Settings)
     for run in RunStore(settings).all():
         if run.state() is RunState.INTERRUPTED:
             RunStore(settings).resume(run.id)
-            assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+            assert Worker(settings, run).work() is RunState.FINISHED
     assert list(check(settings)) == []
 
 
@@ -139,7 +139,7 @@ def test_a_room_is_packed_while_it_trains(
 
     def work() -> None:
         with FileLock(run.lock_path, thread_local=False):
-            Worker(full, run).work(judge_only=False)
+            Worker(full, run).work()
         over.set()
 
     threading.Thread(target=work, daemon=True).start()
@@ -176,7 +176,7 @@ def test_what_differs_from_what_is_here_is_refused(packed: Path, settings: Setti
 
 def test_a_run_that_went_another_way_stays_as_it_is(full: Settings, packed: Path) -> None:
     run = next(item for item in RunStore(full).all() if item.state() is RunState.QUEUED)
-    assert Worker(full, run).work(judge_only=False) is RunState.FINISHED
+    assert Worker(full, run).work() is RunState.FINISHED
     arrived = take_in_room(full, packed)
     assert list(arrived.refused) == [f"runs/{run.id}"]
     assert "another way" in arrived.refused[f"runs/{run.id}"]

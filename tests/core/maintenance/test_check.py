@@ -151,7 +151,7 @@ def test_a_training_run_gives_no_finding(full: Settings, small_config: TrainConf
 
     def work() -> None:
         with FileLock(run.lock_path, thread_local=False):
-            Worker(full, run).work(judge_only=False)
+            Worker(full, run).work()
         over.set()
 
     threading.Thread(target=work, daemon=True).start()
@@ -366,7 +366,7 @@ def test_a_run_without_its_damaged_snapshot_starts_from_its_beginning(full: Sett
     truncate(run.checkpoints / "last.safetensors")
     assert repair(full).left == []
     RunStore(full).resume(run.id)
-    assert Worker(full, run).work(judge_only=False) is RunState.FINISHED
+    assert Worker(full, run).work() is RunState.FINISHED
     assert list(check(full)) == []
 
 

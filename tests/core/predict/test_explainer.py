@@ -29,6 +29,7 @@ from core.predict.predictor_server import send
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from core.steps import StopSignal, run_step
 from tests.support.in_process_predictor import InProcessClient
 
 
@@ -36,6 +37,11 @@ def an_image(settings: Settings) -> tuple[str, bytes]:
     dataset = DatasetStore(settings).get("drawn")
     row = dataset.rows_of("test")[0]
     return row.name, dataset.read_image(row)
+
+
+def absent(*_: object) -> Iterator[Progress]:
+    """A step that finds nothing."""
+    yield from ()
 
 
 def ignore(step: Progress) -> None:
@@ -170,7 +176,7 @@ def test_t_sne_runs_on_request_from_the_cached_components(
     source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
     assert list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("40/20/40"), seed=0))
     run = RunStore(settings).create(small_config)
-    assert Worker(settings, run).work(judge_only=False).value == "finished"
+    assert Worker(settings, run).work().value == "finished"
     client = InProcessClient(settings)
     plain = client.projection(run.id)
     assert plain.tsne is None
@@ -195,16 +201,16 @@ def test_the_features_of_a_frozen_network_come_from_its_evaluation(settings: Set
 
     config = TrainConfig(dataset="drawn", model="petnet", strategy="head", epochs=1, precision="fp32")
     run = RunStore(settings).create(config)
-    assert Worker(settings, run).work(judge_only=False).value == "finished"
+    assert Worker(settings, run).work().value == "finished"
     hardware: Hardware = Predictor(settings).hardware
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(image_features, "_compute", None)  # stored features are not computed again
-        stored = image_features.read_features(settings, run, hardware, lambda: False, ignore)
+        stored = run_step(image_features.read_features(settings, run, hardware, StopSignal()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image_features, "_read_stored", lambda *_: None)
-        computed = image_features.read_features(settings, run, hardware, lambda: False, ignore)
-        patch.setattr(image_features, "_pixel_store", lambda *_: None)
-        decoded = image_features.read_features(settings, run, hardware, lambda: False, ignore)
+        patch.setattr(image_features, "_read_stored", absent)
+        computed = run_step(image_features.read_features(settings, run, hardware, StopSignal()))
+        patch.setattr(image_features, "_pixel_store", absent)
+        decoded = run_step(image_features.read_features(settings, run, hardware, StopSignal()))
     assert stored.rows == computed.rows
     assert np.allclose(stored.values, computed.values, atol=1e-4)
     assert np.array_equal(computed.values, decoded.values)

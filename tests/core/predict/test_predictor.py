@@ -47,7 +47,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = MemorySource("drawn for a test", files, drawn=True)
     list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
     run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, "image_size": 48}))
-    assert Worker(settings, run).work(judge_only=False).value == "finished"
+    assert Worker(settings, run).work().value == "finished"
     return root
 
 

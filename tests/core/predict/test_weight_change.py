@@ -25,7 +25,7 @@ CONFIGS = [
 
 def trained(settings: Settings, config: TrainConfig) -> Run:
     run = RunStore(settings).create(config)
-    assert Worker(settings, run).work(judge_only=False).value == "finished"
+    assert Worker(settings, run).work().value == "finished"
     return run
 
 

@@ -28,6 +28,7 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import Arm, RunStore
 from core.runs.summary import summarise
 from core.settings import Settings
+from core.steps import Request
 from core.storage import write_json
 from pages.components.shared.recent_runs import result_text
 
@@ -59,7 +60,7 @@ def test_the_runs_of_a_curve_are_sensible_wherever_runs_are_shown(
         "Learning curve, head (petnet)", "Learning curve, scratch (scratch_cnn)"
     ]  # fmt: skip
     for run in runs:
-        assert Worker(settings, run).work(judge_only=False) is RunState.FINISHED
+        assert Worker(settings, run).work() is RunState.FINISHED
     curve = read_curve(settings, curve_id)
     assert curve.race.state is RaceState.FINISHED
     assert (curve.split, curve.n) == ("test", len(drawn.rows_of("test")))
@@ -108,10 +109,10 @@ def test_a_stop_keeps_the_points_and_their_number_is_shown(
     def watched(self: Worker, event: object) -> None:
         append(self, event)  # type: ignore[arg-type]
         if isinstance(event, PointDone) and len(self.run.history().points) == 3:
-            self._stop.set()
+            self.signal.ask(Request.STOP)
 
     monkeypatch.setattr(Worker, "_append", watched)
-    assert Worker(settings, runs[0]).work(judge_only=False) is RunState.STOPPED
+    assert Worker(settings, runs[0]).work() is RunState.STOPPED
     result = runs[0].result()
     assert result is not None
     assert (result.text, result.points_done) == ("Stopped after 3 of 4 points; they were kept.", 3)
@@ -123,24 +124,24 @@ def test_a_curve_that_was_put_aside_goes_on_to_the_same_points(
 ) -> None:
     _, whole = start(settings, small_config)
     _, cut = start(settings, small_config)
-    assert Worker(settings, whole[place]).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, whole[place]).work() is RunState.FINISHED
     append = Worker._append
     with monkeypatch.context() as patch:
 
         def watched(self: Worker, event: object) -> None:
             append(self, event)  # type: ignore[arg-type]
             if isinstance(event, PointDone) and len(self.run.history().points) == 2:
-                self.leave()
+                self.signal.ask(Request.PAUSE)
 
         patch.setattr(Worker, "_append", watched)
-        assert Worker(settings, cut[place]).work(judge_only=False) is RunState.QUEUED
+        assert Worker(settings, cut[place]).work() is RunState.QUEUED
     assert PUT_ASIDE
     assert len(points_of(cut[place])) == 2
     with (cut[place].folder / "events.jsonl").open("ab") as file:
         file.write(b'{"time": 1, "kind": "poi')  # killed while it wrote
-    assert Worker(settings, cut[place]).work(judge_only=False) is RunState.FINISHED
+    assert Worker(settings, cut[place]).work() is RunState.FINISHED
     assert points_of(cut[place]) == points_of(whole[place])
-    assert "Taken up again after 2 of 4 points." in [item.text for _, item in cut[place].history().messages]
+    assert "Resumed after 2 of 4 points." in [item.text for _, item in cut[place].history().messages]
     assert not list(check(settings))
 
 

@@ -13,11 +13,12 @@ from core.config.stages import plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.settings import Settings
+from core.steps import Stopped, StopSignal, run_step
 from core.stores.activations import Activations, Prefix, open_activations
 from core.stores.array_cache import make_room
 from core.stores.augmentation import Augmentation, centre_crop, normalise, to_channels_first
 from core.stores.hardware import Hardware
-from core.stores.pixels import PixelStore, open_store
+from core.stores.pixels import open_store
 from core.stores.training_data import SplitData, TrainingData
 from core.training.feeds import ActivationFeed, Feed, PixelFeed, open_feed
 from models.catalog import CATALOG
@@ -28,15 +29,12 @@ ENTRY = CATALOG["petnet"]
 AUGMENTATION = Augmentation(crop=True, flip=True, colour=False, strength=0.5)
 
 
-def never() -> bool:
-    return False
+never = StopSignal()
 
 
 @pytest.fixture
 def data(settings: Settings, drawn: Dataset) -> TrainingData:
-    store = next(
-        item for item in open_store(settings, drawn, ENTRY.preprocessing, never) if isinstance(item, PixelStore)
-    )
+    store = run_step(open_store(settings, drawn, ENTRY.preprocessing, never))
     return TrainingData(store, SplitData.of(drawn, "train"), SplitData.of(drawn, "val"), ENTRY.preprocessing)
 
 
@@ -48,9 +46,7 @@ def network_at(point: str, seed: int = 0) -> Network:
 
 def activations(settings: Settings, data: TrainingData, network: Network, view: int = 0) -> Activations:
     prefix = Prefix(network, data.preprocessing, CPU)
-    *_, found = open_activations(settings, prefix, data.store, data.train.indices, AUGMENTATION, view, never)
-    assert isinstance(found, Activations)
-    return found
+    return run_step(open_activations(settings, prefix, data.store, data.train.indices, AUGMENTATION, view, never))
 
 
 def files(settings: Settings) -> list[Path]:
@@ -93,7 +89,7 @@ def test_anything_that_decides_the_output_leads_to_another_file(
     chosen = data.val if what == "pictures" else data.train
     prefix = Prefix(network, data.preprocessing, hardware)
     view = 1 if what == "view" else 0
-    list(open_activations(settings, prefix, data.store, chosen.indices, AUGMENTATION, view, never))
+    run_step(open_activations(settings, prefix, data.store, chosen.indices, AUGMENTATION, view, never))
     assert len(files(settings)) == 2
 
 
@@ -116,8 +112,9 @@ def test_a_stop_leaves_nothing_behind(settings: Settings, data: TrainingData) ->
     asked = iter([False, True, True, True])
     prefix = Prefix(network_at("top"), data.preprocessing, CPU)
     indices = np.concatenate([data.train.indices, data.train.indices, data.train.indices])
-    found = list(open_activations(settings, prefix, data.store, indices, AUGMENTATION, 0, lambda: next(asked)))
-    assert not any(isinstance(item, Activations) for item in found)
+    signal = StopSignal(lambda: next(asked))
+    with pytest.raises(Stopped):
+        run_step(open_activations(settings, prefix, data.store, indices, AUGMENTATION, 0, signal))
     assert not [path for path in (settings.cache_dir / "activations").iterdir() if path.suffix != ".lock"]
 
 
@@ -130,8 +127,8 @@ def config_of(strategy: str, **values: object) -> TrainConfig:
 def feed_of(settings: Settings, data: TrainingData, config: TrainConfig) -> tuple[Feed, list[Message]]:
     network = build("petnet", 2, seed=0)
     (stage, *_) = plan_stages(config, config.entry())
-    *before, feed = open_feed(settings, stage, network, data, config, CPU, never)
-    assert not isinstance(feed, Progress | Message)
+    before: list[Progress | Message] = []
+    feed = run_step(open_feed(settings, stage, network, data, config, CPU, never), before.append)
     return feed, [item for item in before if isinstance(item, Message)]
 
 

@@ -10,6 +10,7 @@ from core.datasets.dataset import Dataset
 from core.datasets.decoder import Limits
 from core.errors import DatasetError
 from core.settings import Settings
+from core.steps import Stopped, StopSignal, run_step
 from core.stores.pixels import PixelStore, open_store, square_pixels
 from models.catalog import Preprocessing
 
@@ -17,9 +18,8 @@ SPEC = Preprocessing(resize_px=36, crop_px=32)
 
 
 def opened(settings: Settings, dataset: Dataset) -> tuple[PixelStore, list[Progress]]:
-    items = list(open_store(settings, dataset, SPEC, lambda: False))
-    assert isinstance(items[-1], PixelStore)
-    return items[-1], [item for item in items[:-1] if isinstance(item, Progress)]
+    progress: list[Progress] = []
+    return run_step(open_store(settings, dataset, SPEC, StopSignal()), progress.append), progress
 
 
 def store_file(settings: Settings) -> Path:
@@ -58,8 +58,8 @@ def test_a_damaged_store_is_built_again(settings: Settings, drawn: Dataset, dama
 
 def test_a_stop_while_building_leaves_nothing_half(settings: Settings, drawn: Dataset) -> None:
     answers = iter([False, True, True, True])
-    items = list(open_store(settings, drawn, SPEC, lambda: next(answers)))
-    assert not any(isinstance(item, PixelStore) for item in items)
+    with pytest.raises(Stopped):
+        run_step(open_store(settings, drawn, SPEC, StopSignal(lambda: next(answers))))
     assert not [path for path in (settings.cache_dir / "pixels").iterdir() if path.suffix in (".npy", ".tmp")]
 
 

@@ -3,6 +3,7 @@
 import copy
 import errno
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from core.config.events import Progress
 from core.config.stages import TOLERANCE, describe_network, plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.settings import Settings
+from core.steps import Stopped, StopSignal, run_step
 from core.stores import measurements
 from core.stores.hardware import Hardware
 from core.stores.measurements import Measurements
@@ -34,9 +35,7 @@ def config_of(**changes: Any) -> TrainConfig:
 def decide(settings: Settings, config: TrainConfig, earlier: dict[str, Any] | None = None) -> Hardware:
     stages = plan_stages(config, config.entry())
     network = build("petnet", 2, seed=0)
-    *_, found = choose_hardware(settings, config, network, stages, pixels(), earlier)
-    assert isinstance(found, Hardware)
-    return found
+    return run_step(choose_hardware(settings, config, network, stages, pixels(), StopSignal(), earlier))
 
 
 def pixels() -> Pixels:
@@ -131,7 +130,8 @@ def test_what_is_measured_ahead_is_kept_unless_a_run_has_started(
 ) -> None:
     measured(monkeypatch, FAST_AND_CLOSE)
     config = config_of()
-    benchmark.calibrate(settings, config, drawn, lambda: stopped)
+    with pytest.raises(Stopped) if stopped else nullcontext():
+        run_step(benchmark.measure_ahead(settings, config, drawn, StopSignal(lambda: stopped)))
     kept = Measurements(settings).find(describe_network(config, plan_stages(config, config.entry())))
     assert (kept is None) is stopped
 
@@ -155,8 +155,9 @@ def test_a_run_that_is_taken_up_again_stays_with_its_number_formats(
 def test_progress_is_told_while_it_is_measured(settings: Settings) -> None:
     config = config_of()
     network: Network = build("petnet", 2, seed=0)
-    told = list(choose_hardware(settings, config, network, plan_stages(config, config.entry()), pixels()))
-    assert [item.done for item in told if isinstance(item, Progress)] == [1, 3, 4, 5]
+    stages = plan_stages(config, config.entry())
+    progress = list(choose_hardware(settings, config, network, stages, pixels(), StopSignal()))
+    assert [item.done for item in progress] == [1, 3, 4, 5]
 
 
 def test_the_newest_figures_of_any_machine_with_as_many_threads_are_found(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
 from core.settings import Settings
+from core.steps import Stopped, StopSignal
 from core.stores.activations import Activations
 from core.training.feeds import Feed
 from core.training.trainer import Trainer
@@ -102,7 +103,9 @@ def test_exactly_so_many_pictures_are_seen(
         assert epochs_of(events)[-1].images_seen == batches_of(events)[-1].images_seen == wanted
         assert len(set(seen[:IMAGES])) == min(wanted, IMAGES)  # no picture twice within an epoch
         assert [epoch.epoch for epoch in epochs_of(events)] == list(range(1, math.ceil(wanted / IMAGES) + 1))
-        assert [event.epoch for event in events if isinstance(event, SamplesPredicted)][-1] == epochs_of(events)[-1].epoch
+        assert [event.epoch for event in events if isinstance(event, SamplesPredicted)][-1] == epochs_of(events)[
+            -1
+        ].epoch
         assert ("pictures of the budget were seen" in messages(events)) == (budget <= 48)
         assert ("give it more epochs" in messages(events)) == (budget == 1000)
 
@@ -322,6 +325,8 @@ def test_a_stop_ends_a_training_with_a_budget(settings: Settings, drawn: Dataset
     asked = iter([False] * 4 + [True] * 100)
     config = config_of(small_config, epochs=900, max_seconds=1000)
     trainer, _ = slowed(settings, drawn, config)
-    events = list(trainer.fit(lambda: next(asked)))
+    events: list[Event] = []
+    with pytest.raises(Stopped):
+        events.extend(trainer.fit(StopSignal(lambda: next(asked))))
     assert len(epochs_of(events)) <= 1
     assert "were used" not in messages(events)

@@ -12,16 +12,24 @@ from core.config.events import BatchDone, EpochDone, Event, Measured, Message
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.settings import Settings
+from core.steps import StopSignal
 from core.training import costs
-from core.training.costs import DECODING, FROZEN, PARTS, SEARCHING, TESTING, TRAINING, VALIDATION, peak_memory_bytes
-from core.training.costs import count_multiply_adds
+from core.training.costs import (
+    DECODING,
+    FROZEN,
+    PARTS,
+    SEARCHING,
+    TESTING,
+    TRAINING,
+    VALIDATION,
+    count_multiply_adds,
+    peak_memory_bytes,
+)
 from core.training.session import train
 from models.catalog import CATALOG
 from models.network import build
 
-
-def never() -> bool:
-    return False
+never = StopSignal()
 
 
 def head(**values: object) -> TrainConfig:

@@ -16,15 +16,14 @@ from core.predict.predictor import Predictor
 from core.runs.run import Run
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable, read_predictions
+from core.steps import StopSignal
 from core.stores.activations import Prefix
 from core.training import evaluation
 from core.training.checkpoint import BEST, CHECKPOINTS, load_network
-from core.training.evaluation import judge
+from core.training.evaluation import evaluate
 from core.training.session import train
 
-
-def never() -> bool:
-    return False
+never = StopSignal()
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def judged_again(settings: Settings, drawn: Dataset, trained: Path, name: str) -
     folder = trained.parent / name
     shutil.copytree(trained, folder)
     (folder / "predictions.csv").unlink()
-    list(judge(drawn, settings, folder, never))
+    list(evaluate(drawn, settings, folder, never))
     return read_predictions(folder / "predictions.csv").probabilities
 
 
@@ -49,7 +48,7 @@ def test_stored_activations_and_pixels_give_the_same_predictions(
     settings: Settings, drawn: Dataset, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = read_predictions(trained / "predictions.csv").probabilities
-    monkeypatch.setattr(evaluation.Judging, "_stored_answers", lambda *_: iter(()))
+    monkeypatch.setattr(TrainConfig, "views", 0)
     from_pixels = judged_again(settings, drawn, trained, "pixels")
     assert from_pixels == pytest.approx(stored, abs=2e-6)
 
@@ -117,7 +116,7 @@ def test_what_goes_wrong_after_the_test_leaves_it_as_it_is(
         write(path, table)
 
     monkeypatch.setattr(evaluation, "write_predictions", full)
-    events = list(judge(drawn, settings, folder, never))
+    events = list(evaluate(drawn, settings, folder, never))
     assert [event for event in events if isinstance(event, Judged)]
     assert isinstance(events[-1], Message)
     assert "the test result stands" in events[-1].text
@@ -133,7 +132,7 @@ def test_a_stop_between_the_test_and_the_validation_pictures_keeps_the_test(
     shutil.copytree(trained, folder)
     for name in ("predictions.csv", "validation.csv"):
         (folder / name).unlink()
-    events = list(judge(drawn, settings, folder, lambda: (folder / "predictions.csv").exists()))
+    events = list(evaluate(drawn, settings, folder, StopSignal((folder / "predictions.csv").exists)))
     assert isinstance(events[-1], Judged)
     assert not (folder / "validation.csv").exists()
 

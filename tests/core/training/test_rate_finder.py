@@ -12,8 +12,9 @@ from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
 from core.settings import Settings
+from core.steps import Stopped, StopSignal, run_step
 from core.stores.hardware import Hardware
-from core.stores.pixels import PixelStore, open_store
+from core.stores.pixels import open_store
 from core.stores.training_data import SplitData, TrainingData
 from core.training.checkpoint import build_network
 from core.training.estimate import SEARCH_STEPS
@@ -26,15 +27,13 @@ CPU = Hardware(torch.device("cpu"), "test", 1, "fp32", "test")
 RATES = [float(rate) for rate in np.geomspace(1e-5, 1, 11)]
 
 
-def never() -> bool:
-    return False
+never = StopSignal()
 
 
 @pytest.fixture
 def data(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> TrainingData:
     spec = small_config.entry().preprocessing
-    *_, store = open_store(settings, drawn, spec, never)
-    assert isinstance(store, PixelStore)
+    store = run_step(open_store(settings, drawn, spec, never))
     return TrainingData(store, SplitData.of(drawn, "train"), SplitData.of(drawn, "val"), spec)
 
 
@@ -45,12 +44,13 @@ def test_the_curve_falls_and_the_rate_lies_on_its_way_down(
     config = small_config.model_copy(update={"optimizer": optimizer})
     network = build_network(config, config.entry(), 2)
     before, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    *progress, found = find_rate(network, PixelFeed(data, config, CPU), data, config, CPU.device, never)
-    assert isinstance(found, RateFound)
+    progress: list[Progress] = []
+    step = find_rate(network, PixelFeed(data, config, CPU), data, config, CPU.device, never)
+    found = run_step(step, progress.append)
     assert min(found.losses) < found.losses[0]
     assert found.rates[0] < found.chosen < found.rates[int(np.argmin(found.losses))]
     assert len(found.rates) == len(found.losses) <= SEARCH_STEPS
-    assert all(isinstance(item, Progress) for item in progress)
+    assert [item.done for item in progress] == list(range(1, len(found.losses) + 1))
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert torch.equal(random, torch.get_rng_state())
 
@@ -58,7 +58,8 @@ def test_the_curve_falls_and_the_rate_lies_on_its_way_down(
 def test_it_stops_when_asked(data: TrainingData, small_config: TrainConfig) -> None:
     network = build_network(small_config, small_config.entry(), 2)
     feed = PixelFeed(data, small_config, CPU)
-    assert not list(find_rate(network, feed, data, small_config, CPU.device, lambda: True))
+    with pytest.raises(Stopped):
+        next(find_rate(network, feed, data, small_config, CPU.device, StopSignal(lambda: True)))
 
 
 def test_losses_that_are_not_finite_end_the_search(data: TrainingData, small_config: TrainConfig) -> None:
@@ -67,8 +68,7 @@ def test_losses_that_are_not_finite_end_the_search(data: TrainingData, small_con
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(1e20)
-    *_, found = find_rate(network, PixelFeed(data, config, CPU), data, config, CPU.device, never)
-    assert isinstance(found, RateFound)
+    found = run_step(find_rate(network, PixelFeed(data, config, CPU), data, config, CPU.device, never))
     assert found.chosen > 0
     assert all(np.isfinite(found.losses))
 

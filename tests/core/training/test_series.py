@@ -17,6 +17,7 @@ from core.datasets.dataset import Dataset
 from core.errors import DivergedError
 from core.settings import Settings
 from core.statistics.predictions import read_predictions
+from core.steps import Stopped, StopSignal
 from core.stores.measurements import Measurements
 from core.stores.pixels import PixelStore
 from core.stores.training_data import TrainingData
@@ -31,8 +32,7 @@ PLAN = RacePlan("curve", ("any",), (0, 1), "epochs", 2, (1, 3, 12))
 HEAD = {"dataset": "drawn", "model": "petnet", "strategy": "head", "epochs": 2, "batch_size": 8, "precision": "fp32"}
 
 
-def never() -> bool:
-    return False
+never = StopSignal()
 
 
 def config_of(strategy: str, small_config: TrainConfig) -> TrainConfig:
@@ -148,11 +148,10 @@ def test_no_frozen_weight_moves_over_a_whole_series(
 def test_a_stop_between_points_keeps_those_that_were_told(settings: Settings, drawn: Dataset) -> None:
     points: list[PointDone] = []
 
-    def enough() -> bool:
-        return len(points) >= 2
-
+    enough = StopSignal(lambda: len(points) >= 2)
     found = train_series(TrainConfig.model_validate(HEAD), drawn, settings, PLAN, enough)
-    points.extend(event for event in found if isinstance(event, PointDone))
+    with pytest.raises(Stopped):
+        points.extend(event for event in found if isinstance(event, PointDone))
 
     assert len(points) == 2
 

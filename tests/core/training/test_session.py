@@ -15,13 +15,12 @@ from core.predict.predictor import Predictor
 from core.runs.run import Run
 from core.settings import Settings
 from core.statistics.predictions import read_predictions
+from core.steps import StopSignal
 from core.training.checkpoint import BEST, CHECKPOINTS, load_network
-from core.training.evaluation import judge
+from core.training.evaluation import evaluate
 from core.training.session import train
 
-
-def never() -> bool:
-    return False
+never = StopSignal()
 
 
 def judged_of(events: list[Event]) -> Judged:
@@ -58,8 +57,8 @@ def test_the_test_split_is_opened_once(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path
 ) -> None:
     list(train(small_config, drawn, settings, tmp_path, never))
-    with pytest.raises(RunError, match="opened already"):
-        list(judge(drawn, settings, tmp_path, never))
+    with pytest.raises(RunError, match="evaluated on the test split already"):
+        list(evaluate(drawn, settings, tmp_path, never))
 
 
 def test_training_never_reads_the_test_pictures(

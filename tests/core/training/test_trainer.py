@@ -1,20 +1,21 @@
 """The training loop on a small drawn dataset."""
 
 import time
-from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
 
-from core.config.events import BatchDone, EpochDone, Event, Message, Progress, SamplesPredicted
+from core.config.events import BatchDone, EpochDone, Event, Message, SamplesPredicted
 from core.config.stages import Stage, plan_stages, plan_training
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError
 from core.settings import Settings
+from core.steps import Stopped, StopSignal, run_step
 from core.stores.hardware import Hardware, prepare_torch
-from core.stores.pixels import PixelStore, open_store
+from core.stores.pixels import open_store
 from core.stores.training_data import SplitData, TrainingData
 from core.training.checkpoint import build_network
 from core.training.feeds import Feed, open_feed
@@ -26,13 +27,12 @@ from models.network import Network, build
 CPU = Hardware(torch.device("cpu"), "test", 1, "fp32", "test")
 
 
-def never() -> bool:
-    return False
+never = StopSignal()
 
 
 def training_data(settings: Settings, dataset: Dataset, config: TrainConfig) -> TrainingData:
     spec = config.entry().preprocessing
-    store = next(item for item in open_store(settings, dataset, spec, never) if isinstance(item, PixelStore))
+    store = run_step(open_store(settings, dataset, spec, never))
     return TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), spec)
 
 
@@ -40,7 +40,7 @@ def run_fit(
     settings: Settings,
     dataset: Dataset,
     config: TrainConfig,
-    stop: Callable[[], bool] = never,
+    signal: StopSignal = never,
     network: Network | None = None,
 ) -> tuple[list[Event], Network]:
     prepare_torch(settings, config.seed)
@@ -49,14 +49,15 @@ def run_fit(
     torch.manual_seed(config.seed)
     stages = plan_stages(config, config.entry())
     feeds = [open_all(settings, stage, network, data, config) for stage in stages]
-    return list(Trainer(network, data, config, stages, feeds, CPU.device).fit(stop)), network
+    events: list[Event] = []
+    with suppress(Stopped):
+        events.extend(Trainer(network, data, config, stages, feeds, CPU.device).fit(signal))
+    return events, network
 
 
 def open_all(settings: Settings, stage: Stage, network: Network, data: TrainingData, config: TrainConfig) -> Feed:
     """The feed of a stage, its progress left aside."""
-    *_, feed = open_feed(settings, stage, network, data, config, CPU, never)
-    assert not isinstance(feed, Progress | Message)
-    return feed
+    return run_step(open_feed(settings, stage, network, data, config, CPU, never))
 
 
 def trainer_of(settings: Settings, dataset: Dataset, config: TrainConfig) -> Trainer:
@@ -153,7 +154,7 @@ def test_a_stop_request_ends_the_training_at_the_next_step(
     settings: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
     asked = iter([False, False, True, True, True])
-    events, _ = run_fit(settings, drawn, small_config, stop=lambda: next(asked))
+    events, _ = run_fit(settings, drawn, small_config, signal=StopSignal(lambda: next(asked)))
     assert not epochs_of(events)
 
 

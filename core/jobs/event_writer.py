@@ -1,17 +1,19 @@
-"""What a worker writes down about its run: one JSON line an event, and the time that all attempts together took."""
+"""The event log of a run as its worker writes it: one JSON line an event, and the time that all attempts took."""
 
 import json
+import threading
 import time
 
 from core.config.events import Event, Tested, to_record
 from core.runs.run import Run
+from core.steps import Stopped
 
 
-class EventLog:
-    """The `events.jsonl` of a run, for the one process that holds the run's lock.
+class EventWriter:
+    """Writes the `events.jsonl` of a run, in the one process that holds the run's lock.
 
     Attributes:
-        tested: whether this process wrote the result of a test.
+        tested: whether this process wrote a test result.
     """
 
     def __init__(self, run: Run) -> None:
@@ -20,28 +22,39 @@ class EventLog:
         self._path = run.event_log
         self._began = time.monotonic()
         self._started: float | None = None  # on the clock `time.monotonic`, less what earlier attempts took
+        self._closed = False
+        self._lock = threading.Lock()
 
     @property
     def seconds(self) -> float:
-        """Since the run began, without the time in which nobody worked on it."""
+        """Since the run began, without the time between its attempts."""
         return time.monotonic() - (self._began if self._started is None else self._started)
 
     def append(self, event: Event) -> None:
-        """Write an event down before anything else happens.
+        """Write an event before anything else happens.
 
         Raises:
-            OSError: if the disk is full; part of a line may be there.
+            Stopped: the log is closed.
+            OSError: the disk is full; part of a line may be there.
         """
         line = json.dumps({"time": time.time(), **to_record(event)}, ensure_ascii=False, allow_nan=False)
-        with self._path.open("ab") as file:
-            file.write(line.encode() + b"\n")
+        with self._lock:
+            if self._closed:
+                raise Stopped
+            with self._path.open("ab") as file:
+                file.write(line.encode() + b"\n")
         self.tested = self.tested or isinstance(event, Tested)
 
+    def close(self) -> None:
+        """Let no more events in: what the log says from now on decides how the run ends."""
+        with self._lock:
+            self._closed = True
+
     def rewind(self, length: int) -> None:
-        """Cut off what is told of a training that is done again; its time counts as this run's.
+        """Cut off the events of a training that is repeated; its time counts as this run's.
 
         Args:
-            length: in bytes, of what stays.
+            length: of what stays, in bytes.
         """
         if not self._path.exists():
             self._started = self._began if self._started is None else self._started
@@ -49,5 +62,5 @@ class EventLog:
         with self._path.open("r+b") as file:
             file.truncate(min(length, self._path.stat().st_size))
         moments = [record["time"] for record in self.run.records() if "time" in record]
-        if self._started is None:  # not when it goes on after a full disk: that was time of this process
+        if self._started is None:  # not when it resumes after a full disk: that was time of this process
             self._started = self._began - (moments[-1] - moments[0] if moments else 0.0)
