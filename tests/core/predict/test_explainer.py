@@ -4,6 +4,7 @@ import dataclasses
 import json
 import threading
 import time
+from collections.abc import Iterator
 from io import BytesIO
 from multiprocessing import Pipe
 from pathlib import Path
