@@ -23,5 +23,5 @@ def start_evaluation(settings: Settings, run_id: str, *, by: Actor = OPERATOR) -
         raise RunError(f"Run {run.id} was evaluated already: the test split is used once per run.")
     if not run.has_weights:
         raise RunError(f"Run {run.id} has no saved weights to evaluate: train it again.")
-    start_detached(settings, "core.jobs.worker", [str(run.folder), "--judge"], run.folder / "worker.log")
+    start_detached(settings, "core.jobs.worker", [str(run.folder), "--evaluate"], run.folder / "worker.log")
     return run
