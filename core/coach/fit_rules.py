@@ -120,7 +120,7 @@ def find_train_below(facts: RunFacts) -> Finding | None:
         causes.append("training pictures are changed at random (augmentation)")
     if config.model == "scratch_cnn" and config.dropout > 0:
         causes.append(f"dropout switches off {100 * config.dropout:.0f} % of the dense neurons during training")
-    causes.append("training accuracy is a mean over the whole epoch, in which the network was still improving")
+    causes.append("training accuracy is a mean over the whole epoch, while the network was still improving")
     return Finding(
         "train-below",
         "fine",

@@ -30,7 +30,7 @@ def _facts(cost: Cost, parts: Sequence[str]) -> tuple[Fact, ...]:
 
     return (
         Fact("Time, start to result", "not measured" if cost.seconds is None else f"{cost.seconds:,.0f} s"),
-        *(Fact(f"of which {part}", part_text(part)) for part in parts),
+        *(Fact(f"Time, {part}", part_text(part)) for part in parts),
         Fact("Pictures seen", format_large(cost.images_seen)),
         Fact("Parameters", format_large(cost.parameters)),
         Fact("Trainable parameters", format_large(cost.trainable)),

@@ -110,7 +110,7 @@ def describe_arms(subject: Subject) -> tuple[ArmRow, ...]:
 
 def _describe_arm(subject: Subject, name: str) -> ArmRow:
     runs = subject.of(name)
-    accuracy, judged = subject.accuracies.get(name), subject.seeds_of.get(name, 0)
+    accuracy, seeds = subject.accuracies.get(name), subject.seeds_of.get(name, 0)
     config = runs[0].summary.config
     seconds = [taken for item in runs if (taken := item.training_seconds) is not None]
     epochs = [len(item.history.epochs) for item in runs if item.history.epochs]
@@ -118,7 +118,7 @@ def _describe_arm(subject: Subject, name: str) -> ArmRow:
     tested = next((item.summary.tested for item in runs if item.summary.tested), None)
     if accuracy is None:  # without a comparison, the accuracy of the first tested run
         accuracy = next((found for item in runs if (found := _accuracy(item)) is not None), None)
-        judged = 0 if accuracy is None else 1
+        seeds = 0 if accuracy is None else 1
     return ArmRow(
         name=name,
         model=config.model,
@@ -127,7 +127,7 @@ def _describe_arm(subject: Subject, name: str) -> ArmRow:
         seeds=tuple(item.seed for item in runs)
         if subject.kind != "curve" or subject.race is None
         else subject.race.plan.seeds,
-        judged=judged,
+        judged=seeds,
         accuracy=accuracy,
         split=tested.split if tested else None,
         epochs=median(epochs) if epochs else None,

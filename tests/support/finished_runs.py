@@ -1,4 +1,4 @@
-"""Runs that have ended, written in a moment: the files that a worker leaves, without a training."""
+"""Ended runs, written in a moment: the files that a worker leaves, without any training."""
 
 import json
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def forget_plan(run: Run) -> None:
 
 
 def finish(run: Run, dataset: Dataset, right: float = 0.7, epochs: int = 3) -> PredictionTable:
-    """Let a run have ended, with this share of its held-out pictures right; the seed decides which."""
+    """End a run, with this share of its held-out images right; the seed decides which."""
     seed = run.config().seed
     split = "test" if dataset.rows_of("test") else "val"
     table = predict(dataset, split, right, seed)
@@ -84,13 +84,13 @@ def finish(run: Run, dataset: Dataset, right: float = 0.7, epochs: int = 3) -> P
 
 
 def predict(dataset: Dataset, split: str, right: float, seed: int) -> PredictionTable:
-    """Predictions of which this share is right, in table order."""
+    """Predictions with this share right, in table order."""
     rows, count = dataset.rows_of(split), len(dataset.classes)
     generator = np.random.default_rng(seed)
     labels = np.array([row.label for row in rows])
-    said = np.where(generator.random(len(rows)) < right, labels, (labels + 1) % count)
+    answers = np.where(generator.random(len(rows)) < right, labels, (labels + 1) % count)
     probabilities = np.full((len(rows), count), 0.3 / max(1, count - 1))
-    probabilities[np.arange(len(rows)), said] = 0.7
+    probabilities[np.arange(len(rows)), answers] = 0.7
     hashes = tuple(row.pixel_hash for row in rows)
     return PredictionTable(split, dataset.classes, hashes, np.array([row.index for row in rows]), labels, probabilities)
 
@@ -98,7 +98,7 @@ def predict(dataset: Dataset, split: str, right: float, seed: int) -> Prediction
 def add_points(
     run: Run, dataset: Dataset, sizes: Sequence[int], seeds: Sequence[int], split: Literal["test", "val"] = "test"
 ) -> None:
-    """Let the run of a learning curve have ended."""
+    """End the run of a learning curve."""
     images = len(dataset.rows_of(split))
     events: list[Event] = [_described(dataset)]
     for place, size in enumerate(sizes, start=1):

@@ -90,7 +90,7 @@ def seconds_chart(costs: Sequence[Cost]) -> dict[str, Any]:
         "yAxis": {
             "type": "category",
             "name": "Run",
-            "nameLocation": "end",
+            "nameLocation": "start",
             "nameTextStyle": {"align": "right"},
             "inverse": True,
             "data": names,

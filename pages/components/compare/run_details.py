@@ -152,7 +152,7 @@ def _coach(settings: Settings, selection: Selection) -> None:
     for name, item in selection.named:
         st.markdown(f"##### {frame.plain(name)}")
         coach_findings.show_findings(
-            coach_findings.read_once(settings, item), key=f"closer-{item.id}", config=item.config
+            coach_findings.review_once(settings, item), key=f"closer-{item.id}", config=item.config
         )
     with st.container(horizontal=True):
         for lesson in LESSONS:

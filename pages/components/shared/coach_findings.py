@@ -40,7 +40,7 @@ def show_run(settings: Settings, snapshots: Sequence[RunSnapshot]) -> None:
         return
     if len(snapshots) == 1:
         st.markdown("##### What the curves show")
-        show_findings(read_once(settings, ended[0]), key=ended[0].id, config=ended[0].config)
+        show_findings(review_once(settings, ended[0]), key=ended[0].id, config=ended[0].config)
         return
     identity = "-".join(item.id for item in ended)
     folded = st.expander("What the curves show", key=f"coach-{identity}", on_change="rerun")
@@ -50,10 +50,10 @@ def show_run(settings: Settings, snapshots: Sequence[RunSnapshot]) -> None:
         for item in ended:
             seed = f", seed {item.config.seed}" if item.meta.plan is not None and len(item.meta.plan.seeds) > 1 else ""
             st.markdown(f"**{frame.plain(item.arm)}{seed}**")
-            show_findings(read_once(settings, item), key=item.id, config=item.config)
+            show_findings(review_once(settings, item), key=item.id, config=item.config)
 
 
-def read_once(settings: Settings, snapshot: RunSnapshot) -> tuple[Finding, ...]:
+def review_once(settings: Settings, snapshot: RunSnapshot) -> tuple[Finding, ...]:
     """The findings in a run that has ended, computed once for all sessions.
 
     Raises:
