@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.tmp", re.DOTALL)  # names of `atomic_open`, with the process's id
+DELETED = ".deleted-"  # names of `remove_folder` begin so
 
 
 def is_id(text: str) -> bool:
@@ -89,6 +91,6 @@ def sync_folder(folder: Path) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder so that no reader sees half of it: rename first, then delete."""
-    doomed = folder.with_name(f".deleted-{folder.name}-{secrets.token_hex(3)}")
+    doomed = folder.with_name(f"{DELETED}{folder.name}-{secrets.token_hex(3)}")
     folder.replace(doomed)
     shutil.rmtree(doomed, ignore_errors=True)

@@ -20,10 +20,10 @@ from bench.load.report import Report
 from core.errors import TuneMyPetsError
 from core.jobs.scheduler import ensure_scheduler, needs_scheduler
 from core.maintenance.check import check
-from core.maintenance.findings import Kind
 from core.runs.reader import Stamp, stamp_of
 from core.runs.run import Run, RunState
 from core.training.snapshot import read_facts
+from core.verification import Kind
 from tests.support.load.ledger import Ledger
 from tests.support.load.room import Room
 from tests.support.load.session import LostError, Session

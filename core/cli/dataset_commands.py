@@ -1,5 +1,6 @@
 """The commands `import`, `sample`, `datasets` and `delete-dataset`."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "ignored": report.ignored,
         "fingerprint": dataset.fingerprint,
         "drawn": dataset.drawn,
-        "report": report.to_json(),
+        "report": dataclasses.asdict(report),
     }
 
 

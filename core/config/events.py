@@ -7,10 +7,15 @@ no time.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
 
 Phase = Literal["preparing", "training", "testing"]
+_FIGURE = Field(ge=0, lt=1e18)  # bytes, seconds or operations
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class BatchDone:
     images_per_second: float
     seconds: float
     eta_seconds: float | None
-    progress: float  # of the whole training, 0 to 1
+    progress: Annotated[float, Field(ge=0, le=1)]  # of the whole training
 
 
 @dataclass(frozen=True)
@@ -139,12 +144,12 @@ class PointDone:
 class Measured:
     """What a training has cost."""
 
-    seconds: dict[str, float]  # by part: those of `costs.PARTS`
+    seconds: dict[str, Annotated[float, _FIGURE]]  # by part: those of `costs.PARTS`
     reused: list[str]  # parts that were found in the stores: their seconds are those of the run that computed them
-    multiply_adds: int  # of one picture's way forward through the whole network
-    multiply_adds_learning: int  # the same of the part that learns, in the last stage
-    peak_memory_bytes: int  # of the worker process, what it shares with others included
-    weights_bytes: int  # of the saved network
+    multiply_adds: Annotated[int, _FIGURE]  # of one picture's way forward through the whole network
+    multiply_adds_learning: Annotated[int, _FIGURE]  # the same of the part that learns, in the last stage
+    peak_memory_bytes: Annotated[int, _FIGURE]  # of the worker process, what it shares with others included
+    weights_bytes: Annotated[int, _FIGURE]  # of the saved network
 
 
 Event = (
@@ -195,3 +200,64 @@ def from_record(record: dict[str, Any]) -> Event | None:
     except TypeError:
         return None
     return event
+
+
+def check_record(record: Any, line: bytes, images: int | None, classes: int) -> Event | None:
+    """The event of a line of an event log, whose every field is checked; None for a kind that a later version knows.
+
+    Args:
+        record: the line's JSON value.
+        images: of the run's dataset, if it is there: events may point to them.
+        classes: how many.
+    Raises:
+        ValueError: it is no event.
+    """
+    if not isinstance(record, dict) or not isinstance(record.get("time"), int | float):
+        raise ValueError("no event")
+    kind = record.get("kind")
+    if not isinstance(kind, str):
+        raise ValueError("no kind of event")
+    if kind not in KINDS:
+        return None
+    event: Event = _adapter(kind).validate_json(line, strict=True)
+    match event:
+        case PointDone():
+            _check_point(event)
+        case Described():
+            _check_tiles(event.strip, {"index": images, "label": classes})
+        case SamplesPredicted():
+            _check_tiles(event.predictions, {"index": images, "predicted": classes})
+            for tile in event.predictions:
+                if not isinstance(tile.get("probability"), int | float) or "correct" not in tile:
+                    raise ValueError("a tile lacks a field")
+    return event
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(KINDS[kind])
+
+
+def _check_point(event: PointDone) -> None:
+    """Whether a point of a learning curve agrees with itself: pages count its bits."""
+    right = bytes.fromhex(event.right)
+    agrees = (
+        0 <= event.correct <= event.images
+        and event.images > 0
+        and event.pictures_per_class > 0
+        and len(right) == (event.images + 7) // 8
+        and sum(byte.bit_count() for byte in right) == event.correct
+        and abs(event.accuracy - event.correct / event.images) < 1e-9
+        and 0 <= event.seconds < math.inf
+    )
+    if not agrees:
+        raise ValueError("a point that does not agree with itself")
+
+
+def _check_tiles(tiles: list[dict[str, Any]], limits: dict[str, int | None]) -> None:
+    """Pages find images and classes by these numbers."""
+    for tile in tiles:
+        for key, limit in limits.items():
+            value = tile.get(key)
+            if type(value) is not int or value < 0 or (limit is not None and value >= limit):
+                raise ValueError("a tile points to an image or class that is not there")

@@ -61,6 +61,11 @@ class RacePlan:
         """Whether it is the plain race of two runs, which the Train page shows live."""
         return self.kind == "race" and self.arms == PAIR and len(self.seeds) == 1
 
+    @property
+    def each_point(self) -> list[tuple[int, int]]:
+        """(size, seed) in the order of training: a whole curve comes first, and its bands later."""
+        return [(size, seed) for seed in self.seeds for size in self.sizes]
+
     def describe_budget(self) -> str:
         """Such as `5 epochs` or `60 seconds of training`."""
         return f"{self.amount:,g} {BUDGETS[self.budget] if self.amount != 1 else BUDGETS[self.budget].rstrip('s')}"

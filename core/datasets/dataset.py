@@ -11,10 +11,12 @@ datasets/<id>/
 import csv
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from core.actor import LOCAL_OWNER
 from core.datasets.splits import SPLITS
@@ -25,9 +27,20 @@ FORMAT = 1
 COLUMNS = (
     "path", "name", "label", "split", "width", "height", "bytes", "sha256", "pixel_hash", "perceptual_hash", "flags"
 )  # fmt: skip
-_PATH = re.compile(r"images/[0-9a-f]{2}/[0-9a-f]{64}\.(jpg|mpo|png|gif|bmp|webp|tif|avif)")
-_HASH = re.compile(r"[0-9a-f]{64}")
+FILES = ("dataset.json", "pictures.csv", "report.json")
+IMAGE_PATH = re.compile(r"images/([0-9a-f]{2})/(\1[0-9a-f]{62})\.(jpg|mpo|png|gif|bmp|webp|tif|avif)")
+THUMBNAIL_PATH = re.compile(r"thumbs/([0-9a-f]{2})/\1[0-9a-f]{62}\.jpg")
 FLAG_SEPARATOR = "; "
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def _thumbnail(path: str) -> str:
+    if not THUMBNAIL_PATH.fullmatch(path):
+        raise ValueError(path)
+    return path
+
+
+Thumbnail = Annotated[str, AfterValidator(_thumbnail)]
 
 
 @dataclass(frozen=True)
@@ -65,30 +78,9 @@ class ImportReport:
     rejected: list[tuple[str, str]] = field(default_factory=list)
     converted: list[tuple[str, str]] = field(default_factory=list)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
-    contradictory: list[list[tuple[str, str, str]]] = field(default_factory=list)
+    contradictory: list[list[tuple[str, str, Thumbnail]]] = field(default_factory=list)
     ignored: int = 0
     notes: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "rejected": [list(item) for item in self.rejected],
-            "converted": [list(item) for item in self.converted],
-            "duplicates": [list(item) for item in self.duplicates],
-            "contradictory": [[list(item) for item in group] for group in self.contradictory],
-            "ignored": self.ignored,
-            "notes": self.notes,
-        }
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "ImportReport":
-        return cls(
-            [(str(a), str(b)) for a, b in values["rejected"]],
-            [(str(a), str(b)) for a, b in values["converted"]],
-            [(str(a), str(b)) for a, b in values["duplicates"]],
-            [[(str(a), str(b), _thumbnail(c)) for a, b, c in group] for group in values["contradictory"]],
-            int(values["ignored"]),
-            [str(note) for note in values["notes"]],
-        )
 
 
 @dataclass(frozen=True)
@@ -102,10 +94,14 @@ class DatasetSummary:
     fingerprint: str
     drawn: bool
     created: str
-    split_plan: str
+    split_plan: Annotated[str, Field(validation_alias="split")]
     seed: int
     source: str
     owner: str = LOCAL_OWNER
+
+
+_REPORT = TypeAdapter(ImportReport)
+_SUMMARY = TypeAdapter(DatasetSummary)
 
 
 @dataclass(frozen=True)
@@ -192,21 +188,15 @@ class Dataset:
             DatasetError: if the report is damaged.
         """
         try:
-            return ImportReport.from_json(read_json(self.folder / "report.json"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            required = dict.fromkeys(item.name for item in fields(ImportReport))  # None is no value of a field
+            return _REPORT.validate_python({**required, **read_json(self.folder / "report.json")})
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise DatasetError(f"The import report of {self.id} is damaged: import the dataset again.") from error
 
 
 def thumbnail_of(sha256: str) -> str:
     """Where the small JPEG of a file lies, below the dataset's folder."""
     return f"thumbs/{sha256[:2]}/{sha256}.jpg"
-
-
-def _thumbnail(given: object) -> str:
-    path = str(given)
-    if not re.fullmatch(r"thumbs/[0-9a-f]{2}/[0-9a-f]{64}\.jpg", path):
-        raise ValueError(path)
-    return path
 
 
 def load_summary(folder: Path) -> DatasetSummary:
@@ -217,20 +207,8 @@ def load_summary(folder: Path) -> DatasetSummary:
     """
     try:
         values = read_json(folder / "dataset.json")
-        return DatasetSummary(
-            id=folder.name,
-            title=str(values["title"]),
-            classes=tuple(str(name) for name in values["classes"]),
-            images=int(values["images"]),
-            fingerprint=str(values["fingerprint"]),
-            drawn=bool(values["drawn"]),
-            created=str(values["created"]),
-            split_plan=str(values["split"]),
-            seed=int(values["seed"]),
-            source=str(values["source"]),
-            owner=str(values.get("owner", LOCAL_OWNER)),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _SUMMARY.validate_python({**values, "id": folder.name})
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DatasetError(f"The dataset {folder.name} is damaged (dataset.json): import it again.") from error
 
 
@@ -246,7 +224,7 @@ def load_dataset(folder: Path) -> Dataset:
             rows = tuple(
                 _read_row(index, record, len(summary.classes)) for index, record in enumerate(csv.DictReader(file))
             )
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
         raise DatasetError(f"The table of dataset {folder.name} is damaged (pictures.csv): import it again.") from error
     if len(rows) != summary.images:
         raise DatasetError(f"The table of dataset {folder.name} is incomplete (pictures.csv): import it again.")
@@ -268,9 +246,10 @@ def _read_row(index: int, record: dict[str, str], classes: int) -> ImageRow:
         record["perceptual_hash"],
         tuple(record["flags"].split(FLAG_SEPARATOR)) if record["flags"] else (),
     )
+    place = IMAGE_PATH.fullmatch(row.path)
     whole = (
-        _PATH.fullmatch(row.path)
-        and _HASH.fullmatch(row.sha256)
+        place is not None
+        and place[2] == row.sha256
         and _HASH.fullmatch(row.pixel_hash)
         and _HASH.fullmatch(row.perceptual_hash)
         and row.split in SPLITS

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +27,6 @@ from core.datasets.selection import (
     ReadImage,
     choose_splits,
     count_images,
-    fingerprint_of,
     leave_out_copies,
     natural_key,
     note_empty_folders,
@@ -35,7 +34,7 @@ from core.datasets.selection import (
     too_few_sentence,
 )
 from core.datasets.sources import Source, SourceEntry
-from core.datasets.splits import SplitPlan
+from core.datasets.splits import SplitPlan, fingerprint
 from core.errors import DatasetError, ImageError
 from core.formatting import format_bytes, format_limit
 from core.locks import is_held
@@ -44,7 +43,8 @@ from core.storage import atomic_open, slug, sync_folder, write_json
 
 PROGRESS_SECONDS = 0.25
 SPACE_MARGIN = 1.3
-TEMPORARY = ".importing-"
+DRAFT = ".importing-"  # a dataset that is not complete yet: its folder's name begins so
+DRAFT_LOCK = "import.lock"  # held by the process that fills a draft
 PIECE_FILES = 16  # small pictures are decoded faster than they are handed from thread to thread one by one
 PIECE_BYTES = 2 * 2**20
 WRITE_BYTES = 2**16
@@ -95,9 +95,9 @@ def import_dataset(
     where = f"in {readable(source.title)}"
     _check_size(settings, entries, where)
     layout = read_layout([entry.name for entry in entries], where)
-    folder = settings.datasets_dir / f"{TEMPORARY}{secrets.token_hex(6)}"
+    folder = settings.datasets_dir / f"{DRAFT}{secrets.token_hex(6)}"
     folder.mkdir()
-    lock = FileLock(folder / "import.lock")
+    lock = FileLock(folder / DRAFT_LOCK)
     lock.acquire()
     try:
         report = ImportReport(ignored=source.ignored, notes=layout.notes)
@@ -116,7 +116,7 @@ def import_dataset(
         _write(folder, kept, classes, splits)
         note_missing_classes(layout.placed, classes, report)
         note_empty_folders(source.empty_folders, report)
-        write_json(folder / "report.json", report.to_json())
+        write_json(folder / "report.json", asdict(report))
         write_json(
             folder / "dataset.json",
             {
@@ -125,7 +125,9 @@ def import_dataset(
                 "classes": classes,
                 "images": len(kept),
                 "counts": count_images(kept, splits),
-                "fingerprint": fingerprint_of(kept, splits),
+                "fingerprint": fingerprint(
+                    (item.pixel_hash, item.placed.label, split) for item, split in zip(kept, splits, strict=True)
+                ),
                 "split": "kept" if layout.splits_given else plan.text(),
                 "seed": seed,
                 "created": datetime.now(UTC).isoformat(),
@@ -135,7 +137,7 @@ def import_dataset(
             },
         )
         lock.release()
-        (folder / "import.lock").unlink(missing_ok=True)
+        (folder / DRAFT_LOCK).unlink(missing_ok=True)
         _refuse_taken(target, dataset_id)
         try:
             folder.replace(target)
@@ -321,7 +323,7 @@ def _write(folder: Path, kept: list[ReadImage], classes: list[str], splits: list
 
 def _sweep(folder: Path) -> None:
     """Remove what killed imports left: their lock is no longer held."""
-    for path in folder.glob(f"{TEMPORARY}*"):
+    for path in folder.glob(f"{DRAFT}*"):
         old = time.time() - path.stat().st_mtime > 5  # a folder without a lock file may be a moment old
-        if old and not is_held(path / "import.lock"):
+        if old and not is_held(path / DRAFT_LOCK):
             shutil.rmtree(path, ignore_errors=True)

@@ -1,8 +1,6 @@
 """What of the pictures that were read becomes the dataset: copies, contradictions, splits, order, identity."""
 
 import contextlib
-import hashlib
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -136,14 +134,6 @@ def count_images(kept: list[ReadImage], splits: list[str]) -> dict[str, dict[str
     for (label, split), count in counted.items():
         out.setdefault(label, {})[split] = count
     return out
-
-
-def fingerprint_of(kept: list[ReadImage], splits: list[str]) -> str:
-    """sha256 over content, label and split of every picture, whatever their names and order."""
-    lines = sorted(
-        json.dumps([item.pixel_hash, item.placed.label, split]) for item, split in zip(kept, splits, strict=True)
-    )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def natural_key(text: str) -> list[tuple[int, int, str]]:

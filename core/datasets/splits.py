@@ -4,9 +4,10 @@ Pictures whose 256-bit perceptual hashes differ in at most six bits count as cop
 """
 
 import hashlib
+import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -193,3 +194,9 @@ def _join_near(bits: npt.NDArray[np.uint8], bucket: npt.NDArray[np.intp], groups
         # a long burst is in one group by now: what is there needs no comparing among itself, and whoever is not yet
         # there is still to be compared with all of it (the anchor stays the same, or two such groups could miss)
         waiting = waiting[groups[bucket[waiting]] != groups[anchor]]
+
+
+def fingerprint(images: Iterable[tuple[str, str, str]]) -> str:
+    """sha256 over (pixel hash, class, split) of every image, whatever their names and order."""
+    lines = sorted(json.dumps(image) for image in images)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Reads everything under a data root and tells what is damaged, orphaned or left over. Writes nothing.
+"""Walks everything under a data root and asks the owner of each format what is wrong with it. Writes nothing.
 
 What a living process holds (core/locks.py) is looked at with patience: what it is about to finish is no finding.
 """
@@ -7,194 +7,258 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from core.datasets.dataset_check import verify_dataset
+from core.datasets.importing import DRAFT, DRAFT_LOCK
 from core.errors import TuneMyPetsError
-from core.maintenance import path_names
-from core.maintenance.cache_check import check_cache
-from core.maintenance.data_root import RoomFolder, check_json, check_strangers, held, reason
-from core.maintenance.dataset_check import check_dataset
-from core.maintenance.file_reading import (
-    PATIENCE_SECONDS,
-    Meter,
-    Tell,
+from core.maintenance.findings import Finding
+from core.maintenance.meter import Meter, Report, bytes_below
+from core.predict.explanation_cache import verify_explanations
+from core.runs.run import BEST_SIDECAR, CHECKPOINTS, EVENTS, RECORDS, SNAPSHOT, Run
+from core.runs.run_check import CHECKPOINT_FILES, KnownDatasets, verify_run
+from core.runs.run_store import DRAFT as RUN_DRAFT
+from core.settings import Settings
+from core.storage import DELETED, TEMPORARY, is_id
+from core.stores.array_cache import EXPLANATIONS
+from core.stores.cache_check import verify_cache
+from core.training.weights_file import check_finite, read_header
+from core.verification import (
+    REMOVE,
+    SET_ASIDE,
+    Count,
+    Damage,
+    Kind,
+    Problem,
     age_seconds,
-    bytes_below,
-    has_writer,
+    held,
+    ignore,
     is_file,
     is_folder,
     listed,
+    reason,
+    unknown,
+    verify_json,
+    verify_names,
+    verify_temporary,
 )
-from core.maintenance.findings import Damage, Finding, Kind, Mending
-from core.maintenance.run_check import check_run
-from core.maintenance.weights_check import check_finite, read_header
-from core.runs.run import Run
-from core.settings import Settings
-from core.storage import is_id
 
-UPLOAD_SECONDS = 600.0  # somebody may still be sending it
+SET_ASIDE_FOLDER = "set-aside"  # what a repair took away: never looked at again
+PATIENCE_SECONDS = 30.0  # for what is renamed to its name within a moment, and has neither lock nor process id
+UPLOAD_SECONDS = 600.0  # a browser may still be sending it
 IMPORT_START_SECONDS = 30.0
+LOOKS = 4  # at a run that changes meanwhile
 
 log = logging.getLogger("tunemypets.check")
 
 
-def check(settings: Settings, tell: Tell | None = None) -> Iterator[Finding]:
+def check(settings: Settings, report: Report | None = None) -> Iterator[Finding]:
     """Look at everything under the data root.
 
     Args:
-        tell: is told bytes read, bytes in all, seconds left, now and then, once it takes more than a second.
+        report: gets how far it is, now and then.
     """
-    if not settings.home.is_dir():
+    home = settings.home
+    if not home.is_dir():
         return
-    total = 0
-    if tell is not None:
-        skipped = settings.home / path_names.SET_ASIDE
-        total = bytes_below(settings.home) - bytes_below(skipped)
-    room = RoomFolder(settings, Meter(total, tell))
-    yield from _guarded(".", _check_root, room)
-    yield from _guarded(path_names.DATASETS, _check_drafts, room, path_names.DATASETS)
-    for folder in room.folders(path_names.DATASETS):
-        yield from _guarded(room.name(folder), check_dataset, room, folder)
-    yield from _guarded(path_names.RUNS, _check_drafts, room, path_names.RUNS)
-    for folder in room.folders(path_names.RUNS):
-        yield from _guarded(room.name(folder), check_run, room, folder)
-    yield from _guarded(path_names.RUNS, _check_races, room)
-    yield from _guarded(path_names.IMPORTS, _check_imports, room)
-    yield from _guarded(path_names.CACHE, check_cache, room)
-    yield from _guarded(".", _check_others, room)
+    total = bytes_below(home) - bytes_below(home / SET_ASIDE_FOLDER) if report else 0
+    for problem in _Walk(settings, Meter(total, report).add).problems():
+        yield Finding.of(problem, home)
 
 
-def _guarded(thing: str, look: Callable[..., Iterable[Finding]], *arguments: object) -> Iterator[Finding]:
+def verify_whole_run(settings: Settings, folder: Path, count: Count = ignore) -> Iterator[Problem]:
+    """Look at a run's folder: each package verifies the files that it writes."""
+    yield from _verify_run_on(KnownDatasets(settings), Run(folder), count)
+
+
+def _verify_run_on(datasets: KnownDatasets, run: Run, count: Count) -> Iterator[Problem]:
+    facts = yield from verify_run(run, datasets, count, live=held(run.lock_path))
+    if facts is None:
+        return
+    if is_file(run.checkpoints / BEST_SIDECAR) or is_file(run.checkpoints / SNAPSHOT):
+        # torch costs seconds, and only weights need it
+        from core.training.checkpoint_check import verify_checkpoint, verify_snapshot
+
+        yield from verify_checkpoint(facts, count)
+        yield from verify_snapshot(facts, count)
+
+
+class _Walk:
+    """One look at everything under a data root."""
+
+    def __init__(self, settings: Settings, count: Count) -> None:
+        self._settings = settings
+        self._home = settings.home
+        self._count = count
+        self._datasets = KnownDatasets(settings)
+
+    def problems(self) -> Iterator[Problem]:
+        """Everything that is wrong; whatever is on the disk, all of it is looked at."""
+        settings = self._settings
+        yield from _guarded(self._home, self._verify_root)
+        yield from _guarded(settings.datasets_dir, self._verify_drafts, settings.datasets_dir, DRAFT)
+        for folder in _folders(settings.datasets_dir):
+            yield from _guarded(folder, _while_there, folder, verify_dataset(settings, folder, self._count))
+        yield from _guarded(settings.runs_dir, self._verify_drafts, settings.runs_dir, RUN_DRAFT)
+        for folder in _folders(settings.runs_dir):
+            yield from _guarded(folder, self._verify_run, Run(folder))
+        yield from _guarded(settings.runs_dir, self._verify_races)
+        yield from _guarded(settings.imports_dir, self._verify_imports)
+        yield from _guarded(settings.cache_dir, self._verify_cache)
+        yield from _guarded(self._home, self._verify_others)
+
+    def _verify_root(self) -> Iterator[Problem]:
+        """Files of the data root itself; other things there may not be ours, and folders links to other disks."""
+        for entry in listed(self._home):
+            path = self._home / entry.name
+            if is_file(path) and TEMPORARY.fullmatch(entry.name):
+                yield from verify_temporary(path)
+            elif is_file(path) and entry.name.endswith(".json"):
+                yield from verify_json(path, self._count)
+        settings = self._settings
+        own = {*self._own_folders(), settings.people_dir, settings.room_dir}
+        for path in sorted(own):
+            if os.path.lexists(path) and not path.is_dir():
+                yield Problem(Kind.DAMAGED, path, "This should be a folder.", SET_ASIDE)
+
+    def _own_folders(self) -> set[Path]:
+        """The folders of which every file is known."""
+        settings = self._settings
+        folders = {settings.datasets_dir, settings.runs_dir, settings.imports_dir, settings.cache_dir}
+        return folders | {settings.logs_dir, self._home / SET_ASIDE_FOLDER}
+
+    def _verify_drafts(self, root: Path, draft: str) -> Iterator[Problem]:
+        """What is not a run or dataset, or not one yet, or not any more."""
+        for entry in listed(root):
+            path = root / entry.name
+            is_dir = entry.is_dir(follow_symlinks=False)
+            if is_dir and entry.name.startswith(draft):
+                lock = path / DRAFT_LOCK
+                if not held(lock) and (is_file(lock) or age_seconds(path) > PATIENCE_SECONDS):
+                    text = "The process that made this was killed."
+                    yield Problem(Kind.LEFT_OVER, path, text, REMOVE, lock=lock)
+            elif is_dir and entry.name.startswith(DELETED):
+                if age_seconds(path) > PATIENCE_SECONDS:
+                    yield Problem(Kind.LEFT_OVER, path, "The process that deleted this was killed.", REMOVE)
+            elif not (is_dir and is_id(entry.name)):
+                if is_file(path) and TEMPORARY.fullmatch(entry.name):
+                    yield from verify_temporary(path)
+                else:
+                    yield unknown(path, "folder" if is_dir else "file")
+
+    def _verify_run(self, run: Run) -> Iterator[Problem]:
+        """Look at a run, and again if it began, continued or ended meanwhile."""
+        found: list[Problem] = []
+        for _ in range(LOOKS):
+            before = _stamp(run)
+            found = list(_verify_run_on(self._datasets, run, self._count))
+            if not found or _stamp(run) == before:
+                break
+        yield from _while_there(run.folder, found)
+
+    def _verify_races(self) -> Iterator[Problem]:
+        """A race with one arm left cannot be compared."""
+        arms: dict[str, list[Run]] = defaultdict(list)
+        for folder in _folders(self._settings.runs_dir):
+            with suppress(TuneMyPetsError):
+                if race := Run(folder).meta().race:
+                    arms[race].append(Run(folder))
+        for run, *others in arms.values():
+            if others or age_seconds(run.folder / "meta.json") < PATIENCE_SECONDS:
+                continue
+            plan = run.meta().plan
+            if plan is not None and plan.kind == "curve" and len(plan.arms) == 1:
+                continue  # it was never compared with another
+            text = f"This run is the only one left of its race: start a race again to compare, or delete {run.id}."
+            yield Problem(Kind.ORPHANED, run.folder, text)
+
+    def _verify_imports(self) -> Iterator[Problem]:
+        """Jobs and uploads."""
+        root = self._settings.imports_dir
+        for entry in listed(root):
+            path = root / entry.name
+            if entry.is_dir(follow_symlinks=False) and is_id(entry.name):
+                yield from _while_there(path, list(self._verify_import(path)))
+            elif entry.name.startswith(".upload-") and is_file(path):
+                if age_seconds(path) > UPLOAD_SECONDS:
+                    yield Problem(Kind.LEFT_OVER, path, "This upload was never imported.", REMOVE)
+            elif not entry.name.endswith(".lock"):
+                yield unknown(path, "file or folder")
+
+    def _verify_import(self, folder: Path) -> Iterator[Problem]:
+        lock, upload = folder / "importer.lock", folder / "upload.zip"
+        live = held(lock)
+        yield from verify_names(folder, {"upload.zip", "importer.log"}, self._count, live=live, lock=lock)
+        begun = is_file(folder / "result.json") or is_file(folder / "progress.json")
+        if not live and is_file(upload) and (begun or age_seconds(folder) > IMPORT_START_SECONDS) and not held(lock):
+            yield Problem(Kind.LEFT_OVER, upload, "The import of this upload has ended.", REMOVE, lock=lock)
+
+    def _verify_cache(self) -> Iterator[Problem]:
+        folder = self._settings.cache_dir
+        found = [self._datasets.fingerprint(path.name) for path in _folders(self._settings.datasets_dir)]
+        yield from verify_cache(folder, {fingerprint for fingerprint in found if fingerprint}, self._count)
+        if is_folder(folder / EXPLANATIONS):
+            runs = {path.name for path in _folders(self._settings.runs_dir)}
+            yield from verify_explanations(folder / EXPLANATIONS, runs, self._count)
+
+    def _verify_others(self) -> Iterator[Problem]:
+        """People, the room, and folders that others made: JSON parses, weights are whole, no file is half written."""
+        own = self._own_folders()
+        for entry in listed(self._home):
+            path = self._home / entry.name
+            if path in own or not entry.is_dir(follow_symlinks=False):
+                continue
+            for place, _, files in os.walk(path):
+                for file in sorted(files):
+                    yield from self._verify_other(Path(place) / file)
+
+    def _verify_other(self, path: Path) -> Iterator[Problem]:
+        if not is_file(path):
+            return
+        if TEMPORARY.fullmatch(path.name):
+            yield from verify_temporary(path)
+        elif path.suffix == ".json":
+            yield from verify_json(path, self._count)
+        elif path.suffix == ".safetensors":
+            try:
+                check_finite(path, read_header(path), self._count)
+            except FileNotFoundError:
+                return
+            except (Damage, OSError) as error:
+                yield Problem(Kind.DAMAGED, path, f"This file of weights {reason(error)}.", SET_ASIDE)
+
+
+def _guarded(path: Path, verify: Callable[..., Iterable[Problem]], *arguments: object) -> Iterator[Problem]:
     """Whatever is on the disk, the rest is looked at, too."""
     try:
-        yield from look(*arguments)
+        yield from verify(*arguments)
     except Exception as error:
-        log.exception("%s could not be checked to its end", thing)
+        log.exception("%s could not be checked completely", path)
         why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        yield Finding(Kind.DAMAGED, thing, f"This could not be checked to its end ({why}).")
+        yield Problem(Kind.DAMAGED, path, f"This could not be checked completely ({why}).")
 
 
-def _check_root(room: RoomFolder) -> Iterator[Finding]:
-    """Files of the data root itself; other things there may be somebody else's, and folders links to other disks."""
-    for entry in listed(room.home):
-        path = room.home / entry.name
-        if is_file(path) and path_names.TEMPORARY.fullmatch(entry.name):
-            yield from _check_temporary(room, path)
-        elif is_file(path) and entry.name.endswith(".json"):
-            yield from check_json(room, path)
-    for name in sorted(path_names.ROOT_FOLDERS):
-        path = room.home / name
-        if os.path.lexists(path) and not path.is_dir():
-            yield Finding(Kind.DAMAGED, name, "This should be a folder.", Mending.SET_ASIDE)
-
-
-def _check_drafts(room: RoomFolder, kind: str) -> Iterator[Finding]:
-    """What is not a run or dataset, or not one yet, or not any more."""
-    for entry in listed(room.home / kind):
-        path, name = room.home / kind / entry.name, f"{kind}/{entry.name}"
-        draft = path_names.DATASET_DRAFT if kind == path_names.DATASETS else path_names.RUN_DRAFT
-        is_dir = entry.is_dir(follow_symlinks=False)
-        if is_dir and entry.name.startswith(draft):
-            lock = path / path_names.DRAFT_LOCK
-            if not held(lock) and (is_file(lock) or age_seconds(path) > PATIENCE_SECONDS):
-                text = "Whoever made this was killed in the middle."
-                yield Finding(Kind.LEFT_OVER, name, text, Mending.REMOVE, lock=room.name(lock))
-        elif is_dir and entry.name.startswith(path_names.DELETED):
-            if age_seconds(path) > PATIENCE_SECONDS:
-                yield Finding(Kind.LEFT_OVER, name, "This was deleted, but not to its end.", Mending.REMOVE)
-        elif not (is_dir and is_id(entry.name)):
-            found = "folder" if is_dir else "file"
-            text = f"No part of the program puts a {found} of this name here."
-            if is_file(path) and path_names.TEMPORARY.fullmatch(entry.name):
-                yield from _check_temporary(room, path)
-            else:
-                yield Finding(Kind.ORPHANED, name, text, Mending.SET_ASIDE)
-
-
-def _check_races(room: RoomFolder) -> Iterator[Finding]:
-    """A race of which one arm is left cannot be compared."""
-    arms: dict[str, list[Run]] = defaultdict(list)
-    for folder in room.folders(path_names.RUNS):
-        try:
-            race = Run(folder).meta().race
-        except (TuneMyPetsError, RecursionError):
-            continue
-        if isinstance(race, str):
-            arms[race].append(Run(folder))
-    for runs in arms.values():
-        if len(runs) > 1 or age_seconds(runs[0].folder / "meta.json") < PATIENCE_SECONDS:
-            continue
-        plan = runs[0].meta().plan
-        if plan is not None and plan.kind == "curve" and len(plan.arms) == 1:
-            continue  # it was never compared with another
-        text = f"This run is the only one left of its race: start a race again to compare, or delete {runs[0].id}."
-        yield Finding(Kind.ORPHANED, room.name(runs[0].folder), text)
-
-
-def _check_imports(room: RoomFolder) -> Iterator[Finding]:
-    """Jobs and uploads."""
-    root = room.home / path_names.IMPORTS
-    for entry in listed(root):
-        path, name = root / entry.name, f"{path_names.IMPORTS}/{entry.name}"
-        if entry.is_dir(follow_symlinks=False) and is_id(entry.name):
-            yield from _check_import(room, path)
-        elif entry.name.startswith(path_names.UPLOAD) and is_file(path):
-            if age_seconds(path) > UPLOAD_SECONDS:
-                yield Finding(Kind.LEFT_OVER, name, "This upload was never imported.", Mending.REMOVE)
-        elif not path_names.is_lock(entry.name):
-            text = "No part of the program puts anything of this name here."
-            yield Finding(Kind.ORPHANED, name, text, Mending.SET_ASIDE)
-
-
-def _check_import(room: RoomFolder, folder: Path) -> Iterator[Finding]:
-    lock = f"{room.name(folder)}/importer.lock"
-    live = held(folder / "importer.lock")
-    found = list(check_strangers(room, folder, {"upload.zip", "importer.log"}, live=live, lock=lock))
-    over = is_file(folder / "result.json") or is_file(folder / "progress.json")
-    if not live and is_file(folder / "upload.zip"):
-        started = over or age_seconds(folder) > IMPORT_START_SECONDS
-        if started and not held(folder / "importer.lock"):
-            text = "The import of this upload is over."
-            found.append(Finding(Kind.LEFT_OVER, f"{room.name(folder)}/upload.zip", text, Mending.REMOVE, lock=lock))
+def _while_there(folder: Path, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Problems of a folder that was not deleted meanwhile."""
+    found = list(problems)
     if is_folder(folder):
         yield from found
 
 
-def _check_others(room: RoomFolder) -> Iterator[Finding]:
-    """People, the room, and folders that others made: JSON parses, weights are whole, nothing was left half written."""
-    known = {
-        path_names.DATASETS,
-        path_names.RUNS,
-        path_names.IMPORTS,
-        path_names.CACHE,
-        path_names.LOGS,
-        path_names.SET_ASIDE,
-    }
-    for entry in listed(room.home):
-        if entry.name in known or not entry.is_dir(follow_symlinks=False):
-            continue
-        for place, _, files in os.walk(room.home / entry.name):
-            for file in sorted(files):
-                yield from _check_other(room, Path(place) / file)
+def _folders(root: Path) -> list[Path]:
+    """The folders below one whose names are ids."""
+    return [root / entry.name for entry in listed(root) if is_id(entry.name) and entry.is_dir(follow_symlinks=False)]
 
 
-def _check_other(room: RoomFolder, path: Path) -> Iterator[Finding]:
-    if not is_file(path):
-        return
-    if path_names.TEMPORARY.fullmatch(path.name):
-        yield from _check_temporary(room, path)
-    elif path.suffix == ".json":
-        yield from check_json(room, path)
-    elif path.suffix == ".safetensors":
+def _stamp(run: Run) -> list[object]:
+    """Changes when a run begins, continues or ends."""
+    stamp: list[object] = [held(run.lock_path)]
+    records = [name for name in RECORDS if name != EVENTS]
+    for name in (*records, "stop", CHECKPOINTS, *(f"{CHECKPOINTS}/{name}" for name in CHECKPOINT_FILES)):
         try:
-            check_finite(path, read_header(path), room.meter)
-        except FileNotFoundError:
-            return
-        except (Damage, OSError) as error:
-            yield Finding(Kind.DAMAGED, room.name(path), f"This file of weights {reason(error)}.", Mending.SET_ASIDE)
-
-
-def _check_temporary(room: RoomFolder, path: Path) -> Iterator[Finding]:
-    if not has_writer(path) and is_file(path):
-        text = "Whoever wrote this file was killed in the middle."
-        yield Finding(Kind.LEFT_OVER, room.name(path), text, Mending.REMOVE)
+            status = (run.folder / name).lstat()
+            stamp.append((status.st_ino, status.st_mtime_ns, status.st_size))
+        except OSError:
+            stamp.append(None)
+    return stamp

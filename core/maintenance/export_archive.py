@@ -1,4 +1,4 @@
-"""Packs datasets and runs into one zip: streamed, whole or absent, also while trainings go on."""
+"""Exports datasets and runs as one zip: streamed, whole or absent, also while trainings run."""
 
 import hashlib
 import json
@@ -7,56 +7,70 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from core.datasets.dataset import Dataset, thumbnail_of
+from core.datasets.dataset import FILES, Dataset, thumbnail_of
 from core.datasets.dataset_store import DatasetStore
-from core.errors import CarryError, DatasetError, RunError
+from core.errors import CarryError, DatasetError, RunError, TuneMyPetsError
 from core.formatting import format_bytes
-from core.maintenance import path_names
-from core.maintenance.file_reading import Meter, Tell, bytes_below, is_file
-from core.maintenance.findings import Damage
 from core.maintenance.manifest import FORMAT, MANIFEST, PackedFile, is_compressible
-from core.maintenance.weights_check import read_header
-from core.runs.run import Run, RunState
+from core.maintenance.meter import Meter, Report, bytes_below
+from core.runs.run import (
+    BEST_SIDECAR,
+    BEST_WEIGHTS,
+    CHECKPOINTS,
+    EVENTS,
+    PREDICTIONS,
+    RESULT,
+    SNAPSHOT,
+    STARTED,
+    VALIDATION,
+    Run,
+    RunState,
+)
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import atomic_open, read_json
+from core.training.weights_file import read_header
+from core.verification import Damage, is_file
 from core.version import VERSION
 
 COPY_BYTES = 2**20
 MARGIN_BYTES = 64 * 2**20
-LOOKS = 50  # at weights and their description, to catch both between two epochs
+MAX_LOOKS = 50  # at weights and their description, to catch both between two epochs
 LOOK_SECONDS = 0.02
 _START = (1980, 1, 1, 0, 0, 0)  # equal rooms make equal files
 
+Part = tuple[str, BinaryIO, int]  # name in the archive, the open file, how many bytes of it
+
 
 @dataclass
-class Packed:
-    """What was packed, and what could not be, with a sentence each."""
+class ExportResult:
+    """What was exported, and what could not be, with a sentence each."""
 
     datasets: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
-    size: int = 0
+    size: int = 0  # in bytes
 
 
-def pack_room(
+def export_room(
     settings: Settings,
     target: Path,
     *,
     runs: str = "all",
     datasets: Sequence[str] | None = None,
-    tell: Tell | None = None,
-) -> Packed:
-    """Pack datasets and runs into a zip.
+    report: Report | None = None,
+) -> ExportResult:
+    """Export datasets and runs as a zip.
 
     Args:
         runs: `all`, or `finished` ones only.
         datasets: only these, and the runs on them.
+        report: gets how far it is, now and then.
     Raises:
         CarryError: the file is there already, cannot be written, or there is no room for it.
         DatasetError: one of `datasets` is not there.
@@ -72,57 +86,56 @@ def pack_room(
         for run in reversed(RunStore(settings).all())
         if (runs == "all" or run.state() is RunState.FINISHED) and (datasets is None or _dataset_of(run) in chosen)
     ]
-    folders = [settings.datasets_dir / name for name in chosen] + [run.folder for run in wanted]
-    needed = sum(bytes_below(folder) for folder in folders)
+    needed = sum(
+        bytes_below(folder) for folder in [store.folder / name for name in chosen] + [r.folder for r in wanted]
+    )
     free = shutil.disk_usage(target.parent).free
     if needed + MARGIN_BYTES > free:
         raise CarryError(
             f"The room takes up to {format_bytes(needed + MARGIN_BYTES)}, and {format_bytes(free)} are free: "
-            "make room, or pack a part of it."
+            "free space, or export a part of it."
         )
-    packed = Packed()
+    result = ExportResult()
     try:
         with atomic_open(target) as file, zipfile.ZipFile(file, "w", allowZip64=True) as archive:
-            writer = _Writer(archive, Meter(needed, tell))
+            writer = _Writer(archive, Meter(needed, report))
             for name in chosen:
-                try:
+                with _left_out(result, f"datasets/{name}", DatasetError):
                     dataset = store.get(name)
-                    files = list(_files_of(dataset))
-                except DatasetError as error:
-                    packed.left_out[f"datasets/{name}"] = str(error)
-                    continue
-                for path in files:
-                    with path.open("rb") as source:
-                        place = f"datasets/{name}/{path.relative_to(dataset.folder).as_posix()}"
-                        writer.add(place, source, os.fstat(source.fileno()).st_size)
-                packed.datasets.append(name)
+                    for place in _files_of(dataset):
+                        with (dataset.folder / place).open("rb") as source:
+                            writer.add(f"datasets/{name}/{place}", source, os.fstat(source.fileno()).st_size)
+                    result.datasets.append(name)
             for run in wanted:
-                with ExitStack() as stack:
-                    try:
-                        opened = list(_open_run(run, stack))
-                    except RunError as error:
-                        packed.left_out[f"runs/{run.id}"] = str(error)
-                        continue
-                    for name, part, size in opened:
+                with _left_out(result, f"runs/{run.id}", RunError), ExitStack() as stack:
+                    for name, part, size in _open_run(run, stack):
                         writer.add(f"runs/{run.id}/{name}", part, size)
-                packed.runs.append(run.id)
+                    result.runs.append(run.id)
             writer.finish()
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise CarryError(f"{target.name} cannot be written ({why}): free space, or choose another place.") from error
-    packed.size = target.stat().st_size
-    return packed
+    result.size = target.stat().st_size
+    return result
+
+
+@contextmanager
+def _left_out(result: ExportResult, thing: str, kind: type[TuneMyPetsError]) -> Iterator[None]:
+    """Note what cannot be exported; the rest is."""
+    try:
+        yield
+    except kind as error:
+        result.left_out[thing] = str(error)
 
 
 def _dataset_of(run: Run) -> str | None:
-    try:
+    with suppress(RunError):
         return run.config().dataset
-    except RunError:
-        return None
+    return None
 
 
 class _Writer:
-    """Adds files to a zip, and remembers what its manifest has to say of them."""
+    """Adds files to a zip, and keeps what its manifest lists."""
 
     def __init__(self, archive: zipfile.ZipFile, meter: Meter) -> None:
         self._archive = archive
@@ -144,7 +157,7 @@ class _Writer:
                 left -= len(data)
         damaged = path.split("/")[2] == "images" and Path(path).stem != digest.hexdigest()
         if left or damaged:
-            raise CarryError(f"{path} is damaged, or changed while it was packed: `python -m core fsck` tells more.")
+            raise CarryError(f"{path} is damaged, or changed while it was packed: run `python -m core fsck`.")
         self._files.append(PackedFile(path, size, digest.hexdigest()))
 
     def finish(self) -> None:
@@ -163,83 +176,70 @@ class _Writer:
         return info
 
 
-def _files_of(dataset: Dataset) -> Iterator[Path]:
-    """Every file that a dataset's table and report know.
+def _files_of(dataset: Dataset) -> list[str]:
+    """Every file that a dataset's table and report name.
 
     Raises:
         DatasetError: one is missing.
     """
-    places = [*path_names.DATASET_FILES, *(row.path for row in dataset.rows)]
-    places += [thumbnail_of(row.sha256) for row in dataset.rows]
     contradictory = {thumbnail for group in dataset.report().contradictory for _, _, thumbnail in group}
-    for place in [*places, *sorted(contradictory - set(places))]:
-        path = dataset.folder / place
-        if not is_file(path):
-            raise DatasetError(f"The dataset {dataset.id} is damaged ({place}): `python -m core fsck` tells more.")
-        yield path
+    places = [*FILES, *(row.path for row in dataset.rows), *(thumbnail_of(row.sha256) for row in dataset.rows)]
+    places += sorted(contradictory - set(places))
+    for place in places:
+        if not is_file(dataset.folder / place):
+            raise DatasetError(f"The dataset {dataset.id} is damaged ({place}): run `python -m core fsck`.")
+    return places
 
 
-def _open_run(run: Run, stack: ExitStack) -> Iterator[tuple[str, BinaryIO, int]]:
-    """Every file of a run that is packed: name, the open file, how many bytes of it.
+def _open_run(run: Run, stack: ExitStack) -> list[Part]:
+    """Every file of a run that is exported.
 
-    All are opened before one is read, in an order that fits together whatever a worker does meanwhile: a snapshot tells
-    how much of the log belongs to it, so it comes before the log; the log tells of weights that were kept, so it comes
+    All are opened before one is read, in an order that fits together whatever a worker does meanwhile: a snapshot notes
+    how much of the log belongs to it, so it comes before the log; the log names the weights that were kept, so it comes
     before them. A file that is replaced stays what it was for whoever has it open.
 
     Raises:
-        RunError: the run was deleted meanwhile, or cannot be packed just now.
+        RunError: the run was deleted meanwhile, or cannot be exported just now.
     """
 
-    def opened(name: str) -> tuple[str, BinaryIO, int] | None:
-        if not is_file(run.folder / name):
-            return None
-        try:
-            file = stack.enter_context((run.folder / name).open("rb"))
-        except FileNotFoundError:
-            return None
-        return name, file, os.fstat(file.fileno()).st_size
+    def opened(*names: str) -> list[Part]:
+        parts: list[Part] = []
+        for name in names:
+            if is_file(run.folder / name):
+                with suppress(FileNotFoundError):
+                    file = stack.enter_context((run.folder / name).open("rb"))
+                    parts.append((name, file, os.fstat(file.fileno()).st_size))
+        return parts
 
-    over = opened("result.json")
-    records = [opened(name) for name in ("config.json", "meta.json", path_names.STARTED)]
-    if records[0] is None or records[1] is None:
-        raise RunError(f"Run {run.id} is damaged or was deleted: `python -m core fsck` tells more.")
-    snapshot = None if over else opened(f"{path_names.CHECKPOINTS}/{path_names.SNAPSHOT}")
-    log = opened("events.jsonl")
-    if log is not None:
-        log = (*log[:2], _whole_lines(log[1]))
-    predictions = [opened(name) for name in (path_names.PREDICTIONS, path_names.VALIDATION)]
-    found = [over, *records, snapshot, log, *predictions, *_open_best(run, opened)]
-    yield from (item for item in found if item is not None)
+    ended = opened(RESULT)
+    described = opened("config.json", "meta.json")
+    if len(described) < 2:
+        raise RunError(f"Run {run.id} is damaged or was deleted: run `python -m core fsck`.")
+    parts = [*ended, *described, *opened(STARTED)]
+    if not ended:
+        parts += opened(f"{CHECKPOINTS}/{SNAPSHOT}")
+    parts += [(name, file, _whole_lines(file)) for name, file, _ in opened(EVENTS)]
+    return [*parts, *opened(PREDICTIONS, VALIDATION), *_open_best(run, opened)]
 
 
-def _open_best(
-    run: Run, opened: Callable[[str], tuple[str, BinaryIO, int] | None]
-) -> list[tuple[str, BinaryIO, int] | None]:
+def _open_best(run: Run, opened: Callable[..., list[Part]]) -> list[Part]:
     """Weights and description of one epoch; a worker replaces them one after the other."""
-    weights, facts = (
-        f"{path_names.CHECKPOINTS}/{path_names.BEST_WEIGHTS}",
-        f"{path_names.CHECKPOINTS}/{path_names.BEST_FACTS}",
-    )
-    for _ in range(LOOKS):
-        pair = [opened(weights), opened(facts)]
-        if pair[1] is None:
+    names = f"{CHECKPOINTS}/{BEST_WEIGHTS}", f"{CHECKPOINTS}/{BEST_SIDECAR}"
+    weights, sidecar = (run.folder / name for name in names)
+    for _ in range(MAX_LOOKS):
+        parts = opened(*names)
+        if not any(name == names[1] for name, _, _ in parts):
             return []  # weights without a description are of no use
-        try:
-            before = (run.folder / weights).stat().st_ino
-            epochs = (
-                read_header(run.folder / weights).metadata.get("epoch"),
-                str(read_json(run.folder / facts)["epoch"]),
-            )
-            same = [os.fstat(item[1].fileno()).st_ino for item in pair if item is not None]
-            now = [(run.folder / weights).stat().st_ino, (run.folder / facts).stat().st_ino]
-            if epochs[0] == epochs[1] and same == now and before == now[0]:
-                return pair
-        except (OSError, Damage, ValueError, KeyError, TypeError):
-            pass
+        with suppress(OSError, Damage, ValueError, KeyError, TypeError):
+            before = weights.stat().st_ino
+            same_epoch = read_header(weights).metadata.get("epoch") == str(read_json(sidecar)["epoch"])
+            now = [weights.stat().st_ino, sidecar.stat().st_ino]
+            if same_epoch and before == now[0] and [os.fstat(part[1].fileno()).st_ino for part in parts] == now:
+                return parts
         if not run.state().active:
-            return pair  # whoever takes it in says what is wrong with it
+            return parts  # an import reports what is wrong with it
         time.sleep(LOOK_SECONDS)
-    raise RunError(f"Run {run.id} keeps new weights all the time: stop it, or pack the room when it has ended.")
+    raise RunError(f"Run {run.id} keeps saving new weights: stop it, or export the room when it has ended.")
 
 
 def _whole_lines(file: BinaryIO) -> int:

@@ -1,79 +1,55 @@
-"""What a check finds, and what a repair would do about it."""
+"""What a check finds under a data root, with the names by which people know its files."""
 
-import enum
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from core.maintenance.path_names import shown
-
-
-class Kind(enum.StrEnum):
-    """Damaged: something is lost. Orphaned: what it belongs to is gone. Left over: somebody was killed here."""
-
-    DAMAGED = "damaged"
-    ORPHANED = "orphaned"
-    LEFT_OVER = "left over"
-
-
-class Mending(enum.StrEnum):
-    """What `--repair` does to a finding's target. Nothing of value is ever deleted: it is set aside."""
-
-    NOTHING = "nothing"
-    REMOVE = "remove"
-    SET_ASIDE = "set aside"
-    CUT_LINE = "cut line"
-    BLANK_LINES = "blank lines"
-    REWRITE = "rewrite"
-    MATCH_WEIGHTS = "match weights"
-    REDRAW = "redraw"
-
-
-_WORDS = {
-    Mending.NOTHING: "",
-    Mending.REMOVE: "removes {}",
-    Mending.SET_ASIDE: "moves {} to set-aside",
-    Mending.CUT_LINE: "cuts the unfinished line off",
-    Mending.BLANK_LINES: "keeps a copy in set-aside and blanks the damaged lines",
-    Mending.REWRITE: "moves it to set-aside and writes it anew",
-    Mending.MATCH_WEIGHTS: "lets the file tell of these weights",
-    Mending.REDRAW: "draws it anew from its picture",
-}
+from core.verification import Kind, Problem, Repair
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be.
+    """A problem under a data root.
 
     Attributes:
         thing: relative name under the data root, forward slashes.
         text: one sentence.
-        mending: what a repair does, to `target`.
-        target: relative name of what is mended; `thing` unless the whole run or dataset is.
+        repair: what `--repair` does to `place`; None if it can do nothing.
+        place: relative name of what is repaired: `thing`, or the whole run or dataset.
         lock: relative name of a lock that a living process would hold; None where there is none.
     """
 
     kind: Kind
     thing: str
     text: str
-    mending: Mending = Mending.NOTHING
-    target: str = ""
-    lock: str | None = None
+    repair: Repair | None
+    place: str
+    lock: str | None
+
+    @classmethod
+    def of(cls, problem: Problem, home: Path) -> "Finding":
+        """The finding for a problem under the data root `home`."""
+        thing, place, lock = (
+            path.relative_to(home).as_posix() if path else None for path in (problem.path, problem.target, problem.lock)
+        )
+        return cls(problem.kind, thing or ".", problem.text, problem.repair, place or thing or ".", lock)
 
     @property
-    def place(self) -> str:
-        """What is mended."""
-        return self.target or self.thing
-
-    @property
-    def repair(self) -> str | None:
+    def remedy(self) -> str | None:
         """What `--repair` would do, in words; None if it can do nothing."""
-        if self.mending is Mending.NOTHING:
+        if self.repair is None:
             return None
-        return _WORDS[self.mending].format("it" if self.place == self.thing else shown(self.place))
+        return self.repair.words.format("it" if self.place == self.thing else printable(self.place))
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind.value, "thing": shown(self.thing), "text": shown(self.text), "repair": self.repair}
+        return {
+            "kind": self.kind.value,
+            "thing": printable(self.thing),
+            "text": printable(self.text),
+            "repair": self.remedy,
+        }
 
 
-class Damage(Exception):
-    """A file is not what it should be; the text is a sentence that may follow its name."""
+def printable(name: str) -> str:
+    """A name as it may be printed: whatever the disk holds, one line without invisible characters."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)

@@ -1,8 +1,8 @@
-"""Takes in what `packing` packed, from anywhere: an archive is hostile until every file of it was looked at.
+"""Imports an exported room from anywhere: an archive is hostile until every file of it was unpacked and verified.
 
-Each dataset and each run appears whole, by a rename, or not at all. Whoever is killed in between leaves a draft whose
-lock nobody holds: the next check tells of it. A run that had not ended arrives as interrupted, and stays so until
-somebody lets it go on.
+Each dataset and each run appears whole, by a rename, or not at all. A process that is killed in between leaves a draft
+whose lock is free: the next check finds it. A run that had not ended arrives as interrupted, and stays so until it is
+resumed.
 """
 
 import hashlib
@@ -12,124 +12,135 @@ import secrets
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
-from core.datasets.dataset import load_summary
+from core.config.race_plan import MAX_TITLE
+from core.datasets.dataset import FILES, load_summary
+from core.datasets.dataset_check import verify_dataset
+from core.datasets.importing import DRAFT, DRAFT_LOCK
 from core.datasets.sources import SourceEntry, ZipSource
-from core.errors import CarryError, DatasetError, ImageError, TuneMyPetsError
+from core.errors import CarryError, DatasetError, ImageError
 from core.formatting import format_limit
-from core.maintenance import path_names
-from core.maintenance.data_root import RoomFolder
-from core.maintenance.dataset_check import check_dataset
-from core.maintenance.file_reading import Meter, Tell, is_file, parse_json, sha256_of
-from core.maintenance.findings import Damage, Finding, Kind
-from core.maintenance.manifest import MANIFEST, MAX_MANIFEST_BYTES, PackedFile, limit_of, parse_manifest
-from core.maintenance.repair import mend
-from core.maintenance.run_check import check_run, read_config, read_meta
+from core.maintenance.check import verify_whole_run
+from core.maintenance.findings import Finding, printable
+from core.maintenance.manifest import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    MAX_TEXT_BYTES,
+    RUN_FILES,
+    PackedFile,
+    limit_of,
+    parse_manifest,
+)
+from core.maintenance.meter import Meter, Report
+from core.maintenance.repair import repair_finding
 from core.quotas import check_room, check_space
 from core.runs.attempts import MAX_AUTOMATIC, Attempts, write_attempts
-from core.runs.run import Run, RunMeta
+from core.runs.run import RESULT, STARTED, Run, RunMeta
+from core.runs.run_check import KnownDatasets, read_config, read_meta
+from core.runs.run_store import DRAFT as RUN_DRAFT
 from core.settings import Settings
 from core.storage import is_id, sync_folder, write_json
+from core.verification import Damage, Kind, Problem, is_file, parse_json, sha256_of
 
-LATEST = 4e9  # seconds since 1970: no run was made later
+LATEST_TIME = 4e9  # seconds since 1970: no run was made later
 MAX_FILES = 2_000_000  # of all datasets together
-MAX_TITLE = 80
 MAX_NAME = 1000
 
-log = logging.getLogger("tunemypets.arrival")
+log = logging.getLogger("tunemypets.import")
 
 
 @dataclass
-class Arrived:
-    """What came in, was there already, or was refused with a sentence each; names such as `runs/…`."""
+class ImportResult:
+    """What was imported, was there already, or was refused with a sentence each; names such as `runs/…`."""
 
     taken: list[str] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def take_in_room(settings: Settings, path: Path, tell: Tell | None = None) -> Arrived:
-    """Take in every dataset and run of a packed room that is not here yet.
+def import_room(settings: Settings, path: Path, report: Report | None = None) -> ImportResult:
+    """Import every dataset and run of an exported room that is not here yet.
 
+    Args:
+        report: gets how far it is, now and then.
     Raises:
-        CarryError: the archive as a whole cannot be used; nothing of it was taken in.
-        QuotaError: there is no room for it.
+        CarryError: the archive as a whole cannot be used; nothing of it was imported.
+        QuotaError: there is no space for it.
     """
     if not path.is_file():
-        raise CarryError(f"{path.name} is not there, or is no file: give the .zip that export-room wrote.")
+        raise CarryError(f"{path.name} is not there, or is not a file: give the .zip that export-room wrote.")
     if not zipfile.is_zipfile(path):
-        raise CarryError(f"{path.name} is no zip archive, or is cut off or damaged: copy it again.")
+        raise CarryError(f"{path.name} is not a zip archive, or is cut off or damaged: copy it again.")
     try:
         source = ZipSource(path, most_files=MAX_FILES)
     except DatasetError as error:
         raise CarryError(str(error)) from error
-    try:
-        files = _read_manifest(settings, source, path.name)
+    with closing(source):
+        entries = {entry.name: entry for entry in source.entries()}
+        files = _read_manifest(settings, source, entries, path.name)
         total = sum(item.size for item in files)
         check_space(settings, total)
         check_room(settings, total)
-        entries = {entry.name: entry for entry in source.entries()}
-        arrival = _Arrival(settings, source, entries, Meter(total, tell), path.name)
+        importer = _Importer(settings, source, entries, Meter(total, report), path.name)
         # datasets come first: `datasets/` sorts before `runs/`
         for thing, group in groupby(sorted(files, key=lambda item: item.path), key=_thing):
-            arrival.take(thing, list(group))
-        return arrival.outcome
-    finally:
-        source.close()
+            importer.take(thing, list(group))
+        return importer.result
 
 
 def _thing(item: PackedFile) -> str:
     return "/".join(item.path.split("/")[:2])
 
 
-def _read_manifest(settings: Settings, source: ZipSource, archive: str) -> list[PackedFile]:
+def _read_manifest(
+    settings: Settings, source: ZipSource, entries: dict[str, SourceEntry], archive: str
+) -> list[PackedFile]:
     """The files of an archive: exactly those that its manifest lists, of the names and sizes that are allowed."""
-    entries = {entry.name: entry for entry in source.entries()}
+    again = "export the room again"
     if source.ignored or len(entries) != len(source.entries()):
-        raise CarryError(f"{archive} holds files that no packed room has: pack the room again.")
+        raise CarryError(f"{archive} has files that no exported room has: {again}.")
     if MANIFEST not in entries:
         raise CarryError(
-            f"{archive} is not a packed room (it has no {MANIFEST}): give the .zip that export-room wrote."
+            f"{archive} is not an exported room (it has no {MANIFEST}): give the .zip that export-room wrote."
         )
     try:
-        files = parse_manifest(parse_json(source.read(entries[MANIFEST], MAX_MANIFEST_BYTES)))
+        files = parse_manifest(source.read(entries[MANIFEST], MAX_MANIFEST_BYTES))
     except Damage as error:
         raise CarryError(f"{MANIFEST} of {archive} {error}.") from error
     except ImageError as error:
         raise CarryError(f"{archive}: {error}") from error
     differing = sorted({item.path for item in files} ^ (set(entries) - {MANIFEST}))
     if differing:
-        raise CarryError(f"{archive} and its list of files do not agree ({_short(differing[0])}): pack the room again.")
+        raise CarryError(f"{archive} does not match its list of files ({_short(differing[0])}): {again}.")
     for item in files:
-        limit = limit_of(settings, item.path)
+        name, limit = _short(item.path), limit_of(settings, item.path)
         if limit is None:
-            raise CarryError(f"{archive} holds a file that no packed room has ({_short(item.path)}): pack it again.")
+            raise CarryError(f"{archive} has a file that no exported room has ({name}): {again}.")
         if item.size > limit:
-            raise CarryError(f"{_short(item.path)} in {archive} is larger than {format_limit(limit)}: leave it out.")
+            raise CarryError(f"{name} in {archive} is larger than {format_limit(limit)}: leave it out.")
         if entries[item.path].bytes_claimed != item.size:
-            raise CarryError(f"{_short(item.path)} in {archive} has not the size that its list says: pack it again.")
+            raise CarryError(f"{name} in {archive} does not have the size in its list of files: {again}.")
     return files
 
 
 def _short(name: str) -> str:
-    return path_names.shown(name[:100])
+    return printable(name[:100])
 
 
-class _Arrival:
-    """Takes in one thing after the other."""
+class _Importer:
+    """Imports one thing after the other."""
 
     def __init__(
         self, settings: Settings, source: ZipSource, entries: dict[str, SourceEntry], meter: Meter, archive: str
     ) -> None:
-        self.outcome = Arrived()
+        self.result = ImportResult()
         self._settings = settings
         self._source = source
         self._entries = entries
@@ -137,40 +148,42 @@ class _Arrival:
         self._archive = archive
 
     def take(self, thing: str, files: list[PackedFile]) -> None:
-        """Take in a dataset or run, all of it or nothing."""
-        kind, _, identity = thing.partition("/")
+        """Import a dataset or run, all of it or nothing."""
         target = self._settings.home / thing
+        is_dataset = target.parent == self._settings.datasets_dir
         try:
             if os.path.lexists(target):
-                self._compare(kind, target, files)
-                self.outcome.there.append(thing)
+                if is_dataset:
+                    self._compare_dataset(target)
+                else:
+                    _compare_run(target, files)
+                self.result.there.append(thing)
                 self._meter.add(sum(item.size for item in files))
                 return
-            with self._draft(kind) as draft:
+            with self._draft(target.parent, DRAFT if is_dataset else RUN_DRAFT) as draft:
                 self._unpack(draft, files)
-                if kind == path_names.DATASETS:
-                    self._check_dataset(draft, identity, files)
+                if is_dataset:
+                    self._verify_dataset(draft, target.name, files)
                 else:
-                    self._check_run(draft, identity)
-                self._publish(draft, target)
-            self.outcome.taken.append(thing)
+                    self._verify_run(draft, target.name)
+                _publish(draft, target)
+            self.result.taken.append(thing)
         except Damage as error:
-            self.outcome.refused[thing] = f"{thing} of {self._archive} {error}."
+            self.result.refused[thing] = f"{thing} of {self._archive} {error}."
         except ImageError as error:
-            self.outcome.refused[thing] = f"{self._archive}: {error}"
+            self.result.refused[thing] = f"{self._archive}: {error}"
         except OSError as error:
-            log.exception("%s could not be taken in", thing)
+            log.exception("%s could not be imported", thing)
             raise CarryError(
                 f"{thing} could not be written ({error.strerror}): free space, and import again."
             ) from error
 
     @contextmanager
-    def _draft(self, kind: str) -> Iterator[Path]:
-        """A folder that nobody sees; it is gone afterwards unless it was renamed."""
-        prefix = path_names.DATASET_DRAFT if kind == path_names.DATASETS else path_names.RUN_DRAFT
-        draft = self._settings.home / kind / f"{prefix}{secrets.token_hex(6)}"
+    def _draft(self, folder: Path, prefix: str) -> Iterator[Path]:
+        """A hidden folder; it is gone afterwards unless it was renamed."""
+        draft = folder / f"{prefix}{secrets.token_hex(6)}"
         draft.mkdir(parents=True)
-        lock = FileLock(draft / path_names.DRAFT_LOCK)
+        lock = FileLock(draft / DRAFT_LOCK)
         lock.acquire()
         try:
             yield draft
@@ -195,110 +208,104 @@ class _Arrival:
                     file.flush()
                     os.fsync(file.fileno())
             if size != item.size or digest.hexdigest() != item.sha256:
-                raise Damage(f"holds a file that is not what its list says ({item.name}): pack it again")
+                raise Damage(f"has a file that differs from its list of files ({item.name}): export it again")
 
-    def _publish(self, draft: Path, target: Path) -> None:
-        (draft / path_names.DRAFT_LOCK).unlink(missing_ok=True)
-        (draft / "worker.lock").unlink(missing_ok=True)
-        try:
-            draft.replace(target)
-        except OSError as error:
-            if target.exists():
-                raise Damage("is here already, since a moment") from error
-            raise
-        sync_folder(target.parent)
-
-    def _check_dataset(self, draft: Path, identity: str, files: list[PackedFile]) -> None:
+    def _verify_dataset(self, draft: Path, identity: str, files: list[PackedFile]) -> None:
         settings = self._settings
         if sum(item.size for item in files) > settings.max_dataset_bytes + 2 * len(files) * 2**16:
             raise Damage("is larger than TUNEMYPETS_MAX_DATASET_MB allows")
-        if len(files) > 2 * settings.max_images + 2 * len(path_names.DATASET_FILES):
+        if len(files) > 2 * settings.max_images + 2 * len(FILES):
             raise Damage("has more pictures than TUNEMYPETS_MAX_PICTURES allows")
-        _refuse(check_dataset(RoomFolder(settings), draft, hostile=True), draft, identity)
+        _refuse(verify_dataset(settings, draft, hostile=True), draft, identity)
         summary = load_summary(draft)
         texts = [(summary.title, MAX_TITLE), (summary.source, MAX_NAME), (summary.created, 40)]
-        texts += [(name, MAX_NAME) for name in summary.classes]
-        if any(len(text) > most for text, most in texts):
+        if any(len(text) > most for text, most in [*texts, *((name, MAX_NAME) for name in summary.classes)]):
             raise Damage("has names that are too long")
 
-    def _check_run(self, draft: Path, identity: str) -> None:
-        settings = self._settings
-        room = RoomFolder(settings)
+    def _verify_run(self, draft: Path, identity: str) -> None:
+        settings, run = self._settings, Run(draft)
         try:
-            config, meta = read_config(room, draft), read_meta(room, draft)
+            config, meta = read_config(run), read_meta(run)
         except (Damage, OSError) as error:
             raise Damage("has no configuration that can be read") from error
-        told = room.fingerprint(config.dataset)
-        dataset = f"{path_names.DATASETS}/{config.dataset}"
-        if dataset in self.outcome.refused:
+        if f"datasets/{config.dataset}" in self.result.refused:
             raise Damage(f"was trained on the dataset {config.dataset}, which was refused")
-        if told is not None and told != meta.dataset_fingerprint:
+        if KnownDatasets(settings).fingerprint(config.dataset) not in (None, meta.dataset_fingerprint):
             raise Damage(f"was trained on another dataset than the one that is called {config.dataset} here")
-        sane = is_id(meta.owner) and (meta.race is None or is_id(meta.race)) and _is_sane(meta)
-        if not (sane and 0 <= meta.created < LATEST and len(meta.dataset_title) <= MAX_TITLE):
+        if not _is_sane(meta):
             raise Damage("has a file meta.json that the program never wrote")
-        if not is_file(draft / "result.json"):
-            # never begins by itself: it is no more queued, and was tried often enough
-            if not is_file(draft / path_names.STARTED):
-                write_json(draft / path_names.STARTED, {"pid": 0, "time": time.time()})
+        if not is_file(draft / RESULT):
+            # never begins by itself: it is no longer queued, and was tried often enough
+            if not is_file(draft / STARTED):
+                write_json(draft / STARTED, {"pid": 0, "time": time.time()})
             write_attempts(draft, Attempts(MAX_AUTOMATIC, time.time()))
-        for finding in [item for item in check_run(room, draft) if item.kind is Kind.LEFT_OVER]:
-            mend(settings, finding)  # a run that was killed there may arrive as it would go on
-        _refuse(check_run(room, draft), draft, identity)
-        result = Run(draft).result()
-        if result is not None and not (0 <= result.ended < LATEST and 0 <= (result.seconds or 0) < LATEST):
+        for problem in list(verify_whole_run(settings, draft)):
+            if problem.kind is Kind.LEFT_OVER:  # a run that was killed there may arrive as it would resume
+                repair_finding(settings, Finding.of(problem, settings.home))
+        _refuse(verify_whole_run(settings, draft), draft, identity)
+        result = run.result()
+        if result is not None and not (0 <= result.ended < LATEST_TIME and 0 <= (result.seconds or 0) < LATEST_TIME):
             raise Damage("has a file result.json that the program never wrote")
 
-    def _compare(self, kind: str, here: Path, files: list[PackedFile]) -> None:
+    def _compare_dataset(self, here: Path) -> None:
         """Raises Damage unless what is here is the same."""
-        if kind == path_names.DATASETS:
-            entry = (
-                self._entries[f"{path_names.DATASETS}/{here.name}/dataset.json"]
-                if any(item.name == "dataset.json" for item in files)
-                else None
-            )
-            theirs: Any = parse_json(self._source.read(entry, 2**26)) if entry else None
-            try:
-                mine = load_summary(here).fingerprint
-            except TuneMyPetsError:
-                mine = None
-            if mine is None or not isinstance(theirs, dict) or theirs.get("fingerprint") != mine:
-                raise Damage("has the name of another dataset that is here already: rename neither, delete one")
-            return
-        changing = {path_names.STARTED}
-        packed = {item.name: item for item in files if item.name not in changing}
-        for name in (*(name for name in path_names.RUN_RECORDS if name not in changing), *_CHECKPOINTS):
-            if is_file(here / name) != (name in packed):
-                raise Damage("is here already, and went another way: delete one of them")
-        for name, item in packed.items():
-            if (here / name).stat().st_size != item.size or sha256_of(here / name, Meter()) != item.sha256:
-                raise Damage("is here already, and went another way: delete one of them")
+        entry = self._entries.get(f"datasets/{here.name}/dataset.json")
+        theirs = parse_json(self._source.read(entry, MAX_TEXT_BYTES)) if entry else None
+        with suppress(DatasetError):
+            if isinstance(theirs, dict) and theirs.get("fingerprint") == load_summary(here).fingerprint:
+                return
+        raise Damage("has the name of another dataset that is here already: delete that one first")
+
+
+def _compare_run(here: Path, files: list[PackedFile]) -> None:
+    """Raises Damage unless what is here is the same."""
+    packed = {item.name: item for item in files}
+    for name in RUN_FILES:
+        item = packed.get(name)
+        if name == STARTED:
+            continue
+        if is_file(here / name) != (item is not None):
+            raise Damage("is here already and differs: delete one of them")
+        if item and ((here / name).stat().st_size != item.size or sha256_of(here / name) != item.sha256):
+            raise Damage("is here already and differs: delete one of them")
+
+
+def _publish(draft: Path, target: Path) -> None:
+    (draft / DRAFT_LOCK).unlink(missing_ok=True)
+    Run(draft).lock_path.unlink(missing_ok=True)
+    try:
+        draft.replace(target)
+    except OSError as error:
+        if target.exists():
+            raise Damage("has just appeared here: import again") from error
+        raise
+    sync_folder(target.parent)
 
 
 def _is_sane(meta: RunMeta) -> bool:
-    """Whether a run's place in a race is one that this program could have given it."""
+    """Whether a run's names and its place in a race are ones that this program could have given it."""
+    if not (is_id(meta.owner) and 0 <= meta.created < LATEST_TIME and len(meta.dataset_title) <= MAX_TITLE):
+        return False
+    if meta.race is not None and not is_id(meta.race):
+        return False
     plan = meta.plan
     if plan is None:
         return meta.arm is None or is_id(meta.arm)
-    texts = (*plan.arms, plan.title)
     return (
         meta.race is not None
         and meta.arm in plan.arms
-        and all(text.isprintable() for text in texts)
+        and all(text.isprintable() for text in (*plan.arms, plan.title))
         and len(set(plan.arms)) == len(plan.arms)
         and len(set(plan.seeds)) == len(plan.seeds)
         and list(plan.sizes) == sorted(set(plan.sizes))
     )
 
 
-_CHECKPOINTS = tuple(f"{path_names.CHECKPOINTS}/{name}" for name in path_names.CHECKPOINT_FILES)
-
-
-def _refuse(found: Iterator[Finding], draft: Path, identity: str) -> None:
-    """Raises Damage for the first finding that counts."""
-    for finding in found:
-        if finding.kind is Kind.ORPHANED and finding.thing.endswith(draft.name):
+def _refuse(problems: Iterable[Problem], draft: Path, identity: str) -> None:
+    """Raises Damage for the first problem that counts."""
+    for problem in problems:
+        if problem.kind is Kind.ORPHANED and problem.path == draft:
             continue  # its dataset is not in the archive either: it can predict
-        file = finding.thing.partition(draft.name)[2].lstrip("/") or identity
-        why = finding.text.partition(":")[0].replace(draft.name, identity).rstrip(".")
-        raise Damage(f"is damaged ({file}: {why}): pack it again where it is whole")
+        file = identity if problem.path == draft else problem.path.relative_to(draft).as_posix()
+        why = problem.text.partition(":")[0].replace(draft.name, identity).rstrip(".")
+        raise Damage(f"is damaged ({file}: {why}): repair it where it comes from, and export it again")

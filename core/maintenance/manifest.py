@@ -1,22 +1,25 @@
-"""What a packed room is: `room.json` in a zip tells every other file with its size and sha256.
+"""What an archive of a room holds: `room.json` lists every other file with its size and sha256.
 
     datasets/<id>/…    dataset.json, pictures.csv, report.json, images, thumbs
     runs/<id>/…        config.json, meta.json, started.json, events.jsonl, checkpoints, predictions.csv, validation.csv,
                        result.json
     room.json          {"format", "program", "made", "files": [{"path", "size", "sha256"}]}
 
-Nothing else is ever packed or taken in: no people, passcodes, logs or locks, and nothing that can be computed again.
+Nothing else is ever packed or imported: no people, passcodes, logs or locks, and nothing that can be computed again.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated
 
-from core.maintenance import path_names
-from core.maintenance.findings import Damage
+from pydantic import Field, TypeAdapter, ValidationError
+
+from core.datasets.dataset import FILES, IMAGE_PATH, THUMBNAIL_PATH
+from core.runs.run import CHECKPOINTS, RECORDS
+from core.runs.run_check import CHECKPOINT_FILES
 from core.settings import Settings
 from core.storage import is_id
+from core.verification import Damage
 
 FORMAT = 1
 MANIFEST = "room.json"
@@ -24,22 +27,30 @@ MAX_MANIFEST_BYTES = 128 * 2**20
 MAX_TEXT_BYTES = 256 * 2**20
 MAX_WEIGHTS_BYTES = 4 * 2**30
 MAX_THUMBNAIL_BYTES = 2**20
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_RUN_NAMES = {*path_names.RUN_RECORDS, *(f"{path_names.CHECKPOINTS}/{name}" for name in path_names.CHECKPOINT_FILES)}
+RUN_FILES = (*RECORDS, *(f"{CHECKPOINTS}/{name}" for name in CHECKPOINT_FILES))
 
 
 @dataclass(frozen=True)
 class PackedFile:
-    """A file of a packed room: `path` in the zip, size in bytes."""
+    """A file of an archive: `path` in the zip, size in bytes."""
 
     path: str
-    size: int
-    sha256: str
+    size: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
     @property
     def name(self) -> str:
         """Below the folder of its run or dataset."""
         return self.path.split("/", 2)[2]
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    format: int
+    files: list[PackedFile]
+
+
+_MANIFEST = TypeAdapter(_Manifest)
 
 
 def limit_of(settings: Settings, path: str) -> int | None:
@@ -48,43 +59,35 @@ def limit_of(settings: Settings, path: str) -> int | None:
     identity, _, name = rest.partition("/")
     if not is_id(identity):
         return None
-    if kind == path_names.RUNS and name in _RUN_NAMES:
+    if kind == "runs" and name in RUN_FILES:
         return MAX_WEIGHTS_BYTES if name.endswith(".safetensors") else MAX_TEXT_BYTES
-    if kind == path_names.DATASETS:
-        if name in path_names.DATASET_FILES:
+    if kind == "datasets":
+        if name in FILES:
             return MAX_TEXT_BYTES
-        if path_names.IMAGE.fullmatch(name):
+        if IMAGE_PATH.fullmatch(name):
             return settings.max_image_bytes
-        if path_names.THUMBNAIL.fullmatch(name):
+        if THUMBNAIL_PATH.fullmatch(name):
             return MAX_THUMBNAIL_BYTES
     return None
 
 
 def is_compressible(path: str) -> bool:
-    """Whether packing makes a file smaller: pictures and weights stay as they are."""
+    """Whether packing makes a file smaller: images and weights stay as they are."""
     return PurePosixPath(path).suffix in (".json", ".jsonl", ".csv")
 
 
-def parse_manifest(value: Any) -> list[PackedFile]:
+def parse_manifest(data: bytes) -> list[PackedFile]:
     """The files of a manifest.
 
     Raises:
         Damage: it is none, or of a later version.
     """
-    if not isinstance(value, dict) or type(value.get("format")) is not int or not isinstance(value.get("files"), list):
-        raise Damage("is not the list of a packed room")
-    if value["format"] != FORMAT:
-        raise Damage("is of another version of the program: pack the room again with this one")
-    files = []
-    for item in value["files"]:
-        if not isinstance(item, dict):
-            raise Damage("is not the list of a packed room")
-        path, size, digest = item.get("path"), item.get("size"), item.get("sha256")
-        if not isinstance(path, str) or type(size) is not int or size < 0 or not isinstance(digest, str):
-            raise Damage("is not the list of a packed room")
-        if not _SHA256.fullmatch(digest):
-            raise Damage("is not the list of a packed room")
-        files.append(PackedFile(path, size, digest))
-    if len({item.path for item in files}) != len(files):
+    try:
+        manifest = _MANIFEST.validate_json(data, strict=True)
+    except ValidationError as error:
+        raise Damage("is not the list of an exported room") from error
+    if manifest.format != FORMAT:
+        raise Damage("is of another version of the program: export the room again with this one")
+    if len({item.path for item in manifest.files}) != len(manifest.files):
         raise Damage("lists a file twice")
-    return files
+    return manifest.files

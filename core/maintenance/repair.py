@@ -1,7 +1,7 @@
 """Puts right what a check found, as far as that is safe: nothing of value is deleted, nothing in use is touched.
 
 What can be computed again, and what killed processes left, is removed; everything else is moved to
-`set-aside/<date>/` under the data root, where nobody looks at it again but people.
+`set-aside/<date>/` under the data root, where only people look at it again. Whatever else a file needs, its owner does.
 """
 
 import logging
@@ -12,27 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from filelock import FileLock, Timeout
 
-from core.datasets.decoder import Limits, decode, write_thumbnail
 from core.errors import TuneMyPetsError
-from core.maintenance import path_names
-from core.maintenance.check import check
-from core.maintenance.data_root import RoomFolder
-from core.maintenance.events_check import read_log
-from core.maintenance.file_reading import Tell, has_writer, is_file, is_folder
-from core.maintenance.findings import Damage, Finding, Mending
-from core.maintenance.run_check import read_config, read_meta
-from core.maintenance.weights_check import read_header
-from core.runs.attempts import MAX_AUTOMATIC, Attempts, write_attempts
-from core.runs.run import Run
+from core.maintenance.check import SET_ASIDE_FOLDER, check
+from core.maintenance.findings import Finding
+from core.maintenance.meter import Report
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.storage import atomic_open, read_json, sync_folder, write_json
+from core.storage import sync_folder
+from core.verification import REMOVE, SET_ASIDE, Damage, Repair, has_writer, is_file, is_folder
 
-ROUNDS = 4  # what one repair uncovers, the next mends
+MAX_ROUNDS = 4  # what one repair uncovers, the next one repairs
 
 log = logging.getLogger("tunemypets.repair")
 
@@ -41,59 +33,58 @@ log = logging.getLogger("tunemypets.repair")
 class Repaired:
     """What a repair did, and what a check finds now."""
 
-    mended: list[Finding]
+    repaired: list[Finding]
     left: list[Finding]
 
 
-def repair(settings: Settings, tell: Tell | None = None) -> Repaired:
-    """Check, mend what can be mended, and check again until nothing more can be."""
-    mended: list[Finding] = []
-    left = list(check(settings, tell))
-    for _ in range(ROUNDS):
-        done = [finding for finding in left if mend(settings, finding)]
+def repair(settings: Settings, report: Report | None = None) -> Repaired:
+    """Check, repair what can be repaired, and check again until nothing more can be."""
+    repaired: list[Finding] = []
+    left = list(check(settings, report))
+    for _ in range(MAX_ROUNDS):
+        done = [finding for finding in left if repair_finding(settings, finding)]
         if not done:
             break
-        mended += done
-        left = list(check(settings, tell))
-    return Repaired(mended, left)
+        repaired += done
+        left = list(check(settings, report))
+    return Repaired(repaired, left)
 
 
-def mend(settings: Settings, finding: Finding) -> bool:
-    """Mend one finding; whether something was done.
+def repair_finding(settings: Settings, finding: Finding) -> bool:
+    """Repair one finding; whether something was done.
 
-    What somebody holds, or has mended meanwhile, is let be.
+    What another process holds, or has repaired meanwhile, is left as it is.
     """
-    place = settings.home / finding.place
-    if finding.mending is Mending.NOTHING or not (os.path.lexists(place) or finding.mending is Mending.REDRAW):
+    path, how = settings.home / finding.place, finding.repair
+    if how is None or not (os.path.lexists(path) or how.act):
         return False
-    if finding.mending is Mending.SET_ASIDE and _is_trained_on(settings, finding.place):
+    if how == SET_ASIDE and _is_trained_on(settings, path):
         return False
     try:
         with _alone(settings, finding) as free:
-            if not free or has_writer(place):
+            if not free or has_writer(path):
                 return False
-            _mend(settings, finding, place)
+            _repair(settings, how, path)
     except (OSError, Damage, TuneMyPetsError, ValueError, KeyError, TypeError, RecursionError):
-        log.exception("%s could not be mended", finding.place)
+        log.exception("%s could not be repaired", finding.place)
         return False
     return True
 
 
-def _is_trained_on(settings: Settings, place: str) -> bool:
+def _is_trained_on(settings: Settings, path: Path) -> bool:
     """Whether this is a dataset that a run waits for or works on."""
-    kind, _, dataset = place.partition("/")
-    if kind != path_names.DATASETS:
+    if path.parent != settings.datasets_dir:
         return False
     for run in RunStore(settings).all():
         with suppress(TuneMyPetsError):
-            if run.state().active and run.config().dataset == dataset:
+            if run.state().active and run.config().dataset == path.name:
                 return True
     return False
 
 
 @contextmanager
 def _alone(settings: Settings, finding: Finding) -> Iterator[bool]:
-    """Hold the lock of what is mended; whether nobody else does."""
+    """Hold the lock of what is repaired; whether no other process does."""
     path = settings.home / (finding.lock or "")
     if finding.lock is None or not is_folder(path.parent) or (os.path.lexists(path) and not is_file(path)):
         yield True
@@ -112,93 +103,25 @@ def _alone(settings: Settings, finding: Finding) -> Iterator[bool]:
         lock.release()
 
 
-def _mend(settings: Settings, finding: Finding, place: Path) -> None:
-    match finding.mending:
-        case Mending.REMOVE:
-            _remove(place)
-        case Mending.SET_ASIDE:
-            _set_aside(settings, place)
-        case Mending.CUT_LINE:
-            _cut_line(place)
-        case Mending.BLANK_LINES:
-            _set_aside(settings, place, copy=True)
-            _blank_lines(settings, place)
-        case Mending.REWRITE:
-            moment = place.lstat().st_mtime
-            _set_aside(settings, place)
-            if place.name == path_names.ATTEMPTS:  # a damaged one counts as tried often enough
-                write_attempts(place.parent, Attempts(MAX_AUTOMATIC, moment))
-            else:
-                write_json(place, {"pid": 0, "time": moment})
-        case Mending.MATCH_WEIGHTS:
-            _match_weights(place)
-        case Mending.REDRAW:
-            _redraw(settings, place)
+def _repair(settings: Settings, how: Repair, path: Path) -> None:
+    if how == REMOVE:
+        shutil.rmtree(path) if is_folder(path) else path.unlink()
+    if how.keep is not None and os.path.lexists(path):
+        _set_aside(settings, path, copy=how.keep == "copy")
+    if how.act is not None:
+        how.act(path)
 
 
-def _remove(place: Path) -> None:
-    if is_folder(place):
-        shutil.rmtree(place)
-    else:
-        place.unlink()
-
-
-def _set_aside(settings: Settings, place: Path, *, copy: bool = False) -> None:
+def _set_aside(settings: Settings, path: Path, *, copy: bool) -> None:
     """Move (or copy) something to `set-aside/<date>/`, where it keeps its name below the data root."""
-    wanted = settings.home / path_names.SET_ASIDE / time.strftime("%Y-%m-%d") / place.relative_to(settings.home)
+    wanted = settings.home / SET_ASIDE_FOLDER / time.strftime("%Y-%m-%d") / path.relative_to(settings.home)
     wanted.parent.mkdir(parents=True, exist_ok=True)
     target, number = wanted, 1
     while os.path.lexists(target):
         number += 1
         target = wanted.with_name(f"{wanted.name}.{number}")
     if copy:
-        shutil.copy2(place, target)
+        shutil.copy2(path, target)
     else:
-        shutil.move(place, target)
-        sync_folder(place.parent)
-
-
-def _cut_line(place: Path) -> None:
-    """Cut off what comes after the last end of a line."""
-    with place.open("r+b") as file:
-        whole = 0
-        for line in file:
-            if line.endswith(b"\n"):
-                whole += len(line)
-        file.truncate(whole)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _blank_lines(settings: Settings, place: Path) -> None:
-    """Turn lines that are no events into blanks: all others stay where they are, and a snapshot tells where that is."""
-    room = RoomFolder(settings)
-    config, meta = read_config(room, place.parent), read_meta(room, place.parent)
-    dataset = room.dataset(config.dataset, meta.dataset_fingerprint)
-    pictures = len(dataset.rows) if dataset else None
-    damaged = read_log(place, room.meter, pictures=pictures, classes=len(meta.classes)).damaged
-    with place.open("r+b") as file:
-        for first, length in damaged:
-            file.seek(first)
-            file.write(b" " * length)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _match_weights(place: Path) -> None:
-    """Let a checkpoint's description tell the epoch of its weights; the accuracy, too, if the event log knows it."""
-    epoch = int(read_header(place.with_name(path_names.BEST_WEIGHTS)).metadata["epoch"])
-    told = {event.epoch: event.val_accuracy for event in Run(place.parent.parent).history().epochs}
-    write_json(place, {**read_json(place), "epoch": epoch, "val_accuracy": told.get(epoch)})
-
-
-def _redraw(settings: Settings, place: Path) -> None:
-    """Draw a thumbnail from its picture."""
-    folder = place.parents[2]
-    (picture,) = (folder / "images" / place.parent.name).glob(f"{place.stem}.*")
-    image = decode(picture, Limits.from_settings(settings), picture.name).image
-    if os.path.lexists(place) and not is_file(place):
-        _set_aside(settings, place)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_open(place) as file:
-        write_thumbnail(image, cast("BinaryIO", file))
+        shutil.move(path, target)
+        sync_folder(path.parent)

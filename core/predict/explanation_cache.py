@@ -4,12 +4,11 @@
 the run's weights. A damaged file is computed again. Imports no torch.
 """
 
-import hashlib
 import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -19,10 +18,22 @@ from core.errors import RunError
 from core.runs.run import Run
 from core.settings import Settings
 from core.storage import read_json, write_json
-from core.stores.array_cache import EXPLANATIONS, make_room
+from core.stores.array_cache import EXPLANATIONS, file_stem, make_room
+from core.verification import (
+    REMOVE,
+    Count,
+    Damage,
+    Kind,
+    Problem,
+    ignore,
+    irregular,
+    read_object,
+    reason,
+    sha256_of,
+    verify_names,
+)
 
 FORMAT = 2
-BLOCK_BYTES = 2**20
 
 log = logging.getLogger("tunemypets.explanation_cache")
 
@@ -69,11 +80,6 @@ class ExplanationCache:
             log.exception("an answer could not be kept")
 
 
-def file_stem(recipe: dict[str, Any]) -> str:
-    """The name of the file that holds the answer to a recipe, without its suffix."""
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
-
-
 def weights_hash(run: Run) -> str:
     """sha256 of a run's best weights, in hex.
 
@@ -91,11 +97,7 @@ def weights_hash(run: Run) -> str:
 @lru_cache(maxsize=64)
 def _hash_file(path: Path, changed: int, size: int) -> str:
     del changed, size  # parts of the key
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(path)
 
 
 def _read(path: Path, recipe: dict[str, Any]) -> dict[str, Any] | None:
@@ -108,3 +110,29 @@ def _read(path: Path, recipe: dict[str, Any]) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     return None
+
+
+def verify_explanations(folder: Path, runs: set[str], count: Count = ignore) -> Iterator[Problem]:
+    """Look at the answers that are kept in a folder.
+
+    Args:
+        runs: the ids of those that are there.
+    """
+    names = {path.name for path in folder.glob("*.json") if not path.name.startswith(".")}
+    yield from verify_names(folder, names, count)
+    for name in sorted(names - irregular(folder, names)):
+        path = folder / name
+        try:
+            found = read_object(path, count)
+            recipe = found.get("recipe")
+            if not isinstance(recipe, dict) or not isinstance(found.get("answer"), dict):
+                raise Damage("is damaged")
+            if file_stem(recipe) != path.stem:
+                raise Damage("answers another question")
+        except FileNotFoundError:
+            continue
+        except (Damage, OSError) as error:
+            yield Problem(Kind.DAMAGED, path, f"This stored explanation {reason(error)}: it is made again.", REMOVE)
+            continue
+        if recipe.get("run") not in runs:
+            yield Problem(Kind.ORPHANED, path, "The run that this file explains is gone.", REMOVE)

@@ -20,6 +20,9 @@ import enum
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, PlainValidator, TypeAdapter
 
 from core.config.events import Tested
 from core.config.race_plan import RacePlan, parse_plan
@@ -28,7 +31,13 @@ from core.errors import ConfigError, RunError
 from core.locks import is_held
 from core.runs.history import EventLogReader, Record, RunHistory, read_records
 from core.statistics.predictions import PredictionTable, read_predictions
-from core.storage import read_json, write_json
+from core.storage import write_json
+
+STARTED, EVENTS, RESULT = "started.json", "events.jsonl", "result.json"
+CHECKPOINTS = "checkpoints"
+BEST_WEIGHTS, BEST_SIDECAR, SNAPSHOT = "best.safetensors", "best.json", "last.safetensors"  # in it
+PREDICTIONS, VALIDATION = "predictions.csv", "validation.csv"
+RECORDS = ("config.json", "meta.json", STARTED, RESULT, EVENTS, PREDICTIONS, VALIDATION)
 
 
 class RunState(enum.StrEnum):
@@ -51,6 +60,8 @@ class RunState(enum.StrEnum):
 class RunMeta:
     """What is known of a run when it is created."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
     created: float  # seconds since 1970
     owner: str
     race: str | None
@@ -59,7 +70,8 @@ class RunMeta:
     dataset_fingerprint: str
     classes: tuple[str, ...]
     title: str | None = None  # given later, replaces the note
-    plan: RacePlan | None = None  # of the race or learning curve that it is part of
+    # of the race or learning curve that it is part of
+    plan: Annotated[RacePlan | None, PlainValidator(parse_plan)] = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,10 @@ class RunResult:
     tested: Tested | None = None
     cause: str | None = None  # of a failure with a known remedy
     points_done: int = 0  # of a learning curve
+
+
+_META = TypeAdapter(RunMeta)
+_RESULT = TypeAdapter(RunResult)
 
 
 @dataclass(frozen=True)
@@ -124,34 +140,31 @@ class Run:
             RunError: if the file is missing or damaged.
         """
         try:
-            values = read_json(self.folder / "meta.json")
-            return RunMeta(**{**values, "classes": tuple(values["classes"]), "plan": parse_plan(values.get("plan"))})
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            return _META.validate_json((self.folder / "meta.json").read_bytes())
+        except (OSError, ValueError, TypeError) as error:
             raise RunError(f"The file meta.json of run {self.id} is damaged: delete the run.") from error
 
     def result(self) -> RunResult | None:
         """How it ended, or None while it has not."""
         try:
-            values = read_json(self.folder / "result.json")
-            tested = values["tested"]
-            state = RunState(values["state"])
-            if state.active:
-                raise ValueError(state)
-            return RunResult(
-                state,
-                str(values["text"]),
-                float(values["ended"]),
-                values["seconds"],
-                values["epochs_done"],
-                values["best_val_accuracy"],
-                None if tested is None else Tested(**tested),
-                values.get("cause"),
-                int(values.get("points_done", 0)),
-            )
+            return self.read_result()
+        except (OSError, ValueError):
+            return RunResult(RunState.FAILED, "The result file of this run is damaged: train it again.", 0.0, None)
+
+    def read_result(self) -> RunResult | None:
+        """How it ended, or None while it has not.
+
+        Raises:
+            ValueError: the file is damaged.
+            OSError: it cannot be read.
+        """
+        try:
+            result = _RESULT.validate_json((self.folder / RESULT).read_bytes(), strict=True)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError):
-            return RunResult(RunState.FAILED, "The result file of this run is damaged: train it again.", 0.0, None)
+        if result.state.active:
+            raise ValueError("is of a run that has not ended")
+        return result
 
     def state(self) -> RunState:
         """The state, derived from the result, the start marker and the worker's lock; never from a process id."""

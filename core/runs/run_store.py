@@ -27,6 +27,7 @@ from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
 from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
 
+DRAFT = ".draft-"  # a run that is not complete yet: its folder's name begins so
 LOCK_SECONDS = 20.0  # many start at once, and each takes milliseconds
 
 
@@ -89,7 +90,7 @@ class RunStore:
         if problems:
             raise ConfigError(problems)
         run_id = new_id()
-        draft = self.folder / f".draft-{run_id}-{secrets.token_hex(3)}"
+        draft = self.folder / f"{DRAFT}{run_id}-{secrets.token_hex(3)}"
         try:
             draft.mkdir(parents=True)
             (draft / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")

@@ -7,7 +7,6 @@ them: view 0 is the plain one that validation uses, the others are random.
 """
 
 import hashlib
-import json
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
@@ -24,7 +23,15 @@ from core.config.events import Progress
 from core.settings import Settings
 from core.steps import StopSignal
 from core.storage import atomic_open, write_json
-from core.stores.array_cache import ArrayFile, find_or_write, make_room, note_path, noted_seconds, open_array
+from core.stores.array_cache import (
+    ArrayFile,
+    file_stem,
+    find_or_write,
+    make_room,
+    note_path,
+    noted_seconds,
+    open_array,
+)
 from core.stores.augmentation import (
     Augmentation,
     Views,
@@ -149,7 +156,7 @@ def open_activations(
         "view": view,
         "augmentation": asdict(augmentation) if view else None,
     }
-    name = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
+    name = file_stem(recipe)
     folder = settings.cache_dir / "activations"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.npy"

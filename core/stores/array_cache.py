@@ -1,5 +1,7 @@
 """What may be computed again: one folder with a size limit, emptied from its oldest end."""
 
+import hashlib
+import json
 import math
 import os
 import threading
@@ -144,6 +146,11 @@ def find_or_write(
                 yield from write()
         finally:
             lock.release()
+
+
+def file_stem(recipe: dict[str, Any]) -> str:
+    """The name of the file that is made by a recipe."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def note_path(path: Path) -> Path:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, NetworkError, RunError, WeightsError
 from core.storage import atomic_open, read_json, write_json
+from core.training.weights_file import check_header
 from models import weights
 from models.catalog import NetworkEntry
 from models.network import Network, build, build_pretrained
@@ -22,7 +23,6 @@ from models.network import Network, build, build_pretrained
 FORMAT = 1
 CHECKPOINTS = "checkpoints"  # in a run's folder
 BEST = "best"
-MAX_HEADER_BYTES = 4 * 2**20  # a hostile header of 38 MB takes 8 s and 400 MB to parse
 MAX_SIDECAR_BYTES = 4 * 2**20
 
 
@@ -65,11 +65,14 @@ def read_sidecar(folder: Path, name: str) -> Checkpoint:
         if path.stat().st_size > MAX_SIDECAR_BYTES:
             raise ValueError("larger than any sidecar")
         values: dict[str, Any] = read_json(path)
+        epoch, accuracy = values["epoch"], values["val_accuracy"]
+        if type(epoch) is not int:
+            raise ValueError("no epoch")
         return Checkpoint(
             load_config(values["config"]),
             tuple(str(name) for name in values["classes"]),
-            int(values["epoch"]),
-            None if values["val_accuracy"] is None else float(values["val_accuracy"]),
+            epoch,
+            None if accuracy is None else float(accuracy),
         )
     except FileNotFoundError as error:
         raise RunError("This run has no saved weights: train it for at least one epoch.") from error
@@ -80,19 +83,6 @@ def read_sidecar(folder: Path, name: str) -> Checkpoint:
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise RunError(f"The checkpoint file {path.name} of this run is damaged: train the run again.") from error
-
-
-def check_header(path: Path, largest_bytes: int = MAX_HEADER_BYTES) -> None:
-    """Look at the length of a safetensors file's header before anything reads it.
-
-    Raises:
-        ValueError: it is longer than any that was written here.
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as file:
-        length = file.read(8)
-    if len(length) < 8 or int.from_bytes(length, "little") > largest_bytes:
-        raise ValueError(f"{path.name} has no header that was written here")
 
 
 def load_network(folder: Path, name: str) -> tuple[Network, Checkpoint]:

@@ -38,7 +38,6 @@ from core.training.subsets import (
     choose_subset,
     count_classes,
     is_stored,
-    points_of,
     schedule,
     work_of,
 )
@@ -71,7 +70,7 @@ def train_series(
     """
     prepared = yield from prepare(config, dataset, settings, signal, earlier)
     series = _Series(config, dataset, settings, prepared, signal)
-    points = [series.plan_point(size, seed) for size, seed in points_of(plan)]
+    points = [series.plan_point(size, seed) for size, seed in plan.each_point]
     finished = {(point.pictures_per_class, point.seed) for point in done}
     yield PhaseStarted("training", "Training")
     if finished:

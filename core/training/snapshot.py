@@ -20,7 +20,7 @@ from torch import Tensor
 from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, RunError
 from core.storage import atomic_open
-from core.training.checkpoint import check_header
+from core.training.weights_file import check_header
 
 FILE = "last.safetensors"
 FORMAT = 1
@@ -135,7 +135,10 @@ def read_facts(folder: Path) -> Facts | None:
         )
     except FileNotFoundError:
         return None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, ConfigError) as error:
+    except (
+        SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
+        ConfigError,
+    ) as error:  # fmt: skip
         raise RunError(
             f"The snapshot {FILE} of this run is damaged: start the run again from its beginning."
         ) from error

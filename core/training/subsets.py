@@ -109,11 +109,6 @@ def schedule(pictures: int, whole: int, config: TrainConfig) -> Schedule:
     return Schedule(batch, passes, math.ceil(passes * pictures / batch))
 
 
-def points_of(plan: RacePlan) -> list[tuple[int, int]]:
-    """(size, seed) in the order of training: a whole curve comes first, and its bands later."""
-    return [(size, seed) for seed in plan.seeds for size in plan.sizes]
-
-
 def work_of(config: TrainConfig, pictures: int, planned: Schedule, judged: int, *, stored: bool) -> float:
     """How much there is to do, in training pictures, for telling the time that is left.
 

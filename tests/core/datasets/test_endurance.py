@@ -18,7 +18,7 @@ from PIL import Image
 
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.decoder import FORMATS, Limits, decode, pixel_hash, write_thumbnail
-from core.datasets.importing import TEMPORARY, import_dataset
+from core.datasets.importing import DRAFT, import_dataset
 from core.datasets.sources import MemorySource, SourceEntry
 from core.datasets.splits import Item, SplitPlan, assign, group_copies
 from core.errors import DatasetError, ImageError
@@ -254,7 +254,7 @@ def test_a_living_import_is_left_alone_and_a_killed_one_is_swept(settings: Setti
     process = subprocess.Popen([sys.executable, "-c", SLOW_IMPORT], cwd=PROJECT_ROOT)
 
     def leftovers() -> list[Path]:
-        return sorted(settings.datasets_dir.glob(f"{TEMPORARY}*"))
+        return sorted(settings.datasets_dir.glob(f"{DRAFT}*"))
 
     def import_another(name: str) -> None:
         for folder in leftovers():

@@ -28,13 +28,13 @@ from core.datasets.splits import SplitPlan
 from core.errors import CarryError, QuotaError
 from core.jobs.worker import Worker
 from core.maintenance.check import check
-from core.maintenance.export_archive import pack_room
-from core.maintenance.findings import Kind
-from core.maintenance.import_archive import take_in_room
+from core.maintenance.export_archive import export_room
+from core.maintenance.import_archive import import_room
 from core.maintenance.repair import repair
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
+from core.verification import Kind
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def packed(full_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The full data root, packed."""
     settings = dataclasses.replace(Settings.from_environment(), home=full_template)
     target = tmp_path_factory.mktemp("packed") / "room.zip"
-    assert pack_room(settings, target).left_out == {}
+    assert export_room(settings, target).left_out == {}
     return target
 
 
@@ -58,7 +58,7 @@ def digests(home: Path) -> dict[str, str]:
 
 
 def test_a_room_arrives_as_it_was(full_template: Path, packed: Path, settings: Settings) -> None:
-    arrived = take_in_room(settings, packed)
+    arrived = import_room(settings, packed)
     assert (len(arrived.taken), arrived.there, arrived.refused) == (6, [], {})
     assert digests(settings.home) == digests(full_template)
     assert list(check(settings)) == []
@@ -68,17 +68,17 @@ def test_a_room_arrives_as_it_was(full_template: Path, packed: Path, settings: S
         assert run.state() is (before if before is RunState.FINISHED else RunState.INTERRUPTED)
         if before is RunState.FINISHED:
             assert run.predictions().probabilities.tolist() == there.get(run.id).predictions().probabilities.tolist()
-    again = take_in_room(settings, packed)
+    again = import_room(settings, packed)
     assert (again.taken, len(again.there), again.refused) == ([], 6, {})
     (settings.datasets_dir / "drawn" / "dataset.json").touch()
     DatasetStore(settings).rename("drawn", "Another title")
-    assert take_in_room(settings, packed).refused == {}
+    assert import_room(settings, packed).refused == {}
 
 
 def test_nothing_that_arrives_begins_by_itself(packed: Path, settings: Settings) -> None:
     from core.jobs.dispatcher import Dispatcher
 
-    take_in_room(settings, packed)
+    import_room(settings, packed)
     states = {run.id: run.state() for run in RunStore(settings).all()}
     dispatcher = Dispatcher(settings)
     try:
@@ -102,7 +102,7 @@ def test_only_datasets_and_runs_are_packed(full: Settings, tmp_path: Path) -> No
     for run in RunStore(full).all():
         (run.folder / "worker.log").write_text("SECRET", encoding="utf-8")
         (run.folder / "later.json").write_text('"SECRET"', encoding="utf-8")
-    pack_room(full, tmp_path / "room.zip")
+    export_room(full, tmp_path / "room.zip")
     with zipfile.ZipFile(tmp_path / "room.zip") as archive:
         assert archive.testzip() is None
         tops = {name.split("/")[0] for name in archive.namelist()}
@@ -119,11 +119,11 @@ def test_a_part_of_a_room_is_packed(full: Settings, tmp_path: Path) -> None:
             full, MemorySource("x", list(draw_sample(13, 64))), name="other", plan=SplitPlan.parse("60/20/20"), seed=0
         )
     )
-    found = pack_room(full, tmp_path / "finished.zip", runs="finished")
+    found = export_room(full, tmp_path / "finished.zip", runs="finished")
     assert (sorted(found.datasets), len(found.runs)) == (["drawn", "other"], 3)
-    found = pack_room(full, tmp_path / "other.zip", datasets=["other"])
+    found = export_room(full, tmp_path / "other.zip", datasets=["other"])
     assert (found.datasets, found.runs) == (["other"], [])
-    found = pack_room(full, tmp_path / "drawn.zip", datasets=["drawn"])
+    found = export_room(full, tmp_path / "drawn.zip", datasets=["drawn"])
     assert (found.datasets, len(found.runs)) == (["drawn"], 5)
 
 
@@ -147,17 +147,17 @@ def test_a_room_is_packed_while_it_trains(
     while not over.is_set() and len(archives) < 5:
         if run.has_weights:
             archives.append(tmp_path / f"{len(archives)}.zip")
-            assert pack_room(full, archives[-1]).left_out == {}
+            assert export_room(full, archives[-1]).left_out == {}
     (run.folder / "stop").touch()
     assert over.wait(60)
     for archive in archives:
         elsewhere = dataclasses.replace(full, home=tmp_path / archive.stem)
-        assert take_in_room(elsewhere, archive).refused == {}
+        assert import_room(elsewhere, archive).refused == {}
         assert RunStore(elsewhere).get(run.id).state() is RunState.INTERRUPTED
         assert list(check(elsewhere)) == []
 
 
-def test_what_differs_from_what_is_here_is_refused(packed: Path, settings: Settings) -> None:
+def test_a_dataset_that_differs_from_the_one_here_is_refused(packed: Path, settings: Settings) -> None:
     list(
         import_dataset(
             settings,
@@ -168,18 +168,18 @@ def test_what_differs_from_what_is_here_is_refused(packed: Path, settings: Setti
         )
     )
     before = digests(settings.home)
-    arrived = take_in_room(settings, packed)
+    arrived = import_room(settings, packed)
     assert arrived.taken == []
     assert len(arrived.refused) == 6  # the runs were trained on the other one
     assert digests(settings.home) == before
 
 
-def test_a_run_that_went_another_way_stays_as_it_is(full: Settings, packed: Path) -> None:
+def test_a_run_that_differs_stays_as_it_is(full: Settings, packed: Path) -> None:
     run = next(item for item in RunStore(full).all() if item.state() is RunState.QUEUED)
     assert Worker(full, run).work() is RunState.FINISHED
-    arrived = take_in_room(full, packed)
+    arrived = import_room(full, packed)
     assert list(arrived.refused) == [f"runs/{run.id}"]
-    assert "another way" in arrived.refused[f"runs/{run.id}"]
+    assert "differs" in arrived.refused[f"runs/{run.id}"]
     assert run.state() is RunState.FINISHED
 
 
@@ -187,28 +187,28 @@ def test_packing_refuses_what_it_cannot_do(full: Settings, tmp_path: Path, monke
     target = tmp_path / "room.zip"
     target.touch()
     with pytest.raises(CarryError, match="there already"):
-        pack_room(full, target)
+        export_room(full, target)
     with pytest.raises(CarryError, match="not there"):
-        pack_room(full, tmp_path / "nowhere" / "room.zip")
+        export_room(full, tmp_path / "nowhere" / "room.zip")
     picture = next((full.datasets_dir / "drawn" / "images").glob("*/*"))
     whole = picture.read_bytes()
     picture.write_bytes(whole[:-1] + b"x")
     with pytest.raises(CarryError, match="fsck"):
-        pack_room(full, tmp_path / "damaged.zip")
+        export_room(full, tmp_path / "damaged.zip")
     picture.unlink()
-    found = pack_room(full, tmp_path / "part.zip")
+    found = export_room(full, tmp_path / "part.zip")
     assert list(found.left_out) == ["datasets/drawn"]
     picture.write_bytes(whole)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10))  # type: ignore[attr-defined]
     with pytest.raises(CarryError, match="free"):
-        pack_room(full, tmp_path / "full.zip")
+        export_room(full, tmp_path / "full.zip")
     assert sorted(path.name for path in tmp_path.glob("*.zip")) == ["part.zip", "room.zip"]
     assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_a_room_that_does_not_fit_is_refused_before_anything_is_written(packed: Path, settings: Settings) -> None:
     with pytest.raises(QuotaError):
-        take_in_room(dataclasses.replace(settings, min_free_bytes=2**60), packed)
+        import_room(dataclasses.replace(settings, min_free_bytes=2**60), packed)
     assert not settings.datasets_dir.exists()
 
 
@@ -240,7 +240,7 @@ def repacked(path: Path, files: Files, manifest: object = None, how: int = zipfi
 def refusal(settings: Settings, path: Path) -> str:
     """Why an archive, or all in it that was harmed, was refused; and that nothing of it is to be seen."""
     try:
-        arrived = take_in_room(settings, path)
+        arrived = import_room(settings, path)
     except CarryError as error:
         assert not list(settings.datasets_dir.glob("*"))
         assert not list(settings.runs_dir.glob("*"))
@@ -483,7 +483,7 @@ def test_random_bytes_in_an_archive_crash_nothing(packed: Path, settings: Settin
         data[rng.randrange(start, len(data))] = rng.randrange(256)
     (tmp_path / "evil.zip").write_bytes(data)
     try:
-        sentences = list(take_in_room(settings, tmp_path / "evil.zip").refused.values())
+        sentences = list(import_room(settings, tmp_path / "evil.zip").refused.values())
     except CarryError as error:
         sentences = [str(error)]
     assert str(tmp_path) not in json.dumps(sentences)
@@ -502,7 +502,7 @@ def test_a_killed_import_leaves_nothing_but_what_repair_removes(
         "        super().add(count)\n"
         f"        if self.total and self.done > {part} * self.total: os.kill(os.getpid(), 9)\n"
         "import_archive.Meter = Meter\n"
-        "import_archive.take_in_room(Settings.from_environment(), Path(sys.argv[1]))\n"
+        "import_archive.import_room(Settings.from_environment(), Path(sys.argv[1]))\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(packed)], cwd=PROJECT_ROOT, check=False)
     assert done.returncode == -9
@@ -512,7 +512,7 @@ def test_a_killed_import_leaves_nothing_but_what_repair_removes(
     for run in RunStore(settings).all():
         assert not run.state().active
     assert repair(settings).left == []
-    arrived = take_in_room(settings, packed)
+    arrived = import_room(settings, packed)
     assert arrived.refused == {}
     assert len(arrived.taken) + len(arrived.there) == 6
     assert list(check(settings)) == []

@@ -16,13 +16,14 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.jobs.worker import Worker
 from core.maintenance import check as checking
-from core.maintenance import file_reading
+from core.maintenance import meter as meters
 from core.maintenance.check import check
-from core.maintenance.findings import Finding, Kind, Mending
+from core.maintenance.findings import Finding
 from core.maintenance.repair import repair
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from core.verification import SET_ASIDE, Kind
 
 TEXTS = (".json", ".jsonl", ".csv")
 
@@ -117,7 +118,7 @@ def test_damage_is_found_and_repaired(full: Settings, place: str, harm: Callable
     assert all(str(full.home) not in item.thing + item.text and item.text.endswith(".") for item in found)
     RunStore(full).request_stop(run_of(full, RunState.QUEUED).id)  # what a run waits for is not moved away
     left = repair(full).left
-    assert [item for item in left if item.mending is not Mending.NOTHING] == []
+    assert [item for item in left if item.repair is not None] == []
     # what is left refers to a dataset that was set aside, or lost lines that nobody can bring back
     assert {item.kind for item in left} <= {Kind.ORPHANED} or place == "events.jsonl", left
 
@@ -190,7 +191,7 @@ def test_lost_weights_of_a_whole_header_are_found(full: Settings) -> None:
     ):
         (finding,) = told(harmed)
         assert word in finding.text
-        assert finding.mending is Mending.SET_ASIDE
+        assert finding.repair is SET_ASIDE
     assert "epoch" in told(tensors, epoch="seven")[0].text
     (finding,) = told(tensors, epoch="7")
     assert (finding.kind, finding.thing.rpartition("/")[2]) == (Kind.LEFT_OVER, "best.json")
@@ -270,7 +271,7 @@ def test_links_and_pipes_are_not_followed(full: Settings, tmp_path: Path) -> Non
     picture.unlink()
     os.mkfifo(picture)  # whoever opens it waits for ever
     assert len(list(check(full))) >= 3
-    assert [item for item in repair(full).left if item.mending is not Mending.NOTHING] == []
+    assert [item for item in repair(full).left if item.repair is not None] == []
     assert (outside / "precious").exists()
 
 
@@ -344,7 +345,7 @@ def test_a_torn_line_is_cut_and_no_other(full: Settings) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"time": 1.0, "kind": "ep')
     (finding,) = check(full)
-    assert (finding.kind, finding.mending) == (Kind.LEFT_OVER, Mending.CUT_LINE)
+    assert (finding.kind, finding.remedy) == (Kind.LEFT_OVER, "cuts the unfinished line off")
     assert repair(full).left == []
     assert path.read_bytes() == whole
 
@@ -355,7 +356,7 @@ def test_a_damaged_line_is_blanked_where_it_is(full: Settings) -> None:
     damaged = b"x" * (len(lines[1]) - 1) + b"\n"
     path.write_bytes(b"".join([lines[0], damaged, *lines[2:]]))
     (finding,) = check(full)
-    assert finding.mending is Mending.BLANK_LINES
+    assert finding.remedy == "keeps a copy in set-aside and blanks the damaged lines"
     assert repair(full).left == []
     assert path.read_bytes() == b"".join([lines[0], b" " * (len(lines[1]) - 1) + b"\n", *lines[2:]])
     assert len(list((full.home / "set-aside").rglob("events.jsonl"))) == 1
@@ -389,7 +390,7 @@ def test_what_a_deleted_dataset_leaves_is_orphaned(full: Settings) -> None:
     assert len(RunStore(full).all()) == 5
 
 
-def test_a_race_with_one_arm_is_told(full: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_race_with_one_arm_is_reported(full: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     run = next(item for item in RunStore(full).all() if item.meta().race)
     RunStore(full).delete(run.id)
     assert list(check(full)) == []  # the other arm may be a moment away
@@ -418,23 +419,23 @@ def test_random_bytes_anywhere_crash_nothing(full: Settings, seed: int, caplog: 
         if run.state() is RunState.QUEUED:
             RunStore(full).request_stop(run.id)
     left = repair(full).left
-    assert [item for item in left if item.mending is not Mending.NOTHING] == [], caplog.text
+    assert [item for item in left if item.repair is not None] == [], caplog.text
     for run in RunStore(full).all():
         run.state()
         run.history()
 
 
-def test_the_time_that_is_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_reading, "TELL_SECONDS", 0.0)
-    meter = file_reading.Meter(100, lambda *told: heard.append(told))
-    heard: list[tuple[int, int, float | None]] = []
+def test_the_time_that_is_left_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meters, "REPORT_SECONDS", 0.0)
+    heard: list[meters.BytesDone] = []
+    meter = meters.Meter(100, heard.append)
     meter.add(10)
     assert heard == []  # within a second, nobody wants to know
     meter._started -= 2
     meter.add(40)
-    (told,) = heard
-    assert told[:2] == (50, 100)
-    assert told[2] == pytest.approx(2, rel=0.1)
+    (progress,) = heard
+    assert (progress.done, progress.total) == (50, 100)
+    assert progress.eta_seconds == pytest.approx(2, rel=0.1)
 
 
 def test_a_run_keeps_its_test_when_its_validation_predictions_are_damaged(full: Settings) -> None:
@@ -455,4 +456,4 @@ def test_activations_of_earlier_versions_are_whole(full: Settings) -> None:
     assert list(check(full)) == []
     path.write_text(json.dumps({**recipe, "seconds": -1}), encoding="utf-8")
     (finding,) = check(full)
-    assert "does not tell how long they took" in finding.text
+    assert "does not record how long they took" in finding.text

@@ -22,7 +22,6 @@ from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import TuneMyPetsError
 from core.maintenance.check import check
-from core.maintenance.findings import Kind, Mending
 from core.maintenance.repair import repair
 from core.predict import predictor_server
 from core.predict.explanation_cache import FORMAT, ExplanationCache, file_stem
@@ -31,6 +30,7 @@ from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import StopSignal, run_step
+from core.verification import REMOVE, Kind
 from tests.support.in_process_predictor import InProcessClient
 
 
@@ -277,11 +277,11 @@ def test_a_check_finds_cached_answers_that_are_damaged_or_of_deleted_runs(raced:
     gone = {"format": FORMAT, "what": "map", "run": "20200101-000000-abcdef"}
     orphan = raced.cache_dir / "explanations" / f"{file_stem(gone)}.json"
     orphan.write_text(json.dumps({"recipe": gone, "answer": {}}))
-    found = {Path(item.thing).name: (item.kind, item.mending) for item in check(raced)}
+    found = {Path(item.thing).name: (item.kind, item.repair) for item in check(raced)}
     assert found == {
-        damaged.name: (Kind.DAMAGED, Mending.REMOVE),
-        swapped.name: (Kind.DAMAGED, Mending.REMOVE),
-        orphan.name: (Kind.ORPHANED, Mending.REMOVE),
+        damaged.name: (Kind.DAMAGED, REMOVE),
+        swapped.name: (Kind.DAMAGED, REMOVE),
+        orphan.name: (Kind.ORPHANED, REMOVE),
     }
     repair(raced)
     assert kept(raced) == [good]

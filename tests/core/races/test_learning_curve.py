@@ -19,8 +19,8 @@ from core.jobs.evaluation_job import start_evaluation
 from core.jobs.states import PUT_ASIDE
 from core.jobs.worker import Worker
 from core.maintenance.check import check
-from core.maintenance.export_archive import pack_room
-from core.maintenance.import_archive import take_in_room
+from core.maintenance.export_archive import export_room
+from core.maintenance.import_archive import import_room
 from core.races.learning_curve import gather_curve, read_curve, start_curve, unpack
 from core.races.race import RaceState, find_race
 from core.runs.reader import RunReader
@@ -91,9 +91,9 @@ def test_the_runs_of_a_curve_are_sensible_wherever_runs_are_shown(
     assert len(show_run.callback(settings, run.id).value["curve"]) == 4
     assert not list(check(settings))
 
-    pack_room(settings, tmp_path / "room.zip")
+    export_room(settings, tmp_path / "room.zip")
     away = dataclasses.replace(settings, home=tmp_path / "away")
-    assert not take_in_room(away, tmp_path / "room.zip").refused
+    assert not import_room(away, tmp_path / "room.zip").refused
     arrived = read_curve(away, curve_id)
     assert arrived.rows() == curve.rows()
     assert arrived.race.plan == curve.race.plan
@@ -221,10 +221,10 @@ def test_a_plan_that_was_forged_is_not_taken_in(
     values = json.loads(path.read_text(encoding="utf-8"))
     values["plan"]["sizes"] = [4, 1]
     path.write_text(json.dumps(values), encoding="utf-8")
-    pack_room(settings, tmp_path / "room.zip")
+    export_room(settings, tmp_path / "room.zip")
     away = dataclasses.replace(settings, home=tmp_path / "away")
     try:
-        refused = take_in_room(away, tmp_path / "room.zip").refused
+        refused = import_room(away, tmp_path / "room.zip").refused
     except CarryError as error:
         refused = {"room": str(error)}
 

@@ -16,7 +16,6 @@ from core.training.subsets import (
     default_sizes,
     fit_sizes,
     largest_class,
-    points_of,
     schedule,
 )
 
@@ -131,5 +130,5 @@ def test_no_step_of_a_part_has_a_single_picture(pictures, others, epochs, batch_
 def test_a_whole_curve_comes_before_its_bands():
     plan = RacePlan("curve", ("head",), (0, 1), "epochs", 5, (1, 5))
 
-    assert points_of(plan) == [(1, 0), (5, 0), (1, 1), (5, 1)]
+    assert plan.each_point == [(1, 0), (5, 0), (1, 1), (5, 1)]
     assert plan.points == 4
