@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,16 @@ from pathlib import Path
 from filelock import Timeout
 
 from core.actor import OPERATOR, Actor
-from core.config.race_plan import MAX_TITLE, RacePlan
+from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ConfigError, DatasetError, QuotaError, RunError
 from core.locks import ASKER_SECONDS, hold_lock
 from core.quotas import FULL, check_queue, check_space, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
+from core.runs.renaming import rename, rename_race
 from core.runs.run import Run, RunMeta, RunState
-from core.runs.run_lock import hold, plain_errors, remove_ghost
+from core.runs.run_lock import hold, plain_errors
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
 from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
@@ -227,7 +228,7 @@ class RunStore:
             RightsError: if it belongs to someone else.
             QuotaError: if the disk is full.
         """
-        _rewrite_meta(self._own(run_id, by), lambda meta: dataclasses.replace(meta, title=_tidy(title)))
+        rename(self._own(run_id, by), title)
 
     def rename_race(self, race_id: str, title: str, *, by: Actor = OPERATOR) -> None:
         """Give a race or learning curve a title; with an empty one it is named after its arms.
@@ -237,14 +238,7 @@ class RunStore:
             RightsError: if one of its runs belongs to someone else.
             QuotaError: if the disk is full.
         """
-
-        def retitled(meta: RunMeta) -> RunMeta:
-            if meta.plan is None:
-                raise RunError("These runs were started as a pair, not as a race with a title: rename each run.")
-            return dataclasses.replace(meta, plan=dataclasses.replace(meta.plan, title=_tidy(title)))
-
-        for run in [self._own(run.id, by) for run in self.race(race_id)]:
-            _rewrite_meta(run, retitled)
+        rename_race([self._own(run.id, by) for run in self.race(race_id)], title)
 
     def delete(self, run_id: str, *, by: Actor = OPERATOR) -> None:
         """Remove a run that is not active.
@@ -298,32 +292,6 @@ class RunStore:
                 raise
             by.check_may_change(owner, f"Run {run.id}")
         return run
-
-
-def _tidy(title: str) -> str:
-    return " ".join("".join(c for c in title if c.isprintable() or c.isspace()).split())[:MAX_TITLE]
-
-
-def _rewrite_meta(run: Run, change: Callable[[RunMeta], RunMeta]) -> None:
-    """Replace the metadata of a run.
-
-    Raises:
-        RunError: if it was deleted, or its metadata cannot be read.
-        QuotaError: if the disk is full.
-    """
-    gone = FileNotFoundError(run.folder)
-    with plain_errors(run):
-        try:
-            meta = run.meta()
-        except RunError:
-            if not (run.folder / "config.json").exists():  # it was just deleted, not damaged
-                raise gone from None
-            raise
-        write_json(run.folder / "meta.json", dataclasses.asdict(change(meta)))
-        if not (run.folder / "config.json").exists():  # written into what the lock of a second deleter left
-            (run.folder / "meta.json").unlink(missing_ok=True)
-            remove_ghost(run)
-            raise gone
 
 
 def _stopped_text(run: Run) -> str:
