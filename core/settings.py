@@ -18,6 +18,9 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from core.errors import SettingsError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+# a checkout keeps its data next to the app; what pip installed must not write among the packages
+CHECKOUT = (PROJECT_ROOT / "streamlit_app.py").exists()
+DEFAULT_HOME = PROJECT_ROOT / "workspace" if CHECKOUT else Path.home() / "tunemypets"
 MB = 2**20
 HOST = re.compile(r"(\*\.)?[a-z0-9._-]+|\[?[0-9a-f:]+\]?")
 
@@ -85,7 +88,14 @@ class Settings:
     """What a deployment may choose."""
 
     home: Path = _field(  # noqa: RUF009 (it is a dataclasses.field)
-        Variable("TUNEMYPETS_HOME", "The folder of all data.", str, "a folder", None, "`workspace/` next to the app")
+        Variable(
+            "TUNEMYPETS_HOME",
+            "The folder of all data.",
+            str,
+            "a folder",
+            None,
+            "`workspace/` next to the app; `~/tunemypets` after `pip install .`",
+        )
     )
     workers: int | None = _whole(  # None: fitted to the machine, see core.jobs.capacity
         "TUNEMYPETS_WORKERS", "Trainings that run at the same time.",
@@ -195,7 +205,7 @@ class Settings:
         env = os.environ if environ is None else environ
         values = {field: variable.read(env) for field, variable in variables()}
         home, hosts = values["home"], values["hosts"]
-        values["home"] = Path(home).expanduser().resolve() if home else PROJECT_ROOT / "workspace"
+        values["home"] = Path(home).expanduser().resolve() if home else DEFAULT_HOME
         values["threads"] = values["threads"] or max(1, _usable_cores() // (values["workers"] or 1))
         values["hosts"] = _read_hosts(hosts) if hosts else ()
         return cls(**values)

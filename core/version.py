@@ -1,3 +1,3 @@
-"""Which version of the program this is; pyproject.toml says the same."""
+"""The version of the program; pyproject.toml takes it from here."""
 
 VERSION = "0.1.0"

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,7 @@ import pytest
 from core.cli.main import main
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
-from core.settings import PROJECT_ROOT, Settings
-from core.version import VERSION
+from core.settings import Settings
 from tests.core.maintenance.conftest import full, full_template  # noqa: F401 (fixtures)
 
 
@@ -56,8 +54,3 @@ def test_a_room_is_carried(
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "nowhere.zip" in sentence
     assert str(tmp_path) not in sentence
-
-
-def test_the_version_is_that_of_the_project() -> None:
-    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert project["project"]["version"] == VERSION
