@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from core.coach.finding import MAX_SHOWN, Finding, order_findings
+from core.coach.coach_finding import MAX_SHOWN, CoachFinding, order_findings
 from core.coach.imagenet_classes import seen_in_imagenet
 from core.config.train_config import SCRATCH_FIELDS, TrainConfig
 from core.formatting import capitalise, format_duration, format_p, format_points, join_names
@@ -75,7 +75,7 @@ class PairOutcome:
 
 def review_comparison(
     arms: Sequence[ArmFacts], outcome: PairOutcome | None = None, limit: int | None = MAX_SHOWN
-) -> tuple[Finding, ...]:
+) -> tuple[CoachFinding, ...]:
     """The findings in a comparison, the most important first.
 
     Args:
@@ -98,10 +98,10 @@ def review_comparison(
     return order_findings(kept, RANKS, limit)
 
 
-def _find_other_images(arms: Sequence[ArmFacts]) -> Finding | None:
+def _find_other_images(arms: Sequence[ArmFacts]) -> CoachFinding | None:
     if len({item.fingerprint for item in arms}) == 1:
         return None
-    return Finding(
+    return CoachFinding(
         "other-pictures",
         "alarm",
         "The arms did not see the same pictures",
@@ -111,7 +111,7 @@ def _find_other_images(arms: Sequence[ArmFacts]) -> Finding | None:
     )
 
 
-def _find_unequal_budget(arms: Sequence[ArmFacts]) -> Finding | None:
+def _find_unequal_budget(arms: Sequence[ArmFacts]) -> CoachFinding | None:
     """Neither epochs nor pictures seen nor seconds are equal: the arm that had more may win by that alone."""
     for one, other in combinations(arms, 2):
         if one.epochs == other.epochs or _near(one.images_seen, other.images_seen, NEARLY):
@@ -119,7 +119,7 @@ def _find_unequal_budget(arms: Sequence[ArmFacts]) -> Finding | None:
         if _near(one.seconds, other.seconds, NEARLY_SECONDS):
             continue
         epochs = max(one.epochs, other.epochs)
-        return Finding(
+        return CoachFinding(
             "unequal-budget",
             "warning",
             "The arms did not have the same budget",
@@ -132,7 +132,7 @@ def _find_unequal_budget(arms: Sequence[ArmFacts]) -> Finding | None:
     return None
 
 
-def _find_unequal_settings(arms: Sequence[ArmFacts]) -> Finding | None:
+def _find_unequal_settings(arms: Sequence[ArmFacts]) -> CoachFinding | None:
     """Settings differ that are equal in a fair race: seeds, augmentation, batch size …"""
     fields = TrainConfig.model_fields
     differing = [
@@ -145,7 +145,7 @@ def _find_unequal_settings(arms: Sequence[ArmFacts]) -> Finding | None:
     if not differing:
         return None
     more = f" and {len(differing) - MAX_NAMED} more" if len(differing) > MAX_NAMED else ""
-    return Finding(
+    return CoachFinding(
         "unequal-settings",
         "note",
         "More differs than network and strategy",
@@ -155,7 +155,7 @@ def _find_unequal_settings(arms: Sequence[ArmFacts]) -> Finding | None:
     )
 
 
-def _find_seen_before(arms: Sequence[ArmFacts]) -> Finding | None:
+def _find_seen_before(arms: Sequence[ArmFacts]) -> CoachFinding | None:
     """The pretrained weights were made with these very classes: a flattering test of transfer learning."""
     pretrained = [item for item in arms if item.config.pretrained]
     if not pretrained or len(pretrained) == len(arms):
@@ -167,7 +167,7 @@ def _find_seen_before(arms: Sequence[ArmFacts]) -> Finding | None:
     alone = len(pretrained) == 1
     shown = ", ".join(f"{name} ({kind})" for name, kind in list(seen.items())[:MAX_NAMED])
     more = f" and {len(seen) - MAX_NAMED} more" if len(seen) > MAX_NAMED else ""
-    return Finding(
+    return CoachFinding(
         "seen-before",
         "note",
         "The pretrained network knows these classes already",
@@ -179,7 +179,7 @@ def _find_seen_before(arms: Sequence[ArmFacts]) -> Finding | None:
     )
 
 
-def _find_open(outcome: PairOutcome | None) -> Finding | None:
+def _find_open(outcome: PairOutcome | None) -> CoachFinding | None:
     if outcome is None or outcome.better is not None:
         return None
     leader, other, low, high = outcome.b, outcome.a, outcome.interval.low, outcome.interval.high
@@ -188,7 +188,7 @@ def _find_open(outcome: PairOutcome | None) -> Finding | None:
     lead = f"{leader} is {format_points(abs(outcome.difference))} points ahead of {other}"
     if outcome.difference == 0:
         lead = f"{leader} and {other} are right equally often"
-    return Finding(
+    return CoachFinding(
         "open",
         "note",
         "No difference shown",
@@ -199,7 +199,7 @@ def _find_open(outcome: PairOutcome | None) -> Finding | None:
     )
 
 
-def _find_costly(arms: Sequence[ArmFacts], outcome: PairOutcome | None) -> Finding | None:
+def _find_costly(arms: Sequence[ArmFacts], outcome: PairOutcome | None) -> CoachFinding | None:
     if outcome is None or outcome.better is None:
         return None
     by_name = {item.name: item for item in arms}
@@ -213,7 +213,7 @@ def _find_costly(arms: Sequence[ArmFacts], outcome: PairOutcome | None) -> Findi
         or winner.seconds < COSTLY * loser.seconds
     ):
         return None
-    return Finding(
+    return CoachFinding(
         "costly-winner",
         "note",
         "The better arm cost more",

@@ -7,7 +7,7 @@ were set on trainings with deliberately wrong settings (docs/decisions/0020-the-
 from statistics import fmean
 
 from core.coach.advice import counter_overfitting, counter_underfitting, train_longer
-from core.coach.finding import Finding
+from core.coach.coach_finding import CoachFinding
 from core.coach.run_facts import MIN_EPOCHS, MIN_TREND_EPOCHS, RunFacts, last_third, third_before
 from core.formatting import format_number, format_percent, format_points
 
@@ -21,7 +21,7 @@ FLAT = 0.05  # fall of the training loss over the last third, as a share of it, 
 TRAIN_BELOW = 0.02  # training accuracy below validation accuracy: from here on people ask about it
 
 
-def find_overfitting(facts: RunFacts) -> Finding | None:
+def find_overfitting(facts: RunFacts) -> CoachFinding | None:
     """Accuracy on training pictures keeps improving, on validation pictures it does not."""
     epochs = facts.epochs
     if len(epochs) < MIN_TREND_EPOCHS or not facts.validation_images:
@@ -46,7 +46,7 @@ def find_overfitting(facts: RunFacts) -> Finding | None:
             f"nats, {format_number(end, 3)} at the end)"
         )
     advice, change = counter_overfitting(facts, turn.epoch if turned else None)
-    return Finding(
+    return CoachFinding(
         "overfitting",
         "warning",
         "It is overfitting: it memorises its training pictures",
@@ -57,7 +57,7 @@ def find_overfitting(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_underfitting(facts: RunFacts) -> Finding | None:
+def find_underfitting(facts: RunFacts) -> CoachFinding | None:
     """Even the training pictures are mostly wrong, and the curve is flat."""
     epochs = facts.last_stage
     if len(epochs) < MIN_TREND_EPOCHS:
@@ -70,7 +70,7 @@ def find_underfitting(facts: RunFacts) -> Finding | None:
     if gap >= SMALL_GAP or 1 - accuracy < UNLEARNED * errors_of_guessing or fall > FLAT:
         return None
     advice, change = counter_underfitting(facts.config)
-    return Finding(
+    return CoachFinding(
         "underfitting",
         "warning",
         "It is underfitting: it has not even learned its training pictures",
@@ -83,7 +83,7 @@ def find_underfitting(facts: RunFacts) -> Finding | None:
     )
 
 
-def describe_weakness(facts: RunFacts) -> Finding | None:
+def describe_weakness(facts: RunFacts) -> CoachFinding | None:
     """Far from good, and the curves show no reason except, perhaps, too few epochs."""
     if facts.state.active or len(facts.epochs) < MIN_EPOCHS or not facts.validation_images:
         return None
@@ -93,7 +93,7 @@ def describe_weakness(facts: RunFacts) -> Finding | None:
         return None
     count, short = len(facts.epochs), len(facts.epochs) < SHORT_EPOCHS
     advice, change = train_longer(facts.config, count) if short else counter_underfitting(facts.config)
-    return Finding(
+    return CoachFinding(
         "weak",
         "warning",
         f"It is far from good after {count} epochs" if short else "It is far from good, and its curves do not show why",
@@ -106,7 +106,7 @@ def describe_weakness(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_train_below(facts: RunFacts) -> Finding | None:
+def find_train_below(facts: RunFacts) -> CoachFinding | None:
     """Training accuracy below validation accuracy: it looks wrong and is normal."""
     epochs = facts.epochs
     if len(epochs) < MIN_EPOCHS:
@@ -121,7 +121,7 @@ def find_train_below(facts: RunFacts) -> Finding | None:
     if config.model == "scratch_cnn" and config.dropout > 0:
         causes.append(f"dropout switches off {100 * config.dropout:.0f} % of the dense neurons during training")
     causes.append("training accuracy is a mean over the whole epoch, while the network was still improving")
-    return Finding(
+    return CoachFinding(
         "train-below",
         "fine",
         "Training accuracy below validation accuracy is normal here",

@@ -8,7 +8,7 @@ import itertools
 from statistics import fmean
 
 from core.coach.advice import train_longer
-from core.coach.finding import Finding
+from core.coach.coach_finding import CoachFinding
 from core.coach.run_facts import MIN_EPOCHS, MIN_TREND_EPOCHS, RunFacts, last_third, third_before
 from core.formatting import format_number, format_percent, format_points
 
@@ -26,18 +26,18 @@ LOSS_WORSE = 1.05  # rise of the validation loss since then
 PATIENCE = 3  # epochs
 
 
-def find_too_short(facts: RunFacts) -> Finding | None:
+def find_too_short(facts: RunFacts) -> CoachFinding | None:
     """One epoch only: no curve."""
     if len(facts.epochs) != 1 or facts.state.active:
         return None
     advice, change = train_longer(facts.config, 1, at_least=5)
-    return Finding(
+    return CoachFinding(
         "too-short", "note", "One epoch is not a curve", "After a single epoch there is no trend to see.",
         advice, change, "epochs",
     )  # fmt: skip
 
 
-def find_unfinished(facts: RunFacts) -> Finding | None:
+def find_unfinished(facts: RunFacts) -> CoachFinding | None:
     """The validation loss is still falling where the run ends."""
     epochs = facts.last_stage
     if len(epochs) < MIN_EPOCHS or not facts.validation_images:
@@ -53,7 +53,7 @@ def find_unfinished(facts: RunFacts) -> Finding | None:
     if end > (1 - needed) * start:
         return None
     advice, change = train_longer(facts.config, len(facts.epochs))
-    return Finding(
+    return CoachFinding(
         "unfinished",
         "warning",
         "It was still improving when it ended",
@@ -65,7 +65,7 @@ def find_unfinished(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_plateau(facts: RunFacts) -> Finding | None:
+def find_plateau(facts: RunFacts) -> CoachFinding | None:
     """Nothing changed in the second half of the run."""
     epochs = facts.last_stage
     if len(epochs) < PLATEAU_EPOCHS or len(facts.epochs) != len(epochs):
@@ -75,7 +75,7 @@ def find_plateau(facts: RunFacts) -> Finding | None:
     if max(abs(epoch.val_loss - middle) for epoch in half) > PLATEAU * middle:
         return None
     start = half[0].epoch
-    return Finding(
+    return CoachFinding(
         "plateau",
         "note",
         f"Nothing changed after epoch {start}",
@@ -87,7 +87,7 @@ def find_plateau(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_early_best(facts: RunFacts) -> Finding | None:
+def find_early_best(facts: RunFacts) -> CoachFinding | None:
     """The weights that were kept are from long before the end."""
     best, epochs = facts.best, facts.epochs
     if best is None or len(facts.last_stage) != len(epochs):
@@ -97,7 +97,7 @@ def find_early_best(facts: RunFacts) -> Finding | None:
     end, last = fmean(e.val_accuracy for e in last_third(epochs)), fmean(e.val_loss for e in last_third(epochs))
     if best.val_accuracy - end < WORSE_BY or last < LOSS_WORSE * best.val_loss:
         return None  # one of many equally good epochs
-    return Finding(
+    return CoachFinding(
         "early-best",
         "note",
         f"The best epoch was the {_ordinal(best.epoch)} of {len(epochs)}",
@@ -109,7 +109,7 @@ def find_early_best(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_noise(facts: RunFacts) -> Finding | None:
+def find_noise(facts: RunFacts) -> CoachFinding | None:
     """Ups and downs of the validation accuracy that are chance with so few pictures."""
     epochs = facts.epochs[len(facts.epochs) // 2 :]
     n = facts.validation_images
@@ -121,7 +121,7 @@ def find_noise(facts: RunFacts) -> Finding | None:
     interval = facts.validation_interval(epochs[-1].val_accuracy)
     if not turns or not interval.low <= min(values) <= max(values) <= interval.high:
         return None
-    return Finding(
+    return CoachFinding(
         "noise",
         "note",
         "Its ups and downs are too small to mean anything",

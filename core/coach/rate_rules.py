@@ -7,7 +7,7 @@ were set on trainings with deliberately wrong settings (docs/decisions/0020-the-
 import itertools
 
 from core.coach.advice import lower_rate, raise_rate
-from core.coach.finding import Finding
+from core.coach.coach_finding import CoachFinding
 from core.coach.run_facts import MIN_EPOCHS, MIN_TREND_EPOCHS, RunFacts
 from core.formatting import format_number
 
@@ -24,12 +24,12 @@ SLOW_FALL = 0.5  # a loss that fell by less than this share in the whole run is 
 LOW_LOSS = 0.5  # of the loss of guessing: below it, a slow training got there all the same
 
 
-def find_divergence(facts: RunFacts) -> Finding | None:
+def find_divergence(facts: RunFacts) -> CoachFinding | None:
     """Training ended because a number was no longer finite."""
     if not facts.diverged or facts.rate is None:
         return None
     advice, change = lower_rate(facts, "every step overshot further than the one before")
-    return Finding(
+    return CoachFinding(
         "diverged",
         "alarm",
         "Training diverged",
@@ -40,7 +40,7 @@ def find_divergence(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_high_rate(facts: RunFacts) -> Finding | None:
+def find_high_rate(facts: RunFacts) -> CoachFinding | None:
     """Steps that are too large: the loss is far above that of guessing, jumps, or never moves."""
     epochs, rate = facts.epochs, facts.rate
     if len(epochs) < MIN_EPOCHS or rate is None:
@@ -61,7 +61,7 @@ def find_high_rate(facts: RunFacts) -> Finding | None:
     else:
         return None
     advice, change = lower_rate(facts, "its steps overshoot")
-    return Finding(
+    return CoachFinding(
         "rate-high",
         "alarm",
         "The learning rate is too high",
@@ -72,7 +72,7 @@ def find_high_rate(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_low_rate(facts: RunFacts) -> Finding | None:
+def find_low_rate(facts: RunFacts) -> CoachFinding | None:
     """Steps that are too small: the loss creeps down, far below the usual rate, and is still high."""
     epochs, rate = facts.last_stage, facts.rate
     if len(epochs) < MIN_TREND_EPOCHS or rate is None or rate * RATE_MARGIN > facts.usual_rate:
@@ -81,7 +81,7 @@ def find_low_rate(facts: RunFacts) -> Finding | None:
     if last < (1 - SLOW_FALL) * first or last < LOW_LOSS * facts.chance_loss:
         return None
     advice, change = raise_rate(facts)
-    return Finding(
+    return CoachFinding(
         "rate-low",
         "warning",
         "The learning rate is too low",

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from core.coach.advice import other_rate
-from core.coach.finding import Finding
+from core.coach.coach_finding import CoachFinding
 from core.coach.run_facts import RunFacts
 from core.formatting import SPLIT_NAMES, format_percent, format_points
 from core.statistics.class_scores import ClassScore
@@ -25,7 +25,7 @@ SCARCE = 1 / 3  # of the training pictures of the largest class
 BY_CHANCE = 0.05  # how often a drop or an ignored class may be reported where there is none
 
 
-def find_one_answer(facts: RunFacts) -> Finding | None:
+def find_one_answer(facts: RunFacts) -> CoachFinding | None:
     """The network gives the same answer to every picture."""
     scores, n = facts.scores, sum(score.support for score in facts.scores)
     if not n:
@@ -35,7 +35,7 @@ def find_one_answer(facts: RunFacts) -> Finding | None:
     if favourite.predicted < ALWAYS * n or others < MIN_OF_CLASS:
         return None
     advice, change = other_rate(facts.config)
-    return Finding(
+    return CoachFinding(
         "one-answer",
         "alarm",
         f"It answers “{favourite.label}” to everything",
@@ -47,7 +47,7 @@ def find_one_answer(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_ignored_class(facts: RunFacts) -> Finding | None:
+def find_ignored_class(facts: RunFacts) -> CoachFinding | None:
     """A class that is hardly ever recognised, while others are."""
     ignored = [
         score
@@ -74,7 +74,7 @@ def find_ignored_class(facts: RunFacts) -> Finding | None:
         advice = f"Add training pictures of “{worst.label}”, until it has as many as the other classes."
     else:
         advice = f"Look at the pictures of “{worst.label}” that it got wrong: what do they share with other classes?"
-    return Finding(
+    return CoachFinding(
         "ignored-class",
         "warning",
         f"It hardly ever recognises “{worst.label}”",
@@ -84,7 +84,7 @@ def find_ignored_class(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_guessing(facts: RunFacts) -> Finding | None:
+def find_guessing(facts: RunFacts) -> CoachFinding | None:
     """A test accuracy that is not shown to beat always predicting the most common class."""
     if facts.tested is None or not facts.scores:
         return None
@@ -95,7 +95,7 @@ def find_guessing(facts: RunFacts) -> Finding | None:
     if accuracy.interval.low > baseline:
         return None
     below = accuracy.correct / accuracy.n <= baseline
-    return Finding(
+    return CoachFinding(
         "guessing",
         "alarm" if below else "warning",
         "No better than guessing" if below else "Not shown to be better than guessing",
@@ -108,7 +108,7 @@ def find_guessing(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_few_images(facts: RunFacts) -> Finding | None:
+def find_few_images(facts: RunFacts) -> CoachFinding | None:
     """An interval so wide that the accuracy means little."""
     if facts.tested is None or not facts.tested.images:
         return None
@@ -119,7 +119,7 @@ def find_few_images(facts: RunFacts) -> Finding | None:
     share = min(max(accuracy.correct / accuracy.n, 0.1), 0.9)
     needed = _tidy_count(share * (1 - share) * (Z95 / WISHED_HALF) ** 2)
     word = _word(facts)
-    return Finding(
+    return CoachFinding(
         "few-pictures",
         "note",
         f"Too few {word} pictures for a clear result",
@@ -131,7 +131,7 @@ def find_few_images(facts: RunFacts) -> Finding | None:
     )
 
 
-def find_drop(facts: RunFacts) -> Finding | None:
+def find_drop(facts: RunFacts) -> CoachFinding | None:
     """A test accuracy well below the validation accuracy on which the weights were chosen."""
     best, tested, n = facts.best, facts.tested, facts.validation_images
     if best is None or tested is None or tested.split != "test" or not n or not tested.images:
@@ -146,7 +146,7 @@ def find_drop(facts: RunFacts) -> Finding | None:
     # the validation figure is the best of several epochs: each was a chance to look better than it is
     if fisher_exact(np.array(counts), alternative="less").pvalue * len(facts.epochs) >= BY_CHANCE:
         return None
-    return Finding(
+    return CoachFinding(
         "drop",
         "warning",
         "Worse on test pictures than on validation pictures",

@@ -9,12 +9,12 @@ coach stays silent rather than guess: a healthy run gets a word of praise and no
 from collections.abc import Callable, Mapping, Sequence
 
 from core.coach import fit_rules, progress_rules, rate_rules, result_rules
-from core.coach.finding import MAX_SHOWN, Finding, order_findings
+from core.coach.coach_finding import MAX_SHOWN, CoachFinding, order_findings
 from core.coach.run_facts import MIN_EPOCHS, RunFacts
 from core.formatting import SPLIT_NAMES, format_number, format_percent
 from core.statistics.metrics import Accuracy
 
-Rule = Callable[[RunFacts], Finding | None]
+Rule = Callable[[RunFacts], CoachFinding | None]
 RULES: tuple[Rule, ...] = (
     rate_rules.find_divergence,
     rate_rules.find_high_rate,
@@ -53,7 +53,7 @@ SETTLED_BY: Mapping[str, frozenset[str]] = {
 }
 
 
-def review_run(facts: RunFacts, limit: int | None = MAX_SHOWN) -> tuple[Finding, ...]:
+def review_run(facts: RunFacts, limit: int | None = MAX_SHOWN) -> tuple[CoachFinding, ...]:
     """The findings in a run, the most important first.
 
     Args:
@@ -71,7 +71,7 @@ def review_run(facts: RunFacts, limit: int | None = MAX_SHOWN) -> tuple[Finding,
     return order_findings(kept, RANKS, limit)
 
 
-def _praise(facts: RunFacts) -> Finding | None:
+def _praise(facts: RunFacts) -> CoachFinding | None:
     """Training and validation improved together, and the test agrees."""
     epochs, tested = facts.epochs, facts.tested
     if len(epochs) < MIN_EPOCHS or tested is None or not tested.images:
@@ -79,7 +79,7 @@ def _praise(facts: RunFacts) -> Finding | None:
     first, last = epochs[0], epochs[-1]
     accuracy = Accuracy(tested.correct, tested.images)
     word = SPLIT_NAMES[tested.split]
-    return Finding(
+    return CoachFinding(
         "healthy",
         "fine",
         "Nothing to worry about",
@@ -90,7 +90,7 @@ def _praise(facts: RunFacts) -> Finding | None:
     )
 
 
-def format_findings(findings: Sequence[Finding]) -> str:
+def format_findings(findings: Sequence[CoachFinding]) -> str:
     """The findings as lines of text."""
     if not findings:
         return "No findings yet."

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.coach.finding import Finding
+from core.coach.coach_finding import CoachFinding
 from core.datasets.dataset import Dataset, ImageRow
 from core.errors import DatasetError
 from core.formatting import format_percent
@@ -190,14 +190,14 @@ def classify(train: Features, labels: NDArray[np.int64], others: Features, class
     return answers
 
 
-def review_shortcuts(report: ShortcutReport) -> tuple[Finding, ...]:
+def review_shortcuts(report: ShortcutReport) -> tuple[CoachFinding, ...]:
     """The strongest shortcut as a finding; none where no cue predicts the class."""
     if not report.found:
         return ()
     best = report.found[0]
     gain = (best.accuracy.correct - best.baseline.correct) / best.accuracy.n
     return (
-        Finding(
+        CoachFinding(
             "shortcut",
             "warning" if gain >= STRONG else "note",
             f"The class can be predicted from {best.cue.title} alone",

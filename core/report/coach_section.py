@@ -1,7 +1,7 @@
 """The coach's findings, on the comparison and on one run of each arm."""
 
+from core.coach.coach_finding import CoachFinding
 from core.coach.fairness import ArmFacts, PairOutcome, review_comparison
-from core.coach.finding import Finding
 from core.coach.review import review_run
 from core.coach.run_facts import RunFacts, facts_of, shares_in
 from core.report.content import FindingRow
@@ -18,7 +18,7 @@ def list_findings(subject: Subject) -> tuple[FindingRow, ...]:
     return tuple(rows)
 
 
-def _row(arm: str, finding: Finding) -> FindingRow:
+def _row(arm: str, finding: CoachFinding) -> FindingRow:
     return FindingRow(arm, finding.level, finding.title, finding.evidence, finding.advice)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from core.coach.finding import LEVELS
+from core.coach.coach_finding import LEVELS
 from core.formatting import SPLIT_NAMES, format_level, format_number, format_percent, format_points
 from core.report.chart_geometry import colour_of, dash_of, draw, marker_path
 from core.report.content import ChartLine, Confusion, Fact, LineChart, Point, ReportData, RunRow, Share

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.coach.finding import Finding
+from core.coach.coach_finding import CoachFinding
 from core.coach.run_cost import add_up
 from core.config.events import Measured
 from core.config.train_config import TrainConfig
@@ -65,11 +65,11 @@ def test_explore_looks_for_shortcuts_when_asked(settings: Settings, drawn: Datas
 
 def test_a_finding_shows_its_evidence_its_advice_and_the_field() -> None:
     def page() -> None:
-        from core.coach.finding import Finding
+        from core.coach.coach_finding import CoachFinding
         from pages.components.shared.coach_findings import show_findings
 
-        finding = Finding("rate-high", "alarm", "The *rate* is too high", "Loss 9 nats.", "Try 0.001 instead of 0.3.",
-                          {"learning_rate": 0.001, "find_rate": False}, "learning-rate")  # fmt: skip
+        finding = CoachFinding("rate-high", "alarm", "The *rate* is too high", "Loss 9 nats.",
+                               "Try 0.001 instead of 0.3.", {"learning_rate": 0.001, "find_rate": False}, "learning-rate")  # fmt: skip
         show_findings([finding], key="a")
         show_findings([], key="b")
 
@@ -92,7 +92,7 @@ def test_every_lesson_is_short_and_begins_with_its_term() -> None:
     needed = {"transfer-learning", "feature-extraction", "fine-tuning", "gradual-unfreezing", "overfitting",
               "validation-and-test", "confidence-intervals", "calibration", "seeds"}  # fmt: skip
     assert needed <= set(LESSONS)
-    assert Finding("a", "note", "b", "c.").lesson == ""
+    assert CoachFinding("a", "note", "b", "c.").lesson == ""
 
 
 def test_every_lesson_that_a_rule_names_exists() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.coach.finding import Finding
+from core.coach.coach_finding import CoachFinding
 from core.config.train_config import TrainConfig
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -70,7 +70,9 @@ def test_the_settings_of_a_run_and_what_the_coach_proposes_fill_the_form(
 ) -> None:
     run = next(run for run in RunStore(raced).all() if run.config().strategy == "scratch")
     config = run.config()
-    proposed = Finding("a", "note", "Still improving", "It fell.", "Try more epochs.", {"epochs": config.epochs * 2})
+    proposed = CoachFinding(
+        "a", "note", "Still improving", "It fell.", "Try more epochs.", {"epochs": config.epochs * 2}
+    )
     monkeypatch.setattr(coach_findings, "review_run", lambda _: (proposed,))
     coach_findings._findings.forget()
 
@@ -92,10 +94,12 @@ def test_the_settings_of_a_run_and_what_the_coach_proposes_fill_the_form(
 
 def readings_without_settings() -> None:
     """What AppTest runs: a proposal for nobody's settings."""
-    from core.coach.finding import Finding
+    from core.coach.coach_finding import CoachFinding
     from pages.components.shared.coach_findings import show_findings
 
-    show_findings([Finding("a", "note", "Unequal", "One had more epochs.", "Give both 9.", {"epochs": 9})], key="a")
+    show_findings(
+        [CoachFinding("a", "note", "Unequal", "One had more epochs.", "Give both 9.", {"epochs": 9})], key="a"
+    )
 
 
 def test_where_nothing_can_be_tried_nothing_is_offered() -> None:

@@ -49,7 +49,7 @@ def show_costs(costs: Sequence[Cost], *, key: str = "cost") -> None:
         )
         st.markdown("##### Seconds by part of the work")
         st.echarts_chart(
-            seconds_chart(costs), height=110 + 44 * len(costs), key=f"{key}-seconds", alt=f"Seconds by part. {summary}"
+            seconds_chart(costs), height=126 + 44 * len(costs), key=f"{key}-seconds", alt=f"Seconds by part. {summary}"
         )
     unmeasured = [cost.name for cost in costs if not cost.parts]
     if unmeasured:
@@ -83,7 +83,7 @@ def seconds_chart(costs: Sequence[Cost]) -> dict[str, Any]:
     ]
     return {
         "animation": False,
-        "grid": {"left": 12, "right": 24, "top": 36, "bottom": 26, "containLabel": True},
+        "grid": {"left": 12, "right": 24, "top": 52, "bottom": 26, "containLabel": True},
         "legend": {"type": "scroll", "top": 0, "left": 0, "textStyle": {"fontSize": 12}},
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
         "xAxis": {"type": "value", "name": "Seconds", "nameLocation": "middle", "nameGap": 26},

@@ -5,8 +5,8 @@ from statistics import median_low
 
 import streamlit as st
 
+from core.coach.coach_finding import LEVELS, CoachFinding, Level
 from core.coach.fairness import ArmFacts, PairOutcome, review_comparison
-from core.coach.finding import LEVELS, Finding, Level
 from core.coach.review import review_run
 from core.coach.run_facts import gather_facts, training_shares
 from core.coach.shortcuts import ShortcutReport, find_shortcuts, review_shortcuts
@@ -26,7 +26,7 @@ from pages.components.shared.shared_cache import SharedCache
 COLOURS: dict[Level, str] = {"alarm": "red", "warning": "orange", "note": "blue", "fine": "green"}
 ICONS: dict[Level, str] = {"alarm": "‼", "warning": "!", "note": "i", "fine": "✓"}  # colour is never the only signal
 # a run that has ended never changes; a later test result changes the key
-_findings: SharedCache[tuple[Settings, str, float, bool], tuple[Finding, ...]] = SharedCache(None, max_entries=256)
+_findings: SharedCache[tuple[Settings, str, float, bool], tuple[CoachFinding, ...]] = SharedCache(None, max_entries=256)
 _shortcuts: SharedCache[tuple[str, str], ShortcutReport] = SharedCache(None, max_entries=16)
 
 
@@ -53,7 +53,7 @@ def show_run(settings: Settings, snapshots: Sequence[RunSnapshot]) -> None:
             show_findings(review_once(settings, item), key=item.id, config=item.config)
 
 
-def review_once(settings: Settings, snapshot: RunSnapshot) -> tuple[Finding, ...]:
+def review_once(settings: Settings, snapshot: RunSnapshot) -> tuple[CoachFinding, ...]:
     """The findings in a run that has ended, computed once for all sessions.
 
     Raises:
@@ -62,7 +62,7 @@ def review_once(settings: Settings, snapshot: RunSnapshot) -> tuple[Finding, ...
     ended = snapshot.result.ended if snapshot.result else 0.0
     key = settings, snapshot.id, ended, snapshot.history.tested is not None
 
-    def read() -> tuple[Finding, ...]:
+    def read() -> tuple[CoachFinding, ...]:
         run = frame.runs(settings).get(snapshot.id)
         return review_run(gather_facts(run, training_shares(settings, run)))
 
@@ -109,7 +109,7 @@ def group_arms(named: Sequence[tuple[str, RunSnapshot]]) -> list[ArmFacts]:
     return arms
 
 
-def show_findings(findings: Sequence[Finding], *, key: str, config: TrainConfig | None = None) -> None:
+def show_findings(findings: Sequence[CoachFinding], *, key: str, config: TrainConfig | None = None) -> None:
     """Draw findings, the most important first: what was seen, the figures behind it, and one thing to try.
 
     Args:
@@ -140,7 +140,7 @@ def show_findings(findings: Sequence[Finding], *, key: str, config: TrainConfig 
                 explain(finding.lesson, key=f"lesson-{key}-{finding.kind}")
 
 
-def _fields(finding: Finding) -> str:
+def _fields(finding: CoachFinding) -> str:
     """The settings to change, under their names in the form."""
     named = [
         f"{TrainConfig.model_fields[name].title or name}: {'automatic' if value is None else _value(name, value)}"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.coach import fit_rules, progress_rules, rate_rules, result_rules
-from core.coach.finding import LEVELS, MAX_SHOWN
+from core.coach.coach_finding import LEVELS, MAX_SHOWN
 from core.coach.review import RANKS, RULES, SETTLED_BY, format_findings, review_run
 from core.coach.run_facts import gather_facts, training_shares
 from core.config.train_config import TrainConfig

@@ -20,7 +20,7 @@ MAX_SHOWN = 3  # findings: with more advice nobody follows any
 
 
 @dataclass(frozen=True)
-class Finding:
+class CoachFinding:
     """One thing that the coach has seen.
 
     Attributes:
@@ -51,7 +51,9 @@ class Finding:
         return {**asdict(self), "change": dict(self.change)}
 
 
-def order_findings(findings: Sequence[Finding], ranks: Sequence[str], limit: int | None) -> tuple[Finding, ...]:
+def order_findings(
+    findings: Sequence[CoachFinding], ranks: Sequence[str], limit: int | None
+) -> tuple[CoachFinding, ...]:
     """The most important first: by level, then by the place of their kind in `ranks`; at most `limit`."""
     levels = list(LEVELS)
     ranked = sorted(findings, key=lambda finding: (levels.index(finding.level), ranks.index(finding.kind)))
