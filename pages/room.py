@@ -96,7 +96,7 @@ def _people(settings: Settings) -> None:
             rows.append(
                 {
                     "Nickname": frame.owner_name(settings, person) or "this machine",
-                    "Looks at": ", ".join(dict.fromkeys(visit.page for visit in tabs)),
+                    "Page": ", ".join(dict.fromkeys(visit.page for visit in tabs)),
                     "Here for": format_duration(time.time() - tabs[0].since),
                     "Runs": len(mine),
                     "Waiting": sum(item.state.active for item in mine),

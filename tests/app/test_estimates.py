@@ -66,7 +66,7 @@ def test_the_calibrator_measures_in_a_process_of_its_own(
 ) -> None:
     monkeypatch.setattr(time_estimate, "start_benchmark", benchmark_job.start_benchmark)
     app = open_page("pages/train.py", dataset="drawn")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while "This training takes about" not in captions(app):
         assert time.monotonic() < until, captions(app)
         time.sleep(0.5)
