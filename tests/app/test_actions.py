@@ -56,7 +56,7 @@ def fail_for_memory(run: Run) -> None:
     run.write_result(RunState.FAILED, memory_sentence(run.config()), 1.0, cause=MEMORY)
 
 
-def test_a_waiting_run_tells_its_turn_and_its_expected_start(raced: Settings, run: Run, open_page: Open) -> None:
+def test_a_waiting_run_shows_its_turn_and_its_expected_start(raced: Settings, run: Run, open_page: Open) -> None:
     write_queue(raced, QueueView((Turn(run.id, 2, time.time() + 125),)))
     app = open_page("pages/train.py", run=run.id)
     assert not app.exception
@@ -65,14 +65,14 @@ def test_a_waiting_run_tells_its_turn_and_its_expected_start(raced: Settings, ru
 
 
 @pytest.mark.parametrize(("held_by", "said"), [("paused", "presenter has paused"), ("disk", "disk is full")])
-def test_a_waiting_run_tells_what_holds_the_queue(
+def test_a_waiting_run_shows_what_holds_the_queue(
     raced: Settings, run: Run, open_page: Open, held_by: str, said: str
 ) -> None:
     write_queue(raced, QueueView((Turn(run.id, 0, None),), held_by))
     assert said in str(open_page("pages/train.py", run=run.id).get("progress")[0].proto)
 
 
-def test_a_worker_that_does_not_move_is_told(raced: Settings, run: Run, open_page: Open) -> None:
+def test_a_worker_without_progress_is_reported(raced: Settings, run: Run, open_page: Open) -> None:
     write_json(run.folder / "started.json", {"pid": 1, "born": 0.0, "time": time.time()})
     write_json(run.folder / STALLED, {"since": time.time() - 20})
     with held(run.lock_path):
@@ -81,7 +81,7 @@ def test_a_worker_that_does_not_move_is_told(raced: Settings, run: Run, open_pag
     assert "Stop" in labels(app)
 
 
-def test_an_interrupted_run_goes_on_by_itself_until_it_was_tried_often_enough(
+def test_an_interrupted_run_resumes_by_itself_until_it_was_tried_often_enough(
     raced: Settings, run: Run, open_page: Open
 ) -> None:
     write_json(run.folder / "started.json", {"pid": 1, "born": 0.0, "time": time.time()})
@@ -137,7 +137,7 @@ def test_others_see_a_run_and_cannot_change_it(
         RunStore(raced).delete(run.id, by=bert)
 
 
-def test_a_full_disk_is_told_on_every_page_and_nothing_begins(
+def test_a_full_disk_is_reported_on_every_page_and_nothing_starts(
     raced: Settings, run: Run, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNEMYPETS_MIN_FREE_MB", "1000000")

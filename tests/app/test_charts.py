@@ -1,4 +1,4 @@
-"""Every chart of every page: axis titles with units, the same in words, its numbers as CSV, a sign beside colour."""
+"""Every chart of every page: axis titles with units, the same in words, its values as CSV, a sign besides colour."""
 
 import ast
 import json

@@ -25,7 +25,7 @@ def room(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Room:
 
 @pytest.fixture
 def come_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Let the next pages see the cookie of somebody; AppTest has no cookies."""
+    """Let the next pages see a person's cookie; AppTest has no cookies."""
 
     def come(token: str) -> None:
         monkeypatch.setattr(door, "browser_token", lambda: token)
@@ -46,7 +46,7 @@ def test_every_page_stands_behind_the_door(
     assert "drawn" not in texts(app)
 
 
-def test_somebody_comes_in_with_passcode_and_nickname_and_stays_in(
+def test_an_attendee_enters_with_passcode_and_nickname_and_stays(
     settings: Settings, room: Room, come_as: Callable[[str], None], open_page: Open
 ) -> None:
     token = new_token()
@@ -62,7 +62,7 @@ def test_somebody_comes_in_with_passcode_and_nickname_and_stays_in(
     assert "There is no dataset yet" in texts(open_page("streamlit_app.py"))
 
 
-def test_a_wrong_passcode_and_a_taken_nickname_are_told_in_a_sentence(
+def test_a_wrong_passcode_and_a_taken_nickname_give_a_sentence(
     settings: Settings, room: Room, come_as: Callable[[str], None], open_page: Open
 ) -> None:
     PeopleStore(settings).name(new_token(), "Ada")
@@ -98,7 +98,7 @@ def test_the_presenters_link_makes_a_presenter(
     assert [person.presenter for person in PeopleStore(settings).all()] == [True]
 
 
-def test_a_wrong_secret_makes_nobody_a_presenter(
+def test_a_wrong_secret_makes_no_presenter(
     settings: Settings, room: Room, come_as: Callable[[str], None], open_page: Open
 ) -> None:
     come_as(new_token())
@@ -108,7 +108,7 @@ def test_a_wrong_secret_makes_nobody_a_presenter(
     assert not PeopleStore(settings).all()
 
 
-def test_a_browser_without_cookies_is_told_so(room: Room, come_as: Callable[[str], None], open_page: Open) -> None:
+def test_a_browser_without_cookies_gets_a_sentence(room: Room, come_as: Callable[[str], None], open_page: Open) -> None:
     come_as("")
     app = open_page("streamlit_app.py")
     assert [error.value for error in app.error] == ["Your browser blocks cookies for this page: allow them and reload."]
@@ -135,7 +135,7 @@ def test_who_acts_is_the_operator_alone_or_the_visitor_of_a_room(
         door.actor(opened)
 
 
-def test_somebody_who_signed_in_is_the_same_person_in_every_browser(
+def test_a_signed_in_person_is_the_same_in_every_browser(
     settings: Settings, room: Room, come_as: Callable[[str], None], open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class User(dict[str, object]):
@@ -153,5 +153,5 @@ def test_somebody_who_signed_in_is_the_same_person_in_every_browser(
     assert len(ids) == 1
 
 
-def test_a_closed_room_asks_nobody(open_page: Callable[..., AppTest]) -> None:
+def test_a_closed_room_asks_for_no_passcode(open_page: Callable[..., AppTest]) -> None:
     assert not open_page("streamlit_app.py").text_input

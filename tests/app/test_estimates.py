@@ -22,7 +22,7 @@ def captions(app: AppTest) -> str:
     return " ".join(item.value for item in app.caption)
 
 
-def test_the_time_is_told_from_what_was_measured(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+def test_the_time_is_estimated_from_measurements(settings: Settings, drawn: Dataset, open_page: Open) -> None:
     config = TrainConfig(dataset="drawn")
     what = describe_network(config, plan_stages(config, config.entry()))
     Measurements(settings).keep(what, {"threads": settings.threads}, FIGURES)
@@ -61,7 +61,7 @@ def test_without_its_weights_nothing_is_measured(drawn: Dataset, open_page: Open
     assert "No time estimate until this network has run here once" in captions(app)
 
 
-def test_the_calibrator_measures_in_a_process_of_its_own(
+def test_the_benchmark_runs_in_its_own_process(
     settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time_estimate, "start_benchmark", benchmark_job.start_benchmark)

@@ -93,7 +93,7 @@ def test_the_settings_of_a_run_and_what_the_coach_proposes_fill_the_form(
 
 
 def readings_without_settings() -> None:
-    """What AppTest runs: a proposal for nobody's settings."""
+    """What AppTest runs: a proposal without a run's settings."""
     from core.coach.coach_finding import CoachFinding
     from pages.components.shared.coach_findings import show_findings
 
@@ -138,9 +138,7 @@ def test_a_race_takes_over_what_ends_the_training_and_the_strategy_above(setting
     assert app.multiselect(key="race-arms").value == ["scratch", "partial"]
 
 
-def test_a_curve_says_that_a_limit_in_seconds_does_not_hold_for_it(
-    settings: Settings, drawn: object, open_page: Open
-) -> None:
+def test_a_curve_warns_that_it_ignores_a_limit_in_seconds(settings: Settings, drawn: object, open_page: Open) -> None:
     app = open_page("pages/train.py", dataset="drawn")
     app.session_state["curve"] = True
     app.run()

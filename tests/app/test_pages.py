@@ -33,7 +33,7 @@ def texts(app: AppTest) -> str:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page_of_an_empty_room_says_what_to_do_next(open_page: Open, path: str) -> None:
+def test_every_page_of_an_empty_room_offers_a_next_step(open_page: Open, path: str) -> None:
     app = open_page(path)
     assert not app.exception
     assert not app.error
@@ -73,9 +73,7 @@ def test_explore_filters_the_gallery_by_class_and_split(raced: Settings, open_pa
     assert "4 pictures, page 1 of 1." in texts(app)
 
 
-def test_explore_tells_that_an_import_failed_and_why(
-    settings: Settings, open_page: Open, ended_processes: None
-) -> None:
+def test_explore_shows_why_an_import_failed(settings: Settings, open_page: Open, ended_processes: None) -> None:
     jobs = ImportJobs(settings)
     job = jobs.start(ImportRequest(str(settings.home / "nowhere"), "x", "70/15/15", 0))
     wait_for(lambda: jobs.status(job).state == "failed")
@@ -169,7 +167,7 @@ def test_a_damaged_run_never_breaks_a_page(raced: Settings, open_page: Open, fil
     assert not open_page("pages/train.py", run=run.id).exception
 
 
-def test_an_interrupted_run_is_shown_and_goes_on(raced: Settings, open_page: Open, ended_processes: None) -> None:
+def test_an_interrupted_run_is_shown_and_resumes(raced: Settings, open_page: Open, ended_processes: None) -> None:
     run = RunStore(raced).all()[0]
     (run.folder / "result.json").unlink()
     assert run.state() is RunState.INTERRUPTED
@@ -237,7 +235,7 @@ def test_the_demo_draws_races_and_opens_the_comparison(
     assert sorted(run.config().model for run in runs) == ["petnet", "scratch_cnn"]
 
 
-def test_a_demo_whose_drawing_was_cut_off_says_so(settings: Settings, open_page: Open) -> None:
+def test_a_demo_whose_drawing_was_cut_off_shows_that(settings: Settings, open_page: Open) -> None:
     app = open_page("streamlit_app.py", demo="20260101-000000-abcdef")
     assert not app.exception
     assert "start it again" in texts(app)

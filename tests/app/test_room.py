@@ -1,4 +1,4 @@
-"""The Room page, and what it changes on the pages of everybody."""
+"""The Room page, and what it changes on everyone's pages."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ Come = Callable[[str], Actor]
 
 @pytest.fixture
 def come_as(home: object, monkeypatch: pytest.MonkeyPatch) -> Come:
-    """Open the room, and let the next pages see somebody's cookie: `come_as("Grace the presenter")`."""
+    """Open the room, and let the next pages see a person's cookie: `come_as("Grace the presenter")`."""
     monkeypatch.setenv("TUNEMYPETS_ROOM", "1")
     settings = Settings.from_environment()
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -66,11 +66,11 @@ def queued(settings: Settings, config: TrainConfig, *owners: Actor) -> list[str]
 
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Queues stand still: what waits goes on waiting."""
+    """Queues stand still: waiting runs keep waiting."""
     monkeypatch.setattr("pages.components.shared.frame.ensure_scheduler", lambda *_: None)
 
 
-def test_an_empty_room_says_what_is_missing_in_every_section(come_as: Come, open_page: Open) -> None:
+def test_every_section_of_an_empty_room_shows_what_is_missing(come_as: Come, open_page: Open) -> None:
     come_as("Grace the presenter")
     app = open_page("pages/room.py")
     assert not app.error
@@ -162,7 +162,7 @@ def test_the_leaderboard_shows_a_tie_as_a_tie_and_is_shared_on_demand(
     assert "presenter only" in open_page("pages/room.py").error[0].value
 
 
-def test_settings_are_sent_and_fill_everybodys_form(raced: Settings, come_as: Come, open_page: Open) -> None:
+def test_settings_are_sent_and_fill_everyones_form(raced: Settings, come_as: Come, open_page: Open) -> None:
     sent = parse_config(
         {
             "dataset": "drawn",
@@ -270,7 +270,7 @@ def test_shutting_down_asks_first_and_then_ends_the_app(
     assert ended == [True]
 
 
-def test_locked_uploads_are_told_on_explore(settings: Settings, come_as: Come, open_page: Open) -> None:
+def test_explore_shows_that_uploads_are_locked(settings: Settings, come_as: Come, open_page: Open) -> None:
     lock_uploads(settings, True, PRESENTER)
     come_as("Ada")
     app = open_page("pages/explore.py")

@@ -95,7 +95,7 @@ def test_a_zip_is_uploaded_through_the_page(server: Server, page: Page, settings
     assert len(DatasetStore(settings).get("my-pets").report().rejected) == 1
 
 
-def test_the_server_may_be_killed_while_a_run_goes_on(
+def test_a_run_continues_while_the_server_is_killed(
     server: Server, page: Page, settings: Settings, drawn: object, small_config: object
 ) -> None:
     from core.config.train_config import TrainConfig

@@ -57,7 +57,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 def answers(address: str, port: int) -> bool:
-    """Whether somebody answers there, in whatever words."""
+    """Whether anyone answers there, in whatever words."""
     try:
         with urllib.request.urlopen(f"http://{address}:{port}/_stcore/health", timeout=3) as reply:
             return bool(reply.status == 200)

@@ -1,4 +1,4 @@
-"""What all sessions look at together, and how often they may look."""
+"""Values that all sessions share, and how often pages refresh."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ def test_thirty_viewers_at_once_cause_one_reading() -> None:
     assert len(made) == 1
 
 
-def test_nobody_waits_while_another_reads_what_is_only_a_little_younger() -> None:
+def test_no_session_waits_while_another_reads_a_slightly_newer_value() -> None:
     shared: SharedCache[str, str] = SharedCache(0.2)
     assert shared.get("run", lambda: "old") == "old"
     time.sleep(0.25)
@@ -45,7 +45,7 @@ def test_nobody_waits_while_another_reads_what_is_only_a_little_younger() -> Non
     assert shared.get("run", lambda: "never asked") == "new"
 
 
-def test_after_a_change_nobody_is_given_what_was_read_before_it() -> None:
+def test_after_a_change_no_session_gets_an_older_value() -> None:
     shared: SharedCache[str, str] = SharedCache(60.0)
     reading, go_on = threading.Event(), threading.Event()
 
@@ -63,7 +63,7 @@ def test_after_a_change_nobody_is_given_what_was_read_before_it() -> None:
     assert shared.get("run", lambda: "after the change") == "after the change"
 
 
-def test_what_cannot_be_read_is_told_to_who_asked_and_tried_again() -> None:
+def test_an_error_goes_to_the_caller_and_is_not_cached() -> None:
     shared: SharedCache[str, str] = SharedCache(60.0)
 
     def fail() -> str:
@@ -74,7 +74,7 @@ def test_what_cannot_be_read_is_told_to_who_asked_and_tried_again() -> None:
     assert shared.get("run", lambda: "there again") == "there again"
 
 
-def test_what_nobody_asked_for_longest_is_dropped_first() -> None:
+def test_the_value_unused_for_longest_is_dropped_first() -> None:
     shared: SharedCache[int, str] = SharedCache(None, max_entries=2)
     for key in (1, 2, 1, 3):  # 2 is the oldest when 3 comes
         shared.get(key, lambda: "first")
