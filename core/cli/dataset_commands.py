@@ -10,13 +10,14 @@ from core.cli.command import Outcome, command
 from core.cli.waiting import format_left, print_status
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
+from core.datasets.importing import ImportProgress, import_dataset
 from core.datasets.sources import Source, open_source
 from core.datasets.splits import SplitPlan
 from core.errors import ConfigError
 from core.jobs.import_jobs import sample_source
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from core.steps import run_step
 
 split_option = click.option(
     "--split", default="70/15/15", metavar="A/B/C", help="Train/validation/test in per cent (default: 70/15/15)."
@@ -45,18 +46,17 @@ def make_sample(settings: Settings, name: str, split: str, seed: int) -> Outcome
     return _import(settings, sample_source(), name, split, seed)
 
 
+def _print_progress(progress: ImportProgress) -> None:
+    line = f"{progress.phase} {progress.done}/{progress.total}{format_left(progress.eta_seconds)}"
+    print_status(line, transient=True)
+
+
 def _import(settings: Settings, source: Source, name: str, split: str, seed: int) -> Outcome:
     if seed < 0:
         raise ConfigError({"seed": f"--seed is {seed}: choose a whole number from 0."})
     plan = SplitPlan.parse(split)
     try:
-        dataset_id = ""
-        for event in import_dataset(settings, source, name=name, plan=plan, seed=seed):
-            if isinstance(event, ImportProgress):
-                line = f"{event.phase} {event.done}/{event.total}{format_left(event.eta_seconds)}"
-                print_status(line, transient=True)
-            elif isinstance(event, ImportFinished):
-                dataset_id = event.dataset_id
+        dataset_id = run_step(import_dataset(settings, source, name=name, plan=plan, seed=seed), _print_progress)
     finally:
         source.close()
         print_status("", transient=True)

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ WAITING_BYTES = 192 * 2**20  # files in the hands of all threads together
 
 @dataclass(frozen=True)
 class ImportProgress:
-    """Pictures done, of how many; eta_seconds is None until it can be told."""
+    """Images done, of how many; eta_seconds is None until it can be estimated."""
 
     phase: str
     done: int
@@ -61,22 +61,14 @@ class ImportProgress:
     eta_seconds: float | None
 
 
-@dataclass(frozen=True)
-class ImportFinished:
-    """The dataset is there."""
-
-    dataset_id: str
-
-
-ImportEvent = ImportProgress | ImportFinished
 File = tuple[SourceEntry, Placed]
 Taken = tuple[Placed, int, ReadImage | str]
 
 
 def import_dataset(
     settings: Settings, source: Source, *, name: str, plan: SplitPlan, seed: int, owner: str = LOCAL_OWNER
-) -> Iterator[ImportEvent]:
-    """Import a source as a dataset called `name`; a generator, whose last event is `ImportFinished`.
+) -> Generator[ImportProgress, None, str]:
+    """Import a source as a dataset called `name`; returns its id.
 
     Nothing is left behind when it fails, or is closed before its end.
 
@@ -101,12 +93,8 @@ def import_dataset(
     lock.acquire()
     try:
         report = ImportReport(ignored=source.ignored, notes=layout.notes)
-        read: list[ReadImage] = []
-        for item in _read_all(settings, source, list(zip(entries, layout.placed, strict=True)), folder, report):
-            if isinstance(item, ImportProgress):
-                yield item
-            else:
-                read.append(item)
+        files = list(zip(entries, layout.placed, strict=True))
+        read = yield from _read_all(settings, source, files, folder, report)
         yield ImportProgress("Deciding the splits", len(read), len(read), None)
         kept = leave_out_copies(read, report, folder)
         classes = sorted({item.placed.label for item in kept}, key=natural_key)
@@ -148,7 +136,7 @@ def import_dataset(
     finally:
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
-    yield ImportFinished(dataset_id)
+    return dataset_id
 
 
 def _refuse_taken(target: Path, dataset_id: str) -> None:
@@ -185,8 +173,9 @@ def _read_all(
     files: list[File],
     folder: Path,
     report: ImportReport,
-) -> Iterator[ImportProgress | ReadImage]:
+) -> Generator[ImportProgress, None, list[ReadImage]]:
     """Decode and store every file, in order; rejected ones go into the report."""
+    read: list[ReadImage] = []
     limits = Limits.from_settings(settings)
     started = last = time.monotonic()
     read_bytes = claimed_bytes = 0
@@ -205,7 +194,7 @@ def _read_all(
                     ahead.append((claimed, pool.submit(_take_all, source, part, folder, limits)))
                     claimed_bytes += claimed
                 if not ahead:
-                    return
+                    return read
                 claimed, future = ahead.popleft()
                 for placed, count, outcome in future.result():
                     read_bytes += count
@@ -220,7 +209,7 @@ def _read_all(
                         report.rejected.append((placed.name, outcome))
                     else:
                         report.converted.extend((placed.name, note) for note in outcome.notes)
-                        yield outcome
+                        read.append(outcome)
                 claimed_bytes -= claimed
                 now = time.monotonic()
                 if now - last > PROGRESS_SECONDS or done == len(files):

@@ -31,6 +31,7 @@ from core.locks import hold_lock, is_held
 from core.quotas import check_datasets, check_room, check_space
 from core.room.board import check_uploads
 from core.settings import Settings
+from core.steps import run_step
 from core.storage import is_id, new_id, read_json, write_json
 
 if TYPE_CHECKING:
@@ -203,8 +204,12 @@ def sample_source() -> "Source":
 def run_job(settings: Settings, folder: Path) -> None:
     """Carry out the import of a job folder; its result file holds how it ended."""
     # here and not above: the pages import this module, and must start fast
-    from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
+    from core.datasets.importing import ImportProgress, import_dataset
     from core.datasets.sources import open_source
+
+    def write_progress(progress: ImportProgress) -> None:
+        values = _progress(progress.phase, progress.done, progress.total, progress.eta_seconds)
+        write_json(folder / "progress.json", values)
 
     request = ImportRequest(**read_json(folder / "request.json"))
     try:
@@ -218,23 +223,17 @@ def run_job(settings: Settings, folder: Path) -> None:
             else open_source(Path(request.path), request.title, settings.max_images)
         )
         try:
-            events = import_dataset(
-                settings,
-                source,
-                name=request.name,
-                plan=SplitPlan.parse(request.plan),
-                seed=request.seed,
-                owner=request.owner,
+            dataset = run_step(
+                import_dataset(
+                    settings,
+                    source,
+                    name=request.name,
+                    plan=SplitPlan.parse(request.plan),
+                    seed=request.seed,
+                    owner=request.owner,
+                ),
+                write_progress,
             )
-            dataset = ""
-            for event in events:
-                if isinstance(event, ImportProgress):
-                    write_json(
-                        folder / "progress.json",
-                        _progress(event.phase, event.done, event.total, event.eta_seconds),
-                    )
-                elif isinstance(event, ImportFinished):
-                    dataset = event.dataset_id
         finally:
             source.close()
         result = ImportStatus("finished", "Imported.", dataset=dataset)

@@ -13,12 +13,13 @@ from PIL import Image
 from core.config.events import BatchDone, Described, EpochDone, Event, PhaseStarted, Tested, to_record
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.importing import ImportFinished, import_dataset
+from core.datasets.importing import import_dataset
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.runs.run import Run, RunState
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable, write_predictions
+from core.steps import run_step
 
 STARTED = 1_760_000_000.0  # seconds since 1970
 STEPS = 40
@@ -45,10 +46,9 @@ def make_dataset(
         image.save(buffer, "JPEG", quality=85)
         entries.append((f"{classes[label]}/picture_{number:05d}.jpg", buffer.getvalue()))
     source = MemorySource("patterns", entries, drawn=True)
-    for event in import_dataset(settings, source, name=name, plan=SplitPlan.parse(plan), seed=0):
-        if isinstance(event, ImportFinished):
-            return DatasetStore(settings).get(event.dataset_id)
-    raise AssertionError("the import did not finish")
+    return DatasetStore(settings).get(
+        run_step(import_dataset(settings, source, name=name, plan=SplitPlan.parse(plan), seed=0))
+    )
 
 
 def finish(run: Run, dataset: Dataset, accuracy: float, *, seed: int = 0, sharpness: float = 3.0) -> PredictionTable:

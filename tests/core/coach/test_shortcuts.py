@@ -12,11 +12,12 @@ from PIL import Image
 from core.coach.shortcuts import CUES, ShortcutReport, classify, find_shortcuts, review_shortcuts
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.importing import ImportFinished, import_dataset
+from core.datasets.importing import import_dataset
 from core.datasets.sources import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
 from core.settings import Settings
+from core.steps import run_step
 
 SIDE_PX = 48
 
@@ -42,10 +43,9 @@ def dataset_of(settings: Settings, options: Sequence[dict[str, Any]], count: int
         for place in range(count)
     ]
     source = MemorySource("noise for a test", files, drawn=True)
-    for event in import_dataset(settings, source, name="noise", plan=SplitPlan.parse("50/25/25"), seed=0):
-        if isinstance(event, ImportFinished):
-            return DatasetStore(settings).get(event.dataset_id)
-    raise AssertionError("the import did not finish")
+    return DatasetStore(settings).get(
+        run_step(import_dataset(settings, source, name="noise", plan=SplitPlan.parse("50/25/25"), seed=0))
+    )
 
 
 def found(report: ShortcutReport) -> set[str]:

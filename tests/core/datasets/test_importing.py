@@ -9,22 +9,22 @@ import pytest
 
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.importing import ImportFinished, ImportProgress, import_dataset
+from core.datasets.importing import ImportProgress, import_dataset
 from core.datasets.layout import read_layout
 from core.datasets.sources import MemorySource, Source, open_source
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
 from core.settings import Settings
+from core.steps import run_step
 from tests.support.images import class_files, encoded, photo
 
 Files = list[tuple[str, bytes]]
 
 
 def bring(settings: Settings, source: Source, name: str = "pets", plan: str = "70/15/15", seed: int = 0) -> Dataset:
-    for event in import_dataset(settings, source, name=name, plan=SplitPlan.parse(plan), seed=seed):
-        if isinstance(event, ImportFinished):
-            return DatasetStore(settings).get(event.dataset_id)
-    raise AssertionError("no end")
+    return DatasetStore(settings).get(
+        run_step(import_dataset(settings, source, name=name, plan=SplitPlan.parse(plan), seed=seed))
+    )
 
 
 def memory(files: Files) -> MemorySource:

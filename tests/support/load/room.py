@@ -25,7 +25,7 @@ from core.actor import Actor
 from core.config.race_plan import PAIR, RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import ImportFinished, import_dataset
+from core.datasets.importing import import_dataset
 from core.datasets.sources import MemorySource, open_source
 from core.datasets.splits import SplitPlan
 from core.jobs.scheduler import ensure_scheduler
@@ -34,6 +34,7 @@ from core.room.people import PeopleStore, new_token
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
 from core.settings import PROJECT_ROOT, Settings
+from core.steps import run_step
 from pages.server.visitor_cookie import COOKIE
 from tests.support.load.ledger import Ledger
 from tests.support.load.session import Session
@@ -85,9 +86,9 @@ class Room:
             source: Any = MemorySource("drawn for a load", pictures, drawn=True)
         else:
             source = open_source(self.photographs)
-        for event in import_dataset(self.settings, source, name="room", plan=SplitPlan.parse("70/15/15"), seed=0):
-            if isinstance(event, ImportFinished):
-                self.dataset = event.dataset_id
+        self.dataset = run_step(
+            import_dataset(self.settings, source, name="room", plan=SplitPlan.parse("70/15/15"), seed=0)
+        )
         return self.dataset
 
     def config(self, **values: Any) -> TrainConfig:
