@@ -93,7 +93,7 @@ def test_every_part_works_for_two_runs(in_process: Settings) -> None:
     assert next(box for box in app.selectbox if box.label == "Picture").value == chosen
 
     look_at(app, "Weight changes")
-    assert texts(app).count("changed most, by") == 2
+    assert texts(app).count("the largest change is") == 2
     assert downloads(app) == ["Download the weight changes as CSV"]
     look_at(app, "First filters")
     assert "filters of 3 × 3 px" in texts(app)
@@ -170,7 +170,7 @@ def test_what_is_missing_is_shown(in_process: Settings) -> None:
     assert not app.exception
     assert any("There is no dataset" in warning.value for warning in app.warning)
     look_at(app, "Weight changes")
-    assert "changed most" in texts(app)
+    assert "the largest change is" in texts(app)
 
 
 def test_the_compare_page_computes_nothing_before_it_is_opened(raced: Settings, open_page: Open) -> None:

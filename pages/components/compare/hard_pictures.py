@@ -48,11 +48,8 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
         else:
             arm = int(chosen.partition("-")[2])
             places = found.only(arm)
-            st.caption(
-                f"{frame.plain(found.arms[arm])} gets these right in "
-                f"{'its one run' if found.seeds[arm] == 1 else f'all {found.seeds[arm]} runs'}; no other arm always "
-                "does."
-            )
+            runs = {1: "its one run", 2: "both runs"}.get(found.seeds[arm], f"all {found.seeds[arm]} runs")
+            st.caption(f"{frame.plain(found.arms[arm])} gets these right in {runs}; no other arm always does.")
         picture_grid.show_grid(
             settings,
             picture_grid.Grid(

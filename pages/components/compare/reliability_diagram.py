@@ -65,7 +65,10 @@ def show_calibration(settings: Settings, named: Sequence[comparison_cache.Named]
             alt=f"Reliability diagram{', after temperature scaling' if after else ''}. "
             + " ".join(f"{name}: {describe(item)}" for name, item, _ in found),
         )
-        st.caption("Vertical lines: 95 % intervals, longer with fewer pictures.")
+        st.caption(
+            "Vertical lines: 95 % intervals, longer with fewer pictures. Expected calibration error: mean gap between "
+            "confidence and accuracy."
+        )
         for name, item, missing in found:
             st.markdown(f"**{frame.plain(name)}**: {frame.plain(describe(item))}")
             if missing:
@@ -81,9 +84,8 @@ def show_calibration(settings: Settings, named: Sequence[comparison_cache.Named]
 def describe(item: Calibration) -> str:
     """A calibration in a sentence or two."""
     text = (
-        f"{item.note} Expected calibration error, the mean gap between confidence and accuracy: "
-        f"{format_points(item.ece)} points (bootstrap interval {format_points(item.ece_interval.low)} to "
-        f"{format_points(item.ece_interval.high)}, n = {item.n:,})"
+        f"{item.note} Expected calibration error: {format_points(item.ece)} points (bootstrap interval "
+        f"{format_points(item.ece_interval.low)} to {format_points(item.ece_interval.high)}, n = {item.n:,})"
     )
     return f"{text}; after temperature scaling {format_points(item.after.ece)} points." if item.after else f"{text}."
 

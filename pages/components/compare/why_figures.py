@@ -205,7 +205,7 @@ def describe_weight_change(change: WeightChange) -> str:
             else f"only {len(held)} of {len(frozen)} frozen blocks are unchanged: please report this; "
         )
     title = f"{most.title[:1].lower()}{most.title[1:]}"
-    return words + f"{title} changed most, by {format_number(100 * (most.relative or 0.0), 3)} % of its norm."
+    return words + f"the largest change is {format_number(100 * (most.relative or 0.0), 3)} % of the norm ({title})."
 
 
 def heatmap_legend() -> str:

@@ -236,9 +236,10 @@ def _marked(name: str, points: list[list[float]], place: int) -> dict[str, Any]:
 
 
 def _spec(series: list[dict[str, Any]], x_title: str, y_title: str, y_max: float | None = None) -> dict[str, Any]:
+    left_px = 26 if y_max else 40  # an axis without an end may have labels such as 0.6675, which reach farther left
     return {
         "animation": False,
-        "grid": {"left": 26, "right": 18, "top": 36, "bottom": 24, "containLabel": True},
+        "grid": {"left": left_px, "right": 18, "top": 36, "bottom": 24, "containLabel": True},
         # one line with arrows: many long names never cover the curves on a phone
         "legend": {
             "data": [item["name"] for item in series if not item["name"].endswith(TRAINING)],
@@ -261,7 +262,7 @@ def _spec(series: list[dict[str, Any]], x_title: str, y_title: str, y_max: float
             "type": "value",
             "name": y_title,
             "nameLocation": "middle",
-            "nameGap": 40,
+            "nameGap": left_px + 14,
             "scale": True,
             **({"min": 0, "max": y_max} if y_max is not None else {}),
         },
