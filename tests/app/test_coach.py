@@ -68,8 +68,11 @@ def test_a_finding_shows_its_evidence_its_advice_and_the_field() -> None:
         from core.coach.coach_finding import CoachFinding
         from pages.components.shared.coach_findings import show_findings
 
-        finding = CoachFinding("rate-high", "alarm", "The *rate* is too high", "Loss 9 nats.",
-                               "Try 0.001 instead of 0.3.", {"learning_rate": 0.001, "find_rate": False}, "learning-rate")  # fmt: skip
+        change = {"learning_rate": 0.001, "find_rate": False}
+        advice = "Try 0.001 instead of 0.3."
+        finding = CoachFinding(
+            "rate-high", "alarm", "The *rate* is too high", "Loss 9 nats.", advice, change, "learning-rate"
+        )
         show_findings([finding], key="a")
         show_findings([], key="b")
 
