@@ -58,6 +58,6 @@ def test_a_test_well_below_validation_is_reported_and_a_little_below_is_not() ->
     assert result_rules.find_drop(dataclasses.replace(HEALTHY, tested=evaluated(160, 180))) is None
     assert result_rules.find_drop(dataclasses.replace(HEALTHY, tested=evaluated(135, 180, "val"))) is None
     assert result_rules.find_drop(dataclasses.replace(HEALTHY, tested=evaluated(0, 1))) is None, (
-        "one picture tells nothing"
+        "one picture means nothing"
     )
     assert result_rules.find_drop(dataclasses.replace(HEALTHY, tested=evaluated(8, 10))) is None
