@@ -13,16 +13,18 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
+from core.datasets.drawn_sample import draw_sample
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
 
 IMAGES = PROJECT_ROOT / "docs" / "images"
-LAPTOP = {"width": 1280, "height": 1060}
+LAPTOP = {"width": 1280, "height": 900}
 MINUTES = 60_000  # milliseconds
+LOADING = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-testid=stStatusWidget]"
 
 
 def main() -> None:
-    """Drive the app as a newcomer would, and take pictures on the way."""
+    """Drive the app as a newcomer would, and take screenshots on the way."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         os.environ["TUNEMYPETS_HOME"] = str(Path(folder) / "workspace")
         path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
@@ -31,29 +33,38 @@ def main() -> None:
         server = Server(Settings.from_environment())
         server.start()
         try:
-            _take(page, server.address)
+            _take(page, server.address, Path(folder))
         finally:
             server.kill()
             browser.close()
 
 
-def _take(page: Page, address: str) -> None:
+def _take(page: Page, address: str, folder: Path) -> None:
     page.goto(address)
     page.get_by_role("button", name="60-second demo").click()
     expect(page).to_have_url(re.compile("race=race-"), timeout=5 * MINUTES)
     race = page.url.partition("race=")[2].partition("&")[0]
     expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=5 * MINUTES)
-    expect(page.get_by_role("heading", name="Table")).to_be_visible()
     _save(page, "compare.png")
     page.goto(f"{address}/train?race={race}")
     expect(page.get_by_text("transfer (petnet)").first).to_be_visible()
     _save(page, "race.png")
+    page.goto(f"{address}/explore")
+    _save(page, "explore.png")
+    photo = folder / "my dog.jpg"
+    photo.write_bytes(dict(draw_sample(2, seed=99))["dog/dog_0002.jpg"])
+    page.goto(f"{address}/predict")
+    page.locator("input[type=file]").first.set_input_files(photo)
+    expect(page.get_by_role("img", name="Probabilities of the classes").first).to_be_visible(timeout=MINUTES)
+    _save(page, "predict.png")
 
 
 def _save(page: Page, name: str) -> None:
-    """Take a picture when nothing moves any more."""
+    """Take a screenshot when every widget, chart and image has finished loading."""
     page.wait_for_load_state("networkidle")
-    expect(page.locator("canvas").first).to_be_visible()
+    expect(page.locator(LOADING)).to_have_count(0, timeout=MINUTES)
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    page.wait_for_timeout(1500)  # charts draw themselves in
     page.screenshot(path=IMAGES / name)
 
 
