@@ -26,6 +26,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.settings import Settings
+from core.steps import StopSignal
 from core.training.session import train
 
 VIEWS = (1, 2, 4, 8)
@@ -35,8 +36,8 @@ def run(settings: Settings, dataset: Dataset, config: TrainConfig, folder: Path)
     """Test accuracy, and seconds from the decoded pictures to it."""
     started = time.perf_counter()
     folder.mkdir(parents=True)
-    *_, tested = train(config, dataset, settings, folder, lambda: False)
-    assert isinstance(tested, Tested)
+    events = train(config, dataset, settings, folder, StopSignal())
+    tested = next(event for event in events if isinstance(event, Tested))
     return tested.accuracy, time.perf_counter() - started
 
 

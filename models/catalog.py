@@ -1,6 +1,6 @@
-"""What each network is: blocks, freeze points, sizes, preprocessing, where its weights come from. No torch.
+"""The catalog of networks: blocks, freeze points, sizes, preprocessing, source of the weights. No torch.
 
-Pages and the command line read this without loading torch; `models.network` builds what is described here,
+Pages and the command line read this without loading torch; `models.network` builds the networks described here,
 and tests compare the two, and both with torchvision's own metadata.
 """
 
@@ -30,7 +30,7 @@ __all__ = [
 ACTIVATIONS = ("relu", "gelu", "silu", "mish")
 HEADS = ("softmax", "sigmoid")
 LARGEST_SCRATCH = 150_000_000  # parameters; a little more than VGG-16, the largest network of the catalog
-RESIZE_MARGIN = 1.14  # ImageNet's habit: pictures of 256 px for crops of 224
+RESIZE_MARGIN = 1.14  # ImageNet's habit: images of 256 px for crops of 224
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ScratchOptions:
     """How `scratch_cnn` is built.
 
     Attributes:
-        filters: of each convolution block, first to last; each block halves the picture.
+        filters: of each convolution block, first to last; each block halves the image.
         kernel_size: width of a filter in pixels, odd.
         activation: one of `ACTIVATIONS`.
         dropout: share of dense neurons silenced in training, below 1.
@@ -117,7 +117,7 @@ def _describe_scratch(options: ScratchOptions) -> NetworkEntry:
         name="scratch_cnn",
         title="Small CNN of your own",
         family="Scratch",
-        summary="A small network that you shape: it starts from nothing and learns only from your pictures.",
+        summary="A small network that you shape: it starts from random weights and learns only from your pictures.",
         preprocessing=Preprocessing(round(options.image_size * RESIZE_MARGIN), options.image_size),
         weights=None,
         blocks=tuple(blocks),

@@ -1,4 +1,4 @@
-"""The kinds of facts that the catalog states about a network. No torch."""
+"""The facts that the catalog holds of a network. No torch."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What happens to a picture before the network: short side resized (antialiased), centre crop, scaling.
+    """The steps between an image and the network: short side resized (antialiased), centre crop, scaling.
 
     Attributes:
         resize_px: length of the short side after resizing.
@@ -39,8 +39,8 @@ class Weights:
     """A file of pretrained weights.
 
     Attributes:
-        file_name: of a downloaded file the official one; its end tells the start of the file's SHA-256.
-        url: None where the file comes with the program, in `models/weights/`.
+        file_name: the official one of a download; it ends in the start of the file's SHA-256.
+        url: None if the file comes with the program, in `models/weights/`.
         bytes: size of the official file, to within a KiB.
     """
 
@@ -69,8 +69,8 @@ class NetworkEntry:
         summary: one line for people who have never trained a network.
         weights: None where no pretrained weights exist.
         blocks: of the backbone, from input to head.
-        feature_width: numbers per picture that the backbone hands to the head.
-        default_freeze: where `partial` freezes unless told otherwise: the block that ends
+        feature_width: numbers per image that the backbone hands to the head.
+        default_freeze: where `partial` freezes by default: the block that ends
             nearest to two thirds of the layers.
     """
 

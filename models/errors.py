@@ -5,7 +5,7 @@ It lives here because arrows run `pages -> core -> models`: models cannot import
 
 
 class TuneMyPetsError(Exception):
-    """Base of every error with one plain sentence, remedy included, for people."""
+    """Base of every error that people see: one plain sentence with its remedy."""
 
 
 class NetworkError(TuneMyPetsError):
@@ -13,4 +13,4 @@ class NetworkError(TuneMyPetsError):
 
 
 class WeightsError(TuneMyPetsError):
-    """Pretrained weights are missing, damaged or cannot be had."""
+    """Pretrained weights are missing, damaged or cannot be downloaded."""

@@ -1,4 +1,4 @@
-"""Faster copies of parts that do not change any more: every BatchNorm is folded into the convolution before it.
+"""Faster copies of parts that are no longer trained: every BatchNorm is folded into the convolution before it.
 
 In eval mode a BatchNorm is a scale and a shift of each channel, which the weights of the convolution can take over.
 Less memory is read and written; results agree up to the rounding of float32.
@@ -22,10 +22,10 @@ log = logging.getLogger("tunemypets.folding")
 def fold_prefix(network: Network) -> nn.Module:
     """The frozen prefix of a network as a module of its own, with the pooling if every block is frozen.
 
-    The last one is remembered: a run asks for the same three times.
+    The last one is kept: a run needs it three times.
 
     Returns:
-        (B, 3, H, W) float -> what `Network.frozen_prefix` gives; a copy, whatever the network learns later.
+        (B, 3, H, W) float -> what `Network.frozen_prefix` gives; a copy, unchanged by later training.
     """
     names = list(network.blocks)
     frozen = names.index(network.freeze_point) + 1 if network.freeze_point else 0
@@ -49,7 +49,7 @@ def prefix_hash(network: Network) -> str:
 
 
 def fold_network(network: Network) -> nn.Module:
-    """A whole network as it answers in eval mode, for good: (B, 3, H, W) float -> raw outputs.
+    """A whole network in eval mode, for prediction only: (B, 3, H, W) float -> raw outputs.
 
     It may share memory with the network, which must not be trained further.
     """
@@ -63,7 +63,7 @@ def _fold(parts: list[nn.Module]) -> nn.Module:
     try:
         # symbolic tracing finds out which convolution feeds which BatchNorm, and that nothing else reads it
         folded: nn.Module = fuse(whole)  # a copy
-    except Exception:  # what cannot be traced is used as it is
+    except Exception:  # a network that cannot be traced is used unchanged
         log.exception("a network could not be folded")
         return whole
     return folded

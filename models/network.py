@@ -2,8 +2,8 @@
 
 Names in the state dict are stable: `blocks.<block>.…` and `head.linear.…`. Freezing at a block stops
 everything up to and including it: no gradients, and eval mode for good, so that BatchNorm statistics,
-dropout and stochastic depth stand still too. That frozen prefix is a pure function of the pixels, and its
-result may be kept and used again. Saving and loading trained networks is not done here.
+dropout and stochastic depth do not change either. That frozen prefix is a pure function of the pixels, so its
+output can be stored and used again. Saving and loading trained networks is not done here.
 """
 
 from collections import OrderedDict
@@ -21,12 +21,12 @@ from models.scratch_cnn import build_blocks
 
 
 class Network(nn.Module):
-    """Blocks from input to features, and a fresh head.
+    """Blocks from input to features, and a new head.
 
     Args:
         name: in the catalog.
         parts: the blocks, the pooling after them, the head's dropout.
-        feature_width: numbers per picture that reach the head.
+        feature_width: numbers per image that reach the head.
         classes: how many.
         head: `softmax` (a neuron per class) or `sigmoid` (one neuron, two classes).
     Raises:
@@ -42,7 +42,7 @@ class Network(nn.Module):
         self.pool = parts.pool
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         if parts.dropout:
-            # not in place: what reaches the head may be a stored activation that is used again
+            # not in place: the input of the head may be a stored activation that is used again
             layers["dropout"] = nn.Dropout(parts.dropout)
         layers["linear"] = nn.Linear(feature_width, head_neurons(classes, head))
         self.head = nn.Sequential(layers)
@@ -50,11 +50,11 @@ class Network(nn.Module):
 
     @property
     def freeze_point(self) -> str | None:
-        """The last frozen block; None if everything learns."""
+        """The last frozen block; None if everything is trainable."""
         return self._freeze_point
 
     def freeze(self, point: str | None) -> None:
-        """Freeze all blocks up to and including `point`, and let the rest learn; None lets everything learn.
+        """Freeze all blocks up to and including `point`, and make the rest trainable; None makes everything trainable.
 
         Raises:
             NetworkError: there is no such block.
@@ -78,7 +78,7 @@ class Network(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of pictures.
+        """Logits of images.
 
         Args:
             x: (B, 3, H, W) float, normalised.
@@ -88,7 +88,7 @@ class Network(nn.Module):
         return self.trainable_part(self.frozen_prefix(x))
 
     def frozen_prefix(self, x: Tensor) -> Tensor:
-        """What leaves the last frozen block, without gradients; the pictures themselves if nothing is frozen.
+        """The output of the last frozen block, without gradients; the images themselves if nothing is frozen.
 
         With every block frozen the pooling is included: (B, feature_width).
         """
@@ -110,14 +110,14 @@ class Network(nn.Module):
         return self.head(x)  # type: ignore[no-any-return]  # modules give Any
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """(B, classes) float32 from logits; with the sigmoid head the neuron tells class 1."""
+        """(B, classes) float32 from logits; with the sigmoid head the neuron stands for class 1."""
         logits = logits.float()
         if self.head_kind == "softmax":
             return logits.softmax(dim=1)
         return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
 
     def parameter_groups(self, learning_rate: float, backbone_factor: float) -> list[dict[str, Any]]:
-        """Groups for an optimizer: what learns of the backbone, if anything, and the head last.
+        """Groups for an optimizer: the trainable part of the backbone, if any, and the head last.
 
         Args:
             learning_rate: of the head.

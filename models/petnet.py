@@ -1,7 +1,7 @@
 """petnet: a compact residual network made for processors without a GPU; its weights come with the program.
 
 Plain 3x3 convolutions throughout: on a CPU they run near its peak, where depthwise ones wait for memory. The last
-layer widens to as many features as the teacher has from which the weights were distilled (`tools/distill`).
+layer has as many features as the teacher from which the weights were distilled (`tools/distill`).
 Source: He et al., Deep Residual Learning (2016), with the average-pooled shortcuts of He et al., Bag of Tricks (2019).
 """
 
@@ -15,7 +15,7 @@ FEATURES = 1280
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut: (B, in, H, W) -> (B, out, H / stride, W / stride)."""
+    """Two 3x3 convolutions with a shortcut around them: (B, in, H, W) -> (B, out, H / stride, W / stride)."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()

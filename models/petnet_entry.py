@@ -1,4 +1,4 @@
-"""What is known about petnet, the small network whose weights come with the program. No torch."""
+"""The catalog entry of petnet, the small network whose weights come with the program. No torch."""
 
 from models.entry import Block, NetworkEntry, Preprocessing, Weights
 
@@ -6,7 +6,7 @@ PETNET = NetworkEntry(
     name="petnet",
     title="PetNet",
     family="PetNet",
-    summary="Comes with the program: no download, and several times quicker than MobileNetV2; less accurate.",
+    summary="Comes with the program: no download, and several times faster than MobileNetV2, but less accurate.",
     preprocessing=Preprocessing(160, 144),
     weights=Weights(
         file_name="petnet.safetensors",

@@ -48,7 +48,7 @@ class Patches(nn.Module):
 
 
 class TakeClassToken(nn.Module):
-    """(B, 1 + patches, F) -> (B, F): the token that stands for the whole picture."""
+    """(B, 1 + patches, F) -> (B, F): the token that stands for the whole image."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, 0]

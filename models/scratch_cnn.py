@@ -1,6 +1,6 @@
-"""The small CNN that starts from nothing: convolution blocks that halve the picture, then one dense layer.
+"""The small CNN that is trained from scratch: convolution blocks that halve the image, then one dense layer.
 
-Global average pooling stands between them, so that the dense layer stays small whatever the picture's size.
+Global average pooling between them keeps the dense layer small for every image size.
 Source: Lin, Chen, Yan, Network in Network (2014), for the pooling; He et al. (2015) for the first weights.
 """
 

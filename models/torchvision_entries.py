@@ -1,4 +1,4 @@
-"""What is known about torchvision's networks; tests compare it with torchvision's own metadata. No torch.
+"""The catalog entries of torchvision's networks; tests compare it with torchvision's own metadata. No torch.
 
 All weights are the IMAGENET1K_V1 ones.
 """
@@ -29,7 +29,7 @@ TORCHVISION_ENTRIES = (
         name="mobilenet_v2",
         title="MobileNetV2",
         family="MobileNet",
-        summary="Made for phones: small, quick and surprisingly good; the best first choice on a laptop.",
+        summary="Made for phones: small, fast and surprisingly good; the best first choice on a laptop.",
         preprocessing=Preprocessing(256, 224),
         weights=_torchvision("mobilenet_v2-b0353104.pth", 14_212_972),
         blocks=_blocks(
@@ -49,7 +49,7 @@ TORCHVISION_ENTRIES = (
         name="mobilenet_v3_small",
         title="MobileNetV3 Small",
         family="MobileNet",
-        summary="The quickest of the catalog: made for weak phones, a little less accurate than MobileNetV2.",
+        summary="The fastest of the catalog: made for weak phones, a little less accurate than MobileNetV2.",
         preprocessing=Preprocessing(256, 224),
         weights=_torchvision("mobilenet_v3_small-047dcff4.pth", 10_306_551),
         blocks=_blocks(
@@ -158,7 +158,7 @@ TORCHVISION_ENTRIES = (
         name="convnext_tiny",
         title="ConvNeXt Tiny",
         family="ConvNeXt",
-        summary="Convolutions with ideas taken from transformers: very accurate, wants patience or a GPU.",
+        summary="Convolutions with ideas taken from transformers: very accurate, but slow without a GPU.",
         preprocessing=Preprocessing(236, 224),
         weights=_torchvision("convnext_tiny-983f1562.pth", 114_419_564),
         blocks=_blocks(
@@ -175,7 +175,7 @@ TORCHVISION_ENTRIES = (
         name="vit_b_16",
         title="Vision Transformer B/16",
         family="Vision Transformer",
-        summary="Reads a picture as 196 patches that look at each other: no convolutions, big, wants a GPU.",
+        summary="Reads a picture as 196 patches that look at each other: no convolutions; slow without a GPU.",
         preprocessing=Preprocessing(256, 224),
         weights=_torchvision("vit_b_16-c867db91.pth", 346_328_529),
         blocks=_blocks(

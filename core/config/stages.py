@@ -1,4 +1,8 @@
-"""What a training will change, told before it starts and without torch: stages, frozen blocks, parameters."""
+"""The stages of a training, worked out before it starts and without torch.
+
+Which blocks and parameters each stage trains, the number format and the learning rate it takes, and its share of the
+budget.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +19,7 @@ TOLERANCE = 0.05  # largest mean relative error of what leaves a bf16 prefix
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of epochs with one freeze point (None: everything learns)."""
+    """A stretch of epochs with one freeze point (None: everything is trainable)."""
 
     name: str
     freeze_point: str | None
@@ -34,7 +38,7 @@ class PlannedBlock:
 
 @dataclass(frozen=True)
 class Plan:
-    """All stages; `trainable` counts what learns in the last one."""
+    """All stages; `trainable` counts the parameters that the last one trains."""
 
     total: int
     trainable: int
@@ -81,7 +85,7 @@ def plan_training(config: TrainConfig, classes: int) -> Plan:
 
 
 def describe_network(config: TrainConfig, stages: list[Stage]) -> dict[str, Any]:
-    """What of a configuration decides how long a picture takes."""
+    """The settings that decide how long an image takes."""
     options = asdict(config.scratch_options()) if config.model == "scratch_cnn" else {}
     return {
         "model": config.model,
@@ -97,7 +101,7 @@ def choose_precision(figures: Mapping[str, float], part: str, wanted: str) -> tu
     """The number format of a part of a network, `step` or `prefix`, and why.
 
     Args:
-        figures: what `calibration.measure` found.
+        figures: what `benchmark.measure` found.
         wanted: what the configuration says: a format, or auto.
     """
     if wanted != "auto":
@@ -119,7 +123,7 @@ SGD_FACTOR = 10.0  # without Adam's scaling good rates are larger
 
 
 def fitted_rate(config: TrainConfig, steps: int, *, head_only: bool) -> float:
-    """The learning rate where nobody chose one.
+    """The learning rate where none was chosen.
 
     A head alone takes larger steps the fewer it has, as measured on seven sets of 80 to 1,200 photographs
     (docs/decisions/0011-learning-rates.md). What was pretrained, or has to grow from nothing, takes Adam's usual 0.001.
@@ -139,9 +143,9 @@ class Allowance:
     """What one stage may use at most.
 
     Attributes:
-        images: training pictures.
-        of: training pictures of a whole epoch.
-        batch: pictures of a step.
+        images: training images.
+        of: training images of a whole epoch.
+        batch: images of a step.
         seconds: on the training's clock, when the stage is over at the latest; None: no matter when.
     """
 
@@ -152,11 +156,11 @@ class Allowance:
 
     @property
     def epochs(self) -> int:
-        """Epochs, the last of which may be a part of one."""
+        """Epochs; the last one may be partial."""
         return math.ceil(self.images / self.of)
 
     def images_of(self, epoch: int) -> int:
-        """Training pictures of an epoch of the stage, counted from 0."""
+        """Training images of an epoch of the stage, counted from 0."""
         return min(self.of, self.images - epoch * self.of)
 
     def steps_of(self, epoch: int) -> int:
@@ -179,24 +183,24 @@ class Allowance:
         return min(self.steps, max(1, math.ceil(1000 * (self.seconds - began) / HEAD_STEP_MS)))
 
 
-def share_out(config: TrainConfig, stages: Sequence[Stage], pictures: int) -> list[Allowance]:
-    """The allowance of each stage: pictures and seconds in the proportion of the stages' epochs.
+def share_out(config: TrainConfig, stages: Sequence[Stage], images: int) -> list[Allowance]:
+    """The allowance of each stage: images and seconds in the proportion of the stages' epochs.
 
     Args:
-        pictures: of the training split.
+        images: of the training split.
     """
     epochs = sum(stage.epochs for stage in stages)
-    most = epochs * pictures
+    most = epochs * images
     total = most if config.max_images is None else min(config.max_images, most)
     out: list[Allowance] = []
     before = used = 0
     for stage in stages:
         before += stage.epochs
         last = before == epochs
-        # every stage sees a picture at least
+        # every stage sees an image at least
         until = total if last else min(max(round(total * before / epochs), used + 1), total - 1)
         seconds = None if config.max_seconds is None else config.max_seconds * before / epochs
-        out.append(Allowance(until - used, pictures, config.batch_size, seconds))
+        out.append(Allowance(until - used, images, config.batch_size, seconds))
         used = until
     return out
 

@@ -1,1 +1,1 @@
-"""What is computed once and kept: decoded pixels, activations of frozen parts, measurements of this machine."""
+"""Stores of what is computed once: decoded pixels, activations of frozen parts, measurements of this machine."""

@@ -1,6 +1,6 @@
-"""The activation store: what leaves a frozen prefix, evaluated once and kept for all runs and sessions.
+"""The activation store: the outputs of frozen prefixes, computed once and kept for all runs and sessions.
 
-A frozen prefix is a pure function of the pixels. Its output depends on the pictures, the weights before the freeze
+A frozen prefix is a pure function of the pixels. Its output depends on the images, the weights before the freeze
 point, preprocessing, the view and the number format, and on nothing else: a file under `cache/activations` is named by
 the hash of exactly these. Views are drawn from numbers of their own, not from a run's seed, so that all runs share
 them: view 0 is the plain one that validation uses, the others are random.
@@ -50,19 +50,19 @@ from models.network import Network
 FORMAT = 2
 VIEW_SEED = 20_011
 BATCH = 16  # more does not fit the processor's cache
-TEXT = "Looking at the pictures through the frozen part"
+TEXT = "Passing the pictures through the frozen part"
 
 Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Activations:
-    """Outputs of a frozen prefix for the pictures of one split.
+    """Outputs of a frozen prefix for the images of one split.
 
     Attributes:
-        values: (N, …) float32, or float16 where a picture has more than one position; on disk;
+        values: (N, …) float32, or float16 where an image has more than one position; on disk;
             four-dimensional ones are channels-last, (N, H, W, C).
-        positions: (N,) int64; place in `values` of each picture of the split, in the split's order.
+        positions: (N,) int64; place in `values` of each image of the split, in the split's order.
         name: of the file.
         seconds: that it took to compute them, whoever did; None where that was not noted.
         reused: whether they were there already.
@@ -105,18 +105,18 @@ class Prefix:
         }
 
     def bytes_a_image(self) -> int:
-        """Size of one picture's output in the store."""
+        """Size of one image's output in the store."""
         side = self.preprocessing.crop_px
-        picture = torch.zeros(1, 3, side, side, device=self.hardware.device)
+        image = torch.zeros(1, 3, side, side, device=self.hardware.device)
         # not `self(...)`: where all is in the store already, nothing has to be folded
-        found = self.network.eval().frozen_prefix(picture)
+        found = self.network.eval().frozen_prefix(image)
         return found.numel() * stored_dtype(found.ndim).itemsize
 
     @torch.inference_mode()
-    def __call__(self, pictures: Tensor) -> npt.NDArray[Any]:
-        """(B, 3, crop, crop) uint8 -> what `Activations.values` holds of these pictures."""
+    def __call__(self, images: Tensor) -> npt.NDArray[Any]:
+        """(B, 3, crop, crop) uint8 -> what `Activations.values` holds of these images."""
         with self.hardware.prefix_autocast():
-            found = self.module(normalise(pictures, self.preprocessing, self.hardware.device))
+            found = self.module(normalise(images, self.preprocessing, self.hardware.device))
         found = found.float().cpu()
         if found.ndim == 4:
             found = found.permute(0, 2, 3, 1)
@@ -141,7 +141,7 @@ def open_activations(
     """Find or compute the outputs of a frozen prefix.
 
     Args:
-        indices: (N,) of the dataset: the pictures of a split, in its order.
+        indices: (N,) of the dataset: the images of a split, in its order.
         augmentation: what the random views look like.
         view: 0 for the plain view, else the number of a random one.
     """
@@ -160,7 +160,7 @@ def open_activations(
     folder = settings.cache_dir / "activations"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.npy"
-    waiting = Progress("preparing", "Another run is looking at the same pictures", 0, len(indices), None)
+    waiting = Progress("preparing", "Another run is processing the same pictures", 0, len(indices), None)
     read = partial(_open, path, len(indices))
     write = partial(_compute, settings, path, recipe, prefix, store, indices[order], augmentation, view, signal)
     values, reused = yield from find_or_write(path, read, write, waiting, signal)
@@ -213,14 +213,14 @@ def _compute(
             if now - last > 0.2 or done == len(ordered):
                 last = now
                 yield Progress("preparing", TEXT, done, len(ordered), (now - started) / done * (len(ordered) - done))
-    # for people, for `estimate`, and for whoever finds them: they are charged as if they had computed them
+    # for readers, for `estimate`, and for later runs: they are charged as if they had computed the activations
     write_json(note_path(path), {**recipe, "seconds": round(time.monotonic() - started, 3)})
 
 
 def _images(
     pixels: npt.NDArray[np.uint8], views: Views | None, places: Indices, augmentation: Augmentation, spec: Preprocessing
 ) -> Tensor:
-    pictures = to_channels_first(pixels)
+    images = to_channels_first(pixels)
     if views is None:
-        return centre_crop(pictures, spec.crop_px)
-    return apply_views(pictures, views, places, augmentation, spec.crop_px)
+        return centre_crop(images, spec.crop_px)
+    return apply_views(images, views, places, augmentation, spec.crop_px)

@@ -1,4 +1,7 @@
-"""What may be computed again: one folder with a size limit, emptied from its oldest end."""
+"""Cached arrays: `.npy` files in one folder with a size limit, written by one process and read by all.
+
+Everything here can be computed again; the files that were not used for the longest time are deleted first.
+"""
 
 import hashlib
 import json
@@ -22,7 +25,7 @@ from core.steps import StopSignal
 from core.storage import read_json
 
 EXPLANATIONS = "explanations"
-FOLDERS = {"pixels": "*.npy", "activations": "*.npy", EXPLANATIONS: "*.json"}  # and what counts there
+FOLDERS = {"pixels": "*.npy", "activations": "*.npy", EXPLANATIONS: "*.json"}  # and the files that count there
 
 
 class ArrayFile:
@@ -154,12 +157,12 @@ def file_stem(recipe: dict[str, Any]) -> str:
 
 
 def note_path(path: Path) -> Path:
-    """Where it is noted what a cached array is, and how long it took."""
+    """The file that notes what a cached array is, and how long it took."""
     return path.with_suffix(".json")
 
 
 def noted_seconds(path: Path) -> float | None:
-    """How long it took to make a cached array; None where an earlier version made it, and did not say."""
+    """Seconds that a cached array took to make; None where an earlier version, which did not note them, made it."""
     try:
         note = read_json(note_path(path))
     except (OSError, ValueError):
@@ -171,7 +174,7 @@ def noted_seconds(path: Path) -> float | None:
 
 
 def known_activations(settings: Settings) -> list[dict[str, Any]]:
-    """What is told of every file of stored activations that is there."""
+    """The notes of all stored activations."""
     found = []
     for path in (settings.cache_dir / "activations").glob("*.json"):
         with suppress(OSError, ValueError):

@@ -1,6 +1,6 @@
-"""Random views of training pictures: RandomResizedCrop, horizontal flip, colour.
+"""Random views of training images: RandomResizedCrop, horizontal flip, colour.
 
-The random numbers of an epoch are drawn for all pictures at once from (seed, epoch), so a picture's view does not
+The random numbers of an epoch are drawn for all images at once from (seed, epoch), so an image's view does not
 depend on the order or size of batches. Crop geometry follows Szegedy et al., "Going deeper with convolutions" (2015).
 """
 
@@ -56,7 +56,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Views:
-    """Random choices for N pictures of one epoch.
+    """Random choices for N images of one epoch.
 
     Attributes:
         boxes: (N, 4) int64: top, left, height, width of the crop in store pixels.
@@ -70,7 +70,7 @@ class Views:
 
 
 def draw_views(augmentation: Augmentation, count: int, size_px: int, crop_px: int, seed: int, epoch: int) -> Views:
-    """Draw the random choices of one epoch for `count` pictures of `size_px` squared."""
+    """Draw the random choices of one epoch for `count` images of `size_px` squared."""
     rng = np.random.default_rng([seed, epoch, 1])
     area = rng.uniform(augmentation.smallest_area, 1.0, count) * size_px**2
     log_ratio = np.log(FULL_STRENGTH_RATIO) * augmentation.strength
@@ -96,23 +96,23 @@ def draw_views(augmentation: Augmentation, count: int, size_px: int, crop_px: in
 
 
 def apply_views(
-    pictures: Tensor, views: Views, chosen: npt.NDArray[np.int64], augmentation: Augmentation, crop_px: int
+    images: Tensor, views: Views, chosen: npt.NDArray[np.int64], augmentation: Augmentation, crop_px: int
 ) -> Tensor:
-    """Cut and change pictures.
+    """Cut and change images.
 
     Args:
-        pictures: (B, 3, S, S) uint8.
-        views: choices of the epoch; `chosen` (B,) picks the entries for these pictures.
+        images: (B, 3, S, S) uint8.
+        views: choices of the epoch; `chosen` (B,) picks the entries for these images.
     Returns:
         (B, 3, crop_px, crop_px) uint8.
     """
     out = []
-    for picture, index in zip(pictures, chosen, strict=True):
+    for image, index in zip(images, chosen, strict=True):
         top, left, height, width = (int(value) for value in views.boxes[index])
         if (height, width) == (crop_px, crop_px):
-            view = functional.crop(picture, top, left, height, width)
+            view = functional.crop(image, top, left, height, width)
         else:
-            view = functional.resized_crop(picture, top, left, height, width, [crop_px, crop_px], antialias=True)
+            view = functional.resized_crop(image, top, left, height, width, [crop_px, crop_px], antialias=True)
         if views.flips[index]:
             view = functional.horizontal_flip(view)
         if augmentation.colour and augmentation.strength > 0:
@@ -124,10 +124,10 @@ def apply_views(
     return torch.stack(out)
 
 
-def centre_crop(pictures: Tensor, crop_px: int) -> Tensor:
+def centre_crop(images: Tensor, crop_px: int) -> Tensor:
     """The view that validation, test and prediction use: (B, 3, S, S) -> (B, 3, crop_px, crop_px)."""
-    margin = (pictures.shape[-1] - crop_px) // 2
-    return pictures[..., margin : margin + crop_px, margin : margin + crop_px]
+    margin = (images.shape[-1] - crop_px) // 2
+    return images[..., margin : margin + crop_px, margin : margin + crop_px]
 
 
 def to_channels_first(pixels: npt.NDArray[np.uint8]) -> Tensor:
@@ -135,17 +135,17 @@ def to_channels_first(pixels: npt.NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
-def normalise(pictures: Tensor, spec: Preprocessing, device: torch.device) -> Tensor:
-    """Scale pictures with the statistics that the network was trained with.
+def normalise(images: Tensor, spec: Preprocessing, device: torch.device) -> Tensor:
+    """Scale images with the statistics that the network was trained with.
 
     Args:
-        pictures: (B, 3, H, W) uint8.
+        images: (B, 3, H, W) uint8.
     Returns:
         (B, 3, H, W) float32 on `device`, channels-last in memory.
     """
-    count, channels, height, width = pictures.shape
-    # one long row a picture, in the order of channels-last: the loops are simple, and several times as fast
-    rows = pictures.to(device).permute(0, 2, 3, 1).reshape(count, -1).to(torch.float32)
+    count, channels, height, width = images.shape
+    # one long row an image, in the order of channels-last: the loops are simple, and several times as fast
+    rows = images.to(device).permute(0, 2, 3, 1).reshape(count, -1).to(torch.float32)
     scale, shift = _scale_and_shift(spec.mean, spec.std, height * width, device)
     return rows.mul_(scale).add_(shift).view(count, height, width, channels).permute(0, 3, 1, 2)
 

@@ -1,4 +1,4 @@
-"""What a run computes with: device, threads, and the number formats that `calibration` chose."""
+"""The hardware of a run: device, threads, and the number formats that `benchmark` chose."""
 
 import platform
 from contextlib import AbstractContextManager, nullcontext

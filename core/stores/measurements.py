@@ -1,4 +1,4 @@
-"""What was measured on this machine, remembered in `cache/measurements.json`. Imports no torch: pages read it too."""
+"""Speed measurements of this machine, kept in `cache/measurements.json`. Imports no torch: pages read them too."""
 
 import logging
 import time

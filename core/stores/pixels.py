@@ -1,7 +1,7 @@
-"""The pixel store: every picture of a dataset decoded and resized once, for all epochs, runs and sessions.
+"""The pixel store: every image of a dataset decoded and resized once, for all epochs, runs and sessions.
 
 One `.npy` of (N, size, size, 3) uint8 per dataset fingerprint and size under `cache/pixels`. Its order
-is that of the pictures' pixel hashes, so that equal datasets imported under other names share it. Imports no torch.
+is that of the images' pixel hashes, so that equal datasets imported under other names share it. Imports no torch.
 """
 
 import time
@@ -27,7 +27,7 @@ from core.stores.measurements import Measurements
 from models.catalog import Preprocessing
 
 FORMAT = 2  # of the store's files: another one where `square_pixels` gives other pixels
-DECODE_MS = 1.0, 7.0  # on one thread: of a picture, of a megapixel
+DECODE_MS = 1.0, 7.0  # on one thread: of an image, of a megapixel
 DECODING = {"what": "decoding"}
 
 Pixels = npt.NDArray[np.uint8]
@@ -35,11 +35,11 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class PixelStore:
-    """Decoded pictures of one dataset.
+    """Decoded images of one dataset.
 
     Attributes:
         pixels: (N, size, size, 3) uint8, RGB, on disk.
-        positions: (N,) int64; `positions[row.index]` is the picture's place in `pixels`.
+        positions: (N,) int64; `positions[row.index]` is the image's place in `pixels`.
         name: of the file: content, size and interpolation.
         seconds: that it took to decode them, whoever did; None where that was not noted.
         reused: whether they were there already.
@@ -52,7 +52,7 @@ class PixelStore:
     reused: bool = False
 
     def take(self, indices: npt.NDArray[np.int64]) -> Pixels:
-        """The pictures with these dataset indices, as a copy: (B, size, size, 3) uint8."""
+        """The images with these dataset indices, as a copy: (B, size, size, 3) uint8."""
         return self.pixels.take(self.positions[indices])
 
 
@@ -62,8 +62,8 @@ def square_pixels(data: bytes | Path, name: str, limits: Limits, preprocessing: 
     Raises:
         ImageError: if the file cannot be used.
     """
-    picture = decode(data, limits, name, at_least_px=preprocessing.resize_px)
-    return fit_square(picture.image, preprocessing.resize_px, preprocessing.interpolation)
+    decoded = decode(data, limits, name, at_least_px=preprocessing.resize_px)
+    return fit_square(decoded.image, preprocessing.resize_px, preprocessing.interpolation)
 
 
 def store_path(settings: Settings, dataset: Dataset, preprocessing: Preprocessing) -> Path:
@@ -78,7 +78,7 @@ def open_store(
     """Find or build the store.
 
     Raises:
-        DatasetError: names the picture of the dataset that is missing, changed, or can no longer be read.
+        DatasetError: names the image of the dataset that is missing, changed, or can no longer be read.
     """
     rows = sorted(dataset.rows, key=lambda row: row.pixel_hash)
     size_px = preprocessing.resize_px
@@ -136,13 +136,13 @@ def _build(
                 eta = (now - started) / done * (len(rows) - done)
                 yield Progress("preparing", "Reading pictures", done, len(rows), eta)
     seconds = time.monotonic() - started
-    with suppress(OSError):  # the pictures are there: they are of use without it
+    with suppress(OSError):  # the images are there: they are of use without it
         write_json(note_path(path), {"seconds": round(seconds, 3)})
     machine = {"threads": settings.threads}
     Measurements(settings).keep(DECODING, machine, {"share": seconds / decode_seconds(settings, rows)})
 
 
 def decode_seconds(settings: Settings, rows: Iterable[ImageRow]) -> float:
-    """A guess how long it takes to decode pictures; `Measurements` of `DECODING` tell by how much it is wrong."""
+    """A guess at the seconds that decoding takes; `Measurements` of `DECODING` hold the factor by which it is wrong."""
     fixed, a_megapixel = DECODE_MS
     return sum(fixed + a_megapixel * row.width * row.height / 1e6 for row in rows) / 1000 / settings.threads

@@ -1,4 +1,4 @@
-"""The pictures that a training may see: pixels, and the places of two splits. The test split is not in here."""
+"""The images that a training may see: pixels, and the places of two splits. The test split is not in here."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SplitData:
-    """Pictures of one split: dataset indices and labels, both (N,) int64.
+    """Images of one split: dataset indices and labels, both (N,) int64.
 
     Attributes:
-        passes: how often the arrays hold the same pictures, one after the other: an epoch goes over them so often.
+        passes: how often the arrays hold the same images, one after the other: an epoch goes over them so often.
     """
 
     indices: Indices
@@ -36,11 +36,11 @@ class SplitData:
         return len(self.indices)
 
     def subset(self, places: Indices, passes: int = 1) -> "SplitData":
-        """Only the pictures at these places, so many times."""
+        """Only the images at these places, so many times."""
         return SplitData(np.tile(self.indices[places], passes), np.tile(self.labels[places], passes), passes)
 
     def shuffled(self, rng: np.random.Generator) -> Indices:
-        """Places in the order of an epoch: every picture comes once before one of them comes again."""
+        """Places in the order of an epoch: every image comes once before one of them comes again."""
         count = len(self) // self.passes
         return np.concatenate([first * count + rng.permutation(count) for first in range(self.passes)])
 
@@ -55,6 +55,6 @@ class TrainingData:
     preprocessing: Preprocessing
 
     def sample(self, count: int = 16) -> Pixels:
-        """Pictures from all over the training split: (B, S, S, 3) uint8."""
+        """Images from all over the training split: (B, S, S, 3) uint8."""
         places = np.linspace(0, len(self.train) - 1, min(count, len(self.train))).astype(np.int64)
         return self.store.take(self.train.indices[places])

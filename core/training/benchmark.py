@@ -1,8 +1,8 @@
-"""Which number formats are fastest here: measured on the real network once per machine, and remembered.
+"""The speed benchmark: which number formats are fastest here, measured on the real network and remembered.
 
-bf16 makes some networks faster on a CPU and slows others down, so `precision: auto` times both: some training steps of
-the part that learns, and the frozen part, whose outputs must also stay close to those in fp32. Equal runs on one
-machine take the same path.
+bf16 makes some networks faster on a CPU and slows others down, so `precision: auto` times both: training steps of the
+trainable part, and the frozen part, whose outputs must also stay close to those in fp32. Equal runs on one machine take
+the same path.
 """
 
 import copy
@@ -135,7 +135,7 @@ def _recall_or_measure(
 def measure(
     network: Network, config: TrainConfig, stages: list[Stage], device: torch.device, pixels: Pixels
 ) -> Iterator[Figures]:
-    """Milliseconds a picture, as `choose_hardware` and `estimate` use them.
+    """Milliseconds an image, as `choose_hardware` and `estimate` use them.
 
     `input`: of a random view; `prefix_fp32`, `prefix_bf16`: of the frozen part; `step_fp32`, `step_bf16`: of training.
     `prefix_error` is the mean relative error of what leaves the frozen part in bf16, `prefix_bytes` its size in the
@@ -149,8 +149,8 @@ def measure(
     views = draw_views(augmentation, len(pixels), spec.resize_px, spec.crop_px, 0, 1)
 
     def view() -> Tensor:
-        pictures = apply_views(to_channels_first(pixels), views, places, augmentation, spec.crop_px)
-        return normalise(pictures, spec, device)
+        images = apply_views(to_channels_first(pixels), views, places, augmentation, spec.crop_px)
+        return normalise(images, spec, device)
 
     yield {"input": _fastest(lambda _: view(), ("",), device)[""] / len(pixels)}
     batch = view()
@@ -201,7 +201,7 @@ def _measure_step(network: Network, device: torch.device, batch: Tensor, *, stor
 def _fastest(work: Callable[[str], object], ways: Sequence[str], device: torch.device) -> dict[str, float]:
     """Milliseconds of the fastest of some repetitions of each way, after one that does not count.
 
-    The ways take turns: when something else slows the machine down for a moment, it slows all of them down.
+    The ways take turns: a program that slows the machine down for a moment then slows all of them down.
     """
 
     def whole(way: str) -> None:

@@ -28,7 +28,7 @@ MAX_SIDECAR_BYTES = 4 * 2**20
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the sidecar says."""
+    """The content of the sidecar."""
 
     config: TrainConfig
     classes: tuple[str, ...]
@@ -55,7 +55,7 @@ def save_checkpoint(folder: Path, name: str, network: Network, checkpoint: Check
 
 
 def read_sidecar(folder: Path, name: str) -> Checkpoint:
-    """Read what a checkpoint is, without its weights.
+    """Read a checkpoint's sidecar, without its weights.
 
     Raises:
         RunError: if it is missing or damaged.
@@ -77,7 +77,7 @@ def read_sidecar(folder: Path, name: str) -> Checkpoint:
     except FileNotFoundError as error:
         raise RunError("This run has no saved weights: train it for at least one epoch.") from error
     except ConfigError as error:
-        reason = next(iter(error.problems.values())).split(":")[0]  # without its remedy: nobody can write it anew
+        reason = next(iter(error.problems.values())).split(":")[0]  # without its remedy, which is no help here
         raise RunError(
             f"The checkpoint file {path.name} of this run cannot be used ({reason}): train the run again."
         ) from error

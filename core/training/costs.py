@@ -1,7 +1,7 @@
-"""What a run costs, by part: seconds, multiply-adds, memory, size. Imports no torch.
+"""The costs of a run, by part: seconds, multiply-adds, memory, size. Imports no torch by itself: pages read it.
 
-Seconds of the pictures' decoding and of frozen parts are noted beside what is kept of them: a run that finds it there
-is charged what it took to compute, so that all arms of a race are charged alike, in whatever order they ran.
+The seconds that decoding and frozen parts took are noted next to the stored results. A run that finds these is charged
+for them too: so all arms of a race are charged alike, in whatever order they ran.
 """
 
 import os
@@ -27,17 +27,17 @@ DECODING, FROZEN, SEARCHING, TRAINING, VALIDATION, TESTING = (
     "decoding", "frozen part", "finding the rate", "training", "validation", "testing",
 )  # fmt: skip
 PARTS: Mapping[str, str] = {
-    DECODING: "Reading the picture files and making them small, once for all runs on them.",
-    FROZEN: "Looking at the pictures through the part that never changes, once for all runs that share it.",
-    SEARCHING: "Trying learning rates before the training, where that was asked for.",
-    TRAINING: "Steps on training pictures: forward, backward, and moving the weights.",
-    VALIDATION: "A look at the validation pictures after every epoch.",
-    TESTING: "The one look at the test pictures with the best weights, and one more at the validation pictures.",
+    DECODING: "Reading and resizing the picture files, once for all runs on them.",
+    FROZEN: "Passing the pictures through the frozen part, once for all runs that share it.",
+    SEARCHING: "Trying learning rates before the training, if chosen.",
+    TRAINING: "Steps on training pictures: forward, backward, and updating the weights.",
+    VALIDATION: "Predicting the validation pictures after every epoch.",
+    TESTING: "Predicting the test pictures and the validation pictures with the best weights, once.",
 }  # in the order in which they pass; what each is, in words
 
 
 class Stored(Protocol):
-    """What is kept of a frozen part for some pictures: `activations.Activations`."""
+    """What is kept of a frozen part for some images: `activations.Activations`."""
 
     @property
     def name(self) -> str: ...
@@ -50,7 +50,7 @@ class Stored(Protocol):
 
 @dataclass
 class Costs:
-    """What is known of a run's costs while it goes on.
+    """The costs of a run so far.
 
     Attributes:
         seconds: by part, those of `PARTS`.
@@ -67,7 +67,7 @@ class Costs:
     paid: set[str] = field(default_factory=set)
 
     def charge_decoding(self, seconds: float | None, *, reused: bool) -> None:
-        """Note what it took to decode the pictures."""
+        """Note how long decoding the images took."""
         self.seconds[DECODING] = seconds or 0.0
         if reused:
             self.reused.add(DECODING)
@@ -75,31 +75,28 @@ class Costs:
     def charge_stage(
         self, settings: Settings, config: TrainConfig, precision: str, stored: Sequence[Stored]
     ) -> Message | None:
-        """Charge a stage what its frozen part took; returns what people should know of it.
-
-        What an earlier stage was charged for is not charged again.
-        """
+        """Charge a stage for its frozen part, unless an earlier stage was; returns a message about an unknown time."""
         new = [item for item in stored if item.name not in self.paid]
         self.paid.update(item.name for item in new)
-        told = sum(item.seconds for item in new if item.seconds is not None)
-        pictures = sum(len(item) for item in new if item.seconds is None)
-        guessed = prefix_seconds(settings, config, precision, pictures) if pictures else None
-        seconds = told + (guessed or 0.0)
+        noted = sum(item.seconds for item in new if item.seconds is not None)
+        images = sum(len(item) for item in new if item.seconds is None)
+        guessed = prefix_seconds(settings, config, precision, images) if images else None
+        seconds = noted + (guessed or 0.0)
         self.charges.append(seconds)
         self.seconds[FROZEN] += seconds
         if any(item.reused for item in new):
             self.reused.add(FROZEN)
-        if not pictures:
+        if not images:
             return None
         counted = f"about {format_duration(guessed)} are counted" if guessed is not None else "nothing is counted"
         return Message(
             "info",
-            "An earlier version kept what leaves the frozen part, and did not note how long that took: "
-            f"{counted} for {pictures:,} pictures.",
+            "The activations of the frozen part were stored by an earlier version, which did not note its time: "
+            f"{counted} for {images:,} pictures.",
         )
 
     def to_json(self) -> dict[str, Any]:
-        """What a training that is put aside has to remember."""
+        """What a paused training has to remember."""
         return {
             "search_seconds": self.seconds[SEARCHING],
             "reused": sorted(self.reused),
@@ -107,16 +104,16 @@ class Costs:
         }
 
     def restore(self, values: Mapping[str, Any]) -> None:
-        """Take up what `to_json` gave; what an earlier version did not write is left as it is."""
+        """Restore what `to_json` gave; what an earlier version did not write is left as it is."""
         self.seconds[SEARCHING] = float(values.get("search_seconds", 0.0))
         self.reused = {str(part) for part in values.get("reused", self.reused)}
         self.peak_memory_bytes = int(values.get("peak_memory_bytes", 0))
 
     def measured(self, multiply_adds: tuple[int, int], weights: Path) -> Measured:
-        """All of it.
+        """All costs of the run.
 
         Args:
-            multiply_adds: of the whole network, of the part that learns.
+            multiply_adds: of the whole network, of its trainable part.
             weights: the file of the saved network.
         """
         size = 0
@@ -133,13 +130,13 @@ class Costs:
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process ever held; 0 where the system does not tell.
+    """The most memory that this process ever held; 0 where the system does not report it.
 
     Its children do not count: a worker starts none. Pages that it shares with others do: a worker that was forked
     begins with torch and all else that its parent had imported, as one that was started afresh has after its imports.
     """
     if sys.platform == "linux":
-        # getrusage would tell what the process that started this one had, where that was more
+        # getrusage would include the process that started this one
         with suppress(OSError, ValueError, IndexError):
             status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
             return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1])
@@ -147,8 +144,8 @@ def peak_memory_bytes() -> int:
         return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
     import resource
 
-    told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(told if sys.platform == "darwin" else 1024 * told)  # macOS tells bytes, the others KiB
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else 1024 * peak)  # bytes on macOS, KiB elsewhere
 
 
 def count_multiply_adds(network: "Network", side_px: int) -> tuple[int, int]:

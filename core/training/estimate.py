@@ -1,7 +1,7 @@
-"""How long a training will take on this machine, told before it starts and without torch.
+"""How long a training will take on this machine, estimated before it starts and without torch.
 
-Adds up what the configuration computes from the figures that `calibration` remembered, and leaves out what is in the
-stores already.
+Adds up what the configuration computes, with the figures that `benchmark` has measured; what is stored already is left
+out.
 """
 
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ from core.stores.measurements import Figures, Measurements
 from core.stores.pixels import DECODING, decode_seconds, store_path
 
 START_SECONDS = 0.5  # of a worker that is forked, and of what is written
-VALIDATION_COST = 0.4  # of a training picture
+VALIDATION_COST = 0.4  # of a training image
 STORED_LOOK_SECONDS = 0.05  # a head, at a split whose activations are stored
 SEARCH_STEPS = 80  # of the learning-rate finder
-STORING_MS = 0.3  # of a picture, beside what was measured: reading and writing
+STORING_MS = 0.3  # of an image, in addition to what was measured: reading and writing
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds, by what they are spent on, in the order in which they pass."""
+    """Seconds by part, in the order in which they pass."""
 
     parts: dict[str, float]
 
@@ -56,8 +56,8 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estim
     return Estimate(parts)
 
 
-def prefix_seconds(settings: Settings, config: TrainConfig, precision: str, pictures: int) -> float | None:
-    """How long pictures take to go through the frozen part of a configuration; None where that was not measured.
+def prefix_seconds(settings: Settings, config: TrainConfig, precision: str, images: int) -> float | None:
+    """How long images take to go through the frozen part of a configuration; None where that was not measured.
 
     Args:
         precision: the number format of the frozen part.
@@ -65,11 +65,11 @@ def prefix_seconds(settings: Settings, config: TrainConfig, precision: str, pict
     figures = Measurements(settings).find(describe_network(config, plan_stages(config, config.entry())))
     if figures is None or f"prefix_{precision}" not in figures:
         return None
-    return _prefix_seconds(figures, precision, pictures)
+    return _prefix_seconds(figures, precision, images)
 
 
-def _prefix_seconds(figures: Figures, precision: str, pictures: int) -> float:
-    return pictures * (figures[f"prefix_{precision}"] + figures["input"] + STORING_MS) / 1000
+def _prefix_seconds(figures: Figures, precision: str, images: int) -> float:
+    return images * (figures[f"prefix_{precision}"] + figures["input"] + STORING_MS) / 1000
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class _Job:
         return sum(_prefix_seconds(self.figures, precision, count) for count, _ in wanted)
 
     def _wanted(self, stage: Stage) -> tuple[str, list[tuple[int, int]]]:
-        """The number format of the stored activations of a stage; pictures and view of each."""
+        """The number format of the stored activations of a stage; images and view of each."""
         if not self.stores(stage):
             return "fp32", []
         precision, _ = choose_precision(self.figures, "prefix", self.config.precision)
@@ -127,7 +127,7 @@ class _Job:
         return min(seconds, left + self.training(stages[-1], self.config.batch_size, 1))
 
     def training(self, stage: Stage, train: int, validations: int) -> float:
-        """Seconds of so many training pictures of a stage, and so many validations."""
+        """Seconds of so many training images of a stage, and so many validations."""
         val = self.count("val") * validations
         stored = self.stores(stage)
         if stored and stage.freeze_point == self.config.entry().blocks[-1].name:
@@ -140,7 +140,7 @@ class _Job:
         return (train * each + val * VALIDATION_COST * step) / 1000
 
     def testing(self, stages: list[Stage]) -> float:
-        """Seconds of the one look at the test split, and of the one at the validation split that follows it."""
+        """Seconds of predicting the test split, and then the validation split."""
         seconds = 0.0
         last = self.config.entry().blocks[-1].name
         for split in ("test", "val"):

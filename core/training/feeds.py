@@ -1,4 +1,4 @@
-"""Where a stage of a training gets its batches from: pixels, or stored activations of its frozen prefix."""
+"""The feeds of a stage: batches from pixels, or from stored activations of its frozen prefix."""
 
 import logging
 from collections.abc import Generator
@@ -24,7 +24,7 @@ from core.stores.training_data import TrainingData
 from core.training.inference import logits_of
 from models.network import Network
 
-PIXEL_BATCH = 16  # pictures of an evaluation at once
+PIXEL_BATCH = 16  # images of an evaluation at once
 ACTIVATION_BATCH = 256
 
 log = logging.getLogger("tunemypets.feeds")
@@ -39,7 +39,7 @@ class Feed(Protocol):
 
     @property
     def stored(self) -> list[Activations]:
-        """What leaves its frozen part, where that is kept."""
+        """The activations of its frozen part, where they are stored."""
 
     def start_epoch(self, epoch: int) -> None:
         """Draw what is random in an epoch."""
@@ -48,11 +48,11 @@ class Feed(Protocol):
         """Raw outputs, with gradients, for these places of the training split: (B, C) or (B, 1)."""
 
     def val_logits(self, network: Network, chosen: slice) -> Tensor:
-        """Raw outputs of pictures of the validation split: (B, C) or (B, 1) float32."""
+        """Raw outputs of images of the validation split: (B, C) or (B, 1) float32."""
 
 
 class PixelFeed:
-    """Everything from the pixels, with a new random view of every picture in every epoch."""
+    """Everything from the pixels, with a new random view of every image in every epoch."""
 
     evaluation_batch = PIXEL_BATCH
 
@@ -72,8 +72,8 @@ class PixelFeed:
         assert self.views is not None  # the epoch was started
         spec = self.data.preprocessing
         pixels = to_channels_first(self.data.store.take(self.data.train.indices[places]))
-        pictures = apply_views(pixels, self.views, places, self.augmentation, spec.crop_px)
-        batch = normalise(pictures, spec, self.hardware.device)
+        images = apply_views(pixels, self.views, places, self.augmentation, spec.crop_px)
+        batch = normalise(images, spec, self.hardware.device)
         with self.hardware.autocast():
             return network(batch)  # type: ignore[no-any-return]  # modules give Any
 
@@ -84,7 +84,7 @@ class PixelFeed:
 
 @dataclass
 class ActivationFeed:
-    """Only the trainable part is computed; every epoch uses one of the stored views of each picture.
+    """Only the trainable part is computed; every epoch uses one of the stored views of each image.
 
     Attributes:
         train: the stored views of the training split.
@@ -148,8 +148,8 @@ def open_feed(
     if needed > settings.cache_bytes / 2:
         yield Message(
             "warning",
-            f"What leaves the frozen part would take {format_bytes(needed)}, more than half of the cache "
-            f"({format_bytes(settings.cache_bytes)}, TUNEMYPETS_CACHE_MB): it is computed anew in every epoch.",
+            f"The activations of the frozen part would take {format_bytes(needed)}, more than half of the cache "
+            f"({format_bytes(settings.cache_bytes)}, TUNEMYPETS_CACHE_MB): they are computed again in every epoch.",
         )
         return pixels
     found: list[Activations] = []
@@ -162,8 +162,8 @@ def open_feed(
         log.exception("activations could not be kept")
         yield Message(
             "warning",
-            f"What leaves the frozen part could not be kept ({error.strerror or type(error).__name__}): "
-            "it is computed anew in every epoch. Free some space to make this quicker.",
+            f"The activations of the frozen part could not be stored ({error.strerror or type(error).__name__}): "
+            "they are computed again in every epoch. Free some space to make this faster.",
         )
         return pixels
     return ActivationFeed(found[:-1], found[-1], config, hardware)

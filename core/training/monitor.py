@@ -1,4 +1,4 @@
-"""The clock of a training: what passed in all processes that worked on it, and what is charged for its frozen part."""
+"""Watching a training: its clock, the metrics since the last event, and predictions for a few fixed images."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,13 +9,15 @@ from core.config.stages import Allowance
 from core.stores.training_data import Indices, SplitData
 from core.training.snapshot import Position
 
+SAMPLES = 10  # images whose predictions are shown while a network trains
+
 
 class Clock:
-    """Seconds of one training; runs from the moment that it is made.
+    """The seconds of one training, in all processes that worked on it; runs from the moment that it is made.
 
     Args:
-        position: where the training stands; a part that was charged is noted there.
-        charges: seconds of each stage that are charged when it begins: what its frozen part took, whoever computed it.
+        position: of the training; what is charged is noted there.
+        charges: seconds of each stage's frozen part, charged when the stage begins, in whichever run they passed.
         now: any clock, in seconds.
     """
 
@@ -30,18 +32,18 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """What passed, and what was charged so far."""
+        """Seconds that passed or were charged so far."""
         return self.passed + self._at.charged
 
     def enter_stage(self) -> None:
-        """Charge the stage that begins, unless that was done before the training was put aside."""
+        """Charge the stage that begins, unless that was done before the training was paused."""
         while self._at.charged_stages <= self._at.stage:
             self._at.charged += self._charges[self._at.charged_stages] if self._charges else 0.0
             self._at.charged_stages += 1
             self._at.stage_began = self.seconds
 
     def share(self, allowed: Allowance) -> float:
-        """How much of the stage's time is over, from 0 to 1; 0 where no time is set."""
+        """The share of the stage's time that is used, from 0 to 1; 0 where no time is set."""
         if allowed.seconds is None:
             return 0.0
         began = self._at.stage_began
@@ -49,18 +51,18 @@ class Clock:
         return min(1.0, (self.seconds - began) / (allowed.seconds - began)) if allowed.seconds > began else 0.0
 
     def is_up(self, allowed: Allowance) -> bool:
-        """Whether the stage's time is over."""
+        """Whether the stage's time is used up."""
         return allowed.seconds is not None and self.seconds >= allowed.seconds
 
     def left(self, allowed: Allowance) -> float | None:
-        """Seconds that will pass until the time of the last stage is over; None where none is set."""
+        """Seconds until the time of the last stage is used up; None where none is set."""
         if allowed.seconds is None:
             return None
         return max(0.0, allowed.seconds - self.seconds - sum(self._charges[self._at.charged_stages :]))
 
 
 class Meter:
-    """What happened since the last event.
+    """Loss, accuracy and speed since the last event.
 
     Args:
         now: a clock, in seconds.
@@ -89,14 +91,14 @@ class Meter:
 
     @property
     def rate(self) -> float:
-        """Pictures per second over all steps."""
+        """Images per second over all steps."""
         return self._all_images / max(self._ended - self._started, 1e-9)
 
     def read(self) -> tuple[float, float, float]:
-        """Mean loss, accuracy and pictures per second since the last event; begins anew."""
+        """Mean loss, accuracy and images per second since the last event; starts again from zero."""
         now = self._now()
         passed = now - self._last
-        # the last event of all may come right after another one: a few pictures in no time tell nothing
+        # the last event of all may come right after another one: a few images in no time give no speed
         speed = self._images / passed if passed >= self._every and passed > 0 else self.rate
         read = self._loss / self._images, self._correct / self._images, speed
         self._last = now
@@ -104,11 +106,8 @@ class Meter:
         return read
 
 
-SAMPLES = 10
-
-
 def choose_samples(val: SplitData, seed: int, count: int = SAMPLES) -> Indices:
-    """Fixed validation pictures to watch: dataset indices, all classes in turn."""
+    """Choose fixed validation images, all classes in turn; returns dataset indices."""
     order = np.random.default_rng([seed, 7]).permutation(len(val))
     by_class: dict[int, list[int]] = {}
     for place in order:
@@ -125,7 +124,7 @@ def choose_samples(val: SplitData, seed: int, count: int = SAMPLES) -> Indices:
 def describe_samples(
     samples: Indices, val: SplitData, probabilities: npt.NDArray[np.float64]
 ) -> list[dict[str, object]]:
-    """What is predicted for the watched pictures, as `SamplesPredicted` reports it.
+    """The predictions for the chosen images, as `SamplesPredicted` holds them.
 
     Args:
         probabilities: (N, C), in the order of the validation split.

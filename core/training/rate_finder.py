@@ -1,4 +1,4 @@
-"""A learning rate for a network and its pictures: rates rise from step to step, and the loss tells which are good.
+"""Finding a learning rate for a network and its images: rates rise from step to step while the loss is watched.
 
 Source: L. N. Smith, "Cyclical Learning Rates for Training Neural Networks" (2017), section 3.3: the range test.
 """
@@ -21,8 +21,8 @@ from models.network import Network
 
 LOWEST, HIGHEST = 1e-5, 1.0
 SMOOTHING = 0.9  # share of the earlier losses in the smoothed one
-DIVERGED = 4.0  # times the best loss: no use to go on
-DESCENT = 0.75  # share of the way down at which the rate is taken
+DIVERGED = 4.0  # times the best loss: the search ends
+DESCENT = 0.75  # share of the loss's descent at which the rate is taken
 BELOW_BEST = 3.0  # the rate of the lowest loss itself is at the edge already
 TEXT = "Looking for a learning rate"
 
@@ -79,9 +79,9 @@ def find_rate(
 
 
 def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float:
-    """The rate at which three quarters of the way down are behind, rounded to two digits.
+    """The rate at which the loss has made three quarters of its descent, rounded to two digits.
 
-    Not a tenth of the rate of the lowest loss, as one often sees: on few pictures the loss falls up to the largest rate
+    Not a tenth of the rate of the lowest loss, as one often sees: on few images the loss falls up to the largest rate
     (docs/decisions/0011-learning-rates.md).
     """
     lowest = int(np.argmin(losses))
@@ -91,7 +91,7 @@ def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float:
 
 
 def _batches(data: TrainingData, feed: Feed, config: TrainConfig) -> Iterator[Indices]:
-    """Batches of random pictures without end; an epoch's views are those of the epoch before the first."""
+    """Batches of random images without end; an epoch's views are those of the epoch before the first."""
     feed.start_epoch(0)
     rng = np.random.default_rng([config.seed, 0, 11])
     parts = math.ceil(len(data.train) / config.batch_size)

@@ -269,7 +269,7 @@ class _Series:
 
 
 def _share_of(item: Progress) -> float | Progress:
-    """A test is the end of its point; looking at pictures through the frozen part, for all points, is not."""
+    """A test is the end of its point; looking at images through the frozen part, for all points, is not."""
     return 1.0 if item.text == TESTING else item
 
 

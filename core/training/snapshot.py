@@ -1,6 +1,6 @@
-"""A training put aside: all that it needs to go on as if nothing had happened, in one file of a run.
+"""Snapshots: everything that a paused or interrupted training needs to resume exactly, in one file of its run.
 
-The file is replaced as one, in the background, and seldom enough to take at most a fiftieth of the time.
+The file is replaced as a whole, in the background, so rarely that it takes at most a fiftieth of the time.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ class Position:
         validating: how many of these seconds went into validation.
         charged: seconds of frozen parts that were charged, of the first `charged_stages` stages.
         stage_began: when the stage began, on the training's clock: charged seconds included.
-        done: of the whole work, in pictures, for the estimate of the time that is left.
+        done: of the whole work, in images, for the estimate of the time that is left.
         best_accuracy, best_loss: on the validation split.
         waiting: epochs since the accuracy was last exceeded.
     """
@@ -74,11 +74,11 @@ class Position:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A training put aside.
+    """The state of a paused training.
 
     Attributes:
         position: where it stands.
-        tensors: what has learned, what the optimizer remembers, the state of the random numbers.
+        tensors: of the trainable part, of the optimizer, and of the random numbers.
         rates: learning rate of each parameter group.
         schedule_step: steps of the learning-rate schedule.
     """
@@ -91,13 +91,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the file says beside the tensors.
+    """What the file holds besides the tensors.
 
     Attributes:
-        events_bytes: length of the run's event log at that moment; what was told later is told again.
+        events_bytes: length of the run's event log at that moment; later events are written again.
         hardware: what the training computed with; another number format would give other digits.
         learning_rate: that of the training, if it was looked for.
-        costs: of the run so far, as `costs.Costs` tells them.
+        costs: of the run so far, from `Costs.to_json`.
     """
 
     config: TrainConfig
@@ -145,7 +145,7 @@ def read_facts(folder: Path) -> Facts | None:
 
 
 def load_snapshot(folder: Path, facts: Facts) -> Snapshot:
-    """The snapshot that `read_facts` told of.
+    """The snapshot whose facts `read_facts` gave.
 
     Raises:
         RunError: it is damaged.
@@ -175,7 +175,7 @@ def write_snapshot(folder: Path, snapshot: Snapshot, facts: dict[str, Any]) -> N
 
 
 class SnapshotWriter:
-    """Writes snapshots in the background, each when the last one is written and has paid for itself."""
+    """Writes snapshots in the background, at most one at a time, and at most a fiftieth of the time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

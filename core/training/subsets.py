@@ -1,6 +1,6 @@
-"""What each point of a learning curve is trained on, and for how long. Imports no torch.
+"""The subset and schedule of each point of a learning curve. Imports no torch.
 
-Subsets are nested: with one seed, the pictures of a size contain those of every smaller one. Which pictures they are
+Subsets are nested: with one seed, the images of a size contain those of every smaller one. Which images they are
 follows from the seed and their content alone, so every arm sees the same ones.
 """
 
@@ -19,8 +19,8 @@ from core.settings import Settings
 from core.training.estimate import VALIDATION_COST, Estimate, estimate
 
 LEAST_STEPS = 100  # of a point: as many as the whole set gets in some epochs
-STEP_COST = 2.0  # of a step beside its pictures, in pictures
-NEARLY_ALL = 0.8  # a size above this share of the largest class tells nothing that all pictures do not
+STEP_COST = 2.0  # of a step in addition to its images, in images
+NEARLY_ALL = 0.8  # a size above this share of the largest class shows nothing that all images do not
 
 Places = npt.NDArray[np.int64]
 
@@ -30,7 +30,7 @@ class Schedule:
     """How a point is trained.
 
     Attributes:
-        batch_size: pictures a step, each of them once where the subset is smaller than a batch of the configuration.
+        batch_size: images a step, each of them once where the subset is smaller than a batch of the configuration.
         passes: how often an epoch goes over the subset.
         steps: of an epoch.
     """
@@ -41,10 +41,10 @@ class Schedule:
 
 
 def default_sizes(largest: int) -> tuple[int, ...]:
-    """Training pictures per class: 1, 2, 5, 10, 20, 50 … and all.
+    """Training images per class: 1, 2, 5, 10, 20, 50 … and all.
 
     Args:
-        largest: training pictures of the largest class.
+        largest: training images of the largest class.
     """
     ladder = [step * 10**power for power in range(9) for step in (1, 2, 5)]
     below = [size for size in ladder if size <= NEARLY_ALL * largest]
@@ -57,12 +57,12 @@ def fit_sizes(sizes: Sequence[int], largest: int) -> tuple[int, ...]:
 
 
 def largest_class(rows: Sequence[ImageRow]) -> int:
-    """Pictures of the class that has most of them; 0 without pictures."""
+    """Images of the class that has most of them; 0 without images."""
     return max(count_classes(rows).values(), default=0)
 
 
 def count_classes(rows: Sequence[ImageRow]) -> dict[int, int]:
-    """Pictures by label."""
+    """Images by label."""
     counts: dict[int, int] = {}
     for row in rows:
         counts[row.label] = counts.get(row.label, 0) + 1
@@ -70,7 +70,7 @@ def count_classes(rows: Sequence[ImageRow]) -> dict[int, int]:
 
 
 def choose_subset(rows: Sequence[ImageRow], size: int, seed: int) -> Places:
-    """Places of `size` pictures of each class, or of all that a class has, in the order of the rows.
+    """Places of `size` images of each class, or of all that a class has, in the order of the rows.
 
     Args:
         rows: of the training split.
@@ -90,41 +90,41 @@ def _draw(row: ImageRow, seed: int) -> bytes:
     return hashlib.sha256(f"{seed} {row.pixel_hash}".encode()).digest()
 
 
-def schedule(pictures: int, whole: int, config: TrainConfig) -> Schedule:
+def schedule(images: int, whole: int, config: TrainConfig) -> Schedule:
     """How a subset is trained, by the same rule for every arm.
 
-    A point has the epochs of its configuration, and so as many looks at the validation split. Where few pictures would
+    A point has the epochs of its configuration, and so as many looks at the validation split. Where few images would
     give it less than `LEAST_STEPS` steps in them, or less than the whole set where that has fewer, every epoch goes
     over them several times.
 
     Args:
-        pictures: of the subset.
+        images: of the subset.
         whole: of the training split.
     """
-    batch = max(2, min(config.batch_size, pictures))
+    batch = max(2, min(config.batch_size, images))
     wanted = min(math.ceil(LEAST_STEPS / config.epochs), math.ceil(whole / config.batch_size))  # steps of an epoch
-    passes = max(1, math.ceil(((wanted - 1) * batch + 1) / pictures))
-    if batch == 2 and pictures < whole and passes * pictures % 2:
-        passes += 1  # a batch of one picture would break BatchNorm
-    return Schedule(batch, passes, math.ceil(passes * pictures / batch))
+    passes = max(1, math.ceil(((wanted - 1) * batch + 1) / images))
+    if batch == 2 and images < whole and passes * images % 2:
+        passes += 1  # a batch of one image would break BatchNorm
+    return Schedule(batch, passes, math.ceil(passes * images / batch))
 
 
-def work_of(config: TrainConfig, pictures: int, planned: Schedule, judged: int, *, stored: bool) -> float:
-    """How much there is to do, in training pictures, for telling the time that is left.
+def work_of(config: TrainConfig, images: int, planned: Schedule, evaluated: int, *, stored: bool) -> float:
+    """How much there is to do, in training images, to estimate the time that is left.
 
     Args:
-        pictures: of the subset.
-        judged: pictures of validation in all epochs, and of the test.
-        stored: only a head learns, from stored activations: a step costs the same whatever is in it.
+        images: of the subset.
+        evaluated: images of validation in all epochs, and of the test.
+        stored: only a head is trained, on stored activations: a step costs the same whatever is in it.
     """
     if stored:
-        return config.epochs * planned.steps * float(config.batch_size) + VALIDATION_COST * judged
-    seen = planned.passes * pictures + STEP_COST * planned.steps
-    return config.epochs * seen + VALIDATION_COST * judged
+        return config.epochs * planned.steps * float(config.batch_size) + VALIDATION_COST * evaluated
+    seen = planned.passes * images + STEP_COST * planned.steps
+    return config.epochs * seen + VALIDATION_COST * evaluated
 
 
 def is_stored(config: TrainConfig) -> bool:
-    """Whether only a head learns, from stored activations."""
+    """Whether only a head is trained, on stored activations."""
     return config.strategy == "head" and config.views > 0
 
 
@@ -139,8 +139,8 @@ def estimate_series(settings: Settings, config: TrainConfig, dataset: Dataset, p
     unit = work_of(config, len(rows), schedule(len(rows), len(rows), config), looks, stored=stored)
     work = 0.0
     for size in plan.sizes:
-        pictures = sum(min(size, count) for count in counts)
-        work += work_of(config, pictures, schedule(pictures, len(rows), config), looks, stored=stored)
+        images = sum(min(size, count) for count in counts)
+        work += work_of(config, images, schedule(images, len(rows), config), looks, stored=stored)
     parts = dict(whole.parts)
     parts["training"] *= len(plan.seeds) * work / unit
     parts["testing"] *= 1 if stored else plan.points

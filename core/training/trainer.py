@@ -1,7 +1,7 @@
 """The training loop, as a generator of events: no callbacks, no printing, no files.
 
 While the generator waits at a `yield`, the network holds exactly the weights the event speaks of: the caller saves
-them when an `EpochDone` says `best`, and may put the whole training aside. Tests are `list(trainer.fit(...))`.
+them when an `EpochDone` is `best`, and may snapshot the whole training. Tests are `list(trainer.fit(...))`.
 """
 
 import dataclasses
@@ -42,16 +42,16 @@ EVENT_SECONDS = 0.1  # what follows more quickly is merged: an epoch of a head t
 
 
 class Trainer:
-    """Trains a network in stages, and can be put aside whenever `fit` waits at a `yield`.
+    """Trains a network in stages; a snapshot can be taken whenever `fit` waits at a `yield`.
 
     Args:
         network: on `device`; trained in place.
         stages: from `plan_stages`.
         feeds: one for each stage, from `open_feed`.
-        first_rate: learning rate of the first stage, if it was looked for: it suits what learns there.
+        first_rate: learning rate of the first stage, if one was found: it suits what is trained there.
         charges: seconds of each stage that count as training although they passed before it, or in another run:
             those of its frozen part. None are charged without them.
-        now: the clock that is told of and that a budget of seconds follows.
+        now: the clock of all reported times and of a budget of seconds.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Trainer:
 
     @property
     def begun(self) -> bool:
-        """Whether a stage has begun: from then on the training can be put aside."""
+        """Whether a stage has begun: from then on a snapshot is possible."""
         return self._optimizer is not None
 
     @property
@@ -140,14 +140,14 @@ class Trainer:
         )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from a snapshot of a training with the same configuration; call it before `fit`."""
+        """Resume from a snapshot of a training with the same configuration; call it before `fit`."""
         self.position = dataclasses.replace(snapshot.position)
         self._restored = snapshot
 
     def _enter(self, stage: Stage) -> None:
-        """Freeze, and build optimizer and schedule, or take them up where a snapshot left them."""
+        """Freeze, and build optimizer and schedule, or restore them from a snapshot."""
         self.network.freeze(stage.freeze_point)
-        # from scratch there is no pretrained part to be gentle with
+        # without pretrained weights there is nothing to protect by a smaller rate
         factor = self.config.backbone_factor if self.config.pretrained else 1.0
         allowed = self.allowances[self.position.stage]
         head_only = stage.freeze_point == list(self.network.blocks)[-1]
@@ -180,7 +180,7 @@ class Trainer:
             torch.cuda.set_rng_state(parts["random"]["cuda"], self.device)
 
     def _introduce(self, stage: Stage) -> Iterator[Message]:
-        """What people should know before a stage begins."""
+        """Messages before a stage begins."""
         allowed = self.allowances[self.position.stage]
         if len(self.stages) > 1:
             most = f"at most {allowed.epochs}" if allowed.seconds is not None else f"{allowed.epochs}"
@@ -213,10 +213,10 @@ class Trainer:
         steps = allowed.steps_of(at.stage_epoch)
         meter = self._meter
         meter.begin_epoch()
-        # array_split keeps batches nearly equal: a last batch of one picture would break BatchNorm
+        # array_split keeps batches nearly equal: a last batch of one image would break BatchNorm
         batches = np.array_split(order[: allowed.images_of(at.stage_epoch)], steps)[at.step :]
         if at.step and self._clock.is_up(allowed):
-            batches = []  # it was put aside after its last step
+            batches = []  # it was paused after its last step
         for places in batches:
             signal.check()
             at.rate, loss, correct = self._step(feed, places)
@@ -257,7 +257,7 @@ class Trainer:
             images_per_second=meter.rate,
             best=improved,
         )
-        # the epoch is over before it is told: what is put aside now goes on with the next one
+        # the epoch ends before its event: a snapshot taken now resumes with the next one
         at.done += VALIDATION_COST * len(self.data.val)
         at.waiting = 0 if found.accuracy > at.best_accuracy else at.waiting + 1
         if improved:
@@ -275,21 +275,21 @@ class Trainer:
         return Progress("training", "Validating", done, len(self.data.val), None) if self._meter.due() else None
 
     def _is_over(self) -> bool:
-        """Whether the stage under way has had its epochs or its time; between two epochs only."""
+        """Whether the current stage has used its epochs or its time; between two epochs only."""
         assert self._schedule is not None
         allowed = self.allowances[self.position.stage]
         begun = self._schedule.last_epoch > 0  # every stage has one step at least
         return self.position.stage_epoch >= allowed.epochs or (begun and self._clock.is_up(allowed))
 
     def _last(self) -> bool:
-        """Whether the epoch under way, whose steps are over, is the last of all."""
+        """Whether the current epoch, whose steps are done, is the last of all."""
         at = self.position
         allowed = self.allowances[at.stage]
         ends = at.stage_epoch == allowed.epochs - 1 or self._clock.is_up(allowed)
         return at.stage == len(self.stages) - 1 and ends
 
     def _step(self, feed: Feed, places: Indices) -> tuple[float, float, int]:
-        """One training step: learning rate, mean loss, pictures that were right."""
+        """One training step: learning rate, mean loss, images predicted correctly."""
         assert self._optimizer is not None
         assert self._schedule is not None
         labels = torch.from_numpy(self.data.train.labels[places]).to(self.device)
@@ -341,11 +341,11 @@ class Trainer:
 
 def _trainable_text(network: Network) -> str:
     total, trainable = network.parameter_counts()
-    return f"{trainable:,} of {total:,} parameters learn"
+    return f"{trainable:,} of {total:,} parameters are trainable"
 
 
 def _use_running_statistics(network: Network) -> None:
-    """A batch of one picture has no statistics of its own: batch norm would refuse it."""
+    """A batch of one image has no statistics of its own: batch norm would refuse it."""
     for module in network.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.eval()

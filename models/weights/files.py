@@ -1,8 +1,8 @@
-"""Files of pretrained weights: where they lie and how they get there. No torch.
+"""Files of pretrained weights: where they are stored, and their download. No torch.
 
 Weights that come with the program lie in this folder. Downloaded ones lie where torchvision looks for them, so a file
-that is there for any program is there for all. A file that is there is used as it is; only downloads are checked
-against the hash in the official name.
+that one program has downloaded serves all. A file that is there is used without a check; only downloads are compared
+with the hash in the official name.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ MIRROR_VARIABLE = "TUNEMYPETS_WEIGHTS_URL"
 SHIPPED_DIR = Path(__file__).resolve().parent
 FIRST_CHOICE = "mobilenet_v2"  # where its weights are there
 WITHOUT_DOWNLOAD = "petnet"
-# for sentences: what everybody in a room may read names no folder of the server
+# for errors: a text that everyone in a room can read names no folder of the server
 PLACE = "hub/checkpoints in the folder TORCH_HOME (by default ~/.cache/torch)"
 TIMEOUT_SECONDS = 10.0  # without a single byte
-SURPLUS_BYTES = 2**16  # a body longer than the official file by more than this is something else
+SURPLUS_BYTES = 2**16  # a body longer than the official file by more than this is another file
 
 
 def checkpoint_dir() -> Path:
@@ -41,7 +41,7 @@ def checkpoint_dir() -> Path:
 
 
 def find(entry: NetworkEntry) -> Path | None:
-    """The weights file of a network if it is on this machine; None too for a network that has none."""
+    """The weights file of a network; None if it is not on this machine, or there is none."""
     if entry.weights is None:
         return None
     folder = SHIPPED_DIR if entry.weights.shipped else checkpoint_dir()
@@ -52,7 +52,7 @@ def find(entry: NetworkEntry) -> Path | None:
 def default_network() -> str:
     """The pretrained network to begin with: MobileNetV2 where its weights were downloaded, else petnet.
 
-    So a room without a network still starts with weights that are there.
+    So a room without internet starts with weights that are there.
     """
     return FIRST_CHOICE if find(CATALOG[FIRST_CHOICE]) is not None else WITHOUT_DOWNLOAD
 
@@ -170,7 +170,7 @@ def _move(temporary: Path, path: Path, weights: Weights, folder: Path) -> None:
     try:
         temporary.replace(path)
     except OSError as error:
-        if path.is_file():  # another download was first, and Windows lets nobody replace a file in use
+        if path.is_file():  # another download was first, and Windows does not replace a file in use
             return
         raise _unwritable(weights, error) from error
     if os.name == "posix":  # makes the new name durable
@@ -208,8 +208,8 @@ def _unreachable(entry: NetworkEntry, weights: Weights, address: str, reason: st
 
 def _foreign(entry: NetworkEntry, weights: Weights, address: str) -> WeightsError:
     return WeightsError(
-        f"What {_host(address)} sent as {weights.file_name} is not the official file "
-        f"(it may be the login page of a Wi-Fi): "
+        f"The file {weights.file_name} from {_host(address)} is not the official one "
+        f"(it may be a Wi-Fi login page): "
         f"check the network and {MIRROR_VARIABLE}, then run `python -m core prefetch {entry.name}`."
     )
 

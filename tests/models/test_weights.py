@@ -124,7 +124,8 @@ def test_a_file_with_the_wrong_hash_is_refused(mirror: Mirror, folder: Path, tel
     mirror.files[f"/models/{FILE_NAME}"] = CONTENT[:-1] + b"!"
     mirror.tells_length = tells_length
     sentence = refused(entry_at(mirror.url), folder)
-    assert f"as {FILE_NAME} is not the official file" in sentence
+    assert f"The file {FILE_NAME} from " in sentence
+    assert "is not the official one" in sentence
     assert "python -m core prefetch resnet18" in sentence
 
 
@@ -132,7 +133,7 @@ def test_an_endless_answer_is_ended_early(mirror: Mirror, folder: Path) -> None:
     mirror.files[f"/models/{FILE_NAME}"] = bytes(10 * SURPLUS_BYTES)
     mirror.tells_length = False
     reports: list[tuple[int, int]] = []
-    with pytest.raises(WeightsError, match="is not the official file"):
+    with pytest.raises(WeightsError, match="is not the official one"):
         reports.extend(weights.fetch(entry_at(mirror.url), chunk_bytes=4096))
     assert list(folder.iterdir()) == []
 

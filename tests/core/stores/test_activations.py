@@ -161,7 +161,7 @@ def test_activations_that_would_be_too_large_are_computed_anew_and_that_is_said(
     small = dataclasses.replace(settings, cache_bytes=50_000)
     feed, messages = feed_of(small, data, config_of("head"))
     assert isinstance(feed, PixelFeed)
-    assert "TUNEMYPETS_CACHE_MB): it is computed anew in every epoch." in messages[0].text
+    assert "TUNEMYPETS_CACHE_MB): they are computed again in every epoch." in messages[0].text
 
 
 def test_a_full_disk_makes_a_training_slower_and_not_impossible(
@@ -173,7 +173,7 @@ def test_a_full_disk_makes_a_training_slower_and_not_impossible(
     monkeypatch.setattr("core.stores.activations.atomic_open", full)
     feed, messages = feed_of(settings, data, config_of("head"))
     assert isinstance(feed, PixelFeed)
-    assert "could not be kept (No space left on device): it is computed anew" in messages[0].text
+    assert "could not be stored (No space left on device): they are computed again" in messages[0].text
 
 
 def test_every_epoch_chooses_its_views_from_the_seed(settings: Settings, data: TrainingData) -> None:

@@ -10,6 +10,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.formatting import format_rough_duration
 from core.settings import Settings
+from core.steps import StopSignal
 from core.stores.measurements import Measurements
 from core.training.estimate import estimate
 from core.training.session import train
@@ -77,7 +78,7 @@ def test_what_is_in_the_stores_is_left_out(settings: Settings, drawn: Dataset, t
     before = parts(settings, config, drawn)
     assert before["reading pictures"] > 0
     assert before["frozen part"] > 0
-    list(train(config, drawn, settings, tmp_path, lambda: False))
+    list(train(config, drawn, settings, tmp_path, StopSignal()))
     after = parts(settings, config, drawn)
     assert "reading pictures" not in after
     assert after["frozen part"] == 0
@@ -90,7 +91,7 @@ def test_views_of_another_augmentation_are_not_taken_for_stored(
 ) -> None:
     config = config_of(epochs=1, precision="fp32", stored_views=2)
     know(settings, config)
-    list(train(config, drawn, settings, tmp_path, lambda: False))
+    list(train(config, drawn, settings, tmp_path, StopSignal()))
     assert parts(settings, config, drawn)["frozen part"] == 0
     stronger = config.model_copy(update={"augment_strength": 0.9})
     assert parts(settings, stronger, drawn)["frozen part"] > 0
@@ -133,7 +134,7 @@ def test_a_frozen_part_takes_its_time_from_a_budget_whether_stored_or_not(
     before = parts(settings, config, drawn)
     assert before["frozen part"] > 0
     assert before["training"] < 1 - before["frozen part"] + 0.1
-    list(train(config_of(epochs=1, precision="fp32", stored_views=1), drawn, settings, tmp_path, lambda: False))
+    list(train(config_of(epochs=1, precision="fp32", stored_views=1), drawn, settings, tmp_path, StopSignal()))
     after = parts(settings, config, drawn)
     assert after["frozen part"] == 0
     assert after["training"] == pytest.approx(before["training"])
