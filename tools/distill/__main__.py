@@ -15,6 +15,7 @@ from pathlib import Path
 
 from core.errors import TuneMyPetsError
 from core.settings import Settings
+from core.steps import run_step
 from tools.distill.options import PRECISIONS, DistillOptions
 
 OUT = Path("petnet")
@@ -51,16 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: DistillOptions, out: Path, work: Path) -> None:
     from core.datasets.decoder import Limits
-    from tools.distill.pool import Images, read_images
+    from tools.distill.pool import read_images
 
     settings = Settings.from_environment()
-    pictures = None
-    for event in read_images(options.pictures, Limits.from_settings(settings), options.seed):
-        if isinstance(event, Images):
-            pictures = event
-        else:
-            _show(f"Reading pictures: {event[0]:,} of {event[1]:,}")
-    assert pictures is not None  # the last event, or an error before
+    pictures = run_step(
+        read_images(options.pictures, Limits.from_settings(settings), options.seed),
+        lambda done: _show(f"Reading pictures: {done[0]:,} of {done[1]:,}"),
+    )
     _show(f"{len(pictures.pixels):,} pictures, {len(pictures.unreadable)} unreadable", end=True)
     for sentence in pictures.unreadable[:10]:
         print(f"  {sentence}")

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -34,11 +34,11 @@ class Images:
     unreadable: tuple[str, ...]
 
 
-def read_images(folder: Path, limits: Limits, seed: int) -> Iterator[tuple[int, int] | Images]:
+def read_images(folder: Path, limits: Limits, seed: int) -> Generator[tuple[int, int], None, Images]:
     """Decode every picture below a folder, in an order that only names and seed decide.
 
     Yields:
-        (files done, files in total), and the `Pictures` last.
+        Files done, and files in total.
     Raises:
         DatasetError: the folder is missing, or holds no readable picture.
     """
@@ -60,7 +60,7 @@ def read_images(folder: Path, limits: Limits, seed: int) -> Iterator[tuple[int, 
     if not squares:
         raise DatasetError(f"The folder {folder} holds no readable picture: name another with --pictures.")
     pixels = np.stack(squares)
-    yield Images(pixels, hashlib.sha256(pixels.tobytes()).hexdigest(), tuple(unreadable))
+    return Images(pixels, hashlib.sha256(pixels.tobytes()).hexdigest(), tuple(unreadable))
 
 
 def _read_square(limits: Limits, path: Path) -> NDArray[np.uint8] | str:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from core.datasets.decoder import Limits
 from core.errors import ConfigError, DatasetError, WeightsError
+from core.steps import run_step
 from tools.distill.options import DistillOptions
 from tools.distill.pool import SIDE_PX, Images, read_images
 from tools.distill.student import Student, StudentOptimizer
@@ -26,9 +27,7 @@ def stripes(count: int) -> NDArray[np.uint8]:
 
 
 def read(folder: Path, seed: int = 0) -> Images:
-    found = list(read_images(folder, LIMITS, seed))[-1]
-    assert isinstance(found, Images)
-    return found
+    return run_step(read_images(folder, LIMITS, seed))
 
 
 def fill(folder: Path, count: int) -> None:
