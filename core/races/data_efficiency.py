@@ -1,7 +1,7 @@
-"""How many images one arm needs for what another reaches with few: read off two learning curves, with guards.
+"""Data efficiency: how many images one arm needs for the accuracy that another reaches with few.
 
-Sizes between two points are interpolated on the logarithmic axis. A difference counts as shown at a size where the
-two 95 % intervals do not overlap, which is stricter than a test of the difference.
+It is read off two learning curves. Sizes between two points are interpolated on the logarithmic axis. A difference
+counts as shown at a size where the two 95 % intervals do not overlap, which is stricter than a test of the difference.
 """
 
 import math
@@ -15,7 +15,7 @@ from core.formatting import format_count, format_percent, format_points
 
 
 @dataclass(frozen=True)
-class Line:
+class ArmCurve:
     """A learning curve: sizes ascending, with the mean accuracy at each and the ends of its interval, as fractions."""
 
     name: str
@@ -26,15 +26,15 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """What one arm needs for what another reaches.
+class DataEfficiency:
+    """The training images that one arm needs for the accuracy that another reaches.
 
     Attributes:
         ahead, behind: names of the arms.
         size: images per class with which `ahead` reaches `accuracy`; None where no difference was shown.
         needs: images per class with which `behind` reaches as much; None where it never does within the data.
         least, most: the same with both intervals at their ends; None beyond the data.
-        sentence: in words.
+        sentence: the same in words.
     """
 
     ahead: str
@@ -50,19 +50,19 @@ class Crossing:
         return asdict(self)
 
 
-def compare_lines(lines: Sequence[Line]) -> Iterator[Crossing]:
+def compare_data_efficiency(curves: Sequence[ArmCurve]) -> Iterator[DataEfficiency]:
     """Every other arm against the one that leads over the sizes that all have; nothing where they share none."""
-    shared = set.intersection(*(set(line.sizes) for line in lines)) if lines else set()
-    if len(lines) < 2 or not shared:
+    shared = set.intersection(*(set(curve.sizes) for curve in curves)) if curves else set()
+    if len(curves) < 2 or not shared:
         return
-    ranked = sorted(lines, key=lambda line: -_average(line, shared))
-    for line in lines:
-        if line is not ranked[0]:
-            yield cross(ranked[0], line)
+    ranked = sorted(curves, key=lambda curve: -_average(curve, shared))
+    for curve in curves:
+        if curve is not ranked[0]:
+            yield measure_data_efficiency(ranked[0], curve)
 
 
-def cross(ahead: Line, behind: Line) -> Crossing:
-    """What one arm needs for what the leading one reaches.
+def measure_data_efficiency(ahead: ArmCurve, behind: ArmCurve) -> DataEfficiency:
+    """The training images that one arm needs for the accuracy that the leading one reaches.
 
     Of the sizes at which the lead is shown, the largest one whose accuracy the other still reaches is taken: smaller
     ones would make the factor look larger. Where it reaches none of them, the smallest one is.
@@ -74,7 +74,7 @@ def cross(ahead: Line, behind: Line) -> Crossing:
         text = f"No size shows that {ahead.name} is ahead of {behind.name}: their intervals overlap at every size."
         if reversed_at:
             text = f"{behind.name} is ahead of {ahead.name} at {_sizes(reversed_at)} pictures per class."
-        return Crossing(ahead.name, behind.name, None, None, None, None, None, text)
+        return DataEfficiency(ahead.name, behind.name, None, None, None, None, None, text)
     reached = [size for size in shown if reach(behind.sizes, behind.means, _at(ahead, ahead.means, size)) is not None]
     size = reached[-1] if reached else shown[0]
     accuracy = _at(ahead, ahead.means, size)
@@ -84,7 +84,7 @@ def cross(ahead: Line, behind: Line) -> Crossing:
     text = _describe(ahead, behind, size, accuracy, needs, least, most)
     if reversed_at:
         text += f" At {_sizes(reversed_at)}, {behind.name} is ahead."
-    return Crossing(ahead.name, behind.name, size, accuracy, needs, least, most, text)
+    return DataEfficiency(ahead.name, behind.name, size, accuracy, needs, least, most, text)
 
 
 def reach(sizes: Sequence[int], values: Sequence[float], target: float) -> float | None:
@@ -105,33 +105,39 @@ def reach(sizes: Sequence[int], values: Sequence[float], target: float) -> float
     return math.exp((1 - share) * math.log(sizes[place - 1]) + share * math.log(sizes[place]))
 
 
-def describe_lines(lines: Sequence[Line], crossings: Sequence[Crossing], scratch: Collection[str], judged: str) -> str:
+def describe_data_efficiency(
+    curves: Sequence[ArmCurve], found: Sequence[DataEfficiency], scratch: Collection[str], basis: str
+) -> str:
     """The headline: the arm from scratch against the leading one, else the last one against it.
 
     Args:
-        scratch: names of the arms that start from nothing.
-        judged: on what, for people; it ends the sentence in brackets.
+        scratch: names of the arms that train from scratch.
+        basis: number of images and seeds in words; it ends the sentence in brackets.
     """
-    if not lines:
+    if not curves:
         return ""
-    if not crossings:
-        line = lines[0]
-        first, last = format_points(line.means[0]), format_points(line.means[-1])
-        if len(line.sizes) == 1:
-            return f"{line.name} reaches {first} % with {format_count(line.sizes[0], 'picture')} per class ({judged})."
-        return (
-            f"{line.name} reaches {first} % with {format_count(line.sizes[0], 'picture')} per class and {last} % with "
-            f"{line.sizes[-1]:,} ({judged})."
-        )
-    by_name = {line.name: line for line in lines}
-    shown = [item for item in crossings if item.behind in scratch] or sorted(
-        crossings, key=lambda item: by_name[item.behind].means[-1]
+    if not found:
+        curve = curves[0]
+        first, last = format_points(curve.means[0]), format_points(curve.means[-1])
+        text = f"{curve.name} reaches {first} % with {format_count(curve.sizes[0], 'picture')} per class"
+        if len(curve.sizes) > 1:
+            text += f" and {last} % with {curve.sizes[-1]:,}"
+        return f"{text} ({basis})."
+    by_name = {curve.name: curve for curve in curves}
+    shown = [item for item in found if item.behind in scratch] or sorted(
+        found, key=lambda item: by_name[item.behind].means[-1]
     )
-    return f"{shown[0].sentence[:-1]} ({judged})."
+    return f"{shown[0].sentence[:-1]} ({basis})."
 
 
 def _describe(
-    ahead: Line, behind: Line, size: int, accuracy: float, needs: float | None, least: float | None, most: float | None
+    ahead: ArmCurve,
+    behind: ArmCurve,
+    size: int,
+    accuracy: float,
+    needs: float | None,
+    least: float | None,
+    most: float | None,
 ) -> str:
     what = f"the {format_percent(accuracy)} that {ahead.name} reaches with {size:,}"
     if needs is not None:
@@ -146,16 +152,16 @@ def _describe(
     return f"{text}."
 
 
-def _average(line: Line, sizes: Collection[int]) -> float:
-    return sum(mean for size, mean in zip(line.sizes, line.means, strict=True) if size in sizes) / len(sizes)
+def _average(curve: ArmCurve, sizes: Collection[int]) -> float:
+    return sum(mean for size, mean in zip(curve.sizes, curve.means, strict=True) if size in sizes) / len(sizes)
 
 
-def _at(line: Line, values: Sequence[float], size: int) -> float:
-    return values[line.sizes.index(size)]
+def _at(curve: ArmCurve, values: Sequence[float], size: int) -> float:
+    return values[curve.sizes.index(size)]
 
 
 def _about(size: float) -> str:
-    """Two digits are all that such a curve can tell."""
+    """Two significant digits: a curve supports no more."""
     digits = max(0, len(str(int(size))) - 2)
     return f"{int(round(size, -digits)):,}"
 

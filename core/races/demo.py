@@ -1,6 +1,6 @@
-"""The 60-second demonstration: the drawn pictures, and a race from scratch against petnet on them. Needs no network.
+"""The 60-second demo: a race of a scratch network against petnet on the drawn sample. It works offline.
 
-Whoever asks while one is on its way joins it, so that a room full of people does not start thirty.
+Whoever starts it while one is queued or running joins that one, so that a room full of people does not start thirty.
 """
 
 from collections.abc import Iterator
@@ -20,27 +20,27 @@ from core.settings import Settings
 from core.storage import read_json
 
 EPOCHS = 20
-BATCH_SIZE = 16  # few pictures: smaller steps, more of them
+BATCH_SIZE = 16  # few images: smaller steps, more of them
 SPLIT = "40/20/40"
 LOCK_SECONDS = 10.0
 
 
 def demo_config(dataset: str, seed: int = 0) -> TrainConfig:
-    """The transfer arm of the demo; the scratch arm has the same pictures, split, epochs and seed."""
+    """The transfer arm of the demo; the scratch arm has the same images, split, epochs and seed."""
     return TrainConfig(dataset=dataset, model="petnet", epochs=EPOCHS, batch_size=BATCH_SIZE, seed=seed)
 
 
 def demo_dataset(settings: Settings) -> str | None:
-    """The drawn pictures, if they were made already."""
+    """The id of the drawn sample; None where it was not made yet."""
     made = [item for item in DatasetStore(settings).summaries() if item.drawn and item.split_plan == SPLIT]
     return made[0].id if made else None
 
 
 def make_demo_dataset(settings: Settings, *, by: Actor = OPERATOR) -> str:
-    """The id of the import that makes the drawn pictures: one that is running, or a new one.
+    """The id of the import that draws the sample: one that is running, or a new one.
 
     Raises:
-        RunError: if somebody else takes too long to start it.
+        RunError: if another start takes too long.
     """
     with _alone(settings):
         jobs = ImportJobs(settings)
@@ -52,11 +52,11 @@ def make_demo_dataset(settings: Settings, *, by: Actor = OPERATOR) -> str:
 
 
 def start_demo(settings: Settings, dataset: str, *, by: Actor = OPERATOR) -> str:
-    """The id of the demonstration's race: one that is queued or running, or a new one.
+    """The id of the demo's race: one that is queued or running, or a new one.
 
     Raises:
         DatasetError: if the dataset is not there.
-        RunError: if somebody else takes too long to start it.
+        RunError: if another start takes too long.
     """
     plan, arms = plan_pair(demo_config(dataset))
     with _alone(settings):
@@ -73,4 +73,4 @@ def _alone(settings: Settings) -> Iterator[None]:
         with FileLock(settings.home / "demo.lock").acquire(timeout=LOCK_SECONDS):
             yield
     except Timeout as error:
-        raise RunError("Somebody else is starting the demo just now: try again in a few seconds.") from error
+        raise RunError("Someone else is starting the demo: try again in a few seconds.") from error

@@ -1,7 +1,7 @@
-"""How many pictures does it need? A learning curve: the accuracy of each arm by the training pictures per class.
+"""Learning curves: the accuracy of each arm against the number of training images per class.
 
-One run per arm trains all sizes and seeds (`core.training.series`); what is here starts such runs, and puts what they
-have told so far together. Where a curve has several seeds, its interval covers other seeds and other test pictures.
+One run per arm trains all sizes and seeds (`core.training.series`). This file starts such runs and gathers their
+points. Where a curve has several seeds, its interval covers other seeds and other test images.
 """
 
 import math
@@ -18,7 +18,7 @@ from core.config.events import PointDone
 from core.config.race_plan import MAX_ARMS, MAX_SEEDS, MAX_SIZES, MAX_TITLE, RacePlan
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ConfigError, RunError
-from core.races.data_efficiency import Crossing, Line, compare_lines, describe_lines
+from core.races.data_efficiency import ArmCurve, DataEfficiency, compare_data_efficiency, describe_data_efficiency
 from core.races.race import Race, RaceState, find_race
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
@@ -34,12 +34,12 @@ class CurvePoint:
     """One arm at one size.
 
     Attributes:
-        size: training pictures per class that were asked for; a class may have fewer.
-        pictures: training pictures in all.
+        size: training images per class that were asked for; a class may have fewer.
+        images: training images in all.
         seeds: those that are done, ascending.
         accuracies: one a seed.
         mean: accuracy over the seeds, a fraction.
-        interval: of the mean, over test pictures and seeds.
+        interval: of the mean, over test images and seeds.
         seconds: of training and testing, the median of the seeds.
     """
 
@@ -63,12 +63,12 @@ class CurveArm:
 
 @dataclass(frozen=True)
 class Curve:
-    """A learning curve, as far as it is.
+    """A learning curve with its points so far.
 
     Attributes:
         split: `test`, or `val` where there is no test split.
-        n: pictures that every point was judged on; 0 before the first.
-        crossings: what each of the other arms needs for what the leading one reaches.
+        n: images that every point was evaluated on; 0 before the first.
+        efficiency: what each of the other arms needs for the accuracy of the leading one.
         sentence: the headline.
     """
 
@@ -76,7 +76,7 @@ class Curve:
     split: str
     n: int
     arms: tuple[CurveArm, ...]
-    crossings: tuple[Crossing, ...]
+    efficiency: tuple[DataEfficiency, ...]
     sentence: str
 
     def rows(self) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ class Curve:
                 }
                 for arm in self.arms
             ],
-            "crossings": [crossing.to_json() for crossing in self.crossings],
+            "crossings": [item.to_json() for item in self.efficiency],
         }
 
 
@@ -143,12 +143,12 @@ def plan_curve(
     sizes: Sequence[int] | None = None,
     title: str = "",
 ) -> RacePlan:
-    """What a learning curve would be.
+    """Plan a learning curve.
 
     Args:
-        arms: their configurations' own seeds do not count.
+        arms: the seeds of their configurations are not used.
         seeds: each point is trained with each.
-        sizes: training pictures per class; None: 1, 2, 5, 10 … and all.
+        sizes: training images per class; None: 1, 2, 5, 10 … and all.
     Raises:
         ConfigError: one sentence for each field that is wrong.
         DatasetError: if the dataset is not there.
@@ -159,7 +159,7 @@ def plan_curve(
     dataset = DatasetStore(settings).get(arms[0].config.dataset)
     largest = largest_class(dataset.rows_of("train"))
     if not largest:
-        raise ConfigError({"dataset": f"{dataset.id} has no train pictures: import it again with another split."})
+        raise ConfigError({"dataset": f"{dataset.id} has no training pictures: import it again with another split."})
     return RacePlan(
         "curve",
         tuple(arm.name for arm in arms),
@@ -199,11 +199,11 @@ def _problems(arms: Sequence[Arm], seeds: Sequence[int], sizes: Sequence[int] | 
     elif len(set(names)) < len(names):
         problems["arms"] = "Two arms of the learning curve have the same name: give each its own."
     if not 1 <= len(seeds) <= MAX_SEEDS or len(set(seeds)) < len(seeds):
-        problems["seeds"] = f"A learning curve has 1 to {MAX_SEEDS} different seeds: choose so many."
+        problems["seeds"] = f"A learning curve has 1 to {MAX_SEEDS} different seeds: choose that many."
     if sizes is not None and (not 1 <= len(sizes) <= MAX_SIZES or min(sizes) < 1):
         problems["sizes"] = f"Give 1 to {MAX_SIZES} sizes, each a whole number of pictures per class from 1."
     if len({arm.config.epochs for arm in arms}) > 1:
-        problems["epochs"] = "The arms of a learning curve train for equally many epochs: choose the same for all."
+        problems["epochs"] = "The arms of a learning curve have the same number of epochs: choose one for all."
     for field in ("max_images", "max_seconds"):
         if any(getattr(arm.config, field) is not None for arm in arms):
             problems[field] = f"The points of a learning curve end after their epochs: leave {field} out."
@@ -213,7 +213,7 @@ def _problems(arms: Sequence[Arm], seeds: Sequence[int], sizes: Sequence[int] | 
 
 
 def read_curve(settings: Settings, race_id: str) -> Curve:
-    """A learning curve as its runs tell it now.
+    """Read a learning curve from its runs.
 
     Raises:
         RunError: if there is no such curve.
@@ -225,31 +225,31 @@ def read_curve(settings: Settings, race_id: str) -> Curve:
 
 
 def gather_curve(race: Race, points: Mapping[str, Sequence[PointDone]]) -> Curve:
-    """A learning curve from what its runs have told.
+    """Gather a learning curve from the points of its runs.
 
     Args:
         points: by run; `RunHistory.points`.
     Raises:
-        RunError: if the race is no learning curve.
+        RunError: if the race is not a learning curve.
     """
     if race.plan.kind != "curve":
-        raise RunError(f"{race.id} is a race and no learning curve: its page shows it.")
-    told = [(entry, points.get(entry.run.id, ()) if entry.run else ()) for entry in race.entries]
-    first = next((point for _, found in told for point in found), None)
+        raise RunError(f"{race.id} is a race, not a learning curve: open it on the Compare page.")
+    found = [(entry, points.get(entry.run.id, ()) if entry.run else ()) for entry in race.entries]
+    first = next((point for _, done in found for point in done), None)
     n, split = (first.images, first.split) if first is not None else (0, "test")
     arms = tuple(
-        CurveArm(entry.arm, entry.run, _gather_points(race.plan, [point for point in found if point.images == n]))
-        for entry, found in told
+        CurveArm(entry.arm, entry.run, _gather_points(race.plan, [point for point in done if point.images == n]))
+        for entry, done in found
     )
-    lines = [_line(arm) for arm in arms if arm.points]
-    crossings = tuple(compare_lines(lines))
+    curves = [_arm_curve(arm) for arm in arms if arm.points]
+    efficiency = tuple(compare_data_efficiency(curves))
     scratch = {arm.name for arm in arms if arm.run is not None and arm.run.config.strategy == "scratch"}
-    judged = f"n = {n:,} {'test' if split == 'test' else 'validation'} pictures, {format_seeds(race.plan, arms)}"
-    sentence = describe_lines(lines, crossings, scratch, judged)
+    basis = f"n = {n:,} {'test' if split == 'test' else 'validation'} pictures, {format_seeds(race.plan, arms)}"
+    sentence = describe_data_efficiency(curves, efficiency, scratch, basis)
     if sentence and race.state is not RaceState.FINISHED:
         sentence = f"So far: {sentence}"
     sentence = sentence[:1].upper() + sentence[1:]
-    return Curve(race, split, n, arms, crossings, sentence)
+    return Curve(race, split, n, arms, efficiency, sentence)
 
 
 def format_seeds(plan: RacePlan, arms: Sequence[CurveArm]) -> str:
@@ -286,7 +286,7 @@ def _gather_points(plan: RacePlan, points: Sequence[PointDone]) -> tuple[CurvePo
 
 
 def unpack(point: PointDone) -> list[bool]:
-    """Whether each picture of the split was right, first picture first; nothing where the point is damaged."""
+    """Whether each image of the split was right, first image first; nothing where the point is damaged."""
     try:
         packed: NDArray[np.uint8] = np.frombuffer(bytes.fromhex(point.right), dtype=np.uint8)
     except ValueError:
@@ -295,8 +295,8 @@ def unpack(point: PointDone) -> list[bool]:
     return right if len(packed) == math.ceil(point.images / 8) and sum(right) == point.correct else []
 
 
-def _line(arm: CurveArm) -> Line:
-    return Line(
+def _arm_curve(arm: CurveArm) -> ArmCurve:
+    return ArmCurve(
         arm.name,
         tuple(point.size for point in arm.points),
         tuple(point.mean for point in arm.points),

@@ -1,4 +1,4 @@
-"""The arms one can choose from, and the race that a choice of arms, seeds and budget makes."""
+"""Presets of arms, and the plan of a race: arms, seeds and budget."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ PRESETS: Mapping[str, tuple[str, str]] = {  # title, explanation
     **STRATEGIES,
     RANDOM_INIT: (
         "Same network, random weights",
-        "The pretrained network without what it learned before: tells what its weights are worth, apart from its size.",
+        "The pretrained network without its weights: shows what they contribute, apart from the network's size.",
     ),
 }
 DEFAULT_ARMS = ("scratch", "head")
@@ -22,7 +22,7 @@ MAX_EPOCHS = 1000  # where a budget other than epochs ends the training
 
 
 def make_arms(chosen: TrainConfig, names: Sequence[str], budget: Budget, amount: float, seed: int) -> list[Arm]:
-    """One arm for each name: what was chosen, with the arm's strategy, under the same budget.
+    """One arm for each name: the chosen configuration with the arm's strategy, under the same budget.
 
     The arm `scratch` is the small CNN of the form, from random weights; all others are the chosen pretrained network,
     or the default one where none was chosen, and `random-init` leaves its weights out.
@@ -81,12 +81,12 @@ def plan_race(
 
 
 def plan_pair(chosen: TrainConfig) -> tuple[RacePlan, list[Arm]]:
-    """The plain race of two arms: what was chosen, and a network from scratch under the same budget.
+    """The plain race of two arms: the chosen configuration, and a network from scratch under the same budget.
 
-    Where a scratch network was chosen itself, the transfer arm is the default pretrained network.
+    Where the chosen one trains from scratch itself, the transfer arm is the default pretrained network.
 
     Raises:
-        ConfigError: if the other network does not go with the choice.
+        ConfigError: if the other network does not fit the choice.
     """
     of_an_arm: dict[str, Any] = {"freeze_point": None, "head_epochs": None, "backbone_factor": BACKBONE_FACTOR}
     if chosen.strategy == "scratch":
@@ -100,7 +100,7 @@ def plan_pair(chosen: TrainConfig) -> tuple[RacePlan, list[Arm]]:
 def _problems(names: Sequence[str], seeds: int, title: str) -> dict[str, str]:
     problems = {}
     if not 2 <= len(names) <= MAX_ARMS:
-        problems["arms"] = f"A race has 2 to {MAX_ARMS} arms, and {len(names)} were chosen: add or take away some."
+        problems["arms"] = f"A race has 2 to {MAX_ARMS} arms, and {len(names)} were chosen: add or remove some."
     if not 1 <= seeds <= MAX_SEEDS:
         problems["seeds"] = f"seeds is {seeds}: choose 1 to {MAX_SEEDS}."
     if len(title.strip()) > MAX_TITLE:
@@ -112,7 +112,9 @@ def _default_amount(chosen: TrainConfig, budget: Budget) -> float:
     if budget == "seconds":
         return 60.0
     if budget == "images":
-        raise ConfigError({"amount": "Say how many pictures each arm may see: for example 4000."})
+        raise ConfigError(
+            {"amount": "The amount is missing: give the pictures that each arm may see, for example 4000."}
+        )
     return float(chosen.epochs)
 
 
@@ -120,10 +122,10 @@ def _limits(budget: Budget, amount: float) -> dict[str, Any]:
     """The fields that end a training after the same amount for every arm.
 
     Raises:
-        ConfigError: if the amount cannot be.
+        ConfigError: if the budget or the amount is impossible.
     """
     if budget not in ("epochs", "images", "seconds"):
-        raise ConfigError({"budget": f"{budget!r} cannot be equal: choose epochs, images or seconds."})
+        raise ConfigError({"budget": f"{budget!r} is not a budget: choose epochs, images or seconds."})
     if budget != "seconds" and amount != int(amount):
         raise ConfigError({"amount": f"The amount is {amount:g}: choose a whole number of {budget}."})
     if budget == "epochs":

@@ -4,13 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.races.data_efficiency import Line, compare_lines, cross, describe_lines, reach
+from core.races.data_efficiency import (
+    ArmCurve,
+    compare_data_efficiency,
+    describe_data_efficiency,
+    measure_data_efficiency,
+    reach,
+)
 
 SIZES = (1, 10, 100, 1000)
 
 
-def line(name: str, *means: float, half: float = 0.02, sizes: tuple[int, ...] = SIZES) -> Line:
-    return Line(name, sizes, means, tuple(mean - half for mean in means), tuple(mean + half for mean in means))
+def line(name: str, *means: float, half: float = 0.02, sizes: tuple[int, ...] = SIZES) -> ArmCurve:
+    return ArmCurve(name, sizes, means, tuple(mean - half for mean in means), tuple(mean + half for mean in means))
 
 
 HEAD = line("head", 0.7, 0.8, 0.9, 0.95)
@@ -38,7 +44,7 @@ def test_a_lucky_point_is_not_taken_for_the_crossing():
 
 
 def test_the_largest_size_whose_accuracy_is_reached_is_named():
-    found = cross(HEAD, line("scratch", 0.5, 0.6, 0.7, 0.85))
+    found = measure_data_efficiency(HEAD, line("scratch", 0.5, 0.6, 0.7, 0.85))
 
     assert (found.size, found.accuracy) == (10, 0.8)
     assert found.needs == pytest.approx(100 * 10 ** (2 / 3))
@@ -51,14 +57,14 @@ def test_the_largest_size_whose_accuracy_is_reached_is_named():
 
 
 def test_an_end_beyond_the_data_is_named():
-    found = cross(HEAD, line("scratch", 0.5, 0.6, 0.7, 0.81))
+    found = measure_data_efficiency(HEAD, line("scratch", 0.5, 0.6, 0.7, 0.81))
 
     assert found.most is None
     assert "to more than 1,000)" in found.sentence
 
 
 def test_what_is_never_reached_within_the_data_is_not_guessed():
-    found = cross(HEAD, line("scratch", 0.5, 0.52, 0.55, 0.6))
+    found = measure_data_efficiency(HEAD, line("scratch", 0.5, 0.52, 0.55, 0.6))
 
     assert found.needs is None
     assert found.sentence == (
@@ -67,36 +73,36 @@ def test_what_is_never_reached_within_the_data_is_not_guessed():
 
 
 def test_curves_that_overlap_everywhere_show_no_difference():
-    found = cross(HEAD, line("scratch", 0.69, 0.79, 0.89, 0.94))
+    found = measure_data_efficiency(HEAD, line("scratch", 0.69, 0.79, 0.89, 0.94))
 
     assert (found.size, found.needs) == (None, None)
     assert "overlap at every size" in found.sentence
 
 
 def test_where_the_other_arm_is_ahead_is_named():
-    found = cross(HEAD, line("scratch", 0.5, 0.6, 0.7, 0.99, half=0.01))
+    found = measure_data_efficiency(HEAD, line("scratch", 0.5, 0.6, 0.7, 0.99, half=0.01))
 
     assert "At 1,000, scratch is ahead." in found.sentence
 
 
 def test_every_arm_is_compared_with_the_one_that_leads():
     scratch, full = line("scratch", 0.5, 0.6, 0.7, 0.8), line("full", 0.6, 0.7, 0.85, 0.95)
-    found = list(compare_lines([scratch, HEAD, full]))
+    found = list(compare_data_efficiency([scratch, HEAD, full]))
 
     assert [(item.ahead, item.behind) for item in found] == [("head", "scratch"), ("head", "full")]
-    headline = describe_lines([scratch, HEAD, full], found, {"scratch"}, "n = 180 test pictures, 3 seeds")
+    headline = describe_data_efficiency([scratch, HEAD, full], found, {"scratch"}, "n = 180 test pictures, 3 seeds")
     assert headline.startswith("scratch needs about")
     assert headline.endswith("(n = 180 test pictures, 3 seeds).")
 
 
 def test_arms_without_a_common_size_are_not_compared():
-    assert not list(compare_lines([HEAD, line("scratch", 0.5, sizes=(7,))]))
-    assert not list(compare_lines([HEAD]))
-    assert not list(compare_lines([]))
+    assert not list(compare_data_efficiency([HEAD, line("scratch", 0.5, sizes=(7,))]))
+    assert not list(compare_data_efficiency([HEAD]))
+    assert not list(compare_data_efficiency([]))
 
 
 def test_one_arm_alone_is_described():
-    assert describe_lines([HEAD], [], set(), "n = 180 test pictures, 1 seed") == (
+    assert describe_data_efficiency([HEAD], [], set(), "n = 180 test pictures, 1 seed") == (
         "head reaches 70.0 % with 1 picture per class and 95.0 % with 1,000 (n = 180 test pictures, 1 seed)."
     )
-    assert describe_lines([], [], set(), "") == ""
+    assert describe_data_efficiency([], [], set(), "") == ""

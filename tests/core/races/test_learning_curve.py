@@ -209,7 +209,7 @@ def test_a_race_is_no_learning_curve(raced: Settings) -> None:
     race_id = RunStore(raced).all()[0].meta().race
 
     assert race_id
-    with pytest.raises(RunError, match="no learning curve"):
+    with pytest.raises(RunError, match="not a learning curve"):
         read_curve(raced, race_id)
 
 
