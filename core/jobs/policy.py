@@ -206,6 +206,6 @@ def _see_to_interrupted(run: SeenRun, closing: bool) -> tuple[_Place, list[Deed]
 
 def _ran_out_of_memory(run: SeenRun) -> bool:
     """Whether the system killed its worker for memory; a worker whose end is not known is blamed once at most."""
-    if run.worker_ended or not run.memory_kills:
+    if run.worker_ended or run.memory_kills <= 0:  # a restart of the machine sets the count back
         return False
     return not run.looked_at if run.exit_status is None else run.exit_status == KILLED

@@ -191,6 +191,7 @@ def test_a_worker_that_ended_before_it_began(facts: dict[str, Any], expected: li
         ({"exit_status": KILLED, "memory_kills": 0}, Deed.RESUME),
         ({"exit_status": SEGFAULT, "memory_kills": 1}, Deed.RESUME),
         ({"memory_kills": 1}, Deed.FAIL_FOR_MEMORY),
+        ({"memory_kills": -1}, Deed.RESUME),  # the machine was restarted meanwhile
         ({"memory_kills": 1, "looked_at": True}, Deed.RESUME),
         ({"memory_kills": 1, "worker_ended": True}, Deed.RESUME),
         ({"memory_kills": 1, "stop_requested": True}, Deed.STOP),
