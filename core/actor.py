@@ -1,4 +1,4 @@
-"""On whose behalf something is done, and whether they may: asked in core, whatever a page shows or hides."""
+"""Who asks for something, and whether they may. Checked in core, whatever a page shows or hides."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ LOCAL_OWNER = "local"
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who asks for something.
+    """A person who asks for something.
 
     Attributes:
         id: what runs and datasets note as their owner.
         name: what others see.
-        presenter: may change what belongs to anybody, and the room.
+        presenter: may change what belongs to anyone, and the room.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Actor:
             RightsError: names the thing.
         """
         if not self.may_change(owner):
-            raise RightsError(f"{thing} belongs to somebody else: only its owner and the presenter can change it.")
+            raise RightsError(f"{thing} belongs to another person: only its owner and the presenter can change it.")
 
     def check_presenter(self, deed: str) -> None:
         """Refuse unless this one is the presenter.
@@ -44,5 +44,5 @@ class Actor:
             raise RightsError(f"{deed} is for the presenter only: ask them, or open the Room page with their secret.")
 
 
-# whoever has a shell on the machine, or the only person at an app that listens to nobody else, can do everything anyway
+# a person with a shell on the machine, or the only one who can reach the app, can do everything anyway
 OPERATOR = Actor(LOCAL_OWNER, LOCAL_OWNER, presenter=True)

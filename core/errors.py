@@ -2,18 +2,18 @@
 
     TuneMyPetsError
     ├── SettingsError        an environment variable or setting is unusable
-    ├── ImageError         one picture cannot be used
+    ├── ImageError           one picture cannot be used
     ├── DatasetError         a dataset cannot be imported, found or used
     ├── ConfigError          a TrainConfig field is wrong (holds one sentence per field)
     ├── NetworkError         a network, option or freeze point is unknown (models/errors.py)
-    ├── WeightsError         pretrained weights are missing, damaged or cannot be had
+    ├── WeightsError         pretrained weights are missing, damaged or cannot be downloaded
     ├── RunError             a run cannot be found, started, stopped or used
     │   └── DivergedError    the loss stopped being finite
     ├── ComparisonError      runs that cannot be compared fairly
-    ├── PeopleError          a nickname, passcode or secret cannot be taken
-    ├── RightsError          somebody asked for what only others may do
-    ├── QuotaError           somebody has too much already, or the disk is too full
-    ├── CarryError           a room cannot be packed, or taken in
+    ├── PeopleError          a nickname, passcode or secret is refused
+    ├── RightsError          a person asked for what only others may do
+    ├── QuotaError           a person has too much already, or the disk is too full
+    ├── CarryError           a room cannot be exported or imported
     ├── ReportError          a report cannot be written
     ├── ExtraMissingError    an optional package is needed: names the command that installs it
     └── PredictorError       the predictor process cannot answer
@@ -49,7 +49,7 @@ class SettingsError(TuneMyPetsError):
 
 
 class ImageError(TuneMyPetsError):
-    """A picture cannot be used; the text says why and what to do."""
+    """A picture cannot be used; the text gives the reason and the remedy."""
 
 
 class DatasetError(TuneMyPetsError):
@@ -81,19 +81,19 @@ class ComparisonError(TuneMyPetsError):
 
 
 class PeopleError(TuneMyPetsError):
-    """A nickname, passcode or secret cannot be taken."""
+    """A nickname, passcode or secret is refused."""
 
 
 class RightsError(TuneMyPetsError):
-    """Somebody asked for what only others may do."""
+    """A person asked for what only others may do."""
 
 
 class QuotaError(TuneMyPetsError):
-    """Somebody has too much already, or the disk is too full."""
+    """A person has too much already, or the disk is too full."""
 
 
 class CarryError(TuneMyPetsError):
-    """A room cannot be packed into a file, or taken in from one."""
+    """A room cannot be exported to a file, or imported from one."""
 
 
 class ReportError(TuneMyPetsError):

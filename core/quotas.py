@@ -1,4 +1,4 @@
-"""How much one person may have, and how full the disk may be. Asked where something is made, whoever asks."""
+"""Limits of one person's runs and datasets, of the room's data and of the disk. Checked where something is made."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.actor import Actor
 from core.errors import QuotaError
-from core.formatting import format_limit
+from core.formatting import format_count, format_limit
 from core.settings import Settings
 
 MB = 2**20
@@ -34,13 +34,13 @@ def is_disk_full(settings: Settings) -> bool:
 
 
 def check_space(settings: Settings, needed_bytes: int = 0) -> None:
-    """Refuse to begin what would fill the disk.
+    """Refuse to start what would fill the disk.
 
     Args:
         needed_bytes: what it will write, as far as that is known.
 
     Raises:
-        QuotaError: tells how much is free, and how much is needed.
+        QuotaError: names how much is free and how much is needed.
     """
     free, needed = free_bytes(settings), settings.min_free_bytes + needed_bytes
     if free < needed:
@@ -58,15 +58,16 @@ def check_queue(settings: Settings, active: int, new: int, by: Actor) -> None:
         new: runs to be added.
 
     Raises:
-        QuotaError: tells the limit.
+        QuotaError: names the limit.
     """
     if by.presenter or active + new <= settings.max_queued:
         return
-    most = f"and {settings.max_queued} is the most"
+    active_runs, limit = format_count(active, "run"), f"limit {settings.max_queued}"
     if new == 1:
-        raise QuotaError(f"You have {active} runs in the queue, {most}: wait until some have ended, or stop some.")
+        raise QuotaError(f"You have {active_runs} in the queue ({limit}): wait until some have ended, or stop some.")
     raise QuotaError(
-        f"You have {active} runs in the queue and would add {new}, {most}: choose fewer, or wait until some have ended."
+        f"You have {active_runs} in the queue and would add {new} ({limit}): "
+        "choose fewer, or wait until some have ended."
     )
 
 
@@ -74,19 +75,20 @@ def check_datasets(settings: Settings, owned: int, by: Actor) -> None:
     """Refuse more datasets than one person may have; the presenter may.
 
     Raises:
-        QuotaError: tells the limit.
+        QuotaError: names the limit.
     """
     if not by.presenter and owned >= settings.max_datasets:
         raise QuotaError(
-            f"You have {owned} datasets, and {settings.max_datasets} is the most: delete one before you bring another."
+            f"You have {format_count(owned, 'dataset')} (limit {settings.max_datasets}): "
+            "delete one before you add another."
         )
 
 
 def check_room(settings: Settings, needed_bytes: int = 0) -> None:
-    """Refuse to begin what would make the data larger than the room may be. Looks at every file: seldom called.
+    """Refuse to start what would exceed the limit of the room's data. Reads the size of every file: called seldom.
 
     Raises:
-        QuotaError: tells the limit.
+        QuotaError: names the limit.
     """
     if settings.room_bytes and (used := room_usage(settings)) + needed_bytes > settings.room_bytes:
         raise QuotaError(

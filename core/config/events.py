@@ -1,4 +1,4 @@
-"""What a training says while it runs: small facts, one JSON line each.
+"""Run events: small facts about a training, one JSON line each.
 
 `session.train` yields them; the worker appends them to `events.jsonl`; pages and the command line read them back.
 All times are seconds. `seconds` counts from the start of the training phase, validation included, and so is what its
@@ -28,7 +28,7 @@ class PhaseStarted:
 
 @dataclass(frozen=True)
 class Progress:
-    """Steps done within the phase; eta_seconds is None while it cannot be told yet."""
+    """Steps done within the phase; eta_seconds is None until it can be estimated."""
 
     phase: Phase
     text: str
@@ -52,7 +52,7 @@ class Described:
 
 @dataclass(frozen=True)
 class RateFound:
-    """The learning-rate finder's curve: smoothed losses by rate, and the rate with which the training goes on."""
+    """The learning-rate finder's curve: smoothed losses by rate, and the rate that was chosen."""
 
     rates: list[float]
     losses: list[float]
@@ -125,7 +125,7 @@ class Tested:
 
 @dataclass(frozen=True)
 class PointDone:
-    """One point of a learning curve: a training on part of the pictures, judged on all of the test split."""
+    """One point of a learning curve: a training on part of the pictures, evaluated on the whole test split."""
 
     pictures_per_class: int  # asked for; a class may have fewer
     pictures: int  # training pictures in all
@@ -135,8 +135,8 @@ class PointDone:
     accuracy: float
     seconds: float  # of this point, from the start of its training to its test
     right: str  # hex digits; bit by bit, first picture first, whether each picture of the split was right
-    split: Literal["test", "val"] = "test"  # that it was judged on
-    epoch: int = 0  # the best one on the validation split, whose weights were judged
+    split: Literal["test", "val"] = "test"  # that it was evaluated on
+    epoch: int = 0  # the best one on the validation split, whose weights were evaluated
     steps: int = 0  # of training, in all epochs
 
 
@@ -147,7 +147,7 @@ class Measured:
     seconds: dict[str, Annotated[float, _FIGURE]]  # by part: those of `costs.PARTS`
     reused: list[str]  # parts that were found in the stores: their seconds are those of the run that computed them
     multiply_adds: Annotated[int, _FIGURE]  # of one picture's way forward through the whole network
-    multiply_adds_learning: Annotated[int, _FIGURE]  # the same of the part that learns, in the last stage
+    multiply_adds_learning: Annotated[int, _FIGURE]  # the same of the trainable part, in the last stage
     peak_memory_bytes: Annotated[int, _FIGURE]  # of the worker process, what it shares with others included
     weights_bytes: Annotated[int, _FIGURE]  # of the saved network
 

@@ -1,4 +1,4 @@
-"""What a race or a learning curve was meant to be, as it is noted in each of its runs.
+"""The plan of a race or learning curve, as each of its runs keeps it.
 
 Every run carries the whole plan, so a race needs no file of its own: it is there as long as one of its runs is, and
 shows which of them were deleted.
@@ -36,7 +36,7 @@ class RacePlan:
         budget: what the arms have the same amount of.
         amount: how much.
         sizes: of a curve: training pictures per class, ascending; the last is all there are.
-        title: what people call it.
+        title: given by a person; may be empty.
     """
 
     kind: Kind
@@ -75,7 +75,7 @@ def parse_plan(values: Any) -> RacePlan | None:
     """The plan from a run's `meta.json`; None where there is none.
 
     Raises:
-        ValueError, TypeError: it is no plan that was written here.
+        ValueError, TypeError: it is not a plan that was written here.
     """
     if values is None:
         return None
@@ -96,5 +96,5 @@ def parse_plan(values: Any) -> RacePlan | None:
         and (plan.kind == "curve") == bool(plan.sizes)
     )
     if not whole:
-        raise ValueError("no plan of a race")
+        raise ValueError("not the plan of a race")
     return plan

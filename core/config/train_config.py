@@ -1,7 +1,8 @@
-"""TrainConfig: all that a person chooses about a training, checked and as JSON.
+"""TrainConfig: every choice about a training, checked, and as JSON.
 
-A form builds it, the command line builds it, a sweep builds it: one definition. The titles, bounds and help lines
-of the fields live here, so that every place that asks for a value says the same about it. Imports no torch.
+The form and the command line build it once, stored files are read into it, and everything below takes the object. The
+titles, bounds and help lines of the fields are here, so that every place that asks for a value shows the same. No
+torch.
 """
 
 from collections.abc import Mapping
@@ -19,16 +20,26 @@ from pydantic import (
 
 from core.config.field_problems import FieldProblem, describe_problems
 from core.errors import ConfigError, NetworkError
+from core.formatting import SPLIT_NAMES
 from models.catalog import CATALOG, NetworkEntry, ScratchOptions, get_entry
 from models.weights import default_network
 
 Strategy = Literal["scratch", "head", "partial", "full", "gradual"]
 STRATEGIES: Mapping[str, tuple[str, str]] = {
-    "scratch": ("From scratch", "Random weights: everything has to be learned from these pictures."),
-    "head": ("Head only", "The pretrained backbone stays frozen and only the new output layer learns. Quick."),
-    "partial": ("Partial", "Frozen up to a block; what comes after it learns with a smaller rate than the head."),
-    "full": ("Full fine-tuning", "Everything learns, the pretrained backbone with a smaller rate than the head."),
-    "gradual": ("Gradual", "Two stages: the head learns first, then the backbone joins in with a smaller rate."),
+    "scratch": ("From scratch", "Random weights: the network learns everything from these pictures."),
+    "head": ("Head only", "The pretrained backbone stays frozen; only the new output layer is trained. Quick."),
+    "partial": (
+        "Partial",
+        "Frozen up to a block; the blocks after it are trained with a smaller learning rate than the head.",
+    ),
+    "full": (
+        "Full fine-tuning",
+        "Everything is trained, the pretrained backbone with a smaller learning rate than the head.",
+    ),
+    "gradual": (
+        "Gradual",
+        "Two stages: first the head is trained, then the backbone too, with a smaller learning rate.",
+    ),
 }  # title, explanation
 
 BACKBONE_FACTOR = 0.1
@@ -50,9 +61,9 @@ class TrainConfig(BaseModel):
     model: Name = Field(
         default_factory=default_network,
         title="Network",
-        description="A network of the catalog (default: mobilenet_v2 where its weights are there, else petnet).",
+        description="A network from the catalog (default: mobilenet_v2 if its weights are downloaded, else petnet).",
     )
-    strategy: Strategy = Field("head", title="Strategy", description="What is trained and what stays as it is.")
+    strategy: Strategy = Field("head", title="Strategy", description="Which parts are trained and which stay frozen.")
     freeze_point: str | None = Field(
         None,
         title="Freeze point",
@@ -61,9 +72,9 @@ class TrainConfig(BaseModel):
     head: Literal["softmax", "sigmoid"] = Field(
         "softmax",
         title="Head",
-        description="One neuron per class, or a single sigmoid neuron for two classes.",
+        description="One output neuron per class, or a single sigmoid neuron for two classes.",
     )
-    epochs: int = Field(5, ge=1, le=1000, title="Epochs", description="How often every training picture is seen.")
+    epochs: int = Field(5, ge=1, le=1000, title="Epochs", description="How often each training picture is seen.")
     head_epochs: int | None = Field(
         None,
         ge=1,
@@ -77,8 +88,8 @@ class TrainConfig(BaseModel):
         le=1_000_000_000,
         title="Pictures to see",
         description=(
-            "Ends the training after exactly so many training pictures, repeats included, even within an epoch; "
-            "epochs stays the upper limit."
+            "Ends the training after exactly this many training pictures, repeats included, even within an epoch; "
+            "the epochs stay the upper limit."
         ),
     )
     max_seconds: float | None = Field(
@@ -87,8 +98,8 @@ class TrainConfig(BaseModel):
         le=1_000_000,
         title="Seconds of training",
         description=(
-            "Ends the training after so long: steps, validation and the work of the frozen part, stored or not. The "
-            "last step and its validation may go over it; a clock never gives the same digits twice."
+            "Ends the training after this many seconds of steps, validation and the frozen part, stored or not. The "
+            "last step and its validation may run over; results differ from run to run."
         ),
     )
     batch_size: int = Field(32, ge=2, le=1024, title="Batch size", description="Pictures per training step.")
@@ -102,14 +113,14 @@ class TrainConfig(BaseModel):
     find_rate: bool = Field(
         False,
         title="Find the learning rate",
-        description="Try rising rates on some batches first, and train with the one that the loss suggests.",
+        description="Tries rising rates on a few batches first, then trains with the one that the loss suggests.",
     )
     backbone_factor: float = Field(
         BACKBONE_FACTOR,
         gt=0,
         le=1,
         title="Backbone factor",
-        description="The backbone learns at learning rate x this factor.",
+        description="The backbone is trained with the learning rate times this factor.",
     )
     optimizer: Literal["adam", "adamw", "sgd"] = Field(
         "adam", title="Optimizer", description="The rule that turns gradients into steps."
@@ -118,7 +129,7 @@ class TrainConfig(BaseModel):
         "cosine", title="Schedule", description="How the learning rate changes over the training."
     )
     weight_decay: float = Field(
-        0.0, ge=0, le=1, title="Weight decay", description="Pulls weights toward zero; 0 turns it off."
+        0.0, ge=0, le=1, title="Weight decay", description="Pulls weights towards zero; 0 turns it off."
     )
     label_smoothing: float = Field(
         0.0, ge=0, le=0.5, title="Label smoothing", description="Softens the targets; 0 turns it off."
@@ -133,12 +144,12 @@ class TrainConfig(BaseModel):
     augment_crop: bool = Field(
         True,
         title="Random crops",
-        description="Each epoch sees another part of a picture (RandomResizedCrop).",
+        description="Each epoch sees a different part of a picture (RandomResizedCrop).",
     )
     augment_flip: bool = Field(True, title="Random flips", description="Half of the pictures are mirrored.")
     augment_colour: bool = Field(False, title="Random colours", description="Brightness, contrast and saturation vary.")
     augment_strength: float = Field(
-        0.5, ge=0, le=1, title="Augmentation strength", description="0 changes nothing, 1 a lot."
+        0.5, ge=0, le=1, title="Augmentation strength", description="How strongly pictures are changed; 0: not at all."
     )
     stored_views: int | None = Field(
         None,
@@ -146,27 +157,27 @@ class TrainConfig(BaseModel):
         le=100,
         title="Stored views",
         description=(
-            "Views of each picture that go through the frozen part once and are used in every epoch: the plain one and "
-            "random ones (default: one for every five epochs, at most four; one where a budget of pictures or seconds "
-            "ends the training); 0 computes a new view in every epoch."
+            "Views of each picture that go through the frozen part once and are reused in every epoch: the plain one "
+            "and random ones (default: one for every five epochs, at most four; one with a budget of pictures or "
+            "seconds). 0 computes a new view in every epoch."
         ),
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", title="Precision", description="auto measures whether bf16 is faster on this machine."
+        "auto", title="Precision", description="Number format; auto measures whether bf16 is faster on this machine."
     )
     patience: int = Field(
         0,
         ge=0,
         le=1000,
         title="Patience",
-        description="Stop after this many epochs without a better validation accuracy; 0: never.",
+        description="Stops after this many epochs without a better validation accuracy; 0: never.",
     )
     seed: int = Field(
         0,
         ge=0,
         le=2**31 - 1,
         title="Seed",
-        description="Same seed, same machine: same result, digit by digit.",
+        description="The same seed on the same machine gives the same result, digit by digit.",
     )
     filters: tuple[FilterCount, ...] = Field(
         (32, 64, 128, 128, 256),
@@ -185,7 +196,7 @@ class TrainConfig(BaseModel):
         ge=0,
         le=0.95,
         title="Dropout",
-        description="Scratch CNN: share of dense neurons silenced in training.",
+        description="Scratch CNN: share of dense neurons switched off in each training step.",
     )
     dense_neurons: int = Field(
         128,
@@ -201,14 +212,12 @@ class TrainConfig(BaseModel):
         title="Image size",
         description="Scratch CNN: width and height of its input, in pixels.",
     )
-    note: Note = Field("", title="Note", description="For you: what you want to find out.")
+    note: Note = Field("", title="Note", description="Your own note, such as what you want to find out.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.model not in CATALOG:
-            raise FieldProblem(
-                "model", f"model is {self.model!r}, which is no network: choose one of {', '.join(CATALOG)}."
-            )
+            raise FieldProblem("model", f"Unknown network {self.model!r}: choose one of {', '.join(CATALOG)}.")
         try:
             entry = self.entry()
         except NetworkError as error:
@@ -233,7 +242,7 @@ class TrainConfig(BaseModel):
                 )
         if self.find_rate and self.learning_rate is not None:
             raise FieldProblem(
-                "learning_rate", "find_rate looks for the learning rate: leave learning_rate out, or find_rate."
+                "learning_rate", "find_rate and learning_rate exclude each other: leave one of them out."
             )
         if self.max_images is not None and self.max_seconds is not None:
             raise FieldProblem(
@@ -291,12 +300,12 @@ class TrainConfig(BaseModel):
         """
         if self.stored_views is not None:
             return self.stored_views
-        # with a budget, epochs say nothing: four views may take all of a minute before the first step
+        # with a budget the epochs are only a limit: four views may take all of a minute before the first step
         return 1 if self.budgeted else default_views(self.epochs)
 
     @property
     def budgeted(self) -> bool:
-        """Whether something else than the epochs ends the training."""
+        """Whether a number of pictures or seconds ends the training before its epochs."""
         return self.max_images is not None or self.max_seconds is not None
 
     @property
@@ -310,7 +319,7 @@ class TrainConfig(BaseModel):
         return self.strategy != "scratch"
 
     def problems_with(self, classes: int, pictures: Mapping[str, int]) -> dict[str, str]:
-        """What only the dataset can tell: one sentence for each field that does not fit it.
+        """One sentence for each field that does not fit the dataset.
 
         Args:
             pictures: number of pictures per split.
@@ -318,11 +327,13 @@ class TrainConfig(BaseModel):
         problems: dict[str, str] = {}
         if self.head == "sigmoid" and classes != 2:
             problems["head"] = (
-                f"The sigmoid head tells two classes apart, and {self.dataset} has {classes}: choose the softmax head."
+                f"The sigmoid head is for two classes, and {self.dataset} has {classes}: choose the softmax head."
             )
         for split in ("train", "val"):
             if not pictures.get(split):
-                problems["dataset"] = f"{self.dataset} has no {split} pictures: import it again with another split."
+                problems["dataset"] = (
+                    f"{self.dataset} has no {SPLIT_NAMES[split]} pictures: import it again with another split."
+                )
         return problems
 
     def title(self) -> str:
@@ -358,7 +369,7 @@ def _validate(values: Any) -> TrainConfig:
 
 
 def default_views(epochs: int) -> int:
-    """Stored views where nobody chose: one for every five epochs, at most four."""
+    """Stored views by default: one for every five epochs, at most four."""
     return max(1, min(4, epochs // 5))
 
 

@@ -51,7 +51,7 @@ class DatasetStore:
 
         Raises:
             DatasetError: if there is none of this id.
-            RightsError: if it belongs to somebody else.
+            RightsError: if it belongs to another person.
         """
         folder = self._there(dataset_id)
         by.check_may_change(self._owner(dataset_id), f"The dataset {dataset_id}")
@@ -62,7 +62,7 @@ class DatasetStore:
 
         Raises:
             DatasetError: if there is none of this id, it is damaged, or the title is empty.
-            RightsError: if it belongs to somebody else.
+            RightsError: if it belongs to another person.
         """
         folder = self._there(dataset_id)
         by.check_may_change(self._owner(dataset_id), f"The dataset {dataset_id}")

@@ -168,7 +168,7 @@ def test_a_pair_of_runs_or_a_race_of_another_person_keeps_its_title(raced: Setti
     with pytest.raises(RunError, match="There is no race"):
         store.rename_race("../x", "ours")
     found, runs = start_race(raced, PLAN, arms(), by=Actor("ada", "Ada"))
-    with pytest.raises(RightsError, match="belongs to somebody else"):
+    with pytest.raises(RightsError, match="belongs to another person"):
         store.rename_race(found, "ours", by=Actor("bob", "Bob"))
     assert not any(run.meta().plan.title for run in runs)  # type: ignore[union-attr]
 
@@ -177,7 +177,7 @@ def test_another_person_cannot_stop_a_race(raced: Settings) -> None:
     found, _ = start_race(raced, PLAN, arms(), by=Actor("ada", "Ada"))
     race = find_race(RunStore(raced).summaries(), found)
 
-    with pytest.raises(Exception, match="belongs to somebody else"):
+    with pytest.raises(Exception, match="belongs to another person"):
         stop_race(raced, race, by=Actor("bob", "Bob"))
     assert race.state is RaceState.QUEUED
 

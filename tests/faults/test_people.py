@@ -34,7 +34,7 @@ from tests.support.processes import wait_for
 
 ROOM = 30
 ADA, BERT = Actor("p-ada", "Ada"), Actor("p-bert", "Bert")
-FOREIGN = "belongs to somebody else: only its owner and the presenter can change it."
+FOREIGN = "belongs to another person: only its owner and the presenter can change it."
 
 
 def everybody() -> list[Actor]:
@@ -111,7 +111,7 @@ def test_a_quota_holds_exactly_among_threads(
     refused = [item for item in found if isinstance(item, QuotaError)]
     assert (len(refused), len(store.all())) == (ROOM - 5, 5)
     assert {str(error) for error in refused} == {
-        "You have 5 runs in the queue, and 5 is the most: wait until some have ended, or stop some."
+        "You have 5 runs in the queue (limit 5): wait until some have ended, or stop some."
     }
     assert_all_is_whole(settings)
     store.create(small_config, by=BERT)  # others are not concerned
@@ -153,9 +153,7 @@ def test_the_quota_of_datasets_holds_exactly(settings: Settings, ended_processes
     )
     refused = [item for item in found if isinstance(item, Exception)]
     assert [type(error) for error in refused] == [QuotaError] * 8, found
-    assert {str(error) for error in refused} == {
-        "You have 2 datasets, and 2 is the most: delete one before you bring another."
-    }
+    assert {str(error) for error in refused} == {"You have 2 datasets (limit 2): delete one before you add another."}
     started = [item for item in found if isinstance(item, str)]
     wait_for(lambda: all(jobs.status(job).state != "running" for job in started))
     assert [jobs.status(job).text for job in started] == ["Imported."] * 2

@@ -19,15 +19,15 @@ def test_the_exit_status_shows_whether_there_are_problems(full: Settings, capsys
     run = next(run for run in RunStore(full).all() if run.state() is RunState.FINISHED)
     (run.folder / "predictions.csv").write_text("", encoding="utf-8")
     assert main(["fsck", "--json"]) == 1
-    told = capsys.readouterr()
-    value = json.loads(told.out)
+    shown = capsys.readouterr()
+    value = json.loads(shown.out)
     assert value["clean"] is False
     (finding,) = value["findings"]
     assert finding["kind"] == "damaged"
     assert finding["thing"] == f"runs/{run.id}/predictions.csv"
     assert finding["repair"] == f"moves runs/{run.id} to set-aside"
-    assert "--repair" in told.err
-    assert str(full.home) not in told.out + told.err
+    assert "--repair" in shown.err
+    assert str(full.home) not in shown.out + shown.err
     assert main(["fsck", "--repair", "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
     assert [item["thing"] for item in value["repaired"]] == [finding["thing"]]

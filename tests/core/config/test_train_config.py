@@ -125,7 +125,7 @@ def test_the_command_line_gives_the_same_configuration_as_code() -> None:
 
 
 @pytest.mark.parametrize("name", TrainConfig.model_fields)
-def test_allowed_values_are_told_in_words_for_every_field(name: str) -> None:
+def test_allowed_values_are_described_for_every_field(name: str) -> None:
     assert len(allowed_values(TrainConfig, name)) > 5
 
 

@@ -94,7 +94,7 @@ def test_only_the_owner_and_the_presenter_may_change_something() -> None:
     ada, bert = Actor("p-a", "Ada"), Actor("p-b", "Bert")
     ada.check_may_change("p-a", "Run 1")
     OPERATOR.check_may_change("p-a", "Run 1")
-    with pytest.raises(RightsError, match="Run 1 belongs to somebody else"):
+    with pytest.raises(RightsError, match="Run 1 belongs to another person"):
         bert.check_may_change("p-a", "Run 1")
     with pytest.raises(RightsError, match="Pause the queue is for the presenter"):
         bert.check_presenter("Pause the queue")
