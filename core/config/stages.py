@@ -102,7 +102,7 @@ def choose_precision(figures: Mapping[str, float], part: str, wanted: str) -> tu
 
     Args:
         figures: what `benchmark.measure` found.
-        wanted: what the configuration says: a format, or auto.
+        wanted: the configuration's format, or auto.
     """
     if wanted != "auto":
         return wanted, "chosen in the configuration"

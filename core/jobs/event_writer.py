@@ -46,7 +46,7 @@ class EventWriter:
         self.tested = self.tested or isinstance(event, Tested)
 
     def close(self) -> None:
-        """Let no more events in: what the log says from now on decides how the run ends."""
+        """Accept no more events: the log as it is now decides how the run ends."""
         with self._lock:
             self._closed = True
 

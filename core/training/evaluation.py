@@ -57,7 +57,7 @@ def evaluate(
     """Evaluate the best checkpoint on the test split, once, and store every prediction.
 
     The same checkpoint then predicts the validation split in the same way; no failure there takes the test result back.
-    A dataset without a test split is evaluated on its validation split, and the event says so.
+    A dataset without a test split is evaluated on its validation split, and the event reports it.
 
     Args:
         store, hardware: of the training that has just ended, if one has.

@@ -28,7 +28,7 @@ def test_catalog_and_weights_are_read_without_torch() -> None:
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
-def test_the_catalog_says_what_torchvision_says_about_its_weights(name: str) -> None:
+def test_the_catalog_agrees_with_torchvision_about_its_weights(name: str) -> None:
     entry = CATALOG[name]
     official = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     assert entry.weights is not None
@@ -123,7 +123,7 @@ def test_a_scratch_option_that_cannot_be_built_is_refused_with_the_remedy(option
         get_entry("scratch_cnn", options)
 
 
-def test_the_smallest_picture_that_can_be_halved_often_enough_is_accepted() -> None:
+def test_the_smallest_image_that_can_be_halved_often_enough_is_accepted() -> None:
     options = ScratchOptions(filters=(8,) * 5, image_size=32)
     assert get_entry("scratch_cnn", options).freeze_points == (*(f"conv{i}" for i in range(1, 6)), "dense")
     with pytest.raises(NetworkError):

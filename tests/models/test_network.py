@@ -53,7 +53,7 @@ def test_a_scratch_network_without_dropout_has_none() -> None:
     assert not any(isinstance(module, nn.Dropout) for module in network.modules())
 
 
-def test_the_smallest_scratch_picture_goes_through() -> None:
+def test_the_smallest_scratch_image_goes_through() -> None:
     network = build("scratch_cnn", 2, options=ScratchOptions(filters=(4,) * 5, image_size=32), seed=0)
     assert network.eval()(torch.randn(1, 3, 32, 32)).shape == (1, 2)
 
@@ -95,7 +95,7 @@ def test_softmax_probabilities_are_those_of_softmax() -> None:
     assert torch.equal(small().probabilities(logits), logits.softmax(dim=1))
 
 
-def test_the_sigmoid_neuron_tells_the_second_class() -> None:
+def test_the_sigmoid_neuron_stands_for_the_second_class() -> None:
     network = small(classes=2, head="sigmoid")
     logits = network.eval()(torch.randn(4, 3, 16, 16))
     assert logits.shape == (4, 1)

@@ -27,7 +27,7 @@ def file() -> Path:
     return path
 
 
-def test_the_weights_lie_in_the_program_whatever_torch_home_says(
+def test_the_weights_lie_in_the_program_whatever_torch_home_is(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))

@@ -144,7 +144,7 @@ def test_a_connection_that_breaks_off_leaves_nothing(mirror: Mirror, folder: Pat
     assert f"broke off after 5000 of {len(CONTENT)} bytes" in sentence
 
 
-def test_a_missing_file_on_the_server_is_told_with_all_ways_out(mirror: Mirror, folder: Path) -> None:
+def test_a_missing_file_on_the_server_is_reported_with_all_ways_out(mirror: Mirror, folder: Path) -> None:
     mirror.files.clear()
     sentence = refused(entry_at(mirror.url), folder)
     assert FILE_NAME in sentence
@@ -173,7 +173,7 @@ def test_a_silent_server_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPat
     assert "did not answer for" in sentence
 
 
-def test_a_password_in_the_mirror_is_not_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_in_the_mirror_is_not_shown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]

@@ -10,7 +10,7 @@ import pytest
 
 from core.cli.training_commands import evaluate_run
 from core.config.events import BatchDone, Event, Measured
-from core.config.events import Tested as Judged  # pytest takes classes called Test… for tests
+from core.config.events import Tested as Evaluated  # pytest takes classes called Test… for tests
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
@@ -61,7 +61,7 @@ def text_of(run: Run) -> str:
     return result.text
 
 
-def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_judged(
+def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_evaluated(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
 ) -> None:
     from core.training.checkpoint import load_network
@@ -198,7 +198,7 @@ def test_the_second_of_two_workers_does_nothing(
     assert tested.accuracy == run.predictions().accuracy
 
 
-def test_a_damaged_picture_store_or_configuration_still_ends_in_a_state(
+def test_damaged_images_or_a_damaged_configuration_still_end_in_a_state(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
 ) -> None:
     damaged, emptied = create(settings, small_config), create(settings, small_config)
@@ -252,7 +252,7 @@ def metrics_of(run: Run) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("find_rate", [False, True])
-def test_an_interrupted_run_goes_on_and_ends_like_an_uninterrupted_one(
+def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(
     settings: Settings,
     drawn: Dataset,
     small_config: TrainConfig,
@@ -291,7 +291,7 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_uninterrupted_one(
     assert not (run.checkpoints / "last.safetensors").exists()
 
 
-def test_a_run_without_a_usable_snapshot_begins_anew(
+def test_a_run_without_a_usable_snapshot_starts_again(
     settings: Settings,
     drawn: Dataset,
     small_config: TrainConfig,
@@ -310,7 +310,7 @@ def test_a_run_without_a_usable_snapshot_begins_anew(
     assert [epoch.epoch for epoch in run.history().epochs] == [1, 2, 3, 4]
 
 
-def test_a_run_that_died_between_its_test_and_the_news_of_it_does_not_test_again(
+def test_a_run_that_died_between_its_test_and_the_event_of_it_does_not_test_again(
     settings: Settings,
     drawn: Dataset,
     small_config: TrainConfig,
@@ -321,7 +321,7 @@ def test_a_run_that_died_between_its_test_and_the_news_of_it_does_not_test_again
     append = Worker._append
 
     def dies(self: Worker, event: Event) -> None:
-        if isinstance(event, Judged):
+        if isinstance(event, Evaluated):
             raise _Crash
         append(self, event)
 
@@ -359,7 +359,7 @@ def test_what_fails_after_the_test_fails_no_run(
     assert run.history().measured is None
 
 
-def test_a_budget_of_pictures_is_taken_up_again_by_another_process(
+def test_a_budget_of_images_is_resumed_by_another_process(
     settings: Settings,
     drawn: Dataset,
     small_config: TrainConfig,
@@ -378,7 +378,7 @@ def test_a_budget_of_pictures_is_taken_up_again_by_another_process(
     assert run.history().epochs[-1].images_seen == 100
 
 
-def test_judging_an_interrupted_run_predicts_its_validation_pictures_too(
+def test_evaluating_an_interrupted_run_predicts_its_validation_images_too(
     settings: Settings,
     drawn: Dataset,
     small_config: TrainConfig,

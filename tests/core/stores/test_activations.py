@@ -54,7 +54,7 @@ def files(settings: Settings) -> list[Path]:
 
 
 @pytest.mark.parametrize(("point", "tolerance"), [("top", 0.0), ("stage3", 2e-3)])
-def test_the_plain_view_holds_what_the_prefix_says_of_each_picture(
+def test_the_plain_view_holds_the_prefix_output_of_each_image(
     settings: Settings, data: TrainingData, point: str, tolerance: float
 ) -> None:
     network = network_at(point)
@@ -155,7 +155,7 @@ def test_without_augmentation_one_view_is_enough(settings: Settings, data: Train
     assert len(feed.train) == 1
 
 
-def test_activations_that_would_be_too_large_are_computed_anew_and_that_is_said(
+def test_activations_that_are_too_large_are_computed_in_every_epoch_with_a_message(
     settings: Settings, data: TrainingData
 ) -> None:
     small = dataclasses.replace(settings, cache_bytes=50_000)

@@ -17,7 +17,7 @@ def images(count: int = 6) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
-def test_crops_stay_inside_the_picture_and_above_the_smallest_area(strength: float) -> None:
+def test_crops_stay_inside_the_image_and_above_the_smallest_area(strength: float) -> None:
     augmentation = Augmentation(True, False, False, strength)
     boxes = draw_views(augmentation, 2000, 40, 32, seed=1, epoch=1).boxes
     assert (boxes[:, :2] >= 0).all()
@@ -49,7 +49,7 @@ def test_without_augmentation_training_sees_the_validation_view() -> None:
     assert nothing.describe() == "none"
 
 
-def test_flips_mirror_about_half_of_the_pictures() -> None:
+def test_flips_mirror_about_half_of_the_images() -> None:
     flips = draw_views(Augmentation(False, True, False, 0.0), 4000, 40, 32, seed=0, epoch=1).flips
     assert 0.45 < flips.mean() < 0.55
 

@@ -63,7 +63,7 @@ def test_a_stop_while_building_leaves_nothing_half(settings: Settings, drawn: Da
     assert not [path for path in (settings.cache_dir / "pixels").iterdir() if path.suffix in (".npy", ".tmp")]
 
 
-def test_a_picture_damaged_after_import_is_told(settings: Settings, drawn: Dataset) -> None:
+def test_an_image_damaged_after_import_is_named(settings: Settings, drawn: Dataset) -> None:
     row = drawn.rows[3]
     drawn.image_path(row).write_bytes(b"broken")
     with pytest.raises(

@@ -106,7 +106,9 @@ def test_it_is_measured_once_for_each_thing_that_matters(settings: Settings, mon
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1, 2]", "{}"])
-def test_a_damaged_memory_is_written_anew(settings: Settings, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+def test_a_damaged_file_of_measurements_is_replaced(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
     settings.cache_dir.mkdir(parents=True)
     (settings.cache_dir / "measurements.json").write_text(content)
     calls = measured(monkeypatch, FAST_AND_CLOSE)
@@ -143,16 +145,14 @@ def test_a_number_format_that_was_chosen_is_not_measured(settings: Settings, mon
     assert not calls
 
 
-def test_a_run_that_is_taken_up_again_stays_with_its_number_formats(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_run_keeps_its_number_formats(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = measured(monkeypatch, FAST_AND_CLOSE)
     found = decide(settings, config_of(), {"precision": "bf16", "prefix_precision": "fp32"})
     assert (found.precision, found.prefix_precision) == ("bf16", "fp32")
     assert not calls
 
 
-def test_progress_is_told_while_it_is_measured(settings: Settings) -> None:
+def test_progress_is_reported_during_the_benchmark(settings: Settings) -> None:
     config = config_of()
     network: Network = build("petnet", 2, seed=0)
     stages = plan_stages(config, config.entry())

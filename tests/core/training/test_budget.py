@@ -89,7 +89,7 @@ def batches_of(events: list[Event]) -> list[BatchDone]:
 
 
 @pytest.mark.parametrize("model", ["scratch_cnn", "petnet"])
-def test_exactly_so_many_pictures_are_seen(
+def test_exactly_so_many_images_are_seen(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, model: str
 ) -> None:
     strategy = "head" if model == "petnet" else "scratch"
@@ -143,7 +143,7 @@ def test_the_schedule_ends_where_the_training_ends_and_not_with_its_epochs(
         assert falling == sorted(falling, reverse=True)
 
 
-def test_the_first_of_two_stages_has_the_same_share_of_pictures_as_of_epochs(small_config: TrainConfig) -> None:
+def test_the_first_of_two_stages_has_the_same_share_of_images_as_of_epochs(small_config: TrainConfig) -> None:
     def shares(**values: object) -> list[tuple[int, int]]:
         config = config_of(small_config, model="petnet", strategy="gradual", **values)
         return [(item.images, item.epochs) for item in share_out(config, plan_stages(config, config.entry()), 100)]
@@ -181,7 +181,7 @@ RESUMED = [
 
 
 @pytest.mark.parametrize("values", RESUMED, ids=["scratch", "gradual", "head"])
-def test_a_budget_of_pictures_goes_on_as_if_it_had_not_been_put_aside(
+def test_a_budget_of_images_resumes_as_if_it_had_not_been_paused(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, values: dict[str, object]
 ) -> None:
     config = config_of(small_config, **{"epochs": 9, "max_images": 61, **values})
@@ -267,7 +267,7 @@ def test_each_stage_of_gradual_has_its_share_of_the_seconds_and_is_charged_its_o
     assert 30 <= done[-1].seconds <= 30 + STEP + LOOK
 
 
-def test_the_clock_of_a_training_that_is_put_aside_stands_still(
+def test_the_clock_of_a_paused_training_stands_still(
     settings: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
     config = config_of(small_config, epochs=900, max_seconds=20, schedule="cosine", learning_rate=0.01)
@@ -313,7 +313,7 @@ def test_two_budgets_at_once_are_refused(small_config: TrainConfig) -> None:
             parse_config({**values, field: 0})
 
 
-def test_a_batch_of_one_picture_leaves_batch_norm_alone(
+def test_a_batch_of_one_image_leaves_batch_norm_alone(
     settings: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
     deep = config_of(small_config, filters=(4, 4, 4, 4, 4), max_images=IMAGES + 1)  # 1 x 1 px before the dense layer

@@ -140,7 +140,7 @@ def test_the_search_for_a_rate_is_training_too(settings: Settings, drawn: Datase
     assert first.seconds > searched
 
 
-def test_every_part_is_told_and_has_words(
+def test_every_part_is_reported_and_explained(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path
 ) -> None:
     measured = measured_of(trained(settings, drawn, small_config, tmp_path / "run"))
@@ -153,7 +153,7 @@ def test_every_part_is_told_and_has_words(
     assert measured.multiply_adds == measured.multiply_adds_learning > 0
 
 
-def test_a_figure_that_cannot_be_told_fails_no_run(
+def test_a_figure_that_cannot_be_computed_fails_no_run(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> tuple[int, int]:
@@ -163,7 +163,7 @@ def test_a_figure_that_cannot_be_told_fails_no_run(
     assert measured_of(trained(settings, drawn, small_config, tmp_path / "run")).multiply_adds == 0
 
 
-def test_the_peak_of_memory_only_grows_and_tells_of_a_large_array() -> None:
+def test_the_peak_of_memory_only_grows_and_includes_a_large_array() -> None:
     before = peak_memory_bytes()
     held = bytearray(b"x" * 80_000_000)
     during = peak_memory_bytes()
@@ -198,7 +198,7 @@ def test_counting_moves_nothing_and_knows_what_is_frozen() -> None:
     assert all(bool((value == before[name]).all()) for name, value in network.state_dict().items())
 
 
-def test_what_was_put_aside_is_counted_too() -> None:
+def test_the_costs_before_a_pause_are_counted_too() -> None:
     first = costs.Costs(reused={FROZEN}, peak_memory_bytes=10**15)
     first.seconds[SEARCHING] = 3.0
     second = costs.Costs(reused={DECODING, FROZEN})

@@ -38,7 +38,7 @@ def parts(settings: Settings, config: TrainConfig, dataset: Dataset) -> dict[str
     return found.parts
 
 
-def test_nothing_is_told_of_a_network_that_was_not_measured(settings: Settings, drawn: Dataset) -> None:
+def test_there_is_no_estimate_for_a_network_that_was_not_measured(settings: Settings, drawn: Dataset) -> None:
     know(settings, config_of())
     assert estimate(settings, config_of(strategy="partial"), drawn) is None
     assert estimate(settings, config_of(model="mobilenet_v2"), drawn) is None
@@ -140,6 +140,6 @@ def test_a_frozen_part_takes_its_time_from_a_budget_whether_stored_or_not(
     assert after["training"] == pytest.approx(before["training"])
 
 
-def test_the_validation_pictures_are_looked_at_once_more_after_the_test(settings: Settings, drawn: Dataset) -> None:
+def test_the_validation_images_are_predicted_once_more_after_the_test(settings: Settings, drawn: Dataset) -> None:
     both = len(drawn.rows_of("test")) + len(drawn.rows_of("val"))
     assert parts(settings, config_of(strategy="full"), drawn)["testing"] == pytest.approx(both * 16.3 / 1000)

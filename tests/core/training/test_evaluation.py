@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.config.events import Message
-from core.config.events import Tested as Judged  # pytest takes classes called Test… for tests
+from core.config.events import Tested as Evaluated  # pytest takes classes called Test… for tests
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError
@@ -36,7 +36,7 @@ def trained(settings: Settings, drawn: Dataset, tmp_path: Path) -> Path:
     return folder
 
 
-def judged_again(settings: Settings, drawn: Dataset, trained: Path, name: str) -> np.ndarray:  # type: ignore[type-arg]
+def evaluated_again(settings: Settings, drawn: Dataset, trained: Path, name: str) -> np.ndarray:  # type: ignore[type-arg]
     folder = trained.parent / name
     shutil.copytree(trained, folder)
     (folder / "predictions.csv").unlink()
@@ -49,15 +49,15 @@ def test_stored_activations_and_pixels_give_the_same_predictions(
 ) -> None:
     stored = read_predictions(trained / "predictions.csv").probabilities
     monkeypatch.setattr(TrainConfig, "views", 0)
-    from_pixels = judged_again(settings, drawn, trained, "pixels")
+    from_pixels = evaluated_again(settings, drawn, trained, "pixels")
     assert from_pixels == pytest.approx(stored, abs=2e-6)
 
 
-def test_a_second_head_finds_the_test_pictures_looked_at(
+def test_a_second_head_reuses_the_activations_of_the_test_images(
     settings: Settings, drawn: Dataset, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Prefix, "__call__", lambda *_: pytest.fail("the frozen part was evaluated again"))
-    again = judged_again(settings, drawn, trained, "again")
+    again = evaluated_again(settings, drawn, trained, "again")
     assert np.array_equal(again, read_predictions(trained / "predictions.csv").probabilities)
 
 
@@ -68,7 +68,7 @@ def test_a_full_disk_costs_the_store_and_not_the_test(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(evaluation, "open_activations", full)
-    again = judged_again(settings, drawn, trained, "full")
+    again = evaluated_again(settings, drawn, trained, "full")
     assert again == pytest.approx(read_predictions(trained / "predictions.csv").probabilities, abs=2e-6)
 
 
@@ -76,7 +76,7 @@ def table_of(folder: Path, name: str = "validation.csv") -> PredictionTable:
     return read_predictions(folder / name)
 
 
-def test_the_validation_pictures_are_predicted_with_the_tested_weights(
+def test_the_validation_images_are_predicted_with_the_tested_weights(
     settings: Settings, drawn: Dataset, trained: Path
 ) -> None:
     table = table_of(trained)
@@ -89,7 +89,7 @@ def test_the_validation_pictures_are_predicted_with_the_tested_weights(
     assert np.array_equal(run.validation_predictions().probabilities, table.probabilities)
 
 
-def test_the_validation_pictures_are_predicted_as_the_test_pictures_are(
+def test_the_validation_images_are_predicted_as_the_test_images_are(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path
 ) -> None:
     list(train(small_config, drawn, settings, tmp_path, never))
@@ -117,7 +117,7 @@ def test_what_goes_wrong_after_the_test_leaves_it_as_it_is(
 
     monkeypatch.setattr(evaluation, "write_predictions", full)
     events = list(evaluate(drawn, settings, folder, never))
-    assert [event for event in events if isinstance(event, Judged)]
+    assert [event for event in events if isinstance(event, Evaluated)]
     assert isinstance(events[-1], Message)
     assert "the test result stands" in events[-1].text
     assert Run(folder).predictions().n == len(drawn.rows_of("test"))
@@ -125,7 +125,7 @@ def test_what_goes_wrong_after_the_test_leaves_it_as_it_is(
         Run(folder).validation_predictions()
 
 
-def test_a_stop_between_the_test_and_the_validation_pictures_keeps_the_test(
+def test_a_stop_between_the_test_and_the_validation_images_keeps_the_test(
     settings: Settings, drawn: Dataset, trained: Path
 ) -> None:
     folder = trained.parent / "again"
@@ -133,11 +133,11 @@ def test_a_stop_between_the_test_and_the_validation_pictures_keeps_the_test(
     for name in ("predictions.csv", "validation.csv"):
         (folder / name).unlink()
     events = list(evaluate(drawn, settings, folder, StopSignal((folder / "predictions.csv").exists)))
-    assert isinstance(events[-1], Judged)
+    assert isinstance(events[-1], Evaluated)
     assert not (folder / "validation.csv").exists()
 
 
-def test_without_a_test_split_the_validation_predictions_are_those_that_were_judged(
+def test_without_a_test_split_the_validation_predictions_are_the_test_result(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path
 ) -> None:
     rows = tuple(dataclasses.replace(row, split="train" if row.split == "test" else row.split) for row in drawn.rows)

@@ -85,7 +85,7 @@ def test_the_rate_is_taken_from_the_way_down(losses: list[float], expected: floa
     assert choose_rate(RATES, losses) == pytest.approx(expected, rel=0.05)
 
 
-def test_a_run_goes_on_with_the_rate_that_was_found(
+def test_a_run_trains_with_the_rate_that_was_found(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path
 ) -> None:
     config = small_config.model_copy(update={"find_rate": True, "schedule": "constant"})
@@ -107,7 +107,7 @@ def test_the_second_stage_does_not_take_the_rate_of_the_first(
     assert [event.learning_rate for event in events if isinstance(event, EpochDone)] == [found.chosen, 0.001]
 
 
-def test_a_rate_is_chosen_or_looked_for() -> None:
+def test_a_rate_is_chosen_or_searched() -> None:
     with pytest.raises(ConfigError, match="find_rate"):
         parse_config({"dataset": "d", "find_rate": True, "learning_rate": 0.1})
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from core.config.events import EpochDone, Message, PointDone, Progress
-from core.config.events import Tested as Judged  # pytest takes classes called Test… for tests
+from core.config.events import Tested as Evaluated  # pytest takes classes called Test… for tests
 from core.config.race_plan import RacePlan
 from core.config.stages import describe_network, plan_stages
 from core.config.train_config import TrainConfig
@@ -52,7 +52,7 @@ def without_seconds(points: list[PointDone]) -> list[PointDone]:
     return [dataclasses.replace(point, seconds=0.0) for point in points]
 
 
-def test_every_size_and_seed_is_judged_once_on_the_whole_test_split(settings: Settings, drawn: Dataset) -> None:
+def test_every_size_and_seed_is_evaluated_once_on_the_whole_test_split(settings: Settings, drawn: Dataset) -> None:
     points = points_of(TrainConfig.model_validate(HEAD), drawn, settings)
 
     assert [(point.pictures_per_class, point.seed) for point in points] == [
@@ -68,7 +68,7 @@ def test_every_size_and_seed_is_judged_once_on_the_whole_test_split(settings: Se
 
 
 @pytest.mark.parametrize("strategy", ["scratch", "head", "partial", "gradual"])
-def test_the_point_of_all_pictures_is_what_a_run_of_its_own_reaches(
+def test_the_point_of_all_images_is_what_a_run_of_its_own_reaches(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path, strategy: str
 ) -> None:
     config = config_of(strategy, small_config)
@@ -77,11 +77,11 @@ def test_the_point_of_all_pictures_is_what_a_run_of_its_own_reaches(
     points = points_of(config, drawn, settings, dataclasses.replace(PLAN, sizes=(2, largest)))
     events = list(train(config.model_copy(update={"seed": 1}), drawn, settings, tmp_path, never))
     table = read_predictions(tmp_path / "predictions.csv")
-    judged = next(event for event in events if isinstance(event, Judged))
+    result = next(event for event in events if isinstance(event, Evaluated))
     last = points[-1]
 
     assert (last.seed, last.pictures) == (1, len(rows))
-    assert (last.correct, last.epoch) == (judged.correct, judged.epoch)
+    assert (last.correct, last.epoch) == (result.correct, result.epoch)
     assert last.right == np.packbits(table.correct).tobytes().hex()
 
 
@@ -96,7 +96,7 @@ def test_what_was_done_before_is_not_trained_again_and_the_rest_is_the_same(
     assert without_seconds(rest) == without_seconds(whole[4:])
 
 
-def test_all_arms_with_a_seed_see_the_same_pictures_and_never_one_of_the_test_split(
+def test_all_arms_with_a_seed_see_the_same_images_and_never_one_of_the_test_split(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[set[int]] = []
@@ -145,7 +145,7 @@ def test_no_frozen_weight_moves_over_a_whole_series(
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-def test_a_stop_between_points_keeps_those_that_were_told(settings: Settings, drawn: Dataset) -> None:
+def test_a_stop_between_points_keeps_the_finished_ones(settings: Settings, drawn: Dataset) -> None:
     points: list[PointDone] = []
 
     enough = StopSignal(lambda: len(points) >= 2)
@@ -156,14 +156,14 @@ def test_a_stop_between_points_keeps_those_that_were_told(settings: Settings, dr
     assert len(points) == 2
 
 
-def test_progress_tells_of_points_and_never_goes_back(settings: Settings, drawn: Dataset) -> None:
+def test_progress_counts_points_and_never_decreases(settings: Settings, drawn: Dataset) -> None:
     events = list(train_series(TrainConfig.model_validate(HEAD), drawn, settings, PLAN, never))
     told = [event for event in events if isinstance(event, Progress) and event.phase == "training"]
 
     assert [item.done for item in told] == sorted(item.done for item in told)
     assert told[-1].done == told[-1].total == 6
     assert told[-1].eta_seconds == pytest.approx(0)
-    assert not any(isinstance(event, EpochDone | Judged) for event in events)
+    assert not any(isinstance(event, EpochDone | Evaluated) for event in events)
 
 
 def test_a_point_that_diverges_is_named(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> None:
@@ -174,7 +174,9 @@ def test_a_point_that_diverges_is_named(settings: Settings, drawn: Dataset, smal
         points_of(config, drawn, settings)
 
 
-def test_a_dataset_without_a_test_split_is_judged_on_validation_and_says_so(settings: Settings, drawn: Dataset) -> None:
+def test_a_dataset_without_a_test_split_is_evaluated_on_validation_and_reports_it(
+    settings: Settings, drawn: Dataset
+) -> None:
     rows = tuple(dataclasses.replace(row, split="train" if row.split == "test" else row.split) for row in drawn.rows)
     dataset = dataclasses.replace(drawn, rows=rows)
     events = list(train_series(TrainConfig.model_validate(HEAD), dataset, settings, PLAN, never))
@@ -183,7 +185,7 @@ def test_a_dataset_without_a_test_split_is_judged_on_validation_and_says_so(sett
     assert any(isinstance(event, Message) and "no test split" in event.text for event in events)
 
 
-def test_a_class_with_few_pictures_gives_all_of_them_and_the_log_says_so(settings: Settings, drawn: Dataset) -> None:
+def test_a_class_with_few_images_gives_all_of_them_with_a_message(settings: Settings, drawn: Dataset) -> None:
     few = [row.index for row in drawn.rows_of("train") if row.label == 0][:2]
     rows = tuple(
         dataclasses.replace(row, split="val" if row.split == "train" and row.label == 0 and row.index not in few
@@ -199,7 +201,7 @@ def test_a_class_with_few_pictures_gives_all_of_them_and_the_log_says_so(setting
     assert any(isinstance(event, Message) and f"{drawn.classes[0]} (2)" in event.text for event in events)
 
 
-def test_an_epoch_goes_over_every_picture_before_one_comes_again() -> None:
+def test_an_epoch_goes_over_every_image_before_one_comes_again() -> None:
     from core.stores.training_data import SplitData
 
     split = SplitData(np.arange(5), np.zeros(5, np.int64)).subset(np.array([0, 2, 4]), passes=4)
@@ -210,7 +212,7 @@ def test_an_epoch_goes_over_every_picture_before_one_comes_again() -> None:
         assert sorted(order[first : first + 3].tolist()) == [0, 2, 4]
 
 
-def test_the_learning_rate_is_looked_for_at_every_point(
+def test_the_learning_rate_is_searched_at_every_point(
     settings: Settings, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates: list[float | None] = []
@@ -229,7 +231,7 @@ def test_the_learning_rate_is_looked_for_at_every_point(
     assert all(rate is not None for rate in rates)
 
 
-def test_the_time_of_a_curve_is_told_from_that_of_a_training(settings: Settings, drawn: Dataset) -> None:
+def test_the_time_of_a_curve_is_estimated_from_that_of_a_training(settings: Settings, drawn: Dataset) -> None:
     config = TrainConfig.model_validate({**HEAD, "strategy": "full"})
     what = describe_network(config, plan_stages(config, config.entry()))
     figures = {"input": 1.0, "step_fp32": 40.0, "step_bf16": 30.0, "prefix_bytes": 5120.0}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from core.config.events import Described, EpochDone, Event, Measured, PhaseStarted
-from core.config.events import Tested as Judged  # pytest takes classes called Test… for tests
+from core.config.events import Tested as Evaluated  # pytest takes classes called Test… for tests
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError, DivergedError, RunError, WeightsError
@@ -23,8 +23,8 @@ from core.training.session import train
 never = StopSignal()
 
 
-def judged_of(events: list[Event]) -> Judged:
-    (tested,) = [event for event in events if isinstance(event, Judged)]
+def test_result_of(events: list[Event]) -> Evaluated:
+    (tested,) = [event for event in events if isinstance(event, Evaluated)]
     return tested
 
 
@@ -34,7 +34,7 @@ def test_a_run_prepares_trains_and_tests(
     events = list(train(small_config, drawn, settings, tmp_path, never))
     phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
     assert phases == ["preparing", "training", "testing"]
-    tested = judged_of(events)
+    tested = test_result_of(events)
     table = read_predictions(tmp_path / "predictions.csv")
     assert table.image_ids == tuple(row.pixel_hash for row in drawn.rows_of("test"))
     assert (tested.correct, tested.images) == (int(table.correct.sum()), table.n)
@@ -50,18 +50,16 @@ def test_the_best_epoch_is_the_one_that_is_tested(
     best = [event for event in events if isinstance(event, EpochDone) and event.best][-1]
     _, checkpoint = load_network(tmp_path / CHECKPOINTS, BEST)
     assert (checkpoint.epoch, checkpoint.val_accuracy) == (best.epoch, best.val_accuracy)
-    assert judged_of(events).epoch == best.epoch
+    assert test_result_of(events).epoch == best.epoch
 
 
-def test_the_test_split_is_opened_once(
-    settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path
-) -> None:
+def test_a_run_is_evaluated_once(settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path) -> None:
     list(train(small_config, drawn, settings, tmp_path, never))
     with pytest.raises(RunError, match="evaluated on the test split already"):
         list(evaluate(drawn, settings, tmp_path, never))
 
 
-def test_training_never_reads_the_test_pictures(
+def test_training_never_reads_the_test_images(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from core.stores.pixels import PixelStore
@@ -102,7 +100,7 @@ def test_the_same_command_twice_gives_the_same_test_loss_to_the_last_digit(
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         events = list(train(small_config, drawn, settings, tmp_path / name, never))
-        results.append([(e.loss, e.accuracy) for e in events if isinstance(e, Judged)])
+        results.append([(e.loss, e.accuracy) for e in events if isinstance(e, Evaluated)])
     assert results[0] == results[1]
 
 
@@ -118,19 +116,19 @@ def test_a_diverged_run_keeps_finite_weights(
     assert all(torch.isfinite(value).all() for value in network.parameters())
 
 
-def test_a_dataset_without_a_test_split_is_judged_on_validation_and_says_so(
+def test_a_dataset_without_a_test_split_is_evaluated_on_validation_and_reports_it(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path
 ) -> None:
     import dataclasses
 
     rows = tuple(dataclasses.replace(row, split="train" if row.split == "test" else row.split) for row in drawn.rows)
     events = list(train(small_config, dataclasses.replace(drawn, rows=rows), settings, tmp_path, never))
-    assert judged_of(events).split == "val"
+    assert test_result_of(events).split == "val"
     assert not (tmp_path / "validation.csv").exists()
     assert isinstance(events[-1], Measured)
 
 
-def test_missing_weights_are_told_in_one_sentence(
+def test_missing_weights_are_named_in_one_sentence(
     settings: Settings, drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))

@@ -42,7 +42,7 @@ def test_there_may_be_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 4, 50, -1])
-def test_a_damaged_snapshot_is_told(tmp_path: Path, small_config: TrainConfig, kept: int) -> None:
+def test_a_damaged_snapshot_is_refused_with_a_sentence(tmp_path: Path, small_config: TrainConfig, kept: int) -> None:
     write_snapshot(tmp_path, taken(), facts(small_config))
     path = tmp_path / FILE
     path.write_bytes(path.read_bytes()[:kept])

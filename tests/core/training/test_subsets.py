@@ -49,7 +49,7 @@ def test_a_subset_has_as_many_of_each_class_as_asked_for_or_as_there_are(given_l
 
 
 @given(labels, seeds, st.integers(1, 70), st.randoms(use_true_random=False))
-def test_the_pictures_follow_from_their_content_and_not_from_their_order(given_labels, seed, size, random):
+def test_the_images_follow_from_their_content_and_not_from_their_order(given_labels, seed, size, random):
     rows = make_rows(given_labels)
     shuffled = list(rows)
     random.shuffle(shuffled)
@@ -58,7 +58,7 @@ def test_the_pictures_follow_from_their_content_and_not_from_their_order(given_l
     assert {shuffled[place].pixel_hash for place in choose_subset(shuffled, size, seed)} == chosen
 
 
-def test_seeds_choose_different_pictures():
+def test_seeds_choose_different_images():
     rows = make_rows([0, 1] * 50)
 
     assert len({tuple(choose_subset(rows, 5, seed).tolist()) for seed in range(5)}) == 5
@@ -74,7 +74,7 @@ def test_seeds_choose_different_pictures():
         (12, (1, 2, 5, 12)),
     ],
 )
-def test_the_ladder_ends_with_all_pictures(largest, sizes):
+def test_the_ladder_ends_with_all_images(largest, sizes):
     assert default_sizes(largest) == sizes
 
 
@@ -87,7 +87,7 @@ def test_a_ladder_is_never_longer_than_a_plan_may_be(largest):
     assert sizes[-1] == largest
 
 
-def test_sizes_that_no_class_has_mean_all_pictures_once():
+def test_sizes_that_no_class_has_mean_all_images_once():
     assert fit_sizes([100, 5, 1, 5, 200], 48) == (1, 5, 48)
     assert largest_class(make_rows([0, 0, 1])) == 2
     assert largest_class([]) == 0
@@ -111,7 +111,7 @@ def test_every_point_gets_the_least_steps_or_as_many_as_the_whole_set(pictures, 
 
 
 @given(st.integers(2, 5000), st.integers(1, 50), st.integers(2, 256))
-def test_all_pictures_are_trained_on_as_in_a_run_of_their_own(whole, epochs, batch_size):
+def test_all_images_are_trained_on_as_in_a_run_of_their_own(whole, epochs, batch_size):
     config = TrainConfig(dataset="d", model="petnet", epochs=epochs, batch_size=batch_size)
     planned = schedule(whole, whole, config)
 
@@ -120,7 +120,7 @@ def test_all_pictures_are_trained_on_as_in_a_run_of_their_own(whole, epochs, bat
 
 
 @given(st.integers(1, 40), st.integers(1, 100), st.integers(1, 20), st.integers(2, 40))
-def test_no_step_of_a_part_has_a_single_picture(pictures, others, epochs, batch_size):
+def test_no_step_of_a_part_has_a_single_image(pictures, others, epochs, batch_size):
     config = TrainConfig(dataset="d", model="petnet", epochs=epochs, batch_size=batch_size)
     planned = schedule(pictures, pictures + others, config)
 

@@ -81,15 +81,15 @@ def metrics(events: list[Event]) -> list[tuple[float, ...]]:
     return [(e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy) for e in epochs_of(events)]
 
 
-def test_a_training_tells_every_epoch_and_sees_every_picture(
+def test_a_training_reports_every_epoch_and_sees_every_image(
     settings: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
     events, _ = run_fit(settings, drawn, small_config)
     assert [event.epoch for event in epochs_of(events)] == [1, 2]
     assert epochs_of(events)[-1].images_seen == 2 * len(drawn.rows_of("train"))
     assert any(isinstance(event, BatchDone) for event in events)
-    strips = [event for event in events if isinstance(event, SamplesPredicted)]
-    assert strips[-1].epoch == 2
+    updates = [event for event in events if isinstance(event, SamplesPredicted)]
+    assert updates[-1].epoch == 2
 
 
 def test_the_same_seed_gives_the_same_digits_and_another_seed_does_not(
@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_digits_and_another_seed_does_not(
     assert metrics(first) != metrics(other)
 
 
-def test_a_small_network_learns_a_few_pictures_by_heart(
+def test_a_small_network_can_overfit_a_few_images(
     settings: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
     config = small_config.model_copy(
@@ -233,13 +233,15 @@ def test_gradual_unfreezes_in_its_second_stage_with_a_smaller_rate(
     )
 
 
-def test_the_strip_shows_all_classes_and_is_the_same_for_both_arms(settings: Settings, drawn: Dataset) -> None:
+def test_the_sample_predictions_cover_all_classes_and_are_the_same_for_both_arms(
+    settings: Settings, drawn: Dataset
+) -> None:
     val = SplitData.of(drawn, "val")
-    strip = choose_samples(val, 3, count=6)
-    assert np.array_equal(strip, choose_samples(val, 3, count=6))
-    labels = [drawn.rows[int(index)].label for index in strip]
+    samples = choose_samples(val, 3, count=6)
+    assert np.array_equal(samples, choose_samples(val, 3, count=6))
+    labels = [drawn.rows[int(index)].label for index in samples]
     assert sorted(set(labels)) == [0, 1]
-    assert {drawn.rows[int(index)].split for index in strip} == {"val"}
+    assert {drawn.rows[int(index)].split for index in samples} == {"val"}
 
 
 @pytest.mark.parametrize("strategy", ["scratch", "head", "partial", "full", "gradual"])
@@ -251,7 +253,7 @@ def test_the_plan_counts_what_the_network_really_trains(strategy: str) -> None:
     assert network.parameter_counts() == (plan.total, plan.trainable)
 
 
-def test_quick_epochs_are_told_together_and_none_is_lost(
+def test_fast_epochs_are_reported_together_and_none_is_lost(
     settings: Settings, drawn: Dataset, small_config: TrainConfig
 ) -> None:
     values = {**small_config.model_dump(), "model": "petnet", "strategy": "head", "epochs": 200, "batch_size": 16}
@@ -281,7 +283,7 @@ RESUMED = [
 
 @pytest.mark.parametrize("values", RESUMED, ids=lambda values: "-".join(str(value) for value in values.values()))
 @pytest.mark.parametrize("where", [0.3, 0.8])
-def test_a_training_that_was_put_aside_ends_as_if_nothing_had_happened(
+def test_a_resumed_training_ends_as_if_it_had_not_been_paused(
     settings: Settings,
     drawn: Dataset,
     small_config: TrainConfig,
