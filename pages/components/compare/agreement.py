@@ -21,9 +21,9 @@ def show_agreement(settings: Settings, pair: comparison_cache.Pair) -> None:
     """The 2 x 2 table, and the pictures of the chosen group."""
     st.subheader("Picture by picture")
     with frame.explained():
-        answers = comparison_cache.align_predictions(settings, (pair.first.id, pair.second.id))
-        names = (f"A: {pair.comparison.name_a}", f"B: {pair.comparison.name_b}")
-        st.markdown("  \n".join(f"**{name[0]}** {frame.plain(name[2:])}" for name in names))
+        (name_a, first), (name_b, second) = pair.first, pair.second
+        answers = comparison_cache.align_predictions(settings, (first.id, second.id))
+        st.markdown(f"**A** {frame.plain(name_a)}  \n**B** {frame.plain(name_b)}")
         st.html(draw_table(answers))
         st.caption(_explain(answers))
         chosen = st.pills(
@@ -33,17 +33,17 @@ def show_agreement(settings: Settings, pair: comparison_cache.Pair) -> None:
             required=True,
             format_func=lambda name: f"{GROUPS[name]} ({len(answers.groups[name]):,})",
             help="The verdict rests on the first two groups.",
-            key=f"groups-{pair.first.id}-{pair.second.id}",
+            key=f"groups-{first.id}-{second.id}",
             persist_state="page",
         )
         group: Agreement = chosen or "both_right"
         picture_grid.show_grid(
             settings,
             picture_grid.Grid(
-                key=f"group-{group.replace('_', '-')}-{pair.first.id}-{pair.second.id}",
+                key=f"group-{group.replace('_', '-')}-{first.id}-{second.id}",
                 answers=answers,
-                names=names,
-                dataset=comparison_cache.dataset_of(settings, pair.first),
+                names=(f"A: {name_a}", f"B: {name_b}"),
+                dataset=comparison_cache.dataset_of(settings, first),
                 first="disagreement" if group in ("only_a", "only_b") else "confidence",
             ),
             answers.groups[group],

@@ -28,8 +28,8 @@ LETTERS = "ABCDEF"  # of the runs, where their names are too long
 class Pair:
     """Two evaluated runs and their comparison."""
 
-    first: RunSnapshot
-    second: RunSnapshot
+    first: Named
+    second: Named
     comparison: Comparison
 
 

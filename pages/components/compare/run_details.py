@@ -88,7 +88,7 @@ def choose_pair(settings: Settings, selection: Selection) -> comparison_cache.Pa
     except (ComparisonError, RunError) as error:
         st.warning(frame.plain(str(error)))
         return None
-    return comparison_cache.Pair(by_id[first][1], by_id[second][1], comparison)
+    return comparison_cache.Pair(by_id[first], by_id[second], comparison)
 
 
 def _pictures(settings: Settings, selection: Selection) -> None:
