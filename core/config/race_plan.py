@@ -6,7 +6,9 @@ shows which of them were deleted.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 Kind = Literal["race", "curve"]
 Budget = Literal["epochs", "images", "seconds"]
@@ -22,6 +24,11 @@ MAX_ARMS = 6
 MAX_SEEDS = 5
 MAX_SIZES = 20
 MAX_TITLE = 80
+
+Amount = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)]
+ArmName = Annotated[str, Field(min_length=1, max_length=64)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
+Size = Annotated[int, Field(gt=0, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -39,17 +46,15 @@ class RacePlan:
         title: given by a person; may be empty.
     """
 
-    kind: Kind
-    arms: tuple[str, ...]
-    seeds: tuple[int, ...]
-    budget: Budget
-    amount: float
-    sizes: tuple[int, ...] = ()
-    title: str = ""
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
-    def __post_init__(self) -> None:
-        for name in ("arms", "seeds", "sizes"):  # JSON gives lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+    kind: Kind
+    arms: Annotated[tuple[ArmName, ...], Field(min_length=1, max_length=MAX_ARMS)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MAX_SEEDS)]
+    budget: Budget
+    amount: Annotated[Amount, Field(gt=0, lt=1e9)]
+    sizes: Annotated[tuple[Size, ...], Field(max_length=MAX_SIZES)] = ()
+    title: Annotated[str, Field(max_length=MAX_TITLE)] = ""
 
     @property
     def points(self) -> int:
@@ -71,30 +76,18 @@ class RacePlan:
         return f"{self.amount:,g} {BUDGETS[self.budget] if self.amount != 1 else BUDGETS[self.budget].rstrip('s')}"
 
 
+_PLAN = TypeAdapter(RacePlan)
+
+
 def parse_plan(values: Any) -> RacePlan | None:
     """The plan from a run's `meta.json`; None where there is none.
 
     Raises:
-        ValueError, TypeError: it is not a plan that was written here.
+        ValueError: it is not a plan that was written here.
     """
     if values is None:
         return None
-    plan = RacePlan(**values)
-    whole = (
-        plan.kind in ("race", "curve")
-        and plan.budget in BUDGETS
-        and isinstance(plan.amount, int | float)
-        and 0 < plan.amount < 1e9
-        and isinstance(plan.title, str)
-        and len(plan.title) <= MAX_TITLE
-        and 1 <= len(plan.arms) <= MAX_ARMS
-        and all(isinstance(arm, str) and 0 < len(arm) <= 64 for arm in plan.arms)
-        and 1 <= len(plan.seeds) <= MAX_SEEDS
-        and all(type(seed) is int and 0 <= seed < 2**31 for seed in plan.seeds)
-        and len(plan.sizes) <= MAX_SIZES
-        and all(type(size) is int and size > 0 for size in plan.sizes)
-        and (plan.kind == "curve") == bool(plan.sizes)
-    )
-    if not whole:
-        raise ValueError("not the plan of a race")
+    plan = _PLAN.validate_python(values)
+    if (plan.kind == "curve") != bool(plan.sizes):
+        raise ValueError("a curve has sizes, a race has none")
     return plan
