@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.jobs.run_queue import Waiting, fair_order
-from core.jobs.states import PUT_ASIDE, TAKEN
+from core.jobs.states import PAUSED, TAKEN
 from core.runs.run import RunState
 
 SHOWN_SECONDS = 10.0  # that a worker has not moved, until pages show it
@@ -177,7 +177,7 @@ def _watch(run: SeenRun) -> list[Deed]:
 def _see_to_queued(run: SeenRun) -> tuple[_Place, list[Deed]]:
     deeds = []
     # a worker that paused its run leaves it queued, and so does one that was too late for it
-    if run.exit_status not in (None, 0, PUT_ASIDE, TAKEN):
+    if run.exit_status not in (None, 0, PAUSED, TAKEN):
         if _ran_out_of_memory(run):
             return _Place.RESTS, [Deed.FAIL_FOR_MEMORY]
         if run.exit_status > 0 or not run.attempts_left:

@@ -26,7 +26,7 @@ from typing import NoReturn
 import psutil
 
 from core.jobs.launchers import NICENESS, start_module, step_back
-from core.jobs.states import PUT_ASIDE
+from core.jobs.states import PAUSED
 from core.quotas import is_full
 from core.settings import PROJECT_ROOT, Settings
 
@@ -189,7 +189,7 @@ def become_worker(folder: Path, descriptors: Iterable[int]) -> NoReturn:
     except BaseException as error:  # whatever it is, a child must never continue as a second preloader
         traceback.print_exc()
         if isinstance(error, OSError) and is_full(error):
-            status = PUT_ASIDE
+            status = PAUSED
     finally:
         logging.shutdown()
         os._exit(status)

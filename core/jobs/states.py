@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.settings import Settings
 
-PUT_ASIDE = 75  # exit status of a worker: its run is paused and queued again
+PAUSED = 75  # exit status of a worker: its run is paused and queued again
 TAKEN = 76  # exit status of a worker: another worker has the run, or it was deleted
 CLOSING_SECONDS = 20.0  # that nothing starts after a shutdown
 

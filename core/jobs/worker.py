@@ -23,7 +23,6 @@ from functools import cached_property, partial
 from itertools import chain, repeat
 from pathlib import Path
 
-import psutil
 from filelock import Timeout
 
 from core.config.events import Event, Message
@@ -34,8 +33,8 @@ from core.datasets.dataset_store import DatasetStore
 from core.errors import DivergedError, RunError, TuneMyPetsError
 from core.formatting import format_count
 from core.jobs.event_writer import EventWriter
-from core.jobs.launchers import NICENESS, step_back
-from core.jobs.states import PUT_ASIDE, TAKEN, is_closing
+from core.jobs.launchers import NICENESS, process_facts, step_back
+from core.jobs.states import PAUSED, TAKEN, is_closing
 from core.jobs.watchdog import STALLED, memory_kills
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
@@ -112,8 +111,7 @@ class Worker:
 
     def _begin(self) -> bool:
         """Note that this process has the run; whether it may begin."""
-        born = psutil.Process().create_time()
-        facts = {"pid": os.getpid(), "born": born, "time": time.time(), "memory_kills": memory_kills()}
+        facts = {**process_facts(), "time": time.time(), "memory_kills": memory_kills()}
         try:
             write_json(self.run.folder / "started.json", facts)
         except OSError as error:
@@ -303,7 +301,7 @@ class Worker:
 
 
 def take(folder: Path, *, evaluate_only: bool = False) -> int:
-    """Do the run of a folder, and end this process with status 0, or PUT_ASIDE for a run that is queued again.
+    """Do the run of a folder, and end this process with status 0, or PAUSED for a run that is queued again.
 
     Returns:
         TAKEN, if there is nothing to do.
@@ -318,7 +316,7 @@ def take(folder: Path, *, evaluate_only: bool = False) -> int:
             log.info("ended: %s", state.value)
             logging.shutdown()
             # the only way to end a computation that is under way; the lock is given back with the process
-            os._exit(PUT_ASIDE if state is RunState.QUEUED else 0)
+            os._exit(PAUSED if state is RunState.QUEUED else 0)
     except Timeout:
         log.info("another worker has this run")
         return TAKEN

@@ -26,7 +26,7 @@ from core.datasets.splits import SplitPlan
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.dispatcher import Dispatcher
 from core.jobs.preloader import ForkedWorker
-from core.jobs.states import PUT_ASIDE
+from core.jobs.states import PAUSED
 from core.jobs.worker import Worker
 from core.runs.attempts import MAX_AUTOMATIC, read_attempts
 from core.runs.run import Run, RunState
@@ -113,7 +113,7 @@ class Life(RuleBasedStateMachine):
             self.acting.append(Acting(worker, lock, process))
         else:
             lock.release()
-            process.returncode = PUT_ASIDE
+            process.returncode = PAUSED
         return process
 
     def end(self, status: int) -> None:
@@ -160,9 +160,9 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: self.acting)
     @rule()
-    def worker_is_put_aside(self) -> None:
+    def worker_pauses(self) -> None:
         assert self.acting[-1].worker._pause() is RunState.QUEUED
-        self.end(PUT_ASIDE)
+        self.end(PAUSED)
 
     @rule()
     def somebody_stops(self) -> None:

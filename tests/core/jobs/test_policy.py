@@ -21,7 +21,7 @@ from core.jobs.policy import (
     ShowQueue,
     decide,
 )
-from core.jobs.states import PUT_ASIDE, TAKEN
+from core.jobs.states import PAUSED, TAKEN
 from core.runs.run import RunState
 
 QUEUED, RUNNING, INTERRUPTED = RunState.QUEUED, RunState.RUNNING, RunState.INTERRUPTED
@@ -158,7 +158,7 @@ def test_what_has_ended_is_tidied_up(state: RunState) -> None:
     assert done_about(a_run(state, stop_requested=True, exit_status=0)) == [Deed.TIDY]
 
 
-@pytest.mark.parametrize("status", [0, PUT_ASIDE, TAKEN])
+@pytest.mark.parametrize("status", [0, PAUSED, TAKEN])
 def test_a_worker_that_left_its_run_in_the_queue_is_no_failure(status: int) -> None:
     assert deeds(decide(Seen((a_run(QUEUED, exit_status=status, memory_kills=1),)))) == [Deed.START]
 
@@ -246,7 +246,7 @@ def sights(draw: st.DrawFn) -> Seen:
     facts = {field.name for field in dataclasses.fields(SeenRun)} - {"id", "owner", "created", "state"}
     values: dict[str, st.SearchStrategy[Any]] = {
         "begun": st.floats(0, 100),
-        "exit_status": st.sampled_from([None, None, 0, 1, KILLED, SEGFAULT, PUT_ASIDE, TAKEN]),
+        "exit_status": st.sampled_from([None, None, 0, 1, KILLED, SEGFAULT, PAUSED, TAKEN]),
         "memory_kills": st.integers(0, 2),
         "silent_seconds": st.floats(0, 60),
     }

@@ -16,7 +16,6 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import CarryError, ConfigError, RunError
 from core.jobs.evaluation_job import start_evaluation
-from core.jobs.states import PUT_ASIDE
 from core.jobs.worker import Worker
 from core.maintenance.check import check
 from core.maintenance.export_archive import export_room
@@ -135,7 +134,6 @@ def test_a_curve_that_was_put_aside_goes_on_to_the_same_points(
 
         patch.setattr(Worker, "_append", watched)
         assert Worker(settings, cut[place]).work() is RunState.QUEUED
-    assert PUT_ASIDE
     assert len(points_of(cut[place])) == 2
     with (cut[place].folder / "events.jsonl").open("ab") as file:
         file.write(b'{"time": 1, "kind": "poi')  # killed while it wrote
