@@ -79,7 +79,7 @@ def _race_demo(settings: Settings, dataset: str) -> NoReturn:
 
 def _show_steps() -> None:
     for column, (page_file, label, text) in zip(st.columns(len(STEPS)), STEPS, strict=True):
-        with column, st.container(border=True):
+        with column, st.container(border=True, height="stretch"):
             frame.link(page_file, label=label)
             st.caption(text)
 

@@ -23,7 +23,7 @@ PAGES = [
     "pages/predict.py",
 ]
 
-NEXT_STEPS = ("There is no dataset yet", "Get a first dataset", "nothing to compare", "no trained network")
+NEXT_STEPS = ("There is no dataset yet", "Get a first dataset", "Nothing to compare", "no trained network")
 
 
 def texts(app: AppTest) -> str:

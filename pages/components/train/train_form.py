@@ -267,10 +267,10 @@ def _blocks_html(plan: Plan, stage: int) -> str:
             else "background:rgba(213,94,0,.28);border:2px solid #D55E00"
         )
         sign = "❄️" if block.frozen else "🔥"
-        word = "frozen" if block.frozen else "trainable"
+        word = "frozen" if block.frozen else "trained"
         cells.append(
             f'<div title="{html.escape(block.title)}: {block.parameters:,} parameters, {word}" '
-            'style="display:flex;flex-direction:column;align-items:center;justify-content:flex-end;min-width:52px">'
+            'style="display:flex;flex-direction:column;align-items:center;justify-content:flex-end;flex:0 1 72px;min-width:40px">'
             f'<div style="width:100%;height:{height}px;border-radius:6px;{look};display:flex;align-items:center;'
             f'justify-content:center">{sign}</div>'
             f'<div style="font-size:.72rem;text-align:center;overflow-wrap:anywhere">{html.escape(block.name)}<br>'
@@ -278,7 +278,7 @@ def _blocks_html(plan: Plan, stage: int) -> str:
         )
     heading = f'<div style="font-size:.85rem;opacity:.8">{html.escape(name)}</div>' if len(plan.stages) > 1 else ""
     return (
-        f'{heading}<div role="img" aria-label="Blocks from input to head" style="display:flex;gap:6px;'
+        f'{heading}<div role="img" aria-label="Blocks from input to head" style="display:flex;gap:4px;'
         f'align-items:flex-end;overflow-x:auto;padding:6px 0 10px">{"".join(cells)}</div>'
     )
 
