@@ -270,7 +270,8 @@ def _blocks_html(plan: Plan, stage: int) -> str:
         word = "frozen" if block.frozen else "trained"
         cells.append(
             f'<div title="{html.escape(block.title)}: {block.parameters:,} parameters, {word}" '
-            'style="display:flex;flex-direction:column;align-items:center;justify-content:flex-end;flex:0 1 72px;min-width:40px">'
+            'style="display:flex;flex-direction:column;align-items:center;justify-content:flex-end;'
+            'flex:0 1 72px;min-width:40px">'
             f'<div style="width:100%;height:{height}px;border-radius:6px;{look};display:flex;align-items:center;'
             f'justify-content:center">{sign}</div>'
             f'<div style="font-size:.72rem;text-align:center;overflow-wrap:anywhere">{html.escape(block.name)}<br>'
