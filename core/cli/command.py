@@ -19,6 +19,7 @@ from models.catalog import CATALOG
 CONFIG_FIELDS = tuple(name for name in TrainConfig.model_fields if name != "dataset")
 FLAGS = tuple(name for name in CONFIG_FIELDS if TrainConfig.model_fields[name].annotation is bool)
 LISTS = ("filters",)
+HELP_OPTIONS = ["-h", "--help"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Command(click.Command):
     """
 
     def __init__(self, *args: Any, old_spellings: Mapping[str, str] | None = None, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+        super().__init__(*args, **{**settings, "context_settings": {"help_option_names": HELP_OPTIONS}})
         self.old_spellings = old_spellings or {}
         text = "One JSON value on stdout, progress on stderr."
         self.params.append(click.Option(["--json", "as_json"], is_flag=True, help=text))
@@ -66,11 +67,11 @@ class Command(click.Command):
     def _complete(self, name: str) -> str:
         """The option that a shortened or an old name stands for, without its dashes; else the name itself."""
         options = (option for param in self.params for option in (*param.opts, *param.secondary_opts))
-        names = {option.lstrip("-") for option in options if option.startswith("--")}
-        if name in names:
+        names = {option.lstrip("-") for option in options if option.startswith("--")} | {"help"}
+        if name in names or name == "h":
             return name
         known = {**{found: found for found in names}, **self.old_spellings}
-        found = {to for start, to in known.items() if start.startswith(name)} if len(name) > 1 else set()
+        found = {to for start, to in known.items() if start.startswith(name)}
         return found.pop() if len(found) == 1 else name
 
     def _spread(self, args: Sequence[str]) -> list[str]:

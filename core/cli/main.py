@@ -27,6 +27,7 @@ from core.cli import (
     run_commands,
     training_commands,
 )
+from core.cli.command import HELP_OPTIONS
 from core.errors import ConfigError, TuneMyPetsError
 
 COMMANDS = (
@@ -76,7 +77,7 @@ GROUP = Group(
     help="TuneMyPets without a browser: import, train, compare, predict.",
     subcommand_metavar="COMMAND [OPTIONS]",
     no_args_is_help=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings={"help_option_names": HELP_OPTIONS, "max_content_width": 110},
 )
 
 
