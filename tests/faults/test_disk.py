@@ -163,7 +163,7 @@ def test_an_import_on_a_full_disk_is_refused_or_says_so_and_leaves_nothing(small
     status = jobs.status(job)
     assert status.state == "failed"
     assert re.fullmatch(
-        r"The pictures .*need about \d+ MB, and \d+ MB are free: make room\."
+        r"The pictures .*need about \d+\.\d+ MB, and \d+\.\d+ MB are free: make room\."
         r"|The disk is full and nothing was saved: free some space and import again\.",
         status.text,
     )

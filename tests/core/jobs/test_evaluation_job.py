@@ -30,7 +30,7 @@ def test_a_run_is_evaluated_once_and_only_when_it_has_ended_with_weights(
     run.checkpoints.mkdir()
     (run.checkpoints / "best.json").touch()
     assert start_evaluation(settings, run.id) == run
-    assert started == [[str(run.folder), "--judge"]]
+    assert started == [[str(run.folder), "--evaluate"]]
     (run.folder / "predictions.csv").touch()
     with pytest.raises(RunError, match=r"was evaluated already: the test split is used once per run\."):
         start_evaluation(settings, run.id)
