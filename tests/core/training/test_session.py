@@ -23,7 +23,7 @@ from core.training.session import train
 never = StopSignal()
 
 
-def test_result_of(events: list[Event]) -> Evaluated:
+def evaluated_of(events: list[Event]) -> Evaluated:
     (tested,) = [event for event in events if isinstance(event, Evaluated)]
     return tested
 
@@ -34,7 +34,7 @@ def test_a_run_prepares_trains_and_tests(
     events = list(train(small_config, drawn, settings, tmp_path, never))
     phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
     assert phases == ["preparing", "training", "testing"]
-    tested = test_result_of(events)
+    tested = evaluated_of(events)
     table = read_predictions(tmp_path / "predictions.csv")
     assert table.image_ids == tuple(row.pixel_hash for row in drawn.rows_of("test"))
     assert (tested.correct, tested.images) == (int(table.correct.sum()), table.n)
@@ -50,7 +50,7 @@ def test_the_best_epoch_is_the_one_that_is_tested(
     best = [event for event in events if isinstance(event, EpochDone) and event.best][-1]
     _, checkpoint = load_network(tmp_path / CHECKPOINTS, BEST)
     assert (checkpoint.epoch, checkpoint.val_accuracy) == (best.epoch, best.val_accuracy)
-    assert test_result_of(events).epoch == best.epoch
+    assert evaluated_of(events).epoch == best.epoch
 
 
 def test_a_run_is_evaluated_once(settings: Settings, drawn: Dataset, small_config: TrainConfig, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_dataset_without_a_test_split_is_evaluated_on_validation_and_reports_i
 
     rows = tuple(dataclasses.replace(row, split="train" if row.split == "test" else row.split) for row in drawn.rows)
     events = list(train(small_config, dataclasses.replace(drawn, rows=rows), settings, tmp_path, never))
-    assert test_result_of(events).split == "val"
+    assert evaluated_of(events).split == "val"
     assert not (tmp_path / "validation.csv").exists()
     assert isinstance(events[-1], Measured)
 
