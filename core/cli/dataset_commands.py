@@ -33,7 +33,7 @@ seed_option = click.option("--seed", type=int, default=0, metavar="N", help="See
 def import_path(settings: Settings, path: str, name: str | None, split: str, seed: int) -> Outcome:
     """Import a folder of class folders, or a .zip of one."""
     place = Path(path).expanduser()
-    source = open_source(place, most_files=settings.max_images)
+    source = open_source(place, max_files=settings.max_images)
     return _import(settings, source, name or place.resolve().stem, split, seed)
 
 

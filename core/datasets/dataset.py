@@ -85,7 +85,7 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """What `dataset.json` tells, without the table."""
+    """What `dataset.json` holds: everything but the table."""
 
     id: str
     title: str

@@ -43,7 +43,7 @@ class DatasetStore:
         return load_dataset(self._there(dataset_id))
 
     def owned(self, owner: str) -> list[str]:
-        """Ids of the datasets that belong to somebody."""
+        """Ids of the datasets that belong to a person."""
         return [name for name in self.ids() if self._owner(name) == owner]
 
     def delete(self, dataset_id: str, *, by: Actor = OPERATOR) -> None:

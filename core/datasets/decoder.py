@@ -1,7 +1,7 @@
 """The one place where pictures are decoded: for import, training and prediction alike.
 
 A picture is read fully (`load()`, since `verify()` passes a half-cut JPEG), under limits that are checked before any
-pixel is decoded, turned upright (EXIF) and brought to RGB. What was changed on the way is told in plain words.
+pixel is decoded, turned upright (EXIF) and brought to RGB. What was changed is noted in plain words.
 """
 
 import contextlib
@@ -109,8 +109,8 @@ def _convert(image: Image.Image, raw: bytes, name: str, at_least_px: int | None)
     kind = image.format or ""
     width, height = image.size
     notes: list[str] = []
-    said = SUFFIX_FORMATS.get(PurePosixPath(name).suffix.lower())
-    if said is not None and said != kind and not (said == "JPEG" and kind == "MPO"):
+    named = SUFFIX_FORMATS.get(PurePosixPath(name).suffix.lower())
+    if named is not None and named != kind and not (named == "JPEG" and kind == "MPO"):
         notes.append(f"named {PurePosixPath(name).suffix.lower()} but is {kind}")
     try:
         # inside the guard: counting the frames of a damaged file raises as many kinds as decoding it
@@ -125,7 +125,7 @@ def _convert(image: Image.Image, raw: bytes, name: str, at_least_px: int | None)
                 image.draft(None, (int(np.ceil(width * share)), int(np.ceil(height * share))))
         image.load()
         orientation = _orientation(image)
-        # WebP's decoder holds two more canvases (400 MB at 50 megapixels), and is done
+        # WebP's decoder keeps two more canvases (400 MB at 50 megapixels), and is done
         vars(image).pop("_decoder", None)
         image = _to_rgb(image, notes)
         if orientation not in (None, 1):
@@ -145,7 +145,7 @@ def _convert(image: Image.Image, raw: bytes, name: str, at_least_px: int | None)
 def _count_frames(image: Image.Image, kind: str, file_bytes: int) -> int | None:
     """How many frames there are; None for too many to count.
 
-    GIF and TIFF tell no number, and a hostile file of a million frames would keep the reader busy, for hours if a TIFF.
+    GIF and TIFF store no number: a hostile file of a million frames would keep the reader busy, with TIFF for hours.
     """
     if kind not in ("GIF", "TIFF", "WEBP", "PNG", "AVIF"):
         return 1

@@ -1,7 +1,7 @@
 """Drawing one cat or dog: scenery, fur, pose and light are drawn alike for both; only anatomy differs.
 
-Ears, muzzle, whiskers and tail tell a cat from a dog. Colour, background, size, place and light come from the same
-random choices for both, so that nothing but the animal gives the class away.
+Ears, muzzle, whiskers and tail set a cat apart from a dog. Colour, background, size, place and light come from the
+same random choices for both, so that nothing but the animal gives the class away.
 """
 
 import math

@@ -20,7 +20,7 @@ WANTED = "put the pictures of each class into a folder of its own, such as pets/
 
 @dataclass(frozen=True)
 class Placed:
-    """A file with the label and split that its name gives; `problem` says why it has none."""
+    """A file with the label and split that its name gives; `problem` is why it has none."""
 
     name: str
     label: str
@@ -41,7 +41,7 @@ def read_layout(names: Sequence[str], where: str = "here") -> Layout:
     """Find labels and splits in names.
 
     Args:
-        where: what the sentences say about the place of the files, such as `in pets.zip`.
+        where: how the sentences name the place of the files, such as `in pets.zip`.
     Raises:
         DatasetError: if there are not at least two classes; it explains the wanted layout.
     """

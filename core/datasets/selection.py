@@ -1,4 +1,4 @@
-"""What of the pictures that were read becomes the dataset: copies, contradictions, splits, order, identity."""
+"""Which of the images that were read become the dataset: copies, contradictions, splits, order, identity."""
 
 import contextlib
 import re
@@ -32,7 +32,7 @@ class ReadImage:
 
 
 def leave_out_copies(read: list[ReadImage], report: ImportReport, folder: Path) -> list[ReadImage]:
-    """Keep one of each picture; set aside those that stand in several classes."""
+    """Keep one of each picture; set aside those that are in several classes."""
     groups: dict[str, list[ReadImage]] = defaultdict(list)
     for item in read:
         groups[item.pixel_hash].append(item)
@@ -89,7 +89,7 @@ def choose_splits(
             f"There was no validation folder: {carved.count('val')} training pictures became the validation split."
         )
     if "test" not in splits:
-        report.notes.append("There was no test folder: results are told on the validation split, and say so.")
+        report.notes.append("There was no test folder: results are on the validation split, and are marked as such.")
     for split in ("train", "val"):
         if split not in splits:
             raise DatasetError(
@@ -107,13 +107,13 @@ def choose_splits(
 
 
 def note_missing_classes(placed: list[Placed], classes: list[str], report: ImportReport) -> None:
-    """Say in the report which class folders held nothing usable."""
+    """Note in the report which class folders have no usable image."""
     missing = sorted({item.label for item in placed if item.problem is None} - set(classes), key=natural_key)
     report.notes.extend(f"The class {label!r} has no usable picture and was left out." for label in missing)
 
 
 def note_empty_folders(folders: Sequence[str], report: ImportReport) -> None:
-    """Say in the report which folders held no file at all: somebody may have meant them as classes."""
+    """Note in the report which folders have no file at all: they may be meant as classes."""
     for name in folders[:MAX_NOTED]:
         report.notes.append(f"The folder {readable(name)!r} is empty and makes no class.")
     if len(folders) > MAX_NOTED:

@@ -56,11 +56,11 @@ class Source(Protocol):
         """Release the source."""
 
 
-def open_source(path: Path, title: str = "", most_files: int = MAX_FILES) -> Source:
+def open_source(path: Path, title: str = "", max_files: int = MAX_FILES) -> Source:
     """The source at a path.
 
     Args:
-        most_files: an archive of more than that, and of as many again for a system's own files, is not even listed.
+        max_files: an archive of more than that, and of as many again for a system's own files, is not even listed.
         title: what people call it, where that is not the name it has here.
     Raises:
         DatasetError: if there is nothing usable.
@@ -70,7 +70,7 @@ def open_source(path: Path, title: str = "", most_files: int = MAX_FILES) -> Sou
     if not path.exists():
         raise DatasetError(f"{path} is not there: check the path.")
     if zipfile.is_zipfile(path):
-        return ZipSource(path, title, 2 * most_files)
+        return ZipSource(path, title, 2 * max_files)
     name = title[:MAX_TITLE] or path.name
     if path.suffix.lower() == ".zip":
         raise DatasetError(_unreadable(name))
@@ -126,7 +126,7 @@ class FolderSource:
             if not stat.S_ISREG(found.st_mode):
                 raise ImageError(f"{entry.name} is not a regular file: remove it.")
             with place.open("rb", COPY_BYTES) as file:
-                # the size is a hint that spares room for the largest file allowed: some file systems tell none
+                # the size is a hint that spares room for the largest file allowed: some file systems report none
                 data = file.read(min(found.st_size, max_bytes) + 1)
                 if len(data) > found.st_size:
                     data += file.read(max_bytes + 1 - len(data))
@@ -143,11 +143,11 @@ class ZipSource:
 
     drawn = False
 
-    def __init__(self, path: Path, title: str = "", most_files: int = MAX_FILES) -> None:
+    def __init__(self, path: Path, title: str = "", max_files: int = MAX_FILES) -> None:
         self.title = title[:MAX_TITLE] or path.name
         self.ignored = 0
         try:
-            _check_index(path, self.title, most_files)
+            _check_index(path, self.title, max_files)
             self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise DatasetError(_unreadable(self.title)) from error
@@ -178,11 +178,11 @@ class ZipSource:
         end = 0
         for info in sorted(self._archive.infolist(), key=lambda item: item.header_offset):
             if info.header_offset < end:
-                raise DatasetError(f"{name} holds entries that overlap, as only a hostile archive does: pack it again.")
+                raise DatasetError(f"{name} has entries that overlap, as only a hostile archive does: pack it again.")
             name_bytes = len(info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "replace"))
             end = info.header_offset + 30 + name_bytes + info.compress_size
         if end > self._archive.start_dir:
-            raise DatasetError(f"{name} holds entries that overlap its own index: pack it again.")
+            raise DatasetError(f"{name} has entries that overlap its own index: pack it again.")
 
     def entries(self) -> Sequence[SourceEntry]:
         return self._entries
@@ -252,11 +252,11 @@ class MemorySource:
         pass
 
 
-def _check_index(path: Path, title: str, most_files: int) -> None:
+def _check_index(path: Path, title: str, max_files: int) -> None:
     """Count the entries of an archive before anything keeps them: an index of 1 GB would become 15 GB of objects.
 
     Raises:
-        DatasetError: there are more than `most_files`.
+        DatasetError: there are more than `max_files`.
         OSError, ValueError: the archive cannot be read.
     """
     with path.open("rb") as file:
@@ -272,7 +272,7 @@ def _check_index(path: Path, title: str, most_files: int) -> None:
         if size == 2**32 - 1 and wide >= 0:
             size, start = int.from_bytes(tail[wide + 40 : wide + 48], "little"), end - len(tail) + wide
         file.seek(max(0, start - size))
-        for _ in range(most_files):
+        for _ in range(max_files):
             head = file.read(46)
             if head[:4] != b"PK\x01\x02":
                 return
@@ -280,7 +280,7 @@ def _check_index(path: Path, title: str, most_files: int) -> None:
             file.seek(sum(lengths), os.SEEK_CUR)
         if file.read(4) == b"PK\x01\x02":
             raise DatasetError(
-                f"{title} holds more than {most_files:,} files: import a part, or raise TUNEMYPETS_MAX_PICTURES."
+                f"{title} has more than {max_files:,} files: import a part, or raise TUNEMYPETS_MAX_PICTURES."
             )
 
 

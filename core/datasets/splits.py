@@ -18,7 +18,7 @@ from core.errors import ConfigError
 SPLITS = ("train", "val", "test")
 COPY_BITS = 6
 BANDS = 8  # of 32 bits: hashes that differ in fewer than eight bits share at least one band
-FLAT_BITS = 12  # a hash with fewer set (or unset) bits is that of a flat or smooth picture, and tells nothing
+FLAT_BITS = 12  # a hash with fewer set (or unset) bits is that of a flat or smooth image, and identifies nothing
 BLOCK_ROWS = 1024
 
 
@@ -149,14 +149,14 @@ def group_copies(hashes: Sequence[str]) -> list[int]:
         return []
     bits = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint8).reshape(len(hashes), -1)
     count = np.bitwise_count(bits).sum(axis=1)
-    telling = np.flatnonzero((count >= FLAT_BITS) & (count <= bits.shape[1] * 8 - FLAT_BITS))
+    distinctive = np.flatnonzero((count >= FLAT_BITS) & (count <= bits.shape[1] * 8 - FLAT_BITS))
     groups = np.arange(len(hashes))
-    if len(telling):
-        distinct, inverse = np.unique(bits[telling], axis=0, return_inverse=True)
+    if len(distinctive):
+        distinct, inverse = np.unique(bits[distinctive], axis=0, return_inverse=True)
         found = _group_distinct(distinct)
         firsts = np.full(len(distinct), len(hashes))
-        np.minimum.at(firsts, found[inverse.ravel()], telling)
-        groups[telling] = firsts[found[inverse.ravel()]]
+        np.minimum.at(firsts, found[inverse.ravel()], distinctive)
+        groups[distinctive] = firsts[found[inverse.ravel()]]
     return [int(group) for group in groups]
 
 

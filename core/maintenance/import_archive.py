@@ -79,7 +79,7 @@ def import_room(settings: Settings, path: Path, report: Report | None = None) ->
     if not zipfile.is_zipfile(path):
         raise CarryError(f"{path.name} is not a zip archive, or is cut off or damaged: copy it again.")
     try:
-        source = ZipSource(path, most_files=MAX_FILES)
+        source = ZipSource(path, max_files=MAX_FILES)
     except DatasetError as error:
         raise CarryError(str(error)) from error
     with closing(source):
