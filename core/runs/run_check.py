@@ -4,22 +4,21 @@ What `core.training` writes into it (weights, snapshots) is verified there, with
 run whose lock is held is looked at while it trains: what a worker is about to finish is no problem.
 """
 
-import os
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
-from core.config.events import EpochDone, PointDone, check_record
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset, load_dataset, load_summary
 from core.errors import DatasetError, RunError
 from core.runs.attempts import FILE as ATTEMPTS
 from core.runs.attempts import MAX_AUTOMATIC, Attempts, write_attempts
+from core.runs.log_check import LogFacts, blank_lines, cut_line, read_log
 from core.runs.run import (
     BEST_SIDECAR,
     BEST_WEIGHTS,
@@ -52,7 +51,6 @@ from core.verification import (
     irregular,
     is_file,
     is_folder,
-    parse_json,
     read_object,
     read_text,
     reason,
@@ -61,28 +59,6 @@ from core.verification import (
 
 CHECKPOINT_FILES = (BEST_WEIGHTS, BEST_SIDECAR, SNAPSHOT)
 FILES = (*RECORDS, ATTEMPTS, "stop", "worker.log")  # besides locks and small JSON files
-MAX_LINE_BYTES = 64 * 2**20
-
-
-@dataclass
-class LogFacts:
-    """What an event log holds.
-
-    Attributes:
-        damaged: (first byte, length without the line's end) of the lines that are no events.
-        torn: bytes after the last line's end.
-        whole_bytes: up to the last line's end.
-        epochs: validation accuracy by epoch, the last that was noted.
-        kept: whether the weights of an epoch were kept.
-        points: of a learning curve: images per class and seed.
-    """
-
-    damaged: list[tuple[int, int]] = field(default_factory=list)
-    torn: int = 0
-    whole_bytes: int = 0
-    epochs: dict[int, float] = field(default_factory=dict)
-    kept: bool = False
-    points: set[tuple[int, int]] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -219,47 +195,11 @@ def _read_result(run: Run, count: Count) -> RunResult | None:
     return result
 
 
-def _read_log(path: Path, count: Count, images: int | None, classes: int) -> LogFacts:
-    """Read a log; an absent one is empty.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    log = LogFacts()
-    for line in _lines(path):
-        count(len(line))
-        if not line.endswith(b"\n"):
-            log.torn = len(line)
-            break
-        if line.strip():  # blank ones are lines that a repair took out
-            try:
-                event = check_record(parse_json(line), line, images, classes)
-            except (Damage, ValueError):
-                log.damaged.append((log.whole_bytes, len(line) - 1))
-            else:
-                if isinstance(event, EpochDone):
-                    log.epochs[event.epoch] = event.val_accuracy
-                    log.kept = log.kept or event.best
-                elif isinstance(event, PointDone):
-                    log.points.add((event.pictures_per_class, event.seed))
-        log.whole_bytes += len(line)
-    return log
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            while line := file.readline(MAX_LINE_BYTES):
-                yield line
-    except FileNotFoundError:
-        return
-
-
 def _verify_log(
     run: Run, meta: RunMeta, dataset: Dataset | None, result: RunResult | None, count: Count, *, live: bool
 ) -> Generator[Problem, None, LogFacts]:
     path = run.folder / EVENTS
-    read = partial(_read_log, images=len(dataset.rows) if dataset else None, classes=len(meta.classes))
+    read = partial(read_log, images=len(dataset.rows) if dataset else None, classes=len(meta.classes))
     try:
         log = read(path, count)
     except OSError as error:
@@ -269,10 +209,10 @@ def _verify_log(
         number = len(log.damaged)
         lines = "A line of this event log is" if number == 1 else f"{number} lines of this event log are"
         words = "keeps a copy in set-aside and blanks the damaged lines"
-        blank = Repair(words, "copy", lambda path: _blank(path, read(path, ignore).damaged))
+        blank = Repair(words, "copy", lambda path: blank_lines(path, read(path, ignore).damaged))
         yield Problem(Kind.DAMAGED, path, f"{lines} damaged.", blank, lock=run.lock_path)
     if log.torn and not live:
-        cut = Repair("cuts the unfinished line off", act=_cut)
+        cut = Repair("cuts the unfinished line off", act=cut_line)
         yield Problem(Kind.LEFT_OVER, path, "The last line of this event log is unfinished.", cut, lock=run.lock_path)
     if result is not None and not (log.damaged or log.torn):
         for what, found, noted in (
@@ -285,28 +225,6 @@ def _verify_log(
     if log.points - set(meta.plan.each_point if meta.plan else ()):
         yield Problem(Kind.DAMAGED, path, "This event log has points that its learning curve does not have.")
     return log
-
-
-def _blank(path: Path, damaged: list[tuple[int, int]]) -> None:
-    """Turn lines that are no events into blanks: a snapshot notes the position of all others."""
-    with path.open("r+b") as file:
-        for first, length in damaged:
-            file.seek(first)
-            file.write(b" " * length)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _cut(path: Path) -> None:
-    """Cut off what comes after the last end of a line."""
-    with path.open("r+b") as file:
-        whole = 0
-        for line in file:
-            if line.endswith(b"\n"):
-                whole += len(line)
-        file.truncate(whole)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _verify_marks(run: Run, count: Count) -> Iterator[Problem]:
