@@ -242,6 +242,7 @@ def test_answers_survive_the_way_through_json() -> None:
     import json
 
     assert Projection.from_json(json.loads(json.dumps(MAP.to_json()))) == MAP
+    assert MAP.to_json()["told"] == MAP.knn_correct, "its name in the caches of earlier versions"
     saliency = predictor_answers.SaliencyMap("occlusion", "cat", (7, 7), 0.25, "words", b"png")
     found = predictor_answers.Explanation((("cat", 0.75), ("dog", 0.25)), b"saw", (saliency,), 12.0)
     record, parts = found.to_message()
