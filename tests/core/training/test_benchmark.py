@@ -84,7 +84,7 @@ def test_bf16_that_is_faster_and_close_is_chosen_for_the_frozen_part(
     measured(monkeypatch, FAST_AND_CLOSE)
     found = decide(settings, config_of())
     assert (found.prefix_precision, found.precision) == ("bf16", "fp32")
-    assert "10 ms a picture in fp32, 4 ms in bf16, which differs by 3.0%" in found.prefix_reason
+    assert "10 ms a picture in fp32, 4 ms in bf16, which differs by 3.0 %" in found.prefix_reason
 
 
 @pytest.mark.parametrize("change", [{"prefix_bf16": 9.9}, {"prefix_error": 2 * TOLERANCE}])
