@@ -41,7 +41,7 @@ def page() -> None:
 def _show(settings: Settings, dataset: Dataset) -> None:
     if dataset.drawn:
         st.info(SAMPLE_NOTE, icon="✏️")
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for label, count, text in (
             ("Pictures", len(dataset.rows), None),
             ("Classes", len(dataset.classes), None),

@@ -69,7 +69,7 @@ def _figures(settings: Settings) -> None:
     items, machine = list_runs(settings), _machine.get(settings, lambda: look_at_machine(settings))
     running = sum(item.state is RunState.RUNNING for item in items)
     waiting = sum(item.state is RunState.QUEUED for item in items)
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         st.metric("People here", len({visit.person for visit in visitors.visits()}), width="content")
         st.metric("Running", running, width="content")
         st.metric("Waiting", waiting, width="content")

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.environment import skip_or_fail
 from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
+
+PATIENCE_MS = 30_000  # of one step: the first visit of a server on a busy machine takes its time
 
 
 @pytest.fixture
@@ -31,6 +33,7 @@ def chromium() -> Iterator[Browser]:
     options = list(CHROMIUM_OPTIONS)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--no-sandbox")  # Chromium refuses to start as root with its sandbox
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=options)
         yield browser
@@ -42,7 +45,7 @@ def page(chromium: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> I
     """A fresh browser page; a failing test leaves a screenshot in tests/browser/artifacts."""
     context = chromium.new_context(viewport={"width": 1280, "height": 1000})
     opened = context.new_page()
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(PATIENCE_MS)
     yield opened
     folder = PROJECT_ROOT / "tests" / "browser" / "artifacts"
     if request.session.testsfailed:

@@ -16,7 +16,7 @@ def show_import_report(dataset: Dataset) -> None:
     """Draw the report of a dataset."""
     report = dataset.report()
     contradictory = sum(len(group) for group in report.contradictory)
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for label, count, text in (
             ("Rejected", len(report.rejected), "Files that could not be used."),
             ("Converted", len(report.converted), "Read with a change, such as turning upright."),
