@@ -35,13 +35,13 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     import numpy as np
     import torch
 
+    from core.checkpoints.checkpoint import build_network
     from core.config.train_config import TrainConfig
     from core.steps import StopSignal, run_step
     from core.stores.activations import BATCH, Prefix
     from core.stores.augmentation import centre_crop, to_channels_first
     from core.stores.hardware import Hardware
     from core.stores.pixels import open_store
-    from core.training.checkpoint import build_network
 
     dataset = DatasetStore(settings).get(dataset_id)
     config = TrainConfig(dataset=dataset_id, model=MODEL)

@@ -19,6 +19,7 @@ from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.failures import MEMORY, memory_sentence
 from core.runs.run import Run, RunState
+from core.runs.run_files import SNAPSHOT, STARTED
 from core.runs.run_lock import hold
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -197,7 +198,7 @@ class Dispatcher:
     def _tidy(self, run: Run) -> None:
         self._ended.add(run.id)
         with suppress(OSError):  # its worker was killed after it wrote the result, and before it could tidy up
-            (run.checkpoints / "last.safetensors").unlink(missing_ok=True)
+            (run.checkpoints / SNAPSHOT).unlink(missing_ok=True)
         self._durations.learn(run)
 
     def _expect_starts(self, queue: ShowQueue) -> Sequence[float | None]:
@@ -212,7 +213,7 @@ def _kills_since_start(run: Run) -> int:
     """How many processes the system killed for memory since the worker of an interrupted run started; 0 where unknown,
     or where an earlier scheduler looked into its end."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        facts = read_json(run.folder / "started.json")
+        facts = read_json(run.folder / STARTED)
         if "looked_at" not in facts:
             return memory_kills() - int(facts["memory_kills"])
     return 0
@@ -239,7 +240,7 @@ def _fail_for_memory(run: Run) -> None:
 def _note_end(run: Run) -> None:
     """Note in a run that stays interrupted that its end was looked into: a later scheduler must not blame it for what
     the system kills for memory afterwards."""
-    path = run.folder / "started.json"
+    path = run.folder / STARTED
     with suppress(TuneMyPetsError, OSError, ValueError, TypeError), hold(run, ASKER_SECONDS):
         if run.result() is None and path.exists():
             write_json(path, {**read_json(path), "looked_at": time.time()})

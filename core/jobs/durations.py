@@ -11,6 +11,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
 from core.runs.history import read_last_records
 from core.runs.run import Run
+from core.runs.run_files import STARTED
 from core.settings import Settings
 from core.training.estimate import estimate
 from core.training.subsets import estimate_series
@@ -66,7 +67,7 @@ class Durations:
         if expected is None:
             return None
         with suppress(OSError):
-            return max(LEAST_LEFT, expected - (now - (run.folder / "started.json").stat().st_mtime))
+            return max(LEAST_LEFT, expected - (now - (run.folder / STARTED).stat().st_mtime))
         return expected
 
     def _expect(self, config: TrainConfig, curve: RacePlan | None) -> float | None:

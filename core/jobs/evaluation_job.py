@@ -4,6 +4,7 @@ from core.actor import OPERATOR, Actor
 from core.errors import RunError
 from core.jobs.launchers import start_detached
 from core.runs.run import Run
+from core.runs.run_files import LOG, PREDICTIONS
 from core.runs.run_store import RunStore
 from core.settings import Settings
 
@@ -19,9 +20,9 @@ def start_evaluation(settings: Settings, run_id: str, *, by: Actor = OPERATOR) -
     by.check_may_change(run.meta().owner, f"Run {run.id}")
     if run.state().active:
         raise RunError(f"Run {run.id} is {run.state().value}: it is evaluated when it ends.")
-    if (run.folder / "predictions.csv").exists():
+    if (run.folder / PREDICTIONS).exists():
         raise RunError(f"Run {run.id} was evaluated already: the test split is used once per run.")
     if not run.has_weights:
         raise RunError(f"Run {run.id} has no saved weights to evaluate: train it again.")
-    start_detached(settings, "core.jobs.worker", [str(run.folder), "--evaluate"], run.folder / "worker.log")
+    start_detached(settings, "core.jobs.worker", [str(run.folder), "--evaluate"], run.folder / LOG)
     return run

@@ -28,6 +28,7 @@ import psutil
 from core.jobs.launchers import NICENESS, start_module, step_back
 from core.jobs.states import PAUSED
 from core.quotas import is_full
+from core.runs.run_files import LOG
 from core.settings import PROJECT_ROOT, Settings
 
 # macOS has fork, but its frameworks do not survive it; Windows does not have it
@@ -179,7 +180,7 @@ def become_worker(folder: Path, descriptors: Iterable[int]) -> NoReturn:
         for descriptor in descriptors:
             os.close(descriptor)
         nothing = os.open(os.devnull, os.O_RDONLY)
-        log = os.open(folder / "worker.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        log = os.open(folder / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         for source, target in ((nothing, 0), (log, 1), (log, 2)):
             os.dup2(source, target)
         os.close(nothing)

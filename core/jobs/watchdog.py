@@ -14,9 +14,9 @@ import psutil
 
 from core.jobs.launchers import recorded_process
 from core.runs.run import Run
+from core.runs.run_files import STALLED, STARTED
 from core.storage import read_json, write_json
 
-STALLED = "stalled.json"
 LOOK_SECONDS = 1.0
 IDLE_SHARE = 0.02  # of a processor: less than this is waiting, not computing
 LONGEST_GAP = 5.0  # between two looks: after a longer one this process itself was stopped, and knows nothing
@@ -117,7 +117,7 @@ def stalled_since(folder: Path) -> float | None:
 
 def worker_process(run: Run) -> psutil.Process | None:
     """The live process that took a run."""
-    return recorded_process(run.folder / "started.json")
+    return recorded_process(run.folder / STARTED)
 
 
 def memory_kills() -> int:

@@ -35,12 +35,13 @@ from core.formatting import format_count
 from core.jobs.event_writer import EventWriter
 from core.jobs.launchers import NICENESS, process_facts, step_back
 from core.jobs.states import PAUSED, TAKEN, is_closing
-from core.jobs.watchdog import STALLED, memory_kills
+from core.jobs.watchdog import memory_kills
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.failures import DIVERGED, MEMORY, failure_sentence, is_out_of_memory, memory_sentence
 from core.runs.history import bytes_to_last_point
 from core.runs.run import Run, RunResult, RunState
+from core.runs.run_files import SNAPSHOT, STALLED, STARTED, STOP
 from core.runs.run_lock import hold
 from core.settings import Settings
 from core.steps import Request, Stopped, StopSignal
@@ -86,12 +87,12 @@ class Worker:
     def work(self, *, evaluate_only: bool = False) -> RunState:
         """Train (or only evaluate) the run; returns its final state."""
         earlier = self.run.result()
-        begun = (self.run.folder / "started.json").exists()
+        begun = (self.run.folder / STARTED).exists()
         if evaluate_only and earlier is None and not begun:
             log.info("nothing to evaluate yet: this run is queued again")
             return RunState.QUEUED
         if evaluate_only:
-            (self.run.folder / "stop").unlink(missing_ok=True)
+            (self.run.folder / STOP).unlink(missing_ok=True)
         elif earlier is not None or begun:
             log.info("nothing to do: this run was taken before")
             return self.run.state()
@@ -113,7 +114,7 @@ class Worker:
         """Note that this process has the run; whether it may begin."""
         facts = {**process_facts(), "time": time.time(), "memory_kills": memory_kills()}
         try:
-            write_json(self.run.folder / "started.json", facts)
+            write_json(self.run.folder / STARTED, facts)
         except OSError as error:
             if not is_full(error):
                 raise
@@ -252,7 +253,7 @@ class Worker:
             attempts = read_attempts(self.run.folder)
             write_attempts(self.run.folder, Attempts(attempts.automatic, last_begun(self.run.folder)))
         with suppress(OSError):
-            (self.run.folder / "started.json").unlink()
+            (self.run.folder / STARTED).unlink()
         return RunState.QUEUED
 
     def _end_evaluation(self, earlier: RunResult | None, problem: str | None) -> RunState:
@@ -271,7 +272,7 @@ class Worker:
     def _end(self, state: RunState, text: str, *, cause: str | None = None, seconds: float | None = None) -> RunState:
         """Write the result, if need be when there is space for it again."""
         self._remove_temporary()
-        snapshot = self.run.checkpoints / "last.safetensors"
+        snapshot = self.run.checkpoints / SNAPSHOT
         if state is not RunState.FINISHED:
             snapshot.unlink(missing_ok=True)
         if seconds is None:

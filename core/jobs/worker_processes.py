@@ -11,6 +11,7 @@ from core.jobs.preloader import POSSIBLE, ForkedWorker, Preloader
 from core.jobs.watchdog import memory_kills
 from core.locks import is_held
 from core.runs.run import Run
+from core.runs.run_files import LOG
 from core.settings import Settings
 
 MAX_PRELOADERS = 3  # of one scheduler: whatever ends them, no run waits for the next one for ever
@@ -100,7 +101,7 @@ class WorkerProcesses:
             self.settings,
             "core.jobs.worker",
             [str(run.folder)],
-            run.folder / "worker.log",
+            run.folder / LOG,
             threads=self.settings.threads,
         )
 

@@ -10,20 +10,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from core.checkpoints.weights_file import check_finite, read_header
 from core.datasets.dataset_check import verify_dataset
 from core.datasets.importing import DRAFT, DRAFT_LOCK
 from core.errors import TuneMyPetsError
 from core.maintenance.findings import Finding
 from core.maintenance.meter import Meter, Report, bytes_below
 from core.predict.explanation_cache import verify_explanations
-from core.runs.run import BEST_SIDECAR, CHECKPOINTS, EVENTS, RECORDS, SNAPSHOT, Run
+from core.runs.run import Run
 from core.runs.run_check import CHECKPOINT_FILES, KnownDatasets, verify_run
+from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS, EVENTS, META, RECORDS, RESULT, SNAPSHOT
 from core.runs.run_store import DRAFT as RUN_DRAFT
 from core.settings import Settings
 from core.storage import DELETED, TEMPORARY, is_id
 from core.stores.array_cache import EXPLANATIONS
 from core.stores.cache_check import verify_cache
-from core.training.weights_file import check_finite, read_header
 from core.verification import (
     REMOVE,
     SET_ASIDE,
@@ -78,7 +79,7 @@ def _verify_run_on(datasets: KnownDatasets, run: Run, count: Count) -> Iterator[
         return
     if is_file(run.checkpoints / BEST_SIDECAR) or is_file(run.checkpoints / SNAPSHOT):
         # torch costs seconds, and only weights need it
-        from core.training.checkpoint_check import verify_checkpoint, verify_snapshot
+        from core.checkpoints.checkpoint_check import verify_checkpoint, verify_snapshot
 
         yield from verify_checkpoint(facts, count)
         yield from verify_snapshot(facts, count)
@@ -165,7 +166,7 @@ class _Walk:
                 if race := Run(folder).meta().race:
                     arms[race].append(Run(folder))
         for run, *others in arms.values():
-            if others or age_seconds(run.folder / "meta.json") < PATIENCE_SECONDS:
+            if others or age_seconds(run.folder / META) < PATIENCE_SECONDS:
                 continue
             plan = run.meta().plan
             if plan is not None and plan.kind == "curve" and len(plan.arms) == 1:
@@ -190,7 +191,7 @@ class _Walk:
         lock, upload = folder / "importer.lock", folder / "upload.zip"
         live = held(lock)
         yield from verify_names(folder, {"upload.zip", "importer.log"}, self._count, live=live, lock=lock)
-        begun = is_file(folder / "result.json") or is_file(folder / "progress.json")
+        begun = is_file(folder / RESULT) or is_file(folder / "progress.json")
         if not live and is_file(upload) and (begun or age_seconds(folder) > IMPORT_START_SECONDS) and not held(lock):
             yield Problem(Kind.LEFT_OVER, upload, "The import of this upload has ended.", REMOVE, lock=lock)
 

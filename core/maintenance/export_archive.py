@@ -12,13 +12,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from core.checkpoints.weights_file import read_header
 from core.datasets.dataset import FILES, Dataset, thumbnail_of
 from core.datasets.dataset_store import DatasetStore
 from core.errors import CarryError, DatasetError, RunError, TuneMyPetsError
 from core.formatting import format_bytes
 from core.maintenance.manifest import FORMAT, MANIFEST, PackedFile, is_compressible
 from core.maintenance.meter import Meter, Report, bytes_below
-from core.runs.run import (
+from core.runs.run import Run, RunState
+from core.runs.run_files import (
     BEST_SIDECAR,
     BEST_WEIGHTS,
     CHECKPOINTS,
@@ -27,14 +29,11 @@ from core.runs.run import (
     RESULT,
     SNAPSHOT,
     STARTED,
-    VALIDATION,
-    Run,
-    RunState,
+    VALIDATION_PREDICTIONS,
 )
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import atomic_open, read_json
-from core.training.weights_file import read_header
 from core.verification import Damage, is_file
 from core.version import VERSION
 
@@ -219,7 +218,7 @@ def _open_run(run: Run, stack: ExitStack) -> list[Part]:
     if not ended:
         parts += opened(f"{CHECKPOINTS}/{SNAPSHOT}")
     parts += [(name, file, _whole_lines(file)) for name, file, _ in opened(EVENTS)]
-    return [*parts, *opened(PREDICTIONS, VALIDATION), *_open_best(run, opened)]
+    return [*parts, *opened(PREDICTIONS, VALIDATION_PREDICTIONS), *_open_best(run, opened)]
 
 
 def _open_best(run: Run, opened: Callable[..., list[Part]]) -> list[Part]:

@@ -15,8 +15,8 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from core.datasets.dataset import FILES, IMAGE_PATH, THUMBNAIL_PATH
-from core.runs.run import CHECKPOINTS, RECORDS
 from core.runs.run_check import CHECKPOINT_FILES
+from core.runs.run_files import CHECKPOINTS, RECORDS
 from core.settings import Settings
 from core.storage import is_id
 from core.verification import Damage

@@ -7,13 +7,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from core.checkpoints.checkpoint import load_network
 from core.errors import WeightsError
 from core.predict.heatmap import to_png
 from core.predict.predictor_answers import Filters
 from core.predict.projection import principal_components
 from core.predict.weight_change import build_start, relative_change
 from core.runs.run import Run
-from core.training.checkpoint import BEST, load_network
+from core.runs.run_files import BEST
 from models.network import Network
 
 MAX_FILTERS = 64  # drawn

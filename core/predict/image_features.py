@@ -9,19 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from core.checkpoints.checkpoint import load_network
 from core.config.events import Progress
 from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.decoder import Limits
 from core.errors import DatasetError, ImageError
 from core.runs.run import Run
+from core.runs.run_files import BEST
 from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.activations import Prefix, open_activations
 from core.stores.augmentation import Augmentation
 from core.stores.hardware import Hardware
 from core.stores.pixels import Pixels, PixelStore, open_store, square_pixels, store_path
-from core.training.checkpoint import BEST, load_network
 from core.training.inference import logits_of
 from models.catalog import Preprocessing
 

@@ -12,15 +12,16 @@ import torch
 from PIL import Image
 from torch import nn
 
+from core.checkpoints.checkpoint import Checkpoint, load_network
 from core.datasets.decoder import Limits, decode, fit_square
 from core.errors import ImageError
 from core.predict.predictor_answers import Prediction
 from core.runs.run import Run
+from core.runs.run_files import BEST
 from core.settings import Settings
 from core.stores.augmentation import Augmentation, apply_views, centre_crop, draw_views, to_channels_first
 from core.stores.hardware import Hardware, choose_device, device_name
 from core.stores.pixels import square_pixels
-from core.training.checkpoint import BEST, Checkpoint, load_network
 from core.training.inference import logits_of
 from models.catalog import NetworkEntry, Preprocessing
 from models.folding import fold_network

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from core.checkpoints.checkpoint import build_network, load_network, read_sidecar
 from core.config.stages import plan_stages
 from core.config.train_config import TrainConfig
 from core.predict.predictor_answers import BlockChange, WeightChange
 from core.runs.run import Run
-from core.training.checkpoint import BEST, build_network, load_network, read_sidecar
+from core.runs.run_files import BEST
 from models.network import Network
 
 Pairs = list[tuple[Tensor, Tensor]]

@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.runs.run_files import ATTEMPTS, STARTED
 from core.storage import read_json, write_json
 
 MAX_AUTOMATIC = 2
-FILE = "attempts.json"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Attempts:
 def read_attempts(folder: Path) -> Attempts:
     """The attempts of a run's folder; a damaged file counts as a run that has no attempt left."""
     try:
-        values = read_json(folder / FILE)
+        values = read_json(folder / ATTEMPTS)
         return Attempts(int(values["automatic"]), float(values["begun"]))
     except FileNotFoundError:
         return Attempts()
@@ -41,13 +41,13 @@ def read_attempts(folder: Path) -> Attempts:
 
 def write_attempts(folder: Path, attempts: Attempts) -> None:
     """Replace the attempts of a run's folder."""
-    write_json(folder / FILE, {"automatic": attempts.automatic, "begun": attempts.begun})
+    write_json(folder / ATTEMPTS, {"automatic": attempts.automatic, "begun": attempts.begun})
 
 
 def last_begun(folder: Path) -> float:
     """When a run was last begun, in seconds since 1970; 0 if never."""
     try:
-        return float(read_json(folder / "started.json")["time"])
+        return float(read_json(folder / STARTED)["time"])
     except FileNotFoundError:
         return read_attempts(folder).begun
     except (OSError, ValueError, KeyError, TypeError):

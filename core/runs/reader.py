@@ -12,6 +12,7 @@ from core.config.train_config import TrainConfig
 from core.errors import RunError
 from core.runs.history import EventLogReader, RunHistory
 from core.runs.run import Run, RunMeta, RunResult
+from core.runs.run_files import META, RESULT
 from core.runs.run_store import RunStore
 from core.runs.summary import RunSummary, summary_of
 from core.settings import Settings
@@ -39,7 +40,7 @@ class RunReader:
         Raises:
             RunError: if one cannot be read.
         """
-        stamp = stamp_of(run.folder / "meta.json")
+        stamp = stamp_of(run.folder / META)
         with self._lock:
             found = self._described.get(run.id)
         if found is None or found[0] != stamp:
@@ -49,7 +50,7 @@ class RunReader:
 
     def result(self, run: Run) -> RunResult | None:
         """How the run ended, or None while it has not."""
-        stamp = stamp_of(run.folder / "result.json")
+        stamp = stamp_of(run.folder / RESULT)
         if stamp is None:
             return None
         with self._lock:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from core.config.race_plan import MAX_TITLE
 from core.errors import RunError
 from core.runs.run import Run, RunMeta
+from core.runs.run_files import CONFIG, META
 from core.runs.run_lock import plain_errors, remove_ghost
 from core.storage import write_json
 
@@ -47,11 +48,11 @@ def _rewrite_meta(run: Run, change: Callable[[RunMeta], RunMeta]) -> None:
         try:
             meta = run.meta()
         except RunError:
-            if not (run.folder / "config.json").exists():  # it was just deleted, not damaged
+            if not (run.folder / CONFIG).exists():  # it was just deleted, not damaged
                 raise gone from None
             raise
-        write_json(run.folder / "meta.json", dataclasses.asdict(change(meta)))
-        if not (run.folder / "config.json").exists():  # written into what the lock of a second deleter left
-            (run.folder / "meta.json").unlink(missing_ok=True)
+        write_json(run.folder / META, dataclasses.asdict(change(meta)))
+        if not (run.folder / CONFIG).exists():  # written into what the lock of a second deleter left
+            (run.folder / META).unlink(missing_ok=True)
             remove_ghost(run)
             raise gone

@@ -1,19 +1,4 @@
-"""A run is a folder: configuration, events, checkpoints, result. Its state is derived, never stored twice.
-
-runs/<id>/
-    config.json      the TrainConfig
-    meta.json        when, by whom, which arm of which race; what the dataset was
-    started.json     the worker that took it; removed when the run is queued again
-    attempts.json    how often it was resumed after a crash
-    stalled.json     since when its worker has not moved
-    worker.lock      held while the worker lives
-    events.jsonl     one JSON line per event
-    stop             a stop was requested
-    checkpoints/     best.safetensors + best.json; last.safetensors while it trains
-    predictions.csv  every prediction on the test split
-    validation.csv   predictions of the same weights on the validation split; absent in older runs
-    result.json      how it ended (written last)
-"""
+"""A run is a folder: configuration, events, checkpoints, result. Its state is derived, never stored twice."""
 
 import dataclasses
 import enum
@@ -30,14 +15,20 @@ from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, RunError
 from core.locks import is_held
 from core.runs.history import EventLogReader, Record, RunHistory, read_records
+from core.runs.run_files import (
+    CHECKPOINTS,
+    CONFIG,
+    EVENTS,
+    LOCK,
+    META,
+    PREDICTIONS,
+    RESULT,
+    STARTED,
+    STOP,
+    VALIDATION_PREDICTIONS,
+)
 from core.statistics.predictions import PredictionTable, read_predictions
 from core.storage import write_json
-
-STARTED, EVENTS, RESULT = "started.json", "events.jsonl", "result.json"
-CHECKPOINTS = "checkpoints"
-BEST_WEIGHTS, BEST_SIDECAR, SNAPSHOT = "best.safetensors", "best.json", "last.safetensors"  # in it
-PREDICTIONS, VALIDATION = "predictions.csv", "validation.csv"
-RECORDS = ("config.json", "meta.json", STARTED, RESULT, EVENTS, PREDICTIONS, VALIDATION)
 
 
 class RunState(enum.StrEnum):
@@ -105,11 +96,11 @@ class Run:
 
     @property
     def lock_path(self) -> Path:
-        return self.folder / "worker.lock"
+        return self.folder / LOCK
 
     @property
     def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
+        return self.folder / CHECKPOINTS
 
     @property
     def has_weights(self) -> bool:
@@ -123,7 +114,7 @@ class Run:
             RunError: if the file is missing or damaged.
         """
         try:
-            return load_config((self.folder / "config.json").read_text(encoding="utf-8"))
+            return load_config((self.folder / CONFIG).read_text(encoding="utf-8"))
         except ConfigError as error:
             raise RunError(
                 f"The configuration of run {self.id} was made by another version of TuneMyPets or is damaged "
@@ -140,7 +131,7 @@ class Run:
             RunError: if the file is missing or damaged.
         """
         try:
-            return _META.validate_json((self.folder / "meta.json").read_bytes())
+            return _META.validate_json((self.folder / META).read_bytes())
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"The file meta.json of run {self.id} is damaged: delete the run.") from error
 
@@ -171,7 +162,7 @@ class Run:
         result = self.result()
         if result is not None:
             return result.state
-        if not (self.folder / "started.json").exists():
+        if not (self.folder / STARTED).exists():
             return RunState.QUEUED
         if is_held(self.lock_path):
             return RunState.RUNNING
@@ -181,11 +172,11 @@ class Run:
 
     @property
     def stop_requested(self) -> bool:
-        return (self.folder / "stop").exists()
+        return (self.folder / STOP).exists()
 
     @property
     def event_log(self) -> Path:
-        return self.folder / "events.jsonl"
+        return self.folder / EVENTS
 
     def records(self) -> list[Record]:
         """The events so far, as they were written."""
@@ -201,7 +192,7 @@ class Run:
         Raises:
             RunError: if there are none yet, or the table is damaged.
         """
-        path = self.folder / "predictions.csv"
+        path = self.folder / PREDICTIONS
         if not path.exists():
             raise RunError(f"Run {self.id} has no test result yet: wait until it has finished, or evaluate it.")
         return read_predictions(path)
@@ -212,7 +203,7 @@ class Run:
         Raises:
             RunError: if there are none, or the table is damaged.
         """
-        path = self.folder / "validation.csv"
+        path = self.folder / VALIDATION_PREDICTIONS
         if path.exists():
             return read_predictions(path)
         tested = self.predictions()
@@ -237,4 +228,4 @@ class Run:
             cause,
             len(history.points),
         )
-        write_json(self.folder / "result.json", dataclasses.asdict(result))
+        write_json(self.folder / RESULT, dataclasses.asdict(result))

@@ -16,24 +16,23 @@ from pydantic import ValidationError
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset, load_dataset, load_summary
 from core.errors import DatasetError, RunError
-from core.runs.attempts import FILE as ATTEMPTS
 from core.runs.attempts import MAX_AUTOMATIC, Attempts, write_attempts
 from core.runs.log_check import LogFacts, blank_lines, cut_line, read_log
-from core.runs.run import (
+from core.runs.run import Run, RunMeta, RunResult, RunState
+from core.runs.run_files import (
+    ATTEMPTS,
     BEST_SIDECAR,
     BEST_WEIGHTS,
     CHECKPOINTS,
+    CONFIG,
     EVENTS,
+    META,
     PREDICTIONS,
     RECORDS,
     RESULT,
     SNAPSHOT,
     STARTED,
-    VALIDATION,
-    Run,
-    RunMeta,
-    RunResult,
-    RunState,
+    VALIDATION_PREDICTIONS,
 )
 from core.runs.summary import is_curve
 from core.settings import Settings
@@ -160,7 +159,7 @@ def read_config(run: Run, count: Count = ignore) -> TrainConfig:
         Damage: it is none.
         OSError: it cannot be read.
     """
-    read_text(run.folder / "config.json", count)
+    read_text(run.folder / CONFIG, count)
     try:
         return run.config()
     except (RunError, RecursionError) as error:
@@ -174,7 +173,7 @@ def read_meta(run: Run, count: Count = ignore) -> RunMeta:
         Damage: it is damaged.
         OSError: it cannot be read.
     """
-    read_object(run.folder / "meta.json", count)
+    read_object(run.folder / META, count)
     try:
         return run.meta()
     except RunError as error:
@@ -277,7 +276,7 @@ def _verify_predictions(facts: RunFacts, count: Count) -> Iterator[Problem]:
 
 def _verify_validation(facts: RunFacts, count: Count) -> Iterator[Problem]:
     """The run is worth as much without them: only what is fitted on them is lost."""
-    path = facts.run.folder / VALIDATION
+    path = facts.run.folder / VALIDATION_PREDICTIONS
     if not is_file(path):
         return
     try:

@@ -8,6 +8,7 @@ from filelock import FileLock
 from core.errors import QuotaError, RunError
 from core.quotas import FULL, is_full
 from core.runs.run import Run
+from core.runs.run_files import CONFIG
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def hold(run: Run, seconds: float) -> Iterator[None]:
     except (FileNotFoundError, FileExistsError) as error:  # the folder was removed while the lock was taken
         raise gone from error
     try:
-        if not (run.folder / "config.json").exists():  # just deleted, and the lock has made the folder again
+        if not (run.folder / CONFIG).exists():  # just deleted, and the lock has made the folder again
             remove_ghost(run)
             raise gone
         yield

@@ -23,6 +23,7 @@ from core.quotas import FULL, check_queue, check_space, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.renaming import rename, rename_race
 from core.runs.run import Run, RunMeta, RunState
+from core.runs.run_files import CONFIG, META, STARTED, STOP
 from core.runs.run_lock import hold, plain_errors
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
@@ -94,11 +95,11 @@ class RunStore:
         draft = self.folder / f"{DRAFT}{run_id}-{secrets.token_hex(3)}"
         try:
             draft.mkdir(parents=True)
-            (draft / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
+            (draft / CONFIG).write_text(config.model_dump_json(indent=1), encoding="utf-8")
             meta = RunMeta(
                 time.time(), by.id, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes), plan=plan
             )
-            write_json(draft / "meta.json", dataclasses.asdict(meta))
+            write_json(draft / META, dataclasses.asdict(meta))
             draft.replace(self.folder / run_id)
             sync_folder(self.folder)
         except BaseException as error:
@@ -125,7 +126,7 @@ class RunStore:
         Raises:
             RunError: if there is none of this id.
         """
-        if not is_id(run_id) or not (self.folder / run_id / "config.json").exists():
+        if not is_id(run_id) or not (self.folder / run_id / CONFIG).exists():
             raise RunError(f"There is no run {run_id[:64]!r}: `python -m core runs` lists them.")
         return Run(self.folder / run_id)
 
@@ -177,7 +178,7 @@ class RunStore:
         if not state.active and (state is not RunState.INTERRUPTED or run.result() is not None):
             raise RunError(f"Run {run.id} is already {state.value}: there is nothing to stop.")
         with plain_errors(run):
-            (run.folder / "stop").touch()
+            (run.folder / STOP).touch()
             try:
                 with hold(run, ASKER_SECONDS / 4):
                     # it has no worker: it ends here; if its worker has just ended, it keeps its result
@@ -207,15 +208,15 @@ class RunStore:
             )
         try:
             with plain_errors(run), hold(run, ASKER_SECONDS):
-                if not (run.folder / "started.json").exists() or run.result() is not None:
+                if not (run.folder / STARTED).exists() or run.result() is not None:
                     return run  # it was resumed by another process
                 if automatic and run.stop_requested:
                     return run
                 done = read_attempts(run.folder).automatic
                 write_attempts(run.folder, Attempts(done + 1 if automatic else 0, last_begun(run.folder)))
                 if not automatic:
-                    (run.folder / "stop").unlink(missing_ok=True)
-                (run.folder / "started.json").unlink(missing_ok=True)
+                    (run.folder / STOP).unlink(missing_ok=True)
+                (run.folder / STARTED).unlink(missing_ok=True)
         except Timeout as error:
             raise RunError(f"Run {run.id} is in use: try again in a few seconds.") from error
         return run
@@ -255,7 +256,7 @@ class RunStore:
         try:
             with plain_errors(run), hold(run, ASKER_SECONDS):
                 # an interrupted one may have been resumed
-                if run.result() is None and not (run.folder / "started.json").exists():
+                if run.result() is None and not (run.folder / STARTED).exists():
                     raise RunError(f"Run {run.id} is queued: stop it before you delete it.")
                 if os.name == "posix":
                     remove_folder(run.folder)
@@ -295,7 +296,7 @@ class RunStore:
 
 
 def _stopped_text(run: Run) -> str:
-    if not (run.folder / "started.json").exists():
+    if not (run.folder / STARTED).exists():
         return "Stopped while queued."
     return "Stopped after an interruption; saved weights were kept."
 

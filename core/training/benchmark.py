@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.checkpoints.checkpoint import build_network
 from core.config.events import Progress
 from core.config.stages import Stage, choose_precision, describe_network, plan_stages
 from core.config.train_config import TrainConfig
@@ -28,7 +29,6 @@ from core.stores.augmentation import Augmentation, apply_views, draw_views, norm
 from core.stores.hardware import Hardware, autocast, choose_device, device_name
 from core.stores.measurements import Figures, Measurements
 from core.stores.pixels import Pixels, square_pixels
-from core.training.checkpoint import build_network
 from models.folding import fold_prefix
 from models.network import Network
 

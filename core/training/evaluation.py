@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.checkpoints.checkpoint import load_network
 from core.config.events import Event, Message, PhaseStarted, Progress, Tested
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError
+from core.runs.run_files import BEST, CHECKPOINTS, PREDICTIONS, VALIDATION_PREDICTIONS
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable, write_predictions
 from core.steps import Stopped, StopSignal, relay
@@ -28,15 +30,12 @@ from core.stores.augmentation import Augmentation
 from core.stores.hardware import Hardware, choose_device, device_name
 from core.stores.pixels import PixelStore, open_store
 from core.stores.training_data import SplitData
-from core.training.checkpoint import BEST, CHECKPOINTS, load_network
 from core.training.costs import TESTING, Costs
 from core.training.inference import EVALUATION_BATCH, SplitPredictions, logits_of, predict_split
 from models.catalog import Preprocessing
 from models.folding import fold_network
 from models.network import Network
 
-PREDICTIONS = "predictions.csv"
-VALIDATION_PREDICTIONS = "validation.csv"
 STORED_BATCH = 256
 
 Logits = Callable[[slice], Tensor]

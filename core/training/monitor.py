@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from core.checkpoints.snapshot import Position
 from core.config.stages import Allowance
 from core.stores.training_data import Indices, SplitData
-from core.training.snapshot import Position
 
 SAMPLES = 10  # images whose predictions are shown while a network trains
 

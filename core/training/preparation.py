@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from core.checkpoints.checkpoint import build_network
 from core.config.events import Described, Event, Message, PhaseStarted, Progress
 from core.config.stages import Stage, plan_stages
 from core.config.train_config import TrainConfig
@@ -19,7 +20,6 @@ from core.stores.hardware import Hardware, prepare_torch
 from core.stores.pixels import open_store
 from core.stores.training_data import SplitData, TrainingData
 from core.training.benchmark import choose_hardware
-from core.training.checkpoint import build_network
 from core.training.costs import Costs
 from core.training.feeds import Feed, open_feed
 from core.training.monitor import choose_samples

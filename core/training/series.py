@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.checkpoints.checkpoint import build_network
 from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarted, PointDone, Progress
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
@@ -26,7 +27,6 @@ from core.settings import Settings
 from core.steps import StopSignal, relay
 from core.stores.activations import Activations
 from core.stores.training_data import SplitData, TrainingData
-from core.training.checkpoint import build_network
 from core.training.evaluation import SplitPredictor, exact_hardware
 from core.training.feeds import ActivationFeed, Feed, PixelFeed
 from core.training.inference import SplitPredictions

@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.checkpoints.checkpoint import Checkpoint, build_network, save_checkpoint
+from core.checkpoints.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
 from core.config.events import BatchDone, EpochDone, Event, Message
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError, RunError
 from core.formatting import format_number
+from core.runs.run_files import BEST, CHECKPOINTS, EVENTS, PREDICTIONS, SNAPSHOT
 from core.settings import Settings
 from core.steps import Request, Stopped, StopSignal
 from core.stores.hardware import Hardware
 from core.stores.training_data import TrainingData
-from core.training import snapshot
-from core.training.checkpoint import BEST, CHECKPOINTS, Checkpoint, build_network, save_checkpoint
 from core.training.costs import SEARCHING, TRAINING, VALIDATION, Costs, count_multiply_adds
-from core.training.evaluation import PREDICTIONS, VALIDATION_PREDICTIONS, evaluate
+from core.training.evaluation import evaluate
 from core.training.preparation import Prepared, prepare
 from core.training.rate_finder import find_rate
-from core.training.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
 from core.training.trainer import Trainer, is_finite
 from models.catalog import NetworkEntry
 from models.network import Network
@@ -42,7 +42,7 @@ def resumable(config: TrainConfig, dataset: Dataset, folder: Path) -> Facts | No
         log.exception("the training starts again from its beginning")
         facts = None
     if facts is None or (facts.config, facts.fingerprint) != (config, dataset.fingerprint):
-        (folder / CHECKPOINTS / snapshot.FILE).unlink(missing_ok=True)
+        (folder / CHECKPOINTS / SNAPSHOT).unlink(missing_ok=True)
         return None
     return facts
 
@@ -164,7 +164,7 @@ class _Run:
     def evaluate(self, settings: Settings, multiply_adds: tuple[int, int]) -> Iterator[Event]:
         """Evaluate the best weights on the test split, and report what the run has cost."""
         # an attempt that ended between its test and its event may have left predictions, of earlier weights
-        for name in (PREDICTIONS, VALIDATION_PREDICTIONS):
+        for name in (PREDICTIONS, VALIDATION):
             (self.folder / name).unlink(missing_ok=True)
         yield from evaluate(
             self.dataset, settings, self.folder, self.signal,
@@ -178,7 +178,7 @@ class _Run:
 
     def _facts(self, rate: float | None) -> dict[str, Any]:
         """What a snapshot notes besides the training's own state."""
-        log_file = self.folder / "events.jsonl"
+        log_file = self.folder / EVENTS
         return {
             "config": self.config.model_dump(mode="json"),
             "fingerprint": self.dataset.fingerprint,

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from core.checkpoints.snapshot import Position, Snapshot
 from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, SamplesPredicted
 from core.config.stages import Stage, describe_end, share_out
 from core.config.train_config import TrainConfig
@@ -35,7 +36,6 @@ from core.training.optimization import (
     loss_of,
     optimizer_tensors,
 )
-from core.training.snapshot import Position, Snapshot
 from models.network import Network
 
 EVENT_SECONDS = 0.1  # what follows more quickly is merged: an epoch of a head takes milliseconds

@@ -44,8 +44,8 @@ TEMPORARY = ".*.tmp"
 
 def assert_saved_is_good(run: Run) -> None:
     """The checkpoint and the snapshot are whole, or not there."""
-    from core.training.checkpoint import load_network
-    from core.training.snapshot import load_snapshot, read_facts
+    from core.checkpoints.checkpoint import load_network
+    from core.checkpoints.snapshot import load_snapshot, read_facts
 
     if run.has_weights:
         network, checkpoint = load_network(run.checkpoints, "best")

@@ -16,15 +16,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
+from core.checkpoints.snapshot import read_facts
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError
 from core.jobs.worker import Worker
 from core.predict.predictor import Predictor
 from core.runs.run import Run, RunState
+from core.runs.run_files import SNAPSHOT
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from core.training.snapshot import FILE, read_facts
 from models.catalog import CATALOG
 from tests.core.datasets.test_endurance import wants_peak_memory
 from tests.support.images import encoded, photo
@@ -194,17 +195,17 @@ def test_the_unknown_network_of_a_checkpoint_is_named(settings: Settings, two_ru
 
 
 @pytest.mark.parametrize("write", [pickle.dump, torch.save], ids=["pickle", "torch"])
-@pytest.mark.parametrize("name", ["best.safetensors", "best.json", FILE])
+@pytest.mark.parametrize("name", ["best.safetensors", "best.json", SNAPSHOT])
 def test_a_pickle_in_place_of_a_checkpoint_is_not_run(
     settings: Settings, two_runs: tuple[Run, Run], tmp_path: Path, write: Callable[..., None], name: str
 ) -> None:
     run, other = two_runs
     with (run.checkpoints / name).open("wb") as file:
         write(Harmful(tmp_path / "harm"), file)
-    if name == FILE:
+    if name == SNAPSHOT:
         with pytest.raises(RunError) as caught:
             read_facts(run.checkpoints)
-        assert_plain(str(caught.value), FILE, settings=settings)
+        assert_plain(str(caught.value), SNAPSHOT, settings=settings)
     else:
         assert_refused(settings, run, other, name)
     assert not (tmp_path / "harm").exists()
@@ -274,7 +275,7 @@ def test_a_run_without_network_and_weights_says_what_to_do_and_names_no_folder(
 
 
 @wants_peak_memory
-@pytest.mark.parametrize("name", ["best.safetensors", FILE])
+@pytest.mark.parametrize("name", ["best.safetensors", SNAPSHOT])
 def test_a_header_of_38_mb_is_refused_before_it_is_parsed(settings: Settings, run: Run, name: str) -> None:
     """Parsed, it takes 8 seconds and 400 MB."""
     path = run.checkpoints / name
@@ -282,11 +283,11 @@ def test_a_header_of_38_mb_is_refused_before_it_is_parsed(settings: Settings, ru
     assert path.stat().st_size > 38 * 10**6
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from core.training.checkpoint import *; from core.training.snapshot import *\n"
+        "from core.checkpoints.checkpoint import *; from core.checkpoints.snapshot import *\n"
         "def peak(): import re; "
         "return int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) * 1024\n"
         "before, started, folder = peak(), time.process_time(), Path(sys.argv[1])\n"
-        "try: load_network(folder, 'best') if sys.argv[2] != FILE else read_facts(folder)\n"
+        "try: load_network(folder, 'best') if sys.argv[2] != SNAPSHOT else read_facts(folder)\n"
         "except RunError as error: print(error)\n"
         "print(time.process_time() - started, peak() - before)\n"
     )

@@ -12,12 +12,13 @@ import sys
 import time
 from typing import Any
 
+from core.checkpoints import snapshot
 from core.config.events import BatchDone, Event, PhaseStarted
 from core.jobs import preloader
 from core.jobs.worker import Worker
-from core.runs.attempts import FILE
 from core.runs.run import RunState
-from core.training import snapshot, trainer
+from core.runs.run_files import ATTEMPTS, SNAPSHOT
+from core.training import trainer
 
 snapshot.LEAST_SECONDS = 0.0
 snapshot.SHARE = 0
@@ -34,10 +35,10 @@ def append(self: Worker, event: Event) -> None:
         "hungry": isinstance(event, BatchDone) and event.epoch == 3,
         "preparing": isinstance(event, PhaseStarted) and event.phase == place,
         "training": isinstance(event, BatchDone) and event.epoch == 3,
-        "step": isinstance(event, BatchDone) and (self.run.checkpoints / snapshot.FILE).exists(),
+        "step": isinstance(event, BatchDone) and (self.run.checkpoints / SNAPSHOT).exists(),
         "testing": isinstance(event, PhaseStarted) and event.phase == place,
     }
-    if not reached.get(place) or (self.run.folder / FILE).exists():
+    if not reached.get(place) or (self.run.folder / ATTEMPTS).exists():
         return
     if place == "step":
         hashlib.pbkdf2_hmac("sha256", b"", b"", LONG_ROUNDS)

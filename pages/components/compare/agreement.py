@@ -5,7 +5,7 @@ import streamlit as st
 from core.formatting import format_points
 from core.settings import Settings
 from core.statistics.aligned_predictions import Agreement, AlignedPredictions
-from pages.components.compare import comparison_cache, picture_grid
+from pages.components.compare import picture_grid, prediction_cache
 from pages.components.shared import frame
 
 GROUPS: dict[Agreement, str] = {
@@ -17,12 +17,12 @@ GROUPS: dict[Agreement, str] = {
 
 
 @st.fragment
-def show_agreement(settings: Settings, pair: comparison_cache.Pair) -> None:
+def show_agreement(settings: Settings, pair: prediction_cache.Pair) -> None:
     """The 2 x 2 table, and the pictures of the chosen group."""
     st.subheader("Picture by picture")
     with frame.explained():
         (name_a, first), (name_b, second) = pair.first, pair.second
-        answers = comparison_cache.align_predictions(settings, (first.id, second.id))
+        answers = prediction_cache.align_predictions(settings, (first.id, second.id))
         st.markdown(f"**A** {frame.plain(name_a)}  \n**B** {frame.plain(name_b)}")
         st.html(draw_table(answers))
         st.caption(_explain(answers))
@@ -43,7 +43,7 @@ def show_agreement(settings: Settings, pair: comparison_cache.Pair) -> None:
                 key=f"group-{group.replace('_', '-')}-{first.id}-{second.id}",
                 answers=answers,
                 names=(f"A: {name_a}", f"B: {name_b}"),
-                dataset=comparison_cache.dataset_of(settings, first),
+                dataset=prediction_cache.dataset_of(settings, first),
                 first="disagreement" if group in ("only_a", "only_b") else "confidence",
             ),
             answers.groups[group],

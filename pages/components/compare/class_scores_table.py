@@ -9,7 +9,7 @@ import streamlit as st
 from core.formatting import format_percent, format_points
 from core.settings import Settings
 from core.statistics.class_scores import CLASS_METRICS, ClassMetric, ClassReport, Figure, score_classes
-from pages.components.compare import comparison_cache
+from pages.components.compare import prediction_cache
 from pages.components.shared import charts, frame
 from pages.components.shared.shared_cache import SharedCache
 
@@ -32,11 +32,11 @@ def read_scores(settings: Settings, run_id: str) -> ClassReport:
     Raises:
         RunError: if the run has no predictions.
     """
-    return _reports.get((settings, run_id), lambda: score_classes(comparison_cache.read_predictions(settings, run_id)))
+    return _reports.get((settings, run_id), lambda: score_classes(prediction_cache.read_predictions(settings, run_id)))
 
 
 @st.fragment
-def show_class_scores(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
+def show_class_scores(settings: Settings, named: Sequence[prediction_cache.Named]) -> None:
     """Chart and table of all runs together."""
     st.subheader("Scores by class")
     with frame.explained():
@@ -193,7 +193,7 @@ def describe(reports: Sequence[tuple[str, ClassReport]], measure: ClassMetric) -
 
 def _axis_label(report: ClassReport, place: int) -> str:
     score = report.classes[place]
-    return f"{comparison_cache.shorten(score.label, MAX_NAME)} ({score.support:,})"
+    return f"{prediction_cache.shorten(score.label, MAX_NAME)} ({score.support:,})"
 
 
 def _box(figure: Figure) -> list[float] | list[str]:

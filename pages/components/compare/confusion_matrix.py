@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import confusion_matrix
-from pages.components.compare import comparison_cache, picture_grid
+from pages.components.compare import picture_grid, prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
@@ -37,7 +37,7 @@ _matrices: SharedCache[tuple[Settings, str, Unit], Any] = SharedCache(None, max_
 
 
 @st.fragment
-def show_confusions(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
+def show_confusions(settings: Settings, named: Sequence[prediction_cache.Named]) -> None:
     """A matrix for each run, all in the same unit and colours."""
     st.subheader("Confusion matrices")
     with frame.explained():
@@ -56,7 +56,7 @@ def show_confusions(settings: Settings, named: Sequence[comparison_cache.Named])
             "Rows: true class. Columns: predicted class. Darker means a larger share of the row; the diagonal is "
             "right. Click a cell to see its pictures."
         )
-        classes = len(comparison_cache.read_predictions(settings, named[0][1].id).classes)
+        classes = len(prediction_cache.read_predictions(settings, named[0][1].id).classes)
         width = min(2 if classes <= MAX_SIDE_BY_SIDE else 1, len(named))
         for place, (name, item) in enumerate(named):
             if place % width == 0:  # new columns for each row, so that a phone stacks the matrices in order
@@ -68,7 +68,7 @@ def show_confusions(settings: Settings, named: Sequence[comparison_cache.Named])
 @st.fragment
 def _show_one(settings: Settings, name: str, item: RunSnapshot, unit: Unit) -> None:
     with frame.explained():
-        answers = comparison_cache.align_predictions(settings, (item.id,))
+        answers = prediction_cache.align_predictions(settings, (item.id,))
         counts = confusion_matrix(answers.labels, answers.predicted[0], answers.classes)
         st.markdown(f"**{frame.plain(name)}**")
         state: Any = st.dataframe(
@@ -119,7 +119,7 @@ def describe(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
     """The matrix in words: how many are right, and the most frequent confusions."""
     right, total = int(counts.diagonal().sum()), int(counts.sum())
     wrong = [(int(counts[cell]), cell) for cell in cells_of(counts) if cell[0] != cell[1]]
-    short = [comparison_cache.shorten(name, MAX_NAME) for name in classes]
+    short = [prediction_cache.shorten(name, MAX_NAME) for name in classes]
     most = [f"{short[label]} taken for {short[other]} ({count:,})" for count, (label, other) in wrong[:MAX_CONFUSIONS]]
     text = f"{right:,} of {total:,} pictures are right."
     return f"{text} Most frequent confusions: {', '.join(most)}." if most else text
@@ -149,7 +149,7 @@ def _show_cell(
     picked: Cell | None,
 ) -> None:
     cells = cells_of(counts)
-    short = [comparison_cache.shorten(item, MAX_NAME) for item in answers.classes]
+    short = [prediction_cache.shorten(item, MAX_NAME) for item in answers.classes]
     chosen = st.selectbox(
         "Pictures of a cell",
         [None, *cells],
@@ -170,7 +170,7 @@ def _show_cell(
             key=f"cell-{chosen[0]}-{chosen[1]}-{item.id}",
             answers=answers,
             names=[name],
-            dataset=comparison_cache.dataset_of(settings, item),
+            dataset=prediction_cache.dataset_of(settings, item),
         ),
         answers.cell(0, *chosen),
         f"tunemypets-cell-{item.id}.csv",

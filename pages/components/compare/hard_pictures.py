@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.settings import Settings
 from core.statistics.difficulty import Difficulty
-from pages.components.compare import comparison_cache, picture_grid
+from pages.components.compare import picture_grid, prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import look_at
 
@@ -20,11 +20,11 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
     """A choice of group, and its pictures; each of the arms has at least one evaluated run."""
     st.subheader("Hard pictures")
     with frame.explained():
-        found = comparison_cache.find_difficulty(settings, arms)
+        found = prediction_cache.find_difficulty(settings, arms)
         options = {"wrong": f"No run is right ({len(found.always_wrong):,})"}
         for place, name in enumerate(found.arms):
             options[f"only-{place}"] = (
-                f"Only {comparison_cache.shorten(name, 40)} always right ({len(found.only(place)):,})"
+                f"Only {prediction_cache.shorten(name, 40)} always right ({len(found.only(place)):,})"
             )
         identity = "-".join(run_ids[0] for _, run_ids in arms)
         chosen = st.pills(
@@ -56,7 +56,7 @@ def show_hard_pictures(settings: Settings, arms: Arms) -> None:
                 key=f"hard-{chosen}-{identity}",
                 answers=found.answers,
                 names=model_names(settings, arms),
-                dataset=comparison_cache.dataset_of(settings, look_at(settings, arms[0][1][0])),
+                dataset=prediction_cache.dataset_of(settings, look_at(settings, arms[0][1][0])),
                 lines=lambda place: describe(found, place),
                 columns=_columns(found),
                 first=picture_grid.AS_GIVEN,

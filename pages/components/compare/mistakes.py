@@ -6,12 +6,12 @@ import streamlit as st
 
 from core.formatting import count_images
 from core.settings import Settings
-from pages.components.compare import comparison_cache, picture_grid
+from pages.components.compare import picture_grid, prediction_cache
 from pages.components.shared import frame
 
 
 @st.fragment
-def show_mistakes(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
+def show_mistakes(settings: Settings, named: Sequence[prediction_cache.Named]) -> None:
     """A choice of run, and its mistakes."""
     st.subheader("Most confident mistakes")
     with frame.explained():
@@ -29,7 +29,7 @@ def show_mistakes(settings: Settings, named: Sequence[comparison_cache.Named]) -
                 persist_state="page",
             )
         name, item = by_id[chosen or named[0][1].id]
-        answers = comparison_cache.align_predictions(settings, (item.id,))
+        answers = prediction_cache.align_predictions(settings, (item.id,))
         places = answers.mistakes(0)
         if not len(places):
             st.caption(f"{frame.plain(name)} makes no mistake on {count_images(answers.n, answers.split)}.")
@@ -44,7 +44,7 @@ def show_mistakes(settings: Settings, named: Sequence[comparison_cache.Named]) -
                 key=f"mistakes-{item.id}",
                 answers=answers,
                 names=[name],
-                dataset=comparison_cache.dataset_of(settings, item),
+                dataset=prediction_cache.dataset_of(settings, item),
             ),
             places,
             f"tunemypets-mistakes-{item.id}.csv",

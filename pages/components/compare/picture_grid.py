@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core.datasets.dataset import Dataset
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
-from pages.components.compare import comparison_cache, picture_dialog
+from pages.components.compare import picture_dialog, prediction_cache
 from pages.components.shared import frame, gallery
 
 PER_PAGE = 24
@@ -118,8 +118,8 @@ def letters(count: int) -> list[str]:
     """Short names of models: empty for a single one, letters for a few, numbers for many."""
     if count == 1:
         return [""]
-    if count <= len(comparison_cache.LETTERS):
-        return list(comparison_cache.LETTERS[:count])
+    if count <= len(prediction_cache.LETTERS):
+        return list(prediction_cache.LETTERS[:count])
     return [str(place + 1) for place in range(count)]
 
 
@@ -202,4 +202,4 @@ def _label(grid: Grid, dataset: Dataset, place: int) -> str:
 
 
 def _short(text: str, length: int = MAX_NAME) -> str:
-    return frame.plain(comparison_cache.shorten(text, length))
+    return frame.plain(prediction_cache.shorten(text, length))

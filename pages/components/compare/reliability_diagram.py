@@ -10,7 +10,7 @@ from core.errors import RunError
 from core.formatting import format_points
 from core.settings import Settings
 from core.statistics.calibration import Bin, Calibration, calibrate
-from pages.components.compare import comparison_cache
+from pages.components.compare import prediction_cache
 from pages.components.shared import charts, frame
 from pages.components.shared.shared_cache import SharedCache
 
@@ -33,13 +33,13 @@ def read_calibration(settings: Settings, run_id: str) -> tuple[Calibration, str]
             validation, missing = run.validation_predictions(), ""
         except RunError as error:
             validation, missing = None, str(error)
-        return calibrate(comparison_cache.read_predictions(settings, run_id), validation), missing
+        return calibrate(prediction_cache.read_predictions(settings, run_id), validation), missing
 
     return _calibrations.get((settings, run_id, has_validation), make)
 
 
 @st.fragment
-def show_calibration(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
+def show_calibration(settings: Settings, named: Sequence[prediction_cache.Named]) -> None:
     """One diagram of all runs, a sentence for each, and the numbers as CSV."""
     st.subheader("Is its confidence justified?")
     with frame.explained():

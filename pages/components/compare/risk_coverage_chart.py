@@ -12,7 +12,7 @@ from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import Accuracy
 from core.statistics.risk_coverage import RiskCoverage, measure_risk_coverage
-from pages.components.compare import comparison_cache
+from pages.components.compare import prediction_cache
 from pages.components.shared import charts, frame
 from pages.components.shared.shared_cache import SharedCache
 
@@ -30,17 +30,17 @@ def read_risk_coverage(settings: Settings, run_id: str) -> RiskCoverage:
         RunError: if the run has no predictions.
     """
     return _curves.get(
-        (settings, run_id), lambda: measure_risk_coverage(comparison_cache.read_predictions(settings, run_id))
+        (settings, run_id), lambda: measure_risk_coverage(prediction_cache.read_predictions(settings, run_id))
     )
 
 
 @st.fragment
-def show_risk_coverage(settings: Settings, named: Sequence[comparison_cache.Named]) -> None:
+def show_risk_coverage(settings: Settings, named: Sequence[prediction_cache.Named]) -> None:
     """A slider for the confidence threshold, its effect on each run, and the whole curve."""
     st.subheader("If it may say “not sure”")
     with frame.explained():
         identity = "-".join(item.id for _, item in named)
-        answers = [(name, comparison_cache.align_predictions(settings, (item.id,))) for name, item in named]
+        answers = [(name, prediction_cache.align_predictions(settings, (item.id,))) for name, item in named]
         classes = len(answers[0][1].classes)
         st.caption(
             "Leave the pictures it is not sure about to a person, and it is right more often on the rest. "

@@ -13,11 +13,11 @@ from core.settings import Settings
 from pages.components.compare import (
     agreement,
     class_scores_table,
-    comparison_cache,
     confusion_matrix,
     cost_table,
     hard_pictures,
     mistakes,
+    prediction_cache,
     reliability_diagram,
     risk_coverage_chart,
     why,
@@ -37,13 +37,13 @@ class Selection:
         race: that they belong to, if one was chosen.
     """
 
-    named: Sequence[comparison_cache.Named]
+    named: Sequence[prediction_cache.Named]
     race: Race | None = None
 
 
-def show_details(settings: Settings, named: Sequence[comparison_cache.Named], race: Race | None = None) -> None:
+def show_details(settings: Settings, named: Sequence[prediction_cache.Named], race: Race | None = None) -> None:
     """Draw the choice of section and the chosen one, for the runs whose predictions can be read."""
-    selection = Selection(comparison_cache.keep_readable(settings, named), race)
+    selection = Selection(prediction_cache.keep_readable(settings, named), race)
     if selection.named:
         _show_sections(settings, selection)
 
@@ -70,7 +70,7 @@ def _draw(settings: Settings, selection: Selection) -> None:
     SECTIONS[picked][1](settings, selection)
 
 
-def choose_pair(settings: Settings, selection: Selection) -> comparison_cache.Pair | None:
+def choose_pair(settings: Settings, selection: Selection) -> prediction_cache.Pair | None:
     """Two of the runs and their comparison; offers a choice if there are more."""
     by_id = {item.id: (name, item) for name, item in selection.named}
     ids = list(by_id)
@@ -88,7 +88,7 @@ def choose_pair(settings: Settings, selection: Selection) -> comparison_cache.Pa
     except (ComparisonError, RunError) as error:
         st.warning(frame.plain(str(error)))
         return None
-    return comparison_cache.Pair(by_id[first], by_id[second], comparison)
+    return prediction_cache.Pair(by_id[first], by_id[second], comparison)
 
 
 def _pictures(settings: Settings, selection: Selection) -> None:

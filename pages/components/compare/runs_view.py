@@ -12,7 +12,7 @@ from core.errors import ComparisonError, RunError
 from core.formatting import SPLIT_NAMES
 from core.runs.summary import RunSummary
 from core.settings import Settings
-from pages.components.compare import comparison_cache
+from pages.components.compare import prediction_cache
 from pages.components.shared import chart_tables, charts, frame
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.verdict import compare_once, show_verdict
@@ -109,7 +109,7 @@ def show_table(chosen: Sequence[RunSummary]) -> None:
     frame.offer_csv("Download as CSV", table, "tunemypets-comparison.csv")
 
 
-def name_runs(snapshots: Sequence[RunSnapshot]) -> list[comparison_cache.Named]:
+def name_runs(snapshots: Sequence[RunSnapshot]) -> list[prediction_cache.Named]:
     """Distinct names of runs: the arm, with the seed and the end of the id where needed."""
     names = [item.arm for item in snapshots]
     if len(set(names)) < len(names):

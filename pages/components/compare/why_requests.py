@@ -15,7 +15,7 @@ from core.predict.predictor_answers import Explanation, Filters, Projection, Wei
 from core.predict.predictor_client import OnProgress
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
-from pages.components.compare.comparison_cache import read_predictions
+from pages.components.compare.prediction_cache import read_predictions
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.runs_snapshot import RunSnapshot

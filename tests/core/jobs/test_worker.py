@@ -64,7 +64,7 @@ def text_of(run: Run) -> str:
 def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_evaluated(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
 ) -> None:
-    from core.training.checkpoint import load_network
+    from core.checkpoints.checkpoint import load_network
 
     waiting = create(settings, small_config)
     run = create(settings, small_config, epochs=1000)
@@ -112,7 +112,7 @@ def test_a_stop_while_torch_loads_is_obeyed_in_time(
 def test_a_stop_in_training_is_obeyed_in_time_and_keeps_the_best_weights(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
 ) -> None:
-    from core.training.checkpoint import load_network
+    from core.checkpoints.checkpoint import load_network
 
     run = create(settings, small_config, epochs=1000)
     worker = start(settings, run)
@@ -145,7 +145,7 @@ def test_a_diverging_training_fails_with_a_remedy_and_finite_weights(
 ) -> None:
     import torch
 
-    from core.training.checkpoint import load_network
+    from core.checkpoints.checkpoint import load_network
 
     run = create(
         settings,
@@ -238,8 +238,8 @@ def crash_after(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
 @pytest.fixture
 def snapshots_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the training aside after every event."""
-    monkeypatch.setattr("core.training.snapshot.LEAST_SECONDS", 0.0)
-    monkeypatch.setattr("core.training.snapshot.SHARE", 0)
+    monkeypatch.setattr("core.checkpoints.snapshot.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("core.checkpoints.snapshot.SHARE", 0)
 
 
 def metrics_of(run: Run) -> list[tuple[Any, ...]]:

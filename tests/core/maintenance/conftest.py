@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.checkpoints import snapshot
 from core.config.train_config import TrainConfig
 from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
@@ -17,7 +18,6 @@ from core.jobs.worker import Worker
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
-from core.training import snapshot
 from tests.support.finished_runs import create_pair
 from tests.support.small_runs import SMALL_SCRATCH
 

@@ -130,7 +130,7 @@ def test_a_part_of_a_room_is_packed(full: Settings, tmp_path: Path) -> None:
 def test_a_room_is_packed_while_it_trains(
     full: Settings, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.training import snapshot
+    from core.checkpoints import snapshot
 
     monkeypatch.setattr(snapshot, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(snapshot, "SHARE", 0)

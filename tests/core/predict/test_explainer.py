@@ -27,6 +27,7 @@ from core.predict import predictor_server
 from core.predict.explanation_cache import FORMAT, ExplanationCache, file_stem
 from core.predict.predictor_server import send
 from core.runs.run import Run
+from core.runs.run_files import BEST
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import StopSignal, run_step
@@ -216,7 +217,7 @@ def test_the_features_of_a_frozen_network_come_from_its_evaluation(settings: Set
     assert np.allclose(stored.values, computed.values, atol=1e-4)
     assert np.array_equal(computed.values, decoded.values)
     # and they are what the head reads: with it they give the run's own test result
-    from core.training.checkpoint import BEST, load_network
+    from core.checkpoints.checkpoint import load_network
 
     network, _ = load_network(run.checkpoints, BEST)
     with torch.inference_mode():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.checkpoints.checkpoint import load_network
 from core.config.events import Message
 from core.config.events import Tested as Evaluated  # pytest takes classes called Test… for tests
 from core.config.train_config import TrainConfig
@@ -14,12 +15,12 @@ from core.datasets.dataset import Dataset
 from core.errors import RunError
 from core.predict.predictor import Predictor
 from core.runs.run import Run
+from core.runs.run_files import BEST, CHECKPOINTS
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable, read_predictions
 from core.steps import StopSignal
 from core.stores.activations import Prefix
 from core.training import evaluation
-from core.training.checkpoint import BEST, CHECKPOINTS, load_network
 from core.training.evaluation import evaluate
 from core.training.session import train
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.checkpoints.checkpoint import build_network
 from core.config.events import EpochDone, Message, Progress, RateFound
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
@@ -16,7 +17,6 @@ from core.steps import Stopped, StopSignal, run_step
 from core.stores.hardware import Hardware
 from core.stores.pixels import open_store
 from core.stores.training_data import SplitData, TrainingData
-from core.training.checkpoint import build_network
 from core.training.estimate import SEARCH_STEPS
 from core.training.feeds import PixelFeed
 from core.training.optimization import fitted_rate

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.checkpoints.checkpoint import load_network
 from core.config.events import Described, EpochDone, Event, Measured, PhaseStarted
 from core.config.events import Tested as Evaluated  # pytest takes classes called Test… for tests
 from core.config.train_config import TrainConfig
@@ -13,10 +14,10 @@ from core.datasets.dataset import Dataset
 from core.errors import ConfigError, DivergedError, RunError, WeightsError
 from core.predict.predictor import Predictor
 from core.runs.run import Run
+from core.runs.run_files import BEST, CHECKPOINTS
 from core.settings import Settings
 from core.statistics.predictions import read_predictions
 from core.steps import StopSignal
-from core.training.checkpoint import BEST, CHECKPOINTS, load_network
 from core.training.evaluation import evaluate
 from core.training.session import train
 

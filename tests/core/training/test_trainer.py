@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.checkpoints.checkpoint import build_network
 from core.config.events import BatchDone, EpochDone, Event, Message, SamplesPredicted
 from core.config.stages import Stage, plan_stages, plan_training
 from core.config.train_config import TrainConfig
@@ -17,7 +18,6 @@ from core.steps import Stopped, StopSignal, run_step
 from core.stores.hardware import Hardware, prepare_torch
 from core.stores.pixels import open_store
 from core.stores.training_data import SplitData, TrainingData
-from core.training.checkpoint import build_network
 from core.training.feeds import Feed, open_feed
 from core.training.monitor import choose_samples
 from core.training.trainer import Trainer

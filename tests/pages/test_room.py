@@ -16,7 +16,7 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.shared import door, runs_snapshot
 from pages.server import asgi_app
-from tests.app.test_pages import Open, texts
+from tests.pages.test_pages import Open, texts
 
 PRESENTER = Actor("p-1", "Grace", presenter=True)
 Come = Callable[[str], Actor]

@@ -17,12 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from core.checkpoints.weights_file import check_header
 from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, RunError
+from core.runs.run_files import SNAPSHOT
 from core.storage import atomic_open
-from core.training.weights_file import check_header
 
-FILE = "last.safetensors"
 FORMAT = 1
 LARGEST_LOSS = sys.float_info.max  # before the first epoch; JSON knows no infinity
 LEAST_SECONDS = 5.0  # between two snapshots
@@ -117,7 +117,7 @@ def read_facts(folder: Path) -> Facts | None:
     Raises:
         RunError: it is damaged.
     """
-    path = folder / FILE
+    path = folder / SNAPSHOT
     try:
         check_header(path)
         with safe_open(path, framework="pt") as file:
@@ -140,7 +140,7 @@ def read_facts(folder: Path) -> Facts | None:
         ConfigError,
     ) as error:  # fmt: skip
         raise RunError(
-            f"The snapshot {FILE} of this run is damaged: start the run again from its beginning."
+            f"The snapshot {SNAPSHOT} of this run is damaged: start the run again from its beginning."
         ) from error
 
 
@@ -151,10 +151,10 @@ def load_snapshot(folder: Path, facts: Facts) -> Snapshot:
         RunError: it is damaged.
     """
     try:
-        tensors = load_file(folder / FILE)
+        tensors = load_file(folder / SNAPSHOT)
     except (SafetensorError, OSError) as error:
         raise RunError(
-            f"The snapshot {FILE} of this run is damaged: start the run again from its beginning."
+            f"The snapshot {SNAPSHOT} of this run is damaged: start the run again from its beginning."
         ) from error
     return Snapshot(facts.position, tensors, facts.rates, facts.schedule_step)
 
@@ -170,7 +170,7 @@ def write_snapshot(folder: Path, snapshot: Snapshot, facts: dict[str, Any]) -> N
         "schedule_step": snapshot.schedule_step,
     }
     data = save(snapshot.tensors, metadata={"facts": json.dumps(whole, allow_nan=False)})
-    with atomic_open(folder / FILE) as file:
+    with atomic_open(folder / SNAPSHOT) as file:
         file.write(data)
 
 
@@ -212,4 +212,4 @@ class SnapshotWriter:
         if self._thread is not None:
             self._thread.join()
         if remove:
-            (self.folder / FILE).unlink(missing_ok=True)
+            (self.folder / SNAPSHOT).unlink(missing_ok=True)

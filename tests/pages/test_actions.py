@@ -8,17 +8,17 @@ from core.actor import Actor
 from core.config.train_config import TrainConfig
 from core.errors import RightsError
 from core.jobs.run_queue import QueueView, Turn, write_queue
-from core.jobs.watchdog import STALLED
 from core.room.people import PeopleStore, new_token
 from core.runs.attempts import Attempts, write_attempts
 from core.runs.failures import MEMORY, memory_sentence
 from core.runs.run import Run, RunState
+from core.runs.run_files import STALLED
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
 from pages.components.shared import door, frame, runs_snapshot
-from tests.app.test_pages import Open, texts
 from tests.core.runs.test_run import held
+from tests.pages.test_pages import Open, texts
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import torch
 
+from core.checkpoints.checkpoint import Checkpoint, read_sidecar
+from core.checkpoints.snapshot import read_facts
+from core.checkpoints.weights_file import Header, Shapes, check_finite, read_header
 from core.errors import NetworkError, RunError
 from core.runs.run_check import RunFacts
+from core.runs.run_files import BEST, CHECKPOINTS, SNAPSHOT
 from core.storage import read_json, write_json
-from core.training.checkpoint import BEST, CHECKPOINTS, Checkpoint, read_sidecar
-from core.training.snapshot import FILE, read_facts
-from core.training.weights_file import Header, Shapes, check_finite, read_header
 from core.verification import REMOVE, Count, Damage, Kind, Problem, Repair, ignore, is_file, read_object, reason
 from models.catalog import ScratchOptions
 from models.network import build
@@ -72,7 +73,7 @@ def _correct_epoch(sidecar: Path, *, accuracy: float | None) -> None:
 def verify_snapshot(facts: RunFacts, count: Count = ignore) -> Iterator[Problem]:
     """Look at the snapshot of a run that has not ended."""
     run = facts.run
-    path = run.checkpoints / FILE
+    path = run.checkpoints / SNAPSHOT
     if not is_file(path) or (facts.result is not None and not facts.live):
         return
     try:

@@ -12,17 +12,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from core.checkpoints.weights_file import check_header
 from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, NetworkError, RunError, WeightsError
 from core.storage import atomic_open, read_json, write_json
-from core.training.weights_file import check_header
 from models import weights
 from models.catalog import NetworkEntry
 from models.network import Network, build, build_pretrained
 
 FORMAT = 1
-CHECKPOINTS = "checkpoints"  # in a run's folder
-BEST = "best"
 MAX_SIDECAR_BYTES = 4 * 2**20
 
 

@@ -12,7 +12,7 @@ from core.room.people import PeopleStore, new_token, person_id
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.shared import door
-from tests.app.test_pages import PAGES, Open, texts
+from tests.pages.test_pages import PAGES, Open, texts
 
 
 @pytest.fixture

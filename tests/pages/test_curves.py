@@ -10,8 +10,8 @@ from core.races.race import find_race
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.train import race_form
-from tests.app.conftest import curve_arms
-from tests.app.test_pages import texts
+from tests.pages.conftest import curve_arms
+from tests.pages.test_pages import texts
 
 Open = Callable[..., AppTest]
 

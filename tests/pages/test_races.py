@@ -21,8 +21,8 @@ from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 from pages.components.compare import run_details
 from pages.components.train import race_form
-from tests.app.conftest import finish_all
-from tests.app.test_pages import texts
+from tests.pages.conftest import finish_all
+from tests.pages.test_pages import texts
 from tests.support.small_runs import SMALL_SCRATCH
 
 Open = Callable[..., AppTest]

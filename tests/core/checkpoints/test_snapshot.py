@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.checkpoints import snapshot
+from core.checkpoints.snapshot import Position, Snapshot, SnapshotWriter, load_snapshot, read_facts, write_snapshot
 from core.config.train_config import TrainConfig
 from core.errors import RunError
-from core.training import snapshot
-from core.training.snapshot import FILE, Position, Snapshot, SnapshotWriter, load_snapshot, read_facts, write_snapshot
+from core.runs.run_files import SNAPSHOT
 
 
 def taken() -> Snapshot:
@@ -44,7 +45,7 @@ def test_there_may_be_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kept", [0, 4, 50, -1])
 def test_a_damaged_snapshot_is_refused_with_a_sentence(tmp_path: Path, small_config: TrainConfig, kept: int) -> None:
     write_snapshot(tmp_path, taken(), facts(small_config))
-    path = tmp_path / FILE
+    path = tmp_path / SNAPSHOT
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(RunError, match=r"last\.safetensors of this run is damaged"):
         read_facts(tmp_path)
@@ -60,23 +61,23 @@ def test_the_writer_waits_until_a_snapshot_has_paid_for_itself(
     writer.finish(remove=False)
     assert not writer.due()
     assert writer._due - time.monotonic() > 100 * snapshot.SHARE - 60
-    assert (tmp_path / FILE).exists()
+    assert (tmp_path / SNAPSHOT).exists()
     writer.finish(remove=True)
-    assert not (tmp_path / FILE).exists()
+    assert not (tmp_path / SNAPSHOT).exists()
 
 
 def test_a_disk_that_takes_nothing_leaves_the_last_snapshot(
     tmp_path: Path, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_snapshot(tmp_path, taken(), facts(small_config))
-    before = (tmp_path / FILE).read_bytes()
+    before = (tmp_path / SNAPSHOT).read_bytes()
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("core.training.snapshot.write_snapshot", full)
+    monkeypatch.setattr("core.checkpoints.snapshot.write_snapshot", full)
     writer = SnapshotWriter(tmp_path)
     writer.write(taken(), facts(small_config), seconds_taken=0.0)
     writer.finish(remove=False)
-    assert (tmp_path / FILE).read_bytes() == before
+    assert (tmp_path / SNAPSHOT).read_bytes() == before
     assert "the one before stays" in caplog.text

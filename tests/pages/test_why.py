@@ -22,7 +22,7 @@ from core.settings import Settings
 from pages.components.compare import why_figures, why_requests
 from pages.components.shared import frame
 from pages.components.shared.charts import COLOURS
-from tests.app.test_pages import texts
+from tests.pages.test_pages import texts
 from tests.support.in_process_predictor import InProcessClient
 
 Open = Callable[..., AppTest]
@@ -104,7 +104,7 @@ def slow_section() -> None:
     import streamlit as st
 
     from pages.components.compare import why_requests
-    from tests.app import test_why
+    from tests.pages import test_why
 
     answer = why_requests.request("Showing the pictures to a|b", ("slow",), test_why.slow_answer)
     st.write(f"The answer is {answer}.")

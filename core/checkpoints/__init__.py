@@ -1,0 +1,1 @@
+"""Saved networks and paused trainings: weights without pickle, their sidecars, snapshots, and how they are verified."""
