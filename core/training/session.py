@@ -164,7 +164,7 @@ class _Run:
     def evaluate(self, settings: Settings, multiply_adds: tuple[int, int]) -> Iterator[Event]:
         """Evaluate the best weights on the test split, and report what the run has cost."""
         # an attempt that ended between its test and its event may have left predictions, of earlier weights
-        for name in (PREDICTIONS, VALIDATION):
+        for name in (PREDICTIONS, VALIDATION_PREDICTIONS):
             (self.folder / name).unlink(missing_ok=True)
         yield from evaluate(
             self.dataset, settings, self.folder, self.signal,
