@@ -10,8 +10,6 @@ from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from core.config.stages import SGD_FACTOR as SGD_FACTOR  # both are offered here too
-from core.config.stages import fitted_rate as fitted_rate
 from core.config.train_config import TrainConfig
 
 ONE_CYCLE_WARM_UP = 0.3  # share of the steps in which the rate rises

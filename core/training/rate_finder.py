@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from core.config.events import Progress, RateFound
+from core.config.stages import SGD_FACTOR
 from core.config.train_config import TrainConfig
 from core.steps import StopSignal
 from core.stores.training_data import Indices, TrainingData
 from core.training.estimate import SEARCH_STEPS
 from core.training.feeds import Feed
-from core.training.optimization import SGD_FACTOR, build_optimizer, loss_of
+from core.training.optimization import build_optimizer, loss_of
 from models.network import Network
 
 LOWEST, HIGHEST = 1e-5, 1.0
@@ -75,10 +76,10 @@ def find_rate(
         yield Progress("preparing", TEXT, step + 1, SEARCH_STEPS, None)
     torch.set_rng_state(random_state)
     tried = [float(rate) for rate in rates[: len(losses)]]
-    return RateFound(tried, losses, choose_rate(tried, losses) if losses else LOWEST * scale)
+    return RateFound(tried, losses, pick_rate(tried, losses) if losses else LOWEST * scale)
 
 
-def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float:
+def pick_rate(rates: Sequence[float], losses: Sequence[float]) -> float:
     """The rate at which the loss has made three quarters of its descent, rounded to two digits.
 
     Not a tenth of the rate of the lowest loss, as one often sees: on few images the loss falls up to the largest rate

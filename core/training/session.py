@@ -1,7 +1,7 @@
 """One run from its configuration to its test result, as a generator of events, in four steps.
 
-Prepare pixels, weights and hardware; choose the learning rate; train and keep the best checkpoint; evaluate that
-checkpoint once on the test split, in fp32 (the precision of later predictions).
+Prepare pixels, weights and hardware; search for the learning rate if asked; train and keep the best checkpoint;
+evaluate that checkpoint once on the test split, in fp32 (the precision of later predictions).
 """
 
 import logging
@@ -18,7 +18,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError, RunError
 from core.formatting import format_number
-from core.runs.run_files import BEST, CHECKPOINTS, EVENTS, PREDICTIONS, SNAPSHOT
+from core.runs.run_files import BEST, CHECKPOINTS, EVENTS, PREDICTIONS, SNAPSHOT, VALIDATION_PREDICTIONS
 from core.settings import Settings
 from core.steps import Request, Stopped, StopSignal
 from core.stores.hardware import Hardware
@@ -66,7 +66,7 @@ def train(
     """
     prepared = yield from prepare(config, dataset, settings, signal, resume.hardware if resume else None)
     run = _Run(config, dataset, folder, signal, resume, prepared.costs, prepared.hardware, prepared.data)
-    rate = yield from run.choose_rate(prepared)
+    rate = yield from run.search_rate(prepared)
     multiply_adds = yield from run.fit(prepared, rate)
     del prepared  # or its network would be held until the test has ended
     yield from run.evaluate(settings, multiply_adds)
@@ -89,7 +89,7 @@ class _Run:
     hardware: Hardware
     data: TrainingData
 
-    def choose_rate(self, prepared: Prepared) -> Generator[Event, None, float | None]:
+    def search_rate(self, prepared: Prepared) -> Generator[Event, None, float | None]:
         """The learning rate, if one has to be found or was found before the training was paused."""
         if self.resume:
             self.costs.restore(self.resume.costs)

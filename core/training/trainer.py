@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from core.checkpoints.snapshot import Position, Snapshot
 from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, SamplesPredicted
-from core.config.stages import Stage, describe_end, share_out
+from core.config.stages import Allowance, Stage, describe_end, fitted_rate, share_out
 from core.config.train_config import TrainConfig
 from core.errors import DivergedError
 from core.formatting import format_duration
@@ -31,7 +31,6 @@ from core.training.monitor import Clock, Meter, choose_samples, describe_samples
 from core.training.optimization import (
     build_optimizer,
     build_schedule,
-    fitted_rate,
     load_optimizer_tensors,
     loss_of,
     optimizer_tensors,
@@ -150,17 +149,26 @@ class Trainer:
         # without pretrained weights there is nothing to protect by a smaller rate
         factor = self.config.backbone_factor if self.config.pretrained else 1.0
         allowed = self.allowances[self.position.stage]
-        head_only = stage.freeze_point == list(self.network.blocks)[-1]
-        found = self._first_rate if self.position.stage == 0 else None
-        steps = allowed.likely_steps(self.position.stage_began)
-        self._rate = found or self.config.learning_rate or fitted_rate(self.config, steps, head_only=head_only)
+        self._rate = self._choose_rate(stage, allowed)
         groups = self.network.parameter_groups(self._rate, factor)
         self._optimizer = build_optimizer(self.config, groups)
         share = None if allowed.seconds is None else partial(self._clock.share, allowed)
         self._schedule = build_schedule(self.config, self._optimizer, allowed.steps, share)
-        if self._restored is None:
-            return
-        snapshot, self._restored = self._restored, None
+        if self._restored is not None:
+            snapshot, self._restored = self._restored, None
+            self._load(snapshot, self._optimizer, self._schedule)
+
+    def _choose_rate(self, stage: Stage, allowed: Allowance) -> float:
+        """The learning rate of a stage: found by a search, given, or fitted to its steps."""
+        if self.position.stage == 0 and self._first_rate:
+            return self._first_rate
+        if self.config.learning_rate:
+            return self.config.learning_rate
+        head_only = stage.freeze_point == list(self.network.blocks)[-1]
+        return fitted_rate(self.config, allowed.likely_steps(self.position.stage_began), head_only=head_only)
+
+    def _load(self, snapshot: Snapshot, optimizer: Optimizer, schedule: LambdaLR) -> None:
+        """Put weights, optimizer, schedule and random numbers back as they were at a snapshot."""
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "random": {}}
         for key, value in snapshot.tensors.items():
             owner, _, name = key.partition(".")
@@ -169,12 +177,12 @@ class Trainer:
         with torch.no_grad():
             for name, value in parts["network"].items():
                 own[name].copy_(value)
-        load_optimizer_tensors(self._optimizer, parts["optimizer"])
-        for group, rate in zip(self._optimizer.param_groups, snapshot.rates, strict=True):
+        load_optimizer_tensors(optimizer, parts["optimizer"])
+        for group, rate in zip(optimizer.param_groups, snapshot.rates, strict=True):
             group["lr"] = rate
         done = snapshot.schedule_step
         unchanged = [None] * len(snapshot.rates)
-        self._schedule.load_state_dict({"last_epoch": done, "_step_count": done + 1, "lr_lambdas": unchanged})
+        schedule.load_state_dict({"last_epoch": done, "_step_count": done + 1, "lr_lambdas": unchanged})
         torch.set_rng_state(parts["random"]["cpu"])
         if "cuda" in parts["random"]:
             torch.cuda.set_rng_state(parts["random"]["cuda"], self.device)

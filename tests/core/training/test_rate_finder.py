@@ -9,6 +9,7 @@ import torch
 
 from core.checkpoints.checkpoint import build_network
 from core.config.events import EpochDone, Message, Progress, RateFound
+from core.config.stages import fitted_rate
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
@@ -19,8 +20,7 @@ from core.stores.pixels import open_store
 from core.stores.training_data import SplitData, TrainingData
 from core.training.estimate import SEARCH_STEPS
 from core.training.feeds import PixelFeed
-from core.training.optimization import fitted_rate
-from core.training.rate_finder import choose_rate, find_rate
+from core.training.rate_finder import find_rate, pick_rate
 from core.training.session import train
 
 CPU = Hardware(torch.device("cpu"), "test", 1, "fp32", "test")
@@ -82,7 +82,7 @@ def test_losses_that_are_not_finite_end_the_search(data: TrainingData, small_con
     ],
 )
 def test_the_rate_is_taken_from_the_way_down(losses: list[float], expected: float) -> None:
-    assert choose_rate(RATES, losses) == pytest.approx(expected, rel=0.05)
+    assert pick_rate(RATES, losses) == pytest.approx(expected, rel=0.05)
 
 
 def test_a_run_trains_with_the_rate_that_was_found(
