@@ -59,8 +59,8 @@ class Variable:
             return self.default * self.unit if self.unit > 1 else self.default
         try:
             value = _adapter(self.kind).validate_python(text)
-        except ValidationError as error:
-            raise SettingsError(f"{self.name} is {text!r}: set it to {self.allowed}.") from error
+        except ValidationError:
+            raise SettingsError(f"{self.name} is {text!r}: set it to {self.allowed}.") from None
         return value * self.unit if self.unit > 1 else value
 
 

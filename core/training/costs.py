@@ -16,7 +16,7 @@ import psutil
 
 from core.config.events import Measured, Message
 from core.config.train_config import TrainConfig
-from core.formatting import format_duration
+from core.formatting import format_rough_duration
 from core.settings import Settings
 from core.training.estimate import prefix_seconds
 
@@ -88,7 +88,7 @@ class Costs:
             self.reused.add(FROZEN)
         if not images:
             return None
-        counted = f"about {format_duration(guessed)} are counted" if guessed is not None else "nothing is counted"
+        counted = f"about {format_rough_duration(guessed)} are counted" if guessed is not None else "nothing is counted"
         return Message(
             "info",
             "The activations of the frozen part were stored by an earlier version, which did not note its time: "

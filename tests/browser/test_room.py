@@ -76,7 +76,7 @@ def test_another_persons_run_is_seen_by_all_and_stopped_by_its_owner_or_the_pres
 
     ada.get_by_label("Strategy", exact=True).click()
     ada.get_by_role("option", name="Full fine-tuning").click()  # the head alone would be over too soon
-    expect(ada.get_by_text("Everything learns, the pretrained backbone").first).to_be_visible()
+    expect(ada.get_by_text("Everything is trained, the pretrained backbone").first).to_be_visible()
     ada.get_by_label("Epochs", exact=True).fill("500")
     ada.get_by_label("Epochs", exact=True).press("Enter")
     ada.get_by_role("button", name="Train only this").click()

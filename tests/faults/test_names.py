@@ -18,7 +18,7 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import is_id
 from pages.components.compare import run_details
-from pages.components.compare.agreement import TITLES as GROUPS
+from pages.components.compare.agreement import GROUPS
 from pages.components.shared.gallery import Tile, arrange
 from tests.support.finished_runs import create_pair
 from tests.support.images import encoded, photo

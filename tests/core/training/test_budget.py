@@ -14,6 +14,7 @@ from core.config.stages import plan_stages, share_out
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
+from core.formatting import format_duration
 from core.settings import Settings
 from core.steps import Stopped, StopSignal
 from core.stores.activations import Activations
@@ -222,7 +223,7 @@ def _meet_seconds(settings: Settings, drawn: Dataset, small_config: TrainConfig,
     last = epochs_of(events)[-1]
     assert last.seconds == pytest.approx(passed + charge)
     assert f"the {budget:g} s were used" in messages(events)
-    assert f"went {passed + charge - budget:.1f} s over" in messages(events)
+    assert f"went {format_duration(passed + charge - budget)} over" in messages(events)
     told = [batch.progress for batch in batches_of(events)]
     assert told == sorted(told)
     assert told[-1] > 0.85
@@ -250,8 +251,8 @@ def test_a_frozen_part_that_eats_the_budget_leaves_a_step_and_a_validation(
     events = list(trainer.fit(never))
     (only,) = epochs_of(events)
     assert only.images_seen == 8
-    assert "70.0 s were used of the 10 s that were given until here" in messages(events)
-    assert f"went {STEP + LOOK:.1f} s over" in messages(events)
+    assert "1 min 10 s were used of the 10 s that were given until here" in messages(events)
+    assert f"went {format_duration(STEP + LOOK)} over" in messages(events)
 
 
 def test_each_stage_of_gradual_has_its_share_of_the_seconds_and_is_charged_its_own(

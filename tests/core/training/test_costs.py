@@ -11,6 +11,7 @@ import torchvision
 from core.config.events import BatchDone, EpochDone, Event, Measured, Message
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
+from core.formatting import format_rough_duration
 from core.settings import Settings
 from core.steps import StopSignal
 from core.training import costs
@@ -100,7 +101,7 @@ def test_a_full_store_gives_no_time_to_a_budget_of_seconds(settings: Settings, d
     done = [event for event in events if isinstance(event, EpochDone)]
     assert len(done) == 1  # 80 s of a frozen part in 60 s
     text = " ".join(event.text for event in events if isinstance(event, Message))
-    assert re.search(r"8\d\.\d s were used of the 60 s that were given until here", text)
+    assert re.search(r"1 min 2\d s were used of the 60 s that were given until here", text)
     assert done[0].seconds > 80
 
 
@@ -127,8 +128,8 @@ def test_older_activations_are_charged_an_estimate_or_nothing_and_that_is_said(
     images = len(drawn.rows_of("train")) + len(drawn.rows_of("val"))
     wanted = 21.3 * images / 1000 if known else 0.0
     assert measured_of(events).seconds[FROZEN] == pytest.approx(wanted, abs=0.001)
-    counted = f"about {wanted:.1f} s are counted" if known else "nothing is counted"
-    assert f"did not note how long that took: {counted} for {images} pictures." in text
+    counted = f"about {format_rough_duration(wanted)} are counted" if known else "nothing is counted"
+    assert f"did not note its time: {counted} for {images} pictures." in text
 
 
 def test_the_search_for_a_rate_is_training_too(settings: Settings, drawn: Dataset, tmp_path: Path) -> None:
