@@ -8,17 +8,25 @@ import torch
 from models.catalog import CATALOG
 from models.pretrained import build_original
 
+TEACHER = CATALOG["mobilenet_v3_small"]
 
-@pytest.fixture
-def small_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a network whose weights are there."""
-    entry = CATALOG["mobilenet_v3_small"]
-    assert entry.weights is not None
+
+@pytest.fixture(scope="session")
+def teacher_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `TORCH_HOME` with the teacher's weights."""
+    assert TEACHER.weights is not None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        state = build_original(entry.name).state_dict()
-    folder = tmp_path / "torch" / "hub" / "checkpoints"
+        state = build_original(TEACHER.name).state_dict()
+    home = tmp_path_factory.mktemp("teacher")
+    folder = home / "hub" / "checkpoints"
     folder.mkdir(parents=True)
-    torch.save(state, folder / entry.weights.file_name)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    return entry.name
+    torch.save(state, folder / TEACHER.weights.file_name)
+    return home
+
+
+@pytest.fixture
+def small_teacher(teacher_home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a network whose weights are there."""
+    monkeypatch.setenv("TORCH_HOME", str(teacher_home))
+    return TEACHER.name

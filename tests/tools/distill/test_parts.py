@@ -139,6 +139,7 @@ def test_a_student_starts_from_its_seed_and_leaves_the_global_generator_alone() 
     assert isinstance(Student(1280, 0).projection, torch.nn.Identity)
 
 
+@pytest.mark.slow
 def test_every_parameter_learns_and_the_distance_falls() -> None:
     student = Student(16, 0).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's overloads
     before = {name: value.detach().clone() for name, value in student.named_parameters()}

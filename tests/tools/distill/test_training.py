@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from core.errors import DatasetError, RunError
 from models.catalog import CATALOG
 from models.network import build_pretrained
+from tests.tools.distill.conftest import TEACHER
 from tools.distill.__main__ import main
 from tools.distill.distillation import Report, distill
 from tools.distill.options import DistillOptions
@@ -31,11 +33,14 @@ def pictures() -> Images:
     return Images(pixels, hashlib.sha256(pixels.tobytes()).hexdigest(), ())
 
 
+OPTIONS = DistillOptions(
+    Path("unused"), TEACHER.name, rounds=2, repeats=2, batch_size=8, side_px=64, hold_out=4, precision="fp32"
+)
+
+
 @pytest.fixture
 def options(small_teacher: str) -> DistillOptions:
-    return DistillOptions(
-        Path("unused"), small_teacher, rounds=2, repeats=2, batch_size=8, side_px=64, hold_out=4, precision="fp32"
-    )
+    return OPTIONS
 
 
 def train(options: DistillOptions, pictures: Images, work: Path) -> tuple[Student, list[Report]]:
@@ -43,10 +48,31 @@ def train(options: DistillOptions, pictures: Images, work: Path) -> tuple[Studen
     return student, list(distill(options, pictures, work, CPU, student=student))
 
 
+Trained = tuple[Student, list[Report], Path]
+
+
+@pytest.fixture(scope="module")
+def template(teacher_home: Path, pictures: Images, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A whole distillation: its student, what it reported, and its folder."""
+    work = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(teacher_home))
+        return *train(OPTIONS, pictures, work), work
+
+
+@pytest.fixture
+def trained(template: Trained, tmp_path: Path) -> Trained:
+    """The whole distillation, with a copy of its folder."""
+    student, reports, work = template
+    shutil.copytree(work, tmp_path / "work")
+    return student, reports, tmp_path / "work"
+
+
+@pytest.mark.slow
 def test_a_resumed_distillation_ends_with_the_weights_of_an_uninterrupted_one(
-    options: DistillOptions, pictures: Images, tmp_path: Path
+    trained: Trained, options: DistillOptions, pictures: Images, tmp_path: Path
 ) -> None:
-    whole, reports = train(options, pictures, tmp_path / "whole")
+    whole, reports, _ = trained
     assert (reports[-1].steps_done, reports[-1].steps) == (12, 12)
     assert reports[-1].progress.passes == 4
     assert sum(report.pass_done for report in reports) == 4
@@ -61,28 +87,29 @@ def test_a_resumed_distillation_ends_with_the_weights_of_an_uninterrupted_one(
     assert all(torch.equal(value, wanted[name]) for name, value in resumed.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_finished_distillation_has_nothing_left_to_do(
-    options: DistillOptions, pictures: Images, tmp_path: Path
+    trained: Trained, options: DistillOptions, pictures: Images
 ) -> None:
-    trained, _ = train(options, pictures, tmp_path)
-    again, reports = train(options, pictures, tmp_path)
+    student, _, work = trained
+    again, reports = train(options, pictures, work)
     assert len(reports) == 1
-    assert torch.equal(
-        again.backbone.get_parameter("top.conv.weight"), trained.backbone.get_parameter("top.conv.weight")
-    )
+    name = "top.conv.weight"
+    assert torch.equal(again.backbone.get_parameter(name), student.backbone.get_parameter(name))
 
 
+@pytest.mark.slow
 def test_a_state_of_other_options_or_pictures_is_refused(
-    options: DistillOptions, pictures: Images, tmp_path: Path
+    trained: Trained, options: DistillOptions, pictures: Images
 ) -> None:
-    train(options, pictures, tmp_path)
+    work = trained[2]
     other = DistillOptions(
         Path(), options.teacher, rounds=3, repeats=2, batch_size=8, side_px=64, hold_out=4, precision="fp32"
     )
     with pytest.raises(RunError, match="other options or pictures: delete it, or choose another folder with --work"):
-        train(other, pictures, tmp_path)
+        train(other, pictures, work)
     with pytest.raises(RunError, match="other options or pictures"):
-        train(options, Images(pictures.pixels, "another", ()), tmp_path)
+        train(options, Images(pictures.pixels, "another", ()), work)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0{}"])
@@ -98,10 +125,11 @@ def test_too_few_pictures_are_refused(options: DistillOptions, pictures: Images,
         train(options, few, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_exported_files_are_what_the_program_loads(
-    options: DistillOptions, pictures: Images, tmp_path: Path
+    trained: Trained, options: DistillOptions, pictures: Images, tmp_path: Path
 ) -> None:
-    student, reports = train(options, pictures, tmp_path / "work")
+    student, reports, _ = trained
     path = export_student(tmp_path / "out", student, options, pictures, reports[-1].progress, CPU)
     assert path.stat().st_size <= 4_000_000
     kinds = {value.dtype for value in load_file(path).values() if value.ndim == 4}
