@@ -7,13 +7,11 @@ import streamlit as st
 
 from core.runs.summary import RunSummary
 from pages.components.predict.prediction_cards import show_predictions
-from pages.components.shared import frame
+from pages.components.shared import frame, gallery
 from pages.components.shared.recent_runs import short_result
 from pages.components.shared.runs_snapshot import list_usable
 
-IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "mpo"]
 MAX_IMAGES = 200
-UPLOAD_MB = 64
 
 
 def page() -> None:
@@ -62,10 +60,10 @@ def _default(usable: Sequence[RunSummary]) -> list[str]:
 def _images() -> list[tuple[str, bytes]]:
     uploads = st.file_uploader(
         "Pictures",
-        type=IMAGE_TYPES,
+        type=gallery.IMAGE_TYPES,
         accept_multiple_files=True,
-        max_upload_size=UPLOAD_MB,
-        help=f"Up to {MAX_IMAGES} pictures of at most {UPLOAD_MB} MB.",
+        max_upload_size=gallery.UPLOAD_MB,
+        help=f"Up to {MAX_IMAGES} pictures of at most {gallery.UPLOAD_MB} MB.",
         key="predict-files",
     )
     pictures = [(item.name, item.getvalue()) for item in uploads[:MAX_IMAGES]]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.settings import PROJECT_ROOT, Settings
 from core.storage import read_json
@@ -45,14 +45,21 @@ def process_facts() -> dict[str, float]:
 
 
 def recorded_process(path: Path) -> "psutil.Process | None":
-    """The live process whose facts a file holds; None if it ended, also when its id was given to another one."""
+    """The live process whose facts a file holds; None if it ended."""
+    try:
+        return live_process(read_json(path))
+    except (OSError, ValueError):
+        return None
+
+
+def live_process(facts: Any) -> "psutil.Process | None":
+    """The process that these facts describe; None if it ended, also when its id was given to another one."""
     import psutil
 
     try:
-        facts = read_json(path)
         process = psutil.Process(int(facts["pid"]))
         return process if abs(process.create_time() - float(facts["born"])) < 1.0 else None
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+    except (ValueError, KeyError, TypeError, psutil.Error):
         return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from core.config.events import Progress
 from core.config.train_config import TrainConfig
 from core.errors import PredictorError, TuneMyPetsError
-from core.jobs.launchers import start_single
+from core.jobs.launchers import live_process, start_single
 from core.locks import is_held
 from core.predict.predictor_answers import Explanation, Filters, Method, Prediction, Projection, WeightChange
 from core.predict.predictor_server import address_path, lock_path, receive, send
@@ -229,10 +229,10 @@ class _Request:
 
 def _end_process(address: dict[str, Any]) -> None:
     """End a predictor that hangs."""
-    import psutil
+    process = live_process(address)
+    if process is not None:
+        import psutil
 
-    with suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
-        process = psutil.Process(int(address["pid"]))
-        if abs(process.create_time() - float(address["born"])) < 1.0:
+        with suppress(psutil.Error):
             process.kill()
             process.wait(SIGN_SECONDS)

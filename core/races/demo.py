@@ -3,16 +3,14 @@
 Whoever starts it while one is queued or running joins that one, so that a room full of people does not start thirty.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from filelock import FileLock, Timeout
+from contextlib import AbstractContextManager
 
 from core.actor import OPERATOR, Actor
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
 from core.jobs.import_jobs import ImportJobs, ImportRequest
+from core.locks import hold_lock
 from core.races.presets import plan_pair
 from core.races.race_actions import start_race
 from core.runs.run_store import RunStore
@@ -66,11 +64,6 @@ def start_demo(settings: Settings, dataset: str, *, by: Actor = OPERATOR) -> str
         return start_race(settings, plan, arms, by=by)[0]
 
 
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(settings.home / "demo.lock").acquire(timeout=LOCK_SECONDS):
-            yield
-    except Timeout as error:
-        raise RunError("Someone else is starting the demo: try again in a few seconds.") from error
+def _alone(settings: Settings) -> AbstractContextManager[None]:
+    busy = RunError("Someone else is starting the demo: try again in a few seconds.")
+    return hold_lock(settings.home / "demo.lock", LOCK_SECONDS, busy)

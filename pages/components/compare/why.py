@@ -16,8 +16,6 @@ from pages.components.compare.why_requests import Named, dataset_of, identity, p
 from pages.components.shared import frame, gallery
 
 MAX_RUNS = 2
-IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "mpo"]
-UPLOAD_MB = 64
 UPLOAD = "Your own picture"
 SECTIONS = (why_feature_space.HEATMAPS, "Feature space", "Weight changes", "First filters")
 ANSWER = "each network's answer"
@@ -145,7 +143,11 @@ def _choose_image(settings: Settings, named: Named) -> tuple[str, bytes, str | N
     )
     if group == UPLOAD:
         upload = right.file_uploader(
-            "Picture", type=IMAGE_TYPES, max_upload_size=UPLOAD_MB, key="why-upload", help=f"At most {UPLOAD_MB} MB."
+            "Picture",
+            type=gallery.IMAGE_TYPES,
+            max_upload_size=gallery.UPLOAD_MB,
+            key="why-upload",
+            help=f"At most {gallery.UPLOAD_MB} MB.",
         )
         if upload is None:
             st.caption("Add a picture to see its heatmaps.")

@@ -256,6 +256,7 @@ def _spec(series: list[dict[str, Any]], x_title: str, y_title: str, y_max: float
             "nameLocation": "middle",
             "nameGap": 24,
             "min": 0,
+            "minInterval": 1 if x_title == AXIS_TITLES["epochs"] else 0,  # no half epochs
             "splitLine": {"show": False},
         },
         "yAxis": {

@@ -15,6 +15,8 @@ MARKS = {
     "waiting": ("…", "#7F7F7F", "no answer yet"),
 }
 NO_IMAGE = "data:,"
+IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "mpo"]  # endings of uploads
+UPLOAD_MB = 64  # of one picture
 
 
 @dataclass(frozen=True)

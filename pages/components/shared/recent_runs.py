@@ -34,7 +34,7 @@ def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
 def _show_race(settings: Settings, race: Race) -> None:
     """A race or learning curve in one frame."""
     with st.container(border=True):
-        left, right = st.columns([3, 2], vertical_alignment="center")
+        left, right = st.columns(2, vertical_alignment="center")
         with left:
             frame.link(
                 frame.COMPARE,
@@ -53,7 +53,7 @@ def _show_race(settings: Settings, race: Race) -> None:
 def draw_run(settings: Settings, item: RunSummary) -> None:
     """One run in a frame: link, state, result, owner."""
     with st.container(border=True):
-        left, right = st.columns([3, 2], vertical_alignment="center")
+        left, right = st.columns(2, vertical_alignment="center")
         with left:
             target = {"race": item.meta.race} if item.meta.race else {"run": item.id}
             frame.link(

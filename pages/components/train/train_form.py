@@ -271,7 +271,7 @@ def _blocks_html(plan: Plan, stage: int) -> str:
         cells.append(
             f'<div title="{html.escape(block.title)}: {block.parameters:,} parameters, {word}" '
             'style="display:flex;flex-direction:column;align-items:center;justify-content:flex-end;'
-            'flex:0 1 72px;min-width:40px">'
+            'flex:0 1 72px;min-width:34px">'  # nine blocks fit a phone
             f'<div style="width:100%;height:{height}px;border-radius:6px;{look};display:flex;align-items:center;'
             f'justify-content:center">{sign}</div>'
             f'<div style="font-size:.72rem;text-align:center;overflow-wrap:anywhere">{html.escape(block.name)}<br>'
@@ -279,7 +279,7 @@ def _blocks_html(plan: Plan, stage: int) -> str:
         )
     heading = f'<div style="font-size:.85rem;opacity:.8">{html.escape(name)}</div>' if len(plan.stages) > 1 else ""
     return (
-        f'{heading}<div role="img" aria-label="Blocks from input to head" style="display:flex;gap:4px;'
+        f'{heading}<div role="img" aria-label="Blocks from input to head" style="display:flex;gap:3px;'
         f'align-items:flex-end;overflow-x:auto;padding:6px 0 10px">{"".join(cells)}</div>'
     )
 
