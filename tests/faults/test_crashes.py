@@ -33,6 +33,8 @@ from tests.support.desk import Desk, desk, figures, files  # noqa: F401
 from tests.support.processes import wait_for
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 LONG = os.environ.get("TUNEMYPETS_LONG") == "1"  # as often and as slowly as it is promised
 MOMENTS = 100 if LONG else 20
 # seconds until a worker that does not move is shown, and until it is ended; what is promised about it

@@ -32,6 +32,8 @@ from tests.support.desk import Desk, figures, start_eagerly
 from tests.support.environment import skip_or_fail
 from tests.support.processes import end_processes, wait_for
 
+pytestmark = pytest.mark.slow
+
 MB = 2**20
 DISK = 24 * MB
 

@@ -23,6 +23,8 @@ from tests.support.desk import Desk, desk, files  # noqa: F401
 from tests.support.environment import skip_or_fail
 from tests.support.processes import wait_for
 
+pytestmark = pytest.mark.slow
+
 MB = 2**20
 GROUPS = Path("/sys/fs/cgroup")
 HUNGRY = (

@@ -32,6 +32,8 @@ from tests.support.images import encoded, photo
 from tests.support.sentences import assert_plain
 from tests.support.small_runs import SMALL_SCRATCH
 
+pytestmark = pytest.mark.slow
+
 IMAGE = encoded(photo(3))
 
 

@@ -31,6 +31,8 @@ from tests.support.load.session import LostError, Session
 from tests.support.processes import end_processes, run_apart, wait_for
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Server]
 MB = 2**20
 HTML = {"Accept": "text/html"}

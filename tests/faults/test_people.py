@@ -32,6 +32,8 @@ from core.settings import PROJECT_ROOT, Settings
 from tests.support.desk import Desk, desk, files  # noqa: F401
 from tests.support.processes import wait_for
 
+pytestmark = pytest.mark.slow
+
 ROOM = 30
 ADA, BERT = Actor("p-ada", "Ada"), Actor("p-bert", "Bert")
 FOREIGN = "belongs to another person: only its owner and the presenter can change it."

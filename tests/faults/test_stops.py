@@ -37,6 +37,8 @@ from tests.faults.test_crashes import reach
 from tests.support.desk import Desk, desk, files  # noqa: F401
 from tests.support.small_runs import SMALL_SCRATCH
 
+pytestmark = pytest.mark.slow
+
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # in memory: nothing here depends on a disk
 FINAL = (RunState.FINISHED, RunState.STOPPED, RunState.FAILED)
 

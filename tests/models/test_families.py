@@ -12,12 +12,14 @@ from models.catalog import CATALOG, get_entry, head_parameters
 from models.network import Network, build
 from models.pretrained import build_original, classifier_of, take_apart
 from models.torchvision_entries import TORCHVISION_ENTRIES
+from tests.support.networks import NETWORKS
 
 SIDE_PX = {"scratch_cnn": 64, "vit_b_16": 224}  # smallest that works and leaves BatchNorm something to see
 CLASSES = 3
+TORCHVISION = {entry.name for entry in TORCHVISION_ENTRIES}
 
 
-@pytest.fixture(scope="module", params=list(CATALOG))
+@pytest.fixture(scope="module", params=NETWORKS)
 def built(request: pytest.FixtureRequest) -> Network:
     """One network of each family, shared by the tests of this file; each sets the freezing that it needs."""
     return build(request.param, CLASSES, seed=0)
@@ -152,7 +154,7 @@ def test_a_frozen_prefix_answers_the_same_in_training_mode(network: Network) -> 
     assert torch.equal(network.frozen_prefix(batch), expected)
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in TORCHVISION_ENTRIES])
+@pytest.mark.parametrize("name", [case for case in NETWORKS if case.values[0] in TORCHVISION])
 def test_with_the_original_classifier_the_logits_are_those_of_torchvision(name: str) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

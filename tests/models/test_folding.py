@@ -9,6 +9,7 @@ from torch import nn
 from models.catalog import CATALOG
 from models.folding import fold_network, fold_prefix
 from models.network import Network, build
+from tests.support.networks import NETWORKS
 
 
 def with_statistics(name: str) -> Network:
@@ -28,7 +29,7 @@ def norms(module: nn.Module) -> int:
     return sum(isinstance(part, nn.BatchNorm2d) for part in module.modules())
 
 
-@pytest.mark.parametrize("name", CATALOG)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_folded_copies_answer_as_the_network_does(name: str) -> None:
     network = with_statistics(name)
     entry = CATALOG[name]

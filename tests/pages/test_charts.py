@@ -183,6 +183,7 @@ def seen(visit: Visit) -> set[tuple[str, int]]:
     return places
 
 
+@pytest.mark.slow
 def test_every_chart_has_titles_words_numbers_and_a_second_sign(
     curve_id: str, open_page: Open, visit: Visit, settings: Settings, ended_processes: None
 ) -> None:

@@ -220,6 +220,7 @@ def test_predict_answers_for_good_pictures_and_explains_bad_ones(
     assert "evil" in app.error[0].value
 
 
+@pytest.mark.slow
 def test_the_demo_draws_races_and_opens_the_comparison(
     settings: Settings, open_page: Open, ended_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def test_training_twice_with_one_seed_gives_the_same_numbers(
     assert first.probabilities.tolist() == second.probabilities.tolist()
 
 
+@pytest.mark.slow
 def test_the_time_of_a_training_is_estimated_before_it_starts(settings: Settings, drawn: object) -> None:
     words = ("drawn", "--model", "petnet", "--strategy", "head", "--epochs", "2")
     first = core_json("estimate", *words)
@@ -178,6 +179,7 @@ def test_pictures_are_classified(trained: Settings, tmp_path: Path) -> None:
     assert "--top" in sentence
 
 
+@pytest.mark.slow
 def test_a_run_is_stopped_and_evaluated(settings: Settings, drawn: object, ended_processes: None) -> None:
     run_id = core_json("train", "drawn", *SMALL, "--epochs", "1000", "--detach")["run"]
     run = RunStore(settings).get(run_id)

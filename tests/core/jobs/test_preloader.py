@@ -27,7 +27,10 @@ from core.storage import read_json
 from tests.core.jobs.test_scheduler import processes_of, stop_all
 from tests.support.processes import wait_for
 
-pytestmark = pytest.mark.skipif(not POSSIBLE, reason="There is no preloader on this system: nothing to test.")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not POSSIBLE, reason="There is no preloader on this system: nothing to test."),
+]
 
 # a training without torch, which writes down what it sees of its process and then waits to be stopped
 LIGHT_SESSION = """

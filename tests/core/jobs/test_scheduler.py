@@ -234,6 +234,7 @@ def test_a_silent_scheduler_is_ended_and_another_takes_its_place(
     assert not psutil.pid_exists(stuck) or psutil.Process(stuck).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 def test_shutting_down_pauses_trainings_and_they_resume_when_the_app_starts_again(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
 ) -> None:

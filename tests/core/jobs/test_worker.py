@@ -61,6 +61,7 @@ def text_of(run: Run) -> str:
     return result.text
 
 
+@pytest.mark.slow
 def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_evaluated(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
 ) -> None:

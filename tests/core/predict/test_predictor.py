@@ -90,6 +90,7 @@ def test_the_predictor_gives_the_probabilities_of_the_test(settings: Settings, r
     assert len({round(float(row[0]), 6) for row in stored}) > 1, "a constant network would show nothing"
 
 
+@pytest.mark.slow
 def test_the_process_gives_the_probabilities_of_the_test_also_after_it_was_killed(
     settings: Settings, run: Run, ended_processes: None
 ) -> None:

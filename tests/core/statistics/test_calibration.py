@@ -88,6 +88,7 @@ def test_adaptive_bins_hold_equally_many_pictures_and_never_part_equal_ones() ->
         assert sum(part.count for part in calibrate(few, None, adaptive=True).bins) == count
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_error_holds_the_true_one() -> None:
     truth = calibrate(drawn(200_000, 2.0, "test", 6), None).ece
     held = 0
