@@ -20,6 +20,8 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.support.environment import shared_folder, skip_or_fail
 from tests.support.finished_runs import create_pair
+from tests.support.fork_server import POSSIBLE as FORKING
+from tests.support.fork_server import forked_processes, start_fork_server
 from tests.support.processes import end_processes
 from tests.support.small_runs import SMALL_SCRATCH
 
@@ -126,8 +128,25 @@ def raced(race_template: Path, home: Path) -> Settings:
     return Settings.from_environment()
 
 
+@pytest.fixture(scope="session")
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The address of a process that forks the app's processes, seconds sooner than they would start."""
+    with start_fork_server(tmp_path_factory.mktemp("fork")) as address:
+        yield address
+
+
 @pytest.fixture
-def ended_processes(settings: Settings) -> Iterator[None]:
+def forked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fork the app's processes that this test starts, unless it is marked `real_processes`."""
+    if not FORKING or request.node.get_closest_marker("real_processes"):
+        yield
+        return
+    with forked_processes(request.getfixturevalue("fork_server")):
+        yield
+
+
+@pytest.fixture
+def ended_processes(settings: Settings, forked: None) -> Iterator[None]:
     """End every process that the test started in its data root, by its id."""
     yield
     end_processes(settings.home)

@@ -25,9 +25,7 @@ def heading(page: Page, name: str) -> None:
     expect(page.get_by_role("heading", name=name, exact=True, level=1)).to_be_visible()
 
 
-def test_sample_race_reload_compare_and_predict(
-    shared_weights: Path, server: Server, page: Page, settings: Settings, tmp_path: Path
-) -> None:
+def test_sample_race_reload_compare_and_predict(server: Server, page: Page, settings: Settings, tmp_path: Path) -> None:
     page.goto(server.address)
     heading(page, "TuneMyPets")
     page.get_by_role("button", name="Draw cats and dogs").click()

@@ -28,9 +28,9 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
-from tests.core.jobs.test_scheduler import processes_of, states
+from tests.core.jobs.test_scheduler import states
 from tests.support.desk import Desk, desk, figures, files  # noqa: F401
-from tests.support.processes import wait_for
+from tests.support.processes import processes_of, wait_for
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -105,7 +105,7 @@ def test_a_worker_killed_before_it_began_is_started_again_but_not_for_ever(desk:
 
     def kill_all() -> bool:
         """End each worker while it waits for the lock that this test holds."""
-        for process in processes_of(desk.settings, "tests.support.eager_preloader"):
+        for process in processes_of(desk.settings.home):
             if process.name() == "jobs.worker":
                 process.kill()
         return run.state() is not RunState.QUEUED
@@ -200,7 +200,7 @@ def test_a_preloader_that_does_not_move_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk.finish(desk.queue())
-    (stuck,) = processes_of(desk.settings, "tests.support.eager_preloader")
+    (stuck,) = processes_of(desk.settings.home, "tests.support.eager_preloader")
     monkeypatch.setattr(policy, "PRELOADER_SECONDS", 3.0)
     stuck.suspend()
     desk.finish(desk.queue())
@@ -231,7 +231,7 @@ def test_never_more_trainings_than_allowed_however_often_the_scheduler_is_killed
 
     def kill() -> None:
         nonlocal kills
-        for process in processes_of(settings, "core.jobs.scheduler"):
+        for process in processes_of(settings.home, "core.jobs.scheduler"):
             process.kill()
             process.wait(10)
             kills += 1
@@ -342,7 +342,7 @@ def test_a_killed_import_says_so_and_leaves_nothing(settings: Settings, ended_pr
         folder = settings.imports_dir / job
         wait_for((folder / "progress.json").exists)
         time.sleep(seconds)
-        for process in processes_of(settings, "core.jobs.import_jobs"):
+        for process in processes_of(settings.home, "core.jobs.import_jobs"):
             process.kill()
             process.wait(5)
         status = jobs.status(job)

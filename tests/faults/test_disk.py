@@ -71,7 +71,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 @pytest.fixture
-def small_desk(disk: Disk, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def small_desk(disk: Disk, small_config: TrainConfig, forked: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A scheduler whose data root lies on the small disk."""
     monkeypatch.setenv("TUNEMYPETS_HOME", str(disk.folder / "workspace"))
     monkeypatch.setenv("TUNEMYPETS_MIN_FREE_MB", "1")

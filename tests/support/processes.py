@@ -10,18 +10,41 @@ from typing import Any, TypeVar
 
 import psutil
 
+from tests.support.fork_server import command_name
+
 T = TypeVar("T")
+FORK_SERVER = "tests.support.fork_server"
+
+
+def processes_of(home: Path, module: str = "core.") -> list[psutil.Process]:
+    """The live processes of a data root that run a module, or anything of the app."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ", "status", "name"]):
+        command, environment = process.info["cmdline"] or [], process.info["environ"] or {}
+        if FORK_SERVER in command:
+            alike = module == "core." or process.info["name"] == command_name(module)
+            own = alike and _output_of(process).is_relative_to(home)
+        else:
+            alike = any(part.startswith(module) for part in command)
+            own = alike and environment.get("TUNEMYPETS_HOME") == str(home)
+        if own and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def _output_of(process: psutil.Process) -> Path:
+    """The file that holds what a process prints, which identifies one that was forked."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process.pid}/fd/1").readlink()
+    return Path()
 
 
 def end_processes(home: Path) -> None:
     """End every process of a data root, by its id."""
-    for process in psutil.process_iter(["pid", "environ", "cmdline"]):
-        environment = process.info["environ"] or {}
-        command = process.info["cmdline"] or []
-        if environment.get("TUNEMYPETS_HOME") == str(home) and any(part.startswith("core.") for part in command):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-                process.wait(5)
+    for process in processes_of(home):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+            process.wait(5)
 
 
 def run_apart(work: Coroutine[Any, Any, T]) -> T:

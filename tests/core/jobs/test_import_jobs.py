@@ -15,8 +15,7 @@ from core.errors import DatasetError, QuotaError
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.room.board import lock_uploads
 from core.settings import Settings
-from tests.core.jobs.test_scheduler import processes_of
-from tests.support.processes import wait_for
+from tests.support.processes import processes_of, wait_for
 
 REQUEST = ImportRequest(None, "mine", "60/20/20", 0)
 
@@ -102,7 +101,7 @@ def test_a_killed_import_is_interrupted_and_the_next_one_clears_up(settings: Set
     jobs = ImportJobs(settings)
     job = jobs.start(REQUEST, jobs.receive_zip(zip_of(10, size_px=480, copies=100)))
     wait_for(lambda: jobs.status(job).done > 0 and bool(leftovers(settings)))
-    (process,) = processes_of(settings, "core.jobs.import_jobs")
+    (process,) = processes_of(settings.home, "core.jobs.import_jobs")
     process.kill()
     wait_for(lambda: jobs.status(job).state != "running", 10)
     assert jobs.status(job).state == "interrupted"

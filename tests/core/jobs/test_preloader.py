@@ -24,8 +24,8 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.storage import read_json
-from tests.core.jobs.test_scheduler import processes_of, stop_all
-from tests.support.processes import wait_for
+from tests.core.jobs.test_scheduler import stop_all
+from tests.support.processes import processes_of, wait_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -93,7 +93,7 @@ def facts_of(run: Run) -> dict[str, Any]:
 
 
 def preloaders(settings: Settings) -> list[psutil.Process]:
-    return [item for item in processes_of(settings, "core.jobs.preloader") if item.name() != "jobs.worker"]
+    return [item for item in processes_of(settings.home, "core.jobs.preloader") if item.name() != "jobs.worker"]
 
 
 def test_a_forked_worker_trains_like_a_fresh_one_to_the_last_digit(
@@ -191,7 +191,7 @@ def test_a_preloader_ends_with_its_scheduler_and_the_run_continues(
     run = queue()
     ensure_scheduler(settings)
     wait_for(lambda: began(run))
-    (living,) = processes_of(settings, "core.jobs.scheduler")
+    (living,) = processes_of(settings.home, "core.jobs.scheduler")
     living.kill()
     wait_for(lambda: not preloaders(settings), 10)
     assert not is_held(lock_path(settings))
@@ -223,7 +223,7 @@ def test_where_forking_is_not_safe_workers_start_afresh(
     run = queue()
     ensure_scheduler(settings)
     wait_for(lambda: began(run))
-    (living,) = processes_of(settings, "core.jobs.scheduler")
+    (living,) = processes_of(settings.home, "core.jobs.scheduler")
     assert facts_of(run)["parent"] == living.pid
     assert (settings.logs_dir / "preloader.log").read_text().count("RuntimeError:") == MAX_PRELOADERS
     stop_all(settings, [run])

@@ -21,18 +21,7 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
-from tests.support.processes import wait_for
-
-
-def processes_of(settings: Settings, module: str = "-m") -> list[psutil.Process]:
-    """The live processes of this data root that run a module."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "environ", "status"]):
-        command, environment = process.info["cmdline"] or [], process.info["environ"] or {}
-        own = module in command and environment.get("TUNEMYPETS_HOME") == str(settings.home)
-        if own and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(process)
-    return found
+from tests.support.processes import processes_of, wait_for
 
 
 def logs_to(process: psutil.Process, run: Run) -> bool:
@@ -91,7 +80,7 @@ def test_a_run_outlives_its_scheduler_and_the_next_one_does_not_start_it_again(
     run = store.create(small_config.model_copy(update={"epochs": 1000}))
     ensure_scheduler(settings)
     wait_for(lambda: run.state() is RunState.RUNNING)
-    (scheduler,) = processes_of(settings, "core.jobs.scheduler")
+    (scheduler,) = processes_of(settings.home, "core.jobs.scheduler")
     scheduler.kill()
     wait_for(lambda: not is_held(lock_path(settings)))
     assert run.state() is RunState.RUNNING
@@ -102,7 +91,7 @@ def test_a_run_outlives_its_scheduler_and_the_next_one_does_not_start_it_again(
     wait_for(lambda: len(run.history().epochs) >= 1)
     wait_for(lambda: queue_position(settings, behind) == 1)
     assert behind.state() is RunState.QUEUED
-    (worker,) = (item for item in processes_of(settings) if logs_to(item, run))
+    (worker,) = (item for item in processes_of(settings.home) if logs_to(item, run))
     assert worker.pid == read_json(run.folder / "started.json")["pid"]
     assert [record["kind"] for record in run.records()].count("described") == 1
     stop_all(settings, [behind, run])
@@ -114,7 +103,7 @@ def test_only_one_scheduler_lives_however_often_it_is_asked_for(
     for _ in range(4):
         ensure_scheduler(settings)
     wait_for(lambda: is_held(lock_path(settings)))
-    wait_for(lambda: len(processes_of(settings, "core.jobs.scheduler")) == 1, 20)
+    wait_for(lambda: len(processes_of(settings.home, "core.jobs.scheduler")) == 1, 20)
     assert is_held(lock_path(settings))
 
 
@@ -254,6 +243,7 @@ def test_shutting_down_pauses_trainings_and_they_resume_when_the_app_starts_agai
     reopen(settings)
     ensure_scheduler(settings)
     wait_for(lambda: len(run.history().epochs) > done + 1)
-    assert [epoch.epoch for epoch in run.history().epochs] == list(range(1, len(run.history().epochs) + 1))
+    epochs = [epoch.epoch for epoch in run.history().epochs]
+    assert epochs == list(range(1, len(epochs) + 1))
     assert read_attempts(run.folder).automatic == 0
     stop_all(settings, [run])

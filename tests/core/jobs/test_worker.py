@@ -98,6 +98,7 @@ def test_a_killed_worker_leaves_an_interrupted_run_whose_weights_can_be_evaluate
         RunStore(settings).resume(run.id)
 
 
+@pytest.mark.real_processes
 def test_a_stop_while_torch_loads_is_obeyed_in_time(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, ended_processes: None
 ) -> None:

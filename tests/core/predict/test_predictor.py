@@ -28,8 +28,7 @@ from core.predict.predictor_server import address_path, lock_path
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
-from tests.core.jobs.test_scheduler import processes_of
-from tests.support.processes import wait_for
+from tests.support.processes import processes_of, wait_for
 from tests.support.small_runs import SMALL_SCRATCH
 
 
@@ -98,12 +97,12 @@ def test_the_process_gives_the_probabilities_of_the_test_also_after_it_was_kille
     for _ in range(3):
         PredictorClient(settings).warm_up()
     assert_same(ask(settings, run, files), run, stored)
-    wait_for(lambda: len(processes_of(settings, "core.predict.predictor_server")) == 1)
-    (process,) = processes_of(settings, "core.predict.predictor_server")
+    wait_for(lambda: len(processes_of(settings.home, "core.predict.predictor_server")) == 1)
+    (process,) = processes_of(settings.home, "core.predict.predictor_server")
     process.kill()
     assert_same(ask(settings, run, files[:2]), run, stored[:2])
-    wait_for(lambda: len(processes_of(settings, "core.predict.predictor_server")) == 1)
-    assert processes_of(settings, "core.predict.predictor_server")[0].pid != process.pid
+    wait_for(lambda: len(processes_of(settings.home, "core.predict.predictor_server")) == 1)
+    assert processes_of(settings.home, "core.predict.predictor_server")[0].pid != process.pid
     assert is_held(lock_path(settings))
 
 
