@@ -11,7 +11,7 @@ import pytest
 from core.jobs import launchers
 from core.predict.predictor_client import PredictorClient
 from core.settings import PROJECT_ROOT, Settings
-from tests.support.processes import wait_for
+from tests.support.processes import processes_of, wait_for
 
 SHOW_PRIORITY = (
     "import os, pathlib; from core.jobs.launchers import step_back; step_back(10); step_back(5); "
@@ -20,15 +20,11 @@ SHOW_PRIORITY = (
 )
 
 
+pytestmark = pytest.mark.real_processes
+
+
 def predictors(settings: Settings) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter(["environ", "cmdline"]):
-        command = process.info["cmdline"] or []
-        if "core.predict.predictor_server" in command and (process.info["environ"] or {}).get("TUNEMYPETS_HOME") == str(
-            settings.home
-        ):
-            found.append(process)
-    return found
+    return processes_of(settings.home, "core.predict.predictor_server")
 
 
 def test_many_requests_at_once_start_one_process(settings: Settings, ended_processes: None) -> None:

@@ -29,6 +29,7 @@ from tests.support.processes import processes_of, wait_for
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.real_processes,
     pytest.mark.skipif(not POSSIBLE, reason="There is no preloader on this system: nothing to test."),
 ]
 
