@@ -50,7 +50,7 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     started = time.perf_counter()
     store = run_step(open_store(settings, dataset, entry.preprocessing, StopSignal()))
     found = {"decode": time.perf_counter() - started}
-    network = build_network(config, entry, len(dataset.classes))
+    network = build_network(settings, config, len(dataset.classes))
     network.freeze(entry.freeze_points[-1])
     for precision in ("fp32", "bf16"):
         hardware = Hardware(torch.device("cpu"), "", settings.threads, "fp32", "", precision, "")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from models.efficientnet_lite_entry import EFFICIENTNET_LITE0
 from models.entry import Block, NetworkEntry, Preprocessing, Weights
 from models.errors import NetworkError
 from models.petnet_entry import PETNET
@@ -156,5 +157,8 @@ def _check_scratch(options: ScratchOptions) -> None:
 
 
 CATALOG: Mapping[str, NetworkEntry] = MappingProxyType(
-    {entry.name: entry for entry in (_describe_scratch(ScratchOptions()), PETNET, *TORCHVISION_ENTRIES)}
+    {
+        entry.name: entry
+        for entry in (_describe_scratch(ScratchOptions()), EFFICIENTNET_LITE0, PETNET, *TORCHVISION_ENTRIES)
+    }
 )

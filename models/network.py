@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from models.catalog import ScratchOptions, get_entry, head_neurons
+from models.efficientnet_lite import rename_weights
 from models.errors import NetworkError, WeightsError
 from models.pretrained import Parts, build_original, take_apart
 from models.scratch_cnn import build_blocks
@@ -199,10 +200,10 @@ def build_pretrained(
 
 
 def load_original(name: str, weights_file: Path) -> nn.Module:
-    """torchvision's own network with its classifier, or petnet's backbone, with the weights of a file.
+    """The network as it was published, with its classifier, or petnet's backbone, with the weights of a file.
 
     Args:
-        weights_file: a state dict, as torchvision saves it or as safetensors.
+        weights_file: a state dict, as it was published or as safetensors.
     Raises:
         NetworkError: the network is unknown or has no pretrained weights.
         WeightsError: the file is missing, damaged, of another network, or holds numbers that are not finite.
@@ -210,12 +211,13 @@ def load_original(name: str, weights_file: Path) -> nn.Module:
     entry = get_entry(name)
     if entry.weights is None:
         raise NetworkError(f"{entry.title} has no pretrained weights: build it with random ones.")
-    command = "install TuneMyPets again" if entry.weights.shipped else f"run `python -m core prefetch {name}`"
-    remedy = command if entry.weights.shipped else f"delete it from TORCH_HOME and {command}"
+    remedy = entry.remedy if entry.weights.url is None else f"delete it from TORCH_HOME and {entry.remedy}"
     try:
         state = _read_state(weights_file, remedy)
     except FileNotFoundError as error:
-        raise WeightsError(f"The weights file {weights_file.name} is missing: {command}.") from error
+        raise WeightsError(f"The weights file {weights_file.name} is missing: {entry.remedy}.") from error
+    if name == "efficientnet_lite0":
+        state = rename_weights(state)
     with torch.device("meta"):  # no time and no random numbers for weights that are replaced at once
         original = build_original(name)
     try:
@@ -228,7 +230,7 @@ def load_original(name: str, weights_file: Path) -> nn.Module:
 def _read_state(path: Path, remedy: str) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
-            state = load_file(path)
+            state = load(path.read_bytes())  # not mapped: a file that is cut off later would end the process
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (FileNotFoundError, MemoryError):

@@ -1,4 +1,4 @@
-"""torchvision's networks and petnet, taken apart into named blocks at which a backbone can be frozen.
+"""Published networks and petnet, taken apart into named blocks at which a backbone can be frozen.
 
 Only names and grouping change: with the original classifier's weights in the head, the logits are the
 original's. One exception, SqueezeNet: its original head is dropout, 1x1 convolution, ReLU, global average
@@ -14,6 +14,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from models.efficientnet_lite import build_network as build_efficientnet_lite
 from models.petnet import build_backbone as build_petnet
 
 
@@ -55,15 +56,17 @@ class TakeClassToken(nn.Module):
 
 
 def build_original(name: str, classes: int = 1000) -> nn.Module:
-    """torchvision's own network, or petnet's backbone, with random weights from torch's global generator."""
+    """The network as it was published, or petnet's backbone, with random weights from torch's global generator."""
     if name == "petnet":
         return build_petnet()
+    if name == "efficientnet_lite0":
+        return build_efficientnet_lite(classes)
     original: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes)
     return original
 
 
 def take_apart(name: str, original: nn.Module) -> Parts:
-    """The named blocks of a network of torchvision's; its classifier is left behind.
+    """The named blocks of a published network; its classifier is left behind.
 
     Args:
         name: in the catalog, not `scratch_cnn`.
@@ -73,7 +76,7 @@ def take_apart(name: str, original: nn.Module) -> Parts:
 
 
 def classifier_of(original: nn.Module) -> tuple[Tensor, Tensor]:
-    """Weight (classes, feature_width) and bias (classes) of the last layer of a network of torchvision's."""
+    """Weight (classes, feature_width) and bias (classes) of the last layer of a published network."""
     weight, bias = list(original.parameters())[-2:]
     return weight.flatten(1), bias
 
@@ -165,6 +168,14 @@ def _efficientnet_b0(network: nn.Module) -> Parts:
     return Parts(blocks, _pooled(), 0.2)
 
 
+def _efficientnet_lite0(network: nn.Module) -> Parts:
+    blocks = dict(network.named_children())
+    del blocks["classifier"]
+    pool, dropout = blocks.pop("pool"), blocks.pop("dropout")
+    assert isinstance(dropout, nn.Dropout)
+    return Parts(blocks, pool, dropout.p)
+
+
 def _convnext_tiny(network: nn.Module) -> Parts:
     blocks = {
         "stem": network.get_submodule("features.0"),
@@ -197,6 +208,7 @@ def _vit_b_16(network: nn.Module) -> Parts:
 
 
 _FAMILIES: dict[str, Callable[[nn.Module], Parts]] = {
+    "efficientnet_lite0": _efficientnet_lite0,
     "petnet": _petnet,
     "mobilenet_v2": _mobilenet_v2,
     "mobilenet_v3_small": _mobilenet_v3_small,

@@ -29,7 +29,7 @@ TORCHVISION_ENTRIES = (
         name="mobilenet_v2",
         title="MobileNetV2",
         family="MobileNet",
-        summary="Made for phones: small, fast and surprisingly good; the best first choice on a laptop.",
+        summary="Made for phones: small, fast and surprisingly good.",
         preprocessing=Preprocessing(256, 224),
         weights=_torchvision("mobilenet_v2-b0353104.pth", 14_212_972),
         blocks=_blocks(
@@ -44,6 +44,7 @@ TORCHVISION_ENTRIES = (
         ),
         feature_width=1280,
         default_freeze="stage4",
+        imagenet_top1=0.71878,
     ),
     NetworkEntry(
         name="mobilenet_v3_small",
@@ -64,6 +65,7 @@ TORCHVISION_ENTRIES = (
         ),
         feature_width=1024,
         default_freeze="stage4",
+        imagenet_top1=0.67668,
     ),
     NetworkEntry(
         name="squeezenet1_0",
@@ -80,6 +82,7 @@ TORCHVISION_ENTRIES = (
         ),
         feature_width=512,
         default_freeze="fire5_8",
+        imagenet_top1=0.58092,
     ),
     NetworkEntry(
         name="resnet18",
@@ -97,6 +100,7 @@ TORCHVISION_ENTRIES = (
         ),
         feature_width=512,
         default_freeze="layer3",
+        imagenet_top1=0.69758,
     ),
     NetworkEntry(
         name="resnet50",
@@ -114,6 +118,7 @@ TORCHVISION_ENTRIES = (
         ),
         feature_width=2048,
         default_freeze="layer3",
+        imagenet_top1=0.76130,
     ),
     NetworkEntry(
         name="vgg16",
@@ -132,6 +137,7 @@ TORCHVISION_ENTRIES = (
         ),
         feature_width=4096,
         default_freeze="block4",
+        imagenet_top1=0.71592,
     ),
     NetworkEntry(
         name="efficientnet_b0",
@@ -153,6 +159,7 @@ TORCHVISION_ENTRIES = (
         ),
         feature_width=1280,
         default_freeze="stage5",
+        imagenet_top1=0.77692,
     ),
     NetworkEntry(
         name="convnext_tiny",
@@ -170,6 +177,7 @@ TORCHVISION_ENTRIES = (
         ),
         feature_width=768,
         default_freeze="stage3",
+        imagenet_top1=0.82520,
     ),
     NetworkEntry(
         name="vit_b_16",
@@ -185,5 +193,6 @@ TORCHVISION_ENTRIES = (
         ),
         feature_width=768,
         default_freeze="layer8",
+        imagenet_top1=0.81072,
     ),
 )

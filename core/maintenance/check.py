@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from core.checkpoints.pretrained_check import FOLDER as WEIGHTS
+from core.checkpoints.pretrained_check import verify_kept_weights
 from core.checkpoints.weights_file import check_finite, read_header
 from core.datasets.dataset_check import verify_dataset
 from core.datasets.importing import DRAFT, DRAFT_LOCK
@@ -199,6 +201,8 @@ class _Walk:
         folder = self._settings.cache_dir
         found = [self._datasets.fingerprint(path.name) for path in _folders(self._settings.datasets_dir)]
         yield from verify_cache(folder, {fingerprint for fingerprint in found if fingerprint}, self._count)
+        if is_folder(folder / WEIGHTS):
+            yield from verify_kept_weights(folder / WEIGHTS, self._count)
         if is_folder(folder / EXPLANATIONS):
             runs = {path.name for path in _folders(self._settings.runs_dir)}
             yield from verify_explanations(folder / EXPLANATIONS, runs, self._count)

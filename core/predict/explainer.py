@@ -200,7 +200,7 @@ class Explainer:
 
     def _weight_change(self, run: Run) -> dict[str, Any]:
         with self._one_at_a_time:
-            return measure_weight_change(run).to_json()
+            return measure_weight_change(self.settings, run).to_json()
 
     def filters(self, run: Run) -> Message:
         """The filters of the first layer, as `Filters.to_message` writes them.
@@ -216,7 +216,7 @@ class Explainer:
 
     def _filters(self, run: Run) -> dict[str, Any]:
         with self._one_at_a_time:
-            found: Filters = draw_filters(run)
+            found: Filters = draw_filters(self.settings, run)
         record, parts = found.to_message()
         return {"record": record, "parts": [base64.b64encode(part).decode() for part in parts]}
 

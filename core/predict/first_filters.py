@@ -15,6 +15,7 @@ from core.predict.projection import principal_components
 from core.predict.weight_change import build_start, relative_change
 from core.runs.run import Run
 from core.runs.run_files import BEST
+from core.settings import Settings
 from models.network import Network
 
 MAX_FILTERS = 64  # drawn
@@ -25,7 +26,7 @@ GAP_PX = 3
 Weights = npt.NDArray[np.float32]
 
 
-def draw_filters(run: Run) -> Filters:
+def draw_filters(settings: Settings, run: Run) -> Filters:
     """The filters of a run's first layer, and the same filters before training.
 
     Raises:
@@ -36,7 +37,7 @@ def draw_filters(run: Run) -> Filters:
     after = first_weights(trained)
     before, trouble, relative = None, "", None
     try:
-        before = first_weights(build_start(config, len(checkpoint.classes)))
+        before = first_weights(build_start(settings, config, len(checkpoint.classes)))
         relative = relative_change([(torch.from_numpy(before), torch.from_numpy(after))])
     except WeightsError as error:
         trouble = str(error)

@@ -14,21 +14,22 @@ from core.config.train_config import TrainConfig
 from core.predict.predictor_answers import BlockChange, WeightChange
 from core.runs.run import Run
 from core.runs.run_files import BEST
+from core.settings import Settings
 from models.network import Network
 
 Pairs = list[tuple[Tensor, Tensor]]
 
 
-def build_start(config: TrainConfig, classes: int) -> Network:
+def build_start(settings: Settings, config: TrainConfig, classes: int) -> Network:
     """The network as it was before the first step.
 
     Raises:
         WeightsError: if the pretrained weights are not on this machine.
     """
-    return build_network(config, config.entry(), classes)
+    return build_network(settings, config, classes)
 
 
-def measure_weight_change(run: Run) -> WeightChange:
+def measure_weight_change(settings: Settings, run: Run) -> WeightChange:
     """The change of every block, from the start of a run to its best checkpoint.
 
     Raises:
@@ -37,7 +38,7 @@ def measure_weight_change(run: Run) -> WeightChange:
     """
     checkpoint = read_sidecar(run.checkpoints, BEST)
     config = checkpoint.config
-    start = build_start(config, len(checkpoint.classes))  # first: it raises before the slow part
+    start = build_start(settings, config, len(checkpoint.classes))  # first: it raises before the slow part
     trained, _ = load_network(run.checkpoints, BEST)
     titles = {block.name: block.title for block in config.entry().blocks}
     frozen = _always_frozen(config)

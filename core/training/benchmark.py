@@ -91,7 +91,7 @@ def measure_ahead(
         DatasetError: names an image that can no longer be read.
     """
     entry = config.entry()
-    network = build_network(config, entry, len(dataset.classes))
+    network = build_network(settings, config, len(dataset.classes))
     stages = plan_stages(config, entry)
     device = choose_device(settings)
     limits = Limits.from_settings(settings)

@@ -72,7 +72,7 @@ def prepare(
     costs = Costs()
     costs.charge_decoding(store.seconds, reused=store.reused)
     yield Progress("preparing", "Building the network", 0, 1, None)
-    network = build_network(config, entry, len(dataset.classes))
+    network = build_network(settings, config, len(dataset.classes))
     stages = plan_stages(config, entry)
     data = TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), entry.preprocessing)
     hardware = yield from choose_hardware(settings, config, network, stages, data.sample(), signal, earlier)

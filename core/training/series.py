@@ -256,7 +256,7 @@ class _Series:
             _restore(self._network, self._fresh)
             self._network.renew_head(config.seed)
         else:
-            self._network = build_network(config, self.prepared.entry, len(self.dataset.classes))
+            self._network = build_network(self.settings, config, len(self.dataset.classes))
             self.prepared.hardware.place(self._network)
 
     def _narrow(self, feed: Feed, places: Places, data: TrainingData, config: TrainConfig) -> Feed:

@@ -65,11 +65,11 @@ def train(
         ConfigError, WeightsError, DatasetError, DivergedError, RunError: each with a sentence for people.
     """
     prepared = yield from prepare(config, dataset, settings, signal, resume.hardware if resume else None)
-    run = _Run(config, dataset, folder, signal, resume, prepared.costs, prepared.hardware, prepared.data)
+    run = _Run(settings, config, dataset, folder, signal, resume, prepared.costs, prepared.hardware, prepared.data)
     rate = yield from run.search_rate(prepared)
     multiply_adds = yield from run.fit(prepared, rate)
     del prepared  # or its network would be held until the test has ended
-    yield from run.evaluate(settings, multiply_adds)
+    yield from run.evaluate(multiply_adds)
 
 
 @dataclass
@@ -80,6 +80,7 @@ class _Run:
         costs: of the run so far.
     """
 
+    settings: Settings
     config: TrainConfig
     dataset: Dataset
     folder: Path
@@ -150,7 +151,7 @@ class _Run:
             if not saved:
                 if not is_finite(network.state_dict()):
                     # a single step can be too large: the last finite weights are those it began with
-                    network, epoch = build_network(self.config, prepared.entry, len(self.dataset.classes)), 0
+                    network, epoch = build_network(self.settings, self.config, len(self.dataset.classes)), 0
                 self._save(network, epoch)
             raise
         except BaseException:
@@ -161,13 +162,13 @@ class _Run:
         self.costs.seconds[VALIDATION] = trainer.position.validating
         return _count(network, prepared.entry)
 
-    def evaluate(self, settings: Settings, multiply_adds: tuple[int, int]) -> Iterator[Event]:
+    def evaluate(self, multiply_adds: tuple[int, int]) -> Iterator[Event]:
         """Evaluate the best weights on the test split, and report what the run has cost."""
         # an attempt that ended between its test and its event may have left predictions, of earlier weights
         for name in (PREDICTIONS, VALIDATION_PREDICTIONS):
             (self.folder / name).unlink(missing_ok=True)
         yield from evaluate(
-            self.dataset, settings, self.folder, self.signal,
+            self.dataset, self.settings, self.folder, self.signal,
             store=self.data.store, hardware=self.hardware, costs=self.costs,
         )  # fmt: skip
         yield self.costs.measured(multiply_adds, self.folder / CHECKPOINTS / f"{BEST}.safetensors")

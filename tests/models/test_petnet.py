@@ -65,7 +65,7 @@ def test_the_sidecar_speaks_of_this_file_and_of_this_network(file: Path) -> None
 def test_a_missing_file_is_no_matter_of_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.weights.files.SHIPPED_DIR", tmp_path)
     assert weights.find(ENTRY) is None
-    with pytest.raises(WeightsError, match=r"petnet\.safetensors, belong to the program .* install TuneMyPets again"):
+    with pytest.raises(WeightsError, match=r"petnet\.safetensors, are missing: install TuneMyPets again"):
         list(weights.fetch(ENTRY))
 
 
@@ -81,6 +81,8 @@ def test_the_default_network_is_petnet_only_while_nothing_better_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert weights.default_network() == "efficientnet_lite0"
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert weights.default_network() == "petnet"
     folder = weights.checkpoint_dir()
     folder.mkdir(parents=True)

@@ -32,13 +32,14 @@ def form() -> None:
     """What AppTest runs: the form alone; the session holds what was asked to be filled in."""
     import streamlit as st
 
+    from core.settings import Settings
     from pages.components.shared import prefilled_form
     from pages.components.train import train_form
 
     wanted = st.session_state.pop("wanted", None)
     if wanted is not None:
         prefilled_form.prefill(wanted)
-    st.session_state["read"] = train_form.fill_in(["drawn", "other"], "drawn")
+    st.session_state["read"] = train_form.fill_in(Settings.from_environment(), ["drawn", "other"], "drawn")
 
 
 @pytest.mark.parametrize("before", [0, 2, 4])
@@ -123,7 +124,7 @@ def race_form_below() -> None:
         prefilled_form.prefill(
             TrainConfig(dataset="drawn", model="petnet", strategy="partial", epochs=1000, max_seconds=60)
         )
-    chosen = train_form.fill_in(["drawn"], "drawn")
+    chosen = train_form.fill_in(settings, ["drawn"], "drawn")
     assert isinstance(chosen, TrainConfig)
     st.session_state["race"] = True
     race_form.offer_race(settings, chosen)

@@ -8,12 +8,16 @@ import streamlit as st
 
 from core.config.stages import Plan, plan_training
 from core.config.train_config import STRATEGIES, TrainConfig, default_views, parse_config
-from core.errors import ConfigError
+from core.errors import ConfigError, DatasetError
 from core.formatting import format_bytes, format_percent
+from core.settings import Settings
+from core.training.recommended import recommend_network
 from models import weights
 from models.catalog import CATALOG
 from pages.components.shared import frame, lessons
+from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.prefilled_form import field_key
+from pages.components.train import network_choice
 
 FIELDS = TrainConfig.model_fields
 LESSON_OF = {
@@ -29,14 +33,15 @@ EXPERT = (
 BUDGETS = ("max_images", "max_seconds")
 
 
-def _choice(name: str, options: Sequence[str], **arguments: Any) -> str:
+def _choice(name: str, options: Sequence[str], default: str | None = None, **arguments: Any) -> str:
     field = FIELDS[name]
-    default = field.get_default(call_default_factory=True, validated_data={})
+    if default is None:
+        default = field.get_default(call_default_factory=True, validated_data={})
+    arguments.setdefault("help", field.description)
     chosen = st.selectbox(
         field.title or name,
         options,
         index=list(options).index(default) if default in options else 0,
-        help=field.description,
         key=field_key(name),
         **arguments,
     )
@@ -109,7 +114,7 @@ def _switch(name: str) -> bool:
     return st.toggle(field.title or name, value=bool(field.default), help=field.description, key=field_key(name))
 
 
-def fill_in(dataset_ids: Sequence[str], preferred: str | None) -> TrainConfig | ConfigError:
+def fill_in(settings: Settings, dataset_ids: Sequence[str], preferred: str | None) -> TrainConfig | ConfigError:
     """Draw the form; returns what was chosen, or what is wrong with it by field."""
     if st.session_state.get(field_key("dataset")) not in dataset_ids:  # nothing chosen yet, or deleted
         st.session_state[field_key("dataset")] = preferred if preferred in dataset_ids else dataset_ids[0]
@@ -117,10 +122,8 @@ def fill_in(dataset_ids: Sequence[str], preferred: str | None) -> TrainConfig | 
     left, middle, right = st.columns(3)
     with left:
         values["dataset"] = _choice("dataset", dataset_ids)
-        names = [name for name in CATALOG if name != "scratch_cnn"] + ["scratch_cnn"]
-        values["model"] = _choice("model", names, format_func=lambda name: CATALOG[name].title)
+        values["model"] = _network(settings, values["dataset"])
         entry = CATALOG[values["model"]]
-        st.caption(entry.summary)
     with middle:
         offered = list(STRATEGIES) if entry.weights is not None else ["scratch"]
         offered = [name for name in ("head", "partial", "full", "gradual", "scratch") if name in offered]
@@ -147,6 +150,23 @@ def fill_in(dataset_ids: Sequence[str], preferred: str | None) -> TrainConfig | 
         return parse_config(values)
     except ConfigError as error:
         return error
+
+
+def _network(settings: Settings, dataset_id: str) -> str:
+    try:
+        recommended = recommend_network(settings, open_dataset(settings, dataset_id))
+    except DatasetError:
+        recommended = None  # said where the run would be started
+    chosen = _choice(
+        "model",
+        network_choice.network_names(),
+        recommended.network.name if recommended else None,
+        format_func=lambda name: network_choice.describe_choice(settings, name),
+        help=network_choice.HELP,
+    )
+    reason = network_choice.explain_recommendation(chosen, recommended) if recommended else ""
+    st.caption(f"{CATALOG[chosen].summary} {reason}")
+    return chosen
 
 
 def _format_limits() -> None:
@@ -247,10 +267,13 @@ def show_plan(config: TrainConfig, classes: int) -> None:
     st.html("".join(_blocks_html(plan, stage) for stage in range(len(plan.stages))))
     entry = config.entry()
     if config.pretrained and entry.weights is not None and weights.find(entry) is None:
+        if entry.weights.url is None:
+            st.warning(weights.missing(entry), icon="⚠️")
+            return
         st.info(
             "The pretrained weights are not on this machine yet: "
             f"the run downloads {format_bytes(entry.weights.bytes)} first. "
-            f"Before a workshop, run `python -m core prefetch {entry.name}`; PetNet needs no download.",
+            f"Before a workshop, run `python -m core prefetch {entry.name}`; networks marked as here need no download.",
             icon="⬇️",
         )
 

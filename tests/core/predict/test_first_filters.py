@@ -22,7 +22,7 @@ def opened(data: bytes) -> np.ndarray:
 
 def test_filters_before_and_after_training_are_drawn(raced: Settings) -> None:
     run = RunStore(raced).all()[0]
-    found = draw_filters(run)
+    found = draw_filters(raced, run)
     assert found.count == found.shown in (4, 8)
     assert (found.side_px, found.components, found.pretrained, found.trouble) == (3, False, False, "")
     assert found.relative is not None
@@ -68,7 +68,7 @@ def test_without_the_pretrained_file_only_the_start_is_missing(settings: Setting
     save_checkpoint(
         run.folder / CHECKPOINTS, BEST, build("squeezenet1_0", 2), Checkpoint(config, drawn.classes, 1, None)
     )
-    found = draw_filters(run)
+    found = draw_filters(settings, run)
     assert found.start is None
     assert found.relative is None
     assert "prefetch squeezenet1_0" in found.trouble

@@ -35,16 +35,20 @@ def test_an_untrained_run_has_changed_by_exactly_nothing(
     settings: Settings, drawn: Dataset, config: TrainConfig
 ) -> None:
     run = RunStore(settings).create(config)
-    save_checkpoint(run.folder / CHECKPOINTS, BEST, build_start(config, 2), Checkpoint(config, drawn.classes, 0, None))
-    blocks = measure_weight_change(run).blocks
+    save_checkpoint(
+        run.folder / CHECKPOINTS, BEST, build_start(settings, config, 2), Checkpoint(config, drawn.classes, 0, None)
+    )
+    blocks = measure_weight_change(settings, run).blocks
     assert [block.name for block in blocks] == [*config.entry().freeze_points, "head"]
     for block in blocks:
         assert block.unchanged
         assert (block.relative, block.largest, block.statistics_largest) == (0.0, 0.0, 0.0)
     # with another seed the same weights are somewhere else: the comparison notices
     other = dataclasses.replace(Checkpoint(config, drawn.classes, 0, None))
-    save_checkpoint(run.folder / CHECKPOINTS, BEST, build_start(config.model_copy(update={"seed": 99}), 2), other)
-    changed = measure_weight_change(run).blocks
+    save_checkpoint(
+        run.folder / CHECKPOINTS, BEST, build_start(settings, config.model_copy(update={"seed": 99}), 2), other
+    )
+    changed = measure_weight_change(settings, run).blocks
     assert changed[-1].relative is not None
     assert changed[-1].relative > 0.5
     assert not changed[-1].same
@@ -61,7 +65,7 @@ def test_frozen_blocks_do_not_change_by_one_bit_and_trainable_ones_do(settings: 
         precision="fp32",
         batch_size=24,
     )
-    change = measure_weight_change(trained(settings, config))
+    change = measure_weight_change(settings, trained(settings, config))
     by_name = {block.name: block for block in change.blocks}
     assert change.pretrained
     for name in ("stem", "stage1", "stage2", "stage3"):
@@ -82,7 +86,7 @@ def test_frozen_blocks_do_not_change_by_one_bit_and_trainable_ones_do(settings: 
 
 
 def test_every_block_changes_in_a_run_from_scratch(settings: Settings, drawn: Dataset) -> None:
-    change = measure_weight_change(trained(settings, CONFIGS[0]))
+    change = measure_weight_change(settings, trained(settings, CONFIGS[0]))
     assert not change.pretrained
     assert not any(block.same or block.frozen for block in change.blocks)
 
@@ -90,16 +94,16 @@ def test_every_block_changes_in_a_run_from_scratch(settings: Settings, drawn: Da
 def test_one_bit_or_one_statistic_is_enough_to_be_noticed(settings: Settings, drawn: Dataset) -> None:
     config = CONFIGS[2]
     run = RunStore(settings).create(config)
-    network = build_start(config, 2)
+    network = build_start(settings, config, 2)
     norm = network.blocks["stem"].get_submodule("norm1")
     norm.get_buffer("running_mean")[0] += 1e-6
     weight = network.blocks["stage2"].get_parameter("unit1.conv1.weight")
     with torch.no_grad():
         weight.view(-1)[5] = torch.nextafter(weight.view(-1)[5], torch.tensor(9.0))
     save_checkpoint(run.folder / CHECKPOINTS, BEST, network, Checkpoint(config, drawn.classes, 1, None))
-    changed = {block.name for block in measure_weight_change(run).blocks if not block.unchanged}
+    changed = {block.name for block in measure_weight_change(settings, run).blocks if not block.unchanged}
     assert changed == {"stem", "stage2"}
-    stem = measure_weight_change(run).blocks[0]
+    stem = measure_weight_change(settings, run).blocks[0]
     assert stem.same
     assert not stem.statistics_same
 
@@ -119,11 +123,11 @@ def test_a_missing_pretrained_file_or_checkpoint_is_one_sentence(settings: Setti
     config = TrainConfig(dataset="drawn", model="mobilenet_v2", strategy="head", epochs=1)
     run = RunStore(settings).create(config)
     with pytest.raises(RunError, match="no saved weights"):
-        measure_weight_change(run)
+        measure_weight_change(settings, run)
     from models.network import build
 
     save_checkpoint(
         run.folder / CHECKPOINTS, BEST, build("mobilenet_v2", 2), Checkpoint(config, drawn.classes, 1, None)
     )
     with pytest.raises(WeightsError, match="python -m core prefetch mobilenet_v2"):
-        measure_weight_change(run)
+        measure_weight_change(settings, run)

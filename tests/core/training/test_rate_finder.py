@@ -39,10 +39,10 @@ def data(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> Train
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_the_curve_falls_and_the_rate_lies_on_its_way_down(
-    data: TrainingData, small_config: TrainConfig, optimizer: str
+    settings: Settings, data: TrainingData, small_config: TrainConfig, optimizer: str
 ) -> None:
     config = small_config.model_copy(update={"optimizer": optimizer})
-    network = build_network(config, config.entry(), 2)
+    network = build_network(settings, config, 2)
     before, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     progress: list[Progress] = []
     step = find_rate(network, PixelFeed(data, config, CPU), data, config, CPU.device, never)
@@ -55,16 +55,18 @@ def test_the_curve_falls_and_the_rate_lies_on_its_way_down(
     assert torch.equal(random, torch.get_rng_state())
 
 
-def test_it_stops_when_asked(data: TrainingData, small_config: TrainConfig) -> None:
-    network = build_network(small_config, small_config.entry(), 2)
+def test_it_stops_when_asked(settings: Settings, data: TrainingData, small_config: TrainConfig) -> None:
+    network = build_network(settings, small_config, 2)
     feed = PixelFeed(data, small_config, CPU)
     with pytest.raises(Stopped):
         next(find_rate(network, feed, data, small_config, CPU.device, StopSignal(lambda: True)))
 
 
-def test_losses_that_are_not_finite_end_the_search(data: TrainingData, small_config: TrainConfig) -> None:
+def test_losses_that_are_not_finite_end_the_search(
+    settings: Settings, data: TrainingData, small_config: TrainConfig
+) -> None:
     config = small_config.model_copy(update={"optimizer": "sgd", "gradient_clip": 0.0, "batch_norm": False})
-    network = build_network(config, config.entry(), 2)
+    network = build_network(settings, config, 2)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(1e20)

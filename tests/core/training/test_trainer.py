@@ -44,7 +44,7 @@ def run_fit(
     network: Network | None = None,
 ) -> tuple[list[Event], Network]:
     prepare_torch(settings, config.seed)
-    network = network or build_network(config, config.entry(), len(dataset.classes))
+    network = network or build_network(settings, config, len(dataset.classes))
     data = training_data(settings, dataset, config)
     torch.manual_seed(config.seed)
     stages = plan_stages(config, config.entry())
@@ -144,7 +144,7 @@ def test_a_rate_without_measure_ends_as_diverged_with_finite_weights(
         }
     )
     prepare_torch(settings, 0)
-    network = build_network(config, config.entry(), 2)
+    network = build_network(settings, config, 2)
     with pytest.raises(DivergedError, match="learning rate below 1000000, for example 100000"):
         run_fit(settings, drawn, config, network=network)
     assert all(torch.isfinite(parameter).all() for parameter in network.parameters())

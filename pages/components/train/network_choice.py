@@ -1,0 +1,45 @@
+"""Choosing a network: where its weights are, how accurate and fast it is, and which one suits this dataset here."""
+
+from core.formatting import format_bytes, format_rough_duration
+from core.settings import Settings
+from core.training.recommended import Recommendation, milliseconds_per_image
+from models import weights
+from models.catalog import CATALOG
+
+HELP = (
+    "Here: its pretrained weights are on this machine. Otherwise: what is downloaded first. Then the share of "
+    "ImageNet's pictures that the pretrained network classifies correctly, and the time a picture takes on this "
+    "machine, where that was measured."
+)
+
+
+def network_names() -> list[str]:
+    """Pretrained networks first, those that are here before those that need a download."""
+    pretrained = [name for name in CATALOG if name != "scratch_cnn"]
+    return [*sorted(pretrained, key=lambda name: weights.find(CATALOG[name]) is None), "scratch_cnn"]
+
+
+def describe_choice(settings: Settings, name: str) -> str:
+    """One line of the list."""
+    entry = CATALOG[name]
+    facts = [entry.title]
+    if entry.weights is not None:
+        facts.append("here" if weights.find(entry) else f"{format_bytes(entry.weights.bytes)} download")
+    if entry.imagenet_top1 is not None:
+        facts.append(f"{100 * entry.imagenet_top1:.0f} %")
+    milliseconds = milliseconds_per_image(settings, entry)
+    if milliseconds is not None:
+        facts.append(f"{milliseconds:.2g} ms")
+    return " · ".join(facts)
+
+
+def explain_recommendation(chosen: str, recommended: Recommendation) -> str:
+    """Why a network was chosen at first, or which other one suits these pictures on this machine."""
+    takes = f"about {format_rough_duration(recommended.seconds)}" if recommended.seconds is not None else ""
+    if recommended.network.name == weights.WITHOUT_DOWNLOAD:
+        reason = "the quickest one here"
+    else:
+        reason = "the most accurate one here that trains in about a minute"
+    if recommended.network.name == chosen:
+        return f"{reason[0].upper()}{reason[1:]}{f' ({takes})' if takes else ''}."
+    return f"For these pictures: {recommended.network.title}, {reason}{f' ({takes})' if takes else ''}."
