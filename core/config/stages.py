@@ -108,6 +108,8 @@ def choose_precision(figures: Mapping[str, float], part: str, wanted: str) -> tu
         return wanted, "chosen in the configuration"
     if f"{part}_fp32" not in figures:
         return "fp32", "the head alone takes no time" if part == "step" else "nothing is frozen"
+    if f"{part}_bf16" not in figures:
+        return "fp32", "this processor would have to emulate bf16"
     fp32, bf16 = figures[f"{part}_fp32"], figures[f"{part}_bf16"]
     reason = (
         f"measured on this machine: {format_number(fp32, 2)} ms a picture in fp32, {format_number(bf16, 2)} ms in bf16"

@@ -64,6 +64,17 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
+def number_formats(device: torch.device) -> tuple[str, ...]:
+    """The formats in which a processor computes; one that it would emulate, 30 times as slow, is not among them."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        native = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    else:
+        native = True
+    return ("fp32", "bf16") if native else ("fp32",)
+
+
 def choose_device(settings: Settings) -> torch.device:
     """CUDA, then MPS, then CPU, unless the settings name one."""
     if settings.device != "auto":

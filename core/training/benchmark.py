@@ -26,7 +26,7 @@ from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.activations import stored_dtype
 from core.stores.augmentation import Augmentation, apply_views, draw_views, normalise, to_channels_first
-from core.stores.hardware import Hardware, autocast, choose_device, device_name
+from core.stores.hardware import Hardware, autocast, choose_device, device_name, number_formats
 from core.stores.measurements import Figures, Measurements
 from core.stores.pixels import Pixels, square_pixels
 from models.folding import fold_prefix
@@ -34,7 +34,6 @@ from models.network import Network
 
 SAMPLE = 16  # images
 MAX_FIGURES = 7  # of one configuration
-PRECISIONS = ("fp32", "bf16")
 ENOUGH_SECONDS = 0.15  # of repetitions, for one figure
 LEAST_REPETITIONS, MAX_REPETITIONS = 3, 5
 LONG_SECONDS = 2.0  # a large network is repeated less
@@ -138,6 +137,7 @@ def measure(
     """Milliseconds an image, as `choose_hardware` and `estimate` use them.
 
     `input`: of a random view; `prefix_fp32`, `prefix_bf16`: of the frozen part; `step_fp32`, `step_bf16`: of training.
+    bf16 is left out where the processor would have to emulate it.
     `prefix_error` is the mean relative error of what leaves the frozen part in bf16, `prefix_bytes` its size in the
     store. What a configuration does not have is not measured: a head alone computes in fp32 at once.
     """
@@ -174,12 +174,15 @@ def _measure_prefix(network: Network, device: torch.device, batch: Tensor) -> It
         with autocast(device, precision):
             outputs[precision] = module(batch).float()
 
-    times = _fastest(evaluate, PRECISIONS, device)
+    formats = number_formats(device)
+    times = _fastest(evaluate, formats, device)
     yield {f"prefix_{precision}": value / len(batch) for precision, value in times.items()}
-    wanted, found = outputs["fp32"].flatten(1), outputs["bf16"].flatten(1)
+    wanted, found = outputs["fp32"].flatten(1), outputs[formats[-1]].flatten(1)
+    yield {"prefix_bytes": float(found.shape[1] * stored_dtype(outputs["fp32"].ndim).itemsize)}
+    if "bf16" not in formats:
+        return
     errors = (found - wanted).norm(dim=1) / wanted.norm(dim=1).clamp(min=1e-9)
     # NaN or infinity would not be valid JSON, and is no better than this
-    yield {"prefix_bytes": float(found.shape[1] * stored_dtype(outputs["bf16"].ndim).itemsize)}
     yield {"prefix_error": float(errors.mean().nan_to_num(1e9, 1e9, 1e9).clamp(max=1e9))}
 
 
@@ -194,14 +197,15 @@ def _measure_step(network: Network, device: torch.device, batch: Tensor, *, stor
         loss = functional.mse_loss(logits.float(), torch.zeros_like(logits, dtype=torch.float32))
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
-    times = _fastest(step, PRECISIONS, device)
+    times = _fastest(step, number_formats(device), device)
     yield {f"step_{precision}": value / len(batch) for precision, value in times.items()}
 
 
 def _fastest(work: Callable[[str], object], ways: Sequence[str], device: torch.device) -> dict[str, float]:
     """Milliseconds of the fastest of some repetitions of each way, after one that does not count.
 
-    The ways take turns: a program that slows the machine down for a moment then slows all of them down.
+    The ways take turns: a program that slows the machine down for a moment then slows all of them down. One that takes
+    more than twice as long as another is not tried again.
     """
 
     def whole(way: str) -> None:
@@ -219,6 +223,8 @@ def _fastest(work: Callable[[str], object], ways: Sequence[str], device: torch.d
             started = time.perf_counter()
             whole(way)
             fastest[way] = min(fastest[way], 1000 * (time.perf_counter() - started))
+        best = min(fastest.values())
+        ways = [way for way in ways if fastest[way] <= 2 * best]
         spent = time.perf_counter() - began
         if spent > ENOUGH_SECONDS * len(ways) and (done >= LEAST_REPETITIONS or spent > LONG_SECONDS):
             break

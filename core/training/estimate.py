@@ -35,12 +35,12 @@ class Estimate:
 
 
 def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estimate | None:
-    """How long a run takes, from its start to its test result; None where this network was not measured here yet."""
+    """How long a run takes, from its start to its test result; None where that was not measured here yet."""
     entry = config.entry()
     stages = plan_stages(config, entry)
     known = Measurements(settings)
     figures = known.find(describe_network(config, stages))
-    if figures is None:
+    if figures is None or not _covers(figures, config.precision):
         return None
     parts = {"start": START_SECONDS}
     store = store_path(settings, dataset, entry.preprocessing)
@@ -54,6 +54,11 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estim
     parts["training"] = job.all_training(stages)
     parts["testing"] = job.testing(stages)
     return Estimate(parts)
+
+
+def _covers(figures: Figures, precision: str) -> bool:
+    """Whether the number format of a configuration was measured: bf16 is not where it would be emulated."""
+    return precision != "bf16" or any(name.endswith("_bf16") for name in figures)
 
 
 def prefix_seconds(settings: Settings, config: TrainConfig, precision: str, images: int) -> float | None:

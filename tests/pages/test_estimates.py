@@ -42,7 +42,7 @@ def test_a_network_that_is_new_here_is_measured_once_a_session(
     assert "Measuring the speed of this machine" in captions(app)
     app.run()
     app.run()
-    assert asked == ["petnet", "scratch_cnn"]  # the two arms of a race
+    assert asked == ["efficientnet_lite0", "scratch_cnn"]  # the two arms of a race
 
 
 def test_what_has_to_wait_is_asked_again(drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ def test_what_has_to_wait_is_asked_again(drawn: Dataset, open_page: Open, monkey
     monkeypatch.setattr(time_estimate, "start_benchmark", lambda _, config: bool(asked.append(config.model)))
     app = open_page("pages/train.py", dataset="drawn")
     app.run()
-    assert asked == ["petnet", "petnet"]
+    assert asked == ["efficientnet_lite0", "efficientnet_lite0"]
     assert "No time estimate until this network has run here once" in captions(app)
 
 

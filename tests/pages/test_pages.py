@@ -92,11 +92,11 @@ def test_train_shows_what_will_be_trained_and_starts_a_race(
     drawn: Dataset, settings: Settings, open_page: Open, ended_processes: None
 ) -> None:
     app = open_page("pages/train.py", dataset="drawn")
-    assert "2,562 of 1,858,834 parameters are trainable" in texts(app)
+    assert "2,562 of 3,373,570 parameters are trainable" in texts(app)
     next(button for button in app.button if button.label.startswith("Start a race")).click().run()
     runs = RunStore(settings).all()
     assert sorted(run.meta().arm or "" for run in runs) == ["scratch", "transfer"]
-    assert {run.config().model for run in runs} == {"scratch_cnn", "petnet"}
+    assert {run.config().model for run in runs} == {"scratch_cnn", "efficientnet_lite0"}
     for run in runs:
         if run.state().active:
             RunStore(settings).request_stop(run.id)

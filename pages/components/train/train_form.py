@@ -30,6 +30,7 @@ EXPERT = (
     "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed",
     "head", "max_images", "max_seconds"
 )  # fmt: skip
+NETWORK_LABELS = "network-labels"
 BUDGETS = ("max_images", "max_seconds")
 
 
@@ -157,13 +158,13 @@ def _network(settings: Settings, dataset_id: str) -> str:
         recommended = recommend_network(settings, open_dataset(settings, dataset_id))
     except DatasetError:
         recommended = None  # said where the run would be started
-    chosen = _choice(
-        "model",
-        network_choice.network_names(),
-        recommended.network.name if recommended else None,
-        format_func=lambda name: network_choice.describe_choice(settings, name),
-        help=network_choice.HELP,
-    )
+    # not changed while it is open: the browser names its choice by this text
+    if field_key("model") not in st.session_state or NETWORK_LABELS not in st.session_state:
+        names = network_choice.network_names()
+        st.session_state[NETWORK_LABELS] = {name: network_choice.describe_choice(settings, name) for name in names}
+    labels: dict[str, str] = st.session_state[NETWORK_LABELS]
+    default = recommended.network.name if recommended else None
+    chosen = _choice("model", list(labels), default, format_func=labels.__getitem__, help=network_choice.HELP)
     reason = network_choice.explain_recommendation(chosen, recommended) if recommended else ""
     st.caption(f"{CATALOG[chosen].summary} {reason}")
     return chosen

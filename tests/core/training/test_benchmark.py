@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,7 +18,7 @@ from core.datasets.dataset import Dataset
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
 from core.stores import measurements
-from core.stores.hardware import Hardware
+from core.stores.hardware import Hardware, number_formats
 from core.stores.measurements import Measurements
 from core.stores.pixels import Pixels
 from core.training import benchmark
@@ -64,7 +65,13 @@ def measured(monkeypatch: pytest.MonkeyPatch, figures: dict[str, float]) -> list
         ("full", {"input", "step_fp32", "step_bf16"}),
     ],
 )
-def test_what_a_strategy_computes_is_measured_and_nothing_is_changed(strategy: str, figures: set[str]) -> None:
+@pytest.mark.parametrize("native", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["emulated", "native"])
+def test_what_a_strategy_computes_is_measured_and_nothing_is_changed(
+    native: bool, strategy: str, figures: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark, "number_formats", lambda _: ("fp32", "bf16") if native else ("fp32",))
+    if not native:  # what is emulated is not measured, and nothing is compared with it
+        figures = {name for name in figures if not name.endswith(("_bf16", "_error"))}
     config = config_of(strategy=strategy)
     network = build("petnet", 2, seed=0)
     before, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
@@ -152,12 +159,13 @@ def test_a_resumed_run_keeps_its_number_formats(settings: Settings, monkeypatch:
     assert not calls
 
 
-def test_progress_is_reported_during_the_benchmark(settings: Settings) -> None:
+def test_progress_is_reported_during_the_benchmark(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "number_formats", lambda _: ("fp32",))
     config = config_of()
     network: Network = build("petnet", 2, seed=0)
     stages = plan_stages(config, config.entry())
     progress = list(choose_hardware(settings, config, network, stages, pixels(), StopSignal()))
-    assert [item.done for item in progress] == [1, 3, 4, 5]
+    assert [item.done for item in progress] == [1, 2, 3]
 
 
 def test_the_newest_figures_of_any_machine_with_as_many_threads_are_found(settings: Settings) -> None:
@@ -170,3 +178,28 @@ def test_the_newest_figures_of_any_machine_with_as_many_threads_are_found(settin
     assert known.find({"model": "a"}) == {"step": 2.0}
     assert known.find({"model": "a"}, here) == {"step": 1.0}
     assert known.find({"model": "b"}) is None
+
+
+def test_a_format_that_would_be_emulated_is_neither_measured_nor_chosen(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False, raising=False)
+    assert number_formats(CPU) == ("fp32",)
+    measured(monkeypatch, {"input": 0.3, "prefix_fp32": 10.0, "prefix_bytes": 5120.0})
+    found = decide(settings, config_of())
+    assert (found.prefix_precision, found.prefix_reason) == ("fp32", "this processor would have to emulate bf16")
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True, raising=False)
+    assert number_formats(CPU) == ("fp32", "bf16")
+
+
+def test_a_way_that_takes_twice_as_long_is_not_tried_again() -> None:
+    tried: list[str] = []
+
+    def work(way: str) -> None:
+        tried.append(way)
+        time.sleep(0.2 if way == "slow" else 0.01)
+
+    found = benchmark._fastest(work, ("quick", "slow"), CPU)
+    assert tried.count("slow") == 2  # once to warm up
+    assert tried.count("quick") > 2
+    assert found["slow"] > 10 * found["quick"]
