@@ -32,10 +32,10 @@ def measure(job: Job, network: str, strategy: str, seeds: int) -> dict[str, Any]
         accuracies.append(result["test_accuracy"])
         count = result["test_images"]
     mean = statistics.mean(accuracies)
-    low, high = wilson_interval(round(mean * count), count)
+    interval = wilson_interval(round(mean * count), count)
     return {
         "accuracy": round(mean, 3),
-        "interval": [round(low, 3), round(high, 3)],
+        "interval": [round(interval.low, 3), round(interval.high, 3)],
         "test_images": count,
         "of_each_seed": [round(value, 3) for value in accuracies],
         "cold_seconds": round(seconds[0], 1),
