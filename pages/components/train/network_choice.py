@@ -35,11 +35,8 @@ def describe_choice(settings: Settings, name: str) -> str:
 
 def explain_recommendation(chosen: str, recommended: Recommendation) -> str:
     """Why a network was chosen at first, or which other one suits these pictures on this machine."""
-    takes = f"about {format_rough_duration(recommended.seconds)}" if recommended.seconds is not None else ""
-    if recommended.network.name == weights.WITHOUT_DOWNLOAD:
-        reason = "the quickest one here"
-    else:
-        reason = "the most accurate one here that trains in about a minute"
-    if recommended.network.name == chosen:
-        return f"{reason[0].upper()}{reason[1:]}{f' ({takes})' if takes else ''}."
-    return f"For these pictures: {recommended.network.title}, {reason}{f' ({takes})' if takes else ''}."
+    title = "It is" if recommended.network.name == chosen else f"For these pictures, {recommended.network.title} is"
+    quickest = recommended.network.name == weights.WITHOUT_DOWNLOAD
+    reason = "the quickest network here" if quickest else "the most accurate of the quick networks here"
+    takes = "" if recommended.seconds is None else f"; about {format_rough_duration(recommended.seconds)}"
+    return f"{title} {reason}{takes}."
