@@ -169,7 +169,9 @@ def test_the_peak_of_memory_only_grows_and_includes_a_large_array() -> None:
     held = bytearray(b"x" * 80_000_000)
     during = peak_memory_bytes()
     del held
-    assert 0 < before <= during == peak_memory_bytes()
+    assert 0 < before <= during
+    # Linux counts resident pages on each core, and adds them up only now and then
+    assert during == pytest.approx(peak_memory_bytes(), abs=2**20)
 
 
 def test_the_multiply_adds_are_those_that_torchvision_publishes() -> None:
