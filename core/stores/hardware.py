@@ -69,7 +69,8 @@ def number_formats(device: torch.device) -> tuple[str, ...]:
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":
-        native = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        native = there and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     else:
         native = True
     return ("fp32", "bf16") if native else ("fp32",)

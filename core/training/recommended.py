@@ -40,7 +40,8 @@ def recommend_network(settings: Settings, dataset: Dataset) -> Recommendation:
     here = [entry for entry in CATALOG.values() if entry.imagenet_top1 is not None and weights.find(entry) is not None]
     for entry in sorted(here, key=lambda entry: entry.imagenet_top1 or 0.0, reverse=True):
         found = estimate(settings, TrainConfig(dataset=dataset.id, model=entry.name), dataset)
-        if entry.name in FIRST_CHOICES if found is None else found.seconds <= QUICK_SECONDS:
+        quick = entry.name in FIRST_CHOICES if found is None else found.seconds <= QUICK_SECONDS
+        if quick:
             return Recommendation(entry, found.seconds if found else None)
     petnet = CATALOG[weights.WITHOUT_DOWNLOAD]
     found = estimate(settings, TrainConfig(dataset=dataset.id, model=petnet.name), dataset)

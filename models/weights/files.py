@@ -69,8 +69,8 @@ def default_network() -> str:
 def missing(entry: NetworkEntry) -> str:
     """One sentence: what to do about weights that are not on this machine."""
     assert entry.weights is not None
-    if entry.weights.package is not None:
-        package = entry.weights.package.replace("_", "-")
+    package = entry.weights.distribution
+    if package is not None:
         return f"The weights of {entry.title} come with the package {package}, which is missing: {entry.remedy}."
     return f"The weights of {entry.title}, {entry.weights.file_name}, are missing: {entry.remedy}."
 

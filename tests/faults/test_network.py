@@ -379,7 +379,7 @@ def watched(settings: Settings, drawn: object, small_config: TrainConfig) -> str
     )
 
 
-@pytest.mark.parametrize("seconds", [1, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_dropped_connection_finds_its_session_again(
     settings: Settings, watched: str, start: Start, seconds: float
 ) -> None:

@@ -44,7 +44,7 @@ def test_the_reason_is_one_sentence() -> None:
     lite, petnet = CATALOG["efficientnet_lite0"], CATALOG["petnet"]
     assert (
         explain_recommendation(lite.name, Recommendation(lite, 41.0))
-        == "It is the most accurate of the quick networks here; about 40 s."
+        == "It is the most accurate of the quick networks here; a head takes about 40 s."
     )
     assert (
         explain_recommendation("vgg16", Recommendation(petnet, None))

@@ -16,16 +16,16 @@ T = TypeVar("T")
 FORK_SERVER = "tests.support.fork_server"
 
 
-def processes_of(home: Path, module: str = "core.") -> list[psutil.Process]:
+def processes_of(home: Path, module: str | None = None) -> list[psutil.Process]:
     """The live processes of a data root that run a module, or anything of the app."""
     found = []
     for process in psutil.process_iter(["cmdline", "environ", "status", "name"]):
         command, environment = process.info["cmdline"] or [], process.info["environ"] or {}
         if FORK_SERVER in command:
-            alike = module == "core." or process.info["name"] == command_name(module)
+            alike = module is None or process.info["name"] == command_name(module)
             own = alike and _output_of(process).is_relative_to(home)
         else:
-            alike = any(part.startswith(module) for part in command)
+            alike = any(part.startswith(module or "core.") for part in command)
             own = alike and environment.get("TUNEMYPETS_HOME") == str(home)
         if own and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process)

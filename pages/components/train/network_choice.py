@@ -38,5 +38,5 @@ def explain_recommendation(chosen: str, recommended: Recommendation) -> str:
     title = "It is" if recommended.network.name == chosen else f"For these pictures, {recommended.network.title} is"
     quickest = recommended.network.name == weights.WITHOUT_DOWNLOAD
     reason = "the quickest network here" if quickest else "the most accurate of the quick networks here"
-    takes = "" if recommended.seconds is None else f"; about {format_rough_duration(recommended.seconds)}"
+    takes = "" if recommended.seconds is None else f"; a head takes about {format_rough_duration(recommended.seconds)}"
     return f"{title} {reason}{takes}."

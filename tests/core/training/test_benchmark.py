@@ -190,6 +190,10 @@ def test_a_format_that_would_be_emulated_is_neither_measured_nor_chosen(
     assert (found.prefix_precision, found.prefix_reason) == ("fp32", "this processor would have to emulate bf16")
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True, raising=False)
     assert number_formats(CPU) == ("fp32", "bf16")
+    # a build of torch without that library lacks the question too
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: pytest.fail("asked"), raising=False)
+    assert number_formats(CPU) == ("fp32",)
 
 
 def test_a_way_that_takes_twice_as_long_is_not_tried_again() -> None:
