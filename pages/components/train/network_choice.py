@@ -7,9 +7,9 @@ from models import weights
 from models.catalog import CATALOG
 
 HELP = (
-    "Here: its pretrained weights are on this machine. Otherwise: what is downloaded first. Then the share of "
-    "ImageNet's pictures that the pretrained network classifies correctly, and the time a picture takes on this "
-    "machine, where that was measured."
+    "“here” means that the pretrained weights are on this machine; otherwise you see the size of the download. "
+    "The percentage is the share of ImageNet’s pictures that the pretrained network classifies correctly. The "
+    "milliseconds are the time for one picture on this machine, once it has been measured."
 )
 
 
