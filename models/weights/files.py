@@ -217,7 +217,7 @@ def _unreachable(entry: NetworkEntry, weights: Weights, address: str, reason: st
     return WeightsError(
         f"The weights file {weights.file_name} could not be downloaded ({_host(address)}: {reason}): "
         f"put it into {PLACE}, run `python -m core prefetch {entry.name}` with a working network, "
-        f"or choose {WITHOUT_DOWNLOAD}, which comes with the program."
+        f"or choose {default_network()}, whose weights are on this machine."
     )
 
 

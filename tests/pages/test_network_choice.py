@@ -21,7 +21,7 @@ def test_each_line_says_where_the_weights_are(
     assert network_names()[:3] == ["efficientnet_lite0", "petnet", "mobilenet_v2"]
     assert network_names()[-1] == "scratch_cnn"
     assert describe_choice(settings, "efficientnet_lite0") == "EfficientNet-Lite0 · here · 75 %"
-    assert describe_choice(settings, "mobilenet_v2") == "MobileNetV2 · 14.2 MB download · 72 %"
+    assert describe_choice(settings, "mobilenet_v2") == "MobileNetV2 · ↓ 14.2 MB · 72 %"
     assert describe_choice(settings, "petnet") == "PetNet · here"
     assert describe_choice(settings, "scratch_cnn") == "Small CNN of your own"
 

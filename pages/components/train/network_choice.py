@@ -7,7 +7,7 @@ from models import weights
 from models.catalog import CATALOG
 
 HELP = (
-    "“here” means that the pretrained weights are on this machine; otherwise you see the size of the download. "
+    "“here” means that the pretrained weights are on this machine; ↓ stands before the size of the download. "
     "The percentage is the share of ImageNet’s pictures that the pretrained network classifies correctly. The "
     "milliseconds are the time for one picture on this machine, once it has been measured."
 )
@@ -24,7 +24,7 @@ def describe_choice(settings: Settings, name: str) -> str:
     entry = CATALOG[name]
     facts = [entry.title]
     if entry.weights is not None:
-        facts.append("here" if weights.find(entry) else f"{format_bytes(entry.weights.bytes)} download")
+        facts.append("here" if weights.find(entry) else f"↓ {format_bytes(entry.weights.bytes)}")
     if entry.imagenet_top1 is not None:
         facts.append(f"{100 * entry.imagenet_top1:.0f} %")
     milliseconds = milliseconds_per_image(settings, entry)

@@ -120,7 +120,7 @@ def fill_in(settings: Settings, dataset_ids: Sequence[str], preferred: str | Non
     if st.session_state.get(field_key("dataset")) not in dataset_ids:  # nothing chosen yet, or deleted
         st.session_state[field_key("dataset")] = preferred if preferred in dataset_ids else dataset_ids[0]
     values: dict[str, Any] = {}
-    left, middle, right = st.columns(3)
+    left, middle, right = st.columns([5, 4, 4])  # a line of the list of networks fits
     with left:
         values["dataset"] = _choice("dataset", dataset_ids)
         values["model"] = _network(settings, values["dataset"])

@@ -141,7 +141,7 @@ def test_missing_weights_are_named_in_one_sentence(
         "mobilenet_v2-b0353104.pth",
         "TORCH_HOME",
         "python -m core prefetch mobilenet_v2",
-        "choose petnet",
+        "choose efficientnet_lite0, whose weights are on this machine",
     ):
         assert part in sentence
     assert str(tmp_path) not in sentence, "a folder of the server"
