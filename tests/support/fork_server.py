@@ -42,6 +42,7 @@ MODULES = (  # imported before anything is asked for
 )
 STARTED = (*MODULES, "tests.support.eager_preloader")
 REQUEST_BYTES = 2**18
+REQUEST_SECONDS = 5.0  # for one request to arrive: others wait meanwhile
 
 
 class ForkedProcess:
@@ -50,7 +51,12 @@ class ForkedProcess:
     def __init__(self, connection: socket.socket, arguments: Sequence[str]) -> None:
         """Read the process id, which the server sends first; its exit status follows when it has ended."""
         self._connection, self._arguments, self._lock = connection, arguments, threading.Lock()
-        self.pid = int(b"".join(iter(lambda: connection.recv(1), b"\n")))
+        pid = b""
+        while (byte := connection.recv(1)) not in (b"", b"\n"):
+            pid += byte
+        if not pid:
+            raise OSError("the fork server has ended, or did not understand the request")
+        self.pid = int(pid)
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -85,15 +91,19 @@ def forked_processes(address: Path) -> Generator[None]:
     ) -> "ForkedProcess | subprocess.Popen[bytes]":
         if command[2] not in STARTED:
             return real.Popen(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, **more)  # type: ignore[call-overload, no-any-return]
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(address))
         request = json.dumps({"words": [*command[2:]], "environment": dict(env), "folder": str(cwd)}).encode()
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        given = nothing if stdin == subprocess.DEVNULL else stdin
-        socket.send_fds(connection, [request], [given, stdout.fileno()])  # type: ignore[attr-defined]
-        os.close(nothing)
-        connection.shutdown(socket.SHUT_WR)
-        return ForkedProcess(connection, command)
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(address))
+            with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - no path of a user
+                given = nothing.fileno() if stdin == subprocess.DEVNULL else stdin
+                sent = socket.send_fds(connection, [request], [given, stdout.fileno()])  # type: ignore[attr-defined]
+            connection.sendall(request[sent:])
+            connection.shutdown(socket.SHUT_WR)
+            return ForkedProcess(connection, command)
+        except BaseException:
+            connection.close()
+            raise
 
     launchers.subprocess = SimpleNamespace(**{**vars(real), "Popen": start})  # type: ignore[assignment]
     try:
@@ -134,17 +144,34 @@ def serve(listener: socket.socket) -> None:
                 connection.sendall(str(status).encode())
         if listener in ready:
             connection = listener.accept()[0]
-            content, (stdin, stdout), _, _ = socket.recv_fds(connection, REQUEST_BYTES, 2)
-            while more := connection.recv(REQUEST_BYTES):
-                content += more
-            child = os.fork()
-            if child == 0:
-                become(json.loads(content), stdin, stdout)
-            os.close(stdin)
-            os.close(stdout)
-            with suppress(OSError):
-                connection.sendall(b"%d\n" % child)
-            connections[os.pidfd_open(child)] = child, connection
+            child = fork_for(connection)
+            if child is None:
+                connection.close()
+            else:
+                connections[os.pidfd_open(child)] = child, connection
+
+
+def fork_for(connection: socket.socket) -> int | None:
+    """Fork what one client asks for; None if it ended, or was stopped, before all of its request was here."""
+    connection.settimeout(REQUEST_SECONDS)
+    content, given = b"", []
+    try:
+        content, given, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 2)
+        while more := connection.recv(REQUEST_BYTES):
+            content += more
+        request = json.loads(content)
+        stdin, stdout = given
+        child = os.fork()
+        if child == 0:
+            become(request, stdin, stdout)
+        with suppress(OSError):
+            connection.sendall(b"%d\n" % child)
+        return child
+    except (OSError, ValueError):
+        return None
+    finally:
+        for descriptor in given:
+            os.close(descriptor)
 
 
 def become(request: dict[str, object], stdin: int, stdout: int) -> NoReturn:
