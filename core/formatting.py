@@ -146,6 +146,11 @@ def join_names(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def readable(text: str) -> str:
+    """Text that can be written as UTF-8: file names of older systems hold bytes that cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def capitalise(text: str) -> str:
     """The first letter large, the rest as it is."""
     return text[:1].upper() + text[1:]

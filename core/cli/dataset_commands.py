@@ -19,6 +19,9 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step
 
+SHOWN_CLASSES = 40
+SHOWN_REASONS = 10
+
 split_option = click.option(
     "--split", default="70/15/15", metavar="A/B/C", help="Train/validation/test in per cent (default: 70/15/15)."
 )
@@ -30,11 +33,17 @@ seed_option = click.option("--seed", type=int, default=0, metavar="N", help="See
 @click.option("--name", metavar="NAME", help="Name of the dataset (default: that of the folder or file).")
 @split_option
 @seed_option
-def import_path(settings: Settings, path: str, name: str | None, split: str, seed: int) -> Outcome:
+@click.option(
+    "--layout", default="", metavar="KEY", help="Which reading of the folders is meant, where several are possible."
+)
+@click.option("--label-column", default="", metavar="NAME", help="The column of a table that holds the labels.")
+def import_path(
+    settings: Settings, path: str, name: str | None, split: str, seed: int, layout: str, label_column: str
+) -> Outcome:
     """Import a folder of class folders, or a .zip of one."""
     place = Path(path).expanduser()
     source = open_source(place, max_files=settings.max_images)
-    return _import(settings, source, name or place.resolve().stem, split, seed)
+    return _import(settings, source, name or place.resolve().stem, split, seed, layout, label_column)
 
 
 @command("sample")
@@ -51,24 +60,44 @@ def _print_progress(progress: ImportProgress) -> None:
     print_status(line, transient=True)
 
 
-def _import(settings: Settings, source: Source, name: str, split: str, seed: int) -> Outcome:
+def _import(
+    settings: Settings, source: Source, name: str, split: str, seed: int, layout: str = "", label_column: str = ""
+) -> Outcome:
     if seed < 0:
         raise ConfigError({"seed": f"--seed is {seed}: choose a whole number from 0."})
     plan = SplitPlan.parse(split)
     try:
-        dataset_id = run_step(import_dataset(settings, source, name=name, plan=plan, seed=seed), _print_progress)
+        steps = import_dataset(
+            settings, source, name=name, plan=plan, seed=seed, layout=layout, label_column=label_column
+        )
+        dataset_id = run_step(steps, _print_progress)
     finally:
         source.close()
         print_status("", transient=True)
     dataset = DatasetStore(settings).get(dataset_id)
     value = describe_dataset(dataset)
-    text = (
-        f"Imported {value['images']} pictures of {len(dataset.classes)} classes as {dataset.id}"
-        f" (train {value['splits']['train']}, validation {value['splits']['val']}, test {value['splits']['test']});"
+    splits = value["splits"]
+    lines = [
+        f"Imported {value['images']:,} pictures of {len(dataset.classes)} classes as {dataset.id}"
+        f" (train {splits['train']:,}, validation {splits['val']:,}, test {splits['test']:,});"
         f" rejected {value['rejected']}, converted {value['converted']}, copies {value['duplicates']},"
-        f" contradictory {value['contradictory']}."
-    )
-    return Outcome(value, text)
+        f" contradictory {value['contradictory']}.",
+        *_describe_classes(dataset),
+        *(f"Note: {note}" for note in dataset.report().notes),
+        *(f"Rejected: {reason}" for _, reason in dataset.report().rejected[:SHOWN_REASONS]),
+    ]
+    return Outcome(value, "\n".join(lines))
+
+
+def _describe_classes(dataset: Dataset) -> list[str]:
+    """A line for each class: its pictures for training, validation and test."""
+    counts = dataset.counts
+    width = max(map(len, counts))
+    lines = [
+        f"  {name:{width}}  {count['train']:>6,} train {count['val']:>6,} validation {count['test']:>6,} test"
+        for name, count in list(counts.items())[:SHOWN_CLASSES]
+    ]
+    return [*lines, f"  … and {len(counts) - SHOWN_CLASSES:,} more classes"] if len(counts) > SHOWN_CLASSES else lines
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -79,6 +108,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "title": dataset.title,
         "images": len(dataset.rows),
         "classes": list(dataset.classes),
+        "counts": dataset.counts,
         "splits": {split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
         "rejected": len(report.rejected),
         "converted": len(report.converted),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from core.actor import LOCAL_OWNER, OPERATOR, Actor
 from core.datasets.dataset import Dataset, DatasetSummary, load_dataset, load_summary
-from core.datasets.layout import readable
 from core.errors import DatasetError
+from core.formatting import readable
 from core.settings import Settings
 from core.storage import is_id, read_json, remove_folder, write_json
 

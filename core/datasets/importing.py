@@ -22,7 +22,7 @@ from filelock import FileLock
 from core.actor import LOCAL_OWNER
 from core.datasets.dataset import COLUMNS, FLAG_SEPARATOR, FORMAT, ImportReport, thumbnail_of
 from core.datasets.decoder import EXTENSIONS, Limits, decode, perceptual_hash, pixel_hash, write_thumbnail
-from core.datasets.layout import Placed, read_layout, readable
+from core.datasets.layouts.placing import Placed, read_layout
 from core.datasets.selection import (
     ReadImage,
     choose_splits,
@@ -36,7 +36,7 @@ from core.datasets.selection import (
 from core.datasets.sources import Source, SourceEntry
 from core.datasets.splits import SplitPlan, fingerprint
 from core.errors import DatasetError, ImageError
-from core.formatting import format_bytes, format_limit
+from core.formatting import format_bytes, format_limit, readable
 from core.locks import is_held
 from core.settings import Settings
 from core.storage import atomic_open, slug, sync_folder, write_json
@@ -66,7 +66,15 @@ Taken = tuple[Placed, int, ReadImage | str]
 
 
 def import_dataset(
-    settings: Settings, source: Source, *, name: str, plan: SplitPlan, seed: int, owner: str = LOCAL_OWNER
+    settings: Settings,
+    source: Source,
+    *,
+    name: str,
+    plan: SplitPlan,
+    seed: int,
+    owner: str = LOCAL_OWNER,
+    layout: str = "",
+    label_column: str = "",
 ) -> Generator[ImportProgress, None, str]:
     """Import a source as a dataset called `name`; returns its id.
 
@@ -74,8 +82,11 @@ def import_dataset(
 
     Args:
         owner: whose dataset it will be.
+        layout: the key of the reading that a person chose (see `read_layout`).
+        label_column: the column of a table that holds the labels.
 
     Raises:
+        LayoutQuestionError: the files can be read in several ways.
         DatasetError: one sentence: the name is taken, there is no room, the layout or every picture is unusable.
     """
     dataset_id = slug(name)
@@ -86,23 +97,22 @@ def import_dataset(
     entries = source.entries()
     where = f"in {readable(source.title)}"
     _check_size(settings, entries, where)
-    layout = read_layout([entry.name for entry in entries], where)
+    found = read_layout(source, layout=layout, label_column=label_column)
     folder = settings.datasets_dir / f"{DRAFT}{secrets.token_hex(6)}"
     folder.mkdir()
     lock = FileLock(folder / DRAFT_LOCK)
     lock.acquire()
     try:
-        report = ImportReport(ignored=source.ignored, notes=layout.notes)
-        files = list(zip(entries, layout.placed, strict=True))
-        read = yield from _read_all(settings, source, files, folder, report)
+        report = ImportReport(ignored=source.ignored + found.ignored, notes=[*source.notes, *found.notes])
+        read = yield from _read_all(settings, source, found.files, folder, report)
         yield ImportProgress("Deciding the splits", len(read), len(read), None)
         kept = leave_out_copies(read, report, folder)
         classes = sorted({item.placed.label for item in kept}, key=natural_key)
         if len(classes) < 2:
             raise DatasetError(too_few_sentence(classes, report, where))
-        splits = choose_splits(kept, classes, plan, seed, layout.splits_given, report)
+        splits = choose_splits(kept, classes, plan, seed, found.splits_given, report)
         _write(folder, kept, classes, splits)
-        note_missing_classes(layout.placed, classes, report)
+        note_missing_classes([placed for _, placed in found.files], classes, report)
         note_empty_folders(source.empty_folders, report)
         write_json(folder / "report.json", asdict(report))
         write_json(
@@ -116,7 +126,7 @@ def import_dataset(
                 "fingerprint": fingerprint(
                     (item.pixel_hash, item.placed.label, split) for item, split in zip(kept, splits, strict=True)
                 ),
-                "split": "kept" if layout.splits_given else plan.text(),
+                "split": "kept" if found.splits_given else plan.text(),
                 "seed": seed,
                 "created": datetime.now(UTC).isoformat(),
                 "drawn": source.drawn,

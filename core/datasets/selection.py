@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.datasets.dataset import ImportReport, thumbnail_of
-from core.datasets.layout import Placed, readable
+from core.datasets.layouts.placing import Placed
 from core.datasets.splits import SPLITS, Item, SplitPlan, assign, group_copies
 from core.errors import DatasetError
-from core.formatting import SPLIT_NAMES
+from core.formatting import SPLIT_NAMES, readable
 
 MAX_NOTED = 20
 

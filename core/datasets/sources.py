@@ -29,6 +29,8 @@ class SourceEntry:
 
     name: str
     bytes_claimed: int
+    label: str | None = None
+    split: str | None = None
 
 
 class Source(Protocol):
@@ -36,7 +38,8 @@ class Source(Protocol):
 
     title: str
     drawn: bool
-    empty_folders: Sequence[str]  # known once the entries were asked for
+    empty_folders: Sequence[str]  # known, like the notes, once the entries were asked for
+    notes: Sequence[str]  # sentences about the whole, for the report
 
     def entries(self) -> Sequence[SourceEntry]:
         """Every file that is not junk, in a fixed order."""
@@ -47,6 +50,9 @@ class Source(Protocol):
         Raises:
             ImageError: if this one file cannot be used.
         """
+
+    def head(self, entry: SourceEntry, count: int) -> bytes:
+        """The file's first bytes; empty where it cannot be read."""
 
     @property
     def ignored(self) -> int:
@@ -86,7 +92,7 @@ def is_junk(name: str) -> bool:
 
 
 class FolderSource:
-    """A folder on this machine; symbolic links to folders are not followed."""
+    """A folder on this machine. Links to folders are followed, except in a circle."""
 
     drawn = False
 
@@ -95,29 +101,66 @@ class FolderSource:
         self.title = path.resolve().name
         self.ignored = 0
         self.empty_folders: Sequence[str] = ()
+        self.notes: Sequence[str] = ()
         self._entries: list[SourceEntry] | None = None
 
     def entries(self) -> Sequence[SourceEntry]:
         if self._entries is None:
             found: list[SourceEntry] = []
             empty: list[str] = []
-            for folder, folders, files in os.walk(self.path, followlinks=False):
-                folders.sort()
-                if not folders and not files:
-                    empty.append(Path(folder).relative_to(self.path).as_posix())
-                for file in sorted(files):
-                    place = Path(folder) / file
-                    name = place.relative_to(self.path).as_posix()
-                    if is_junk(name):
-                        self.ignored += 1
-                        continue
-                    try:
-                        size = place.stat().st_size
-                    except OSError:
-                        size = 0
-                    found.append(SourceEntry(name, size))
-            self._entries, self.empty_folders = found, empty
+            notes: list[str] = []
+            self._walk(self.path, frozenset(), found, empty, notes)
+            self._entries, self.empty_folders, self.notes = found, empty, notes
         return self._entries
+
+    def _walk(
+        self, folder: Path, above: frozenset[str], found: list[SourceEntry], empty: list[str], notes: list[str]
+    ) -> None:
+        """List a folder.
+
+        Args:
+            above: the real places of the folders above, so that a link to one of them is not followed.
+        """
+        name = folder.relative_to(self.path).as_posix()
+        real = os.path.realpath(folder)
+        if real in above:
+            notes.append(f"The link {name} leads to a folder that holds it and was not followed.")
+            return
+        try:
+            inside = sorted(os.scandir(folder), key=lambda item: item.name)
+        except OSError as error:
+            notes.append(f"The folder {name} cannot be read ({error.strerror}) and was left out: check its rights.")
+            return
+        if not inside and folder != self.path:
+            empty.append(name)
+        folders = []
+        for item in inside:
+            place = Path(item.path)
+            shown = place.relative_to(self.path).as_posix()
+            if is_junk(shown):
+                self.ignored += 1
+            elif item.is_dir():
+                folders.append(place)
+            elif item.is_symlink() and not place.exists():
+                notes.append(f"The link {shown} leads to nothing and was left out.")
+            else:
+                try:
+                    size = place.stat().st_size
+                except OSError:
+                    size = 0
+                found.append(SourceEntry(shown, size))
+        for place in folders:
+            self._walk(place, above | {real}, found, empty, notes)
+
+    def head(self, entry: SourceEntry, count: int) -> bytes:
+        place = self.path / entry.name
+        try:
+            if not stat.S_ISREG(place.stat().st_mode):
+                return b""
+            with place.open("rb", count) as file:
+                return file.read(count)
+        except OSError:
+            return b""
 
     def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
         place = self.path / entry.name
@@ -146,6 +189,7 @@ class ZipSource:
     def __init__(self, path: Path, title: str = "", max_files: int = MAX_FILES) -> None:
         self.title = title[:MAX_TITLE] or path.name
         self.ignored = 0
+        self.notes: Sequence[str] = ()
         try:
             _check_index(path, self.title, max_files)
             self._archive = zipfile.ZipFile(path)
@@ -186,6 +230,12 @@ class ZipSource:
 
     def entries(self) -> Sequence[SourceEntry]:
         return self._entries
+
+    def head(self, entry: SourceEntry, count: int) -> bytes:
+        try:
+            return next(self.stream(entry, entry.bytes_claimed), b"")[:count]
+        except ImageError:
+            return b""
 
     def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
         return b"".join(self.stream(entry, max_bytes))
@@ -240,10 +290,14 @@ class MemorySource:
         self.drawn = drawn
         self.ignored = 0
         self.empty_folders: Sequence[str] = ()
+        self.notes: Sequence[str] = ()
         self._files = dict(files)
 
     def entries(self) -> Sequence[SourceEntry]:
         return [SourceEntry(name, len(data)) for name, data in self._files.items()]
+
+    def head(self, entry: SourceEntry, count: int) -> bytes:
+        return self._files[entry.name][:count]
 
     def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
         return _within(self._files[entry.name], entry.name, max_bytes)

@@ -5,6 +5,9 @@
 A job is a folder: `request.json`, the uploaded archive, `progress.json` (replaced several times a second), and
 `result.json` (written last). The process holds `importer.lock` while it lives: a job with neither result nor lock was
 interrupted, and nothing of it was saved.
+
+Where the files can be read in several ways the process writes `question.json` and small pictures and ends; the answer
+goes into the request, and the job starts again.
 """
 
 import argparse
@@ -14,18 +17,19 @@ import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from filelock import FileLock
+from pydantic import TypeAdapter
 
 from core.actor import LOCAL_OWNER, OPERATOR, Actor
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import SAMPLE_TITLE, draw_sample
 from core.datasets.splits import SplitPlan
-from core.errors import DatasetError, TuneMyPetsError
+from core.errors import DatasetError, ImageError, TuneMyPetsError
 from core.jobs.launchers import start_detached, step_back
 from core.locks import hold_lock, is_held
 from core.quotas import check_datasets, check_room, check_space
@@ -35,12 +39,16 @@ from core.steps import run_step
 from core.storage import is_id, new_id, read_json, write_json
 
 if TYPE_CHECKING:
+    from core.datasets.layouts.placing import Choice
     from core.datasets.sources import Source
 
 COPY_BYTES = 2**20
 KEEP_SECONDS = 24 * 3600.0
 START_SECONDS = 20.0
 LOCK_SECONDS = 20.0
+SAMPLES = "samples"
+SAMPLE_CLASSES = 6  # of each reading are shown with pictures
+SAMPLE_PX = 128
 
 log = logging.getLogger("tunemypets.importer")
 
@@ -58,18 +66,36 @@ class ImportRequest:
     seed: int
     title: str = ""
     owner: str = LOCAL_OWNER
+    layout: str = ""
+    label_column: str = ""
 
 
 @dataclass(frozen=True)
 class ImportStatus:
     """Where an import stands."""
 
-    state: Literal["running", "finished", "failed", "interrupted"]
+    state: Literal["running", "asking", "finished", "failed", "interrupted"]
     text: str
     done: int = 0
     total: int = 0
     eta_seconds: float | None = None
     dataset: str | None = None
+
+
+@dataclass(frozen=True)
+class ImportChoice:
+    """One way to read the files: pictures per class, and for some classes a few small pictures.
+
+    `samples` are names of files in the job's folder.
+    """
+
+    key: str
+    title: str
+    counts: dict[str, int]
+    samples: dict[str, list[str]]
+
+
+_CHOICES = TypeAdapter(list[ImportChoice])
 
 
 class ImportJobs:
@@ -161,6 +187,40 @@ class ImportJobs:
         except (OSError, ValueError, TypeError):
             return ImportStatus("running", "Starting")
 
+    def choices(self, job_id: str) -> list[ImportChoice]:
+        """The ways to read the files of a job that asks.
+
+        Raises:
+            DatasetError: if it does not ask, or its question is damaged.
+        """
+        try:
+            if self.status(job_id).state == "asking":
+                return _CHOICES.validate_json((self.folder / job_id / "question.json").read_bytes())
+        except (OSError, ValueError):
+            pass
+        raise DatasetError("This import asks nothing: start it again on the Explore page.")
+
+    def sample(self, job_id: str, name: str) -> Path:
+        """Where a small picture of a question lies."""
+        return self.folder / job_id / SAMPLES / Path(name).name
+
+    def answer(self, job_id: str, key: str, *, by: Actor = OPERATOR) -> None:
+        """Start a job that asks once more, with the chosen way to read its files.
+
+        Raises:
+            DatasetError: if it does not ask, or offers no such choice.
+            RightsError: if it belongs to another person.
+        """
+        if key not in {choice.key for choice in self.choices(job_id)}:
+            raise DatasetError(f"This import does not offer the layout {key[:60]!r}: choose one that it shows.")
+        folder = self.folder / job_id
+        request = ImportRequest(**read_json(folder / "request.json"))
+        by.check_may_change(request.owner, "This import")
+        write_json(folder / "request.json", dataclasses.asdict(dataclasses.replace(request, layout=key)))
+        write_json(folder / "progress.json", _progress("Starting", 0, 0))
+        (folder / "result.json").unlink(missing_ok=True)
+        start_detached(self.settings, "core.jobs.import_jobs", [str(folder)], folder / "importer.log")
+
     def active(self) -> list[str]:
         """Jobs that are running."""
         try:
@@ -184,7 +244,7 @@ class ImportJobs:
             return
         for path in paths:
             made = (path / "request.json").exists()
-            if made and is_id(path.name) and self.status(path.name).state != "running":
+            if made and is_id(path.name) and self.status(path.name).state not in ("running", "asking"):
                 (path / "upload.zip").unlink(missing_ok=True)  # a killed import could not remove it
             if time.time() - path.stat().st_mtime < KEEP_SECONDS or is_held(path / "importer.lock"):
                 continue
@@ -205,6 +265,7 @@ def run_job(settings: Settings, folder: Path) -> None:
     """Carry out the import of a job folder; its result file holds how it ended."""
     # here and not above: the pages import this module, and must start fast
     from core.datasets.importing import ImportProgress, import_dataset
+    from core.datasets.layouts.placing import LayoutQuestionError
     from core.datasets.sources import open_source
 
     def write_progress(progress: ImportProgress) -> None:
@@ -231,12 +292,17 @@ def run_job(settings: Settings, folder: Path) -> None:
                     plan=SplitPlan.parse(request.plan),
                     seed=request.seed,
                     owner=request.owner,
+                    layout=request.layout,
+                    label_column=request.label_column,
                 ),
                 write_progress,
             )
+            result = ImportStatus("finished", "Imported.", dataset=dataset)
+        except LayoutQuestionError as question:
+            _write_question(settings, folder, source, question.choices)
+            result = ImportStatus("asking", "The pictures can be read in more than one way.")
         finally:
             source.close()
-        result = ImportStatus("finished", "Imported.", dataset=dataset)
     except TuneMyPetsError as error:
         result = ImportStatus("failed", str(error))
     except Exception as error:  # a job must always leave a result
@@ -249,7 +315,33 @@ def run_job(settings: Settings, folder: Path) -> None:
             else f"The import failed unexpectedly ({type(error).__name__}): see importer.log.",
         )
     write_json(folder / "result.json", dataclasses.asdict(result))
-    (folder / "upload.zip").unlink(missing_ok=True)
+    if result.state != "asking":
+        (folder / "upload.zip").unlink(missing_ok=True)
+
+
+def _write_question(settings: Settings, folder: Path, source: "Source", choices: Sequence["Choice"]) -> None:
+    """Write the choices of a question, with a few small pictures for each."""
+    from core.datasets.decoder import Limits, render_preview
+
+    limits = Limits.from_settings(settings)
+    (folder / SAMPLES).mkdir(exist_ok=True)
+    names: dict[str, str] = {}
+    written = []
+    for choice in choices:
+        shown: dict[str, list[str]] = {}
+        for label, entries in list(choice.samples.items())[:SAMPLE_CLASSES]:
+            for entry in entries:
+                if entry.name not in names:
+                    name = f"{len(names)}.jpg"
+                    try:
+                        data = source.read(entry, limits.max_bytes)
+                        (folder / SAMPLES / name).write_bytes(render_preview(data, limits, entry.name, SAMPLE_PX))
+                    except ImageError:
+                        continue  # the import will name it
+                    names[entry.name] = name
+                shown.setdefault(label, []).append(names[entry.name])
+        written.append(ImportChoice(choice.key, choice.title, choice.counts, shown))
+    write_json(folder / "question.json", [dataclasses.asdict(choice) for choice in written])
 
 
 def _progress(text: str, done: int, total: int, eta_seconds: float | None = None) -> dict[str, object]:

@@ -27,8 +27,10 @@ def show_import_report(dataset: Dataset) -> None:
     for note in report.notes:
         st.info(frame.plain(note), icon="ℹ️")
     if report.ignored:
-        st.caption(f"{report.ignored} system files (such as .DS_Store) were ignored.")
-    if not (report.rejected or report.converted or report.duplicates or report.contradictory):
+        st.caption(
+            f"{report.ignored:,} files that accompany the pictures (such as .DS_Store, README or texts) were ignored."
+        )
+    if not (report.rejected or report.converted or report.duplicates or report.contradictory or report.notes):
         st.success("All files were read without problems.", icon="✅")
     _table("Rejected", report.rejected, ["File", "Reason"])
     if report.contradictory:

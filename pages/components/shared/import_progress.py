@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
-from core.formatting import format_rough_duration
+from core.formatting import SPLIT_NAMES, capitalise, format_count, format_rough_duration, join_names
 from core.settings import Settings
-from pages.components.shared import frame
+from pages.components.shared import frame, layout_question
+from pages.components.shared.dataset_cache import open_dataset
 
 REFRESH_SECONDS = 0.5
+SHOWN_CLASSES = 12
+SHOWN_NOTES = 6
 
 
 def follow(settings: Settings, job_id: str, then_page: Path) -> None:
@@ -30,27 +34,45 @@ def _panel(settings: Settings, job_id: str, then_page: Path, was_running: bool) 
             return
         if was_running:
             st.rerun()
-        if status.state == "finished" and status.dataset:
-            st.success("The dataset is ready.", icon="✅")
-            columns = st.columns(3)
-            with columns[0]:
-                frame.link(
-                    then_page,
-                    label="Look at the pictures" if then_page == frame.EXPLORE else "Start a race",
-                    icon="🖼️" if then_page == frame.EXPLORE else "🏁",
-                    query_params={"dataset": status.dataset},
-                )
-            other = frame.TRAIN if then_page == frame.EXPLORE else frame.EXPLORE
-            with columns[1]:
-                frame.link(
-                    other,
-                    label="Start a race" if other == frame.TRAIN else "Look at the pictures",
-                    icon="🏁" if other == frame.TRAIN else "🖼️",
-                    query_params={"dataset": status.dataset},
-                )
+        if status.state == "asking":
+            layout_question.show_layout_question(frame.imports(settings), job_id)
+        elif status.state == "finished" and status.dataset:
+            _show_result(settings, status.dataset, then_page)
         else:
             st.error(frame.plain(status.text), icon="🚫")
-        if st.button("Close this message", key=f"close-{job_id}"):
+        label = "Close this message" if status.state != "asking" else "Do not import"
+        if st.button(label, key=f"close-{job_id}"):
             for name in ("import", "demo"):
                 st.query_params.pop(name, None)
             st.rerun()
+
+
+def _show_result(settings: Settings, dataset_id: str, then_page: Path) -> None:
+    """What was imported: classes with their pictures in each split, every note, and how many files were rejected."""
+    dataset = open_dataset(settings, dataset_id)
+    report = dataset.report()
+    said = [format_count(len(rows), noun) for rows, noun in (
+        (report.notes, "note"), (report.rejected, "rejected file"), (report.contradictory, "contradiction")
+    ) if rows]  # fmt: skip
+    ready = f"The dataset is ready: {len(dataset.rows):,} pictures of {len(dataset.classes)} classes"
+    st.success(f"{ready}{f', {join_names(said)}' if said else ''}.", icon="✅")
+    with st.container(horizontal=True):
+        pages = [
+            (frame.EXPLORE, "Look at the pictures", "🖼️"),
+            (frame.TRAIN, "Start a race", "🏁"),
+        ]
+        for page, label, icon in sorted(pages, key=lambda item: item[0] != then_page):
+            frame.link(page, label=label, icon=icon, query_params={"dataset": dataset_id})
+    table = pd.DataFrame(
+        [
+            {"Class": name, **{capitalise(SPLIT_NAMES[split]): count for split, count in counts.items()}}
+            for name, counts in dataset.counts.items()
+        ]
+    )
+    st.dataframe(table, hide_index=True, height="content" if len(table) <= SHOWN_CLASSES else 320)
+    for note in report.notes[:SHOWN_NOTES]:
+        st.info(frame.plain(note), icon="ℹ️")
+    more = len(report.notes) - SHOWN_NOTES
+    if report.rejected or more > 0:
+        also = f"{format_count(more, 'more note')}, " if more > 0 else ""
+        st.caption(f"{also}{format_count(len(report.rejected), 'rejected file')}: see the import report on Explore.")

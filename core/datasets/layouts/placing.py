@@ -1,0 +1,287 @@
+"""From a source's files to labels and splits: the chosen reading, with clean class names that can all be learnt."""
+
+import difflib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from core.datasets.class_names import clean_labels
+from core.datasets.decoder import SUFFIX_FORMATS
+from core.datasets.layouts.readings import MAX_CLASSES, Reading, find_readings
+from core.datasets.layouts.tables import SourceTables
+from core.datasets.layouts.words import is_image_folder, listed, name_key, word_set
+from core.datasets.picture_formats import FOREIGN_SUFFIXES, HEAD_BYTES, looks_like_picture
+from core.datasets.sources import Source, SourceEntry
+from core.datasets.splits import SPLITS
+from core.errors import DatasetError
+from core.formatting import SPLIT_NAMES, format_count, readable
+
+WANTED = "put the pictures of each class into a folder of its own, such as pets/cat/one.jpg and pets/dog/two.jpg."
+ACCOMPANYING = ("readme", "license", "licence", "citation", "dataset_infos", "data.yaml")
+TEXT_SUFFIXES = word_set(
+    ".txt .md .rst .csv .tsv .json .jsonl .ndjson .xml .yaml .yml .html .htm .py .ipynb .mat .parquet .pkl .npy "
+    ".npz .h5 .hdf5 .zip .gz .tar .log .ini .cfg .toml .xlsx .xls .doc .docx .pdf .sh .m .r"
+)
+SAMPLES = 3
+LIKE = 0.75
+NAMED_FILES = 3
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A file with the label and split that its source gives it; `problem` is why it has none."""
+
+    name: str
+    label: str
+    split: str | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All files that are read, placed; whether splits were given; notes for the report.
+
+    Attributes:
+        ignored: how many files that accompany every dataset, such as a README, were passed over.
+    """
+
+    files: list[tuple[SourceEntry, Placed]]
+    splits_given: bool
+    notes: list[str]
+    ignored: int = 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A reading as a person chooses it: pictures per class, and a few entries of each."""
+
+    key: str
+    title: str
+    counts: dict[str, int]
+    samples: dict[str, list[SourceEntry]]
+
+
+class LayoutQuestionError(DatasetError):
+    """The files can be read in more than one way, and a person must say which."""
+
+    def __init__(self, where: str, choices: Sequence[Choice]) -> None:
+        ways = "; ".join(f"{item.title} ({_counted(item.counts)}): --layout {_quoted(item.key)}" for item in choices)
+        only = "only be read with care" if len(choices) == 1 else f"be read in {len(choices)} ways"
+        super().__init__(f"What is {where} can {only}, so choose one. {ways}.")
+        self.choices = tuple(choices)
+
+
+def read_layout(source: Source, *, layout: str = "", label_column: str = "") -> Layout:
+    """Find the labels and splits of a source's pictures.
+
+    Args:
+        layout: the key of the reading that a person chose.
+        label_column: the column of a table that holds the labels.
+    Raises:
+        LayoutQuestionError: several readings are plausible and none was chosen.
+        DatasetError: there are not at least two classes; it explains the wanted layout.
+    """
+    entries = source.entries()
+    where = f"in {readable(source.title)}"
+    if any(entry.label is not None for entry in entries):
+        labels = {number: entry.label for number, entry in enumerate(entries) if entry.label is not None}
+        splits = {number: entry.split for number, entry in enumerate(entries) if entry.split is not None}
+        return _place(entries, Reading("labels", "", labels, splits), {}, where)
+    pictures = _find_pictures(source, entries)
+    if not pictures:
+        raise DatasetError(f"There are no pictures {where}: {WANTED}")
+    paths = {number: _parts(_without_query(entries[number].name)) for number in pictures}
+    sizes = {number: max(0, entries[number].bytes_claimed) for number in pictures}
+    tables = SourceTables(source, entries, paths, label_column)
+    found = find_readings(paths, sizes, tables, layout or label_column)
+    reading = _choose(found.found, layout, label_column, where)
+    if reading is None and not found.found:
+        raise DatasetError(_no_labels(entries, paths, where, tables.problems))
+    if reading is None:
+        if not found.certain:
+            raise LayoutQuestionError(where, [_choice(item, entries) for item in found.found])
+        reading = found.found[0]
+    return _place(entries, reading, paths, where, tables)
+
+
+def _find_pictures(source: Source, entries: Sequence[SourceEntry]) -> list[int]:
+    """Numbers of the entries that are pictures: by their ending, and by their first bytes where that says nothing."""
+    found = []
+    for number, entry in enumerate(entries):
+        suffix = PurePosixPath(_without_query(entry.name)).suffix.lower()
+        if (
+            suffix in SUFFIX_FORMATS
+            or suffix in FOREIGN_SUFFIXES
+            or (suffix not in TEXT_SUFFIXES and looks_like_picture(source.head(entry, HEAD_BYTES)))
+        ):
+            found.append(number)
+    return found
+
+
+def _without_query(name: str) -> str:
+    """`1.jpg?w=640` as `1.jpg`."""
+    start, mark, _ = name.partition("?")
+    return start if mark and PurePosixPath(start).suffix.lower() in SUFFIX_FORMATS else name
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(readable(part) for part in name.split("/") if part not in ("", "."))
+
+
+def _choose(found: Sequence[Reading], layout: str, label_column: str, where: str) -> Reading | None:
+    """The reading that a person asked for; None where nothing was asked.
+
+    Raises:
+        DatasetError: what was asked is not there.
+    """
+    by_key = {item.key: item for item in found}
+    for column in [label_column] if label_column else []:
+        for item in found:
+            if item.key in (f"column {column}", "table") and f"column {column} of " in item.title:
+                return item
+        named = [key.removeprefix("column ") for key in by_key if key.startswith("column ")]
+        known = f"columns of labels are {listed(named)}" if named else "no table of labels was found"
+        raise DatasetError(f"No column {column!r} labels the pictures {where}: {known}.")
+    if layout and layout not in by_key:
+        known = listed([_quoted(key) for key in by_key], 8) or "none"
+        raise DatasetError(f"The files {where} cannot be read with the layout {layout[:60]!r}: choose one of {known}.")
+    return by_key[layout] if layout else None
+
+
+def _choice(reading: Reading, entries: Sequence[SourceEntry]) -> Choice:
+    samples: dict[str, list[SourceEntry]] = defaultdict(list)
+    for number, label in reading.labels.items():
+        if len(samples[label]) < SAMPLES:
+            samples[label].append(entries[number])
+    return Choice(reading.key, reading.title, reading.counts(), dict(samples))
+
+
+def _counted(counts: Mapping[str, int], most: int = 6) -> str:
+    shown = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:most])
+    return f"{len(counts)} classes: {shown}{' …' if len(counts) > most else ''}"
+
+
+def _quoted(key: str) -> str:
+    return f'"{key}"' if " " in key else key
+
+
+def _no_labels(
+    entries: Sequence[SourceEntry], paths: Mapping[int, tuple[str, ...]], where: str, problems: Sequence[str]
+) -> str:
+    """Why pictures have no labels, as far as their neighbours show it."""
+    names = [entry.name.lower() for entry in entries]
+    folders = sorted({parts[-2] for parts in paths.values() if len(parts) > 1})
+    if any(name.endswith(".txt") and "label" in name for name in names):
+        reason = "the labels next to them are boxes for detection (YOLO), which give no picture a class"
+    elif any(name.endswith(".xml") for name in names):
+        reason = "the .xml files next to them are boxes for detection, which give no picture a class"
+    elif len(folders) == 1 and not is_image_folder(folders[0]):
+        reason = f"there is only the folder {folders[0]!r}, and a classifier needs at least two classes"
+    else:
+        reason = "no folder, file name or table of labels says what they show"
+    if problems:
+        return f"The {len(paths):,} pictures {where} have no labels, since a table could not be used: {problems[0]}"
+    return f"The {len(paths):,} pictures {where} have no labels: {reason}. To import them, {WANTED}"
+
+
+def _place(
+    entries: Sequence[SourceEntry],
+    reading: Reading,
+    paths: Mapping[int, tuple[str, ...]],
+    where: str,
+    tables: SourceTables | None = None,
+) -> Layout:
+    notes = list(reading.notes)
+    names = clean_labels(list(reading.labels.values()), notes)
+    labels = {number: names[label] for number, label in reading.labels.items()}
+    splits_given = len(set(reading.splits.values())) > 1
+    splits: Mapping[int, str] = reading.splits if splits_given else {}
+    if splits_given:
+        _note_joined_names(labels, paths, notes)
+        labels = _learnable(labels, splits, notes)
+    classes = set(labels.values())
+    if len(classes) < 2:
+        only = f"only the class {next(iter(classes))!r}" if classes else "no class folder"
+        raise DatasetError(f"There is {only} {where}, and a classifier needs at least two: {WANTED}")
+    if len(classes) > MAX_CLASSES:
+        raise DatasetError(
+            f"There are {len(classes):,} classes {where}, and at most {MAX_CLASSES:,} are possible: import a part."
+        )
+    folder_labels = {entries[number].name.rpartition("/")[0]: label for number, label in labels.items()}
+    files: list[tuple[SourceEntry, Placed]] = []
+    others = []
+    ignored = 0
+    table_numbers = tables.used if tables else set()
+    for number, entry in enumerate(entries):
+        name = readable(entry.name)
+        folder = entry.name.rpartition("/")[0]
+        if number in labels:
+            files.append((entry, Placed(name, labels[number], splits.get(number))))
+        elif number in reading.problems:
+            files.append((entry, Placed(name, "", None, reading.problems[number])))
+        elif number in paths or number in table_numbers:
+            continue  # left out with a note, or used
+        elif folder and folder in folder_labels and not _accompanies(entry.name):
+            files.append((entry, Placed(name, folder_labels[folder], None if not splits_given else "train")))
+        elif _accompanies(entry.name) or PurePosixPath(entry.name).suffix.lower() in TEXT_SUFFIXES:
+            ignored += 1
+        else:
+            others.append(name)
+    if others:
+        shown = listed(others, NAMED_FILES)
+        notes.append(f"{format_count(len(others), 'file')} outside the classes left out, as no pictures: {shown}.")
+    return Layout(files, splits_given, notes, ignored)
+
+
+def _accompanies(name: str) -> bool:
+    return PurePosixPath(name).name.lower().startswith(ACCOMPANYING)
+
+
+def _note_joined_names(labels: Mapping[int, str], paths: Mapping[int, tuple[str, ...]], notes: list[str]) -> None:
+    """Note folders of one class whose names are written in several ways."""
+    written: dict[str, set[str]] = defaultdict(set)
+    for number, label in labels.items():
+        key = name_key(label)
+        written[label].update(part for part in paths.get(number, ())[:-1] if name_key(part) == key)
+    for label, names in written.items():
+        others = sorted(names - {label})
+        if others:
+            notes.append(f"The folders {listed([repr(name) for name in sorted(names)])} are one class: {label}.")
+
+
+def _learnable(labels: dict[int, str], splits: Mapping[int, str], notes: list[str]) -> dict[int, str]:
+    """The labels without classes that have no training picture; what is missing in a split is noted.
+
+    Raises:
+        DatasetError: such a class looks like another one that is spelt differently.
+    """
+    held: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    for number, label in labels.items():
+        held[splits.get(number, "train")][label] += 1
+    trained = set(held["train"])
+    strangers = sorted((set(held["val"]) | set(held["test"])) - trained)
+    for label in strangers:
+        split = "test" if label in held["test"] else "val"
+        absent = sorted(trained - set(held[split]))
+        near = difflib.get_close_matches(name_key(label), [name_key(name) for name in absent], 1, LIKE)
+        if near:
+            meant = next(name for name in absent if name_key(name) == near[0])
+            raise DatasetError(
+                f"The class {label!r} is in the {SPLIT_NAMES[split]} folder only, and {meant!r} is missing there: "
+                "give the folders of one class the same name."
+            )
+    for label in strangers:
+        count = held["val"][label] + held["test"][label]
+        notes.append(
+            f"The class {label!r} has no training picture, so nothing can learn it: "
+            f"{format_count(count, 'picture')} elsewhere left out. Add some to the training folder."
+        )
+    for split in ("val", "test"):
+        missing = sorted(trained - set(held[split]))
+        if held[split] and missing:
+            classes = listed([repr(name) for name in missing])
+            notes.append(
+                f"The {SPLIT_NAMES[split]} folder has no picture of {classes}: results there say nothing about it."
+            )
+    return {number: label for number, label in labels.items() if label in trained}
