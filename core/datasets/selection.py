@@ -121,10 +121,17 @@ def note_empty_folders(folders: Sequence[str], report: ImportReport) -> None:
 
 
 def too_few_sentence(classes: list[str], report: ImportReport, where: str) -> str:
-    """Why a source whose files were all read cannot be a dataset."""
-    reason = report.rejected[0][1] if report.rejected else "all were set aside as contradictory."
+    """Why a source whose files were all read cannot be a dataset: the commonest reason, with its number of files."""
     count = "no class has" if not classes else f"only the class {classes[0]!r} has"
-    return f"After reading, {count} usable pictures {where}, and two classes are needed; for example: {reason}"
+    start = f"After reading, {count} usable pictures {where}, and two classes are needed"
+    if not report.rejected:
+        return f"{start}: all were set aside as contradictory."
+    reasons = Counter(text.removeprefix(name).strip() for name, text in report.rejected)
+    reason, files = reasons.most_common(1)[0]
+    name = next(name for name, text in report.rejected if text.removeprefix(name).strip() == reason)
+    if files == 1:
+        return f"{start}; for example: {name} {reason}"
+    return f"{start}. Of {files:,} files such as {name}, each {reason}"
 
 
 def count_images(kept: list[ReadImage], splits: list[str]) -> dict[str, dict[str, int]]:

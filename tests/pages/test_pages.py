@@ -1,6 +1,7 @@
 """Each page, empty, happy and in trouble, without a browser."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,6 +12,7 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.support.finished_runs import forget_plan
+from tests.support.images import encoded, photo
 from tests.support.processes import wait_for
 
 Open = Callable[..., AppTest]
@@ -79,6 +81,31 @@ def test_explore_shows_why_an_import_failed(settings: Settings, open_page: Open,
     wait_for(lambda: jobs.status(job).state == "failed")
     app = open_page("pages/explore.py", **{"import": job})
     assert "is not there" in " ".join(error.value for error in app.error)
+
+
+def test_explore_asks_which_folders_are_the_classes_and_shows_what_was_imported(
+    settings: Settings, open_page: Open, tmp_path: Path, ended_processes: None
+) -> None:
+    for number, name in enumerate(
+        f"{kind}/{kind} {part}/{n}.jpg" for kind in "ab" for part in (1, "x") for n in range(4)
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(encoded(photo(number)))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "plot.jpg").write_bytes(encoded(photo(99)))
+    jobs = ImportJobs(settings)
+    job = jobs.start(ImportRequest(str(tmp_path), "grouped", "60/20/20", 0))
+    wait_for(lambda: jobs.status(job).state == "asking")
+    app = open_page("pages/explore.py", **{"import": job})
+    assert not app.exception
+    assert "Which are the classes?" in texts(app)
+    assert "2 classes, 16 pictures. a: 8, b: 8" in texts(app)
+    app.button(key=f"layout-{job}-0").click().run()
+    wait_for(lambda: jobs.status(job).state == "finished")
+    app.run()
+    assert "16 pictures of 2 classes, 1 note" in " ".join(box.value for box in app.success)
+    assert "The folder docs was left out" in " ".join(box.value for box in app.info)
+    assert list(app.dataframe[0].value["Class"]) == ["a", "b"]
 
 
 def test_explore_with_a_damaged_dataset_shows_a_sentence(drawn: Dataset, open_page: Open) -> None:

@@ -10,7 +10,6 @@ import pytest
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import ImportProgress, import_dataset
-from core.datasets.layout import read_layout
 from core.datasets.sources import MemorySource, Source, open_source
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
@@ -252,12 +251,6 @@ def test_an_unknown_dataset_is_told_with_what_there_is(settings: Settings) -> No
     bring(settings, memory(class_files({"a": 5, "b": 5})))
     with pytest.raises(DatasetError, match="there are: pets"):
         DatasetStore(settings).get("../pets")
-
-
-def test_a_class_named_train_alone_is_a_wrapper_and_not_a_split() -> None:
-    layout = read_layout(["train/cat/1.jpg", "train/dog/1.jpg"])
-    assert not layout.splits_given
-    assert [item.label for item in layout.placed] == ["cat", "dog"]
 
 
 def test_leaves_are_imported_with_their_trouble_reported(settings: Settings, shared_data: Path) -> None:

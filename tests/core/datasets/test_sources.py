@@ -3,6 +3,7 @@
 import os
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -136,17 +137,46 @@ def test_a_path_that_is_not_there_gets_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Symbolic links need rights on Windows.")
-def test_linked_folders_are_not_followed_and_files_come_sorted(tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "secret.png").write_bytes(b"x")
-    for name in ("b/2.png", "a/1.png", "a/.hidden"):
-        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "in" / name).write_bytes(b"x")
-    (tmp_path / "in" / "linked").symlink_to(outside)
+def test_linked_folders_are_followed_and_files_come_sorted(tmp_path: Path) -> None:
+    for name in ("outside/3.png", "in/b/2.png", "in/a/1.png", "in/a/.hidden"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "outside")
     source = FolderSource(tmp_path / "in")
-    assert [entry.name for entry in source.entries()] == ["a/1.png", "b/2.png"]
+    assert [entry.name for entry in source.entries()] == ["a/1.png", "b/2.png", "linked/3.png"]
     assert source.ignored == 1
+    assert not source.notes
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows lets only administrators make links.")
+def test_a_link_in_a_circle_and_a_link_to_nothing_are_noted_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.png").write_bytes(b"x")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "a" / "gone.png").symlink_to(tmp_path / "nowhere")
+    source = FolderSource(tmp_path)
+    assert [entry.name for entry in source.entries()] == ["a/1.png"]
+    assert source.notes == [
+        "The link a/gone.png leads to nothing and was left out.",
+        "The link a/up leads to a folder that holds it and was not followed.",
+    ]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fish/1.png", "cat/1.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"x")
+    scan = os.scandir
+
+    def refuse(place: Path) -> Iterator[os.DirEntry[str]]:  # the tests may run as one who may read everything
+        if Path(place).name == "fish":
+            raise PermissionError(13, "Permission denied")
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    source = FolderSource(tmp_path)
+    assert [entry.name for entry in source.entries()] == ["cat/1.png"]
+    assert source.notes == ["The folder fish cannot be read (Permission denied) and was left out: check its rights."]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no named pipes among files.")

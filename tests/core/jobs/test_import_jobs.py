@@ -11,7 +11,7 @@ import pytest
 from core.actor import Actor
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import draw_sample
-from core.errors import DatasetError, QuotaError
+from core.errors import DatasetError, QuotaError, RightsError
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.room.board import lock_uploads
 from core.settings import Settings
@@ -156,3 +156,43 @@ def test_a_job_that_another_session_is_creating_harms_no_import(settings: Settin
     wait_for(lambda: jobs.status(job).state != "running")
     assert jobs.status(job).state == "finished"
     assert half_made.exists()
+
+
+def grouped_zip() -> io.BytesIO:
+    """An archive whose classes may be the outer or the inner folders."""
+    buffer = io.BytesIO()
+    inner = {"cat": ("persian", "siamese"), "dog": ("husky", "poodle")}
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for place, (name, data) in enumerate(draw_sample(count_per_class=8, size_px=64)):
+            outer, _, file = name.partition("/")
+            archive.writestr(f"{outer}/{inner[outer][place // 2 % 2]}/{file}", data)
+    return buffer
+
+
+def test_an_import_that_can_be_read_in_two_ways_asks_and_goes_on_with_the_answer(
+    settings: Settings, ended_processes: None
+) -> None:
+    jobs, ada, grace = ImportJobs(settings), Actor("p-1", "Ada"), Actor("p-2", "Grace")
+    job = jobs.start(REQUEST, jobs.receive_zip(grouped_zip()), by=ada)
+    wait_for(lambda: jobs.status(job).state != "running")
+    assert jobs.status(job).state == "asking"
+    assert jobs.active() == []
+    assert leftovers(settings) == []
+    choices = {choice.key: choice for choice in jobs.choices(job)}
+    assert choices["level-1"].counts == {"cat": 8, "dog": 8}
+    assert set(choices["level-2"].counts) == {"persian", "siamese", "husky", "poodle"}
+    assert {label: len(names) for label, names in choices["level-1"].samples.items()} == {"cat": 3, "dog": 3}
+    assert all(jobs.sample(job, name).read_bytes()[:3] == b"\xff\xd8\xff" for name in choices["level-1"].samples["cat"])
+    assert not jobs.sample(job, "../request.json").exists()
+    with pytest.raises(DatasetError, match="does not offer"):
+        jobs.answer(job, "level-9", by=ada)
+    with pytest.raises(RightsError):
+        jobs.answer(job, "level-2", by=grace)
+    jobs._sweep()
+    assert (folder_of(settings, job) / "upload.zip").exists()
+    jobs.answer(job, "level-2", by=ada)
+    wait_for(lambda: jobs.status(job).state != "running")
+    assert jobs.status(job).dataset == "mine"
+    assert len(DatasetStore(settings).get("mine").classes) == 4
+    with pytest.raises(DatasetError, match="asks nothing"):
+        jobs.answer(job, "level-1", by=ada)
