@@ -4,6 +4,7 @@
     ├── SettingsError        an environment variable or setting is unusable
     ├── ImageError           one picture cannot be used
     ├── DatasetError         a dataset cannot be imported, found or used
+    │   └── LabelColumnError several columns could hold the labels (holds their names)
     ├── ConfigError          a TrainConfig field is wrong (holds one sentence per field)
     ├── NetworkError         a network, option or freeze point is unknown (models/errors.py)
     ├── WeightsError         pretrained weights are missing, damaged or cannot be downloaded
@@ -21,6 +22,8 @@
 The text of each is one plain sentence with the remedy, naming the file or field. Tracebacks go to the log.
 """
 
+from collections.abc import Sequence
+
 from models.errors import NetworkError, TuneMyPetsError, WeightsError
 
 __all__ = [
@@ -31,6 +34,7 @@ __all__ = [
     "DivergedError",
     "ExtraMissingError",
     "ImageError",
+    "LabelColumnError",
     "NetworkError",
     "PeopleError",
     "PredictorError",
@@ -54,6 +58,22 @@ class ImageError(TuneMyPetsError):
 
 class DatasetError(TuneMyPetsError):
     """A dataset cannot be imported, found or used."""
+
+
+class LabelColumnError(DatasetError):
+    """Several columns of a table could hold the labels, and none was chosen.
+
+    Args:
+        place: what holds the table, as people call it.
+        candidates: names of the columns, the likeliest first.
+    """
+
+    def __init__(self, place: str, candidates: Sequence[str]) -> None:
+        self.candidates = tuple(candidates)
+        super().__init__(
+            f"{place} has several columns that could hold the labels ({', '.join(self.candidates)}): "
+            "choose one with --label-column."
+        )
 
 
 class ConfigError(TuneMyPetsError):

@@ -133,7 +133,7 @@ def split_column(table: LabelTable, file_column: FileColumn) -> str | None:
         splits = [split_of(word) for word in {row[place] for row in rows} if word.strip()]
         if None in splits or "train" not in splits:
             continue
-        if _plain(column) in SPLIT_COLUMNS or (len(set(splits)) > 1 and not is_label_name(column)):
+        if is_split_name(column) or (len(set(splits)) > 1 and not is_label_name(column)):
             return column
     return None
 
@@ -155,6 +155,11 @@ def read_labels(table: LabelTable, file_column: FileColumn, column: str) -> dict
 def is_label_name(column: str) -> bool:
     """Whether a column's name speaks of labels: `label`, `breed_name`, `true_class`."""
     return _rank(column, LABEL_WORDS) < len(LABEL_WORDS)
+
+
+def is_split_name(column: str) -> bool:
+    """Whether a column's name speaks of splits: `split`, `data set`, `partition`."""
+    return _plain(column) in SPLIT_COLUMNS
 
 
 def _plain(column: str) -> str:

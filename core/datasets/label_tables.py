@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from core.datasets.decoder import SUFFIX_FORMATS
-from core.datasets.parquet_columns import LFS_POINTER, class_names, is_text_like, read_texts
+from core.datasets.parquet_columns import LFS_POINTER, class_names, damaged_sentence, is_text_like, read_texts
 from core.errors import DatasetError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
@@ -71,7 +71,7 @@ def read_table(name: str, data: bytes) -> LabelTable:
         raise DatasetError(f"{name} is empty: export the table again.")
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == ".parquet":
-        raise DatasetError(_damaged(name))
+        raise DatasetError(damaged_sentence(name))
     if suffix in (".jsonl", ".ndjson", ".json"):
         return _read_json(name, text, by_line=suffix != ".json")
     return _read_delimited(name, text, "\t" if suffix == ".tsv" else None)
@@ -216,12 +216,8 @@ def _read_parquet(name: str, data: bytes) -> LabelTable:
         names = class_names(schema)
         read = [read_texts(table.column(column), names.get(column, ())) for column in columns]
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(_damaged(name)) from error
+        raise DatasetError(damaged_sentence(name)) from error
     return _table(name, columns, zip(*read, strict=True), file.metadata.num_rows)
-
-
-def _damaged(name: str) -> str:
-    return f"{name} is not a readable Parquet file (cut off or damaged): download or copy it again."
 
 
 def _check_size(name: str, rows: int, columns: int) -> None:

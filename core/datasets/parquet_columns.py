@@ -17,12 +17,12 @@ def class_names(schema: Any) -> dict[str, tuple[str, ...]]:
     """
     return {
         name: tuple(map(str, feature["names"]))
-        for name, feature in features(schema).items()
+        for name, feature in hugging_face_features(schema).items()
         if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
     }
 
 
-def features(schema: Any) -> dict[str, Any]:
+def hugging_face_features(schema: Any) -> dict[str, Any]:
     """The features of `datasets` in a schema's metadata, by column; none where there are none, or they are damaged."""
     try:
         found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
@@ -39,7 +39,20 @@ def is_text_like(kind: Any) -> bool:
         return is_text_like(kind.value_type)
     if types.is_null(kind) or types.is_nested(kind):
         return False
-    return not (types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+    return not is_bytes(kind)
+
+
+def is_bytes(kind: Any) -> bool:
+    """Whether values of a pyarrow type are bytes."""
+    from pyarrow import types
+
+    tests = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
+    return any(test(kind) for test in tests)
+
+
+def damaged_sentence(name: str) -> str:
+    """What to say of a Parquet file that cannot be read."""
+    return f"{name} is not a readable Parquet file (cut off or damaged): download or copy it again."
 
 
 def read_texts(column: Any, names: tuple[str, ...] = ()) -> list[str]:

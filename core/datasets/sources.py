@@ -25,7 +25,10 @@ MAX_FILES = 200_000
 
 @dataclass(frozen=True)
 class SourceEntry:
-    """A file of a source; `name` is its path there with forward slashes."""
+    """A file of a source; `name` is its path there with forward slashes.
+
+    Label and split (train, val or test) are given where the source itself knows them.
+    """
 
     name: str
     bytes_claimed: int

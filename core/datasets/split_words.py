@@ -18,7 +18,7 @@ def split_of(text: str) -> str | None:
 
 
 def split_in_path(path: str) -> str | None:
-    """The split that a path speaks of, its last part first: `data/train-00000-of-00002.parquet`, `en/test/0000.parquet`."""
+    """The split that a path speaks of, its last part first: `data/train-00000-of-00002.parquet`, `test/0.parquet`."""
     for part in reversed(path.split("/")):
         found = {SPLIT_WORDS[word] for word in _words(part) if word in SPLIT_WORDS}
         if len(found) == 1:
