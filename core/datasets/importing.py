@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from filelock import FileLock
 from core.actor import LOCAL_OWNER
 from core.datasets.dataset import COLUMNS, FLAG_SEPARATOR, FORMAT, ImportReport, thumbnail_of
 from core.datasets.decoder import EXTENSIONS, Limits, decode, perceptual_hash, pixel_hash, write_thumbnail
+from core.datasets.layouts.inside_parquet import open_pictures
 from core.datasets.layouts.placing import Placed, read_layout
 from core.datasets.selection import (
     ReadImage,
@@ -67,7 +69,7 @@ Taken = tuple[Placed, int, ReadImage | str]
 
 def import_dataset(
     settings: Settings,
-    source: Source,
+    given: Source,
     *,
     name: str,
     plan: SplitPlan,
@@ -81,6 +83,7 @@ def import_dataset(
     Nothing is left behind when it fails, or is closed before its end.
 
     Args:
+        given: closed at the end.
         owner: whose dataset it will be.
         layout: the key of the reading that a person chose (see `read_layout`).
         label_column: the column of a table that holds the labels.
@@ -94,58 +97,58 @@ def import_dataset(
     _refuse_taken(target, dataset_id)
     settings.datasets_dir.mkdir(parents=True, exist_ok=True)
     _sweep(settings.datasets_dir)
-    entries = source.entries()
-    where = f"in {readable(source.title)}"
-    _check_size(settings, entries, where)
-    found = read_layout(source, layout=layout, label_column=label_column)
-    folder = settings.datasets_dir / f"{DRAFT}{secrets.token_hex(6)}"
-    folder.mkdir()
-    lock = FileLock(folder / DRAFT_LOCK)
-    lock.acquire()
-    try:
-        report = ImportReport(ignored=source.ignored + found.ignored, notes=[*source.notes, *found.notes])
-        read = yield from _read_all(settings, source, found.files, folder, report)
-        yield ImportProgress("Deciding the splits", len(read), len(read), None)
-        kept = leave_out_copies(read, report, folder)
-        classes = sorted({item.placed.label for item in kept}, key=natural_key)
-        if len(classes) < 2:
-            raise DatasetError(too_few_sentence(classes, report, where))
-        splits = choose_splits(kept, classes, plan, seed, found.splits_given, report)
-        _write(folder, kept, classes, splits)
-        note_missing_classes([placed for _, placed in found.files], classes, report)
-        note_empty_folders(source.empty_folders, report)
-        write_json(folder / "report.json", asdict(report))
-        write_json(
-            folder / "dataset.json",
-            {
-                "format": FORMAT,
-                "title": readable(name.strip())[:80] or dataset_id,
-                "classes": classes,
-                "images": len(kept),
-                "counts": count_images(kept, splits),
-                "fingerprint": fingerprint(
-                    (item.pixel_hash, item.placed.label, split) for item, split in zip(kept, splits, strict=True)
-                ),
-                "split": "kept" if found.splits_given else plan.text(),
-                "seed": seed,
-                "created": datetime.now(UTC).isoformat(),
-                "drawn": source.drawn,
-                "source": readable(source.title),
-                "owner": owner,
-            },
-        )
-        lock.release()
-        (folder / DRAFT_LOCK).unlink(missing_ok=True)
-        _refuse_taken(target, dataset_id)
+    with closing(open_pictures(settings, given, layout=layout, label_column=label_column)) as source:
+        where = f"in {readable(source.title)}"
+        _check_size(settings, source.entries(), where)
+        found = read_layout(source, layout=layout, label_column=label_column)
+        folder = settings.datasets_dir / f"{DRAFT}{secrets.token_hex(6)}"
+        folder.mkdir()
+        lock = FileLock(folder / DRAFT_LOCK)
+        lock.acquire()
         try:
-            folder.replace(target)
-        except OSError:
+            report = ImportReport(ignored=source.ignored + found.ignored, notes=[*source.notes, *found.notes])
+            read = yield from _read_all(settings, source, found.files, folder, report)
+            yield ImportProgress("Deciding the splits", len(read), len(read), None)
+            kept = leave_out_copies(read, report, folder)
+            classes = sorted({item.placed.label for item in kept}, key=natural_key)
+            if len(classes) < 2:
+                raise DatasetError(too_few_sentence(classes, report, where))
+            splits = choose_splits(kept, classes, plan, seed, found.splits_given, report)
+            _write(folder, kept, classes, splits)
+            note_missing_classes([placed for _, placed in found.files], classes, report)
+            note_empty_folders(source.empty_folders, report)
+            write_json(folder / "report.json", asdict(report))
+            write_json(
+                folder / "dataset.json",
+                {
+                    "format": FORMAT,
+                    "title": readable(name.strip())[:80] or dataset_id,
+                    "classes": classes,
+                    "images": len(kept),
+                    "counts": count_images(kept, splits),
+                    "fingerprint": fingerprint(
+                        (item.pixel_hash, item.placed.label, split) for item, split in zip(kept, splits, strict=True)
+                    ),
+                    "split": "kept" if found.splits_given else plan.text(),
+                    "seed": seed,
+                    "created": datetime.now(UTC).isoformat(),
+                    "drawn": source.drawn,
+                    "source": readable(source.title),
+                    "owner": owner,
+                },
+            )
+            lock.release()
+            (folder / DRAFT_LOCK).unlink(missing_ok=True)
             _refuse_taken(target, dataset_id)
-            raise
-        sync_folder(settings.datasets_dir)
-    finally:
-        lock.release()
-        shutil.rmtree(folder, ignore_errors=True)
+            try:
+                folder.replace(target)
+            except OSError:
+                _refuse_taken(target, dataset_id)
+                raise
+            sync_folder(settings.datasets_dir)
+        finally:
+            lock.release()
+            shutil.rmtree(folder, ignore_errors=True)
     return dataset_id
 
 

@@ -284,7 +284,10 @@ def _agree(folders: Sequence[str], others: Sequence[str]) -> bool:
 def _shared(paths: Sequence[tuple[str, ...]]) -> int:
     """How many folders all paths begin with."""
     levels = zip(*(path[:-1] for path in paths), strict=False)
-    return next((depth for depth, level in enumerate(levels) if len(set(level)) > 1), min(len(p) - 1 for p in paths))
+    return next(
+        (depth for depth, level in enumerate(levels) if len(set(level)) > 1),
+        min((len(path) - 1 for path in paths), default=0),
+    )
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -114,6 +114,12 @@ class ParquetSource:
     def entries(self) -> Sequence[SourceEntry]:
         return self._entries
 
+    def head(self, entry: SourceEntry, count: int) -> bytes:
+        try:
+            return self.read(entry, MAX_PARQUET_BYTES)[:count]
+        except ImageError:
+            return b""
+
     def read(self, entry: SourceEntry, max_bytes: int) -> bytes:
         data = self._rows.take(self._places[entry.name])
         if data is None:

@@ -47,7 +47,6 @@ KEEP_SECONDS = 24 * 3600.0
 START_SECONDS = 20.0
 LOCK_SECONDS = 20.0
 SAMPLES = "samples"
-SAMPLE_CLASSES = 6  # of each reading are shown with pictures
 SAMPLE_PX = 128
 
 log = logging.getLogger("tunemypets.importer")
@@ -299,7 +298,7 @@ def run_job(settings: Settings, folder: Path) -> None:
             )
             result = ImportStatus("finished", "Imported.", dataset=dataset)
         except LayoutQuestionError as question:
-            _write_question(settings, folder, source, question.choices)
+            _write_question(settings, folder, question.choices)
             result = ImportStatus("asking", "The pictures can be read in more than one way.")
         finally:
             source.close()
@@ -319,29 +318,32 @@ def run_job(settings: Settings, folder: Path) -> None:
         (folder / "upload.zip").unlink(missing_ok=True)
 
 
-def _write_question(settings: Settings, folder: Path, source: "Source", choices: Sequence["Choice"]) -> None:
+def _write_question(settings: Settings, folder: Path, choices: Sequence["Choice"]) -> None:
     """Write the choices of a question, with a few small pictures for each."""
     from core.datasets.decoder import Limits, render_preview
 
     limits = Limits.from_settings(settings)
     (folder / SAMPLES).mkdir(exist_ok=True)
-    names: dict[str, str] = {}
-    written = []
+    written: dict[str, str] = {}
+
+    def write_sample(name: str, data: bytes) -> str | None:
+        if name not in written:
+            try:
+                small = render_preview(data, limits, name, SAMPLE_PX)
+            except ImageError:
+                return None  # the import will name it
+            written[name] = f"{len(written)}.jpg"
+            (folder / SAMPLES / written[name]).write_bytes(small)
+        return written[name]
+
+    question = []
     for choice in choices:
-        shown: dict[str, list[str]] = {}
-        for label, entries in list(choice.samples.items())[:SAMPLE_CLASSES]:
-            for entry in entries:
-                if entry.name not in names:
-                    name = f"{len(names)}.jpg"
-                    try:
-                        data = source.read(entry, limits.max_bytes)
-                        (folder / SAMPLES / name).write_bytes(render_preview(data, limits, entry.name, SAMPLE_PX))
-                    except ImageError:
-                        continue  # the import will name it
-                    names[entry.name] = name
-                shown.setdefault(label, []).append(names[entry.name])
-        written.append(ImportChoice(choice.key, choice.title, choice.counts, shown))
-    write_json(folder / "question.json", [dataclasses.asdict(choice) for choice in written])
+        samples = {
+            label: [found for name, data in files if (found := write_sample(name, data))]
+            for label, files in choice.samples.items()
+        }
+        question.append(dataclasses.asdict(ImportChoice(choice.key, choice.title, choice.counts, samples)))
+    write_json(folder / "question.json", question)
 
 
 def _progress(text: str, done: int, total: int, eta_seconds: float | None = None) -> dict[str, object]:

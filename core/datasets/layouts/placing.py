@@ -1,5 +1,6 @@
 """From a source's files to labels and splits: the chosen reading, with clean class names that can all be learnt."""
 
+import contextlib
 import difflib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,13 +9,13 @@ from pathlib import PurePosixPath
 
 from core.datasets.class_names import clean_labels
 from core.datasets.decoder import SUFFIX_FORMATS
-from core.datasets.layouts.readings import MAX_CLASSES, Reading, find_readings
+from core.datasets.layouts.readings import COLUMN, MAX_CLASSES, Reading, find_readings
 from core.datasets.layouts.tables import SourceTables
 from core.datasets.layouts.words import is_image_folder, listed, name_key, word_set
 from core.datasets.picture_formats import FOREIGN_SUFFIXES, HEAD_BYTES, looks_like_picture
 from core.datasets.sources import Source, SourceEntry
 from core.datasets.splits import SPLITS
-from core.errors import DatasetError
+from core.errors import DatasetError, ImageError
 from core.formatting import SPLIT_NAMES, format_count, readable
 
 WANTED = "put the pictures of each class into a folder of its own, such as pets/cat/one.jpg and pets/dog/two.jpg."
@@ -24,6 +25,8 @@ TEXT_SUFFIXES = word_set(
     ".npz .h5 .hdf5 .zip .gz .tar .log .ini .cfg .toml .xlsx .xls .doc .docx .pdf .sh .m .r"
 )
 SAMPLES = 3
+SAMPLED_CLASSES = 6
+SAMPLE_BYTES = 16 * 2**20
 LIKE = 0.75
 NAMED_FILES = 3
 
@@ -54,12 +57,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class Choice:
-    """A reading as a person chooses it: pictures per class, and a few entries of each."""
+    """A reading as a person chooses it: pictures per class, and for some classes a few files (name, bytes)."""
 
     key: str
     title: str
     counts: dict[str, int]
-    samples: dict[str, list[SourceEntry]]
+    samples: dict[str, list[tuple[str, bytes]]]
 
 
 class LayoutQuestionError(DatasetError):
@@ -100,7 +103,7 @@ def read_layout(source: Source, *, layout: str = "", label_column: str = "") -> 
         raise DatasetError(_no_labels(entries, paths, where, tables.problems))
     if reading is None:
         if not found.certain:
-            raise LayoutQuestionError(where, [_choice(item, entries) for item in found.found])
+            raise LayoutQuestionError(where, [choose(item, entries, source) for item in found.found])
         reading = found.found[0]
     return _place(entries, reading, paths, where, tables)
 
@@ -138,9 +141,9 @@ def _choose(found: Sequence[Reading], layout: str, label_column: str, where: str
     by_key = {item.key: item for item in found}
     for column in [label_column] if label_column else []:
         for item in found:
-            if item.key in (f"column {column}", "table") and f"column {column} of " in item.title:
+            if item.key in (f"{COLUMN}{column}", "table") and f"column {column} of " in item.title:
                 return item
-        named = [key.removeprefix("column ") for key in by_key if key.startswith("column ")]
+        named = [key.removeprefix(COLUMN) for key in by_key if key.startswith(COLUMN)]
         known = f"columns of labels are {listed(named)}" if named else "no table of labels was found"
         raise DatasetError(f"No column {column!r} labels the pictures {where}: {known}.")
     if layout and layout not in by_key:
@@ -149,12 +152,15 @@ def _choose(found: Sequence[Reading], layout: str, label_column: str, where: str
     return by_key[layout] if layout else None
 
 
-def _choice(reading: Reading, entries: Sequence[SourceEntry]) -> Choice:
-    samples: dict[str, list[SourceEntry]] = defaultdict(list)
+def choose(reading: Reading, entries: Sequence[SourceEntry], source: Source) -> Choice:
+    """A reading as a choice."""
+    counts = reading.counts()
+    samples: dict[str, list[tuple[str, bytes]]] = {label: [] for label in list(counts)[:SAMPLED_CLASSES]}
     for number, label in reading.labels.items():
-        if len(samples[label]) < SAMPLES:
-            samples[label].append(entries[number])
-    return Choice(reading.key, reading.title, reading.counts(), dict(samples))
+        if label in samples and len(samples[label]) < SAMPLES:
+            with contextlib.suppress(ImageError):  # the import will name it
+                samples[label].append((entries[number].name, source.read(entries[number], SAMPLE_BYTES)))
+    return Choice(reading.key, reading.title, counts, samples)
 
 
 def _counted(counts: Mapping[str, int], most: int = 6) -> str:

@@ -30,6 +30,7 @@ MAX_LAYERS = 12
 MAX_LEVELS = 6
 MAX_VARIANTS = 6
 MAX_CLASSES = 1000
+COLUMN = "column "  # the key of a reading by one of several columns begins so
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class _Search:
             note = f"The labels are from the {column} {item.table}.{also}"
             more = [f"{missing:,} pictures are not in {item.table} and were left out."] if missing else []
             reading = self.reading(
-                "table" if len(found) == 1 else f"column {item.column}",
+                "table" if len(found) == 1 else f"{COLUMN}{item.column}",
                 f"The {column} {item.table} names the classes",
                 labels,
                 [note, *more],

@@ -260,7 +260,7 @@ def test_two_plausible_readings_are_a_question_that_layout_answers(name: str) ->
         assert counts_of(read_layout(source_of(listing), layout=key)) == expected
     for choice in asked.value.choices:
         assert sum(choice.counts.values()) > 0
-        assert all(choice.samples[label] for label in choice.counts)
+        assert all(choice.samples[label] for label in list(choice.counts)[:6])
 
 
 REFUSED = {
