@@ -73,11 +73,12 @@ def test_two_columns_of_class_names_are_a_question_with_pictures(settings: Setti
 
 
 def test_metadata_next_to_class_folders_that_disagree_is_a_question(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "pets"
     for n, item in enumerate(drawn(12)):
-        write(tmp_path / ("a", "b")[n % 2] / item.name, item.data)
+        write(folder / ("a", "b")[n % 2] / item.name, item.data)
     rows = "".join(f"{('a', 'b')[n % 2]}/{n}.jpg,{('x', 'y', 'z')[n % 3]}\n" for n in range(12))
-    write(tmp_path / "metadata.csv", f"file_name,label\n{rows}".encode())
+    write(folder / "metadata.csv", f"file_name,label\n{rows}".encode())
     with pytest.raises(LayoutQuestionError, match="--layout table"):
-        bring(settings, tmp_path, "asked")
-    assert bring(settings, tmp_path, "table", layout="table").classes == ("x", "y", "z")
-    assert bring(settings, tmp_path, "folders", layout="level-1").classes == ("a", "b")
+        bring(settings, folder, "asked")
+    assert bring(settings, folder, "table", layout="table").classes == ("x", "y", "z")
+    assert bring(settings, folder, "folders", layout="level-1").classes == ("a", "b")
