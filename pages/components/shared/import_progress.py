@@ -70,8 +70,8 @@ def _show_result(settings: Settings, dataset_id: str, then_page: Path) -> None:
         ]
     )
     st.dataframe(table, hide_index=True, height="content" if len(table) <= SHOWN_CLASSES else 320)
-    for note in report.notes[:SHOWN_NOTES]:
-        st.info(frame.plain(note), icon="ℹ️")
+    if report.notes:
+        st.info("\n".join(f"- {frame.plain(note)}" for note in report.notes[:SHOWN_NOTES]))
     more = len(report.notes) - SHOWN_NOTES
     if report.rejected or more > 0:
         also = f"{format_count(more, 'more note')}, " if more > 0 else ""
