@@ -1,9 +1,12 @@
-"""Class names as people may see them anywhere: one Unicode form, no control characters, bounded, all different."""
+"""Class names as people may see them anywhere: what is invisible goes, what makes letters and emoji stays."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection
 
+JOINERS = "\u200c\u200d"  # zero width non-joiner (Persian, Indic scripts) and joiner (emoji of several)
+FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{2,16}\U000e007f")  # of England, Scotland …: UTS 51, ED-14a
 MAX_CLASS_NAME = 100
 
 
@@ -17,7 +20,7 @@ def clean_labels(labels: Collection[str], notes: list[str]) -> dict[str, str]:
     taken: dict[str, str] = {}
     for label in sorted(set(labels)):
         same = " ".join(unicodedata.normalize("NFC", label).split())
-        text = clean_name(label)[:MAX_CLASS_NAME] or "unnamed"
+        text = clean_class_name(label)[:MAX_CLASS_NAME] or "unnamed"
         number = 1
         while (shown := text if number == 1 else f"{text} ({number})") in taken and taken[shown] != same:
             number += 1
@@ -32,7 +35,27 @@ def clean_labels(labels: Collection[str], notes: list[str]) -> dict[str, str]:
     return cleaned
 
 
-def clean_name(name: str) -> str:
-    """A name in composed form, without control characters and outer blanks."""
-    composed = unicodedata.normalize("NFC", name)
-    return " ".join("".join(c for c in composed if unicodedata.category(c)[0] != "C").split())
+def clean_class_name(name: str) -> str:
+    """A name in Unicode's form NFC, without control, formatting and separating characters, and spaces around it.
+
+    Kept are joiners between letters or emoji, and the tag characters of a flag; elsewhere such characters are
+    invisible, hide text, or turn its direction.
+    Source: Unicode Technical Reports 36 (bidirectional overrides) and 51 (emoji sequences).
+    """
+    text = unicodedata.normalize("NFC", name)
+    tags = {place for flag in FLAG.finditer(text) for place in range(*flag.span())}
+    kept = [
+        letter
+        for place, letter in enumerate(text)
+        if place in tags
+        or (letter in JOINERS and _joins(text[place - 1 : place]) and _joins(text[place + 1 : place + 2]))
+        or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    ]
+    return "".join(kept).strip()
+
+
+def _joins(letter: str) -> bool:
+    """Whether a joiner beside it means something: at letters, marks, emoji and what modifies them."""
+    return bool(letter) and (
+        unicodedata.category(letter)[0] in "LM" or unicodedata.category(letter) in ("So", "Sk", "Cn")
+    )
