@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from core.datasets.sources import FolderSource, MemorySource, SourceEntry, ZipSource, is_junk, open_source
+from core.datasets.archive import ZipSource
+from core.datasets.sources import FolderSource, MemorySource, SourceEntry, is_junk, open_source
 from core.errors import DatasetError, ImageError
 
 MANY = 10**7
@@ -49,13 +50,15 @@ def test_a_hostile_name_is_refused_when_it_is_read(tmp_path: Path, name: str, wo
 
 
 def test_an_encrypted_entry_says_to_pack_without_a_password(tmp_path: Path) -> None:
-    path = packed(tmp_path / "x.zip", [("a/1.png", b"data")])
+    path = packed(tmp_path / "x.zip", [("a/0.png", b"fine"), ("a/1.png", b"data")])
     data = bytearray(path.read_bytes())
-    data[6] |= 1
     data[data.rfind(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
     source = ZipSource(path)
-    assert "without a password" in refused(source, source.entries()[0])
+    fine, locked = source.entries()
+    assert "without a password" in refused(source, locked)
+    assert source.read(fine, MANY) == b"fine"
+    assert source.notes == ["1 of 2 files in x.zip are encrypted, and were left out: pack it again without a password."]
 
 
 def test_a_symbolic_link_in_a_zip_is_refused(tmp_path: Path) -> None:
@@ -125,8 +128,8 @@ def test_an_entry_that_reaches_into_the_index_is_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["x.tar", "x.rar", "x.7z"])
 def test_other_archives_are_told_to_become_a_zip(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    with tarfile.open(path, "w"):
-        pass
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("cat/1.png"))
     with pytest.raises(DatasetError, match=r"as a \.zip"):
         open_source(path)
 
