@@ -4,12 +4,14 @@ Writes go to a unique temporary name in the same folder, are flushed and fsynced
 the folder is fsynced: after a crash a reader finds the old file or the new one, never half of one.
 """
 
+import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ from typing import IO, Any
 
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.tmp", re.DOTALL)  # names of `atomic_open`, with the process's id
+LATIN = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i"})
+RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")  # names of devices on Windows, never of folders
 DELETED = ".deleted-"  # names of `remove_folder` begin so
 
 
@@ -26,9 +30,21 @@ def is_id(text: str) -> bool:
 
 
 def slug(text: str, fallback: str = "untitled") -> str:
-    """An id made from any text: lower case letters, digits, `-` and `_`, at most 40 characters."""
-    cleaned = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:40].strip("-_")
-    return cleaned or fallback
+    """An id made from any text: lower case letters, digits, `-` and `_`, at most 40 characters.
+
+    Latin letters lose their accents. Where others have no place in an id, a hash of the text makes it unique:
+    `fallback-1a2b3c4d`, or with what is left of it, `pets-1a2b3c4d`. So does it for names that Windows reserves.
+    """
+    latin = unicodedata.normalize("NFKD", text.lower().translate(LATIN))
+    bare = "".join(letter for letter in latin if not unicodedata.combining(letter))
+    cleaned = re.sub(r"[^a-z0-9_]+", "-", bare).strip("-_")[:40].strip("-_")
+    lost = any(not letter.isascii() and unicodedata.category(letter)[0] in "LMNSC" for letter in bare)
+    if not lost and cleaned and not RESERVED.fullmatch(cleaned):
+        return cleaned
+    if not text.strip():
+        return fallback
+    digest = hashlib.sha256(unicodedata.normalize("NFC", text.strip()).encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{cleaned[:31].strip('-_') or fallback}-{digest}"
 
 
 def new_id(prefix: str = "") -> str:

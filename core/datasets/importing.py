@@ -92,7 +92,7 @@ def import_dataset(
         LayoutQuestionError: the files can be read in several ways.
         DatasetError: one sentence: the name is taken, there is no room, the layout or every picture is unusable.
     """
-    dataset_id = slug(name)
+    dataset_id = slug(name, "dataset")
     target = settings.datasets_dir / dataset_id
     _refuse_taken(target, dataset_id)
     settings.datasets_dir.mkdir(parents=True, exist_ok=True)
