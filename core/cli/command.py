@@ -72,7 +72,8 @@ class Command(click.Command):
             return name
         known = {**{found: found for found in names}, **self.old_spellings}
         found = {to for start, to in known.items() if start.startswith(name)}
-        return found.pop() if len(found) == 1 else name
+        shortest = min(found, key=len, default=name)
+        return shortest if all(other.startswith(shortest) for other in found) else name
 
     def _spread(self, args: Sequence[str]) -> list[str]:
         """`--datasets a b` as `--datasets a --datasets b`; an option without any value gets an empty one."""

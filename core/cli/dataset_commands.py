@@ -31,6 +31,11 @@ seed_option = click.option("--seed", type=int, default=0, metavar="N", help="See
 @command("import")
 @click.argument("path")
 @click.option("--name", metavar="NAME", help="Name of the dataset (default: that of the folder or file).")
+@click.option(
+    "--names",
+    metavar="CODEPAGE",
+    help="Code page of a .zip's names that are not Unicode, such as cp866 (default: guessed).",
+)
 @split_option
 @seed_option
 @click.option(
@@ -38,11 +43,24 @@ seed_option = click.option("--seed", type=int, default=0, metavar="N", help="See
 )
 @click.option("--label-column", default="", metavar="NAME", help="The column of a table that holds the labels.")
 def import_path(
-    settings: Settings, path: str, name: str | None, split: str, seed: int, layout: str, label_column: str
+    settings: Settings,
+    path: str,
+    name: str | None,
+    names: str | None,
+    split: str,
+    seed: int,
+    layout: str,
+    label_column: str,
 ) -> Outcome:
-    """Import a folder of class folders, or a .zip of one."""
+    """Import a folder or a .zip of labelled pictures."""
     place = Path(path).expanduser()
-    source = open_source(place, max_files=settings.max_images)
+    source = open_source(
+        place,
+        max_files=settings.max_images,
+        encoding=names,
+        max_bytes=settings.max_dataset_bytes,
+        scratch=settings.imports_dir,
+    )
     return _import(settings, source, name or place.resolve().stem, split, seed, layout, label_column)
 
 

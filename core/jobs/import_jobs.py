@@ -56,7 +56,8 @@ log = logging.getLogger("tunemypets.importer")
 class ImportRequest:
     """What to import: `path` of a folder or archive, or None for the built-in sample.
 
-    `title` names it in sentences; an upload is stored under another name.
+    `title` names it in sentences; an upload is stored under another name. `names` is the code page of an archive's
+    names that are not Unicode, None to guess it.
     """
 
     path: str | None
@@ -67,6 +68,7 @@ class ImportRequest:
     owner: str = LOCAL_OWNER
     layout: str = ""
     label_column: str = ""
+    names: str | None = None
 
 
 @dataclass(frozen=True)
@@ -280,7 +282,14 @@ def run_job(settings: Settings, folder: Path) -> None:
         source = (
             sample_source()
             if request.path is None
-            else open_source(Path(request.path), request.title, settings.max_images)
+            else open_source(
+                Path(request.path),
+                request.title,
+                settings.max_images,
+                encoding=request.names,
+                max_bytes=settings.max_dataset_bytes,
+                scratch=settings.imports_dir,
+            )
         )
         try:
             dataset = run_step(

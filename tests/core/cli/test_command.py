@@ -20,7 +20,8 @@ def read(command: str, words: str) -> dict[str, Any]:
         ("train", "--det pets", "detach", True),
         ("train", "pets --js", "as_json", True),
         ("train", "pets --note -1", "note", "-1"),
-        ("import", "x --n pets", "name", "pets"),
+        ("import", "x --n pets", "name", "pets"),  # and not --names, which it begins
+        ("import", "x --names cp866", "names", "cp866"),
         ("race", "pets --equal images --image-s 64", "equal", "images"),
         ("export-room", "r.zip --datasets cats dogs --runs all", "datasets", ("cats", "dogs")),
         ("queue", "--first a b --json", "first", ("a", "b")),

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,22 @@ def trained(template: Path, home: Path) -> Settings:
     """This test's own copy of the data root with two finished runs."""
     shutil.copytree(template, home)
     return Settings.from_environment()
+
+
+def test_the_code_page_of_names_in_a_zip_can_be_chosen(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "pets.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in draw_sample(count_per_class=5, size_px=64):
+            archive.writestr(name.replace("cat", "--C").replace("dog", "--D"), data)
+    russian = path.read_bytes().replace(b"--C", "Кот".encode("cp866")).replace(b"--D", "Пёс".encode("cp866"))
+    path.write_bytes(russian)
+    value = core_json("import", str(path), "--split", "60/20/20")
+    assert value["classes"] == ["Кот", "Пёс"]
+    assert any("read as code page 866 (Cyrillic)" in note for note in value["report"]["notes"])
+    value = core_json("import", str(path), "--split", "60/20/20", "--names", "CP437", "--name", "other")
+    assert value["classes"] == sorted("Кот Пёс".encode("cp866").decode("cp437").split())
+    (sentence,) = refused("import", str(path), "--names", "klingon", status=2)
+    assert "'klingon' is not a code page" in sentence
 
 
 def test_a_folder_is_imported_and_listed(settings: Settings, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Imports in a process of their own: finished, failed, or killed without a trace."""
 
+import dataclasses
 import io
 import os
 import time
@@ -12,9 +13,10 @@ from core.actor import Actor
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import draw_sample
 from core.errors import DatasetError, QuotaError, RightsError
-from core.jobs.import_jobs import ImportJobs, ImportRequest
+from core.jobs.import_jobs import ImportJobs, ImportRequest, run_job
 from core.room.board import lock_uploads
 from core.settings import Settings
+from core.storage import read_json, write_json
 from tests.support.processes import processes_of, wait_for
 
 REQUEST = ImportRequest(None, "mine", "60/20/20", 0)
@@ -196,3 +198,23 @@ def test_an_import_that_can_be_read_in_two_ways_asks_and_goes_on_with_the_answer
     assert len(DatasetStore(settings).get("mine").classes) == 4
     with pytest.raises(DatasetError, match="asks nothing"):
         jobs.answer(job, "level-1", by=ada)
+
+
+@pytest.mark.parametrize(
+    ("names", "state", "found"), [(None, "finished", "Кот"), ("cp437", "finished", "è«Γ"), ("no", "failed", "")]
+)
+def test_an_import_reads_names_in_the_code_page_that_was_asked_for(
+    settings: Settings, tmp_path: Path, names: str | None, state: str, found: str
+) -> None:
+    path = tmp_path / "pets.zip"
+    path.write_bytes(zip_of(5).getvalue().replace(b"cat/", "Кот/".encode("cp866")))
+    (tmp_path / "job").mkdir()
+    request = ImportRequest(str(path), "mine", "60/20/20", 0, names=names)
+    write_json(tmp_path / "job" / "request.json", dataclasses.asdict(request))
+    run_job(settings, tmp_path / "job")
+    result = read_json(tmp_path / "job" / "result.json")
+    assert result["state"] == state
+    if state == "finished":
+        assert found in DatasetStore(settings).get("mine").classes
+    else:
+        assert "'no' is not a code page of file names" in result["text"]
