@@ -22,10 +22,9 @@ from core.datasets.archive_faults import ARCHIVES, READABLE_METHODS, TEXTS, meth
 from core.datasets.archive_index import open_archive, too_many_sentence
 from core.datasets.archive_names import guess_code_pages, name_from_extra, page_title
 from core.datasets.decoder import SUFFIX_FORMATS
-from core.datasets.layout import readable
 from core.datasets.sources import MAX_FILES, MAX_TITLE, SourceEntry, is_junk
 from core.errors import DatasetError, ImageError
-from core.formatting import format_bytes, format_limit
+from core.formatting import format_bytes, format_limit, readable
 
 MAX_RATIO = 200  # real pictures hardly compress; a bomb does by thousands
 COPY_BYTES = 2**16

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
+from core.datasets.archive import ZipSource
 from core.datasets.label_columns import (
     ONE_HOT,
     FileColumn,
@@ -29,7 +30,7 @@ from core.datasets.parquet_images import (
     read_paths,
     readable_parquet,
 )
-from core.datasets.sources import MAX_FILES, FolderSource, Source, SourceEntry, ZipSource
+from core.datasets.sources import MAX_FILES, FolderSource, Source, SourceEntry
 from core.datasets.split_words import split_in_path, split_of
 from core.errors import DatasetError, ImageError, LabelColumnError
 from core.formatting import format_count, format_limit, join_names
