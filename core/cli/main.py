@@ -19,6 +19,7 @@ import click
 
 from core.cli import (
     dataset_commands,
+    export_command,
     maintenance_commands,
     predict_commands,
     queue_commands,
@@ -34,6 +35,7 @@ COMMANDS = (
     dataset_commands.import_path,
     dataset_commands.make_sample,
     dataset_commands.list_datasets,
+    export_command.export_dataset,
     training_commands.train,
     race_commands.race,
     race_commands.learning_curve,
