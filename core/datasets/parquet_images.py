@@ -99,19 +99,26 @@ def open_parquet(name: str, path: Path) -> ParquetImages | None:
 
 
 def _holds_pictures(file: ParquetImages, field: Any) -> bool:
-    """Whether a column holds pictures: `datasets` says so, or the first one there begins like one."""
+    """Whether a column holds pictures: `datasets` says so, or the first one there begins like one.
+
+    Raises:
+        DatasetError: it holds their paths only.
+    """
     leaf = _leaf(file.schema, field.name)
     if not leaf:
         return False
     feature = hugging_face_features(file.schema).get(field.name)
-    if isinstance(feature, dict) and "_type" in feature:
-        return bool(feature["_type"] == "Image")
-    for group in range(file.metadata.num_row_groups):
-        for column in _stream(file, group, leaf):
-            for value in column:
-                if value.as_py():
-                    return bool(value.as_py().startswith(PICTURE_STARTS))
-    return False
+    kind = feature.get("_type") if isinstance(feature, dict) else None
+    if kind not in (None, "Image"):
+        return False
+    columns = (column for group in range(file.metadata.num_row_groups) for column in _stream(file, group, leaf))
+    first = next((value.as_py() for column in columns for value in column if value.as_py()), None)
+    if first is None and kind == "Image" and file.metadata.num_rows:
+        raise DatasetError(
+            f"{file.name} holds the paths of its pictures and not the pictures: write it again with "
+            "`push_to_hub`, which puts them in, or import the folder of the pictures."
+        )
+    return first is not None and (kind == "Image" or first.startswith(PICTURE_STARTS))
 
 
 def _leaf(schema: Any, column: str) -> str:

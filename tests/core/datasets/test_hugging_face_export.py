@@ -17,9 +17,10 @@ from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.hugging_face_export import export_dataset
 from core.datasets.importing import import_dataset
-from core.datasets.label_columns import label_columns, match_files, read_labels
 from core.datasets.label_tables import read_table
-from core.datasets.sources import FolderSource, MemorySource
+from core.datasets.labelled_files import label_files
+from core.datasets.parquet_source import find_parquet_images
+from core.datasets.sources import FolderSource, MemorySource, open_source
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
 from core.settings import Settings
@@ -92,19 +93,32 @@ def test_datasets_opens_it_with_the_same_bytes_labels_and_splits(odd, tmp_path: 
     assert exported.images == {split: len(odd.rows_of(split)) for split in SPLITS.values()}
 
 
+def test_parquet_files_that_datasets_writes_give_the_same_here(odd, tmp_path: Path, hugging_face):
+    run_step(export_dataset(odd, tmp_path / "out"))
+    opened = hugging_face.load_dataset("imagefolder", data_dir=str(tmp_path / "out"), cache_dir=str(tmp_path / "c"))
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    for split, part in opened.items():
+        part.to_parquet(tmp_path / "hub" / "data" / f"{split}-00000-of-00001.parquet")
+    with pytest.raises(DatasetError, match="holds the paths of its pictures and not the pictures"):
+        find_parquet_images(open_source(tmp_path / "hub"))
+
+    for split, part in opened.items():  # as `push_to_hub` does
+        whole = part.with_format("arrow").map(hugging_face.table.embed_table_storage, batched=True)
+        whole.to_parquet(tmp_path / "hub" / "data" / f"{split}-00000-of-00001.parquet")
+    source = find_parquet_images(open_source(tmp_path / "hub"))
+    assert source is not None
+    found = {(digest(source.read(entry, 10**8)), entry.label, entry.split) for entry in source.entries()}
+    assert found == contents(odd)
+
+
 def test_its_tables_read_here_give_the_same_bytes_labels_and_splits(odd, tmp_path: Path):
     run_step(export_dataset(odd, tmp_path / "out"))
     source = FolderSource(tmp_path / "out")
-    names = [entry.name for entry in source.entries() if entry.name.endswith(".png")]
-    found = set()
-    for folder, split in SPLITS.items():
-        name = f"{folder}/metadata.parquet"
-        table = read_table(name, (tmp_path / "out" / name).read_bytes())
-        files = match_files(table, names)
-        assert files is not None
-        assert label_columns(table, files) in (["label"], [])  # few pictures: each class is in test once
-        for row, label in read_labels(table, files, "label").items():
-            found.add((digest((tmp_path / "out" / files.files[row]).read_bytes()), label, split))
+    data = {entry.name: source.read(entry, 10**8) for entry in source.entries()}
+    tables = [read_table(name, item) for name, item in data.items() if name.endswith(".parquet")]
+    labelled = label_files(tables, [name for name in data if name.endswith(".png")])
+    assert labelled is not None
+    found = {(digest(data[name]), label, SPLITS[name.split("/")[0]]) for name, label in labelled.labels.items()}
     assert found == contents(odd)
 
 

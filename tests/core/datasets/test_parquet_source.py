@@ -3,6 +3,8 @@
 import io
 import json
 import random
+import subprocess
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,7 @@ from core.datasets import parquet_images
 from core.datasets.parquet_source import ParquetSource, find_parquet_images
 from core.datasets.sources import FolderSource, MemorySource, ZipSource, open_source
 from core.errors import DatasetError, ImageError, LabelColumnError
+from core.settings import PROJECT_ROOT
 from tests.support.hugging_face_forms import Labelled, image_table, write_parquet
 from tests.support.images import encoded, photo
 
@@ -305,6 +308,16 @@ def test_a_large_row_group_is_streamed_and_not_held(tmp_path: Path):
         assert source.read(entry, MANY) == item.data
         peak = max(peak, pa.total_allocated_bytes() - before)
     assert peak < 100 * size
+
+
+def test_importing_the_readers_loads_no_pyarrow(tmp_path: Path):
+    """Pages import some of these modules, and start fast."""
+    code = (
+        "import sys, core.datasets.parquet_source, core.datasets.labelled_files, core.datasets.hugging_face_export\n"
+        "print(*({'pyarrow', 'pandas', 'torch', 'datasets', 'streamlit'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)
+    assert done.stdout.strip() == ""
 
 
 def test_a_decoder_reads_what_a_source_gives(tmp_path: Path):

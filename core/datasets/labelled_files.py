@@ -1,0 +1,130 @@
+"""The labels that tables give to files: the tables of all splits read together, as one.
+
+A table alone may hold each class once, or one class only, and says little then; those with the same columns are one
+table in parts (`train/metadata.csv`, `test/metadata.csv`).
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from core.datasets.label_columns import ONE_HOT, FileColumn, label_columns, match_files, read_labels, split_column
+from core.datasets.label_tables import LabelTable
+from core.datasets.split_words import split_of
+from core.errors import DatasetError, LabelColumnError
+from core.formatting import format_count, join_names
+
+
+@dataclass(frozen=True)
+class FileLabels:
+    """What tables say of files.
+
+    Attributes:
+        tables: names of the tables.
+        column: that holds the labels, or `one-hot`.
+        labels: file -> label, for each file that has exactly one.
+        splits: file -> train, val or test, where a column gives them.
+        notes: sentences on the column, and on rows and files that were left out.
+    """
+
+    tables: tuple[str, ...]
+    column: str
+    labels: Mapping[str, str]
+    splits: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """Tables with the same columns, as one."""
+
+    tables: tuple[str, ...]
+    table: LabelTable
+    files: FileColumn
+
+
+def label_files(
+    tables: Sequence[LabelTable], names: Collection[str], label_column: str | None = None
+) -> FileLabels | None:
+    """The labels of files by the tables of a source; None where no table names files and has labels.
+
+    Of several tables that do, the one that names the most files counts.
+
+    Args:
+        names: of the pictures, as paths in the source.
+        label_column: which column holds the labels, where several could.
+    Raises:
+        LabelColumnError: several columns could hold the labels; holds their names.
+        DatasetError: there is no column of this name.
+    """
+    wholes = _join(tables, names)
+    for whole in wholes:
+        candidates = label_columns(whole.table, whole.files)
+        if label_column is not None:
+            there = label_column in whole.table.columns or label_column in candidates
+            candidates = [label_column] if there and label_column != whole.files.name else []
+        if len(candidates) > 1:
+            raise LabelColumnError(whole.tables[0], candidates)
+        if candidates:
+            return _label(whole, candidates[0])
+    if label_column is not None and wholes:
+        known = dict.fromkeys(column for whole in wholes for column in whole.table.columns)
+        raise DatasetError(
+            f"{wholes[0].tables[0]} has no column {label_column!r} for the labels (there are {', '.join(known)}): "
+            "choose one of them."
+        )
+    return None
+
+
+def _join(tables: Sequence[LabelTable], names: Collection[str]) -> list[_Whole]:
+    """Tables that name files, those with the same columns as one; the one with the most files first."""
+    parts: dict[tuple[str, ...], list[tuple[LabelTable, FileColumn]]] = defaultdict(list)
+    for table in tables:
+        # a competition's form for answers names the test pictures, and gives all of them one answer
+        if "submission" in PurePosixPath(table.name).stem.lower():
+            continue
+        found = match_files(table, names)
+        if found is not None and found.rows:
+            parts[(found.name, *table.columns)].append((table, found))
+    wholes = []
+    for (column, *columns), same in parts.items():
+        rows: list[tuple[str, ...]] = []
+        files: dict[int, str] = {}
+        for table, found in same:
+            files.update({len(rows) + row: file for row, file in found.files.items()})
+            rows += table.rows
+        joined = LabelTable(same[0][0].name, tuple(columns), tuple(rows))
+        ambiguous = sum(found.ambiguous for _, found in same)
+        wholes.append(_Whole(tuple(table.name for table, _ in same), joined, FileColumn(column, files, ambiguous)))
+    return sorted(wholes, key=lambda whole: -whole.files.distinct)
+
+
+def _label(whole: _Whole, column: str) -> FileLabels:
+    given: dict[str, set[str]] = defaultdict(set)
+    for row, label in read_labels(whole.table, whole.files, column).items():
+        given[whole.files.files[row]].update({label} - {""})
+    labels = {file: next(iter(found)) for file, found in given.items() if len(found) == 1}
+    splits: dict[str, str] = {}
+    by = split_column(whole.table, whole.files)
+    if by is not None:
+        place = whole.table.columns.index(by)
+        for row, file in whole.files.files.items():
+            split = split_of(whole.table.rows[row][place])
+            if split is not None:
+                splits.setdefault(file, split)
+    several = sum(len(found) > 1 for found in given.values())
+    empty = len(given) - len(labels) - several
+    lost = len(whole.table.rows) - whole.files.rows - whole.files.ambiguous
+    shown = join_names([*whole.tables[:3], *(["more"] if len(whole.tables) > 3 else [])])
+    what = "columns of 0 and 1, one for each class," if column == ONE_HOT else f"column {column!r}"
+    notes = [f"The labels are those of the {what} in {shown}."]
+    for count, noun, sentence in (
+        (lost, "row", f"of {shown} without a picture of that name here: left out."),
+        (whole.files.ambiguous, "row", f"of {shown} with a name that several folders have: left out."),
+        (empty, "picture", f"without a label in {shown}: left out."),
+        (several, "picture", f"with several labels in {shown}: left out."),
+    ):
+        if count:
+            notes.append(f"{format_count(count, noun)} {sentence}")
+    return FileLabels(whole.tables, column, labels, splits, tuple(notes))
