@@ -9,10 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from core.datasets.label_columns import ONE_HOT, FileColumn, label_columns, match_files, read_labels, split_column
+from core.datasets.label_columns import ONE_HOT, FileColumn, match_files, read_labels, split_column
 from core.datasets.label_tables import LabelTable
-from core.datasets.split_words import split_of
-from core.errors import DatasetError, LabelColumnError
+from core.datasets.layouts.words import split_of
 from core.formatting import format_count, join_names
 
 
@@ -36,7 +35,7 @@ class FileLabels:
 
 
 @dataclass(frozen=True)
-class _Whole:
+class JoinedTables:
     """Tables with the same columns, as one."""
 
     tables: tuple[str, ...]
@@ -44,40 +43,7 @@ class _Whole:
     files: FileColumn
 
 
-def label_files(
-    tables: Sequence[LabelTable], names: Collection[str], label_column: str | None = None
-) -> FileLabels | None:
-    """The labels of files by the tables of a source; None where no table names files and has labels.
-
-    Of several tables that do, the one that names the most files counts.
-
-    Args:
-        names: of the pictures, as paths in the source.
-        label_column: which column holds the labels, where several could.
-    Raises:
-        LabelColumnError: several columns could hold the labels; holds their names.
-        DatasetError: there is no column of this name.
-    """
-    wholes = _join(tables, names)
-    for whole in wholes:
-        candidates = label_columns(whole.table, whole.files)
-        if label_column is not None:
-            there = label_column in whole.table.columns or label_column in candidates
-            candidates = [label_column] if there and label_column != whole.files.name else []
-        if len(candidates) > 1:
-            raise LabelColumnError(whole.tables[0], candidates)
-        if candidates:
-            return _label(whole, candidates[0])
-    if label_column is not None and wholes:
-        known = dict.fromkeys(column for whole in wholes for column in whole.table.columns)
-        raise DatasetError(
-            f"{wholes[0].tables[0]} has no column {label_column!r} for the labels (there are {', '.join(known)}): "
-            "choose one of them."
-        )
-    return None
-
-
-def _join(tables: Sequence[LabelTable], names: Collection[str]) -> list[_Whole]:
+def join_tables(tables: Sequence[LabelTable], names: Collection[str]) -> list[JoinedTables]:
     """Tables that name files, those with the same columns as one; the one with the most files first."""
     parts: dict[tuple[str, ...], list[tuple[LabelTable, FileColumn]]] = defaultdict(list)
     for table in tables:
@@ -96,11 +62,14 @@ def _join(tables: Sequence[LabelTable], names: Collection[str]) -> list[_Whole]:
             rows += table.rows
         joined = LabelTable(same[0][0].name, tuple(columns), tuple(rows))
         ambiguous = sum(found.ambiguous for _, found in same)
-        wholes.append(_Whole(tuple(table.name for table, _ in same), joined, FileColumn(column, files, ambiguous)))
+        wholes.append(
+            JoinedTables(tuple(table.name for table, _ in same), joined, FileColumn(column, files, ambiguous))
+        )
     return sorted(wholes, key=lambda whole: -whole.files.distinct)
 
 
-def _label(whole: _Whole, column: str) -> FileLabels:
+def label_files(whole: JoinedTables, column: str) -> FileLabels:
+    """The labels of files by one column, or `ONE_HOT`."""
     given: dict[str, set[str]] = defaultdict(set)
     for row, label in read_labels(whole.table, whole.files, column).items():
         given[whole.files.files[row]].update({label} - {""})

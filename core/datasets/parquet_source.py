@@ -19,6 +19,7 @@ from core.datasets.label_columns import (
     split_column,
 )
 from core.datasets.label_tables import LabelTable
+from core.datasets.layouts.words import split_in_path, split_of
 from core.datasets.parquet_columns import class_names, is_text_like
 from core.datasets.parquet_images import (
     ImageRows,
@@ -31,7 +32,6 @@ from core.datasets.parquet_images import (
     readable_parquet,
 )
 from core.datasets.sources import MAX_FILES, FolderSource, Source, SourceEntry
-from core.datasets.split_words import split_in_path, split_of
 from core.errors import DatasetError, ImageError, LabelColumnError
 from core.formatting import format_count, format_limit, join_names
 

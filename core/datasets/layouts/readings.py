@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.datasets.label_columns import ONE_HOT
+from core.datasets.labelled_files import FileLabels
 from core.datasets.layouts.file_names import labels_in_names
 from core.datasets.layouts.splits_in_folders import class_in_name, take_splits
 from core.datasets.layouts.tree import (
@@ -25,6 +26,7 @@ from core.datasets.layouts.tree import (
     shared_names,
 )
 from core.datasets.layouts.words import are_groups, are_numbered, are_parts, is_variant, listed, name_key
+from core.formatting import format_count
 
 MAX_LAYERS = 12
 MAX_LEVELS = 6
@@ -35,10 +37,9 @@ COLUMN = "column "  # the key of a reading by one of several columns begins so
 
 @dataclass(frozen=True)
 class TableLabels:
-    """What one column of labels says: labels by number of picture, and splits where a column names them."""
+    """What one column of labels says of some pictures: labels and, where a column names them, splits by number."""
 
-    table: str
-    column: str
+    said: FileLabels
     labels: Mapping[int, str]
     splits: Mapping[int, str]
     named: bool  # the column's name speaks of labels: `label`, `breed_name`
@@ -155,24 +156,24 @@ class _Search:
     def by_table(self, pictures: Sequence[int]) -> list[Reading]:
         """One reading for each column of labels; one alone where it is the only one that is called so."""
         found = self.tables.readings(pictures)
-        also = ""
+        also = []
         if len(found) > 1 and sum(item.named for item in found) == 1:
             chosen = next(item for item in found if item.named)
-            others = listed([item.column for item in found if item is not chosen])
-            also = f" Other columns can be chosen instead: {others}."
+            others = listed([item.said.column for item in found if item is not chosen])
+            also = [f"Other columns can be chosen instead: {others}."]
             found = [chosen]
         out = []
         for item in found:
+            said = item.said
             labels = {number: label for number, label in item.labels.items() if number not in self.tidied.left_out}
+            column = "columns of 0 and 1 in" if said.column == ONE_HOT else f"column {said.column} of"
             missing = len(set(pictures) - set(labels))
-            column = "columns of 0 and 1 in" if item.column == ONE_HOT else f"column {item.column} of"
-            note = f"The labels are from the {column} {item.table}.{also}"
-            more = [f"{missing:,} pictures are not in {item.table} and were left out."] if missing else []
+            without = [f"{format_count(missing, 'picture')} without a label there left out."] if missing else []
             reading = self.reading(
-                "table" if len(found) == 1 else f"{COLUMN}{item.column}",
-                f"The {column} {item.table} names the classes",
+                "table" if len(found) == 1 else f"{COLUMN}{said.column}",
+                f"The {column} {listed(said.tables)} names the classes",
                 labels,
-                [note, *more],
+                [*said.notes, *without, *also],
             )
             splits = reading.splits or {number: split for number, split in item.splits.items() if number in labels}
             out.append(Reading(reading.key, reading.title, reading.labels, splits, reading.problems, reading.notes))

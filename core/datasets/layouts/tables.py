@@ -1,22 +1,13 @@
 """Tables of labels next to pictures: which of their columns label them, and which split a row is in."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from core.datasets.label_columns import (
-    ONE_HOT,
-    FileColumn,
-    is_label_name,
-    label_columns,
-    match_files,
-    read_labels,
-    split_column,
-)
-from core.datasets.label_tables import TABLE_SUFFIXES, LabelTable, read_table
+from core.datasets.label_columns import ONE_HOT, is_label_name, label_columns
+from core.datasets.label_tables import TABLE_SUFFIXES, read_table
+from core.datasets.labelled_files import JoinedTables, join_tables, label_files
 from core.datasets.layouts.readings import TableLabels
-from core.datasets.layouts.words import listed, split_name
 from core.datasets.sources import Source, SourceEntry
 from core.errors import DatasetError, ImageError
 
@@ -43,54 +34,36 @@ class SourceTables:
         self._entries = [
             (number, entry)
             for number, entry in enumerate(entries)
-            if number not in paths
-            and PurePosixPath(entry.name).suffix.lower() in TABLE_SUFFIXES
-            and "submission" not in entry.name.lower()
+            if number not in paths and PurePosixPath(entry.name).suffix.lower() in TABLE_SUFFIXES
         ][:MAX_TABLES]
         self.used: set[int] = set()
 
     def readings(self, pictures: Sequence[int]) -> list[TableLabels]:
-        """Every column that labels at least nine in ten of these pictures, the likeliest first.
-
-        Tables with the same column, such as one in each split folder, are read as one.
-        """
+        """Every column that labels at least nine in ten of these pictures, the likeliest first."""
         wanted = set(pictures)
-        labels: dict[str, dict[int, str]] = defaultdict(dict)
-        splits: dict[str, dict[int, str]] = defaultdict(dict)
-        used: dict[str, list[str]] = defaultdict(list)
-        for table, files in self._matched:
-            columns = label_columns(table, files)
-            if self._column in table.columns:
-                columns = [self._column]
-            in_split = split_column(table, files)
-            where = table.columns.index(in_split) if in_split else -1
+        found = []
+        for whole in self._joined:
+            columns = [self._column] if self._column in whole.table.columns else label_columns(whole.table, whole.files)
             for column in columns:
-                for row, label in read_labels(table, files, column).items():
-                    number = self._numbers[files.files[row]]
-                    if label and number in wanted:
-                        labels[column][number] = label
-                        split = split_name(table.rows[row][where]) if in_split else None
-                        if split:
-                            splits[column][number] = split.split if split.split in ("train", "val") else "test"
-                used[column].append(table.name)
-        return [
-            TableLabels(listed(used[column]), column, found, splits[column], column == ONE_HOT or is_label_name(column))
-            for column, found in labels.items()
-            if len(found) >= MATCHED * len(wanted) and len(set(found.values())) > 1
-        ]
+                by_file = label_files(whole, column)
+                labels = {self._numbers[file]: label for file, label in by_file.labels.items()}
+                labels = {number: label for number, label in labels.items() if number in wanted}
+                if len(labels) >= MATCHED * len(wanted) and len(set(labels.values())) > 1:
+                    splits = {self._numbers[file]: split for file, split in by_file.splits.items()}
+                    named = column == ONE_HOT or is_label_name(column)
+                    found.append(TableLabels(by_file, labels, splits, named))
+        return found
 
     @cached_property
-    def _matched(self) -> list[tuple[LabelTable, FileColumn]]:
-        """The tables that name pictures, with the column that does."""
-        out = []
-        for number, entry in self._entries:
+    def _joined(self) -> list[JoinedTables]:
+        """The tables that name pictures; those with the same columns are one."""
+        tables = {}
+        for _, entry in self._entries:
             try:
-                table = read_table(entry.name, self._source.read(entry, MAX_TABLE_BYTES))
+                tables[entry.name] = read_table(entry.name, self._source.read(entry, MAX_TABLE_BYTES))
             except (DatasetError, ImageError) as error:
                 self.problems.append(str(error))
-                continue
-            files = match_files(table, self._numbers)
-            if files is not None and files.rows:
-                self.used.add(number)
-                out.append((table, files))
-        return out
+        joined = join_tables(list(tables.values()), self._numbers)
+        names = {name for whole in joined for name in whole.tables}
+        self.used = {number for number, entry in self._entries if entry.name in names}
+        return joined

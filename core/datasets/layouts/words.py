@@ -96,6 +96,23 @@ def resolve_eval(splits: Collection[str], split: str) -> str:
     return "val" if "test" in splits and "val" not in splits else "test"
 
 
+def split_of(text: str) -> str | None:
+    """The split that a text names and nothing else: `Train`, `training_set`, `01_valid`; else None."""
+    found = split_name(text)
+    if found is None or found.rest or found.split == "unlabelled":
+        return None
+    return resolve_eval((), found.split)
+
+
+def split_in_path(path: str) -> str | None:
+    """The split that a path speaks of, last part first: `data/train-00000-of-00002.parquet`, `en/test/0.parquet`."""
+    for part in reversed(path.split("/")):
+        found = {SPLIT_WORDS.get(word) for word in words_of(part)} - {None, "unlabelled"}
+        if len(found) == 1:
+            return resolve_eval((), str(found.pop()))
+    return None
+
+
 def is_image_folder(name: str) -> bool:
     """Whether a name only says that pictures are below: `images`, `JPEGImages`, `img_data`."""
     words = words_of(name)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from core.datasets.label_tables import TABLE_SUFFIXES, read_table
-from core.datasets.labelled_files import FileLabels, label_files
+from core.datasets.label_columns import label_columns
+from core.datasets.label_tables import TABLE_SUFFIXES, LabelTable, read_table
+from core.datasets.labelled_files import FileLabels, join_tables, label_files
+from core.datasets.layouts.words import split_of
 from core.datasets.parquet_source import find_parquet_images
 from core.datasets.sources import FolderSource, open_source
-from core.datasets.split_words import split_of
-from core.errors import DatasetError, LabelColumnError
 from tests.support.hugging_face_forms import FORMS, Labelled, read_class_folders
 from tests.support.images import encoded, photo
 
@@ -19,7 +19,15 @@ Content = set[tuple[str, str, str | None]]
 
 
 def labels(files: dict[str, str], names: list[str], column: str | None = None) -> FileLabels | None:
-    return label_files([read_table(name, text.encode()) for name, text in files.items()], names, column)
+    return label([read_table(name, text.encode()) for name, text in files.items()], names, column)
+
+
+def label(tables: list[LabelTable], names: list[str], column: str | None = None) -> FileLabels | None:
+    for whole in join_tables(tables, names):
+        columns = [column] if column else label_columns(whole.table, whole.files)
+        if columns:
+            return label_files(whole, columns[0])
+    return None
 
 
 def digest(data: bytes) -> str:
@@ -34,7 +42,7 @@ def read_back(folder: Path) -> Content:
         return {(digest(images.read(entry, MANY)), str(entry.label), entry.split) for entry in images.entries()}
     data = {entry.name: source.read(entry, MANY) for entry in source.entries()}
     tables = [read_table(name, text) for name, text in data.items() if name.endswith(TABLE_SUFFIXES)]
-    found = label_files(tables, [name for name in data if not name.endswith(TABLE_SUFFIXES)])
+    found = label(tables, [name for name in data if not name.endswith(TABLE_SUFFIXES)])
     if found is None:  # class folders
         return {(digest(item), Path(name).parent.name, split_of(name.split("/")[0])) for name, item in data.items()}
     return {(digest(data[name]), label, split_of(name.split("/")[0])) for name, label in found.labels.items()}
@@ -103,17 +111,12 @@ def test_what_is_left_out_is_counted():
     )
 
 
-def test_several_columns_are_a_question_and_a_chosen_one_is_taken():
+def test_a_chosen_column_is_taken_and_a_table_without_files_is_none():
     lines = "file,breed,coat\n" + "".join(f"{n}.jpg,{'pug' if n % 2 else 'tabby'},{n // 2 % 2}x\n" for n in range(8))
     names = [f"{n}.jpg" for n in range(8)]
-    with pytest.raises(LabelColumnError) as caught:
-        labels({"l.csv": lines}, names)
-    assert caught.value.candidates == ("breed", "coat")
     found = labels({"l.csv": lines}, names, "coat")
     assert found is not None
     assert set(found.labels.values()) == {"0x", "1x"}
-    with pytest.raises(DatasetError, match=r"l\.csv has no column 'size'"):
-        labels({"l.csv": lines}, names, "size")
     assert labels({"l.csv": "a,b\n1,2\n"}, names) is None
 
 
