@@ -158,6 +158,8 @@ def drop_documentation(folder: Folder, tidied: Tidied) -> Folder:
         and len(folder.folders) > 1
         and (is_documentation(item.name) or sum(bool(other.folders) for other in folder.folders.values()) == 1)
     ]
+    if sum(folder.folders[key].count() for key in stray) > max(FEW, FEW_SHARE * whole):
+        stray = [key for key in stray if is_documentation(folder.folders[key].name)]
     if len(stray) >= len(folder.folders):
         return folder
     for key in stray:

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.datasets import parquet_images
+from core.datasets.archive import ZipSource
 from core.datasets.parquet_source import ParquetSource, find_parquet_images
-from core.datasets.sources import FolderSource, MemorySource, ZipSource, open_source
+from core.datasets.sources import FolderSource, MemorySource, open_source
 from core.errors import DatasetError, ImageError, LabelColumnError
 from core.settings import PROJECT_ROOT
 from tests.support.hugging_face_forms import Labelled, image_table, write_parquet

@@ -165,6 +165,11 @@ CERTAIN: dict[str, tuple[Listing, dict[str, str], dict[str, str]]] = {
         {},
         {"healthy": "12", "rust": "12"},
     ),
+    "one-class-with-a-folder-inside": (
+        {f"class {c}/#.jpg": 3 for c in "abcdefghijklmnopqrstuvwxyz"} | {"class a/more/#.jpg": 3},
+        {},
+        {"class a": "6"} | {f"class {c}": "3" for c in "bcdefghijklmnopqrstuvwxyz"},
+    ),
     "face-masks": (
         {"Face Mask Dataset/with_mask/#.jpg": 5, "Face Mask Dataset/without_mask/#.jpg": 5},
         {},
