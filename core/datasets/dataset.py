@@ -28,6 +28,7 @@ COLUMNS = (
     "path", "name", "label", "split", "width", "height", "bytes", "sha256", "pixel_hash", "perceptual_hash", "flags"
 )  # fmt: skip
 FILES = ("dataset.json", "pictures.csv", "report.json")
+ADDED_LATER = ("contradictory_near", "straddling")  # older reports lack these
 IMAGE_PATH = re.compile(r"images/([0-9a-f]{2})/(\1[0-9a-f]{62})\.(jpg|mpo|png|gif|bmp|webp|tif|avif)")
 THUMBNAIL_PATH = re.compile(r"thumbs/([0-9a-f]{2})/\1[0-9a-f]{62}\.jpg")
 FLAG_SEPARATOR = "; "
@@ -71,6 +72,8 @@ class ImportReport:
         duplicates: (name, name of the copy that was kept).
         contradictory: groups of (name, label, thumbnail) that are the same picture in different classes; all were
             set aside. The thumbnail is a path below the dataset's folder.
+        contradictory_near: the same of pictures that look almost the same; they were kept, each group in one split.
+        straddling: val or test -> how many of its pictures look like copies of training pictures.
         ignored: number of system files passed over.
         notes: sentences about the whole.
     """
@@ -81,6 +84,8 @@ class ImportReport:
     contradictory: list[list[tuple[str, str, Thumbnail]]] = field(default_factory=list)
     ignored: int = 0
     notes: list[str] = field(default_factory=list)
+    contradictory_near: list[list[tuple[str, str, Thumbnail]]] = field(default_factory=list)
+    straddling: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,8 @@ class Dataset:
             DatasetError: if the report is damaged.
         """
         try:
-            required = dict.fromkeys(item.name for item in fields(ImportReport))  # None is no value of a field
+            # None is no value of a field
+            required = dict.fromkeys(item.name for item in fields(ImportReport) if item.name not in ADDED_LATER)
             return _REPORT.validate_python({**required, **read_json(self.folder / "report.json")})
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise DatasetError(f"The import report of {self.id} is damaged: import the dataset again.") from error

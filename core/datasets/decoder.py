@@ -363,16 +363,6 @@ def pixel_hash(image: Image.Image) -> str:
     return digest.hexdigest()
 
 
-def perceptual_hash(image: Image.Image) -> str:
-    """256-bit difference hash, as 64 hex digits: close for copies that were scaled or saved again.
-
-    Source: N. Krawetz, "Kind of Like That" (2013), with a 16 x 16 grid.
-    """
-    small = np.asarray(image.convert("L").resize((17, 16), Image.Resampling.BOX, reducing_gap=2.0), dtype=np.int16)
-    bits = (small[:, 1:] > small[:, :-1]).ravel()
-    return np.packbits(bits).tobytes().hex()
-
-
 def render_preview(data: bytes, limits: Limits, name: str, long_side_px: int = 1024) -> bytes:
     """The picture as people are shown it, as a JPEG: the pixels that a network learns from, upright and RGB.
 

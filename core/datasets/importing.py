@@ -21,8 +21,9 @@ from typing import BinaryIO
 from filelock import FileLock
 
 from core.actor import LOCAL_OWNER
+from core.datasets.copies import perceptual_hash, take_look
 from core.datasets.dataset import COLUMNS, FLAG_SEPARATOR, FORMAT, ImportReport, thumbnail_of
-from core.datasets.decoder import EXTENSIONS, Limits, decode, perceptual_hash, pixel_hash, write_thumbnail
+from core.datasets.decoder import EXTENSIONS, Limits, decode, pixel_hash, write_thumbnail
 from core.datasets.layouts.inside_parquet import open_pictures
 from core.datasets.layouts.placing import Placed, read_layout
 from core.datasets.selection import (
@@ -277,6 +278,7 @@ def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadIma
         file.write(data)
     with _created(folder, thumbnail_of(digest)) as file:
         write_thumbnail(picture.image, file)
+    look = take_look(picture.image)
     return ReadImage(
         placed,
         path,
@@ -285,7 +287,8 @@ def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadIma
         len(data),
         digest,
         pixel_hash(picture.image),
-        perceptual_hash(picture.image),
+        perceptual_hash(look),
+        look,
         picture.notes,
     )
 

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from core.datasets.copies import Looks, find_alike
 from core.datasets.dataset import ImportReport, thumbnail_of
 from core.datasets.layouts.placing import Placed
-from core.datasets.splits import SPLITS, Item, SplitPlan, assign, group_copies
+from core.datasets.splits import SPLITS, Assignment, Groups, Item, SplitPlan, assign, group_items, quotas
+from core.datasets.version_names import name_sources
 from core.errors import DatasetError
 from core.formatting import SPLIT_NAMES, readable
 
 MAX_NOTED = 20
+MISSED = 0.3  # of a quota: nearer to it, nobody needs a note
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class ReadImage:
     sha256: str
     pixel_hash: str
     perceptual_hash: str
+    look: bytes
     notes: tuple[str, ...]
 
 
@@ -64,30 +70,57 @@ def choose_splits(
 ) -> list[str]:
     """A split for every picture: the given ones, completed, or those of the plan.
 
+    The report gets what is to be known of pictures that look alike: in several classes, in several splits, too many
+    of them to fill validation and test.
+
     Raises:
         DatasetError: if no picture is left for training or validation.
     """
     places_of = {name: place for place, name in enumerate(classes)}
-    items = [Item(item.pixel_hash, item.perceptual_hash, places_of[item.placed.label]) for item in kept]
-    if not given:
-        splits = assign(items, plan.shares(), seed)
+    sources = name_sources([(item.placed.label, item.placed.name) for item in kept])
+    items = [
+        Item(item.pixel_hash, item.look, places_of[item.placed.label], source)
+        for item, source in zip(kept, sources, strict=True)
+    ]
+    if given:
+        splits = [item.placed.split or "train" for item in kept]
+        _complete(splits, items, classes, plan, seed, report)
+        groups = group_items(items, plan.shares())
+    else:
+        assignment = assign(items, plan.shares(), seed)
+        splits, groups = assignment.splits, assignment.groups
         if "val" not in splits:
             raise DatasetError(
                 f"{len(kept)} different pictures are too few to keep some for validation: add more of each class."
             )
-        return splits
-    splits = [item.placed.split or "train" for item in kept]
+        _note_groups(items, assignment, plan.shares(), classes, report)
+    _list_contradictory(kept, groups, report)
+    _note_straddling(items, splits, given, report)
+    return splits
+
+
+def _complete(
+    splits: list[str], items: list[Item], classes: list[str], plan: SplitPlan, seed: int, report: ImportReport
+) -> None:
+    """Add a validation split to the given ones where there is none.
+
+    Raises:
+        DatasetError: if no picture is left for training or validation.
+    """
     report.notes.append("The folders train, val and test were kept as the splits.")
-    groups = group_copies([item.perceptual_hash for item in kept])
     if "val" not in splits:
         share = plan.val / (plan.train + plan.val)
+        shares = {"train": 1 - share, "val": share}
         places = [place for place, split in enumerate(splits) if split == "train"]
-        carved = assign([items[place] for place in places], {"train": 1 - share, "val": share}, seed)
-        for place, split in zip(places, carved, strict=True):
+        in_train = [items[place] for place in places]
+        assignment = assign(in_train, shares, seed)
+        for place, split in zip(places, assignment.splits, strict=True):
             splits[place] = split
         report.notes.append(
-            f"There was no validation folder: {carved.count('val')} training pictures became the validation split."
+            f"There was no validation folder: {assignment.splits.count('val')} training pictures became the "
+            "validation split."
         )
+        _note_groups(in_train, assignment, shares, classes, report)
     if "test" not in splits:
         report.notes.append("There was no test folder: results are on the validation split, and are marked as such.")
     for split in ("train", "val"):
@@ -95,15 +128,75 @@ def choose_splits(
             raise DatasetError(
                 f"No readable picture is in the {split} folder: add some, or import without split folders."
             )
-    in_train = {group for group, split in zip(groups, splits, strict=True) if split == "train"}
-    for split in ("val", "test"):
-        alike = sum(found == split and group in in_train for group, found in zip(groups, splits, strict=True))
-        if alike:
-            report.notes.append(
-                f"{alike} {SPLIT_NAMES[split]} pictures look like copies of training pictures: the given "
-                "folders were kept, so results on them flatter."
+
+
+def _note_groups(
+    items: list[Item], assignment: Assignment, shares: dict[str, float], classes: list[str], report: ImportReport
+) -> None:
+    """Note where pictures that look alike kept a class from its quotas, or had to be in several splits."""
+    loosened = Counter(items[place].label for place in assignment.groups.loosened.tolist())
+    largest = Counter[int]()
+    for places in assignment.groups.members():
+        for label, count in Counter(items[place].label for place in places).items():
+            largest[label] = max(largest[label], count)
+    found = Counter((item.label, split) for item, split in zip(items, assignment.splits, strict=True))
+    notes = []
+    for label in sorted({item.label for item in items}):
+        name = repr(classes[label])
+        if loosened[label] > 1:
+            notes.append(
+                f"{loosened[label]} pictures of {name} look alike, as from a camera that stands still: only the nearest "
+                "ones stay together, so results on them flatter. Take test pictures at another place or time."
             )
-    return splits
+            continue
+        wanted = quotas(sum(found[label, split] for split in SPLITS), shares)
+        missed = [
+            split for split in SPLITS[1:]
+            if abs(found[label, split] - wanted[split]) > max(1, MISSED * wanted[split])
+            or (wanted[split] and not found[label, split])
+        ]  # fmt: skip
+        if missed and largest[label] > 1:
+            counts = " and ".join(
+                f"{found[label, split]} {SPLIT_NAMES[split]} pictures instead of {wanted[split]}" for split in missed
+            )
+            notes.append(
+                f"{largest[label]} pictures of {name} look alike and stay together: the class has {counts}."
+            )
+    report.notes.extend(notes[:MAX_NOTED])
+    if len(notes) > MAX_NOTED:
+        report.notes.append(f"So it is with {len(notes) - MAX_NOTED:,} more classes.")
+
+
+def _list_contradictory(kept: list[ReadImage], groups: Groups, report: ImportReport) -> None:
+    """List groups of several classes: nearly the same picture with different labels."""
+    for places in groups.members():
+        members = [kept[place] for place in places]
+        if len({item.placed.label for item in members}) > 1:
+            report.contradictory_near.append(
+                [(item.placed.name, item.placed.label, thumbnail_of(item.sha256)) for item in members]
+            )
+    if report.contradictory_near:
+        count = sum(len(group) for group in report.contradictory_near)
+        report.notes.append(
+            f"{count} pictures look almost like a picture of another class: they were kept, each with the other in one "
+            "split. See which label is right in the list of near-copies."
+        )
+
+
+def _note_straddling(items: list[Item], splits: list[str], given: bool, report: ImportReport) -> None:
+    """Count the validation and test pictures that look like a training picture."""
+    looks = Looks.of([item.look for item in items])
+    kinds = np.array([SPLITS.index(split) for split in splits])
+    in_train = np.flatnonzero(kinds == 0)
+    for split in ("val", "test"):
+        places = np.flatnonzero(kinds == SPLITS.index(split))
+        if alike := len(find_alike(looks, places, in_train, kinds, any_will_do=True)):
+            report.straddling[split] = alike
+            why = "the given folders were kept, so" if given else "they are too many to keep apart, so"
+            report.notes.append(
+                f"{alike} {SPLIT_NAMES[split]} pictures look like copies of training pictures: {why} results on them "
+                "flatter."
+            )
 
 
 def note_missing_classes(placed: list[Placed], classes: list[str], report: ImportReport) -> None:

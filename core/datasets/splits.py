@@ -1,27 +1,27 @@
 """Stratified, seeded splits that the content decides: names and order play no part, and copies never straddle.
 
-Pictures whose 256-bit perceptual hashes differ in at most six bits count as copies of each other and stay together.
+Pictures of one class that look alike (core/datasets/copies.py), or are versions of one picture by their names, are a
+group, and a group is in one split. Where that would leave a class without validation or test pictures, as when a
+camera stood still, its largest group is loosened: only what is nearer to each other stays together.
 """
 
 import hashlib
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from core.datasets.copies import ALIKE, Looks, Places, find_alike, group_alike
 from core.errors import ConfigError
 
 SPLITS = ("train", "val", "test")
-COPY_BITS = 6
-BANDS = 8  # of 32 bits: hashes that differ in fewer than eight bits share at least one band
-FLAT_BITS = 12  # a hash with fewer set (or unset) bits is that of a flat or smooth image, and identifies nothing
-BLOCK_ROWS = 1024
-
-
+COPIES = 12  # so many pictures that look alike may be copies of one photo; more are a scene
+LOOSER = 4
+LOOSEST = ALIKE / LOOSER**4  # nearer than this are only pictures saved again
+TOO_FEW = 1 / 3  # of a split's quota: below it, a class is hardly validated or tested
 @dataclass(frozen=True)
 class SplitPlan:
     """Per cent of train, validation and test; they add up to 100."""
@@ -58,68 +58,80 @@ class SplitPlan:
 
 @dataclass(frozen=True)
 class Item:
-    """What a split is decided from."""
+    """What a split is decided from.
+
+    Attributes:
+        look: of `copies.take_look`.
+        source: equal for versions of one picture of a class; empty where that is not known.
+    """
 
     pixel_hash: str
-    perceptual_hash: str
+    look: bytes
     label: int
+    source: str = ""
 
 
-def assign(items: Sequence[Item], shares: dict[str, float], seed: int) -> list[str]:
+@dataclass(frozen=True)
+class Groups:
+    """Which pictures stay together.
+
+    Attributes:
+        numbers: (N,) equal for those that do.
+        loosened: places of pictures that look alike and may be in several splits all the same.
+    """
+
+    numbers: Places
+    loosened: Places
+
+    def members(self) -> list[Places]:
+        """The places of each group's pictures."""
+        order = np.argsort(self.numbers, kind="stable")
+        return np.split(order, np.flatnonzero(np.diff(self.numbers[order])) + 1)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A split for every picture, in order, and how they were grouped."""
+
+    splits: list[str]
+    groups: Groups
+
+
+def assign(items: Sequence[Item], shares: Mapping[str, float], seed: int) -> Assignment:
     """A split for every item.
 
-    Within each class, groups of copies are ordered by a hash of (seed, content) and dealt out by quota.
+    Within each class, groups are ordered by a hash of (seed, content) and dealt out by quota. A group that holds
+    several classes is dealt with the rarest of them.
 
     Args:
         shares: fraction of each split; they add up to 1.
-    Returns:
-        `train`, `val` or `test` for every item, in order.
     """
-    groups = group_copies([item.perceptual_hash for item in items])
-    members: dict[int, list[int]] = defaultdict(list)
-    for place, group in enumerate(groups):
-        members[group].append(place)
-    by_label: dict[int, list[tuple[str, list[int]]]] = defaultdict(list)
-    for places in members.values():
-        content = min(items[place].pixel_hash for place in places)
-        # a group that holds several classes is dealt with its most frequent one
-        label = min(Counter(items[place].label for place in places).items(), key=lambda pair: (-pair[1], pair[0]))[0]
-        by_label[label].append((hashlib.sha256(f"{seed}:{content}".encode()).hexdigest(), places))
-    chosen = [""] * len(items)
-    for dealt in by_label.values():
-        _deal(sorted(dealt), shares, chosen)
-    return chosen
+    groups = group_items(items, shares)
+    chosen = _deal_all(items, groups, shares, seed)
+    if shares.get("val") and "val" not in chosen:  # better copies in two splits than no dataset
+        groups = Groups(np.arange(len(items)), np.arange(len(items)))
+        chosen = _deal_all(items, groups, shares, seed)
+    return Assignment(chosen, groups)
 
 
-def _deal(groups: Sequence[tuple[str, list[int]]], shares: dict[str, float], chosen: list[str]) -> None:
-    total = sum(len(places) for _, places in groups)
-    wanted = _quotas(total, shares)
-    # the smallest splits are filled first, so that a class with few pictures is still tested
-    order = sorted(
-        (split for split in SPLITS if wanted[split]),
-        key=lambda split: (split == "train", wanted[split], split),
-    )
-    rest = list(groups)
-    for place_in_order, split in enumerate(order[:-1]):
-        filled = 0
-        while rest and filled < wanted[split]:
-            room = wanted[split] - filled
-            place = next((i for i, (_, places) in enumerate(rest) if len(places) <= room), None)
-            if place is None and filled == 0 and len(rest) >= len(order) - place_in_order:
-                # better a few too many than none: as long as every later split gets a group, too
-                place = min(range(len(rest)), key=lambda i: len(rest[i][1]))
-            if place is None:
-                break
-            _, places = rest.pop(place)
-            filled += len(places)
-            for image in places:
-                chosen[image] = split
-    for _, places in rest:
-        for image in places:
-            chosen[image] = order[-1]
+def group_items(items: Sequence[Item], shares: Mapping[str, float]) -> Groups:
+    """Group items that look alike or are versions of one picture.
+
+    A chain does not cross classes: only small groups (at most COPIES pictures together) are joined across them, the
+    nearest first.
+    """
+    looks = Looks.of([item.look for item in items])
+    numbers = _number_sources(items)
+    loosened = [np.empty(0, dtype=np.intp)]
+    for places in _places_by_label(items).values():
+        numbers[places], loose = _group_class(looks.part(places), numbers[places], shares)
+        loosened.append(places[loose])
+    groups = Groups(numbers, np.concatenate(loosened))
+    _join_classes(items, looks, groups)
+    return groups
 
 
-def _quotas(total: int, shares: dict[str, float]) -> dict[str, int]:
+def quotas(total: int, shares: Mapping[str, float]) -> dict[str, int]:
     """Largest remainders; every wanted split gets a picture where there are enough, train first."""
     exact = {split: total * shares.get(split, 0.0) for split in SPLITS}
     counts = {split: math.floor(value + 1e-9) for split, value in exact.items()}
@@ -135,68 +147,125 @@ def _quotas(total: int, shares: dict[str, float]) -> dict[str, int]:
     return counts
 
 
-def group_copies(hashes: Sequence[str]) -> list[int]:
-    """A group number for every perceptual hash; copies share theirs.
-
-    Hashes of flat or smooth pictures (a wall, a gradient) resemble each other whatever the picture: each of those is
-    a group of its own.
-
-    Args:
-        hashes: 64 hex digits each.
-    Source of the banding: pigeonhole; at most six differing bits leave one of eight bands equal.
-    """
-    if not hashes:
-        return []
-    bits = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint8).reshape(len(hashes), -1)
-    count = np.bitwise_count(bits).sum(axis=1)
-    distinctive = np.flatnonzero((count >= FLAT_BITS) & (count <= bits.shape[1] * 8 - FLAT_BITS))
-    groups = np.arange(len(hashes))
-    if len(distinctive):
-        distinct, inverse = np.unique(bits[distinctive], axis=0, return_inverse=True)
-        found = _group_distinct(distinct)
-        firsts = np.full(len(distinct), len(hashes))
-        np.minimum.at(firsts, found[inverse.ravel()], distinctive)
-        groups[distinctive] = firsts[found[inverse.ravel()]]
-    return [int(group) for group in groups]
-
-
-def _group_distinct(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
-    """Group numbers of (N, 32) different hashes."""
-    groups = np.arange(len(bits))
-    words = np.ascontiguousarray(bits).view(np.uint32)  # (N, 8): one column a band
-    for band in range(words.shape[1]):
-        order = np.argsort(words[:, band], kind="stable")
-        edges = np.flatnonzero(np.diff(words[order, band])) + 1
-        for bucket in np.split(order, edges):
-            if len(bucket) > 1:
-                _join_near(bits, bucket, groups)
-    return groups
-
-
-def _join_near(bits: npt.NDArray[np.uint8], bucket: npt.NDArray[np.intp], groups: npt.NDArray[np.intp]) -> None:
-    """Give one number to all hashes of a bucket that are near each other, and to what already went with them."""
-    # as +1 and -1, a product counts equal bits less different ones: thousands of hashes are compared in one call
-    signs = np.unpackbits(bits[bucket], axis=1).astype(np.float32) * 2 - 1  # (B, 256)
-    nearest = signs.shape[1] - 2 * COPY_BITS
-    waiting = np.arange(len(bucket))
-    anchor = -1
-    while len(waiting):
-        rows, waiting = waiting[:BLOCK_ROWS], waiting[BLOCK_ROWS:]
-        near = signs[rows] @ signs.T >= nearest
-        known = groups[bucket]
-        for row in np.flatnonzero((near & (known[rows, None] != known)).any(axis=1)):
-            mine = groups[bucket[near[row]]]
-            if (mine != mine[0]).any():
-                groups[np.isin(groups, mine)] = mine.min()
-        if anchor < 0:
-            _, first, sizes = np.unique(groups[bucket], return_index=True, return_counts=True)
-            anchor = int(bucket[first[sizes.argmax()]])
-        # a long burst is in one group by now: what is there needs no comparing among itself, and whoever is not yet
-        # there is still to be compared with all of it (the anchor stays the same, or two such groups could miss)
-        waiting = waiting[groups[bucket[waiting]] != groups[anchor]]
-
-
 def fingerprint(images: Iterable[tuple[str, str, str]]) -> str:
     """sha256 over (pixel hash, class, split) of every image, whatever their names and order."""
     lines = sorted(json.dumps(image) for image in images)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _number_sources(items: Sequence[Item]) -> Places:
+    """A group for every item: its own, or that of the first of its class with its source."""
+    firsts: dict[tuple[int, str], int] = {}
+    return np.array(
+        [firsts.setdefault((item.label, item.source), place) if item.source else place for place, item in enumerate(items)],
+        dtype=np.intp,
+    )  # fmt: skip
+
+
+def _places_by_label(items: Sequence[Item]) -> dict[int, Places]:
+    labels = np.array([item.label for item in items], dtype=np.intp)
+    return {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
+
+
+def _group_class(looks: Looks, named: Places, shares: Mapping[str, float]) -> tuple[Places, Places]:
+    """Group numbers of one class's pictures, and the places of those that were loosened."""
+    numbers = group_alike(looks, named)
+    loosened = np.zeros(len(numbers), dtype=bool)
+    radii = dict.fromkeys(numbers.tolist(), ALIKE)
+    while True:
+        found, sizes = np.unique(numbers, return_counts=True)
+        if _is_enough(sizes.tolist(), shares):
+            break
+        large = {
+            int(number): int(size) for number, size in zip(found, sizes, strict=True)
+            if size > COPIES and radii[int(number)] > 0
+        }  # fmt: skip
+        if not large:
+            break
+        for number in [number for number, size in large.items() if size == max(large.values())]:
+            places = np.flatnonzero(numbers == number)
+            radius = radii[number] / LOOSER if radii[number] > LOOSEST else 0.0
+            numbers[places] = group_alike(looks.part(places), named[places], radius) if radius else named[places]
+            radii.update(dict.fromkeys(numbers[places].tolist(), radius))
+            loosened[places] = True
+    return numbers, np.flatnonzero(loosened)
+
+
+def _is_enough(sizes: list[int], shares: Mapping[str, float]) -> bool:
+    """Whether groups of these sizes fill validation and test, at least in part."""
+    wanted = quotas(sum(sizes), shares)
+    sizes = sorted(sizes)
+    filled = Counter[str]()
+    for size, split in zip(sizes, _deal(sizes, shares), strict=True):
+        filled[split] += size
+    return all(filled[split] >= TOO_FEW * wanted[split] for split in SPLITS)
+
+
+def _join_classes(items: Sequence[Item], looks: Looks, groups: Groups) -> None:
+    """Join small groups of different classes that look alike: the same photo with different labels."""
+    numbers = groups.numbers
+    sizes = Counter(numbers.tolist())
+    small = np.array([sizes[number] < COPIES for number in numbers.tolist()], dtype=bool)
+    small[groups.loosened] = False
+    places = np.flatnonzero(small)
+    while True:
+        pairs = sorted(
+            (round(distance, 4), *sorted((items[row].pixel_hash, items[other].pixel_hash)), row, other)
+            for distance, row, other in find_alike(looks, places, places, numbers)
+        )
+        joined = False
+        for *_, row, other in pairs:
+            mine, yours = sorted((int(numbers[row]), int(numbers[other])))
+            if mine != yours and sizes[mine] + sizes[yours] <= COPIES:
+                numbers[numbers == yours] = mine
+                sizes[mine] += sizes[yours]
+                joined = True
+        if not joined:
+            return
+
+
+def _deal_all(items: Sequence[Item], groups: Groups, shares: Mapping[str, float], seed: int) -> list[str]:
+    frequent = Counter(item.label for item in items)
+    by_label: dict[int, list[tuple[str, int, Places]]] = defaultdict(list)
+    for places in groups.members():
+        label = min({items[place].label for place in places}, key=lambda label: (frequent[label], label))
+        content = min(items[place].pixel_hash for place in places)
+        own = sum(items[place].label == label for place in places)
+        by_label[label].append((hashlib.sha256(f"{seed}:{content}".encode()).hexdigest(), own, places))
+    chosen = [""] * len(items)
+    for dealt in by_label.values():
+        dealt.sort(key=lambda entry: entry[0])
+        for split, (_, _, places) in zip(_deal([own for _, own, _ in dealt], shares), dealt, strict=True):
+            for place in places:
+                chosen[place] = split
+    return chosen
+
+
+def _deal(sizes: Sequence[int], shares: Mapping[str, float]) -> list[str]:
+    """A split for each group of a class, in order.
+
+    Validation and test are filled by turns, so that a class with few groups has both; what does not fit is for
+    training.
+    """
+    wanted = quotas(sum(sizes), shares)
+    # the smallest splits are filled first, so that a class with few pictures is still tested
+    order = sorted((split for split in SPLITS[1:] if wanted[split]), key=lambda split: (wanted[split], split))
+    if len(sizes) <= len(order):
+        order = ["val"] if wanted["val"] else []  # two groups cannot be in three splits
+    filled = dict.fromkeys(order, 0)
+    dealt = ["train"] * len(sizes)
+    rest = list(range(len(sizes)))
+    while order and len(rest) > 1:
+        split = min(order, key=lambda split: filled[split] / wanted[split])
+        room = wanted[split] - filled[split]
+        place = next((i for i, number in enumerate(rest) if sizes[number] <= room), None)
+        if place is None and filled[split] == 0 and len(rest) > sum(not filled[other] for other in order):
+            # better a few too many than none: as long as every later split gets a group, too
+            place = min(range(len(rest)), key=lambda i: sizes[rest[i]])
+        if place is None:
+            order.remove(split)
+            continue
+        number = rest.pop(place)
+        dealt[number] = split
+        filled[split] += sizes[number]
+    return dealt

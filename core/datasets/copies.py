@@ -1,0 +1,165 @@
+"""Pictures that look alike: the same photo at another size, quality or brightness, mirrored or turned.
+
+A picture's look is its grey values on a 16 x 16 grid. Two looks are compared by the correlation of their cosine
+transforms, in which coarse shapes (a sky that grows darker) count less and fine ones more; in that form a mirrored or
+turned picture differs only in signs and in the order of rows and columns, so all eight orientations cost little.
+Rotations by a few degrees and crops of more than about 2 % a side are not found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+SIDE = 16
+LOOK_BYTES = SIDE * SIDE
+ALIKE = 0.05  # copies stay below 0.01, unrelated photos above 0.08 (1 - correlation; docs/decisions/0025)
+FLAT = 2.0  # a standard deviation of fewer grey levels is that of a wall: nothing to tell pictures apart by
+SMOOTH = 0.9  # so much of a look in one pair of waves is a gradient: they all resemble each other
+BLOCK_ROWS = 512
+
+Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.intp]
+
+
+def take_look(image: Image.Image) -> bytes:
+    """The grey values of a 16 x 16 grid, row by row: what copies of a picture have in common."""
+    small = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=4.0)
+    return small.convert("L").tobytes()
+
+
+def perceptual_hash(look: bytes) -> str:
+    """256-bit difference hash of a look, as 64 hex digits; each row's last value is compared with its first.
+
+    Source: N. Krawetz, "Kind of Like That" (2013), with a 16 x 16 grid.
+    """
+    grid = np.frombuffer(look, dtype=np.uint8).reshape(SIDE, SIDE)
+    return np.packbits(np.roll(grid, -1, axis=1) > grid).tobytes().hex()
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Many looks, ready to be compared.
+
+    Attributes:
+        waves: (N, 256) weighted cosine coefficients of unit length; zero for a look that identifies nothing.
+        outlines: (N, 136) what no mirroring or turning changes in them. Their product is at least the correlation of
+            the waves in any orientation.
+    """
+
+    waves: Floats
+    outlines: Floats
+
+    @classmethod
+    def of(cls, looks: Sequence[bytes]) -> "Looks":
+        """Transform looks.
+
+        Source: the cosine transform of a mirrored picture changes the sign of its odd columns; images of nature have
+        amplitudes that fall with the frequency (Field 1987), which the weights undo in part.
+        """
+        grids = np.frombuffer(b"".join(looks), dtype=np.uint8).reshape(-1, SIDE, SIDE).astype(np.float32)
+        waves = _BASIS @ grids @ _BASIS.T  # (N, 16, 16), orthonormal
+        waves[:, 0, 0] = 0
+        flat = np.sqrt(np.square(waves).sum(axis=(1, 2))) < FLAT * SIDE
+        waves *= _WEIGHTS
+        lengths = np.sqrt(np.square(waves).sum(axis=(1, 2), keepdims=True))
+        waves /= np.maximum(lengths, np.float32(1e-6))
+        pairs = np.square(waves) + np.square(waves.transpose(0, 2, 1))
+        pairs[:, np.arange(SIDE), np.arange(SIDE)] /= 2
+        outlines = np.sqrt(pairs[:, *np.triu_indices(SIDE)])
+        nothing = flat | (np.square(outlines).max(axis=1, initial=0) > SMOOTH)
+        waves[nothing], outlines[nothing] = 0, 0
+        return cls(waves.reshape(-1, LOOK_BYTES), outlines)
+
+    def part(self, places: Places) -> "Looks":
+        return Looks(self.waves[places], self.outlines[places])
+
+    def distances(self, place: int, places: Places) -> Floats:
+        """1 - correlation of a look with others, in the orientation in which they are nearest."""
+        wave = self.waves[place].reshape(SIDE, SIDE)
+        turned = np.stack([wave * _MIRRORS, wave.T * _MIRRORS]).reshape(8, LOOK_BYTES)
+        found: Floats = 1 - (self.waves[places] @ turned.T).max(axis=1)
+        return found
+
+
+def group_alike(looks: Looks, named: Places, radius: float = ALIKE) -> Places:
+    """A group number for every look: chains of looks of which each is within `radius` of the next.
+
+    Args:
+        named: (N,) group numbers that are known already; groups are only joined.
+    Returns:
+        (N,) the same number for each group.
+    """
+    groups = named.copy()
+    for start in range(0, len(groups), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        # a block at a time: what is surely too far away, or together already, is not looked at closely
+        near = looks.outlines[rows] @ looks.outlines[start:].T >= 1 - radius
+        near &= groups[rows, None] != groups[None, start:]
+        for row in np.flatnonzero(near.any(axis=1)):
+            place = start + row
+            others = start + np.flatnonzero(near[row])
+            others = others[groups[others] != groups[place]]
+            if len(others):
+                alike = others[looks.distances(place, others) <= radius]
+                mine = groups[[place, *alike]]
+                if len(alike):
+                    groups[np.isin(groups, mine)] = mine.min()
+    return groups
+
+
+def find_alike(
+    looks: Looks, rows: Places, others: Places, kinds: Places, *, any_will_do: bool = False
+) -> list[tuple[float, int, int]]:
+    """For each of `rows` the nearest of `others` that is of another kind, where one looks alike.
+
+    Args:
+        rows, others: places of looks.
+        kinds: (N,) the kind of each look.
+        any_will_do: not the nearest is asked for, but any that looks alike.
+    Returns:
+        (distance, row, other).
+    """
+    found = []
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = rows[start : start + BLOCK_ROWS]
+        bounds = looks.outlines[block] @ looks.outlines[others].T
+        bounds[kinds[block][:, None] == kinds[others]] = 0
+        for row in np.flatnonzero((bounds >= 1 - ALIKE).any(axis=1)):
+            candidates = np.flatnonzero(bounds[row] >= 1 - ALIKE)
+            candidates = candidates[np.argsort(-bounds[row, candidates], kind="stable")]
+            best = (ALIKE, -1)
+            for first in range(0, len(candidates), BLOCK_ROWS):
+                some = candidates[first : first + BLOCK_ROWS]
+                if 1 - bounds[row, some[0]] > best[0] or (any_will_do and best[1] >= 0):
+                    break  # none of the rest can be nearer
+                distances = looks.distances(int(block[row]), others[some])
+                nearest = int(distances.argmin())
+                if distances[nearest] <= best[0]:
+                    best = (float(distances[nearest]), int(others[some[nearest]]))
+            if best[1] >= 0:
+                found.append((best[0], int(block[row]), best[1]))
+    return found
+
+
+def _cosines() -> Floats:
+    """The orthonormal cosine transform (DCT-II) of 16 values, as a matrix."""
+    places = np.arange(SIDE)
+    basis = np.cos(np.pi * (places + 0.5) * places[:, None] / SIDE) * np.sqrt(2 / SIDE)
+    basis[0] /= np.sqrt(2)
+    return basis.astype(np.float32)
+
+
+_BASIS = _cosines()
+_WEIGHTS = np.add.outer(np.arange(SIDE) ** 2, np.arange(SIDE) ** 2).astype(np.float32) ** np.float32(0.25)
+_SIGNS = np.where(np.arange(SIDE) % 2, -1, 1).astype(np.float32)
+_MIRRORS = np.stack(
+    [
+        np.ones((SIDE, SIDE), np.float32),
+        np.tile(_SIGNS, (SIDE, 1)),
+        np.tile(_SIGNS[:, None], (1, SIDE)),
+        np.outer(_SIGNS, _SIGNS),
+    ]
+)
