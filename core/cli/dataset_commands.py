@@ -99,7 +99,7 @@ def _import(
         f"Imported {value['images']:,} pictures of {len(dataset.classes)} classes as {dataset.id}"
         f" (train {splits['train']:,}, validation {splits['val']:,}, test {splits['test']:,});"
         f" rejected {value['rejected']}, converted {value['converted']}, copies {value['duplicates']},"
-        f" contradictory {value['contradictory']}.",
+        f" contradictory {value['contradictory']}, near-copies in other classes {value['contradictory_near']}.",
         *_describe_classes(dataset),
         *(f"Note: {note}" for note in dataset.report().notes),
         *(f"Rejected: {reason}" for _, reason in dataset.report().rejected[:SHOWN_REASONS]),
@@ -132,6 +132,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "converted": len(report.converted),
         "duplicates": len(report.duplicates),
         "contradictory": sum(len(group) for group in report.contradictory),
+        "contradictory_near": sum(len(group) for group in report.contradictory_near),
         "ignored": report.ignored,
         "fingerprint": dataset.fingerprint,
         "drawn": dataset.drawn,

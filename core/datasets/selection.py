@@ -15,9 +15,10 @@ from core.datasets.layouts.placing import Placed
 from core.datasets.splits import SPLITS, Assignment, Groups, Item, SplitPlan, assign, group_items, quotas
 from core.datasets.version_names import name_sources
 from core.errors import DatasetError
-from core.formatting import SPLIT_NAMES, readable
+from core.formatting import SPLIT_NAMES, join_names, readable
 
 MAX_NOTED = 20
+MAX_NAMED = 5
 MISSED = 0.3  # of a quota: nearer to it, nobody needs a note
 
 
@@ -94,7 +95,7 @@ def choose_splits(
                 f"{len(kept)} different pictures are too few to keep some for validation: add more of each class."
             )
         _note_groups(items, assignment, plan.shares(), classes, report)
-    _list_contradictory(kept, groups, report)
+    _list_contradictory(kept, groups, given, report)
     _note_straddling(items, splits, given, report)
     return splits
 
@@ -140,14 +141,16 @@ def _note_groups(
         for label, count in Counter(items[place].label for place in places).items():
             largest[label] = max(largest[label], count)
     found = Counter((item.label, split) for item, split in zip(items, assignment.splits, strict=True))
+    spread = [f"{loosened[label]} pictures of {classes[label]!r}" for label in sorted(loosened) if loosened[label] > 1]
+    if spread:
+        more = f" (and of {len(spread) - MAX_NAMED:,} more classes)" if len(spread) > MAX_NAMED else ""
+        report.notes.append(
+            f"{join_names(spread[:MAX_NAMED])}{more} look alike, as from a camera that stands still. They are in all "
+            "splits, and only the nearest ones stay together: take test pictures at another place or time."
+        )
     notes = []
     for label in sorted({item.label for item in items}):
-        name = repr(classes[label])
         if loosened[label] > 1:
-            notes.append(
-                f"{loosened[label]} pictures of {name} look alike, as from a camera that stands still: only the nearest "
-                "ones stay together, so results on them flatter. Take test pictures at another place or time."
-            )
             continue
         wanted = quotas(sum(found[label, split] for split in SPLITS), shares)
         missed = [
@@ -160,14 +163,14 @@ def _note_groups(
                 f"{found[label, split]} {SPLIT_NAMES[split]} pictures instead of {wanted[split]}" for split in missed
             )
             notes.append(
-                f"{largest[label]} pictures of {name} look alike and stay together: the class has {counts}."
+                f"{largest[label]} pictures of {classes[label]!r} look alike and stay together: the class has {counts}."
             )
     report.notes.extend(notes[:MAX_NOTED])
     if len(notes) > MAX_NOTED:
         report.notes.append(f"So it is with {len(notes) - MAX_NOTED:,} more classes.")
 
 
-def _list_contradictory(kept: list[ReadImage], groups: Groups, report: ImportReport) -> None:
+def _list_contradictory(kept: list[ReadImage], groups: Groups, given: bool, report: ImportReport) -> None:
     """List groups of several classes: nearly the same picture with different labels."""
     for places in groups.members():
         members = [kept[place] for place in places]
@@ -177,9 +180,10 @@ def _list_contradictory(kept: list[ReadImage], groups: Groups, report: ImportRep
             )
     if report.contradictory_near:
         count = sum(len(group) for group in report.contradictory_near)
+        where = "" if given else ", each group in one split"
         report.notes.append(
-            f"{count} pictures look almost like a picture of another class: they were kept, each with the other in one "
-            "split. See which label is right in the list of near-copies."
+            f"{count} pictures look almost like a picture of another class: they were kept{where}. Look at the list of "
+            "near-copies for labels that are wrong."
         )
 
 

@@ -16,12 +16,14 @@ def show_import_report(dataset: Dataset) -> None:
     """Draw the report of a dataset."""
     report = dataset.report()
     contradictory = sum(len(group) for group in report.contradictory)
+    near = sum(len(group) for group in report.contradictory_near)
     with st.container(horizontal=True, gap="medium"):
         for label, count, text in (
             ("Rejected", len(report.rejected), "Files that could not be used."),
             ("Converted", len(report.converted), "Read with a change, such as turning upright."),
             ("Copies left out", len(report.duplicates), "Exact copies in the same class: one was kept."),
             ("Contradictory", contradictory, "The same picture in different classes: all left out."),
+            ("Near-copies", near, "Pictures that look almost like one of another class: all kept."),
         ):
             st.metric(label, count, help=text, width="content")
     for note in report.notes:
@@ -30,23 +32,40 @@ def show_import_report(dataset: Dataset) -> None:
         st.caption(
             f"{report.ignored:,} files that accompany the pictures (such as .DS_Store, README or texts) were ignored."
         )
-    if not (report.rejected or report.converted or report.duplicates or report.contradictory or report.notes):
+    if not (report.rejected or report.converted or report.duplicates or report.contradictory or near or report.notes):
         st.success("All files were read without problems.", icon="✅")
     _table("Rejected", report.rejected, ["File", "Reason"])
-    if report.contradictory:
-        st.markdown("##### Contradictory: the same picture in different classes")
-        st.caption("These are in no split. Decide which label is right and import again.")
-        gallery.show_tiles(
-            [
-                gallery.Tile(dataset.folder / thumbnail, f"{place}: {label}", None, name)
-                for place, group in enumerate(report.contradictory[:SHOWN_GROUPS], start=1)
-                for name, label, thumbnail in group
-            ]
-        )
-        if len(report.contradictory) > SHOWN_GROUPS:
-            st.caption(f"The first {SHOWN_GROUPS} of {len(report.contradictory)} groups.")
+    _gallery(
+        dataset,
+        report.contradictory,
+        "Contradictory: the same picture in different classes",
+        "These are in no split. Decide which label is right and import again.",
+    )
+    _gallery(
+        dataset,
+        report.contradictory_near,
+        "Near-copies: almost the same picture in different classes",
+        "Resized, saved again, mirrored or turned. All were kept: where a label is wrong, remove that file and import "
+        "again.",
+    )
     _table("Copies left out", report.duplicates, ["File", "Kept instead"])
     _table("Converted", report.converted, ["File", "What was done"])
+
+
+def _gallery(dataset: Dataset, groups: Sequence[Sequence[tuple[str, str, str]]], title: str, caption: str) -> None:
+    if not groups:
+        return
+    st.markdown(f"##### {title}")
+    st.caption(caption)
+    gallery.show_tiles(
+        [
+            gallery.Tile(dataset.folder / thumbnail, f"{place}: {label}", None, name)
+            for place, group in enumerate(groups[:SHOWN_GROUPS], start=1)
+            for name, label, thumbnail in group
+        ]
+    )
+    if len(groups) > SHOWN_GROUPS:
+        st.caption(f"The first {SHOWN_GROUPS} of {len(groups)} groups.")
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]], columns: Sequence[str]) -> None:
