@@ -18,7 +18,9 @@ LOOK_BYTES = SIDE * SIDE
 ALIKE = 0.05  # copies stay below 0.01, unrelated photos above 0.08 (1 - correlation; docs/decisions/0025)
 FLAT = 2.0  # a standard deviation of fewer grey levels is that of a wall: nothing to tell pictures apart by
 SMOOTH = 0.9  # so much of a look in one pair of waves is a gradient: they all resemble each other
-BLOCK_ROWS = 512
+BLOCK_ROWS = 256
+PAIRS = 4096
+DENSE = 0.02  # of a block's pairs: beyond this share all are computed, which is faster than picking them
 
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.intp]
@@ -76,12 +78,33 @@ class Looks:
     def part(self, places: Places) -> "Looks":
         return Looks(self.waves[places], self.outlines[places])
 
-    def distances(self, place: int, places: Places) -> Floats:
-        """1 - correlation of a look with others, in the orientation in which they are nearest."""
-        wave = self.waves[place].reshape(SIDE, SIDE)
-        turned = np.stack([wave * _MIRRORS, wave.T * _MIRRORS]).reshape(8, LOOK_BYTES)
-        found: Floats = 1 - (self.waves[places] @ turned.T).max(axis=1)
+    def correlations(self, rows: Places, others: Places, wanted: npt.NDArray[np.bool_]) -> Floats:
+        """Correlation in the orientation in which two looks are nearest.
+
+        Args:
+            wanted: (rows, others) which of them; the rest of the result is 0.
+        """
+        found: Floats = np.zeros(wanted.shape, dtype=np.float32)
+        if np.count_nonzero(wanted) > DENSE * wanted.size:
+            for waves in (self.waves[rows], self._transposed(rows)):
+                for mirror in _MIRRORS:
+                    np.maximum(found, (waves * mirror) @ self.waves[others].T, out=found)
+            found *= wanted
+            return found
+        first, second = np.nonzero(wanted)
+        for start in range(0, len(first), PAIRS):
+            here = slice(start, start + PAIRS)
+            yours = self.waves[others[second[here]]]
+            for mine in (self.waves[rows], self._transposed(rows)):
+                # even and odd columns, even and odd rows: a mirror changes the signs of some of the four sums
+                sums = (mine[first[here]] * yours).reshape(-1, SIDE // 2, 2, SIDE // 2, 2).sum(axis=(1, 3))
+                best = (sums.reshape(-1, 4) @ _SUMS.T).max(axis=1)
+                found[first[here], second[here]] = np.maximum(found[first[here], second[here]], best)
         return found
+
+    def _transposed(self, places: Places) -> Floats:
+        waves = self.waves[places].reshape(-1, SIDE, SIDE).transpose(0, 2, 1)
+        return waves.reshape(-1, LOOK_BYTES)
 
 
 def group_alike(looks: Looks, named: Places, radius: float = ALIKE) -> Places:
@@ -94,19 +117,19 @@ def group_alike(looks: Looks, named: Places, radius: float = ALIKE) -> Places:
     """
     groups = named.copy()
     for start in range(0, len(groups), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        # a block at a time: what is surely too far away, or together already, is not looked at closely
-        near = looks.outlines[rows] @ looks.outlines[start:].T >= 1 - radius
-        near &= groups[rows, None] != groups[None, start:]
-        for row in np.flatnonzero(near.any(axis=1)):
-            place = start + row
-            others = start + np.flatnonzero(near[row])
-            others = others[groups[others] != groups[place]]
-            if len(others):
-                alike = others[looks.distances(place, others) <= radius]
-                mine = groups[[place, *alike]]
-                if len(alike):
-                    groups[np.isin(groups, mine)] = mine.min()
+        rows, others = np.arange(start, min(len(groups), start + BLOCK_ROWS)), np.arange(start, len(groups))
+        # what is surely too far away, or together already, is not looked at closely
+        near = looks.outlines[rows] @ looks.outlines[others].T >= 1 - radius
+        near &= groups[rows, None] != groups[None, others]
+        if not near.any():
+            continue
+        alike = looks.correlations(rows, others, near) >= 1 - radius
+        for row in np.flatnonzero(alike.any(axis=1)):
+            mine = groups[others[alike[row]]]
+            mine = mine[mine != groups[start + row]]
+            if len(mine):
+                mine = np.unique(np.append(mine, groups[start + row]))
+                groups[np.isin(groups, mine)] = mine[0]
     return groups
 
 
@@ -123,24 +146,25 @@ def find_alike(
         (distance, row, other).
     """
     found = []
-    for start in range(0, len(rows), BLOCK_ROWS):
+    for start in range(0, len(rows) if len(others) else 0, BLOCK_ROWS):
         block = rows[start : start + BLOCK_ROWS]
         bounds = looks.outlines[block] @ looks.outlines[others].T
         bounds[kinds[block][:, None] == kinds[others]] = 0
-        for row in np.flatnonzero((bounds >= 1 - ALIKE).any(axis=1)):
-            candidates = np.flatnonzero(bounds[row] >= 1 - ALIKE)
-            candidates = candidates[np.argsort(-bounds[row, candidates], kind="stable")]
-            best = (ALIKE, -1)
-            for first in range(0, len(candidates), BLOCK_ROWS):
-                some = candidates[first : first + BLOCK_ROWS]
-                if 1 - bounds[row, some[0]] > best[0] or (any_will_do and best[1] >= 0):
-                    break  # none of the rest can be nearer
-                distances = looks.distances(int(block[row]), others[some])
-                nearest = int(distances.argmin())
-                if distances[nearest] <= best[0]:
-                    best = (float(distances[nearest]), int(others[some[nearest]]))
-            if best[1] >= 0:
-                found.append((best[0], int(block[row]), best[1]))
+        near = bounds >= 1 - ALIKE
+        if any_will_do:
+            likely = np.zeros_like(near)
+            likely[np.arange(len(block)), bounds.argmax(axis=1)] = True
+            exact = looks.correlations(block, others, near & likely)
+            near[exact.max(axis=1) >= 1 - ALIKE] = False
+        else:
+            exact = np.zeros_like(bounds)
+        if near.any():
+            exact = np.maximum(exact, looks.correlations(block, others, near))
+        nearest = exact.argmax(axis=1)
+        best = exact[np.arange(len(block)), nearest]
+        found += [
+            (float(1 - best[row]), int(block[row]), int(others[nearest[row]])) for row in np.flatnonzero(best >= 1 - ALIKE)
+        ]
     return found
 
 
@@ -157,9 +181,9 @@ _WEIGHTS = np.add.outer(np.arange(SIDE) ** 2, np.arange(SIDE) ** 2).astype(np.fl
 _SIGNS = np.where(np.arange(SIDE) % 2, -1, 1).astype(np.float32)
 _MIRRORS = np.stack(
     [
-        np.ones((SIDE, SIDE), np.float32),
-        np.tile(_SIGNS, (SIDE, 1)),
-        np.tile(_SIGNS[:, None], (1, SIDE)),
-        np.outer(_SIGNS, _SIGNS),
+        np.outer(rows, columns).ravel()
+        for rows in (np.ones_like(_SIGNS), _SIGNS)
+        for columns in (np.ones_like(_SIGNS), _SIGNS)
     ]
 )
+_SUMS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], dtype=np.float32)

@@ -19,8 +19,8 @@ from core.errors import ConfigError
 
 SPLITS = ("train", "val", "test")
 COPIES = 12  # so many pictures that look alike may be copies of one photo; more are a scene
-LOOSER = 4
-LOOSEST = ALIKE / LOOSER**4  # nearer than this are only pictures saved again
+LOOSER = 7
+LOOSEST = ALIKE / LOOSER**2  # nearer than this are only pictures saved again
 TOO_FEW = 1 / 3  # of a split's quota: below it, a class is hardly validated or tested
 @dataclass(frozen=True)
 class SplitPlan:
@@ -120,6 +120,14 @@ def group_items(items: Sequence[Item], shares: Mapping[str, float]) -> Groups:
     A chain does not cross classes: only small groups (at most COPIES pictures together) are joined across them, the
     nearest first.
     """
+    order = sorted(range(len(items)), key=lambda place: items[place].pixel_hash)
+    found = _group_ordered([items[place] for place in order], shares)
+    numbers = np.empty_like(found.numbers)
+    numbers[order] = found.numbers
+    return Groups(numbers, np.array(order, dtype=np.intp)[found.loosened])
+
+
+def _group_ordered(items: Sequence[Item], shares: Mapping[str, float]) -> Groups:
     looks = Looks.of([item.look for item in items])
     numbers = _number_sources(items)
     loosened = [np.empty(0, dtype=np.intp)]
