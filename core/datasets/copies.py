@@ -22,17 +22,18 @@ BLOCK_ROWS = 256
 PAIRS = 4096
 DENSE = 0.02  # of a block's pairs: beyond this share all are computed, which is faster than picking them
 
+Look = bytes  # 256 grey values of a 16 x 16 grid, row by row
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.intp]
 
 
-def take_look(image: Image.Image) -> bytes:
-    """The grey values of a 16 x 16 grid, row by row: what copies of a picture have in common."""
+def take_look(image: Image.Image) -> Look:
+    """What copies of a picture have in common."""
     small = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=4.0)
     return small.convert("L").tobytes()
 
 
-def perceptual_hash(look: bytes) -> str:
+def perceptual_hash(look: Look) -> str:
     """256-bit difference hash of a look, as 64 hex digits; each row's last value is compared with its first.
 
     Source: N. Krawetz, "Kind of Like That" (2013), with a 16 x 16 grid.
@@ -55,14 +56,14 @@ class Looks:
     outlines: Floats
 
     @classmethod
-    def of(cls, looks: Sequence[bytes]) -> "Looks":
+    def of(cls, looks: Sequence[Look]) -> "Looks":
         """Transform looks.
 
         Source: the cosine transform of a mirrored picture changes the sign of its odd columns; images of nature have
         amplitudes that fall with the frequency (Field 1987), which the weights undo in part.
         """
         grids = np.frombuffer(b"".join(looks), dtype=np.uint8).reshape(-1, SIDE, SIDE).astype(np.float32)
-        waves = _BASIS @ grids @ _BASIS.T  # (N, 16, 16), orthonormal
+        waves: Floats = _BASIS @ grids @ _BASIS.T  # (N, 16, 16), orthonormal
         waves[:, 0, 0] = 0
         flat = np.sqrt(np.square(waves).sum(axis=(1, 2))) < FLAT * SIDE
         waves *= _WEIGHTS
@@ -70,7 +71,7 @@ class Looks:
         waves /= np.maximum(lengths, np.float32(1e-6))
         pairs = np.square(waves) + np.square(waves.transpose(0, 2, 1))
         pairs[:, np.arange(SIDE), np.arange(SIDE)] /= 2
-        outlines = np.sqrt(pairs[:, *np.triu_indices(SIDE)])
+        outlines: Floats = np.sqrt(pairs[:, *np.triu_indices(SIDE)])
         nothing = flat | (np.square(outlines).max(axis=1, initial=0) > SMOOTH)
         waves[nothing], outlines[nothing] = 0, 0
         return cls(waves.reshape(-1, LOOK_BYTES), outlines)
@@ -163,7 +164,8 @@ def find_alike(
         nearest = exact.argmax(axis=1)
         best = exact[np.arange(len(block)), nearest]
         found += [
-            (float(1 - best[row]), int(block[row]), int(others[nearest[row]])) for row in np.flatnonzero(best >= 1 - ALIKE)
+            (float(1 - best[row]), int(block[row]), int(others[nearest[row]]))
+            for row in np.flatnonzero(best >= 1 - ALIKE)
         ]
     return found
 
@@ -171,9 +173,9 @@ def find_alike(
 def _cosines() -> Floats:
     """The orthonormal cosine transform (DCT-II) of 16 values, as a matrix."""
     places = np.arange(SIDE)
-    basis = np.cos(np.pi * (places + 0.5) * places[:, None] / SIDE) * np.sqrt(2 / SIDE)
-    basis[0] /= np.sqrt(2)
-    return basis.astype(np.float32)
+    basis: Floats = (np.cos(np.pi * (places + 0.5) * places[:, None] / SIDE) * np.sqrt(2 / SIDE)).astype(np.float32)
+    basis[0] /= np.float32(np.sqrt(2))
+    return basis
 
 
 _BASIS = _cosines()

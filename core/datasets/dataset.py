@@ -72,7 +72,7 @@ class ImportReport:
         duplicates: (name, name of the copy that was kept).
         contradictory: groups of (name, label, thumbnail) that are the same picture in different classes; all were
             set aside. The thumbnail is a path below the dataset's folder.
-        contradictory_near: the same of pictures that look almost the same; they were kept, and each group is in one split
+        contradictory_near: the same of pictures that look almost the same. They were kept; each group is in one split
             unless the splits were given.
         straddling: val or test -> how many of its pictures look like copies of training pictures.
         ignored: number of system files passed over.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.datasets.copies import Looks, find_alike
+from core.datasets.copies import Look, Looks, find_alike
 from core.datasets.dataset import ImportReport, thumbnail_of
 from core.datasets.layouts.placing import Placed
 from core.datasets.splits import SPLITS, Assignment, Groups, Item, SplitPlan, assign, group_items, quotas
@@ -34,7 +34,7 @@ class ReadImage:
     sha256: str
     pixel_hash: str
     perceptual_hash: str
-    look: bytes
+    look: Look
     notes: tuple[str, ...]
 
 

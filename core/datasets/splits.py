@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.datasets.copies import ALIKE, Looks, Places, find_alike, group_alike
+from core.datasets.copies import ALIKE, Look, Looks, Places, find_alike, group_alike
 from core.errors import ConfigError
 
 SPLITS = ("train", "val", "test")
@@ -22,6 +22,8 @@ COPIES = 12  # so many pictures that look alike may be copies of one photo; more
 LOOSER = 7
 LOOSEST = ALIKE / LOOSER**2  # nearer than this are only pictures saved again
 TOO_FEW = 1 / 3  # of a split's quota: below it, a class is hardly validated or tested
+
+
 @dataclass(frozen=True)
 class SplitPlan:
     """Per cent of train, validation and test; they add up to 100."""
@@ -66,7 +68,7 @@ class Item:
     """
 
     pixel_hash: str
-    look: bytes
+    look: Look
     label: int
     source: str = ""
 
@@ -135,7 +137,7 @@ def _group_ordered(items: Sequence[Item], shares: Mapping[str, float]) -> Groups
         numbers[places], loose = _group_class(looks.part(places), numbers[places], shares)
         loosened.append(places[loose])
     groups = Groups(numbers, np.concatenate(loosened))
-    _join_classes(items, looks, groups)
+    _join_classes(looks, groups)
     return groups
 
 
@@ -164,10 +166,11 @@ def fingerprint(images: Iterable[tuple[str, str, str]]) -> str:
 def _number_sources(items: Sequence[Item]) -> Places:
     """A group for every item: its own, or that of the first of its class with its source."""
     firsts: dict[tuple[int, str], int] = {}
-    return np.array(
-        [firsts.setdefault((item.label, item.source), place) if item.source else place for place, item in enumerate(items)],
-        dtype=np.intp,
-    )  # fmt: skip
+    numbers = [
+        firsts.setdefault((item.label, item.source), place) if item.source else place
+        for place, item in enumerate(items)
+    ]
+    return np.array(numbers, dtype=np.intp)
 
 
 def _places_by_label(items: Sequence[Item]) -> dict[int, Places]:
@@ -209,7 +212,7 @@ def _is_enough(sizes: list[int], shares: Mapping[str, float]) -> bool:
     return all(filled[split] >= TOO_FEW * wanted[split] for split in SPLITS)
 
 
-def _join_classes(items: Sequence[Item], looks: Looks, groups: Groups) -> None:
+def _join_classes(looks: Looks, groups: Groups) -> None:
     """Join small groups of different classes that look alike: the same photo with different labels."""
     numbers = groups.numbers
     sizes = Counter(numbers.tolist())
@@ -217,12 +220,8 @@ def _join_classes(items: Sequence[Item], looks: Looks, groups: Groups) -> None:
     small[groups.loosened] = False
     places = np.flatnonzero(small)
     while True:
-        pairs = sorted(
-            (round(distance, 4), *sorted((items[row].pixel_hash, items[other].pixel_hash)), row, other)
-            for distance, row, other in find_alike(looks, places, places, numbers)
-        )
         joined = False
-        for *_, row, other in pairs:
+        for _, row, other in sorted(find_alike(looks, places, places, numbers)):
             mine, yours = sorted((int(numbers[row]), int(numbers[other])))
             if mine != yours and sizes[mine] + sizes[yours] <= COPIES:
                 numbers[numbers == yours] = mine

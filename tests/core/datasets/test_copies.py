@@ -1,8 +1,10 @@
 """Looks: the same photo is found whatever was done to its file, and different photos are told apart."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
@@ -67,17 +69,16 @@ def test_walls_and_gradients_identify_nothing() -> None:
     assert len(set(groups_of(wall, rough, wall.copy(), sky, sky.rotate(90), ImageOps.flip(sky)))) == 6
 
 
-def compare_all(grids: list[Image.Image]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def compare_all(grids: list[Image.Image]) -> npt.NDArray[np.float64]:
     """1 - correlation of every pair, by turning the pictures themselves."""
     turned = [
-        [grid.rotate(angle) if not mirrored else ImageOps.mirror(grid).rotate(angle)]
-        for grid in grids
-        for mirrored in (False, True)
-        for angle in (0, 90, 180, 270)
+        side.rotate(angle) for grid in grids for side in (grid, ImageOps.mirror(grid)) for angle in (0, 90, 180, 270)
     ]
-    waves = Looks.of([grid.tobytes() for entry in turned for grid in entry]).waves.astype(np.float64)
+    waves = Looks.of([grid.tobytes() for grid in turned]).waves.astype(np.float64)
     products = waves.reshape(len(grids), 8, LOOK_BYTES)[:, 0] @ waves.T
-    found: np.ndarray[tuple[int, int], np.dtype[np.float64]] = 1 - products.reshape(len(grids), len(grids), 8).max(axis=2)
+    found: np.ndarray[tuple[int, int], np.dtype[np.float64]] = 1 - products.reshape(len(grids), len(grids), 8).max(
+        axis=2
+    )
     return found
 
 
@@ -128,10 +129,9 @@ def test_the_stored_hash_is_close_for_a_copy_and_far_for_another_photo() -> None
     assert len(perceptual_hash(take_look(image))) == 64
 
 
-def test_real_photos_are_told_apart_and_their_small_copies_found(shared_data) -> None:  # type: ignore[no-untyped-def]
-    images = []
-    for path in sorted((shared_data / "data" / "cats_dogs").rglob("*.jpg"))[::12]:
-        images.append(decode(path, LIMITS, path.name).image)
+def test_real_photos_are_told_apart_and_their_small_copies_found(shared_data: Path) -> None:
+    paths = sorted((shared_data / "data" / "cats_dogs").rglob("*.jpg"))[::12]
+    images = [decode(path, LIMITS, path.name).image for path in paths]
     small = [saved(image.resize((image.width * 180 // image.height, 180)), 60) for image in images]
     found = groups_of(*images, *small)
     assert len(set(found)) == len(images)

@@ -109,7 +109,8 @@ def test_a_burst_that_stays_together_is_noted_with_what_it_costs(settings: Setti
         "other": {"train": 42, "val": 9, "test": 9},
     }
     assert any(
-        note == "80 pictures of 'fist' look alike and stay together: the class has 10 validation pictures instead of 15 "
+        note
+        == "80 pictures of 'fist' look alike and stay together: the class has 10 validation pictures instead of 15 "
         "and 10 test pictures instead of 15."
         for note in report.notes
     )
