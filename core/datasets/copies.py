@@ -63,7 +63,7 @@ class Looks:
         amplitudes that fall with the frequency (Field 1987), which the weights undo in part.
         """
         grids = np.frombuffer(b"".join(looks), dtype=np.uint8).reshape(-1, SIDE, SIDE).astype(np.float32)
-        waves: Floats = _BASIS @ grids @ _BASIS.T  # (N, 16, 16), orthonormal
+        waves: Floats = np.matmul(np.matmul(_BASIS, grids), _BASIS.T)  # (N, 16, 16), orthonormal
         waves[:, 0, 0] = 0
         flat = np.sqrt(np.square(waves).sum(axis=(1, 2))) < FLAT * SIDE
         waves *= _WEIGHTS
