@@ -2,8 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 MAX_DECIMALS = 12
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with which a spreadsheet begins to compute
+
+Cell = TypeVar("Cell")
 
 
 def format_number(value: float, digits: int = 4) -> str:
@@ -149,6 +153,11 @@ def join_names(names: Sequence[str]) -> str:
 def readable(text: str) -> str:
     """Text that can be written as UTF-8: file names of older systems hold bytes that cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def format_cell(value: Cell) -> Cell | str:
+    """A cell of a CSV file: a text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def capitalise(text: str) -> str:

@@ -11,6 +11,7 @@ from core.settings import Settings
 from core.statistics.class_scores import CLASS_METRICS, ClassMetric, ClassReport, Figure, score_classes
 from pages.components.compare import prediction_cache
 from pages.components.shared import charts, frame
+from pages.components.shared.names import tell_apart
 from pages.components.shared.shared_cache import SharedCache
 
 TITLES: dict[ClassMetric, str] = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
@@ -137,7 +138,7 @@ def tabulate(reports: Sequence[tuple[str, ClassReport]], order: Sequence[int]) -
     """The table of the page: one row for each class, scores with their intervals as text, the averages last."""
     first = reports[0][1]
     rows = [{"Class": first.classes[place].label, "n": f"{first.classes[place].support:,}"} for place in order]
-    rows.append({"Class": AVERAGE, "n": f"{first.n:,}"})
+    rows.append({"Class": average_name(first), "n": f"{first.n:,}"})
     table = pd.DataFrame(rows)
     for name, report in reports:
         who = f"{name}: " if len(reports) > 1 else ""
@@ -155,7 +156,7 @@ def list_scores(reports: Sequence[tuple[str, ClassReport]]) -> pd.DataFrame:
             score = None if place is None else report.classes[place]
             row: dict[str, object] = {
                 "run": name,
-                "class": AVERAGE if score is None else score.label,
+                "class": average_name(report) if score is None else score.label,
                 "pictures": report.n if score is None else score.support,
                 "predicted": report.n if score is None else score.predicted,
             }
@@ -166,6 +167,11 @@ def list_scores(reports: Sequence[tuple[str, ClassReport]]) -> pd.DataFrame:
                 row[f"{measure} 95 % to"] = None if figure.interval is None else round(100 * figure.interval.high, 2)
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def average_name(report: ClassReport) -> str:
+    """What the row of averages is called: like no class."""
+    return tell_apart(AVERAGE, [score.label for score in report.classes])
 
 
 def percent_text(figure: Figure) -> str:

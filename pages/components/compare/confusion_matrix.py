@@ -17,6 +17,7 @@ from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import confusion_matrix
 from pages.components.compare import picture_grid, prediction_cache
 from pages.components.shared import frame
+from pages.components.shared.names import tell_apart
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
 
@@ -83,11 +84,7 @@ def _show_one(settings: Settings, name: str, item: RunSnapshot, unit: Unit) -> N
         st.caption(frame.plain(describe(counts, answers.classes)))
         frame.offer_csv(
             "Download the matrix as CSV",
-            lambda: (
-                pd.DataFrame(counts, index=list(answers.classes), columns=list(answers.classes))
-                .rename_axis("is, predicted")
-                .reset_index()
-            ),
+            lambda: tabulate(counts, answers.classes),
             f"tunemypets-confusions-{item.id}.csv",
             key=f"confusion-csv-{item.id}",
         )
@@ -113,6 +110,13 @@ def style(counts: NDArray[np.int64], classes: Sequence[str], unit: Unit) -> Any:
     )
     shown = "{:,.0f}".format if unit == "pictures" else "{:.0f} %".format
     return table.style.apply(lambda _: colours, axis=None).format(shown)
+
+
+def tabulate(counts: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
+    """The table of the CSV: a row for each true class, a column for each predicted one."""
+    table = pd.DataFrame(counts, columns=list(classes))
+    table.insert(0, tell_apart("is, predicted", classes), list(classes))
+    return table
 
 
 def describe(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
@@ -179,10 +183,11 @@ def _show_cell(
 
 def _widths(classes: Sequence[str]) -> dict[Any, Any]:
     """Columns as wide as their names, within bounds: a long name must not push the numbers off a phone's screen."""
-    widths: dict[Any, Any] = {"_index": st.column_config.Column(width=NAMES_PX)}
+    widths: dict[Any, Any] = {}
     widest = 104 if len(classes) <= MAX_SIDE_BY_SIDE else 70
     for name in classes:
         widths[name] = st.column_config.Column(width=max(52, min(widest, 24 + 7 * len(name))))
+    widths["_index"] = st.column_config.Column(width=NAMES_PX)  # last: a class may be called that
     return widths
 
 

@@ -17,6 +17,7 @@ from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from pages.components.compare import picture_dialog, prediction_cache
 from pages.components.shared import frame, gallery
+from pages.components.shared.names import tell_apart
 
 PER_PAGE = 24
 TILE_PX = 112  # three next to each other on a phone
@@ -131,11 +132,12 @@ def _choose(grid: Grid, places: NDArray[np.int64]) -> NDArray[np.int64]:
     label, right = ALL, st.container()
     if len(present) > 1:
         left, right = st.columns(2)
+        every = tell_apart("All classes", answers.classes)
         label = left.selectbox(
             "Class",
             [ALL, *present],
             format_func=lambda item: (
-                f"All classes ({len(places):,})" if item == ALL else f"{answers.classes[item]} ({counts[item]:,})"
+                f"{every} ({len(places):,})" if item == ALL else f"{answers.classes[item]} ({counts[item]:,})"
             ),
             help="The true class of the pictures.",
             key=f"{grid.key}-class",

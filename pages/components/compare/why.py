@@ -14,6 +14,7 @@ from pages.components.compare import why_feature_space, why_figures, why_weights
 from pages.components.compare.agreement import GROUPS
 from pages.components.compare.why_requests import Named, dataset_of, identity, predictions, request
 from pages.components.shared import frame, gallery
+from pages.components.shared.names import tell_apart
 
 MAX_RUNS = 2
 UPLOAD = "Your own picture"
@@ -64,7 +65,7 @@ def _show_heatmaps(settings: Settings, named: Named) -> None:
     wanted = left.selectbox(
         "Heatmap for the class",
         ["", *classes],  # no class has an empty name
-        format_func=lambda label: label or ANSWER,
+        format_func=lambda label: label or tell_apart(ANSWER, classes),
         help="Choose another class to see which parts of the same picture support it.",
         key="why-class",
     )

@@ -11,6 +11,7 @@ from core.predict.heatmap import HEATMAP_COLOURS, OUTLINE
 from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.statistics.metrics import Accuracy
 from pages.components.shared.charts import COLOURS, marker_of
+from pages.components.shared.names import category_axis, plotly_text, tell_apart
 
 RING = "#888888"  # grey is seen on white and on black
 PATTERNS = ("", "x")  # of the runs' bars: colour is not the only sign
@@ -34,13 +35,13 @@ def draw_projection(
         if not places:
             continue
         figure.add_scatter(
-            name=name,
+            name=plotly_text(name),
             mode="markers",
             x=[points[place][0] for place in places],
             y=[points[place][1] for place in places],
             customdata=[found.indices[place] for place in places],
-            text=[names[place] for place in places],
-            hovertemplate="%{text}<extra>" + name.replace("<", "&lt;") + "</extra>",
+            text=[plotly_text(names[place]) for place in places],
+            hovertemplate="%{text}<extra>%{fullData.name}</extra>",
             marker={
                 "color": COLOURS[label % len(COLOURS)],
                 "symbol": marker_of(label),
@@ -51,12 +52,12 @@ def draw_projection(
     missed = [place for place, bad in enumerate(wrong or ()) if bad]
     if missed:
         figure.add_scatter(
-            name="mistake",
+            name=plotly_text(tell_apart("mistake", classes)),
             mode="markers",
             x=[points[place][0] for place in missed],
             y=[points[place][1] for place in missed],
             customdata=[found.indices[place] for place in missed],
-            text=[f"{names[place]}, mistake" for place in missed],
+            text=[f"{plotly_text(names[place])}, mistake" for place in missed],
             hovertemplate="%{text}<extra></extra>",
             marker={"color": RING, "symbol": "circle-open", "size": 16, "line": {"width": 2}},
         )
@@ -126,16 +127,16 @@ def weight_change_bars(
         values = [100 * (block.relative or 0.0) for block in change.blocks]
         unchanged = [block.unchanged for block in change.blocks]
         figure.add_bar(
-            name=name,
+            name=plotly_text(name),
             orientation="h",
-            y=[block.name for block in change.blocks],
+            y=[plotly_text(block.name) for block in change.blocks],
             # a bar of no length cannot be hatched: an unchanged block gets a stub, labelled 0
             x=[value or stub for value in values],
             text=[_bar_text(block) for block in change.blocks],
             textposition="outside",
             cliponaxis=False,
-            hovertext=[block.title for block in change.blocks],
-            hovertemplate="%{hovertext}: %{text}<extra>" + name.replace("<", "&lt;") + "</extra>",
+            hovertext=[plotly_text(block.title) for block in change.blocks],
+            hovertemplate="%{hovertext}: %{text}<extra>%{fullData.name}</extra>",
             marker={
                 "color": COLOURS[place % len(COLOURS)],
                 "opacity": [0.7 if same else 1.0 for same in unchanged],
@@ -150,7 +151,7 @@ def weight_change_bars(
             "automargin": True,
             "range": [math.log10(stub / 2), math.log10(max(changes) * 4)] if logarithmic else [0, 1.3 * max(changes)],
         },
-        yaxis={"title": "Block, from input to output", "categoryorder": "array", "categoryarray": order[::-1]},
+        yaxis=category_axis(order[::-1], "Block, from input to output"),
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         margin={"l": 10, "r": 70, "t": 10, "b": 10},
         height=130 + 30 * len(order) * max(1, len(found)),

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from core.datasets.dataset import Dataset
 from core.formatting import SPLIT_NAMES, capitalise
 from pages.components.shared.charts import COLOURS, marker_of
+from pages.components.shared.names import category_axis, plotly_text
 
 PATTERNS = {"train": "", "val": "/", "test": "x"}
 MAX_MARKS = 3000
@@ -25,13 +26,13 @@ def class_counts(dataset: Dataset) -> go.Figure:
             continue
         figure.add_bar(
             name=capitalise(name),
-            x=list(dataset.classes),
+            x=[plotly_text(name) for name in dataset.classes],
             y=[counted[label] for label in range(len(dataset.classes))],
             marker={"color": COLOURS[place], "pattern": {"shape": PATTERNS[split]}},
         )
     figure.update_layout(
         barmode="stack",
-        xaxis_title="Class",
+        xaxis=category_axis(dataset.classes, "Class"),
         yaxis_title="Pictures",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
@@ -47,7 +48,7 @@ def image_sizes(dataset: Dataset) -> go.Figure:
     for label, name in enumerate(dataset.classes):
         rows = [dataset.rows[place] for place in chosen if dataset.rows[place].label == label]
         figure.add_scatter(
-            name=name,
+            name=plotly_text(name),
             mode="markers",
             x=[row.width for row in rows],
             y=[row.height for row in rows],
@@ -57,13 +58,14 @@ def image_sizes(dataset: Dataset) -> go.Figure:
                 "size": 7,
                 "opacity": 0.6,
             },
-            text=[row.name for row in rows],
+            text=[plotly_text(row.name) for row in rows],
             hovertemplate="%{text}<br>%{x} × %{y} pixels",
         )
     figure.update_layout(
         xaxis_title="Width (pixels)",
         yaxis_title="Height (pixels)",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        hoverlabel={"namelength": -1},
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         height=320,
     )
@@ -75,14 +77,15 @@ def file_sizes(dataset: Dataset) -> go.Figure:
     figure = go.Figure()
     for label, name in enumerate(dataset.classes):
         figure.add_box(
-            name=name,
+            name=plotly_text(name),
+            y0=plotly_text(name),
             x=[row.bytes / 1000 for row in dataset.rows if row.label == label],
             marker={"color": COLOURS[label % len(COLOURS)]},
             boxpoints=False,
         )
     figure.update_layout(
         xaxis_title="File size (kB)",
-        yaxis_title="Class",
+        yaxis={**category_axis(dataset.classes, "Class"), "autorange": "reversed"},  # the first class on top
         showlegend=False,
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         height=max(220, 90 + 34 * len(dataset.classes)),

@@ -8,6 +8,7 @@ from core.errors import TuneMyPetsError
 from core.formatting import SPLIT_NAMES, capitalise
 from core.settings import Settings
 from pages.components.shared import frame, gallery
+from pages.components.shared.names import tell_apart
 
 PER_PAGE = 24
 
@@ -15,7 +16,14 @@ PER_PAGE = 24
 def show_gallery(settings: Settings, dataset: Dataset) -> None:
     """Draw the pictures of a class and split, page by page, and one of them in detail."""
     left, right = st.columns(2)
-    label = left.selectbox("Class", ["All classes", *dataset.classes], help="Show one class only.", key="gallery-class")
+    every = tell_apart("All classes", dataset.classes)
+    label = left.selectbox(
+        "Class",
+        ["", *dataset.classes],  # no class has an empty name
+        format_func=lambda name: name or every,
+        help="Show one class only.",
+        key="gallery-class",
+    )
     split = right.selectbox(
         "Split",
         ["all", *SPLIT_NAMES],
@@ -26,7 +34,7 @@ def show_gallery(settings: Settings, dataset: Dataset) -> None:
     rows = [
         row
         for row in dataset.rows
-        if (label == "All classes" or dataset.classes[row.label] == label) and split in ("all", row.split)
+        if (not label or dataset.classes[row.label] == label) and split in ("all", row.split)
     ]
     if not rows:
         st.info("This class has no pictures in this split.")

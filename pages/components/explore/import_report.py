@@ -76,3 +76,5 @@ def _table(title: str, rows: Sequence[tuple[str, str]], columns: Sequence[str]) 
     st.dataframe(table, hide_index=True, height="content" if len(table) < 12 else 420)
     if len(rows) > SHOWN_ROWS:
         st.caption(f"The first {SHOWN_ROWS:,} of {len(rows):,}.")
+    file_name = f"tunemypets-{title.lower().replace(' ', '-')}.csv"
+    frame.offer_csv("Download as CSV", lambda: pd.DataFrame(rows, columns=list(columns)), file_name, key=title)

@@ -34,11 +34,12 @@ def show_leaderboard(settings: Settings) -> None:
         chosen = names[0]
     runs = [item for item in tested if item.config.dataset == chosen][:MAX_RUNS]
     by_id = {item.id: item for item in runs}
-    for places in _rank(settings, runs):
+    for number, places in enumerate(_rank(settings, runs)):
         n = places[0].accuracy.n
         st.markdown(f"**{frame.plain(chosen)}**, {n} test pictures")
+        table = _table(settings, places, by_id)
         st.dataframe(
-            _table(settings, places, by_id),
+            table,
             hide_index=True,
             width="stretch",
             column_config={
@@ -48,6 +49,7 @@ def show_leaderboard(settings: Settings) -> None:
                 "95 % interval": st.column_config.TextColumn(width=110),
             },
         )
+        frame.offer_csv("Download as CSV", table, "tunemypets-leaderboard.csv", key=f"leaderboard-csv-{number}")
     st.caption(
         "Rank: one more than the number of runs that are better beyond chance (95 % for the whole table); = is a tie. "
         "A lead within the same rank may be luck."

@@ -102,7 +102,7 @@ def _do(action: Callable[[], object]) -> None:
     try:
         action()
     except TuneMyPetsError as error:
-        st.error(str(error), icon="🚫")
+        st.error(frame.plain(str(error)), icon="🚫")
         return
     forget_runs()
     st.rerun()

@@ -16,6 +16,7 @@ from streamlit.errors import StreamlitAPIException
 from core.actor import LOCAL_OWNER, Actor
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ConfigError, TuneMyPetsError
+from core.formatting import format_cell
 from core.jobs.import_jobs import ImportJobs
 from core.jobs.scheduler import ensure_scheduler
 from core.quotas import is_disk_full
@@ -26,6 +27,7 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.shared import door, visitors
+from pages.components.shared.names import plain as plain
 from pages.components.shared.runs_snapshot import list_runs
 from pages.components.shared.shared_cache import SharedCache
 
@@ -51,6 +53,8 @@ NAVIGATION = {
     ROOM: ("Room", "🧑‍🏫"),
 }
 ROUTED = "routed"
+# Streamlit's own download of a table leaves formulas in its cells
+_NO_OTHER_CSV = '<style>button[kind="elementToolbar"][aria-label^="Download as CSV"] {display: none}</style>'
 
 STATE_ICONS = {
     RunState.QUEUED: "⏳",
@@ -216,13 +220,17 @@ def offer_csv(
     Args:
         table: a function for a long one, which is then made on the click.
     """
-    made = (lambda: table().to_csv(index=False)) if callable(table) else table.to_csv(index=False)
+    st.html(_NO_OTHER_CSV)
+    made = (lambda: write_csv(table())) if callable(table) else write_csv(table)
     st.download_button(label, made, file_name=file_name, mime="text/csv", icon="⬇️", on_click="ignore", key=key)
 
 
-def plain(text: str) -> str:
-    """A text from a user, safe inside Streamlit's markdown."""
-    out = text
-    for mark in "\\`*_{}[]()#+-.!|<>~$:":
-        out = out.replace(mark, f"\\{mark}")
-    return out
+def write_csv(table: "pd.DataFrame") -> str:
+    """A table as CSV without its index; cells and titles that look like formulas are quoted, numbers are not."""
+    import pandas as pd  # most pages never ask
+
+    columns = [
+        column if pd.api.types.is_numeric_dtype(column) else pd.Series(map(format_cell, column), column.index, object)
+        for _, column in table.items()
+    ]
+    return pd.concat(columns, axis="columns").to_csv(index=False, header=[format_cell(str(name)) for name in table])

@@ -156,7 +156,7 @@ def _begin(settings: Settings, start: Callable[[], str]) -> None:
         train_form.show_problems(error)
         return
     except QuotaError as error:
-        st.error(str(error), icon="🚫")
+        st.error(frame.plain(str(error)), icon="🚫")
         return
     ensure_scheduler(settings)
     forget_races()

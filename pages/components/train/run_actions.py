@@ -49,7 +49,7 @@ def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:
         try:
             frame.runs(settings).request_stop(snapshot.id, by=frame.actor())
         except TuneMyPetsError as error:
-            st.info(str(error))
+            st.info(frame.plain(str(error)))
         forget_runs()
         st.rerun()
 
