@@ -18,10 +18,12 @@ CLI = f"""\
 
 * Data lies where the app keeps it: see `TUNEMYPETS_HOME` in [settings](settings.md). App and commands can be
   used at the same time.
-* `--json` prints one JSON value on stdout; progress goes to stderr.
+* `--json` prints one JSON value on stdout, in ASCII; progress goes to stderr.
+* What the encoding of the console or file lacks is escaped: `猫` as `\\u732b`, a byte of a file name that is not UTF-8
+  as `\\xe9`.
 * Options may be cut short, as in `--epo 3`, as long as it is clear which one is meant.
 * The exit status is 0; 1 with one sentence on stderr when the job cannot be done; 2 when the command or a value is
-  wrong.
+  wrong; 141 where what reads stdout stops early, as `| head` does.
 
 ```
 python -m core sample --name drawn

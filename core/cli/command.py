@@ -2,7 +2,6 @@
 
 import functools
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 from pydantic_core import PydanticUndefined
 
+from core.cli import console
 from core.config.field_problems import allowed_values
 from core.config.train_config import TrainConfig, parse_config
 from core.formatting import capitalise
@@ -32,14 +32,12 @@ class Outcome:
 
     def print(self, *, as_json: bool) -> int:
         """Print the answer; returns the exit status."""
-        if as_json:
-            print(json.dumps(self.value, ensure_ascii=False, allow_nan=False))
-        elif self.text:
-            print(self.text)
+        text = json.dumps(self.value, allow_nan=False) if as_json else self.text  # in ASCII, which every reader knows
+        status = console.write_answer(text) if text else 0
         if self.failure:
-            print(self.failure, file=sys.stderr)
+            console.write_note(self.failure)
             return 1
-        return 0
+        return status
 
 
 class Command(click.Command):

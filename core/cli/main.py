@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from core.cli import (
+    console,
     dataset_commands,
     export_command,
     maintenance_commands,
@@ -85,6 +86,7 @@ GROUP = Group(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    console.prepare()
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     program = "tunemypets" if Path(sys.argv[0]).stem == "tunemypets" else "python -m core"
     words = None if arguments is None else list(arguments)
@@ -95,11 +97,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except ConfigError as error:
         for sentence in error.problems.values():
-            print(sentence, file=sys.stderr)
+            console.write_note(sentence)
         return 2
     except TuneMyPetsError as error:
-        print(str(error), file=sys.stderr)
+        console.write_note(str(error))
+        return 1
+    except OSError as error:  # also of click, which prints the help itself
+        where = f"{error.filename}: " if error.filename else ""
+        console.write_note(f"{where}{error.strerror or error}: check space and permissions.")
+        console.close()
         return 1
     except click.Abort:
-        print("Interrupted. A started training continues: `python -m core stop RUN` ends it.", file=sys.stderr)
+        console.write_note("Interrupted. A started training continues: `python -m core stop RUN` ends it.")
         return 130

@@ -4,6 +4,7 @@ import sys
 import time
 from contextlib import suppress
 
+from core.cli import console
 from core.config.events import Progress
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
@@ -86,7 +87,7 @@ def format_left(seconds: float | None) -> str:
 
 def print_status(text: str, *, transient: bool = False) -> None:
     """Progress on stderr; a transient line replaces itself on a terminal and is left out elsewhere when empty."""
-    if transient and sys.stderr.isatty():
-        print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
+    if transient and sys.stderr is not None and sys.stderr.isatty():
+        console.write_note(f"\r\x1b[2K{text}", end="")
     elif text:
-        print(text, file=sys.stderr, flush=True)
+        console.write_note(text)

@@ -78,6 +78,7 @@ def start_module(
         **os.environ,
         "TUNEMYPETS_HOME": str(settings.home),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",  # of the log, whatever this console's is
         **WORKER_ENVIRONMENT,
     }
     if threads is not None:
