@@ -38,7 +38,7 @@ def core(*arguments: str, encoding: str = "cp1252", **options: object) -> "subpr
 def animals(settings: Settings) -> Dataset:
     """A dataset whose classes, title and files no console of cp1252 can write, and a race on it."""
     dataset = tested_runs.make_dataset(settings, CLASSES, 30, name="猫と犬 pets", size_px=32)
-    race_id, runs = start_race(settings, dataset, seeds=(0,), title="猫 vs 犬")
+    runs = start_race(settings, dataset, seeds=(0,), title="猫 vs 犬")[1]
     for run in runs:
         tested_runs.finish(run, dataset, 0.7)
     return dataset
