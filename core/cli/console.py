@@ -24,12 +24,16 @@ def prepare() -> None:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """The letters that cannot be encoded; a byte of a file name that is not UTF-8 as `\\xe9`."""
+    """What stands for letters that cannot be encoded; a byte of a file name that is not UTF-8 becomes `\\xe9`."""
     assert isinstance(error, UnicodeEncodeError)
     letters = error.object[error.start : error.end]
-    read = letters.encode("utf-8", "surrogateescape") if all("\udc80" <= c <= "\udcff" for c in letters) else None
-    shown = letters.encode("ascii", "backslashreplace") if read is None else repr(read)[2:-1].encode()
-    return shown.decode("ascii"), error.end
+    shown = [
+        f"\\x{ord(letter) - 0xDC00:02x}"
+        if "\udc80" <= letter <= "\udcff"
+        else letter.encode("ascii", "backslashreplace").decode("ascii")
+        for letter in letters
+    ]
+    return "".join(shown), error.end
 
 
 def write_answer(text: str) -> int:

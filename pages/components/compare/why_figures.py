@@ -11,7 +11,7 @@ from core.predict.heatmap import HEATMAP_COLOURS, OUTLINE
 from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.statistics.metrics import Accuracy
 from pages.components.shared.charts import COLOURS, marker_of
-from pages.components.shared.names import category_axis, plotly_text, tell_apart
+from pages.components.shared.names import category_axis, legend_px, plotly_text, tell_apart
 
 RING = "#888888"  # grey is seen on white and on black
 PATTERNS = ("", "x")  # of the runs' bars: colour is not the only sign
@@ -73,7 +73,8 @@ def draw_projection(
         yaxis={"title": titles[1], "zeroline": False},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "title": {"text": ""}},
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        height=420,
+        hoverlabel={"namelength": -1},
+        height=420 + legend_px(classes),
         showlegend=True,
         clickmode="event+select",
         dragmode=False,  # a finger scrolls the page

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from core.datasets.dataset import Dataset
 from core.formatting import SPLIT_NAMES, capitalise
 from pages.components.shared.charts import COLOURS, marker_of
-from pages.components.shared.names import category_axis, plotly_text
+from pages.components.shared.names import category_axis, legend_px, plotly_text
 
 PATTERNS = {"train": "", "val": "/", "test": "x"}
 MAX_MARKS = 3000
@@ -67,7 +67,7 @@ def image_sizes(dataset: Dataset) -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         hoverlabel={"namelength": -1},
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        height=320,
+        height=320 + legend_px(dataset.classes),
     )
     return figure
 

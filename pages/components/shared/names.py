@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 MAX_TICKS = 40  # names on an axis that are all written; of more, plotly leaves some out
+MAX_LEGEND_PX = 340
 NOT_A_CLASS = " (not a class)"
 WORD_JOINER = "\u2060"  # has no width
 # Streamlit replaces these in texts even where each character is escaped: emoji, icons, arrows, addresses
@@ -46,6 +47,11 @@ def category_axis(names: Sequence[str], title: str) -> dict[str, Any]:
         "automargin": True,
         **ticks,
     }
+
+
+def legend_px(names: Sequence[str]) -> int:
+    """What a figure needs besides its usual height, so that a legend of many names leaves room for the points."""
+    return min(MAX_LEGEND_PX, 10 * max(0, len(names) - 6))
 
 
 def tell_apart(own: str, names: Collection[str]) -> str:

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.jobs.launchers import start_module
+from core.jobs.worker import Worker
+from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from tests.support import tested_runs
 from tests.support.finished_runs import start_race
 from tests.support.images import encoded, photo
+from tests.support.small_runs import SMALL_SCRATCH
 
 CLASSES = ("猫", "café", "🐱")
 ENVIRONMENTS = ("cp1252", "ascii", "utf-8", "cp437")
@@ -47,6 +51,9 @@ def animals(settings: Settings) -> Dataset:
 @pytest.mark.slow
 def test_every_command_answers_in_any_encoding(settings: Settings, animals: Dataset, tmp_path: Path) -> None:
     first, second = sorted(run.id for run in RunStore(settings).all())
+    run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, "dataset": animals.id, "epochs": 1}))
+    assert Worker(settings, run).work() is RunState.FINISHED
+    trained = run.id
     race_id = str(RunStore(settings).get(first).meta().race)
     picture = tmp_path / "猫 🐱.png"
     picture.write_bytes(encoded(photo(1), "PNG"))
@@ -71,9 +78,13 @@ def test_every_command_answers_in_any_encoding(settings: Settings, animals: Data
         assert value.returncode == 0
         assert json.loads(value.stdout.decode("ascii")) is not None
     assert report.read_text(encoding="utf-8").count("猫")
-    refused = core("predict", first, str(picture))
-    assert refused.returncode == 1
-    assert b"Traceback" not in refused.stderr
+    for encoding in ENVIRONMENTS:
+        shown = core("predict", trained, str(picture), "--top", "3", encoding=encoding)
+        assert (shown.returncode, shown.stderr) == (0, b"")
+        assert picture.name.encode(encoding, "backslashreplace") in shown.stdout
+    answer = json.loads(core("predict", trained, str(picture), "--top", "3", "--json").stdout.decode("ascii"))[0]
+    assert {label for label, _ in answer["top"]} == set(CLASSES)
+    assert answer["file"] == str(picture)
 
 
 def test_a_letter_that_the_console_lacks_is_escaped(animals: Dataset) -> None:
