@@ -203,6 +203,8 @@ def test_numbers_of_a_csv_stay_numbers_and_what_is_missing_is_empty() -> None:
         ["NA", "5", "1e-09", "True", "'+4", "'\tx"],
     ]
     assert frame.write_csv(pd.concat([table[:1], table[:1]])).count("'=1") == 2
+    assert frame.write_csv(table[:0]).splitlines() == ["text,whole,part,yes,mixed,'=title"]
+    assert not frame.write_csv(pd.DataFrame([])).strip()
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -229,8 +229,10 @@ def write_csv(table: "pd.DataFrame") -> str:
     """A table as CSV without its index; cells and titles that look like formulas are quoted, numbers are not."""
     import pandas as pd  # most pages never ask
 
-    columns = [
-        column if pd.api.types.is_numeric_dtype(column) else pd.Series(map(format_cell, column), column.index, object)
-        for _, column in table.items()
-    ]
-    return pd.concat(columns, axis="columns").to_csv(index=False, header=[format_cell(str(name)) for name in table])
+    columns = {
+        place: column.array
+        if pd.api.types.is_numeric_dtype(column)
+        else pd.Series(map(format_cell, column), dtype=object).array
+        for place, (_, column) in enumerate(table.items())
+    }
+    return pd.DataFrame(columns).to_csv(index=False, header=[format_cell(str(name)) for name in table])
