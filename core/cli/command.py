@@ -14,7 +14,6 @@ from core.config.field_problems import allowed_values
 from core.config.train_config import TrainConfig, parse_config
 from core.formatting import capitalise
 from core.settings import Settings
-from models.catalog import CATALOG
 
 CONFIG_FIELDS = tuple(name for name in TrainConfig.model_fields if name != "dataset")
 FLAGS = tuple(name for name in CONFIG_FIELDS if TrainConfig.model_fields[name].annotation is bool)
@@ -115,18 +114,14 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome]], Co
     return declare
 
 
-def config_options(*, arms: bool = False) -> Callable[[Callable[..., Outcome]], Callable[..., Outcome]]:
-    """Add every field of TrainConfig as an option; the function gets one `config`.
-
-    Args:
-        arms: as in `read_config`.
-    """
+def config_options() -> Callable[[Callable[..., Outcome]], Callable[..., Outcome]]:
+    """Add every field of TrainConfig as an option; the function gets one `config`."""
 
     def declare(function: Callable[..., Outcome]) -> Callable[..., Outcome]:
         @functools.wraps(function)
         def called(settings: Settings, **given: Any) -> Outcome:
             values = {name: given.pop(name) for name in TrainConfig.model_fields}
-            return function(settings, config=read_config(values, arms=arms), **given)
+            return function(settings, config=read_config(values), **given)
 
         decorated: Callable[..., Outcome] = called
         for name in reversed(CONFIG_FIELDS):
@@ -158,13 +153,11 @@ def _format_default(default: Any) -> str:
     return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
-def read_config(given: Mapping[str, Any], *, arms: bool = False) -> TrainConfig:
+def read_config(given: Mapping[str, Any]) -> TrainConfig:
     """The training that was chosen by options.
 
     Args:
         given: by field; None where an option was left out.
-        arms: whether each arm of a race has a strategy of its own, so that a network without pretrained weights needs
-            none.
     Raises:
         ConfigError: one sentence for every field that is wrong.
     """
@@ -172,9 +165,6 @@ def read_config(given: Mapping[str, Any], *, arms: bool = False) -> TrainConfig:
     for name in LISTS:
         if name in values:
             values[name] = [part for part in values[name].split(",") if part.strip()]
-    network = CATALOG.get(str(values.get("model")))
-    if arms and network is not None and network.weights is None:
-        values.setdefault("strategy", "scratch")
     return parse_config(values)
 
 

@@ -29,7 +29,7 @@ title_option = click.option("--title", default="", metavar="TITLE", help="Name o
 
 
 @command("race")
-@config_options(arms=True)
+@config_options()
 @click.option("--arms", metavar="ARM,ARM", help=f"Two or more of {', '.join(PRESETS)} (default: scratch, --strategy).")
 @click.option("--seeds", type=int, metavar="N", help=f"Trainings of each arm, 1 to {MAX_SEEDS} (default: 1).")
 @click.option("--equal", type=click.Choice(tuple(BUDGETS)), help="The budget, the same for all arms (default: epochs).")
@@ -88,7 +88,7 @@ def _plain_race(settings: Settings, config: TrainConfig) -> Outcome:
 
 
 @command("learning-curve")
-@config_options(arms=True)
+@config_options()
 @click.option(
     "--arms",
     metavar="ARM,ARM",

