@@ -167,6 +167,21 @@ def open_activations(
     return Activations(values, positions, name, noted_seconds(path), reused)
 
 
+def draw_stored_views(
+    store: PixelStore, indices: Indices, augmentation: Augmentation, spec: Preprocessing, count: int
+) -> list[Views]:
+    """The first `count` views that would be stored, for the images of a split in its order: the plain one, then random
+    ones."""
+    positions = np.argsort(np.argsort(store.positions[indices], kind="stable"))
+    plain = Augmentation(crop=False, flip=False, colour=False, strength=0.0)
+    return [
+        draw_views(augmentation if view else plain, len(indices), spec.resize_px, spec.crop_px, VIEW_SEED, view).take(
+            positions
+        )
+        for view in range(count)
+    ]
+
+
 def stored_dtype(dimensions: int) -> np.dtype[Any]:
     """The number format in which outputs are kept: (B, F) in float32, maps and sequences in float16."""
     return np.dtype(np.float32 if dimensions == 2 else np.float16)

@@ -4,6 +4,7 @@ The random numbers of an epoch are drawn for all images at once from (seed, epoc
 depend on the order or size of batches. Crop geometry follows Szegedy et al., "Going deeper with convolutions" (2015).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -67,6 +68,20 @@ class Views:
     boxes: npt.NDArray[np.int64]
     flips: npt.NDArray[np.bool_]
     colours: npt.NDArray[np.float64]
+
+    def take(self, places: npt.NDArray[np.int64]) -> "Views":
+        """The choices for the images at these places."""
+        return Views(self.boxes[places], self.flips[places], self.colours[places])
+
+
+def mix_views(views: Sequence[Views], chosen: npt.NDArray[np.int64]) -> Views:
+    """Views of N images in which image i has the choices that `views[chosen[i]]` has for it."""
+    places = np.arange(len(chosen))
+    return Views(
+        np.stack([view.boxes for view in views])[chosen, places],
+        np.stack([view.flips for view in views])[chosen, places],
+        np.stack([view.colours for view in views])[chosen, places],
+    )
 
 
 def draw_views(augmentation: Augmentation, count: int, size_px: int, crop_px: int, seed: int, epoch: int) -> Views:

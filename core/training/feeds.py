@@ -1,7 +1,7 @@
 """The feeds of a stage: batches from pixels, or from stored activations of its frozen prefix."""
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,8 +17,16 @@ from core.config.train_config import TrainConfig
 from core.formatting import format_bytes
 from core.settings import Settings
 from core.steps import StopSignal
-from core.stores.activations import Activations, Prefix, open_activations
-from core.stores.augmentation import Augmentation, Views, apply_views, draw_views, normalise, to_channels_first
+from core.stores.activations import Activations, Prefix, draw_stored_views, open_activations
+from core.stores.augmentation import (
+    Augmentation,
+    Views,
+    apply_views,
+    draw_views,
+    mix_views,
+    normalise,
+    to_channels_first,
+)
 from core.stores.hardware import Hardware
 from core.stores.training_data import TrainingData
 from core.training.inference import logits_of
@@ -52,17 +60,27 @@ class Feed(Protocol):
 
 
 class PixelFeed:
-    """Everything from the pixels, with a new random view of every image in every epoch."""
+    """Everything from the pixels, with a new random view of every image in every epoch.
+
+    Args:
+        fixed: views of the training split. If there are any, every epoch uses one of them for each image instead, the
+            same as an ActivationFeed: whether activations fit the cache must not change the training.
+    """
 
     evaluation_batch = PIXEL_BATCH
 
-    def __init__(self, data: TrainingData, config: TrainConfig, hardware: Hardware) -> None:
-        self.data, self.config, self.hardware = data, config, hardware
+    def __init__(
+        self, data: TrainingData, config: TrainConfig, hardware: Hardware, fixed: Sequence[Views] = ()
+    ) -> None:
+        self.data, self.config, self.hardware, self.fixed = data, config, hardware, fixed
         self.augmentation = Augmentation.from_config(config)
         self.views: Views | None = None
         self.stored: list[Activations] = []
 
     def start_epoch(self, epoch: int) -> None:
+        if self.fixed:
+            self.views = mix_views(self.fixed, choose_views(self.config, epoch, len(self.fixed), len(self.data.train)))
+            return
         spec = self.data.preprocessing
         self.views = draw_views(
             self.augmentation, len(self.data.train), spec.resize_px, spec.crop_px, self.config.seed, epoch
@@ -102,8 +120,7 @@ class ActivationFeed:
         return [*self.train, self.val]
 
     def start_epoch(self, epoch: int) -> None:
-        count = len(self.train[0].positions)
-        self._choice = np.random.default_rng([self.config.seed, epoch, 2]).integers(len(self.train), size=count)
+        self._choice = choose_views(self.config, epoch, len(self.train), len(self.train[0].positions))
 
     def train_logits(self, network: Network, places: Indices) -> Tensor:
         batch = self.train[0].take(places)
@@ -122,6 +139,11 @@ class ActivationFeed:
         # a head alone costs nothing: it is computed in full precision
         with nullcontext() if batch.ndim == 2 else self.hardware.autocast():
             return network.trainable_part(batch.to(self.hardware.device))
+
+
+def choose_views(config: TrainConfig, epoch: int, views: int, count: int) -> Indices:
+    """Which of its stored views each of `count` images shows in an epoch."""
+    return np.random.default_rng([config.seed, epoch, 2]).integers(views, size=count)
 
 
 def open_feed(
@@ -144,6 +166,13 @@ def open_feed(
         return pixels
     prefix = Prefix(network, data.preprocessing, hardware)
     views = config.views if pixels.augmentation.active else 1
+    spec = data.preprocessing
+    slow = PixelFeed(
+        data,
+        config,
+        hardware,
+        draw_stored_views(data.store, data.train.indices, pixels.augmentation, spec, views),
+    )
     needed = prefix.bytes_a_image() * (len(data.train) * views + len(data.val))
     if needed > settings.cache_bytes / 2:
         yield Message(
@@ -151,7 +180,7 @@ def open_feed(
             f"The activations of the frozen part would take {format_bytes(needed)}, more than half of the cache "
             f"({format_bytes(settings.cache_bytes)}, TUNEMYPETS_CACHE_MB): they are computed again in every epoch.",
         )
-        return pixels
+        return slow
     found: list[Activations] = []
     wanted = [(data.train.indices, view) for view in range(views)] + [(data.val.indices, 0)]
     try:
@@ -165,5 +194,5 @@ def open_feed(
             f"The activations of the frozen part could not be stored ({error.strerror or type(error).__name__}): "
             "they are computed again in every epoch. Free some space to make this faster.",
         )
-        return pixels
+        return slow
     return ActivationFeed(found[:-1], found[-1], config, hardware)

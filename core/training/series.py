@@ -263,7 +263,8 @@ class _Series:
         """Narrow a feed of the whole training split to some of its images."""
         hardware = self.prepared.hardware
         if not isinstance(feed, ActivationFeed):
-            return PixelFeed(data, config, hardware)
+            fixed = [view.take(places) for view in feed.fixed] if isinstance(feed, PixelFeed) else []
+            return PixelFeed(data, config, hardware, fixed)
         views = [Activations(view.values, view.positions[places]) for view in feed.train]
         return ActivationFeed(views, feed.val, config, hardware)
 

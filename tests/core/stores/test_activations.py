@@ -164,6 +164,26 @@ def test_activations_that_are_too_large_are_computed_in_every_epoch_with_a_messa
     assert "TUNEMYPETS_CACHE_MB): they are computed again in every epoch." in messages[0].text
 
 
+@pytest.mark.parametrize("views", [1, 4])
+def test_a_training_is_the_same_whether_its_activations_fit_the_cache_or_not(
+    settings: Settings, data: TrainingData, views: int
+) -> None:
+    config, network = config_of("head", stored_views=views), build("petnet", 2, seed=0)
+    network.freeze("top")
+    network.eval()
+    small = dataclasses.replace(settings, cache_bytes=50_000)
+    places = np.array([5, 0, 9, 3])
+    (stored, _), (slow, _) = feed_of(settings, data, config), feed_of(small, data, config)
+    assert isinstance(slow, PixelFeed)
+    for epoch in (1, 2):
+        stored.start_epoch(epoch)
+        slow.start_epoch(epoch)
+        there, here = stored.train_logits(network, places), slow.train_logits(network, places)
+        assert torch.allclose(there, here, atol=1e-4)
+        assert slow.views is not None
+        assert bool(slow.views.flips.any()) == (views > 1)
+
+
 def test_a_full_disk_makes_a_training_slower_and_not_impossible(
     settings: Settings, data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
