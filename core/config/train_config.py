@@ -148,9 +148,9 @@ class TrainConfig(BaseModel):
     augment_crop: bool = Field(
         True,
         title="Random crops",
-        description="Each epoch sees a different part of a picture (RandomResizedCrop).",
+        description="Each random view is another part of the picture (RandomResizedCrop).",
     )
-    augment_flip: bool = Field(True, title="Random flips", description="Half of the pictures are mirrored.")
+    augment_flip: bool = Field(True, title="Random flips", description="Half of the random views are mirrored.")
     augment_colour: bool = Field(False, title="Random colours", description="Brightness, contrast and saturation vary.")
     augment_strength: float = Field(
         0.5, ge=0, le=1, title="Augmentation strength", description="How strongly pictures are changed; 0: not at all."
@@ -161,9 +161,9 @@ class TrainConfig(BaseModel):
         le=100,
         title="Stored views",
         description=(
-            "Views of each picture that go through the frozen part once and are reused in every epoch: the plain one "
-            "and random ones (default: one for every five epochs, at most four; one with a budget of pictures or "
-            "seconds). 0 computes a new view in every epoch."
+            "Views of each picture that go through the frozen part once and are reused in every epoch. 1: the plain "
+            "view, no random crops or flips; more: the plain one and random ones (default: one for every five epochs, "
+            "at most four; one with a budget of pictures or seconds); 0: a new random view in every epoch."
         ),
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
@@ -323,8 +323,15 @@ class TrainConfig(BaseModel):
 
     @property
     def augmented(self) -> bool:
-        """Whether training pictures are changed at random."""
+        """Whether training pictures are changed at random; a single stored view is the plain one."""
+        if self.frozen_throughout and self.views == 1:
+            return False
         return self.augment_flip or (self.augment_strength > 0 and (self.augment_crop or self.augment_colour))
+
+    @property
+    def frozen_throughout(self) -> bool:
+        """Whether a part is frozen in every stage, so that stored views are all that the rest ever sees."""
+        return self.strategy in ("head", "partial") or (self.strategy == "gradual" and self.freeze_point is not None)
 
     @property
     def pretrained(self) -> bool:

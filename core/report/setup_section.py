@@ -28,6 +28,7 @@ SHOWN_HARDWARE = {
     "torchvision": "torchvision",
 }  # an allow list: what a later version records stays out until it is added here
 PACKAGES = ("numpy", "scipy")
+RANDOM_CHANGES = ("augment_crop", "augment_flip", "augment_colour")
 UNCHOSEN = {
     "max_images": "no limit",
     "max_seconds": "no limit",
@@ -188,6 +189,8 @@ def _values(configs: Sequence[TrainConfig], name: str) -> str | None:
         return None
     if name == "backbone_factor" and config.strategy in ("scratch", "head"):
         return None
+    if name == "stored_views" and config.strategy in ("scratch", "full"):
+        return None
     if name in ("freeze_point", "head_epochs") and getattr(config, name) is None:
         return None if config.strategy not in ("partial", "gradual") else "default"
     return ", ".join(dict.fromkeys(format_value(name, item) for item in configs))
@@ -196,6 +199,8 @@ def _values(configs: Sequence[TrainConfig], name: str) -> str | None:
 def format_value(name: str, config: TrainConfig) -> str:
     """A setting in words; where nothing was chosen, what takes its place."""
     value = config.views if name == "stored_views" else getattr(config, name)
+    if name in RANDOM_CHANGES and value and not config.augmented:
+        return "no: one plain view"
     if value is None:
         return UNCHOSEN.get(name, "default")
     if isinstance(value, bool):

@@ -9,13 +9,13 @@ import torch
 
 from core.checkpoints.checkpoint import build_network
 from core.config.events import Described, Event, Message, PhaseStarted, Progress
+from core.config.seen_views import sum_up_augmentation
 from core.config.stages import Stage, plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
 from core.settings import Settings
 from core.steps import StopSignal
-from core.stores.augmentation import Augmentation
 from core.stores.hardware import Hardware, prepare_torch
 from core.stores.pixels import open_store
 from core.stores.training_data import SplitData, TrainingData
@@ -135,21 +135,8 @@ def _describe(
         strip=[
             {"index": int(index), "label": rows[int(index)].label} for index in choose_samples(data.val, config.seed)
         ],
-        augmentation=_describe_views(config, stages),
+        augmentation=sum_up_augmentation(config),
     )
-
-
-def _describe_views(config: TrainConfig, stages: list[Stage]) -> str:
-    augmentation = Augmentation.from_config(config)
-    words = augmentation.describe()
-    if config.views and augmentation.active and any(stage.freeze_point for stage in stages):
-        random = config.views - 1
-        words += (
-            "; where a part is frozen, from "
-            + (f"{config.views} stored views: the plain one and {random} random" if random else "the plain view")
-            + " of each picture"
-        )
-    return words
 
 
 def _eta(started: float, done: int, total: int) -> float | None:

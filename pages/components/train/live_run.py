@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.config.seen_views import sum_up_augmentation
 from core.errors import DatasetError
 from core.formatting import format_count, format_duration, format_number, format_percent, format_rough_duration
 from core.runs.run import RunState
@@ -229,7 +230,7 @@ def _draw_details(snapshot: RunSnapshot) -> None:
                 f"- **Precision**: {hardware['precision']}, {frame.plain(hardware['precision_reason'])}\n"
                 f"{_frozen_part(hardware)}"
                 f"- **Parameters**: {described.parameters:,}, {described.trainable:,} of them trainable\n"
-                f"- **Augmentation**: {frame.plain(described.augmentation)}\n"
+                f"- **Augmentation**: {sum_up_augmentation(snapshot.config)}\n"
                 f"- **Pictures**: {described.pictures['train']} train, {described.pictures['val']} validation, "
                 f"{described.pictures['test']} test"
             )

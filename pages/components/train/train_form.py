@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.config.seen_views import sum_up_augmentation
 from core.config.stages import Plan, plan_training
 from core.config.train_config import STRATEGIES, TrainConfig, default_views, parse_config
 from core.errors import ConfigError, DatasetError
@@ -222,6 +223,10 @@ def _augmentation_fields(values: dict[str, Any]) -> None:
             budgeted = any(st.session_state.get(field_key(name)) is not None for name in BUDGETS)
             default = default_views(values["epochs"]) if values["epochs"] >= 1 and not budgeted else 1
             values["stored_views"] = _whole("stored_views", default, key=f"{field_key('stored_views')}-{default}")
+            if values["stored_views"] == 1 and values["strategy"] != "gradual":
+                st.caption(
+                    "One stored view is the plain one: crops, flips and colours take effect with 0, or with 2 or more."
+                )
         columns = st.columns(4)
         for column, name in zip(columns, ("augment_crop", "augment_flip", "augment_colour"), strict=False):
             with column:
@@ -266,6 +271,7 @@ def show_plan(config: TrainConfig, classes: int) -> None:
         f"({format_percent(plan.frozen_share)} frozen)" + (", in two stages." if len(plan.stages) > 1 else ".")
     )
     st.html("".join(_blocks_html(plan, stage) for stage in range(len(plan.stages))))
+    st.caption(f"Augmentation: {sum_up_augmentation(config)}.")
     entry = config.entry()
     if config.pretrained and entry.weights is not None and weights.find(entry) is None:
         if entry.weights.url is None:
