@@ -106,7 +106,7 @@ def figures(settings: Settings, ids: list[str]) -> dict[str, Any]:
             "test_images": result.tested.images,
             "run_seconds": result.seconds,
         }
-    return {**found, "verdict": compare_runs(*runs).verdict}
+    return {**found, "verdict": compare_runs(settings, *runs).verdict}
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from core.formatting import format_count, format_duration, format_percent, format_points
 from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import Curve, CurvePoint, format_seeds, read_curve, start_curve
-from core.races.presets import DEFAULT_ARMS, PRESETS, make_arms, plan_pair, plan_race
+from core.races.presets import DEFAULT_ARMS, PRESETS, VIEWS, Views, make_arms, plan_pair, plan_race, share_views
 from core.races.race import Race, RaceState, find_race
 from core.races.race_actions import start_race
 from core.races.run_comparison import RaceResult, compare_race, compare_runs
@@ -23,8 +23,16 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.runs.summary import summarise
 from core.settings import Settings
+from core.statistics.caveats import list_caveats
 from core.statistics.race_sentences import describe_pair, describe_race, race_as_json
 
+augmentation_option = click.option(
+    "--augmentation",
+    type=click.Choice(tuple(VIEWS)),
+    default="own",
+    help="What the arms see. own: each its own, a frozen part stored views, by default one plain view; same: the same "
+    "random crops and flips for all; none: no random changes for any (default: own).",
+)
 title_option = click.option("--title", default="", metavar="TITLE", help="Name of the race or learning curve.")
 
 
@@ -34,6 +42,7 @@ title_option = click.option("--title", default="", metavar="TITLE", help="Name o
 @click.option("--seeds", type=int, metavar="N", help=f"Trainings of each arm, 1 to {MAX_SEEDS} (default: 1).")
 @click.option("--equal", type=click.Choice(tuple(BUDGETS)), help="The budget, the same for all arms (default: epochs).")
 @click.option("--amount", type=float, metavar="N", help="Size of the budget (default: --epochs, or 60 seconds).")
+@augmentation_option
 @title_option
 def race(
     settings: Settings,
@@ -42,9 +51,11 @@ def race(
     seeds: int | None,
     equal: Budget | None,
     amount: float | None,
+    augmentation: Views,
     title: str,
 ) -> Outcome:
     """Train several arms on the same split under the same budget, and compare them."""
+    config = share_views(config, augmentation)
     if arms is None and seeds is None and equal is None and amount is None and not title:
         return _plain_race(settings, config)
     plan, planned = plan_race(
@@ -82,9 +93,10 @@ def _plain_race(settings: Settings, config: TrainConfig) -> Outcome:
     value: dict[str, Any] = {"race": race_id, "runs": [item.value for item in outcomes]}
     if failures:
         return Outcome(value, "\n".join(item.text for item in outcomes), failures[0])
-    verdict = compare_runs(runs[0], runs[1])
-    value["comparison"] = verdict.to_json()
-    return Outcome(value, "\n".join([*(item.text for item in outcomes), verdict.verdict]))
+    found = compare_runs(settings, runs[0], runs[1])
+    value["comparison"] = found.to_json()
+    lines = [*(item.text for item in outcomes), found.verdict, *list_caveats(found.caveats)]
+    return Outcome(value, "\n".join(lines))
 
 
 @command("learning-curve")
@@ -99,10 +111,18 @@ def _plain_race(settings: Settings, config: TrainConfig) -> Outcome:
     "--seeds", type=int, default=3, metavar="N", help=f"Trainings of each point, 1 to {MAX_SEEDS} (default: 3)."
 )
 @click.option("--sizes", metavar="N,N", help="Training pictures per class (default: 1,2,5,10 and so on, up to all).")
+@augmentation_option
 @title_option
 @detach_option
 def learning_curve(
-    settings: Settings, config: TrainConfig, arms: str, seeds: int, sizes: str | None, title: str, detach: bool
+    settings: Settings,
+    config: TrainConfig,
+    arms: str,
+    seeds: int,
+    sizes: str | None,
+    augmentation: Views,
+    title: str,
+    detach: bool,
 ) -> Outcome:
     """Train on more and more of the pictures: how many does each arm need?"""
     for field in ("max_images", "max_seconds"):
@@ -110,7 +130,7 @@ def learning_curve(
             raise ConfigError({field: f"The points of a learning curve end after their epochs: leave {field} out."})
     race_id, runs = start_curve(
         settings,
-        make_arms(config, split_names(arms), "epochs", config.epochs, config.seed),
+        make_arms(share_views(config, augmentation), split_names(arms), "epochs", config.epochs, config.seed),
         seeds=range(config.seed, config.seed + seeds),
         sizes=None if sizes is None else _read_sizes(sizes),
         title=title,
@@ -162,12 +182,12 @@ def _describe_race(race: Race, result: RaceResult) -> dict[str, Any]:
         "seeds": list(race.plan.seeds),
         "runs": [describe_summary(run) for run in race.runs],
         "judgement": race_as_json(result.comparison) if result.comparison else None,
-        "missing": list(result.missing),
+        "missing": [caveat.sentence for caveat in result.missing],
     }
 
 
 def _race_lines(race: Race, result: RaceResult) -> list[str]:
-    """A race in words: a line for each arm, each pair, and the headline last."""
+    """A race in words: a line for each arm and each pair, then the verdict with its caveats."""
     lines = [f"Race {race.id} on {race.dataset}, {race.plan.describe_budget()} each: {race.state.value}."]
     if result.comparison is not None:
         for arm in result.comparison.arms:
@@ -179,10 +199,9 @@ def _race_lines(race: Race, result: RaceResult) -> list[str]:
             )
         if len(result.comparison.pairs) > 1:
             lines += [describe_pair(result.comparison, pair) for pair in result.comparison.pairs]
-    lines += result.missing
-    if result.comparison is not None:
-        lines.append(describe_race(result.comparison))
-    return lines
+    if result.comparison is None:
+        return [*lines, *list_caveats(result.missing)]
+    return [*lines, describe_race(result.comparison), *list_caveats(result.comparison.caveats)]
 
 
 def describe_curve(curve: Curve) -> str:
@@ -202,7 +221,8 @@ def describe_curve(curve: Curve) -> str:
         f"{curve.race.id} on {curve.race.dataset}: accuracy on {where} ({curve.n:,} pictures), {seeds}, "
         f"{plan.describe_budget()}, with 95 % intervals over pictures and seeds{state}"
     )
-    return "\n".join([title, *lines, *([curve.sentence] if curve.sentence else [])])
+    verdict = [curve.sentence, *list_caveats(curve.caveats)] if curve.sentence else []
+    return "\n".join([title, *lines, *verdict])
 
 
 def _cell(point: CurvePoint | None) -> str:

@@ -54,6 +54,7 @@ def report(settings: Settings, ids: Sequence[str], output: str, form: str | None
         "kind": document.data.kind,
         "title": document.data.title,
         "verdict": document.data.verdict.sentence if document.data.verdict else None,
+        "caveats": [item.sentence for item in document.data.verdict.caveats] if document.data.verdict else [],
         "notes": list(document.data.notes),
     }
     lines = [

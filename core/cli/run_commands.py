@@ -9,12 +9,14 @@ from core.cli.command import Outcome, command
 from core.coach.review import format_findings, review_run
 from core.coach.run_facts import gather_facts, training_shares
 from core.config.events import EpochDone
+from core.config.seen_views import sum_up_augmentation
 from core.formatting import format_duration, format_percent
 from core.races.run_comparison import compare_runs
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
+from core.statistics.caveats import list_caveats
 from core.statistics.metrics import Accuracy
 
 SPLITS = {"test": "the test split", "val": "the validation split (there is no test split)"}
@@ -91,7 +93,7 @@ def show_run(settings: Settings, run: str) -> Outcome:
         "parameters": history.described.parameters if history.described else None,
         "stages": history.described.stages if history.described else None,
         "pictures": history.described.pictures if history.described else None,
-        "augmentation": history.described.augmentation if history.described else None,
+        "augmentation": sum_up_augmentation(summary.config),
         "history": [_epoch(epoch) for epoch in history.epochs],
         "curve": [dataclasses.asdict(point) for point in history.points],
         "best_epoch": history.best.epoch if history.best else None,
@@ -99,6 +101,7 @@ def show_run(settings: Settings, run: str) -> Outcome:
     lines = [
         f"{found.id}: {summary.title if summary.is_curve else summary.config.title()} on {summary.config.dataset},"
         f" {summary.state.value}. {summary.text}",
+        f"Augmentation: {sum_up_augmentation(summary.config)}",
         *(
             f"epoch {e.epoch}: loss {e.train_loss:.4f} / {e.val_loss:.4f}, validation {format_percent(e.val_accuracy)},"
             f" {format_duration(e.epoch_seconds)}"
@@ -146,8 +149,9 @@ def coach_run(settings: Settings, run: str) -> Outcome:
 def compare(settings: Settings, first: str, second: str) -> Outcome:
     """Compare two runs on the same test pictures: second minus first."""
     store = RunStore(settings)
-    found = compare_runs(store.get(first), store.get(second))
-    return Outcome({"first": first, "second": second, **found.to_json()}, found.verdict)
+    found = compare_runs(settings, store.get(first), store.get(second))
+    text = "\n".join([found.verdict, *list_caveats(found.caveats)])
+    return Outcome({"first": first, "second": second, **found.to_json()}, text)
 
 
 @command("rename")

@@ -1,18 +1,15 @@
 """Review a comparison or a race: is it fair, is the difference beyond chance, and what did the better arm cost?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
-from core.coach.coach_finding import MAX_SHOWN, CoachFinding, order_findings
-from core.coach.imagenet_classes import seen_in_imagenet
+from core.coach.coach_finding import MAX_SHOWN, CoachFinding, Level, order_findings
 from core.config.train_config import SCRATCH_FIELDS, TrainConfig
 from core.formatting import capitalise, format_duration, format_p, format_points, join_names
+from core.statistics.caveats import ArmFacts, Caveat, find_caveats
 from core.statistics.comparison import Comparison, Side
 from core.statistics.metrics import Interval
 
-NEARLY = 0.02  # budgets that differ by less are equal: a last batch, a last second
-NEARLY_SECONDS = 0.15  # clocks are less exact than counts
 COSTLY = 2.0  # times the seconds: from here on the price is pointed out
 MAX_NAMED = 4
 # in what the arms of a fair race may differ: it defines them
@@ -22,29 +19,43 @@ OWN = frozenset(
         "learning_rate", "find_rate", "backbone_factor", "stored_views", "precision", "seed", "note", *SCRATCH_FIELDS,
     }
 )  # fmt: skip
-RANKS = ("other-pictures", "unequal-budget", "unequal-settings", "seen-before", "open", "costly-winner", "fair")
-
-
-@dataclass(frozen=True)
-class ArmFacts:
-    """One arm of a comparison.
-
-    Attributes:
-        fingerprint: of the dataset, splits included.
-        seeds: with which it was trained, one run each.
-        epochs: completed, in the median run.
-        images_seen: training pictures, repeats included; None if not known.
-        seconds: from the start of a run to its end; None if not known.
-    """
-
-    name: str
-    config: TrainConfig
-    classes: tuple[str, ...]
-    fingerprint: str
-    seeds: tuple[int, ...]
-    epochs: int
-    images_seen: int | None = None
-    seconds: float | None = None
+RANKS = (
+    "other-pictures", "cut-short", "unequal-budget", "unequal-views", "unequal-settings", "seen-before", "open",
+    "costly-winner", "fair",
+)  # fmt: skip
+# kind of caveat -> level, title, what to do about it, lesson
+REMEDIES: Mapping[str, tuple[Level, str, str, str]] = {
+    "other-pictures": (
+        "alarm",
+        "The arms did not see the same pictures",
+        "Train all of them on the same dataset: a difference may come from the pictures.",
+        "fair-comparison",
+    ),
+    "cut-short": (
+        "warning",
+        "An arm ended early",
+        "Train it again to the end.",
+        "fair-comparison",
+    ),
+    "unequal-budget": (
+        "warning",
+        "The arms did not have the same budget",
+        "Give all of them {epochs} epochs, or the same seconds of training.",
+        "fair-comparison",
+    ),
+    "unequal-views": (
+        "note",
+        "The arms did not see the same augmentation",
+        "Start a larger race with Augmentation: same for all.",
+        "fair-comparison",
+    ),
+    "seen-before": (
+        "note",
+        "The pretrained network knows these classes already",
+        "Try pictures of something that ImageNet has no class for, such as leaves, stains or your own things.",
+        "transfer-learning",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -85,10 +96,8 @@ def review_comparison(
     if len(arms) < 2:
         return ()
     found = [
-        _find_other_images(arms),
-        _find_unequal_budget(arms),
+        *(_of_caveat(caveat, arms) for caveat in find_caveats(arms)),
         _find_unequal_settings(arms),
-        _find_seen_before(arms),
         _find_open(outcome),
         _find_costly(arms, outcome),
     ]
@@ -98,38 +107,13 @@ def review_comparison(
     return order_findings(kept, RANKS, limit)
 
 
-def _find_other_images(arms: Sequence[ArmFacts]) -> CoachFinding | None:
-    if len({item.fingerprint for item in arms}) == 1:
+def _of_caveat(caveat: Caveat, arms: Sequence[ArmFacts]) -> CoachFinding | None:
+    """A caveat with what to do about it; None where the verdict says all there is."""
+    if caveat.kind not in REMEDIES:
         return None
-    return CoachFinding(
-        "other-pictures",
-        "alarm",
-        "The arms did not see the same pictures",
-        f"{_names(arms)} were trained on different datasets or splits: a difference may come from the pictures.",
-        "Train all of them on the same dataset.",
-        lesson="fair-comparison",
-    )
-
-
-def _find_unequal_budget(arms: Sequence[ArmFacts]) -> CoachFinding | None:
-    """Neither epochs nor pictures seen nor seconds are equal: the arm that had more may win by that alone."""
-    for one, other in combinations(arms, 2):
-        if one.epochs == other.epochs or _near(one.images_seen, other.images_seen, NEARLY):
-            continue
-        if _near(one.seconds, other.seconds, NEARLY_SECONDS):
-            continue
-        epochs = max(one.epochs, other.epochs)
-        return CoachFinding(
-            "unequal-budget",
-            "warning",
-            "The arms did not have the same budget",
-            f"{capitalise(one.name)} had {_budget(one)}; {other.name} had {_budget(other)}. "
-            "None of the three is equal.",
-            f"Give both {epochs} epochs, or the same seconds of training.",
-            {"epochs": epochs},
-            "fair-comparison",
-        )
-    return None
+    level, title, advice, lesson = REMEDIES[caveat.kind]
+    change = {"epochs": max(arm.epochs for arm in arms)} if caveat.kind == "unequal-budget" else {}
+    return CoachFinding(caveat.kind, level, title, caveat.sentence, advice.format(**change), change, lesson)
 
 
 def _find_unequal_settings(arms: Sequence[ArmFacts]) -> CoachFinding | None:
@@ -152,30 +136,6 @@ def _find_unequal_settings(arms: Sequence[ArmFacts]) -> CoachFinding | None:
         f"{_names(arms)} also differ in {', '.join(differing[:MAX_NAMED])}{more}.",
         "Change one thing at a time: then you know what made the difference.",
         lesson="fair-comparison",
-    )
-
-
-def _find_seen_before(arms: Sequence[ArmFacts]) -> CoachFinding | None:
-    """The pretrained weights were made with these very classes: a flattering test of transfer learning."""
-    pretrained = [item for item in arms if item.config.pretrained]
-    if not pretrained or len(pretrained) == len(arms):
-        return None
-    first = pretrained[0]
-    seen = seen_in_imagenet(first.classes)
-    if 2 * len(seen) < len(first.classes):
-        return None
-    alone = len(pretrained) == 1
-    shown = ", ".join(f"{name} ({kind})" for name, kind in list(seen.items())[:MAX_NAMED])
-    more = f" and {len(seen) - MAX_NAMED} more" if len(seen) > MAX_NAMED else ""
-    return CoachFinding(
-        "seen-before",
-        "note",
-        "The pretrained network knows these classes already",
-        f"By name, {len(seen)} of {len(first.classes)} classes are among ImageNet’s 1,000: {shown}{more}. "
-        f"{_names(pretrained)} {'starts' if alone else 'start'} from weights that derive from ImageNet, so this "
-        f"comparison flatters {'it' if alone else 'them'}.",
-        "Try pictures of something that ImageNet has no class for, such as leaves, stains or your own things.",
-        lesson="transfer-learning",
     )
 
 
@@ -223,19 +183,6 @@ def _find_costly(arms: Sequence[ArmFacts], outcome: PairOutcome | None) -> Coach
         f"Give {loser.name} the same seconds of training and compare again.",
         lesson="fair-comparison",
     )
-
-
-def _near(one: float | None, other: float | None, share: float) -> bool:
-    return one is not None and other is not None and abs(one - other) <= share * max(one, other)
-
-
-def _budget(item: ArmFacts) -> str:
-    parts = [f"{item.epochs} epochs" if item.epochs != 1 else "1 epoch"]
-    if item.images_seen is not None:
-        parts.append(f"{item.images_seen:,} pictures seen")
-    if item.seconds is not None:
-        parts.append(format_duration(item.seconds))
-    return ", ".join(parts)
 
 
 def _names(arms: Sequence[ArmFacts]) -> str:

@@ -18,12 +18,15 @@ from core.config.events import PointDone
 from core.config.race_plan import MAX_ARMS, MAX_SEEDS, MAX_SIZES, MAX_TITLE, RacePlan
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ConfigError, RunError
+from core.races.arm_facts import gather_arm, read_copies
 from core.races.data_efficiency import ArmCurve, DataEfficiency, compare_data_efficiency, describe_data_efficiency
 from core.races.race import Race, RaceState, find_race
+from core.runs.history import RunHistory
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
+from core.statistics.caveats import Caveat, explain_difference, find_caveats
 from core.statistics.metrics import Accuracy, Interval
 from core.statistics.seeds import mean_accuracy
 from core.training.subsets import default_sizes, fit_sizes, largest_class
@@ -70,6 +73,7 @@ class Curve:
         n: images that every point was evaluated on; 0 before the first.
         efficiency: what each of the other arms needs for the accuracy of the leading one.
         sentence: the headline.
+        caveats: what was unequal between the arms or flatters some.
     """
 
     race: Race
@@ -78,6 +82,7 @@ class Curve:
     arms: tuple[CurveArm, ...]
     efficiency: tuple[DataEfficiency, ...]
     sentence: str
+    caveats: tuple[Caveat, ...]
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each training, for a CSV file; accuracies as fractions."""
@@ -112,6 +117,7 @@ class Curve:
             "split": self.split,
             "images": self.n,
             "sentence": self.sentence,
+            "caveats": [caveat.to_json() for caveat in self.caveats],
             "arms": [
                 {
                     "name": arm.name,
@@ -221,14 +227,18 @@ def read_curve(settings: Settings, race_id: str) -> Curve:
     store = RunStore(settings)
     runs = {run.id: run for run in store.race(race_id)}
     race = find_race([summarise(run) for run in runs.values()], race_id)
-    return gather_curve(race, {run_id: run.history().points for run_id, run in runs.items()})
+    points = {run_id: run.history().points for run_id, run in runs.items()}
+    return gather_curve(race, points, read_copies(settings, race.runs[0]))
 
 
-def gather_curve(race: Race, points: Mapping[str, Sequence[PointDone]]) -> Curve:
+def gather_curve(
+    race: Race, points: Mapping[str, Sequence[PointDone]], copies: Mapping[str, int] | None = None
+) -> Curve:
     """Gather a learning curve from the points of its runs.
 
     Args:
         points: by run; `RunHistory.points`.
+        copies: as for `find_caveats`.
     Raises:
         RunError: if the race is not a learning curve.
     """
@@ -245,11 +255,15 @@ def gather_curve(race: Race, points: Mapping[str, Sequence[PointDone]]) -> Curve
     efficiency = tuple(compare_data_efficiency(curves))
     scratch = {arm.name for arm in arms if arm.run is not None and arm.run.config.strategy == "scratch"}
     basis = f"n = {n:,} {'test' if split == 'test' else 'validation'} pictures, {format_seeds(race.plan, arms)}"
+    facts = [gather_arm(arm.name, [(arm.run, RunHistory())]) for arm in arms if arm.run is not None]
+    caveats = find_caveats(facts, split=split, copies=copies)
     sentence = describe_data_efficiency(curves, efficiency, scratch, basis)
+    shown = next((item for item in efficiency if item.size and sentence.startswith(item.sentence[:-1])), None)
+    sentence += explain_difference(caveats, shown.ahead, shown.behind) if shown is not None else ""
     if sentence and race.state is not RaceState.FINISHED:
         sentence = f"So far: {sentence}"
     sentence = sentence[:1].upper() + sentence[1:]
-    return Curve(race, split, n, arms, efficiency, sentence)
+    return Curve(race, split, n, arms, efficiency, sentence, caveats)
 
 
 def format_seeds(plan: RacePlan, arms: Sequence[CurveArm]) -> str:

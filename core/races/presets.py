@@ -1,7 +1,7 @@
 """Presets of arms, and the plan of a race: arms, seeds and budget."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from core.config.race_plan import MAX_ARMS, MAX_SEEDS, MAX_TITLE, PAIR, Budget, RacePlan
 from core.config.train_config import BACKBONE_FACTOR, STRATEGIES, TrainConfig
@@ -18,7 +18,28 @@ PRESETS: Mapping[str, tuple[str, str]] = {  # title, explanation
     ),
 }
 DEFAULT_ARMS = ("scratch", "head")
+Views = Literal["own", "same", "none"]
+VIEWS: Mapping[Views, tuple[str, str]] = {  # title, explanation
+    "own": (
+        "Each its own",
+        "Fastest: a frozen part sees each picture once, without random crops and flips, or in a few stored views.",
+    ),
+    "same": (
+        "Same for all",
+        "The same random crops and flips for every arm; a frozen part computes every picture again in every epoch.",
+    ),
+    "none": ("None", "No random changes for any arm: every picture as it is."),
+}  # what the arms of a race see of the pictures
 MAX_EPOCHS = 1000  # where a budget other than epochs ends the training
+
+
+def share_views(chosen: TrainConfig, views: Views) -> TrainConfig:
+    """The configuration whose arms see the pictures in this way."""
+    if views == "same":
+        return chosen.variant(stored_views=0)
+    if views == "none":
+        return chosen.variant(augment_crop=False, augment_flip=False, augment_colour=False)
+    return chosen
 
 
 def make_arms(chosen: TrainConfig, names: Sequence[str], budget: Budget, amount: float, seed: int) -> list[Arm]:

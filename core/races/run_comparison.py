@@ -1,12 +1,15 @@
 """Comparisons of runs that were evaluated: of two runs, and of all arms of a race."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from core.races.arm_facts import gather_arm, read_copies
 from core.races.race import Race
+from core.runs.history import RunHistory
 from core.runs.run import Run
 from core.runs.run_store import RunStore
-from core.runs.summary import RunSummary
+from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
+from core.statistics.caveats import Caveat, find_caveats, find_missing
 from core.statistics.comparison import Comparison, compare
 from core.statistics.race_comparison import ArmTables, RaceComparison, compare_arms
 
@@ -18,12 +21,12 @@ class RaceResult:
     Attributes:
         comparison: None while fewer than two arms have a result with the same seed.
         seeds: those with which every compared arm has a result.
-        missing: one sentence for each arm or seed that is left out.
+        missing: the arms and seeds that are left out; also among the caveats of the comparison.
     """
 
     comparison: RaceComparison | None
     seeds: tuple[int, ...]
-    missing: tuple[str, ...]
+    missing: tuple[Caveat, ...]
 
 
 def compare_race(settings: Settings, race: Race) -> RaceResult:
@@ -38,36 +41,38 @@ def compare_race(settings: Settings, race: Race) -> RaceResult:
     """
     tested = {arm: {run.config.seed: run for run in race.arm(arm) if run.tested is not None} for arm in race.plan.arms}
     arms = [arm for arm in race.plan.arms if tested[arm]]
-    missing = [f"The arm {arm} has no test result yet." for arm in race.plan.arms if not tested[arm]]
-    if len(arms) < 2:
-        return RaceResult(None, (), tuple(missing))
+    missing = find_missing(tested, race.plan.seeds)
     seeds = tuple(seed for seed in race.plan.seeds if all(seed in tested[arm] for arm in arms))
-    left = [str(seed) for seed in race.plan.seeds if seed not in seeds]
-    if left:
-        missing.append(
-            f"Not every arm has a result with the {'seed' if len(left) == 1 else 'seeds'} {', '.join(left)}."
-        )
-    if not seeds:
-        return RaceResult(None, (), tuple(missing))
+    if len(arms) < 2 or not seeds:
+        return RaceResult(None, (), missing)
     store = RunStore(settings)
-    found = [_read(store, arm, [tested[arm][seed] for seed in seeds]) for arm in arms]
-    return RaceResult(compare_arms(found), seeds, tuple(missing))
+    found = {arm: [_read(store, tested[arm][seed]) for seed in seeds] for arm in arms}
+    comparison = compare_arms([_tables(arm, runs) for arm, runs in found.items()])
+    facts = [gather_arm(arm, [(summary, history) for _, summary, history in runs]) for arm, runs in found.items()]
+    caveats = find_caveats(facts, split=comparison.split, copies=read_copies(settings, race.runs[0]))
+    return RaceResult(replace(comparison, caveats=(*caveats, *missing)), seeds, missing)
 
 
-def _read(store: RunStore, arm: str, runs: list[RunSummary]) -> ArmTables:
-    folders = [store.get(run.id) for run in runs]
-    seconds = [_training_seconds(run) for run in folders]
+Read = tuple[Run, RunSummary, RunHistory]
+
+
+def _read(store: RunStore, summary: RunSummary) -> Read:
+    run = store.get(summary.id)
+    return run, summary, run.history()
+
+
+def _tables(arm: str, runs: list[Read]) -> ArmTables:
+    seconds = [_training_seconds(history) for _, _, history in runs]
     known = tuple(value for value in seconds if value is not None)
-    return ArmTables(arm, tuple(run.predictions() for run in folders), known if len(known) == len(seconds) else ())
+    return ArmTables(arm, tuple(run.predictions() for run, _, _ in runs), known if len(known) == len(seconds) else ())
 
 
-def _training_seconds(run: Run) -> float | None:
+def _training_seconds(history: RunHistory) -> float | None:
     """Seconds of training of a run, its validation and frozen part included; None before its first epoch."""
-    epochs = run.history().epochs
-    return epochs[-1].seconds if epochs else None
+    return history.epochs[-1].seconds if history.epochs else None
 
 
-def compare_runs(first: Run, second: Run) -> Comparison:
+def compare_runs(settings: Settings, first: Run, second: Run) -> Comparison:
     """Compare two runs on the same images, second minus first.
 
     Raises:
@@ -80,7 +85,13 @@ def compare_runs(first: Run, second: Run) -> Comparison:
         name_a, name_b = f"{name_a}, seed {seed_a}", f"{name_b}, seed {seed_b}"
     if name_a == name_b:
         name_a, name_b = f"{name_a}, run {first.id}", f"{name_b}, run {second.id}"
-    return compare(first.predictions(), second.predictions(), name_a, name_b)
+    tables, summaries = (first.predictions(), second.predictions()), (summarise(first), summarise(second))
+    facts = [
+        gather_arm(name, [(summary, run.history())])
+        for name, run, summary in zip((name_a, name_b), (first, second), summaries, strict=True)
+    ]
+    caveats = find_caveats(facts, split=tables[0].split, copies=read_copies(settings, summaries[0]))
+    return compare(*tables, name_a, name_b, caveats=caveats)
 
 
 def _name_in_verdict(run: Run) -> str:

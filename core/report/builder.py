@@ -10,7 +10,7 @@ from core.report.cost_section import list_costs
 from core.report.curve_section import draw_curves, draw_sizes, list_sizes
 from core.report.image_section import group_images
 from core.report.repeat_commands import list_commands
-from core.report.score_section import count_confusions, describe_verdict, score_classes
+from core.report.score_section import count_confusions, describe_caveats, describe_verdict, score_classes
 from core.report.setup_section import (
     compare_choices,
     describe_arms,
@@ -57,6 +57,7 @@ def assemble(subject: Subject, *, images: bool = True) -> ReportData:
         curves=(*draw_sizes(subject), *draw_curves(subject)),
         learning_curve=list_sizes(subject),
         headline=subject.curve.sentence if subject.curve else "",
+        headline_caveats=describe_caveats(subject.curve.caveats if subject.curve else ()),
         confusions=count_confusions(subject),
         per_class=score_classes(subject),
         groups=group_images(subject, images=images),

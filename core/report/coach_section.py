@@ -1,7 +1,7 @@
 """The coach's findings, on the comparison and on one run of each arm."""
 
 from core.coach.coach_finding import CoachFinding
-from core.coach.fairness import ArmFacts, PairOutcome, review_comparison
+from core.coach.fairness import PairOutcome, review_comparison
 from core.coach.review import review_run
 from core.coach.run_facts import RunFacts, facts_of, shares_in
 from core.report.content import FindingRow
@@ -10,7 +10,7 @@ from core.report.subject import ReportRun, Subject
 
 def list_findings(subject: Subject) -> tuple[FindingRow, ...]:
     """Findings on the comparison, then on the first trained run of each arm."""
-    rows = [_row("", finding) for finding in review_comparison(_arm_facts(subject), _outcome(subject))]
+    rows = [_row("", finding) for finding in review_comparison(subject.arm_facts, _outcome(subject))]
     several = any(len(subject.of(arm)) > 1 for arm in subject.arms)
     for item in subject.representatives:
         name = f"{item.arm}, seed {item.seed}" if several else item.arm
@@ -26,22 +26,6 @@ def _run_facts(subject: Subject, item: ReportRun) -> RunFacts:
     shares = () if subject.dataset is None else shares_in(subject.dataset)
     summary = item.summary
     return facts_of(summary.config, summary.meta, summary.state, item.history, item.result, item.table, shares)
-
-
-def _arm_facts(subject: Subject) -> list[ArmFacts]:
-    return [
-        ArmFacts(
-            name=item.arm,
-            config=item.summary.config,
-            classes=item.summary.meta.classes,
-            fingerprint=item.summary.meta.dataset_fingerprint,
-            seeds=tuple(run.seed for run in subject.of(item.arm)),
-            epochs=len(item.history.epochs),
-            images_seen=item.history.epochs[-1].images_seen,
-            seconds=item.training_seconds,
-        )
-        for item in subject.representatives
-    ]
 
 
 def _outcome(subject: Subject) -> PairOutcome | None:

@@ -69,6 +69,14 @@ class PairRow:
 
 
 @dataclass(frozen=True)
+class CaveatRow:
+    """A reason to read the verdict or the headline with care."""
+
+    kind: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The comparison of all arms."""
 
@@ -78,6 +86,7 @@ class Verdict:
     seeds: int
     level: float
     pairs: tuple[PairRow, ...]
+    caveats: tuple[CaveatRow, ...]
 
 
 @dataclass(frozen=True)
@@ -283,6 +292,7 @@ class ReportData:
     curves: tuple[LineChart, ...]
     learning_curve: tuple[CurveRow, ...]
     headline: str  # of the learning curve
+    headline_caveats: tuple[CaveatRow, ...]
     confusions: tuple[Confusion, ...]
     per_class: tuple[ClassRow, ...]
     groups: Agreement | None

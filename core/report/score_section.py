@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from core.report.content import ClassRow, Confusion, PairRow, Share, Verdict
+from core.report.content import CaveatRow, ClassRow, Confusion, PairRow, Share, Verdict
 from core.report.subject import Subject
+from core.statistics.caveats import Caveat
 from core.statistics.class_scores import ClassScore, f1_interval, per_class
 from core.statistics.metrics import confusion_matrix, wilson_interval
 from core.statistics.predictions import PredictionTable
@@ -32,7 +33,14 @@ def describe_verdict(subject: Subject) -> Verdict | None:
         for pair in found.pairs
     )
     level = found.arms[0].interval.level
-    return Verdict(describe_race(found), found.split, found.n, found.seeds, level, pairs)
+    return Verdict(
+        describe_race(found), found.split, found.n, found.seeds, level, pairs, describe_caveats(found.caveats)
+    )
+
+
+def describe_caveats(caveats: Sequence[Caveat]) -> tuple[CaveatRow, ...]:
+    """The caveats of a verdict or a headline."""
+    return tuple(CaveatRow(caveat.kind, caveat.sentence) for caveat in caveats)
 
 
 def count_confusions(subject: Subject) -> tuple[Confusion, ...]:

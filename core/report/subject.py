@@ -13,6 +13,7 @@ from functools import cached_property
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ComparisonError, DatasetError, RunError
+from core.races.arm_facts import count_copies, gather_arm
 from core.races.learning_curve import Curve, gather_curve
 from core.races.race import Race, find_race
 from core.report.content import Kind, Share
@@ -21,6 +22,7 @@ from core.runs.run import Run, RunResult
 from core.runs.run_store import RunStore
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
+from core.statistics.caveats import ArmFacts, Caveat, find_caveats, find_missing
 from core.statistics.predictions import PredictionTable
 from core.statistics.race_comparison import ArmTables, RaceComparison, compare_arms
 
@@ -101,6 +103,16 @@ class Subject:
         """The first run of each arm that has trained: it stands for the arm where one run has to."""
         found = [next((item for item in self.of(arm) if item.history.epochs), None) for arm in self.arms]
         return tuple(item for item in found if item is not None)
+
+    @cached_property
+    def arm_facts(self) -> list[ArmFacts]:
+        """What a comparison of the arms depends on; without the arms that have not trained."""
+        begun = {arm: self.of(arm) for arm in self.arms}
+        return [
+            gather_arm(arm, [(run.summary, run.history) for run in runs])
+            for arm, runs in begun.items()
+            if any(run.history.epochs or run.history.points for run in runs)
+        ]
 
     @cached_property
     def accuracies(self) -> dict[str, Share]:
@@ -254,8 +266,10 @@ def _complete(
         found[0] = dataclasses.replace(first, validation=_read_validation(store, first.id, table)), table
     curve = None
     if race is not None and kind == "curve":
-        curve = gather_curve(race, {item.id: item.history.points for item in runs})
+        curve = gather_curve(race, {item.id: item.history.points for item in runs}, count_copies(dataset))
     comparison = None if kind == "curve" else _compare(tested, notes)
+    if comparison is not None:
+        comparison = dataclasses.replace(comparison, caveats=_find_caveats(tested, race, dataset, comparison.split))
     if len({item.summary.meta.dataset_fingerprint for item in runs}) > 1:
         notes.append("These runs did not all use the same version of the dataset.")
     return Subject(
@@ -316,6 +330,16 @@ def _compare(tested: TestedRuns, notes: list[str]) -> RaceComparison | None:
     except ComparisonError as error:
         notes.append(str(error))
         return None
+
+
+def _find_caveats(tested: TestedRuns, race: Race | None, dataset: Dataset | None, split: str) -> tuple[Caveat, ...]:
+    """The caveats of the comparison of these runs, and of a race the arms and seeds that it leaves out."""
+    arms = [gather_arm(arm, [(run.summary, run.history) for run, _ in found]) for arm, found in tested.items()]
+    caveats = find_caveats(arms, split=split, copies=count_copies(dataset))
+    if race is None:
+        return caveats
+    results = {arm: {run.config.seed for run in race.arm(arm) if run.tested is not None} for arm in race.plan.arms}
+    return (*caveats, *find_missing(results, race.plan.seeds))
 
 
 def _arm_tables(arm: str, tested: Sequence[tuple[ReportRun, PredictionTable]]) -> ArmTables:

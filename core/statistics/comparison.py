@@ -25,6 +25,7 @@ from core.formatting import (
     round_up,
 )
 from core.statistics.aligned_predictions import align_rows
+from core.statistics.caveats import Caveat, explain_difference
 from core.statistics.metrics import Accuracy, Interval, measure_accuracy, wilson_interval
 from core.statistics.predictions import PredictionTable
 
@@ -49,6 +50,7 @@ class ComparisonRecord(TypedDict):
     both_wrong: int
     split: str
     better: Side | None
+    caveats: list[dict[str, str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,7 @@ class Comparison:
         both_right_indices, ...: rows of those images in the dataset table of the first model, ascending.
         better: the model shown to be better; None while chance can explain the difference.
         verdict: the same in words.
+        caveats: what was unequal between the models or flatters one, where that is known.
     """
 
     name_a: str
@@ -88,6 +91,7 @@ class Comparison:
     both_wrong_indices: NDArray[np.int64]
     better: Side | None
     verdict: str
+    caveats: tuple[Caveat, ...] = ()
 
     def to_json(self) -> ComparisonRecord:
         """The numbers and the verdict; the images themselves stay out."""
@@ -105,6 +109,7 @@ class Comparison:
             "both_wrong": self.both_wrong,
             "split": self.split,
             "better": self.better,
+            "caveats": [caveat.to_json() for caveat in self.caveats],
         }
 
 
@@ -115,11 +120,13 @@ def compare(
     name_b: str,
     level: float = 0.95,
     seconds: tuple[float | None, float | None] = (None, None),
+    caveats: tuple[Caveat, ...] = (),
 ) -> Comparison:
     """Compare two models image by image; the order of the images in a table does not matter.
 
     Args:
         seconds: how long training each took, where it is known: the verdict then adds what the better one cost.
+        caveats: that speak of the models by these names.
     Raises:
         ComparisonError: unless both tables hold the same images of the same held-out split, with the same
             labels and classes.
@@ -139,6 +146,9 @@ def compare(
     interval = paired_interval(both_right, only_a, only_b, both_wrong, level)
     p_value = mcnemar_p_value(only_a, only_b)
     better = choose_better(interval, p_value)
+    verdict = _verdict((name_a, name_b), a.split, a.n, only_a, only_b, interval, p_value, better, seconds)
+    if better is not None:
+        verdict += explain_difference(caveats, name_a, name_b)
     return Comparison(
         name_a=name_a,
         name_b=name_b,
@@ -158,7 +168,8 @@ def compare(
         only_b_indices=groups["only_b"],
         both_wrong_indices=groups["both_wrong"],
         better=better,
-        verdict=_verdict((name_a, name_b), a.split, a.n, only_a, only_b, interval, p_value, better, seconds),
+        verdict=verdict + (OPTIMISTIC if a.split == "val" else ""),
+        caveats=caveats,
     )
 
 
@@ -286,4 +297,4 @@ def _verdict(
             f"which can be chance {evidence}; "
             f"to show a difference of that size would take roughly {count_images(round_up(needed), split)}."
         )
-    return text + (OPTIMISTIC if split == "val" else "")
+    return text

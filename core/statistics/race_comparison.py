@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from core.errors import ComparisonError
 from core.statistics.aligned_predictions import align_rows
+from core.statistics.caveats import Caveat
 from core.statistics.comparison import Side, adjust_p_values, choose_better, mcnemar_p_value, paired_interval
 from core.statistics.metrics import Accuracy, Interval
 from core.statistics.predictions import PredictionTable
@@ -104,6 +105,7 @@ class RaceComparison:
         seeds: trainings of each arm.
         arms: in the order given.
         pairs: every two arms, the earlier one as a.
+        caveats: what was unequal between the arms or flatters some, where that is known.
     """
 
     split: str
@@ -111,6 +113,7 @@ class RaceComparison:
     seeds: int
     arms: tuple[ArmScore, ...]
     pairs: tuple[PairComparison, ...]
+    caveats: tuple[Caveat, ...] = ()
 
     def arm(self, name: str) -> ArmScore:
         """The arm of this name."""

@@ -16,6 +16,7 @@ from core.formatting import (
     join_names,
     round_up,
 )
+from core.statistics.caveats import explain_difference
 from core.statistics.comparison import images_needed
 from core.statistics.metrics import Interval
 from core.statistics.race_comparison import ArmScore, PairComparison, RaceComparison
@@ -32,6 +33,7 @@ def race_as_json(race: RaceComparison) -> dict[str, Any]:
         "n": race.n,
         "seeds": race.seeds,
         "sentence": describe_race(race),
+        "caveats": [caveat.to_json() for caveat in race.caveats],
         "arms": [
             {
                 "name": arm.name,
@@ -70,6 +72,7 @@ def describe_pair(race: RaceComparison, pair: PairComparison) -> str:
         text = f"{capitalise(leader.name)} is {lead} better than {other.name} ({evidence})"
         cost = describe_cost(leader.seconds, other.seconds)
         text += f", {cost}." if cost else "."
+        text += explain_difference(race.caveats, pair.a, pair.b)
     elif pair.difference == 0:
         text = f"No difference shown: {other.name} and {leader.name} are right equally often ({evidence})."
     else:
@@ -111,6 +114,7 @@ def describe_race(race: RaceComparison) -> str:
         if reference in tied:
             behind = [arm.name for arm in ranked if arm.name in beaten]
             text += f", is better than {join_names(behind)} ({_size(best, race.split)})."
+            text += "".join(dict.fromkeys(explain_difference(race.caveats, best.name, name) for name in behind))
             return text + _optimistic(race)
         lead = "is {} points better than"
     pair = next(pair for pair in race.pairs if {pair.a, pair.b} == {best.name, reference.name})
@@ -120,7 +124,7 @@ def describe_race(race: RaceComparison) -> str:
         f", {lead.format(format_points(abs(pair.difference)))} {reference.name} "
         f"({_evidence(interval, best, race.split)}){f', {cost}' if cost else ''}."
     )
-    return text + _optimistic(race)
+    return text + explain_difference(race.caveats, best.name, reference.name) + _optimistic(race)
 
 
 def _describe_tie(race: RaceComparison, ranked: list[ArmScore]) -> str:

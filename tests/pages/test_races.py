@@ -62,6 +62,7 @@ def test_a_race_is_planned_and_queued_from_the_form(raced: Settings, open_page: 
     app.slider(key="race-seeds").set_value(2)
     app.segmented_control(key="race-budget").set_value("seconds").run()
     app.number_input(key="race-amount-seconds").set_value(20.0)
+    app.segmented_control(key="race-views").set_value("same")
     app.text_input(key="race-title").set_value("Does it pay?").run()
     assert "6 runs, in turns" in texts(app)
     app.button(key="race-start").click().run()
@@ -71,6 +72,7 @@ def test_a_race_is_planned_and_queued_from_the_form(raced: Settings, open_page: 
     assert found.state is RaceState.QUEUED
     assert (found.plan.budget, found.plan.amount, found.plan.title) == ("seconds", 20, "Does it pay?")
     assert {run.config.max_seconds for run in found.runs} == {20}
+    assert {run.config.stored_views for run in found.runs} == {0}
 
 
 def test_the_pair_of_one_seed_has_a_verdict_next_to_that_of_the_race(race_id: str, open_page: Open) -> None:
@@ -201,7 +203,7 @@ def test_a_deleted_run_leaves_a_verdict_on_the_other_runs(race_id: str, open_pag
     app = open_page("pages/compare.py", race=race_id)
 
     assert "1 run was deleted" in texts(app)
-    assert "Not every arm has a result with the seed 1." in texts(app).replace("\\", "")
+    assert "- Large has 1 of 2 results: compared with seed 0 only." in texts(app).replace("\\", "")
     assert not app.exception
 
 

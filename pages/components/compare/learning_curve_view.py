@@ -5,12 +5,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.races.arm_facts import read_copies
 from core.races.learning_curve import Curve, format_seeds, gather_curve
 from core.settings import Settings
 from pages.components.compare import race_view
 from pages.components.shared import charts, frame
 from pages.components.shared.race_snapshot import RaceSnapshot
 from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.verdict import write_verdict
 
 COLUMNS = {
     "Pictures per class": st.column_config.NumberColumn(help="Training pictures; a class may have fewer."),
@@ -36,11 +38,11 @@ def watch_curve(settings: Settings, race_id: str) -> None:
     race_view.watch(settings, race_id, _show)
 
 
-def _show(_: Settings, snapshot: RaceSnapshot) -> None:
+def _show(settings: Settings, snapshot: RaceSnapshot) -> None:
     race_id = snapshot.race.id
-    curve, spec = _curves.get(snapshot, lambda: _draw(snapshot))
+    curve, spec = _curves.get(snapshot, lambda: _draw(settings, snapshot))
     if curve.sentence:
-        st.info(frame.plain(curve.sentence), icon="📈")
+        st.info(write_verdict(curve.sentence, curve.caveats), icon="📈")
     if not any(arm.points for arm in curve.arms):
         st.caption("The curve appears with its first finished run.")
         return
@@ -63,8 +65,8 @@ def _show(_: Settings, snapshot: RaceSnapshot) -> None:
         frame.offer_csv("Download all runs as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{race_id}.csv")
 
 
-def _draw(snapshot: RaceSnapshot) -> tuple[Curve, dict[str, Any]]:
-    curve = gather_curve(snapshot.race, snapshot.points)
+def _draw(settings: Settings, snapshot: RaceSnapshot) -> tuple[Curve, dict[str, Any]]:
+    curve = gather_curve(snapshot.race, snapshot.points, read_copies(settings, snapshot.race.runs[0]))
     return curve, charts.sizes_chart(
         [
             (

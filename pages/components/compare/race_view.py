@@ -20,6 +20,7 @@ from pages.components.shared import chart_tables, charts, frame
 from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, look_at_race
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.verdict import draw_verdict
 
 STATE_ICONS = {
     RaceState.QUEUED: "⏳",
@@ -168,10 +169,8 @@ def _verdict(snapshot: RaceSnapshot) -> None:
         if not snapshot.race.state.active:
             st.info("No verdict: it needs two arms with a test result for the same seed.", icon="⚖️")
         return
-    show, icon = (st.success, "🏆") if any(pair.better for pair in found.pairs) else (st.info, "⚖️")
-    show(frame.plain(describe_race(found)), icon=icon)
-    if snapshot.race.state.active or result.missing:
-        st.caption(frame.plain(" ".join(("So far:", *result.missing)) if result.missing else "So far."))
+    sentence = f"So far: {describe_race(found)}" if snapshot.race.state.active else describe_race(found)
+    draw_verdict(sentence, found.caveats, found=any(pair.better for pair in found.pairs))
     if len(found.pairs) > 1:
         with st.expander("All pairs of arms", key=f"pairs-{snapshot.race.id}"):
             st.caption("Paired tests on the same pictures, corrected for multiple comparisons.")

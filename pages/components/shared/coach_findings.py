@@ -1,12 +1,11 @@
 """The coach's findings in runs, comparisons and datasets: computed once for all sessions, after a run has ended."""
 
 from collections.abc import Sequence
-from statistics import median_low
 
 import streamlit as st
 
 from core.coach.coach_finding import LEVELS, CoachFinding, Level
-from core.coach.fairness import ArmFacts, PairOutcome, review_comparison
+from core.coach.fairness import PairOutcome, review_comparison
 from core.coach.review import review_run
 from core.coach.run_facts import gather_facts, training_shares
 from core.coach.shortcuts import ShortcutReport, find_shortcuts, review_shortcuts
@@ -14,7 +13,9 @@ from core.config.train_config import STRATEGIES, TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import TuneMyPetsError
 from core.formatting import capitalise, format_number
+from core.races.arm_facts import gather_arm
 from core.settings import Settings
+from core.statistics.caveats import ArmFacts
 from core.statistics.comparison import Comparison
 from models.catalog import CATALOG
 from pages.components.shared import frame
@@ -88,25 +89,10 @@ def group_arms(named: Sequence[tuple[str, RunSnapshot]]) -> list[ArmFacts]:
     for name, item in named:
         shared = item.config.model_dump_json(exclude={"seed", "note"})
         groups.setdefault(f"{item.meta.arm} {item.meta.dataset_fingerprint} {shared}", []).append((name, item))
-    arms = []
-    for group in groups.values():
-        name, first = group[0]
-        items = [item for _, item in group]
-        seen = [item.history.epochs[-1].images_seen for item in items if item.history.epochs]
-        seconds = [item.result.seconds for item in items if item.result and item.result.seconds]
-        arms.append(
-            ArmFacts(
-                name=first.arm if len(group) > 1 else name,
-                config=first.config,
-                classes=tuple(first.meta.classes),
-                fingerprint=first.meta.dataset_fingerprint,
-                seeds=tuple(sorted({item.config.seed for item in items})),
-                epochs=median_low([len(item.history.epochs) for item in items]),
-                images_seen=median_low(seen) if seen else None,
-                seconds=median_low(seconds) if seconds else None,
-            )
-        )
-    return arms
+    return [
+        gather_arm(group[0][1].arm if len(group) > 1 else group[0][0], [(item, item.history) for _, item in group])
+        for group in groups.values()
+    ]
 
 
 def show_findings(findings: Sequence[CoachFinding], *, key: str, config: TrainConfig | None = None) -> None:

@@ -63,7 +63,10 @@ _lists: SharedCache[Settings, list[Race]] = SharedCache(LIVE_SECONDS, max_entrie
 _snapshots: SharedCache[tuple[Settings, str], RaceSnapshot] = SharedCache(LIVE_SECONDS, max_entries=64)
 # the history of a finished run never changes
 _ended: SharedCache[tuple[Settings, str], tuple[Epochs, Points]] = SharedCache(None, max_entries=512)
-_results: SharedCache[tuple[Settings, str, tuple[str, ...]], RaceResult] = SharedCache(None, max_entries=64)
+# what is missing depends on how the other runs ended
+_results: SharedCache[tuple[Settings, str, tuple[tuple[str, RunState, bool], ...]], RaceResult] = SharedCache(
+    None, max_entries=64
+)
 
 
 def _take(settings: Settings, race_id: str) -> RaceSnapshot:
@@ -71,7 +74,7 @@ def _take(settings: Settings, race_id: str) -> RaceSnapshot:
     histories = {run.id: _history(settings, run) for run in race.runs}
     epochs, points = ({run_id: both[place] for run_id, both in histories.items()} for place in (0, 1))
     result, problem = None, ""
-    tested = tuple(run.id for run in race.runs if run.tested is not None)
+    tested = tuple((run.id, run.state, run.tested is not None) for run in race.runs)
     if race.plan.kind == "race":
         try:
             result = _results.get((settings, race_id, tested), lambda: compare_race(settings, race))

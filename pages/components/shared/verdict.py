@@ -1,9 +1,12 @@
 """The verdict on two runs: compared once for all sessions, shown in one sentence."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.races.run_comparison import compare_runs
 from core.settings import Settings
+from core.statistics.caveats import Caveat
 from core.statistics.comparison import Comparison
 from pages.components.shared import frame
 from pages.components.shared.shared_cache import SharedCache
@@ -19,10 +22,27 @@ def compare_once(settings: Settings, first: str, second: str) -> Comparison:
         RunError: if a run is gone or has no predictions.
     """
     store = frame.runs(settings)
-    return _comparisons.get((settings, first, second), lambda: compare_runs(store.get(first), store.get(second)))
+    return _comparisons.get(
+        (settings, first, second), lambda: compare_runs(settings, store.get(first), store.get(second))
+    )
 
 
 def show_verdict(comparison: Comparison) -> None:
-    """The verdict, with an icon that does not depend on colour."""
-    show, icon = (st.success, "🏆") if comparison.better else (st.info, "⚖️")
-    show(frame.plain(comparison.verdict), icon=icon)
+    """The verdict on two runs."""
+    draw_verdict(comparison.verdict, comparison.caveats, found=comparison.better is not None)
+
+
+def draw_verdict(sentence: str, caveats: Sequence[Caveat], *, found: bool) -> None:
+    """A verdict with its caveats, with an icon that does not depend on colour.
+
+    Args:
+        found: whether a difference was shown.
+    """
+    show, icon = (st.success, "🏆") if found else (st.info, "⚖️")
+    show(write_verdict(sentence, caveats), icon=icon)
+
+
+def write_verdict(sentence: str, caveats: Sequence[Caveat]) -> str:
+    """A verdict and its caveats as a short list, in Markdown."""
+    listed = "\n".join(f"- {frame.plain(caveat.sentence)}" for caveat in caveats)
+    return f"{frame.plain(sentence)}\n\n{listed}" if listed else frame.plain(sentence)

@@ -11,7 +11,7 @@ from core.errors import ConfigError, QuotaError
 from core.formatting import format_count
 from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import plan_curve, start_curve
-from core.races.presets import DEFAULT_ARMS, PRESETS, make_arms, plan_race
+from core.races.presets import DEFAULT_ARMS, PRESETS, VIEWS, Views, make_arms, plan_race, share_views
 from core.races.race_actions import start_race
 from core.settings import Settings
 from pages.components.shared import frame
@@ -72,6 +72,7 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
             key=f"race-amount-{budget}",
             help=BUDGET_HELP[budget],
         )
+        chosen = _choose_views(chosen, "race-views")
         title = st.text_input(
             "Title of the race", max_chars=MAX_TITLE, key="race-title", placeholder="its arms", help="Shown in lists."
         )
@@ -85,6 +86,24 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
         st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each. {total}")
         if st.button("Start this race", type="primary", icon="🏁", key="race-start"):
             _begin(settings, lambda: start_race(settings, plan, planned, by=frame.actor())[0])
+
+
+def _choose_views(chosen: TrainConfig, key: str) -> TrainConfig:
+    """The settings above with what the arms see of the pictures."""
+    views = cast(
+        Views,
+        st.segmented_control(
+            "Augmentation",
+            list(VIEWS),
+            default="own",
+            required=True,
+            format_func=lambda name: VIEWS[name][0],
+            key=key,
+            help="Random crops, flips and colours, as set above.",
+        ),
+    )
+    st.caption(VIEWS[views][1])
+    return share_views(chosen, views)
 
 
 def _arms_of(chosen: TrainConfig) -> list[str]:
@@ -125,6 +144,7 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
         seeds = right.slider(
             "Seeds", 1, MAX_SEEDS, 3, key="curve-seeds", help="Each seed draws other pictures and initial weights."
         )
+        chosen = _choose_views(chosen, "curve-views")
         if not arms:
             st.info("Choose at least one arm.", icon="👆")
             return

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from core.coach.fairness import ArmFacts, PairOutcome, review_comparison
-from core.coach.imagenet_classes import imagenet_names, seen_in_imagenet
 from core.config.train_config import TrainConfig
 from core.statistics.comparison import compare
 from core.statistics.predictions import PredictionTable
+from models.imagenet_classes import imagenet_names, seen_in_imagenet
 
 LEAVES = ("healthy", "unhealthy")
 
@@ -22,7 +22,7 @@ def arm(name: str, values: dict[str, Any] | None = None, **more: Any) -> ArmFact
 
 
 SCRATCH = arm("scratch", {"model": "scratch_cnn", "strategy": "scratch"}, seconds=60.0)
-TRANSFER = arm("transfer")
+TRANSFER = arm("transfer", {"stored_views": 0})
 
 
 def kinds(*arms: ArmFacts, outcome: PairOutcome | None = None) -> list[str]:
@@ -49,7 +49,8 @@ def test_other_pictures_end_the_comparison() -> None:
 
 
 def test_a_budget_is_fair_if_one_of_the_three_is_equal() -> None:
-    unequal = dataclasses.replace(TRANSFER, epochs=15, images_seen=12_600)
+    longer = TRANSFER.config.variant(epochs=15)
+    unequal = dataclasses.replace(TRANSFER, config=longer, epochs=15, images_seen=12_600)
     [finding] = review_comparison((SCRATCH, unequal))
     assert finding.kind == "unequal-budget"
     assert "15 epochs, 12,600 pictures seen, 20 s" in finding.evidence
@@ -59,9 +60,22 @@ def test_a_budget_is_fair_if_one_of_the_three_is_equal() -> None:
 
 
 def test_other_settings_and_seeds_are_named() -> None:
-    other = arm("transfer", {"batch_size": 16, "augment_flip": False}, seeds=(0, 1))
+    other = arm("transfer", {"batch_size": 16, "weight_decay": 0.1, "stored_views": 0}, seeds=(0, 1))
     [finding] = review_comparison((SCRATCH, other))
-    assert "seeds, batch size, random flips" in finding.evidence
+    assert "seeds, batch size, weight decay" in finding.evidence
+
+
+def test_arms_that_saw_different_augmentation_get_the_setting_that_makes_it_equal() -> None:
+    [finding] = review_comparison((SCRATCH, arm("transfer")))
+    assert (finding.kind, finding.level) == ("unequal-views", "note")
+    assert "transfer saw one plain view" in finding.evidence
+    assert "same for all" in finding.advice
+
+
+def test_an_arm_that_was_stopped_should_be_trained_to_its_end() -> None:
+    stopped = dataclasses.replace(SCRATCH, epochs=2, cut_short=("was stopped after 2 of 5 epochs",))
+    [finding] = review_comparison((stopped, TRANSFER))
+    assert (finding.kind, finding.evidence) == ("cut-short", "Scratch was stopped after 2 of 5 epochs.")
 
 
 def test_classes_of_imagenet_flatter_only_the_pretrained_arm() -> None:

@@ -75,6 +75,9 @@ def test_the_runs_of_a_curve_are_sensible_wherever_runs_are_shown(
     assert len(curve.rows()) == 8
     assert json.loads(json.dumps(curve.to_json()))["arms"][0]["points"][1]["pictures_per_class"] == 4
     assert curve.sentence in describe_curve(curve)
+    assert [item.kind for item in curve.caveats] == ["unequal-views", "seen-before"]
+    assert describe_curve(curve).endswith("\n".join(f"- {item.sentence}" for item in curve.caveats))
+    assert curve.to_json()["caveats"][0]["kind"] == "unequal-views"
 
     run = runs[0]
     result = run.result()

@@ -1,9 +1,10 @@
 import pytest
 
 from core.config.race_plan import PAIR
+from core.config.seen_views import describe_views
 from core.config.train_config import BACKBONE_FACTOR, TrainConfig
 from core.errors import ConfigError
-from core.races.presets import PRESETS, plan_pair, plan_race
+from core.races.presets import PRESETS, plan_pair, plan_race, share_views
 from models.weights import default_network
 
 CHOSEN = TrainConfig(dataset="pets", model="petnet", strategy="head", epochs=4, batch_size=16, seed=3)
@@ -39,6 +40,15 @@ def test_equal_pictures_end_each_training_after_as_many():
     _, arms = plan_race(CHOSEN, ["scratch", "head"], budget="images", amount=500)
 
     assert {arm.config.max_images for arm in arms} == {500}
+
+
+@pytest.mark.parametrize(("views", "different"), [("own", 2), ("same", 1), ("none", 1)])
+def test_the_arms_see_the_same_pictures_if_that_is_chosen(views, different):
+    _, arms = plan_race(share_views(CHOSEN, views), ["scratch", "head", "partial", "full"])
+    _, pair = plan_pair(share_views(CHOSEN, views))
+
+    assert len({describe_views(arm.config) for arm in arms}) == different
+    assert len({describe_views(arm.config) for arm in pair}) == different
 
 
 def test_a_chosen_freeze_point_goes_with_its_own_strategy_only():

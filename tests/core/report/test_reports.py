@@ -324,6 +324,20 @@ def test_arms_without_a_common_seed_have_no_verdict_and_a_report(settings: Setti
     assert all(make_document(settings, [race_id], form).content for form in FORMATS)
 
 
+def test_the_verdict_of_a_report_carries_its_caveats(settings: Settings, drawn: Dataset):
+    race_id, _ = finished_race(settings, drawn)
+
+    data = build_report(settings, [race_id])
+    text = Reader(html_of(settings, race_id)).text
+
+    assert [item.kind for item in data.verdict.caveats] == ["unequal-views", "seen-before"]
+    assert "Their augmentation differs too, which may be the reason." in data.verdict.sentence
+    assert all(item.sentence in text for item in data.verdict.caveats)
+    assert data.to_json()["verdict"]["caveats"][0]["sentence"].endswith("flips alone can decide.")
+    flips = next(item for item in data.differing if item.name == "Random flips")
+    assert flips.texts == ("yes", "no: one plain view")
+
+
 def test_the_coach_agrees_with_the_verdict(settings: Settings, drawn: Dataset):
     race_id, _ = finished_race(settings, drawn)
     verdict = build_report(settings, [race_id]).verdict

@@ -373,6 +373,7 @@ def test_the_record_is_plain_json_with_fractions_and_counts() -> None:
         "both_wrong": 8,
         "split": "test",
         "better": "b",
+        "caveats": [],
     }
 
 
