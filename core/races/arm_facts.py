@@ -69,7 +69,7 @@ def _describe_end(run: Trained, epochs: int) -> str:
 
 
 def count_copies(dataset: Dataset | None) -> Mapping[str, int]:
-    """Split -> number of its pictures with a copy in another split; nothing where that is not known."""
+    """Split -> number of its pictures that look like copies of training pictures; nothing where that is not known."""
     if dataset is None:
         return {}
     try:

@@ -71,7 +71,7 @@ def find_caveats(
 
     Args:
         split: that the arms were evaluated on.
-        copies: split -> number of its pictures with a copy in another split, where there are any.
+        copies: split -> number of its pictures that look like copies of training pictures, where there are any.
     """
     if len(arms) < 2:
         return ()
@@ -197,8 +197,8 @@ def _find_unequal_views(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
 def _find_copies(split: str, count: int) -> Iterator[Caveat]:
     if count:
         pictures = format_count(count, f"{SPLIT_NAMES[split]} picture")
-        have = "has a copy" if count == 1 else "have copies"
-        yield Caveat("copies", f"{pictures} {have} in another split: every arm looks better than it is.")
+        look = "looks like a copy of a training picture" if count == 1 else "look like copies of training pictures"
+        yield Caveat("copies", f"{pictures} {look}: every accuracy may be too high.")
 
 
 def _find_seen_before(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:

@@ -98,7 +98,7 @@ def test_copies_in_the_test_split_are_a_caveat_of_runs_and_races(
     race_id, runs = start_race(settings, drawn, seeds=(0,))
     for run in runs:
         finish(run, drawn)
-    expected = "3 test pictures have copies in another split: every arm looks better than it is."
+    expected = "3 test pictures look like copies of training pictures: every accuracy may be too high."
     found = result_of(settings, race_id).comparison
     assert found is not None
     assert expected in [item.sentence for item in found.caveats]

@@ -98,10 +98,10 @@ def test_runs_with_different_plans_are_fair_if_one_measure_is_equal() -> None:
 def test_copies_in_the_split_that_is_compared_on_are_counted() -> None:
     arms = arm("a"), arm("b")
     assert sentences(*arms, copies={"test": 12, "val": 3}) == [
-        "12 test pictures have copies in another split: every arm looks better than it is."
+        "12 test pictures look like copies of training pictures: every accuracy may be too high."
     ]
     assert sentences(*arms, copies={"val": 1}, split="val") == [
-        "1 validation picture has a copy in another split: every arm looks better than it is."
+        "1 validation picture looks like a copy of a training picture: every accuracy may be too high."
     ]
     assert sentences(*arms, copies={"val": 1}) == []
 
