@@ -31,6 +31,7 @@ from core.datasets.selection import (
     choose_splits,
     count_images,
     leave_out_copies,
+    leave_out_unlearnable,
     natural_key,
     note_empty_folders,
     note_missing_classes,
@@ -111,6 +112,8 @@ def import_dataset(
             read = yield from _read_all(settings, source, found.files, folder, report)
             yield ImportProgress("Deciding the splits", len(read), len(read), None)
             kept = leave_out_copies(read, report, folder)
+            if found.splits_given:
+                kept = leave_out_unlearnable(kept, report, folder)
             classes = sorted({item.placed.label for item in kept}, key=natural_key)
             if len(classes) < 2:
                 raise DatasetError(too_few_sentence(classes, report, where))

@@ -1,6 +1,5 @@
 """Which of the images that were read become the dataset: copies, contradictions, splits, order, identity."""
 
-import contextlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from core.datasets.layouts.placing import Placed
 from core.datasets.splits import SPLITS, Assignment, Groups, Item, SplitPlan, assign, group_items, quotas
 from core.datasets.version_names import name_sources
 from core.errors import DatasetError
-from core.formatting import SPLIT_NAMES, join_names, readable
+from core.formatting import SPLIT_NAMES, format_count, join_names, readable
 
 MAX_NOTED = 20
 MAX_NAMED = 5
@@ -54,16 +53,45 @@ def leave_out_copies(read: list[ReadImage], report: ImportReport, folder: Path) 
         group.sort(key=lambda item: -SPLITS.index(item.placed.split or "train"))
         kept.append(group[0])
         report.duplicates.extend((item.placed.name, group[0].placed.name) for item in group[1:])
+    _remove_others(read, kept, report, folder)
+    return sorted(kept, key=lambda item: (natural_key(item.placed.label), natural_key(item.placed.name)))
+
+
+def leave_out_unlearnable(kept: list[ReadImage], report: ImportReport, folder: Path) -> list[ReadImage]:
+    """Leave out classes that have pictures in the given validation or test folders only.
+
+    Raises:
+        DatasetError: no training picture is left at all.
+    """
+    trained = {item.placed.label for item in kept if (item.placed.split or "train") == "train"}
+    if not trained:
+        reason = (
+            "Every training picture is also in the validation or test folder, where such copies count: import the "
+            "training folder alone."
+            if report.duplicates
+            else "No readable picture is in the training folder: add some, or import without split folders."
+        )
+        raise DatasetError(reason)
+    others = Counter(item.placed.label for item in kept if item.placed.label not in trained)
+    for label, count in others.items():
+        report.notes.append(
+            f"The class {label!r} has no usable training picture, so nothing can learn it: "
+            f"{format_count(count, 'picture')} elsewhere left out."
+        )
+    left = [item for item in kept if item.placed.label in trained]
+    _remove_others(kept, left, report, folder)
+    return left
+
+
+def _remove_others(read: list[ReadImage], kept: list[ReadImage], report: ImportReport, folder: Path) -> None:
+    """Remove the files of what was read and not kept; contradictory pictures keep their thumbnails."""
     used = {item.path for item in kept}
-    aside = {item.pixel_hash for item in read} - {item.pixel_hash for item in kept}
+    shown = {thumbnail for group in report.contradictory for _, _, thumbnail in group}
     for item in read:
         if item.path not in used:
-            with contextlib.suppress(FileNotFoundError):
-                (folder / item.path).unlink()
-            if item.pixel_hash not in aside:
-                with contextlib.suppress(FileNotFoundError):
-                    (folder / thumbnail_of(item.sha256)).unlink()
-    return sorted(kept, key=lambda item: (natural_key(item.placed.label), natural_key(item.placed.name)))
+            (folder / item.path).unlink(missing_ok=True)
+            if thumbnail_of(item.sha256) not in shown:
+                (folder / thumbnail_of(item.sha256)).unlink(missing_ok=True)
 
 
 def choose_splits(
@@ -95,6 +123,7 @@ def choose_splits(
                 f"{len(kept)} different pictures are too few to keep some for validation: add more of each class."
             )
         _note_groups(items, assignment, plan.shares(), classes, report)
+    _note_missing(items, splits, classes, report)
     _list_contradictory(kept, groups, given, report)
     _note_straddling(items, splits, given, report)
     return splits
@@ -108,7 +137,6 @@ def _complete(
     Raises:
         DatasetError: if no picture is left for training or validation.
     """
-    report.notes.append("The folders train, val and test were kept as the splits.")
     if "val" not in splits:
         share = plan.val / (plan.train + plan.val)
         shares = {"train": 1 - share, "val": share}
@@ -124,10 +152,20 @@ def _complete(
         _note_groups(in_train, assignment, shares, classes, report)
     if "test" not in splits:
         report.notes.append("There was no test folder: results are on the validation split, and are marked as such.")
-    for split in ("train", "val"):
-        if split not in splits:
-            raise DatasetError(
-                f"No readable picture is in the {split} folder: add some, or import without split folders."
+    if "val" not in splits:
+        raise DatasetError("No picture is left for validation: add some, or import without split folders.")
+
+
+def _note_missing(items: list[Item], splits: list[str], classes: list[str], report: ImportReport) -> None:
+    """Note which classes a split has no picture of."""
+    held = {(item.label, split) for item, split in zip(items, splits, strict=True)}
+    for split in SPLITS[1:]:
+        missing = [repr(name) for place, name in enumerate(classes) if (place, split) not in held]
+        if missing and split in splits:
+            names = join_names(missing[:MAX_NAMED])
+            more = f" (and of {len(missing) - MAX_NAMED:,} more classes)" if len(missing) > MAX_NAMED else ""
+            report.notes.append(
+                f"The {SPLIT_NAMES[split]} split has no picture of {names}{more}: results there say nothing about it."
             )
 
 

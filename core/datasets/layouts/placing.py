@@ -4,13 +4,14 @@ import contextlib
 import difflib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from core.datasets.class_names import clean_labels
 from core.datasets.decoder import SUFFIX_FORMATS
 from core.datasets.layouts.readings import COLUMN, MAX_CLASSES, Reading, find_readings
 from core.datasets.layouts.tables import SourceTables
+from core.datasets.layouts.tree import OUTSIDE
 from core.datasets.layouts.words import is_image_folder, listed, name_key, word_set
 from core.datasets.picture_formats import FOREIGN_SUFFIXES, HEAD_BYTES, looks_like_picture
 from core.datasets.sources import Source, SourceEntry
@@ -95,7 +96,9 @@ def read_layout(source: Source, *, layout: str = "", label_column: str = "") -> 
     if not pictures:
         raise DatasetError(f"There are no pictures {where}: {WANTED}")
     paths = {number: _parts(_without_query(entries[number].name)) for number in pictures}
-    sizes = {number: max(0, entries[number].bytes_claimed) for number in pictures}
+    outside = {number for number, parts in paths.items() if ".." in parts or entries[number].name.startswith("/")}
+    paths = {number: parts for number, parts in paths.items() if number not in outside}
+    sizes = {number: max(0, entries[number].bytes_claimed) for number in paths}
     tables = SourceTables(source, entries, paths, label_column)
     found = find_readings(paths, sizes, tables, layout or label_column)
     reading = _choose(found.found, layout, label_column, where)
@@ -105,7 +108,8 @@ def read_layout(source: Source, *, layout: str = "", label_column: str = "") -> 
         if not found.certain:
             raise LayoutQuestionError(where, [choose(item, entries, source) for item in found.found])
         reading = found.found[0]
-    return _place(entries, reading, paths, where, tables)
+    problems = {**reading.problems, **dict.fromkeys(outside, OUTSIDE)}
+    return _place(entries, replace(reading, problems=problems), paths, where, tables)
 
 
 def _find_pictures(source: Source, entries: Sequence[SourceEntry]) -> list[int]:
@@ -257,7 +261,7 @@ def _note_joined_names(labels: Mapping[int, str], paths: Mapping[int, tuple[str,
 
 
 def _learnable(labels: dict[int, str], splits: Mapping[int, str], notes: list[str]) -> dict[int, str]:
-    """The labels without classes that have no training picture; what is missing in a split is noted.
+    """The labels without classes that have no training picture.
 
     Raises:
         DatasetError: such a class looks like another one that is spelt differently.
@@ -283,11 +287,4 @@ def _learnable(labels: dict[int, str], splits: Mapping[int, str], notes: list[st
             f"The class {label!r} has no training picture, so nothing can learn it: "
             f"{format_count(count, 'picture')} elsewhere left out. Add some to the training folder."
         )
-    for split in ("val", "test"):
-        missing = sorted(trained - set(held[split]))
-        if held[split] and missing:
-            classes = listed([repr(name) for name in missing])
-            notes.append(
-                f"The {SPLIT_NAMES[split]} folder has no picture of {classes}: results there say nothing about it."
-            )
     return {number: label for number, label in labels.items() if label in trained}

@@ -14,6 +14,7 @@ from core.datasets.labelled_files import FileLabels
 from core.datasets.layouts.file_names import labels_in_names
 from core.datasets.layouts.splits_in_folders import class_in_name, take_splits
 from core.datasets.layouts.tree import (
+    OUTSIDE,
     Folder,
     Tidied,
     build_tree,
@@ -212,7 +213,7 @@ class _Search:
         chains = {number: chain for number, chain in _chains(root) if chain}
         loose = sorted(set(root.pictures))
         for number in loose:
-            self.tidied.problems[number] = "lies outside any class folder: move it into one, or leave it out."
+            self.tidied.problems[number] = OUTSIDE
         names = [item.name for item in kids]
         structured = [item for item in kids if item.folders]
         shared = shared_names(kids)

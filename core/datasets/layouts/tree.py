@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from core.datasets.layouts.words import is_documentation, is_image_folder, is_mask_folder, listed, name_key
 from core.formatting import format_count
 
+OUTSIDE = "lies outside any class folder: move it into one, or leave it out."
 FEW = 3  # loose pictures that need no question
 FEW_SHARE = 0.05
 MASK_FILE = re.compile(r"(.+?)[ _.-]+(mask|seg|segmentation|gt|trimap|annotation)[ _.-]*\d*", re.IGNORECASE)
@@ -140,7 +141,7 @@ def drop_loose(folder: Folder, tidied: Tidied) -> Folder:
     """Without the few pictures that lie next to folders."""
     if folder.folders and 0 < len(folder.pictures) <= max(FEW, FEW_SHARE * folder.count()):
         for number in folder.pictures:
-            tidied.problems[number] = "lies outside any class folder: move it into one, or leave it out."
+            tidied.problems[number] = OUTSIDE
         return Folder(folder.name, [], folder.folders)
     return folder
 

@@ -152,7 +152,7 @@ def test_progress_is_told_with_an_estimate(settings: Settings) -> None:
         ([], "no files"),
         ([("readme.txt", b"x")], "no pictures"),
         ([("one/a.png", b"x"), ("one/b.png", b"y")], "at least two"),
-        ([("a.png", b"x"), ("b.png", b"y")], "no class folder"),
+        ([("a.png", b"x"), ("b.png", b"y")], "have no labels"),
         ([("a/1.png", b"x"), ("b/1.png", b"y")], "two classes are needed"),
     ],
 )
@@ -220,6 +220,28 @@ def test_overlapping_entries_are_refused(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(DatasetError, match="overlap"):
         open_source(path)
+
+
+def test_a_class_that_is_missing_in_a_split_is_noted(settings: Settings) -> None:
+    files = class_files({"train/a": 3, "train/b": 3, "train/c": 3, "val/b": 2, "val/c": 2, "test/a": 1})
+    notes = bring(settings, memory(files)).report().notes
+    assert "The validation split has no picture of 'a': results there say nothing about it." in notes
+    assert "The test split has no picture of 'b' and 'c': results there say nothing about it." in notes
+
+
+def test_a_class_whose_training_pictures_cannot_be_read_is_left_out_with_all_its_files(settings: Settings) -> None:
+    files = class_files({"train/a": 3, "train/b": 3, "test/a": 2, "test/b": 2, "test/c": 2})
+    dataset = bring(settings, memory([*files, ("train/c/1.png", b"broken")]))
+    assert dataset.classes == ("a", "b")
+    assert any("'c' has no usable training picture" in note for note in dataset.report().notes)
+    assert len(list(dataset.folder.glob("images/*/*"))) == len(dataset.rows)
+    assert len(list(dataset.folder.glob("thumbs/*/*"))) == len(dataset.rows)
+
+
+def test_training_pictures_that_are_all_in_test_too_get_their_true_cause(settings: Settings) -> None:
+    files = class_files({"a": 3, "b": 3})
+    with pytest.raises(DatasetError, match="Every training picture is also in the validation or test folder"):
+        bring(settings, memory([(f"{split}/{name}", data) for split in ("train", "test") for name, data in files]))
 
 
 @pytest.mark.parametrize("cut", [0.3, 0.8])

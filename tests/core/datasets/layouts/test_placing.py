@@ -121,11 +121,6 @@ def test_a_class_that_nothing_can_learn_is_left_out_with_the_remedy() -> None:
     assert any("'fox' has no training picture" in note for note in layout.notes)
 
 
-def test_a_class_that_is_missing_in_a_split_is_noted() -> None:
-    names = [f"train/{label}/1.jpg" for label in "abc"] + [f"test/{label}/1.jpg" for label in "ab"]
-    assert any("test folder has no picture of 'c'" in note for note in read_layout(names).notes)
-
-
 def test_labels_that_the_source_knows_are_taken_as_they_are() -> None:
     class Labelled(MemorySource):
         def entries(self) -> list[SourceEntry]:
