@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from core.datasets.decoder import SUFFIX_FORMATS
-from core.datasets.parquet_columns import LFS_POINTER, class_names, damaged_sentence, is_text_like, read_texts
+from core.datasets.parquet_columns import LFS_POINTER, class_names, is_text_like, read_texts, readable_parquet
 from core.errors import DatasetError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
@@ -64,14 +64,12 @@ def read_table(name: str, data: bytes) -> LabelTable:
     for start, sentence in _OTHER_FILES:
         if data.startswith(start):
             raise DatasetError(f"{name} {sentence}.")
-    if data.startswith(b"PAR1"):
+    suffix = PurePosixPath(name).suffix.lower()
+    if data.startswith(b"PAR1") or suffix == ".parquet":
         return _read_parquet(name, data)
     text = _decode(name, data)
     if not text.strip():
         raise DatasetError(f"{name} is empty: export the table again.")
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix == ".parquet":
-        raise DatasetError(damaged_sentence(name))
     if suffix in (".jsonl", ".ndjson", ".json"):
         return _read_json(name, text, by_line=suffix != ".json")
     return _read_delimited(name, text, "\t" if suffix == ".tsv" else None)
@@ -202,7 +200,7 @@ def _read_parquet(name: str, data: bytes) -> LabelTable:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with readable_parquet(name):
         file = pq.ParquetFile(pa.BufferReader(data))
         schema = file.schema_arrow
         columns = [field.name for field in schema if is_text_like(field.type)]
@@ -211,13 +209,10 @@ def _read_parquet(name: str, data: bytes) -> LabelTable:
         if size > MAX_TABLE_BYTES:
             raise DatasetError(f"{name} is too large for a table of labels: keep the file names and labels only.")
         texts = [column for column in columns if pa.types.is_string(schema.field(column).type)]
-        file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
-        table = file.read(columns=columns, use_threads=False)
+        table = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts).read(columns=columns, use_threads=False)
         names = class_names(schema)
         read = [read_texts(table.column(column), names.get(column, ())) for column in columns]
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(damaged_sentence(name)) from error
-    return _table(name, columns, zip(*read, strict=True), file.metadata.num_rows)
+        return _table(name, columns, list(zip(*read, strict=True)), table.num_rows)
 
 
 def _check_size(name: str, rows: int, columns: int) -> None:

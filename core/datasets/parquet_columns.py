@@ -4,7 +4,11 @@ pyarrow is imported when it is needed: pages import this file's users, and must 
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from core.errors import DatasetError
 
 UNLABELLED = ""
 LFS_POINTER = b"version https://git-lfs"
@@ -50,9 +54,19 @@ def is_bytes(kind: Any) -> bool:
     return any(test(kind) for test in tests)
 
 
-def damaged_sentence(name: str) -> str:
-    """What to say of a Parquet file that cannot be read."""
-    return f"{name} is not a readable Parquet file (cut off or damaged): download or copy it again."
+@contextmanager
+def readable_parquet(name: str) -> Iterator[None]:
+    """Turn what pyarrow raises on a damaged file into one sentence."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except PermissionError as error:
+        raise DatasetError(f"{name} cannot be read ({error.strerror}): check its rights.") from error
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise DatasetError(
+            f"{name} is not a readable Parquet file (cut off or damaged): download or copy it again."
+        ) from error
 
 
 def read_texts(column: Any, names: tuple[str, ...] = ()) -> list[str]:

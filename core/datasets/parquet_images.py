@@ -7,7 +7,7 @@ imported when it is needed: pages import this file's users, and must start fast.
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from core.datasets.parquet_columns import (
     LFS_POINTER,
     class_names,
-    damaged_sentence,
     hugging_face_features,
     is_bytes,
     read_texts,
+    readable_parquet,
 )
 from core.errors import DatasetError
 
@@ -63,19 +63,6 @@ class Place(NamedTuple):
     file: int
     group: int
     row: int
-
-
-@contextmanager
-def readable_parquet(name: str) -> Iterator[None]:
-    """Turn what pyarrow raises on a damaged file into one sentence."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except PermissionError as error:
-        raise DatasetError(f"{name} cannot be read ({error.strerror}): check its rights.") from error
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise DatasetError(damaged_sentence(name)) from error
 
 
 def open_parquet(name: str, path: Path) -> ParquetImages | None:

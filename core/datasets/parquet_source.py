@@ -20,7 +20,7 @@ from core.datasets.label_columns import (
 )
 from core.datasets.label_tables import LabelTable
 from core.datasets.layouts.words import split_in_path, split_of
-from core.datasets.parquet_columns import class_names, is_text_like
+from core.datasets.parquet_columns import class_names, is_text_like, readable_parquet
 from core.datasets.parquet_images import (
     ImageRows,
     ParquetImages,
@@ -29,7 +29,6 @@ from core.datasets.parquet_images import (
     open_parquet,
     read_column,
     read_paths,
-    readable_parquet,
 )
 from core.datasets.sources import MAX_FILES, FolderSource, Source, SourceEntry
 from core.errors import DatasetError, ImageError, LabelColumnError

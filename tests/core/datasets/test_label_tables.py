@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -148,6 +149,22 @@ def test_a_parquet_table_cut_off_anywhere_is_one_sentence():
     data = parquet({"file_name": [f"{n}.jpg" for n in range(300)], "label": ["cat", "dog"] * 150})
     for end in range(10, len(data), 97):
         assert "not a readable Parquet file" in refused("metadata.parquet", data[:end])
+
+
+def test_a_parquet_table_with_random_damage_is_a_table_or_one_sentence():
+    whole = parquet({"file_name": [f"{n}.jpg" for n in range(300)], "label": ["cat", "dog"] * 150})
+    rng = random.Random(1)
+    outcomes = set()
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 2, 5))):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        try:
+            outcomes.add(len(read_table("metadata.parquet", bytes(data)).rows))
+        except DatasetError as error:
+            outcomes.add(str(error))
+    assert 300 in outcomes
+    assert any("not a readable Parquet file" in str(outcome) for outcome in outcomes)
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_ROWS", 2), ("MAX_COLUMNS", 1), ("MAX_CELLS", 5)])
