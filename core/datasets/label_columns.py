@@ -242,6 +242,9 @@ class _FileIndex:
         found: dict[str, str] = {}
         ambiguous: set[str] = set()
         for value, fits in fitting.items():
+            if len(fits) == 1:
+                found[value] = fits[0]
+                continue
             merits = {name: self._merit(self._base(name, paths[value]), coverage) for name in fits}
             best = max(merits.values())
             chosen = [name for name, merit in merits.items() if merit == best]
