@@ -128,7 +128,7 @@ def main() -> None:
     files = files[:: max(1, len(files) // BATCH)][:BATCH]
     limits = Limits.from_settings(settings)
     pixels = np.stack([square_pixels(file, file.name, limits, spec) for file in files])
-    batch = normalise(centre_crop(to_channels_first(pixels), spec.crop_px), spec, CPU)
+    batch = normalise(centre_crop(to_channels_first(pixels), spec), spec, CPU)
     network = build_pretrained(options.model, 2, seed=0, weights_file=path).eval()
     network.freeze(entry.freeze_points[-1])
     rows, last = torch.contiguous_format, torch.channels_last

@@ -59,7 +59,7 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
         views = []
         for start in range(0, len(store.pixels), BATCH):
             pixels = store.pixels.take(np.arange(start, min(start + BATCH, len(store.pixels))))
-            views.append(centre_crop(to_channels_first(pixels), entry.preprocessing.crop_px))
+            views.append(centre_crop(to_channels_first(pixels), entry.preprocessing))
         prefix(views[0])
         started = time.perf_counter()
         for view in views:

@@ -24,11 +24,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core.datasets.decoder import Limits, decode, fit_square
+from core.datasets.decoder import Limits
 from core.errors import ImageError
 from core.settings import Settings
 from core.storage import read_json, write_json
 from core.stores.hardware import device_name
+from core.stores.pixels import square_pixels
 from models import weights
 from models.catalog import CATALOG
 from models.entry import Preprocessing
@@ -58,16 +59,15 @@ def backbone(name: str) -> Network:
 def read(folder: Path, spec: Preprocessing) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """(N, crop, crop, 3) pixels and labels of the pictures that can be decoded."""
     limits = Limits.from_settings(Settings.from_environment())
-    margin = (spec.resize_px - spec.crop_px) // 2
+    first, last = spec.margin_px, spec.margin_px + spec.crop_px
     pixels, labels = [], []
     for label, kind in enumerate(sorted(path for path in folder.iterdir() if path.is_dir())):
         for file in sorted(kind.iterdir()):
             try:
-                picture = decode(file, limits, file.name, at_least_px=spec.resize_px).image
+                square = square_pixels(file, file.name, limits, spec)
             except ImageError:
                 continue
-            square = fit_square(picture, spec.resize_px, spec.interpolation)
-            pixels.append(square[margin : margin + spec.crop_px, margin : margin + spec.crop_px])
+            pixels.append(square[first:last, first:last])
             labels.append(label)
     return np.stack(pixels), np.array(labels)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from models.efficientnet_lite_entry import EFFICIENTNET_LITE0
-from models.entry import Block, NetworkEntry, Preprocessing, Weights
+from models.entry import Block, GreyRanges, NetworkEntry, Preprocessing, Weights
 from models.errors import NetworkError
 from models.petnet_entry import PETNET
 from models.torchvision_entries import TORCHVISION_ENTRIES
@@ -19,6 +19,7 @@ __all__ = [
     "CATALOG",
     "HEADS",
     "Block",
+    "GreyRanges",
     "NetworkEntry",
     "Preprocessing",
     "ScratchOptions",

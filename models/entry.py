@@ -1,9 +1,35 @@
 """The facts that the catalog holds of a network. No torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class GreyRanges:
+    """The values of grey pictures with more than 8 bits that become black and white.
+
+    Attributes:
+        integers: lowest and highest of integer pictures; None: of each picture its own.
+        floats: the same of floating-point pictures.
+    """
+
+    integers: tuple[float, float] | None = None
+    floats: tuple[float, float] | None = None
+
+    def joined(self, other: "GreyRanges") -> "GreyRanges":
+        """The ranges that hold those of both."""
+        return GreyRanges(_join(self.integers, other.integers), _join(self.floats, other.floats))
+
+
+def _join(one: tuple[float, float] | None, other: tuple[float, float] | None) -> tuple[float, float] | None:
+    if one is None or other is None:
+        return one or other
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+OWN_RANGES = GreyRanges()
 
 
 @dataclass(frozen=True)
@@ -16,6 +42,10 @@ class Preprocessing:
         mean: per RGB channel, of values in [0, 1].
         std: per RGB channel, of values in [0, 1].
         interpolation: `bilinear` or `bicubic`.
+        fit: what happens to a picture that is not square: `crop` cuts its ends off, `pad` adds borders, `squeeze`
+            distorts it.
+        version: of the rules from a file to pixels (docs/decisions/0026); a run keeps the one it was trained with.
+        greys: of the dataset.
     """
 
     resize_px: int
@@ -23,6 +53,19 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     interpolation: str = "bilinear"
+    fit: str = "crop"
+    version: int = 2
+    greys: GreyRanges = OWN_RANGES
+
+    @property
+    def margin_px(self) -> int:
+        """From the edge of the resized square to that of its centre crop."""
+        spare = self.resize_px - self.crop_px
+        return spare // 2 if self.version == 1 else round(spare / 2)
+
+    def fitted(self, fit: str) -> "Preprocessing":
+        """The same, with another way to make a picture square; what is padded or squeezed is not cropped."""
+        return self if fit == "crop" else replace(self, fit=fit, resize_px=self.crop_px)
 
 
 @dataclass(frozen=True)

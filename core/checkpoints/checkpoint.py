@@ -12,12 +12,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from core.checkpoints.preprocessing import describe_preprocessing, read_preprocessing
 from core.checkpoints.pretrained_weights import load_pretrained
 from core.checkpoints.weights_file import check_header
 from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, NetworkError, RunError
 from core.settings import Settings
 from core.storage import atomic_open, read_json, write_json
+from models.entry import Preprocessing
 from models.network import Network, build
 
 FORMAT = 1
@@ -32,6 +34,7 @@ class Checkpoint:
     classes: tuple[str, ...]
     epoch: int
     val_accuracy: float | None
+    preprocessing: Preprocessing
 
 
 def save_checkpoint(folder: Path, name: str, network: Network, checkpoint: Checkpoint) -> None:
@@ -48,6 +51,7 @@ def save_checkpoint(folder: Path, name: str, network: Network, checkpoint: Check
             "classes": list(checkpoint.classes),
             "epoch": checkpoint.epoch,
             "val_accuracy": checkpoint.val_accuracy,
+            "preprocessing": describe_preprocessing(checkpoint.preprocessing),
         },
     )
 
@@ -66,11 +70,13 @@ def read_sidecar(folder: Path, name: str) -> Checkpoint:
         epoch, accuracy = values["epoch"], values["val_accuracy"]
         if type(epoch) is not int:
             raise ValueError("no epoch")
+        config = load_config(values["config"])
         return Checkpoint(
-            load_config(values["config"]),
+            config,
             tuple(str(name) for name in values["classes"]),
             epoch,
             None if accuracy is None else float(accuracy),
+            read_preprocessing(config, values.get("preprocessing")),
         )
     except FileNotFoundError as error:
         raise RunError("This run has no saved weights: train it for at least one epoch.") from error

@@ -17,11 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from core.checkpoints.preprocessing import read_preprocessing
 from core.checkpoints.weights_file import check_header
 from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, RunError
 from core.runs.run_files import SNAPSHOT
 from core.storage import atomic_open
+from models.entry import Preprocessing
 
 FORMAT = 1
 LARGEST_LOSS = sys.float_info.max  # before the first epoch; JSON knows no infinity
@@ -98,6 +100,7 @@ class Facts:
         hardware: what the training computed with; another number format would give other digits.
         learning_rate: that of the training, if it was looked for.
         costs: of the run so far, from `Costs.to_json`.
+        preprocessing: of the training: it continues on the same pixels.
     """
 
     config: TrainConfig
@@ -108,7 +111,8 @@ class Facts:
     rates: tuple[float, ...]
     schedule_step: int
     learning_rate: float | None
-    costs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    costs: dict[str, Any]
+    preprocessing: Preprocessing
 
 
 def read_facts(folder: Path) -> Facts | None:
@@ -122,8 +126,9 @@ def read_facts(folder: Path) -> Facts | None:
         check_header(path)
         with safe_open(path, framework="pt") as file:
             values = json.loads(file.metadata()["facts"])
+        config = load_config(values["config"])
         return Facts(
-            load_config(values["config"]),
+            config,
             str(values["fingerprint"]),
             int(values["events_bytes"]),
             dict(values["hardware"]),
@@ -132,6 +137,7 @@ def read_facts(folder: Path) -> Facts | None:
             int(values["schedule_step"]),
             None if values.get("learning_rate") is None else float(values["learning_rate"]),
             dict(values.get("costs", {})),
+            read_preprocessing(config, values.get("preprocessing")),
         )
     except FileNotFoundError:
         return None

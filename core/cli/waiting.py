@@ -14,7 +14,7 @@ from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
-from core.stores.pixels import open_store
+from core.stores.pixels import open_store, preprocessing_of
 
 WATCH_SECONDS = 0.25
 
@@ -28,7 +28,7 @@ def read_ahead(settings: Settings, run: Run) -> None:
         dataset = DatasetStore(settings).get(config.dataset)
         signal = StopSignal(lambda: not run.state().active or run.stop_requested)
         with suppress(Stopped):
-            run_step(open_store(settings, dataset, config.entry().preprocessing, signal), _print_progress)
+            run_step(open_store(settings, dataset, preprocessing_of(config, dataset), signal), _print_progress)
 
 
 def _print_progress(item: Progress) -> None:

@@ -48,6 +48,7 @@ class Described:
     pictures: dict[str, int]  # pictures per split
     strip: list[dict[str, Any]]  # fixed validation pictures: index in the dataset, label
     augmentation: str
+    preprocessing: dict[str, Any] | None = None  # version and grey ranges; None of a run of version 1
 
 
 @dataclass(frozen=True)

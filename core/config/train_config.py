@@ -6,6 +6,7 @@ torch.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -166,6 +167,14 @@ class TrainConfig(BaseModel):
             "at most four; one with a budget of pictures or seconds); 0: a new random view in every epoch."
         ),
     )
+    fit: Literal["crop", "pad", "squeeze"] = Field(
+        "crop",
+        title="Fit",
+        description=(
+            "How a picture becomes square: crop cuts its ends off, pad adds borders, squeeze distorts it; for subjects "
+            "at the side of wide pictures."
+        ),
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", title="Precision", description="Number format; auto measures whether bf16 is faster on this machine."
     )
@@ -303,7 +312,8 @@ class TrainConfig(BaseModel):
 
     def entry(self) -> NetworkEntry:
         """The catalog's description of the chosen network, with its options applied."""
-        return get_entry(self.model, self.scratch_options() if self.model == "scratch_cnn" else None)
+        entry = get_entry(self.model, self.scratch_options() if self.model == "scratch_cnn" else None)
+        return replace(entry, preprocessing=entry.preprocessing.fitted(self.fit))
 
     @property
     def views(self) -> int:

@@ -10,6 +10,7 @@ datasets/<id>/
 
 import csv
 import hashlib
+import math
 import re
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -22,6 +23,7 @@ from core.actor import LOCAL_OWNER
 from core.datasets.splits import SPLITS
 from core.errors import DatasetError
 from core.storage import read_json
+from models.entry import OWN_RANGES, GreyRanges
 
 FORMAT = 1
 COLUMNS = (
@@ -29,7 +31,7 @@ COLUMNS = (
 )  # fmt: skip
 FILES = ("dataset.json", "pictures.csv", "report.json")
 ADDED_LATER = ("contradictory_near", "straddling")  # older reports lack these
-IMAGE_PATH = re.compile(r"images/([0-9a-f]{2})/(\1[0-9a-f]{62})\.(jpg|mpo|png|gif|bmp|webp|tif|avif)")
+IMAGE_PATH = re.compile(r"images/([0-9a-f]{2})/(\1[0-9a-f]{62})\.(jpg|mpo|png|gif|bmp|webp|tif|avif|ppm|jp2|tga|heic)")
 THUMBNAIL_PATH = re.compile(r"thumbs/([0-9a-f]{2})/\1[0-9a-f]{62}\.jpg")
 FLAG_SEPARATOR = "; "
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -41,7 +43,15 @@ def _thumbnail(path: str) -> str:
     return path
 
 
+def _in_order(ranges: GreyRanges) -> GreyRanges:
+    for found in (ranges.integers, ranges.floats):
+        if found is not None and not -math.inf < found[0] <= found[1] < math.inf:
+            raise ValueError(found)
+    return ranges
+
+
 Thumbnail = Annotated[str, AfterValidator(_thumbnail)]
+Ranges = Annotated[GreyRanges, AfterValidator(_in_order)]
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,7 @@ class DatasetSummary:
     seed: int
     source: str
     owner: str = LOCAL_OWNER
+    grey_ranges: Ranges = OWN_RANGES
 
 
 _REPORT = TypeAdapter(ImportReport)
@@ -137,6 +148,11 @@ class Dataset:
     @property
     def drawn(self) -> bool:
         return self.summary.drawn
+
+    @property
+    def greys(self) -> GreyRanges:
+        """The values of its 16-bit grey pictures that become black and white."""
+        return self.summary.grey_ranges
 
     @property
     def created(self) -> str:

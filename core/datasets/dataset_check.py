@@ -32,6 +32,7 @@ from core.verification import (
     sha256_of,
     verify_names,
 )
+from models.entry import GreyRanges
 
 MAX_PROBLEMS = 20  # of images of one dataset: the rest is counted
 PIECE_IMAGES = 32  # for one thread at a time
@@ -154,7 +155,7 @@ def _verify_image(
         redraw = Repair(
             "draws it again from its picture",
             "move" if irregular(small.parent, {small.name}) else None,
-            partial(_redraw, image=path, limits=limits),
+            partial(_redraw, image=path, limits=limits, greys=dataset.greys),
         )
         yield Problem(Kind.DAMAGED, small, f"This thumbnail {reason(error)}.", redraw)
 
@@ -191,9 +192,9 @@ def _verify_thumbnail(path: Path, count: Count) -> None:
             raise Damage("is damaged") from error
 
 
-def _redraw(path: Path, *, image: Path, limits: Limits) -> None:
+def _redraw(path: Path, *, image: Path, limits: Limits, greys: GreyRanges) -> None:
     """Draw a thumbnail from its image."""
-    found = decode(image, limits, image.name).image
+    found = decode(image, limits, image.name, greys=greys).image
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_open(path) as file:
         write_thumbnail(found, cast("BinaryIO", file))

@@ -4,7 +4,6 @@ A picture is read fully (`load()`, since `verify()` passes a half-cut JPEG), und
 pixel is decoded, turned upright (EXIF) and brought to RGB. What was changed is noted in plain words.
 """
 
-import contextlib
 import hashlib
 import threading
 import warnings
@@ -12,35 +11,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from core.datasets.frames import count_frames, seek_content
+from core.datasets.picture_formats import SUFFIX_FORMATS, describe_foreign, describe_raw, is_raw, readers_for, suffix_of
+from core.datasets.rgb_conversion import bands, grey_range, to_rgb
+from core.datasets.salvage import Salvaged, is_cut, salvage
 from core.errors import ImageError
 from core.formatting import format_limit
 from core.settings import Settings
+from models.entry import OWN_RANGES, GreyRanges, Preprocessing
 
-# MPO is found by the JPEG reader
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
-EXTENSIONS = {
-    "JPEG": "jpg",
-    "MPO": "mpo", "PNG": "png", "GIF": "gif", "BMP": "bmp", "WEBP": "webp", "TIFF": "tif", "AVIF": "avif",
-}  # fmt: skip
-SUFFIX_FORMATS = {
-    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".gif": "GIF", ".bmp": "BMP",
-    ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".avif": "AVIF", ".mpo": "MPO",
-}  # fmt: skip
-RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+VERSION = Preprocessing.version  # of the rules below, for pictures that no run was trained on yet
 LARGE_PIXELS = 16_000_000  # above this, one picture at a time: parallel imports stay under 1 GB
 PIXELS_AT_ONCE = 4 * LARGE_PIXELS  # decoded side by side, in all threads together
-BAND_BYTES = 8 * 2**20
-COUNTED_GIF_BYTES = 8 * 2**20
-COUNTED_TIFF_FRAMES = 1000
-Image.init()  # registers every format: without it, an allow list finds only the most common ones
-_GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+PLAIN_BYTES = 4 * 2**20  # of a PPM whose numbers are written as text: Python reads it
+WIDE = 2  # times as wide as high: more than half of the picture lies outside the centre square
+TOO_WIDE = "much wider than high: its sides are cut off"
+TOO_HIGH = "much higher than wide: its top and bottom are cut off"
+_DNG_VERSION, _SUBFILE_TYPE, _SUB_PICTURES = 50706, 254, 330  # tags of TIFF
 
 
 @dataclass(frozen=True)
@@ -68,15 +61,30 @@ class DecodedImage:
     width_px: int
     height_px: int
     notes: tuple[str, ...]
+    greys: GreyRanges | None = None  # the picture's own range, where it is grey of more than 8 bits
 
 
-def decode(data: bytes | Path, limits: Limits, name: str, *, at_least_px: int | None = None) -> DecodedImage:
+class _DamagedError(ImageError):
+    """The bytes are not what the format wants: what `salvage` may help."""
+
+
+def decode(
+    data: bytes | Path,
+    limits: Limits,
+    name: str,
+    *,
+    at_least_px: int | None = None,
+    greys: GreyRanges = OWN_RANGES,
+    version: int = VERSION,
+) -> DecodedImage:
     """Decode a picture fully.
 
     Args:
         data: the file's bytes, or its path.
         name: what the sentences call it.
         at_least_px: a large JPEG may be decoded smaller, with its short side at least this long.
+        greys: of the dataset, for grey of more than 8 bits.
+        version: of the preprocessing of a run; 1 reads first frames, own ranges, and no colour profiles.
     Returns:
         the picture, upright and RGB; width and height are those of the full picture.
     Raises:
@@ -85,38 +93,75 @@ def decode(data: bytes | Path, limits: Limits, name: str, *, at_least_px: int | 
     raw = _read(data, limits, name)
     with _quiet.hold():
         try:
-            image = Image.open(BytesIO(raw), formats=FORMATS)
-        except UnidentifiedImageError as error:
-            raise ImageError(_unknown(raw, name)) from error
-        except Image.DecompressionBombError as error:
-            raise ImageError(_too_large(name, limits)) from error
-        except Exception as error:  # a hostile header may raise anything
-            raise ImageError(f"{name} is damaged and cannot be opened: export or copy it again.") from error
-        width, height = image.size
-        if width * height > limits.max_pixels:
-            raise ImageError(_too_large(name, limits, (width, height)))
-        if min(width, height) < limits.min_side_px:
-            raise ImageError(
-                f"{name} has {width} x {height} pixels: pictures need at least {limits.min_side_px} on each side."
-            )
-        if max(width, height) > limits.max_aspect * min(width, height):
-            raise ImageError(f"{name} is a strip of {width} x {height} pixels: crop it to a more usual shape.")
-        with _gate.turn(width * height):
-            return _convert(image, raw, name, at_least_px)
+            return _decode(raw, limits, name, at_least_px, greys, version)
+        except _DamagedError:
+            found = salvage(raw)
+            if found is None:
+                raise
+            return _decode(found.raw, limits, name, None, greys, version, found)
 
 
-def _convert(image: Image.Image, raw: bytes, name: str, at_least_px: int | None) -> DecodedImage:
+def _decode(
+    raw: bytes,
+    limits: Limits,
+    name: str,
+    at_least_px: int | None,
+    greys: GreyRanges,
+    version: int,
+    salvaged: Salvaged | None = None,
+) -> DecodedImage:
+    if is_raw(raw, name):
+        raise ImageError(describe_raw(name))
+    if len(raw) > PLAIN_BYTES and raw[:2] in (b"P1", b"P2", b"P3"):
+        raise ImageError(f"{name} has its pixels written as text, which takes too long to read: save it as PNG.")
+    try:
+        image = Image.open(BytesIO(raw), formats=readers_for(raw, name))
+    except UnidentifiedImageError as error:
+        raise ImageError(describe_foreign(raw, name)) from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(_too_large(name, limits)) from error
+    except Exception as error:  # a hostile header may raise anything
+        raise _DamagedError(f"{name} is damaged and cannot be opened: export or copy it again.") from error
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise ImageError(_too_large(name, limits, (width, height)))
+    if min(width, height) < limits.min_side_px:
+        raise ImageError(
+            f"{name} has {width} x {height} pixels: pictures need at least {limits.min_side_px} on each side: enlarge it."
+        )
+    if max(width, height) > limits.max_aspect * min(width, height):
+        raise ImageError(f"{name} is a strip of {width} x {height} pixels: crop it to a more usual shape.")
+    if image.format == "TIFF" and _is_raw_preview(image):
+        raise ImageError(describe_raw(name))
+    with _gate.turn(width * height):
+        return _convert(image, raw, name, at_least_px, greys, version, salvaged)
+
+
+def _convert(
+    image: Image.Image,
+    raw: bytes,
+    name: str,
+    at_least_px: int | None,
+    greys: GreyRanges,
+    version: int,
+    salvaged: Salvaged | None,
+) -> DecodedImage:
     kind = image.format or ""
     width, height = image.size
     notes: list[str] = []
-    named = SUFFIX_FORMATS.get(PurePosixPath(name).suffix.lower())
+    named = SUFFIX_FORMATS.get(suffix_of(name))
     if named is not None and named != kind and not (named == "JPEG" and kind == "MPO"):
-        notes.append(f"named {PurePosixPath(name).suffix.lower()} but is {kind}")
+        notes.append(f"named {suffix_of(name)} but is {kind}")
+    if salvaged is not None:
+        notes.append(salvaged.note)
     try:
         # inside the guard: counting the frames of a damaged file raises as many kinds as decoding it
-        frames = _count_frames(image, kind, len(raw))
+        frames = count_frames(image, kind, len(raw))
+        chosen = seek_content(image, kind) if frames != 1 and version > 1 else 0
         if kind == "MPO":
             notes.append("MPO: the first picture is used")
+        elif chosen:
+            notes.append(f"blank first frame left out: number {chosen + 1} of {frames or 'many'} frames")
         elif frames != 1:
             notes.append(f"first of {frames or 'many'} frames")
         if at_least_px is not None and kind == "JPEG" and image.mode in ("L", "RGB"):
@@ -124,10 +169,13 @@ def _convert(image: Image.Image, raw: bytes, name: str, at_least_px: int | None)
             if share < 1:
                 image.draft(None, (int(np.ceil(width * share)), int(np.ceil(height * share))))
         image.load()
+        if salvaged is not None and kind in ("JPEG", "MPO") and is_cut(image):
+            raise ValueError("rows are missing")
         orientation = _orientation(image)
         # WebP's decoder keeps two more canvases (400 MB at 50 megapixels), and is done
         vars(image).pop("_decoder", None)
-        image = _to_rgb(image, notes)
+        own = grey_range(image)
+        image = to_rgb(image, notes, greys, version)
         if orientation not in (None, 1):
             turned = ImageOps.exif_transpose(_with_orientation(image, orientation))
             if turned.size != image.size:
@@ -137,29 +185,22 @@ def _convert(image: Image.Image, raw: bytes, name: str, at_least_px: int | None)
     except MemoryError as error:
         raise ImageError(f"{name} needs more memory than is free: scale it down.") from error
     except Exception as error:  # decoders raise many kinds for damaged data
-        raise ImageError(f"{name} is cut off or damaged: copy or export it again.") from error
+        raise _DamagedError(f"{name} is cut off or damaged: copy or export it again.") from error
+    if width >= WIDE * height:
+        notes.append(TOO_WIDE)
+    elif height >= WIDE * width:
+        notes.append(TOO_HIGH)
     image.info.clear()
-    return DecodedImage(image, kind, width, height, tuple(notes))
+    return DecodedImage(image, kind, width, height, tuple(notes), own)
 
 
-def _count_frames(image: Image.Image, kind: str, file_bytes: int) -> int | None:
-    """How many frames there are; None for too many to count.
-
-    GIF and TIFF store no number: a hostile file of a million frames would keep the reader busy, with TIFF for hours.
-    """
-    if kind not in ("GIF", "TIFF", "WEBP", "PNG", "AVIF"):
-        return 1
-    if kind == "GIF" and file_bytes > COUNTED_GIF_BYTES:
-        return None if getattr(image, "is_animated", False) else 1
-    if kind != "TIFF":
-        return int(getattr(image, "n_frames", 1))
-    count = 1
-    with contextlib.suppress(EOFError):
-        while count < COUNTED_TIFF_FRAMES:
-            image.seek(count)
-            count += 1
-    image.seek(0)
-    return count if count < COUNTED_TIFF_FRAMES else None
+def _is_raw_preview(image: Image.Image) -> bool:
+    """Whether a TIFF is the small preview of a camera's raw photo, which lies elsewhere in the file."""
+    tags = getattr(image, "tag_v2", {})
+    try:
+        return _DNG_VERSION in tags or (_SUB_PICTURES in tags and bool(int(tags.get(_SUBFILE_TYPE, 0)) & 1))
+    except Exception:  # damaged tags raise many kinds
+        return False
 
 
 def _read(data: bytes | Path, limits: Limits, name: str) -> bytes:
@@ -192,25 +233,6 @@ def _too_large(name: str, limits: Limits, size: tuple[int, int] | None = None) -
     return f"{name} has {shape}: at most {limits.max_pixels // 1_000_000} megapixels can be read, so scale it down."
 
 
-def _unknown(raw: bytes, name: str) -> str:
-    start = raw[:512].lstrip().lower()
-    if start.startswith((b"<svg", b"<?xml")) and b"<svg" in raw[:4096].lower():
-        return f"{name} is an SVG drawing, not a photo: export it as PNG or JPEG."
-    if start.startswith((b"<!doctype", b"<html")):
-        return f"{name} is a web page, not a picture: save the picture itself."
-    if raw[4:12] in (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1"):
-        return f"{name} is a HEIC photo, which cannot be read here: export it as JPEG."
-    if raw[:4] == b"\x00\x00\x01\x00":
-        return f"{name} is an icon (ICO), not a photo: export it as PNG or JPEG."
-    if raw[:2] == b"PK":
-        return f"{name} is a zip archive, not a picture: unpack it."
-    if raw[:4] == b"%PDF":
-        return f"{name} is a PDF, not a picture: export its pictures as JPEG."
-    if all(32 <= byte < 127 or byte in (9, 10, 13) for byte in raw[:256]):
-        return f"{name} is a text, not a picture: remove it or save the picture again."
-    return f"{name} is not a picture that can be read here: save it as JPEG or PNG."
-
-
 def _orientation(image: Image.Image) -> int | None:
     """The EXIF orientation; a broken EXIF block must not cost an otherwise good picture."""
     try:
@@ -226,63 +248,6 @@ def _with_orientation(image: Image.Image, orientation: int | None) -> Image.Imag
     image.info.clear()
     image.info["exif"] = exif.tobytes()
     return image
-
-
-def _to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
-    mode = image.mode
-    if mode == "RGB" and "transparency" not in image.info:
-        return image
-    if mode in _GREY_16:
-        notes.append("16-bit grey rescaled to 8 bits" if mode != "F" else "floating-point grey rescaled to 8 bits")
-        return _rescale_grey(image).convert("RGB")
-    if image.has_transparency_data:
-        with_alpha = image if mode == "RGBA" else image.convert("RGBA")
-        alpha = with_alpha.getchannel("A")
-        if alpha.getextrema() != (255, 255):
-            notes.append("transparent parts put on white")
-            ground = Image.new("RGB", image.size, (255, 255, 255))
-            ground.paste(with_alpha, mask=alpha)
-            return ground
-        notes.append(f"{_mode_word(mode)} to RGB")
-        return with_alpha.convert("RGB")
-    notes.append(f"{_mode_word(mode)} to RGB")
-    return image.convert("RGB")
-
-
-def _rescale_grey(image: Image.Image) -> Image.Image:
-    """Grey of any depth to 8 bits, linearly by its own range; NaN becomes black. In bands, for the sake of memory."""
-    low, high = np.inf, -np.inf
-    for _, band in _bands(image):
-        values = np.asarray(band, dtype=np.float64)
-        values = values[np.isfinite(values)]
-        if values.size:
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
-    grey = Image.new("L", image.size)
-    if high > low:
-        for top, band in _bands(image):
-            values = np.nan_to_num(np.asarray(band, dtype=np.float64), nan=low, posinf=high, neginf=low)
-            # halved first: the width of a floating-point range may be more than a float holds
-            share = (values / 2 - low / 2) / (high / 2 - low / 2)
-            grey.paste(Image.fromarray(np.rint(share * 255.0).astype(np.uint8)), (0, top))
-    return grey
-
-
-def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """The picture in pieces of whole rows, each with the number of its first row."""
-    width, height = image.size
-    rows = max(1, BAND_BYTES // (width * 8))
-    for top in range(0, height, rows):
-        yield top, image.crop((0, top, width, min(height, top + rows)))
-
-
-def _mode_word(mode: str) -> str:
-    return {
-        "L": "grey",
-        "LA": "grey with alpha",
-        "1": "black and white",
-        "P": "palette",
-        "PA": "palette with alpha",
-    }.get(mode, mode)
 
 
 class _Quiet:
@@ -339,40 +304,28 @@ _quiet = _Quiet()
 _gate = _Gate()
 
 
-def fit_square(image: Image.Image, size_px: int, interpolation: str = "bilinear") -> npt.NDArray[np.uint8]:
-    """Resize the short side to `size_px` (antialiased) and cut the centre square: (size_px, size_px, 3) uint8."""
-    width, height = image.size
-    if width <= height:
-        new = (size_px, max(size_px, round(height * size_px / width)))
-    else:
-        new = (max(size_px, round(width * size_px / height)), size_px)
-    left, top = (new[0] - size_px) // 2, (new[1] - size_px) // 2
-    # the square in the picture's own pixels: what lies outside is not resized only to be cut off
-    across, down = width / new[0], height / new[1]
-    box = (left * across, top * down, (left + size_px) * across, (top + size_px) * down)
-    inside = (box[0], box[1], min(box[2], width), min(box[3], height))  # rounding may pass the edge by a hair
-    # a copy: the array of a picture is read-only, and torch wants to own what it computes with
-    return np.array(image.resize((size_px, size_px), RESAMPLING[interpolation], box=inside), dtype=np.uint8)
-
-
 def pixel_hash(image: Image.Image) -> str:
     """sha256 of size and RGB bytes, in hex: equal exactly for equal pictures, whatever their files."""
     digest = hashlib.sha256(f"{image.size[0]}x{image.size[1]}:".encode())
-    for _, band in _bands(image):
+    for _, band in bands(image):
         digest.update(band.tobytes())
     return digest.hexdigest()
 
 
-def render_preview(data: bytes, limits: Limits, name: str, long_side_px: int = 1024) -> bytes:
+def render_preview(
+    data: bytes, limits: Limits, name: str, long_side_px: int = 1024, greys: GreyRanges = OWN_RANGES
+) -> bytes:
     """The picture as people are shown it, as a JPEG: the pixels that a network learns from, upright and RGB.
 
     Browsers turn and colour some files in their own way, and others not at all.
 
+    Args:
+        greys: of the dataset that the picture belongs to.
     Raises:
         ImageError: as `decode`.
     """
     buffer = BytesIO()
-    write_thumbnail(decode(data, limits, name, at_least_px=long_side_px).image, buffer, long_side_px)
+    write_thumbnail(decode(data, limits, name, at_least_px=long_side_px, greys=greys).image, buffer, long_side_px)
     return buffer.getvalue()
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,9 +24,10 @@ from filelock import FileLock
 from core.actor import LOCAL_OWNER
 from core.datasets.copies import perceptual_hash, take_look
 from core.datasets.dataset import COLUMNS, FLAG_SEPARATOR, FORMAT, ImportReport, thumbnail_of
-from core.datasets.decoder import EXTENSIONS, Limits, decode, pixel_hash, write_thumbnail
+from core.datasets.decoder import Limits, decode, pixel_hash, write_thumbnail
 from core.datasets.layouts.inside_parquet import open_pictures
 from core.datasets.layouts.placing import Placed, read_layout
+from core.datasets.picture_formats import EXTENSIONS
 from core.datasets.selection import (
     ReadImage,
     choose_splits,
@@ -40,10 +42,11 @@ from core.datasets.selection import (
 from core.datasets.sources import Source, SourceEntry
 from core.datasets.splits import SplitPlan, fingerprint
 from core.errors import DatasetError, ImageError
-from core.formatting import format_bytes, format_limit, readable
+from core.formatting import format_bytes, format_limit, format_number, readable
 from core.locks import is_held
 from core.settings import Settings
 from core.storage import atomic_open, slug, sync_folder, write_json
+from models.entry import OWN_RANGES, GreyRanges
 
 PROGRESS_SECONDS = 0.25
 SPACE_MARGIN = 1.3
@@ -110,6 +113,8 @@ def import_dataset(
         try:
             report = ImportReport(ignored=source.ignored + found.ignored, notes=[*source.notes, *found.notes])
             read = yield from _read_all(settings, source, found.files, folder, report)
+            read, greys = yield from _scale_alike(settings, read, folder, report)
+            report.converted.extend((item.placed.name, note) for item in read for note in item.notes)
             yield ImportProgress("Deciding the splits", len(read), len(read), None)
             kept = leave_out_copies(read, report, folder)
             if found.splits_given:
@@ -139,6 +144,7 @@ def import_dataset(
                     "drawn": source.drawn,
                     "source": readable(source.title),
                     "owner": owner,
+                    "grey_ranges": asdict(greys),
                 },
             )
             lock.release()
@@ -225,7 +231,6 @@ def _read_all(
                     if isinstance(outcome, str):
                         report.rejected.append((placed.name, outcome))
                     else:
-                        report.converted.extend((placed.name, note) for note in outcome.notes)
                         read.append(outcome)
                 claimed_bytes -= claimed
                 now = time.monotonic()
@@ -236,6 +241,33 @@ def _read_all(
                     )
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _scale_alike(
+    settings: Settings, read: list[ReadImage], folder: Path, report: ImportReport
+) -> Generator[ImportProgress, None, tuple[list[ReadImage], GreyRanges]]:
+    """Give all 16-bit grey pictures one range, known only now: how bright a picture is may be its class."""
+    greys = reduce(GreyRanges.joined, (item.greys for item in read if item.greys), OWN_RANGES)
+    places = [place for place, item in enumerate(read) if item.greys is not None]
+    if not places:
+        return read, greys
+    limits = Limits.from_settings(settings)
+
+    def store_again(place: int) -> ReadImage:
+        return _store((folder / read[place].path).read_bytes(), read[place].placed, folder, limits, greys)
+
+    scaled = list(read)
+    with ThreadPoolExecutor(settings.threads) as pool:
+        for done, (place, item) in enumerate(zip(places, pool.map(store_again, places), strict=True), start=1):
+            scaled[place] = item
+            if done % PIECE_FILES == 0 or done == len(places):
+                yield ImportProgress("Scaling 16-bit pictures", done, len(places), None)
+    for low, high in filter(None, (greys.integers, greys.floats)):
+        report.notes.append(
+            f"Grey pictures with more than 8 bits share one range: {format_number(low)} is black, "
+            f"{format_number(high)} is white."
+        )
+    return scaled, greys
 
 
 def _pieces(files: list[File], max_bytes: int) -> Iterator[tuple[int, list[File]]]:
@@ -273,8 +305,8 @@ def _take(
         return len(data), str(error)
 
 
-def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadImage:
-    picture = decode(data, limits, placed.name)
+def _store(data: bytes, placed: Placed, folder: Path, limits: Limits, greys: GreyRanges = OWN_RANGES) -> ReadImage:
+    picture = decode(data, limits, placed.name, greys=greys)
     digest = hashlib.sha256(data).hexdigest()
     path = f"images/{digest[:2]}/{digest}.{EXTENSIONS[picture.source_format]}"
     with _created(folder, path) as file:
@@ -293,6 +325,7 @@ def _store(data: bytes, placed: Placed, folder: Path, limits: Limits) -> ReadIma
         perceptual_hash(look),
         look,
         picture.notes,
+        picture.greys,
     )
 
 

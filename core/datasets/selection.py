@@ -15,6 +15,7 @@ from core.datasets.splits import SPLITS, Assignment, Groups, Item, SplitPlan, as
 from core.datasets.version_names import name_sources
 from core.errors import DatasetError
 from core.formatting import SPLIT_NAMES, format_count, join_names, readable
+from models.entry import GreyRanges
 
 MAX_NOTED = 20
 MAX_NAMED = 5
@@ -35,6 +36,7 @@ class ReadImage:
     perceptual_hash: str
     look: Look
     notes: tuple[str, ...]
+    greys: GreyRanges | None = None  # its own range, where it is grey of more than 8 bits
 
 
 def leave_out_copies(read: list[ReadImage], report: ImportReport, folder: Path) -> list[ReadImage]:

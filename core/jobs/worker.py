@@ -233,8 +233,9 @@ class Worker:
 
         self.log.rewind(bytes_to_last_point(self.run.event_log))
         history = self.run.history()
-        earlier = history.described.hardware if history.described else None
-        yield from train_series(config, dataset, self.settings, plan, self.signal, done=history.points, earlier=earlier)
+        yield from train_series(
+            config, dataset, self.settings, plan, self.signal, done=history.points, earlier=history.described
+        )
 
     def _append(self, event: Event) -> None:
         self.log.append(event)

@@ -73,10 +73,10 @@ class Explainer:
         started = time.perf_counter()
         with self.lock.urgent():
             loaded = self.predictor.load(run)
-            spec = loaded.entry.preprocessing
+            spec = loaded.spec
             hardware = self.predictor.hardware
             square = square_pixels(data, name, self.predictor.limits, spec)
-            crop = centre_crop(to_channels_first(square[np.newaxis]), spec.crop_px)
+            crop = centre_crop(to_channels_first(square[np.newaxis]), spec)
             image = normalise(crop, spec, hardware.device)
             answers = self._probabilities(loaded, image)[0].cpu().double().numpy()
         if not np.isfinite(answers).all():

@@ -83,7 +83,7 @@ def read_features(
     every = dataset.rows_of(split)
     rows = every if len(every) <= MAX_IMAGES else tuple(every[int(place)] for place in _evenly(len(every)))
     config = checkpoint.config
-    prefix = Prefix(network, config.entry().preprocessing, dataclasses.replace(hardware, prefix_precision="fp32"))
+    prefix = Prefix(network, checkpoint.preprocessing, dataclasses.replace(hardware, prefix_precision="fp32"))
     values = None
     if config.strategy == "head" and config.views and len(rows) == len(every):
         values = yield from _read_stored(settings, prefix, dataset, rows, signal)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from core.checkpoints.checkpoint import Checkpoint, load_network
-from core.datasets.decoder import Limits, decode, fit_square
+from core.datasets.decoder import Limits
 from core.errors import ImageError
 from core.predict.predictor_answers import Prediction
 from core.runs.run import Run
@@ -21,9 +21,9 @@ from core.runs.run_files import BEST
 from core.settings import Settings
 from core.stores.augmentation import Augmentation, apply_views, centre_crop, draw_views, to_channels_first
 from core.stores.hardware import Hardware, choose_device, device_name
-from core.stores.pixels import square_pixels
+from core.stores.pixels import read_square, square_pixels
 from core.training.inference import logits_of
-from models.catalog import NetworkEntry, Preprocessing
+from models.catalog import Preprocessing
 from models.folding import fold_network
 from models.network import Network
 
@@ -37,7 +37,7 @@ class LoadedRun:
     network: Network
     folded: nn.Module
     checkpoint: Checkpoint
-    entry: NetworkEntry
+    spec: Preprocessing
 
 
 class Predictor:
@@ -62,7 +62,7 @@ class Predictor:
         if loaded is None:
             network, checkpoint = load_network(run.checkpoints, BEST)
             self.hardware.place(network)
-            loaded = LoadedRun(network, fold_network(network.eval()), checkpoint, checkpoint.config.entry())
+            loaded = LoadedRun(network, fold_network(network.eval()), checkpoint, checkpoint.preprocessing)
         self._loaded[key] = loaded
         while len(self._loaded) > MAX_LOADED:
             self._loaded.popitem(last=False)
@@ -79,10 +79,9 @@ class Predictor:
 
     def _predict_one(self, loaded: LoadedRun, name: str, data: bytes | Path, top: int) -> Prediction:
         started = time.perf_counter()
-        spec = loaded.entry.preprocessing
+        spec = loaded.spec
         try:
-            decoded = decode(data, self.limits, name, at_least_px=spec.resize_px)
-            pixels = fit_square(decoded.image, spec.resize_px, spec.interpolation)
+            pixels, notes = read_square(data, name, self.limits, spec)
         except ImageError as error:
             return Prediction(name, None, None, (), (time.perf_counter() - started) * 1000, str(error))
         logits = logits_of(loaded.folded, pixels[np.newaxis], spec, self.hardware)
@@ -106,7 +105,7 @@ class Predictor:
             ranked,
             (time.perf_counter() - started) * 1000,
             None,
-            decoded.notes,
+            notes,
         )
 
 
@@ -126,10 +125,10 @@ def augmented_views(
     """
     pixels = to_channels_first(square_pixels(data, "This picture", limits, spec)[np.newaxis])
     chosen = np.arange(count)
-    views = draw_views(augmentation, count, spec.resize_px, spec.crop_px, seed, 1)
+    views = draw_views(augmentation, count, spec, seed, 1)
     random_views = apply_views(pixels.expand(count, -1, -1, -1), views, chosen, augmentation, spec.crop_px)
     out = []
-    for view in torch.cat([centre_crop(pixels, spec.crop_px), random_views]):
+    for view in torch.cat([centre_crop(pixels, spec), random_views]):
         buffer = BytesIO()
         Image.fromarray(view.permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG")
         out.append(buffer.getvalue())

@@ -19,6 +19,7 @@ from core.predict.predictor_answers import Explanation, Filters, Method, Predict
 from core.predict.predictor_server import address_path, lock_path, receive, send
 from core.settings import Settings
 from core.storage import read_json
+from models.entry import OWN_RANGES, GreyRanges
 
 START_SECONDS = 60.0
 PATIENCE_SECONDS = 10.0  # without an answer, before a ping
@@ -75,10 +76,19 @@ class PredictorClient:
         return found
 
     def views(
-        self, data: bytes, network: str, augmentation: AugmentationChoice, *, count: int, seed: int
+        self,
+        data: bytes,
+        network: str,
+        augmentation: AugmentationChoice,
+        *,
+        count: int,
+        seed: int,
+        greys: GreyRanges = OWN_RANGES,
     ) -> tuple[str, list[bytes]]:
         """A network's input for an image: a description and PNG files, the first without augmentation.
 
+        Args:
+            greys: of the dataset that the image belongs to.
         Raises:
             TuneMyPetsError: if the image cannot be used or the predictor does not answer.
         """
@@ -89,6 +99,7 @@ class PredictorClient:
                 "augmentation": dataclasses.asdict(augmentation),
                 "count": count,
                 "seed": seed,
+                "greys": dataclasses.asdict(greys),
             },
             [data],
         )

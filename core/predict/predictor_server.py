@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
@@ -34,6 +34,7 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import atomic_open
 from models.catalog import get_entry
+from models.entry import GreyRanges
 
 IDLE_SECONDS = 900.0
 STEP_SECONDS = 0.25
@@ -118,7 +119,7 @@ class Server:
                 return {"predictions": [item.to_json() for item in found]}, []
             case "views":
                 augmentation = Augmentation(**record["augmentation"])
-                spec = get_entry(str(record["network"])).preprocessing
+                spec = replace(get_entry(str(record["network"])).preprocessing, greys=GreyRanges(**record["greys"]))
                 with self._lock.urgent():
                     views = augmented_views(
                         parts[0],

@@ -207,7 +207,7 @@ def _compute(
     signal: StopSignal,
 ) -> Iterator[Progress]:
     spec = prefix.preprocessing
-    views = draw_views(augmentation, len(ordered), spec.resize_px, spec.crop_px, VIEW_SEED, view) if view else None
+    views = draw_views(augmentation, len(ordered), spec, VIEW_SEED, view) if view else None
     make_room(settings, prefix.bytes_a_image() * len(ordered), keep=path)
     started = last = time.monotonic()
     with atomic_open(path) as file:
@@ -237,5 +237,5 @@ def _images(
 ) -> Tensor:
     images = to_channels_first(pixels)
     if views is None:
-        return centre_crop(images, spec.crop_px)
+        return centre_crop(images, spec)
     return apply_views(images, views, places, augmentation, spec.crop_px)

@@ -84,8 +84,9 @@ def mix_views(views: Sequence[Views], chosen: npt.NDArray[np.int64]) -> Views:
     )
 
 
-def draw_views(augmentation: Augmentation, count: int, size_px: int, crop_px: int, seed: int, epoch: int) -> Views:
-    """Draw the random choices of one epoch for `count` images of `size_px` squared."""
+def draw_views(augmentation: Augmentation, count: int, spec: Preprocessing, seed: int, epoch: int) -> Views:
+    """Draw the random choices of one epoch for `count` resized squares."""
+    size_px = spec.resize_px
     rng = np.random.default_rng([seed, epoch, 1])
     area = rng.uniform(augmentation.smallest_area, 1.0, count) * size_px**2
     log_ratio = np.log(FULL_STRENGTH_RATIO) * augmentation.strength
@@ -101,7 +102,7 @@ def draw_views(augmentation: Augmentation, count: int, size_px: int, crop_px: in
         left = np.floor(place[1] * (size_px - width + 1))
         boxes = np.stack([top, left, height, width], axis=1).astype(np.int64)
     else:
-        margin = (size_px - crop_px) // 2
+        margin, crop_px = spec.margin_px, spec.crop_px
         boxes = np.tile(np.array([margin, margin, crop_px, crop_px], dtype=np.int64), (count, 1))
     if not augmentation.flip:
         flips = np.zeros(count, dtype=np.bool_)
@@ -139,10 +140,10 @@ def apply_views(
     return torch.stack(out)
 
 
-def centre_crop(images: Tensor, crop_px: int) -> Tensor:
-    """The view that validation, test and prediction use: (B, 3, S, S) -> (B, 3, crop_px, crop_px)."""
-    margin = (images.shape[-1] - crop_px) // 2
-    return images[..., margin : margin + crop_px, margin : margin + crop_px]
+def centre_crop(images: Tensor, spec: Preprocessing) -> Tensor:
+    """The view that validation, test and prediction use: (B, 3, resize_px, resize_px) -> (B, 3, crop_px, crop_px)."""
+    first, last = spec.margin_px, spec.margin_px + spec.crop_px
+    return images[..., first:last, first:last]
 
 
 def to_channels_first(pixels: npt.NDArray[np.uint8]) -> Tensor:

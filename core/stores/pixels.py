@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config.events import Progress
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset, ImageRow
-from core.datasets.decoder import Limits, decode, fit_square
+from core.datasets.decoder import TOO_HIGH, TOO_WIDE, Limits, decode
+from core.datasets.resizing import fit_square
 from core.errors import DatasetError, ImageError
 from core.settings import Settings
 from core.steps import StopSignal
@@ -26,7 +28,7 @@ from core.stores.array_cache import ArrayFile, find_or_write, make_room, note_pa
 from core.stores.measurements import Measurements
 from models.catalog import Preprocessing
 
-FORMAT = 2  # of the store's files: another one where `square_pixels` gives other pixels
+FORMAT = 2  # of the store's files; that of the pixels is `Preprocessing.version`
 DECODE_MS = 1.0, 7.0  # on one thread: of an image, of a megapixel
 DECODING = {"what": "decoding"}
 
@@ -40,7 +42,7 @@ class PixelStore:
     Attributes:
         pixels: (N, size, size, 3) uint8, RGB, on disk.
         positions: (N,) int64; `positions[row.index]` is the image's place in `pixels`.
-        name: of the file: content, size and interpolation.
+        name: of the file: content and preprocessing.
         seconds: that it took to decode them, whoever did; None where that was not noted.
         reused: whether they were there already.
     """
@@ -56,20 +58,47 @@ class PixelStore:
         return self.pixels.take(self.positions[indices])
 
 
-def square_pixels(data: bytes | Path, name: str, limits: Limits, preprocessing: Preprocessing) -> Pixels:
-    """The one path from a file to pixels, for training and for prediction: (size, size, 3) uint8.
+def read_square(
+    data: bytes | Path, name: str, limits: Limits, preprocessing: Preprocessing
+) -> tuple[Pixels, tuple[str, ...]]:
+    """The one path from a file to pixels, for training and for prediction: (size, size, 3) uint8, and what was changed.
 
     Raises:
         ImageError: if the file cannot be used.
     """
-    decoded = decode(data, limits, name, at_least_px=preprocessing.resize_px)
-    return fit_square(decoded.image, preprocessing.resize_px, preprocessing.interpolation)
+    # a JPEG that is decoded smaller is not quite the picture resized: only where that leaves twice the size
+    spare = 1 if preprocessing.version == 1 else 2
+    decoded = decode(
+        data,
+        limits,
+        name,
+        at_least_px=spare * preprocessing.resize_px,
+        greys=preprocessing.greys,
+        version=preprocessing.version,
+    )
+    notes = decoded.notes
+    if preprocessing.fit != "crop":
+        notes = tuple(note for note in notes if note not in (TOO_WIDE, TOO_HIGH))
+    return fit_square(decoded.image, preprocessing), notes
+
+
+def square_pixels(data: bytes | Path, name: str, limits: Limits, preprocessing: Preprocessing) -> Pixels:
+    """The pixels of `read_square`."""
+    return read_square(data, name, limits, preprocessing)[0]
+
+
+def preprocessing_of(config: TrainConfig, dataset: Dataset) -> Preprocessing:
+    """The preprocessing with which a new run of this configuration is trained."""
+    return replace(config.entry().preprocessing, greys=dataset.greys)
 
 
 def store_path(settings: Settings, dataset: Dataset, preprocessing: Preprocessing) -> Path:
     """Where the store of a dataset lies for this preprocessing, built or not."""
-    name = f"{dataset.fingerprint[:24]}-{preprocessing.resize_px}-{preprocessing.interpolation}-{FORMAT}.npy"
-    return settings.cache_dir / "pixels" / name
+    parts = [dataset.fingerprint[:24], preprocessing.resize_px, preprocessing.interpolation, FORMAT]
+    if preprocessing.version > 1:
+        # where the square lies may depend on its crop by a pixel
+        parts += [preprocessing.fit, preprocessing.crop_px, f"v{preprocessing.version}"]
+    return settings.cache_dir / "pixels" / ("-".join(map(str, parts)) + ".npy")
 
 
 def open_store(
@@ -113,6 +142,7 @@ def _build(
     signal: StopSignal,
 ) -> Iterator[Progress]:
     limits = Limits.from_settings(settings)
+    preprocessing = replace(preprocessing, greys=dataset.greys)
 
     def read(row: ImageRow) -> Pixels:
         try:

@@ -28,7 +28,7 @@ from core.stores.activations import stored_dtype
 from core.stores.augmentation import Augmentation, apply_views, draw_views, normalise, to_channels_first
 from core.stores.hardware import Hardware, autocast, choose_device, device_name, number_formats
 from core.stores.measurements import Figures, Measurements
-from core.stores.pixels import Pixels, square_pixels
+from core.stores.pixels import Pixels, preprocessing_of, square_pixels
 from models.folding import fold_prefix
 from models.network import Network
 
@@ -97,7 +97,8 @@ def measure_ahead(
     rows = dataset.rows_of("train")
     chosen = [rows[place] for place in range(0, len(rows), max(1, len(rows) // SAMPLE))][:SAMPLE]
     try:
-        pixels = [square_pixels(dataset.read_image(row), row.name, limits, entry.preprocessing) for row in chosen]
+        spec = preprocessing_of(config, dataset)
+        pixels = [square_pixels(dataset.read_image(row), row.name, limits, spec) for row in chosen]
     except ImageError as error:
         raise DatasetError(f"Dataset {dataset.id}: {error}") from error
     return (yield from _recall_or_measure(settings, network, config, stages, device, np.stack(pixels), signal))
@@ -146,7 +147,7 @@ def measure(
     spec = config.entry().preprocessing
     augmentation = Augmentation.from_config(config)
     places = np.arange(len(pixels))
-    views = draw_views(augmentation, len(pixels), spec.resize_px, spec.crop_px, 0, 1)
+    views = draw_views(augmentation, len(pixels), spec, 0, 1)
 
     def view() -> Tensor:
         images = apply_views(to_channels_first(pixels), views, places, augmentation, spec.crop_px)

@@ -14,7 +14,7 @@ from core.datasets.dataset import Dataset
 from core.settings import Settings
 from core.stores.array_cache import known_activations
 from core.stores.measurements import Figures, Measurements
-from core.stores.pixels import DECODING, decode_seconds, store_path
+from core.stores.pixels import DECODING, decode_seconds, preprocessing_of, store_path
 
 START_SECONDS = 0.5  # of a worker that is forked, and of what is written
 VALIDATION_COST = 0.4  # of a training image
@@ -43,7 +43,7 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estim
     if figures is None or not _covers(figures, config.precision):
         return None
     parts = {"start": START_SECONDS}
-    store = store_path(settings, dataset, entry.preprocessing)
+    store = store_path(settings, dataset, preprocessing_of(config, dataset))
     if not store.exists():
         share = (known.find(DECODING) or {"share": 1.0})["share"]
         parts["reading pictures"] = share * decode_seconds(settings, dataset.rows)

@@ -71,11 +71,12 @@ def evaluate(
     started = time.perf_counter()
     network, checkpoint = load_network(folder / CHECKPOINTS, BEST)
     if store is None:
-        store = yield from open_store(settings, dataset, checkpoint.config.entry().preprocessing, signal)
+        store = yield from open_store(settings, dataset, checkpoint.preprocessing, signal)
     exact = exact_hardware(settings, hardware)
     exact.place(network)
     paid = costs.paid if costs is not None else set()
-    predictor = SplitPredictor(dataset, settings, checkpoint.config, network, store, exact, signal, paid)
+    spec = checkpoint.preprocessing
+    predictor = SplitPredictor(dataset, settings, checkpoint.config, spec, network, store, exact, signal, paid)
     found = yield from predictor.predict(split, "Testing")
     table = predictor.table(split, found)
     write_predictions(folder / PREDICTIONS, table)
@@ -119,6 +120,7 @@ class SplitPredictor:
     dataset: Dataset
     settings: Settings
     config: TrainConfig
+    spec: Preprocessing
     network: Network
     store: PixelStore
     hardware: Hardware
@@ -140,7 +142,7 @@ class SplitPredictor:
             except OSError:
                 log.exception("activations could not be kept")
         if logits is None:
-            logits = partial(_logits, self._folded, self.store, data, self._spec, self.hardware)
+            logits = partial(_logits, self._folded, self.store, data, self.spec, self.hardware)
 
         def describe(done: int) -> Progress:
             eta = (time.perf_counter() - started) / done * (len(data) - done)
@@ -161,10 +163,6 @@ class SplitPredictor:
             probabilities=found.probabilities,
         )
 
-    @property
-    def _spec(self) -> Preprocessing:
-        return self.config.entry().preprocessing
-
     @cached_property
     def _folded(self) -> torch.nn.Module:
         return fold_network(self.network.eval())
@@ -172,7 +170,7 @@ class SplitPredictor:
     def _open_stored(self, data: SplitData) -> Generator[Progress, None, Logits]:
         """Raw outputs of a head over a backbone that never changed, whose activations are kept for other heads."""
         self.network.freeze(list(self.network.blocks)[-1])
-        prefix = Prefix(self.network, self._spec, self.hardware)
+        prefix = Prefix(self.network, self.spec, self.hardware)
         plain = Augmentation(crop=False, flip=False, colour=False, strength=0.0)
         step = open_activations(self.settings, prefix, self.store, data.indices, plain, 0, self.signal)
         found = yield from relay(step, partial(dataclasses.replace, phase="testing"))

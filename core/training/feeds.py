@@ -82,9 +82,7 @@ class PixelFeed:
             self.views = mix_views(self.fixed, choose_views(self.config, epoch, len(self.fixed), len(self.data.train)))
             return
         spec = self.data.preprocessing
-        self.views = draw_views(
-            self.augmentation, len(self.data.train), spec.resize_px, spec.crop_px, self.config.seed, epoch
-        )
+        self.views = draw_views(self.augmentation, len(self.data.train), spec, self.config.seed, epoch)
 
     def train_logits(self, network: Network, places: Indices) -> Tensor:
         assert self.views is not None  # the epoch was started

@@ -37,7 +37,7 @@ def logits_of(network: nn.Module, pixels: Pixels, spec: Preprocessing, hardware:
     Args:
         network: a `Network`, or one folded by `fold_network`.
     """
-    images = centre_crop(to_channels_first(pixels), spec.crop_px)
+    images = centre_crop(to_channels_first(pixels), spec)
     with hardware.autocast():
         logits: torch.Tensor = network(normalise(images, spec, hardware.device))
     return logits.float()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from core.checkpoints.checkpoint import build_network
+from core.checkpoints.preprocessing import describe_preprocessing
 from core.config.events import Described, Event, Message, PhaseStarted, Progress
 from core.config.seen_views import sum_up_augmentation
 from core.config.stages import Stage, plan_stages
@@ -17,14 +18,14 @@ from core.errors import ConfigError
 from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.hardware import Hardware, prepare_torch
-from core.stores.pixels import open_store
+from core.stores.pixels import open_store, preprocessing_of
 from core.stores.training_data import SplitData, TrainingData
 from core.training.benchmark import choose_hardware
 from core.training.costs import Costs
 from core.training.feeds import Feed, open_feed
 from core.training.monitor import choose_samples
 from models import weights
-from models.catalog import NetworkEntry
+from models.catalog import NetworkEntry, Preprocessing
 from models.network import Network
 
 
@@ -48,12 +49,18 @@ class Prepared:
 
 
 def prepare(
-    config: TrainConfig, dataset: Dataset, settings: Settings, signal: StopSignal, earlier: dict[str, Any] | None = None
+    config: TrainConfig,
+    dataset: Dataset,
+    settings: Settings,
+    signal: StopSignal,
+    earlier: dict[str, Any] | None = None,
+    spec: Preprocessing | None = None,
 ) -> Generator[Event, None, Prepared]:
     """Prepare a training.
 
     Args:
         earlier: the hardware that a resumed training computed with.
+        spec: its preprocessing.
 
     Raises:
         ConfigError, WeightsError, DatasetError: each with a sentence for people.
@@ -67,14 +74,15 @@ def prepare(
     entry = config.entry()
     yield PhaseStarted("preparing", "Preparing")
     yield from _fetch_weights(config, entry, signal)
-    store = yield from open_store(settings, dataset, entry.preprocessing, signal)
+    spec = spec or preprocessing_of(config, dataset)
+    store = yield from open_store(settings, dataset, spec, signal)
     signal.check()
     costs = Costs()
     costs.charge_decoding(store.seconds, reused=store.reused)
     yield Progress("preparing", "Building the network", 0, 1, None)
     network = build_network(settings, config, len(dataset.classes))
     stages = plan_stages(config, entry)
-    data = TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), entry.preprocessing)
+    data = TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), spec)
     hardware = yield from choose_hardware(settings, config, network, stages, data.sample(), signal, earlier)
     torch.manual_seed(config.seed)
     hardware.place(network)
@@ -136,6 +144,7 @@ def _describe(
             {"index": int(index), "label": rows[int(index)].label} for index in choose_samples(data.val, config.seed)
         ],
         augmentation=sum_up_augmentation(config),
+        preprocessing=describe_preprocessing(data.preprocessing),
     )
 
 

@@ -10,14 +10,15 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from core.checkpoints.checkpoint import build_network
-from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarted, PointDone, Progress
+from core.checkpoints.preprocessing import read_preprocessing
+from core.config.events import BatchDone, Described, EpochDone, Event, Message, PhaseStarted, PointDone, Progress
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
@@ -56,19 +57,20 @@ def train_series(
     signal: StopSignal,
     *,
     done: Sequence[PointDone] = (),
-    earlier: dict[str, Any] | None = None,
+    earlier: Described | None = None,
 ) -> Iterator[Event]:
     """Train every point of a plan that is not done yet; each ends with its `PointDone`.
 
     Args:
         done: points of an earlier attempt.
-        earlier: the hardware it computed with (of its `Described`).
+        earlier: what it was trained with: hardware and preprocessing stay.
 
     Raises:
         Stopped: `signal` was set; the point in progress is lost.
         ConfigError, WeightsError, DatasetError, DivergedError: each with a sentence for people.
     """
-    prepared = yield from prepare(config, dataset, settings, signal, earlier)
+    spec = read_preprocessing(config, earlier.preprocessing) if earlier else None
+    prepared = yield from prepare(config, dataset, settings, signal, earlier.hardware if earlier else None, spec)
     series = _Series(config, dataset, settings, prepared, signal)
     points = [series.plan_point(size, seed) for size, seed in plan.each_point]
     finished = {(point.pictures_per_class, point.seed) for point in done}
@@ -247,7 +249,14 @@ class _Series:
     def _new_predictor(self) -> SplitPredictor:
         exact = exact_hardware(self.settings, self.prepared.hardware)
         return SplitPredictor(
-            self.dataset, self.settings, self.config, self._network, self.prepared.data.store, exact, self.signal
+            self.dataset,
+            self.settings,
+            self.config,
+            self.prepared.data.preprocessing,
+            self._network,
+            self.prepared.data.store,
+            exact,
+            self.signal,
         )
 
     def _renew(self, config: TrainConfig) -> None:

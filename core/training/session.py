@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.checkpoints.checkpoint import Checkpoint, build_network, save_checkpoint
+from core.checkpoints.preprocessing import describe_preprocessing
 from core.checkpoints.snapshot import Facts, SnapshotWriter, load_snapshot, read_facts, write_snapshot
 from core.config.events import BatchDone, EpochDone, Event, Message
 from core.config.train_config import TrainConfig
@@ -64,7 +65,9 @@ def train(
         Stopped: `signal` was set. After a stop the best checkpoint so far is kept; after a pause a snapshot as well.
         ConfigError, WeightsError, DatasetError, DivergedError, RunError: each with a sentence for people.
     """
-    prepared = yield from prepare(config, dataset, settings, signal, resume.hardware if resume else None)
+    prepared = yield from prepare(
+        config, dataset, settings, signal, resume.hardware if resume else None, resume.preprocessing if resume else None
+    )
     run = _Run(settings, config, dataset, folder, signal, resume, prepared.costs, prepared.hardware, prepared.data)
     rate = yield from run.search_rate(prepared)
     multiply_adds = yield from run.fit(prepared, rate)
@@ -174,7 +177,7 @@ class _Run:
         yield self.costs.measured(multiply_adds, self.folder / CHECKPOINTS / f"{BEST}.safetensors")
 
     def _save(self, network: Network, epoch: int, val_accuracy: float | None = None) -> None:
-        checkpoint = Checkpoint(self.config, self.dataset.classes, epoch, val_accuracy)
+        checkpoint = Checkpoint(self.config, self.dataset.classes, epoch, val_accuracy, self.data.preprocessing)
         save_checkpoint(self.folder / CHECKPOINTS, BEST, network, checkpoint)
 
     def _facts(self, rate: float | None) -> dict[str, Any]:
@@ -187,6 +190,7 @@ class _Run:
             "hardware": self.hardware.to_json(),
             "learning_rate": rate,
             "costs": self.costs.to_json(),
+            "preprocessing": describe_preprocessing(self.data.preprocessing),
         }
 
 

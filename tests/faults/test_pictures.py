@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.datasets.decoder import Limits, decode, fit_square, render_preview
+from core.datasets.decoder import Limits, decode, render_preview
+from core.datasets.resizing import fit_square
 from core.predict.predictor import Predictor
 from core.runs.run import Run
 from core.settings import PROJECT_ROOT, Settings
@@ -163,7 +164,7 @@ def test_a_turned_photo_has_the_same_pixels_in_explorer_training_and_prediction(
     assert render_preview(dataset.read_image(row), limits, "a") == render_preview(straight, limits, "a")
     # training
     store = run_step(open_store(settings, dataset, spec, StopSignal()))
-    assert np.array_equal(store.take(np.array([row.index]))[0], fit_square(upright, spec.resize_px, spec.interpolation))
+    assert np.array_equal(store.take(np.array([row.index]))[0], fit_square(upright, spec))
     # prediction
     found, wanted = Predictor(settings).predict(run, [("a.png", turned), ("b.png", straight)])
     assert found.top == wanted.top

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from core.datasets.decoder import fit_square
+from core.datasets.resizing import fit_square
 from models import weights
 from models.catalog import CATALOG
 from models.errors import WeightsError
@@ -104,7 +104,7 @@ def _features(network: Network, files: list[Path]) -> torch.Tensor:
     squares = []
     for path in files:
         with Image.open(path) as image:
-            square = fit_square(image.convert("RGB"), spec.resize_px)
+            square = fit_square(image.convert("RGB"), spec)
         squares.append(square[margin : margin + spec.crop_px, margin : margin + spec.crop_px])
     batch = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (spec.mean, spec.std))

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.datasets.decoder import Limits, decode, fit_square
+from core.datasets.decoder import Limits, decode
+from core.datasets.resizing import fit_square
 from core.errors import DatasetError, ImageError
+from models.entry import Preprocessing
 
 SIDE_PX = 192
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
@@ -65,6 +67,6 @@ def read_images(folder: Path, limits: Limits, seed: int) -> Generator[tuple[int,
 
 def _read_square(limits: Limits, path: Path) -> NDArray[np.uint8] | str:
     try:
-        return fit_square(decode(path, limits, path.name, at_least_px=SIDE_PX).image, SIDE_PX)
+        return fit_square(decode(path, limits, path.name, at_least_px=SIDE_PX).image, Preprocessing(SIDE_PX, SIDE_PX))
     except ImageError as error:
         return str(error)

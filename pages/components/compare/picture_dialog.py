@@ -66,7 +66,7 @@ def _show(settings: Settings, answers: AlignedPredictions, names: Sequence[str],
 def _show_image(settings: Settings, dataset: Dataset, row: ImageRow, truth: str) -> None:
     try:
         data = dataset.read_image(row)
-        shown = render_preview(data, Limits.from_settings(settings), row.name, LONG_SIDE_PX)
+        shown = render_preview(data, Limits.from_settings(settings), row.name, LONG_SIDE_PX, dataset.greys)
     except TuneMyPetsError as error:
         st.warning(frame.plain(str(error)), icon="🖼️")
         small = dataset.thumbnail_path(row)

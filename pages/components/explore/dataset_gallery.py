@@ -72,7 +72,9 @@ def _detail(settings: Settings, dataset: Dataset, rows: list[ImageRow]) -> None:
     left, right = st.columns([2, 1])
     with left:
         try:
-            shown = render_preview(dataset.read_image(row), Limits.from_settings(settings), row.name)
+            shown = render_preview(
+                dataset.read_image(row), Limits.from_settings(settings), row.name, greys=dataset.greys
+            )
         except TuneMyPetsError as error:
             st.error(frame.plain(str(error)), icon="🚫")
         else:

@@ -42,6 +42,7 @@ def show_views(settings: Settings, dataset: Dataset) -> None:
                 AugmentationChoice(crop, flip, colour, strength),
                 count=VIEWS,
                 seed=int(seed),
+                greys=dataset.greys,
             )
     except TuneMyPetsError as error:
         st.error(frame.plain(str(error)), icon="🚫")

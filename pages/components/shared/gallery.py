@@ -9,13 +9,15 @@ from typing import Literal
 
 import streamlit as st
 
+from core.datasets.picture_formats import UPLOAD_SUFFIXES
+
 MARKS = {
     "right": ("✓", "#009E73", "right"),
     "wrong": ("✗", "#D55E00", "wrong"),
     "waiting": ("…", "#7F7F7F", "no answer yet"),
 }
 NO_IMAGE = "data:,"
-IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "mpo"]  # endings of uploads
+IMAGE_TYPES = [suffix.removeprefix(".") for suffix in UPLOAD_SUFFIXES]  # endings of uploads
 UPLOAD_MB = 64  # of one picture
 
 

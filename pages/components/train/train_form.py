@@ -29,7 +29,7 @@ LESSON_OF = {
 }  # of a strategy; the others get the general one
 EXPERT = (
     "optimizer", "schedule", "weight_decay", "label_smoothing", "gradient_clip", "precision", "patience", "seed",
-    "head", "max_images", "max_seconds"
+    "head", "fit", "max_images", "max_seconds"
 )  # fmt: skip
 NETWORK_LABELS = "network-labels"
 BUDGETS = ("max_images", "max_seconds")
@@ -248,6 +248,7 @@ def _expert_fields(values: dict[str, Any]) -> None:
         "schedule": ["constant", "cosine", "one-cycle"],
         "precision": ["auto", "fp32", "bf16"],
         "head": ["softmax", "sigmoid"],
+        "fit": ["crop", "pad", "squeeze"],
     }
     with st.expander("More settings: optimizer, schedule, regularisation, precision, seed, budget"):
         columns = st.columns(3)

@@ -8,15 +8,12 @@ import pytest
 from PIL import Image
 
 from core.datasets.decoder import (
-    FORMATS,
-    RESAMPLING,
-    SUFFIX_FORMATS,
     Limits,
     decode,
-    fit_square,
     pixel_hash,
     write_thumbnail,
 )
+from core.datasets.picture_formats import FORMATS, SUFFIX_FORMATS
 from core.errors import ImageError
 from tests.support.images import encoded, photo, png_header
 
@@ -102,7 +99,7 @@ def test_sixteen_bit_grey_is_rescaled_and_not_white() -> None:
     values = np.asarray(picture.image)
     assert (values.min(), values.max()) == (0, 255)
     assert 120 < values.mean() < 135
-    assert "16-bit grey rescaled to 8 bits" in picture.notes
+    assert "16-bit grey rescaled to 8 bits by its own range" in picture.notes
 
 
 def test_transparent_parts_become_white() -> None:
@@ -134,22 +131,6 @@ def test_a_large_jpeg_decoded_smaller_keeps_its_short_side_and_notices_damage() 
     assert (picture.width_px, picture.height_px) == (2000, 1500)
     with pytest.raises(ImageError, match="cut off"):
         decode(data[: len(data) // 2], LIMITS, "a.jpg", at_least_px=256)
-
-
-@pytest.mark.parametrize("size", [(40, 30), (30, 40), (300, 17), (64, 64)])
-def test_a_square_is_cut_from_the_middle(size: tuple[int, int]) -> None:
-    assert fit_square(photo(1, size), 24).shape == (24, 24, 3)
-
-
-@pytest.mark.parametrize("size", [(500, 375), (375, 500), (301, 299), (97, 1000)])
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_the_square_is_that_of_resizing_first_and_cutting_then(size: tuple[int, int], interpolation: str) -> None:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
-    short = min(size)
-    whole = picture.resize((round(size[0] * 64 / short), round(size[1] * 64 / short)), RESAMPLING[interpolation])
-    left, top = (whole.width - 64) // 2, (whole.height - 64) // 2
-    wanted = np.asarray(whole.crop((left, top, left + 64, top + 64)), dtype=np.int16)
-    assert np.abs(fit_square(picture, 64, interpolation) - wanted).max() <= 1
 
 
 def test_a_hash_knows_equal_pixels_whatever_their_file() -> None:

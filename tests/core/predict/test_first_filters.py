@@ -66,7 +66,10 @@ def test_without_the_pretrained_file_only_the_start_is_missing(settings: Setting
     config = TrainConfig(dataset="drawn", model="squeezenet1_0", strategy="head", epochs=1)
     run = RunStore(settings).create(config)
     save_checkpoint(
-        run.folder / CHECKPOINTS, BEST, build("squeezenet1_0", 2), Checkpoint(config, drawn.classes, 1, None)
+        run.folder / CHECKPOINTS,
+        BEST,
+        build("squeezenet1_0", 2),
+        Checkpoint(config, drawn.classes, 1, None, config.entry().preprocessing),
     )
     found = draw_filters(settings, run)
     assert found.start is None

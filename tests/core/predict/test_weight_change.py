@@ -36,7 +36,10 @@ def test_an_untrained_run_has_changed_by_exactly_nothing(
 ) -> None:
     run = RunStore(settings).create(config)
     save_checkpoint(
-        run.folder / CHECKPOINTS, BEST, build_start(settings, config, 2), Checkpoint(config, drawn.classes, 0, None)
+        run.folder / CHECKPOINTS,
+        BEST,
+        build_start(settings, config, 2),
+        Checkpoint(config, drawn.classes, 0, None, config.entry().preprocessing),
     )
     blocks = measure_weight_change(settings, run).blocks
     assert [block.name for block in blocks] == [*config.entry().freeze_points, "head"]
@@ -44,7 +47,7 @@ def test_an_untrained_run_has_changed_by_exactly_nothing(
         assert block.unchanged
         assert (block.relative, block.largest, block.statistics_largest) == (0.0, 0.0, 0.0)
     # with another seed the same weights are somewhere else: the comparison notices
-    other = dataclasses.replace(Checkpoint(config, drawn.classes, 0, None))
+    other = dataclasses.replace(Checkpoint(config, drawn.classes, 0, None, config.entry().preprocessing))
     save_checkpoint(
         run.folder / CHECKPOINTS, BEST, build_start(settings, config.model_copy(update={"seed": 99}), 2), other
     )
@@ -100,7 +103,12 @@ def test_one_bit_or_one_statistic_is_enough_to_be_noticed(settings: Settings, dr
     weight = network.blocks["stage2"].get_parameter("unit1.conv1.weight")
     with torch.no_grad():
         weight.view(-1)[5] = torch.nextafter(weight.view(-1)[5], torch.tensor(9.0))
-    save_checkpoint(run.folder / CHECKPOINTS, BEST, network, Checkpoint(config, drawn.classes, 1, None))
+    save_checkpoint(
+        run.folder / CHECKPOINTS,
+        BEST,
+        network,
+        Checkpoint(config, drawn.classes, 1, None, config.entry().preprocessing),
+    )
     changed = {block.name for block in measure_weight_change(settings, run).blocks if not block.unchanged}
     assert changed == {"stem", "stage2"}
     stem = measure_weight_change(settings, run).blocks[0]
@@ -127,7 +135,10 @@ def test_a_missing_pretrained_file_or_checkpoint_is_one_sentence(settings: Setti
     from models.network import build
 
     save_checkpoint(
-        run.folder / CHECKPOINTS, BEST, build("mobilenet_v2", 2), Checkpoint(config, drawn.classes, 1, None)
+        run.folder / CHECKPOINTS,
+        BEST,
+        build("mobilenet_v2", 2),
+        Checkpoint(config, drawn.classes, 1, None, config.entry().preprocessing),
     )
     with pytest.raises(WeightsError, match="python -m core prefetch mobilenet_v2"):
         measure_weight_change(settings, run)

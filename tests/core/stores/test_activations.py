@@ -61,7 +61,7 @@ def test_the_plain_view_holds_the_prefix_output_of_each_image(
     found = activations(settings, data, network)
     places = np.array([3, 0, 7])
     pixels = to_channels_first(data.store.take(data.train.indices[places]))
-    batch = normalise(centre_crop(pixels, data.preprocessing.crop_px), data.preprocessing, CPU.device)
+    batch = normalise(centre_crop(pixels, data.preprocessing), data.preprocessing, CPU.device)
     wanted = network.eval().frozen_prefix(batch)
     taken = found.take(places)
     assert taken.shape == wanted.shape
