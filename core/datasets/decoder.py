@@ -33,6 +33,7 @@ PLAIN_BYTES = 4 * 2**20  # of a PPM whose numbers are written as text: Python re
 WIDE = 2  # times as wide as high: more than half of the picture lies outside the centre square
 TOO_WIDE = "much wider than high: its sides are cut off"
 TOO_HIGH = "much higher than wide: its top and bottom are cut off"
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 _DNG_VERSION, _SUBFILE_TYPE, _SUB_PICTURES = 50706, 254, 330  # tags of TIFF
 
 
@@ -62,6 +63,7 @@ class DecodedImage:
     height_px: int
     notes: tuple[str, ...]
     greys: GreyRanges | None = None  # the picture's own range, where it is grey of more than 8 bits
+    box: Box | None = None  # of a JPEG decoded smaller: its last pixels reach beyond the edge of the full picture
 
 
 class _DamagedError(ImageError):
@@ -127,7 +129,8 @@ def _decode(
         raise ImageError(_too_large(name, limits, (width, height)))
     if min(width, height) < limits.min_side_px:
         raise ImageError(
-            f"{name} has {width} x {height} pixels: pictures need at least {limits.min_side_px} on each side: enlarge it."
+            f"{name} has {width} x {height} pixels: pictures need at least {limits.min_side_px} on each side, "
+            "so enlarge it."
         )
     if max(width, height) > limits.max_aspect * min(width, height):
         raise ImageError(f"{name} is a strip of {width} x {height} pixels: crop it to a more usual shape.")
@@ -164,10 +167,12 @@ def _convert(
             notes.append(f"blank first frame left out: number {chosen + 1} of {frames or 'many'} frames")
         elif frames != 1:
             notes.append(f"first of {frames or 'many'} frames")
+        box: Box | None = None
         if at_least_px is not None and kind == "JPEG" and image.mode in ("L", "RGB"):
             share = at_least_px / min(width, height)
             if share < 1:
-                image.draft(None, (int(np.ceil(width * share)), int(np.ceil(height * share))))
+                drafted = image.draft(None, (int(np.ceil(width * share)), int(np.ceil(height * share))))
+                box = drafted[1] if drafted else None
         image.load()
         if salvaged is not None and kind in ("JPEG", "MPO") and is_cut(image):
             raise ValueError("rows are missing")
@@ -180,6 +185,7 @@ def _convert(
             turned = ImageOps.exif_transpose(_with_orientation(image, orientation))
             if turned.size != image.size:
                 width, height = height, width
+            box = box and _turn(box, image.size, orientation)
             image = turned
             notes.append("turned upright (EXIF)")
     except MemoryError as error:
@@ -191,7 +197,7 @@ def _convert(
     elif height >= WIDE * width:
         notes.append(TOO_HIGH)
     image.info.clear()
-    return DecodedImage(image, kind, width, height, tuple(notes), own)
+    return DecodedImage(image, kind, width, height, tuple(notes), own, box)
 
 
 def _is_raw_preview(image: Image.Image) -> bool:
@@ -248,6 +254,18 @@ def _with_orientation(image: Image.Image, orientation: int | None) -> Image.Imag
     image.info.clear()
     image.info["exif"] = exif.tobytes()
     return image
+
+
+def _turn(box: Box, size: tuple[int, int], orientation: int) -> Box:
+    """Where a box lies after `exif_transpose`."""
+    (left, top, right, bottom), (width, height) = box, size
+    if orientation >= 5:
+        left, top, right, bottom, width, height = top, left, bottom, right, height, width
+    if orientation in (2, 3, 6, 7):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    return left, top, right, bottom
 
 
 class _Quiet:

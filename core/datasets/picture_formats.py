@@ -34,7 +34,6 @@ SUFFIX_FORMATS = {
 # a phone turns its HEIC photos into JPEGs by itself for a form that does not ask for HEIC
 UPLOAD_SUFFIXES = tuple(suffix for suffix, kind in SUFFIX_FORMATS.items() if kind != "HEIF" or HEIC_IS_READ)
 INSTALL_HEIF = "install pi-heif (pip install -r requirements-heif.txt) or export as JPEG"
-_HEIF_REMEDY = "copy or export it again" if HEIC_IS_READ else INSTALL_HEIF
 
 _TGA_END = b"TRUEVISION-XFILE.\x00"
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
@@ -67,7 +66,7 @@ _FOREIGN = (
     ((b"gimp xcf",), "is a GIMP document (XCF): export it as JPEG or PNG."),
     (_JXL, "is a JPEG XL picture, which cannot be read here: export it as JPEG or PNG."),
     ((b"\x00\x00\x01\x00",), "is an icon (ICO), not a photo: export it as PNG or JPEG."),
-    ((b"\x00\x00\x02\x00",), "is a cursor (CUR) or a TGA picture of another name: export it as PNG or JPEG."),
+    ((b"\x00\x00\x02\x00",), "may be a TGA picture: name it .tga, or export it as PNG."),
     ((b"icns",), "is an icon (ICNS), not a photo: export it as PNG or JPEG."),
     ((b"v/1\x01",), "is an OpenEXR picture, which cannot be read here: export it as PNG or TIFF."),
     ((b"#?RADIANCE", b"#?RGBE"), "is a Radiance HDR picture, which cannot be read here: export it as PNG or TIFF."),
@@ -173,7 +172,9 @@ def describe_foreign(raw: bytes, name: str) -> str:
 def _describe_boxes(brand: bytes) -> str:
     """What a file of ISO boxes is, by its brand."""
     if brand in _HEIC_BRANDS:
-        return f"is a {'damaged ' if HEIC_IS_READ else ''}HEIC photo: {_HEIF_REMEDY}."
+        if HEIC_IS_READ:
+            return "is a damaged HEIC photo: copy or export it again."
+        return f"is a HEIC photo: {INSTALL_HEIF}."
     if brand in _AVIF_BRANDS:
         return "is an AVIF picture that is damaged or cannot be read here: export it as JPEG or PNG."
     return _RAW if brand == b"crx " else _VIDEO

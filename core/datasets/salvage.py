@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 END_OF_JPEG = b"\xff\xd9"
-ROWS_OF_A_BLOCK = 16
-MISSING_SHARE = 0.05  # of a picture's rows
+BLOCK_PX = 8
+MISSING_SHARE = 0.05  # of a picture
+MISSING_BLOCKS = 16  # of a small one, but not more than a quarter of it
 MAX_PARTS = 100_000  # chunks of a PNG, segments of a JPEG
 TEXT_BYTES = 2**20  # more in one chunk, decompressed, is what Pillow refuses
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -38,22 +39,22 @@ def salvage(raw: bytes) -> Salvaged | None:
 
 
 def is_cut(image: Image.Image) -> bool:
-    """Whether more than the last few rows of a salvaged JPEG are missing: they are mid-grey.
+    """Whether more than the end of a salvaged JPEG is missing: the blocks that did not come are mid-grey.
 
     Args:
         image: as decoded, before any conversion.
     """
-    height = image.height
-    allowed = max(MISSING_SHARE * height, min(ROWS_OF_A_BLOCK, height / 4))
+    width, height = image.size
+    allowed = max(MISSING_SHARE * width * height, min(MISSING_BLOCKS * BLOCK_PX**2, width * height / 4))
     missing = 0
-    while missing < height:
-        bottom = height - missing
-        band = np.asarray(image.crop((0, max(0, bottom - ROWS_OF_A_BLOCK), image.width, bottom)))
-        grey = ((band == 127) | (band == 128)).reshape(len(band), -1).all(axis=1)[::-1]
-        missing += len(grey) if grey.all() else int(grey.argmin())
+    for bottom in range(height, 0, -BLOCK_PX):
+        band = np.asarray(image.crop((0, max(0, bottom - BLOCK_PX), width, bottom)))
+        grey = ((band == 127) | (band == 128)).reshape(len(band), width, -1).all(axis=(0, 2))
+        at_the_right = width if grey.all() else int(grey[::-1].argmin())
+        missing += at_the_right * len(band)
         if missing > allowed:
             return True
-        if not grey.all():
+        if at_the_right < BLOCK_PX:
             return False
     return True
 

@@ -30,6 +30,7 @@ from models.catalog import Preprocessing
 
 FORMAT = 2  # of the store's files; that of the pixels is `Preprocessing.version`
 DECODE_MS = 1.0, 7.0  # on one thread: of an image, of a megapixel
+SPARE = 4  # a JPEG may be decoded smaller where that leaves so many times the size
 DECODING = {"what": "decoding"}
 
 Pixels = npt.NDArray[np.uint8]
@@ -66,8 +67,8 @@ def read_square(
     Raises:
         ImageError: if the file cannot be used.
     """
-    # a JPEG that is decoded smaller is not quite the picture resized: only where that leaves twice the size
-    spare = 1 if preprocessing.version == 1 else 2
+    # a JPEG that is decoded smaller is not quite the picture resized (docs/decisions/0026)
+    spare = 1 if preprocessing.version == 1 else SPARE
     decoded = decode(
         data,
         limits,
@@ -79,7 +80,7 @@ def read_square(
     notes = decoded.notes
     if preprocessing.fit != "crop":
         notes = tuple(note for note in notes if note not in (TOO_WIDE, TOO_HIGH))
-    return fit_square(decoded.image, preprocessing), notes
+    return fit_square(decoded.image, preprocessing, decoded.box), notes
 
 
 def square_pixels(data: bytes | Path, name: str, limits: Limits, preprocessing: Preprocessing) -> Pixels:
