@@ -24,7 +24,7 @@ CHOICES: list[dict[str, Any]] = [
      "weight_decay": 0.01, "schedule": "cosine", "patience": 2},
     {"model": "petnet", "strategy": "head", "max_seconds": 20.0, "epochs": 200, "find_rate": True,
      "head": "sigmoid", "label_smoothing": 0.1, "gradient_clip": 2.0, "precision": "fp32",
-     "augment_crop": False, "augment_colour": True, "augment_strength": 0.9},
+     "augment_crop": False, "augment_colour": True, "augment_strength": 0.9, "fit": "pad"},
 ]  # fmt: skip
 
 

@@ -20,7 +20,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     skipped = shutil.ignore_patterns("__pycache__")
     for name in ("core", "models"):
         shutil.copytree(PROJECT_ROOT / name, source / name, ignore=skipped)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "requirements.txt", "requirements-explain.txt"):
+    for name in (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "requirements.txt",
+        "requirements-explain.txt",
+        "requirements-heif.txt",
+    ):
         shutil.copy(PROJECT_ROOT / name, source)
     build = "from setuptools.build_meta import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
     done = subprocess.run(
