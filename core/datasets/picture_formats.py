@@ -43,7 +43,7 @@ _JPEG_2000 = (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  \r\n\x87\n")
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", *_JPEG_2000, *_JXL)
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_RAW_SUFFIXES = {
+RAW_SUFFIXES = {
     ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".srw", ".dng", ".orf", ".rw2", ".raf", ".pef",
     ".raw", ".rwl", ".x3f", ".3fr", ".fff", ".iiq", ".erf", ".kdc", ".dcr", ".mrw", ".mos",
 }  # fmt: skip
@@ -133,7 +133,7 @@ def is_raw(raw: bytes, name: str) -> bool:
     """Whether a file is a camera's raw photo. Many are TIFF files, whose first picture is a small preview."""
     if raw.startswith(_RAW_STARTS) or raw[4:11] == b"ftypcrx" or (raw.startswith(_TIFF) and raw[8:10] == b"CR"):
         return True
-    return suffix_of(name) in _RAW_SUFFIXES and raw.startswith(_TIFF)
+    return suffix_of(name) in RAW_SUFFIXES and raw.startswith(_TIFF)
 
 
 def describe_raw(name: str) -> str:
@@ -159,7 +159,7 @@ def describe_foreign(raw: bytes, name: str) -> str:
     for starts, sentence in _FOREIGN:
         if raw.startswith(starts):
             return f"{name} {sentence}"
-    if is_raw(raw, name) or suffix_of(name) in _RAW_SUFFIXES:
+    if is_raw(raw, name) or suffix_of(name) in RAW_SUFFIXES:
         return describe_raw(name)
     if not raw.strip(b"\x00"):
         return f"{name} holds only zeros: its copy failed, so copy it again."

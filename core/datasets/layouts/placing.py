@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from core.datasets.class_names import clean_labels
-from core.datasets.decoder import SUFFIX_FORMATS
 from core.datasets.layouts.readings import COLUMN, MAX_CLASSES, Reading, find_readings
 from core.datasets.layouts.tables import SourceTables
 from core.datasets.layouts.tree import OUTSIDE
 from core.datasets.layouts.words import is_image_folder, listed, name_key, word_set
-from core.datasets.picture_formats import FOREIGN_SUFFIXES, HEAD_BYTES, looks_like_picture
+from core.datasets.picture_formats import RAW_SUFFIXES, SUFFIX_FORMATS, looks_like_picture
 from core.datasets.sources import Source, SourceEntry
 from core.datasets.splits import SPLITS
 from core.errors import DatasetError, ImageError
@@ -25,6 +24,8 @@ TEXT_SUFFIXES = word_set(
     ".txt .md .rst .csv .tsv .json .jsonl .ndjson .xml .yaml .yml .html .htm .py .ipynb .mat .parquet .pkl .npy "
     ".npz .h5 .hdf5 .zip .gz .tar .log .ini .cfg .toml .xlsx .xls .doc .docx .pdf .sh .m .r"
 )
+FOREIGN_SUFFIXES = frozenset((*RAW_SUFFIXES, ".jxl", ".psd", ".dcm"))  # pictures that the decoder names and refuses
+HEAD_BYTES = 64
 SAMPLES = 3
 SAMPLED_CLASSES = 6
 SAMPLE_BYTES = 16 * 2**20
