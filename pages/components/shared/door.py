@@ -10,7 +10,6 @@ from core.errors import PeopleError
 from core.room.access import RoomStore
 from core.room.people import MAX_NICKNAME, PeopleStore, Person, is_token, person_id
 from core.settings import Settings
-from pages.components.shared.names import plain
 from pages.server.visitor_cookie import COOKIE
 
 PASSCODE, SECRET = "passcode", "secret"  # in the addresses that the terminal and the QR code give
@@ -99,7 +98,7 @@ def _use_link(rooms: RoomStore, browser: str) -> None:
         elif passcode is not None and not rooms.is_admitted(person_id(browser)):
             rooms.enter(browser, passcode, _address())
     except PeopleError as error:
-        st.error(plain(str(error)), icon="🚫")
+        st.error(str(error), icon="🚫")
 
 
 def _ask_passcode(rooms: RoomStore, browser: str) -> None:
@@ -112,7 +111,7 @@ def _ask_passcode(rooms: RoomStore, browser: str) -> None:
         try:
             rooms.enter(browser, typed, _address())
         except PeopleError as error:
-            st.error(plain(str(error)), icon="🚫")
+            st.error(str(error), icon="🚫")
         else:
             st.rerun()
 
@@ -135,6 +134,6 @@ def _ask_nickname(settings: Settings) -> None:
         try:
             PeopleStore(settings).name(_identity(settings), nickname)
         except PeopleError as error:
-            st.error(plain(str(error)), icon="🚫")
+            st.error(str(error), icon="🚫")
         else:
             st.rerun()
