@@ -175,9 +175,7 @@ def draw_stored_views(
     positions = np.argsort(np.argsort(store.positions[indices], kind="stable"))
     plain = Augmentation(crop=False, flip=False, colour=False, strength=0.0)
     return [
-        draw_views(augmentation if view else plain, len(indices), spec.resize_px, spec.crop_px, VIEW_SEED, view).take(
-            positions
-        )
+        draw_views(augmentation if view else plain, len(indices), spec, VIEW_SEED, view).take(positions)
         for view in range(count)
     ]
 
