@@ -122,7 +122,8 @@ def choose_splits(
         splits, groups = assignment.splits, assignment.groups
         if "val" not in splits:
             raise DatasetError(
-                f"{len(kept)} different pictures are too few to keep some for validation: add more of each class."
+                f"{format_count(len(kept), 'different picture')} are too few to keep some for validation: add other "
+                "pictures of each class; exact copies do not count."
             )
         _note_groups(items, assignment, plan.shares(), classes, report)
     _note_missing(items, splits, classes, report)
