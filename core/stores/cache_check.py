@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from core.stores.array_cache import EXPLANATIONS, ArrayFile, file_stem, noted_seconds, open_array
-from core.stores.pixels import FORMAT
+from core.stores.pixels import STORE_STEM
 from core.verification import (
     REMOVE,
     Count,
@@ -81,13 +81,13 @@ def _verify_pixels(path: Path, prefixes: set[str], count: Count) -> Iterator[Pro
     if path.suffix == ".json":
         yield from _verify_note(path, count)
         return
-    parts = path.stem.split("-")
-    if len(parts) != 4 or parts[3] != str(FORMAT) or not parts[1].isdecimal():
+    named = STORE_STEM.fullmatch(path.stem)
+    if named is None:
         yield _problem(path, Kind.ORPHANED, "This store of pixels has a format that is no longer used.")
         return
     try:
         with _opened(path) as array:
-            size = int(parts[1])
+            size = int(named["size"])
             if array.dtype != np.uint8 or array.shape[1:] != (size, size, 3):
                 raise Damage("is damaged")
         for _ in blocks(path, count):  # any number is a colour: only that they can be read is known
@@ -95,7 +95,7 @@ def _verify_pixels(path: Path, prefixes: set[str], count: Count) -> Iterator[Pro
     except (Damage, OSError) as error:
         yield _problem(path, Kind.DAMAGED, f"This store of pixels {reason(error)}: it is computed again.")
         return
-    if parts[0] not in prefixes:
+    if named["dataset"] not in prefixes:
         yield _problem(path, Kind.ORPHANED, "The dataset of these pixels is gone.")
 
 

@@ -4,6 +4,7 @@ One `.npy` of (N, size, size, 3) uint8 per dataset fingerprint and size under `c
 is that of the images' pixel hashes, so that equal datasets imported under other names share it. Imports no torch.
 """
 
+import re
 import time
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ from core.stores.measurements import Measurements
 from models.catalog import Preprocessing
 
 FORMAT = 2  # of the store's files; that of the pixels is `Preprocessing.version`
+# of a store: the dataset, the size, the interpolation; then, unless they are of version 1, fit, crop and version
+STORE_STEM = re.compile(rf"(?P<dataset>[^-]+)-(?P<size>\d{{1,6}})-[a-z]+-{FORMAT}(-[a-z]+-\d{{1,6}}-v\d{{1,6}})?")
 DECODE_MS = 1.0, 7.0  # on one thread: of an image, of a megapixel
 SPARE = 4  # a JPEG may be decoded smaller where that leaves so many times the size
 DECODING = {"what": "decoding"}

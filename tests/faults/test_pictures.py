@@ -131,7 +131,7 @@ def test_an_unusual_picture_is_read_the_same_everywhere_and_what_was_done_is_tol
     assert 20 < trained.mean() < 235, "neither black nor white"
     (answer,) = Predictor(settings).predict(run, [(name, make())])
     assert answer.error is None
-    assert note in answer.notes
+    assert any(found.startswith(note) for found in answer.notes)
 
 
 def test_sixteen_bit_grey_keeps_its_greys(settings: Settings) -> None:

@@ -27,7 +27,7 @@ from core.runs.run_files import BEST, CHECKPOINTS
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import StopSignal, run_step
-from core.stores.pixels import open_store, preprocessing_of, store_path
+from core.stores.pixels import STORE_STEM, open_store, preprocessing_of, store_path
 from models.catalog import CATALOG
 from models.entry import GreyRanges
 from models.network import build, build_pretrained
@@ -169,7 +169,9 @@ def test_a_run_of_before_predicts_with_the_pixels_that_it_was_trained_with(setti
 def test_stores_of_different_pixels_have_different_names(settings: Settings, drawn: Dataset) -> None:
     spec = CATALOG["petnet"].preprocessing
     specs = [spec, spec.fitted("pad"), spec.fitted("squeeze"), dataclasses.replace(spec, version=1)]
-    assert len({store_path(settings, drawn, item).name for item in specs}) == 4
+    stems = {store_path(settings, drawn, item).stem for item in specs}
+    assert len(stems) == 4
+    assert all(STORE_STEM.fullmatch(stem) for stem in stems), "what a check knows as stores"
     assert store_path(settings, drawn, specs[-1]).name == f"{drawn.fingerprint[:24]}-160-bilinear-2.npy"
 
 
