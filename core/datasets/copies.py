@@ -18,6 +18,7 @@ LOOK_BYTES = SIDE * SIDE
 ALIKE = 0.05  # copies stay below 0.01, unrelated photos above 0.08 (1 - correlation; docs/decisions/0025)
 FLAT = 2.0  # a standard deviation of fewer grey levels is that of a wall: nothing to tell pictures apart by
 SMOOTH = 0.9  # so much of a look in one pair of waves is a gradient: they all resemble each other
+COARSE = 10  # waves across and down that a first glance compares
 BLOCK_ROWS = 256
 PAIRS = 4096
 DENSE = 0.02  # of a block's pairs: beyond this share all are computed, which is faster than picking them
@@ -48,8 +49,8 @@ class Looks:
 
     Attributes:
         waves: (N, 256) weighted cosine coefficients of unit length; zero for a look that identifies nothing.
-        outlines: (N, 136) what no mirroring or turning changes in them. Their product is at least the correlation of
-            the waves in any orientation.
+        outlines: (N, 56) what no mirroring or turning changes in the coarse waves, and the length of the rest. Their
+            product is at least the correlation of the waves in any orientation (Cauchy-Schwarz).
     """
 
     waves: Floats
@@ -71,8 +72,10 @@ class Looks:
         waves /= np.maximum(lengths, np.float32(1e-6))
         pairs = np.square(waves) + np.square(waves.transpose(0, 2, 1))
         pairs[:, np.arange(SIDE), np.arange(SIDE)] /= 2
-        outlines: Floats = np.sqrt(pairs[:, *np.triu_indices(SIDE)])
-        nothing = flat | (np.square(outlines).max(axis=1, initial=0) > SMOOTH)
+        coarse = pairs[:, *np.triu_indices(COARSE)]
+        rest = np.maximum(1 - coarse.sum(axis=1, keepdims=True), 0)
+        outlines: Floats = np.sqrt(np.hstack([coarse, rest]))
+        nothing = flat | (coarse.max(axis=1, initial=0) > SMOOTH)
         waves[nothing], outlines[nothing] = 0, 0
         return cls(waves.reshape(-1, LOOK_BYTES), outlines)
 

@@ -219,16 +219,16 @@ def _join_classes(looks: Looks, groups: Groups) -> None:
     small = np.array([sizes[number] < COPIES for number in numbers.tolist()], dtype=bool)
     small[groups.loosened] = False
     places = np.flatnonzero(small)
-    while True:
+    while len(places):
+        pairs = sorted(find_alike(looks, places, places, numbers))
         joined = False
-        for _, row, other in sorted(find_alike(looks, places, places, numbers)):
+        for _, row, other in pairs:
             mine, yours = sorted((int(numbers[row]), int(numbers[other])))
             if mine != yours and sizes[mine] + sizes[yours] <= COPIES:
                 numbers[numbers == yours] = mine
                 sizes[mine] += sizes[yours]
                 joined = True
-        if not joined:
-            return
+        places = np.unique([row for _, row, _ in pairs]) if joined else places[:0]
 
 
 def _deal_all(items: Sequence[Item], groups: Groups, shares: Mapping[str, float], seed: int) -> list[str]:

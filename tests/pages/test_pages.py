@@ -7,12 +7,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.dataset import Dataset
+from core.datasets.importing import import_dataset
+from core.datasets.sources import MemorySource
+from core.datasets.splits import SplitPlan
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from core.steps import run_step
 from tests.support.finished_runs import forget_plan
-from tests.support.images import encoded, photo
+from tests.support.images import class_files, encoded, photo
 from tests.support.processes import wait_for
 
 Open = Callable[..., AppTest]
@@ -66,6 +70,18 @@ def test_explore_shows_numbers_report_and_one_picture(raced: Settings, open_page
         app.segmented_control(key="explore-section").set_value(section).run()
         assert not app.exception
         assert word in texts(app)
+
+
+def test_explore_shows_near_copies_with_different_labels(settings: Settings, open_page: Open) -> None:
+    files = class_files({"cat": 6, "dog": 6})
+    files.append(("dog/again.jpg", encoded(photo(0), "JPEG", quality=80)))  # photo 0 is cat/0.png
+    run_step(import_dataset(settings, MemorySource("m", files), name="pets", plan=SplitPlan(), seed=0))
+    app = open_page("pages/explore.py", dataset="pets")
+    app.segmented_control(key="explore-section").set_value("Import report").run()
+    assert not app.exception
+    assert {metric.label: metric.value for metric in app.metric}["Near-copies"] == "2"
+    assert "almost the same picture in different classes" in texts(app)
+    assert "without problems" not in texts(app)
 
 
 def test_explore_filters_the_gallery_by_class_and_split(raced: Settings, open_page: Open) -> None:
