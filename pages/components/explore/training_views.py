@@ -14,7 +14,10 @@ VIEWS = 7
 
 def show_views(settings: Settings, dataset: Dataset) -> None:
     """Draw the views of one training picture in one epoch, and the settings that make them."""
-    st.caption("In each epoch the network sees another view of every training picture.")
+    st.caption(
+        "In each epoch the network sees another view of every training picture. A frozen part sees a few stored views, "
+        "by default the plain one alone."
+    )
     columns = st.columns(4)
     names = [name for name in CATALOG if name != "scratch_cnn"]
     network = columns[0].selectbox(
