@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from core.cli.command import Outcome, command
+from core.coach.picture_facts import pictures_of
 from core.coach.review import format_findings, review_run
-from core.coach.run_facts import gather_facts, training_shares
+from core.coach.run_facts import gather_facts
 from core.config.events import EpochDone
 from core.config.seen_views import sum_up_augmentation
 from core.formatting import format_duration, format_percent
@@ -139,7 +140,7 @@ def _epoch(epoch: EpochDone) -> dict[str, Any]:
 def coach_run(settings: Settings, run: str) -> Outcome:
     """Explain a run's curves and results, with one thing to try."""
     found = RunStore(settings).get(run)
-    findings = review_run(gather_facts(found, training_shares(settings, found)), limit=None)
+    findings = review_run(gather_facts(found, pictures_of(settings, found)), limit=None)
     return Outcome({"run": run, "readings": [finding.to_json() for finding in findings]}, format_findings(findings))
 
 

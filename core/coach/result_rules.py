@@ -10,6 +10,7 @@ import numpy as np
 
 from core.coach.advice import other_rate
 from core.coach.coach_finding import CoachFinding
+from core.coach.fit_rules import UNLEARNED
 from core.coach.run_facts import RunFacts
 from core.formatting import SPLIT_NAMES, format_percent, format_points
 from core.statistics.class_scores import ClassScore
@@ -66,10 +67,11 @@ def find_ignored_class(facts: RunFacts) -> CoachFinding | None:
         f"{format_points(interval.low)} to {format_percent(interval.high)})"
     )
     share = _share(facts, worst)
-    if share is not None and share < SCARCE * max(facts.shares):
+    most = max(facts.dataset.shares, default=0.0) if facts.dataset is not None else 0.0
+    if share is not None and share < SCARCE * most:
         evidence += (
             f"; this class has {format_percent(share)} of the training pictures, the largest class "
-            f"{format_percent(max(facts.shares))}"
+            f"{format_percent(most)}"
         )
         advice = f"Add training pictures of “{worst.label}”, until it has as many as the other classes."
     else:
@@ -85,22 +87,21 @@ def find_ignored_class(facts: RunFacts) -> CoachFinding | None:
 
 
 def find_guessing(facts: RunFacts) -> CoachFinding | None:
-    """A test accuracy that is not shown to beat always predicting the most common class."""
-    if facts.tested is None or not facts.scores:
+    """A test accuracy that is not shown to beat always predicting the most common class, with pictures enough to."""
+    baseline = _find_baseline(facts)
+    if facts.tested is None or baseline is None:
         return None
-    n = sum(score.support for score in facts.scores)
-    most = max(facts.scores, key=lambda score: score.support)
-    baseline = most.support / n
+    label, share = baseline
     accuracy = Accuracy(facts.tested.correct, facts.tested.images)
-    if accuracy.interval.low > baseline:
+    if accuracy.interval.low > share or 1 - accuracy.interval.high < UNLEARNED * (1 - share):
         return None
-    below = accuracy.correct / accuracy.n <= baseline
+    below = accuracy.correct / accuracy.n <= share
     return CoachFinding(
         "guessing",
         "alarm" if below else "warning",
         "No better than guessing" if below else "Not shown to be better than guessing",
-        f"{_word(facts).capitalize()} accuracy {accuracy.text()}. Always answering “{most.label}” would reach "
-        f"{format_percent(baseline)}.",
+        f"{_word(facts).capitalize()} accuracy {accuracy.text()}. Always answering “{label}” would reach "
+        f"{format_percent(share)}.",
         "Look at the findings on its curves, and check whether the pictures are labelled correctly."
         if below
         else f"Evaluate it on more {_word(facts)} pictures before you trust the difference.",
@@ -114,7 +115,11 @@ def find_few_images(facts: RunFacts) -> CoachFinding | None:
         return None
     accuracy = Accuracy(facts.tested.correct, facts.tested.images)
     interval = accuracy.interval
-    if interval.high - interval.low < WIDE:
+    baseline = _find_baseline(facts)
+    guessed = ""
+    if baseline is not None and interval.low <= baseline[1]:
+        guessed = f" Always answering “{baseline[0]}” would reach {format_percent(baseline[1])}."
+    if interval.high - interval.low < WIDE and not guessed:
         return None
     share = min(max(accuracy.correct / accuracy.n, 0.1), 0.9)
     needed = _tidy_count(share * (1 - share) * (Z95 / WISHED_HALF) ** 2)
@@ -124,7 +129,7 @@ def find_few_images(facts: RunFacts) -> CoachFinding | None:
         "note",
         f"Too few {word} pictures for a clear result",
         f"{accuracy.correct} of {accuracy.n} are right: the true accuracy may be anywhere from "
-        f"{format_points(interval.low)} to {format_percent(interval.high)} (95 % interval).",
+        f"{format_points(interval.low)} to {format_percent(interval.high)} (95 % interval).{guessed}",
         f"Add pictures: with about {needed:,} {word} pictures the accuracy is known to within {100 * WISHED_HALF:.0f} "
         "points.",
         lesson="confidence-intervals",
@@ -137,8 +142,8 @@ def find_drop(facts: RunFacts) -> CoachFinding | None:
     if best is None or tested is None or tested.split != "test" or not n or not tested.images:
         return None
     drop = best.val_accuracy - tested.accuracy
-    if drop <= 0:
-        return None
+    if drop <= 0 or any(not score.support for score in facts.scores):
+        return None  # without one of the classes, the test is another task
     from scipy.stats import fisher_exact  # takes half a second to import
 
     right = round(best.val_accuracy * n)
@@ -158,6 +163,15 @@ def find_drop(facts: RunFacts) -> CoachFinding | None:
     )
 
 
+def _find_baseline(facts: RunFacts) -> tuple[str, float] | None:
+    """The most common class of the test and its share; None where one class leaves nothing to tell apart."""
+    present = [score for score in facts.scores if score.support]
+    if len(present) <= 1:
+        return None
+    most = max(present, key=lambda score: score.support)
+    return most.label, most.support / sum(score.support for score in present)
+
+
 def _word(facts: RunFacts) -> str:
     """The name of the split behind the result."""
     return SPLIT_NAMES[facts.tested.split if facts.tested else "test"]
@@ -165,7 +179,8 @@ def _word(facts: RunFacts) -> str:
 
 def _share(facts: RunFacts, score: ClassScore) -> float | None:
     labels = [item.label for item in facts.scores]
-    return facts.shares[labels.index(score.label)] if len(facts.shares) == len(labels) else None
+    shares = facts.dataset.shares if facts.dataset is not None else ()
+    return shares[labels.index(score.label)] if len(shares) == len(labels) else None
 
 
 def _tidy_count(count: float) -> int:

@@ -125,6 +125,16 @@ class Tested:
 
 
 @dataclass(frozen=True)
+class Mirrored:
+    """What the weights that were tested answer to mirrored validation pictures, next to the pictures as they are."""
+
+    images: int
+    answers: list[list[int]]  # class, answer, answer to the mirrored picture, number of pictures
+    oriented: list[list[int]]  # class, answer by left and right alone, number; empty for a run without random flips
+    seconds: float
+
+
+@dataclass(frozen=True)
 class PointDone:
     """One point of a learning curve: a training on part of the pictures, evaluated on the whole test split."""
 
@@ -163,6 +173,7 @@ Event = (
     | SamplesPredicted
     | Message
     | Tested
+    | Mirrored
     | PointDone
     | Measured
 )
@@ -177,6 +188,7 @@ KINDS: dict[str, type[Any]] = {
     "strip": SamplesPredicted,
     "message": Message,
     "tested": Tested,
+    "mirrored": Mirrored,
     "point": PointDone,
     "measured": Measured,
 }
@@ -224,6 +236,9 @@ def check_record(record: Any, line: bytes, images: int | None, classes: int) -> 
     match event:
         case PointDone():
             _check_point(event)
+        case Mirrored():
+            _check_counts(event.answers, 3, classes, event.images)
+            _check_counts(event.oriented, 2, classes, event.images if event.oriented else 0)
         case Described():
             _check_tiles(event.strip, {"index": images, "label": classes})
         case SamplesPredicted():
@@ -253,6 +268,15 @@ def _check_point(event: PointDone) -> None:
     )
     if not agrees:
         raise ValueError("a point that does not agree with itself")
+
+
+def _check_counts(rows: list[list[int]], answers: int, classes: int, images: int) -> None:
+    """The coach looks classes up by these numbers, and the last of each row counts pictures."""
+    for row in rows:
+        if len(row) != answers + 1 or not all(0 <= label < classes for label in row[:-1]) or row[-1] < 1:
+            raise ValueError("a row points to a class that is not there")
+    if sum(row[-1] for row in rows) != images:
+        raise ValueError("the rows do not add up to the pictures")
 
 
 def _check_tiles(tiles: list[dict[str, Any]], limits: dict[str, int | None]) -> None:

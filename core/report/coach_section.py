@@ -2,8 +2,9 @@
 
 from core.coach.coach_finding import CoachFinding
 from core.coach.fairness import PairOutcome, review_comparison
+from core.coach.picture_facts import pictures_in
 from core.coach.review import review_run
-from core.coach.run_facts import RunFacts, facts_of, shares_in
+from core.coach.run_facts import RunFacts, facts_of
 from core.report.content import FindingRow
 from core.report.subject import ReportRun, Subject
 
@@ -23,9 +24,9 @@ def _row(arm: str, finding: CoachFinding) -> FindingRow:
 
 
 def _run_facts(subject: Subject, item: ReportRun) -> RunFacts:
-    shares = () if subject.dataset is None else shares_in(subject.dataset)
+    pictures = None if subject.dataset is None else pictures_in(subject.dataset)
     summary = item.summary
-    return facts_of(summary.config, summary.meta, summary.state, item.history, item.result, item.table, shares)
+    return facts_of(summary.config, summary.meta, summary.state, item.history, item.result, item.table, pictures)
 
 
 def _outcome(subject: Subject) -> PairOutcome | None:

@@ -15,6 +15,7 @@ from core.config.events import (
     Event,
     Measured,
     Message,
+    Mirrored,
     PhaseStarted,
     PointDone,
     Progress,
@@ -40,6 +41,7 @@ class RunHistory:
     strip: SamplesPredicted | None = None
     messages: list[tuple[float, Message | PhaseStarted]] = field(default_factory=list)
     tested: Tested | None = None
+    mirrored: Mirrored | None = None
     points: list[PointDone] = field(default_factory=list)
     measured: Measured | None = None
 
@@ -75,6 +77,8 @@ class RunHistory:
                 self.messages.append((moment, event))
             case Tested():
                 self.tested = event
+            case Mirrored():
+                self.mirrored = event
             case PointDone():
                 self.points.append(event)
                 self.progress = None

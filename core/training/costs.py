@@ -32,7 +32,7 @@ PARTS: Mapping[str, str] = {
     SEARCHING: "Trying learning rates before the training, if chosen.",
     TRAINING: "Steps on training pictures: forward, backward, and updating the weights.",
     VALIDATION: "Predicting the validation pictures after every epoch.",
-    TESTING: "Predicting the test pictures and the validation pictures with the best weights, once.",
+    TESTING: "Predicting test and validation pictures with the best weights, once, and some of the latter mirrored.",
 }  # in the order in which they pass; what each is, in words
 
 

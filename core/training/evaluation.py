@@ -1,6 +1,7 @@
 """Evaluating a run on the test split: once, with its best checkpoint, in fp32 as later predictions are made.
 
-The validation split is predicted right after it in the same way: temperatures are fitted there.
+The validation split is predicted right after it in the same way: temperatures are fitted there. Some of its pictures
+are then predicted mirrored: the coach reads there whether random flips would turn one class into another.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from core.checkpoints.checkpoint import load_network
-from core.config.events import Event, Message, PhaseStarted, Progress, Tested
+from core.config.events import Event, Message, Mirrored, PhaseStarted, Progress, Tested
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError
@@ -32,6 +33,7 @@ from core.stores.pixels import PixelStore, open_store
 from core.stores.training_data import SplitData
 from core.training.costs import TESTING, Costs
 from core.training.inference import EVALUATION_BATCH, SplitPredictions, logits_of, predict_split
+from core.training.mirroring import answer_by_orientation, choose_places, count_mirrored, mirror
 from models.catalog import Preprocessing
 from models.folding import fold_network
 from models.network import Network
@@ -55,7 +57,8 @@ def evaluate(
 ) -> Iterator[Event]:
     """Evaluate the best checkpoint on the test split, once, and store every prediction.
 
-    The same checkpoint then predicts the validation split in the same way; no failure there takes the test result back.
+    The same checkpoint then predicts the validation split in the same way, and part of it mirrored; no failure there
+    takes the test result back.
     A dataset without a test split is evaluated on its validation split, and the event reports it.
 
     Args:
@@ -83,18 +86,19 @@ def evaluate(
     correct = int(table.correct.sum())
     seconds = time.perf_counter() - started
     yield Tested(split, correct, table.n, correct / table.n, found.loss, checkpoint.epoch, seconds)
-    if split == "test":
-        yield from _predict_validation(predictor, folder)
+    yield from _look_at_validation(predictor, folder, found if split == "val" else None)
     if costs is not None:
         costs.seconds[TESTING] = time.perf_counter() - started + predictor.charged
         if predictor.charged:
             costs.reused.add(TESTING)
 
 
-def _predict_validation(predictor: "SplitPredictor", folder: Path) -> Iterator[Event]:
+def _look_at_validation(predictor: "SplitPredictor", folder: Path, found: SplitPredictions | None) -> Iterator[Event]:
+    """Predict the validation split, unless it is the one that was tested, and some of its pictures mirrored."""
     try:
-        found = yield from predictor.predict("val", "Predicting the validation pictures")
-        write_predictions(folder / VALIDATION_PREDICTIONS, predictor.table("val", found))
+        if found is None:
+            found = yield from predictor.predict("val", "Predicting the validation pictures")
+            write_predictions(folder / VALIDATION_PREDICTIONS, predictor.table("val", found))
     except Stopped:
         return  # the run has its test result
     except Exception:
@@ -104,6 +108,13 @@ def _predict_validation(predictor: "SplitPredictor", folder: Path) -> Iterator[E
             "The predictions on the validation pictures could not be kept, so probabilities cannot be calibrated; "
             "the test result stands.",
         )
+        return
+    try:
+        yield (yield from predictor.predict_mirrored(found))
+    except Stopped:
+        return
+    except Exception:  # no run may fail for what only the coach reads
+        log.exception("the mirrored validation images could not be predicted")
 
 
 @dataclass
@@ -150,6 +161,33 @@ class SplitPredictor:
 
         step = predict_split(self.network, data, self.config, logits, self.signal, batch)
         return (yield from relay(step, describe))
+
+    def predict_mirrored(self, plain: SplitPredictions) -> Generator[Progress, None, Mirrored]:
+        """Predict some mirrored validation pictures.
+
+        Args:
+            plain: the predictions for all validation pictures as they are.
+        """
+        started = time.perf_counter()
+        val = SplitData.of(self.dataset, "val")
+        places = choose_places(val.labels, self.config.seed)
+        chosen = val.subset(places)
+
+        def logits(part: slice) -> Tensor:
+            return logits_of(self._folded, mirror(self.store.take(chosen.indices[part])), self._spec, self.hardware)
+
+        def describe(done: int) -> Progress:
+            return Progress("testing", "Predicting mirrored validation pictures", done, len(chosen), None)
+
+        step = predict_split(self.network, chosen, self.config, logits, self.signal)
+        found = yield from relay(step, describe)
+        oriented = None
+        if self.config.augment_flip:
+            train = SplitData.of(self.dataset, "train")
+            train = train.subset(choose_places(train.labels, self.config.seed))
+            oriented = answer_by_orientation(self.store, train, chosen)
+        seconds = time.perf_counter() - started
+        return count_mirrored(chosen.labels, plain.probabilities[places], found.probabilities, oriented, seconds)
 
     def table(self, split: str, found: SplitPredictions) -> PredictionTable:
         """The predictions on a split, one row an image."""

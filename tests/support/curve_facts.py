@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from core.coach.picture_facts import PictureFacts
 from core.coach.review import review_run
 from core.coach.run_facts import RunFacts
 from core.config.events import EpochDone, Tested
@@ -37,7 +38,7 @@ def facts(
         for place, values in enumerate(zip(train, val, known, new, strict=True))
     )
     chosen = {"dataset": "pets", "model": "petnet", "strategy": "head", "epochs": max(1, len(epochs)), **(config or {})}
-    values = {"state": RunState.FINISHED, "classes": 2, "pictures": IMAGES, **more}
+    values = {"state": RunState.FINISHED, "classes": 2, "names": ("cat", "dog"), "pictures": IMAGES, **more}
     return RunFacts(config=TrainConfig.model_validate(chosen), epochs=epochs, **values)
 
 
@@ -67,7 +68,7 @@ HEALTHY = facts(
     [0.88, 0.91, 0.92, 0.93, 0.93, 0.93],
     tested=evaluated(166, 180),
     scores=(score("cat", 90, 83, 90), score("dog", 90, 83, 90)),
-    shares=(0.5, 0.5),
+    dataset=PictureFacts((420, 420)),
 )
 OVERFIT = facts(
     [0.60, 0.40, 0.25, 0.15, 0.08, 0.04, 0.02, 0.01],

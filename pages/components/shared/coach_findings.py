@@ -6,8 +6,9 @@ import streamlit as st
 
 from core.coach.coach_finding import LEVELS, CoachFinding, Level
 from core.coach.fairness import PairOutcome, review_comparison
+from core.coach.picture_facts import pictures_of
 from core.coach.review import review_run
-from core.coach.run_facts import gather_facts, training_shares
+from core.coach.run_facts import gather_facts
 from core.coach.shortcuts import ShortcutReport, find_shortcuts, review_shortcuts
 from core.config.train_config import STRATEGIES, TrainConfig
 from core.datasets.dataset import Dataset
@@ -65,7 +66,7 @@ def review_once(settings: Settings, snapshot: RunSnapshot) -> tuple[CoachFinding
 
     def read() -> tuple[CoachFinding, ...]:
         run = frame.runs(settings).get(snapshot.id)
-        return review_run(gather_facts(run, training_shares(settings, run)))
+        return review_run(gather_facts(run, pictures_of(settings, run)))
 
     return _findings.get(key, read)
 

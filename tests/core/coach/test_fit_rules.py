@@ -4,6 +4,7 @@ import dataclasses
 
 from core.coach import fit_rules
 from core.coach.review import review_run
+from core.config.events import Mirrored
 from core.runs.run import RunState
 from tests.support.curve_facts import FALLING, FLAT, HEALTHY, OVERFIT, SCRATCH, facts, kinds
 
@@ -18,8 +19,30 @@ def test_overfitting_is_reported_with_the_epoch_where_it_began() -> None:
 
 def test_without_augmentation_the_first_thing_to_try_is_augmentation() -> None:
     config = OVERFIT.config.model_copy(update={"augment_crop": False, "augment_flip": False})
-    [finding] = [r for r in review_run(dataclasses.replace(OVERFIT, config=config)) if r.kind == "overfitting"]
+    plain = dataclasses.replace(OVERFIT, config=config)
+    [finding] = [r for r in review_run(plain) if r.kind == "overfitting"]
+    assert finding.change == {"augment_crop": True}, "flips may have been turned off for a reason"
+    tried = Mirrored(20, [[0, 0, 0, 10], [1, 1, 1, 9], [1, 1, 0, 1]], [], 0.1)
+    [finding] = [r for r in review_run(dataclasses.replace(plain, mirrored=tried)) if r.kind == "overfitting"]
     assert finding.change == {"augment_crop": True, "augment_flip": True}
+    swapped = Mirrored(20, [[0, 0, 1, 9], [0, 0, 0, 1], [1, 1, 0, 10]], [], 0.1)
+    [finding] = [r for r in review_run(dataclasses.replace(plain, mirrored=swapped)) if r.kind == "overfitting"]
+    assert finding.change == {"augment_crop": True}
+
+
+def test_a_gap_of_few_pictures_is_no_overfitting_and_the_same_gap_of_many_is() -> None:
+    epochs = ([0.3, 0.2, 0.1, 0.1, 0.1, 0.1], [0.3] * 6, [0.9, 0.95, 0.97, 0.98, 0.98, 0.98], [0.86] * 6)
+    few = facts(*epochs, pictures=(("train", 120), ("val", 20), ("test", 20)))
+    assert fit_rules.find_overfitting(few) is None
+    many = facts(*epochs, pictures=(("train", 6000), ("val", 1000), ("test", 1000)))
+    assert fit_rules.find_overfitting(many) is not None
+
+
+def test_few_pictures_that_are_mostly_wrong_are_not_called_far_from_good() -> None:
+    curve = ([0.60, 0.55, 0.51, 0.49, 0.46, 0.43] * 2, [0.6] * 12, [0.74] * 12, [0.70] * 12, SCRATCH)
+    few = facts(*curve, pictures=(("train", 40), ("val", 10), ("test", 10)))
+    assert "weak" not in kinds(few)
+    assert "weak" in kinds(facts(*curve))
 
 
 def test_a_gap_that_few_validation_pictures_explain_is_not_overfitting() -> None:

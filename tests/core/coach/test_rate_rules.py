@@ -50,7 +50,7 @@ def test_a_usual_rate_is_not_blamed_for_a_network_that_learns_nothing() -> None:
 
 
 def test_a_jump_from_one_stage_to_the_next_does_not_count() -> None:
-    found = facts([0.3, 0.2, 0.3, 0.2, 0.3], [0.3] * 5, [0.9] * 5, [0.9] * 5, {"learning_rate": 0.05})
+    found = facts([0.3, 0.2, 0.3, 0.2, 0.3], [0.3] * 5, [0.9] * 5, [0.9] * 5, {"learning_rate": 0.5})
     assert rate_rules.find_high_rate(found) is not None
     staged = tuple(dataclasses.replace(e, stage=f"stage {e.epoch // 3}") for e in found.epochs)
     assert rate_rules.find_high_rate(dataclasses.replace(found, epochs=staged)) is None
@@ -59,12 +59,30 @@ def test_a_jump_from_one_stage_to_the_next_does_not_count() -> None:
 def test_jumps_among_tiny_losses_or_few_among_hundreds_do_not_count() -> None:
     count = 300
     flat = ([0.3] * count, [0.95] * count, [0.95] * count)
-    tiny = facts([0.002, 0.006, 0.001] * 100, *flat, {"learning_rate": 0.05})
+    tiny = facts([0.002, 0.006, 0.001] * 100, *flat, {"learning_rate": 0.5})
     assert rate_rules.find_high_rate(tiny) is None
-    few = facts([0.3] * 100 + [0.5] + [0.3] * 100 + [0.5] + [0.3] * 98, *flat, {"learning_rate": 0.05})
+    few = facts([0.3] * 100 + [0.5] + [0.3] * 100 + [0.5] + [0.3] * 98, *flat, {"learning_rate": 0.5})
     assert rate_rules.find_high_rate(few) is None
-    many = facts([0.3] * 8 + [0.5, 0.3, 0.5, 0.3], *([x] * 12 for x in (0.3, 0.95, 0.95)), {"learning_rate": 0.05})
+    many = facts([0.3] * 8 + [0.5, 0.3, 0.5, 0.3], *([x] * 12 for x in (0.3, 0.95, 0.95)), {"learning_rate": 0.5})
     assert rate_rules.find_high_rate(many) is not None
+    restless = many.config.model_copy(update={"learning_rate": 0.02})
+    assert rate_rules.find_high_rate(dataclasses.replace(many, config=restless)) is None, "it does well all the same"
+
+
+@pytest.mark.parametrize("config", [{}, {"strategy": "gradual", "epochs": 6}, SCRATCH])
+def test_the_apps_own_rate_is_never_called_too_high(config: dict[str, object]) -> None:
+    loud = ([4.1, 3.4, 1.9, 0.95, 0.9, 0.8], [4.0, 3.7, 2.6, 1.8, 1.6, 1.5], [0.5] * 6, [0.5] * 6)
+    assert rate_rules.find_high_rate(facts(*loud, config)) is None
+    chosen = facts(*loud, {**config, "learning_rate": 30.0})
+    assert rate_rules.find_high_rate(chosen) is not None
+
+
+def test_a_rate_that_a_search_found_is_blamed_where_it_is_far_above_the_usual_one() -> None:
+    loud = ([4.1, 3.4, 1.9, 1.95], [4.0, 3.7, 2.6, 1.8], [0.5] * 4, [0.5] * 4)
+    assert rate_rules.find_high_rate(facts(*loud, {"find_rate": True}, found_rate=0.02)) is None
+    finding = rate_rules.find_high_rate(facts(*loud, {"find_rate": True}, found_rate=0.3))
+    assert finding is not None
+    assert finding.change["find_rate"] is False
 
 
 def test_a_rate_that_is_too_low_is_reported_with_the_usual_one() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 
 from core.coach import result_rules
+from core.coach.picture_facts import PictureFacts
 from core.coach.review import review_run
 from tests.support.curve_facts import HEALTHY, evaluated, kinds, score
 
@@ -19,7 +20,9 @@ def test_one_answer_to_everything_is_an_alarm_and_not_also_guessing() -> None:
 
 def test_a_class_that_is_never_found_is_reported_with_its_share() -> None:
     scores = (score("cat", 20, 1, 1), score("dog", 100, 99, 119), score("hen", 60, 60, 60))
-    found = dataclasses.replace(HEALTHY, classes=3, tested=evaluated(160, 180), scores=scores, shares=(0.1, 0.55, 0.35))
+    found = dataclasses.replace(
+        HEALTHY, classes=3, tested=evaluated(160, 180), scores=scores, dataset=PictureFacts((10, 55, 35))
+    )
     [finding] = [item for item in review_run(found, None) if item.kind == "ignored-class"]
     assert "1 of 20" in finding.evidence
     assert "10.0 % of the training pictures" in finding.evidence
@@ -43,6 +46,31 @@ def test_an_accuracy_at_the_most_common_class_is_guessing() -> None:
     assert above is not None
     assert above.level == "warning"
     assert result_rules.find_guessing(dataclasses.replace(at, tested=evaluated(75, 100))) is None
+
+
+def test_a_test_with_one_class_only_is_not_called_guessing() -> None:
+    scores = (score("a", 0, 0, 0), score("b", 40, 40, 40), score("c", 0, 0, 0))
+    found = dataclasses.replace(HEALTHY, classes=3, tested=evaluated(40, 40), scores=scores)
+    assert not {"guessing", "one-answer", "ignored-class", "drop"} & set(kinds(found))
+
+
+def test_a_class_missing_in_the_test_makes_its_drop_another_task() -> None:
+    scores = (score("cat", 180, 135, 135), score("dog", 0, 0, 45))
+    found = dataclasses.replace(HEALTHY, tested=evaluated(135, 180), scores=scores)
+    assert result_rules.find_drop(found) is None
+
+
+def test_few_pictures_are_not_called_guessing_but_their_interval_names_it() -> None:
+    scores = (score("cat", 2, 1, 2), score("dog", 2, 1, 2))
+    found = dataclasses.replace(HEALTHY, tested=evaluated(2, 4), scores=scores)
+    assert result_rules.find_guessing(found) is None
+    finding = result_rules.find_few_images(found)
+    assert finding is not None
+    assert "Always answering “cat” would reach 50.0 %." in finding.evidence
+    rare = (score("ok", 43, 43, 45), score("defect", 2, 0, 0))
+    narrow = result_rules.find_few_images(dataclasses.replace(found, tested=evaluated(43, 45), scores=rare))
+    assert narrow is not None
+    assert "Always answering “ok” would reach 95.6 %" in narrow.evidence
 
 
 def test_too_few_pictures_are_reported_with_how_many_it_takes() -> None:

@@ -5,10 +5,11 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.coach import fit_rules, progress_rules, rate_rules, result_rules
+from core.coach import fit_rules, picture_rules, progress_rules, rate_rules, result_rules
 from core.coach.coach_finding import LEVELS, MAX_SHOWN
+from core.coach.picture_facts import PictureFacts, pictures_of
 from core.coach.review import RANKS, RULES, SETTLED_BY, format_findings, review_run
-from core.coach.run_facts import gather_facts, training_shares
+from core.coach.run_facts import gather_facts
 from core.config.train_config import TrainConfig
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -26,7 +27,7 @@ def test_a_healthy_run_gets_praise_and_nothing_to_do() -> None:
 def test_every_kind_has_its_rank_and_every_settled_kind_exists() -> None:
     assert set(SETTLED_BY) | set().union(*SETTLED_BY.values()) <= set(RANKS)
     assert len(RULES) == len(set(RULES))
-    modules = (fit_rules, progress_rules, rate_rules, result_rules)
+    modules = (fit_rules, picture_rules, progress_rules, rate_rules, result_rules)
     assert set(RULES) == {getattr(m, name) for m in modules for name in dir(m) if name.startswith("find_")}
 
 
@@ -72,7 +73,7 @@ def test_whatever_the_curves_the_coach_never_contradicts_itself(
     columns = list(zip(*curves, strict=True)) or [(), (), (), ()]
     scores = (score("cat", 30, 0 if always else min(right, 30), 0 if always else 30), score("dog", 30, 30, 60))
     found = facts(
-        *columns, config, tested=evaluated(right, 60), scores=scores, shares=(0.5, 0.5), pictures=pictures,
+        *columns, config, tested=evaluated(right, 60), scores=scores, dataset=PictureFacts((5, 5)), pictures=pictures,
         diverged=diverged,
     )  # fmt: skip
     findings = review_run(found, limit=None)
@@ -103,9 +104,10 @@ def test_real_runs_are_read_from_their_folders(raced: Settings) -> None:
     runs = RunStore(raced).all()
     assert runs
     for run in runs:
-        found = gather_facts(run, training_shares(raced, run))
+        found = gather_facts(run, pictures_of(raced, run))
         assert found.classes == 2
         assert len(found.epochs) in (2, 3)
         assert sum(score.support for score in found.scores) == found.tested.images if found.tested else False
-        assert found.shares == (0.5, 0.5)
+        assert found.dataset is not None
+        assert found.dataset.shares == (0.5, 0.5)
         assert format_findings(review_run(found))
