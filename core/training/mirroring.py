@@ -90,8 +90,12 @@ def _asymmetries(store: PixelStore, indices: Indices) -> npt.NDArray[np.float64]
     parts = []
     for first in range(0, len(indices), BATCH):
         grey = store.take(indices[first : first + BATCH]).mean(axis=3)
-        edges = np.linspace(0, grey.shape[1], GRID + 1).astype(np.int64)
-        sums = np.add.reduceat(np.add.reduceat(grey, edges[:-1], axis=1), edges[:-1], axis=2)
-        small = sums / np.outer(np.diff(edges), np.diff(edges))
-        parts.append((small - small[:, :, ::-1])[:, :, : GRID // 2].reshape(len(small), -1))
+        left = (grey - grey[:, :, ::-1])[:, :, : grey.shape[2] // 2]
+        rows, columns = _edges(left.shape[1], GRID), _edges(left.shape[2], GRID // 2)
+        sums = np.add.reduceat(np.add.reduceat(left, rows[:-1], axis=1), columns[:-1], axis=2)
+        parts.append((sums / np.outer(np.diff(rows), np.diff(columns))).reshape(len(left), -1))
     return np.concatenate(parts)
+
+
+def _edges(length: int, parts: int) -> Indices:
+    return np.linspace(0, length, parts + 1).astype(np.int64)

@@ -108,10 +108,10 @@ def test_pictures_that_are_cut_and_do_worse_than_the_others_are_reported_in_a_go
 
 def test_the_facts_of_pictures_come_from_the_dataset(drawn: Dataset) -> None:
     assert pictures_in(drawn).cut == frozenset()
-    rows = tuple(dataclasses.replace(row, width=480, height=240) if row.index < 50 else row for row in drawn.rows)
+    rows = tuple(dataclasses.replace(row, width=480, height=240) if row.index < 20 else row for row in drawn.rows)
     found = pictures_in(dataclasses.replace(drawn, rows=rows))
-    assert found.cut == frozenset(range(50))
-    assert found.cut_in_training == sum(row.split == "train" for row in rows[:50])
+    assert found.cut == frozenset(range(20))
+    assert found.cut_in_training == sum(row.split == "train" for row in rows[:20])
     assert sum(found.training) == len(drawn.rows_of("train"))
     answers = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     table = PredictionTable("test", ("a", "b"), ("1", "2", "3"), np.array([1, 2, 99]), np.array([0, 0, 1]), answers)
