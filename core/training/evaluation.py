@@ -174,7 +174,7 @@ class SplitPredictor:
         chosen = val.subset(places)
 
         def logits(part: slice) -> Tensor:
-            return logits_of(self._folded, mirror(self.store.take(chosen.indices[part])), self._spec, self.hardware)
+            return logits_of(self._folded, mirror(self.store.take(chosen.indices[part])), self.spec, self.hardware)
 
         def describe(done: int) -> Progress:
             return Progress("testing", "Predicting mirrored validation pictures", done, len(chosen), None)
