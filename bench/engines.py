@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.datasets.decoder import Limits
+from core.datasets.pictures.decoder import Limits
 from core.jobs.launchers import WORKER_ENVIRONMENT
 from core.settings import Settings
 from core.stores.augmentation import centre_crop, normalise, to_channels_first

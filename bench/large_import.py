@@ -34,9 +34,9 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from core.datasets.decoder import Limits, decode
 from core.datasets.drawn_sample import draw_sample
-from core.datasets.picture_formats import SUFFIX_FORMATS
+from core.datasets.pictures.decoder import Limits, decode
+from core.datasets.pictures.picture_formats import SUFFIX_FORMATS
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.processes import end_processes
 

@@ -24,7 +24,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core.datasets.decoder import Limits
+from core.datasets.pictures.decoder import Limits
 from core.errors import ImageError
 from core.settings import Settings
 from core.storage import read_json, write_json

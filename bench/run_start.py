@@ -17,7 +17,7 @@ from core.config.events import PhaseStarted
 from core.config.train_config import TrainConfig
 from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sources import MemorySource
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.scheduler import ensure_scheduler
 from core.runs.run_store import RunStore

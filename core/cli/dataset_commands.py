@@ -11,7 +11,8 @@ from core.cli.waiting import format_left, print_status
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import ImportProgress, import_dataset
-from core.datasets.sources import Source, open_source
+from core.datasets.sources.opening import open_source
+from core.datasets.sources.source import Source
 from core.datasets.splits import SplitPlan
 from core.errors import ConfigError
 from core.jobs.import_jobs import sample_source

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 from PIL import Image
 
 from core.datasets.dataset import FILES, Dataset, ImageRow, ImportReport, load_dataset, thumbnail_of
-from core.datasets.decoder import Limits, decode, write_thumbnail
+from core.datasets.pictures.decoder import Limits, decode, write_thumbnail
 from core.datasets.splits import fingerprint
 from core.errors import DatasetError, ImageError
 from core.settings import Settings

@@ -24,10 +24,10 @@ from filelock import FileLock
 from core.actor import LOCAL_OWNER
 from core.datasets.copies import perceptual_hash, take_look
 from core.datasets.dataset import COLUMNS, FLAG_SEPARATOR, FORMAT, ImportReport, thumbnail_of
-from core.datasets.decoder import Limits, decode, pixel_hash, write_thumbnail
 from core.datasets.layouts.inside_parquet import open_pictures
 from core.datasets.layouts.placing import Placed, read_layout
-from core.datasets.picture_formats import EXTENSIONS
+from core.datasets.pictures.decoder import Limits, decode, pixel_hash, write_thumbnail
+from core.datasets.pictures.picture_formats import EXTENSIONS
 from core.datasets.selection import (
     ReadImage,
     choose_splits,
@@ -39,7 +39,7 @@ from core.datasets.selection import (
     note_missing_classes,
     too_few_sentence,
 )
-from core.datasets.sources import Source, SourceEntry
+from core.datasets.sources.source import Source, SourceEntry
 from core.datasets.splits import SplitPlan, fingerprint
 from core.errors import DatasetError, ImageError
 from core.formatting import format_bytes, format_limit, format_number, readable

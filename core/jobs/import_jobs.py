@@ -40,7 +40,7 @@ from core.storage import is_id, new_id, read_json, write_json
 
 if TYPE_CHECKING:
     from core.datasets.layouts.placing import Choice
-    from core.datasets.sources import Source
+    from core.datasets.sources.source import Source
 
 COPY_BYTES = 2**20
 KEEP_SECONDS = 24 * 3600.0
@@ -257,7 +257,7 @@ class ImportJobs:
 
 def sample_source() -> "Source":
     """The built-in drawn pictures as a source."""
-    from core.datasets.sources import MemorySource
+    from core.datasets.sources.source import MemorySource
 
     return MemorySource(SAMPLE_TITLE, list(draw_sample()), drawn=True)
 
@@ -267,7 +267,7 @@ def run_job(settings: Settings, folder: Path) -> None:
     # here and not above: the pages import this module, and must start fast
     from core.datasets.importing import ImportProgress, import_dataset
     from core.datasets.layouts.placing import LayoutQuestionError
-    from core.datasets.sources import open_source
+    from core.datasets.sources.opening import open_source
 
     def write_progress(progress: ImportProgress) -> None:
         values = _progress(progress.phase, progress.done, progress.total, progress.eta_seconds)
@@ -329,7 +329,7 @@ def run_job(settings: Settings, folder: Path) -> None:
 
 def _write_question(settings: Settings, folder: Path, choices: Sequence["Choice"]) -> None:
     """Write the choices of a question, with a few small pictures for each."""
-    from core.datasets.decoder import Limits, render_preview
+    from core.datasets.pictures.decoder import Limits, render_preview
 
     limits = Limits.from_settings(settings)
     (folder / SAMPLES).mkdir(exist_ok=True)

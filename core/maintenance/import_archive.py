@@ -21,11 +21,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from core.config.race_plan import MAX_TITLE
-from core.datasets.archive import ZipSource
 from core.datasets.dataset import FILES, load_summary
 from core.datasets.dataset_check import verify_dataset
 from core.datasets.importing import DRAFT, DRAFT_LOCK
-from core.datasets.sources import SourceEntry
+from core.datasets.sources.archive import ZipSource
+from core.datasets.sources.source import SourceEntry
 from core.errors import CarryError, DatasetError, ImageError
 from core.formatting import format_limit
 from core.maintenance.check import verify_whole_run

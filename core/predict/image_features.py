@@ -13,7 +13,7 @@ from core.checkpoints.checkpoint import load_network
 from core.config.events import Progress
 from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.decoder import Limits
+from core.datasets.pictures.decoder import Limits
 from core.errors import DatasetError, ImageError
 from core.runs.run import Run
 from core.runs.run_files import BEST

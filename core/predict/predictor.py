@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from core.checkpoints.checkpoint import Checkpoint, load_network
-from core.datasets.decoder import Limits
+from core.datasets.pictures.decoder import Limits
 from core.errors import ImageError
 from core.predict.predictor_answers import Prediction
 from core.runs.run import Run

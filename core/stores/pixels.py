@@ -19,8 +19,8 @@ import numpy.typing as npt
 from core.config.events import Progress
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset, ImageRow
-from core.datasets.decoder import TOO_HIGH, TOO_WIDE, Limits, decode
-from core.datasets.resizing import fit_square
+from core.datasets.pictures.decoder import TOO_HIGH, TOO_WIDE, Limits, decode
+from core.datasets.pictures.resizing import fit_square
 from core.errors import DatasetError, ImageError
 from core.settings import Settings
 from core.steps import StopSignal

@@ -20,7 +20,7 @@ from core.config.events import Progress
 from core.config.stages import Stage, choose_precision, describe_network, plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.datasets.decoder import Limits
+from core.datasets.pictures.decoder import Limits
 from core.errors import DatasetError, ImageError
 from core.settings import Settings
 from core.steps import StopSignal

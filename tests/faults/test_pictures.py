@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.datasets.decoder import Limits, decode, render_preview
-from core.datasets.resizing import fit_square
+from core.datasets.pictures.decoder import Limits, decode, render_preview
+from core.datasets.pictures.resizing import fit_square
 from core.predict.predictor import Predictor
 from core.runs.run import Run
 from core.settings import PROJECT_ROOT, Settings
@@ -180,7 +180,8 @@ def test_a_picture_made_to_hurt_costs_little_memory_and_time(tmp_path: Path, nam
     path = tmp_path / name
     path.write_bytes({**REFUSED, **USED}[name][0]())
     code = (
-        "import sys, time; from pathlib import Path; from core.datasets.decoder import *; from core.errors import *\n"
+        "import sys, time; from pathlib import Path; from core.errors import *\n"
+        "from core.datasets.pictures.decoder import *\n"
         "before = time.process_time()\n"
         "try: decode(Path(sys.argv[1]), Limits(50_000_000, 2**26), 'x')\n"
         "except ImageError: pass\n"

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from core.datasets.resizing import fit_square
+from core.datasets.pictures.resizing import fit_square
 from models import weights
 from models.catalog import CATALOG
 from models.errors import WeightsError

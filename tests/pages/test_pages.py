@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.datasets.dataset import Dataset
 from core.datasets.importing import import_dataset
-from core.datasets.sources import MemorySource
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.runs.run import RunState

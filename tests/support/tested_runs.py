@@ -14,7 +14,7 @@ from core.config.events import BatchDone, Described, EpochDone, Event, PhaseStar
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
-from core.datasets.sources import MemorySource
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.runs.run import Run, RunState
 from core.settings import Settings

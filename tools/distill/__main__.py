@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: DistillOptions, out: Path, work: Path) -> None:
-    from core.datasets.decoder import Limits
+    from core.datasets.pictures.decoder import Limits
     from tools.distill.pool import read_images
 
     settings = Settings.from_environment()

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.datasets.decoder import Limits, decode
-from core.datasets.resizing import fit_square
+from core.datasets.pictures.decoder import Limits, decode
+from core.datasets.pictures.resizing import fit_square
 from core.errors import DatasetError, ImageError
 from models.entry import Preprocessing
 

@@ -2,10 +2,10 @@
 
 from contextlib import closing
 
+from core.datasets.labels.parquet_source import ParquetSource, find_parquet_images
 from core.datasets.layouts.placing import Choice, LayoutQuestionError, choose
 from core.datasets.layouts.readings import COLUMN, Reading
-from core.datasets.parquet_source import ParquetSource, find_parquet_images
-from core.datasets.sources import Source
+from core.datasets.sources.source import Source
 from core.errors import LabelColumnError
 from core.formatting import readable
 from core.settings import Settings

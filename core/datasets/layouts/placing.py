@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from core.datasets.class_names import clean_labels
+from core.datasets.labels.class_names import clean_labels
+from core.datasets.labels.words import is_image_folder, listed, name_key, word_set
 from core.datasets.layouts.readings import COLUMN, MAX_CLASSES, Reading, find_readings
 from core.datasets.layouts.tables import SourceTables
 from core.datasets.layouts.tree import OUTSIDE
-from core.datasets.layouts.words import is_image_folder, listed, name_key, word_set
-from core.datasets.picture_formats import RAW_SUFFIXES, SUFFIX_FORMATS, looks_like_picture
-from core.datasets.sources import Source, SourceEntry
+from core.datasets.pictures.picture_formats import RAW_SUFFIXES, SUFFIX_FORMATS, looks_like_picture
+from core.datasets.sources.source import Source, SourceEntry
 from core.datasets.splits import SPLITS
 from core.errors import DatasetError, ImageError
 from core.formatting import SPLIT_NAMES, format_count, readable

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from core.datasets.label_columns import ONE_HOT
-from core.datasets.labelled_files import FileLabels
-from core.datasets.layouts.file_names import labels_in_names
+from core.datasets.labels.file_names import labels_in_names
+from core.datasets.labels.label_columns import ONE_HOT
+from core.datasets.labels.labelled_files import FileLabels
+from core.datasets.labels.words import are_groups, are_numbered, are_parts, is_variant, listed, name_key
 from core.datasets.layouts.splits_in_folders import class_in_name, take_splits
 from core.datasets.layouts.tree import (
     OUTSIDE,
@@ -26,7 +27,6 @@ from core.datasets.layouts.tree import (
     peel,
     shared_names,
 )
-from core.datasets.layouts.words import are_groups, are_numbered, are_parts, is_variant, listed, name_key
 from core.formatting import format_count
 
 MAX_LAYERS = 12

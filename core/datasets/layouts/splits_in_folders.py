@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from core.datasets.labels.words import SplitName, listed, name_key, resolve_eval, split_name
 from core.datasets.layouts.tree import Folder, Tidied, keys_of, merge, peel
-from core.datasets.layouts.words import SplitName, listed, name_key, resolve_eval, split_name
 from core.formatting import SPLIT_NAMES, format_count
 
 OTHERS_SHARE = 0.2  # of the pictures may lie outside folders with a split's name

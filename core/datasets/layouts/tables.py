@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from core.datasets.label_columns import ONE_HOT, is_label_name, label_columns
-from core.datasets.label_tables import TABLE_SUFFIXES, read_table
-from core.datasets.labelled_files import JoinedTables, join_tables, label_files
+from core.datasets.labels.label_columns import ONE_HOT, is_label_name, label_columns
+from core.datasets.labels.label_tables import TABLE_SUFFIXES, read_table
+from core.datasets.labels.labelled_files import JoinedTables, join_tables, label_files
 from core.datasets.layouts.readings import TableLabels
-from core.datasets.sources import Source, SourceEntry
+from core.datasets.sources.source import Source, SourceEntry
 from core.errors import DatasetError, ImageError
 
 MAX_TABLE_BYTES = 64 * 2**20

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from core.datasets.layouts.words import is_documentation, is_image_folder, is_mask_folder, listed, name_key
+from core.datasets.labels.words import is_documentation, is_image_folder, is_mask_folder, listed, name_key
 from core.formatting import format_count
 
 OUTSIDE = "lies outside any class folder: move it into one, or leave it out."

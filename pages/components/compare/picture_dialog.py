@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.datasets.dataset import Dataset, ImageRow
-from core.datasets.decoder import Limits, render_preview
+from core.datasets.pictures.decoder import Limits, render_preview
 from core.errors import TuneMyPetsError
 from core.formatting import format_percent
 from core.settings import Settings

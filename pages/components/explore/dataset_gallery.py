@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.datasets.dataset import Dataset, ImageRow
-from core.datasets.decoder import Limits, render_preview
+from core.datasets.pictures.decoder import Limits, render_preview
 from core.errors import TuneMyPetsError
 from core.formatting import SPLIT_NAMES, capitalise
 from core.settings import Settings

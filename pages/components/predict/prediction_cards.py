@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.datasets.decoder import Limits, render_preview
+from core.datasets.pictures.decoder import Limits, render_preview
 from core.errors import TuneMyPetsError
 from core.formatting import format_percent
 from core.predict.predictor_answers import Prediction

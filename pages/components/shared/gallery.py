@@ -9,7 +9,7 @@ from typing import Literal
 
 import streamlit as st
 
-from core.datasets.picture_formats import UPLOAD_SUFFIXES
+from core.datasets.pictures.picture_formats import UPLOAD_SUFFIXES
 
 MARKS = {
     "right": ("✓", "#009E73", "right"),

@@ -13,7 +13,7 @@ from core.coach.shortcuts import CUES, ShortcutReport, classify, find_shortcuts,
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
-from core.datasets.sources import MemorySource
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
 from core.settings import Settings

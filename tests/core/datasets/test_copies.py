@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from core.datasets.copies import ALIKE, LOOK_BYTES, Looks, find_alike, group_alike, perceptual_hash, take_look
-from core.datasets.decoder import Limits, decode
+from core.datasets.pictures.decoder import Limits, decode
 from tests.support.images import encoded, photo
 
 LIMITS = Limits(max_pixels=50_000_000, max_bytes=64 * 2**20)

@@ -19,10 +19,10 @@ import pytest
 from PIL import Image
 
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.decoder import Limits, decode, pixel_hash, write_thumbnail
 from core.datasets.importing import DRAFT, import_dataset
-from core.datasets.picture_formats import FORMATS
-from core.datasets.sources import MemorySource, SourceEntry
+from core.datasets.pictures.decoder import Limits, decode, pixel_hash, write_thumbnail
+from core.datasets.pictures.picture_formats import FORMATS
+from core.datasets.sources.source import MemorySource, SourceEntry
 from core.datasets.splits import Item, SplitPlan, assign
 from core.errors import DatasetError, ImageError
 from core.settings import PROJECT_ROOT, Settings
@@ -139,7 +139,7 @@ def test_a_picture_of_50_megapixels_is_decoded_and_hashed_in_bounded_memory(tmp_
     )
     subprocess.run([sys.executable, "-c", making, str(path)], check=True)
     code = (
-        "import io, sys; from pathlib import Path; from core.datasets.decoder import *\n"
+        "import io, sys; from pathlib import Path; from core.datasets.pictures.decoder import *\n"
         "from core.datasets.copies import take_look\n"
         "p = decode(Path(sys.argv[1]), Limits(50_000_000, 2**26), 'large'); pixel_hash(p.image)\n"
         "take_look(p.image); write_thumbnail(p.image, io.BytesIO())\n" + PEAK
@@ -210,7 +210,7 @@ def test_an_archive_that_lies_about_sizes_is_stopped_by_what_is_really_read(home
 SLOW_IMPORT = """
 import time
 from core.datasets.importing import import_dataset
-from core.datasets.sources import MemorySource
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.settings import Settings
 from tests.support.images import class_files

@@ -8,7 +8,7 @@ from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
 from core.datasets.layouts.placing import LayoutQuestionError
-from core.datasets.sources import open_source
+from core.datasets.sources.opening import open_source
 from core.datasets.splits import SplitPlan
 from core.settings import Settings
 from core.steps import run_step

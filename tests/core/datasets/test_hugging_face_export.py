@@ -17,10 +17,12 @@ from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.hugging_face_export import export_dataset
 from core.datasets.importing import import_dataset
-from core.datasets.label_tables import read_table
-from core.datasets.labelled_files import join_tables, label_files
-from core.datasets.parquet_source import find_parquet_images
-from core.datasets.sources import FolderSource, MemorySource, open_source
+from core.datasets.labels.label_tables import read_table
+from core.datasets.labels.labelled_files import join_tables, label_files
+from core.datasets.labels.parquet_source import find_parquet_images
+from core.datasets.sources.folder import FolderSource
+from core.datasets.sources.opening import open_source
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
 from core.settings import Settings

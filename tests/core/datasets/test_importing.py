@@ -10,7 +10,8 @@ import pytest
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import ImportProgress, import_dataset
-from core.datasets.sources import MemorySource, Source, open_source
+from core.datasets.sources.opening import open_source
+from core.datasets.sources.source import MemorySource, Source
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
 from core.settings import Settings

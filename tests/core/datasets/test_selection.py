@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
-from core.datasets.sources import MemorySource
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.settings import Settings
 from core.steps import run_step

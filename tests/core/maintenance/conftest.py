@@ -11,7 +11,7 @@ from core.checkpoints import snapshot
 from core.config.train_config import TrainConfig
 from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sources import MemorySource
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.import_jobs import ImportJobs, ImportRequest, run_job
 from core.jobs.worker import Worker

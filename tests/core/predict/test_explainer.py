@@ -18,7 +18,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sources import MemorySource
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import TuneMyPetsError
 from core.maintenance.check import check
@@ -76,7 +76,7 @@ def test_every_explanation_is_answered(raced: Settings) -> None:
         assert Image.open(BytesIO(item.heatmap)).size == (224, 224)
         assert item.description
     # the heatmap lies on exactly the pixels that a prediction uses
-    from core.datasets.decoder import Limits
+    from core.datasets.pictures.decoder import Limits
     from core.stores.pixels import square_pixels
 
     spec = run.config().entry().preprocessing

@@ -18,7 +18,7 @@ from core.checkpoints.preprocessing import describe_preprocessing, read_preproce
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset, load_dataset
 from core.datasets.dataset_check import verify_dataset
-from core.datasets.decoder import TOO_WIDE, Limits, decode
+from core.datasets.pictures.decoder import TOO_WIDE, Limits, decode
 from core.errors import DatasetError, RunError
 from core.jobs.worker import Worker
 from core.predict.predictor import Predictor

@@ -7,7 +7,7 @@ import pytest
 
 from core.config.events import Progress
 from core.datasets.dataset import Dataset
-from core.datasets.decoder import Limits
+from core.datasets.pictures.decoder import Limits
 from core.errors import DatasetError
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step

@@ -26,7 +26,8 @@ from core.config.race_plan import PAIR, RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sources import MemorySource, open_source
+from core.datasets.sources.opening import open_source
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.scheduler import ensure_scheduler
 from core.room.access import RoomStore

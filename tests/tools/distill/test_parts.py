@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.datasets.decoder import Limits
+from core.datasets.pictures.decoder import Limits
 from core.errors import ConfigError, DatasetError, WeightsError
 from core.steps import run_step
 from tools.distill.options import DistillOptions

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.datasets.class_names import MAX_CLASS_NAME
+from core.datasets.labels.class_names import MAX_CLASS_NAME
+from core.datasets.labels.words import is_documentation, is_image_folder, is_mask_folder, is_variant, split_name
 from core.datasets.layouts.placing import Layout, Placed
 from core.datasets.layouts.placing import read_layout as read_source
-from core.datasets.layouts.words import is_documentation, is_image_folder, is_mask_folder, is_variant, split_name
-from core.datasets.sources import MemorySource, SourceEntry
+from core.datasets.sources.source import MemorySource, SourceEntry
 from core.errors import DatasetError
 
 TELLING = (split_name, is_documentation, is_image_folder, is_mask_folder, is_variant)

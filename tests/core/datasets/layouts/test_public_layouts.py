@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from core.datasets.layouts.placing import Layout, LayoutQuestionError, read_layout
-from core.datasets.sources import MemorySource
+from core.datasets.sources.source import MemorySource
 from core.errors import DatasetError
 
 # folder/file pattern -> how many; `#` in a pattern is replaced by 0, 1, 2 …

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from core.datasets.archive import InnerZips, ZipSource
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
-from core.datasets.sources import open_source
+from core.datasets.sources.archive import InnerZips, ZipSource
+from core.datasets.sources.opening import open_source
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, ImageError
 from core.settings import Settings

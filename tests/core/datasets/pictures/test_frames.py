@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.datasets.decoder import Limits, decode
+from core.datasets.pictures.decoder import Limits, decode
 from tests.support.images import encoded, photo
 
 LIMITS = Limits(max_pixels=50_000_000, max_bytes=64 * 2**20)

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-from core.datasets.archive_faults import beginning_sentence, explain_no_zip, part_sentence, unreadable_sentence
+from core.datasets.sources.archive_faults import beginning_sentence, explain_no_zip, part_sentence, unreadable_sentence
 from core.errors import DatasetError
 
 TAIL_BYTES = 2**16 + 2**10  # of an archive: its end with the longest comment

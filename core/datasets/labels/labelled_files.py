@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from core.datasets.label_columns import ONE_HOT, FileColumn, match_files, read_labels, split_column
-from core.datasets.label_tables import LabelTable
-from core.datasets.layouts.words import split_of
+from core.datasets.labels.label_columns import ONE_HOT, FileColumn, match_files, read_labels, split_column
+from core.datasets.labels.label_tables import LabelTable
+from core.datasets.labels.words import split_of
 from core.formatting import format_count, join_names
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.datasets.class_names import clean_class_name
+from core.datasets.labels.class_names import clean_class_name
 
 
 @pytest.mark.parametrize(

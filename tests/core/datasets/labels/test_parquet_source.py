@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.datasets import parquet_images
-from core.datasets.archive import ZipSource
-from core.datasets.parquet_source import ParquetSource, find_parquet_images
-from core.datasets.sources import FolderSource, MemorySource, open_source
+from core.datasets.labels.parquet_source import ParquetSource, find_parquet_images
+from core.datasets.sources.archive import ZipSource
+from core.datasets.sources.folder import FolderSource
+from core.datasets.sources.opening import open_source
+from core.datasets.sources.source import MemorySource
 from core.errors import DatasetError, ImageError, LabelColumnError
 from core.settings import PROJECT_ROOT
 from tests.support.hugging_face_forms import Labelled, image_table, write_parquet
@@ -314,7 +316,8 @@ def test_a_large_row_group_is_streamed_and_not_held(tmp_path: Path):
 def test_importing_the_readers_loads_no_pyarrow(tmp_path: Path):
     """Pages import some of these modules, and start fast."""
     code = (
-        "import sys, core.datasets.parquet_source, core.datasets.labelled_files, core.datasets.hugging_face_export\n"
+        "import sys, core.datasets.labels.parquet_source, core.datasets.labels.labelled_files\n"
+        "import core.datasets.hugging_face_export\n"
         "print(*({'pyarrow', 'pandas', 'torch', 'datasets', 'streamlit'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)

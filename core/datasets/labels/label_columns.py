@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from core.datasets.label_tables import LabelTable
-from core.datasets.layouts.words import split_in_path, split_of
-from core.datasets.picture_formats import SUFFIX_FORMATS
+from core.datasets.labels.label_tables import LabelTable
+from core.datasets.labels.words import split_in_path, split_of
+from core.datasets.pictures.picture_formats import SUFFIX_FORMATS
 
 ONE_HOT = "one-hot"  # stands for one column a class, with a 1 in that of the picture's class
 MAX_CLASSES = 1000

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from core.datasets.layouts.words import name_key, split_name, word_set
+from core.datasets.labels.words import name_key, split_name, word_set
 
 # what stands before the last number, or before a long mark of hexadecimal digits
 _NUMBERED = re.compile(r"(.*?[^\W\d_].*?)[ ._\-]*[(\[]?(?:\d+|[0-9a-f]{8,})[)\]]?", re.IGNORECASE | re.DOTALL)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.datasets.label_columns import ONE_HOT, label_columns, match_files, read_labels, split_column
-from core.datasets.label_tables import LabelTable, read_table
-from core.datasets.layouts.words import split_in_path, split_of
+from core.datasets.labels.label_columns import ONE_HOT, label_columns, match_files, read_labels, split_column
+from core.datasets.labels.label_tables import LabelTable, read_table
+from core.datasets.labels.words import split_in_path, split_of
 
 
 def table(text: str, name: str = "labels.csv") -> LabelTable:

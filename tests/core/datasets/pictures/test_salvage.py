@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from core.datasets.decoder import Limits, decode
+from core.datasets.pictures.decoder import Limits, decode
 from core.errors import ImageError
 from tests.support.images import encoded, photo
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
-from core.datasets.archive_faults import ARCHIVES, READABLE_METHODS, TEXTS, method_sentence
-from core.datasets.archive_index import open_archive, too_many_sentence
-from core.datasets.archive_names import guess_code_pages, name_from_extra, page_title
-from core.datasets.picture_formats import SUFFIX_FORMATS
-from core.datasets.sources import MAX_FILES, MAX_TITLE, SourceEntry, is_junk
+from core.datasets.pictures.picture_formats import SUFFIX_FORMATS
+from core.datasets.sources.archive_faults import ARCHIVES, READABLE_METHODS, TEXTS, method_sentence
+from core.datasets.sources.archive_index import open_archive, too_many_sentence
+from core.datasets.sources.archive_names import guess_code_pages, name_from_extra, page_title
+from core.datasets.sources.source import MAX_FILES, MAX_TITLE, SourceEntry, is_junk
 from core.errors import DatasetError, ImageError
 from core.formatting import format_bytes, format_limit, readable
 

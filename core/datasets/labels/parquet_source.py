@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
-from core.datasets.archive import ZipSource
-from core.datasets.label_columns import (
+from core.datasets.labels.label_columns import (
     ONE_HOT,
     FileColumn,
     is_split_name,
@@ -18,10 +17,9 @@ from core.datasets.label_columns import (
     read_labels,
     split_column,
 )
-from core.datasets.label_tables import LabelTable
-from core.datasets.layouts.words import split_in_path, split_of
-from core.datasets.parquet_columns import class_names, is_text_like, readable_parquet
-from core.datasets.parquet_images import (
+from core.datasets.labels.label_tables import LabelTable
+from core.datasets.labels.parquet_columns import class_names, is_text_like, readable_parquet
+from core.datasets.labels.parquet_images import (
     ImageRows,
     ParquetImages,
     Place,
@@ -30,7 +28,10 @@ from core.datasets.parquet_images import (
     read_column,
     read_paths,
 )
-from core.datasets.sources import MAX_FILES, FolderSource, Source, SourceEntry
+from core.datasets.labels.words import split_in_path, split_of
+from core.datasets.sources.archive import ZipSource
+from core.datasets.sources.folder import FolderSource
+from core.datasets.sources.source import MAX_FILES, Source, SourceEntry
 from core.errors import DatasetError, ImageError, LabelColumnError
 from core.formatting import format_count, format_limit, join_names
 

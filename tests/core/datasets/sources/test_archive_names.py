@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.datasets.archive_names import CODE_PAGES, check_code_page, guess_code_pages, name_from_extra
+from core.datasets.sources.archive_names import CODE_PAGES, check_code_page, guess_code_pages, name_from_extra
 from core.errors import ConfigError
 
 WORDS = {

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.datasets import label_tables
-from core.datasets.label_tables import LabelTable, read_table
+from core.datasets.labels.label_tables import LabelTable, read_table
 from core.errors import DatasetError
 
 ROWS = (("1.jpg", "001"), ("2.jpg", "NA"), ("3.jpg", "Käfer, grün"))

@@ -17,10 +17,17 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from core.datasets.frames import count_frames, seek_content
-from core.datasets.picture_formats import SUFFIX_FORMATS, describe_foreign, describe_raw, is_raw, readers_for, suffix_of
-from core.datasets.rgb_conversion import bands, grey_range, to_rgb
-from core.datasets.salvage import Salvaged, is_cut, salvage
+from core.datasets.pictures.frames import count_frames, seek_content
+from core.datasets.pictures.picture_formats import (
+    SUFFIX_FORMATS,
+    describe_foreign,
+    describe_raw,
+    is_raw,
+    readers_for,
+    suffix_of,
+)
+from core.datasets.pictures.rgb_conversion import bands, grey_range, to_rgb
+from core.datasets.pictures.salvage import Salvaged, is_cut, salvage
 from core.errors import ImageError
 from core.formatting import format_limit
 from core.settings import Settings

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.datasets.archive_faults import METHODS, READABLE_METHODS, method_sentence
-from core.datasets.sources import open_source
+from core.datasets.sources.archive_faults import METHODS, READABLE_METHODS, method_sentence
+from core.datasets.sources.opening import open_source
 from core.errors import DatasetError
 from core.settings import Settings
 from tests.support.sentences import assert_plain

@@ -13,8 +13,8 @@ from io import StringIO
 from pathlib import PurePosixPath
 from typing import Any
 
-from core.datasets.parquet_columns import LFS_POINTER, class_names, is_text_like, read_texts, readable_parquet
-from core.datasets.picture_formats import SUFFIX_FORMATS
+from core.datasets.labels.parquet_columns import LFS_POINTER, class_names, is_text_like, read_texts, readable_parquet
+from core.datasets.pictures.picture_formats import SUFFIX_FORMATS
 from core.errors import DatasetError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")

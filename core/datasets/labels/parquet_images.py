@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from core.datasets.parquet_columns import (
+from core.datasets.labels.parquet_columns import (
     LFS_POINTER,
     class_names,
     hugging_face_features,

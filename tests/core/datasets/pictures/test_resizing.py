@@ -10,8 +10,8 @@ import torch
 from PIL import Image, ImageOps
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
-from core.datasets.decoder import Limits, decode
-from core.datasets.resizing import RESAMPLING, fit_square
+from core.datasets.pictures.decoder import Limits, decode
+from core.datasets.pictures.resizing import RESAMPLING, fit_square
 from core.stores.augmentation import centre_crop, to_channels_first
 from core.stores.pixels import SPARE, square_pixels
 from models.catalog import CATALOG, ScratchOptions, get_entry

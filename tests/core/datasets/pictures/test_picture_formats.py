@@ -10,8 +10,8 @@ from PIL import Image
 
 from core.datasets import picture_formats
 from core.datasets.dataset import IMAGE_PATH
-from core.datasets.decoder import Limits, decode
-from core.datasets.picture_formats import (
+from core.datasets.pictures.decoder import Limits, decode
+from core.datasets.pictures.picture_formats import (
     EXTENSIONS,
     FORMATS,
     HEIC_IS_READ,

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from core.datasets.archive import ZipSource
-from core.datasets.sources import FolderSource, MemorySource, SourceEntry, is_junk, open_source
+from core.datasets.sources.archive import ZipSource
+from core.datasets.sources.folder import FolderSource
+from core.datasets.sources.opening import open_source
+from core.datasets.sources.source import MemorySource, SourceEntry, is_junk
 from core.errors import DatasetError, ImageError
 
 MANY = 10**7

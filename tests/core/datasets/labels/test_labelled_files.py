@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from core.datasets.label_columns import label_columns
-from core.datasets.label_tables import TABLE_SUFFIXES, LabelTable, read_table
-from core.datasets.labelled_files import FileLabels, join_tables, label_files
-from core.datasets.layouts.words import split_of
-from core.datasets.parquet_source import find_parquet_images
-from core.datasets.sources import FolderSource, open_source
+from core.datasets.labels.label_columns import label_columns
+from core.datasets.labels.label_tables import TABLE_SUFFIXES, LabelTable, read_table
+from core.datasets.labels.labelled_files import FileLabels, join_tables, label_files
+from core.datasets.labels.parquet_source import find_parquet_images
+from core.datasets.labels.words import split_of
+from core.datasets.sources.folder import FolderSource
+from core.datasets.sources.opening import open_source
 from tests.support.hugging_face_forms import FORMS, Labelled, read_class_folders
 from tests.support.images import encoded, photo
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.datasets.decoder import (
+from core.datasets.pictures.decoder import (
     Limits,
     decode,
     pixel_hash,
     write_thumbnail,
 )
-from core.datasets.picture_formats import FORMATS, SUFFIX_FORMATS
+from core.datasets.pictures.picture_formats import FORMATS, SUFFIX_FORMATS
 from core.errors import ImageError
 from tests.support.images import encoded, photo, png_header
 

@@ -1,0 +1,1 @@
+"""Decoding: formats, limits, colours and sizes of picture files."""

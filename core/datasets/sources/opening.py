@@ -1,0 +1,38 @@
+"""The source at a path: a folder or an archive."""
+
+from pathlib import Path
+
+from core.datasets.sources.archive import InnerZips, ZipSource
+from core.datasets.sources.archive_names import check_code_page
+from core.datasets.sources.folder import FolderSource
+from core.datasets.sources.source import MAX_BYTES, MAX_FILES, Source
+from core.errors import DatasetError
+
+
+def open_source(
+    path: Path,
+    title: str = "",
+    max_files: int = MAX_FILES,
+    *,
+    encoding: str | None = None,
+    max_bytes: int = MAX_BYTES,
+    scratch: Path | None = None,
+) -> Source:
+    """The source at a path.
+
+    Args:
+        max_files: an archive of more than that, and of as many again for a system's own files, is not even listed.
+        title: what people call it, where that is not the name it has here.
+        encoding: code page of an archive's names that are not Unicode, by any name of it; None to guess it.
+        max_bytes: zips in an archive are opened up to that size, all together.
+        scratch: where they lie meanwhile; None for the system's place.
+    Raises:
+        ConfigError: there is no such code page.
+        DatasetError: if there is nothing usable.
+    """
+    page = check_code_page(encoding) if encoding is not None else None
+    if path.is_dir():
+        return FolderSource(path)
+    if not path.exists():
+        raise DatasetError(f"{path} is not there: check the path.")
+    return ZipSource(path, title, 2 * max_files, encoding=page, inner=InnerZips(max_bytes, scratch))
