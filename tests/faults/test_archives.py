@@ -379,7 +379,7 @@ def test_100_000_entries_are_read_in_bounded_time_and_every_bad_one_is_listed(
 def test_more_entries_than_are_taken_are_counted_and_not_kept(tmp_path: Path, home: Path) -> None:
     archive = large_archive(tmp_path / "many.zip", [(f"cat/{n}.png", b"") for n in range(450_000)])
     code = (
-        "import sys; from pathlib import Path; from core.datasets.sources import *; from core.errors import *\n"
+        "import sys; from pathlib import Path; from core.datasets.sources.opening import *; from core.errors import *\n"
         "try: open_source(Path(sys.argv[1]), 'my pets.zip')\n"
         "except DatasetError as error: print(error)\n" + PEAK
     )

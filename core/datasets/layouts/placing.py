@@ -14,7 +14,6 @@ from core.datasets.layouts.tables import SourceTables
 from core.datasets.layouts.tree import OUTSIDE
 from core.datasets.pictures.picture_formats import RAW_SUFFIXES, SUFFIX_FORMATS, looks_like_picture
 from core.datasets.sources.source import Source, SourceEntry
-from core.datasets.splits import SPLITS
 from core.errors import DatasetError, ImageError
 from core.formatting import SPLIT_NAMES, format_count, readable
 
@@ -267,7 +266,7 @@ def _learnable(labels: dict[int, str], splits: Mapping[int, str], notes: list[st
     Raises:
         DatasetError: such a class looks like another one that is spelt differently.
     """
-    held: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    held: dict[str, Counter[str]] = {split: Counter() for split in SPLIT_NAMES}
     for number, label in labels.items():
         held[splits.get(number, "train")][label] += 1
     trained = set(held["train"])

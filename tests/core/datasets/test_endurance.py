@@ -263,7 +263,7 @@ def test_importing_odd_files_many_times_over_stays_under_a_gigabyte(home: Path, 
         (root / name.split("/")[0] / f"own{place}.png").write_bytes(data)
     code = (
         "import sys; from pathlib import Path; from core.datasets.importing import *\n"
-        "from core.datasets.sources import open_source; from core.datasets.splits import SplitPlan\n"
+        "from core.datasets.sources.opening import open_source; from core.datasets.splits import SplitPlan\n"
         "list(import_dataset(Settings.from_environment(), open_source(Path(sys.argv[1])), name='odd',\n"
         "                    plan=SplitPlan(), seed=0))\n" + PEAK
     )
