@@ -35,6 +35,7 @@ from core.datasets.selection import (
     leave_out_copies,
     leave_out_unlearnable,
     natural_key,
+    note_cropped,
     note_empty_folders,
     note_missing_classes,
     too_few_sentence,
@@ -126,6 +127,7 @@ def import_dataset(
             _write(folder, kept, classes, splits)
             note_missing_classes([placed for _, placed in found.files], classes, report)
             note_empty_folders(source.empty_folders, report)
+            note_cropped(kept, report)
             write_json(folder / "report.json", asdict(report))
             write_json(
                 folder / "dataset.json",

@@ -11,6 +11,7 @@ import numpy as np
 from core.datasets.copies import Look, Looks, find_alike
 from core.datasets.dataset import ImportReport, thumbnail_of
 from core.datasets.layouts.placing import Placed
+from core.datasets.pictures.decoder import TOO_HIGH, TOO_WIDE
 from core.datasets.splits import SPLITS, Assignment, Groups, Item, SplitPlan, assign, group_items, quotas
 from core.datasets.version_names import name_sources
 from core.errors import DatasetError
@@ -19,6 +20,7 @@ from models.entry import GreyRanges
 
 MAX_NOTED = 20
 MAX_NAMED = 5
+MAX_CROPPED = 0.05  # of the pictures: fewer need no note
 MISSED = 0.3  # of a quota: nearer to it, nobody needs a note
 
 
@@ -248,6 +250,16 @@ def note_missing_classes(placed: list[Placed], classes: list[str], report: Impor
     """Note in the report which class folders have no usable image."""
     missing = sorted({item.label for item in placed if item.problem is None} - set(classes), key=natural_key)
     report.notes.extend(f"The class {label!r} has no usable picture and was left out." for label in missing)
+
+
+def note_cropped(kept: list[ReadImage], report: ImportReport) -> None:
+    """Note in the report how many pictures lose their ends to the centre square."""
+    cropped = sum(TOO_WIDE in item.notes or TOO_HIGH in item.notes for item in kept)
+    if cropped > MAX_CROPPED * len(kept):
+        report.notes.append(
+            f"{cropped:,} of {format_count(len(kept), 'picture')} are more than twice as long as wide, and networks see "
+            "only their middle square: if the subject is at an end, choose pad or squeeze as fit when you train."
+        )
 
 
 def note_empty_folders(folders: Sequence[str], report: ImportReport) -> None:

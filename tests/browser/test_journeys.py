@@ -29,7 +29,7 @@ def test_sample_race_reload_compare_and_predict(server: Server, page: Page, sett
     page.goto(server.address)
     heading(page, "TuneMyPets")
     page.get_by_role("button", name="Draw cats and dogs").click()
-    expect(page.get_by_text("The dataset is ready.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("The dataset is ready")).to_be_visible(timeout=60_000)
     page.get_by_role("link", name="Start a race").first.click()
     heading(page, "Train")
     page.get_by_label("Epochs", exact=True).fill("3")
@@ -87,7 +87,7 @@ def test_a_zip_is_uploaded_through_the_page(server: Server, page: Page, settings
     expect(page.locator("input[aria-label=Name][value='my pets']")).to_have_count(1)
     expect(page.get_by_label("Name", exact=True)).to_have_count(1)
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_text("The dataset is ready.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("The dataset is ready")).to_be_visible(timeout=60_000)
     assert DatasetStore(settings).ids() == ["my-pets"]
     page.get_by_role("link", name="Look at the pictures").click()
     page.get_by_text("Import report", exact=True).click()

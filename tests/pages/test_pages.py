@@ -59,7 +59,7 @@ def test_home_makes_the_drawn_sample_and_follows_it(settings: Settings, open_pag
     job = str(app.query_params["import"])
     wait_for(lambda: ImportJobs(settings).status(job).state == "finished")
     app.run()
-    assert "The dataset is ready." in texts(app)
+    assert "The dataset is ready" in texts(app)
 
 
 def test_explore_shows_numbers_report_and_one_picture(raced: Settings, open_page: Open) -> None:
@@ -115,7 +115,7 @@ def test_explore_asks_which_folders_are_the_classes_and_shows_what_was_imported(
     app = open_page("pages/explore.py", **{"import": job})
     assert not app.exception
     assert "Which are the classes?" in texts(app)
-    assert "2 classes, 16 pictures. a: 8, b: 8" in texts(app)
+    assert "2 classes, 16 pictures" in texts(app)
     app.button(key=f"layout-{job}-0").click().run()
     wait_for(lambda: jobs.status(job).state == "finished")
     app.run()

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.datasets.drawn_sample import SAMPLE_NOTE
+from core.datasets.sources.archive_names import CODE_PAGES
 from core.errors import TuneMyPetsError
 from core.formatting import format_limit
 from core.jobs.import_jobs import ImportRequest
@@ -46,7 +47,7 @@ def show_import_form(settings: Settings) -> None:
         st.caption(SAMPLE_NOTE)
     else:
         check_uploads(settings, frame.actor())
-        st.caption("One folder per class. Folders named train, val and test above them become the splits.")
+        st.caption("One folder per class is simplest. Splits, tables of labels and most other forms are recognised.")
         st.code(LAYOUT, language=None)
         if way == SERVER_FOLDER:
             path = st.text_input(
@@ -67,9 +68,11 @@ def show_import_form(settings: Settings) -> None:
         help="Name of the dataset in this app.",
     )
     plan, seed = _split_choice()
+    code_page = _code_page_choice() if way in (ZIP, SERVER_FOLDER) else None
     label = "Create the sample" if way == SAMPLE else "Import"
+    request = ImportRequest(path, name.strip() or suggestion, plan, seed, title, names=code_page)
     if st.button(label, type="primary", icon="📥", disabled=not ready, key="bring-go"):
-        _start(settings, ImportRequest(path, name.strip() or suggestion, plan, seed, title), upload)
+        _start(settings, request, upload)
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,18 @@ def _split_choice() -> tuple[str, int]:
         "Seed", 0, 2**31 - 1, 0, key="bring-seed", help="The same pictures and seed give the same split."
     )
     return str(plan), int(seed)
+
+
+def _code_page_choice() -> str | None:
+    """The code page of a zip's names; None to guess it."""
+    with st.expander("Names in the zip look wrong?"):
+        return st.selectbox(
+            "Code page of the names",
+            [None, *CODE_PAGES],
+            format_func=lambda name: CODE_PAGES[name] if name else "Guess",
+            key="bring-names",
+            help="For a zip that was packed on an older system in another language.",
+        )
 
 
 def _start(settings: Settings, request: ImportRequest, upload: Upload | None) -> None:

@@ -245,6 +245,12 @@ def test_training_pictures_that_are_all_in_test_too_get_their_true_cause(setting
         bring(settings, memory([(f"{split}/{name}", data) for split in ("train", "test") for name, data in files]))
 
 
+def test_pictures_that_lose_their_ends_to_the_crop_are_noted(settings: Settings) -> None:
+    wide = [(f"{label}/{n}.png", encoded(photo(n, (240, 60)), "PNG")) for n, label in enumerate("ab" * 5)]
+    notes = bring(settings, memory(wide)).report().notes
+    assert any(note.startswith("10 of 10 pictures are more than twice as long as wide") for note in notes)
+
+
 @pytest.mark.parametrize("cut", [0.3, 0.8])
 def test_a_cut_off_zip_gets_a_sentence(tmp_path: Path, cut: float) -> None:
     path = write_zip(tmp_path / "x.zip", class_files({"a": 5, "b": 5}))
