@@ -249,12 +249,17 @@ def _deal_all(items: Sequence[Item], groups: Groups, shares: Mapping[str, float]
 
 
 def _deal(sizes: Sequence[int], shares: Mapping[str, float]) -> list[str]:
-    """A split for each group of a class, in order.
-
-    Validation and test are filled by turns, so that a class with few groups has both; what does not fit is for
-    training.
-    """
+    """A split for each group of a class, in order; what does not fit into validation and test is for training."""
     wanted = quotas(sum(sizes), shares)
+    dealt = _fill(sizes, wanted, by_turns=False)
+    filled = Counter[str]()
+    for size, split in zip(sizes, dealt, strict=True):
+        filled[split] += size
+    # with few groups or large ones, each split gets one after the other, so that none takes all
+    return dealt if filled == Counter(wanted) else _fill(sizes, wanted, by_turns=True)
+
+
+def _fill(sizes: Sequence[int], wanted: Mapping[str, int], *, by_turns: bool) -> list[str]:
     # the smallest splits are filled first, so that a class with few pictures is still tested
     order = sorted((split for split in SPLITS[1:] if wanted[split]), key=lambda split: (wanted[split], split))
     if len(sizes) <= len(order):
@@ -263,7 +268,7 @@ def _deal(sizes: Sequence[int], shares: Mapping[str, float]) -> list[str]:
     dealt = ["train"] * len(sizes)
     rest = list(range(len(sizes)))
     while order and len(rest) > 1:
-        split = min(order, key=lambda split: filled[split] / wanted[split])
+        split = min(order, key=lambda split: filled[split] / wanted[split]) if by_turns else order[0]
         room = wanted[split] - filled[split]
         place = next((i for i, number in enumerate(rest) if sizes[number] <= room), None)
         if place is None and filled[split] == 0 and len(rest) > sum(not filled[other] for other in order):
