@@ -49,12 +49,15 @@ class Looks:
 
     Attributes:
         waves: (N, 256) weighted cosine coefficients of unit length; zero for a look that identifies nothing.
-        outlines: (N, 56) what no mirroring or turning changes in the coarse waves, and the length of the rest. Their
-            product is at least the correlation of the waves in any orientation (Cauchy-Schwarz).
+        outlines: (N, 136) what no mirroring or turning changes in them. Their product is at least the correlation of
+            the waves in any orientation.
+        coarse: (N, 56) those of the coarse waves, and the length of the rest: their product is at least that of the
+            outlines (Cauchy-Schwarz).
     """
 
     waves: Floats
     outlines: Floats
+    coarse: Floats
 
     @classmethod
     def of(cls, looks: Sequence[Look]) -> "Looks":
@@ -72,15 +75,23 @@ class Looks:
         waves /= np.maximum(lengths, np.float32(1e-6))
         pairs = np.square(waves) + np.square(waves.transpose(0, 2, 1))
         pairs[:, np.arange(SIDE), np.arange(SIDE)] /= 2
-        coarse = pairs[:, *np.triu_indices(COARSE)]
-        rest = np.maximum(1 - coarse.sum(axis=1, keepdims=True), 0)
-        outlines: Floats = np.sqrt(np.hstack([coarse, rest]))
-        nothing = flat | (coarse.max(axis=1, initial=0) > SMOOTH)
-        waves[nothing], outlines[nothing] = 0, 0
-        return cls(waves.reshape(-1, LOOK_BYTES), outlines)
+        first = pairs[:, *np.triu_indices(COARSE)]
+        rest = np.maximum(1 - first.sum(axis=1, keepdims=True), 0)
+        coarse: Floats = np.sqrt(np.hstack([first, rest]))
+        outlines: Floats = np.sqrt(pairs[:, *np.triu_indices(SIDE)])
+        nothing = flat | (first.max(axis=1, initial=0) > SMOOTH)
+        waves[nothing], outlines[nothing], coarse[nothing] = 0, 0, 0
+        return cls(waves.reshape(-1, LOOK_BYTES), outlines, coarse)
 
     def part(self, places: Places) -> "Looks":
-        return Looks(self.waves[places], self.outlines[places])
+        return Looks(self.waves[places], self.outlines[places], self.coarse[places])
+
+    def bounds(self, rows: Places, others: Places, least: float) -> Floats:
+        """(rows, others) at least the correlation of two looks; looked at more closely where many reach `least`."""
+        found: Floats = np.matmul(self.coarse[rows], self.coarse[others].T)
+        if np.count_nonzero(found >= least) > DENSE * found.size:  # noise and fabrics have most of it in fine waves
+            np.minimum(found, np.matmul(self.outlines[rows], self.outlines[others].T), out=found)
+        return found
 
     def correlations(self, rows: Places, others: Places, wanted: npt.NDArray[np.bool_]) -> Floats:
         """Correlation in the orientation in which two looks are nearest.
@@ -123,7 +134,7 @@ def group_alike(looks: Looks, named: Places, radius: float = ALIKE) -> Places:
     for start in range(0, len(groups), BLOCK_ROWS):
         rows, others = np.arange(start, min(len(groups), start + BLOCK_ROWS)), np.arange(start, len(groups))
         # what is surely too far away, or together already, is not looked at closely
-        near = looks.outlines[rows] @ looks.outlines[others].T >= 1 - radius
+        near = looks.bounds(rows, others, 1 - radius) >= 1 - radius
         near &= groups[rows, None] != groups[None, others]
         if not near.any():
             continue
@@ -152,7 +163,7 @@ def find_alike(
     found = []
     for start in range(0, len(rows) if len(others) else 0, BLOCK_ROWS):
         block = rows[start : start + BLOCK_ROWS]
-        bounds = looks.outlines[block] @ looks.outlines[others].T
+        bounds = looks.bounds(block, others, 1 - ALIKE)
         bounds[kinds[block][:, None] == kinds[others]] = 0
         near = bounds >= 1 - ALIKE
         if any_will_do:

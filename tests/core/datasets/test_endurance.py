@@ -162,12 +162,13 @@ def still_camera_items(count: int, classes: int) -> list[Item]:
     return [Item(hashlib.sha256(frame).hexdigest(), frame.tobytes(), n % classes) for n, frame in enumerate(frames)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [distinct_items, still_camera_items])
 def test_25_000_pictures_are_split_in_seconds(make: Callable[[int, int], list[Item]]) -> None:
     items = make(25_000, 2)
     started = time.perf_counter()
     found = Counter(assign(items, SplitPlan().shares(), 0).splits)
-    assert time.perf_counter() - started < 60  # measured 4; the margin is for a busy machine
+    assert time.perf_counter() - started < 120  # measured 10; the margin is for a busy machine
     assert abs(found["test"] - 3750) < 100
     assert abs(found["val"] - 3750) < 100
 
