@@ -257,7 +257,7 @@ def note_cropped(kept: list[ReadImage], report: ImportReport) -> None:
     cropped = sum(TOO_WIDE in item.notes or TOO_HIGH in item.notes for item in kept)
     if cropped > MAX_CROPPED * len(kept):
         report.notes.append(
-            f"{cropped:,} of {format_count(len(kept), 'picture')} are more than twice as long as wide, and networks see "
+            f"{cropped:,} of {format_count(len(kept), 'picture')} are more than twice as long as wide; networks see "
             "only their middle square: if the subject is at an end, choose pad or squeeze as fit when you train."
         )
 

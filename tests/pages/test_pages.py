@@ -102,15 +102,16 @@ def test_explore_shows_why_an_import_failed(settings: Settings, open_page: Open,
 def test_explore_asks_which_folders_are_the_classes_and_shows_what_was_imported(
     settings: Settings, open_page: Open, tmp_path: Path, ended_processes: None
 ) -> None:
+    photos = tmp_path / "photos"
     for number, name in enumerate(
         f"{kind}/{kind} {part}/{n}.jpg" for kind in "ab" for part in (1, "x") for n in range(4)
     ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(encoded(photo(number)))
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "plot.jpg").write_bytes(encoded(photo(99)))
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).write_bytes(encoded(photo(number)))
+    (photos / "docs").mkdir()
+    (photos / "docs" / "plot.jpg").write_bytes(encoded(photo(99)))
     jobs = ImportJobs(settings)
-    job = jobs.start(ImportRequest(str(tmp_path), "grouped", "60/20/20", 0))
+    job = jobs.start(ImportRequest(str(photos), "grouped", "60/20/20", 0))
     wait_for(lambda: jobs.status(job).state == "asking")
     app = open_page("pages/explore.py", **{"import": job})
     assert not app.exception
