@@ -186,6 +186,8 @@ def _no_labels(
         reason = "the labels next to them are boxes for detection (YOLO), which give no picture a class"
     elif any(name.endswith(".xml") for name in names):
         reason = "the .xml files next to them are boxes for detection, which give no picture a class"
+    elif any(name.endswith((".xlsx", ".xls")) for name in names):
+        reason = "an Excel workbook next to them may hold labels, and is not read: save it as CSV"
     elif len(folders) == 1 and not is_image_folder(folders[0]):
         reason = f"there is only the folder {folders[0]!r}, and a classifier needs at least two classes"
     else:

@@ -12,7 +12,16 @@ from typing import Protocol
 from core.datasets.labels.file_names import labels_in_names
 from core.datasets.labels.label_columns import ONE_HOT
 from core.datasets.labels.labelled_files import FileLabels
-from core.datasets.labels.words import are_groups, are_numbered, are_parts, is_variant, listed, name_key
+from core.datasets.labels.words import (
+    are_groups,
+    are_numbered,
+    are_parts,
+    is_mask_folder,
+    is_variant,
+    listed,
+    name_key,
+    split_name,
+)
 from core.datasets.layouts.splits_in_folders import class_in_name, take_splits
 from core.datasets.layouts.tree import (
     OUTSIDE,
@@ -219,8 +228,11 @@ class _Search:
         shared = shared_names(kids)
         inner = {name_key(item.name) for kid in structured for item in kid.folders.values()}
         much_shared = len(structured) > 1 and len(shared) > 1 and 2 * len(shared) >= len(inner)
-        variants = sum(is_variant(name) for name in names)
-        if variants > 1 and 2 * variants >= len(names) and (much_shared or self._same_files(kids)):
+        variants = sum(is_variant(name) or is_mask_folder(name) for name in names) if any(map(is_variant, names)) else 0
+        in_splits = are_parts(names) and all(split_name(item.name) for kid in kids for item in kid.folders.values())
+        if (variants > 1 and 2 * variants >= len(names) and (much_shared or self._same_files(kids))) or (
+            in_splits and structured
+        ):
             return Readings([*self._variants(kids), *self.by_level(root, [1])], certain=False)
         levels = _class_levels(chains)
         if much_shared:
@@ -255,15 +267,19 @@ class _Search:
         return len(set.intersection(*held)) >= 0.8 * smallest > 0
 
     def _variants(self, kids: Sequence[Folder]) -> list[Reading]:
-        """One reading for each processing, the others left out."""
+        """One reading for each processing or fold that can be read alone, the others left out."""
         out = []
         for item in kids[:MAX_VARIANTS]:
             others = [kid for kid in kids if kid is not item]
-            note = f"Only the pictures in {item.name} were used: {describe(others)} hold the same ones."
-            chains = {number: chain for number, chain in _chains(item) if chain}
-            if chains:
-                labels = {number: chain[0] for number, chain in chains.items()}
-                out.append(self.reading(f"only {item.name}", f"Only the pictures in {item.name}", labels, [note]))
+            paths = {number: self.paths[number] for number in item.all_pictures()}
+            inner = find_readings(paths, self.sizes, self.tables)
+            if inner.certain and item.folders:
+                first = inner.found[0]
+                note = f"Only the pictures in {item.name} were used: {describe(others)} hold the same ones."
+                notes = (*self.tidied.notes, *first.notes, note)
+                title = f"Only the pictures in {item.name}"
+                problems = {**self.tidied.problems, **first.problems}
+                out.append(Reading(f"only {item.name}", title, first.labels, first.splits, problems, notes))
         return out
 
     def _tables_that_disagree(self, reading: Reading, names: Sequence[str]) -> list[Reading]:

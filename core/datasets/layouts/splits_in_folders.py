@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from core.datasets.labels.words import SplitName, listed, name_key, resolve_eval, split_name
+from core.datasets.labels.words import SplitName, are_parts, listed, name_key, resolve_eval, split_name
 from core.datasets.layouts.tree import Folder, Tidied, keys_of, merge, peel
 from core.formatting import SPLIT_NAMES, format_count
 
@@ -136,7 +136,8 @@ def _splits_below_classes(root: Folder, splits: dict[int, str]) -> Folder | None
         for key, names in inner.items()
     )
     kinds = {name.split for names in inner.values() for name in names.values()}
-    if not fits or "train" not in kinds or len(kinds) < 2:
+    parts = are_parts([item.name for item in root.folders.values()])  # each fold has splits of its own
+    if not fits or parts or "train" not in kinds or len(kinds) < 2:
         return None
     classes: dict[str, Folder] = {}
     for key, names in inner.items():

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from core.datasets.labels.label_columns import ONE_HOT, is_label_name, label_columns
-from core.datasets.labels.label_tables import TABLE_SUFFIXES, read_table
+from core.datasets.labels.label_tables import TABLE_SUFFIXES, LabelTable, read_table
 from core.datasets.labels.labelled_files import JoinedTables, join_tables, label_files
 from core.datasets.layouts.readings import TableLabels
 from core.datasets.sources.source import Source, SourceEntry
@@ -13,6 +13,7 @@ from core.errors import DatasetError, ImageError
 
 MAX_TABLE_BYTES = 64 * 2**20
 MAX_TABLES = 60
+TEXT = ".txt"  # lists such as `1.jpg 0`, divided by blanks or tabs
 MATCHED = 0.9  # of the pictures must have a label
 
 
@@ -34,7 +35,7 @@ class SourceTables:
         self._entries = [
             (number, entry)
             for number, entry in enumerate(entries)
-            if number not in paths and PurePosixPath(entry.name).suffix.lower() in TABLE_SUFFIXES
+            if number not in paths and PurePosixPath(entry.name).suffix.lower() in (*TABLE_SUFFIXES, TEXT)
         ][:MAX_TABLES]
         self.used: set[int] = set()
 
@@ -60,10 +61,18 @@ class SourceTables:
         tables = {}
         for _, entry in self._entries:
             try:
-                tables[entry.name] = read_table(entry.name, self._source.read(entry, MAX_TABLE_BYTES))
+                tables[entry.name] = self._read(entry)
             except (DatasetError, ImageError) as error:
-                self.problems.append(str(error))
+                if not entry.name.lower().endswith(TEXT):
+                    self.problems.append(str(error))
         joined = join_tables(list(tables.values()), self._numbers)
         names = {name for whole in joined for name in whole.tables}
         self.used = {number for number, entry in self._entries if entry.name in names}
         return joined
+
+    def _read(self, entry: SourceEntry) -> LabelTable:
+        data = self._source.read(entry, MAX_TABLE_BYTES)
+        if entry.name.lower().endswith(TEXT):
+            lines = [b"\t".join(line.split(b"\t" if b"\t" in line else None)) for line in data.splitlines()]
+            data = b"\n".join(lines) if any(b"\t" in line for line in lines) else data
+        return read_table(entry.name, data)

@@ -85,10 +85,10 @@ CERTAIN: dict[str, tuple[Listing, dict[str, str], dict[str, str]]] = {
     "tiny-imagenet": (
         {f"tiny-imagenet-200/train/{c}/images/{c}_#.JPEG": 6 for c in ("n01443537", "n01629819")}
         | {f"tiny-imagenet-200/train/{c}/{c}_boxes.txt": 1 for c in ("n01443537", "n01629819")}
-        | {"tiny-imagenet-200/val/images/val_#.JPEG": 4, "tiny-imagenet-200/test/images/test_#.JPEG": 4,
-           "tiny-imagenet-200/val/val_annotations.txt": 1},
-        {},
-        {"n01443537": "6", "n01629819": "6"},
+        | {"tiny-imagenet-200/val/images/val_#.JPEG": 4, "tiny-imagenet-200/test/images/test_#.JPEG": 4},
+        {"tiny-imagenet-200/val/val_annotations.txt": "".join(
+            f"val_{n}.JPEG\t{'n01443537' if n % 2 else 'n01629819'}\t{n}\t32\t{n + 3}\t60\n" for n in range(4))},
+        {"n01443537": "6/2/0", "n01629819": "6/2/0"},
     ),
     "mnist-png": (
         {f"mnist_png/{split}/{c}/#.png": n for split, n in (("training", 5), ("testing", 2)) for c in range(3)},
@@ -194,6 +194,20 @@ CERTAIN: dict[str, tuple[Listing, dict[str, str], dict[str, str]]] = {
             f"{n}.jpg,{'oak' if n % 2 else 'elm'},{'test' if n > 5 else 'train'}\n" for n in range(8))},
         {"oak": "3/0/1", "elm": "3/0/1"},
     ),
+    "udemy-cats-and-dogs": (
+        {f"dataset/{split}_set/{c}/{c[:-1]}.#.jpg": n
+         for split, n in (("training", 8), ("test", 4)) for c in ("cats", "dogs")}
+        | {"dataset/single_prediction/cat_or_dog_#.jpg": 2},
+        {},
+        {"cats": "8/0/4", "dogs": "8/0/4"},
+    ),
+    "control-and-test": ({"control/#.jpg": 4, "test/#.jpg": 4}, {}, {"control": "4", "test": "4"}),
+    "valid-and-invalid": ({"valid/#.jpg": 4, "invalid/#.jpg": 4}, {}, {"valid": "4", "invalid": "4"}),
+    "list-of-labels": (
+        {"jpg/image_0000#.jpg": 8},
+        {"labels.txt": "".join(f"image_0000{n}.jpg {'rose' if n % 2 else 'iris'}\n" for n in range(8))},
+        {"rose": "4", "iris": "4"},
+    ),
     "one-hot": (
         {"ISIC_Training_Input/ISIC_000#.jpg": 6},
         {"ISIC_Training_GroundTruth.csv": "image,MEL,NV\n" + "".join(
@@ -245,6 +259,14 @@ ASKED: dict[str, tuple[Listing, dict[str, dict[str, str]]]] = {
     "augmented-and-original": (
         {f"{kind}/{c}/#.jpg": 4 for kind in ("Original Images", "Augmented Images") for c in ("monkeypox", "others")},
         {"only Original Images": {"monkeypox": "4", "others": "4"}},
+    ),
+    "folds-with-splits": (
+        {f"fold_{f}/{split}/{c}/#.jpg": 3 for f in (1, 2) for split in ("train", "test") for c in ("cat", "dog")},
+        {"only fold_1": {"cat": "3/0/3", "dog": "3/0/3"}},
+    ),
+    "original-and-mask": (
+        {f"{kind}/{c}/#.jpg": 4 for kind in ("original", "mask") for c in ("polyp", "normal")},
+        {"only original": {"polyp": "4", "normal": "4"}},
     ),
     "flat-parts": (
         {"part_1/#.jpg": 4, "part_2/#.jpg": 4},
