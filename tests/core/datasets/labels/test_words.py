@@ -14,7 +14,10 @@ from core.datasets.labels.words import (
 )
 
 SPLITS = {
-    "train": ("train", "Training", "training_set", "trainset", "Train_data", "Training Data", "01_train", "TrainData", "train2017", "seg_train"),
+    "train": (
+        "train", "Training", "training_set", "trainset", "Train_data", "Training Data", "01_train", "TrainData",
+        "train2017", "seg_train",
+    ),
     "val": ("val", "valid", "Validation", "validate", "dev", "valset", "02_val", "Val_data"),
     "test": ("test", "tests", "Testing", "test1", "test_set", "seg_test", "TEST_SIMPLE", "rps-test-set"),
     "eval": ("eval", "evaluation", "holdout"),
