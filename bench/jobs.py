@@ -1,4 +1,4 @@
-"""Whole jobs through the command line, in a workspace of their own: what several benchmarks have in common."""
+"""Datasets and whole jobs in a workspace of their own: what several benchmarks have in common."""
 
 import dataclasses
 import json
@@ -12,7 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
+from core.datasets.importing import import_dataset
+from core.datasets.selection import natural_key
+from core.datasets.sources import FolderSource
+from core.datasets.splits import SplitPlan
 from core.jobs.launchers import WORKER_ENVIRONMENT
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.processes import end_processes
@@ -40,6 +45,22 @@ def imported(folder: str) -> Iterator[Job]:
             yield Job(settings, data["dataset"], split, data["splits"])
         finally:
             end_processes(settings.home)
+
+
+def import_some(settings: Settings, folder: Path, per_class: int) -> Dataset:
+    """Import the first pictures of each class, by name, within this process, as a dataset with the folder's name."""
+    chosen = settings.home / "chosen" / folder.name
+    for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
+        (chosen / kind.name).mkdir(parents=True)
+        for file in sorted(kind.iterdir(), key=lambda path: natural_key(path.name))[:per_class]:
+            (chosen / kind.name / file.name).symlink_to(file.resolve())
+    plan = SplitPlan.parse("70/15/15")
+    step = import_dataset(settings, FolderSource(chosen), name=folder.name, plan=plan, seed=0)
+    while True:
+        try:
+            next(step)
+        except StopIteration as done:
+            return DatasetStore(settings).get(done.value)
 
 
 def command(settings: Settings, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[Any, float]:

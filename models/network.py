@@ -21,6 +21,17 @@ from models.pretrained import Parts, build_original, take_apart
 from models.scratch_cnn import build_blocks
 
 
+class Scale(nn.Module):
+    """Multiplies features by one number, which is no part of the state dict."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features * self.factor
+
+
 class Network(nn.Module):
     """Blocks from input to features, and a new head.
 
@@ -103,16 +114,39 @@ class Network(nn.Module):
 
     def trainable_part(self, x: Tensor) -> Tensor:
         """Logits from the output of `frozen_prefix`, which is left as it is."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]  # modules give Any
+
+    def features(self, x: Tensor) -> Tensor:
+        """What reaches the head, (B, feature_width), from the output of `frozen_prefix`."""
         frozen = self._frozen_count()
         for block in list(self.blocks.values())[frozen:]:
             x = block(x)
-        if frozen < len(self.blocks):
-            x = self.pool(x)
-        return self.head(x)  # type: ignore[no-any-return]  # modules give Any
+        return self.pool(x) if frozen < len(self.blocks) else x
+
+    @property
+    def feature_scale(self) -> float:
+        """What the head multiplies features by in front of its linear layer; 1 where it takes them as they are."""
+        scale = getattr(self.head, "scale", None)
+        return scale.factor if isinstance(scale, Scale) else 1.0
+
+    def scale_features(self, factor: float) -> None:
+        """Let the head multiply features by a number in front of its linear layer; 1 takes them as they are."""
+        layers = OrderedDict((name, layer) for name, layer in self.head.named_children() if name != "scale")
+        if factor != 1.0:
+            layers = OrderedDict([("scale", Scale(factor)), *layers.items()])
+        self.head = nn.Sequential(layers)
+
+    def folded_state(self) -> dict[str, Tensor]:
+        """The state dict of the same network without a scale: the linear layer's weights have taken it over."""
+        state: dict[str, Tensor] = self.state_dict()
+        if self.feature_scale != 1.0:
+            state["head.linear.weight"] = state["head.linear.weight"] * self.feature_scale
+        return state
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """(B, classes) float32 from logits; with the sigmoid head the neuron stands for class 1."""
-        logits = logits.float()
+        """(B, classes) from logits, float32, or float64 if they are; with the sigmoid head the neuron is class 1."""
+        if logits.dtype is not torch.float64:
+            logits = logits.float()
         if self.head_kind == "softmax":
             return logits.softmax(dim=1)
         return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)

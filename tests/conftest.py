@@ -5,9 +5,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from core.checkpoints.pretrained_weights import load_pretrained
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
@@ -18,6 +21,7 @@ from core.datasets.splits import SplitPlan
 from core.jobs.worker import Worker
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from models.network import Network
 from tests.support.environment import shared_folder, skip_or_fail
 from tests.support.finished_runs import create_pair
 from tests.support.fork_server import POSSIBLE as FORKING
@@ -103,6 +107,21 @@ def drawn(drawn_template: Path, settings: Settings) -> Dataset:
 def small_config() -> TrainConfig:
     """A training of a second: a small CNN from scratch on the drawn pictures."""
     return TrainConfig.model_validate(SMALL_SCRATCH)
+
+
+@pytest.fixture
+def large_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let petnet give features 32 times as large: a root mean square of about 18, as of SqueezeNet."""
+
+    def load(*arguments: Any) -> Network:
+        network = load_pretrained(*arguments)
+        norm = network.blocks["top"].get_submodule("norm")
+        with torch.no_grad():
+            for parameter in norm.parameters():
+                parameter.mul_(32)
+        return network
+
+    monkeypatch.setattr("core.checkpoints.checkpoint.load_pretrained", load)
 
 
 @pytest.fixture(scope="session")

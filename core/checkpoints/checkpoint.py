@@ -28,19 +28,24 @@ MAX_SIDECAR_BYTES = 4 * 2**20
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The content of the sidecar."""
+    """The content of the sidecar.
+
+    Attributes:
+        feature_scale: by which the head multiplied features in training; the weights have taken it over.
+    """
 
     config: TrainConfig
     classes: tuple[str, ...]
     epoch: int
     val_accuracy: float | None
     preprocessing: Preprocessing
+    feature_scale: float = 1.0
 
 
 def save_checkpoint(folder: Path, name: str, network: Network, checkpoint: Checkpoint) -> None:
-    """Write `name.safetensors` and `name.json`, each whole or not at all."""
+    """Write `name.safetensors` and `name.json`, each whole or not at all; a scale of features goes into the weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in network.folded_state().items()}
     with atomic_open(folder / f"{name}.safetensors") as file:
         file.write(save(tensors, metadata={"epoch": str(checkpoint.epoch)}))
     write_json(
@@ -52,6 +57,7 @@ def save_checkpoint(folder: Path, name: str, network: Network, checkpoint: Check
             "epoch": checkpoint.epoch,
             "val_accuracy": checkpoint.val_accuracy,
             "preprocessing": describe_preprocessing(checkpoint.preprocessing),
+            "feature_scale": network.feature_scale,
         },
     )
 
@@ -77,6 +83,7 @@ def read_sidecar(folder: Path, name: str) -> Checkpoint:
             epoch,
             None if accuracy is None else float(accuracy),
             read_preprocessing(config, values.get("preprocessing")),
+            float(values.get("feature_scale", 1.0)),
         )
     except FileNotFoundError as error:
         raise RunError("This run has no saved weights: train it for at least one epoch.") from error

@@ -101,6 +101,7 @@ class Facts:
         learning_rate: that of the training, if it was looked for.
         costs: of the run so far, from `Costs.to_json`.
         preprocessing: of the training: it continues on the same pixels.
+        feature_scale: of the network; runs of earlier versions had none.
     """
 
     config: TrainConfig
@@ -113,6 +114,7 @@ class Facts:
     learning_rate: float | None
     costs: dict[str, Any]
     preprocessing: Preprocessing
+    feature_scale: float = 1.0
 
 
 def read_facts(folder: Path) -> Facts | None:
@@ -138,6 +140,7 @@ def read_facts(folder: Path) -> Facts | None:
             None if values.get("learning_rate") is None else float(values["learning_rate"]),
             dict(values.get("costs", {})),
             read_preprocessing(config, values.get("preprocessing")),
+            float(values.get("feature_scale", 1.0)),
         )
     except FileNotFoundError:
         return None

@@ -46,6 +46,8 @@ def measure_weight_change(settings: Settings, run: Run) -> WeightChange:
         compare_block(name, titles[name], start.blocks[name], trained.blocks[name], frozen=name in frozen)
         for name in start.blocks
     ]
+    start.scale_features(checkpoint.feature_scale)
+    start.load_state_dict(start.folded_state())  # as the checkpoint's weights: its scale is in them
     found.append(compare_block("head", "Output layer", start.head, trained.head, frozen=False))
     return WeightChange(tuple(found), config.pretrained, checkpoint.epoch)
 

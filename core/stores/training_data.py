@@ -56,5 +56,8 @@ class TrainingData:
 
     def sample(self, count: int = 16) -> Pixels:
         """Images from all over the training split: (B, S, S, 3) uint8."""
-        places = np.linspace(0, len(self.train) - 1, min(count, len(self.train))).astype(np.int64)
-        return self.store.take(self.train.indices[places])
+        return self.store.take(self.train.indices[self.sample_places(count)])
+
+    def sample_places(self, count: int = 16) -> Indices:
+        """Where in the training split they are: (B,)."""
+        return np.linspace(0, len(self.train) - 1, min(count, len(self.train))).astype(np.int64)

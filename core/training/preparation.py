@@ -15,6 +15,7 @@ from core.config.stages import Stage, plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
+from core.formatting import format_number
 from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.hardware import Hardware, prepare_torch
@@ -22,6 +23,7 @@ from core.stores.pixels import open_store, preprocessing_of
 from core.stores.training_data import SplitData, TrainingData
 from core.training.benchmark import choose_hardware
 from core.training.costs import Costs
+from core.training.feature_scale import measure_scale
 from core.training.feeds import Feed, open_feed
 from core.training.monitor import choose_samples
 from models import weights
@@ -55,12 +57,14 @@ def prepare(
     signal: StopSignal,
     earlier: dict[str, Any] | None = None,
     spec: Preprocessing | None = None,
+    scale: float | None = None,
 ) -> Generator[Event, None, Prepared]:
     """Prepare a training.
 
     Args:
         earlier: the hardware that a resumed training computed with.
         spec: its preprocessing.
+        scale: by which it multiplied features; None: it is measured.
 
     Raises:
         ConfigError, WeightsError, DatasetError: each with a sentence for people.
@@ -95,6 +99,8 @@ def prepare(
         unknown = costs.charge_stage(settings, config, hardware.prefix_precision, feed.stored)
         if unknown is not None:
             yield unknown
+    if config.pretrained:
+        yield from _scale_features(network, stages[0], feeds[0], data, hardware, scale)
     return Prepared(entry, network, stages, hardware, data, feeds, costs)
 
 
@@ -110,6 +116,22 @@ def _fetch_weights(config: TrainConfig, entry: NetworkEntry, signal: StopSignal)
             yield Progress("preparing", "Downloading weights", done, total, _eta(started, done, total))
     finally:
         download.close()
+
+
+def _scale_features(
+    network: Network, stage: Stage, feed: Feed, data: TrainingData, hardware: Hardware, scale: float | None
+) -> Iterator[Message]:
+    """Let the head scale down features that are larger than those it starts with weights for."""
+    if scale is None:
+        network.freeze(stage.freeze_point)
+        scale = measure_scale(network, feed, data, hardware)
+        if scale != 1.0:
+            yield Message(
+                "info",
+                f"The features of this network are large ({format_number(1 / scale, 2)}, root mean square): the new "
+                "output layer gets them scaled to 1, as its first weights and its learning rate expect.",
+            )
+    network.scale_features(scale)
 
 
 def _describe(

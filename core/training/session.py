@@ -65,9 +65,8 @@ def train(
         Stopped: `signal` was set. After a stop the best checkpoint so far is kept; after a pause a snapshot as well.
         ConfigError, WeightsError, DatasetError, DivergedError, RunError: each with a sentence for people.
     """
-    prepared = yield from prepare(
-        config, dataset, settings, signal, resume.hardware if resume else None, resume.preprocessing if resume else None
-    )
+    earlier = (resume.hardware, resume.preprocessing, resume.feature_scale) if resume else ()
+    prepared = yield from prepare(config, dataset, settings, signal, *earlier)
     run = _Run(settings, config, dataset, folder, signal, resume, prepared.costs, prepared.hardware, prepared.data)
     rate = yield from run.search_rate(prepared)
     multiply_adds = yield from run.fit(prepared, rate)
@@ -138,14 +137,14 @@ class _Run:
                 # the event is in the log by now: a snapshot notes how much of the log belongs to it
                 if isinstance(event, BatchDone | EpochDone) and writer.due():
                     copied = time.monotonic()
-                    facts = self._facts(rate)
+                    facts = self._facts(network, rate)
                     writer.write(trainer.snapshot(), facts, time.monotonic() - copied)
             self.signal.check()
         except Stopped:
             pausing = self.signal.request is Request.PAUSE
             writer.finish(remove=not pausing)
             if pausing and trainer.begun:
-                write_snapshot(checkpoints, trainer.snapshot(), self._facts(rate))
+                write_snapshot(checkpoints, trainer.snapshot(), self._facts(network, rate))
             elif not pausing and not saved:
                 self._save(network, epoch)
             raise
@@ -154,7 +153,9 @@ class _Run:
             if not saved:
                 if not is_finite(network.state_dict()):
                     # a single step can be too large: the last finite weights are those it began with
+                    scale = network.feature_scale
                     network, epoch = build_network(self.settings, self.config, len(self.dataset.classes)), 0
+                    network.scale_features(scale)
                 self._save(network, epoch)
             raise
         except BaseException:
@@ -180,7 +181,7 @@ class _Run:
         checkpoint = Checkpoint(self.config, self.dataset.classes, epoch, val_accuracy, self.data.preprocessing)
         save_checkpoint(self.folder / CHECKPOINTS, BEST, network, checkpoint)
 
-    def _facts(self, rate: float | None) -> dict[str, Any]:
+    def _facts(self, network: Network, rate: float | None) -> dict[str, Any]:
         """What a snapshot notes besides the training's own state."""
         log_file = self.folder / EVENTS
         return {
@@ -189,6 +190,7 @@ class _Run:
             "events_bytes": log_file.stat().st_size if log_file.exists() else 0,
             "hardware": self.hardware.to_json(),
             "learning_rate": rate,
+            "feature_scale": network.feature_scale,
             "costs": self.costs.to_json(),
             "preprocessing": describe_preprocessing(self.data.preprocessing),
         }

@@ -48,6 +48,22 @@ def test_every_scratch_option_builds_what_the_catalog_promises(
     assert dropout.p == 0.5
 
 
+@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
+def test_folded_weights_compute_what_a_scale_and_the_weights_compute(head: str) -> None:
+    images = torch.randn(4, 3, 16, 16)
+    plain, scaled = small(2, head).eval(), small(2, head).eval()
+    scaled.scale_features(0.3)
+    assert scaled.feature_scale == 0.3
+    assert list(scaled.state_dict()) == list(plain.state_dict())
+    assert equal(plain, scaled), "the state dict of a training does not hold the scale"
+    found = scaled(images)
+    assert not torch.allclose(found, plain(images))
+    plain.load_state_dict(scaled.folded_state())
+    assert torch.allclose(found, plain(images), atol=1e-6)
+    scaled.scale_features(1.0)
+    assert equal(scaled, small(2, head))
+
+
 def test_a_scratch_network_without_dropout_has_none() -> None:
     network = build("scratch_cnn", 2, options=ScratchOptions(dropout=0.0, image_size=32), seed=0)
     assert not any(isinstance(module, nn.Dropout) for module in network.modules())

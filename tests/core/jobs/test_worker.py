@@ -293,6 +293,31 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(
     assert not (run.checkpoints / "last.safetensors").exists()
 
 
+@pytest.mark.parametrize("strategy", ["head", "gradual"])
+def test_a_run_with_scaled_features_resumes_with_the_scale_of_its_snapshot(
+    settings: Settings,
+    drawn: Dataset,
+    large_features: None,
+    snapshots_at_once: None,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
+) -> None:
+    config = TrainConfig(dataset="drawn", model="petnet", strategy=strategy, epochs=6, precision="fp32")
+    monkeypatch.setattr("core.training.trainer.EVENT_SECONDS", 0.0)
+    whole, run = create(settings, config), create(settings, config)
+    assert Worker(settings, whole).work() is RunState.FINISHED
+    with monkeypatch.context() as patch:
+        crash_after(patch, epoch=3)
+        with pytest.raises(_Crash):
+            Worker(settings, run).work()
+    RunStore(settings).resume(run.id)
+    monkeypatch.setattr("core.training.preparation.measure_scale", lambda *_: pytest.fail("it was measured again"))
+    assert Worker(settings, run).work() is RunState.FINISHED
+    assert metrics_of(run) == metrics_of(whole)
+    for name in ("best.safetensors", "best.json"):
+        assert (run.checkpoints / name).read_bytes() == (whole.checkpoints / name).read_bytes()
+
+
 def test_a_run_without_a_usable_snapshot_starts_again(
     settings: Settings,
     drawn: Dataset,

@@ -57,6 +57,15 @@ def test_an_untrained_run_has_changed_by_exactly_nothing(
     assert not changed[-1].same
 
 
+def test_a_scale_of_features_is_no_change_of_the_head(settings: Settings, drawn: Dataset) -> None:
+    config = CONFIGS[2]
+    run = RunStore(settings).create(config)
+    network = build_start(settings, config, 2)
+    network.scale_features(0.0625)
+    save_checkpoint(run.folder / CHECKPOINTS, BEST, network, Checkpoint(config, drawn.classes, 0, None))
+    assert measure_weight_change(settings, run).blocks[-1].unchanged
+
+
 def test_frozen_blocks_do_not_change_by_one_bit_and_trainable_ones_do(settings: Settings, drawn: Dataset) -> None:
     config = TrainConfig(
         dataset="drawn",
