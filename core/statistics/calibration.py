@@ -21,7 +21,6 @@ from core.statistics.metrics import Accuracy, Interval, wilson_interval
 from core.statistics.predictions import PredictionTable
 
 BINS = 10
-_LEAST = 1e-12  # a probability of 0 has no logarithm
 _TEMPERATURES = (0.05, 20.0)  # where the fit looks
 _DRAWS = 500
 
@@ -93,8 +92,10 @@ def calibrate(
     temperature, why_not = _fit_on(validation, test)
     after = None
     if temperature is not None:
-        after = _measure(test, scale(test.probabilities, temperature), adaptive, bins, temperature, None, "")
-    return _measure(test, test.probabilities, adaptive, bins, temperature, after, why_not)
+        scaled = _scale_logarithms(test.probabilities, temperature)
+        after = _measure(test, np.exp(scaled), scaled, adaptive, bins, temperature, None, "")
+    logarithms = _logarithms(test.probabilities)
+    return _measure(test, test.probabilities, logarithms, adaptive, bins, temperature, after, why_not)
 
 
 def fit_temperature(table: PredictionTable) -> float | None:
@@ -112,7 +113,7 @@ def fit_temperature(table: PredictionTable) -> float | None:
         return None
     from scipy.optimize import minimize_scalar  # takes half a second to import
 
-    logits = _logits(table.probabilities)
+    logits = _logarithms(table.probabilities)
     bounds = (math.log(_TEMPERATURES[0]), math.log(_TEMPERATURES[1]))
 
     def loss(log_temperature: float) -> float:
@@ -126,8 +127,7 @@ def fit_temperature(table: PredictionTable) -> float | None:
 
 def scale(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """(N, C) probabilities after dividing their logits by a temperature; rows sum to 1."""
-    scaled = _logits(probabilities) / temperature
-    return np.asarray(np.exp(scaled - _log_sum(scaled)[:, None]), dtype=np.float64)
+    return np.asarray(np.exp(_scale_logarithms(probabilities, temperature)), dtype=np.float64)
 
 
 def _fit_on(validation: PredictionTable | None, test: PredictionTable) -> tuple[float | None, str]:
@@ -145,6 +145,7 @@ def _fit_on(validation: PredictionTable | None, test: PredictionTable) -> tuple[
 def _measure(
     table: PredictionTable,
     probabilities: NDArray[np.float64],
+    logarithms: NDArray[np.float64],
     adaptive: bool,
     bins: int,
     temperature: float | None,
@@ -167,7 +168,7 @@ def _measure(
         bins=tuple(_bin(edges, place, places == place, confidence, correct) for place in range(len(edges) - 1)),
         ece=ece,
         ece_interval=_bootstrap_error(gaps, places, ece),
-        nll=float(-np.log(np.maximum(probabilities[rows, table.labels], _LEAST)).mean()),
+        nll=float(-logarithms[rows, table.labels].mean()),
         brier=float(np.square(probabilities - truth).sum(axis=1).mean()),
         temperature=temperature,
         after=after,
@@ -244,8 +245,20 @@ def _where(n: int, split: str) -> str:
     return count_images(n, split) if split in ("test", "val") else f"n = {n:,}"
 
 
-def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.log(np.maximum(probabilities, _LEAST)), dtype=np.float64)
+def _logarithms(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Natural logarithms. A 0 stands for what is too small for its number format, so for its smallest number.
+
+    Runs of earlier versions computed probabilities in float32 (down to 1e-45, or -103), later ones in float64 (-744).
+    """
+    single = np.array_equal(probabilities, probabilities.astype(np.float32))
+    least = float(np.finfo(np.float32 if single else np.float64).smallest_subnormal)
+    return np.asarray(np.log(np.where(probabilities > 0, probabilities, least)), dtype=np.float64)
+
+
+def _scale_logarithms(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Logarithms of the probabilities after dividing their logits by a temperature."""
+    scaled = _logarithms(probabilities) / temperature
+    return np.asarray(scaled - _log_sum(scaled)[:, None], dtype=np.float64)
 
 
 def _log_sum(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -66,7 +66,8 @@ def predict_split(
         logits = logits_for(chosen)
         labels = torch.from_numpy(split.labels[chosen]).to(logits.device)
         total_loss += float(loss_of(config, logits, labels, reduction="sum", smooth=False))
-        probabilities.append(network.probabilities(logits).double().cpu().numpy())
+        # in float64: a float32 is 0 from 1e-45 on, and a loss of more than 103 nats is no longer in it
+        probabilities.append(network.probabilities(logits.cpu().double()).numpy())
         yield min(first + batch, len(split))
     stacked = np.concatenate(probabilities)
     correct = int((stacked.argmax(axis=1) == split.labels).sum())

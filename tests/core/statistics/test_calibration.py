@@ -1,5 +1,6 @@
 """Calibration: what is measured, what scaling changes, and what it never changes."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -65,6 +66,38 @@ def test_probabilities_of_zero_and_one_have_finite_figures() -> None:
         assert math.isfinite(figures.nll)
         assert math.isfinite(figures.brier)
         assert 0 <= figures.ece_interval.low <= figures.ece <= figures.ece_interval.high <= 1
+
+
+def test_the_loss_of_a_sure_and_wrong_prediction_is_whole() -> None:
+    def nll(wrong: float) -> float:
+        probabilities = np.array([[1.0, wrong], [0.3, 0.7]])
+        table = PredictionTable("test", ("a", "b"), ("x", "y"), np.arange(2), np.array([1, 1]), probabilities)
+        return 2 * calibrate(table, None).nll + math.log(0.7)
+
+    assert nll(1e-30) == pytest.approx(30 * math.log(10))
+    assert nll(1e-300) == pytest.approx(300 * math.log(10))
+    assert nll(0.0) == pytest.approx(1074 * math.log(2))  # the smallest float64 is 2 ** -1074
+
+
+def test_a_zero_of_a_float32_stands_for_its_smallest_number() -> None:
+    probabilities = np.array([[1.0, 0.0], [0.3, 0.7]], dtype=np.float32)
+    table = PredictionTable("test", ("a", "b"), ("x", "y"), np.arange(2), np.array([1, 1]), probabilities)
+    assert 2 * calibrate(table, None).nll == pytest.approx(149 * math.log(2) - math.log(0.7))
+
+
+@pytest.mark.parametrize("temperature", [0.05, 3.0])
+def test_the_loss_after_scaling_is_that_of_the_scaled_logits(temperature: float) -> None:
+    logits = np.array([[0.0, -300.0], [0.0, 2.0], [0.5, 0.0]])
+    labels = np.array([1, 1, 0])
+    probabilities = np.exp(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+    table = PredictionTable("test", ("a", "b"), ("x", "y", "z"), np.arange(3), labels, probabilities)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.statistics.calibration.fit_temperature", lambda _: temperature)
+        found = calibrate(table, dataclasses.replace(table, split="val")).after
+    assert found is not None
+    scaled = logits / temperature
+    each = np.logaddexp(scaled[:, 0], scaled[:, 1]) - scaled[np.arange(3), labels]
+    assert found.nll == pytest.approx(each.mean())
 
 
 def test_every_bin_has_its_pictures_with_accuracy_confidence_and_interval() -> None:

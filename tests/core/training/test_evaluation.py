@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from core.checkpoints.checkpoint import load_network
+from core.checkpoints.checkpoint import load_network, save_checkpoint
 from core.config.events import Message
 from core.config.events import Tested as Evaluated  # pytest takes classes called Test… for tests
 from core.config.train_config import TrainConfig
@@ -17,6 +18,7 @@ from core.predict.predictor import Predictor
 from core.runs.run import Run
 from core.runs.run_files import BEST, CHECKPOINTS
 from core.settings import Settings
+from core.statistics.calibration import calibrate
 from core.statistics.predictions import PredictionTable, read_predictions
 from core.steps import StopSignal
 from core.stores.activations import Prefix
@@ -52,6 +54,21 @@ def test_stored_activations_and_pixels_give_the_same_predictions(
     monkeypatch.setattr(TrainConfig, "views", 0)
     from_pixels = evaluated_again(settings, drawn, trained, "pixels")
     assert from_pixels == pytest.approx(stored, abs=2e-6)
+
+
+def test_the_stored_probabilities_of_a_saturated_head_hold_its_whole_loss(
+    settings: Settings, drawn: Dataset, trained: Path
+) -> None:
+    network, checkpoint = load_network(trained / CHECKPOINTS, BEST)
+    with torch.no_grad():
+        for parameter in network.head.parameters():
+            parameter.mul_(-60)  # sure, and wrong
+    save_checkpoint(trained / CHECKPOINTS, BEST, network, checkpoint)
+    (trained / "predictions.csv").unlink()
+    (tested,) = [event for event in evaluate(drawn, settings, trained, never) if isinstance(event, Evaluated)]
+    table = read_predictions(trained / "predictions.csv")
+    assert table.probabilities.min() < 1e-46, "below the smallest float32"
+    assert calibrate(table, None).nll == pytest.approx(tested.loss, rel=1e-5)
 
 
 def test_a_second_head_reuses_the_activations_of_the_test_images(
