@@ -31,7 +31,7 @@ def measure_scale(network: Network, feed: Feed, data: TrainingData, hardware: Ha
     if isinstance(feed, ActivationFeed):
         prefix = feed.train[0].take(data.sample_places()).to(hardware.device)
     else:
-        images = centre_crop(to_channels_first(data.sample()), data.preprocessing.crop_px)
+        images = centre_crop(to_channels_first(data.sample()), data.preprocessing)
         prefix = network.frozen_prefix(normalise(images, data.preprocessing, hardware.device))
     size = math.sqrt(float(network.features(prefix).cpu().double().square().mean()))
     return LARGEST / size if LARGEST < size < math.inf else 1.0
