@@ -23,6 +23,7 @@ EARLY_BEST_EPOCHS = 5  # and so many epochs came after it
 WORSE_BY = 0.03  # fall of the validation accuracy since then; less is a picture or two
 LOSS_WORSE = 1.05  # rise of the validation loss since then
 TRAIN_FALLS = 0.5  # of the fall that the validation loss needs: both losses fall, or one of them fell by chance
+NOISE_EPOCHS = 5  # fewer do not show whether there is a trend among them
 PERHAPS = 0.1  # a slope that chance makes less often may be a trend
 BY_CHANCE = 0.005  # how often a slope may be taken for a trend where there is none
 
@@ -132,7 +133,7 @@ def find_noise(facts: RunFacts) -> CoachFinding | None:
     """Ups and downs of the validation accuracy that are chance with so few pictures."""
     epochs = facts.epochs[len(facts.epochs) // 2 :]
     n = facts.validation_images
-    if len(facts.epochs) < MIN_TREND_EPOCHS or len(epochs) < 3 or not n:
+    if len(epochs) < NOISE_EPOCHS or not n:
         return None
     values = [epoch.val_accuracy for epoch in epochs]
     steps = [after - before for before, after in itertools.pairwise(values) if after != before]

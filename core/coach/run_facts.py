@@ -20,6 +20,7 @@ from core.statistics.predictions import PredictionTable
 
 MIN_EPOCHS = 2  # one epoch is a point, not a curve
 MIN_TREND_EPOCHS = 4  # fewer show no trend
+BLOCKS = 6  # into which a long curve is averaged before its slope is tested
 MIN_MIRRORED = 10  # mirrored pictures, for flips to be called harmless
 MIRRORED_ALIKE = 0.2  # at most so many of them may change their answer
 
@@ -182,8 +183,13 @@ def _checked(mirrored: Mirrored | None, classes: int) -> Mirrored | None:
 def fall_p_value(values: Sequence[float]) -> float:
     """How often values without a trend fall as steadily as these: one-sided, of the slope of a straight line.
 
+    Epochs remember the ones before them, so that many are averaged in runs first: neighbours are no independent proof.
+
     Source: Student's t-test of a regression slope. 1 where there are too few values to say.
     """
+    run = max(1, len(values) // BLOCKS)
+    if run > 1:
+        values = [sum(values[end - run : end]) / run for end in range(len(values), run - 1, -run)][::-1]
     n = len(values)
     if n < 3:
         return 1.0

@@ -86,6 +86,21 @@ def test_a_finding_shows_its_evidence_its_advice_and_the_field() -> None:
     assert any("No findings yet" in item.value for item in app.caption)
 
 
+def test_advice_to_turn_something_off_fills_in_the_form_too() -> None:
+    def page() -> None:
+        from core.coach.coach_finding import CoachFinding
+        from core.config.train_config import TrainConfig
+        from pages.components.shared.coach_findings import show_findings
+
+        finding = CoachFinding("flips-harm", "alarm", "Flips", "Seen.", "Turn them off.", {"augment_flip": False})
+        show_findings([finding], key="a", config=TrainConfig(dataset="arrows", model="petnet"))
+
+    app = AppTest.from_function(page).run()
+    assert not app.exception
+    assert any("Random flips\\: off" in item.value for item in app.caption)
+    assert app.button(key="try-a-flips-harm").label == "Fill in the form"
+
+
 def test_every_lesson_is_short_and_begins_with_its_term() -> None:
     for name, lesson in LESSONS.items():
         words = len(re.findall(r"\S+", lesson.text))

@@ -132,7 +132,7 @@ def _fields(finding: CoachFinding) -> str:
     named = [
         f"{TrainConfig.model_fields[name].title or name}: {'automatic' if value is None else _value(name, value)}"
         for name, value in finding.change.items()
-        if not (value is None and name != "learning_rate") and value is not False
+        if not (value is None and name != "learning_rate") and (name, value) != ("find_rate", False)
     ]
     return f"In the form: {frame.plain(' · '.join(named))}" if named else ""
 
@@ -142,8 +142,8 @@ def _value(name: str, value: object) -> str:
         return CATALOG[str(value)].title
     if name == "strategy":
         return STRATEGIES[str(value)][0]
-    if value is True:
-        return "on"
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return format_number(value, 2) if isinstance(value, float) else str(value)
 
 
