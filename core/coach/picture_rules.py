@@ -59,7 +59,7 @@ class Erased:
 
 def find_flips(facts: RunFacts) -> CoachFinding | None:
     """Random flips that mix two classes up, because one is the mirror image of the other."""
-    if not facts.config.augment_flip or facts.mirrored is None:
+    if not facts.config.flipped or facts.mirrored is None:
         return None
     names = facts.names
     swap = detect_swap(facts.mirrored)
@@ -87,7 +87,7 @@ def find_flips(facts: RunFacts) -> CoachFinding | None:
 
 def find_sides(facts: RunFacts) -> CoachFinding | None:
     """Classes that mirroring mixes up, in a run that rightly had no random flips."""
-    if facts.config.augment_flip or facts.mirrored is None:
+    if facts.config.flipped or facts.mirrored is None:
         return None
     swap = detect_swap(facts.mirrored)
     if swap is None:
@@ -126,7 +126,7 @@ def find_single(facts: RunFacts) -> CoachFinding | None:
 def find_cut(facts: RunFacts) -> CoachFinding | None:
     """Pictures much wider or higher than the square that the network sees, where it does badly."""
     pictures, result, n = facts.dataset, facts.cut_result, facts.training_images
-    if pictures is None or not n or not pictures.cut_in_training:
+    if pictures is None or not n or not pictures.cut_in_training or facts.config.fit != "crop":
         return None
     seen = (
         f"{pictures.cut_in_training:,} of {n:,} training pictures have one side at least twice as long as the other, "
@@ -145,7 +145,8 @@ def find_cut(facts: RunFacts) -> CoachFinding | None:
         "warning",
         "The subject may lie outside of what the network sees",
         f"{seen}.",
-        "Crop the pictures around their subjects, about as wide as high, and import them again.",
+        "Squeeze the pictures into the square, or crop them around their subjects and import them again.",
+        {"fit": "squeeze"},
     )
 
 

@@ -339,6 +339,11 @@ class TrainConfig(BaseModel):
         return self.augment_flip or (self.augment_strength > 0 and (self.augment_crop or self.augment_colour))
 
     @property
+    def flipped(self) -> bool:
+        """Whether some training pictures are mirrored."""
+        return self.augment_flip and self.augmented
+
+    @property
     def frozen_throughout(self) -> bool:
         """Whether a part is frozen in every stage, so that stored views are all that the rest ever sees."""
         return self.strategy in ("head", "partial") or (self.strategy == "gradual" and self.freeze_point is not None)

@@ -182,7 +182,7 @@ class SplitPredictor:
         step = predict_split(self.network, chosen, self.config, logits, self.signal)
         found = yield from relay(step, describe)
         oriented = None
-        if self.config.augment_flip:
+        if self.config.flipped:
             train = SplitData.of(self.dataset, "train")
             train = train.subset(choose_places(train.labels, self.config.seed))
             oriented = answer_by_orientation(self.store, train, chosen)

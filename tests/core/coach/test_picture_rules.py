@@ -24,7 +24,8 @@ ERASED = Mirrored(
 
 
 def with_flips(flips: bool, mirrored: Mirrored, found: RunFacts = HEALTHY) -> RunFacts:
-    config = found.config.model_copy(update={"augment_flip": flips})
+    # a head of one stored view would see no flips, whatever the form says
+    config = found.config.model_copy(update={"augment_flip": flips, "stored_views": 0})
     return dataclasses.replace(found, config=config, mirrored=mirrored)
 
 
@@ -41,6 +42,14 @@ def test_without_flips_the_same_is_only_worth_knowing() -> None:
     assert "flips-harm" not in [item.kind for item in found]
     [finding] = [item for item in found if item.kind == "flips-off"]
     assert (finding.level, dict(finding.change)) == ("fine", {})
+
+
+def test_a_head_that_saw_one_plain_view_is_not_told_to_turn_off_flips_that_it_never_had() -> None:
+    facts = with_flips(True, SWAPPED)
+    plain = dataclasses.replace(facts, config=facts.config.model_copy(update={"strategy": "head", "stored_views": 1}))
+    found = [item.kind for item in review_run(plain, limit=None)]
+    assert "flips-harm" not in found
+    assert "flips-off" in found
 
 
 def test_one_class_may_turn_into_a_larger_one_and_not_back() -> None:
