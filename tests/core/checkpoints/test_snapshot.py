@@ -33,6 +33,7 @@ def test_a_snapshot_comes_back_to_the_last_digit(tmp_path: Path, small_config: T
     known = read_facts(tmp_path)
     assert known is not None
     assert (known.config, known.fingerprint, known.events_bytes) == (small_config, "abc", 120)
+    assert known.feature_scale == 1.0, "a snapshot of an earlier version, which scaled nothing"
     after = load_snapshot(tmp_path, known)
     assert (after.position, after.rates, after.schedule_step) == (before.position, before.rates, before.schedule_step)
     assert all(torch.equal(value, before.tensors[name]) for name, value in after.tensors.items())
