@@ -36,7 +36,7 @@ from core.quotas import check_datasets, check_room, check_space
 from core.room.board import check_uploads
 from core.settings import Settings
 from core.steps import run_step
-from core.storage import is_id, new_id, read_json, write_json
+from core.storage import is_id, new_id, read_json, remove_folder, write_json
 
 if TYPE_CHECKING:
     from core.datasets.layouts.placing import Choice
@@ -218,9 +218,20 @@ class ImportJobs:
         request = ImportRequest(**read_json(folder / "request.json"))
         by.check_may_change(request.owner, "This import")
         write_json(folder / "request.json", dataclasses.asdict(dataclasses.replace(request, layout=key)))
-        write_json(folder / "progress.json", _progress("Starting", 0, 0))
-        (folder / "result.json").unlink(missing_ok=True)
+        for name in ("progress.json", "result.json"):  # without them, and with a fresh request, the job is starting
+            (folder / name).unlink(missing_ok=True)
         start_detached(self.settings, "core.jobs.import_jobs", [str(folder)], folder / "importer.log")
+
+    def discard(self, job_id: str, *, by: Actor = OPERATOR) -> None:
+        """Give up an import that asks, with its upload.
+
+        Raises:
+            DatasetError: if it does not ask.
+            RightsError: if it belongs to another person.
+        """
+        self.choices(job_id)
+        by.check_may_change(read_json(self.folder / job_id / "request.json").get("owner", LOCAL_OWNER), "This import")
+        remove_folder(self.folder / job_id)
 
     def active(self) -> list[str]:
         """Jobs that are running."""

@@ -42,6 +42,8 @@ def _panel(settings: Settings, job_id: str, then_page: Path, was_running: bool) 
             st.error(frame.plain(status.text), icon="🚫")
         label = "Close this message" if status.state != "asking" else "Do not import"
         if st.button(label, key=f"close-{job_id}"):
+            if status.state == "asking":
+                frame.imports(settings).discard(job_id, by=frame.actor())
             for name in ("import", "demo"):
                 st.query_params.pop(name, None)
             st.rerun()

@@ -218,3 +218,20 @@ def test_an_import_reads_names_in_the_code_page_that_was_asked_for(
         assert found in DatasetStore(settings).get("mine").classes
     else:
         assert "'no' is not a code page of file names" in result["text"]
+
+
+def test_an_import_that_asks_can_be_given_up_by_its_owner(settings: Settings, tmp_path: Path) -> None:
+    jobs, ada, grace = ImportJobs(settings), Actor("p-1", "Ada"), Actor("p-2", "Grace")
+    folder = settings.imports_dir / "20260101-000000-abcdef"
+    folder.mkdir(parents=True)
+    archive = tmp_path / "pets.zip"
+    archive.write_bytes(grouped_zip().getvalue())
+    request = ImportRequest(str(archive), "mine", "60/20/20", 0, owner=ada.id)
+    write_json(folder / "request.json", dataclasses.asdict(request))
+    run_job(settings, folder)
+    assert jobs.status(folder.name).state == "asking"
+    with pytest.raises(RightsError):
+        jobs.discard(folder.name, by=grace)
+    jobs.discard(folder.name, by=ada)
+    assert not folder.exists()
+    assert archive.exists()
