@@ -9,6 +9,7 @@ from core.formatting import SPLIT_NAMES, format_count
 
 OTHERS_SHARE = 0.2  # of the pictures may lie outside folders with a split's name
 ORDER = ("train", "val", "test")
+LABELLED = {*ORDER, "eval"}
 Clean = Callable[[Folder], Folder]  # takes away what wraps or repeats the classes of one split
 LabelsOf = Callable[[Sequence[int], Sequence[str]], Mapping[int, str]]  # pictures, class names -> what labels are known
 
@@ -42,7 +43,9 @@ def _splits_in_class_names(root: Folder, splits: dict[int, str]) -> Folder | Non
     spoken = _spoken(root)
     kinds = {name.split for name in spoken.values()}
     classes = {split: {name.rest for name in spoken.values() if name.split == split} for split in kinds}
-    fits = len(spoken) == len(root.folders) and len(kinds) > 1 and len(classes.get("train", ())) > 1
+    fits = (
+        len(spoken) == len(root.folders) and len(kinds) > 1 and kinds <= LABELLED and len(classes.get("train", ())) > 1
+    )
     if not fits or not all(rests <= classes["train"] and "" not in rests for rests in classes.values()):
         return None
     by_split: dict[str, list[Folder]] = {}
@@ -137,7 +140,7 @@ def _splits_below_classes(root: Folder, splits: dict[int, str]) -> Folder | None
     )
     kinds = {name.split for names in inner.values() for name in names.values()}
     parts = are_parts([item.name for item in root.folders.values()])  # each fold has splits of its own
-    if not fits or parts or "train" not in kinds or len(kinds) < 2:
+    if not fits or parts or "train" not in kinds or len(kinds) < 2 or not kinds <= LABELLED:
         return None
     classes: dict[str, Folder] = {}
     for key, names in inner.items():
