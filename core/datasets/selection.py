@@ -281,7 +281,7 @@ def too_few_sentence(classes: list[str], report: ImportReport, where: str) -> st
     name = next(name for name, text in report.rejected if text.removeprefix(name).strip() == reason)
     if files == 1:
         return f"{start}; for example: {name} {reason}"
-    return f"{start}. Of {files:,} files such as {name}, each {reason}"
+    return f"{start}; of {files:,} files such as {name}, each {reason}"
 
 
 def count_images(kept: list[ReadImage], splits: list[str]) -> dict[str, dict[str, int]]:

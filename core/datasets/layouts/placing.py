@@ -72,7 +72,7 @@ class LayoutQuestionError(DatasetError):
     def __init__(self, where: str, choices: Sequence[Choice]) -> None:
         ways = "; ".join(f"{item.title} ({_counted(item.counts)}): --layout {_quoted(item.key)}" for item in choices)
         only = "only be read with care" if len(choices) == 1 else f"be read in {len(choices)} ways"
-        super().__init__(f"What is {where} can {only}, so choose one. {ways}.")
+        super().__init__(f"What is {where} can {only}, so choose one: {ways}.")
         self.choices = tuple(choices)
 
 
@@ -189,12 +189,12 @@ def _no_labels(
     elif any(name.endswith((".xlsx", ".xls")) for name in names):
         reason = "an Excel workbook next to them may hold labels, and is not read: save it as CSV"
     elif len(folders) == 1 and not is_image_folder(folders[0]):
-        reason = f"there is only the folder {folders[0]!r}, and a classifier needs at least two classes"
+        return f"There is only the class {folders[0]!r} {where}, and a classifier needs at least two: {WANTED}"
     else:
         reason = "no folder, file name or table of labels says what they show"
     if problems:
         return f"The {len(paths):,} pictures {where} have no labels, since a table could not be used: {problems[0]}"
-    return f"The {len(paths):,} pictures {where} have no labels: {reason}. To import them, {WANTED}"
+    return f"The {len(paths):,} pictures {where} have no labels, since {reason}: {WANTED}"
 
 
 def _place(

@@ -161,7 +161,7 @@ def drop_documentation(folder: Folder, tidied: Tidied) -> Folder:
     ]
     if sum(folder.folders[key].count() for key in stray) > max(FEW, FEW_SHARE * whole):
         stray = [key for key in stray if is_documentation(folder.folders[key].name)]
-    if len(stray) >= len(folder.folders):
+    if not stray or len(stray) >= len(folder.folders):
         return folder
     for key in stray:
         item = folder.folders[key]
@@ -176,6 +176,8 @@ def drop_nested_copy(
     """Without the same dataset once more inside itself; where it holds other files, those are put together."""
     for key, item in folder.folders.items():
         inner = peel(item)
+        if not inner.folders:
+            continue
         rest = folder.without([key])
         if len(keys_of(inner) & keys_of(rest)) < 2 or keys_of(inner) - keys_of(rest):
             continue

@@ -62,7 +62,12 @@ def test_a_scale_of_features_is_no_change_of_the_head(settings: Settings, drawn:
     run = RunStore(settings).create(config)
     network = build_start(settings, config, 2)
     network.scale_features(0.0625)
-    save_checkpoint(run.folder / CHECKPOINTS, BEST, network, Checkpoint(config, drawn.classes, 0, None))
+    save_checkpoint(
+        run.folder / CHECKPOINTS,
+        BEST,
+        network,
+        Checkpoint(config, drawn.classes, 0, None, config.entry().preprocessing),
+    )
     assert measure_weight_change(settings, run).blocks[-1].unchanged
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.datasets import label_tables
+from core.datasets.labels import label_tables
 from core.datasets.labels.label_tables import LabelTable, read_table
 from core.errors import DatasetError
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.datasets import parquet_images
+from core.datasets.labels import parquet_images
 from core.datasets.labels.parquet_source import ParquetSource, find_parquet_images
 from core.datasets.sources.archive import ZipSource
 from core.datasets.sources.folder import FolderSource

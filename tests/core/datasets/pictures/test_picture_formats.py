@@ -2,14 +2,13 @@
 
 import base64
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from core.datasets import picture_formats
 from core.datasets.dataset import IMAGE_PATH
+from core.datasets.pictures import picture_formats
 from core.datasets.pictures.decoder import Limits, decode
 from core.datasets.pictures.picture_formats import (
     EXTENSIONS,
@@ -21,6 +20,7 @@ from core.datasets.pictures.picture_formats import (
     looks_like_picture,
 )
 from core.errors import ImageError
+from core.settings import PROJECT_ROOT
 from pages.components.shared.gallery import IMAGE_TYPES
 from tests.support.images import encoded, photo
 
@@ -193,6 +193,5 @@ def test_the_uploader_takes_every_ending_that_is_read() -> None:
 
 
 def test_requirements_name_the_extra() -> None:
-    root = Path(picture_formats.__file__).parents[2]
-    assert "pi-heif" in (root / "requirements-heif.txt").read_text(encoding="utf-8")
-    assert "-r requirements-heif.txt" in (root / "requirements-dev.txt").read_text(encoding="utf-8")
+    assert "pi-heif" in (PROJECT_ROOT / "requirements-heif.txt").read_text(encoding="utf-8")
+    assert "-r requirements-heif.txt" in (PROJECT_ROOT / "requirements-dev.txt").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from core.datasets import rgb_conversion
+from core.datasets.pictures import rgb_conversion
 from core.datasets.pictures.decoder import TOO_HIGH, TOO_WIDE, Limits, decode
 from models.entry import GreyRanges
 from tests.support.images import encoded, photo
