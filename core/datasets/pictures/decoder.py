@@ -41,7 +41,7 @@ WIDE = 2  # times as wide as high: more than half of the picture lies outside th
 TOO_WIDE = "much wider than high: its sides are cut off"
 TOO_HIGH = "much higher than wide: its top and bottom are cut off"
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-_DNG_VERSION, _SUBFILE_TYPE, _SUB_PICTURES = 50706, 254, 330  # tags of TIFF
+_DNG_VERSION, _SUBFILE_TYPE, _SUB_PICTURES, _PHOTOMETRIC = 50706, 254, 330, 262  # tags of TIFF
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _decode(
     try:
         image = Image.open(BytesIO(raw), formats=readers_for(raw, name))
     except UnidentifiedImageError as error:
-        raise ImageError(describe_foreign(raw, name)) from error
+        raise _DamagedError(describe_foreign(raw, name)) from error
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large(name, limits)) from error
     except Exception as error:  # a hostile header may raise anything
@@ -183,6 +183,9 @@ def _convert(
         image.load()
         if salvaged is not None and kind in ("JPEG", "MPO") and is_cut(image):
             raise ValueError("rows are missing")
+        if version > 1 and salvaged is None and kind == "JPEG" and is_cut(image):
+            notes.append("its lower part is plain grey: it may be cut off")
+        image = _positive_grey(image, version)
         orientation = _orientation(image)
         # WebP's decoder keeps two more canvases (400 MB at 50 megapixels), and is done
         vars(image).pop("_decoder", None)
@@ -205,6 +208,16 @@ def _convert(
         notes.append(TOO_HIGH)
     image.info.clear()
     return DecodedImage(image, kind, width, height, tuple(notes), own, box)
+
+
+def _positive_grey(image: Image.Image, version: int) -> Image.Image:
+    """A TIFF of 16-bit grey with black as its high values; Pillow passes over the tag that says it is a negative."""
+    if version > 1 and image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:
+        orientation = _orientation(image)
+        positive = Image.fromarray(np.uint16(65535) - np.asarray(image).astype(np.uint16))
+        positive.format = image.format
+        return _with_orientation(positive, orientation) if orientation else positive
+    return image
 
 
 def _is_raw_preview(image: Image.Image) -> bool:

@@ -10,6 +10,7 @@ COUNTED_TIFF_FRAMES = 1000
 SEARCHED_FRAMES = 50
 SEARCHED_PIXELS = 128_000_000  # of all frames that are looked at
 BLANK_SPREAD = 8  # of 255: between the darkest and the brightest pixel of a channel
+STRAY_SHARE = 0.002  # of the pixels at either end of a channel, which do not count: specks of compression
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 
 
@@ -59,5 +60,7 @@ def _is_blank(image: Image.Image) -> bool:
     *colours, alpha = image.convert("RGBA").split()
     if alpha.getextrema() == (0, 0):
         return True
-    extremes = np.array([channel.getextrema() for channel in colours])
-    return bool((extremes[:, 1] - extremes[:, 0]).max() <= BLANK_SPREAD)
+    counts = np.array([channel.histogram() for channel in colours]).cumsum(axis=1)
+    stray = int(STRAY_SHARE * counts[0, -1])
+    darkest, brightest = (counts > stray).argmax(axis=1), (counts >= counts[:, -1:] - stray).argmax(axis=1)
+    return bool((brightest - darkest).max() <= BLANK_SPREAD)

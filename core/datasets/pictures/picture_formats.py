@@ -143,10 +143,10 @@ def describe_raw(name: str) -> str:
 
 def describe_foreign(raw: bytes, name: str) -> str:
     """What a file is that no reader knows: one sentence with its name and a remedy."""
-    start = raw[:512].lstrip().lower()
+    start = raw[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith((b"<svg", b"<?xml", b"<!doctype svg", b"<!--")) and b"<svg" in raw[:4096].lower():
         return f"{name} is an SVG drawing, not a photo: export it as PNG or JPEG."
-    if start.startswith((b"<!doctype", b"<html")):
+    if start.startswith((b"<!doctype", b"<html", b"<head")) or (start.startswith(b"<!--") and b"<html" in start):
         return f"{name} is a web page, not a picture: save the picture itself."
     if raw[4:8] == b"ftyp":
         return f"{name} {_describe_boxes(raw[8:12])}"
@@ -161,6 +161,10 @@ def describe_foreign(raw: bytes, name: str) -> str:
             return f"{name} {sentence}"
     if is_raw(raw, name) or suffix_of(name) in RAW_SUFFIXES:
         return describe_raw(name)
+    if raw.startswith(_TIFF):
+        return f"{name} is a TIFF that is damaged, or of a kind that cannot be read here: save it as PNG."
+    if looks_like_picture(raw[:64]):
+        return f"{name} is damaged and cannot be opened: export or copy it again."
     if not raw.strip(b"\x00"):
         return f"{name} holds only zeros: its copy failed, so copy it again."
     if all(32 <= byte < 127 or byte in (9, 10, 13) for byte in raw[:256].removeprefix(b"\xef\xbb\xbf")):

@@ -68,3 +68,11 @@ def test_a_long_animation_of_blank_frames_is_searched_in_bounded_time() -> None:
 def test_version_1_keeps_the_first_frame() -> None:
     data = animation("GIF", [Image.new("RGB", (64, 48)), photo(1)])
     assert decode(data, LIMITS, "a.gif", version=1).notes[0] == "first of 2 frames"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+def test_a_speck_does_not_make_a_blank_frame_the_picture(kind: str) -> None:
+    first = Image.new("RGB", (64, 48), "white")
+    first.putpixel((5, 5), (90, 0, 0))
+    picture = decode(animation(kind, [first, photo(1), photo(2)]), LIMITS, f"a.{kind.lower()}")
+    assert "blank first frame left out: number 2 of 3 frames" in picture.notes

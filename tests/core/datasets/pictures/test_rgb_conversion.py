@@ -196,3 +196,14 @@ def test_version_1_converts_as_earlier_runs_saw_it() -> None:
     hidden = photo(6).convert("RGBA")
     hidden.putalpha(0)
     assert decode(encoded(hidden, "PNG"), LIMITS, "a.png", version=1).image.getextrema() == ((255, 255),) * 3
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_16_bit_tiff_whose_zero_is_white_is_turned_into_a_positive(version: int) -> None:
+    values = np.linspace(0, 60_000, 64 * 48).reshape(48, 64).astype(np.uint16)
+    data = bytearray(encoded(Image.fromarray(65_535 - values), "TIFF"))
+    place = data.index(b"\x06\x01\x03\x00\x01\x00\x00\x00")  # the tag of the photometric interpretation
+    assert data[place + 8] == 1
+    data[place + 8] = 0
+    grey = np.asarray(decode(bytes(data), LIMITS, "a.tif", version=version).image)[..., 0]
+    assert (grey[0, 0] < grey[-1, -1]) == (version == 2)

@@ -114,3 +114,49 @@ def test_a_png_that_is_cut_stays_refused_whatever_text_it_has() -> None:
     data = encoded(photo(9, (400, 300)), "PNG", pnginfo=info)
     with pytest.raises(ImageError, match="cut off or damaged"):
         decode(data[:-4000], LIMITS, "a.png")
+
+
+@pytest.mark.parametrize("before", [b"\n", b"\r\n\r\n", b"\xef\xbb\xbf", b"\0\0"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_what_a_script_writes_before_a_picture_is_ignored(before: bytes, kind: str) -> None:
+    data = encoded(photo(3), kind)
+    picture = decode(before + data, LIMITS, f"a.{kind.lower()}")
+    assert picture.notes == ("stray bytes in the file ignored",)
+    assert np.array_equal(picture.image, decode(data, LIMITS, "a").image)
+
+
+def test_stray_bytes_between_the_segments_of_a_jpeg_are_ignored() -> None:
+    data = jpeg("plain")
+    table = data.index(b"\xff\xdb")
+    strays = data[:2] + b"\x12\x34" * 20 + data[2:table] + b"\0\xff\0\x07" + data[table:]
+    picture = decode(strays, LIMITS, "a.jpg")
+    assert picture.notes == ("stray bytes in the file ignored",)
+    assert np.array_equal(picture.image, decode(data, LIMITS, "a.jpg").image)
+
+
+def chunk(kind: bytes, body: bytes, crc: int | None = None) -> bytes:
+    return len(body).to_bytes(4, "big") + kind + body + (zlib.crc32(kind + body) if crc is None else crc).to_bytes(
+        4, "big"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("extra", [chunk(b"tEXt", b"a\0b", 7), chunk(b"gAMA", b""), chunk(b"prVt", b"abc", 7)])
+def test_a_png_is_read_past_damaged_extras(extra: bytes) -> None:
+    data = encoded(photo(3), "PNG")
+    place = data.index(b"IDAT") - 4
+    picture = decode(data[:place] + extra + data[place:], LIMITS, "a.png")
+    assert picture.notes in (("damaged extras in the file ignored",), ())
+    assert np.array_equal(picture.image, photo(3))
+
+
+def test_a_png_with_damaged_pixels_is_called_damaged() -> None:
+    data = encoded(photo(3), "PNG")
+    with pytest.raises(ImageError, match=r"damaged and cannot be opened|cut off or damaged"):
+        decode(data[:9] + b"\x09" + data[10:], LIMITS, "a.png")
+
+
+def test_a_jpeg_that_was_cut_and_closed_again_is_noted() -> None:
+    data = jpeg("plain")
+    picture = decode(data[: len(data) // 2] + b"\xff\xd9", LIMITS, "a.jpg")
+    assert picture.notes == ("its lower part is plain grey: it may be cut off",)
+    assert decode(data, LIMITS, "a.jpg").notes == ()
