@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from core.datasets.pictures.picture_formats import SUFFIX_FORMATS
-from core.datasets.sources.archive_faults import ARCHIVES, READABLE_METHODS, TEXTS, method_sentence
+from core.datasets.sources.archive_faults import ARCHIVES, READABLE_METHODS, TEXTS, method_sentence, packed_sentence
 from core.datasets.sources.archive_index import open_archive, too_many_sentence
-from core.datasets.sources.archive_names import guess_code_pages, name_from_extra, page_title
+from core.datasets.sources.archive_names import guess_code_pages, is_surely_utf8, name_from_extra, page_title
 from core.datasets.sources.source import MAX_FILES, MAX_TITLE, SourceEntry, is_junk
 from core.errors import DatasetError, ImageError
 from core.formatting import format_bytes, format_limit, readable
@@ -99,6 +99,8 @@ class ZipSource:
         """Fill the entries; returns the folders that have entries of their own."""
         names = self._read_names(encoding)
         infos = self._archive.infolist()
+        if document := packed_sentence(self.title, names):
+            raise DatasetError(document)
         is_folder = [
             name.endswith("/") or (info.external_attr & 0x10 and not info.file_size)
             for name, info in zip(names, infos, strict=True)
@@ -140,6 +142,10 @@ class ZipSource:
                 known[place] = info.orig_filename if extra is None else extra
             else:
                 unknown[place] = raw
+        if encoding is None:  # merged from archives of several computers
+            sure = {place for place, raw in unknown.items() if is_surely_utf8(raw)}
+            if len(sure) < len(unknown):
+                known |= {place: unknown.pop(place).decode("utf-8") for place in sure}
         if unknown:
             guesses = [encoding] if encoding else guess_code_pages(unknown.values())
             try:

@@ -1,6 +1,7 @@
 """Why a file that should be a zip archive cannot be read as one: its true cause and the remedy, in one sentence."""
 
 import re
+from collections.abc import Collection
 from typing import BinaryIO
 
 READABLE_METHODS = (0, 8, 12, 14)  # stored, Deflate, bzip2, LZMA: what Python's zipfile unpacks
@@ -30,6 +31,13 @@ OTHERS = (  # patterns of what is no archive at all, what it is, the remedy
      "fetch the file with `git lfs pull`, or download it from the page of its repository."),
     (rb"%PDF-", "a PDF document, not an archive", "pack the class folders as a .zip."),
     (rb"\xff\xd8\xff|\x89PNG|GIF8", "a picture, not an archive", "pack the class folders as a .zip."),
+)  # fmt: skip
+PACKED = (  # entries at the top of files that are zips inside, what these files are
+    ({"[Content_Types].xml"}, "an Office document (Word, PowerPoint, Excel)"),
+    ({"mimetype", "META-INF/container.xml"}, "an electronic book (EPUB)"),
+    ({"mimetype", "content.xml"}, "an OpenDocument file (LibreOffice)"),
+    ({"AndroidManifest.xml", "classes.dex"}, "an Android app"),
+    ({"META-INF/MANIFEST.MF"}, "a Java program"),
 )  # fmt: skip
 ARCHIVES = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 TEXTS = (".csv", ".txt", ".json", ".md", ".pdf", ".html")
@@ -67,6 +75,14 @@ def explain_no_zip(file: BinaryIO, name: str) -> str:
     if name.lower().endswith(".zip"):
         return unreadable_sentence(name)
     return f"{name} is neither a folder nor a .zip: {PACK}"
+
+
+def packed_sentence(name: str, entries: Collection[str]) -> str | None:
+    """Of a zip that is a document or a program; None for other zips."""
+    for marks, what in PACKED:
+        if marks <= set(entries):
+            return f"{name} is {what}, not an archive of pictures: save its pictures by class, and {PACK}"
+    return None
 
 
 def part_sentence(name: str) -> str:

@@ -34,6 +34,7 @@ CODE_PAGES = {
     "mac-roman": "Mac Roman",
 }  # fmt: skip
 MAX_WORDS = 1000  # evidence enough
+SURE_BYTES = 6  # above 127: two letters of Chinese, three of Russian
 UNICODE_PATH = 0x7075  # Info-ZIP's extra field: version, CRC-32 of the other name, the name in UTF-8
 
 # per family: code pages of DOS and Windows, languages with their letters beyond ASCII by frequency, bits of prior
@@ -154,6 +155,17 @@ def guess_code_pages(names: Iterable[bytes]) -> list[str]:
         if _decodes(joined, page):
             bits[page] = _rate(words, page, rate)
     return sorted(bits, key=lambda page: (bits[page], list(CODE_PAGES).index(page)))
+
+
+def is_surely_utf8(name: bytes) -> bool:
+    """Whether a name is in UTF-8 although others in its archive are not: long, and of one alphabet.
+
+    A few letters of Chinese or Japanese in their own code pages are valid UTF-8 by chance, and mix alphabets then.
+    """
+    if not _decodes(name, "utf-8"):
+        return False
+    letters = {_script(letter) for letter in name.decode("utf-8") if not letter.isascii()}
+    return sum(byte > 127 for byte in name) >= SURE_BYTES and len(letters) == 1 and "" not in letters
 
 
 def _decodes(text: bytes, page: str) -> bool:

@@ -122,6 +122,29 @@ def test_unmarked_utf_8_and_the_unicode_field_are_facts_and_not_guesses() -> Non
         assert len(source.read(source.entries()[0], MANY)) == 50
 
 
+def test_names_of_two_computers_in_one_archive_are_each_read_in_their_own_way() -> None:
+    data = zipped_in("latin-1", [
+        *((name.encode("cp866").decode("latin-1"), data) for name, data in few("кошка", "лошадь")),
+        *((name.encode().decode("latin-1"), data) for name, data in few("Собака", "猫咪")),
+    ])  # fmt: skip
+    source = opened(data)
+    assert names_of(source)[::3] == ["кошка/0.jpg", "лошадь/0.jpg", "Собака/0.jpg", "猫咪/0.jpg"]
+    assert source.code_page == "cp866"
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (("[Content_Types].xml", "word/document.xml", "word/media/image1.jpeg"), "an Office document"),
+        (("mimetype", "META-INF/container.xml", "OEBPS/images/1.jpg"), "an electronic book"),
+        (("AndroidManifest.xml", "classes.dex", "res/drawable/a.png", "res/mipmap/b.png"), "an Android app"),
+    ],
+)
+def test_documents_and_programs_that_are_zips_inside_are_called_so(names: tuple[str, ...], what: str) -> None:
+    with pytest.raises(DatasetError, match=f"pets.zip is {what}.*, not an archive of pictures"):
+        opened(zipped([(name, b"x") for name in names]))
+
+
 def test_names_marked_as_utf_8_that_are_not_get_the_cause() -> None:
     data = zipped_in("cp866", few("Кошка", "Собака"))
     with pytest.raises(DatasetError, match="marks its names as Unicode, and they are not"):
