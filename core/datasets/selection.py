@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.datasets.copies import Look, Looks, find_alike
+from core.datasets.copies import ALIKE, Look, Looks, find_alike
 from core.datasets.dataset import ImportReport, thumbnail_of
 from core.datasets.layouts.placing import Placed
 from core.datasets.pictures.decoder import TOO_HIGH, TOO_WIDE
@@ -214,20 +214,40 @@ def _note_groups(
 
 
 def _list_contradictory(kept: list[ReadImage], groups: Groups, given: bool, report: ImportReport) -> None:
-    """List groups of several classes: nearly the same picture with different labels."""
+    """List groups of several classes: nearly the same picture with different labels.
+
+    Where they are alike only after a turn or in a mirror, the labels may be right: arrows, letters, hands.
+    """
+    upright = turned = 0
     for places in groups.members():
         members = [kept[place] for place in places]
         if len({item.placed.label for item in members}) > 1:
             report.contradictory_near.append(
                 [(item.placed.name, item.placed.label, thumbnail_of(item.sha256)) for item in members]
             )
-    if report.contradictory_near:
-        count = sum(len(group) for group in report.contradictory_near)
-        where = "" if given else ", each group in one split"
+            if _are_alike_upright(members):
+                upright += len(members)
+            else:
+                turned += len(members)
+    where = "" if given else ", each group in one split"
+    if upright:
         report.notes.append(
-            f"{count} pictures look almost like a picture of another class: they were kept{where}. Look at the list of "
-            "near-copies for labels that are wrong."
+            f"{upright} pictures look almost like a picture of another class: they were kept{where}. Look at the list "
+            "of near-copies for labels that are wrong."
         )
+    if turned:
+        report.notes.append(
+            f"{turned} pictures look almost like a mirrored or turned picture of another class: they were kept{where}. "
+            "If a mirror or a turn makes one class of another, turn random flips off when you train; otherwise look at "
+            "the list of near-copies for labels that are wrong."
+        )
+
+
+def _are_alike_upright(members: Sequence[ReadImage]) -> bool:
+    """Whether two pictures of different classes look alike as they are."""
+    waves = Looks.of([item.look for item in members]).waves
+    labels = np.array([item.placed.label for item in members])
+    return bool(((waves @ waves.T >= 1 - ALIKE) & (labels[:, None] != labels)).any())
 
 
 def _note_straddling(items: list[Item], splits: list[str], given: bool, report: ImportReport) -> None:

@@ -140,6 +140,19 @@ def test_near_copies_with_different_labels_are_listed_and_in_one_split(settings:
     assert any(note.startswith("16 pictures look almost like a picture of another class") for note in report.notes)
 
 
+def test_classes_that_are_each_others_mirror_image_are_not_called_wrong_labels(settings: Settings) -> None:
+    files = []
+    for number in range(12):
+        picture = photo(number, (96, 96))
+        files += [(f"left/{number}.jpg", jpeg(picture)), (f"right/{number}.jpg", jpeg(ImageOps.mirror(picture)))]
+    report = bring(settings, files).report()
+    assert sum(len(group) for group in report.contradictory_near) == 24
+    notes = [note for note in report.notes if "look almost like" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("24 pictures look almost like a mirrored or turned picture of another class")
+    assert "turn random flips off" in notes[0]
+
+
 def test_copies_across_given_splits_are_counted(settings: Settings) -> None:
     files = [(f"train/{name}", data) for name, data in class_files({"a": 6, "b": 6})]
     files += [(f"val/{name}", data) for name, data in class_files({"a": 2, "b": 2}, start=50)]
