@@ -12,16 +12,26 @@ def word_set(text: str) -> frozenset[str]:
 
 
 SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training", "trains", "trn", "trainval"), "train"),
-    **dict.fromkeys(("val", "vals", "valid", "validation", "validate", "validating", "dev", "development"), "val"),
-    **dict.fromkeys(("test", "tests", "testing", "tst"), "test"),
+    **dict.fromkeys(
+        ("train", "training", "trains", "trn", "trainval", "trainings", "entrenamiento", "entrainement", "entraînement",
+         "apprentissage", "treino", "treinamento", "addestramento", "обучение", "训练", "训练集", "訓練", "学習", "학습"),
+        "train"),
+    **dict.fromkeys(
+        ("val", "vals", "valid", "validation", "validate", "validating", "dev", "development", "validierung",
+         "validierungs", "validacion", "validación", "validacao", "validação", "validazione", "валидация", "验证",
+         "验证集", "検証", "검증"),
+        "val"),
+    **dict.fromkeys(
+        ("test", "tests", "testing", "tst", "prueba", "pruebas", "teste", "prova", "тест", "测试", "测试集", "テスト",
+         "테스트"),
+        "test"),
     # the test split, or validation where there is a test folder, too
     **dict.fromkeys(("eval", "evaluation", "evaluate", "holdout", "heldout"), "eval"),
     **dict.fromkeys(("pred", "predict", "prediction", "unlabeled", "unlabelled", "unsup", "submission"), "unlabelled"),
 }  # fmt: skip
 FILLERS = word_set(
     "set sets data dataset datasets image images img imgs pic pics picture pictures photo photos folder folders "
-    "split splits sample samples file files jpg jpeg png the of dir part"
+    "split splits sample samples file files jpg jpeg png the of dir part daten datensatz bilder"
 )
 IMAGE_WORDS = word_set(
     "image images img imgs pic pics picture pictures photo photos jpegimages jpg jpeg jpegs png frames rgb"
@@ -149,7 +159,8 @@ def are_parts(names: Collection[str]) -> bool:
     pieces = [_pieces(name) for name in names]
     stems = {tuple(word for word in words if not _is_counter(word)) for words in pieces}
     counted = all(any(_is_counter(word) for word in words) for words in pieces)
-    return counted and len(stems) == 1 and bool(PART_WORDS & set(next(iter(stems))))
+    stem = set(next(iter(stems)))
+    return counted and len(stems) == 1 and bool(stem) and (bool(PART_WORDS & stem) or stem <= IMAGE_WORDS)
 
 
 def are_groups(names: Collection[str]) -> bool:

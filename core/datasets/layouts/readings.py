@@ -22,7 +22,7 @@ from core.datasets.labels.words import (
     name_key,
     split_name,
 )
-from core.datasets.layouts.splits_in_folders import class_in_name, take_splits
+from core.datasets.layouts.splits_in_folders import class_in_name, name_classes, take_splits
 from core.datasets.layouts.tree import (
     OUTSIDE,
     Folder,
@@ -40,6 +40,7 @@ from core.formatting import format_count
 
 MAX_LAYERS = 12
 MAX_LEVELS = 6
+DEEP_SHARE = 0.2  # of the pictures must lie so deep that the names there may be classes
 MAX_VARIANTS = 6
 MAX_CLASSES = 1000
 COLUMN = "column "  # the key of a reading by one of several columns begins so
@@ -109,7 +110,7 @@ def find_readings(
     if len(kids) < 2:
         pictures = list(root.all_pictures())
         return search.flat(pictures, [])
-    if not any(item.folders for item in kids) and are_parts([item.name for item in kids]):
+    if not any(peel(item).folders for item in kids) and are_parts([item.name for item in kids]):
         return search.flat(list(root.all_pictures()), search.by_level(root, [1]))
     return search.folders(root, kids, wanted)
 
@@ -143,9 +144,8 @@ class _Search:
 
     def _labels_of(self, pictures: Sequence[int], classes: Sequence[str]) -> dict[int, str]:
         """Labels of pictures that lie in no class folder; among the given classes, where there are some."""
-        by_key = {name_key(name): name for name in classes}
         for found in self.tables.readings(pictures):
-            labels = {number: by_key.get(name_key(label), label) for number, label in found.labels.items()}
+            labels = name_classes(found.labels, classes)
             if not classes or set(labels.values()) <= set(classes):
                 return labels
         if not classes:
@@ -258,7 +258,28 @@ class _Search:
         if wanted and wanted not in {item.key for item in found}:
             found += self.by_level(root, [level for level in range(1, MAX_LEVELS) if level not in levels])
             found += [item for item in self.by_table(list(chains)) if item.key not in {known.key for known in found}]
+        kinds = {name.split for name in map(split_name, names) if name}
+        if "train" in kinds and len(kinds) > 1:  # too much lies next to the split folders to leave it out unasked
+            return Readings([*self._only_splits(kids), *found], certain=False)
         return Readings(found, certain=len(found) == 1)
+
+    def _only_splits(self, kids: Sequence[Folder]) -> list[Reading]:
+        """The reading of the split folders alone, if there is one."""
+        used = [item for item in kids if split_name(item.name)]
+        note = f"Only the split folders {describe(used)} were used, without {describe([k for k in kids if k not in used])}."
+        first = self._alone(used)
+        if first is None:
+            return []
+        notes = (*self.tidied.notes, *first.notes, note)
+        title = f"The folders {describe(used)} are the splits, and the others are left out"
+        problems = {**self.tidied.problems, **first.problems}
+        return [Reading("splits", title, first.labels, first.splits, problems, notes)]
+
+    def _alone(self, folders: Sequence[Folder]) -> Reading | None:
+        """The reading of some folders as if the others were not there, if it needs no question."""
+        paths = {number: self.paths[number] for item in folders for number in item.all_pictures()}
+        inner = find_readings(paths, self.sizes, self.tables)
+        return inner.found[0] if inner.certain else None
 
     def _same_files(self, kids: Sequence[Folder]) -> bool:
         """Whether the folders hold files of the same names, as several processings of the same pictures do."""
@@ -271,10 +292,8 @@ class _Search:
         out = []
         for item in kids[:MAX_VARIANTS]:
             others = [kid for kid in kids if kid is not item]
-            paths = {number: self.paths[number] for number in item.all_pictures()}
-            inner = find_readings(paths, self.sizes, self.tables)
-            if inner.certain and item.folders:
-                first = inner.found[0]
+            first = self._alone([item]) if item.folders else None
+            if first:
                 note = f"Only the pictures in {item.name} were used: {describe(others)} hold the same ones."
                 notes = (*self.tidied.notes, *first.notes, note)
                 title = f"Only the pictures in {item.name}"
@@ -314,7 +333,7 @@ def _class_levels(chains: Mapping[int, tuple[str, ...]]) -> list[int]:
     for level in range(2, MAX_LEVELS):
         deep = [chain[level - 1] for chain in chains.values() if len(chain) >= level]
         counts = Counter(name_key(name) for name in deep)
-        if len(deep) < 0.8 * len(chains):
+        if len(deep) < DEEP_SHARE * len(chains):
             break
         if 2 <= len(counts) <= min(MAX_CLASSES, len(deep) / 2) and not are_groups(list(counts)):
             levels.append(level)

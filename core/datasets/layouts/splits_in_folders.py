@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from core.datasets.labels.words import SplitName, are_parts, listed, name_key, resolve_eval, split_name
-from core.datasets.layouts.tree import Folder, Tidied, keys_of, merge, peel
+from core.datasets.layouts.tree import Folder, Tidied, keys_of, merge, peel, shared_names
 from core.formatting import SPLIT_NAMES, format_count
 
 OTHERS_SHARE = 0.2  # of the pictures may lie outside folders with a split's name
@@ -48,6 +48,11 @@ def _splits_in_class_names(root: Folder, splits: dict[int, str]) -> Folder | Non
     )
     if not fits or not all(rests <= classes["train"] and "" not in rests for rests in classes.values()):
         return None
+    by_rest: dict[str, list[Folder]] = {}
+    for key, name in spoken.items():
+        by_rest.setdefault(name.rest, []).append(peel(root.folders[key]))
+    if len(shared_names([merge("", folders) for folders in by_rest.values()])) > 1:
+        return None  # `day_train/cat`, `night_train/cat`: the classes are below
     by_split: dict[str, list[Folder]] = {}
     for key, name in spoken.items():
         folder = root.folders[key]
@@ -151,9 +156,24 @@ def _splits_below_classes(root: Folder, splits: dict[int, str]) -> Folder | None
     return Folder(root.name, root.pictures, classes)
 
 
+def name_classes(labels: Mapping[int, str], classes: Sequence[str]) -> dict[int, str]:
+    """Labels as the classes are written: in other capitals, or 7 for the class 00007."""
+    by_key = {_class_key(name): name for name in classes}
+    if len(by_key) < len(classes):
+        by_key = {}
+    return {number: by_key.get(_class_key(label), label) for number, label in labels.items()}
+
+
+def _class_key(name: str) -> str:
+    key = name_key(name)
+    return str(int(key)) if key.isdecimal() else key
+
+
 def class_in_name(file_name: str, classes: Sequence[str]) -> str | None:
-    """The class that a file name begins with: `nothing_test.jpg` is `nothing`."""
+    """The class that a file name begins with: `nothing_test.jpg` is `nothing`; a running number names no class."""
     stem = name_key(PurePosixPath(file_name).stem)
+    if stem.isdecimal():
+        return None
     for label in sorted(classes, key=len, reverse=True):
         key = name_key(label)
         if stem.startswith(key) and not stem[len(key) : len(key) + 1].isalpha():

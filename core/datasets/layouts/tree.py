@@ -153,7 +153,7 @@ def drop_documentation(folder: Folder, tidied: Tidied) -> Folder:
     stray = [
         key
         for key, item in folder.folders.items()
-        if not item.folders
+        if not peel(item).folders
         and (structured or is_documentation(item.name))
         and item.count() <= max(FEW, FEW_SHARE * whole if structured else 0)
         and len(folder.folders) > 1
@@ -179,6 +179,10 @@ def drop_nested_copy(
         if not inner.folders:
             continue
         rest = folder.without([key])
+        twins = [other for other in rest.folders.values() if name_key(other.name) == name_key(item.name)]
+        if twins and len(inner.folders) > 1 and _listed(inner, paths, sizes) == _listed(peel(twins[0]), paths, sizes):
+            tidied.leave_out(item, f"The folder {item.name} holds the same as {twins[0].name} and was left out.")
+            return rest
         if len(keys_of(inner) & keys_of(rest)) < 2 or keys_of(inner) - keys_of(rest):
             continue
         if _files(inner, paths, sizes) == _files(rest, paths, sizes):
@@ -187,6 +191,16 @@ def drop_nested_copy(
         tidied.notes.append(f"The folder {item.name} holds more of the same folders: they were put together.")
         return merge(folder.name, [rest, inner])
     return folder
+
+
+def _listed(folder: Folder, paths: Mapping[int, tuple[str, ...]], sizes: Mapping[int, int]) -> list[tuple[str, ...]]:
+    """Every picture below a folder: the folders above it, its name and size."""
+    out = []
+    for number in folder.pictures:
+        out.append((paths[number][-1], str(sizes[number])))
+    for item in folder.folders.values():
+        out.extend((name_key(item.name), *rest) for rest in _listed(item, paths, sizes))
+    return sorted(out)
 
 
 def _files(
