@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from core.datasets.labels.label_tables import LabelTable
-from core.datasets.labels.words import split_in_path, split_of
+from core.datasets.labels.words import SPLIT_WORDS, resolve_eval, split_in_path, split_of
 from core.datasets.pictures.picture_formats import SUFFIX_FORMATS
 
 ONE_HOT = "one-hot"  # stands for one column a class, with a 1 in that of the picture's class
@@ -31,6 +31,8 @@ LABEL_WORDS = (
     "dx",
 )
 SPLIT_COLUMNS = {"split", "set", "fold", "subset", "partition", "data_set", "dataset", "usage", "phase"}
+YES = {"1", "1.0", "true", "yes"}
+NO = {"0", "0.0", "false", "no"}
 IMAGE_FOLDERS = {"images", "image", "imgs", "img", "pictures", "photos", "jpegimages", "jpg", "jpeg"}
 MIN_ROWS_PER_CLASS = 2  # of a column whose name does not speak of labels, on average
 MAX_ROWS_PER_FILE = 3  # of a column of bare numbers or words: a file 1.jpg for each of 900 ones is no file name
@@ -130,7 +132,7 @@ def split_column(table: LabelTable, file_column: FileColumn) -> str | None:
     for place, column in enumerate(table.columns):
         if column == file_column.name:
             continue
-        splits = [split_of(word) for word in {row[place] for row in rows} if word.strip()]
+        splits = [split_in_cell(column, word) for word in {row[place] for row in rows} if word.strip()]
         if None in splits or "train" not in splits:
             continue
         if is_split_name(column) or (len(set(splits)) > 1 and not is_label_name(column)):
@@ -157,6 +159,35 @@ def is_label_name(column: str) -> bool:
     return _rank(column, LABEL_WORDS) < len(LABEL_WORDS)
 
 
+def is_called_label(table: LabelTable, file_column: FileColumn, column: str) -> bool:
+    """Whether a column's name, or that of one which groups the files in the same way, speaks of labels."""
+    if column == ONE_HOT:
+        return True
+    rows = [table.rows[place] for place in file_column.files]
+    at = table.columns.index(column)
+    for place, other in enumerate(table.columns):
+        pairs = {(row[at], row[place]) for row in rows} if is_label_name(other) else set()
+        if pairs and len(pairs) == len({one for one, _ in pairs}) == len({two for _, two in pairs}):
+            return True
+    return False
+
+
+def are_numbers(texts: Collection[str]) -> bool:
+    """Whether all texts are numbers."""
+    return all(map(_is_number, texts))
+
+
+def split_in_cell(column: str, text: str) -> str | None:
+    """The split that a cell names: `train` in `split`, or yes in `is_valid`; None where it names none."""
+    flag = SPLIT_WORDS.get(_plain(column).removeprefix("is_")) if _plain(column).startswith("is_") else None
+    if flag is None:
+        return split_of(text)
+    plain = text.strip().casefold()
+    if plain in YES:
+        return resolve_eval((), flag)
+    return ("test" if flag == "train" else "train") if plain in NO else None
+
+
 def is_split_name(column: str) -> bool:
     """Whether a column's name speaks of splits: `split`, `data set`, `partition`."""
     return _plain(column) in SPLIT_COLUMNS
@@ -181,7 +212,9 @@ def _are_labels(column: str, values: Sequence[str]) -> bool:
         return False
     if not is_label_name(column) and len(distinct) * MIN_ROWS_PER_CLASS > len(values):
         return False
-    numbers = all(map(_is_number, distinct))
+    numbers = are_numbers(distinct)
+    if numbers and is_split_name(column):  # the number of a fold, or of a split
+        return False
     return not (numbers and any(not float(value).is_integer() for value in distinct))
 
 

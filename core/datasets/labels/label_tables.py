@@ -172,6 +172,8 @@ def _read_json(name: str, text: str, *, by_line: bool) -> LabelTable:
             continue
     if value is None:
         raise DatasetError(f"{name} is damaged JSON: export it again.")
+    if isinstance(value, dict) and "images" in value and {"annotations", "categories"} & set(value):
+        raise DatasetError(f"{name} holds boxes for detection (COCO), which give no picture a class.")
     if isinstance(value, dict) and len(value) > 1 and all(isinstance(item, str) for item in value.values()):
         value = [{"file_name": key, "label": item} for key, item in value.items()]  # file -> label
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):

@@ -9,9 +9,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from core.datasets.labels.label_columns import ONE_HOT, FileColumn, match_files, read_labels, split_column
+from core.datasets.labels.label_columns import (
+    ONE_HOT,
+    FileColumn,
+    are_numbers,
+    is_split_name,
+    match_files,
+    read_labels,
+    split_column,
+    split_in_cell,
+)
 from core.datasets.labels.label_tables import LabelTable
-from core.datasets.labels.words import split_of
 from core.formatting import format_count, join_names
 
 
@@ -79,15 +87,24 @@ def label_files(whole: JoinedTables, column: str) -> FileLabels:
     if by is not None:
         place = whole.table.columns.index(by)
         for row, file in whole.files.files.items():
-            split = split_of(whole.table.rows[row][place])
+            split = split_in_cell(by, whole.table.rows[row][place])
             if split is not None:
                 splits.setdefault(file, split)
+    unread = [
+        name
+        for name in whole.table.columns
+        if name not in (by, column, whole.files.name)
+        and is_split_name(name)
+        and are_numbers({whole.table.rows[row][whole.table.columns.index(name)] for row in whole.files.files})
+    ]
     several = sum(len(found) > 1 for found in given.values())
     empty = len(given) - len(labels) - several
     lost = len(whole.table.rows) - whole.files.rows - whole.files.ambiguous
     shown = join_names([*whole.tables[:3], *(["more"] if len(whole.tables) > 3 else [])])
     what = "columns of 0 and 1, one for each class," if column == ONE_HOT else f"column {column!r}"
     notes = [f"The labels are those of the {what} in {shown}."]
+    if unread:
+        notes.append(f"The column {unread[0]!r} holds numbers, which name no split, and was not used.")
     for count, noun, sentence in (
         (lost, "row", f"of {shown} without a picture of that name here: left out."),
         (whole.files.ambiguous, "row", f"of {shown} with a name that several folders have: left out."),

@@ -14,7 +14,8 @@ def word_set(text: str) -> frozenset[str]:
 SPLIT_WORDS = {
     **dict.fromkeys(
         ("train", "training", "trains", "trn", "trainval", "trainings", "entrenamiento", "entrainement", "entraînement",
-         "apprentissage", "treino", "treinamento", "addestramento", "обучение", "训练", "训练集", "訓練", "学習", "학습"),
+         "apprentissage", "treino", "treinamento", "addestramento", "обучение", "训练", "训练集", "訓練", "学習",
+         "학습"),
         "train"),
     **dict.fromkeys(
         ("val", "vals", "valid", "validation", "validate", "validating", "dev", "development", "validierung",

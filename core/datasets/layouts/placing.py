@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 
 from core.datasets.labels.class_names import clean_labels
 from core.datasets.labels.words import is_image_folder, listed, name_key, word_set
-from core.datasets.layouts.readings import COLUMN, MAX_CLASSES, Reading, find_readings
+from core.datasets.layouts.levels import MAX_CLASSES
+from core.datasets.layouts.readings import COLUMN, Reading, find_readings
 from core.datasets.layouts.tables import SourceTables
 from core.datasets.layouts.tree import OUTSIDE
 from core.datasets.pictures.picture_formats import RAW_SUFFIXES, SUFFIX_FORMATS, looks_like_picture
@@ -103,7 +104,7 @@ def read_layout(source: Source, *, layout: str = "", label_column: str = "") -> 
     found = find_readings(paths, sizes, tables, layout or label_column)
     reading = _choose(found.found, layout, label_column, where)
     if reading is None and not found.found:
-        raise DatasetError(_no_labels(entries, paths, where, tables.problems))
+        raise DatasetError(_no_labels(entries, paths, where, tables))
     if reading is None:
         if not found.certain:
             raise LayoutQuestionError(where, [choose(item, entries, source) for item in found.found])
@@ -177,12 +178,15 @@ def _quoted(key: str) -> str:
 
 
 def _no_labels(
-    entries: Sequence[SourceEntry], paths: Mapping[int, tuple[str, ...]], where: str, problems: Sequence[str]
+    entries: Sequence[SourceEntry], paths: Mapping[int, tuple[str, ...]], where: str, tables: SourceTables
 ) -> str:
     """Why pictures have no labels, as far as their neighbours show it."""
     names = [entry.name.lower() for entry in entries]
+    problems, unused = tables.problems, [readable(name) for name in tables.unused]
+    used = sorted(readable(entries[number].name) for number in tables.used)
     folders = sorted({parts[-2] for parts in paths.values() if len(parts) > 1})
-    if any(name.endswith(".txt") and "label" in name for name in names):
+    stems = {parts[-1].rpartition(".")[0].lower() for parts in paths.values()}
+    if any(name.endswith(".txt") and PurePosixPath(name).stem in stems for name in names):
         reason = "the labels next to them are boxes for detection (YOLO), which give no picture a class"
     elif any(name.endswith(".xml") for name in names):
         reason = "the .xml files next to them are boxes for detection, which give no picture a class"
@@ -190,6 +194,10 @@ def _no_labels(
         reason = "an Excel workbook next to them may hold labels, and is not read: save it as CSV"
     elif len(folders) == 1 and not is_image_folder(folders[0]):
         return f"There is only the class {folders[0]!r} {where}, and a classifier needs at least two: {WANTED}"
+    elif used:
+        reason = f"no column of {listed(used)} gives most of them one label each"
+    elif unused:
+        reason = f"no row of {listed(unused)} names one of them"
     else:
         reason = "no folder, file name or table of labels says what they show"
     if problems:

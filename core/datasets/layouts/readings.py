@@ -22,6 +22,7 @@ from core.datasets.labels.words import (
     name_key,
     split_name,
 )
+from core.datasets.layouts.levels import MAX_CLASSES, MAX_LEVELS, chains_of, class_levels
 from core.datasets.layouts.splits_in_folders import class_in_name, name_classes, take_splits
 from core.datasets.layouts.tree import (
     OUTSIDE,
@@ -39,10 +40,8 @@ from core.datasets.layouts.tree import (
 from core.formatting import format_count
 
 MAX_LAYERS = 12
-MAX_LEVELS = 6
-DEEP_SHARE = 0.2  # of the pictures must lie so deep that the names there may be classes
 MAX_VARIANTS = 6
-MAX_CLASSES = 1000
+SOME = 0.1  # of the pictures labelled by a table make a question
 COLUMN = "column "  # the key of a reading by one of several columns begins so
 
 
@@ -54,13 +53,15 @@ class TableLabels:
     labels: Mapping[int, str]
     splits: Mapping[int, str]
     named: bool  # the column's name speaks of labels: `label`, `breed_name`
+    clear: bool  # nothing speaks against labels, as it does for one of several columns of mere numbers
+    rest: int  # pictures that no row names
 
 
 class Tables(Protocol):
     """The tables of labels of a source."""
 
-    def readings(self, pictures: Sequence[int]) -> list[TableLabels]:
-        """Every column that labels at least nine in ten of these pictures; the likeliest first."""
+    def readings(self, pictures: Sequence[int], least: float = ...) -> list[TableLabels]:
+        """Every column that labels at least a share of these pictures, nine in ten if none is given."""
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,9 @@ class _Search:
             (*self.tidied.notes, *notes),
         )
 
-    def by_table(self, pictures: Sequence[int]) -> list[Reading]:
+    def by_table(self, pictures: Sequence[int], found: Sequence[TableLabels] | None = None) -> list[Reading]:
         """One reading for each column of labels; one alone where it is the only one that is called so."""
-        found = self.tables.readings(pictures)
+        found = self.tables.readings(pictures) if found is None else found
         also = []
         if len(found) > 1 and sum(item.named for item in found) == 1:
             chosen = next(item for item in found if item.named)
@@ -176,12 +177,16 @@ class _Search:
         for item in found:
             said = item.said
             labels = {number: label for number, label in item.labels.items() if number not in self.tidied.left_out}
-            column = "columns of 0 and 1 in" if said.column == ONE_HOT else f"column {said.column} of"
-            missing = len(set(pictures) - set(labels))
-            without = [f"{format_count(missing, 'picture')} without a label there left out."] if missing else []
+            hot = said.column == ONE_HOT
+            column = (
+                f"columns of 0 and 1 in {listed(said.tables)} name"
+                if hot
+                else (f"column {said.column} of {listed(said.tables)} names")
+            )
+            without = [f"{format_count(item.rest, 'picture')} that no row there names left out."] if item.rest else []
             reading = self.reading(
                 "table" if len(found) == 1 else f"{COLUMN}{said.column}",
-                f"The {column} {listed(said.tables)} names the classes",
+                f"The {column} the classes",
                 labels,
                 [*said.notes, *without, *also],
             )
@@ -191,9 +196,11 @@ class _Search:
 
     def flat(self, pictures: Sequence[int], instead: list[Reading]) -> Readings:
         """Readings of pictures that lie in no class folder; `instead` is offered where nothing labels them."""
-        by_table = self.by_table(pictures)
+        found = self.tables.readings(pictures)
+        by_table = self.by_table(pictures, found)
         if by_table:
-            return Readings(by_table, certain=len(by_table) == 1)
+            clear = len(found) > 1 or found[0].clear
+            return Readings(by_table, certain=len(by_table) == 1 and clear)
         labels = labels_in_names({number: self.paths[number][-1] for number in pictures})
         if labels:
             some = next(iter(labels))
@@ -205,11 +212,12 @@ class _Search:
                 [self.reading("names", f"The file names begin with the class ({example})", labels, [note, *more])],
                 certain=True,
             )
-        return Readings(instead, certain=False)
+        some_labelled = self.by_table(pictures, self.tables.readings(pictures, SOME))
+        return Readings([*some_labelled, *instead], certain=False)
 
     def by_level(self, root: Folder, levels: Sequence[int]) -> list[Reading]:
         """One reading for each level of folders: the names at that level are the classes."""
-        chains = dict(_chains(root))
+        chains = dict(chains_of(root))
         out = []
         for level in levels:
             labels = {number: chain[min(level, len(chain)) - 1] for number, chain in chains.items() if chain}
@@ -219,7 +227,7 @@ class _Search:
 
     def folders(self, root: Folder, kids: Sequence[Folder], wanted: str) -> Readings:
         """Readings of a tree of at least two folders."""
-        chains = {number: chain for number, chain in _chains(root) if chain}
+        chains = {number: chain for number, chain in chains_of(root) if chain}
         loose = sorted(set(root.pictures))
         for number in loose:
             self.tidied.problems[number] = OUTSIDE
@@ -234,7 +242,7 @@ class _Search:
             in_splits and structured
         ):
             return Readings([*self._variants(kids), *self.by_level(root, [1])], certain=False)
-        levels = _class_levels(chains)
+        levels = class_levels(chains)
         if much_shared:
             together = 2 in levels and (are_parts(names) or (are_numbered(names) and not _only_numbers(names)))
             if together:
@@ -266,7 +274,8 @@ class _Search:
     def _only_splits(self, kids: Sequence[Folder]) -> list[Reading]:
         """The reading of the split folders alone, if there is one."""
         used = [item for item in kids if split_name(item.name)]
-        note = f"Only the split folders {describe(used)} were used, without {describe([k for k in kids if k not in used])}."
+        others = describe([item for item in kids if item not in used])
+        note = f"Only the split folders {describe(used)} were used, without {others}."
         first = self._alone(used)
         if first is None:
             return []
@@ -312,32 +321,6 @@ class _Search:
             if not fits and (are_groups(names) or "metadata." in found.title):
                 out.append(found)
         return out
-
-
-def _chains(root: Folder) -> list[tuple[int, tuple[str, ...]]]:
-    """The names of the folders above every picture, outermost first, below the root."""
-    out: list[tuple[int, tuple[str, ...]]] = []
-
-    def walk(folder: Folder, above: tuple[str, ...]) -> None:
-        out.extend((number, above) for number in folder.pictures)
-        for item in folder.folders.values():
-            walk(item, (*above, item.name))
-
-    walk(root, ())
-    return out
-
-
-def _class_levels(chains: Mapping[int, tuple[str, ...]]) -> list[int]:
-    """Levels of folders whose names may be classes; the first always is one."""
-    levels = [1]
-    for level in range(2, MAX_LEVELS):
-        deep = [chain[level - 1] for chain in chains.values() if len(chain) >= level]
-        counts = Counter(name_key(name) for name in deep)
-        if len(deep) < DEEP_SHARE * len(chains):
-            break
-        if 2 <= len(counts) <= min(MAX_CLASSES, len(deep) / 2) and not are_groups(list(counts)):
-            levels.append(level)
-    return levels
 
 
 def _only_numbers(names: Sequence[str]) -> bool:

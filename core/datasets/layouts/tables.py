@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from core.datasets.labels.label_columns import ONE_HOT, is_label_name, label_columns
+from core.datasets.labels.label_columns import are_numbers, is_called_label, label_columns, read_labels
 from core.datasets.labels.label_tables import TABLE_SUFFIXES, LabelTable, read_table
 from core.datasets.labels.labelled_files import JoinedTables, join_tables, label_files
 from core.datasets.layouts.readings import TableLabels
@@ -39,21 +39,37 @@ class SourceTables:
         ][:MAX_TABLES]
         self.used: set[int] = set()
 
-    def readings(self, pictures: Sequence[int]) -> list[TableLabels]:
-        """Every column that labels at least nine in ten of these pictures, the likeliest first."""
+    def readings(self, pictures: Sequence[int], least: float = MATCHED) -> list[TableLabels]:
+        """Every column that labels at least a share of these pictures, the likeliest first.
+
+        A picture whose row has no label counts as labelled where most have one: it is left out with a note.
+        """
         wanted = set(pictures)
         found = []
         for whole in self._joined:
+            named = {self._numbers[file] for file in whole.files.files.values()} & wanted
             columns = [self._column] if self._column in whole.table.columns else label_columns(whole.table, whole.files)
             for column in columns:
                 by_file = label_files(whole, column)
                 labels = {self._numbers[file]: label for file, label in by_file.labels.items()}
                 labels = {number: label for number, label in labels.items() if number in wanted}
-                if len(labels) >= MATCHED * len(wanted) and len(set(labels.values())) > 1:
+                given = read_labels(whole.table, whole.files, column)
+                filled = {self._numbers[whole.files.files[row]] for row, label in given.items() if label} & wanted
+                enough = len(labels) + len(named - filled) >= least * len(wanted) and 2 * len(labels) > len(filled)
+                if enough and 2 * len(labels) >= least * len(wanted) and len(set(labels.values())) > 1:
                     splits = {self._numbers[file]: split for file, split in by_file.splits.items()}
-                    named = column == ONE_HOT or is_label_name(column)
-                    found.append(TableLabels(by_file, labels, splits, named))
+                    called = is_called_label(whole.table, whole.files, column)
+                    clear = called or len(whole.table.columns) <= 2 or not are_numbers(set(labels.values()))
+                    found.append(TableLabels(by_file, labels, splits, called, clear, len(wanted - named)))
         return found
+
+    @property
+    def unused(self) -> list[str]:
+        """Names of the tables, other than text lists, of which no row names a picture."""
+        joined = self._joined
+        names = {name for whole in joined for name in whole.tables}
+        read = [entry.name for _, entry in self._entries if not entry.name.lower().endswith(TEXT)]
+        return [name for name in read if name not in names]
 
     @cached_property
     def _joined(self) -> list[JoinedTables]:

@@ -195,9 +195,7 @@ def drop_nested_copy(
 
 def _listed(folder: Folder, paths: Mapping[int, tuple[str, ...]], sizes: Mapping[int, int]) -> list[tuple[str, ...]]:
     """Every picture below a folder: the folders above it, its name and size."""
-    out = []
-    for number in folder.pictures:
-        out.append((paths[number][-1], str(sizes[number])))
+    out: list[tuple[str, ...]] = [(paths[number][-1], str(sizes[number])) for number in folder.pictures]
     for item in folder.folders.values():
         out.extend((name_key(item.name), *rest) for rest in _listed(item, paths, sizes))
     return sorted(out)

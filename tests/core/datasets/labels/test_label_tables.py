@@ -135,7 +135,7 @@ def test_quoted_cells_keep_delimiters_quotes_and_line_breaks():
         ("a.jsonl", b'{"file_name": "a.jpg"}\n{"file_name": ', "damaged JSON"),
         ("a.jsonl", b"[1]\n[2]\n", "no list of objects"),
         ("a.json", b"[" * 100_000, "damaged JSON"),
-        ("a.json", b'{"images": [], "annotations": []}', "no list of objects"),
+        ("a.json", b'{"images": [], "annotations": []}', "boxes for detection"),
         ("a.parquet", b"PAR1 and nothing more", "not a readable Parquet file"),
         ("a.parquet", b"text", "not a readable Parquet file"),
         ("a.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),

@@ -44,6 +44,18 @@ CERTAIN: dict[str, tuple[Listing, dict[str, str], dict[str, str]]] = {
             f"0000{k}_00{n}.png,{'No Finding' if n % 2 else 'Mass'},{k}\n" for k in (1, 2, 3) for n in range(4))},
         {"Mass": "6", "No Finding": "6"},
     ),
+    "labels-missing-for-the-test": (
+        {"images/#.jpg": 12},
+        {"labels.csv": "image,label,split\n" + "".join(
+            f"{n}.jpg,{'' if n > 9 else 'ab'[n % 2]},{'test' if n > 9 else 'val' if n > 7 else 'train'}\n"
+            for n in range(12))},
+        {"a": "4/1/0", "b": "4/1/0"},
+    ),
+    "column-is-valid": (
+        {"images/#.jpg": 12},
+        {"labels.csv": "name,label,is_valid\n" + "".join(f"{n}.jpg,{'ab'[n % 2]},{n > 7}\n" for n in range(12))},
+        {"a": "4/2/0", "b": "4/2/0"},
+    ),
 }  # fmt: skip
 
 
@@ -69,7 +81,29 @@ ASKED: dict[str, tuple[Listing, dict[str, str], dict[str, dict[str, str]]]] = {
         {},
         {"level-1": {"animals": "12", "car": "6"}, "level-2": {"cat": "6", "dog": "6", "car": "6"}},
     ),
-}
+    "several-classes-per-picture": (
+        {"train/a#.jpg": 6},
+        {"train/_classes.csv": "filename,cat,dog\n" + "".join(f"a{n}.jpg,1,{n % 2}\n" for n in range(6))},
+        {"table": {"0": "3", "1": "3"}},
+    ),
+    "a-count-of-rooms": (
+        {"#.jpg": 12},
+        {"homes.csv": "file,price,rooms\n" + "".join(f"{n}.jpg,{100 + n},{n % 3}\n" for n in range(12))},
+        {"table": {"0": "4", "1": "4", "2": "4"}},
+    ),
+    "two-columns-called-labels": (
+        {"train/#.jpg": 12},
+        {"train.csv": "image_name,diagnosis,benign_malignant,target\n" + "".join(
+            f"{n},{'nevus' if n % 3 else 'unknown'},{'malignant' if n > 8 else 'benign'},{int(n > 8)}\n"
+            for n in range(12))},
+        {"column benign_malignant": {"benign": "9", "malignant": "3"}},
+    ),
+    "half-of-one-folder-in-the-table": (
+        {"images/Train_#.jpg": 8, "images/Test_#.jpg": 8},
+        {"train.csv": "image_id,healthy,rust\n" + "".join(f"Train_{n},{n % 2},{1 - n % 2}\n" for n in range(8))},
+        {"table": {"healthy": "4", "rust": "4"}},
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -82,7 +116,26 @@ def test_two_plausible_readings_are_a_question(name: str) -> None:
         assert counts_of(read_layout(source_of(listing, tables), layout=key)) == expected
 
 
-REFUSED: dict[str, tuple[Listing, dict[str, str], str]] = {}
+REFUSED: dict[str, tuple[Listing, dict[str, str], str]] = {
+    "table-of-other-files": (
+        {"images/a#.jpg": 8},
+        {"project.csv": "image,choice\n" + "".join(f"/data/up/x-{n}.jpg,{'ab'[n % 2]}\n" for n in range(8))},
+        "no row of project.csv names one of them",
+    ),
+    "captions": (
+        {"#.jpg": 10},
+        {"captions.txt": "image,caption\n" + "".join(f"{n // 2}.jpg,words {n}\n" for n in range(20))},
+        "no column of captions.txt gives most of them one label each",
+    ),
+    "coco": (
+        {"train2017/#.jpg": 5},
+        {"annotations/train.json": '{"images": [], "annotations": [], "categories": []}'},
+        "boxes for detection",
+    ),
+    "text-files-called-labels-of-other-files": (
+        {"aligned/a_#.jpg": 6}, {"labels/list_label.txt": "b_1.jpg 3\n"}, "only the folder 'aligned'"
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -90,3 +143,10 @@ def test_the_reason_of_a_refusal_is_true(name: str) -> None:
     listing, tables, reason = REFUSED[name]
     with pytest.raises(DatasetError, match=reason):
         read_layout(source_of(listing, tables))
+
+
+def test_a_column_of_numbered_splits_is_noted() -> None:
+    rows = "".join(f"{n}.jpg,{'ab'[n % 2]},{n % 3}\n" for n in range(12))
+    layout = read_layout(source_of({"#.jpg": 12}, {"labels.csv": f"image,label,fold\n{rows}"}))
+    assert not layout.splits_given
+    assert "The column 'fold' holds numbers, which name no split, and was not used." in layout.notes
