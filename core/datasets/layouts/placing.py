@@ -110,7 +110,10 @@ def read_layout(source: Source, *, layout: str = "", label_column: str = "") -> 
             raise LayoutQuestionError(where, [choose(item, entries, source) for item in found.found])
         reading = found.found[0]
     problems = {**reading.problems, **dict.fromkeys(outside, OUTSIDE)}
-    return _place(entries, replace(reading, problems=problems), paths, where, tables)
+    notes = list(reading.notes)
+    in_lists = tables.listed_splits(reading.labels, notes) if len(set(reading.splits.values())) < 2 else {}
+    reading = replace(reading, problems=problems, splits=in_lists or reading.splits, notes=tuple(notes))
+    return _place(entries, reading, paths, where, tables)
 
 
 def _find_pictures(source: Source, entries: Sequence[SourceEntry]) -> list[int]:

@@ -1,6 +1,7 @@
 """Tables of labels next to pictures: which of their columns label them, and which split a row is in."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -8,6 +9,7 @@ from core.datasets.labels.label_columns import are_numbers, is_called_label, lab
 from core.datasets.labels.label_tables import TABLE_SUFFIXES, LabelTable, read_table
 from core.datasets.labels.labelled_files import JoinedTables, join_tables, label_files
 from core.datasets.layouts.readings import TableLabels
+from core.datasets.layouts.split_lists import FLAGS, PATHS, read_split_lists, splits_of_list, text_list
 from core.datasets.sources.source import Source, SourceEntry
 from core.errors import DatasetError, ImageError
 
@@ -62,6 +64,23 @@ class SourceTables:
                     clear = called or len(whole.table.columns) <= 2 or not are_numbers(set(labels.values()))
                     found.append(TableLabels(by_file, labels, splits, called, clear, len(wanted - named)))
         return found
+
+    def listed_splits(self, pictures: Collection[int], notes: list[str]) -> dict[int, str]:
+        """The splits that lists of files next to the pictures give; `notes` gets a sentence on them."""
+        by_number = {number: name for name, number in self._numbers.items()}
+        lists = {}
+        for _, entry in self._entries:
+            stem = PurePosixPath(entry.name).stem.lower()
+            if splits_of_list(entry.name) or stem in (FLAGS, PATHS):
+                with contextlib.suppress(DatasetError, ImageError):
+                    if entry.name.lower().endswith(TEXT):
+                        data = self._source.read(entry, MAX_TABLE_BYTES)
+                        lists[entry.name] = text_list(entry.name, data.decode("utf-8-sig", "replace"))
+                    else:
+                        lists[entry.name] = self._read(entry)
+        labelled = [by_number[number] for number in pictures]
+        found = read_split_lists(lists, list(self._numbers), labelled, notes) if lists else {}
+        return {self._numbers[name]: split for name, split in found.items()}
 
     @property
     def unused(self) -> list[str]:

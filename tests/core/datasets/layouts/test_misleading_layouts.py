@@ -56,6 +56,37 @@ CERTAIN: dict[str, tuple[Listing, dict[str, str], dict[str, str]]] = {
         {"labels.csv": "name,label,is_valid\n" + "".join(f"{n}.jpg,{'ab'[n % 2]},{n > 7}\n" for n in range(12))},
         {"a": "4/2/0", "b": "4/2/0"},
     ),
+    "food-101": (
+        {f"food-101/images/{c}/100#.jpg": 6 for c in PAIR},
+        {f"food-101/meta/{split}.txt": "".join(f"{c}/100{n}\n" for c in PAIR for n in numbers)
+         for split, numbers in (("train", range(4)), ("test", (4, 5)))} | {"food-101/meta/classes.txt": "cat\ndog\n"},
+        {"cat": "4/0/2", "dog": "4/0/2"},
+    ),
+    "birds-with-flags": (
+        {f"CUB/images/{c}/{c}_#.jpg": 4 for c in PAIR},
+        {"CUB/images.txt": "".join(f"{4 * k + n + 1} {c}/{c}_{n}.jpg\n" for k, c in enumerate(PAIR) for n in range(4)),
+         "CUB/train_test_split.txt": "".join(f"{n + 1} {int(n % 4 > 0)}\n" for n in range(8)),
+         "CUB/image_class_labels.txt": "".join(f"{n + 1} {1 + n // 4}\n" for n in range(8))},
+        {"cat": "3/0/1", "dog": "3/0/1"},
+    ),
+    "one-table-per-split": (
+        {"images/#.jpg": 8},
+        {f"{split}.csv": "image,label\n" + "".join(f"{n}.jpg,{'ab'[n % 2]}\n" for n in numbers)
+         for split, numbers in (("train", range(4)), ("val", (4, 5)), ("test", (6, 7)))},
+        {"a": "2/1/1", "b": "2/1/1"},
+    ),
+    "trainval-next-to-train-and-val": (
+        {f"{c}/{c[0]}#.jpg": 4 for c in PAIR},
+        {f"sets/{split}.txt": "".join(f"{c[0]}{n} 1\n" for c in PAIR for n in numbers)
+         for split, numbers in (("trainval", range(3)), ("train", range(2)), ("val", (2,)), ("test", (3,)))},
+        {"cat": "2/1/1", "dog": "2/1/1"},
+    ),
+    "lists-of-ten-divisions": (
+        {f"dtd/images/{c}/{c}_#.jpg": 4 for c in PAIR},
+        {f"dtd/labels/{split}{k}.txt": "".join(f"{c}/{c}_{(n + k) % 4}.jpg\n" for c in PAIR for n in numbers)
+         for split, numbers in (("train", (0, 1)), ("val", (2,)), ("test", (3,))) for k in (1, 2)},
+        {"cat": "4", "dog": "4"},
+    ),
 }  # fmt: skip
 
 
