@@ -50,6 +50,10 @@ PART_WORDS = word_set(
     "fold folds part parts batch batches session sessions cv chunk chunks shard shards subset subsets section "
     "sections volume vol disk archive set split kfold group"
 )
+CASE_WORDS = word_set(
+    "patient patients subject subjects case cases study studies series video videos clip clips scan scans canon nikon "
+    "apple android olymp msdcf"
+)
 DOCUMENTATION_WORDS = word_set(
     "doc docs documentation readme asset assets figure figures fig screenshot screenshots preview previews logo "
     "logos notebook notebooks src source code script scripts model models weights results output outputs plots "
@@ -170,6 +174,13 @@ def are_groups(names: Collection[str]) -> bool:
         return True
     digits = sum(sum(c.isdecimal() for c in name) >= 4 for name in names)
     return digits > 0.8 * len(names)
+
+
+def are_cases(names: Collection[str]) -> bool:
+    """Whether names look like those of patients, videos or a camera's folders: seldom meant as classes."""
+    if all(re.fullmatch(r"\d+(\.\d+){3,}", name) for name in names):
+        return True  # DICOM's unique identifiers
+    return are_numbered(names) and bool(CASE_WORDS & set(words_of(next(iter(names)))))
 
 
 def _pieces(name: str) -> list[str]:

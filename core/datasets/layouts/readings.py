@@ -13,6 +13,7 @@ from core.datasets.labels.file_names import labels_in_names
 from core.datasets.labels.label_columns import ONE_HOT
 from core.datasets.labels.labelled_files import FileLabels
 from core.datasets.labels.words import (
+    are_cases,
     are_groups,
     are_numbered,
     are_parts,
@@ -269,7 +270,7 @@ class _Search:
         kinds = {name.split for name in map(split_name, names) if name}
         if "train" in kinds and len(kinds) > 1:  # too much lies next to the split folders to leave it out unasked
             return Readings([*self._only_splits(kids), *found], certain=False)
-        return Readings(found, certain=len(found) == 1)
+        return Readings(found, certain=len(found) == 1 and not are_cases(names))
 
     def _only_splits(self, kids: Sequence[Folder]) -> list[Reading]:
         """The reading of the split folders alone, if there is one."""

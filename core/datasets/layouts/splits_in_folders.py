@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from core.datasets.labels.words import SplitName, are_parts, listed, name_key, resolve_eval, split_name
+from core.datasets.labels.words import SplitName, are_parts, is_mask_folder, listed, name_key, resolve_eval, split_name
 from core.datasets.layouts.tree import Folder, Tidied, keys_of, merge, peel, shared_names
 from core.formatting import SPLIT_NAMES, format_count
 
@@ -22,6 +22,7 @@ def take_splits(
     Args:
         labels_of: finds the labels of pictures that lie in no class folder, from their names or a table.
     """
+    root = _lift_inner_splits(root, tidied)
     return (
         _splits_in_class_names(root, splits)
         or _splits_above_classes(root, splits, labels_of, clean, tidied)
@@ -32,6 +33,38 @@ def take_splits(
 def _spoken(folder: Folder) -> dict[str, SplitName]:
     named = {key: split_name(item.name) for key, item in folder.folders.items()}
     return {key: name for key, name in named.items() if name}
+
+
+def _lift_inner_splits(root: Folder, tidied: Tidied) -> Folder:
+    """`train/val` out of `train`, and `test` from between the classes that it holds once more."""
+    spoken = _spoken(root)
+    inner = _inner_splits(root)
+    if inner:
+        rest = root.without(inner)
+        named = split_name(root.name)
+        name = root.name if named and named.split == "train" else "training folders"
+        tidied.notes.append(
+            f"The folders next to {listed([root.folders[key].name for key in inner])} are for training."
+        )
+        return Folder(
+            root.name, [], {name: Folder(name, rest.pictures, rest.folders)} | {key: root.folders[key] for key in inner}
+        )
+    folders = dict(root.folders)
+    for key in spoken:
+        whole = merge("", [peel(root.folders[key])])
+        for split in _inner_splits(whole):
+            folders[f"{key}/{split}"] = whole.folders[split]
+            whole = whole.without([split])
+            folders[key] = Folder(root.folders[key].name, whole.pictures, whole.folders)
+    return Folder(root.name, root.pictures, folders)
+
+
+def _inner_splits(folder: Folder) -> list[str]:
+    """Keys of folders of held-out pictures that hold the same class folders as lie next to them."""
+    held_out = [key for key, name in _spoken(folder).items() if name.split in ("val", "test", "eval") and not name.rest]
+    classes = keys_of(folder.without(held_out))
+    found = [key for key in held_out if len(keys_of(peel(folder.folders[key])) & classes) > 1]
+    return found if found == held_out else []
 
 
 def _set(splits: dict[int, str], folder: Folder, split: str) -> None:
@@ -82,6 +115,11 @@ def _splits_above_classes(
     outside = sum(root.folders[key].count() for key in others)
     if "train" not in kinds or len(kinds) < 2 or outside > OTHERS_SHARE * root.count():
         return None
+    pure = {name.split for key, name in spoken.items() if not is_mask_folder(root.folders[key].name)}
+    for key in [key for key, name in spoken.items() if is_mask_folder(root.folders[key].name) and name.split in pure]:
+        item = root.folders[key]
+        tidied.leave_out(item, f"The folder {item.name} was left out: its name speaks of masks or annotations.")
+        del spoken[key]
     nodes: dict[str, list[Folder]] = {}
     for key, name in spoken.items():
         nodes.setdefault(resolve_eval(kinds, name.split), []).append(

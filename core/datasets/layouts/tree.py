@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from core.datasets.labels.words import is_documentation, is_image_folder, is_mask_folder, listed, name_key
+from core.datasets.labels.words import is_documentation, is_image_folder, is_mask_folder, listed, name_key, split_name
 from core.formatting import format_count
 
 OUTSIDE = "lies outside any class folder: move it into one, or leave it out."
@@ -149,11 +149,13 @@ def drop_loose(folder: Folder, tidied: Tidied) -> Folder:
 def drop_documentation(folder: Folder, tidied: Tidied) -> Folder:
     """Without folders of a few pictures that are no class: `docs` next to classes, a stray one next to the dataset."""
     whole = folder.count()
+    splits = [key for key, item in folder.folders.items() if split_name(item.name)]
     structured = any(item.folders for item in folder.folders.values())
     stray = [
         key
         for key, item in folder.folders.items()
         if not peel(item).folders
+        and not (len(splits) > 1 and key in splits)
         and (structured or is_documentation(item.name))
         and item.count() <= max(FEW, FEW_SHARE * whole if structured else 0)
         and len(folder.folders) > 1
@@ -183,7 +185,7 @@ def drop_nested_copy(
         if twins and len(inner.folders) > 1 and _listed(inner, paths, sizes) == _listed(peel(twins[0]), paths, sizes):
             tidied.leave_out(item, f"The folder {item.name} holds the same as {twins[0].name} and was left out.")
             return rest
-        if len(keys_of(inner) & keys_of(rest)) < 2 or keys_of(inner) - keys_of(rest):
+        if len(keys_of(inner) & keys_of(rest)) < 2 or keys_of(inner) - keys_of(rest) or split_name(item.name):
             continue
         if _files(inner, paths, sizes) == _files(rest, paths, sizes):
             tidied.leave_out(item, f"The folder {item.name} holds the same dataset once more and was left out.")

@@ -87,6 +87,31 @@ CERTAIN: dict[str, tuple[Listing, dict[str, str], dict[str, str]]] = {
          for split, numbers in (("train", (0, 1)), ("val", (2,)), ("test", (3,))) for k in (1, 2)},
         {"cat": "4", "dog": "4"},
     ),
+    "validation-inside-training": (
+        split_into({"train": 6, "train/val": 3, "test": 2}),
+        {},
+        {"cat": "6/3/2", "dog": "6/3/2"},
+    ),
+    "validation-inside-training-alone": (
+        split_into({"data/train": 6, "data/train/validation": 3}),
+        {},
+        {"cat": "6/3/0", "dog": "6/3/0"},
+    ),
+    "test-between-the-classes": (
+        {f"{c}/#.jpg": 6 for c in PAIR} | split_into({"test": 3}),
+        {},
+        {"cat": "6/0/3", "dog": "6/0/3"},
+    ),
+    "masks-of-each-split": (
+        split_into({"train_images": 6, "train_masks": 6, "test_images": 3, "test_masks": 3}),
+        {},
+        {"cat": "6/0/3", "dog": "6/0/3"},
+    ),
+    "one-test-picture-per-class": (
+        {f"train/{c}/#.jpg": 6 for c in PAIR} | {f"test/{c}.jpg": 1 for c in PAIR},
+        {},
+        {"cat": "6/0/1", "dog": "6/0/1"},
+    ),
 }  # fmt: skip
 
 
@@ -111,6 +136,16 @@ ASKED: dict[str, tuple[Listing, dict[str, str], dict[str, dict[str, str]]]] = {
         {"animals/cat/#.jpg": 6, "animals/dog/#.jpg": 6, "car/#.jpg": 6},
         {},
         {"level-1": {"animals": "12", "car": "6"}, "level-2": {"cat": "6", "dog": "6", "car": "6"}},
+    ),
+    "patients": (
+        {f"scans/patient_{n:03d}/#.png": 4 for n in range(3)},
+        {},
+        {"level-1": {"patient_000": "4", "patient_001": "4", "patient_002": "4"}},
+    ),
+    "unique-identifiers": (
+        {f"jpeg/1.3.6.1.4.1.9590.{n}/1-#.jpg": 2 for n in range(2)},
+        {},
+        {"level-1": {"1.3.6.1.4.1.9590.0": "2", "1.3.6.1.4.1.9590.1": "2"}},
     ),
     "several-classes-per-picture": (
         {"train/a#.jpg": 6},
