@@ -195,12 +195,12 @@ def _no_labels(
         reason = "the .xml files next to them are boxes for detection, which give no picture a class"
     elif any(name.endswith((".xlsx", ".xls")) for name in names):
         reason = "an Excel workbook next to them may hold labels, and is not read: save it as CSV"
-    elif len(folders) == 1 and not is_image_folder(folders[0]):
-        return f"There is only the class {folders[0]!r} {where}, and a classifier needs at least two: {WANTED}"
     elif used:
         reason = f"no column of {listed(used)} gives most of them one label each"
     elif unused:
         reason = f"no row of {listed(unused)} names one of them"
+    elif len(folders) == 1 and not is_image_folder(folders[0]):
+        return f"There is only the class {folders[0]!r} {where}, and a classifier needs at least two: {WANTED}"
     else:
         reason = "no folder, file name or table of labels says what they show"
     if problems:
