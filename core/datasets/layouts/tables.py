@@ -33,7 +33,8 @@ class SourceTables:
         self.problems: list[str] = []
         self._source = source
         self._column = column
-        self._numbers = {"/".join(parts): number for number, parts in paths.items()}
+        self._names = {number: "/".join(parts) for number, parts in paths.items()}
+        self._numbers = {name: number for number, name in self._names.items()}
         self._entries = [
             (number, entry)
             for number, entry in enumerate(entries)
@@ -67,7 +68,6 @@ class SourceTables:
 
     def listed_splits(self, pictures: Collection[int], notes: list[str]) -> dict[int, str]:
         """The splits that lists of files next to the pictures give; `notes` gets a sentence on them."""
-        by_number = {number: name for name, number in self._numbers.items()}
         lists = {}
         for _, entry in self._entries:
             stem = PurePosixPath(entry.name).stem.lower()
@@ -78,7 +78,7 @@ class SourceTables:
                         lists[entry.name] = text_list(entry.name, data.decode("utf-8-sig", "replace"))
                     else:
                         lists[entry.name] = self._read(entry)
-        labelled = [by_number[number] for number in pictures]
+        labelled = [self._names[number] for number in pictures]
         found = read_split_lists(lists, list(self._numbers), labelled, notes) if lists else {}
         return {self._numbers[name]: split for name, split in found.items()}
 

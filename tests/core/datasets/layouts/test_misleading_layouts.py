@@ -199,7 +199,7 @@ REFUSED: dict[str, tuple[Listing, dict[str, str], str]] = {
         "boxes for detection",
     ),
     "text-files-called-labels-of-other-files": (
-        {"aligned/a_#.jpg": 6}, {"labels/list_label.txt": "b_1.jpg 3\n"}, "only the folder 'aligned'"
+        {"aligned/a_#.jpg": 6}, {"labels/list_label.txt": "b_1.jpg 3\n"}, "only the class 'aligned'"
     ),
 }  # fmt: skip
 
