@@ -37,13 +37,14 @@ from core.datasets.selection import (
     natural_key,
     note_cropped,
     note_empty_folders,
+    note_grey_ranges,
     note_missing_classes,
     too_few_sentence,
 )
 from core.datasets.sources.source import Source, SourceEntry
 from core.datasets.splits import SplitPlan, fingerprint
 from core.errors import DatasetError, ImageError
-from core.formatting import format_bytes, format_limit, format_number, readable
+from core.formatting import format_bytes, format_limit, readable
 from core.locks import is_held
 from core.settings import Settings
 from core.storage import atomic_open, slug, sync_folder, write_json
@@ -264,11 +265,7 @@ def _scale_alike(
             scaled[place] = item
             if done % PIECE_FILES == 0 or done == len(places):
                 yield ImportProgress("Scaling 16-bit pictures", done, len(places), None)
-    for low, high in filter(None, (greys.integers, greys.floats)):
-        report.notes.append(
-            f"Grey pictures with more than 8 bits share one range: {format_number(low)} is black, "
-            f"{format_number(high)} is white."
-        )
+    note_grey_ranges(read, report)
     return scaled, greys
 
 

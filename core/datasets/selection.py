@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from core.datasets.pictures.decoder import TOO_HIGH, TOO_WIDE
 from core.datasets.splits import SPLITS, Assignment, Groups, Item, SplitPlan, assign, group_items, quotas
 from core.datasets.version_names import name_sources
 from core.errors import DatasetError
-from core.formatting import SPLIT_NAMES, format_count, join_names, readable
+from core.formatting import SPLIT_NAMES, format_count, format_number, join_names, readable
 from models.entry import GreyRanges
 
 MAX_NOTED = 20
 MAX_NAMED = 5
 MAX_CROPPED = 0.05  # of the pictures: fewer need no note
+FEW_RANGES = 9  # grey pictures of which none can be called unusual
+OUTLYING = 4  # times the usual width: 64 shades are left
 MISSED = 0.3  # of a quota: nearer to it, nobody needs a note
 
 
@@ -279,6 +281,43 @@ def note_cropped(kept: list[ReadImage], report: ImportReport) -> None:
         report.notes.append(
             f"{cropped:,} of {format_count(len(kept), 'picture')} are more than twice as long as wide; networks see "
             "only their middle square: if the subject is at an end, choose pad or squeeze as fit when you train."
+        )
+
+
+def note_grey_ranges(read: list[ReadImage], report: ImportReport) -> None:
+    """Note in the report what becomes black and white in deep grey, and which picture takes most of it for itself."""
+    for kind in ("integers", "floats"):
+        report.notes.extend(
+            _describe_range([(item.placed.name, getattr(item.greys, kind)) for item in read if item.greys is not None])
+        )
+
+
+def _describe_range(found: list[tuple[str, tuple[float, float] | None]]) -> Iterator[str]:
+    """What becomes black and white, and which picture takes most of that range for itself.
+
+    Args:
+        found: name and own range of each deep grey picture; None for one of the other kind.
+    """
+    ranges = {name: own for name, own in found if own is not None}
+    if not ranges:
+        return
+    lows, highs = np.array(list(ranges.values())).T
+    low, high = float(lows.min()), float(highs.max())
+    yield (
+        f"Grey pictures with more than 8 bits share one range: {format_number(low)} is black, "
+        f"{format_number(high)} is white."
+    )
+    usual_low, usual_high = (
+        float(np.quantile(lows, 0.1, method="nearest")),
+        float(np.quantile(highs, 0.9, method="nearest")),
+    )
+    # halved: the width of a floating-point range may be more than a float holds
+    if len(ranges) > FEW_RANGES and high / 2 - low / 2 > OUTLYING * (usual_high / 2 - usual_low / 2):
+        name = max(ranges, key=lambda name: max(ranges[name][1] - usual_high, usual_low - ranges[name][0]))
+        yield (
+            f"Most of them lie between {format_number(usual_low)} and {format_number(usual_high)}, and so have few "
+            f"shades left, because {name} goes from {format_number(ranges[name][0])} to "
+            f"{format_number(ranges[name][1])}: if it has a faulty pixel or other units, leave it out and import again."
         )
 
 

@@ -5,7 +5,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
@@ -296,3 +298,31 @@ def test_flowers_have_four_contradictions_and_two_copies(settings: Settings, sha
     assert [sorted(label for _, label, _ in group) for group in report.contradictory] == [["rose", "tulip"]] * 4
     assert len(report.duplicates) == 2
     assert all("sunflower" in name for pair in report.duplicates for name in pair)
+
+
+def grey_16(number: int, low: int, high: int, faulty: int | None = None) -> bytes:
+    shares = np.asarray(photo(number).convert("L")).astype(float) / 255
+    values = (low + (high - low) * shares).astype(np.uint16)
+    if faulty is not None:
+        values[5, 5] = faulty
+    return encoded(Image.fromarray(values), "PNG")
+
+
+def test_a_16_bit_picture_that_leaves_the_others_few_shades_is_named(settings: Settings) -> None:
+    files = [
+        (f"{label}/{number}.png", grey_16(100 * place + number, 500, 2500 + 1000 * place))
+        for place, label in enumerate(("cold", "hot"))
+        for number in range(10)
+    ]
+    plain = bring(settings, memory(files), "plain").report().notes
+    assert [note for note in plain if "few shades left" in note] == []
+    for name, odd in {"faulty": grey_16(999, 500, 2500, 65_535), "units": grey_16(998, 0, 65_535)}.items():
+        notes = bring(settings, memory([*files, ("hot/odd.png", odd)]), name).report().notes
+        assert len([note for note in notes if "few shades left, because hot/odd.png goes from" in note]) == 1
+
+
+def test_a_class_that_is_brighter_throughout_is_no_unusual_picture(settings: Settings) -> None:
+    files = [(f"cold/{number}.png", grey_16(number, 8000, 16_000)) for number in range(10)]
+    files += [(f"hot/{number}.png", grey_16(100 + number, 40_000, 48_000)) for number in range(10)]
+    notes = bring(settings, memory(files)).report().notes
+    assert [note for note in notes if "few shades left" in note] == []
