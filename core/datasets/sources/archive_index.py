@@ -12,6 +12,7 @@ from core.errors import DatasetError
 TAIL_BYTES = 2**16 + 2**10  # of an archive: its end with the longest comment
 PADDING_BYTES = 16 * 2**20  # what may stand behind it
 WRAP = 2**32
+LOCAL_BYTES = 30  # of the header before each file
 
 
 def open_archive(stack: ExitStack, file: Path | BinaryIO, title: str, max_files: int) -> zipfile.ZipFile:
@@ -28,11 +29,12 @@ def open_archive(stack: ExitStack, file: Path | BinaryIO, title: str, max_files:
         with file.open("rb") if isinstance(file, Path) else nullcontext(file) as opened:
             shift, end = _check_index(opened, title, max_files)
         part = file if end is None else stack.enter_context(closing(_Cut(file, end)))
-        archive = stack.enter_context(zipfile.ZipFile(part, metadata_encoding="latin-1"))
-    except UnicodeDecodeError as error:
-        raise DatasetError(
-            f"{title} marks its names as Unicode, and they are not: pack it again with another program."
-        ) from error
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(part, metadata_encoding="latin-1"))
+        except UnicodeDecodeError:  # names that are marked as UTF-8, and are not
+            unmarked = stack.enter_context(closing(_Unmarked(file, end)))
+            archive = stack.enter_context(zipfile.ZipFile(unmarked, metadata_encoding="latin-1"))
+            unmarked.opening = False
     except NotImplementedError as error:
         raise DatasetError(
             f"{title} needs a newer way of unpacking: pack it again with the ordinary Deflate."
@@ -64,6 +66,33 @@ class _Cut:
     def read(self, size: int = -1) -> bytes:
         left = max(0, self._end - self._file.tell())
         return self._file.read(left if size < 0 else min(size, left))
+
+
+class _Unmarked(_Cut):
+    """A file whose entries are not marked as UTF-8, for an archive that marks other names so."""
+
+    def __init__(self, file: Path | BinaryIO, end: int | None) -> None:
+        super().__init__(file, 0 if end is None else end)
+        if end is None:
+            self._end = self._file.seek(0, os.SEEK_END)
+        self.opening = True
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(size)
+        if self.opening and data.startswith(b"PK\x01\x02"):
+            return _unmark_index(data)
+        if size == LOCAL_BYTES and data.startswith(b"PK\x03\x04"):
+            return data[:7] + bytes([data[7] & ~0x08]) + data[8:]
+        return data
+
+
+def _unmark_index(index: bytes) -> bytes:
+    """The index of an archive without its UTF-8 flags."""
+    found, place = bytearray(index), 0
+    while index[place : place + 4] == b"PK\x01\x02" and place + 46 <= len(index):
+        found[place + 9] &= ~0x08
+        place += 46 + sum(int.from_bytes(index[place + at : place + at + 2], "little") for at in (28, 30, 32))
+    return bytes(found)
 
 
 def _check_index(file: BinaryIO, title: str, max_files: int) -> tuple[int, int | None]:

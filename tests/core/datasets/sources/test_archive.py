@@ -145,10 +145,14 @@ def test_documents_and_programs_that_are_zips_inside_are_called_so(names: tuple[
         opened(zipped([(name, b"x") for name in names]))
 
 
-def test_names_marked_as_utf_8_that_are_not_get_the_cause() -> None:
-    data = zipped_in("cp866", few("Кошка", "Собака"))
-    with pytest.raises(DatasetError, match="marks its names as Unicode, and they are not"):
-        opened(patched(data, b"PK\x01\x02", 8, b"\0\x08"))
+@pytest.mark.parametrize("behind", [b"", b"\0" * 200_000])
+def test_names_marked_as_utf_8_that_are_not_are_guessed_like_others(behind: bytes) -> None:
+    files = few("Кошка", "Собака")
+    data = patched(zipped_in("cp866", files), b"PK\x01\x02", 8, b"\0\x08")
+    source = opened(patched(data, b"PK\x03\x04", 6, b"\0\x08") + behind)
+    assert names_of(source)[::3] == ["Кошка/0.jpg", "Собака/0.jpg"]
+    assert source.code_page == "cp866"
+    assert [source.read(entry, MANY) for entry in source.entries()] == [data for _, data in files]
 
 
 def test_backslashes_of_old_windows_programs_part_folders() -> None:
