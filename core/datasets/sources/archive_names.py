@@ -1,7 +1,8 @@
 """Which code page the names in an old archive are in: zip files keep bytes, and do not say what they stand for.
 
-The UTF-8 flag (unless a name belies it) and Info-ZIP’s field are facts; without them a name that is valid UTF-8 is UTF-8 (text in another code
-page hardly ever is). What is left comes from the country's own Windows, and is guessed over all names together.
+The UTF-8 flag (unless a name belies it) and Info-ZIP's field are facts; without them a name that is valid UTF-8 is
+UTF-8 (text in another code page hardly ever is). What is left comes from the country's own Windows, and is guessed
+over all names together.
 
 The guess is the likeliest reading, in bits, as in the detectors of Mozilla (Li and Momoi, A composite approach to
 language/encoding detection, 2001), but of single words: each code page has the languages that it is used for, and each

@@ -41,7 +41,8 @@ ODD_NAMES = (
 def odd(settings: Settings) -> Dataset:
     """Classes whose names are no names of folders, or mean something to a program."""
     source = MemorySource("odd", class_files(dict.fromkeys(ODD_NAMES, 6)))
-    run_step(import_dataset(settings, source, name="odd", plan=SplitPlan.parse("60/20/20"), seed=0))
+    plan = SplitPlan.parse("60/20/20")
+    run_step(import_dataset(settings, source, name="odd", plan=plan, seed=0, layout="level-1"))
     return DatasetStore(settings).get("odd")
 
 
