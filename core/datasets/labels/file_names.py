@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from core.datasets.labels.words import name_key, split_name, word_set
+from core.datasets.labels.words import name_key, split_name, word_set, words_of
 
 # what stands before the last number, or before a long mark of hexadecimal digits
 _NUMBERED = re.compile(r"(.*?[^\W\d_].*?)[ ._\-]*[(\[]?(?:\d+|[0-9a-f]{8,})[)\]]?", re.IGNORECASE | re.DOTALL)
@@ -34,9 +34,14 @@ def labels_in_names(names: Mapping[int, str]) -> dict[int, str]:
     kept = {
         number: label
         for number, label in found.items()
-        if counts[name_key(label)] >= MEAN_COUNT and name_key(label) not in CAMERA_WORDS and not split_name(label)
+        if counts[name_key(label)] >= MEAN_COUNT and not _is_camera(label) and not split_name(label)
     }
     labels = {name_key(label) for label in kept.values()}
     if len(labels) < 2 or len(kept) < MATCHED * len(names) or len(kept) < MEAN_COUNT * len(labels):
         return {}
     return kept
+
+
+def _is_camera(label: str) -> bool:
+    """Whether the words of a label are those of cameras only: `Screenshot 2020-01`."""
+    return {word for word in words_of(label) if not word.isdecimal()} <= CAMERA_WORDS

@@ -212,6 +212,8 @@ def _are_labels(column: str, values: Sequence[str]) -> bool:
         return False
     if not is_label_name(column) and len(distinct) * MIN_ROWS_PER_CLASS > len(values):
         return False
+    if any(value.startswith("[") and value.endswith("]") for value in distinct):  # lists of several labels
+        return False
     numbers = are_numbers(distinct)
     if numbers and is_split_name(column):  # the number of a fold, or of a split
         return False

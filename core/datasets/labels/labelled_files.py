@@ -4,6 +4,7 @@ A table alone may hold each class once, or one class only, and says little then;
 table in parts (`train/metadata.csv`, `test/metadata.csv`).
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,6 +106,9 @@ def label_files(whole: JoinedTables, column: str) -> FileLabels:
     notes = [f"The labels are those of the {what} in {shown}."]
     if unread:
         notes.append(f"The column {unread[0]!r} holds numbers, which name no split, and was not used.")
+    together = next((label for label in sorted(set(labels.values())) if _is_several(label, set(labels.values()))), None)
+    if together is not None:
+        notes.append(f"Some labels hold several classes, such as {together!r}: each such set is a class of its own.")
     for count, noun, sentence in (
         (lost, "row", f"of {shown} without a picture of that name here: left out."),
         (whole.files.ambiguous, "row", f"of {shown} with a name that several folders have: left out."),
@@ -114,3 +118,9 @@ def label_files(whole: JoinedTables, column: str) -> FileLabels:
         if count:
             notes.append(f"{format_count(count, noun)} {sentence}")
     return FileLabels(whole.tables, column, labels, splits, tuple(notes))
+
+
+def _is_several(label: str, labels: Collection[str]) -> bool:
+    """Whether a label is made of others: `Edema|Mass` where `Edema` and `Mass` are labels, too."""
+    parts = [part.strip() for part in re.split(r"[|;,]|\s+", label) if part.strip()]
+    return len(parts) > 1 and all(part in labels for part in parts)

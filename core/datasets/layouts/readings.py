@@ -270,7 +270,9 @@ class _Search:
         kinds = {name.split for name in map(split_name, names) if name}
         if "train" in kinds and len(kinds) > 1:  # too much lies next to the split folders to leave it out unasked
             return Readings([*self._only_splits(kids), *found], certain=False)
-        return Readings(found, certain=len(found) == 1 and not are_cases(names))
+        by_key = {name_key(item.name): item for item in kids}
+        repeated = any(by_key.get(name_key(item.name), kid) is not kid for kid in kids for item in kid.folders.values())
+        return Readings(found, certain=len(found) == 1 and not are_cases(names) and not repeated)
 
     def _only_splits(self, kids: Sequence[Folder]) -> list[Reading]:
         """The reading of the split folders alone, if there is one."""

@@ -10,7 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from core.datasets.labels.words import is_documentation, is_image_folder, is_mask_folder, listed, name_key, split_name
+from core.datasets.labels.words import (
+    MASK_WORDS,
+    is_documentation,
+    is_image_folder,
+    is_mask_folder,
+    is_variant,
+    listed,
+    name_key,
+    split_name,
+    words_of,
+)
 from core.formatting import format_count
 
 OUTSIDE = "lies outside any class folder: move it into one, or leave it out."
@@ -120,7 +130,16 @@ def drop_masks(folder: Folder, paths: Mapping[int, tuple[str, ...]], tidied: Tid
             if note not in tidied.notes:
                 tidied.notes.append(note)
             tidied.left_out.update(item.all_pictures())
-    stems = {PurePosixPath(paths[number][-1]).stem.casefold() for number in folder.pictures}
+    stems = _stems(folder, paths)
+    copies = {
+        key: f"its files have the names of those in {folder.name or 'the folder above'}"
+        for key, item in kids.items()
+        if is_variant(item.name) and not item.folders and len(item.pictures) > 0 and _stems(item, paths) <= stems
+    }
+    copies |= dict.fromkeys(_masks_of_others(kids, paths), "its name and files are those of masks of the folder beside")
+    for key, why in copies.items():
+        tidied.leave_out(kids[key], f"The folder {kids[key].name} was left out: {why}.")
+        del kids[key]
     own = []
     for number in folder.pictures:
         found = MASK_FILE.fullmatch(PurePosixPath(paths[number][-1]).stem)
@@ -135,6 +154,21 @@ def drop_masks(folder: Folder, paths: Mapping[int, tuple[str, ...]], tidied: Tid
             f"{masked:,} files {where}were left out: their names say that they are masks of other pictures."
         )
     return Folder(folder.name, own, kids)
+
+
+def _stems(folder: Folder, paths: Mapping[int, tuple[str, ...]]) -> set[str]:
+    return {PurePosixPath(paths[number][-1]).stem.casefold() for number in folder.pictures}
+
+
+def _masks_of_others(kids: Mapping[str, Folder], paths: Mapping[int, tuple[str, ...]]) -> list[str]:
+    """`cat_mask` next to `cat`, `dog_mask` next to `dog`; one such pair alone may be two classes."""
+    by_words = {tuple(words_of(item.name)): item for item in kids.values() if not item.folders}
+    found = []
+    for words, item in by_words.items():
+        other = by_words.get(tuple(word for word in words if word not in MASK_WORDS))
+        if other not in (None, item) and item.pictures and _stems(item, paths) <= _stems(other, paths):
+            found.append(next(key for key, kid in kids.items() if kid is item))
+    return found if len(found) > 1 else []
 
 
 def drop_loose(folder: Folder, tidied: Tidied) -> Folder:

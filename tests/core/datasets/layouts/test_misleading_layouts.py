@@ -112,6 +112,16 @@ CERTAIN: dict[str, tuple[Listing, dict[str, str], dict[str, str]]] = {
         {},
         {"cat": "6/0/1", "dog": "6/0/1"},
     ),
+    "masks-beside-each-class": (
+        {f"{c}/#.png": 6 for c in (*PAIR, "cat_mask", "dog_mask")},
+        {},
+        {"cat": "6", "dog": "6"},
+    ),
+    "thumbnails-in-each-class": (
+        {f"{c}/#.jpg": 6 for c in PAIR} | {f"{c}/thumbs/#.jpg": 6 for c in PAIR},
+        {},
+        {"cat": "6", "dog": "6"},
+    ),
 }  # fmt: skip
 
 
@@ -146,6 +156,11 @@ ASKED: dict[str, tuple[Listing, dict[str, str], dict[str, dict[str, str]]]] = {
         {f"jpeg/1.3.6.1.4.1.9590.{n}/1-#.jpg": 2 for n in range(2)},
         {},
         {"level-1": {"1.3.6.1.4.1.9590.0": "2", "1.3.6.1.4.1.9590.1": "2"}},
+    ),
+    "a-copy-of-one-class": (
+        {"cat/#.jpg": 5, "dog/#.jpg": 5, "backup/cat/#.jpg": 4},
+        {},
+        {"level-1": {"cat": "5", "dog": "5", "backup": "4"}},
     ),
     "several-classes-per-picture": (
         {"train/a#.jpg": 6},
@@ -193,6 +208,12 @@ REFUSED: dict[str, tuple[Listing, dict[str, str], str]] = {
         {"captions.txt": "image,caption\n" + "".join(f"{n // 2}.jpg,words {n}\n" for n in range(20))},
         "no column of captions.txt gives most of them one label each",
     ),
+    "several-labels-in-a-list": (
+        {"#.png": 8},
+        {"a.jsonl": "".join(f'{{"image": "{n}.png", "labels": ["{"ab"[n % 2]}", "c"]}}\n' for n in range(8))},
+        "no column of a.jsonl gives most of them one label each",
+    ),
+    "names-of-a-phone": ({"Screenshot 2020-01-0#.png": 5, "Photo 2020-01-0#.png": 5}, {}, "file name"),
     "coco": (
         {"train2017/#.jpg": 5},
         {"annotations/train.json": '{"images": [], "annotations": [], "categories": []}'},
@@ -216,3 +237,9 @@ def test_a_column_of_numbered_splits_is_noted() -> None:
     layout = read_layout(source_of({"#.jpg": 12}, {"labels.csv": f"image,label,fold\n{rows}"}))
     assert not layout.splits_given
     assert "The column 'fold' holds numbers, which name no split, and was not used." in layout.notes
+
+
+def test_labels_that_are_made_of_others_are_noted() -> None:
+    rows = "".join(f"{n}.jpg,{('Edema', 'Mass', 'Edema|Mass')[n % 3]}\n" for n in range(12))
+    layout = read_layout(source_of({"#.jpg": 12}, {"labels.csv": f"image,label\n{rows}"}))
+    assert any("several classes, such as 'Edema|Mass'" in note for note in layout.notes)
