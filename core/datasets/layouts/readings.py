@@ -267,8 +267,10 @@ class _Search:
         if wanted and wanted not in {item.key for item in found}:
             found += self.by_level(root, [level for level in range(1, MAX_LEVELS) if level not in levels])
             found += [item for item in self.by_table(list(chains)) if item.key not in {known.key for known in found}]
-        kinds = {name.split for name in map(split_name, names) if name}
-        if "train" in kinds and len(kinds) > 1:  # too much lies next to the split folders to leave it out unasked
+        spoken = [name.split for name in map(split_name, names) if name]
+        if (
+            "train" in spoken and len(set(spoken)) > 1 and 2 * len(spoken) >= len(names)
+        ):  # too much lies next to the split folders to leave it out unasked
             return Readings([*self._only_splits(kids), *found], certain=False)
         by_key = {name_key(item.name): item for item in kids}
         repeated = any(by_key.get(name_key(item.name), kid) is not kid for kid in kids for item in kid.folders.values())

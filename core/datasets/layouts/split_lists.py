@@ -66,16 +66,20 @@ def read_split_lists(
     used = [FLAGS + ".txt"] if flagged else []
     for file, split in flagged.items():
         found_in[file].add(split)
+    by_end: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        for end in {_end(file), _end(file).rpartition(".")[0]}:
+            by_end[end].append(file)
     spoken = {name: splits_of_list(name) for name in lists if not flagged}
     apart = {next(iter(splits)) for splits in spoken.values() if len(splits) == 1}
     for name, splits in spoken.items():
         if not splits or (len(splits) > 1 and (splits != {"train", "val"} or splits <= apart)):
             continue  # `trainval` next to `train` and `val` says nothing more
         split = "train" if len(splits) > 1 else resolve_eval(apart, next(iter(splits)))
-        found = match_files(lists[name], files)
-        if found and found.files:
+        found = _listed_files(lists[name], files, by_end)
+        if found:
             used.append(PurePosixPath(name).name)
-            for file in found.files.values():
+            for file in found:
                 found_in[file].add(split)
     given = {name: found_in[name] for name in labelled if name in found_in}
     kinds = set().union(*given.values())
@@ -92,3 +96,18 @@ def read_split_lists(
     if rest:
         notes.append(f"{format_count(len(rest), 'picture')} in none of these lists counted as training pictures.")
     return {**dict.fromkeys(rest, "train"), **{file: next(iter(splits)) for file, splits in given.items()}}
+
+
+def _end(path: str) -> str:
+    """The last folder and the file's name."""
+    return "/".join(path.replace("\\", "/").casefold().split("/")[-2:])
+
+
+def _listed_files(table: LabelTable, files: Collection[str], by_end: Mapping[str, list[str]]) -> set[str]:
+    """The files that a list names: by their last folder where that is clear, which is quick for long lists."""
+    for column in table.columns:
+        fits = [by_end.get(_end(value), []) for value in table.column(column) if "/" in value]
+        if fits and all(len(found) == 1 for found in fits):
+            return {found[0] for found in fits}
+    matched = match_files(table, files)
+    return set(matched.files.values()) if matched else set()
