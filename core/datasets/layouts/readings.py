@@ -279,9 +279,9 @@ class _Search:
     def _only_splits(self, kids: Sequence[Folder]) -> list[Reading]:
         """The reading of the split folders alone, if there is one."""
         used = [item for item in kids if split_name(item.name)]
-        others = describe([item for item in kids if item not in used])
-        note = f"Only the split folders {describe(used)} were used, without {others}."
-        first = self._alone(used)
+        others = [item for item in kids if item not in used]
+        note = f"Only the split folders {describe(used)} were used, without {describe(others)}."
+        first = self._alone(used) if others else None
         if first is None:
             return []
         notes = (*self.tidied.notes, *first.notes, note)
