@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ TEXT_SUFFIXES = word_set(
 )
 FOREIGN_SUFFIXES = frozenset((*RAW_SUFFIXES, ".jxl", ".psd", ".dcm"))  # pictures that the decoder names and refuses
 HEAD_BYTES = 64
+ABSOLUTE = re.compile(r"/|[A-Za-z]:/")
 SAMPLES = 3
 SAMPLED_CLASSES = 6
 SAMPLE_BYTES = 16 * 2**20
@@ -97,7 +99,7 @@ def read_layout(source: Source, *, layout: str = "", label_column: str = "") -> 
     if not pictures:
         raise DatasetError(f"There are no pictures {where}: {WANTED}")
     paths = {number: _parts(_without_query(entries[number].name)) for number in pictures}
-    outside = {number for number, parts in paths.items() if ".." in parts or entries[number].name.startswith("/")}
+    outside = {number for number, parts in paths.items() if ".." in parts or ABSOLUTE.match(entries[number].name)}
     paths = {number: parts for number, parts in paths.items() if number not in outside}
     sizes = {number: max(0, entries[number].bytes_claimed) for number in paths}
     tables = SourceTables(source, entries, paths, label_column)

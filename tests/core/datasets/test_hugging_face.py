@@ -42,6 +42,7 @@ def test_every_form_gives_the_same_dataset(settings: Settings, tmp_path: Path, s
     assert len(set(prints.values())) == 1, prints
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["leaves", "flowers"])
 def test_photos_give_the_same_dataset_in_every_form(
     settings: Settings, tmp_path: Path, shared_data: Path, name: str

@@ -12,7 +12,7 @@ from core.datasets.labels.parquet_source import find_parquet_images
 from core.datasets.labels.words import split_of
 from core.datasets.sources.folder import FolderSource
 from core.datasets.sources.opening import open_source
-from tests.support.hugging_face_forms import FORMS, Labelled, read_class_folders
+from tests.support.hugging_face_forms import FORMS, Labelled
 from tests.support.images import encoded, photo
 
 MANY = 10**9
@@ -58,16 +58,6 @@ def test_every_form_gives_the_same_pictures_labels_and_splits(tmp_path: Path, fo
     ]
     FORMS[form](made, tmp_path)
     assert read_back(tmp_path) == {(digest(item.data), item.label, item.split) for item in made}
-
-
-@pytest.mark.parametrize("name", ["leaves", "flowers"])
-def test_photographs_are_the_same_in_every_form(shared_data: Path, tmp_path: Path, name):
-    made = read_class_folders(shared_data / "data" / name)
-    assert len(made) > 300
-    wanted = {(digest(item.data), item.label, None) for item in made}
-    for form, write in FORMS.items():
-        write(made, tmp_path / form)
-        assert read_back(tmp_path / form) == wanted, form
 
 
 def test_a_split_with_each_class_once_is_labelled_by_its_column():
