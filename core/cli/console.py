@@ -50,7 +50,7 @@ def write_answer(text: str) -> int:
 
 
 def write_note(text: str, end: str = "\n") -> None:
-    """Print a message or the progress on stderr; it is lost where nobody can read it, and the work goes on."""
+    """Print a message or the progress on stderr; it is lost where nobody can read it, and the work continues."""
     try:
         _write(sys.stderr, f"{text}{end}")
     except OSError:

@@ -107,7 +107,7 @@ def counter_overfitting(facts: RunFacts) -> Advice:
     crops: dict[str, Any] = {} if config.augment_crop else {"augment_crop": True}
     if not config.augment_strength:
         crops = {"augment_crop": True, "augment_strength": 0.5}
-    # flips may have been turned off for a reason: they erase what tells left from right
+    # flips may have been turned off for a reason: they erase what distinguishes left from right
     flips = {} if config.augment_flip or not facts.mirroring_is_harmless else {"augment_flip": True}
     if crops or flips:
         what = " and ".join(word for word, fields in (("crops", crops), ("flips", flips)) if fields)

@@ -3,7 +3,7 @@
 The finished weights answer to some validation pictures as they are and mirrored. A network that was trained on random
 flips cannot show it: it has learned to answer both alike, and so at chance between two such classes. For such a run a
 small classifier answers too, which sees nothing but left and right: the part of a picture that changes its sign when
-the picture is mirrored. Where it tells two classes apart that the network does not, flips have erased the difference.
+the picture is mirrored. Where it distinguishes two classes that the network does not, flips have erased the difference.
 """
 
 from collections import Counter

@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from core.formatting import join_names
+
 
 def word_set(text: str) -> frozenset[str]:
     """The words of a text."""
@@ -196,4 +198,4 @@ def listed(names: Iterable[str], most: int = 4) -> str:
     names = list(names)
     if len(names) > most:
         return f"{', '.join(names[: most - 1])} … {names[-1]}"
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+    return join_names(names) if names else ""

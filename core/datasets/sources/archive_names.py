@@ -8,7 +8,7 @@ The guess is the likeliest reading, in bits, as in the detectors of Mozilla (Li 
 language/encoding detection, 2001), but of single words: each code page has the languages that it is used for, and each
 language its letters by frequency (a letter of rank r has a probability proportional to 1/r). Chinese and Japanese
 characters are rated by the levels of GB 2312, Big5 and JIS X 0208, Korean ones by their parts. A word that mixes
-scripts, goes on in capitals after a small letter, or holds box drawing is unlikely. Statistical detectors for texts
+scripts, continues in capitals after a small letter, or holds box drawing is unlikely. Statistical detectors for texts
 (charset-normalizer, chardet) need more bytes than two names of animals have.
 """
 

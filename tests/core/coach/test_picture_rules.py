@@ -44,7 +44,7 @@ def test_without_flips_the_same_is_only_worth_knowing() -> None:
     assert (finding.level, dict(finding.change)) == ("fine", {})
 
 
-def test_a_head_that_saw_one_plain_view_is_not_told_to_turn_off_flips_that_it_never_had() -> None:
+def test_a_head_that_saw_one_plain_view_is_not_advised_to_turn_off_flips_that_it_never_had() -> None:
     facts = with_flips(True, SWAPPED)
     plain = dataclasses.replace(facts, config=facts.config.model_copy(update={"strategy": "head", "stored_views": 1}))
     found = [item.kind for item in review_run(plain, limit=None)]

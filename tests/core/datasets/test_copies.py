@@ -1,4 +1,4 @@
-"""Looks: the same photo is found whatever was done to its file, and different photos are told apart."""
+"""Looks: the same photo is found whatever was done to its file, and different photos are distinguished."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -129,7 +129,7 @@ def test_the_stored_hash_is_close_for_a_copy_and_far_for_another_photo() -> None
     assert len(perceptual_hash(take_look(image))) == 64
 
 
-def test_real_photos_are_told_apart_and_their_small_copies_found(shared_data: Path) -> None:
+def test_real_photos_are_distinguished_and_their_small_copies_found(shared_data: Path) -> None:
     paths = sorted((shared_data / "data" / "cats_dogs").rglob("*.jpg"))[::12]
     images = [decode(path, LIMITS, path.name).image for path in paths]
     small = [saved(image.resize((image.width * 180 // image.height, 180)), 60) for image in images]

@@ -66,7 +66,7 @@ def test_left_and_right_alone_tell_mirror_images_apart_and_nothing_else() -> Non
     assert (found == val.labels).mean() > 0.9
     turned = Store(np.concatenate([pixels[:140], mirror(pixels[140:])]))
     assert (answer_by_orientation(turned, train_split, val) == val.labels).mean() < 0.1  # type: ignore[arg-type]
-    # brightness tells these two apart, and is the same in a mirror
+    # brightness distinguishes these two, and is the same in a mirror
     bright = Store(np.where(labels[:, None, None, None] == 0, pixels[::2].repeat(2, axis=0) // 2, 255 - pixels // 8))
     even = Store((bright.pixels // 2 + mirror(bright.pixels) // 2).astype(np.uint8))
     assert 0.2 < (answer_by_orientation(even, train_split, val) == val.labels).mean() < 0.8  # type: ignore[arg-type]

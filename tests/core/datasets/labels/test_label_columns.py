@@ -150,13 +150,13 @@ def test_one_name_in_two_folders_is_that_of_the_folder_the_table_speaks_of():
     assert found is not None
     assert list(found.files.values()) == train
 
-    # no word tells them apart: the folder that has more of the rows
+    # no word distinguishes them: the folder that has more of the rows
     made = table(rows("id,label", "{n},{pet}", 8), "labels.csv")
     found = match_files(made, [*(f"b/{n}.jpg" for n in range(6)), *(f"a/{n}.jpg" for n in range(8))])
     assert found is not None
     assert list(found.files.values()) == [f"a/{n}.jpg" for n in range(8)]
 
-    # nothing tells them apart: no guess
+    # nothing distinguishes them: no guess
     found = match_files(made, [*(f"b/{n}.jpg" for n in range(8)), *(f"a/{n}.jpg" for n in range(8))])
     assert found is not None
     assert (found.rows, found.ambiguous) == (0, 8)

@@ -110,7 +110,7 @@ def test_numbers_of_a_parquet_table_have_no_point_zero_and_class_numbers_become_
         ("file;size;label\na.jpg;0,5;cat\nb.jpg;1,5;dog\n", ("file", "size", "label")),
     ],
 )
-def test_a_header_is_told_from_rows(text, columns):
+def test_a_header_is_distinguished_from_rows(text, columns):
     table = read_table("labels.csv", text.encode())
     assert table.columns == columns
     assert all(len(row) == len(columns) for row in table.rows)
