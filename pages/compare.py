@@ -9,6 +9,7 @@ from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.compare import learning_curve_view, race_view, run_details, runs_view
 from pages.components.shared import coach_findings, frame
+from pages.components.shared.named_runs import name_runs
 from pages.components.shared.race_snapshot import look_at_race, races_of
 from pages.components.shared.recent_runs import short_result
 from pages.components.shared.runs_snapshot import list_runs, look_at
@@ -23,8 +24,8 @@ def page() -> None:
         summaries = [item for item in list_runs(settings) if item.epochs_done or item.tested]
         races = races_of(settings)
         if not summaries and not races:
-            st.info("Nothing to compare yet: start a race first.", icon="🏁")
-            frame.link(frame.TRAIN, label="Start a race", icon="🏁")
+            st.info("Nothing to compare yet: start a race first.", icon=":material/flag:")
+            frame.link(frame.TRAIN, label="Start a race", icon=":material/flag:")
             return
         if _choose_mode(races) == RUNS:
             _compare_runs(settings, summaries)
@@ -60,7 +61,7 @@ def _choose_race(races: Sequence[Race]) -> Race:
     by_id = {race.id: race for race in races}
     wanted = st.query_params.get("race", "")
     if wanted and wanted not in by_id:
-        st.warning("That race no longer exists: choose another one.", icon="🗑️")
+        st.warning("That race no longer exists: choose another one.", icon=":material/delete:")
     race_id = st.selectbox(
         "Race or curve",
         list(by_id),
@@ -74,7 +75,7 @@ def _choose_race(races: Sequence[Race]) -> Race:
 
 
 def _race_title(race: Race) -> str:
-    kind = "📈" if race.plan.kind == "curve" else "🏁"
+    kind = ":material/trending_up:" if race.plan.kind == "curve" else ":material/flag:"
     state = "" if race.state.active else f" · {race.state.value}"  # while it is active, the live view below shows it
     return f"{kind} {race.title} · {race.dataset} · {race.plan.describe_budget()}{state} · {race.id[-6:]}"
 
@@ -82,7 +83,7 @@ def _race_title(race: Race) -> str:
 def _show_curve(settings: Settings, curve: Race) -> None:
     learning_curve_view.watch_curve(settings, curve.id)
     if not curve.state.active:
-        coach_findings.show_fairness([(str(run.meta.arm), look_at(settings, run.id)) for run in curve.runs])
+        coach_findings.show_fairness([(curve.name_of(run), look_at(settings, run.id)) for run in curve.runs])
     run_details.show_curve_report(settings, curve)
 
 
@@ -96,27 +97,30 @@ def _show_race(settings: Settings, race_id: str) -> None:
     seed = seeds[0]
     if len(seeds) > 1:
         seed = st.selectbox("Seed", seeds, key=f"seed-{race_id}", help="The details below show the runs of one seed.")
-    named = [(str(run.meta.arm), look_at(settings, run.id)) for run in tested if run.config.seed == seed]
+    named = [(race.name_of(run), look_at(settings, run.id)) for run in tested if run.config.seed == seed]
     run_details.show_details(settings, named, race)
 
 
 def _compare_runs(settings: Settings, summaries: Sequence[RunSummary]) -> None:
     if not summaries:
-        st.info("No single run has finished its first epoch yet: look at the races.", icon="⏳")
+        st.info("No single run has finished its first epoch yet: look at the races.", icon=":material/hourglass_top:")
         return
     chosen = _choose_runs(summaries)
     if not chosen:
-        st.info("Choose at least one run above.", icon="👆")
+        st.info("Choose at least one run above.", icon=":material/touch_app:")
         return
     snapshots = [look_at(settings, item.id) for item in chosen]
     tested = [item for item in snapshots if item.history.tested is not None]
     if len(tested) >= 2:
         runs_view.show_runs_verdict(settings, tested)
     else:
-        st.info("A verdict needs two runs with a test result: wait for them, or choose others.", icon="⏳")
+        st.info(
+            "A verdict needs two runs with a test result: wait for them, or choose others.",
+            icon=":material/hourglass_top:",
+        )
     runs_view.show_curves(snapshots)
     runs_view.show_table(chosen)
-    run_details.show_details(settings, runs_view.name_runs(tested))
+    run_details.show_details(settings, name_runs(tested))
 
 
 def _choose_runs(summaries: Sequence[RunSummary]) -> list[RunSummary]:

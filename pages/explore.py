@@ -21,7 +21,7 @@ def page() -> None:
             st.subheader("Get a first dataset")
             import_form.show_import_form(settings)
             return
-        with st.expander("Add a dataset", icon="➕"):
+        with st.expander("Add a dataset", icon=":material/add:"):
             import_form.show_import_form(settings)
         names = {item.id: item.title for item in summaries}
         asked = st.query_params.get("dataset")
@@ -40,7 +40,7 @@ def page() -> None:
 
 def _show(settings: Settings, dataset: Dataset) -> None:
     if dataset.drawn:
-        st.info(SAMPLE_NOTE, icon="✏️")
+        st.info(SAMPLE_NOTE, icon=":material/edit:")
     with st.container(horizontal=True, gap="medium"):
         for label, count, text in (
             ("Pictures", len(dataset.rows), None),
@@ -50,7 +50,12 @@ def _show(settings: Settings, dataset: Dataset) -> None:
             ("Test", len(dataset.rows_of("test")), "Each run is evaluated on these once, after training."),
         ):
             st.metric(label, f"{count:,}", help=text, width="content")
-    frame.link(frame.TRAIN, label="Start a race on these pictures", icon="🏁", query_params={"dataset": dataset.id})
+    frame.link(
+        frame.TRAIN,
+        label="Start a race on these pictures",
+        icon=":material/flag:",
+        query_params={"dataset": dataset.id},
+    )
     sections = ["Pictures", "Numbers", "Import report", "What the model sees"]
     section = st.segmented_control("Show", sections, default=sections[0], required=True, key="explore-section")
     if section == "Pictures":
@@ -70,7 +75,7 @@ def _offer_changes(settings: Settings, dataset: Dataset) -> None:
     if not frame.actor().may_change(owner):
         st.caption(f"{frame.only_owner(settings, owner)} can rename or delete this dataset.")
         return
-    with st.popover("Rename or delete", icon="✏️", key=f"change-{dataset.id}"):
+    with st.popover("Rename or delete", icon=":material/edit:", key=f"change-{dataset.id}"):
         title = st.text_input(
             "Title",
             dataset.title,
@@ -78,13 +83,13 @@ def _offer_changes(settings: Settings, dataset: Dataset) -> None:
             key=f"title-{dataset.id}-{dataset.title}",
             help="Shown in lists; existing runs stay as they are.",
         )
-        if st.button("Rename", key=f"rename-{dataset.id}", icon="💾"):
+        if st.button("Rename", key=f"rename-{dataset.id}", icon=":material/save:"):
             with frame.explained():
                 frame.datasets(settings).rename(dataset.id, title, by=frame.actor())
                 forget_datasets()
                 st.rerun()
         st.caption("Deletes the pictures for good. Runs keep their results but no longer show pictures.")
-        if st.button("Delete this dataset", key=f"delete-{dataset.id}", icon="🗑️"):
+        if st.button("Delete this dataset", key=f"delete-{dataset.id}", icon=":material/delete:"):
             with frame.explained():
                 frame.runs(settings).delete_dataset(dataset.id, by=frame.actor())
                 forget_datasets()

@@ -48,7 +48,7 @@ def page() -> None:
 def _offer_demo(settings: Settings) -> None:
     with st.container(border=True):
         left, right = st.columns([1, 2], vertical_alignment="center")
-        if left.button("60-second demo", type="primary", icon="⏱️", width="stretch", key="demo"):
+        if left.button("60-second demo", type="primary", icon=":material/timer:", width="stretch", key="demo"):
             dataset = demo.demo_dataset(settings)
             if dataset:
                 _race_demo(settings, dataset)
@@ -90,13 +90,18 @@ def _offer_next_step(settings: Settings, newest: DatasetSummary) -> None:
     if not finished:
         st.write(f"**{frame.plain(newest.title)}** is ready: start a race between scratch and transfer learning.")
     columns = st.columns(3)
-    if columns[0].button("Start a race", type="primary", icon="🏁", width="stretch"):
+    if columns[0].button("Start a race", type="primary", icon=":material/flag:", width="stretch"):
         frame.go(frame.TRAIN, query_params={"dataset": newest.id})
     with columns[1]:
-        frame.link(frame.EXPLORE, label="Look at the pictures", icon="🖼️", query_params={"dataset": newest.id})
+        frame.link(
+            frame.EXPLORE,
+            label="Look at the pictures",
+            icon=":material/photo_library:",
+            query_params={"dataset": newest.id},
+        )
     if finished:
         with columns[2]:
-            frame.link(frame.PREDICT, label="Try your own photo", icon="🔮")
+            frame.link(frame.PREDICT, label="Try your own photo", icon=":material/image_search:")
 
 
 def _offer_first_dataset(settings: Settings) -> None:
@@ -104,16 +109,16 @@ def _offer_first_dataset(settings: Settings) -> None:
     st.write("There is no dataset yet. Create the drawn sample, or add your own photos.")
     st.caption(SAMPLE_NOTE)
     left, right = st.columns([1, 2])
-    if left.button("Draw cats and dogs", icon="🐱", key="home-drawn"):
+    if left.button("Draw cats and dogs", icon=":material/pets:", key="home-drawn"):
         try:
             job = frame.imports(settings).start(ImportRequest(None, "drawn", "70/15/15", 0), by=frame.actor())
         except TuneMyPetsError as error:
-            st.error(str(error), icon="🚫")
+            st.error(str(error), icon=":material/block:")
         else:
             st.query_params["import"] = job
             st.rerun()
     with right:
-        frame.link(frame.EXPLORE, label="Add your own photos", icon="📁")
+        frame.link(frame.EXPLORE, label="Add your own photos", icon=":material/folder_open:")
 
 
 page()

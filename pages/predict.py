@@ -19,8 +19,8 @@ def page() -> None:
     with frame.explained():
         usable = list_usable(settings)
         if not usable:
-            st.info("There is no trained network yet: train one first.", icon="🏁")
-            frame.link(frame.TRAIN, label="Train a network", icon="🏁")
+            st.info("There is no trained network yet: train one first.", icon=":material/flag:")
+            frame.link(frame.TRAIN, label="Train a network", icon=":material/flag:")
             return
         frame.predictor(settings).warm_up()
         chosen = _choose(usable)
@@ -70,14 +70,16 @@ def _images() -> list[tuple[str, bytes]]:
     if len(uploads) > MAX_IMAGES:
         st.warning(f"Only the first {MAX_IMAGES} pictures are used.")
     if _camera_works():
-        with st.expander("Use the camera", icon="📷"):
+        with st.expander("Use the camera", icon=":material/photo_camera:"):
             # browsers ask for permission as soon as the widget is there
             if st.toggle("Camera on", key="predict-camera-on"):
                 shot = st.camera_input("Take a picture", key="predict-camera")
                 if shot is not None:
                     pictures.append(("camera.jpg", shot.getvalue()))
     else:
-        st.caption("📷 Browsers allow the camera only on https and localhost: upload a photo instead.")
+        st.caption(
+            ":material/photo_camera: Browsers allow the camera only on https and localhost: upload a photo instead."
+        )
     return pictures
 
 

@@ -60,7 +60,7 @@ def page() -> None:
         else:
             _for_everyone(settings, by)
         st.divider()
-        with st.popover("Shut down …", icon="🛑"):
+        with st.popover("Shut down …", icon=":material/power_settings_new:"):
             _shut_down(settings, by)
 
 
@@ -133,7 +133,7 @@ def _for_everyone(settings: Settings, by: Actor) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             config = board.sent.config
             st.markdown(
-                f"📣 Sent to everyone: **{frame.plain(config.title())}**, {config.epochs} epochs on "
+                f":material/campaign: Sent to everyone: **{frame.plain(config.title())}**, {config.epochs} epochs on "
                 f"{frame.plain(config.dataset)}.",
                 width="stretch",
             )
@@ -142,7 +142,7 @@ def _for_everyone(settings: Settings, by: Actor) -> None:
                 st.rerun()
     items = {item.id: item for item in list_runs(settings)}
     if not items:
-        st.info("There is no run yet to send or to pin: start one on Train.", icon="📌")
+        st.info("There is no run yet to send or to pin: start one on Train.", icon=":material/keep:")
         return
     chosen = st.selectbox(
         "Run",
@@ -151,17 +151,17 @@ def _for_everyone(settings: Settings, by: Actor) -> None:
         key="room-run",
     )
     with st.container(horizontal=True):
-        if st.button("Send its settings to everyone", icon="📣", key="room-send", type="primary"):
+        if st.button("Send its settings to everyone", icon=":material/campaign:", key="room-send", type="primary"):
             send_config(settings, items[chosen].config, by)
             st.rerun()
-        if st.button("Pin it to Home", icon="📌", key="room-pin"):
+        if st.button("Pin it to Home", icon=":material/keep:", key="room-pin"):
             pin_run(settings, chosen, by)
             st.rerun()
     for run_id in board.pins:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             title = frame.plain(items[run_id].title) if run_id in items else "a run that was deleted"
-            st.markdown(f"📌 {title}", width="stretch")
-            if st.button("Unpin", key=f"room-unpin-{run_id}", icon="✖️"):
+            st.markdown(f":material/keep: {title}", width="stretch")
+            if st.button("Unpin", key=f"room-unpin-{run_id}", icon=":material/close:"):
                 unpin_run(settings, run_id, by)
                 st.rerun()
 
@@ -172,10 +172,10 @@ def _shut_down(settings: Settings, by: Actor) -> None:
         f"Pauses {running} training{'' if running == 1 else 's'} and closes the app for everyone. "
         "They resume, and the queue with them, when the app starts again."
     )
-    if st.button("Shut down now", type="primary", icon="🛑", key="room-shut-down"):
+    if st.button("Shut down now", type="primary", icon=":material/power_settings_new:", key="room-shut-down"):
         with st.spinner("Pausing trainings …"):
             count = shut_down(settings, by)
-        st.success(f"{count} paused. The app is closing: close this tab.", icon="👋")
+        st.success(f"{count} paused. The app is closing: close this tab.", icon=":material/waving_hand:")
         asgi_app.stop()
 
 

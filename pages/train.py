@@ -33,7 +33,7 @@ def page() -> None:
 
 
 def _new_training_link() -> None:
-    frame.link(frame.TRAIN, label="New training", icon="➕")
+    frame.link(frame.TRAIN, label="New training", icon=":material/add:")
 
 
 def _watch_race(settings: Settings, race_id: str) -> None:
@@ -42,7 +42,9 @@ def _watch_race(settings: Settings, race_id: str) -> None:
     with left:
         _new_training_link()
     with right:
-        frame.link(frame.COMPARE, label="Compare these runs", icon="⚖️", query_params={"runs": ",".join(ids)})
+        frame.link(
+            frame.COMPARE, label="Compare these runs", icon=":material/balance:", query_params={"runs": ",".join(ids)}
+        )
     snapshots = [look_at(settings, run_id) for run_id in ids]
     if frame.has_router() and any(item.meta.plan is not None and not item.meta.plan.is_pair for item in snapshots):
         frame.go(frame.COMPARE, query_params={"race": race_id})
@@ -58,8 +60,10 @@ def _watch_race(settings: Settings, race_id: str) -> None:
 def _choose(settings: Settings) -> None:
     summaries = frame.datasets(settings).summaries()
     if not summaries:
-        st.info("There is no dataset yet: create the drawn sample or add your own photos.", icon="🖼️")
-        frame.link(frame.EXPLORE, label="Get a dataset", icon="📁")
+        st.info(
+            "There is no dataset yet: create the drawn sample or add your own photos.", icon=":material/photo_library:"
+        )
+        frame.link(frame.EXPLORE, label="Get a dataset", icon=":material/folder_open:")
         return
     warm_up(settings)
     chosen = train_form.fill_in(settings, [item.id for item in summaries], st.query_params.get("dataset"))
@@ -74,14 +78,14 @@ def _choose(settings: Settings) -> None:
     race = left.button(
         "Start a race: scratch against transfer",
         type="primary",
-        icon="🏁",
+        icon=":material/flag:",
         disabled=wrong,
         width="stretch",
         help="Two runs on the same split, seed and number of epochs: yours, and a network from scratch.",
     )
     single = right.button(
         "Train only this",
-        icon="▶️",
+        icon=":material/play_arrow:",
         disabled=wrong,
         width="stretch",
         help="One run with these settings.",
@@ -97,9 +101,9 @@ def _choose(settings: Settings) -> None:
 
 
 def _offer_sending(settings: Settings, chosen: TrainConfig) -> None:
-    if st.button("Send these settings to everyone", icon="📣", help="Everyone can start from them."):
+    if st.button("Send these settings to everyone", icon=":material/campaign:", help="Everyone can start from them."):
         send_config(settings, chosen, frame.actor())
-        st.toast("Everyone sees them on Home and Train; withdraw them on Room.", icon="📣")
+        st.toast("Everyone sees them on Home and Train; withdraw them on Room.", icon=":material/campaign:")
 
 
 def _start(settings: Settings, chosen: TrainConfig, *, race: bool) -> None:
@@ -113,7 +117,7 @@ def _start(settings: Settings, chosen: TrainConfig, *, race: bool) -> None:
         train_form.show_problems(error)
         return
     except QuotaError as error:
-        st.error(str(error), icon="🚫")
+        st.error(str(error), icon=":material/block:")
         return
     ensure_scheduler(settings)
     forget_runs()

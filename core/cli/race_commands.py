@@ -178,7 +178,7 @@ def _describe_race(race: Race, result: RaceResult) -> dict[str, Any]:
         "dataset": race.dataset,
         "equal": race.plan.budget,
         "amount": race.plan.amount,
-        "arms": list(race.plan.arms),
+        "arms": list(race.arms),
         "seeds": list(race.plan.seeds),
         "runs": [describe_summary(run) for run in race.runs],
         "judgement": race_as_json(result.comparison) if result.comparison else None,

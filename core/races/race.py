@@ -4,6 +4,7 @@ import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from core.config.arm_names import name_arms
 from core.config.race_plan import RacePlan
 from core.errors import RunError
 from core.runs.run import RunMeta, RunState
@@ -26,7 +27,11 @@ class RaceState(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One arm with one seed (of a curve: with all seeds); `run` is None where it was deleted."""
+    """One arm with one seed (of a curve: with all seeds); `run` is None where it was deleted.
+
+    Attributes:
+        arm: the name under which it is shown.
+    """
 
     arm: str
     seed: int | None
@@ -38,13 +43,16 @@ class Race:
     """A race and its runs.
 
     Attributes:
-        entries: arm by arm in the plan's order, seed by seed.
+        plan: calls the arms by the names that the command line takes.
+        arms: the names under which they are shown, in the plan's order.
+        entries: arm by arm, seed by seed.
     """
 
     id: str
     plan: RacePlan
     meta: RunMeta  # of its first run: owner, dataset, classes, when
     dataset: str
+    arms: tuple[str, ...]
     entries: tuple[Entry, ...]
 
     @property
@@ -66,7 +74,11 @@ class Race:
     @property
     def title(self) -> str:
         """Its title, or its arms where it has none."""
-        return self.plan.title or " against ".join(self.plan.arms)
+        return self.plan.title or " vs. ".join(self.arms)
+
+    def name_of(self, run: RunSummary) -> str:
+        """The name of the arm to which a run belongs."""
+        return next((entry.arm for entry in self.entries if entry.run is not None and entry.run.id == run.id), "")
 
     def arm(self, name: str) -> tuple[RunSummary, ...]:
         """The existing runs of an arm, seed by seed."""
@@ -99,10 +111,11 @@ def _gather(race_id: str, found: Sequence[RunSummary]) -> Race:
     runs = sorted(found, key=lambda item: (item.meta.created, item.id))
     plan = runs[0].meta.plan or _plan_of(runs)
     seeds = (None,) if plan.kind == "curve" else plan.seeds
-    cells = [(arm, seed) for arm in plan.arms for seed in seeds]
+    configs = {item.meta.arm: item.config for item in reversed(runs)}
+    names = name_arms({arm: configs.get(arm) for arm in plan.arms})
     places = {(item.meta.arm, None if plan.kind == "curve" else item.config.seed): item for item in runs}
-    entries = tuple(Entry(arm, seed, places.get((arm, seed))) for arm, seed in cells)
-    return Race(race_id, plan, runs[0].meta, runs[0].config.dataset, entries)
+    entries = tuple(Entry(names[arm], seed, places.get((arm, seed))) for arm in plan.arms for seed in seeds)
+    return Race(race_id, plan, runs[0].meta, runs[0].config.dataset, tuple(names.values()), entries)
 
 
 def _plan_of(runs: Sequence[RunSummary]) -> RacePlan:

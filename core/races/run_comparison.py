@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from core.config.arm_names import name_configs
 from core.races.arm_facts import gather_arm, read_copies
 from core.races.race import Race
 from core.runs.history import RunHistory
@@ -39,8 +40,8 @@ def compare_race(settings: Settings, race: Race) -> RaceResult:
         ComparisonError: if the runs were not evaluated on the same images.
         RunError: if the predictions of a run cannot be read.
     """
-    tested = {arm: {run.config.seed: run for run in race.arm(arm) if run.tested is not None} for arm in race.plan.arms}
-    arms = [arm for arm in race.plan.arms if tested[arm]]
+    tested = {arm: {run.config.seed: run for run in race.arm(arm) if run.tested is not None} for arm in race.arms}
+    arms = [arm for arm in race.arms if tested[arm]]
     missing = find_missing(tested, race.plan.seeds)
     seeds = tuple(seed for seed in race.plan.seeds if all(seed in tested[arm] for arm in arms))
     if len(arms) < 2 or not seeds:
@@ -79,12 +80,7 @@ def compare_runs(settings: Settings, first: Run, second: Run) -> Comparison:
         ComparisonError: if the runs were not evaluated on the same images.
         RunError: if one has no test result.
     """
-    name_a, name_b = _name_in_verdict(first), _name_in_verdict(second)
-    seed_a, seed_b = first.config().seed, second.config().seed
-    if name_a == name_b and seed_a != seed_b:
-        name_a, name_b = f"{name_a}, seed {seed_a}", f"{name_b}, seed {seed_b}"
-    if name_a == name_b:
-        name_a, name_b = f"{name_a}, run {first.id}", f"{name_b}, run {second.id}"
+    name_a, name_b = name_configs([first.config(), second.config()])
     tables, summaries = (first.predictions(), second.predictions()), (summarise(first), summarise(second))
     facts = [
         gather_arm(name, [(summary, run.history())])
@@ -92,10 +88,3 @@ def compare_runs(settings: Settings, first: Run, second: Run) -> Comparison:
     ]
     caveats = find_caveats(facts, split=tables[0].split, copies=read_copies(settings, summaries[0]))
     return compare(*tables, name_a, name_b, caveats=caveats)
-
-
-def _name_in_verdict(run: Run) -> str:
-    config = run.config()
-    word = "scratch" if config.strategy == "scratch" else "transfer"
-    detail = config.model if config.strategy == "scratch" else f"{config.model}, {config.strategy}"
-    return f"{word} ({detail})"

@@ -5,18 +5,18 @@ takes the colour of the page, in light and in dark.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from core.formatting import format_line, format_number
-from core.palette import COLOURS
+from core.palette import SYMBOLS, ArmStyle
 from core.report.content import ChartLine, LineChart, Point
 
 WIDTH, HEIGHT = 440.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 24.0, 12.0, 44.0
 Item = TypeVar("Item")
-DASHES = ("", "8 5", "2 4")  # solid, dashed, dotted, as on the pages
+DASHES = {"solid": "", "dashed": "8 5", "dotted": "2 4"}
 MARKER_PX = 4.5
 MAX_DRAWN = 160  # points of a line
 MAX_MARKERS = 24
@@ -92,18 +92,12 @@ class Scale:
         return round(self.begin + share * (self.end - self.begin), 1)
 
 
-def colour_of(place: int) -> str:
-    """The colour of the arm at a place."""
-    return COLOURS[place % len(COLOURS)]
+def draw(curves: LineChart, styles: Mapping[str, ArmStyle], *, diagonal: bool = False) -> Drawing:
+    """A line chart.
 
-
-def dash_of(place: int) -> str:
-    """The line style of the arm at a place, as an SVG dash array."""
-    return DASHES[place % len(DASHES)]
-
-
-def draw(curves: LineChart, arms: Sequence[str], *, diagonal: bool = False) -> Drawing:
-    """A line chart; arms keep their colour from chart to chart by their place in `arms`."""
+    Args:
+        styles: how each arm is drawn, by its name.
+    """
     fraction = curves.unit == "fraction"
     factor = 100.0 if fraction else 1.0
     xs = [point.x for curve in curves.curves for point in curve.points] + ([1.0] if diagonal else [])
@@ -131,7 +125,7 @@ def draw(curves: LineChart, arms: Sequence[str], *, diagonal: bool = False) -> D
         y_title=curves.y_title,
         summary=summarise(curves),
         caption=_caption(curves),
-        lines=tuple(_line(curve, arms, x, y, factor, curves) for curve in curves.curves),
+        lines=tuple(_line(curve, styles[curve.arm], x, y, factor, curves) for curve in curves.curves),
         x_ticks=tuple(Tick(x(value), format_number(value)) for value in x_ticks if x_low <= value <= x_high),
         y_ticks=tuple(Tick(y(value), format_number(value)) for value in y_ticks),
         columns=columns,
@@ -187,8 +181,7 @@ def _caption(curves: LineChart) -> str:
     return " ".join(part for part in (curves.band, marks) if part)
 
 
-def _line(curve: ChartLine, arms: Sequence[str], x: Scale, y: Scale, factor: float, curves: LineChart) -> DrawnLine:
-    place = arms.index(curve.arm) if curve.arm in arms else 0
+def _line(curve: ChartLine, style: ArmStyle, x: Scale, y: Scale, factor: float, curves: LineChart) -> DrawnLine:
     points = _thinned(curve.points, MAX_DRAWN)
     places = [(x(point.x), y(factor * point.y)) for point in points]
     upper = [(x(p.x), y(factor * p.high)) for p in points if p.high is not None]
@@ -197,13 +190,13 @@ def _line(curve: ChartLine, arms: Sequence[str], x: Scale, y: Scale, factor: flo
     shown = _thinned(list(zip(points, places, strict=True)), MAX_MARKERS)
     return DrawnLine(
         name=curve.arm,
-        colour=colour_of(place),
-        dash=dash_of(place),
+        colour=style.colour,
+        dash=DASHES[style.line],
         path=_path(places),
         band=f"{_path([*upper, *reversed(lower)])}Z" if len(upper) > 1 else "",
         markers=tuple(
             Marker(
-                marker_path(place, at[0], at[1]),
+                marker_path(style.symbol, at[0], at[1]),
                 f"{curve.arm}, {curves.x_title.lower()} {format_number(point.x)}: "
                 f"{format_number(factor * point.y)}{unit}",
             )
@@ -217,10 +210,10 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
     return "".join(f"{'L' if count else 'M'}{x:g} {y:g}" for count, (x, y) in enumerate(places))
 
 
-def marker_path(place: int, x: float, y: float, size: float = MARKER_PX) -> str:
-    """Circle, triangle, diamond, square, cross, pentagon: one shape for each arm."""
+def marker_path(symbol: str, x: float, y: float, size: float = MARKER_PX) -> str:
+    """The outline of one of `SYMBOLS`; the last two are a cross and a pentagon here."""
     r = size
-    match place % 6:
+    match SYMBOLS.index(symbol):
         case 0:
             return f"M{x - r:g} {y:g}a{r:g} {r:g} 0 1 0 {2 * r:g} 0a{r:g} {r:g} 0 1 0 {-2 * r:g} 0Z"
         case 1:

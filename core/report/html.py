@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from core.coach.coach_finding import LEVELS
 from core.formatting import SPLIT_NAMES, format_level, format_number, format_percent, format_points
-from core.report.chart_geometry import colour_of, dash_of, draw, marker_path
+from core.palette import style_arms
+from core.report.chart_geometry import DASHES, draw, marker_path
 from core.report.content import ChartLine, Confusion, Fact, LineChart, Point, ReportData, RunRow, Share
 from core.report.setup_section import format_time
 from core.version import VERSION
@@ -49,9 +50,10 @@ class Matrix:
 
 def render_html(data: ReportData) -> str:
     """The page; a few hundred milliseconds, and about a megabyte with all of its pictures."""
-    arms = [arm.name for arm in data.arms]
+    names, strategies = [arm.name for arm in data.arms], [arm.strategy for arm in data.arms]
+    styles = dict(zip(names, style_arms(strategies), strict=True))
     growth = next((item for item in data.curves if item.log_x), None)
-    charts = [draw(item, arms) for item in data.curves if not item.log_x]
+    charts = [draw(item, styles) for item in data.curves if not item.log_x]
     reliability = reliability_curves(data)
     notes = tuple(dict.fromkeys((*(item.note for item in data.reliability if item.note), *data.answering_notes)))
     context: dict[str, Any] = {
@@ -62,7 +64,7 @@ def render_html(data: ReportData) -> str:
         "verdict_found": data.verdict is not None and any(pair.better for pair in data.verdict.pairs),
         "percent_level": format_level(data.verdict.level if data.verdict else 0.95),
         "several_seeds": any(arm.judged > 1 for arm in data.arms) or any(item.seeds > 1 for item in data.confusions),
-        "growth": draw(growth, arms) if growth else None,
+        "growth": draw(growth, styles) if growth else None,
         "charts": charts,
         "dataset_facts": _dataset_facts(data),
         "matrices": [_matrix(item) for item in data.confusions],
@@ -70,14 +72,14 @@ def render_html(data: ReportData) -> str:
         if all(row.label in data.dataset.classes for row in data.per_class)
         else data.per_class[:MAX_CLASS_ROWS],
         "classes_left_out": max(0, len(data.per_class) - MAX_CLASS_ROWS),
-        "reliability": draw(reliability, arms, diagonal=True) if reliability else None,
+        "reliability": draw(reliability, styles, diagonal=True) if reliability else None,
         "reliability_notes": notes,
-        "answering": draw(data.answering, arms) if data.answering else None,
+        "answering": draw(data.answering, styles) if data.answering else None,
         "cost_rows": _cost_rows(data),
         "cost_notes": data.cost_notes,
         "run_facts": _run_facts,
         "levels": LEVELS,
-        "place_of": lambda name: arms.index(name) if name in arms else 0,
+        "styles": styles,
     }
     context["contents"] = _contents(data, context)
     return _environment().get_template("report.html").render(context)
@@ -93,8 +95,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        colour_of=colour_of,
-        dash_of=dash_of,
+        dashes=DASHES,
         marker_path=marker_path,
         format_time=format_time,
         percent=_format_percent,

@@ -91,7 +91,7 @@ def _chosen_with(values: Mapping[str, Any]) -> TrainConfig:
 
 def _are_the_same(arms: Sequence[Arm], subject: Subject) -> bool:
     made = {(arm.name, arm.config.seed): arm.config for arm in arms}
-    return all(made.get((item.arm, item.seed)) == item.summary.config for item in subject.runs)
+    return all(made.get((str(item.summary.meta.arm), item.seed)) == item.summary.config for item in subject.runs)
 
 
 def _command(words: Sequence[str], title: str, values: Mapping[str, Any]) -> str:

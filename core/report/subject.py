@@ -187,7 +187,7 @@ def read_race(settings: Settings, race: Race) -> Subject:
     if not runs:
         raise RunError(f"No run of {race.id} can be read: start the race again.")
     kind: Kind = "curve" if race.plan.kind == "curve" else "race"
-    return _complete(settings, kind, race.title, race.state.value, (race.id,), race.plan.arms, runs, race, notes)
+    return _complete(settings, kind, race.title, race.state.value, (race.id,), race.arms, runs, race, notes)
 
 
 def _read_runs(settings: Settings, ids: Sequence[str]) -> Subject:
@@ -338,7 +338,7 @@ def _find_caveats(tested: TestedRuns, race: Race | None, dataset: Dataset | None
     caveats = find_caveats(arms, split=split, copies=count_copies(dataset))
     if race is None:
         return caveats
-    results = {arm: {run.config.seed for run in race.arm(arm) if run.tested is not None} for arm in race.plan.arms}
+    results = {arm: {run.config.seed for run in race.arm(arm) if run.tested is not None} for arm in race.arms}
     return (*caveats, *find_missing(results, race.plan.seeds))
 
 

@@ -10,7 +10,8 @@ from core.formatting import format_percent, format_points
 from core.settings import Settings
 from core.statistics.class_scores import CLASS_METRICS, ClassMetric, ClassReport, Figure, score_classes
 from pages.components.compare import prediction_cache
-from pages.components.shared import charts, frame
+from pages.components.shared import frame
+from pages.components.shared.named_runs import Named, Styles, style_runs
 from pages.components.shared.names import tell_apart
 from pages.components.shared.shared_cache import SharedCache
 
@@ -37,7 +38,7 @@ def read_scores(settings: Settings, run_id: str) -> ClassReport:
 
 
 @st.fragment
-def show_class_scores(settings: Settings, named: Sequence[prediction_cache.Named]) -> None:
+def show_class_scores(settings: Settings, named: Sequence[Named]) -> None:
     """Chart and table of all runs together."""
     st.subheader("Scores by class")
     with frame.explained():
@@ -59,7 +60,7 @@ def show_class_scores(settings: Settings, named: Sequence[prediction_cache.Named
         order = class_order(reports[0][1], measure if weakest else None)
         st.caption(f"{TITLES[measure]}: {MEANINGS[measure]}. Lines are 95 % intervals, longer with fewer pictures.")
         st.echarts_chart(
-            draw_scores(reports, measure, order),
+            draw_scores(reports, measure, order, style_runs(named)),
             height=130 + len(order) * (14 + 12 * len(reports)),
             key=f"class-chart-{identity}",
             alt=describe(reports, measure),
@@ -89,14 +90,14 @@ def class_order(report: ClassReport, measure: ClassMetric | None) -> list[int]:
 
 
 def draw_scores(
-    reports: Sequence[tuple[str, ClassReport]], measure: ClassMetric, order: Sequence[int]
+    reports: Sequence[tuple[str, ClassReport]], measure: ClassMetric, order: Sequence[int], styles: Styles
 ) -> dict[str, Any]:
     """A chart of one score: a mark with its interval for each class, a colour and a dash for each run."""
     labels = [_axis_label(reports[0][1], place) for place in order]
     series = []
-    for number, (name, report) in enumerate(reports):
-        colour = charts.COLOURS[number % len(charts.COLOURS)]
-        style = {"color": colour, "borderColor": colour, "borderWidth": 2, "borderType": charts.LINES[number % 3]}
+    for name, report in reports:
+        colour = styles[name].colour
+        style = {"color": colour, "borderColor": colour, "borderWidth": 2, "borderType": styles[name].line}
         series.append(
             {
                 # a box plot of no height: its median is the mark, its whiskers are the interval, runs are side by side

@@ -17,6 +17,7 @@ from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import confusion_matrix
 from pages.components.compare import picture_grid, prediction_cache
 from pages.components.shared import frame
+from pages.components.shared.named_runs import Named
 from pages.components.shared.names import tell_apart
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
@@ -38,7 +39,7 @@ _matrices: SharedCache[tuple[Settings, str, Unit], Any] = SharedCache(None, max_
 
 
 @st.fragment
-def show_confusions(settings: Settings, named: Sequence[prediction_cache.Named]) -> None:
+def show_confusions(settings: Settings, named: Sequence[Named]) -> None:
     """A matrix for each run, all in the same unit and colours."""
     st.subheader("Confusion matrices")
     with frame.explained():

@@ -8,9 +8,9 @@ import streamlit as st
 
 from core.coach.run_cost import ASSUMED, BACKWARD, NOT_MEASURED, Cost, add_up, format_large, format_ratio, part_names
 from core.formatting import format_bytes, format_duration
+from core.palette import CLASS_COLOURS
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.charts import COLOURS
 from pages.components.shared.runs_snapshot import RunSnapshot
 
 # a second signal beside colour: stripes one way, the other way, dots, squares …
@@ -74,7 +74,7 @@ def seconds_chart(costs: Sequence[Cost]) -> dict[str, Any]:
             "stack": "seconds",
             "data": [round(cost.parts[part], 2) if part in cost.parts else None for cost in costs],
             "itemStyle": {
-                "color": COLOURS[place % len(COLOURS)],
+                "color": CLASS_COLOURS[place % len(CLASS_COLOURS)],
                 "decal": {"color": "rgba(255,255,255,0.65)", **DECALS[place % len(DECALS)]},
             },
             "emphasis": {"disabled": True},

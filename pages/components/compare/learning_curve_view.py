@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.palette import style_arms
 from core.races.arm_facts import read_copies
 from core.races.learning_curve import Curve, format_seeds, gather_curve
 from core.settings import Settings
@@ -42,7 +43,7 @@ def _show(settings: Settings, snapshot: RaceSnapshot) -> None:
     race_id = snapshot.race.id
     curve, spec = _curves.get(snapshot, lambda: _draw(settings, snapshot))
     if curve.sentence:
-        st.info(write_verdict(curve.sentence, curve.caveats), icon="📈")
+        st.info(write_verdict(curve.sentence, curve.caveats), icon=":material/trending_up:")
     if not any(arm.points for arm in curve.arms):
         st.caption("The curve appears with its first finished run.")
         return
@@ -67,13 +68,15 @@ def _show(settings: Settings, snapshot: RaceSnapshot) -> None:
 
 def _draw(settings: Settings, snapshot: RaceSnapshot) -> tuple[Curve, dict[str, Any]]:
     curve = gather_curve(snapshot.race, snapshot.points, read_copies(settings, snapshot.race.runs[0]))
+    styles = style_arms([arm.run.config.strategy if arm.run else "scratch" for arm in curve.arms])
     return curve, charts.sizes_chart(
         [
             (
                 arm.name,
+                style,
                 [(p.size, 100 * p.mean, 100 * p.interval.low, 100 * p.interval.high) for p in arm.points],
             )
-            for arm in curve.arms
+            for arm, style in zip(curve.arms, styles, strict=True)
         ]
     )
 

@@ -8,10 +8,11 @@ from core.formatting import count_images
 from core.settings import Settings
 from pages.components.compare import picture_grid, prediction_cache
 from pages.components.shared import frame
+from pages.components.shared.named_runs import Named
 
 
 @st.fragment
-def show_mistakes(settings: Settings, named: Sequence[prediction_cache.Named]) -> None:
+def show_mistakes(settings: Settings, named: Sequence[Named]) -> None:
     """A choice of run, and its mistakes."""
     st.subheader("Most confident mistakes")
     with frame.explained():

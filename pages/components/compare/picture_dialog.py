@@ -11,9 +11,10 @@ from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.pictures.decoder import Limits, render_preview
 from core.errors import TuneMyPetsError
 from core.formatting import format_percent
+from core.palette import RIGHT_COLOUR, WRONG_COLOUR
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
-from pages.components.shared import charts, frame, gallery
+from pages.components.shared import frame, gallery
 
 TOP = 3
 LONG_SIDE_PX = 640
@@ -37,9 +38,11 @@ def open_image(
     def look() -> None:
         at = min(st.session_state[where], len(order) - 1)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            previous = st.button("Previous", key=f"{where}-previous", icon="◀️", disabled=at == 0)
+            previous = st.button("Previous", key=f"{where}-previous", icon=":material/arrow_back:", disabled=at == 0)
             st.markdown(f"**{at + 1:,}** of {len(order):,}", width="content")
-            following = st.button("Next", key=f"{where}-next", icon="▶️", disabled=at == len(order) - 1)
+            following = st.button(
+                "Next", key=f"{where}-next", icon=":material/arrow_forward:", disabled=at == len(order) - 1
+            )
         if previous or following:
             st.session_state[where] = at + (1 if following else -1)
             st.rerun(scope="fragment")
@@ -68,7 +71,7 @@ def _show_image(settings: Settings, dataset: Dataset, row: ImageRow, truth: str)
         data = dataset.read_image(row)
         shown = render_preview(data, Limits.from_settings(settings), row.name, LONG_SIDE_PX, dataset.greys)
     except TuneMyPetsError as error:
-        st.warning(frame.plain(str(error)), icon="🖼️")
+        st.warning(frame.plain(str(error)), icon=":material/photo_library:")
         small = dataset.thumbnail_path(row)
         if small.exists():
             gallery.show_tiles([gallery.Tile(small, truth)], width_px=200)
@@ -87,9 +90,7 @@ def draw_bars(answers: AlignedPredictions, model: int, place: int, name: str) ->
     rows = []
     for found, value in answers.top(model, place, TOP):
         true = found == label
-        shown = (
-            charts.COLOURS[2] if true else charts.COLOURS[1] if found == answers.predicted[model, place] else "#8A8A8A"
-        )
+        shown = RIGHT_COLOUR if true else WRONG_COLOUR if found == answers.predicted[model, place] else "#8A8A8A"
         stripes = "" if true else "background-image:repeating-linear-gradient(45deg,transparent 0 4px,#fff6 4px 6px);"
         note = " <small>(the true class)</small>" if true else ""
         rows.append(

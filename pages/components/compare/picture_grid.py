@@ -190,7 +190,7 @@ def _label(grid: Grid, dataset: Dataset, place: int) -> str:
     row = dataset.rows[int(answers.indices[place])]
     truth = answers.classes[int(answers.labels[place])]
     uri = gallery.data_uri(dataset.thumbnail_path(row))
-    image = f"![{frame.plain(truth)}]({uri})" if uri != gallery.NO_IMAGE else "🖼️ missing  \n"
+    image = f"![{frame.plain(truth)}]({uri})" if uri != gallery.NO_IMAGE else ":material/photo_library: missing  \n"
     lines = [f"{image}**is: {_short(truth)}**"]
     if grid.lines is not None:
         lines += [_short(line, 3 * MAX_NAME) for line in grid.lines(place)]

@@ -17,10 +17,10 @@ from core.statistics.difficulty import Difficulty, measure_difficulty
 from core.statistics.predictions import PredictionTable
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
+from pages.components.shared.named_runs import Named
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
 
-Named = tuple[str, RunSnapshot]  # what the charts call a run, and the run
 LETTERS = "ABCDEF"  # of the runs, where their names are too long
 
 
@@ -83,7 +83,7 @@ def keep_readable(settings: Settings, named: Sequence[Named]) -> list[Named]:
         try:
             read_predictions(settings, item.id)
         except RunError as error:
-            st.warning(frame.plain(str(error)), icon="⚠️")
+            st.warning(frame.plain(str(error)), icon=":material/warning:")
         else:
             out.append((name, item))
     return out
@@ -94,7 +94,7 @@ def dataset_of(settings: Settings, item: RunSnapshot) -> Dataset | None:
     try:
         return open_dataset(settings, item.config.dataset, item.meta.dataset_fingerprint)
     except DatasetError as error:
-        st.info(f"{frame.plain(str(error))} The numbers are still shown.", icon="🖼️")
+        st.info(f"{frame.plain(str(error))} The numbers are still shown.", icon=":material/photo_library:")
         return None
 
 

@@ -10,8 +10,9 @@ from core.config.race_plan import MAX_TITLE
 from core.config.stages import plan_training
 from core.errors import TuneMyPetsError
 from core.formatting import format_percent, format_rough_duration
+from core.palette import style_arms
 from core.races.bands import Band, Measure, join_seeds
-from core.races.race import Race, RaceState
+from core.races.race import Race
 from core.races.race_actions import delete_race, stop_race
 from core.settings import Settings
 from core.statistics.race_sentences import describe_pair, describe_race
@@ -22,12 +23,6 @@ from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.shared_cache import SharedCache
 from pages.components.shared.verdict import draw_verdict
 
-STATE_ICONS = {
-    RaceState.QUEUED: "⏳",
-    RaceState.RUNNING: "🏁",
-    RaceState.FINISHED: "✅",
-    RaceState.INCOMPLETE: "⚠️",
-}
 EQUAL_HELP = {
     "epochs": "Every arm sees every training picture equally often.",
     "images": "Every arm sees the same number of training pictures, repeats included.",
@@ -91,7 +86,7 @@ def show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
     ended = sum(not run.state.active for run in race.runs)
     with st.container(border=True):
         st.markdown(
-            f"**{STATE_ICONS[race.state]} {frame.plain(race.title)}** · {race.state.value}"
+            f"**{frame.plain(race.title)}** {frame.format_state(race.state)}"
             + (f" · by {frame.plain(owner)}" if owner else ""),
             help=EQUAL_HELP[plan.budget],
         )
@@ -113,11 +108,14 @@ def _problems(race: Race) -> None:
     gone = sum(entry.run is None for entry in race.entries)
     failed = [run for run in race.runs if run.state.value in ("failed", "interrupted", "stopped")]
     if gone:
-        st.warning(f"{gone} {'run was' if gone == 1 else 'runs were'} deleted: the others still count.", icon="🗑️")
+        st.warning(
+            f"{gone} {'run was' if gone == 1 else 'runs were'} deleted: the others still count.",
+            icon=":material/delete:",
+        )
     for run in failed[:3]:
         st.warning(
-            f"{frame.plain(str(run.meta.arm))}, seed {run.config.seed}: {run.state.value}. {frame.plain(run.text)}",
-            icon="⚠️",
+            f"{frame.plain(race.name_of(run))}, seed {run.config.seed}: {run.state.value}. {frame.plain(run.text)}",
+            icon=":material/warning:",
         )
     if len(failed) > 3:
         st.caption(f"{len(failed) - 3} more runs have no result.")
@@ -128,7 +126,10 @@ def _actions(settings: Settings, race: Race) -> None:
         return
     if race.state.active:
         if st.button(
-            "Stop the race", key=f"stop-{race.id}", icon="⏹️", help="Ends every run and keeps the results so far."
+            "Stop the race",
+            key=f"stop-{race.id}",
+            icon=":material/stop:",
+            help="Ends every run and keeps the results so far.",
         ):
             try:
                 stop_race(settings, race, by=frame.actor())
@@ -137,7 +138,9 @@ def _actions(settings: Settings, race: Race) -> None:
             forget_races()
             st.rerun()
         return
-    with st.popover("Rename or delete" if race.meta.plan else "Delete", icon="✏️", key=f"change-{race.id}"):
+    with st.popover(
+        "Rename or delete" if race.meta.plan else "Delete", icon=":material/edit:", key=f"change-{race.id}"
+    ):
         if race.meta.plan is not None:
             title = st.text_input(
                 "Title",
@@ -147,12 +150,12 @@ def _actions(settings: Settings, race: Race) -> None:
                 placeholder="its arms",
                 help="Shown in lists and in new reports.",
             )
-            if st.button("Rename", key=f"rename-{race.id}", icon="💾"):
+            if st.button("Rename", key=f"rename-{race.id}", icon=":material/save:"):
                 frame.runs(settings).rename_race(race.id, title, by=frame.actor())
                 forget_races()
                 st.rerun()
         st.caption("Permanently deletes the weights and results of all its runs. The dataset stays.")
-        if st.button("Delete this race", key=f"delete-{race.id}", icon="🗑️"):
+        if st.button("Delete this race", key=f"delete-{race.id}", icon=":material/delete:"):
             delete_race(settings, race, by=frame.actor())  # the page shows its error
             forget_races()
             frame.go(frame.COMPARE, query_params={})
@@ -167,7 +170,7 @@ def _verdict(snapshot: RaceSnapshot) -> None:
     found = result.comparison
     if found is None:
         if not snapshot.race.state.active:
-            st.info("No verdict: it needs two arms with a test result for the same seed.", icon="⚖️")
+            st.info("No verdict: it needs two arms with a test result for the same seed.", icon=":material/balance:")
         return
     sentence = f"So far: {describe_race(found)}" if snapshot.race.state.active else describe_race(found)
     draw_verdict(sentence, found.caveats, found=any(pair.better for pair in found.pairs))
@@ -175,7 +178,8 @@ def _verdict(snapshot: RaceSnapshot) -> None:
         with st.expander("All pairs of arms", key=f"pairs-{snapshot.race.id}"):
             st.caption("Paired tests on the same pictures, corrected for multiple comparisons.")
             for pair in found.pairs:
-                st.markdown(f"- {'🏆' if pair.better else '⚖️'} {frame.plain(describe_pair(found, pair))}")
+                icon = ":material/emoji_events:" if pair.better else ":material/balance:"
+                st.markdown(f"- {icon} {frame.plain(describe_pair(found, pair))}")
 
 
 def _curves(snapshot: RaceSnapshot) -> None:
@@ -193,7 +197,7 @@ def _curves(snapshot: RaceSnapshot) -> None:
         frame.offer_csv(
             "Download the curves as CSV",
             lambda: chart_tables.list_epochs(
-                [(run.meta.arm, run.config.seed, snapshot.epochs[run.id]) for run in race.runs]
+                [(race.name_of(run), run.config.seed, snapshot.epochs[run.id]) for run in race.runs]
             ),
             f"tunemypets-{race.id}-curves.csv",
         )
@@ -201,10 +205,12 @@ def _curves(snapshot: RaceSnapshot) -> None:
 
 def _draw(snapshot: RaceSnapshot, axis: charts.Axis) -> tuple[Chart, Chart]:
     def bands(measure: Measure) -> list[Band]:
-        arms = [(arm, snapshot.race.arm(arm)) for arm in snapshot.race.plan.arms]
+        arms = [(arm, snapshot.race.arm(arm)) for arm in snapshot.race.arms]
         return [join_seeds(arm, [snapshot.epochs[run.id] for run in runs], axis, measure) for arm, runs in arms]
 
-    return charts.race_chart(bands("accuracy"), axis), charts.race_chart(bands("loss"), axis, "loss")
+    race = snapshot.race
+    styles = style_arms([runs[0].config.strategy if (runs := race.arm(arm)) else "scratch" for arm in race.arms])
+    return charts.race_chart(bands("accuracy"), styles, axis), charts.race_chart(bands("loss"), styles, axis, "loss")
 
 
 def _table(snapshot: RaceSnapshot) -> None:
@@ -213,7 +219,7 @@ def _table(snapshot: RaceSnapshot) -> None:
     if snapshot.result is not None and snapshot.result.comparison is not None:
         scores = {arm.name: arm for arm in snapshot.result.comparison.arms}
     rows = []
-    for arm in race.plan.arms:
+    for arm in race.arms:
         runs, score = race.arm(arm), scores.get(arm)
         each = [100 * run.tested.accuracy for run in runs if run.tested is not None]
         rows.append(

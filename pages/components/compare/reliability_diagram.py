@@ -11,7 +11,8 @@ from core.formatting import format_points
 from core.settings import Settings
 from core.statistics.calibration import Bin, Calibration, calibrate
 from pages.components.compare import prediction_cache
-from pages.components.shared import charts, frame
+from pages.components.shared import frame
+from pages.components.shared.named_runs import Named, Styles, style_runs
 from pages.components.shared.shared_cache import SharedCache
 
 PERFECT = "perfectly calibrated"
@@ -39,7 +40,7 @@ def read_calibration(settings: Settings, run_id: str) -> tuple[Calibration, str]
 
 
 @st.fragment
-def show_calibration(settings: Settings, named: Sequence[prediction_cache.Named]) -> None:
+def show_calibration(settings: Settings, named: Sequence[Named]) -> None:
     """One diagram of all runs, a sentence for each, and the numbers as CSV."""
     st.subheader("Is its confidence justified?")
     with frame.explained():
@@ -59,7 +60,7 @@ def show_calibration(settings: Settings, named: Sequence[prediction_cache.Named]
         )
         shown = [(name, _bins(item, after=after)) for name, item, _ in found]
         st.echarts_chart(
-            draw_reliability(shown),
+            draw_reliability(shown, style_runs(named)),
             height=380,
             key=f"calibration-{identity}",
             alt=f"Reliability diagram{', after temperature scaling' if after else ''}. "
@@ -90,7 +91,7 @@ def describe(item: Calibration) -> str:
     return f"{text}; after temperature scaling {format_points(item.after.ece)} points." if item.after else f"{text}."
 
 
-def draw_reliability(found: Sequence[tuple[str, Sequence[Bin]]]) -> dict[str, Any]:
+def draw_reliability(found: Sequence[tuple[str, Sequence[Bin]]], styles: Styles) -> dict[str, Any]:
     """Accuracy by confidence: a line for each run, with vertical intervals."""
     series: list[dict[str, Any]] = [
         {
@@ -103,17 +104,18 @@ def draw_reliability(found: Sequence[tuple[str, Sequence[Bin]]]) -> dict[str, An
             "silent": True,
         }
     ]
-    for place, (name, bins) in enumerate(found):
-        colour = charts.COLOURS[place % len(charts.COLOURS)]
+    for name, bins in found:
+        style = styles[name]
+        colour = style.colour
         kept = [item for item in bins if item.count and item.confidence is not None and item.accuracy is not None]
         series.append(
             {
                 "name": name,
                 "type": "line",
                 "data": [[_percent(item.confidence), _percent(item.accuracy)] for item in kept],
-                "symbol": charts.SYMBOLS[place % len(charts.SYMBOLS)],
+                "symbol": style.symbol,
                 "symbolSize": 10,
-                "lineStyle": {"width": 2.5, "type": charts.LINES[place % len(charts.LINES)], "color": colour},
+                "lineStyle": {"width": 2.5, "type": style.line, "color": colour},
                 "itemStyle": {"color": colour},
             }
         )

@@ -13,7 +13,8 @@ from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import Accuracy
 from core.statistics.risk_coverage import RiskCoverage, measure_risk_coverage
 from pages.components.compare import prediction_cache
-from pages.components.shared import charts, frame
+from pages.components.shared import frame
+from pages.components.shared.named_runs import Named, Styles, style_runs
 from pages.components.shared.shared_cache import SharedCache
 
 MIN_IMAGES = 10  # behind each drawn point: with fewer it jumps between 0 and 100 %
@@ -35,7 +36,7 @@ def read_risk_coverage(settings: Settings, run_id: str) -> RiskCoverage:
 
 
 @st.fragment
-def show_risk_coverage(settings: Settings, named: Sequence[prediction_cache.Named]) -> None:
+def show_risk_coverage(settings: Settings, named: Sequence[Named]) -> None:
     """A slider for the confidence threshold, its effect on each run, and the whole curve."""
     st.subheader("If it may say “not sure”")
     with frame.explained():
@@ -63,7 +64,7 @@ def show_risk_coverage(settings: Settings, named: Sequence[prediction_cache.Name
             return
         curves = [(name, read_risk_coverage(settings, item.id)) for name, item in named]
         st.echarts_chart(
-            draw_curves(curves, [(accuracy, n) for _, accuracy, n in at]),
+            draw_curves(curves, [(accuracy, n) for _, accuracy, n in at], style_runs(named)),
             height=360,
             key=f"answering-chart-{identity}",
             alt=f"Accuracy by the share of pictures answered. At {threshold} %: "
@@ -90,12 +91,13 @@ def describe(accuracy: Accuracy, n: int) -> str:
     return f"answers {format_percent(accuracy.n / n)} of {n:,} pictures and is right on {accuracy.text()}."
 
 
-def draw_curves(curves: Sequence[tuple[str, RiskCoverage]], at: Sequence[tuple[Accuracy, int]]) -> dict[str, Any]:
+def draw_curves(
+    curves: Sequence[tuple[str, RiskCoverage]], at: Sequence[tuple[Accuracy, int]], styles: Styles
+) -> dict[str, Any]:
     """Accuracy by share answered: a line with its interval for each run, and a large mark at the threshold."""
     series: list[dict[str, Any]] = []
-    for place, ((name, curve), (accuracy, n)) in enumerate(zip(curves, at, strict=True)):
-        colour = charts.COLOURS[place % len(charts.COLOURS)]
-        symbol = charts.SYMBOLS[place % len(charts.SYMBOLS)]
+    for (name, curve), (accuracy, n) in zip(curves, at, strict=True):
+        colour, symbol = styles[name].colour, styles[name].symbol
         drawn = _thin([i for i, share in enumerate(curve.shares) if share * n >= MIN_IMAGES])
         x = [round(100 * curve.shares[i], 2) for i in drawn]
         low = [round(100 * curve.intervals[i].low, 2) for i in drawn]
@@ -121,7 +123,7 @@ def draw_curves(curves: Sequence[tuple[str, RiskCoverage]], at: Sequence[tuple[A
                 "data": [list(point) for point in zip(x, middle, strict=True)],
                 "showSymbol": False,
                 "symbol": symbol,
-                "lineStyle": {"width": 2.5, "type": charts.LINES[place % len(charts.LINES)], "color": colour},
+                "lineStyle": {"width": 2.5, "type": styles[name].line, "color": colour},
                 "itemStyle": {"color": colour},
                 **mark,
             }

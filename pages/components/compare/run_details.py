@@ -23,6 +23,7 @@ from pages.components.compare import (
     why,
 )
 from pages.components.shared import coach_findings, frame, lessons
+from pages.components.shared.named_runs import Named
 from pages.components.shared.verdict import compare_once, show_verdict
 
 VIEW = "view"  # in the address, so that a section can be shared
@@ -37,11 +38,11 @@ class Selection:
         race: that they belong to, if one was chosen.
     """
 
-    named: Sequence[prediction_cache.Named]
+    named: Sequence[Named]
     race: Race | None = None
 
 
-def show_details(settings: Settings, named: Sequence[prediction_cache.Named], race: Race | None = None) -> None:
+def show_details(settings: Settings, named: Sequence[Named], race: Race | None = None) -> None:
     """Draw the choice of section and the chosen one, for the runs whose predictions can be read."""
     selection = Selection(prediction_cache.keep_readable(settings, named), race)
     if selection.named:
@@ -75,7 +76,9 @@ def choose_pair(settings: Settings, selection: Selection) -> prediction_cache.Pa
     by_id = {item.id: (name, item) for name, item in selection.named}
     ids = list(by_id)
     if len(ids) < 2:
-        st.info("This section compares two runs with a test result: choose another run above.", icon="⚖️")
+        st.info(
+            "This section compares two runs with a test result: choose another run above.", icon=":material/balance:"
+        )
         return None
     first, second = ids[0], ids[1]
     if len(ids) > 2:
@@ -99,7 +102,7 @@ def _pictures(settings: Settings, selection: Selection) -> None:
             show_verdict(pair.comparison)
         agreement.show_agreement(settings, pair)
     if selection.race is not None:
-        arms = [(arm, [run.id for run in selection.race.arm(arm) if run.tested]) for arm in selection.race.plan.arms]
+        arms = [(arm, [run.id for run in selection.race.arm(arm) if run.tested]) for arm in selection.race.arms]
         arms = [(arm, ids) for arm, ids in arms if ids]
         if len(arms) > 1:
             hard_pictures.show_hard_pictures(settings, arms)
@@ -135,7 +138,7 @@ def _why(settings: Settings, selection: Selection) -> None:
     if named:
         why.show_why(settings, named)
     else:
-        st.info("Choose one or two networks above.", icon="👆")
+        st.info("Choose one or two networks above.", icon=":material/touch_app:")
 
 
 def _cost(settings: Settings, selection: Selection) -> None:
@@ -162,7 +165,7 @@ def _coach(settings: Settings, selection: Selection) -> None:
 def _report(settings: Settings, selection: Selection) -> None:
     ids = [selection.race.id] if selection.race is not None else [item.id for _, item in selection.named]
     if selection.race is None and len(ids) < 2:
-        st.info("A report compares at least two runs: choose another run above.", icon="📄")
+        st.info("A report compares at least two runs: choose another run above.", icon=":material/description:")
         return
     _offer_report(settings, ids, "verdict, curves, pictures and costs")
 
@@ -193,16 +196,16 @@ def _offer_report(settings: Settings, ids: Sequence[str], parts: str) -> None:
 
 LESSONS = ("fair-comparison", "confidence-intervals", "overfitting", "validation-and-test", "shortcuts")
 REPORTS = {
-    "html": ("Report as HTML", "📄"),
-    "json": ("Everything as JSON", "⬇️"),
+    "html": ("Report as HTML", ":material/description:"),
+    "json": ("Everything as JSON", ":material/download:"),
 }
 SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Selection], None]]] = {
-    "pictures": ("🖼️ Pictures", _pictures),
-    "classes": ("🔢 Classes", _classes),
-    "mistakes": ("❌ Mistakes", _mistakes),
-    "confidence": ("🎯 Confidence", _confidence),
-    "why": ("🔍 Why", _why),
-    "cost": ("⏱️ Cost", _cost),
-    "coach": ("💡 Coach", _coach),
-    "report": ("📄 Report", _report),
+    "pictures": (":material/photo_library: Pictures", _pictures),
+    "classes": (":material/pin: Classes", _classes),
+    "mistakes": (":material/error: Mistakes", _mistakes),
+    "confidence": (":material/target: Confidence", _confidence),
+    "why": (":material/search: Why", _why),
+    "cost": (":material/timer: Cost", _cost),
+    "coach": (":material/lightbulb: Coach", _coach),
+    "report": (":material/description: Report", _report),
 }

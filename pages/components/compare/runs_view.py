@@ -12,8 +12,8 @@ from core.errors import ComparisonError, RunError
 from core.formatting import SPLIT_NAMES
 from core.runs.summary import RunSummary
 from core.settings import Settings
-from pages.components.compare import prediction_cache
 from pages.components.shared import chart_tables, charts, frame
+from pages.components.shared.named_runs import name_runs, style_runs
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.verdict import compare_once, show_verdict
 
@@ -60,7 +60,9 @@ def show_runs_verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> None
 def show_curves(snapshots: Sequence[RunSnapshot]) -> None:
     """Accuracy and loss of all runs, by epochs, pictures or time."""
     st.subheader("Curves")
-    curves = [charts.Curve(name, item.history.batches, item.history.epochs) for name, item in name_runs(snapshots)]
+    named = name_runs(snapshots)
+    styles = style_runs(named)
+    curves = [charts.Curve(name, styles[name], item.history.batches, item.history.epochs) for name, item in named]
     left, right = st.columns(2)
     with left:
         axis = choose_axis("seconds" if any(item.config.max_seconds for item in snapshots) else "epochs")
@@ -72,9 +74,7 @@ def show_curves(snapshots: Sequence[RunSnapshot]) -> None:
     )
     frame.offer_csv(
         "Download the curves as CSV",
-        lambda: chart_tables.list_epochs(
-            [(name, item.config.seed, item.history.epochs) for name, item in name_runs(snapshots)]
-        ),
+        lambda: chart_tables.list_epochs([(name, item.config.seed, item.history.epochs) for name, item in named]),
         "tunemypets-curves.csv",
         key="compare-curves-csv",
     )
@@ -107,20 +107,6 @@ def show_table(chosen: Sequence[RunSummary]) -> None:
     table = tabulate_runs(chosen)
     st.dataframe(table, hide_index=True, column_config=COLUMN_CONFIG, key="compare-table")
     frame.offer_csv("Download as CSV", table, "tunemypets-comparison.csv")
-
-
-def name_runs(snapshots: Sequence[RunSnapshot]) -> list[prediction_cache.Named]:
-    """Distinct names of runs: the arm, with the seed and the end of the id where needed."""
-    names = [item.arm for item in snapshots]
-    if len(set(names)) < len(names):
-        names = [
-            f"{name}, seed {item.config.seed}" if names.count(name) > 1 else name
-            for name, item in zip(names, snapshots, strict=True)
-        ]
-    return [
-        (name if names.count(name) == 1 else f"{name} {item.id[-6:]}", item)
-        for name, item in zip(names, snapshots, strict=True)
-    ]
 
 
 def differing_fields(configs: Sequence[TrainConfig]) -> list[str]:

@@ -28,7 +28,10 @@ def show_why(settings: Settings, named: Named) -> None:
     usable = [(name, item) for name, item in named[:MAX_RUNS] if item.has_weights]
     for name, item in named[:MAX_RUNS]:
         if not item.has_weights:
-            st.info(f"{frame.plain(name)}: This run has no saved weights: train it for at least one epoch.", icon="📦")
+            st.info(
+                f"{frame.plain(name)}: This run has no saved weights: train it for at least one epoch.",
+                icon=":material/inventory_2:",
+            )
     if not usable:
         return
     frame.predictor(settings).warm_up()

@@ -113,7 +113,7 @@ def _show_projection(settings: Settings, name: str, item: RunSnapshot, found: Pr
         gallery.show_tiles([tile], width_px=150)
         st.button(
             "Heatmaps of this picture",
-            icon="🔥",
+            icon=":material/local_fire_department:",
             key=f"why-open-{item.id}",
             on_click=_open_heatmaps,
             args=(int(chosen),),

@@ -7,10 +7,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.formatting import SPLIT_NAMES, format_number, format_percent
+from core.palette import CLASS_COLOURS
 from core.predict.heatmap import HEATMAP_COLOURS, OUTLINE
 from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.statistics.metrics import Accuracy
-from pages.components.shared.charts import COLOURS, marker_of
+from pages.components.shared.charts import marker_of
+from pages.components.shared.named_runs import Styles
 from pages.components.shared.names import category_axis, legend_px, plotly_text, tell_apart
 
 RING = "#888888"  # grey is seen on white and on black
@@ -43,7 +45,7 @@ def draw_projection(
             text=[plotly_text(names[place]) for place in places],
             hovertemplate="%{text}<extra>%{fullData.name}</extra>",
             marker={
-                "color": COLOURS[label % len(COLOURS)],
+                "color": CLASS_COLOURS[label % len(CLASS_COLOURS)],
                 "symbol": marker_of(label),
                 "size": 9,
                 "opacity": 0.75,
@@ -112,7 +114,11 @@ def tabulate_projection(name: str, found: Projection, classes: Sequence[str], na
 
 
 def weight_change_bars(
-    found: Sequence[tuple[str, WeightChange]], *, logarithmic: bool, among: Sequence[tuple[str, WeightChange]] = ()
+    found: Sequence[tuple[str, WeightChange]],
+    styles: Styles,
+    *,
+    logarithmic: bool,
+    among: Sequence[tuple[str, WeightChange]] = (),
 ) -> go.Figure:
     """The change of each block, from input to output; unchanged blocks are hatched and labelled.
 
@@ -139,7 +145,7 @@ def weight_change_bars(
             hovertext=[plotly_text(block.title) for block in change.blocks],
             hovertemplate="%{hovertext}: %{text}<extra>%{fullData.name}</extra>",
             marker={
-                "color": COLOURS[place % len(COLOURS)],
+                "color": styles[name].colour,
                 "opacity": [0.7 if same else 1.0 for same in unchanged],
                 "pattern": {"shape": [UNCHANGED_PATTERN if same else PATTERNS[place % 2] for same in unchanged]},
             },

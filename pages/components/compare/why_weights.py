@@ -11,6 +11,7 @@ from models import weights
 from pages.components.compare import why_figures
 from pages.components.compare.why_requests import Named, identity, request
 from pages.components.shared import frame
+from pages.components.shared.named_runs import style_runs
 from pages.components.shared.runs_snapshot import RunSnapshot
 
 LOG_RATIO = 30.0  # of the largest to the smallest change: from here on the axis is logarithmic at first
@@ -41,7 +42,7 @@ def show_weight_changes(settings: Settings, named: Named) -> None:
         st.markdown(f"**{frame.plain(name)}**: {frame.plain(words)}")
         # one chart for each run, since two networks have different blocks; the axis is the same
         st.plotly_chart(
-            why_figures.weight_change_bars([(name, change)], logarithmic=logarithmic, among=found),
+            why_figures.weight_change_bars([(name, change)], style_runs(named), logarithmic=logarithmic, among=found),
             key=f"why-moved-{name}",
             config={"displayModeBar": False},
             alt=f"Weight change of each block of {name}. {words}",

@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from core.datasets.dataset import Dataset
 from core.formatting import SPLIT_NAMES, capitalise
-from pages.components.shared.charts import COLOURS, marker_of
+from core.palette import CLASS_COLOURS
+from pages.components.shared.charts import marker_of
 from pages.components.shared.names import category_axis, legend_px, plotly_text
 
 PATTERNS = {"train": "", "val": "/", "test": "x"}
@@ -28,7 +29,7 @@ def class_counts(dataset: Dataset) -> go.Figure:
             name=capitalise(name),
             x=[plotly_text(name) for name in dataset.classes],
             y=[counted[label] for label in range(len(dataset.classes))],
-            marker={"color": COLOURS[place], "pattern": {"shape": PATTERNS[split]}},
+            marker={"color": CLASS_COLOURS[place], "pattern": {"shape": PATTERNS[split]}},
         )
     figure.update_layout(
         barmode="stack",
@@ -53,7 +54,7 @@ def image_sizes(dataset: Dataset) -> go.Figure:
             x=[row.width for row in rows],
             y=[row.height for row in rows],
             marker={
-                "color": COLOURS[label % len(COLOURS)],
+                "color": CLASS_COLOURS[label % len(CLASS_COLOURS)],
                 "symbol": marker_of(label),
                 "size": 7,
                 "opacity": 0.6,
@@ -80,7 +81,7 @@ def file_sizes(dataset: Dataset) -> go.Figure:
             name=plotly_text(name),
             y0=plotly_text(name),
             x=[row.bytes / 1000 for row in dataset.rows if row.label == label],
-            marker={"color": COLOURS[label % len(COLOURS)]},
+            marker={"color": CLASS_COLOURS[label % len(CLASS_COLOURS)]},
             boxpoints=False,
         )
     figure.update_layout(

@@ -54,7 +54,10 @@ def show_gallery(settings: Settings, dataset: Dataset) -> None:
     lost = [row for row in shown if not dataset.thumbnail_path(row).exists()]
     if lost:
         more = f" and {len(lost) - 1} more are" if len(lost) > 1 else " is"
-        st.warning(f"The thumbnail of {frame.plain(lost[0].name)}{more} missing: import the dataset again.", icon="⚠️")
+        st.warning(
+            f"The thumbnail of {frame.plain(lost[0].name)}{more} missing: import the dataset again.",
+            icon=":material/warning:",
+        )
     _detail(settings, dataset, shown)
 
 
@@ -76,7 +79,7 @@ def _detail(settings: Settings, dataset: Dataset, rows: list[ImageRow]) -> None:
                 dataset.read_image(row), Limits.from_settings(settings), row.name, greys=dataset.greys
             )
         except TuneMyPetsError as error:
-            st.error(frame.plain(str(error)), icon="🚫")
+            st.error(frame.plain(str(error)), icon=":material/block:")
         else:
             st.image(shown, width="stretch", alt=f"{dataset.classes[row.label]}, {row.name}")
     with right:

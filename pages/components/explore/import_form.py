@@ -71,7 +71,7 @@ def show_import_form(settings: Settings) -> None:
     code_page = _code_page_choice() if way in (ZIP, SERVER_FOLDER) else None
     label = "Create the sample" if way == SAMPLE else "Import"
     request = ImportRequest(path, name.strip() or suggestion, plan, seed, title, names=code_page)
-    if st.button(label, type="primary", icon="📥", disabled=not ready, key="bring-go"):
+    if st.button(label, type="primary", icon=":material/download:", disabled=not ready, key="bring-go"):
         _start(settings, request, upload)
 
 
@@ -149,7 +149,7 @@ def _start(settings: Settings, request: ImportRequest, upload: Upload | None) ->
                 archive = jobs.receive_zip(upload.archive) if upload.archive else jobs.receive_files(upload.files)
         job = jobs.start(request, archive, by=frame.actor())
     except TuneMyPetsError as error:
-        st.error(frame.plain(str(error)), icon="🚫")
+        st.error(frame.plain(str(error)), icon=":material/block:")
         return
     if upload is not None:
         drop_uploads([upload.archive] if upload.archive else [file for _, file in upload.files])

@@ -27,13 +27,13 @@ def show_import_report(dataset: Dataset) -> None:
         ):
             st.metric(label, count, help=text, width="content")
     for note in report.notes:
-        st.info(frame.plain(note), icon="ℹ️")
+        st.info(frame.plain(note), icon=":material/info:")
     if report.ignored:
         st.caption(
             f"{report.ignored:,} files that accompany the pictures (such as .DS_Store, README or texts) were ignored."
         )
     if not (report.rejected or report.converted or report.duplicates or report.contradictory or near or report.notes):
-        st.success("All files were read without problems.", icon="✅")
+        st.success("All files were read without problems.", icon=":material/check_circle:")
     _table("Rejected", report.rejected, ["File", "Reason"])
     _gallery(
         dataset,

@@ -48,7 +48,7 @@ def show_views(settings: Settings, dataset: Dataset) -> None:
                 greys=dataset.greys,
             )
     except TuneMyPetsError as error:
-        st.error(frame.plain(str(error)), icon="🚫")
+        st.error(frame.plain(str(error)), icon=":material/block:")
         return
     tiles = [gallery.Tile(views[0], "Validation and test view", None, "centre crop, no random changes")]
     tiles += [gallery.Tile(view, f"Training view {place}") for place, view in enumerate(views[1:], start=1)]

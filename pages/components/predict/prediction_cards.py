@@ -27,7 +27,7 @@ def show_predictions(settings: Settings, chosen: Sequence[RunSummary], pictures:
             try:
                 answers[item.id] = frame.predictor(settings).predict(item.id, pictures)
             except TuneMyPetsError as error:
-                st.error(frame.plain(str(error)), icon="🚫")
+                st.error(frame.plain(str(error)), icon=":material/block:")
     if not answers:
         return
     shown = pictures[:SHOWN_LARGE]
@@ -62,7 +62,7 @@ def show_predictions(settings: Settings, chosen: Sequence[RunSummary], pictures:
 
 def _show(answer: Prediction) -> None:
     if answer.error is not None:
-        st.error(frame.plain(answer.error), icon="🚫")
+        st.error(frame.plain(answer.error), icon=":material/block:")
         return
     st.html(_bars(answer))
     notes = f" · {', '.join(answer.notes)}" if answer.notes else ""

@@ -23,7 +23,7 @@ def show_leaderboard(settings: Settings) -> None:
     """Draw the rankings, or what is missing for one."""
     tested = [item for item in list_runs(settings) if item.tested is not None and item.tested.split == "test"]
     if not tested:
-        st.info("The leaderboard starts with the first test result.", icon="🏆")
+        st.info("The leaderboard starts with the first test result.", icon=":material/emoji_events:")
         return
     names = list(dict.fromkeys(item.config.dataset for item in tested))
     if len(names) > 1:

@@ -20,7 +20,8 @@ def show_door(settings: Settings, by: Actor) -> None:
     room = RoomStore(settings).current() if settings.room else None
     if room is None:
         st.info(
-            "The room is closed: only this machine can open the app. Start it with --room to let others in.", icon="🔒"
+            "The room is closed: only this machine can open the app. Start it with --room to let others in.",
+            icon=":material/lock:",
         )
         return
     address = _address()
@@ -45,7 +46,7 @@ def _address() -> str:
 
 
 def _offer_change(settings: Settings, by: Actor) -> None:
-    with st.popover("New passcode", icon="🔑"):
+    with st.popover("New passcode", icon=":material/key:"):
         st.caption("Everyone must enter the new passcode at their next click; nicknames and runs stay.")
         if st.button("Change it", key="door-change"):
             RoomStore(settings).change_passcode(by, door.browser_token())

@@ -29,10 +29,10 @@ def show_queue(settings: Settings, by: Actor) -> None:
     running = [item for item in items.values() if item.state is RunState.RUNNING]
     _controls(settings, by, paused=control.paused, changed=bool(control.first))
     if not items:
-        st.info("The queue is empty.", icon="☕")
+        st.info("The queue is empty.", icon=":material/coffee:")
         return
     for item in running:
-        _row(settings, by, item, "▶️", "running", [])
+        _row(settings, by, item, ":material/play_arrow:", "running", [])
     starts = {turn.id: turn.expected_start for turn in turns}
     for position, run_id in enumerate(order[:MAX_ROWS]):
         moves = _moves(settings, by, order, position)
@@ -44,10 +44,12 @@ def show_queue(settings: Settings, by: Actor) -> None:
 
 def _controls(settings: Settings, by: Actor, *, paused: bool, changed: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        label, icon = ("Resume the queue", "▶️") if paused else ("Pause the queue", "⏸️")
+        label, icon = (
+            ("Resume the queue", ":material/play_arrow:") if paused else ("Pause the queue", ":material/pause:")
+        )
         if st.button(label, icon=icon, type="primary" if paused else "secondary", key="queue-pause"):
             _do(lambda: pause_queue(settings, not paused, by))
-        if changed and st.button("Back to the fair order", icon="⚖️", key="queue-fair"):
+        if changed and st.button("Back to the fair order", icon=":material/balance:", key="queue-fair"):
             _do(lambda: put_first(settings, [], by))
         if paused:
             st.caption("Paused. Running trainings continue; no new ones start.")
@@ -63,8 +65,8 @@ def _moves(
     front = [run_id, *(other for other in read_control(settings).first if other != run_id)]
     swapped = [*order[: position - 1], run_id, order[position - 1]]
     return [
-        ("front", "⏫", lambda: put_first(settings, front, by)),
-        ("up", "🔼", lambda: put_first(settings, swapped, by)),
+        ("front", ":material/keyboard_double_arrow_up:", lambda: put_first(settings, front, by)),
+        ("up", ":material/vertical_align_top:", lambda: put_first(settings, swapped, by)),
     ]
 
 
@@ -87,7 +89,11 @@ def _row(
             wanted = "To the front" if name == "front" else "One place up"
             if st.button("", icon=icon, key=f"queue-{name}-{item.id}", help=wanted):
                 _do(move)
-        if st.button("Stop" if item.state is RunState.RUNNING else "Cancel", key=f"queue-cancel-{item.id}", icon="⏹️"):
+        if st.button(
+            "Stop" if item.state is RunState.RUNNING else "Cancel",
+            key=f"queue-cancel-{item.id}",
+            icon=":material/stop:",
+        ):
             _do(lambda: frame.runs(settings).request_stop(item.id, by=by))
 
 
@@ -102,7 +108,7 @@ def _do(action: Callable[[], object]) -> None:
     try:
         action()
     except TuneMyPetsError as error:
-        st.error(frame.plain(str(error)), icon="🚫")
+        st.error(frame.plain(str(error)), icon=":material/block:")
         return
     forget_runs()
     st.rerun()

@@ -1,6 +1,6 @@
 """ECharts specs of training curves, as plain dictionaries; their canvas survives an update.
 
-Runs differ in colour, line style and marker, so that colour is never the only signal.
+Strategies differ in colour, line style and marker (`core.palette`), so that colour is never the only signal.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from core.config.events import BatchDone, EpochDone, RateFound
 from core.formatting import format_line, format_number
-from core.palette import COLOURS, LINES, SYMBOLS
+from core.palette import CLASS_COLOURS, ArmStyle
 from core.races.bands import Band, Measure
 
 MAX_POINTS = 240
@@ -30,6 +30,7 @@ class Curve:
     """One run's measurements, with the name the legend shows."""
 
     name: str
+    style: ArmStyle
     batches: Sequence[BatchDone]
     epochs: Sequence[EpochDone]
 
@@ -37,39 +38,41 @@ class Curve:
 def accuracy_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool = True) -> dict[str, Any]:
     """Accuracy in per cent: per batch (thin) and per epoch on validation (marked)."""
     series: list[dict[str, Any]] = []
-    for place, curve in enumerate(curves):
+    for curve in curves:
         if training:
             points = [[_at_batch(b, axis), 100 * b.accuracy] for b in curve.batches]
-            series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), place))
+            series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), curve.style))
         points = [[_at_epoch(e, axis), round(100 * e.val_accuracy, 2)] for e in curve.epochs]
-        series.append(_marked(curve.name, points, place))
+        series.append(_marked(curve.name, points, curve.style))
     return _spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100)
 
 
 def loss_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool = True) -> dict[str, Any]:
     """Loss per batch (thin) and per epoch on validation (marked)."""
     series: list[dict[str, Any]] = []
-    for place, curve in enumerate(curves):
+    for curve in curves:
         if training:
             points = [[_at_batch(b, axis), b.loss] for b in curve.batches]
-            series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), place))
+            series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), curve.style))
         points = [[_at_epoch(e, axis), round(e.val_loss, 4)] for e in curve.epochs]
-        series.append(_marked(curve.name, points, place))
+        series.append(_marked(curve.name, points, curve.style))
     return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
 
 
-def race_chart(bands: Sequence[Band], axis: Axis, measure: Measure = "accuracy") -> dict[str, Any]:
+def race_chart(
+    bands: Sequence[Band], styles: Sequence[ArmStyle], axis: Axis, measure: Measure = "accuracy"
+) -> dict[str, Any]:
     """Arms of a race on validation pictures: the mean of the seeds, the band between them, and where phases begin."""
     scale, digits = (100.0, 2) if measure == "accuracy" else (1.0, 4)
     series: list[dict[str, Any]] = []
-    for place, band in enumerate(bands):
+    for band, style in zip(bands, styles, strict=True):
         mean = [[_rounded(x), round(scale * y, digits)] for x, y in zip(band.x, band.mean, strict=True)]
-        line = _marked(band.arm, mean, place)
+        line = _marked(band.arm, mean, style)
         line["symbolSize"] = 8 if len(mean) <= MAX_MARKED else 0
         line["markLine"] = {
             "silent": True,
             "symbol": "none",
-            "lineStyle": {"color": COLOURS[place % len(COLOURS)], "type": "dotted"},
+            "lineStyle": {"color": style.colour, "type": "dotted"},
             "label": {"formatter": "{b}", "position": "insideEndTop", "color": "inherit"},
             "data": [{"xAxis": _rounded(x), "name": f"{band.arm}: {name}"} for x, name in band.phases],
         }
@@ -80,24 +83,26 @@ def race_chart(bands: Sequence[Band], axis: Axis, measure: Measure = "accuracy")
                 [_rounded(x), round(scale * (high - low), digits)]
                 for x, low, high in zip(band.x, band.low, band.high, strict=True)
             ]
-            series += _area(f"{band.arm}{TRAINING}", low, width, place)
+            series += _area(f"{band.arm}{TRAINING}", low, width, style)
     if measure == "accuracy":
         return _spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100)
     return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
 
 
-def sizes_chart(lines: Sequence[tuple[str, Sequence[tuple[int, float, float, float]]]]) -> dict[str, Any]:
+def sizes_chart(
+    lines: Sequence[tuple[str, ArmStyle, Sequence[tuple[int, float, float, float]]]],
+) -> dict[str, Any]:
     """Accuracy in per cent by training pictures per class, on a logarithmic axis, with the band of each arm.
 
     Args:
-        lines: name, and (size, mean, low, high) of each point.
+        lines: name, style, and (size, mean, low, high) of each point.
     """
     series: list[dict[str, Any]] = []
-    for place, (name, points) in enumerate(lines):
-        series.append(_marked(name, [[size, round(mean, 2)] for size, mean, _, _ in points], place))
+    for name, style, points in lines:
+        series.append(_marked(name, [[size, round(mean, 2)] for size, mean, _, _ in points], style))
         low = [[float(size), round(low, 2)] for size, _, low, _ in points]
         width = [[float(size), round(high - low, 2)] for size, _, low, high in points]
-        series += _area(f"{name}{TRAINING}", low, width, place)
+        series += _area(f"{name}{TRAINING}", low, width, style)
     spec = _spec(series, "Training pictures per class (logarithmic)", "Accuracy (%)", y_max=100)
     spec["xAxis"] = {**spec["xAxis"], "type": "log", "min": "dataMin", "max": "dataMax"}
     return spec
@@ -113,11 +118,11 @@ def describe(spec: dict[str, Any]) -> str:
 
 
 def marker_of(label: int) -> str:
-    """The marker of a class; from the seventh on colours repeat, with another marker."""
-    return MARKERS[(label + label // len(COLOURS)) % len(MARKERS)]
+    """The marker of a class; from the ninth on colours repeat, with another marker."""
+    return MARKERS[(label + label // len(CLASS_COLOURS)) % len(MARKERS)]
 
 
-def _area(name: str, low: list[list[float]], width: list[list[float]], place: int) -> list[dict[str, Any]]:
+def _area(name: str, low: list[list[float]], width: list[list[float]], style: ArmStyle) -> list[dict[str, Any]]:
     """A band as two stacked lines: an invisible one, and what is above it, filled."""
     shared = {
         "name": name,
@@ -129,10 +134,14 @@ def _area(name: str, low: list[list[float]], width: list[list[float]], place: in
         "tooltip": {"show": False},
         "emphasis": {"disabled": True},
     }
-    colour = COLOURS[place % len(COLOURS)]
     return [
-        {**shared, "data": low, "itemStyle": {"color": colour}},
-        {**shared, "data": width, "itemStyle": {"color": colour}, "areaStyle": {"color": colour, "opacity": 0.18}},
+        {**shared, "data": low, "itemStyle": {"color": style.colour}},
+        {
+            **shared,
+            "data": width,
+            "itemStyle": {"color": style.colour},
+            "areaStyle": {"color": style.colour, "opacity": 0.18},
+        },
     ]
 
 
@@ -146,10 +155,10 @@ def rate_chart(curves: Sequence[Curve]) -> dict[str, Any]:
         _thin(
             curve.name,
             _thinned([[_at_batch(b, "epochs"), b.learning_rate] for b in curve.batches]),
-            place,
+            curve.style,
             1.0,
         )
-        for place, curve in enumerate(curves)
+        for curve in curves
     ]
     return _spec(series, "Epochs", "Learning rate")
 
@@ -159,22 +168,22 @@ def speed_chart(curves: Sequence[Curve]) -> dict[str, Any]:
     series = [
         _thin(
             curve.name, _thinned([[_at_batch(b, "epochs"), round(b.images_per_second, 1)] for b in curve.batches]),
-            place, 1.0,
+            curve.style, 1.0,
         )
-        for place, curve in enumerate(curves)
+        for curve in curves
     ]  # fmt: skip
     return _spec(series, "Epochs", "Pictures per second")
 
 
-def rate_search_chart(searches: Sequence[tuple[str, RateFound]]) -> dict[str, Any]:
+def rate_search_chart(searches: Sequence[tuple[str, ArmStyle, RateFound]]) -> dict[str, Any]:
     """The learning-rate finder: smoothed loss by rate, and the chosen rate, marked."""
     series: list[dict[str, Any]] = []
-    for place, (name, found) in enumerate(searches):
+    for name, style, found in searches:
         points = [[rate, round(loss, 4)] for rate, loss in zip(found.rates, found.losses, strict=True)]
-        series.append(_thin(name, points, place, 1.0))
+        series.append(_thin(name, points, style, 1.0))
         at_chosen = min(points, key=lambda point: abs(point[0] - found.chosen), default=None)
         if at_chosen:
-            series.append(_marked(f"{name}: takes {format_number(found.chosen, 2)}", [at_chosen], place))
+            series.append(_marked(f"{name}: takes {format_number(found.chosen, 2)}", [at_chosen], style))
     spec = _spec(series, "Learning rate (logarithmic)", "Loss (smoothed, nats)")
     spec["xAxis"] = {**spec["xAxis"], "type": "log", "min": "dataMin", "max": "dataMax"}
     return spec
@@ -209,29 +218,29 @@ def _smoothed(points: list[list[float]], weight: float = 0.8) -> list[list[float
     return _thinned(out)
 
 
-def _thin(name: str, points: list[list[float]], place: int, opacity: float = 0.55) -> dict[str, Any]:
+def _thin(name: str, points: list[list[float]], style: ArmStyle, opacity: float = 0.55) -> dict[str, Any]:
     return {
         "name": name,
         "type": "line",
         "data": points,
         "showSymbol": False,
-        "symbol": SYMBOLS[place % len(SYMBOLS)],
-        "lineStyle": {"width": 1.5, "type": LINES[place % len(LINES)], "opacity": opacity},
-        "itemStyle": {"color": COLOURS[place % len(COLOURS)], "opacity": opacity},
+        "symbol": style.symbol,
+        "lineStyle": {"width": 1.5, "type": style.line, "opacity": opacity},
+        "itemStyle": {"color": style.colour, "opacity": opacity},
         "emphasis": {"disabled": True},
     }
 
 
-def _marked(name: str, points: list[list[float]], place: int) -> dict[str, Any]:
+def _marked(name: str, points: list[list[float]], style: ArmStyle) -> dict[str, Any]:
     return {
         "name": name,
         "type": "line",
         "data": points,
         "showSymbol": True,
-        "symbol": SYMBOLS[place % len(SYMBOLS)],
+        "symbol": style.symbol,
         "symbolSize": 9,
-        "lineStyle": {"width": 3, "type": LINES[place % len(LINES)]},
-        "itemStyle": {"color": COLOURS[place % len(COLOURS)]},
+        "lineStyle": {"width": 3, "type": style.line},
+        "itemStyle": {"color": style.colour},
     }
 
 

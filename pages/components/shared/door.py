@@ -26,7 +26,7 @@ def pass_or_stop(settings: Settings) -> None:
         return
     rooms, browser = RoomStore(settings), browser_token()
     if not browser:
-        st.error("Your browser blocks cookies for this page: allow them and reload.", icon="🚫")
+        st.error("Your browser blocks cookies for this page: allow them and reload.", icon=":material/block:")
         st.stop()
     _use_link(rooms, browser)
     if not rooms.is_admitted(person_id(browser)):
@@ -98,7 +98,7 @@ def _use_link(rooms: RoomStore, browser: str) -> None:
         elif passcode is not None and not rooms.is_admitted(person_id(browser)):
             rooms.enter(browser, passcode, _address())
     except PeopleError as error:
-        st.error(str(error), icon="🚫")
+        st.error(str(error), icon=":material/block:")
 
 
 def _ask_passcode(rooms: RoomStore, browser: str) -> None:
@@ -106,12 +106,12 @@ def _ask_passcode(rooms: RoomStore, browser: str) -> None:
         typed = st.text_input(
             "Passcode of the room", key="door-typed", max_chars=40, help="Eight digits; the presenter shows them."
         )
-        sent = st.form_submit_button("Come in", type="primary", icon="🚪")
+        sent = st.form_submit_button("Come in", type="primary", icon=":material/login:")
     if sent:
         try:
             rooms.enter(browser, typed, _address())
         except PeopleError as error:
-            st.error(str(error), icon="🚫")
+            st.error(str(error), icon=":material/block:")
         else:
             st.rerun()
 
@@ -126,14 +126,18 @@ def _ask_nickname(settings: Settings) -> None:
             max_chars=MAX_NICKNAME,
             help="Shown next to your runs.",
         )
-        sent = st.form_submit_button("Begin", type="primary", icon="🐾")
-    if _can_sign_in() and not known and st.button("Sign in", icon="🔑", help="Use your organisation's account."):
+        sent = st.form_submit_button("Begin", type="primary", icon=":material/pets:")
+    if (
+        _can_sign_in()
+        and not known
+        and st.button("Sign in", icon=":material/key:", help="Use your organisation's account.")
+    ):
         st.login()
     st.caption(COOKIE_NOTE)
     if sent:
         try:
             PeopleStore(settings).name(_identity(settings), nickname)
         except PeopleError as error:
-            st.error(str(error), icon="🚫")
+            st.error(str(error), icon=":material/block:")
         else:
             st.rerun()

@@ -1,17 +1,14 @@
-"""The frame of every page: set-up, navigation, stores, error messages, links.
+"""The frame of every page: set-up, stores, states, error messages, downloads.
 
 Each page must work by itself: the first session of a fresh server that opens a deep link runs that page file alone.
 """
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urlencode
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from core.actor import LOCAL_OWNER, Actor
 from core.datasets.dataset_store import DatasetStore
@@ -20,14 +17,26 @@ from core.formatting import format_cell
 from core.jobs.import_jobs import ImportJobs
 from core.jobs.scheduler import ensure_scheduler
 from core.quotas import is_disk_full
-from core.room.board import read_board
+from core.races.race import RaceState
 from core.room.people import PeopleStore
 from core.runs.attempts import read_attempts
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components.shared import door, visitors
+from pages.components.shared import door, navigation, visitors
 from pages.components.shared.names import plain as plain
+from pages.components.shared.page_links import COMPARE as COMPARE
+from pages.components.shared.page_links import EXPLORE as EXPLORE
+from pages.components.shared.page_links import HOME as HOME
+from pages.components.shared.page_links import NAVIGATION as NAVIGATION
+from pages.components.shared.page_links import PREDICT as PREDICT
+from pages.components.shared.page_links import ROOM as ROOM
+from pages.components.shared.page_links import TRAIN as TRAIN
+from pages.components.shared.page_links import go as go
+from pages.components.shared.page_links import has_router as has_router
+from pages.components.shared.page_links import link as link
+from pages.components.shared.page_links import link_to_run as link_to_run
+from pages.components.shared.page_links import mark_router as mark_router
 from pages.components.shared.runs_snapshot import list_runs
 from pages.components.shared.shared_cache import SharedCache
 
@@ -36,33 +45,17 @@ if TYPE_CHECKING:
 
     from core.predict.predictor_client import PredictorClient
 
-PAGES = Path(__file__).resolve().parents[2]
-MAIN = PAGES.parent / "streamlit_app.py"
-HOME = PAGES / "home.py"
-EXPLORE = PAGES / "explore.py"
-TRAIN = PAGES / "train.py"
-COMPARE = PAGES / "compare.py"
-PREDICT = PAGES / "predict.py"
-ROOM = PAGES / "room.py"
-NAVIGATION = {
-    HOME: ("Home", "🐾"),
-    EXPLORE: ("Explore", "🖼️"),
-    TRAIN: ("Train", "🏁"),
-    COMPARE: ("Compare", "⚖️"),
-    PREDICT: ("Predict", "🔮"),
-    ROOM: ("Room", "🧑‍🏫"),
-}
-ROUTED = "routed"
 # Streamlit's own download of a table leaves formulas in its cells
 _NO_OTHER_CSV = '<style>button[kind="elementToolbar"][aria-label^="Download as CSV"] {display: none}</style>'
 
-STATE_ICONS = {
-    RunState.QUEUED: "⏳",
-    RunState.RUNNING: "▶️",
-    RunState.FINISHED: "✅",
-    RunState.STOPPED: "⏹️",
-    RunState.FAILED: "❌",
-    RunState.INTERRUPTED: "⚡",
+STATE_MARKS = {  # of runs and races: icon and colour of a badge
+    "queued": (":material/hourglass_top:", "gray"),
+    "running": (":material/play_arrow:", "blue"),
+    "finished": (":material/check_circle:", "green"),
+    "stopped": (":material/stop_circle:", "orange"),
+    "failed": (":material/error:", "red"),
+    "interrupted": (":material/bolt:", "orange"),
+    "incomplete": (":material/warning:", "orange"),
 }
 
 _names: SharedCache[Settings, dict[str, str]] = SharedCache(5.0, max_entries=8)
@@ -71,22 +64,27 @@ _full: SharedCache[Settings, bool] = SharedCache(5.0, max_entries=8)
 log = logging.getLogger("tunemypets.pages")
 
 
-def open_page(title: str, caption: str) -> Settings:
+def open_page(title: str, caption: str = "") -> Settings:
     """Set up a page: browser title, heading, one line of help. Returns the settings."""
-    st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon="🐾", layout="wide")
+    st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon=":material/pets:", layout="wide")
     settings = Settings.from_environment()
+    place = navigation.reserve_navigation()
+    status = st.container()
     st.title(title)  # first: people see the page before the links have loaded their code
-    st.caption(caption)
+    if caption:
+        st.caption(caption)
     door.pass_or_stop(settings)
     visitor = door.actor(settings)
     visitors.note(visitor.id, title)
-    _show_navigation(settings, visitor)
+    navigation.show_navigation(place, settings, visitor)
+    with status:
+        navigation.show_status(settings, visitor)
     wake_scheduler(settings)
     if _full.get(settings, lambda: is_disk_full(settings)):
         st.warning(
             "The disk is nearly full: trainings wait until there is space. "
             "Delete runs or datasets that are no longer needed; saved work is safe.",
-            icon="💾",
+            icon=":material/save:",
         )
     return settings
 
@@ -114,28 +112,6 @@ def actor() -> Actor:
     return door.actor(Settings.from_environment())
 
 
-def mark_router() -> None:
-    """Note that the router draws this session's pages."""
-    st.session_state[ROUTED] = True
-
-
-def has_router() -> bool:
-    """Whether other pages can be opened from here; not where this page runs alone."""
-    return ROUTED in st.session_state
-
-
-def _show_navigation(settings: Settings, visitor: Actor) -> None:
-    """The links of the sidebar: the same with and without the router, so that a deep link looks like any visit."""
-    with st.sidebar, suppress(StreamlitAPIException):
-        for path, (label, icon) in NAVIGATION.items():
-            if path != ROOM or visitor.presenter:
-                st.page_link(MAIN if path == HOME and not has_router() else path, label=label, icon=icon)
-            elif read_board(settings).leaderboard_shared:
-                st.page_link(path, label="Leaderboard", icon="🏆")
-        if settings.room:
-            st.caption(f"You are {plain(visitor.name)}{', the presenter' if visitor.presenter else ''}.")
-
-
 @st.cache_resource(ttl=5, show_spinner=False)
 def _wake(home: str) -> bool:
     settings = Settings.from_environment()
@@ -150,25 +126,6 @@ def _wake(home: str) -> bool:
 def wake_scheduler(settings: Settings) -> None:
     """Start the scheduler if it has work and is not running; checked once in five seconds for all sessions."""
     _wake(str(settings.home))
-
-
-def link(page: Path, *, label: str, icon: str | None = None, query_params: dict[str, str] | None = None) -> None:
-    """A link to a page with its parameters; a plain link where a page runs alone and Streamlit knows no other."""
-    try:
-        st.page_link(page, label=label, icon=icon, query_params=query_params)
-    except StreamlitAPIException:
-        address = f"/{'' if page == HOME else page.stem}" + (f"?{urlencode(query_params)}" if query_params else "")
-        st.markdown(f"{icon or ''} [{label}]({address})")
-
-
-def go(page: Path, *, query_params: dict[str, str]) -> NoReturn:
-    """Open a page with its parameters."""
-    try:
-        st.switch_page(page, query_params=query_params)
-    except StreamlitAPIException:
-        # run alone, a page can only go to itself
-        st.query_params.from_dict(query_params)
-        st.rerun()
 
 
 def datasets(settings: Settings) -> DatasetStore:
@@ -200,16 +157,22 @@ def explained() -> Iterator[None]:
         yield
     except ConfigError as error:
         for sentence in error.problems.values():
-            st.error(plain(sentence), icon="🚫")
+            st.error(plain(sentence), icon=":material/block:")
     except TuneMyPetsError as error:
         log.info("shown: %s", error)
-        st.error(plain(str(error)), icon="🚫")
+        st.error(plain(str(error)), icon=":material/block:")
     except OSError as error:
         log.exception("shown as a sentence")
         st.error(
             f"The data folder is unusable ({error.strerror or type(error).__name__}): check space and permissions.",
-            icon="🚫",
+            icon=":material/block:",
         )
+
+
+def format_state(state: RunState | RaceState) -> str:
+    """The state of a run or race as a word with a coloured mark, in Markdown."""
+    icon, colour = STATE_MARKS[state.value]
+    return f":{colour}-badge[{icon} {state.value}]"
 
 
 def offer_csv(
@@ -222,7 +185,9 @@ def offer_csv(
     """
     st.html(_NO_OTHER_CSV)
     made = (lambda: write_csv(table())) if callable(table) else write_csv(table)
-    st.download_button(label, made, file_name=file_name, mime="text/csv", icon="⬇️", on_click="ignore", key=key)
+    st.download_button(
+        label, made, file_name=file_name, mime="text/csv", icon=":material/download:", on_click="ignore", key=key
+    )
 
 
 def write_csv(table: "pd.DataFrame") -> str:

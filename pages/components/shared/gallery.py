@@ -10,10 +10,11 @@ from typing import Literal
 import streamlit as st
 
 from core.datasets.pictures.picture_formats import UPLOAD_SUFFIXES
+from core.palette import RIGHT_COLOUR, WRONG_COLOUR
 
 MARKS = {
-    "right": ("✓", "#009E73", "right"),
-    "wrong": ("✗", "#D55E00", "wrong"),
+    "right": ("✓", RIGHT_COLOUR, "right"),
+    "wrong": ("✗", WRONG_COLOUR, "wrong"),
     "waiting": ("…", "#7F7F7F", "no answer yet"),
 }
 NO_IMAGE = "data:,"

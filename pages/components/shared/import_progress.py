@@ -39,7 +39,7 @@ def _panel(settings: Settings, job_id: str, then_page: Path, was_running: bool) 
         elif status.state == "finished" and status.dataset:
             _show_result(settings, status.dataset, then_page)
         else:
-            st.error(frame.plain(status.text), icon="🚫")
+            st.error(frame.plain(status.text), icon=":material/block:")
         label = "Close this message" if status.state != "asking" else "Do not import"
         if st.button(label, key=f"close-{job_id}"):
             if status.state == "asking":
@@ -57,11 +57,11 @@ def _show_result(settings: Settings, dataset_id: str, then_page: Path) -> None:
         (report.notes, "note"), (report.rejected, "rejected file"), (report.contradictory, "contradiction")
     ) if rows]  # fmt: skip
     ready = f"The dataset is ready: {len(dataset.rows):,} pictures of {len(dataset.classes)} classes"
-    st.success(f"{ready}{f', {join_names(said)}' if said else ''}.", icon="✅")
+    st.success(f"{ready}{f', {join_names(said)}' if said else ''}.", icon=":material/check_circle:")
     with st.container(horizontal=True):
         pages = [
-            (frame.EXPLORE, "Look at the pictures", "🖼️"),
-            (frame.TRAIN, "Start a race", "🏁"),
+            (frame.EXPLORE, "Look at the pictures", ":material/photo_library:"),
+            (frame.TRAIN, "Start a race", ":material/flag:"),
         ]
         for page, label, icon in sorted(pages, key=lambda item: item[0] != then_page):
             frame.link(page, label=label, icon=icon, query_params={"dataset": dataset_id})

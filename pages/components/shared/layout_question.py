@@ -28,7 +28,7 @@ def show_layout_question(jobs: ImportJobs, job_id: str) -> None:
             ]
             if tiles:
                 gallery.show_tiles(tiles, width_px=84)
-            if st.button("Use these classes", key=f"layout-{job_id}-{place}", icon="✔️"):
+            if st.button("Use these classes", key=f"layout-{job_id}-{place}", icon=":material/check:"):
                 jobs.answer(job_id, choice.key, by=frame.actor())
                 st.rerun()
 

@@ -16,7 +16,7 @@ def show_pins(settings: Settings) -> None:
     pins = read_board(settings).pins
     found = {item.id: item for item in list_runs(settings) if item.id in pins}
     if found:
-        st.subheader("📌 Pinned by the presenter")
+        st.subheader(":material/keep: Pinned by the presenter")
         for run_id in pins:
             if run_id in found:
                 draw_run(settings, found[run_id])
@@ -34,13 +34,16 @@ def show_sent(settings: Settings, *, on_train: bool) -> None:
     sent = board.sent
     here = frame.datasets(settings).summaries()
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(f"📣 **{frame.plain(sent.sender)}** sent settings to everyone: {_words(board)}.", width="stretch")
+        st.markdown(
+            f":material/campaign: **{frame.plain(sent.sender)}** sent settings to everyone: {_words(board)}.",
+            width="stretch",
+        )
         if not any(item.id == sent.config.dataset for item in here):
             st.caption("Their dataset was deleted.")
         elif st.button(
             "Use these settings",
             type="primary",
-            icon="📥",
+            icon=":material/download:",
             key="sent-use",
             on_click=prefill,
             args=(sent.config,),

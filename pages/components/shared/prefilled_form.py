@@ -34,5 +34,5 @@ def prefill(config: TrainConfig) -> None:
 
 def offer_prefilled(config: TrainConfig, label: str, help: str, *, key: str) -> None:
     """A button that opens the form with these settings filled in; it starts nothing."""
-    if st.button(label, icon="📥", key=key, help=help, on_click=prefill, args=(config,)):
+    if st.button(label, icon=":material/download:", key=key, help=help, on_click=prefill, args=(config,)):
         frame.go(frame.TRAIN, query_params={"dataset": config.dataset})

@@ -39,7 +39,7 @@ def _show_race(settings: Settings, race: Race) -> None:
             frame.link(
                 frame.COMPARE,
                 label=f"{frame.plain(race.title)} on {frame.plain(race.dataset)}",
-                icon="🏁" if race.plan.kind == "race" else "📈",
+                icon=":material/flag:" if race.plan.kind == "race" else ":material/trending_up:",
                 query_params={"race": race.id},
             )
         owner = frame.owner_name(settings, race.meta.owner)
@@ -55,27 +55,24 @@ def draw_run(settings: Settings, item: RunSummary) -> None:
     with st.container(border=True):
         left, right = st.columns(2, vertical_alignment="center")
         with left:
-            target = {"race": item.meta.race} if item.meta.race else {"run": item.id}
-            frame.link(
-                frame.TRAIN,
-                label=f"{frame.plain(item.title)} on {frame.plain(item.config.dataset)}",
-                icon=frame.STATE_ICONS[item.state],
-                query_params=target,
+            frame.link_to_run(
+                item.id, item.meta.race, label=f"{frame.plain(item.title)} on {frame.plain(item.config.dataset)}"
             )
         owner = frame.owner_name(settings, item.meta.owner)
         right.caption(result_text(item) + (f" · by {frame.plain(owner)}" if owner else ""))
 
 
 def result_text(item: RunSummary) -> str:
-    """State and result of a run in one line."""
+    """State and result of a run in one line of Markdown."""
+    state = frame.format_state(item.state)
     if item.is_curve:
-        return f"{item.state.value} · {item.points_text}"
+        return f"{state} {item.points_text}"
     if item.accuracy is not None and item.tested is not None:
         word = SPLIT_NAMES[item.tested.split]
-        return f"{item.state.value} · {word} {item.accuracy.text()}"
+        return f"{state} {word} {item.accuracy.text()}"
     if item.best_val_accuracy is not None:
-        return f"{item.state.value} · best validation {format_percent(item.best_val_accuracy)}"
-    return item.state.value
+        return f"{state} best validation {format_percent(item.best_val_accuracy)}"
+    return state
 
 
 def short_result(item: RunSummary) -> str:

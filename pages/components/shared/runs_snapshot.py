@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from core.config.arm_names import name_arm
 from core.config.train_config import TrainConfig
 from core.jobs.run_queue import QueueView, Turn, read_queue
 from core.jobs.watchdog import stalled_since
@@ -42,8 +43,8 @@ class RunSnapshot:
 
     @property
     def arm(self) -> str:
-        """Its name in charts: the arm in a race, or its network and strategy."""
-        return f"{self.meta.arm} ({self.config.model})" if self.meta.arm else self.config.title()
+        """Its name where it is shown alone; of several, `name_configs` gives names that differ."""
+        return name_arm(self.config)
 
 
 def look_at(settings: Settings, run_id: str) -> RunSnapshot:

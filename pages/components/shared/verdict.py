@@ -38,7 +38,7 @@ def draw_verdict(sentence: str, caveats: Sequence[Caveat], *, found: bool) -> No
     Args:
         found: whether a difference was shown.
     """
-    show, icon = (st.success, "🏆") if found else (st.info, "⚖️")
+    show, icon = (st.success, ":material/emoji_events:") if found else (st.info, ":material/balance:")
     show(write_verdict(sentence, caveats), icon=icon)
 
 

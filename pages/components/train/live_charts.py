@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.runs.summary import is_curve
 from pages.components.shared import chart_tables, charts, frame
+from pages.components.shared.named_runs import name_runs, style_runs
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
 
@@ -21,7 +22,7 @@ def draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
         if any(item.moving and not is_curve(item.meta) for item in snapshots):
             st.caption("The charts start with the first training step.")
         return
-    identity = "-".join(item.id for item in snapshots)
+    identity, named = "-".join(item.id for item in snapshots), name_runs(snapshots)
     accuracy, loss = _main_charts.get(snapshots, lambda: _build_main_charts(snapshots))
     left, right = st.columns(2)
     with left:
@@ -34,7 +35,7 @@ def draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
     if not any(item.moving for item in snapshots):
         frame.offer_csv(
             "Download the curves as CSV",
-            lambda: chart_tables.list_epochs([(item.arm, item.config.seed, item.history.epochs) for item in snapshots]),
+            lambda: chart_tables.list_epochs([(name, item.config.seed, item.history.epochs) for name, item in named]),
             f"tunemypets-{snapshots[0].id}-curves.csv",
             key=f"curves-csv-{identity}",
         )
@@ -42,14 +43,15 @@ def draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
 
 def draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
     """Learning rate and speed, step by step."""
-    identity = "-".join(item.id for item in snapshots)
+    identity, named = "-".join(item.id for item in snapshots), name_runs(snapshots)
     more = st.expander("Learning rate and speed", key=f"more-{identity}", on_change="rerun")
     if not more.open:  # most people never open it
         return
     with more:
-        searches = [(item.arm, item.history.rate) for item in snapshots if item.history.rate is not None]
+        styles = style_runs(named)
+        searches = [(name, item.history.rate) for name, item in named if item.history.rate is not None]
         if searches:
-            spec = charts.rate_search_chart(searches)
+            spec = charts.rate_search_chart([(name, styles[name], found) for name, found in searches])
             st.markdown("Learning rates tried before training; the chosen one is marked")
             st.echarts_chart(spec, height=240, key=f"search-{identity}", alt=charts.describe(spec))
         rate, speed = _more_charts.get(snapshots, lambda: _build_more_charts(snapshots))
@@ -63,7 +65,7 @@ def draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
         with st.container(horizontal=True):
             frame.offer_csv(
                 "Download every step as CSV",
-                lambda: chart_tables.list_steps([(item.arm, item.history.batches) for item in snapshots]),
+                lambda: chart_tables.list_steps([(name, item.history.batches) for name, item in named]),
                 f"tunemypets-{snapshots[0].id}-steps.csv",
                 key=f"steps-csv-{identity}",
             )
@@ -77,7 +79,9 @@ def draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
 
 
 def _curves(snapshots: tuple[RunSnapshot, ...]) -> list[charts.Curve]:
-    return [charts.Curve(item.arm, item.history.batches, item.history.epochs) for item in snapshots]
+    named = name_runs(snapshots)
+    styles = style_runs(named)
+    return [charts.Curve(name, styles[name], item.history.batches, item.history.epochs) for name, item in named]
 
 
 def _build_main_charts(snapshots: tuple[RunSnapshot, ...]) -> tuple[Chart, Chart]:

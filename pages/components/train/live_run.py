@@ -71,12 +71,11 @@ def _rest(settings: Settings, run_ids: tuple[str, ...]) -> None:
 
 
 def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
-    icon = frame.STATE_ICONS[snapshot.state]
     with st.container(border=True):
         name = snapshot.title if alone else snapshot.arm
         owner = frame.owner_name(settings, snapshot.meta.owner)
         by = f" · by {frame.plain(owner)}" if owner else ""
-        title = f"**{icon} {frame.plain(name)}** — {snapshot.state.value}{_phase(snapshot)}{by}"
+        title = f"**{frame.plain(name)}** {frame.format_state(snapshot.state)}{_phase(snapshot)}{by}"
         st.markdown("  \n".join([title, *_figures(snapshot)]))
         _progress(snapshot)
         if snapshot.result is not None and snapshot.result.text not in ("", "Finished."):
@@ -89,14 +88,14 @@ def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None
 def _trouble(snapshot: RunSnapshot) -> None:
     """What is wrong with a run that has not ended, and what happens next."""
     if snapshot.state is RunState.INTERRUPTED and snapshot.moving:
-        st.warning("The training process ended unexpectedly. It resumes by itself in a moment.", icon="⚡")
+        st.warning("The training process ended unexpectedly. It resumes by itself in a moment.", icon=":material/bolt:")
     elif snapshot.state is RunState.INTERRUPTED:
-        st.warning("The training process ended unexpectedly. Saved work is safe.", icon="⚡")
+        st.warning("The training process ended unexpectedly. Saved work is safe.", icon=":material/bolt:")
     elif snapshot.stalled_since is not None:
         silent = format_duration(time.time() - snapshot.stalled_since)
         st.warning(
             f"No progress for {silent}. If this continues, the training is ended and resumes from its last checkpoint.",
-            icon="💤",
+            icon=":material/bedtime:",
         )
 
 

@@ -28,7 +28,9 @@ DEFAULT_AMOUNTS = {"images": 2000.0, "seconds": 60.0}
 
 def offer_race(settings: Settings, chosen: TrainConfig) -> None:
     """Draw the form, and start the race; all other settings come from the form above."""
-    box = st.expander("A larger race: more arms, several seeds, equal time", icon="🏁", key="race", on_change="rerun")
+    box = st.expander(
+        "A larger race: more arms, several seeds, equal time", icon=":material/flag:", key="race", on_change="rerun"
+    )
     if not box.open:
         return
     with box:
@@ -84,7 +86,7 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
         each = format_count(seeds, "seed")
         total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
         st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each. {total}")
-        if st.button("Start this race", type="primary", icon="🏁", key="race-start"):
+        if st.button("Start this race", type="primary", icon=":material/flag:", key="race-start"):
             _begin(settings, lambda: start_race(settings, plan, planned, by=frame.actor())[0])
 
 
@@ -123,7 +125,12 @@ def _amount_of(chosen: TrainConfig, budget: Budget) -> float:
 
 def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
     """Draw the form of a learning curve, and start it."""
-    box = st.expander("How many pictures does it need? A learning curve", icon="📈", key="curve", on_change="rerun")
+    box = st.expander(
+        "How many pictures does it need? A learning curve",
+        icon=":material/trending_up:",
+        key="curve",
+        on_change="rerun",
+    )
     if not box.open:
         return
     with box:
@@ -146,7 +153,7 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
         )
         chosen = _choose_views(chosen, "curve-views")
         if not arms:
-            st.info("Choose at least one arm.", icon="👆")
+            st.info("Choose at least one arm.", icon=":material/touch_app:")
             return
         try:
             numbers = range(chosen.seed, chosen.seed + seeds)
@@ -159,12 +166,12 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
                 st.warning(
                     f"A learning curve trains every point for all {chosen.epochs:,} epochs, whatever the limit above: "
                     "choose fewer epochs.",
-                    icon="⏱️",
+                    icon=":material/timer:",
                 )
         except ConfigError as error:
             train_form.show_problems(error)
             return
-        if st.button("Start this curve", type="primary", icon="📈", key="curve-start"):
+        if st.button("Start this curve", type="primary", icon=":material/trending_up:", key="curve-start"):
             _begin(settings, lambda: start_curve(settings, planned, seeds=numbers, by=frame.actor())[0])
 
 
@@ -176,7 +183,7 @@ def _begin(settings: Settings, start: Callable[[], str]) -> None:
         train_form.show_problems(error)
         return
     except QuotaError as error:
-        st.error(frame.plain(str(error)), icon="🚫")
+        st.error(frame.plain(str(error)), icon=":material/block:")
         return
     ensure_scheduler(settings)
     forget_races()

@@ -28,7 +28,12 @@ def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
         if mine:
             _offer_more(settings, snapshot)
         if snapshot.has_weights:
-            frame.link(frame.PREDICT, label="Try it on your own picture", icon="🔮", query_params={"run": snapshot.id})
+            frame.link(
+                frame.PREDICT,
+                label="Try it on your own picture",
+                icon=":material/image_search:",
+                query_params={"run": snapshot.id},
+            )
         offer_prefilled(
             snapshot.config,
             "Use its settings",
@@ -43,7 +48,7 @@ def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:
     if st.button(
         "Stop",
         key=f"stop-{snapshot.id}",
-        icon="⏹️",
+        icon=":material/stop:",
         help="Ends the training and keeps the result so far.",
     ):
         try:
@@ -59,7 +64,7 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
     if interrupted and st.button(
         "Resume",
         key=f"resume-{snapshot.id}",
-        icon="▶️",
+        icon=":material/play_arrow:",
         type="primary",
         help="Continues from the last checkpoint, or starts again if there is none.",
     ):
@@ -71,7 +76,7 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
     if smaller is not None and st.button(
         f"Train again with half the batch ({smaller.batch_size})",
         key=f"half-{snapshot.id}",
-        icon="🔁",
+        icon=":material/replay:",
         type="primary",
         help="A new run with the same settings that needs about half the memory.",
     ):
@@ -83,7 +88,7 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
     if untested and st.button(
         "Evaluate",
         key=f"judge-{snapshot.id}",
-        icon="🧪",
+        icon=":material/science:",
         help="Computes the test result, once, with the best weights.",
     ):
         start_evaluation(settings, snapshot.id, by=frame.actor())
@@ -92,17 +97,17 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
 
 
 def _offer_changes(settings: Settings, snapshot: RunSnapshot) -> None:
-    with st.popover("Rename or delete", icon="✏️", key=f"change-{snapshot.id}"):
+    with st.popover("Rename or delete", icon=":material/edit:", key=f"change-{snapshot.id}"):
         current = snapshot.config.note if snapshot.meta.title is None else snapshot.meta.title
         title = st.text_input(
             "Title", current, max_chars=80, key=f"title-{snapshot.id}", help="Shown after network and strategy."
         )
-        if st.button("Rename", key=f"rename-{snapshot.id}", icon="💾"):
+        if st.button("Rename", key=f"rename-{snapshot.id}", icon=":material/save:"):
             frame.runs(settings).rename(snapshot.id, title, by=frame.actor())
             forget_runs()
             st.rerun()
         st.caption("Deletes weights and results for good; the pictures stay.")
-        if st.button("Delete this run", key=f"delete-{snapshot.id}", icon="🗑️"):
+        if st.button("Delete this run", key=f"delete-{snapshot.id}", icon=":material/delete:"):
             frame.runs(settings).delete(snapshot.id, by=frame.actor())
             forget_runs()
             frame.go(frame.TRAIN, query_params={})

@@ -48,15 +48,15 @@ def _line(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> N
         elif st.session_state[LOOKS] > 1:
             st.rerun()  # without the timer
         if single is not None:
-            text = f"⏱️ This training takes about **{format_rough_duration(single.seconds)}** on this machine"
+            text = f":material/timer: About **{format_rough_duration(single.seconds)}** on this machine"
             known = [item.seconds for item in both if item is not None]
             if len(known) == len(arms) > 1:
                 text += f", a race about **{format_rough_duration(sum(known))}**"
             st.caption(f"{text}. {_longest(single)}")
         elif waiting and is_measuring(settings):
-            st.caption("⏱️ Measuring the speed of this machine …")
+            st.caption(":material/timer: Measuring the speed of this machine …")
         else:
-            st.caption("⏱️ No time estimate until this network has run here once.")
+            st.caption(":material/timer: No time estimate until this network has run here once.")
 
 
 def _is_open(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> bool:

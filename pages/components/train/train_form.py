@@ -276,13 +276,13 @@ def show_plan(config: TrainConfig, classes: int) -> None:
     entry = config.entry()
     if config.pretrained and entry.weights is not None and weights.find(entry) is None:
         if entry.weights.url is None:
-            st.warning(weights.missing(entry), icon="⚠️")
+            st.warning(weights.missing(entry), icon=":material/warning:")
             return
         st.info(
             "The pretrained weights are not on this machine yet: "
             f"the run downloads {format_bytes(entry.weights.bytes)} first. "
             f"Before a workshop, run `python -m core prefetch {entry.name}`; networks marked as here need no download.",
-            icon="⬇️",
+            icon=":material/download:",
         )
 
 
@@ -297,7 +297,7 @@ def _blocks_html(plan: Plan, stage: int) -> str:
             if block.frozen
             else "background:rgba(213,94,0,.28);border:2px solid #D55E00"
         )
-        sign = "❄️" if block.frozen else "🔥"
+        sign = ":material/ac_unit:" if block.frozen else ":material/local_fire_department:"
         word = "frozen" if block.frozen else "trained"
         cells.append(
             f'<div title="{html.escape(block.title)}: {block.parameters:,} parameters, {word}" '
@@ -325,4 +325,4 @@ def _short(count: int) -> str:
 def show_problems(error: ConfigError) -> None:
     """One sentence for each field that is wrong."""
     for sentence in error.problems.values():
-        st.error(frame.plain(sentence), icon="🚫")
+        st.error(frame.plain(sentence), icon=":material/block:")
