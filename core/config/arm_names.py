@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from core.config.train_config import TrainConfig
+from core.config.race_plan import PAIR
+from core.config.train_config import STRATEGIES, TrainConfig
 
 SCRATCH, TRANSFER = "Scratch", "Transfer"
+KEYS = {*STRATEGIES, *PAIR, "random-init"}  # names of arms in the plans that are made here
 
 
 def name_arm(config: TrainConfig) -> str:
@@ -44,8 +46,13 @@ def name_arms(arms: Mapping[str, TrainConfig | None]) -> dict[str, str]:
     """The names under which the arms of a race are shown, by their names in its plan.
 
     Args:
-        arms: name in the plan -> configuration; None where its runs were deleted: it then keeps the plan's name.
+        arms: name in the plan -> configuration; None where its runs were deleted: it is then shown by the plan's name,
+            and so are all where a plan names its arms in its own words.
     """
-    known = [(arm, config) for arm, config in arms.items() if config is not None]
-    names = dict(zip([arm for arm, _ in known], name_configs([config for _, config in known]), strict=True))
-    return {arm: names.get(arm, arm[:1].upper() + arm[1:]) for arm in arms}
+    if not KEYS.issuperset(arms):
+        return {arm: arm for arm in arms}
+    known = {arm: config for arm, config in arms.items() if config is not None}
+    names = dict(zip(known, name_configs(list(known.values())), strict=True))
+    if len({describe_arm(config) for config in known.values()}) < len(known):  # details do not tell them apart
+        return {arm: arm.capitalize() for arm in arms}
+    return {arm: names.get(arm, arm.capitalize()) for arm in arms}

@@ -5,11 +5,11 @@ even if a run changes or disappears meanwhile.
 """
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from core.config.arm_names import name_configs
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ComparisonError, DatasetError, RunError
@@ -27,7 +27,6 @@ from core.statistics.predictions import PredictionTable
 from core.statistics.race_comparison import ArmTables, RaceComparison, compare_arms
 
 MAX_RUNS = 6  # of a comparison; a race has arms x seeds
-MAX_ARM_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -207,7 +206,7 @@ def _read_runs(settings: Settings, ids: Sequence[str]) -> Subject:
         raise ComparisonError(
             f"These runs use different datasets ({', '.join(sorted(datasets))}): choose runs of one dataset."
         )
-    names = name_arms([summary for _, summary in found])
+    names = name_configs([summary.config for _, summary in found])
     runs: list[ReportRun] = []
     for (run, summary), name in zip(found, names, strict=True):
         try:
@@ -217,19 +216,8 @@ def _read_runs(settings: Settings, ids: Sequence[str]) -> Subject:
     if not runs:
         raise RunError("These runs were deleted just now: choose others.")
     states = ", ".join(sorted({item.summary.state.value for item in runs}))
-    title = " against ".join(names)
+    title = " vs. ".join(names)
     return _complete(settings, "comparison", title, states, tuple(ids), tuple(names), runs, None, notes)
-
-
-def name_arms(summaries: Sequence[RunSummary]) -> list[str]:
-    """A name for each run: network and strategy, with the title or the end of the id where that is not enough."""
-    short = [item.config.title() for item in summaries]
-    titled = [item.title if len(item.title) <= MAX_ARM_NAME else item.config.title() for item in summaries]
-    counts, titles = Counter(short), Counter(titled)
-    return [
-        name if counts[name] == 1 else title if titles[title] == 1 else f"{name} {item.id[-6:]}"
-        for name, title, item in zip(short, titled, summaries, strict=True)
-    ]
 
 
 def _read_run(run: Run, arm: str, summary: RunSummary, notes: list[str]) -> ReportRun:

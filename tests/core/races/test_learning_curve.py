@@ -85,7 +85,7 @@ def test_the_runs_of_a_curve_are_sensible_wherever_runs_are_shown(
     assert (result.text, result.points_done, result.epochs_done, result.tested) == ("Finished.", 4, 0, None)
     for summary in (summarise(run), RunReader(settings).summarise(run)):
         assert summary.points_text == "4 of 4 points"
-        assert result_text(summary) == "finished · 4 of 4 points"
+        assert result_text(summary).endswith("4 of 4 points")
     assert not run.has_weights
     with pytest.raises(RunError, match="no saved weights"):
         start_evaluation(settings, run.id)
@@ -202,7 +202,7 @@ def test_a_damaged_or_doubled_point_does_not_change_a_curve(
 
     assert [(item.size, item.seeds, item.mean) for item in curve.arms[0].points] == [(1, (0, 1), 0.875)]
     assert curve.arms[1].points == ()
-    assert curve.sentence.startswith("So far: head reaches 87.5 %")
+    assert curve.sentence.startswith("So far: Transfer reaches 87.5 %")
     assert unpack(good[0]) == [True, False, True, True]
 
 

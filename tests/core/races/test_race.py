@@ -27,9 +27,9 @@ def test_a_race_lists_its_arms_and_seeds_in_the_order_of_its_plan():
     race = find_race(all_runs(), "race-1")
 
     assert [(entry.arm, entry.seed) for entry in race.entries] == [
-        ("scratch", 0), ("scratch", 1), ("head", 0), ("head", 1)
+        ("Scratch", 0), ("Scratch", 1), ("Transfer", 0), ("Transfer", 1)
     ]  # fmt: skip
-    assert [run.id for run in race.arm("head")] == ["head-0", "head-1"]
+    assert [run.id for run in race.arm("Transfer")] == ["head-0", "head-1"]
 
 
 def test_a_deleted_run_leaves_a_gap_and_the_race_incomplete():
@@ -60,7 +60,7 @@ def test_a_race_from_before_plans_were_noted_is_still_a_race():
 
     race = find_race(runs, "race-1")
 
-    assert set(race.plan.arms) == {"scratch", "head"}
+    assert set(race.arms) == {"Scratch", "Transfer"}
     assert race.state is RaceState.FINISHED
 
 

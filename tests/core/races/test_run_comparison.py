@@ -19,7 +19,7 @@ def test_two_runs_are_compared_second_minus_first(raced: Settings) -> None:
     second, first = RunStore(raced).all()
     there, back = compare_runs(raced, first, second), compare_runs(raced, second, first)
     assert there.difference == -back.difference
-    assert (there.name_a, there.name_b) == (f"scratch (scratch_cnn), run {first.id}", there.name_b)
+    assert (there.name_a, there.name_b) == ("Scratch (scratch_cnn, seed 0)", "Scratch (scratch_cnn, seed 0), run 2")
 
 
 def test_a_race_from_before_plans_were_stored_is_compared_as_any_other(raced: Settings) -> None:
@@ -53,7 +53,7 @@ def test_a_race_says_what_was_unequal_between_its_arms(settings: Settings, drawn
         ("cut-short", "Scratch was stopped after 2 of 3 epochs."),
         (
             "unequal-views",
-            "Scratch saw new random crops and flips in every epoch; head saw one plain view of each picture. "
+            "Scratch saw new random crops and flips in every epoch; Transfer saw one plain view of each picture. "
             "Where left and right matter, flips alone can decide.",
         ),
     ]
@@ -87,7 +87,7 @@ def test_a_seed_that_one_arm_lacks_is_left_out_and_named(settings: Settings, dra
     assert result.seeds == (0,)
     assert result.comparison is not None
     assert [item.sentence for item in result.comparison.caveats if item.kind == "missing"] == [
-        "Scratch has 2 of 3 results and head has 1 of 3 results: compared with seed 0 only."
+        "Scratch has 2 of 3 results and Transfer has 1 of 3 results: compared with seed 0 only."
     ]
 
 

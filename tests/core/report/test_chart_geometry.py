@@ -2,13 +2,13 @@ import re
 
 import pytest
 
+from core.palette import STRATEGY_STYLES, SYMBOLS, style_arms
 from core.report.chart_geometry import (
     HEIGHT,
     MAX_DRAWN,
     MAX_ROWS,
     WIDTH,
     Drawing,
-    colour_of,
     draw,
     log_ticks,
     marker_path,
@@ -17,6 +17,7 @@ from core.report.chart_geometry import (
 from core.report.content import ChartLine, LineChart, Point
 
 ARMS = ["scratch", "head"]
+STYLES = dict(zip(ARMS, style_arms(ARMS), strict=True))
 
 
 def chart(*tracks: list[Point], log_x: bool = False, unit: str = "fraction") -> LineChart:
@@ -63,7 +64,7 @@ def test_everything_lies_within_the_chart(tracks, log_x):
     if log_x:
         tracks = [[point for point in track if point.x > 0] for track in tracks]
 
-    drawing = draw(chart(*tracks, log_x=log_x), ARMS)
+    drawing = draw(chart(*tracks, log_x=log_x), STYLES)
 
     assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in places(drawing))
     assert all(0 <= tick.at <= WIDTH for tick in drawing.x_ticks)
@@ -72,31 +73,31 @@ def test_everything_lies_within_the_chart(tracks, log_x):
 
 
 def test_an_axis_of_epochs_has_no_half_epochs():
-    drawing = draw(chart([Point(1, 0.2), Point(3, 0.8)]), ARMS)
+    drawing = draw(chart([Point(1, 0.2), Point(3, 0.8)]), STYLES)
 
     assert [tick.text for tick in drawing.x_ticks] == ["0", "1", "2", "3"]
 
 
 def test_a_higher_value_lies_higher_and_a_later_one_further_right():
-    (first, second) = places(draw(chart([Point(1, 0.2), Point(2, 0.8)]), ARMS))
+    (first, second) = places(draw(chart([Point(1, 0.2), Point(2, 0.8)]), STYLES))
 
     assert second[0] > first[0]
     assert second[1] < first[1]
 
 
 def test_an_arm_keeps_its_colour_and_marker_where_another_is_missing():
-    drawing = draw(LineChart("x", "Epochs", "Loss (nats)", "nats", (ChartLine("head", (Point(1, 2.0),)),)), ARMS)
+    drawing = draw(LineChart("x", "Epochs", "Loss (nats)", "nats", (ChartLine("head", (Point(1, 2.0),)),)), STYLES)
 
-    assert drawing.lines[0].colour == colour_of(1)
-    assert drawing.lines[0].dash != draw(chart([Point(1, 0.5)]), ARMS).lines[0].dash
+    assert drawing.lines[0].colour == STRATEGY_STYLES["head"].colour
+    assert drawing.lines[0].dash != draw(chart([Point(1, 0.5)]), STYLES).lines[0].dash
 
 
-def test_six_arms_have_six_shapes():
-    assert len({marker_path(place, 0, 0) for place in range(6)}) == 6
+def test_every_symbol_has_its_own_shape():
+    assert len({marker_path(symbol, 0, 0) for symbol in SYMBOLS}) == len(SYMBOLS)
 
 
 def test_the_text_alternative_names_the_axes_and_the_ends_of_every_line():
-    drawing = draw(chart([Point(1, 0.5, 0.4, 0.6, 2), Point(4, 0.75, 0.7, 0.8, 2)], [Point(1, 0.9)]), ARMS)
+    drawing = draw(chart([Point(1, 0.5, 0.4, 0.6, 2), Point(4, 0.75, 0.7, 0.8, 2)], [Point(1, 0.9)]), STYLES)
 
     assert drawing.summary == (
         "Accuracy (%) by epochs. scratch: 50 % at 1, 75 % at 4 (from 70 to 80); head: 90 % at 1."

@@ -44,15 +44,17 @@ def full(settings: Settings, drawn: Dataset) -> ReportData:
     bins = (ReliabilityBin(0.0, 0.5, 0, None, None), ReliabilityBin(0.5, 1.0, 8, 0.7, Share(0.75, 0.4, 0.9, 8)))
     answering = LineChart(
         "accuracy by share answered", "Share of pictures answered", "Accuracy (%)", "fraction",
-        (ChartLine("head", (Point(0.5, 0.9), Point(1.0, 0.8))),),
+        (ChartLine("Transfer", (Point(0.5, 0.9), Point(1.0, 0.8))),),
     )  # fmt: skip
     return dataclasses.replace(
         build_report(settings, [race_id]),
-        reliability=(Reliability("head", runs[1].id, 8, Share(0.05, 0.01, 0.2, 8), bins, 1.4, 0.02, "Few pictures."),),
+        reliability=(
+            Reliability("Transfer", runs[1].id, 8, Share(0.05, 0.01, 0.2, 8), bins, 1.4, 0.02, "Few pictures."),
+        ),
         answering=answering,
-        costs=(CostRow("head", (Fact("Energy", "about 2 Wh"),)),),
+        costs=(CostRow("Transfer", (Fact("Energy", "about 2 Wh"),)),),
         cost_notes=("Energy is an estimate.",),
-        readings=(FindingRow("head", "warning", "Still improving", "The last epoch was the best.", "Try more."),),
+        readings=(FindingRow("Transfer", "warning", "Still improving", "The last epoch was the best.", "Try more."),),
     )
 
 
@@ -87,7 +89,7 @@ def test_many_classes_give_the_largest_confusions_in_place_of_a_table(full: Repo
     names = tuple(f"class {place}" for place in range(120))
     counts = [[0] * 120 for _ in names]
     counts[3][7] = 11
-    many = Confusion("head", "test", 1, names, tuple(map(tuple, counts)))
+    many = Confusion("Transfer", "test", 1, names, tuple(map(tuple, counts)))
 
     page = write(dataclasses.replace(full, confusions=(many,)), "html")
 

@@ -78,7 +78,7 @@ def test_a_race_of_real_trainings_from_before_plans_is_reported_in_full(raced: S
 
     assert data.kind == "race"
     assert data.notes == ()
-    assert [arm.name for arm in data.arms] == ["scratch", "transfer"]
+    assert [arm.name for arm in data.arms] == ["Scratch", "Transfer"]
     assert data.verdict is not None
     assert data.verdict.sentence in text
     assert data.verdict.n == 8
@@ -212,7 +212,7 @@ def test_a_deleted_run_leaves_a_note(settings: Settings, drawn: Dataset):
     data = build_report(settings, [race_id])
 
     assert data.state == "incomplete"
-    assert any("head with seed 1" in note for note in data.notes)
+    assert any("Transfer with seed 1" in note for note in data.notes)
     assert data.verdict.seeds == 1
 
 
@@ -274,7 +274,7 @@ def test_a_learning_curve_shows_every_size_on_a_logarithmic_axis(settings: Setti
 
     assert data.kind == "curve"
     assert data.verdict is None
-    assert [row.pictures_per_class for row in data.learning_curve if row.arm == "head"] == [1, 2, 5, 12]
+    assert [row.pictures_per_class for row in data.learning_curve if row.arm == "Transfer"] == [1, 2, 5, 12]
     assert all(row.accuracy.low <= row.accuracy.value <= row.accuracy.high for row in data.learning_curve)
     assert data.curves[0].log_x
     assert "How many pictures does it need?" in text
@@ -342,7 +342,7 @@ def test_the_coach_agrees_with_the_verdict(settings: Settings, drawn: Dataset):
     race_id, _ = finished_race(settings, drawn)
     verdict = build_report(settings, [race_id]).verdict
     assert verdict is not None
-    assert verdict.pairs[0].better == "head"
+    assert verdict.pairs[0].better == "Transfer"
     titles = {row.title for row in build_report(settings, [race_id]).readings if not row.arm}
     assert not titles & {"No difference shown", "The better arm cost more"}
 
@@ -389,7 +389,7 @@ def test_the_json_holds_the_figures_of_the_page(settings: Settings, drawn: Datas
     assert data.answering is not None
     points = [point for chart in values["curves"] for curve in chart["curves"] for point in curve["points"]]
     assert len(points) == sum(len(curve.points) for chart in data.curves for curve in chart.curves)
-    (counts,) = [item["counts"] for item in values["confusions"] if item["arm"] == "head"]
+    (counts,) = [item["counts"] for item in values["confusions"] if item["arm"] == "Transfer"]
     assert sum(map(sum, counts)) == 2 * len(drawn.rows_of("test"))
 
 
