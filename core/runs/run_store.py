@@ -127,7 +127,7 @@ class RunStore:
             RunError: if there is none of this id.
         """
         if not is_id(run_id) or not (self.folder / run_id / CONFIG).exists():
-            raise RunError(f"There is no run {run_id[:64]!r}: `python -m core runs` lists them.")
+            raise RunError(f"There is no run {run_id[:64]!r}: it was deleted, or its name is mistyped.")
         return Run(self.folder / run_id)
 
     def all(self) -> list[Run]:
