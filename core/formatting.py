@@ -90,6 +90,11 @@ def format_rough_duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def format_estimate(seconds: float) -> str:
+    """An estimated time in words: `under 10 s`, `about 40 s`, `about 5 min`, `about 1.5 h`."""
+    return "under 10 s" if seconds < 10 else f"about {format_rough_duration(seconds)}"
+
+
 def format_bytes(count: float) -> str:
     """A size: `310 kB`, `23.5 MB`, `1.42 GB`."""
     for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

@@ -9,7 +9,7 @@ from core.actor import LOCAL_OWNER, OPERATOR
 from core.cli.command import Outcome, Several, command
 from core.cli.waiting import print_status
 from core.errors import ConfigError
-from core.formatting import format_count, format_rough_duration
+from core.formatting import format_count, format_estimate
 from core.jobs.run_queue import pause_queue, put_first, read_control, read_queue
 from core.jobs.shutdown import shut_down
 from core.room.people import PeopleStore
@@ -66,7 +66,7 @@ def queue(settings: Settings, pause: bool, resume: bool, first: Sequence[str]) -
                 "starts_in": None if starts is None else round(starts, 1),
             }
         )
-        when = f", in about {format_rough_duration(starts)}" if starts is not None else ""
+        when = f", starts in {format_estimate(starts)}" if starts is not None else ""
         owner = names.get(waiting.meta.owner, "unknown")
         lines.append(f"{turn.id}  {turn.before} before it{when}  {owner}  {waiting.title}")
     return Outcome({"paused": control.paused, "runs": rows}, "\n".join(lines) or "No runs are running or queued.")

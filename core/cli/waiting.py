@@ -8,9 +8,10 @@ from core.cli import console
 from core.config.events import Progress
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
-from core.formatting import format_percent, format_rough_duration
+from core.formatting import format_estimate, format_percent
 from core.jobs.scheduler import ensure_scheduler, queue_position
 from core.runs.attempts import read_attempts
+from core.runs.remaining import seconds_until
 from core.runs.run import Run, RunState
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
@@ -32,7 +33,7 @@ def read_ahead(settings: Settings, run: Run) -> None:
 
 
 def _print_progress(item: Progress) -> None:
-    print_status(f"{item.text} {item.done}/{item.total}{format_left(item.eta_seconds)}", transient=True)
+    print_status(f"{item.text} {item.done}/{item.total}", transient=True)
 
 
 def wait_for(settings: Settings, run: Run) -> Run:
@@ -65,24 +66,25 @@ def progress_line(run: Run) -> str:
     history = run.history()
     if history.phase is None:
         return "starting"
+    left = format_left(seconds_until(history.expected_end, time.time()))
     if history.progress is not None and history.phase.phase != "training":
         item = history.progress
-        return f"{history.phase.phase}: {item.text} {item.done}/{item.total}{format_left(item.eta_seconds)}"
+        return f"{history.phase.phase}: {item.text} {item.done}/{item.total}{left}"
     if history.batches:
         batch = history.batches[-1]
         last = f", validation {format_percent(history.epochs[-1].val_accuracy)}" if history.epochs else ""
         return (
             f"epoch {batch.epoch}: step {batch.step}/{batch.steps}, loss {batch.loss:.3f}{last},"
-            f" {format_percent(batch.progress, 0)}{format_left(batch.eta_seconds)}"
+            f" {format_percent(batch.progress, 0)}{left}"
         )
     if history.progress is not None:
         item = history.progress
-        return f"{item.text}: {item.done}/{item.total} points{format_left(item.eta_seconds)}"
+        return f"{item.text}: {item.done}/{item.total} points{left}"
     return history.phase.phase
 
 
 def format_left(seconds: float | None) -> str:
-    return "" if seconds is None else f", about {format_rough_duration(seconds)} left"
+    return "" if seconds is None else f", {format_estimate(seconds)} left"
 
 
 def print_status(text: str, *, transient: bool = False) -> None:

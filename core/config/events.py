@@ -28,7 +28,7 @@ class PhaseStarted:
 
 @dataclass(frozen=True)
 class Progress:
-    """Steps done within the phase; eta_seconds is None until it can be estimated."""
+    """Steps done within the phase; eta_seconds, of what is counted here, is None until it can be estimated."""
 
     phase: Phase
     text: str
@@ -73,7 +73,7 @@ class BatchDone:
     learning_rate: float
     images_per_second: float
     seconds: float
-    eta_seconds: float | None
+    eta_seconds: float | None  # until the run ends, evaluated; None until a tenth of the steady steps is done
     progress: Annotated[float, Field(ge=0, le=1)]  # of the whole training
 
 

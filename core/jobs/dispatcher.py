@@ -11,7 +11,7 @@ from core.errors import RunError, TuneMyPetsError
 from core.jobs.capacity import fit_to_machine
 from core.jobs.durations import Durations
 from core.jobs.policy import Deed, ReplacePreloader, RunAction, Seen, SeenRun, ShowQueue, decide
-from core.jobs.run_queue import QueueWriter, expect_starts, read_control
+from core.jobs.run_queue import QueueWriter, Span, expect_turns, read_control
 from core.jobs.watchdog import Watchdog, memory_kills, show_moving, stalled_since
 from core.jobs.worker_processes import Exit, WorkerProcesses
 from core.locks import ASKER_SECONDS
@@ -67,7 +67,7 @@ class Dispatcher:
                         refused.add(run_id)
                 case ShowQueue(waiting, running, held):
                     busy = bool(waiting or running)
-                    self._queue.show(waiting, len(running), held, partial(self._expect_starts, action))
+                    self._queue.show(waiting, len(running), held, partial(self._expect_turns, action))
         return busy
 
     def close(self) -> None:
@@ -201,10 +201,10 @@ class Dispatcher:
             (run.checkpoints / SNAPSHOT).unlink(missing_ok=True)
         self._durations.learn(run)
 
-    def _expect_starts(self, queue: ShowQueue) -> Sequence[float | None]:
-        """Seconds until each waiting run starts."""
+    def _expect_turns(self, queue: ShowQueue) -> Sequence[Span]:
+        """Seconds until each waiting run starts and ends."""
         remaining = [self._durations.left(self._run(run_id)) for run_id in queue.running]
-        return expect_starts(
+        return expect_turns(
             queue.waiting, remaining, self._slots, lambda run_id: self._durations.expect(self._run(run_id))
         )
 

@@ -9,7 +9,8 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
-from core.runs.history import read_last_records
+from core.runs.history import end_of_log
+from core.runs.remaining import seconds_until
 from core.runs.run import Run
 from core.runs.run_files import STARTED
 from core.settings import Settings
@@ -18,7 +19,6 @@ from core.training.subsets import estimate_series
 
 KNOWN_SECONDS = 30.0  # that an estimate is used: then a network may have been measured, or a cache filled
 TAIL_BYTES = 2**14
-LEAST_LEFT = 1.0
 MAX_KEPT = 20  # durations of one kind of run
 
 Kind = tuple[object, ...]
@@ -59,15 +59,14 @@ class Durations:
     def left(self, run: Run) -> float | None:
         """Seconds until a running run ends; None if unknown."""
         now = time.time()
-        for record in reversed(read_last_records(run.event_log, TAIL_BYTES)):
-            training = record.get("kind") == "batch" or record.get("phase") == "training"
-            if training and isinstance(record.get("eta_seconds"), int | float):
-                return max(LEAST_LEFT, float(record["eta_seconds"]) - (now - float(record["time"])))
+        newest = seconds_until(end_of_log(run.event_log, TAIL_BYTES), now)
+        if newest is not None:
+            return newest
         expected = self.expect(run)
         if expected is None:
             return None
         with suppress(OSError):
-            return max(LEAST_LEFT, expected - (now - (run.folder / STARTED).stat().st_mtime))
+            return max(0.0, expected - (now - (run.folder / STARTED).stat().st_mtime))
         return expected
 
     def _expect(self, config: TrainConfig, curve: RacePlan | None) -> float | None:

@@ -31,6 +31,10 @@ class Waiting:
     created: float  # seconds since 1970
 
 
+Span = tuple[float | None, float | None]  # seconds until a start and until an end; None where unknown
+UNKNOWN: Span = (None, None)
+
+
 @dataclass(frozen=True)
 class Turn:
     """When a queued run will have its turn."""
@@ -38,6 +42,7 @@ class Turn:
     id: str
     before: int  # runs that are running or come first
     expected_start: float | None  # seconds since 1970; None if unknown
+    expected_end: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,10 @@ def fair_order(waiting: Iterable[Waiting], begun: Mapping[str, float], first: Se
     return ahead + ordered
 
 
-def expect_starts(
+def expect_turns(
     order: Sequence[Waiting], remaining: Sequence[float | None], workers: int, seconds: Callable[[str], float | None]
-) -> list[float | None]:
-    """Seconds from now until each run starts; None from where it is unknown.
+) -> list[Span]:
+    """Seconds from now until each run starts and ends; None from where it is unknown.
 
     Args:
         remaining: of the runs that are running, in seconds.
@@ -112,17 +117,17 @@ def expect_starts(
     free = [0.0] * (workers - len(remaining)) + known
     free = sorted(free)[: max(0, workers - blocked)]
     heapq.heapify(free)
-    starts: list[float | None] = []
+    spans: list[Span] = []
     for item in order:
         if not free:
-            starts.append(None)
+            spans.append(UNKNOWN)
             continue
         start = heapq.heappop(free)
-        starts.append(start)
         takes = seconds(item.id)
+        spans.append((start, None if takes is None else start + takes))
         if takes is not None:
             heapq.heappush(free, start + takes)
-    return starts
+    return spans
 
 
 def read_queue(settings: Settings) -> QueueView:
@@ -130,8 +135,8 @@ def read_queue(settings: Settings) -> QueueView:
     try:
         values = read_json(settings.home / "queue.json")
         turns = tuple(
-            Turn(str(name), int(before), None if start is None else float(start))
-            for name, before, start in values["turns"]
+            Turn(str(name), int(before), *(None if moment is None else float(moment) for moment in (start, end)))
+            for name, before, start, end in values["turns"]
         )
         return QueueView(turns, str(values["held"]))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
@@ -140,7 +145,7 @@ def read_queue(settings: Settings) -> QueueView:
 
 def write_queue(settings: Settings, view: QueueView) -> None:
     """Write the queue; only the scheduler does."""
-    turns = [[turn.id, turn.before, turn.expected_start] for turn in view.turns]
+    turns = [[turn.id, turn.before, turn.expected_start, turn.expected_end] for turn in view.turns]
     write_json(settings.home / "queue.json", {"turns": turns, "held": view.held, "written": time.time()})
 
 
@@ -152,26 +157,24 @@ class QueueWriter:
         self._view = read_queue(settings)
         self._written = -WRITE_SECONDS
 
-    def show(
-        self, waiting: Sequence[Waiting], running: int, held: str, starts: Callable[[], Sequence[float | None]]
-    ) -> None:
+    def show(self, waiting: Sequence[Waiting], running: int, held: str, expect: Callable[[], Sequence[Span]]) -> None:
         """Show what was decided.
 
         Args:
             waiting: next first.
             running: how many runs are running or being started.
             held: why nothing starts; empty otherwise.
-            starts: estimates the seconds until each waiting run starts; asked only where they are written.
+            expect: estimates the seconds until each waiting run starts and ends; asked only where they are written.
         """
         news = held != self._view.held or [item.id for item in waiting] != [turn.id for turn in self._view.turns]
         if not news and time.monotonic() - self._written < WRITE_SECONDS:
             return
         self._written = time.monotonic()
         now = time.time()
-        expected = [None] * len(waiting) if held else starts()
+        expected = [UNKNOWN] * len(waiting) if held else expect()
         turns = tuple(
-            Turn(item.id, running + place, None if start is None else now + start)
-            for place, (item, start) in enumerate(zip(waiting, expected, strict=True))
+            Turn(item.id, running + place, *(None if seconds is None else now + seconds for seconds in span))
+            for place, (item, span) in enumerate(zip(waiting, expected, strict=True))
         )
         if news or any(_has_moved(old, new) for old, new in zip(self._view.turns, turns, strict=True)):
             with suppress(OSError):  # a full disk
@@ -180,11 +183,13 @@ class QueueWriter:
 
 
 def _has_moved(old: Turn, new: Turn) -> bool:
-    if old.before != new.before or (old.expected_start is None) != (new.expected_start is None):
+    if old.before != new.before:
         return True
-    if old.expected_start is None or new.expected_start is None:
-        return False
-    return abs(old.expected_start - new.expected_start) > SAME_START_SECONDS
+    pairs = (old.expected_start, new.expected_start), (old.expected_end, new.expected_end)
+    return any(
+        before != after if before is None or after is None else abs(before - after) > SAME_START_SECONDS
+        for before, after in pairs
+    )
 
 
 def read_control(settings: Settings) -> QueueControl:

@@ -24,13 +24,18 @@ from core.config.events import (
     Tested,
     from_record,
 )
+from core.runs.remaining import expect_end
 
 Record = dict[str, Any]
 
 
 @dataclass
 class RunHistory:
-    """The events of a run by kind; of those that replace each other, the newest."""
+    """The events of a run by kind; of those that replace each other, the newest.
+
+    Attributes:
+        expected_end: of the run, in seconds since 1970; None while nothing can be said.
+    """
 
     phase: PhaseStarted | None = None
     progress: Progress | None = None
@@ -44,6 +49,7 @@ class RunHistory:
     mirrored: Mirrored | None = None
     points: list[PointDone] = field(default_factory=list)
     measured: Measured | None = None
+    expected_end: float | None = None
 
     @property
     def best(self) -> EpochDone | None:
@@ -53,6 +59,7 @@ class RunHistory:
 
     def add(self, moment: float, event: Event) -> None:
         """Take in an event; `moment` is in seconds since 1970."""
+        self.expected_end = expect_end(self.expected_end, moment, event)
         match event:
             case PhaseStarted():
                 self.phase = event
@@ -157,6 +164,17 @@ def read_last_records(path: Path, tail_bytes: int) -> list[Record]:
         return []
     begin = data.find(b"\n") + 1 if size > tail_bytes else 0
     return parse_lines(data[begin : data.rfind(b"\n") + 1])
+
+
+def end_of_log(path: Path, tail_bytes: int) -> float | None:
+    """When a run is expected to end, according to the last bytes of its event log; None while nothing can be said."""
+    tail = RunHistory()
+    for record in read_last_records(path, tail_bytes):
+        moment = record.pop("time", None)
+        event = from_record(record)
+        if event is not None and isinstance(moment, int | float):
+            tail.add(float(moment), event)
+    return tail.expected_end
 
 
 def parse_lines(lines: bytes) -> list[Record]:

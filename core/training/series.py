@@ -24,6 +24,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError
 from core.formatting import format_count
+from core.runs.remaining import STEADY_SHARE
 from core.settings import Settings
 from core.steps import StopSignal, relay
 from core.stores.activations import Activations
@@ -138,7 +139,8 @@ class _Clock:
         self.last = time.perf_counter()
         inside = point.work * share if point is not None else 0.0
         worked, left = self.worked + inside, max(0.0, self.work_left - inside)
-        eta = (self.last - self.started) / worked * left if worked else None
+        steady = worked and worked >= STEADY_SHARE * (worked + left)
+        eta = (self.last - self.started) / worked * left if steady else None
         return Progress("training", point.text if point is not None else "Points", self.done, self.total, eta)
 
 

@@ -24,7 +24,7 @@ from core.settings import Settings
 from core.steps import Request, Stopped, StopSignal
 from core.stores.hardware import Hardware
 from core.stores.training_data import TrainingData
-from core.training.costs import SEARCHING, TRAINING, VALIDATION, Costs, count_multiply_adds
+from core.training.costs import FROZEN, SEARCHING, TRAINING, VALIDATION, Costs, count_multiply_adds
 from core.training.evaluation import evaluate
 from core.training.preparation import Prepared, prepare
 from core.training.rate_finder import find_rate
@@ -118,7 +118,7 @@ class _Run:
         network, checkpoints = prepared.network, self.folder / CHECKPOINTS
         trainer = Trainer(
             network, self.data, self.config, prepared.stages, prepared.feeds, self.hardware.device, rate,
-            charges=self.costs.charges,
+            charges=self.costs.charges, evaluated=self._count_evaluated(),
         )  # fmt: skip
         writer = SnapshotWriter(checkpoints)
         epoch, saved = 0, False
@@ -176,6 +176,13 @@ class _Run:
             store=self.data.store, hardware=self.hardware, costs=self.costs,
         )  # fmt: skip
         yield self.costs.measured(multiply_adds, self.folder / CHECKPOINTS / f"{BEST}.safetensors")
+
+    def _count_evaluated(self) -> int:
+        """Images that are predicted after the training, apart from those whose activations are stored."""
+        test, val = (len(self.dataset.rows_of(split)) for split in ("test", "val"))
+        if self.config.strategy == "head" and self.config.views:
+            return 0 if FROZEN in self.costs.reused else test
+        return test + val
 
     def _save(self, network: Network, epoch: int, val_accuracy: float | None = None) -> None:
         checkpoint = Checkpoint(self.config, self.dataset.classes, epoch, val_accuracy, self.data.preprocessing)

@@ -22,6 +22,7 @@ from core.config.stages import Allowance, Stage, describe_end, fitted_rate, shar
 from core.config.train_config import TrainConfig
 from core.errors import DivergedError
 from core.formatting import format_duration
+from core.runs.remaining import STEADY_SHARE
 from core.steps import StopSignal, relay
 from core.stores.training_data import Indices, TrainingData
 from core.training.estimate import VALIDATION_COST
@@ -50,6 +51,7 @@ class Trainer:
         first_rate: learning rate of the first stage, if one was found: it suits what is trained there.
         charges: seconds of each stage that count as training although they passed before it, or in another run:
             those of its frozen part. None are charged without them.
+        evaluated: images that the run predicts after the training, for the estimate of the time that is left.
         now: the clock of all reported times and of a budget of seconds.
     """
 
@@ -64,6 +66,7 @@ class Trainer:
         first_rate: float | None = None,
         *,
         charges: Sequence[float] = (),
+        evaluated: int = 0,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.network, self.data, self.config = network, data, config
@@ -72,7 +75,8 @@ class Trainer:
         self.position = Position()
         self.allowances = share_out(config, stages, len(data.train))
         self._total = sum(item.images + item.epochs * VALIDATION_COST * len(data.val) for item in self.allowances)
-        self._charges, self._now = charges, now
+        self._charges, self._evaluated, self._now = charges, evaluated, now
+        self._steady: tuple[float, float] | None = None  # seconds and work when the stage's first step here was done
         self._samples = choose_samples(data.val, config.seed)
         self._optimizer: Optimizer | None = None
         self._schedule: LambdaLR | None = None
@@ -145,6 +149,7 @@ class Trainer:
 
     def _enter(self, stage: Stage) -> None:
         """Freeze, and build optimizer and schedule, or restore them from a snapshot."""
+        self._steady = None
         self.network.freeze(stage.freeze_point)
         # without pretrained weights there is nothing to protect by a smaller rate
         factor = self.config.backbone_factor if self.config.pretrained else 1.0
@@ -235,6 +240,8 @@ class Trainer:
             at.images += len(places)
             at.images_seen += len(places)
             at.done += len(places)
+            if self._steady is None:
+                self._steady = self._clock.passed, at.done
             ends = at.step == steps or self._clock.is_up(allowed)
             if meter.due() or (ends and self._last()):
                 yield self._batch_event(meter, number, steps)
@@ -342,9 +349,30 @@ class Trainer:
             learning_rate=at.rate,
             images_per_second=images_per_second,
             seconds=self._clock.seconds,
-            eta_seconds=passed * (1 - progress) / progress if progress > 0 else None,
+            eta_seconds=self._seconds_left(passed),
             progress=progress,
         )
+
+    def _seconds_left(self, passed: float) -> float | None:
+        """Seconds until the run ends: at the pace of the last stage, or when the budget is used up; None if unknown."""
+        at = self.position
+        known = [self._clock.left(self.allowances[-1])]
+        if self._steady is not None and at.stage == len(self.stages) - 1:
+            began, done_then = self._steady
+            work, rest = at.done - done_then, max(0.0, self._total - at.done)
+            if work > 0 and work >= STEADY_SHARE * (self._total - done_then):
+                known.append((passed - began) / work * rest)
+        likely = [seconds for seconds in known if seconds is not None]
+        return min(likely) + self._evaluation_seconds() if likely else None
+
+    def _evaluation_seconds(self) -> float:
+        """Of the evaluation after the training: its images pass the frozen part as the stored ones did, and the rest as
+        in validation."""
+        looked = self.position.epoch * len(self.data.val)
+        each = self.position.validating / looked if looked else 0.0
+        views = self.config.views if self.config.augmented else 1
+        stored = views * len(self.data.train) + len(self.data.val)
+        return self._evaluated * (each + sum(self._charges) / stored)
 
 
 def _trainable_text(network: Network) -> str:

@@ -7,6 +7,7 @@ from core.formatting import (
     format_bytes,
     format_count,
     format_duration,
+    format_estimate,
     format_limit,
     format_line,
     format_number,
@@ -104,3 +105,11 @@ def test_percents_and_counts_are_written_in_one_way():
     assert format_percent(0.5, 0) == "50 %"
     assert (format_count(1, "run"), format_count(2000, "run")) == ("1 run", "2,000 runs")
     assert count_images(1, "val") == "1 validation picture"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "under 10 s"), (9.9, "under 10 s"), (41, "about 40 s"), (290, "about 5 min"), (5400, "about 1.5 h")],
+)
+def test_an_estimate_is_rounded_in_words(seconds: float, text: str) -> None:
+    assert format_estimate(seconds) == text

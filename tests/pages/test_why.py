@@ -138,7 +138,7 @@ def test_a_slow_answer_has_a_progress_bar_in_every_session_that_waits(monkeypatc
         apps = [app.result(60) for app in waiting]
     assert all("The answer is 42." in texts(app) for app in apps)
     assert {(round(value, 2), text) for value, text in bars} == {
-        (0.33, "Computing features: 500 of 1,500 · about 7 s left")
+        (0.33, "Computing features: 500 of 1,500 · under 10 s left")
     }
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from core.config.race_plan import MAX_TITLE
 from core.config.stages import plan_training
 from core.errors import TuneMyPetsError
-from core.formatting import format_percent, format_rough_duration
+from core.formatting import format_estimate, format_percent
 from core.palette import style_arms
 from core.races.bands import Band, Measure, join_seeds
 from core.races.race import Race
@@ -98,7 +98,8 @@ def show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
             f"{ended} of {len(race.entries)} runs done."
         )
         if race.state.active:
-            left = "" if snapshot.eta_seconds is None else f", about {format_rough_duration(snapshot.eta_seconds)} left"
+            seconds = snapshot.seconds_left
+            left = "" if seconds is None else f", {format_estimate(seconds)} left"
             st.progress(min(1.0, snapshot.progress), text=f"{format_percent(snapshot.progress, 0)}{left}")
         _problems(race)
         _actions(settings, race)

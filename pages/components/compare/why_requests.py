@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.config.events import Progress
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError, RunError, TuneMyPetsError
-from core.formatting import format_rough_duration
+from core.formatting import format_estimate
 from core.predict.predictor_answers import Explanation, Filters, Projection, WeightChange
 from core.predict.predictor_client import OnProgress
 from core.settings import Settings
@@ -85,7 +85,7 @@ def _draw(bar: DeltaGenerator, progress: Progress | None) -> None:
         bar.empty()
         return
     seconds = progress.eta_seconds
-    left = "" if seconds is None else f" · about {format_rough_duration(max(1, seconds))} left"
+    left = "" if seconds is None else f" · {format_estimate(seconds)} left"
     text = f"{progress.text}: {progress.done:,} of {progress.total:,}{left}"
     bar.progress(min(1.0, progress.done / progress.total), text=text)
 

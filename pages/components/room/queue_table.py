@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from core.actor import Actor
-from core.errors import TuneMyPetsError
-from core.formatting import format_rough_duration
+from core.errors import RunError, TuneMyPetsError
+from core.formatting import format_estimate
 from core.jobs.run_queue import pause_queue, put_first, read_control
 from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import forget_runs, list_runs, look_at_queue
+from pages.components.shared.runs_snapshot import forget_runs, list_runs, look_at, look_at_queue
 
 MAX_ROWS = 30
 
@@ -32,7 +32,7 @@ def show_queue(settings: Settings, by: Actor) -> None:
         st.info("The queue is empty.", icon=":material/coffee:")
         return
     for item in running:
-        _row(settings, by, item, ":material/play_arrow:", "running", [])
+        _row(settings, by, item, ":material/play_arrow:", _left_text(settings, item.id), [])
     starts = {turn.id: turn.expected_start for turn in turns}
     for position, run_id in enumerate(order[:MAX_ROWS]):
         moves = _moves(settings, by, order, position)
@@ -97,11 +97,19 @@ def _row(
             _do(lambda: frame.runs(settings).request_stop(item.id, by=by))
 
 
+def _left_text(settings: Settings, run_id: str) -> str:
+    try:
+        left = look_at(settings, run_id).seconds_left
+    except RunError:  # deleted just now
+        left = None
+    return "running" if left is None else f"running, {format_estimate(left)} left"
+
+
 def _start_text(expected: float | None) -> str:
     if expected is None:
         return "start time unknown"
     seconds = expected - time.time()
-    return "starts now" if seconds < 5 else f"starts in about {format_rough_duration(seconds)}"
+    return "starts now" if seconds < 5 else f"starts in {format_estimate(seconds)}"
 
 
 def _do(action: Callable[[], object]) -> None:

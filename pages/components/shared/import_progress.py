@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core.formatting import SPLIT_NAMES, capitalise, format_count, format_rough_duration, join_names
+from core.formatting import SPLIT_NAMES, capitalise, format_count, format_estimate, join_names
 from core.settings import Settings
 from pages.components.shared import frame, layout_question
 from pages.components.shared.dataset_cache import open_dataset
@@ -28,7 +28,7 @@ def _panel(settings: Settings, job_id: str, then_page: Path, was_running: bool) 
         status = frame.imports(settings).status(job_id)
         if status.state == "running":
             share = status.done / status.total if status.total else 0.0
-            left = f" · about {format_rough_duration(max(1, status.eta_seconds))} left" if status.eta_seconds else ""
+            left = f" · {format_estimate(status.eta_seconds)} left" if status.eta_seconds else ""
             count = f" {status.done:,} of {status.total:,}" if status.total else ""
             st.progress(min(1.0, share), text=f"{status.text}{count}{left}")
             return

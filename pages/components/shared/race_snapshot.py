@@ -7,6 +7,7 @@ from core.config.events import EpochDone, PointDone
 from core.errors import RunError, TuneMyPetsError
 from core.races.race import Race, find_race, list_races
 from core.races.run_comparison import RaceResult, compare_race
+from core.runs.remaining import expect_last_end, seconds_until
 from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
@@ -25,7 +26,7 @@ class RaceSnapshot:
         epochs: run id -> its epochs so far.
         points: of a learning curve, run id -> its points so far.
         progress: of all runs together, 0 to 1.
-        eta_seconds: at the pace so far; None while it is unknown.
+        expected_end: of its last run, in seconds since 1970; None while that of one is unknown.
         result: None where it cannot be compared; then `problem` says why.
     """
 
@@ -33,9 +34,14 @@ class RaceSnapshot:
     epochs: dict[str, Epochs]
     points: dict[str, Points]
     progress: float
-    eta_seconds: float | None
+    expected_end: float | None
     result: RaceResult | None
     problem: str
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until its last run ends: never less than those of one of its runs; None if unknown."""
+        return seconds_until(self.expected_end, time.time())
 
 
 def races_of(settings: Settings) -> list[Race]:
@@ -81,7 +87,7 @@ def _take(settings: Settings, race_id: str) -> RaceSnapshot:
         except TuneMyPetsError as error:
             problem = str(error)
     progress = sum(_progress(settings, run) for run in race.runs) / max(1, len(race.entries))
-    return RaceSnapshot(race, epochs, points, progress, _eta(race, progress), result, problem)
+    return RaceSnapshot(race, epochs, points, progress, _expect_end(settings, race), result, problem)
 
 
 def _history(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
@@ -114,8 +120,9 @@ def _progress(settings: Settings, run: RunSummary) -> float:
     return history.batches[-1].progress if history.batches else 0.0
 
 
-def _eta(race: Race, progress: float) -> float | None:
-    """At the pace since the race was created: time in the queue counts, too."""
-    if not race.state.active or progress < 0.02:
+def _expect_end(settings: Settings, race: Race) -> float | None:
+    try:
+        snapshots = [look_at(settings, run.id) for run in race.runs if run.state.active]
+    except RunError:  # deleted just now
         return None
-    return (time.time() - race.meta.created) / progress * (1 - progress)
+    return expect_last_end(item.expected_end for item in snapshots if item.state.active)

@@ -1,5 +1,6 @@
 """The state of runs and queue as all sessions see it: the disk is read once a second, not once per viewer."""
 
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,6 +11,7 @@ from core.jobs.watchdog import stalled_since
 from core.runs.attempts import read_attempts
 from core.runs.history import RunHistory
 from core.runs.reader import RunReader
+from core.runs.remaining import seconds_until
 from core.runs.run import Run, RunMeta, RunResult, RunState
 from core.runs.summary import RunSummary, title_of
 from core.settings import Settings
@@ -35,6 +37,23 @@ class RunSnapshot:
     stopping: bool  # it was asked to stop
     stalled_since: float | None  # seconds since 1970; its worker makes no progress
     moving: bool  # it may still change by itself
+
+    @property
+    def expected_end(self) -> float | None:
+        """When it is expected to end, in seconds since 1970; None if unknown."""
+        if self.state is RunState.QUEUED:
+            return self.turn.expected_end if self.turn is not None else None
+        return self.history.expected_end if self.state is RunState.RUNNING else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until it ends, its wait in the queue included; None if unknown."""
+        return seconds_until(self.expected_end, time.time())
+
+    @property
+    def starts_in(self) -> float | None:
+        """Seconds until a queued run starts; None if unknown."""
+        return seconds_until(self.turn.expected_start, time.time()) if self.turn is not None else None
 
     @property
     def title(self) -> str:

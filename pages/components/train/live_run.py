@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.config.seen_views import sum_up_augmentation
 from core.errors import DatasetError
-from core.formatting import format_count, format_duration, format_number, format_percent, format_rough_duration
+from core.formatting import format_count, format_duration, format_estimate, format_number, format_percent
 from core.runs.run import RunState
 from core.runs.summary import is_curve
 from core.settings import Settings
@@ -118,9 +118,9 @@ def _progress(snapshot: RunSnapshot) -> None:
             text = f"Epoch {batch.epoch}{of}, step {batch.step} of {batch.steps}"
             if step is not None:
                 text = f"Epoch {batch.epoch}{of}: validating"
-            st.progress(batch.progress, text=text + _left(batch.eta_seconds))
+            st.progress(batch.progress, text=text + _left(snapshot.seconds_left))
         elif step is not None and step.total:
-            st.progress(min(1.0, step.done / step.total), text=f"{step.text}{_left(step.eta_seconds)}")
+            st.progress(min(1.0, step.done / step.total), text=f"{step.text}{_left(snapshot.seconds_left)}")
         else:
             st.progress(0.0, text="Starting the training process")
 
@@ -133,13 +133,13 @@ def _turn_text(snapshot: RunSnapshot) -> str:
     if turn is None or turn.before == 0:
         return "Starting"
     text = f"Waiting: {format_count(turn.before, 'run')} before this one"
-    if turn.expected_start is not None:
-        text += f" · starts in about {format_rough_duration(max(1, turn.expected_start - time.time()))}"
+    if snapshot.starts_in is not None:
+        text += f" · starts in {format_estimate(snapshot.starts_in)}"
     return text
 
 
 def _left(seconds: float | None) -> str:
-    return "" if seconds is None else f" · about {format_rough_duration(max(1, seconds))} left"
+    return "" if seconds is None else f" · {format_estimate(seconds)} left"
 
 
 def _figures(snapshot: RunSnapshot) -> list[str]:

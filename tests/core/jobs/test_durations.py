@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from core.config.events import BatchDone, Message, to_record
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.jobs.durations import Durations
@@ -46,8 +47,9 @@ def test_the_time_left_of_a_running_run_is_what_it_last_logged(
     run = RunStore(settings).create(small_config)
     write_json(run.folder / "started.json", {"pid": 1, "time": time.time()})
     assert Durations(settings).left(run) is None
-    events = [{"time": time.time() - 100, "kind": "message"}] * 500
-    events.append({"time": time.time() - 5, "kind": "batch", "eta_seconds": 30.0})
+    events = [{"time": time.time() - 100, **to_record(Message("info", "Slow"))}] * 500
+    batch = BatchDone(1, 2, 3, 4, 0.5, 0.5, 0.1, 10.0, 7.0, 30.0, 0.4)
+    events.append({"time": time.time() - 5, **to_record(batch)})
     lines = "".join(json.dumps(event) + "\n" for event in events)
     (run.folder / "events.jsonl").write_text(lines + tail, encoding="utf-8")
     left = Durations(settings).left(run)

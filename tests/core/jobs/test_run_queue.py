@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from core.actor import OPERATOR, Actor
 from core.errors import RightsError, RunError
 from core.jobs.run_queue import (
+    UNKNOWN,
     QueueControl,
     QueueView,
     Turn,
     Waiting,
-    expect_starts,
+    expect_turns,
     fair_order,
     pause_queue,
     put_first,
@@ -76,22 +77,22 @@ def test_every_run_has_exactly_one_turn_and_no_owner_gets_two_while_another_wait
 def test_a_start_is_expected_when_a_worker_becomes_free() -> None:
     order = [Waiting(name, "a", 0) for name in ("p", "q", "r")]
     takes = {"p": 10.0, "q": 5.0, "r": 1.0}
-    assert expect_starts(order, [30.0], 1, takes.get) == [30.0, 40.0, 45.0]
-    assert expect_starts(order, [30.0, 4.0], 2, takes.get) == [4.0, 14.0, 19.0]
-    assert expect_starts(order, [], 2, takes.get) == [0.0, 0.0, 5.0]
+    assert expect_turns(order, [30.0], 1, takes.get) == [(30.0, 40.0), (40.0, 45.0), (45.0, 46.0)]
+    assert expect_turns(order, [30.0, 4.0], 2, takes.get) == [(4.0, 14.0), (14.0, 19.0), (19.0, 20.0)]
+    assert expect_turns(order, [], 2, takes.get) == [(0.0, 10.0), (0.0, 5.0), (5.0, 6.0)]
 
 
 def test_nothing_is_expected_after_a_run_whose_end_is_unknown() -> None:
     order = [Waiting(name, "a", 0) for name in ("p", "q")]
-    assert expect_starts(order, [None], 1, lambda _: 1.0) == [None, None]
-    assert expect_starts(order, [None, 3.0], 2, lambda _: 1.0) == [3.0, 4.0]
-    assert expect_starts(order, [2.0], 1, lambda _: None) == [2.0, None]
+    assert expect_turns(order, [None], 1, lambda _: 1.0) == [UNKNOWN, UNKNOWN]
+    assert expect_turns(order, [None, 3.0], 2, lambda _: 1.0) == [(3.0, 4.0), (4.0, 5.0)]
+    assert expect_turns(order, [2.0], 1, lambda _: None) == [(2.0, None), UNKNOWN]
 
 
 def test_what_the_scheduler_writes_is_read_back(settings: Settings) -> None:
     settings.home.mkdir()
     assert read_queue(settings) == QueueView()
-    view = QueueView((Turn("x", 1, 12.5), Turn("y", 2, None)), "paused")
+    view = QueueView((Turn("x", 1, 12.5, 20.0), Turn("y", 2, None)), "paused")
     write_queue(settings, view)
     assert read_queue(settings) == view
     assert view.turn("y") == Turn("y", 2, None)

@@ -331,3 +331,20 @@ def test_a_stop_ends_a_training_with_a_budget(settings: Settings, drawn: Dataset
         events.extend(trainer.fit(StopSignal(lambda: next(asked))))
     assert len(epochs_of(events)) <= 1
     assert "were used" not in messages(events)
+
+
+def test_the_time_left_is_shown_from_a_tenth_of_the_steady_steps_and_exact_at_a_steady_pace(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.trainer.EVENT_SECONDS", 0.0)  # an event for every step
+    trainer, time = slowed(settings, drawn, config_of(small_config, epochs=12))
+    shown = [
+        (event.progress, event.eta_seconds, time()) for event in trainer.fit(never) if isinstance(event, BatchDone)
+    ]
+    end = time()
+    assert all(seconds is None for progress, seconds, _ in shown if progress < 0.1)
+    known = [(seconds, moment) for progress, seconds, moment in shown if progress > 0.13 and seconds is not None]
+    assert len(known) > len(shown) / 2
+    for seconds, moment in known:
+        assert seconds >= 0
+        assert seconds == pytest.approx(end - moment, rel=0.35, abs=STEP + LOOK)
