@@ -1,22 +1,25 @@
 """The dispatcher: looks at the runs of a data root, and carries out what the policy decides."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 from core.actor import LOCAL_OWNER, OPERATOR
 from core.errors import RunError, TuneMyPetsError
-from core.jobs.capacity import fit_to_machine
+from core.jobs.capacity import count_shares, fit_to_machine, free_memory, memory_needed
 from core.jobs.durations import Durations
+from core.jobs.places import STRATEGY_RANKS, Waiting
 from core.jobs.policy import Deed, ReplacePreloader, RunAction, Seen, SeenRun, ShowQueue, decide
 from core.jobs.run_queue import QueueWriter, Span, expect_turns, read_control
 from core.jobs.watchdog import Watchdog, memory_kills, show_moving, stalled_since
 from core.jobs.worker_processes import Exit, WorkerProcesses
 from core.locks import ASKER_SECONDS
 from core.quotas import is_disk_full, is_full
-from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
+from core.runs.attempts import Attempts, last_begun, read_attempts, threads_of, write_attempts, write_threads
 from core.runs.failures import MEMORY, memory_sentence
 from core.runs.run import Run, RunState
 from core.runs.run_files import SNAPSHOT, STARTED
@@ -25,11 +28,13 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json, write_json
 
+YOUNG_SECONDS = 20.0  # that a training takes at most to have its memory
+
 log = logging.getLogger("tunemypets.scheduler")
 
 
 class Dispatcher:
-    """Starts the next queued run whenever fewer than `settings.workers` are running.
+    """Starts the next queued run whenever fewer than `settings.workers` are running; the arms of a race share a place.
 
     Args:
         closing: answers whether the app is shutting down: then nothing starts.
@@ -41,6 +46,8 @@ class Dispatcher:
         self.closing = closing
         self.workers = WorkerProcesses(self.settings)
         self._slots = self.settings.workers or 1
+        self._shares = count_shares(settings)
+        self._arms: dict[str, _Arm] = {}  # of runs that have not ended
         self._exits: dict[str, Exit] = {}  # about which nothing has been decided yet
         self._ended: set[str] = set()
         self._looked_at: set[str] = set()  # interrupted runs whose worker's end was looked into
@@ -103,7 +110,24 @@ class Dispatcher:
             self.closing(),
             not heard,
             silent,
+            self._free_bytes(runs),
         )
+
+    def _free_bytes(self, runs: Sequence[SeenRun]) -> float:
+        """Memory for another arm: what is free, without what runs that have just begun will take."""
+        if self._shares == 1:
+            return math.inf
+        young = time.time() - YOUNG_SECONDS
+        return free_memory() - sum(
+            run.needed_bytes for run in runs if run.begun > young and run.state is not RunState.QUEUED
+        )
+
+    def _arm(self, run: Run) -> "_Arm":
+        """What its turn depends on, which never changes."""
+        if run.id not in self._arms:
+            with suppress(RunError):
+                self._arms[run.id] = _describe_arm(run, self._shares)
+        return self._arms.get(run.id, _ALONE)
 
     def _stillness(self, running: list[Run], disk_full: bool) -> dict[str, float]:
         if disk_full:
@@ -122,6 +146,7 @@ class Dispatcher:
         begun = last_begun(run.folder)
         if not interrupted:
             self._begun[owner] = max(begun, self._begun.get(owner, 0.0))
+        arm = self._arm(run)
         looked_at = run.id in self._looked_at
         worker_ended = run.id in self._watchdog.ended
         kills = exit_.memory_kills if exit_ else 0
@@ -143,6 +168,11 @@ class Dispatcher:
             looked_at=looked_at,
             silent_seconds=silent_seconds,
             stalled=silent_seconds > 0 and stalled_since(run.folder) is not None,
+            race=arm.race,
+            seed=arm.seed,
+            rank=arm.rank,
+            abreast=arm.abreast,
+            needed_bytes=arm.needed_bytes,
         )
 
     def _do(self, deed: Deed, run: Run) -> bool:
@@ -181,11 +211,18 @@ class Dispatcher:
         with suppress(RunError):
             self._begun[run.meta().owner] = time.time()
         try:
-            self.workers.start(run)
+            threads = self._threads(run)
+            if threads_of(run.folder) != threads:
+                write_threads(run.folder, threads)
+            self.workers.start(run, threads)
         except OSError as error:
             log.exception("a worker could not be started")
             if not is_full(error):
                 _fail(run, f"The training process could not be started ({error.strerror}): queue the run again.")
+
+    def _threads(self, run: Run) -> int:
+        """Processor threads of a run: those it began with, or its share."""
+        return threads_of(run.folder) or max(1, self.settings.threads // self._arm(run).abreast)
 
     def _resume(self, run: Run) -> bool:
         self._looked_at.add(run.id)
@@ -197,16 +234,51 @@ class Dispatcher:
 
     def _tidy(self, run: Run) -> None:
         self._ended.add(run.id)
+        self._arms.pop(run.id, None)
         with suppress(OSError):  # its worker was killed after it wrote the result, and before it could tidy up
             (run.checkpoints / SNAPSHOT).unlink(missing_ok=True)
         self._durations.learn(run)
 
     def _expect_turns(self, queue: ShowQueue) -> Sequence[Span]:
         """Seconds until each waiting run starts and ends."""
-        remaining = [self._durations.left(self._run(run_id)) for run_id in queue.running]
-        return expect_turns(
-            queue.waiting, remaining, self._slots, lambda run_id: self._durations.expect(self._run(run_id))
-        )
+
+        def seconds(run_id: str) -> float | None:
+            run = self._run(run_id)
+            return self._durations.expect(run, self._threads(run))
+
+        running = [(self._run(run_id), self._arms.get(run_id, _ALONE)) for run_id in queue.running]
+        present = [(arm.as_waiting(run), self._durations.left(run, self._threads(run))) for run, arm in running]
+        return expect_turns(queue.waiting, present, self._slots, seconds)
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """The arm that a run is, as `SeenRun` has it."""
+
+    race: str = ""
+    seed: int = 0
+    rank: int = 0
+    abreast: int = 1
+    needed_bytes: float = 0.0
+
+    def as_waiting(self, run: Run) -> Waiting:
+        return Waiting(run.id, "", 0.0, self.race, self.seed, self.rank, self.abreast)
+
+
+_ALONE = _Arm()
+
+
+def _describe_arm(run: Run, shares: int) -> _Arm:
+    """A run as an arm of its race.
+
+    Raises:
+        RunError: if its files cannot be read.
+    """
+    meta, config = run.meta(), run.config()
+    if meta.race is None or meta.plan is None:
+        return _ALONE
+    abreast = max(1, min(len(meta.plan.arms), shares))
+    return _Arm(meta.race, config.seed, STRATEGY_RANKS[config.strategy], abreast, memory_needed(config))
 
 
 def _kills_since_start(run: Run) -> int:

@@ -4,10 +4,12 @@
 """
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.jobs.run_queue import Waiting, fair_order
+from core.jobs.places import Places, Waiting
+from core.jobs.run_queue import fair_order
 from core.jobs.states import PAUSED, TAKEN
 from core.runs.run import RunState
 
@@ -33,6 +35,8 @@ class SeenRun:
         looked_at: how its worker ended was looked into before.
         silent_seconds: how long its worker has not moved; 0 where it was not measured in this look.
         stalled: pages show that its worker does not move.
+        race, seed, rank, abreast: of an arm, as `Waiting` has them.
+        needed_bytes: of memory, where it would start beside another arm.
     """
 
     id: str
@@ -50,6 +54,16 @@ class SeenRun:
     looked_at: bool = False
     silent_seconds: float = 0.0
     stalled: bool = False
+    race: str = ""
+    seed: int = 0
+    rank: int = 0
+    abreast: int = 1
+    needed_bytes: float = 0.0
+
+    @property
+    def waiting(self) -> Waiting:
+        """The run as its turn depends on it."""
+        return Waiting(self.id, self.owner, self.created, self.race, self.seed, self.rank, self.abreast)
 
 
 @dataclass(frozen=True)
@@ -58,11 +72,12 @@ class Seen:
 
     Attributes:
         runs: oldest first, without those that are known to have ended.
-        slots: how many runs may run at the same time.
+        slots: how many runs, or races whose arms run side by side, may run at the same time.
         begun: when a run of an owner last began, in seconds since 1970.
         first: runs that the presenter put first, in this order.
         preloader_lost: the preloader has ended.
         preloader_silent_seconds: how long the preloader has owed an answer and computed nothing.
+        free_bytes: of memory, for another arm.
     """
 
     runs: tuple[SeenRun, ...]
@@ -74,6 +89,7 @@ class Seen:
     closing: bool = False
     preloader_lost: bool = False
     preloader_silent_seconds: float = 0.0
+    free_bytes: float = math.inf
 
 
 class Deed(enum.Enum):
@@ -133,24 +149,42 @@ def decide(seen: Seen) -> list[Action]:
     if seen.preloader_lost or seen.preloader_silent_seconds > PRELOADER_SECONDS:
         return [ReplacePreloader()]
     actions: list[Action] = []
-    waiting: list[Waiting] = []
-    running: list[str] = []
+    waiting: list[SeenRun] = []
+    running: list[SeenRun] = []
     begun = dict(seen.begun)
     for run in seen.runs:
         place, deeds = _see_to(run, seen.closing)
         actions += [RunAction(deed, run.id) for deed in deeds]
         if place is _Place.RUNS:
-            running.append(run.id)
+            running.append(run)
         elif place is _Place.WAITS:
-            waiting.append(Waiting(run.id, run.owner, run.created))
+            waiting.append(run)
             begun[run.owner] = max(run.begun, begun.get(run.owner, 0.0))
     held = "closing" if seen.closing else "disk" if seen.disk_full else "paused" if seen.paused else ""
-    free = 0 if held else max(0, seen.slots - len(running))
-    order = fair_order(waiting, begun, seen.first)
-    started = [item.id for item in order[:free]]
-    actions += [RunAction(Deed.START, run_id) for run_id in started]
-    actions.append(ShowQueue(tuple(order[free:]), (*running, *started), held))
+    heats = {run.waiting.heat for run in running}
+    order = fair_order([run.waiting for run in waiting], begun, seen.first, heats)
+    started = [] if held else _choose_starts(order, running, {run.id: run.needed_bytes for run in waiting}, seen)
+    actions += [RunAction(Deed.START, item.id) for item in started]
+    present = (*(run.id for run in running), *(item.id for item in started))
+    actions.append(ShowQueue(tuple(order[len(started) :]), present, held))
     return actions
+
+
+def _choose_starts(
+    order: list[Waiting], running: list[SeenRun], needed_bytes: Mapping[str, float], seen: Seen
+) -> list[Waiting]:
+    """The first in the queue, as many as there are places; a second arm only where its memory is free."""
+    places, free = Places(seen.slots), seen.free_bytes
+    for run in running:
+        places.enter(run.waiting)
+    started = []
+    for item in order:
+        if not places.has_room(item) or (places.has_company(item) and needed_bytes[item.id] > free):
+            break
+        places.enter(item)
+        free -= needed_bytes[item.id]
+        started.append(item)
+    return started
 
 
 def _see_to(run: SeenRun, closing: bool) -> tuple[_Place, list[Deed]]:

@@ -2,9 +2,9 @@
 
     python -m core.jobs.preloader          only the scheduler starts it, at the other end of its standard input
 
-Standard input is a socket. The scheduler sends the folder of a run as one line of JSON, and receives another line
-with its exit status when the worker ends. The preloader ends when the scheduler has ended; workers outlive both. A fork
-copies one thread and shares what is open: so nothing computes here, and no lock is ever taken.
+Standard input is a socket. The scheduler sends the folder of a run and its threads as one line of JSON, and receives
+another line with its exit status when the worker ends. The preloader ends when the scheduler has ended; workers outlive
+both. A fork copies one thread and shares what is open: so nothing computes here, and no lock is ever taken.
 """
 
 import gc
@@ -70,13 +70,13 @@ class Preloader:
                 raise
         self._socket.setblocking(False)
 
-    def start(self, folder: Path) -> ForkedWorker:
-        """Ask for a worker of a run; the request waits until the imports are done.
+    def start(self, folder: Path, threads: int) -> ForkedWorker:
+        """Ask for a worker of a run, with so many processor threads; the request waits until the imports are done.
 
         Raises:
             OSError: if the preloader has ended.
         """
-        self._socket.sendall(json.dumps({"folder": str(folder)}).encode() + b"\n")
+        self._socket.sendall(json.dumps({"folder": str(folder), "threads": threads}).encode() + b"\n")
         worker = ForkedWorker()
         self._workers[str(folder)] = worker
         return worker
@@ -153,6 +153,7 @@ def serve() -> None:
                 for request in map(json.loads, lines):
                     child = os.fork()
                     if child == 0:
+                        os.environ["OMP_NUM_THREADS"] = os.environ["TUNEMYPETS_THREADS"] = str(request["threads"])
                         become_worker(Path(request["folder"]), [*children, selector.fileno()])
                     descriptor = os.pidfd_open(child)
                     selector.register(descriptor, selectors.EVENT_READ)

@@ -6,13 +6,15 @@ run. The presenter writes `queue-control.json`, and the scheduler reads it.
 
 import dataclasses
 import heapq
+import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from core.actor import Actor
 from core.errors import RunError
+from core.jobs.places import Places, Waiting
 from core.locks import hold_lock
 from core.settings import Settings
 from core.storage import is_id, read_json, write_json
@@ -20,15 +22,6 @@ from core.storage import is_id, read_json, write_json
 LOCK_SECONDS = 5.0
 WRITE_SECONDS = 1.0  # between two writings of the queue, unless its order has changed
 SAME_START_SECONDS = 5.0  # a start that is expected this much earlier or later is no news
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A queued run, as far as its turn depends on it."""
-
-    id: str
-    owner: str
-    created: float  # seconds since 1970
 
 
 Span = tuple[float | None, float | None]  # seconds until a start and until an end; None where unknown
@@ -75,59 +68,78 @@ class QueueControl:
     first: tuple[str, ...] = field(default=())
 
 
-def fair_order(waiting: Iterable[Waiting], begun: Mapping[str, float], first: Sequence[str] = ()) -> list[Waiting]:
-    """The order in which queued runs start: round robin among owners, each owner's oldest run first.
+def fair_order(
+    waiting: Iterable[Waiting],
+    begun: Mapping[str, float],
+    first: Sequence[str] = (),
+    heats: Container[tuple[str, int]] = (),
+) -> list[Waiting]:
+    """The order in which queued runs start: round robin among owners, each owner's oldest run or heat first.
 
     Args:
         begun: when a run of an owner last began; the owner who has waited longest is next.
         first: runs that the presenter put before all others.
+        heats: that have begun: the rest of them comes next.
     """
-    by_id = {item.id: item for item in sorted(waiting, key=lambda item: (item.created, item.id))}
+    oldest: dict[tuple[str, int], float] = {}
+    runs = sorted(waiting, key=lambda item: (item.created, item.id))
+    for item in runs:
+        oldest.setdefault((item.race or item.id, item.seed), item.created)
+    runs.sort(key=lambda item: (oldest[item.race or item.id, item.seed], item.race, item.seed, item.rank))
+    by_id = {item.id: item for item in runs}
     ahead = [by_id.pop(run_id) for run_id in first if run_id in by_id]
-    queues: dict[str, list[Waiting]] = {}
+    ahead += [by_id.pop(item.id) for item in runs if item.id in by_id and item.heat in heats]
+    queues: dict[str, dict[tuple[str, int], list[Waiting]]] = {}
     for item in by_id.values():
-        queues.setdefault(item.owner, []).append(item)
-    heads = [((begun.get(owner, 0.0), queue[0].created, queue[0].id), owner, 0) for owner, queue in queues.items()]
+        queues.setdefault(item.owner, {}).setdefault(item.heat, []).append(item)
+    turns = {owner: list(queue.values()) for owner, queue in queues.items()}
+    heads = [((begun.get(owner, 0.0), queue[0][0].created, queue[0][0].id), owner, 0) for owner, queue in turns.items()]
     heapq.heapify(heads)
     turn = max([*begun.values(), 0.0])
     ordered = []
     while heads:
         _, owner, place = heapq.heappop(heads)
-        queue = queues[owner]
-        ordered.append(queue[place])
+        queue = turns[owner]
+        ordered += queue[place]
         turn += 1  # an owner who had a turn comes after all who had none since
         if place + 1 < len(queue):
-            following = queue[place + 1]
+            following = queue[place + 1][0]
             heapq.heappush(heads, ((turn, following.created, following.id), owner, place + 1))
     return ahead + ordered
 
 
 def expect_turns(
-    order: Sequence[Waiting], remaining: Sequence[float | None], workers: int, seconds: Callable[[str], float | None]
+    order: Sequence[Waiting],
+    running: Sequence[tuple[Waiting, float | None]],
+    slots: int,
+    seconds: Callable[[str], float | None],
 ) -> list[Span]:
     """Seconds from now until each run starts and ends; None from where it is unknown.
 
     Args:
-        remaining: of the runs that are running, in seconds.
-        workers: how many runs run at the same time.
+        running: the runs that are running, and what is left of each in seconds.
+        slots: how many places the machine has.
         seconds: what a run will take.
     """
-    known = [value for value in remaining if value is not None]
-    blocked = len(remaining) - len(known)  # by runs whose end is unknown
-    free = [0.0] * (workers - len(remaining)) + known
-    free = sorted(free)[: max(0, workers - blocked)]
-    heapq.heapify(free)
-    spans: list[Span] = []
+    places = Places(slots)
+    for item, _ in running:
+        places.enter(item)
+    numbers = itertools.count()
+    ends = [(left, next(numbers), item) for item, left in running if left is not None]
+    heapq.heapify(ends)
+    now, spans = 0.0, list[Span]()
     for item in order:
-        if not free:
-            spans.append(UNKNOWN)
-            continue
-        start = heapq.heappop(free)
+        while ends and not places.has_room(item):
+            now, _, ended = heapq.heappop(ends)
+            places.leave(ended)
+        if not places.has_room(item):  # it waits for a run whose end is unknown
+            break
         takes = seconds(item.id)
-        spans.append((start, None if takes is None else start + takes))
+        places.enter(item)
+        spans.append((now, None if takes is None else now + takes))
         if takes is not None:
-            heapq.heappush(free, start + takes)
-    return spans
+            heapq.heappush(ends, (now + takes, next(numbers), item))
+    return spans + [UNKNOWN] * (len(order) - len(spans))
 
 
 def read_queue(settings: Settings) -> QueueView:

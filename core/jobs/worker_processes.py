@@ -83,26 +83,26 @@ class WorkerProcesses:
             self._preloader.close()
             self._preloader = None
 
-    def start(self, run: Run) -> None:
-        """Start the worker of a run.
+    def start(self, run: Run, threads: int) -> None:
+        """Start the worker of a run, with so many processor threads.
 
         Raises:
             OSError: if the system refuses.
         """
         kills = memory_kills()
-        self._children[run.id] = _Child(self._start(run), run, kills, time.monotonic())
+        self._children[run.id] = _Child(self._start(run, threads), run, kills, time.monotonic())
 
-    def _start(self, run: Run) -> WorkerProcess:
+    def _start(self, run: Run, threads: int) -> WorkerProcess:
         self.preload()
         if self._preloader is not None:
             with suppress(OSError):  # it ended just now
-                return self._preloader.start(run.folder)
+                return self._preloader.start(run.folder, threads)
         return start_module(
             self.settings,
             "core.jobs.worker",
             [str(run.folder)],
             run.folder / LOG,
-            threads=self.settings.threads,
+            threads=threads,
         )
 
     def hears_preloader(self) -> bool:

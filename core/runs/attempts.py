@@ -1,10 +1,10 @@
-"""How often a run was tried: after a crash it resumes automatically, but not for ever."""
+"""How often a run was tried, and with what: after a crash it resumes automatically as it began, but not for ever."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.runs.run_files import ATTEMPTS, STARTED
+from core.runs.run_files import ATTEMPTS, STARTED, THREADS
 from core.storage import read_json, write_json
 
 MAX_AUTOMATIC = 2
@@ -52,3 +52,17 @@ def last_begun(folder: Path) -> float:
         return read_attempts(folder).begun
     except (OSError, ValueError, KeyError, TypeError):
         return time.time()
+
+
+def threads_of(folder: Path) -> int | None:
+    """Processor threads that a run began with; None if it never began, or an earlier version began it."""
+    try:
+        threads = int(read_json(folder / THREADS)["threads"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return threads if threads > 0 else None
+
+
+def write_threads(folder: Path, threads: int) -> None:
+    """Note the processor threads that a run begins with."""
+    write_json(folder / THREADS, {"threads": threads})

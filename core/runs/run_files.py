@@ -4,6 +4,7 @@ CONFIG = "config.json"  # the TrainConfig
 META = "meta.json"  # when, by whom, which arm of which race; what the dataset was
 STARTED = "started.json"  # the worker that took it; removed when the run is queued again
 ATTEMPTS = "attempts.json"  # how often it was resumed after a crash
+THREADS = "threads.json"  # processor threads that it began with: more or fewer would give other digits
 STALLED = "stalled.json"  # since when its worker has not moved
 LOCK = "worker.lock"  # held while the worker lives
 LOG = "worker.log"  # what the worker printed, tracebacks included

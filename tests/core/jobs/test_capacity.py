@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.jobs.capacity import fit_to_machine, gpu_memory_mib
+from core.config.train_config import TrainConfig
+from core.jobs.capacity import count_shares, fit_to_machine, gpu_memory_mib, memory_needed
 from core.settings import Settings
 
 
@@ -51,3 +52,23 @@ def test_without_a_gpu_in_the_tools_answer_there_is_one(settings: Settings, gpu_
     gpu_tool.write_text(answer, encoding="utf-8")
     assert gpu_memory_mib() == 0
     assert fit_to_machine(settings).workers == 1
+
+
+def test_arms_share_the_threads_of_a_processor_unless_a_number_of_workers_was_chosen(settings: Settings) -> None:
+    assert count_shares(dataclasses.replace(settings, device="cpu", threads=8, workers=None)) == 8
+    assert count_shares(dataclasses.replace(settings, device="cpu", threads=8, workers=1)) == 1
+    assert count_shares(dataclasses.replace(settings, device="cuda", threads=8, workers=None)) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="A shell script stands for the tool: this wants POSIX.")
+def test_arms_on_a_gpu_take_workers_of_their_own(settings: Settings, gpu_tool: Path) -> None:
+    gpu_tool.write_text("24564\n", encoding="utf-8")
+    assert count_shares(dataclasses.replace(settings, device="auto", threads=8, workers=None)) == 1
+
+
+def test_two_trainings_of_a_large_network_do_not_fit_beside_each_other_on_a_small_laptop() -> None:
+    vgg = TrainConfig(dataset="pets", model="vgg16", strategy="full", batch_size=32)
+    small = TrainConfig(dataset="pets", model="scratch_cnn", strategy="scratch", batch_size=16)
+    head = TrainConfig(dataset="pets", model="petnet", strategy="head")
+    assert memory_needed(vgg) > 4e9
+    assert memory_needed(small) + memory_needed(head) < 2e9

@@ -22,14 +22,14 @@ def test_a_run_takes_what_such_runs_took_for_an_epoch(
     store, durations = RunStore(settings), Durations(settings)
     first = store.create(small_config)
     other = store.create(small_config.model_copy(update={"epochs": 3}))
-    assert durations.expect(Run(store.folder / "gone")) is None
+    assert durations.expect(Run(store.folder / "gone"), 1) is None
     assert Worker(settings, first).work() is RunState.FINISHED
     durations.learn(first)
     result = first.result()
     assert result is not None
     again = store.create(small_config.model_copy(update={"seed": 5, "note": "again"}))
-    assert durations.expect(again) == pytest.approx(result.seconds)
-    assert durations.expect(other) == pytest.approx(1.5 * result.seconds)
+    assert durations.expect(again, settings.threads) == pytest.approx(result.seconds)
+    assert durations.expect(other, settings.threads) == pytest.approx(1.5 * result.seconds)
 
 
 def test_a_stopped_run_teaches_nothing(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> None:
@@ -37,7 +37,7 @@ def test_a_stopped_run_teaches_nothing(settings: Settings, drawn: Dataset, small
     run = store.create(small_config)
     store.request_stop(run.id)
     durations.learn(run)
-    assert durations.expect(store.create(small_config)) is None
+    assert durations.expect(store.create(small_config), settings.threads) is None
 
 
 @pytest.mark.parametrize("tail", ["", "{half", "[]\n"])
@@ -46,13 +46,13 @@ def test_the_time_left_of_a_running_run_is_what_it_last_logged(
 ) -> None:
     run = RunStore(settings).create(small_config)
     write_json(run.folder / "started.json", {"pid": 1, "time": time.time()})
-    assert Durations(settings).left(run) is None
+    assert Durations(settings).left(run, settings.threads) is None
     events = [{"time": time.time() - 100, **to_record(Message("info", "Slow"))}] * 500
     batch = BatchDone(1, 2, 3, 4, 0.5, 0.5, 0.1, 10.0, 7.0, 30.0, 0.4)
     events.append({"time": time.time() - 5, **to_record(batch)})
     lines = "".join(json.dumps(event) + "\n" for event in events)
     (run.folder / "events.jsonl").write_text(lines + tail, encoding="utf-8")
-    left = Durations(settings).left(run)
+    left = Durations(settings).left(run, settings.threads)
     assert left is not None
     assert 20 < left <= 25.1
 
@@ -67,6 +67,8 @@ def test_runs_with_a_budget_take_as_long_as_runs_with_the_same_budget(
     durations.learn(first)
     result = first.result()
     assert result is not None
-    assert durations.expect(store.create(budget.model_copy(update={"seed": 3}))) == pytest.approx(result.seconds)
-    assert durations.expect(store.create(budget.model_copy(update={"max_images": 90}))) is None
-    assert durations.expect(store.create(small_config)) is None
+    assert durations.expect(store.create(budget.model_copy(update={"seed": 3})), settings.threads) == pytest.approx(
+        result.seconds
+    )
+    assert durations.expect(store.create(budget.model_copy(update={"max_images": 90})), settings.threads) is None
+    assert durations.expect(store.create(small_config), settings.threads) is None

@@ -1,6 +1,7 @@
 """What the scheduler does about what it sees, without a process or a file."""
 
 import dataclasses
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -249,6 +250,11 @@ def sights(draw: st.DrawFn) -> Seen:
         "exit_status": st.sampled_from([None, None, 0, 1, KILLED, SEGFAULT, PAUSED, TAKEN]),
         "memory_kills": st.integers(0, 2),
         "silent_seconds": st.floats(0, 60),
+        "race": st.sampled_from(["", "", "r", "s"]),
+        "seed": st.integers(0, 1),
+        "rank": st.integers(0, 3),
+        "abreast": st.integers(1, 3),
+        "needed_bytes": st.floats(0, 9),
     }
     runs = tuple(
         a_run(
@@ -261,7 +267,7 @@ def sights(draw: st.DrawFn) -> Seen:
         for place in range(draw(st.integers(0, 6)))
     )
     flags = {name: draw(st.booleans()) for name in ("paused", "disk_full", "closing")}
-    return Seen(runs, draw(st.integers(0, 3)), **flags)
+    return Seen(runs, draw(st.integers(0, 3)), free_bytes=draw(st.floats(0, 20)), **flags)
 
 
 @given(sights())
@@ -272,7 +278,7 @@ def test_whatever_is_seen_each_run_has_one_place_and_only_the_waiting_start(seen
     busy = {run.id for run in seen.runs if run.state is RUNNING or run.worker_alive}
     assert set(shown.running) == busy | started
     assert len(shown.running) == len(busy) + len(started)
-    assert len(started) <= max(0, seen.slots - len(busy))
+    _check_places(seen, busy, started)
     assert not (started and shown.held)
     assert not {item.id for item in shown.waiting} & set(shown.running)
     for run in seen.runs:
@@ -287,3 +293,72 @@ def test_whatever_is_seen_each_run_has_one_place_and_only_the_waiting_start(seen
             assert not seen.closing
         if run.id in started:
             assert run.state is QUEUED or Deed.RESUME in done
+
+
+def _check_places(seen: Seen, busy: set[str], started: set[str]) -> None:
+    """No more places are taken than there are, and no more arms share one than may."""
+    taken = Counter(run.waiting.place for run in seen.runs if run.id in busy)
+    later = taken + Counter(run.waiting.place for run in seen.runs if run.id in started)
+    assert len(later) <= max(seen.slots, len(taken))
+    for place, count in later.items():
+        most = max(run.abreast for run in seen.runs if run.waiting.place == place)
+        assert count <= max(most, taken[place])
+
+
+def an_arm(state: RunState, run_id: str, **facts: Any) -> SeenRun:
+    return a_run(state, run_id, race=facts.pop("race", "race"), abreast=facts.pop("abreast", 2), **facts)
+
+
+def started(actions: list[Action]) -> list[str]:
+    return [action.run for action in actions if isinstance(action, RunAction) and action.deed is Deed.START]
+
+
+def test_the_arms_of_a_race_start_together_in_one_slot_and_nothing_else_with_them() -> None:
+    runs = (
+        an_arm(QUEUED, "scratch", rank=3, created=1.0),
+        an_arm(QUEUED, "head", created=2.0),
+        a_run(QUEUED, "single", owner="bert", created=3.0),
+    )
+    actions = decide(Seen(runs))
+    assert started(actions) == ["head", "scratch"]
+    assert queue(actions).running == ("head", "scratch")
+    assert waiting(actions) == ["single"]
+
+
+def test_with_more_arms_than_shares_the_next_one_starts_as_soon_as_one_has_ended() -> None:
+    runs = [an_arm(QUEUED, name, rank=rank) for rank, name in enumerate(("head", "partial", "full"))]
+    assert started(decide(Seen(tuple(runs)))) == ["head", "partial"]
+    left = (an_arm(RUNNING, "partial", rank=1), runs[2], a_run(QUEUED, "single", owner="bert", created=0.5))
+    actions = decide(Seen(left, begun={"ada": 50.0}))
+    assert started(actions) == ["full"]  # the heat has begun: its owner's turn is the same
+    assert waiting(actions) == ["single"]
+
+
+def test_the_next_seed_starts_beside_the_last_one_only_while_nobody_else_waits() -> None:
+    runs = (an_arm(RUNNING, "slow0", rank=3), an_arm(QUEUED, "quick1", seed=1), an_arm(QUEUED, "slow1", seed=1, rank=3))
+    assert started(decide(Seen(runs, begun={"ada": 5.0}))) == ["quick1"]
+    actions = decide(Seen((*runs, a_run(QUEUED, "single", owner="bert")), begun={"ada": 5.0}))
+    assert started(actions) == []
+    assert waiting(actions) == ["single", "quick1", "slow1"]
+
+
+def test_a_single_run_has_the_machine_alone() -> None:
+    runs = (a_run(RUNNING, "single", owner="bert"), an_arm(QUEUED, "head"), an_arm(QUEUED, "scratch", rank=3))
+    assert started(decide(Seen(runs))) == []
+    other = (an_arm(RUNNING, "head"), an_arm(QUEUED, "x", race="other", owner="bert"))
+    assert started(decide(Seen(other))) == []
+
+
+def test_an_arm_that_would_not_fit_into_memory_waits_for_the_other_one() -> None:
+    large = [an_arm(QUEUED, "a", needed_bytes=5e9), an_arm(QUEUED, "b", needed_bytes=5e9, created=2.0)]
+    assert started(decide(Seen(tuple(large), free_bytes=9e9))) == ["a"]
+    assert started(decide(Seen(tuple(large), free_bytes=1e9))) == ["a"]  # alone it is tried
+    assert started(decide(Seen(tuple(large), free_bytes=10e9))) == ["a", "b"]
+    beside = (an_arm(RUNNING, "a", needed_bytes=5e9), large[1])
+    assert started(decide(Seen(beside, free_bytes=4e9))) == []
+    assert started(decide(Seen((large[1],), free_bytes=4e9))) == ["b"]
+
+
+def test_arms_take_slots_of_their_own_where_several_workers_were_chosen() -> None:
+    runs = [an_arm(QUEUED, name, rank=rank, abreast=1) for rank, name in enumerate(("head", "partial", "full"))]
+    assert started(decide(Seen(tuple(runs), slots=2))) == ["head", "partial"]

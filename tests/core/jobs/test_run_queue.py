@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from core.actor import OPERATOR, Actor
 from core.errors import RightsError, RunError
+from core.jobs.places import Waiting
 from core.jobs.run_queue import (
     UNKNOWN,
     QueueControl,
     QueueView,
     Turn,
-    Waiting,
     expect_turns,
     fair_order,
     pause_queue,
@@ -25,6 +25,14 @@ from core.settings import Settings
 
 def ids(items: list[Waiting]) -> list[str]:
     return [item.id for item in items]
+
+
+def running(*left: float | None) -> list[tuple[Waiting, float | None]]:
+    return [(Waiting(f"running{place}", "b", 0), seconds) for place, seconds in enumerate(left)]
+
+
+def arm(name: str, owner: str, seed: int = 0, *, rank: int = 0, race: str = "race", abreast: int = 2) -> Waiting:
+    return Waiting(name, owner, 1.0 + seed, race, seed, rank, abreast)
 
 
 def test_owners_take_turns_and_each_owners_oldest_run_is_first() -> None:
@@ -77,16 +85,16 @@ def test_every_run_has_exactly_one_turn_and_no_owner_gets_two_while_another_wait
 def test_a_start_is_expected_when_a_worker_becomes_free() -> None:
     order = [Waiting(name, "a", 0) for name in ("p", "q", "r")]
     takes = {"p": 10.0, "q": 5.0, "r": 1.0}
-    assert expect_turns(order, [30.0], 1, takes.get) == [(30.0, 40.0), (40.0, 45.0), (45.0, 46.0)]
-    assert expect_turns(order, [30.0, 4.0], 2, takes.get) == [(4.0, 14.0), (14.0, 19.0), (19.0, 20.0)]
+    assert expect_turns(order, running(30.0), 1, takes.get) == [(30.0, 40.0), (40.0, 45.0), (45.0, 46.0)]
+    assert expect_turns(order, running(30.0, 4.0), 2, takes.get) == [(4.0, 14.0), (14.0, 19.0), (19.0, 20.0)]
     assert expect_turns(order, [], 2, takes.get) == [(0.0, 10.0), (0.0, 5.0), (5.0, 6.0)]
 
 
 def test_nothing_is_expected_after_a_run_whose_end_is_unknown() -> None:
     order = [Waiting(name, "a", 0) for name in ("p", "q")]
-    assert expect_turns(order, [None], 1, lambda _: 1.0) == [UNKNOWN, UNKNOWN]
-    assert expect_turns(order, [None, 3.0], 2, lambda _: 1.0) == [(3.0, 4.0), (4.0, 5.0)]
-    assert expect_turns(order, [2.0], 1, lambda _: None) == [(2.0, None), UNKNOWN]
+    assert expect_turns(order, running(None), 1, lambda _: 1.0) == [UNKNOWN, UNKNOWN]
+    assert expect_turns(order, running(None, 3.0), 2, lambda _: 1.0) == [(3.0, 4.0), (4.0, 5.0)]
+    assert expect_turns(order, running(2.0), 1, lambda _: None) == [(2.0, None), UNKNOWN]
 
 
 def test_what_the_scheduler_writes_is_read_back(settings: Settings) -> None:
@@ -120,3 +128,25 @@ def test_only_the_presenter_changes_the_queue(settings: Settings) -> None:
     assert read_control(settings) == QueueControl(True, ("x", "y"))
     with pytest.raises(RunError, match="There is no run"):
         put_first(settings, ["../x"], OPERATOR)
+
+
+def test_the_arms_of_a_heat_take_one_turn_the_quick_ones_first_and_the_next_seed_takes_another() -> None:
+    queue = [arm("slow0", "a", rank=3), arm("quick0", "a"), arm("slow1", "a", 1, rank=3), arm("quick1", "a", 1)]
+    other = Waiting("b1", "b", 9)
+    assert ids(fair_order([*queue, other], {})) == ["quick0", "slow0", "b1", "quick1", "slow1"]
+    begun = {"a": 20.0}
+    late = [item for item in queue if item.id != "quick0"]
+    assert ids(fair_order([*late, other], begun, (), {("race", 0)})) == ["slow0", "b1", "quick1", "slow1"]
+    assert ids(fair_order([*late, other], begun, ["b1"], {("race", 0)})) == ["b1", "slow0", "quick1", "slow1"]
+
+
+def test_where_no_arms_run_side_by_side_owners_take_turns_run_by_run() -> None:
+    queue = [arm("slow", "a", rank=3, abreast=1), arm("quick", "a", abreast=1), Waiting("b1", "b", 9)]
+    assert ids(fair_order(queue, {})) == ["quick", "b1", "slow"]
+
+
+def test_arms_are_expected_side_by_side() -> None:
+    takes = {"quick": 5.0, "slow": 30.0, "third": 10.0, "single": 1.0}.get
+    order = [arm("quick", "a"), arm("slow", "a", rank=3), arm("third", "a", rank=4), Waiting("single", "b", 9)]
+    assert expect_turns(order, [], 1, takes) == [(0.0, 5.0), (0.0, 30.0), (5.0, 15.0), (30.0, 31.0)]
+    assert expect_turns(order[2:], [(order[1], 30.0)], 1, takes) == [(0.0, 10.0), (30.0, 31.0)]
