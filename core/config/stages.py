@@ -13,8 +13,10 @@ from core.config.train_config import TrainConfig
 from core.formatting import format_duration, format_number, format_percent
 from models.catalog import NetworkEntry, head_parameters
 
-WORTHWHILE = 1.1  # bf16 must be this much faster to be chosen
-TOLERANCE = 0.05  # largest mean relative error of what leaves a bf16 prefix
+WORTHWHILE = 1.1  # a half format must be this much faster to be chosen
+TOLERANCE = 0.05  # largest mean relative error of what leaves a prefix in a half format
+MANY_CORES = 0.5  # that other programs used meanwhile: figures taken beside them are doubtful
+HALF_FORMATS = ("bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -106,19 +108,21 @@ def choose_precision(figures: Mapping[str, float], part: str, wanted: str) -> tu
     """
     if wanted != "auto":
         return wanted, "chosen in the configuration"
+    if f"{part}_unmeasured" in figures:
+        return "fp32", "measuring the formats would have taken too long"
     if f"{part}_fp32" not in figures:
         return "fp32", "the head alone takes no time" if part == "step" else "nothing is frozen"
-    if f"{part}_bf16" not in figures:
+    name = next((name for name in HALF_FORMATS if f"{part}_{name}" in figures), None)
+    if name is None:
         return "fp32", "this processor would have to emulate bf16"
-    fp32, bf16 = figures[f"{part}_fp32"], figures[f"{part}_bf16"]
-    reason = (
-        f"measured on this machine: {format_number(fp32, 2)} ms a picture in fp32, {format_number(bf16, 2)} ms in bf16"
-    )
+    fp32, half = figures[f"{part}_fp32"], figures[f"{part}_{name}"]
+    beside = ", beside other programs" if figures.get("others", 0.0) > MANY_CORES else ""
+    reason = f"measured on this machine{beside}: {format_number(fp32, 2)} ms a picture in fp32, {format_number(half, 2)} ms in {name}"
     if part == "prefix":
         reason += f", which differs by {format_percent(figures['prefix_error'])}"
         if figures["prefix_error"] > TOLERANCE:
             return "fp32", f"{reason}: more than the {format_percent(TOLERANCE, 0)} that are allowed"
-    return "bf16" if fp32 / bf16 >= WORTHWHILE else "fp32", reason
+    return name if fp32 / half >= WORTHWHILE else "fp32", reason
 
 
 SGD_FACTOR = 10.0  # without Adam's scaling good rates are larger

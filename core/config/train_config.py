@@ -175,8 +175,13 @@ class TrainConfig(BaseModel):
             "at the side of wide pictures."
         ),
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", title="Precision", description="Number format; auto measures whether bf16 is faster on this machine."
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        title="Precision",
+        description=(
+            "Number format; auto measures whether bf16 (fp16 on a GPU without bf16) is faster on this machine; fp16 "
+            "needs an NVIDIA GPU."
+        ),
     )
     patience: int = Field(
         0,

@@ -7,9 +7,13 @@ from typing import Any
 
 import torch
 import torchvision
+from torch.amp.grad_scaler import GradScaler
 
 from core.settings import Settings
 from models.network import Network
+
+
+HALF_FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Hardware:
     """What a run computes with.
 
     Attributes:
-        precision: of training steps, fp32 or bf16.
+        precision: of training steps, fp32, bf16 or fp16.
         reason: why this precision.
         prefix_precision: of the frozen prefix, where there is one.
         prefix_reason: why that one.
@@ -38,6 +42,10 @@ class Hardware:
     def prefix_autocast(self) -> AbstractContextManager[Any]:
         """The context in which a frozen prefix is evaluated."""
         return autocast(self.device, self.prefix_precision)
+
+    def scaler(self) -> GradScaler:
+        """A gradient scaler for training steps: small gradients would be zero in fp16. It does nothing elsewhere."""
+        return GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     def place(self, network: Network) -> None:
         """Move a network to the device, channels-last in memory."""
@@ -61,19 +69,21 @@ class Hardware:
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """The context in which a network computes in a number format."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+    return torch.autocast(device.type, dtype=HALF_FORMATS[precision]) if precision in HALF_FORMATS else nullcontext()
 
 
 def number_formats(device: torch.device) -> tuple[str, ...]:
-    """The formats in which a processor computes; one that it would emulate, 30 times as slow, is not among them."""
+    """The formats in which a processor computes, fp32 first: one that it would emulate is 30 times as slow.
+
+    GPUs before Ampere have fp16 and no bf16.
+    """
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu":
+        return ("fp32", "bf16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("fp32", "fp16")
+    if device.type == "cpu":
         there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        native = there and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    else:
-        native = True
-    return ("fp32", "bf16") if native else ("fp32",)
+        if there and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return ("fp32", "bf16")
+    return ("fp32",)
 
 
 def choose_device(settings: Settings) -> torch.device:

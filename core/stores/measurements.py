@@ -6,15 +6,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock
 
+from core.config.stages import MANY_CORES
 from core.settings import Settings
 from core.storage import read_json, write_json
 
 Figures = dict[str, float]
 MAX_KEPT = 500
+DOUBT_SECONDS = 600.0  # for which doubtful figures hold: the arms of a race take the same path
 
 log = logging.getLogger("tunemypets.measurements")
+
+
+def is_doubtful(figures: Figures) -> bool:
+    """Whether other programs slowed the machine down while these were taken, or the time was not enough for all."""
+    return figures.get("others", 0.0) > MANY_CORES or any(name.endswith("_unmeasured") for name in figures)
+
+
+class OtherPrograms:
+    """How many processor cores other programs use, from the moment it is made."""
+
+    def __init__(self) -> None:
+        self._began, self._busy, self._own = time.monotonic(), _busy_seconds(), time.process_time()
+
+    def cores(self) -> float:
+        """Their mean number since then."""
+        seconds = max(1e-3, time.monotonic() - self._began)
+        return max(0.0, _busy_seconds() - self._busy - (time.process_time() - self._own)) / seconds
+
+
+def _busy_seconds() -> float:
+    """What all processors have computed since the machine started; a virtual machine's host counts, too."""
+    times = psutil.cpu_times()._asdict()
+    # Linux counts what guests take as its own, too
+    return sum(times.values()) - sum(times.get(name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
 
 
 @dataclass(frozen=True)
@@ -23,17 +50,24 @@ class Measurements:
 
     settings: Settings
 
-    def find(self, what: dict[str, Any], machine: dict[str, Any] | None = None) -> Figures | None:
+    def find(
+        self, what: dict[str, Any], machine: dict[str, Any] | None = None, *, certain: bool = False
+    ) -> Figures | None:
         """The newest figures of `what`.
 
         Args:
             machine: only those measured on exactly this one; None takes any with this many threads.
+            certain: none that are doubtful, except new ones.
         """
+        now = time.time()
         for item in reversed(self._read()):
             theirs = item.get("machine", {})
             same = theirs == machine if machine else theirs.get("threads") == self.settings.threads
             if same and item.get("what") == what and isinstance(item.get("figures"), dict):
-                return {str(key): float(value) for key, value in item["figures"].items()}
+                figures = {str(key): float(value) for key, value in item["figures"].items()}
+                new = abs(now - item.get("time", 0.0)) < DOUBT_SECONDS  # whichever way the clock was set
+                if new or not certain or not is_doubtful(figures):
+                    return figures
         return None
 
     def keep(
@@ -41,7 +75,8 @@ class Measurements:
     ) -> Figures:
         """Remember figures; returns those that are remembered now.
 
-        Of two processes that measure the same thing the first decides, so that equal runs take the same path.
+        Of two processes that measure the same thing the first decides, so that equal runs take the same path, unless
+        its figures are doubtful and old.
 
         Args:
             replace: earlier ones of the same thing on the same machine.
@@ -51,7 +86,7 @@ class Measurements:
         try:
             self.settings.cache_dir.mkdir(parents=True, exist_ok=True)
             with FileLock(self._path.with_suffix(".lock")):
-                earlier = None if replace else self.find(what, machine)
+                earlier = None if replace else self.find(what, machine, certain=True)
                 if earlier is not None:
                     return earlier
                 others = [item for item in self._read() if (item.get("what"), item.get("machine")) != (what, machine)]

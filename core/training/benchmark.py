@@ -2,17 +2,20 @@
 
 bf16 makes some networks faster on a CPU and slows others down, so `precision: auto` times both: training steps of the
 trainable part, and the frozen part, whose outputs must also stay close to those in fp32. Equal runs on one machine take
-the same path.
+the same path. It takes three seconds at most: one picture is timed before many, nothing begins that may last longer
+than what is left, and what was not timed by then is computed in fp32.
 """
 
 import copy
-import time
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from core.checkpoints.checkpoint import build_network
@@ -21,22 +24,26 @@ from core.config.stages import Stage, choose_precision, describe_network, plan_s
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.pictures.decoder import Limits
-from core.errors import DatasetError, ImageError
+from core.errors import ConfigError, DatasetError, ImageError
 from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.activations import stored_dtype
 from core.stores.augmentation import Augmentation, apply_views, draw_views, normalise, to_channels_first
 from core.stores.hardware import Hardware, autocast, choose_device, device_name, number_formats
-from core.stores.measurements import Figures, Measurements
+from core.stores.measurements import Figures, Measurements, OtherPrograms
 from core.stores.pixels import Pixels, preprocessing_of, square_pixels
 from models.folding import fold_prefix
 from models.network import Network
 
 SAMPLE = 16  # images
-MAX_FIGURES = 7  # of one configuration
-ENOUGH_SECONDS = 0.15  # of repetitions, for one figure
-LEAST_REPETITIONS, MAX_REPETITIONS = 3, 5
-LONG_SECONDS = 2.0  # a large network is repeated less
+MEASURING_SECONDS = 3.0  # of one configuration
+RESERVE = 2.0  # what is timed may take so many times as long as before: other programs come and go
+BACKWARD_COST = 2.0  # forward passes
+LEAST_IN_STEP = 2  # images: batch norm has to find statistics
+ENOUGH_SECONDS = 0.15  # of one repetition
+REPETITIONS = 3  # of each of several ways; one alone has nothing to be compared with
+CLEARLY_SLOWER = 2.0
+FP16_REFUSED = "The precision fp16 needs an NVIDIA GPU, and this machine trains without one: choose auto."
 TEXT = "Measuring what is fastest on this machine"
 
 
@@ -55,8 +62,13 @@ def choose_hardware(
         network: not changed; copies are measured.
         pixels: (B, S, S, 3) uint8, some images of the dataset as the pixel store holds them.
         earlier: what a resumed run computed with: it keeps that.
+    Raises:
+        Stopped: `signal` was set; nothing is kept.
+        ConfigError: fp16 was chosen, and no GPU is here.
     """
     device = choose_device(settings)
+    if config.precision == "fp16" and device.type != "cuda":
+        raise ConfigError({"precision": FP16_REFUSED})
     name = device_name(device)
 
     def decided(step: tuple[str, str], prefix: tuple[str, str]) -> Hardware:
@@ -72,9 +84,6 @@ def choose_hardware(
     if device.type == "mps":
         refused = "fp32", "bf16 is not measured on MPS"
         return decided(refused, refused)
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        refused = "fp32", "this GPU has no bf16"
-        return decided(refused, refused)
     figures = yield from _recall_or_measure(settings, network, config, stages, device, pixels, signal)
     return decided(choose_precision(figures, "step", "auto"), choose_precision(figures, "prefix", "auto"))
 
@@ -85,7 +94,7 @@ def measure_ahead(
     """Measure a configuration before its training, unless that was done already.
 
     Raises:
-        Stopped: `signal` was set between two figures; none is kept.
+        Stopped: `signal` was set; nothing is kept.
         WeightsError: the pretrained weights are missing; other weights would differ in another way in bf16.
         DatasetError: names an image that can no longer be read.
     """
@@ -121,112 +130,214 @@ def _recall_or_measure(
         "threads": settings.threads,
         "torch": torch.__version__,
     }
-    figures = known.find(what, machine)
+    figures = known.find(what, machine, certain=True)
     if figures is not None:
         return figures
+    parts = _parts(network, stages)
     measured: Figures = {}
-    for found in measure(network, config, stages, device, pixels):
-        signal.check()
+    yield Progress("preparing", TEXT, 0, len(parts), None)
+    others = OtherPrograms()
+    for done, found in enumerate(measure(network, config, stages, device, pixels, signal), 1):
         measured.update(found)
-        yield Progress("preparing", TEXT, len(measured), MAX_FIGURES, None)
+        yield Progress("preparing", TEXT, done, len(parts), None)
+    signal.check()
+    measured["others"] = others.cores()
     return known.keep(what, machine, measured)
 
 
-def measure(
-    network: Network, config: TrainConfig, stages: list[Stage], device: torch.device, pixels: Pixels
-) -> Iterator[Figures]:
-    """Milliseconds an image, as `choose_hardware` and `estimate` use them.
+class OutOfTimeError(Exception):
+    """Measuring ends here, with what is known by now."""
 
-    `input`: of a random view; `prefix_fp32`, `prefix_bf16`: of the frozen part; `step_fp32`, `step_bf16`: of training.
-    bf16 is left out where the processor would have to emulate it.
-    `prefix_error` is the mean relative error of what leaves the frozen part in bf16, `prefix_bytes` its size in the
-    store. What a configuration does not have is not measured: a head alone computes in fp32 at once.
+
+class Limit:
+    """The time that measuring may take.
+
+    Args:
+        signal: asked at every check.
     """
+
+    def __init__(self, seconds: float, signal: StopSignal) -> None:
+        self._ends, self._signal = perf_counter() + seconds, signal
+
+    def check(self, seconds: float = 0.0) -> None:
+        """Return at once if there is time for something that took so long before.
+
+        Raises:
+            OutOfTimeError: there is not.
+            Stopped: the signal was set.
+        """
+        self._signal.check()
+        if self._ends - perf_counter() <= RESERVE * seconds:
+            raise OutOfTimeError
+
+    @contextmanager
+    def watch(self, module: nn.Module) -> Iterator[None]:
+        """Check before every layer of a module, as a single pass through a large network may take seconds."""
+        handles = [part.register_forward_pre_hook(lambda *_: self.check()) for part in module.modules()]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _parts(network: Network, stages: list[Stage]) -> list[str]:
+    """What a configuration has, of the parts that are measured."""
+    head_alone = stages[-1].freeze_point == list(network.blocks)[-1]
+    frozen = any(stage.freeze_point for stage in stages)
+    return ["input", *(["prefix"] if frozen else []), *([] if head_alone else ["step"])]
+
+
+def measure(
+    network: Network,
+    config: TrainConfig,
+    stages: list[Stage],
+    device: torch.device,
+    pixels: Pixels,
+    signal: StopSignal,
+    seconds: float = MEASURING_SECONDS,
+) -> Iterator[Figures]:
+    """Milliseconds an image, as `choose_hardware` and `estimate` use them; the figures of one part after the other.
+
+    `input`: of a random view; `prefix_fp32`, `prefix_bf16` (or fp16): of the frozen part; `step_fp32`, `step_bf16`: of
+    training. A format that the processor would have to emulate is left out. `prefix_error` is the mean relative error
+    of what leaves the frozen part in the half format, `prefix_bytes` its size in the store. What a configuration does
+    not have is not measured: a head alone computes in fp32 at once. `prefix_unmeasured`, `step_unmeasured`: there was
+    no time for a format, or for all; the time of a step is then that of three forward passes.
+
+    Args:
+        seconds: that it may take.
+    """
+    limit = Limit(seconds, signal)
     rng_state = torch.random.get_rng_state()
-    trial = copy.deepcopy(network).to(device).to(memory_format=torch.channels_last)
     spec = config.entry().preprocessing
     augmentation = Augmentation.from_config(config)
-    places = np.arange(len(pixels))
     views = draw_views(augmentation, len(pixels), spec, 0, 1)
 
-    def view() -> Tensor:
-        images = apply_views(to_channels_first(pixels), views, places, augmentation, spec.crop_px)
-        return normalise(images, spec, device)
+    def view(count: int) -> Tensor:
+        images = to_channels_first(pixels[:count])
+        return normalise(apply_views(images, views, np.arange(count), augmentation, spec.crop_px), spec, device)
 
-    yield {"input": _fastest(lambda _: view(), ("",), device)[""] / len(pixels)}
-    batch = view()
-    frozen = next((stage.freeze_point for stage in stages if stage.freeze_point), None)
-    if frozen:
-        trial.freeze(frozen)
-        yield from _measure_prefix(trial, device, batch)
-    last = stages[-1].freeze_point
-    trial.freeze(last)
-    if last != list(trial.blocks)[-1]:
-        yield from _measure_step(trial, device, batch, stored=bool(last and config.views))
+    yield {"input": _time(lambda _, count: view(count), ("",), device, limit, len(pixels))[""]}
+    batch = view(len(pixels))
+    trial = copy.deepcopy(network).to(device).to(memory_format=torch.channels_last)
+    parts = _parts(network, stages)
+    if "prefix" in parts:
+        trial.freeze(next(stage.freeze_point for stage in stages if stage.freeze_point))
+        yield _measure_prefix(trial, device, batch, limit)
+    if "step" in parts:
+        trial.freeze(stages[-1].freeze_point)
+        with limit.watch(trial):
+            found = _measure_step(trial, device, batch, limit, stored=bool(stages[-1].freeze_point and config.views))
+        yield found
     torch.random.set_rng_state(rng_state)
 
 
 @torch.inference_mode()
-def _measure_prefix(network: Network, device: torch.device, batch: Tensor) -> Iterator[Figures]:
+def _measure_prefix(network: Network, device: torch.device, batch: Tensor, limit: Limit) -> Figures:
     module = fold_prefix(network)
     outputs: dict[str, Tensor] = {}
 
-    def evaluate(precision: str) -> None:
+    def evaluate(precision: str, count: int) -> None:
         with autocast(device, precision):
-            outputs[precision] = module(batch).float()
+            outputs[precision] = module(batch[:count]).float()
 
-    formats = number_formats(device)
-    times = _fastest(evaluate, formats, device)
-    yield {f"prefix_{precision}": value / len(batch) for precision, value in times.items()}
-    wanted, found = outputs["fp32"].flatten(1), outputs[formats[-1]].flatten(1)
-    yield {"prefix_bytes": float(found.shape[1] * stored_dtype(outputs["fp32"].ndim).itemsize)}
-    if "bf16" not in formats:
-        return
-    errors = (found - wanted).norm(dim=1) / wanted.norm(dim=1).clamp(min=1e-9)
-    # NaN or infinity would not be valid JSON, and is no better than this
-    yield {"prefix_error": float(errors.mean().nan_to_num(1e9, 1e9, 1e9).clamp(max=1e9))}
+    with limit.watch(module):
+        found = _time_formats("prefix", evaluate, device, limit, len(batch))
+    if not outputs:
+        return found
+    exact = outputs["fp32"]
+    found["prefix_bytes"] = float(exact[0].numel() * stored_dtype(exact.ndim).itemsize)
+    for half in outputs.keys() - {"fp32"}:
+        count = min(len(exact), len(outputs[half]))
+        wanted = exact[:count].flatten(1)
+        errors = (outputs[half][:count].flatten(1) - wanted).norm(dim=1) / wanted.norm(dim=1).clamp(min=1e-9)
+        # NaN or infinity would not be valid JSON, and is no better than this
+        found["prefix_error"] = float(errors.mean().nan_to_num(1e9, 1e9, 1e9).clamp(max=1e9))
+    return found
 
 
-def _measure_step(network: Network, device: torch.device, batch: Tensor, *, stored: bool) -> Iterator[Figures]:
+def _measure_step(network: Network, device: torch.device, batch: Tensor, limit: Limit, *, stored: bool) -> Figures:
     network.train()
+    most = len(batch)
     if stored:
-        batch = network.frozen_prefix(batch)
+        # how long a step takes does not depend on what is in the pictures
+        try:
+            few = network.frozen_prefix(batch[:LEAST_IN_STEP])
+        except OutOfTimeError:
+            return {"step_unmeasured": 1.0}
+        batch = few.repeat(math.ceil(most / len(few)), *[1] * (few.ndim - 1))
+    forward: dict[str, float] = {}  # seconds an image
 
-    def step(precision: str) -> None:
+    def step(precision: str, count: int) -> None:
+        inputs = batch[:count]
+        started = perf_counter()
         with autocast(device, precision):
-            logits = network.trainable_part(batch) if stored else network(batch)
+            logits = network.trainable_part(inputs) if stored else network(inputs)
+        taken = perf_counter() - started
+        forward[precision] = taken / count
+        limit.check(BACKWARD_COST * taken)  # which cannot be interrupted
         loss = functional.mse_loss(logits.float(), torch.zeros_like(logits, dtype=torch.float32))
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
-    times = _fastest(step, number_formats(device), device)
-    yield {f"step_{precision}": value / len(batch) for precision, value in times.items()}
+    found = _time_formats("step", step, device, limit, most, LEAST_IN_STEP)
+    if "step_fp32" not in found and forward:
+        found["step_fp32"] = 1000 * (1 + BACKWARD_COST) * forward["fp32"]
+    return found
 
 
-def _fastest(work: Callable[[str], object], ways: Sequence[str], device: torch.device) -> dict[str, float]:
-    """Milliseconds of the fastest of some repetitions of each way, after one that does not count.
+def _time_formats(
+    part: str, work: Callable[[str, int], object], device: torch.device, limit: Limit, most: int, least: int = 1
+) -> Figures:
+    formats = number_formats(device)
+    times = _time(work, formats, device, limit, most, least)
+    found = {f"{part}_{precision}": value for precision, value in times.items()}
+    return found if len(times) == len(formats) else {**found, f"{part}_unmeasured": 1.0}
 
-    The ways take turns: a program that slows the machine down for a moment then slows all of them down. One that takes
-    more than twice as long as another is not tried again.
+
+def _time(
+    work: Callable[[str, int], object],
+    ways: Sequence[str],
+    device: torch.device,
+    limit: Limit,
+    most: int,
+    least: int = 1,
+) -> dict[str, float]:
+    """Milliseconds an image of each way for which there was time.
+
+    A few images go first, so that no way that is clearly slower ever gets many. The ways take turns: a program that
+    slows the machine down for a moment then slows all of them down.
+
+    Args:
+        work: of a way, on so many images.
+        most, least: images at once.
     """
 
-    def whole(way: str) -> None:
-        work(way)
+    def seconds(way: str, count: int) -> float:
+        started = perf_counter()
+        work(way, count)
         if device.type == "cuda":
             torch.cuda.synchronize()
         elif device.type == "mps":
             torch.mps.synchronize()
+        return perf_counter() - started
 
-    for way in ways:
-        whole(way)
-    fastest, began = dict.fromkeys(ways, float("inf")), time.perf_counter()
-    for done in range(1, MAX_REPETITIONS + 1):
+    each: dict[str, float] = {}  # seconds an image
+    with suppress(OutOfTimeError):
         for way in ways:
-            started = time.perf_counter()
-            whole(way)
-            fastest[way] = min(fastest[way], 1000 * (time.perf_counter() - started))
-        best = min(fastest.values())
-        ways = [way for way in ways if fastest[way] <= 2 * best]
-        spent = time.perf_counter() - began
-        if spent > ENOUGH_SECONDS * len(ways) and (done >= LEAST_REPETITIONS or spent > LONG_SECONDS):
-            break
-    return fastest
+            limit.check(least * min(each.values(), default=0.0))
+            taken = seconds(way, least)  # also prepares what later ones use
+            each[way] = taken / least
+            limit.check(taken)
+            each[way] = min(taken, seconds(way, least)) / least
+        left = [way for way in ways if each[way] <= CLEARLY_SLOWER * min(each.values())]
+        slowest = max(1e-6, *(each[way] for way in left))
+        count = min(most, int(ENOUGH_SECONDS / slowest))
+        if count > least:
+            several: dict[str, float] = {}
+            for _ in range(REPETITIONS if len(ways) > 1 else 2):
+                limit.check(count * slowest * len(left))
+                for way in left:
+                    several[way] = min(several.get(way, math.inf), seconds(way, count) / count)
+                each |= several
+    return {way: 1000 * value for way, value in each.items()}

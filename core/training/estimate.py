@@ -57,8 +57,9 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estim
 
 
 def _covers(figures: Figures, precision: str) -> bool:
-    """Whether the number format of a configuration was measured: bf16 is not where it would be emulated."""
-    return precision != "bf16" or any(name.endswith("_bf16") for name in figures)
+    """Whether everything was measured, with the configuration's number format: none is that would be emulated."""
+    timed = all(name.replace("unmeasured", "fp32") in figures for name in figures if name.endswith("_unmeasured"))
+    return timed and (precision in ("auto", "fp32") or any(name.endswith(f"_{precision}") for name in figures))
 
 
 def prefix_seconds(settings: Settings, config: TrainConfig, precision: str, images: int) -> float | None:

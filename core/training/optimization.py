@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -17,6 +18,7 @@ ONE_CYCLE_START = 1 / 25  # of the largest rate
 ONE_CYCLE_END = 1e-4
 CLOCK_STEPS = 10_000  # in which a schedule follows the clock
 SGD_MOMENTUM = 0.9
+SMALLEST_SCALE = 1.0  # gradients that are not finite without being enlarged never will be; also that of no scaler
 
 
 def build_optimizer(config: TrainConfig, groups: Sequence[dict[str, Any]]) -> Optimizer:
@@ -83,6 +85,32 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: Mapping[str, Tensor]) 
         place, _, name = key.partition(".")
         state.setdefault(int(place), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def find_gradients(
+    loss: Tensor, optimizer: Optimizer, scaler: GradScaler, parameters: Sequence[Tensor], largest: float
+) -> Tensor:
+    """Gradients of a loss, unscaled and then clipped; call the scaler's `step` and `update` next.
+
+    Args:
+        largest: norm of all gradients together; 0: any.
+    Returns:
+        The norm before the clipping. It is not finite after an overflow in fp16: the scaler then leaves out the step.
+    """
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    scaler.unscale_(optimizer)
+    return torch.nn.utils.clip_grad_norm_(parameters, largest or math.inf)
+
+
+def scaler_tensors(scaler: GradScaler) -> dict[str, Tensor]:
+    """What a gradient scaler has found; nothing of one that does nothing."""
+    return {name: torch.tensor(value) for name, value in scaler.state_dict().items()}
+
+
+def load_scaler_tensors(scaler: GradScaler, tensors: Mapping[str, Tensor]) -> None:
+    """Give a scaler back what `scaler_tensors` took."""
+    if tensors:
+        scaler.load_state_dict({name: value.item() for name, value in tensors.items()})
 
 
 def loss_of(

@@ -14,10 +14,11 @@ from core.config.events import Progress, RateFound
 from core.config.stages import SGD_FACTOR
 from core.config.train_config import TrainConfig
 from core.steps import StopSignal
+from core.stores.hardware import Hardware
 from core.stores.training_data import Indices, TrainingData
 from core.training.estimate import SEARCH_STEPS
 from core.training.feeds import Feed
-from core.training.optimization import build_optimizer, loss_of
+from core.training.optimization import build_optimizer, find_gradients, loss_of
 from models.network import Network
 
 LOWEST, HIGHEST = 1e-5, 1.0
@@ -33,7 +34,7 @@ def find_rate(
     feed: Feed,
     data: TrainingData,
     config: TrainConfig,
-    device: torch.device,
+    hardware: Hardware,
     signal: StopSignal,
 ) -> Generator[Progress, None, RateFound]:
     """Train a copy with rising rates.
@@ -48,6 +49,7 @@ def find_rate(
     trial = copy.deepcopy(network)
     trial.train()
     factor = config.backbone_factor if config.pretrained else 1.0
+    scaler = hardware.scaler()
     optimizer = build_optimizer(config, trial.parameter_groups(1.0, factor))
     shares = [float(group["lr"]) for group in optimizer.param_groups]
     scale = SGD_FACTOR if config.optimizer == "sgd" else 1.0
@@ -61,18 +63,18 @@ def find_rate(
             group["lr"] = float(rate) * share
         places = next(batches)
         optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(config, feed.train_logits(trial, places), torch.from_numpy(data.train.labels[places]).to(device))
+        labels = torch.from_numpy(data.train.labels[places]).to(hardware.device)
+        loss = loss_of(config, feed.train_logits(trial, places), labels)
         value = float(loss.detach())
         smoothed = SMOOTHING * smoothed + (1 - SMOOTHING) * value
         corrected = smoothed / (1 - SMOOTHING ** (step + 1))
         if not math.isfinite(value) or (losses and corrected > DIVERGED * min(losses)):
             break
         losses.append(corrected)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.nn.utils.clip_grad_norm_(
-            [p for p in trial.parameters() if p.requires_grad], config.gradient_clip or math.inf
-        )
-        optimizer.step()
+        trainable = [p for p in trial.parameters() if p.requires_grad]
+        find_gradients(loss, optimizer, scaler, trainable, config.gradient_clip)
+        scaler.step(optimizer)
+        scaler.update()
         yield Progress("preparing", TEXT, step + 1, SEARCH_STEPS, None)
     torch.set_rng_state(random_state)
     tried = [float(rate) for rate in rates[: len(losses)]]

@@ -54,5 +54,5 @@ def milliseconds_per_image(settings: Settings, entry: NetworkEntry) -> float | N
         return None
     config = TrainConfig(dataset="any", model=entry.name, strategy="head")
     figures = Measurements(settings).find(describe_network(config, plan_stages(config, entry))) or {}
-    times = [value for name, value in figures.items() if name in ("prefix_fp32", "prefix_bf16")]
+    times = [figures[name] for name in ("prefix_fp32", "prefix_bf16", "prefix_fp16") if name in figures]
     return min(times, default=None)

@@ -202,17 +202,17 @@ class _Series:
             self.prepared.data.preprocessing,
         )
         self._renew(config)
-        network, stages = self._network, self.prepared.stages
+        network, stages, hardware = self._network, self.prepared.stages, self.prepared.hardware
         places = np.tile(point.places, point.schedule.passes)
         feeds = [self._narrow(feed, places, data, config) for feed in self.prepared.feeds]
         torch.manual_seed(point.seed)
         rate: float | None = None
         if config.find_rate:
             network.freeze(stages[0].freeze_point)
-            step = find_rate(network, feeds[0], data, config, self.prepared.hardware.device, self.signal)
+            step = find_rate(network, feeds[0], data, config, hardware, self.signal)
             found = yield from relay(step, lambda _: 0.0)
             rate = found.chosen
-        trainer = Trainer(network, data, config, stages, feeds, self.prepared.hardware.device, rate)
+        trainer = Trainer(network, data, config, stages, feeds, hardware, rate)
         best: dict[str, Tensor] = {}
         epoch, share = 0, 0.0
         try:

@@ -103,7 +103,7 @@ class _Run:
         started = time.perf_counter()
         prepared.network.freeze(prepared.stages[0].freeze_point)
         found = yield from find_rate(
-            prepared.network, prepared.feeds[0], self.data, self.config, self.hardware.device, self.signal
+            prepared.network, prepared.feeds[0], self.data, self.config, self.hardware, self.signal
         )
         yield found
         text = f"Training with the learning rate {format_number(found.chosen, 2)}"
@@ -117,7 +117,7 @@ class _Run:
         """Train, saving the best weights and a snapshot now and then; returns the multiply-adds of the network."""
         network, checkpoints = prepared.network, self.folder / CHECKPOINTS
         trainer = Trainer(
-            network, self.data, self.config, prepared.stages, prepared.feeds, self.hardware.device, rate,
+            network, self.data, self.config, prepared.stages, prepared.feeds, self.hardware, rate,
             charges=self.costs.charges, evaluated=self._count_evaluated(),
         )  # fmt: skip
         writer = SnapshotWriter(checkpoints)

@@ -24,17 +24,22 @@ from core.errors import DivergedError
 from core.formatting import format_duration
 from core.runs.remaining import STEADY_SHARE
 from core.steps import StopSignal, relay
+from core.stores.hardware import Hardware
 from core.stores.training_data import Indices, TrainingData
 from core.training.estimate import VALIDATION_COST
 from core.training.feeds import Feed
 from core.training.inference import predict_split
 from core.training.monitor import Clock, Meter, choose_samples, describe_samples
 from core.training.optimization import (
+    SMALLEST_SCALE,
     build_optimizer,
     build_schedule,
+    find_gradients,
     load_optimizer_tensors,
+    load_scaler_tensors,
     loss_of,
     optimizer_tensors,
+    scaler_tensors,
 )
 from models.network import Network
 
@@ -45,7 +50,7 @@ class Trainer:
     """Trains a network in stages; a snapshot can be taken whenever `fit` waits at a `yield`.
 
     Args:
-        network: on `device`; trained in place.
+        network: on the device of `hardware`; trained in place.
         stages: from `plan_stages`.
         feeds: one for each stage, from `open_feed`.
         first_rate: learning rate of the first stage, if one was found: it suits what is trained there.
@@ -62,7 +67,7 @@ class Trainer:
         config: TrainConfig,
         stages: Sequence[Stage],
         feeds: Sequence[Feed],
-        device: torch.device,
+        hardware: Hardware,
         first_rate: float | None = None,
         *,
         charges: Sequence[float] = (),
@@ -71,12 +76,13 @@ class Trainer:
     ) -> None:
         self.network, self.data, self.config = network, data, config
         self._first_rate = first_rate
-        self.stages, self.feeds, self.device = stages, feeds, device
+        self.stages, self.feeds, self.device = stages, feeds, hardware.device
         self.position = Position()
         self.allowances = share_out(config, stages, len(data.train))
         self._total = sum(item.images + item.epochs * VALIDATION_COST * len(data.val) for item in self.allowances)
         self._charges, self._evaluated, self._now = charges, evaluated, now
         self._steady: tuple[float, float] | None = None  # seconds and work when the stage's first step here was done
+        self._scaler = hardware.scaler()
         self._samples = choose_samples(data.val, config.seed)
         self._optimizer: Optimizer | None = None
         self._schedule: LambdaLR | None = None
@@ -132,6 +138,7 @@ class Trainer:
         self.position.seconds = self._clock.passed
         tensors = {f"network.{key}": value for key, value in self._learned().items()}
         tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors(self._optimizer).items()}
+        tensors |= {f"scaler.{key}": value for key, value in scaler_tensors(self._scaler).items()}
         tensors["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
@@ -174,7 +181,7 @@ class Trainer:
 
     def _load(self, snapshot: Snapshot, optimizer: Optimizer, schedule: LambdaLR) -> None:
         """Put weights, optimizer, schedule and random numbers back as they were at a snapshot."""
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "random": {}}
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "scaler": {}, "random": {}}
         for key, value in snapshot.tensors.items():
             owner, _, name = key.partition(".")
             parts[owner][name] = value
@@ -183,6 +190,7 @@ class Trainer:
             for name, value in parts["network"].items():
                 own[name].copy_(value)
         load_optimizer_tensors(optimizer, parts["optimizer"])
+        load_scaler_tensors(self._scaler, parts["scaler"])
         for group, rate in zip(optimizer.param_groups, snapshot.rates, strict=True):
             group["lr"] = rate
         done = snapshot.schedule_step
@@ -252,10 +260,10 @@ class Trainer:
         step = predict_split(self.network, self.data.val, config, logits, signal, feed.evaluation_batch)
         found = yield from relay(step, self._describe_validation)
         if not math.isfinite(found.loss):
-            raise _diverged(self._rate, number, steps)
+            raise self._diverged(number, steps)
         if not is_finite(self._learned()):
             # batch norm divides by what grew without limit, so the loss alone may not show it
-            raise _diverged(self._rate, number, steps, "The weights stopped being finite numbers")
+            raise self._diverged(number, steps, "The weights stopped being finite numbers")
         at.validating += self._now() - validating
         improved = (found.accuracy, -found.loss) > (at.best_accuracy, -at.best_loss)
         done = EpochDone(
@@ -304,7 +312,11 @@ class Trainer:
         return at.stage == len(self.stages) - 1 and ends
 
     def _step(self, feed: Feed, places: Indices) -> tuple[float, float, int]:
-        """One training step: learning rate, mean loss, images predicted correctly."""
+        """One training step: learning rate, mean loss, images predicted correctly.
+
+        Where the scaler had enlarged a gradient beyond fp16, the weights and the schedule stay where they are, and the
+        next step is made with half the scale.
+        """
         assert self._optimizer is not None
         assert self._schedule is not None
         labels = torch.from_numpy(self.data.train.labels[places]).to(self.device)
@@ -316,20 +328,28 @@ class Trainer:
         loss = loss_of(self.config, logits, labels)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise _diverged(self._rate, self.position.epoch + 1, self.position.step + 1)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        norm = torch.nn.utils.clip_grad_norm_(
-            [p for p in self.network.parameters() if p.requires_grad], self.config.gradient_clip or math.inf
-        )
-        if not bool(torch.isfinite(norm)):
-            raise _diverged(self._rate, self.position.epoch + 1, self.position.step + 1)
-        self._optimizer.step()
-        self._schedule.step()
+            raise self._diverged(self.position.epoch + 1, self.position.step + 1)
+        trainable = [p for p in self.network.parameters() if p.requires_grad]
+        norm = find_gradients(loss, self._optimizer, self._scaler, trainable, self.config.gradient_clip)
+        usable = bool(torch.isfinite(norm))
+        if not usable and self._scaler.get_scale() <= SMALLEST_SCALE:
+            raise self._diverged(self.position.epoch + 1, self.position.step + 1)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        if usable:
+            self._schedule.step()
         if len(places) == 1:
             self.network.train()
         with torch.no_grad():
             predicted = self.network.probabilities(logits.detach()).argmax(dim=1)
         return rate, value, int((predicted == labels).sum())
+
+    def _diverged(self, epoch: int, step: int, what: str = "The loss stopped being a finite number") -> DivergedError:
+        other = ", or the precision fp32" if self._scaler.is_enabled() else ""
+        return DivergedError(
+            f"{what} in epoch {epoch}, step {step}: choose a learning rate below {self._rate:.10g}, "
+            f"for example {self._rate / 10:.10g}{other}."
+        )
 
     def _batch_event(self, meter: Meter, epoch: int, steps: int) -> BatchDone:
         at = self.position
@@ -390,11 +410,3 @@ def _use_running_statistics(network: Network) -> None:
 def is_finite(tensors: Mapping[str, Tensor]) -> bool:
     """Whether every number of a network's state is finite, running statistics included."""
     return all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point())
-
-
-def _diverged(
-    rate: float, epoch: int, step: int, what: str = "The loss stopped being a finite number"
-) -> DivergedError:
-    return DivergedError(
-        f"{what} in epoch {epoch}, step {step}: choose a learning rate below {rate:.10g}, for example {rate / 10:.10g}."
-    )

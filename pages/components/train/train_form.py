@@ -246,7 +246,7 @@ def _expert_fields(values: dict[str, Any]) -> None:
     choices = {
         "optimizer": ["adam", "adamw", "sgd"],
         "schedule": ["constant", "cosine", "one-cycle"],
-        "precision": ["auto", "fp32", "bf16"],
+        "precision": ["auto", "fp32", "bf16", "fp16"],
         "head": ["softmax", "sigmoid"],
         "fit": ["crop", "pad", "squeeze"],
     }

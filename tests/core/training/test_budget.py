@@ -76,7 +76,7 @@ def slowed(settings: Settings, dataset: Dataset, config: TrainConfig, *charges: 
     plain = trainer_of(settings, dataset, config)
     time = Time()
     feeds = [SlowFeed(feed, time) for feed in plain.feeds]
-    made = Trainer(plain.network, plain.data, config, plain.stages, feeds, CPU.device, charges=charges, now=time)
+    made = Trainer(plain.network, plain.data, config, plain.stages, feeds, CPU, charges=charges, now=time)
     torch.manual_seed(config.seed)
     return made, time
 

@@ -45,7 +45,7 @@ def test_the_curve_falls_and_the_rate_lies_on_its_way_down(
     network = build_network(settings, config, 2)
     before, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     progress: list[Progress] = []
-    step = find_rate(network, PixelFeed(data, config, CPU), data, config, CPU.device, never)
+    step = find_rate(network, PixelFeed(data, config, CPU), data, config, CPU, never)
     found = run_step(step, progress.append)
     assert min(found.losses) < found.losses[0]
     assert found.rates[0] < found.chosen < found.rates[int(np.argmin(found.losses))]
@@ -59,7 +59,7 @@ def test_it_stops_when_asked(settings: Settings, data: TrainingData, small_confi
     network = build_network(settings, small_config, 2)
     feed = PixelFeed(data, small_config, CPU)
     with pytest.raises(Stopped):
-        next(find_rate(network, feed, data, small_config, CPU.device, StopSignal(lambda: True)))
+        next(find_rate(network, feed, data, small_config, CPU, StopSignal(lambda: True)))
 
 
 def test_losses_that_are_not_finite_end_the_search(
@@ -70,7 +70,7 @@ def test_losses_that_are_not_finite_end_the_search(
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(1e20)
-    found = run_step(find_rate(network, PixelFeed(data, config, CPU), data, config, CPU.device, never))
+    found = run_step(find_rate(network, PixelFeed(data, config, CPU), data, config, CPU, never))
     assert found.chosen > 0
     assert all(np.isfinite(found.losses))
 

@@ -51,7 +51,7 @@ def run_fit(
     feeds = [open_all(settings, stage, network, data, config) for stage in stages]
     events: list[Event] = []
     with suppress(Stopped):
-        events.extend(Trainer(network, data, config, stages, feeds, CPU.device).fit(signal))
+        events.extend(Trainer(network, data, config, stages, feeds, CPU).fit(signal))
     return events, network
 
 
@@ -70,7 +70,7 @@ def trainer_of(settings: Settings, dataset: Dataset, config: TrainConfig) -> Tra
     stages = plan_stages(config, config.entry())
     feeds = [open_all(settings, stage, network, data, config) for stage in stages]
     torch.manual_seed(config.seed)
-    return Trainer(network, data, config, stages, feeds, CPU.device)
+    return Trainer(network, data, config, stages, feeds, CPU)
 
 
 def epochs_of(events: list[Event]) -> list[EpochDone]:
@@ -202,7 +202,7 @@ def test_a_frozen_backbone_does_not_move_by_one_bit(
     stages = plan_stages(config, config.entry())
     feeds = [open_all(settings, stage, network, data, config) for stage in stages]
     frozen_names: list[str] = []
-    for event in Trainer(network, data, config, stages, feeds, CPU.device).fit(never):
+    for event in Trainer(network, data, config, stages, feeds, CPU).fit(never):
         if isinstance(event, EpochDone) and event.epoch == 1:
             point = stages[0].freeze_point
             assert point is not None
