@@ -17,6 +17,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.config.events import BatchDone, EpochDone, RateFound, to_record
 from core.datasets.dataset_store import DatasetStore
+from core.palette import STRATEGY_STYLES
+from core.races.bands import join_seeds
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from pages.components.shared import charts, frame
@@ -24,6 +26,7 @@ from tests.support.finished_runs import finish, start_race
 from tests.support.tested_runs import make_dataset
 
 Open = Callable[..., AppTest]
+HEAD = STRATEGY_STYLES["head"]
 KINDS = ("echarts_chart", "plotly_chart")
 # what counts, or has no unit, says so by its name; everything else names its unit in brackets
 BY_NAME = (
@@ -238,11 +241,23 @@ def test_too_few_pictures_for_a_curve_are_explained(raced: Settings, open_page: 
 
 def test_a_chart_in_words_writes_large_and_small_numbers_as_people_do() -> None:
     epochs = [EpochDone(n, "head", 1, 0.5, 1, 0.1 * n, 1e-3, 1.0, 1.0 * n, 840 * n, 80.0, False) for n in range(1, 9)]
-    words = charts.describe(charts.accuracy_chart([charts.Curve("a", [], [*epochs[:7], epochs[2]])], "images"))
+    words = charts.describe(charts.accuracy_chart([charts.Curve("a", HEAD, [], [*epochs[:7], epochs[2]])], "images"))
     assert words == "Accuracy (%) by pictures seen. a: 10 at 840, highest 70 at 5,880, 30 at 2,520."
 
     batches = [
         BatchDone(1, step, 2, 64, 0.5, 0.5, rate, 80.0, 1.0, None, 0.5) for step, rate in ((1, 1e-7), (2, 6.699e-5))
     ]
-    words = charts.describe(charts.rate_chart([charts.Curve("a", batches, [])]))
+    words = charts.describe(charts.rate_chart([charts.Curve("a", HEAD, batches, [])]))
     assert words == "Learning rate by epochs. a: 0.0000001 at 0.5, 0.00006699 at 1."
+
+
+def test_the_axis_of_a_running_training_reaches_to_what_is_planned_from_its_first_step() -> None:
+    epochs = [EpochDone(1, "head", 1, 0.5, 1, 0.5, 1e-3, 1.0, 21.5, 840, 80.0, False)]
+    curves = [charts.Curve("a", HEAD, [], epochs)]
+    for chart in (charts.accuracy_chart, charts.loss_chart):
+        assert chart(curves, epochs=5)["xAxis"]["max"] == 5
+        assert chart(curves, "seconds", epochs=5, seconds=60)["xAxis"]["max"] == 60
+        assert chart(curves, "seconds", seconds=20)["xAxis"]["max"] == 21.5, "the last step ran over"
+        assert "max" not in chart(curves, "images", epochs=5, seconds=60)["xAxis"]
+    band = join_seeds("a", [epochs], "epochs", "accuracy")
+    assert charts.race_chart([band], [HEAD], "epochs", epochs=7)["xAxis"]["max"] == 7

@@ -15,6 +15,7 @@ from core.races.bands import Band, Measure
 MAX_POINTS = 240
 MAX_MARKED = 40  # points of a line that are marked by symbols
 MARKERS = ("circle", "triangle-up", "diamond", "square", "cross", "star")  # of classes in a plotly figure
+TOOLBAR_PX = 84  # Streamlit's buttons over the upper right corner, which the legend keeps free
 TRAINING = ", training"  # ends the names of the thin lines, which the legend leaves out
 
 Axis = Literal["epochs", "images", "seconds"]
@@ -35,8 +36,19 @@ class Curve:
     epochs: Sequence[EpochDone]
 
 
-def accuracy_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool = True) -> dict[str, Any]:
-    """Accuracy in per cent: per batch (thin) and per epoch on validation (marked)."""
+def accuracy_chart(
+    curves: Sequence[Curve],
+    axis: Axis = "epochs",
+    *,
+    training: bool = True,
+    epochs: float | None = None,
+    seconds: float | None = None,
+) -> dict[str, Any]:
+    """Accuracy in per cent: per batch (thin) and per epoch on validation (marked).
+
+    Args:
+        epochs, seconds: that are planned: the axis that counts them reaches there from the start.
+    """
     series: list[dict[str, Any]] = []
     for curve in curves:
         if training:
@@ -44,11 +56,18 @@ def accuracy_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: 
             series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), curve.style))
         points = [[_at_epoch(e, axis), round(100 * e.val_accuracy, 2)] for e in curve.epochs]
         series.append(_marked(curve.name, points, curve.style))
-    return _spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100)
+    return _planned(_spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100), axis, epochs, seconds)
 
 
-def loss_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool = True) -> dict[str, Any]:
-    """Loss per batch (thin) and per epoch on validation (marked)."""
+def loss_chart(
+    curves: Sequence[Curve],
+    axis: Axis = "epochs",
+    *,
+    training: bool = True,
+    epochs: float | None = None,
+    seconds: float | None = None,
+) -> dict[str, Any]:
+    """Loss per batch (thin) and per epoch on validation (marked); the axis as in `accuracy_chart`."""
     series: list[dict[str, Any]] = []
     for curve in curves:
         if training:
@@ -56,13 +75,23 @@ def loss_chart(curves: Sequence[Curve], axis: Axis = "epochs", *, training: bool
             series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), curve.style))
         points = [[_at_epoch(e, axis), round(e.val_loss, 4)] for e in curve.epochs]
         series.append(_marked(curve.name, points, curve.style))
-    return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
+    return _planned(_spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)"), axis, epochs, seconds)
 
 
 def race_chart(
-    bands: Sequence[Band], styles: Sequence[ArmStyle], axis: Axis, measure: Measure = "accuracy"
+    bands: Sequence[Band],
+    styles: Sequence[ArmStyle],
+    axis: Axis,
+    measure: Measure = "accuracy",
+    *,
+    epochs: float | None = None,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
-    """Arms of a race on validation pictures: the mean of the seeds, the band between them, and where phases begin."""
+    """Arms of a race on validation pictures: the mean of the seeds, the band between them, and where phases begin.
+
+    Args:
+        epochs, seconds: that are planned for each arm: the axis that counts them reaches there from the start.
+    """
     scale, digits = (100.0, 2) if measure == "accuracy" else (1.0, 4)
     series: list[dict[str, Any]] = []
     for band, style in zip(bands, styles, strict=True):
@@ -85,8 +114,10 @@ def race_chart(
             ]
             series += _area(f"{band.arm}{TRAINING}", low, width, style)
     if measure == "accuracy":
-        return _spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100)
-    return _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
+        spec = _spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100)
+    else:
+        spec = _spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)")
+    return _planned(spec, axis, epochs, seconds)
 
 
 def sizes_chart(
@@ -244,6 +275,15 @@ def _marked(name: str, points: list[list[float]], style: ArmStyle) -> dict[str, 
     }
 
 
+def _planned(spec: dict[str, Any], axis: Axis, epochs: float | None, seconds: float | None) -> dict[str, Any]:
+    """The chart with an axis that stands still: from 0 to what is planned, or to what was measured beyond it."""
+    end = {"epochs": epochs, "seconds": seconds, "images": None}[axis]
+    if end is not None:
+        reached = max((point[0] for item in spec["series"] for point in item["data"]), default=0)
+        spec["xAxis"]["max"] = max(end, reached)
+    return spec
+
+
 def _spec(series: list[dict[str, Any]], x_title: str, y_title: str, y_max: float | None = None) -> dict[str, Any]:
     left_px = 26 if y_max else 40  # an axis without an end may have labels such as 0.6675, which reach farther left
     return {
@@ -255,6 +295,7 @@ def _spec(series: list[dict[str, Any]], x_title: str, y_title: str, y_max: float
             "type": "scroll",
             "top": 0,
             "left": 0,
+            "right": TOOLBAR_PX,
             "itemWidth": 26,
             "textStyle": {"fontSize": 12},
         },
