@@ -25,7 +25,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
-from pages.components.compare.confusion_matrix import NAMES_PX, ROW_PX
+from pages.components.compare.details.confusion_matrix import NAMES_PX, ROW_PX
 from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
 from tests.support.tested_runs import finish, make_dataset
 

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from core.config.train_config import TrainConfig
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components.compare.confusion_matrix import NAMES_PX, ROW_PX
+from pages.components.compare.details.confusion_matrix import NAMES_PX, ROW_PX
 from tests.support.server import Server
 from tests.support.tested_runs import finish, make_dataset
 

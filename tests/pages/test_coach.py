@@ -14,7 +14,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components.compare.cost_table import cost_figures, cost_table, seconds_chart
+from pages.components.compare.details.cost_table import cost_figures, cost_table, seconds_chart
 from pages.components.shared import coach_findings
 from pages.components.shared.lessons import LESSONS
 from pages.components.shared.runs_snapshot import look_at
@@ -147,7 +147,7 @@ def test_costs_are_drawn_with_patterns_and_unknown_figures_are_called_so(raced: 
 def test_costs_show_on_a_page_with_ratios_and_assumptions() -> None:
     def page() -> None:
         from core.coach.run_cost import Cost, Energy
-        from pages.components.compare.cost_table import show_costs
+        from pages.components.compare.details.cost_table import show_costs
 
         energy = Energy(0.4, 16.0, "assumed: 8 W for each of 2 processor threads")
         first = Cost("scratch", 60.0, {"training": 50.0}, (), 100, 100, 5, 9, 10, 10, 10, energy)

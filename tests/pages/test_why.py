@@ -19,7 +19,7 @@ from core.predict import predictor_answers
 from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components.compare import why_figures, why_requests
+from pages.components.compare.details import why_figures, why_requests
 from pages.components.shared import frame
 from pages.components.shared.charts import COLOURS
 from tests.pages.test_pages import texts
@@ -44,7 +44,7 @@ def in_process(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def section() -> None:
     """What AppTest runs as a page of its own."""
     from core.settings import Settings
-    from pages.components.compare.why import show_why
+    from pages.components.compare.details.why import show_why
     from pages.components.shared.runs_snapshot import list_runs, look_at
 
     settings = Settings.from_environment()
@@ -103,7 +103,7 @@ def slow_section() -> None:
     """What AppTest runs: a request whose answer comes when the test lets it."""
     import streamlit as st
 
-    from pages.components.compare import why_requests
+    from pages.components.compare.details import why_requests
     from tests.pages import test_why
 
     answer = why_requests.request("Showing the pictures to a|b", ("slow",), test_why.slow_answer)

@@ -10,14 +10,11 @@ from core.errors import ComparisonError, RunError
 from core.races.race import Race
 from core.report.documents import FORMATS, make_document
 from core.settings import Settings
-from pages.components.compare import (
-    agreement,
+from pages.components.compare import agreement, hard_pictures, mistakes, prediction_cache
+from pages.components.compare.details import (
     class_scores_table,
     confusion_matrix,
     cost_table,
-    hard_pictures,
-    mistakes,
-    prediction_cache,
     reliability_diagram,
     risk_coverage_chart,
     why,

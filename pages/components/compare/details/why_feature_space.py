@@ -10,8 +10,8 @@ from core.predict.predictor_answers import INSTALL, Projection
 from core.predict.projection import MIN_TSNE_IMAGES, can_run_tsne
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
-from pages.components.compare import why_figures
-from pages.components.compare.why_requests import Named, dataset_of, identity, predictions, request
+from pages.components.compare.details import why_figures
+from pages.components.compare.details.why_requests import Named, dataset_of, identity, predictions, request
 from pages.components.shared import frame, gallery
 from pages.components.shared.runs_snapshot import RunSnapshot
 

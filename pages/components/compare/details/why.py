@@ -10,9 +10,9 @@ from core.formatting import SPLIT_NAMES, format_percent
 from core.predict.predictor_answers import Explanation, Method, SaliencyMap
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
-from pages.components.compare import why_feature_space, why_figures, why_weights
 from pages.components.compare.agreement import GROUPS
-from pages.components.compare.why_requests import Named, dataset_of, identity, predictions, request
+from pages.components.compare.details import why_feature_space, why_figures, why_weights
+from pages.components.compare.details.why_requests import Named, dataset_of, identity, predictions, request
 from pages.components.shared import frame, gallery
 from pages.components.shared.names import tell_apart
 

@@ -8,8 +8,8 @@ from core.formatting import format_number
 from core.predict.predictor_answers import Filters, WeightChange
 from core.settings import Settings
 from models import weights
-from pages.components.compare import why_figures
-from pages.components.compare.why_requests import Named, identity, request
+from pages.components.compare.details import why_figures
+from pages.components.compare.details.why_requests import Named, identity, request
 from pages.components.shared import frame
 from pages.components.shared.named_runs import style_runs
 from pages.components.shared.runs_snapshot import RunSnapshot

@@ -1,0 +1,1 @@
+"""The folded parts of a result: confusion, classes, confidence, cost, and why networks answer as they do."""
