@@ -59,6 +59,13 @@ def format_percent(fraction: float, decimals: int | None = None) -> str:
     return f"{format_points(fraction) if decimals is None else f'{100 * fraction:.{decimals}f}'} %"
 
 
+def format_probability(probability: float) -> str:
+    """A network's probability in whole percent: `87 %`, at the ends `<1 %` and `>99 %`, because it is never certain."""
+    if not 0.01 <= probability <= 0.99:
+        return "<1 %" if probability < 0.5 else ">99 %"
+    return f"{100 * probability:.0f} %"
+
+
 def format_level(level: float) -> str:
     """A confidence level, such as `95 %`."""
     return f"{100 * level:g} %"

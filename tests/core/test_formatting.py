@@ -12,6 +12,7 @@ from core.formatting import (
     format_line,
     format_number,
     format_percent,
+    format_probability,
     format_rough_duration,
 )
 
@@ -84,6 +85,23 @@ def test_a_measured_time_has_three_digits_or_minutes(seconds, text):
 )
 def test_an_estimated_time_is_rough(seconds, text):
     assert format_rough_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [
+        (0.0, "<1 %"),
+        (0.0099, "<1 %"),
+        (0.01, "1 %"),
+        (0.876, "88 %"),
+        (0.9899, "99 %"),
+        (0.99, "99 %"),
+        (0.9901, ">99 %"),
+        (1.0, ">99 %"),
+    ],
+)
+def test_a_probability_is_never_written_as_certain(probability: float, text: str) -> None:
+    assert format_probability(probability) == text
 
 
 @pytest.mark.parametrize(
