@@ -74,7 +74,7 @@ class Dispatcher:
                         refused.add(run_id)
                 case ShowQueue(waiting, running, held):
                     busy = bool(waiting or running)
-                    self._queue.show(waiting, len(running), held, partial(self._expect_turns, action))
+                    self._queue.show(waiting, running, held, partial(self._expect_turns, action))
         return busy
 
     def close(self) -> None:

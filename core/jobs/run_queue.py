@@ -16,6 +16,8 @@ from core.actor import Actor
 from core.errors import RunError
 from core.jobs.places import Places, Waiting
 from core.locks import hold_lock
+from core.runs.run import RunState
+from core.runs.summary import RunSummary
 from core.settings import Settings
 from core.storage import is_id, read_json, write_json
 
@@ -45,10 +47,12 @@ class QueueView:
     Attributes:
         turns: the queued runs, next first.
         held: why nothing starts: "paused" by the presenter, "disk" too full, "closing"; empty otherwise.
+        running: the runs that are running or being started.
     """
 
     turns: tuple[Turn, ...] = ()
     held: str = ""
+    running: tuple[str, ...] = ()
 
     def turn(self, run_id: str) -> Turn | None:
         """The turn of a run; None while the scheduler has not seen it."""
@@ -150,7 +154,7 @@ def read_queue(settings: Settings) -> QueueView:
             Turn(str(name), int(before), *(None if moment is None else float(moment) for moment in (start, end)))
             for name, before, start, end in values["turns"]
         )
-        return QueueView(turns, str(values["held"]))
+        return QueueView(turns, str(values["held"]), tuple(map(str, values.get("running", ()))))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return QueueView()
 
@@ -158,7 +162,8 @@ def read_queue(settings: Settings) -> QueueView:
 def write_queue(settings: Settings, view: QueueView) -> None:
     """Write the queue; only the scheduler does."""
     turns = [[turn.id, turn.before, turn.expected_start, turn.expected_end] for turn in view.turns]
-    write_json(settings.home / "queue.json", {"turns": turns, "held": view.held, "written": time.time()})
+    values = {"turns": turns, "held": view.held, "running": view.running, "written": time.time()}
+    write_json(settings.home / "queue.json", values)
 
 
 class QueueWriter:
@@ -169,29 +174,33 @@ class QueueWriter:
         self._view = read_queue(settings)
         self._written = -WRITE_SECONDS
 
-    def show(self, waiting: Sequence[Waiting], running: int, held: str, expect: Callable[[], Sequence[Span]]) -> None:
+    def show(
+        self, waiting: Sequence[Waiting], running: Sequence[str], held: str, expect: Callable[[], Sequence[Span]]
+    ) -> None:
         """Show what was decided.
 
         Args:
             waiting: next first.
-            running: how many runs are running or being started.
+            running: the runs that are running or being started.
             held: why nothing starts; empty otherwise.
             expect: estimates the seconds until each waiting run starts and ends; asked only where they are written.
         """
-        news = held != self._view.held or [item.id for item in waiting] != [turn.id for turn in self._view.turns]
+        shown = held, tuple(running), [item.id for item in waiting]
+        news = shown != (self._view.held, self._view.running, [turn.id for turn in self._view.turns])
         if not news and time.monotonic() - self._written < WRITE_SECONDS:
             return
         self._written = time.monotonic()
         now = time.time()
         expected = [UNKNOWN] * len(waiting) if held else expect()
         turns = tuple(
-            Turn(item.id, running + place, *(None if seconds is None else now + seconds for seconds in span))
+            Turn(item.id, len(running) + place, *(None if seconds is None else now + seconds for seconds in span))
             for place, (item, span) in enumerate(zip(waiting, expected, strict=True))
         )
         if news or any(_has_moved(old, new) for old, new in zip(self._view.turns, turns, strict=True)):
             with suppress(OSError):  # a full disk
-                write_queue(self.settings, QueueView(turns, held))
-                self._view = QueueView(turns, held)
+                view = QueueView(turns, held, tuple(running))
+                write_queue(self.settings, view)
+                self._view = view
 
 
 def _has_moved(old: Turn, new: Turn) -> bool:
@@ -202,6 +211,15 @@ def _has_moved(old: Turn, new: Turn) -> bool:
         before != after if before is None or after is None else abs(before - after) > SAME_START_SECONDS
         for before, after in pairs
     )
+
+
+def sort_active(items: Iterable[RunSummary], queue: QueueView) -> tuple[list[RunSummary], list[RunSummary]]:
+    """The runs that are running, those being started included, and the runs that wait, next first."""
+    active = sorted((item for item in items if item.state.active), key=lambda item: (item.meta.created, item.id))
+    running = [item for item in active if item.state is RunState.RUNNING or item.id in queue.running]
+    places = {turn.id: place for place, turn in enumerate(queue.turns)}
+    waiting = [item for item in active if item not in running]
+    return running, sorted(waiting, key=lambda item: places.get(item.id, len(places)))
 
 
 def read_control(settings: Settings) -> QueueControl:

@@ -12,13 +12,13 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
 from core.actor import Actor
+from core.jobs.run_queue import sort_active
 from core.room.board import read_board
-from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.shared.names import plain
 from pages.components.shared.page_links import HOME, MAIN, NAVIGATION, ROOM, has_router, link_to_run
-from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.runs_snapshot import list_runs, look_at_queue
 
 REFRESH_SECONDS = 3.0
 STYLE = Path(__file__).with_name("frame.css")
@@ -58,9 +58,8 @@ def _status(settings: Settings, visitor: Actor, begun: RunSummary) -> None:
         return
     title = newest.meta.plan.title if newest.meta.plan else ""
     name = title or ("Race" if newest.meta.race else newest.title)
-    running = sum(item.state is RunState.RUNNING for item in active)
-    waiting = len(active) - running
-    parts = [f"{count} {word}" for count, word in ((running, "training"), (waiting, "waiting")) if count]
+    running, waiting = sort_active(active, look_at_queue(settings))
+    parts = [f"{len(found)} {word}" for found, word in ((running, "training"), (waiting, "waiting")) if found]
     state = ", ".join(parts) if active else newest.state.value
     with st.container(key="status"):
         link_to_run(

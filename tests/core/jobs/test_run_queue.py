@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.actor import OPERATOR, Actor
+from core.config.train_config import TrainConfig
 from core.errors import RightsError, RunError
 from core.jobs.places import Waiting
 from core.jobs.run_queue import (
@@ -18,8 +19,11 @@ from core.jobs.run_queue import (
     put_first,
     read_control,
     read_queue,
+    sort_active,
     write_queue,
 )
+from core.runs.run import RunMeta, RunState
+from core.runs.summary import RunSummary
 from core.settings import Settings
 
 
@@ -100,11 +104,29 @@ def test_nothing_is_expected_after_a_run_whose_end_is_unknown() -> None:
 def test_what_the_scheduler_writes_is_read_back(settings: Settings) -> None:
     settings.home.mkdir()
     assert read_queue(settings) == QueueView()
-    view = QueueView((Turn("x", 1, 12.5, 20.0), Turn("y", 2, None)), "paused")
+    view = QueueView((Turn("x", 1, 12.5, 20.0), Turn("y", 2, None)), "paused", ("a",))
     write_queue(settings, view)
     assert read_queue(settings) == view
     assert view.turn("y") == Turn("y", 2, None)
     assert view.turn("z") is None
+
+
+def test_a_run_that_is_being_started_counts_as_running(small_config: TrainConfig) -> None:
+    def summary(name: str, created: float, state: RunState) -> RunSummary:
+        meta = RunMeta(created, "a", None, None, "Pets", "f", ("cat", "dog"))
+        return RunSummary(name, state, "", small_config, meta, None, None, 0, None)
+
+    items = [
+        summary("new", 5.0, RunState.QUEUED),
+        summary("next", 4.0, RunState.QUEUED),
+        summary("starting", 3.0, RunState.QUEUED),
+        summary("training", 2.0, RunState.RUNNING),
+        summary("done", 1.0, RunState.FINISHED),
+    ]
+    queue = QueueView((Turn("next", 2, None),), running=("training", "starting", "deleted"))
+    running, waiting = sort_active(items, queue)
+    assert [item.id for item in running] == ["training", "starting"]
+    assert [item.id for item in waiting] == ["next", "new"]
 
 
 @pytest.mark.parametrize("damaged", ["", "{", "[]", '{"turns": [[1]], "held": ""}', '{"paused": 1}'])
