@@ -22,13 +22,15 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import config
 
+from core.actor import Actor
 from core.errors import TuneMyPetsError
 from core.jobs.scheduler import ensure_scheduler, needs_scheduler
-from core.jobs.shutdown import reopen
+from core.jobs.shutdown import reopen, shut_down
 from core.room.access import Room, RoomStore
 from core.room.addresses import is_loopback
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
+from pages.server import farewell
 from pages.server.frontend import Frontend
 from pages.server.guard import Guard
 from pages.server.room_address import room_url, url
@@ -42,7 +44,7 @@ ADDRESS = "STREAMLIT_SERVER_ADDRESS"
 AHEAD_SECONDS = 5.0
 AHEAD = ("pandas", "plotly.graph_objects", "scipy.stats", "scipy.optimize")  # and pages.components; never torch
 
-STOP_SECONDS = 1.5
+STOP_SECONDS = 3.0
 
 log = logging.getLogger("tunemypets.web")
 
@@ -91,8 +93,29 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     ahead.cancel()
 
 
+def close(settings: Settings, by: Actor) -> threading.Thread:
+    """Say goodbye on every page, pause all trainings, and end this process; returns the thread that does.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+    """
+    by.check_presenter("Shutting down")
+    farewell.say_goodbye()
+    closing = threading.Thread(target=_pause_and_stop, args=(settings, by))
+    closing.start()
+    return closing
+
+
+def _pause_and_stop(settings: Settings, by: Actor) -> None:
+    try:
+        shut_down(settings, by)
+    except (OSError, TuneMyPetsError):
+        log.exception("not all trainings were paused")
+    stop()
+
+
 def stop() -> None:
-    """End this process in a moment, as Ctrl+C does: the last page is drawn first."""
+    """End this process in a moment, as Ctrl+C does: pages draw their goodbye first."""
     timer = threading.Timer(STOP_SECONDS, os.kill, args=(os.getpid(), signal.SIGTERM))
     timer.daemon = True
     timer.start()

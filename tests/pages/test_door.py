@@ -1,5 +1,6 @@
 """The door: what stands before every page of an open room."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from core.room.people import PeopleStore, new_token, person_id
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.shared import door
+from pages.server import farewell
 from tests.pages.test_pages import PAGES, Open, texts
 
 
@@ -41,9 +43,10 @@ def test_every_page_stands_behind_the_door(
     come_as(new_token())
     app = open_page(path, dataset="drawn", run=RunStore(raced).all()[0].id)
     assert not app.exception
-    assert [item.label for item in app.text_input] == ["Passcode of the room"]
-    assert len(app.main.children) == 3  # title, caption, the form: nothing of the page
+    assert [item.label for item in app.text_input] == ["Your nickname", "Passcode of the room"]
+    assert len(app.button) == 1  # of the form: nothing of the page
     assert "drawn" not in texts(app)
+    assert not app.get("page_link")
 
 
 def test_an_attendee_enters_with_passcode_and_nickname_and_stays(
@@ -52,9 +55,8 @@ def test_an_attendee_enters_with_passcode_and_nickname_and_stays(
     token = new_token()
     come_as(token)
     app = open_page("streamlit_app.py")
-    app.text_input(key="door-typed").set_value(room.shown_passcode)
-    app.button[0].click().run()
     assert "does not protect you" in texts(app)
+    app.text_input(key="door-passcode").set_value(room.shown_passcode)
     app.text_input(key="door-nickname").set_value("  Ada ")
     app.button[0].click().run()
     assert "There is no dataset yet" in texts(app)
@@ -68,14 +70,34 @@ def test_a_wrong_passcode_and_a_taken_nickname_give_a_sentence(
     PeopleStore(settings).name(new_token(), "Ada")
     come_as(new_token())
     app = open_page("streamlit_app.py")
-    app.text_input(key="door-typed").set_value("00")
-    app.button[0].click().run()
-    assert [error.value for error in app.error] == ["Wrong passcode: check the screen."]
-    app.text_input(key="door-typed").set_value(room.passcode)
-    app.button[0].click().run()
     app.text_input(key="door-nickname").set_value("ada")
+    app.text_input(key="door-passcode").set_value("00")
+    app.button[0].click().run()
+    assert [error.value.replace("\\", "") for error in app.error] == ["Wrong passcode: check the screen."]
+    app.text_input(key="door-passcode").set_value(room.passcode)
     app.button[0].click().run()
     assert "is taken: choose another" in app.error[0].value
+    app.text_input(key="door-nickname").set_value("Ben")
+    app.button[0].click().run()
+    assert not app.text_input
+    assert {person.nickname for person in PeopleStore(settings).all()} == {"Ada", "Ben"}
+
+
+def test_after_a_new_passcode_a_known_person_gives_only_that(
+    settings: Settings, room: Room, come_as: Callable[[str], None], open_page: Open
+) -> None:
+    token, rooms = new_token(), RoomStore(settings)
+    rooms.enter(token, room.passcode, None)
+    PeopleStore(settings).name(token, "Ada")
+    come_as(token)
+    assert not open_page("streamlit_app.py").text_input
+    changed = rooms.change_passcode(OPERATOR, "")
+    app = open_page("streamlit_app.py")
+    assert "Welcome back, **Ada**" in texts(app)
+    assert [item.label for item in app.text_input] == ["Passcode of the room"]
+    app.text_input(key="door-passcode").set_value(changed.passcode)
+    app.button[0].click().run()
+    assert not app.text_input
 
 
 def test_a_link_with_the_passcode_opens_and_leaves_a_clean_address(
@@ -83,7 +105,7 @@ def test_a_link_with_the_passcode_opens_and_leaves_a_clean_address(
 ) -> None:
     come_as(new_token())
     app = open_page("pages/train.py", run="x", passcode=room.passcode)
-    assert app.text_input(key="door-nickname")
+    assert [item.label for item in app.text_input] == ["Your nickname"]
     assert dict(app.query_params) == {"run": "x"}
 
 
@@ -104,7 +126,7 @@ def test_a_wrong_secret_makes_no_presenter(
     come_as(new_token())
     app = open_page("streamlit_app.py", secret="guess", passcode=room.passcode)
     assert "Wrong presenter address" in app.error[0].value
-    assert [item.label for item in app.text_input] == ["Passcode of the room"]
+    assert [item.label for item in app.text_input] == ["Your nickname", "Passcode of the room"]
     assert not PeopleStore(settings).all()
 
 
@@ -151,6 +173,20 @@ def test_a_signed_in_person_is_the_same_in_every_browser(
             app.button[0].click().run()
         ids |= {person.id for person in PeopleStore(settings).all()}
     assert len(ids) == 1
+
+
+def test_every_page_says_goodbye_before_the_server_ends(
+    room: Room, come_as: Callable[[str], None], open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(farewell, "_said", threading.Event())
+    come_as(new_token())
+    assert "Goodbye" not in texts(open_page("streamlit_app.py"))
+    farewell.say_goodbye()
+    for path in PAGES:
+        app = open_page(path)
+        assert "Goodbye" in texts(app)
+        assert not app.text_input
+        assert not app.button
 
 
 def test_a_closed_room_asks_for_no_passcode(open_page: Callable[..., AppTest]) -> None:

@@ -1,4 +1,4 @@
-"""The door of an open room: the passcode, once per browser, then a nickname. Every page is behind it.
+"""The door of an open room: one form for passcode and nickname, once per browser. Every page is behind it.
 
 The passcode admits a browser; its cookie, or `st.login` where that is set up, identifies the person.
 """
@@ -10,13 +10,13 @@ from core.errors import PeopleError
 from core.room.access import RoomStore
 from core.room.people import MAX_NICKNAME, PeopleStore, Person, is_token, person_id
 from core.settings import Settings
+from pages.components.shared.names import plain
 from pages.server.visitor_cookie import COOKIE
 
 PASSCODE, SECRET = "passcode", "secret"  # in the addresses that the terminal and the QR code give
 COOKIE_NOTE = (
-    "A secret cookie in this browser identifies you, so that other attendees cannot stop, rename or delete what is "
-    "yours. It does not protect you from people who use this browser, run this machine, or read this network (unless "
-    "the address begins with https). Without the cookie you are a new attendee."
+    "A cookie keeps your nickname in this browser and protects what is yours from other attendees' clicks. It does not "
+    "protect you from people who use this browser, run this machine, or read this network."
 )
 
 
@@ -28,14 +28,13 @@ def pass_or_stop(settings: Settings) -> None:
     if not browser:
         st.error("Your browser blocks cookies for this page: allow them and reload.", icon=":material/block:")
         st.stop()
-    _use_link(rooms, browser)
-    if not rooms.is_admitted(person_id(browser)):
-        _ask_passcode(rooms, browser)
-        st.stop()
+    problem = _use_link(rooms, browser)
     person = visitor(settings)
-    if person is None:
-        _ask_nickname(settings)
+    if person is None or not rooms.is_admitted(person_id(browser)):
+        _ask(settings, rooms, browser, problem)
         st.stop()
+    if problem:
+        st.error(problem, icon=":material/block:")
     if not person.presenter and rooms.is_presenter(person_id(browser)):
         PeopleStore(settings).appoint(person.id)
 
@@ -86,8 +85,12 @@ def _identity(settings: Settings) -> str:
     return browser_token()
 
 
-def _use_link(rooms: RoomStore, browser: str) -> None:
-    """Use the passcode or secret in the address, and remove it at once: it may be on the projector."""
+def _use_link(rooms: RoomStore, browser: str) -> str:
+    """Use the passcode or secret in the address, and remove it at once: it may be on the projector.
+
+    Returns:
+        What is wrong with it; empty if nothing is.
+    """
     passcode, secret = st.query_params.get(PASSCODE), st.query_params.get(SECRET)
     for name in (PASSCODE, SECRET):
         if name in st.query_params:
@@ -98,46 +101,50 @@ def _use_link(rooms: RoomStore, browser: str) -> None:
         elif passcode is not None and not rooms.is_admitted(person_id(browser)):
             rooms.enter(browser, passcode, _address())
     except PeopleError as error:
-        st.error(str(error), icon=":material/block:")
+        return str(error)
+    return ""
 
 
-def _ask_passcode(rooms: RoomStore, browser: str) -> None:
-    with st.form("door-passcode", width=420):
-        typed = st.text_input(
-            "Passcode of the room", key="door-typed", max_chars=40, help="Eight digits; the presenter shows them."
-        )
-        sent = st.form_submit_button("Come in", type="primary", icon=":material/login:")
-    if sent:
-        try:
-            rooms.enter(browser, typed, _address())
-        except PeopleError as error:
-            st.error(str(error), icon=":material/block:")
+def _ask(settings: Settings, rooms: RoomStore, browser: str, problem: str) -> None:
+    """Ask for what is missing: the passcode, unless the link brought it, and the nickname, unless it is known."""
+    admitted, person = rooms.is_admitted(person_id(browser)), visitor(settings)
+    signed_in = getattr(st.user, "is_logged_in", False)
+    nickname = passcode = ""
+    with st.form("door", width=420):
+        if person is not None:
+            st.markdown(f"Welcome back, **{plain(person.nickname)}**.")
         else:
-            st.rerun()
-
-
-def _ask_nickname(settings: Settings) -> None:
-    known = str(st.user.get("name") or "")[:MAX_NICKNAME] if getattr(st.user, "is_logged_in", False) else ""
-    with st.form("door-nickname", width=420):
-        nickname = st.text_input(
-            "Your nickname",
-            known,
-            key="door-nickname",
-            max_chars=MAX_NICKNAME,
-            help="Shown next to your runs.",
-        )
-        sent = st.form_submit_button("Begin", type="primary", icon=":material/pets:")
+            nickname = st.text_input(
+                "Your nickname",
+                str(st.user.get("name") or "")[:MAX_NICKNAME] if signed_in else "",
+                key="door-nickname",
+                max_chars=MAX_NICKNAME,
+                help="Shown next to your runs.",
+            )
+        if not admitted:
+            passcode = st.text_input(
+                "Passcode of the room",
+                key="door-passcode",
+                max_chars=40,
+                help="Eight digits; the presenter shows them.",
+            )
+        place = st.container()
+        sent = st.form_submit_button("Join", type="primary", icon=":material/login:", width="stretch")
     if (
         _can_sign_in()
-        and not known
+        and not signed_in
         and st.button("Sign in", icon=":material/key:", help="Use your organisation's account.")
     ):
         st.login()
     st.caption(COOKIE_NOTE)
     if sent:
         try:
-            PeopleStore(settings).name(_identity(settings), nickname)
-        except PeopleError as error:
-            st.error(str(error), icon=":material/block:")
-        else:
+            if not admitted:  # first: only who knows it is told which nicknames are taken
+                rooms.enter(browser, passcode, _address())
+            if person is None:
+                PeopleStore(settings).name(_identity(settings), nickname)
             st.rerun()
+        except PeopleError as error:
+            problem = str(error)
+    if problem:
+        place.error(plain(problem), icon=":material/block:")

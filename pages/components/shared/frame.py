@@ -23,7 +23,7 @@ from core.runs.attempts import read_attempts
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components.shared import door, navigation, visitors
+from pages.components.shared import door, goodbye, navigation, visitors
 from pages.components.shared.names import plain as plain
 from pages.components.shared.page_links import COMPARE as COMPARE
 from pages.components.shared.page_links import EXPLORE as EXPLORE
@@ -39,6 +39,7 @@ from pages.components.shared.page_links import link_to_run as link_to_run
 from pages.components.shared.page_links import mark_router as mark_router
 from pages.components.shared.runs_snapshot import list_runs
 from pages.components.shared.shared_cache import SharedCache
+from pages.server import farewell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,9 @@ def open_page(title: str, caption: str = "") -> Settings:
     """Set up a page: browser title, heading, one line of help. Returns the settings."""
     st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon=":material/pets:", layout="wide")
     settings = Settings.from_environment()
+    if farewell.is_goodbye():
+        goodbye.show_goodbye()
+        st.stop()
     place = navigation.reserve_navigation()
     status = st.container()
     st.title(title)  # first: people see the page before the links have loaded their code

@@ -1,0 +1,20 @@
+"""The end of the server: every open page says goodbye before it is gone."""
+
+import threading
+
+from streamlit import runtime
+
+_said = threading.Event()
+
+
+def say_goodbye() -> None:
+    """Draw every open page again: from now on, each shows the goodbye (`pages/components/shared/frame.py`)."""
+    _said.set()
+    if runtime.exists():
+        for tab in runtime.get_instance()._session_mgr.list_active_sessions():
+            tab.session.request_rerun(None)
+
+
+def is_goodbye() -> bool:
+    """Whether the server is about to end."""
+    return _said.is_set()
