@@ -19,8 +19,8 @@ from core.predict import predictor_answers
 from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components.compare.details import why_figures, why_requests
-from pages.components.shared import frame
+from pages.components.compare.details import why_figures
+from pages.components.shared import frame, predictor_requests
 from pages.components.shared.charts import COLOURS
 from tests.pages.test_pages import texts
 from tests.support.in_process_predictor import InProcessClient
@@ -30,7 +30,7 @@ Open = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    why_requests._requests._entries.clear()
+    predictor_requests._requests._entries.clear()
 
 
 @pytest.fixture
@@ -103,10 +103,10 @@ def slow_section() -> None:
     """What AppTest runs: a request whose answer comes when the test lets it."""
     import streamlit as st
 
-    from pages.components.compare.details import why_requests
+    from pages.components.shared import predictor_requests
     from tests.pages import test_why
 
-    answer = why_requests.request("Showing the pictures to a|b", ("slow",), test_why.slow_answer)
+    answer = predictor_requests.request("Showing the pictures to a|b", ("slow",), test_why.slow_answer)
     st.write(f"The answer is {answer}.")
 
 
@@ -131,7 +131,7 @@ def test_a_slow_answer_has_a_progress_bar_in_every_session_that_waits(monkeypatc
         return draw(self, value, text)
 
     monkeypatch.setattr(DeltaGenerator, "progress", drawn)
-    monkeypatch.setattr(why_requests, "REDRAW_SECONDS", 0.05)
+    monkeypatch.setattr(predictor_requests, "REDRAW_SECONDS", 0.05)
     released.clear()
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(AppTest.from_function(slow_section, default_timeout=60).run) for _ in range(2)]

@@ -11,8 +11,9 @@ from core.predict.projection import MIN_TSNE_IMAGES, can_run_tsne
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare.details import why_figures
-from pages.components.compare.details.why_requests import Named, dataset_of, identity, predictions, request
+from pages.components.compare.details.why_requests import Named, dataset_of, identity, predictions
 from pages.components.shared import frame, gallery
+from pages.components.shared.predictor_requests import request
 from pages.components.shared.runs_snapshot import RunSnapshot
 
 CHOSEN, SECTION = "why-picture", "why-section"  # in session state: the picture that a click chose, and the open part
