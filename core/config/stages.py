@@ -117,7 +117,8 @@ def choose_precision(figures: Mapping[str, float], part: str, wanted: str) -> tu
         return "fp32", "this processor would have to emulate bf16"
     fp32, half = figures[f"{part}_fp32"], figures[f"{part}_{name}"]
     beside = ", beside other programs" if figures.get("others", 0.0) > MANY_CORES else ""
-    reason = f"measured on this machine{beside}: {format_number(fp32, 2)} ms a picture in fp32, {format_number(half, 2)} ms in {name}"
+    times = f"{format_number(fp32, 2)} ms a picture in fp32, {format_number(half, 2)} ms in {name}"
+    reason = f"measured on this machine{beside}: {times}"
     if part == "prefix":
         reason += f", which differs by {format_percent(figures['prefix_error'])}"
         if figures["prefix_error"] > TOLERANCE:

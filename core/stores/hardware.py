@@ -1,8 +1,9 @@
 """The hardware of a run: device, threads, and the number formats that `benchmark` chose."""
 
+import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -109,6 +110,18 @@ def device_name(device: torch.device) -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def with_threads_of(settings: Settings, earlier: dict[str, Any] | None) -> Settings:
+    """The settings with as many threads as a training had before it was paused: another number gives other digits.
+
+    Args:
+        earlier: from `Hardware.to_json`; None of a new training.
+    """
+    if not earlier or "threads" not in earlier:
+        return settings
+    most = max(settings.threads, os.cpu_count() or 1)  # it may have begun on a larger machine
+    return replace(settings, threads=min(int(earlier["threads"]), most))
 
 
 def prepare_torch(settings: Settings, seed: int) -> None:

@@ -18,7 +18,7 @@ from core.errors import ConfigError
 from core.formatting import format_number
 from core.settings import Settings
 from core.steps import StopSignal
-from core.stores.hardware import Hardware, prepare_torch
+from core.stores.hardware import Hardware, prepare_torch, with_threads_of
 from core.stores.pixels import open_store, preprocessing_of
 from core.stores.training_data import SplitData, TrainingData
 from core.training.benchmark import choose_hardware
@@ -74,6 +74,7 @@ def prepare(
     )
     if problems:
         raise ConfigError(problems)
+    settings = with_threads_of(settings, earlier)
     prepare_torch(settings, config.seed)
     entry = config.entry()
     yield PhaseStarted("preparing", "Preparing")

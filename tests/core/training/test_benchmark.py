@@ -306,7 +306,7 @@ def test_what_other_programs_compute_is_counted_and_what_this_one_does_is_not() 
 
 def test_a_gpu_without_bf16_is_measured_in_fp16(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = torch.device("cuda")
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     assert number_formats(cuda) == ("fp32", "fp16")
     with autocast(CPU, "fp16"):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float16
@@ -315,7 +315,7 @@ def test_a_gpu_without_bf16_is_measured_in_fp16(monkeypatch: pytest.MonkeyPatch)
         "fp16", "measured on this machine: 9 ms a picture in fp32, 3 ms in fp16",
     )  # fmt: skip
     assert choose_precision(figures, "prefix", "auto")[0] == "fp16"
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     assert number_formats(cuda) == ("fp32", "bf16")
 
 

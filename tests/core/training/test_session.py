@@ -1,5 +1,7 @@
 """A whole run in one process: phases, files, the one look at the test split."""
 
+import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,10 @@ from core.runs.run import Run
 from core.runs.run_files import BEST, CHECKPOINTS
 from core.settings import Settings
 from core.statistics.predictions import read_predictions
-from core.steps import StopSignal
+from core.steps import StopSignal, run_step
+from core.stores.hardware import Hardware
 from core.training.evaluation import evaluate
+from core.training.preparation import prepare
 from core.training.session import train
 
 never = StopSignal()
@@ -103,6 +107,23 @@ def test_the_same_command_twice_gives_the_same_test_loss_to_the_last_digit(
         events = list(train(small_config, drawn, settings, tmp_path / name, never))
         results.append([(e.loss, e.accuracy) for e in events if isinstance(e, Evaluated)])
     assert results[0] == results[1]
+
+
+def test_a_training_keeps_its_threads_when_it_resumes_with_another_share_of_the_processor(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig
+) -> None:
+    earlier = {**Hardware(torch.device("cpu"), "here", 2, "fp32", "").to_json(), "threads": 2}
+    alone = dataclasses.replace(settings, threads=1)
+    prepared = run_step(prepare(small_config, drawn, alone, never))
+    assert (prepared.hardware.threads, torch.get_num_threads()) == (1, 1)
+    try:
+        resumed = run_step(prepare(small_config, drawn, alone, never, earlier))
+        assert (resumed.hardware.threads, torch.get_num_threads()) == (2, 2)
+        earlier["threads"] = 4096  # it began on a larger machine
+        resumed = run_step(prepare(small_config, drawn, alone, never, earlier))
+        assert resumed.hardware.threads == max(1, os.cpu_count() or 1)
+    finally:
+        torch.set_num_threads(settings.threads)
 
 
 def test_a_diverged_run_keeps_finite_weights(

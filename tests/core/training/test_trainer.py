@@ -1,11 +1,15 @@
 """The training loop on a small drawn dataset."""
 
+import copy
+import dataclasses
+import math
 import time
 from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
+from torch.amp.grad_scaler import GradScaler
 
 from core.checkpoints.checkpoint import build_network
 from core.config.events import BatchDone, EpochDone, Event, Message, SamplesPredicted
@@ -55,12 +59,19 @@ def run_fit(
     return events, network
 
 
-def open_all(settings: Settings, stage: Stage, network: Network, data: TrainingData, config: TrainConfig) -> Feed:
+def open_all(
+    settings: Settings,
+    stage: Stage,
+    network: Network,
+    data: TrainingData,
+    config: TrainConfig,
+    hardware: Hardware = CPU,
+) -> Feed:
     """The feed of a stage, its progress left aside."""
-    return run_step(open_feed(settings, stage, network, data, config, CPU, never))
+    return run_step(open_feed(settings, stage, network, data, config, hardware, never))
 
 
-def trainer_of(settings: Settings, dataset: Dataset, config: TrainConfig) -> Trainer:
+def trainer_of(settings: Settings, dataset: Dataset, config: TrainConfig, hardware: Hardware = CPU) -> Trainer:
     """A training at its beginning, its random numbers set."""
     prepare_torch(settings, config.seed)
     network = build(
@@ -68,9 +79,9 @@ def trainer_of(settings: Settings, dataset: Dataset, config: TrainConfig) -> Tra
     )
     data = training_data(settings, dataset, config)
     stages = plan_stages(config, config.entry())
-    feeds = [open_all(settings, stage, network, data, config) for stage in stages]
+    feeds = [open_all(settings, stage, network, data, config, hardware) for stage in stages]
     torch.manual_seed(config.seed)
-    return Trainer(network, data, config, stages, feeds, CPU)
+    return Trainer(network, data, config, stages, feeds, hardware)
 
 
 def epochs_of(events: list[Event]) -> list[EpochDone]:
@@ -272,6 +283,7 @@ def test_fast_epochs_are_reported_together_and_none_is_lost(
 
 
 RESUMED = [
+    {"precision": "fp16"},
     {"dropout": 0.5, "schedule": "one-cycle", "optimizer": "adam"},
     {"optimizer": "sgd", "schedule": "cosine", "patience": 2},
     {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "constant", "head": "sigmoid"},
@@ -293,18 +305,19 @@ def test_a_resumed_training_ends_as_if_it_had_not_been_paused(
 ) -> None:
     monkeypatch.setattr("core.training.trainer.EVENT_SECONDS", 0.0)  # an event for every step
     config = TrainConfig.model_validate({**small_config.model_dump(), "epochs": 3, **values})
-    whole = trainer_of(settings, drawn, config)
+    hardware = in_fp16(monkeypatch, 2.0**30) if config.precision == "fp16" else CPU
+    whole = trainer_of(settings, drawn, config, hardware)
     events = list(whole.fit(never))
     places = [place for place, event in enumerate(events) if isinstance(event, BatchDone | EpochDone)]
     cut = places[int(where * len(places))]
 
-    first = trainer_of(settings, drawn, config)
+    first = trainer_of(settings, drawn, config, hardware)
     for place, _ in enumerate(first.fit(never)):
         if place == cut:
             break
     taken = first.snapshot()
     torch.manual_seed(99)  # another process knows nothing of the numbers that were drawn
-    second = trainer_of(settings, drawn, config)
+    second = trainer_of(settings, drawn, config, hardware)
     torch.manual_seed(77)
     second.restore(taken)
     rest = list(second.fit(never))
@@ -313,6 +326,61 @@ def test_a_resumed_training_ends_as_if_it_had_not_been_paused(
     assert [e.best for e in epochs_of([*events[: cut + 1], *rest])] == [e.best for e in epochs_of(events)]
     wanted = whole.network.state_dict()
     assert all(torch.equal(value, wanted[name]) for name, value in second.network.state_dict().items())
+
+
+def in_fp16(monkeypatch: pytest.MonkeyPatch, first_scale: float = 2.0**16) -> Hardware:
+    """Training in fp16, on the processor, whose scale doubles after every third step."""
+    monkeypatch.setattr(Hardware, "scaler", lambda _: GradScaler("cpu", init_scale=first_scale, growth_interval=3))
+    return dataclasses.replace(CPU, precision="fp16")
+
+
+def test_gradients_are_scaled_in_fp16_only() -> None:
+    assert dataclasses.replace(CPU, precision="fp16").scaler().is_enabled()
+    assert not dataclasses.replace(CPU, precision="bf16").scaler().is_enabled()
+    assert not CPU.scaler().is_enabled()
+
+
+def test_a_training_in_fp16_clips_what_the_gradients_are_without_their_scale(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config.model_copy(update={"gradient_clip": 1e-3, "optimizer": "sgd", "schedule": "constant"})
+    exact = trainer_of(settings, drawn, config)
+    before = copy.deepcopy(exact.network.state_dict())
+    list(exact.fit(never))
+    half = trainer_of(settings, drawn, config, in_fp16(monkeypatch))
+    list(half.fit(never))
+    for name in (key for key in before if key.startswith("head.") and key.endswith("weight")):
+        moved, expected = (item.network.state_dict()[name] - before[name] for item in (half, exact))
+        assert torch.allclose(moved, expected, atol=0.2 * float(expected.abs().max()))
+
+
+def test_a_step_whose_gradients_overflow_is_left_out_and_the_next_ones_are_made_with_half_the_scale(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.trainer.EVENT_SECONDS", 0.0)
+    trainer = trainer_of(settings, drawn, small_config, in_fp16(monkeypatch, 2.0**60))
+    before = copy.deepcopy(dict(trainer.network.named_parameters()))
+    training = trainer.fit(never)
+    first = next(event for event in training if isinstance(event, BatchDone))
+    assert all(torch.equal(before[key], value) for key, value in trainer.network.named_parameters())
+    assert first.images_seen > 0
+    taken = trainer.snapshot()
+    assert taken.schedule_step == 0
+    assert taken.tensors["scaler.scale"] == 2.0**59
+    events = list(training)
+    assert trainer.snapshot().tensors["scaler.scale"] < 2.0**59
+    assert epochs_of(events)[-1].images_seen == small_config.epochs * len(drawn.rows_of("train"))
+
+
+def test_gradients_that_are_infinite_without_a_scale_end_as_diverged(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_of(settings, drawn, small_config.model_copy(update={"epochs": 30}), in_fp16(monkeypatch, 4.0))
+    parameter = next(item for item in trainer.network.head.parameters() if item.requires_grad)
+    parameter.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(DivergedError, match="or the precision fp32"):
+        list(trainer.fit(never))
+    assert all(bool(torch.isfinite(value).all()) for value in trainer.network.parameters())
 
 
 def test_a_snapshot_holds_nothing_that_is_frozen(settings: Settings, drawn: Dataset, small_config: TrainConfig) -> None:
