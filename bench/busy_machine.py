@@ -2,12 +2,12 @@
 
     python -m bench.busy_machine [--kinds scratch partial prefix] [--beside 0 1 2] [--rounds 5]
 
-A training computes as in a worker: its environment, priority and threads, in a session of its own. Beside it run so many
-programs that never pause, each in its own session, at normal priority, as other people's are. The settings of workers
-and those of earlier versions take turns. Kinds: steps of the scratch CNN (128 px, 32 pictures), steps of MobileNetV2
-above its default freeze point, and passes through the frozen part of that network, 16 pictures each. With
-`--calls` the programs are calls instead: 30 frames a second of 10 ms each; then the share of frames that come late by more
-than one frame is shown. Whatever else computes on the machine spoils a figure: such a sample is repeated.
+A training computes as in a worker: its environment, priority and threads, in a session of its own. Beside it run so
+many programs that never pause, each in its own session, at normal priority, as other people's are. The settings of
+workers and those of earlier versions take turns. Kinds: steps of the scratch CNN (128 px, 32 pictures), steps of
+MobileNetV2 above its default freeze point, and passes through the frozen part of that network, 16 pictures each. With
+`--calls` the programs are calls instead: 30 frames a second of 10 ms each; then the share of frames that come more
+than one frame late is shown. Whatever else computes on the machine spoils a figure: such a sample is repeated.
 """
 
 import argparse
@@ -165,7 +165,12 @@ def ask(process: "subprocess.Popen[str]", seconds: float | None = None) -> Any:
 
 @dataclass(frozen=True)
 class Sample:
-    """A training beside programs for a moment: its steps a second, and each program's share of a core or late frames."""
+    """A training beside programs for a moment.
+
+    Attributes:
+        speed: steps a second.
+        others: the share of a core that each program got, or of its frames that came late.
+    """
 
     speed: float
     others: list[float]

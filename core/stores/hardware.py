@@ -13,7 +13,6 @@ from torch.amp.grad_scaler import GradScaler
 from core.settings import Settings
 from models.network import Network
 
-
 HALF_FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 

@@ -264,7 +264,10 @@ def test_a_step_that_would_take_too_long_is_estimated_from_its_forward_pass(monk
     assert found["step_unmeasured"]
 
 
-def test_a_stop_request_ends_the_measuring_between_two_layers(settings: Settings) -> None:
+def test_a_stop_request_ends_the_measuring_between_two_layers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark, "ASK_SECONDS", 0.0)
     network = build("petnet", 2, seed=0)
     passed: list[object] = []
     for block in network.blocks.values():
