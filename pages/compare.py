@@ -7,7 +7,14 @@ import streamlit as st
 from core.races.race import Race
 from core.runs.summary import RunSummary
 from core.settings import Settings
-from pages.components.compare import learning_curve_view, race_view, run_details, runs_view
+from pages.components.compare import (
+    learning_curve_view,
+    race_choice,
+    race_result,
+    race_view,
+    run_details,
+    runs_view,
+)
 from pages.components.shared import coach_findings, frame
 from pages.components.shared.named_runs import name_runs
 from pages.components.shared.race_snapshot import look_at_race, races_of
@@ -15,11 +22,10 @@ from pages.components.shared.recent_runs import short_result
 from pages.components.shared.runs_snapshot import list_runs, look_at
 
 MAX_RUNS = 6
-RACES, RUNS = "Races and curves", "Runs"
 
 
 def page() -> None:
-    settings = frame.open_page("Compare", "Races, learning curves and runs, evaluated on the same held-out pictures.")
+    settings = frame.open_page("Compare")
     with frame.explained():
         summaries = [item for item in list_runs(settings) if item.epochs_done or item.tested]
         races = races_of(settings)
@@ -27,57 +33,14 @@ def page() -> None:
             st.info("Nothing to compare yet: start a race first.", icon=":material/flag:")
             frame.link(frame.TRAIN, label="Start a race", icon=":material/flag:")
             return
-        if _choose_mode(races) == RUNS:
-            _compare_runs(settings, summaries)
-            return
-        race = _choose_race(races)
-        if race.plan.kind == "curve":
+        race = race_choice.choose(settings, races) if races else None
+        if race is None:
+            if not races or "runs" in st.query_params:
+                _compare_runs(settings, summaries)
+        elif race.plan.kind == "curve":
             _show_curve(settings, race)
-        else:
-            _show_race(settings, race.id)
-
-
-def _choose_mode(races: Sequence[Race]) -> str:
-    """Races or runs; at first whichever the address names."""
-    if not races:
-        return RUNS
-    named = RUNS if "runs" in st.query_params else RACES
-    mode = st.segmented_control(
-        "What to compare",
-        [RACES, RUNS],
-        default=named,
-        required=True,
-        key="compare-mode",
-        help="A race compares arms under one budget; a learning curve trains them on more and more pictures. Runs: any "
-        "runs on one dataset.",
-    )
-    if mode != named:  # the address names what is shown
-        for name in ("race", "runs"):
-            st.query_params.pop(name, None)
-    return str(mode)
-
-
-def _choose_race(races: Sequence[Race]) -> Race:
-    by_id = {race.id: race for race in races}
-    wanted = st.query_params.get("race", "")
-    if wanted and wanted not in by_id:
-        st.warning("That race no longer exists: choose another one.", icon=":material/delete:")
-    race_id = st.selectbox(
-        "Race or curve",
-        list(by_id),
-        index=list(by_id).index(wanted) if wanted in by_id else 0,
-        format_func=lambda race_id: _race_title(by_id[race_id]),
-        key="compare-race",
-        help="Newest first. You can share the address of this page.",
-    )
-    st.query_params["race"] = race_id
-    return by_id[race_id]
-
-
-def _race_title(race: Race) -> str:
-    kind = ":material/trending_up:" if race.plan.kind == "curve" else ":material/flag:"
-    state = "" if race.state.active else f" · {race.state.value}"  # while it is active, the live view below shows it
-    return f"{kind} {race.title} · {race.dataset} · {race.plan.describe_budget()}{state} · {race.id[-6:]}"
+        elif not race_view.watch_race(settings, race.id):
+            race_result.show_race_result(settings, look_at_race(settings, race.id))
 
 
 def _show_curve(settings: Settings, curve: Race) -> None:
@@ -85,20 +48,6 @@ def _show_curve(settings: Settings, curve: Race) -> None:
     if not curve.state.active:
         coach_findings.show_fairness([(curve.name_of(run), look_at(settings, run.id)) for run in curve.runs])
     run_details.show_curve_report(settings, curve)
-
-
-def _show_race(settings: Settings, race_id: str) -> None:
-    race_view.watch_race(settings, race_id)
-    race = look_at_race(settings, race_id).race
-    tested = [run for run in race.runs if run.tested is not None]
-    if not tested:
-        return
-    seeds = sorted({run.config.seed for run in tested})
-    seed = seeds[0]
-    if len(seeds) > 1:
-        seed = st.selectbox("Seed", seeds, key=f"seed-{race_id}", help="The details below show the runs of one seed.")
-    named = [(race.name_of(run), look_at(settings, run.id)) for run in tested if run.config.seed == seed]
-    run_details.show_details(settings, named, race)
 
 
 def _compare_runs(settings: Settings, summaries: Sequence[RunSummary]) -> None:

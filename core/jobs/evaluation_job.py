@@ -1,16 +1,22 @@
 """Evaluates a stopped or interrupted run on its test split, in a worker process of its own."""
 
+import time
+
 from core.actor import OPERATOR, Actor
 from core.errors import RunError
 from core.jobs.launchers import start_detached
+from core.locks import is_held
 from core.runs.run import Run
 from core.runs.run_files import LOG, PREDICTIONS
 from core.runs.run_store import RunStore
 from core.settings import Settings
 
+UP_SECONDS = 10.0  # that a process may take to have the run, on a busy machine
+POLL_SECONDS = 0.05
+
 
 def start_evaluation(settings: Settings, run_id: str, *, by: Actor = OPERATOR) -> Run:
-    """Start to evaluate a stopped or interrupted run in the background.
+    """Start to evaluate a stopped or interrupted run in the background; returns when its process has the run.
 
     Raises:
         RightsError: if the run belongs to someone else.
@@ -24,5 +30,8 @@ def start_evaluation(settings: Settings, run_id: str, *, by: Actor = OPERATOR) -
         raise RunError(f"Run {run.id} was evaluated already: the test split is used once per run.")
     if not run.has_weights:
         raise RunError(f"Run {run.id} has no saved weights to evaluate: train it again.")
-    start_detached(settings, "core.jobs.worker", [str(run.folder), "--evaluate"], run.folder / LOG)
+    process = start_detached(settings, "core.jobs.worker", [str(run.folder), "--evaluate"], run.folder / LOG)
+    until = time.monotonic() + UP_SECONDS
+    while not is_held(run.lock_path) and process.returncode is None and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
     return run

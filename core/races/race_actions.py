@@ -1,4 +1,4 @@
-"""Race actions: start, stop, delete."""
+"""Race actions: start, stop, start again, evaluate, delete."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from core.actor import OPERATOR, Actor
 from core.config.race_plan import RacePlan
 from core.errors import RunError
+from core.jobs.evaluation_job import start_evaluation
 from core.races.race import Race
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
+
+EVALUATED_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,46 @@ def stop_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:
         except RunError:
             left += 1
     return Done(changed, left)
+
+
+def restart_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> str:
+    """Queue a new race with the plan and the configurations of this one; returns its id.
+
+    Raises:
+        RightsError: if it belongs to someone else.
+        RunError: if all runs of an arm were deleted, so that its configuration is not known.
+        ConfigError, DatasetError, QuotaError: as `start_race`.
+    """
+    by.check_may_change(race.meta.owner, "This race")
+    configs = {run.meta.arm: run.config for run in race.runs}
+    gone = [arm for arm in race.plan.arms if arm not in configs]
+    if gone:
+        raise RunError(f"The runs of {gone[0]!r} were deleted: start a new race on the Train page.")
+    seeds = race.plan.seeds[:1] if race.plan.kind == "curve" else race.plan.seeds
+    arms = [Arm(arm, configs[arm].variant(seed=seed)) for seed in seeds for arm in race.plan.arms]
+    return start_race(settings, race.plan, arms, by=by)[0]
+
+
+def evaluate_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:
+    """Start to evaluate the stopped and interrupted runs of a race that have weights and no test result.
+
+    At most `EVALUATED_AT_ONCE` are begun, because each takes a process.
+
+    Raises:
+        RightsError: if it belongs to someone else.
+    """
+    by.check_may_change(race.meta.owner, "This race")
+    waiting = can_evaluate(settings, race)
+    for run_id in waiting[:EVALUATED_AT_ONCE]:
+        start_evaluation(settings, run_id, by=by)
+    return Done(len(waiting[:EVALUATED_AT_ONCE]), len(waiting[EVALUATED_AT_ONCE:]))
+
+
+def can_evaluate(settings: Settings, race: Race) -> list[str]:
+    """The runs of a race that have ended with weights and without a test result."""
+    store = RunStore(settings)
+    ended = [run for run in race.runs if not run.state.active and not run.is_curve and run.tested is None]
+    return [run.id for run in ended if store.get(run.id).has_weights]
 
 
 def delete_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:

@@ -1,15 +1,14 @@
-"""A learning curve, live and finished: accuracy by training pictures per class, with a band for each arm."""
+"""A learning curve, live and finished: test accuracy by training pictures per class, with a band for each arm."""
 
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core.palette import style_arms
 from core.races.arm_facts import read_copies
 from core.races.learning_curve import Curve, format_seeds, gather_curve
 from core.settings import Settings
-from pages.components.compare import race_view
+from pages.components.compare import race_chart, race_lanes, race_view
 from pages.components.shared import charts, frame
 from pages.components.shared.race_snapshot import RaceSnapshot
 from pages.components.shared.shared_cache import SharedCache
@@ -40,45 +39,53 @@ def watch_curve(settings: Settings, race_id: str) -> None:
 
 
 def _show(settings: Settings, snapshot: RaceSnapshot) -> None:
-    race_id = snapshot.race.id
     curve, spec = _curves.get(snapshot, lambda: _draw(settings, snapshot))
+    if snapshot.moving:
+        _show_chart(curve, spec)
+        _show_sentence(curve)  # below: what is on the screen stays where it is
+        return
+    _show_sentence(curve)
+    _show_chart(curve, spec)
+    table = _table(curve)
+    st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"curve-table-{curve.race.id}")
+    frame.offer_csv("Download all runs as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{curve.race.id}.csv")
+
+
+def _show_sentence(curve: Curve) -> None:
     if curve.sentence:
         st.info(write_verdict(curve.sentence, curve.caveats), icon=":material/trending_up:")
-    if not any(arm.points for arm in curve.arms):
-        st.caption("The curve appears with its first finished run.")
+
+
+def _show_chart(curve: Curve, spec: dict[str, Any]) -> None:
+    seeds = curve.race.plan.seeds
+    st.echarts_chart(spec, height=race_chart.HEIGHT_PX, key=f"curve-chart-{curve.race.id}", alt=charts.describe(spec))
+    if not curve.n:
+        st.caption("A point appears with each training that ends.")
         return
-    st.markdown("##### Test accuracy by training pictures" if curve.split == "test" else "##### Accuracy")
-    st.echarts_chart(
-        spec,
-        height=380,
-        key=f"curve-chart-{race_id}",
-        alt=charts.describe(spec),
-    )
     where = "test pictures" if curve.split == "test" else "validation pictures (there is no test split)"
     st.caption(
         f"Bands: 95 % intervals of the mean, over {curve.n:,} {where}"
-        + (f" and {format_seeds(curve.race.plan, curve.arms)}." if len(curve.race.plan.seeds) > 1 else ".")
+        + (f" and {format_seeds(curve.race.plan, curve.arms)}." if len(seeds) > 1 else ".")
         + " Each size includes the pictures of the smaller ones."
     )
-    table = _table(curve)
-    st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"curve-table-{race_id}")
-    if not snapshot.race.state.active:
-        frame.offer_csv("Download all runs as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{race_id}.csv")
 
 
 def _draw(settings: Settings, snapshot: RaceSnapshot) -> tuple[Curve, dict[str, Any]]:
     curve = gather_curve(snapshot.race, snapshot.points, read_copies(settings, snapshot.race.runs[0]))
-    styles = style_arms([arm.run.config.strategy if arm.run else "scratch" for arm in curve.arms])
-    return curve, charts.sizes_chart(
+    spec = charts.sizes_chart(
         [
             (
                 arm.name,
                 style,
                 [(p.size, 100 * p.mean, 100 * p.interval.low, 100 * p.interval.high) for p in arm.points],
             )
-            for arm, style in zip(curve.arms, styles, strict=True)
+            for arm, style in zip(curve.arms, race_lanes.style_race(snapshot), strict=True)
         ]
     )
+    first, last = snapshot.race.plan.sizes[0], snapshot.race.plan.sizes[-1]
+    if first < last:  # the curve grows into an axis that stands still
+        spec["xAxis"] |= {"min": first, "max": last}
+    return curve, spec
 
 
 def _table(curve: Curve) -> pd.DataFrame:

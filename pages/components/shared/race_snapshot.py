@@ -1,6 +1,7 @@
 """The state of a race as all sessions see it: its runs, their epochs, and the result so far."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from core.config.events import EpochDone, PointDone
@@ -11,7 +12,7 @@ from core.runs.remaining import expect_last_end, seconds_until
 from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
-from pages.components.shared.runs_snapshot import LIVE_SECONDS, forget_runs, list_runs, look_at
+from pages.components.shared.runs_snapshot import LIVE_SECONDS, RunSnapshot, forget_runs, list_runs, look_at
 from pages.components.shared.shared_cache import SharedCache
 
 Epochs = tuple[EpochDone, ...]
@@ -23,6 +24,7 @@ class RaceSnapshot:
     """Everything a page shows of a race at one moment.
 
     Attributes:
+        runs: run id -> its own snapshot; of a run that was deleted just now there is none.
         epochs: run id -> its epochs so far.
         points: of a learning curve, run id -> its points so far.
         progress: of all runs together, 0 to 1.
@@ -31,12 +33,18 @@ class RaceSnapshot:
     """
 
     race: Race
+    runs: dict[str, RunSnapshot]
     epochs: dict[str, Epochs]
     points: dict[str, Points]
     progress: float
     expected_end: float | None
     result: RaceResult | None
     problem: str
+
+    @property
+    def moving(self) -> bool:
+        """Whether it may still change by itself: a run is queued, running, resumes in a moment, or is evaluated."""
+        return self.race.state.active or any(item.moving for item in self.runs.values())
 
     @property
     def seconds_left(self) -> float | None:
@@ -67,8 +75,8 @@ def forget_races() -> None:
 
 _lists: SharedCache[Settings, list[Race]] = SharedCache(LIVE_SECONDS, max_entries=8)
 _snapshots: SharedCache[tuple[Settings, str], RaceSnapshot] = SharedCache(LIVE_SECONDS, max_entries=64)
-# the history of a finished run never changes
-_ended: SharedCache[tuple[Settings, str], tuple[Epochs, Points]] = SharedCache(None, max_entries=512)
+# an evaluated run never changes
+_ended: SharedCache[tuple[Settings, str], RunSnapshot] = SharedCache(None, max_entries=512)
 # what is missing depends on how the other runs ended
 _results: SharedCache[tuple[Settings, str, tuple[tuple[str, RunState, bool], ...]], RaceResult] = SharedCache(
     None, max_entries=64
@@ -77,8 +85,10 @@ _results: SharedCache[tuple[Settings, str, tuple[tuple[str, RunState, bool], ...
 
 def _take(settings: Settings, race_id: str) -> RaceSnapshot:
     race = find_race(list_runs(settings), race_id)
-    histories = {run.id: _history(settings, run) for run in race.runs}
-    epochs, points = ({run_id: both[place] for run_id, both in histories.items()} for place in (0, 1))
+    runs: dict[str, RunSnapshot] = {}
+    for run in race.runs:
+        with suppress(RunError):  # deleted just now
+            runs[run.id] = _look_at_run(settings, run)
     result, problem = None, ""
     tested = tuple((run.id, run.state, run.tested is not None) for run in race.runs)
     if race.plan.kind == "race":
@@ -86,43 +96,34 @@ def _take(settings: Settings, race_id: str) -> RaceSnapshot:
             result = _results.get((settings, race_id, tested), lambda: compare_race(settings, race))
         except TuneMyPetsError as error:
             problem = str(error)
-    progress = sum(_progress(settings, run) for run in race.runs) / max(1, len(race.entries))
-    return RaceSnapshot(race, epochs, points, progress, _expect_end(settings, race), result, problem)
+    return RaceSnapshot(
+        race,
+        runs,
+        {run.id: tuple(runs[run.id].history.epochs) if run.id in runs else () for run in race.runs},
+        {run.id: tuple(runs[run.id].history.points) if run.id in runs else () for run in race.runs},
+        sum(share_done(item) for item in runs.values()) / max(1, len(race.entries)),
+        expect_last_end(item.expected_end for item in runs.values() if item.state.active),
+        result,
+        problem,
+    )
 
 
-def _history(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
-    if run.state is RunState.QUEUED:
-        return (), ()
-    if run.state.active or run.state is RunState.INTERRUPTED:
-        return _read_history(settings, run)
-    return _ended.get((settings, run.id), lambda: _read_history(settings, run))
+def _look_at_run(settings: Settings, run: RunSummary) -> RunSnapshot:
+    if run.tested is None:
+        return look_at(settings, run.id)
+    key = settings, run.id
+    found = _ended.get(key, lambda: look_at(settings, run.id))
+    if found.result is None or found.history.tested is None:  # it was taken a moment before the end
+        _ended.drop(key, found)
+    return found
 
 
-def _read_history(settings: Settings, run: RunSummary) -> tuple[Epochs, Points]:
-    try:
-        history = look_at(settings, run.id).history
-    except RunError:  # deleted just now
-        return (), ()
-    return tuple(history.epochs), tuple(history.points)
-
-
-def _progress(settings: Settings, run: RunSummary) -> float:
+def share_done(run: RunSnapshot) -> float:
+    """How far the training of a run is, 0 to 1."""
     if run.state is RunState.QUEUED:
         return 0.0
     if not run.state.active:
         return 1.0
-    try:
-        history = look_at(settings, run.id).history
-    except RunError:
-        return 1.0
     if run.meta.plan is not None and run.meta.plan.kind == "curve":
-        return len(history.points) / max(1, len(run.meta.plan.sizes) * len(run.meta.plan.seeds))
-    return history.batches[-1].progress if history.batches else 0.0
-
-
-def _expect_end(settings: Settings, race: Race) -> float | None:
-    try:
-        snapshots = [look_at(settings, run.id) for run in race.runs if run.state.active]
-    except RunError:  # deleted just now
-        return None
-    return expect_last_end(item.expected_end for item in snapshots if item.state.active)
+        return len(run.history.points) / max(1, run.meta.plan.points)
+    return run.history.batches[-1].progress if run.history.batches else 0.0

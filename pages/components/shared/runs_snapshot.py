@@ -8,6 +8,7 @@ from core.config.arm_names import name_arm
 from core.config.train_config import TrainConfig
 from core.jobs.run_queue import QueueView, Turn, read_queue
 from core.jobs.watchdog import stalled_since
+from core.locks import is_held
 from core.runs.attempts import read_attempts
 from core.runs.history import RunHistory
 from core.runs.reader import RunReader
@@ -37,6 +38,12 @@ class RunSnapshot:
     stopping: bool  # it was asked to stop
     stalled_since: float | None  # seconds since 1970; its worker makes no progress
     moving: bool  # it may still change by itself
+    evaluating: bool = False  # it has ended without a test result, which is being computed
+
+    @property
+    def starting(self) -> bool:
+        """Whether a queued run has its turn: it counts as running."""
+        return self.state is RunState.QUEUED and not self.held and (self.turn is None or self.turn.before == 0)
 
     @property
     def expected_end(self) -> float | None:
@@ -122,19 +129,22 @@ def _take(settings: Settings, run_id: str) -> RunSnapshot:
     run = reader.store.get(run_id)
     config, meta = reader.describe(run)
     state, queue = run.state(), look_at_queue(settings)
+    result, history = reader.result(run), reader.history(run)
+    evaluating = result is not None and history.tested is None and is_held(run.lock_path)
     return RunSnapshot(
         id=run.id,
         config=config,
         meta=meta,
         state=state,
-        result=reader.result(run),
-        history=reader.history(run),
+        result=result,
+        history=history,
         turn=queue.turn(run.id) if state is RunState.QUEUED else None,
         held=queue.held,
         has_weights=run.has_weights,
         stopping=state is RunState.RUNNING and run.stop_requested,
         stalled_since=stalled_since(run.folder) if state is RunState.RUNNING else None,
-        moving=state.active or (state is RunState.INTERRUPTED and read_attempts(run.folder).left),
+        moving=state.active or evaluating or (state is RunState.INTERRUPTED and read_attempts(run.folder).left),
+        evaluating=evaluating,
     )
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.config.seen_views import sum_up_augmentation
 from core.errors import DatasetError
-from core.formatting import format_count, format_duration, format_estimate, format_number, format_percent
+from core.formatting import format_duration, format_estimate, format_number, format_percent
 from core.runs.run import RunState
 from core.runs.summary import is_curve
 from core.settings import Settings
@@ -18,16 +18,12 @@ from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.runs_snapshot import RunSnapshot, forget_runs, look_at
 from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.waiting import describe_wait
 from pages.components.train import live_charts
 from pages.components.train.run_actions import show_actions
 
 REST_TIMES = 3  # refreshes of the charts for one of the rest
 _strips: SharedCache[tuple[Settings, str, int], gallery.Tiles] = SharedCache(None, max_entries=64)
-HELD = {
-    "paused": "Waiting: the presenter has paused the queue",
-    "disk": "Waiting: the disk is full; the training starts when there is space",
-    "closing": "Waiting: the app is shutting down; the training starts when it is back",
-}
 PHASES = {"preparing": "Preparing", "training": "Training", "testing": "Testing"}
 
 
@@ -109,7 +105,8 @@ def _phase(snapshot: RunSnapshot) -> str:
 def _progress(snapshot: RunSnapshot) -> None:
     history = snapshot.history
     if snapshot.state is RunState.QUEUED:
-        st.progress(0.0, text=_turn_text(snapshot))
+        turn = snapshot.turn
+        st.progress(0.0, text=describe_wait(snapshot.held, turn.before if turn else 0, snapshot.starts_in))
     elif snapshot.state is RunState.RUNNING:
         step = history.progress
         if history.phase is not None and history.phase.phase == "training" and history.batches:
@@ -123,19 +120,6 @@ def _progress(snapshot: RunSnapshot) -> None:
             st.progress(min(1.0, step.done / step.total), text=f"{step.text}{_left(snapshot.seconds_left)}")
         else:
             st.progress(0.0, text="Starting the training process")
-
-
-def _turn_text(snapshot: RunSnapshot) -> str:
-    """When a queued run starts."""
-    if snapshot.held in HELD:
-        return HELD[snapshot.held]
-    turn = snapshot.turn
-    if turn is None or turn.before == 0:
-        return "Starting"
-    text = f"Waiting: {format_count(turn.before, 'run')} before this one"
-    if snapshot.starts_in is not None:
-        text += f" · starts in {format_estimate(snapshot.starts_in)}"
-    return text
 
 
 def _left(seconds: float | None) -> str:
