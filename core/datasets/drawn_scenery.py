@@ -90,5 +90,5 @@ def blend(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def vary(rng: np.random.Generator, colour: Colour, spread: int) -> Colour:
-    moved = [int(np.clip(value + rng.integers(-spread, spread + 1), 0, 255)) for value in colour]
+    moved = [min(255, max(0, value + int(rng.integers(-spread, spread + 1)))) for value in colour]
     return (moved[0], moved[1], moved[2])

@@ -217,7 +217,8 @@ class Worker:
         else:
             resume = session.resumable(config, dataset, self.run.folder)
             self.log.rewind(resume.events_bytes if resume else 0)
-            yield from session.train(config, dataset, self.settings, self.run.folder, self.signal, resume)
+            deadline = self.run.meta().deadline
+            yield from session.train(config, dataset, self.settings, self.run.folder, self.signal, resume, deadline)
 
     @cached_property
     def _plan(self) -> RacePlan | None:

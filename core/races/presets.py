@@ -115,7 +115,15 @@ def plan_pair(chosen: TrainConfig) -> tuple[RacePlan, list[Arm]]:
     else:
         scratch, transfer = chosen.variant(model="scratch_cnn", strategy="scratch", **of_an_arm), chosen
     arms = [Arm(name, config) for name, config in zip(PAIR, (scratch, transfer), strict=True)]
-    return RacePlan("race", PAIR, (chosen.seed,), "epochs", chosen.epochs), arms
+    budget, amount = _budget_of(chosen)
+    return RacePlan("race", PAIR, (chosen.seed,), budget, amount), arms
+
+
+def _budget_of(config: TrainConfig) -> tuple[Budget, float]:
+    """What ends a training, and after how much."""
+    if config.max_seconds is not None:
+        return "seconds", config.max_seconds
+    return ("images", config.max_images) if config.max_images is not None else ("epochs", config.epochs)
 
 
 def _problems(names: Sequence[str], seeds: int, title: str) -> dict[str, str]:

@@ -61,6 +61,7 @@ class RunMeta:
     dataset_fingerprint: str
     classes: tuple[str, ...]
     title: str | None = None  # given later, replaces the note
+    deadline: float | None = None  # when its result shall be there, in seconds since 1970: the demo's countdown
     # of the race or learning curve that it is part of
     plan: Annotated[RacePlan | None, PlainValidator(parse_plan)] = None
 

@@ -35,10 +35,15 @@ LOCK_SECONDS = 20.0  # many start at once, and each takes milliseconds
 
 @dataclass(frozen=True)
 class Arm:
-    """One side of a race."""
+    """One side of a race.
+
+    Attributes:
+        deadline: when its result shall be there, in seconds since 1970; None: when its budget is used.
+    """
 
     name: str
     config: TrainConfig
+    deadline: float | None = None
 
 
 class RunStore:
@@ -77,14 +82,14 @@ class RunStore:
         race = new_id("curve-" if plan.kind == "curve" else "race-")
         with self._alone():
             self._check_quotas(len(arms), by)
-            return race, [self._create(arm.config, by, race, arm.name, plan) for arm in arms]
+            return race, [self._create(arm.config, by, race, arm, plan) for arm in arms]
 
     def _create(
         self,
         config: TrainConfig,
         by: Actor,
         race: str | None = None,
-        arm: str | None = None,
+        arm: Arm | None = None,
         plan: RacePlan | None = None,
     ) -> Run:
         dataset = DatasetStore(self.settings).get(config.dataset)
@@ -97,8 +102,9 @@ class RunStore:
             draft.mkdir(parents=True)
             (draft / CONFIG).write_text(config.model_dump_json(indent=1), encoding="utf-8")
             meta = RunMeta(
-                time.time(), by.id, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes), plan=plan
-            )
+                time.time(), by.id, race, arm and arm.name, dataset.title, dataset.fingerprint, tuple(dataset.classes),
+                plan=plan, deadline=arm and arm.deadline,
+            )  # fmt: skip
             write_json(draft / META, dataclasses.asdict(meta))
             draft.replace(self.folder / run_id)
             sync_folder(self.folder)

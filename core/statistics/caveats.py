@@ -15,10 +15,11 @@ from core.formatting import SPLIT_NAMES, capitalise, format_count, format_durati
 from models.imagenet_classes import seen_in_imagenet
 
 Kind = Literal[
-    "other-pictures", "cut-short", "unequal-budget", "unequal-views", "missing", "copies", "seen-before"
+    "other-pictures", "cut-short", "unequal-budget", "few-epochs", "unequal-views", "missing", "copies", "seen-before"
 ]  # fmt: skip
 NEARLY = 0.02  # budgets that differ by less are equal: a last batch, a last second
 NEARLY_SECONDS = 0.15  # clocks are less exact than counts
+FEW_EPOCHS = 5  # within a budget of seconds: such an arm shows little of what it would learn
 MAX_NAMED = 4
 
 
@@ -79,6 +80,7 @@ def find_caveats(
         *_find_other_pictures(arms),
         *_find_cut_short(arms),
         *_find_unequal_budget(arms),
+        *_find_few_epochs(arms),
         *_find_unequal_views(arms),
         *_find_copies(split, (copies or {}).get(split, 0)),
         *_find_seen_before(arms),
@@ -151,6 +153,15 @@ def _find_unequal_budget(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
         named = {arm.name: arm for pair in unequal for arm in pair}
         sentence = "; ".join(f"{name} had {_budget(arm)}" for name, arm in named.items())
         yield Caveat("unequal-budget", f"{capitalise(sentence)}.", "training budget", _pairs(unequal))
+
+
+def _find_few_epochs(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
+    """A budget of seconds gives an arm as much as the machine computed in them."""
+    for arm in arms:
+        if arm.config.max_seconds is not None and arm.epochs < FEW_EPOCHS and arm.images_seen is not None:
+            seen = f"{format_count(arm.images_seen, 'picture')} only ({format_count(arm.epochs, 'epoch')})"
+            text = f"{capitalise(arm.name)} saw {seen} in its time: this machine was busy, or is slow for this network."
+            yield Caveat("few-epochs", text)
 
 
 def _intended_budget(configs: Sequence[TrainConfig]) -> Budget | None:

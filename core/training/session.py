@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ from core.training.trainer import Trainer, is_finite
 from models.catalog import NetworkEntry
 from models.network import Network
 
+LEAST_SECONDS = 1.0  # of training before a deadline
+EVALUATION_SECONDS = 3.0  # before a deadline; where evaluation takes longer, the training notices it
+
 log = logging.getLogger("tunemypets.session")
 
 
@@ -55,11 +59,14 @@ def train(
     folder: Path,
     signal: StopSignal,
     resume: Facts | None = None,
+    deadline: float | None = None,
 ) -> Iterator[Event]:
     """Run everything; files (checkpoints, predictions) go into the run's `folder`.
 
     Args:
         resume: from `resumable`: the training continues there.
+        deadline: when the test result shall be there, in seconds since 1970: a training with a budget of seconds then
+            gets less of it where its preparation took long. One that has passed already counts for nothing.
 
     Raises:
         Stopped: `signal` was set. After a stop the best checkpoint so far is kept; after a pause a snapshot as well.
@@ -67,7 +74,11 @@ def train(
     """
     earlier = (resume.hardware, resume.preprocessing, resume.feature_scale) if resume else ()
     prepared = yield from prepare(config, dataset, settings, signal, *earlier)
-    run = _Run(settings, config, dataset, folder, signal, resume, prepared.costs, prepared.hardware, prepared.data)
+    if deadline is not None and deadline <= time.time():  # it waited for other trainings
+        deadline = None
+    run = _Run(
+        settings, config, dataset, folder, signal, resume, deadline, prepared.costs, prepared.hardware, prepared.data
+    )
     rate = yield from run.search_rate(prepared)
     multiply_adds = yield from run.fit(prepared, rate)
     del prepared  # or its network would be held until the test has ended
@@ -88,6 +99,7 @@ class _Run:
     folder: Path
     signal: StopSignal
     resume: Facts | None
+    deadline: float | None
     costs: Costs
     hardware: Hardware
     data: TrainingData
@@ -117,8 +129,9 @@ class _Run:
         """Train, saving the best weights and a snapshot now and then; returns the multiply-adds of the network."""
         network, checkpoints = prepared.network, self.folder / CHECKPOINTS
         trainer = Trainer(
-            network, self.data, self.config, prepared.stages, prepared.feeds, self.hardware, rate,
+            network, self.data, self._fit_budget(), prepared.stages, prepared.feeds, self.hardware, rate,
             charges=self.costs.charges, evaluated=self._count_evaluated(),
+            seconds_left=None if self.deadline is None else partial(_seconds_until, self.deadline),
         )  # fmt: skip
         writer = SnapshotWriter(checkpoints)
         epoch, saved = 0, False
@@ -177,6 +190,14 @@ class _Run:
         )  # fmt: skip
         yield self.costs.measured(multiply_adds, self.folder / CHECKPOINTS / f"{BEST}.safetensors")
 
+    def _fit_budget(self) -> TrainConfig:
+        """The configuration, whose seconds end before the deadline."""
+        if self.deadline is None or self.config.max_seconds is None:
+            return self.config
+        left = max(LEAST_SECONDS, _seconds_until(self.deadline) - EVALUATION_SECONDS)
+        begun = self.resume.position.seconds if self.resume else 0.0
+        return self.config.variant(max_seconds=min(self.config.max_seconds, sum(self.costs.charges) + begun + left))
+
     def _count_evaluated(self) -> int:
         """Images that are predicted after the training, apart from those whose activations are stored."""
         test, val = (len(self.dataset.rows_of(split)) for split in ("test", "val"))
@@ -201,6 +222,10 @@ class _Run:
             "costs": self.costs.to_json(),
             "preprocessing": describe_preprocessing(self.data.preprocessing),
         }
+
+
+def _seconds_until(moment: float) -> float:
+    return moment - time.time()
 
 
 def _count(network: Network, entry: NetworkEntry) -> tuple[int, int]:

@@ -43,6 +43,9 @@ from core.training.optimization import (
 )
 from models.network import Network
 
+FORWARD_SHARE = 1 / 3  # of a training step
+SPARE = 1.5  # times what validation and evaluation should take before a deadline, on a machine that gets busier
+WRITING_SECONDS = 1.5  # of weights, predictions and the result
 EVENT_SECONDS = 0.1  # what follows more quickly is merged: an epoch of a head takes milliseconds
 
 
@@ -57,6 +60,7 @@ class Trainer:
         charges: seconds of each stage that count as training although they passed before it, or in another run:
             those of its frozen part. None are charged without them.
         evaluated: images that the run predicts after the training, for the estimate of the time that is left.
+        seconds_left: until the run has to be evaluated; the training then ends as early as that needs.
         now: the clock of all reported times and of a budget of seconds.
     """
 
@@ -72,6 +76,7 @@ class Trainer:
         *,
         charges: Sequence[float] = (),
         evaluated: int = 0,
+        seconds_left: Callable[[], float] | None = None,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.network, self.data, self.config = network, data, config
@@ -81,6 +86,7 @@ class Trainer:
         self.allowances = share_out(config, stages, len(data.train))
         self._total = sum(item.images + item.epochs * VALIDATION_COST * len(data.val) for item in self.allowances)
         self._charges, self._evaluated, self._now = charges, evaluated, now
+        self._seconds_until_deadline, self._late = seconds_left, False
         self._steady: tuple[float, float] | None = None  # seconds and work when the stage's first step here was done
         self._scaler = hardware.scaler()
         self._samples = choose_samples(data.val, config.seed)
@@ -117,6 +123,9 @@ class Trainer:
                     return
                 yield from self._epoch(stage, feed, signal)
             at.stage, at.stage_epoch = at.stage + 1, 0
+        if self._late:
+            yield Message("info", f"Ended in epoch {at.epoch}, so that it is evaluated before its deadline.")
+            return
         text = describe_end(self.config, at.images_seen, at.epoch, self._clock.seconds, at.charged)
         if text:
             yield Message("info", text)
@@ -250,7 +259,7 @@ class Trainer:
             at.done += len(places)
             if self._steady is None:
                 self._steady = self._clock.passed, at.done
-            ends = at.step == steps or self._clock.is_up(allowed)
+            ends = at.step == steps or self._clock.is_up(allowed) or self._is_late()
             if meter.due() or (ends and self._last()):
                 yield self._batch_event(meter, number, steps)
             if ends:
@@ -302,13 +311,13 @@ class Trainer:
         assert self._schedule is not None
         allowed = self.allowances[self.position.stage]
         begun = self._schedule.last_epoch > 0  # every stage has one step at least
-        return self.position.stage_epoch >= allowed.epochs or (begun and self._clock.is_up(allowed))
+        return self.position.stage_epoch >= allowed.epochs or (begun and (self._late or self._clock.is_up(allowed)))
 
     def _last(self) -> bool:
         """Whether the current epoch, whose steps are done, is the last of all."""
         at = self.position
         allowed = self.allowances[at.stage]
-        ends = at.stage_epoch == allowed.epochs - 1 or self._clock.is_up(allowed)
+        ends = at.stage_epoch == allowed.epochs - 1 or self._late or self._clock.is_up(allowed)
         return at.stage == len(self.stages) - 1 and ends
 
     def _step(self, feed: Feed, places: Indices) -> tuple[float, float, int]:
@@ -369,21 +378,36 @@ class Trainer:
             learning_rate=at.rate,
             images_per_second=images_per_second,
             seconds=self._clock.seconds,
-            eta_seconds=self._seconds_left(passed),
+            eta_seconds=self._estimate_left(),
             progress=progress,
         )
 
-    def _seconds_left(self, passed: float) -> float | None:
+    def _estimate_left(self) -> float | None:
         """Seconds until the run ends: at the pace of the last stage, or when the budget is used up; None if unknown."""
         at = self.position
         known = [self._clock.left(self.allowances[-1])]
         if self._steady is not None and at.stage == len(self.stages) - 1:
-            began, done_then = self._steady
-            work, rest = at.done - done_then, max(0.0, self._total - at.done)
-            if work > 0 and work >= STEADY_SHARE * (self._total - done_then):
-                known.append((passed - began) / work * rest)
+            done_then = self._steady[1]
+            if at.done - done_then >= STEADY_SHARE * (self._total - done_then) > 0:
+                known.append(self._step_seconds() * max(0.0, self._total - at.done))
         likely = [seconds for seconds in known if seconds is not None]
         return min(likely) + self._evaluation_seconds() if likely else None
+
+    def _is_late(self) -> bool:
+        """Whether the rest of the time until the deadline is needed for validation and evaluation."""
+        if self._seconds_until_deadline is None or self._late:
+            return self._late
+        looked = self.position.epoch * len(self.data.val)
+        each = self.position.validating / looked if looked else FORWARD_SHARE * self._step_seconds()
+        needed = each * len(self.data.val) + max(self._evaluation_seconds(), each * self._evaluated)
+        self._late = self._seconds_until_deadline() <= SPARE * needed + WRITING_SECONDS
+        return self._late
+
+    def _step_seconds(self) -> float:
+        """Seconds of an image in training steps, without the first one, which also sets everything up."""
+        began, done_then = self._steady or (0.0, 0.0)
+        work = self.position.done - done_then
+        return (self._clock.passed - began) / work if self._steady and work > 0 else 0.0
 
     def _evaluation_seconds(self) -> float:
         """Of the evaluation after the training: its images pass the frozen part as the stored ones did, and the rest as

@@ -87,7 +87,7 @@ def test_the_plain_race_is_what_was_chosen_against_a_network_from_scratch_under_
     chosen = CHOSEN.variant(model="petnet", strategy="partial", max_seconds=30.0, seed=4)
     plan, (scratch, transfer) = plan_pair(chosen)
 
-    assert (plan.arms, plan.seeds, plan.budget, plan.amount) == (PAIR, (4,), "epochs", chosen.epochs)
+    assert (plan.arms, plan.seeds, plan.budget, plan.amount) == (PAIR, (4,), "seconds", 30.0)
     assert plan.is_pair
     assert (scratch.name, transfer.name) == PAIR
     assert transfer.config == chosen

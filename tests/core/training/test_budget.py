@@ -348,3 +348,22 @@ def test_the_time_left_is_shown_from_a_tenth_of_the_steady_steps_and_exact_at_a_
     for seconds, moment in known:
         assert seconds >= 0
         assert seconds == pytest.approx(end - moment, rel=0.35, abs=STEP + LOOK)
+
+
+@pytest.mark.parametrize("deadline", [20.0, 45.0])
+def test_a_training_ends_early_enough_to_be_evaluated_before_its_deadline(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, deadline: float
+) -> None:
+    config = config_of(small_config, epochs=1000, max_seconds=1000)
+    plain, time = slowed(settings, drawn, config)
+    evaluated, started = 2 * len(plain.data.val), time()
+    trainer = Trainer(
+        plain.network, plain.data, config, plain.stages, plain.feeds, CPU.device,
+        evaluated=evaluated, seconds_left=lambda: started + deadline - time(), now=time,
+    )  # fmt: skip
+    events = list(trainer.fit(never))
+    last = epochs_of(events)[-1]
+    evaluation = trainer.position.validating / (last.epoch * len(plain.data.val)) * evaluated
+    assert 0.4 * deadline < time() - started <= deadline - evaluation
+    assert batches_of(events)[-1].epoch == last.epoch
+    assert "so that it is evaluated before its deadline" in messages(events)
