@@ -1,5 +1,6 @@
 """Race actions: start, stop, start again, evaluate, delete."""
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -68,7 +69,8 @@ def restart_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> str
     if gone:
         raise RunError(f"The runs of {gone[0]!r} were deleted: start a new race on the Train page.")
     seeds = race.plan.seeds[:1] if race.plan.kind == "curve" else race.plan.seeds
-    arms = [Arm(arm, configs[arm].variant(seed=seed)) for seed in seeds for arm in race.plan.arms]
+    deadline = None if race.meta.deadline is None else time.time() + race.meta.deadline - race.meta.created
+    arms = [Arm(arm, configs[arm].variant(seed=seed), deadline) for seed in seeds for arm in race.plan.arms]
     return start_race(settings, race.plan, arms, by=by)[0]
 
 

@@ -1,4 +1,4 @@
-"""A learning curve, live and finished: test accuracy by training pictures per class, with a band for each arm."""
+"""A learning curve, live and finished: accuracy by training pictures per class, with a band for each arm."""
 
 from typing import Any
 
@@ -39,35 +39,41 @@ def watch_curve(settings: Settings, race_id: str) -> None:
 
 
 def _show(settings: Settings, snapshot: RaceSnapshot) -> None:
+    race_id = snapshot.race.id
     curve, spec = _curves.get(snapshot, lambda: _draw(settings, snapshot))
     if snapshot.moving:
-        _show_chart(curve, spec)
-        _show_sentence(curve)  # below: what is on the screen stays where it is
+        _show_live(curve, spec)
         return
-    _show_sentence(curve)
-    _show_chart(curve, spec)
-    table = _table(curve)
-    st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"curve-table-{curve.race.id}")
-    frame.offer_csv("Download all runs as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{curve.race.id}.csv")
-
-
-def _show_sentence(curve: Curve) -> None:
     if curve.sentence:
         st.info(write_verdict(curve.sentence, curve.caveats), icon=":material/trending_up:")
-
-
-def _show_chart(curve: Curve, spec: dict[str, Any]) -> None:
-    seeds = curve.race.plan.seeds
-    st.echarts_chart(spec, height=race_chart.HEIGHT_PX, key=f"curve-chart-{curve.race.id}", alt=charts.describe(spec))
-    if not curve.n:
-        st.caption("A point appears with each training that ends.")
+    if not any(arm.points for arm in curve.arms):
+        st.caption("The curve appears with its first finished run.")
         return
+    st.markdown("##### Test accuracy by training pictures" if curve.split == "test" else "##### Accuracy")
+    st.echarts_chart(
+        spec,
+        height=380,
+        key=f"curve-chart-{race_id}",
+        alt=charts.describe(spec),
+    )
     where = "test pictures" if curve.split == "test" else "validation pictures (there is no test split)"
     st.caption(
         f"Bands: 95 % intervals of the mean, over {curve.n:,} {where}"
-        + (f" and {format_seeds(curve.race.plan, curve.arms)}." if len(seeds) > 1 else ".")
+        + (f" and {format_seeds(curve.race.plan, curve.arms)}." if len(curve.race.plan.seeds) > 1 else ".")
         + " Each size includes the pictures of the smaller ones."
     )
+    table = _table(curve)
+    st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"curve-table-{race_id}")
+    if not snapshot.race.state.active:
+        frame.offer_csv("Download all runs as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{race_id}.csv")
+
+
+def _show_live(curve: Curve, spec: dict[str, Any]) -> None:
+    """The chart from the start, and below it what it shows so far: what is on the screen stays where it is."""
+    st.echarts_chart(spec, height=race_chart.HEIGHT_PX, key=f"curve-chart-{curve.race.id}", alt=charts.describe(spec))
+    st.caption("A point appears with each training that ends. Bands: 95 % intervals of the mean.")
+    if curve.sentence:
+        st.info(f"So far: {write_verdict(curve.sentence, curve.caveats)}", icon=":material/trending_up:")
 
 
 def _draw(settings: Settings, snapshot: RaceSnapshot) -> tuple[Curve, dict[str, Any]]:

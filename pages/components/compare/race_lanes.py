@@ -1,6 +1,7 @@
 """The lanes of a live race or learning curve: where each arm is, as one block of HTML that all watchers share."""
 
 import html
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 import streamlit as st
 
 from core.config.arm_names import describe_arm
-from core.formatting import capitalise, format_count, format_duration, format_estimate, format_percent
+from core.formatting import capitalise, format_count, format_duration, format_estimate, format_number, format_percent
 from core.palette import ArmStyle, style_arms
+from core.races.demo import follow_race
 from core.runs.run import RunState
 from core.runs.summary import is_curve
 from pages.components.shared.gallery import Tiles
@@ -41,6 +43,13 @@ MARKS = {  # a style's symbol in CSS
     "rect": "",
     "roundRect": "border-radius:30%",
     "pin": "border-radius:50% 50% 50% 0;transform:rotate(-45deg)",
+}
+DEMO_PHASES = {
+    "waiting": "starting both networks",
+    "starting": "starting both networks",
+    "training": "both networks train",
+    "evaluating": "evaluating on the test pictures",
+    "ended": "comparing",
 }
 PHASES = {"preparing": "preparing", "training": "training", "testing": "evaluating"}
 # of an arm with several seeds, the first of these words that one of its runs has
@@ -85,10 +94,17 @@ def describe_progress(snapshot: RaceSnapshot) -> str:
     if all(word_of(run) == "queued" for run in runs):
         first = min(runs, key=lambda run: run.turn.before if run.turn is not None else 0)
         return describe_wait(first.held, first.turn.before if first.turn is not None else 0, first.starts_in)
-    if {word_of(run) for run in runs} <= {"starting", "queued"}:
-        return "Starting"
+    late = ""
+    if snapshot.race.meta.deadline is not None:
+        demo = follow_race(runs)
+        seconds = demo.seconds_left(time.time())
+        if seconds > 0:
+            return f"{seconds:.0f} s left · {DEMO_PHASES[demo.phase]}"
+        late = "This machine is busy, so the minute is over: "
     left = snapshot.seconds_left
-    done = f"{format_percent(min(1.0, snapshot.progress), 0)} trained"
+    if {word_of(run) for run in runs} <= {"starting", "queued"}:
+        return capitalise(f"{late}starting")
+    done = f"{late}{format_percent(min(1.0, snapshot.progress), 0)} trained"
     return done if left is None else f"{done} · {format_estimate(left)} left"
 
 
@@ -177,7 +193,7 @@ def _place(run: RunSnapshot) -> str:
         place = f"{batch.images_seen:,} of {config.max_images:,} pictures"
     else:
         place = f"epoch {batch.epoch} of {config.epochs}"
-    return f"{place} · {batch.images_per_second:.0f} pictures/s"
+    return f"{place} · {format_number(batch.images_per_second, 2)} pictures/s"
 
 
 def _best(run: RunSnapshot) -> str:
