@@ -99,10 +99,13 @@ class Settings:
     )
     workers: int | None = _whole(  # None: fitted to the machine, see core.jobs.capacity
         "TUNEMYPETS_WORKERS", "Trainings that run at the same time.",
-        None, 1, 64, shown="1; with a GPU one for each 6 GB of its memory, at most 4",
+        None, 1, 64,
+        shown="1, which the arms of a race share; with a GPU one for each 6 GB of its memory, at most 4",
     )  # fmt: skip
     threads: int = _whole(
-        "TUNEMYPETS_THREADS", "Processor threads of one training. Set 1 where other programs keep the processor busy.",
+        "TUNEMYPETS_THREADS",
+        "Processor threads of one training, shared by the arms of a race that run side by side. Set 1 where other "
+        "programs keep the processor busy: the arms then take turns.",
         None, 1, 1024, shown="cores / workers",
     )  # fmt: skip
     device: str = _field(

@@ -101,9 +101,10 @@ class RunStore:
         try:
             draft.mkdir(parents=True)
             (draft / CONFIG).write_text(config.model_dump_json(indent=1), encoding="utf-8")
+            name, deadline = (arm.name, arm.deadline) if arm else (None, None)
             meta = RunMeta(
-                time.time(), by.id, race, arm and arm.name, dataset.title, dataset.fingerprint, tuple(dataset.classes),
-                plan=plan, deadline=arm and arm.deadline,
+                time.time(), by.id, race, name, dataset.title, dataset.fingerprint, tuple(dataset.classes),
+                plan=plan, deadline=deadline,
             )  # fmt: skip
             write_json(draft / META, dataclasses.asdict(meta))
             draft.replace(self.folder / run_id)
