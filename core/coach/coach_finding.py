@@ -58,3 +58,14 @@ def order_findings(
     levels = list(LEVELS)
     ranked = sorted(findings, key=lambda finding: (levels.index(finding.level), ranks.index(finding.kind)))
     return tuple(ranked[:limit])
+
+
+def choose_next_step(ranked: Sequence[CoachFinding]) -> CoachFinding | None:
+    """The one finding to act on next: the gravest that advises something; None where there is nothing to do.
+
+    Args:
+        ranked: of one comparison; of two findings of the same level the earlier one is chosen.
+    """
+    levels = list(LEVELS)
+    advised = [finding for finding in ranked if finding.advice]
+    return min(advised, key=lambda finding: levels.index(finding.level), default=None)

@@ -1,5 +1,6 @@
 """Comparisons of runs that were evaluated: of two runs, and of all arms of a race."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.config.arm_names import name_configs
@@ -81,10 +82,24 @@ def compare_runs(settings: Settings, first: Run, second: Run) -> Comparison:
         RunError: if one has no test result.
     """
     name_a, name_b = name_configs([first.config(), second.config()])
-    tables, summaries = (first.predictions(), second.predictions()), (summarise(first), summarise(second))
-    facts = [
-        gather_arm(name, [(summary, run.history())])
-        for name, run, summary in zip((name_a, name_b), (first, second), summaries, strict=True)
-    ]
-    caveats = find_caveats(facts, split=tables[0].split, copies=read_copies(settings, summaries[0]))
-    return compare(*tables, name_a, name_b, caveats=caveats)
+    a, b = first.predictions(), second.predictions()
+    caveats = _caveats_of(settings, {name_a: first, name_b: second}, a.split)
+    return compare(a, b, name_a, name_b, caveats=caveats)
+
+
+def compare_many(settings: Settings, runs: Sequence[Run]) -> RaceComparison:
+    """Compare two or more runs on the same images, each as an arm with one training.
+
+    Raises:
+        ComparisonError: if the runs were not evaluated on the same images.
+        RunError: if one has no test result.
+    """
+    named = dict(zip(name_configs([run.config() for run in runs]), runs, strict=True))
+    comparison = compare_arms([ArmTables(name, (run.predictions(),)) for name, run in named.items()])
+    return replace(comparison, caveats=_caveats_of(settings, named, comparison.split))
+
+
+def _caveats_of(settings: Settings, named: Mapping[str, Run], split: str) -> tuple[Caveat, ...]:
+    summaries = {name: summarise(run) for name, run in named.items()}
+    facts = [gather_arm(name, [(summaries[name], run.history())]) for name, run in named.items()]
+    return find_caveats(facts, split=split, copies=read_copies(settings, next(iter(summaries.values()))))

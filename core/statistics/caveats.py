@@ -21,6 +21,7 @@ NEARLY = 0.02  # budgets that differ by less are equal: a last batch, a last sec
 NEARLY_SECONDS = 0.15  # clocks are less exact than counts
 FEW_EPOCHS = 5  # within a budget of seconds: such an arm shows little of what it would learn
 MAX_NAMED = 4
+GRAVE = frozenset({"other-pictures", "cut-short", "unequal-budget", "missing"})
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Caveat:
     sentence: str
     unequal: str = ""
     between: frozenset[frozenset[str]] = frozenset()
+
+    @property
+    def grave(self) -> bool:
+        """Whether the comparison is open because of it: nobody has won yet."""
+        return self.kind in GRAVE
 
     def to_json(self) -> dict[str, str]:
         return {"kind": self.kind, "sentence": self.sentence}

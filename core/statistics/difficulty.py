@@ -34,13 +34,26 @@ class Difficulty:
         found = np.flatnonzero(self.right.sum(axis=0) == 0)
         return found[np.lexsort((-self._confidence(found), -self._agreement(found)))]
 
+    @property
+    def always_right(self) -> NDArray[np.int64]:
+        """Places of the images that every training gets right, the least confident first."""
+        found = np.flatnonzero(self.right.sum(axis=0) == sum(self.seeds))
+        return found[np.argsort(self._confidence(found), kind="stable")]
+
     def only(self, arm: int) -> NDArray[np.int64]:
         """Places of the images that only this arm gets right in all its trainings; those that the other arms get right
-        least often come first."""
+        least often come first, and of these the ones on which two trainings differ most."""
         all_right = self.right == np.array(self.seeds)[:, None]
         found = np.flatnonzero(all_right[arm] & (all_right.sum(axis=0) == 1))
         others = self.right.sum(axis=0) - self.right[arm]
-        return found[np.argsort(others[found], kind="stable")]
+        return found[np.lexsort((-self.answers.disagreement[found], others[found]))]
+
+    def never_right(self, arm: int) -> NDArray[np.int64]:
+        """Places of the images that no training of this arm gets right, the most confident mistakes first."""
+        found = np.flatnonzero(self.right[arm] == 0)
+        start = sum(self.seeds[:arm])
+        confidence = self.answers.confidence[start : start + self.seeds[arm], found].mean(axis=0)
+        return found[np.argsort(-confidence, kind="stable")]
 
     def common_answer(self, place: int) -> tuple[int, int]:
         """(class, trainings): the most common prediction for an image, and how many trainings make it."""

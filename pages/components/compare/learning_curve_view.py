@@ -8,9 +8,11 @@ import streamlit as st
 from core.races.arm_facts import read_copies
 from core.races.learning_curve import Curve, format_seeds, gather_curve
 from core.settings import Settings
-from pages.components.compare import race_chart, race_lanes, race_view
-from pages.components.shared import charts, frame
+from pages.components.compare import race_chart, race_lanes, race_view, run_details
+from pages.components.compare.report_downloads import offer_report, show_command
+from pages.components.shared import charts, coach_findings, frame
 from pages.components.shared.race_snapshot import RaceSnapshot
+from pages.components.shared.runs_snapshot import look_at
 from pages.components.shared.shared_cache import SharedCache
 from pages.components.shared.verdict import write_verdict
 
@@ -39,21 +41,22 @@ def watch_curve(settings: Settings, race_id: str) -> None:
 
 
 def _show(settings: Settings, snapshot: RaceSnapshot) -> None:
-    race_id = snapshot.race.id
     curve, spec = _curves.get(snapshot, lambda: _draw(settings, snapshot))
     if snapshot.moving:
         _show_live(curve, spec)
         return
+    race = snapshot.race
     if curve.sentence:
-        st.info(write_verdict(curve.sentence, curve.caveats), icon=":material/trending_up:")
+        show = st.warning if any(caveat.grave for caveat in curve.caveats) else st.info
+        show(write_verdict(curve.sentence, curve.caveats), icon=":material/trending_up:")
     if not any(arm.points for arm in curve.arms):
         st.caption("The curve appears with its first finished run.")
         return
     st.markdown("##### Test accuracy by training pictures" if curve.split == "test" else "##### Accuracy")
     st.echarts_chart(
         spec,
-        height=380,
-        key=f"curve-chart-{race_id}",
+        height=340,
+        key=f"curve-chart-{race.id}",
         alt=charts.describe(spec),
     )
     where = "test pictures" if curve.split == "test" else "validation pictures (there is no test split)"
@@ -62,10 +65,29 @@ def _show(settings: Settings, snapshot: RaceSnapshot) -> None:
         + (f" and {format_seeds(curve.race.plan, curve.arms)}." if len(curve.race.plan.seeds) > 1 else ".")
         + " Each size includes the pictures of the smaller ones."
     )
-    table = _table(curve)
-    st.dataframe(table, hide_index=True, column_config=COLUMNS, key=f"curve-table-{race_id}")
-    if not snapshot.race.state.active:
-        frame.offer_csv("Download all runs as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{race_id}.csv")
+    if not race.state.active:
+        offer_report(settings, [race.id], "html")
+        _show_details(settings, curve)
+
+
+def _show_details(settings: Settings, curve: Curve) -> None:
+    """What a curve that has ended shows folded."""
+    race = curve.race
+    named = [(race.name_of(run), look_at(settings, run.id)) for run in race.runs]
+    opened = run_details.opened_parts()
+    folded = run_details.fold("coach", "All readings of the coach", ":material/lightbulb:", opened)
+    if folded.open:
+        with folded:
+            coach_findings.show_fairness(named)
+            st.caption("A learning curve keeps no weights and no predictions: the coach compares its arms only.")
+    folded = run_details.fold("numbers", "All numbers", ":material/table:", opened)
+    if folded.open:
+        with folded:
+            st.dataframe(_table(curve), hide_index=True, column_config=COLUMNS, key=f"curve-table-{race.id}")
+            with st.container(horizontal=True):
+                frame.offer_csv("All runs as CSV", pd.DataFrame(curve.rows()), f"tunemypets-{race.id}.csv")
+                offer_report(settings, [race.id], "json")
+            show_command([race.id])
 
 
 def _show_live(curve: Curve, spec: dict[str, Any]) -> None:

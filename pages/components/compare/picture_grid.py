@@ -22,6 +22,7 @@ from pages.components.shared.names import tell_apart
 PER_PAGE = 24
 TILE_PX = 112  # three next to each other on a phone
 MAX_NAME = 20  # characters on a tile; the dialog has room for all
+MAX_OWN = 10  # characters of the name of a model on a tile
 RIGHT, WRONG = "✓", "✗"
 AS_GIVEN = "as given"
 ALL = -1  # in place of a class: a selectbox that is drawn again forgets None
@@ -103,8 +104,8 @@ def tabulate(grid: Grid, places: NDArray[np.int64]) -> pd.DataFrame:
     if grid.dataset is not None:
         columns["picture"] = [grid.dataset.rows[int(index)].name for index in answers.indices[places]]
     columns["is"] = names[answers.labels[places]]
-    for model, letter in enumerate(letters(answers.models)):
-        who = f"{letter} " if letter else ""
+    for model, name in enumerate(short_names(grid)):
+        who = f"{name} " if name else ""
         columns[f"{who}says"] = names[answers.predicted[model, places]]
         columns[f"{who}right"] = answers.right[model, places]
         columns[f"{who}confidence (%)"] = np.round(100 * answers.confidence[model, places], 2)
@@ -115,10 +116,14 @@ def tabulate(grid: Grid, places: NDArray[np.int64]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def letters(count: int) -> list[str]:
-    """Short names of models: empty for a single one, letters for a few, numbers for many."""
+def short_names(grid: Grid) -> list[str]:
+    """Names of the models that fit a tile: empty for a single one, their own where those are short, else letters or
+    numbers."""
+    count = grid.answers.models
     if count == 1:
         return [""]
+    if all(len(name) <= MAX_OWN for name in grid.names):
+        return list(grid.names)
     if count <= len(prediction_cache.LETTERS):
         return list(prediction_cache.LETTERS[:count])
     return [str(place + 1) for place in range(count)]
@@ -195,11 +200,11 @@ def _label(grid: Grid, dataset: Dataset, place: int) -> str:
     if grid.lines is not None:
         lines += [_short(line, 3 * MAX_NAME) for line in grid.lines(place)]
     else:
-        for model, letter in enumerate(letters(answers.models)):
+        for model, who in enumerate(short_names(grid)):
             mark = RIGHT if answers.right[model, place] else WRONG
             predicted = answers.classes[int(answers.predicted[model, place])]
             percent = 100 * answers.confidence[model, place]
-            lines.append(f"{letter} {mark} {_short(predicted)} {percent:.0f} %".strip())
+            lines.append(f"{mark} {f'{frame.plain(who)}: ' if who else ''}{_short(predicted)} {percent:.0f} %")
     return "  \n".join(lines)
 
 

@@ -1,16 +1,16 @@
-"""The details of evaluated runs, one section at a time: only the open one is computed."""
+"""The folded parts of a result: each is computed when it is opened."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from core.errors import ComparisonError, RunError
 from core.races.race import Race
-from core.report.documents import FORMATS, make_document
 from core.settings import Settings
-from pages.components.compare import agreement, hard_pictures, mistakes, prediction_cache
+from pages.components.compare import picture_groups, prediction_cache
 from pages.components.compare.details import (
     class_scores_table,
     confusion_matrix,
@@ -19,99 +19,96 @@ from pages.components.compare.details import (
     risk_coverage_chart,
     why,
 )
+from pages.components.compare.picture_groups import Arms
 from pages.components.shared import coach_findings, frame, lessons
 from pages.components.shared.named_runs import Named
-from pages.components.shared.verdict import compare_once, show_verdict
+from pages.components.shared.verdict import compare_once
 
-VIEW = "view"  # in the address, so that a section can be shared
+VIEW = "view"  # in the address: names of the parts that are open at first, with commas between them
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs that the page shows.
+    """What the folded parts show.
 
     Attributes:
-        named: evaluated runs, with their names on this page.
-        race: that they belong to, if one was chosen.
+        named: evaluated runs of one seed, with their names on this page.
+        arms: all evaluated runs.
+        numbers: draws the tables and downloads.
+        race: that the runs belong to, if they are one.
     """
 
     named: Sequence[Named]
+    arms: Arms
+    numbers: Callable[[], None]
     race: Race | None = None
 
 
-def show_details(settings: Settings, named: Sequence[Named], race: Race | None = None) -> None:
-    """Draw the choice of section and the chosen one, for the runs whose predictions can be read."""
-    selection = Selection(prediction_cache.keep_readable(settings, named), race)
-    if selection.named:
-        _show_sections(settings, selection)
+def show_details(
+    settings: Settings,
+    named: Mapping[int, Sequence[Named]],
+    arms: Arms,
+    numbers: Callable[[], None],
+    race: Race | None = None,
+) -> None:
+    """Draw the parts, folded.
+
+    Args:
+        named: seed -> the evaluated runs.
+    """
+    with st.container(key="details"):
+        _show_parts(settings, named, arms, numbers, race)
 
 
 @st.fragment
-def _show_sections(settings: Settings, selection: Selection) -> None:
+def _show_parts(
+    settings: Settings,
+    named: Mapping[int, Sequence[Named]],
+    arms: Arms,
+    numbers: Callable[[], None],
+    race: Race | None,
+) -> None:
     with frame.explained():
-        _draw(settings, selection)
+        seeds = list(named)
+        seed = seeds[0] if seeds else 0
+        if len(seeds) > 1:
+            seed = st.selectbox("Seed", seeds, key="details-seed", help="The parts below show the runs of one seed.")
+        readable = prediction_cache.keep_readable(settings, named.get(seed, []))
+        selection = Selection(readable, arms, numbers, race)
+        for name in PARTS:
+            if readable or name == "numbers":
+                _show_part(settings, selection, name)
 
 
-def _draw(settings: Settings, selection: Selection) -> None:
-    st.subheader("Details")
-    given = st.query_params.get(VIEW, "")
-    picked = st.segmented_control(
-        "Section",
-        list(SECTIONS),
-        default=given if given in SECTIONS else next(iter(SECTIONS)),
-        required=True,
-        format_func=lambda name: SECTIONS[name][0],
-        key="closer",
-        label_visibility="collapsed",
-    )
-    st.query_params[VIEW] = picked
-    SECTIONS[picked][1](settings, selection)
+@st.fragment
+def _show_part(settings: Settings, selection: Selection, name: str) -> None:
+    title, icon, draw = PARTS[name]
+    folded = fold(name, title, icon, opened_parts())
+    if folded.open:
+        with folded, frame.explained():
+            draw(settings, selection)
 
 
-def choose_pair(settings: Settings, selection: Selection) -> prediction_cache.Pair | None:
-    """Two of the runs and their comparison; offers a choice if there are more."""
-    by_id = {item.id: (name, item) for name, item in selection.named}
-    ids = list(by_id)
-    if len(ids) < 2:
-        st.info(
-            "This section compares two runs with a test result: choose another run above.", icon=":material/balance:"
-        )
-        return None
-    first, second = ids[0], ids[1]
-    if len(ids) > 2:
-        left, right = st.columns(2)
-        first = left.selectbox("A", ids, format_func=lambda run_id: by_id[run_id][0], help="The baseline.")
-        others = [run_id for run_id in ids if run_id != first]
-        second = right.selectbox("B", others, format_func=lambda run_id: by_id[run_id][0], help="Compared with A.")
-    try:
-        comparison = compare_once(settings, first, second)
-    except (ComparisonError, RunError) as error:
-        st.warning(frame.plain(str(error)))
-        return None
-    return prediction_cache.Pair(by_id[first], by_id[second], comparison)
+def fold(name: str, title: str, icon: str, opened: Sequence[str]) -> ExpanderContainer:
+    """A part that is folded at first, unless it is among the opened ones."""
+    return st.expander(title, icon=icon, expanded=name in opened, key=f"part-{name}", on_change="rerun")
+
+
+def opened_parts() -> list[str]:
+    """The parts that the address names."""
+    return [RENAMED.get(name, name) for name in st.query_params.get(VIEW, "").split(",")]
 
 
 def _pictures(settings: Settings, selection: Selection) -> None:
-    pair = choose_pair(settings, selection)
-    if pair is not None:
-        several = selection.race is not None and len(selection.race.plan.seeds) > 1
-        if several or len(selection.named) > 2:  # of two runs alone it is at the top of the page
-            show_verdict(pair.comparison)
-        agreement.show_agreement(settings, pair)
-    if selection.race is not None:
-        arms = [(arm, [run.id for run in selection.race.arm(arm) if run.tested]) for arm in selection.race.arms]
-        arms = [(arm, ids) for arm, ids in arms if ids]
-        if len(arms) > 1:
-            hard_pictures.show_hard_pictures(settings, arms)
+    picture_groups.show_gallery(settings, selection.arms)
+
+
+def _confusion(settings: Settings, selection: Selection) -> None:
+    confusion_matrix.show_confusions(settings, selection.named)
 
 
 def _classes(settings: Settings, selection: Selection) -> None:
-    confusion_matrix.show_confusions(settings, selection.named)
     class_scores_table.show_class_scores(settings, selection.named)
-
-
-def _mistakes(settings: Settings, selection: Selection) -> None:
-    mistakes.show_mistakes(settings, selection.named)
 
 
 def _confidence(settings: Settings, selection: Selection) -> None:
@@ -159,50 +156,20 @@ def _coach(settings: Settings, selection: Selection) -> None:
             lessons.explain(lesson, key=f"closer-{lesson}")
 
 
-def _report(settings: Settings, selection: Selection) -> None:
-    ids = [selection.race.id] if selection.race is not None else [item.id for _, item in selection.named]
-    if selection.race is None and len(ids) < 2:
-        st.info("A report compares at least two runs: choose another run above.", icon=":material/description:")
-        return
-    _offer_report(settings, ids, "verdict, curves, pictures and costs")
-
-
-def show_curve_report(settings: Settings, race: Race) -> None:
-    """The report of a learning curve that has finished."""
-    if not race.state.active:
-        st.subheader("Report")
-        _offer_report(settings, [race.id], "the curve and its numbers")
-
-
-def _offer_report(settings: Settings, ids: Sequence[str], parts: str) -> None:
-    st.write(f"One file that opens in any browser, even offline: {parts}, with all settings and software versions.")
-    with st.container(horizontal=True):
-        for form, (label, icon) in REPORTS.items():
-            st.download_button(
-                label,
-                lambda form=form: make_document(settings, ids, form).content,
-                file_name=f"tunemypets-{ids[0]}.{form}",
-                mime=FORMATS[form],
-                icon=icon,
-                type="primary" if form == "html" else "secondary",
-                on_click="ignore",
-                key=f"report-{form}",
-            )
-    st.caption(f"On the command line: `python -m core report {' '.join(ids)} --output report.html`.")
+def _numbers(_: Settings, selection: Selection) -> None:
+    selection.numbers()
 
 
 LESSONS = ("fair-comparison", "confidence-intervals", "overfitting", "validation-and-test", "shortcuts")
-REPORTS = {
-    "html": ("Report as HTML", ":material/description:"),
-    "json": ("Everything as JSON", ":material/download:"),
-}
-SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Selection], None]]] = {
-    "pictures": (":material/photo_library: Pictures", _pictures),
-    "classes": (":material/pin: Classes", _classes),
-    "mistakes": (":material/error: Mistakes", _mistakes),
-    "confidence": (":material/target: Confidence", _confidence),
-    "why": (":material/search: Why", _why),
-    "cost": (":material/timer: Cost", _cost),
-    "coach": (":material/lightbulb: Coach", _coach),
-    "report": (":material/description: Report", _report),
+RENAMED = {"mistakes": "pictures", "report": "numbers"}  # of older addresses
+Draw = Callable[[Settings, Selection], None]
+PARTS: Mapping[str, tuple[str, str, Draw]] = {  # by their names in the address: title, icon
+    "pictures": ("All pictures", ":material/photo_library:", _pictures),
+    "confusion": ("Confusion matrices", ":material/grid_on:", _confusion),
+    "classes": ("Scores by class", ":material/category:", _classes),
+    "confidence": ("Confidence", ":material/target:", _confidence),
+    "why": ("Why do they answer like this?", ":material/search:", _why),
+    "cost": ("Cost", ":material/timer:", _cost),
+    "coach": ("All readings of the coach", ":material/lightbulb:", _coach),
+    "numbers": ("All numbers", ":material/table:", _numbers),
 }

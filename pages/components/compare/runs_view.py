@@ -1,150 +1,102 @@
-"""Chosen runs of one dataset: the verdict on two of them, curves, and a table with the settings that differ."""
+"""Runs of choice on one dataset: the verdict on them in one box, or a single run's own numbers; then as for a race."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from core.config.stages import plan_training
+from core.config.arm_names import describe_arm
 from core.config.train_config import TrainConfig
 from core.errors import ComparisonError, RunError
-from core.formatting import SPLIT_NAMES
+from core.formatting import count_images, format_duration
 from core.runs.summary import RunSummary
 from core.settings import Settings
-from pages.components.shared import chart_tables, charts, frame
-from pages.components.shared.named_runs import name_runs, style_runs
-from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.verdict import compare_once, show_verdict
-
-COLUMN_CONFIG = {
-    "Test accuracy": st.column_config.NumberColumn(
-        format="%.1f %%", help="Share of the held-out pictures that it gets right."
-    ),
-    "from": st.column_config.NumberColumn("95 % from", format="%.1f %%", help="Lower end of Wilson's 95 % interval."),
-    "to": st.column_config.NumberColumn("95 % to", format="%.1f %%", help="Upper end of Wilson's 95 % interval."),
-    "n": st.column_config.NumberColumn(help="Number of pictures it was evaluated on."),
-    "Trainable": st.column_config.NumberColumn(format="compact", help="Trainable parameters (in the last stage)."),
-    "Seconds": st.column_config.NumberColumn(format="%.0f", help="From the start of the worker to the result."),
-    "Differs in": st.column_config.TextColumn(width="large", help="Settings in which the chosen runs differ."),
-}
-NOT_COMPARED = ("dataset", "note")
+from core.statistics.race_comparison import RaceComparison
+from core.statistics.race_sentences import describe_race
+from pages.components.compare import numbers
+from pages.components.compare.prediction_cache import keep_readable
+from pages.components.compare.result import Curves, Result, outcome_of, show_result
+from pages.components.compare.result_chart import Measure, end_at
+from pages.components.compare.score_bars import Score
+from pages.components.shared import charts, frame
+from pages.components.shared.named_runs import Named, name_runs, style_runs
+from pages.components.shared.runs_snapshot import look_at
+from pages.components.shared.verdict import compare_many_once, compare_once, draw_verdict
 
 
-def show_runs_verdict(settings: Settings, tested: Sequence[RunSnapshot]) -> None:
-    """The verdict on the first run and another one, and in which settings they differ."""
-    first = tested[0]
-    second = tested[1]
-    if len(tested) > 2:
-        others = {item.id: item for item in tested[1:]}
-        picked = st.selectbox(
-            "Compare the first run with",
-            list(others),
-            format_func=lambda run_id: f"{others[run_id].arm} · {run_id[-6:]}",
-            help="A verdict compares two runs.",
-        )
-        second = others[picked]
+def show_runs_result(settings: Settings, chosen: Sequence[RunSummary]) -> None:
+    """Draw the result of one or more runs; runs without a test result are in the chart only."""
+    named = name_runs([look_at(settings, item.id) for item in chosen])
+    tested = keep_readable(settings, [(name, item) for name, item in named if item.history.tested is not None])
+    comparison = None
     try:
-        comparison = compare_once(settings, first.id, second.id)
+        comparison = _show_verdict(settings, tested)
     except (ComparisonError, RunError) as error:
-        st.warning(frame.plain(str(error)))
-        return
-    st.subheader("Verdict")
-    show_verdict(comparison)
-    fields = differing_fields([first.config, second.config])
-    if fields:
-        titles = [(TrainConfig.model_fields[name].title or name).lower() for name in fields]
-        st.caption(f"They differ in: {', '.join(titles)}.")
+        st.warning(frame.plain(str(error)), icon=":material/warning:")
+        tested = tested[:1]  # the others were evaluated on other pictures
+    show_result(settings, gather_result(settings, chosen, named, tested, comparison))
 
 
-def show_curves(snapshots: Sequence[RunSnapshot]) -> None:
-    """Accuracy and loss of all runs, by epochs, pictures or time."""
-    st.subheader("Curves")
-    named = name_runs(snapshots)
+def gather_result(
+    settings: Settings,
+    chosen: Sequence[RunSummary],
+    named: Sequence[Named],
+    tested: Sequence[Named],
+    comparison: RaceComparison | None,
+) -> Result:
+    """Everything below the verdict."""
+    styles = style_runs(named)
+    by_id = {item.id: item for item in chosen}
+    scores = []
+    for name, item in tested:
+        accuracy = by_id[item.id].accuracy
+        if accuracy is not None and accuracy.value is not None:
+            seconds = f" · {format_duration(item.history.epochs[-1].seconds)}" if item.history.epochs else ""
+            detail = f"{describe_arm(item.config)}{seconds}"
+            scores.append(Score(name, detail, styles[name], accuracy.value, accuracy.interval))
+    found = tested[0][1].history.tested if tested else None
+    configs = [item.config for _, item in named]
+    return Result(
+        key="-".join(item.id for _, item in named),
+        scores=scores,
+        basis="" if found is None else count_images(found.images, found.split),
+        arms=[(name, [item.id]) for name, item in tested],
+        named={tested[0][1].config.seed: tested} if tested else {},
+        curves=Curves(
+            lambda measure, axis, training: _draw(named, measure, axis, training=training),
+            "seconds" if any(config.max_seconds for config in configs) else "epochs",
+            training=True,
+        )
+        if any(item.history.epochs for _, item in named)
+        else None,
+        outcome=None if comparison is None else outcome_of(comparison),
+        report=[item.id for _, item in tested] if comparison is not None else [],
+        numbers=lambda: numbers.show_run_numbers(settings, chosen, named, comparison),
+    )
+
+
+def _show_verdict(settings: Settings, tested: Sequence[Named]) -> RaceComparison | None:
+    """The verdict on the evaluated runs; None where there are fewer than two."""
+    if len(tested) < 2:
+        return None
+    ids = [item.id for _, item in tested]
+    comparison = compare_many_once(settings, ids)
+    if len(ids) == 2:
+        pair = compare_once(settings, *ids)
+        sentence = pair.verdict + _differences([item.config for _, item in tested])
+        draw_verdict(sentence, pair.caveats, found=pair.better is not None)
+    else:
+        draw_verdict(describe_race(comparison), comparison.caveats, found=any(pair.better for pair in comparison.pairs))
+    return comparison
+
+
+def _differences(configs: Sequence[TrainConfig]) -> str:
+    titles = [(TrainConfig.model_fields[name].title or name).lower() for name in numbers.differing_fields(configs)]
+    return f" They differ in: {', '.join(titles)}." if titles else ""
+
+
+def _draw(named: Sequence[Named], measure: Measure, axis: charts.Axis, *, training: bool) -> dict[str, Any]:
     styles = style_runs(named)
     curves = [charts.Curve(name, styles[name], item.history.batches, item.history.epochs) for name, item in named]
-    left, right = st.columns(2)
-    with left:
-        axis = choose_axis("seconds" if any(item.config.max_seconds for item in snapshots) else "epochs")
-    training = right.toggle("Show training curves", value=False, help="Adds the smoothed curves of the training split.")
-    show_accuracy_and_loss(
-        charts.accuracy_chart(curves, axis, training=training),
-        charts.loss_chart(curves, axis, training=training),
-        key="compare",
-    )
-    frame.offer_csv(
-        "Download the curves as CSV",
-        lambda: chart_tables.list_epochs([(name, item.config.seed, item.history.epochs) for name, item in named]),
-        "tunemypets-curves.csv",
-        key="compare-curves-csv",
-    )
-
-
-def choose_axis(default: charts.Axis, key: str | None = None) -> charts.Axis:
-    """What the curves run over."""
-    return st.segmented_control(
-        "Horizontal axis",
-        list(charts.AXIS_TITLES),
-        default=default,
-        required=True,
-        format_func=lambda name: charts.AXIS_TITLES[name],
-        key=key,
-        help="Equal epochs, equal pictures or equal time: three ways to compare fairly.",
-    )
-
-
-def show_accuracy_and_loss(accuracy: dict[str, Any], loss: dict[str, Any], key: str) -> None:
-    """Two charts, side by side where there is room."""
-    for column, (name, spec) in zip(st.columns(2), (("Accuracy", accuracy), ("Loss", loss)), strict=True):
-        with column:
-            st.markdown(f"##### {name} on validation pictures")
-            st.echarts_chart(spec, height=340, key=f"{key}-{name.lower()}", alt=charts.describe(spec))
-
-
-def show_table(chosen: Sequence[RunSummary]) -> None:
-    """A row for each run."""
-    st.subheader("Table")
-    table = tabulate_runs(chosen)
-    st.dataframe(table, hide_index=True, column_config=COLUMN_CONFIG, key="compare-table")
-    frame.offer_csv("Download as CSV", table, "tunemypets-comparison.csv")
-
-
-def differing_fields(configs: Sequence[TrainConfig]) -> list[str]:
-    """Names of the fields in which configurations differ."""
-    return [
-        name
-        for name in TrainConfig.model_fields
-        if name not in NOT_COMPARED and len({getattr(config, name) for config in configs}) > 1
-    ]
-
-
-def tabulate_runs(summaries: Sequence[RunSummary]) -> pd.DataFrame:
-    """The comparison table; percentages as numbers, unknown values empty."""
-    differing = differing_fields([item.config for item in summaries])
-    rows = []
-    for item in summaries:
-        accuracy, tested = item.accuracy, item.tested
-        plan = plan_training(item.config, len(item.meta.classes))
-        rows.append(
-            {
-                "Run": item.id,
-                "Network": item.config.model,
-                "Strategy": item.config.strategy,
-                "Test accuracy": 100 * accuracy.value if accuracy and accuracy.value is not None else None,
-                "from": 100 * accuracy.interval.low if accuracy else None,
-                "to": 100 * accuracy.interval.high if accuracy else None,
-                "n": tested.images if tested else None,
-                "Split": SPLIT_NAMES[tested.split] if tested else None,
-                "Trainable": plan.trainable,
-                "Epochs": item.epochs_done,
-                "Seconds": item.seconds,
-                "State": item.state.value,
-                "Differs in": ", ".join(f"{name}={_format(getattr(item.config, name))}" for name in differing),
-                "Note": item.config.note,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _format(value: object) -> str:
-    return "-".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+    chart = charts.accuracy_chart if measure == "Accuracy" else charts.loss_chart
+    return end_at(chart(curves, axis, training=training), axis, [item.config for _, item in named])

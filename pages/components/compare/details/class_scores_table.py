@@ -40,7 +40,6 @@ def read_scores(settings: Settings, run_id: str) -> ClassReport:
 @st.fragment
 def show_class_scores(settings: Settings, named: Sequence[Named]) -> None:
     """Chart and table of all runs together."""
-    st.subheader("Scores by class")
     with frame.explained():
         reports = [(name, read_scores(settings, item.id)) for name, item in named]
         identity = "-".join(item.id for _, item in named)

@@ -41,7 +41,6 @@ _matrices: SharedCache[tuple[Settings, str, Unit], Any] = SharedCache(None, max_
 @st.fragment
 def show_confusions(settings: Settings, named: Sequence[Named]) -> None:
     """A matrix for each run, all in the same unit and colours."""
-    st.subheader("Confusion matrices")
     with frame.explained():
         chosen = st.segmented_control(
             "Numbers",

@@ -10,7 +10,6 @@ from core.formatting import SPLIT_NAMES, format_percent
 from core.predict.predictor_answers import Explanation, Method, SaliencyMap
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
-from pages.components.compare.agreement import GROUPS
 from pages.components.compare.details import why_feature_space, why_figures, why_weights
 from pages.components.compare.details.why_requests import Named, dataset_of, identity, predictions
 from pages.components.shared import frame, gallery
@@ -25,7 +24,6 @@ ANSWER = "each network's answer"
 
 def show_why(settings: Settings, named: Named) -> None:
     """Draw the section for one or two runs of one dataset."""
-    st.subheader("Why do they answer like this?")
     usable = [(name, item) for name, item in named[:MAX_RUNS] if item.has_weights]
     for name, item in named[:MAX_RUNS]:
         if not item.has_weights:
@@ -128,7 +126,7 @@ def _choose_image(settings: Settings, named: Named) -> tuple[str, bytes, str | N
     """A name, the bytes, and the true class where it is known."""
     tables = [table for _, item in named if (table := predictions(settings, item)) is not None]
     dataset = dataset_of(settings, named[0][1])
-    groups = _group_by_correct(tables) if dataset is not None and len(tables) == len(named) else {}
+    groups = _group_by_correct(named, tables) if dataset is not None and len(tables) == len(named) else {}
     if dataset is not None and not groups:
         split = "test" if dataset.rows_of("test") else "val"
         groups = {f"{SPLIT_NAMES[split].capitalize()} pictures": [r.index for r in dataset.rows_of(split)]}
@@ -136,8 +134,6 @@ def _choose_image(settings: Settings, named: Named) -> tuple[str, bytes, str | N
     by_option = {f"{name} ({len(found)})": found for name, found in groups.items()}
     clicked = st.session_state.get(why_feature_space.CHOSEN)
     start = next((place for place, option in enumerate(options) if clicked in by_option[option]), 0)
-    if len(named) > 1:
-        st.caption("; ".join(f"{letter}: {frame.plain(name)}" for letter, (name, _) in zip("AB", named, strict=False)))
     left, right = st.columns(2)
     group = left.selectbox(
         "Pictures",
@@ -176,7 +172,7 @@ def _choose_image(settings: Settings, named: Named) -> tuple[str, bytes, str | N
         return None
 
 
-def _group_by_correct(tables: Sequence[PredictionTable]) -> dict[str, list[int]]:
+def _group_by_correct(named: Named, tables: Sequence[PredictionTable]) -> dict[str, list[int]]:
     """Images by which networks are right, the most instructive group first."""
     right = [{int(i): bool(c) for i, c in zip(t.indices, t.correct, strict=True)} for t in tables]
     if len(right) == 1:
@@ -185,10 +181,11 @@ def _group_by_correct(tables: Sequence[PredictionTable]) -> dict[str, list[int]]
             "Right": [index for index, correct in right[0].items() if correct],
         }
     a, b = right
+    (first, _), (second, _) = named
     both = [index for index in a if index in b]
     return {
-        GROUPS["only_b"]: [index for index in both if b[index] and not a[index]],
-        GROUPS["only_a"]: [index for index in both if a[index] and not b[index]],
-        GROUPS["both_wrong"]: [index for index in both if not a[index] and not b[index]],
-        GROUPS["both_right"]: [index for index in both if a[index] and b[index]],
+        f"Only {second} right": [index for index in both if b[index] and not a[index]],
+        f"Only {first} right": [index for index in both if a[index] and not b[index]],
+        "Neither right": [index for index in both if not a[index] and not b[index]],
+        "Both right": [index for index in both if a[index] and b[index]],
     }

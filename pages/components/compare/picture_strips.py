@@ -1,0 +1,66 @@
+"""Strips of pictures below a verdict: what only one network gets right, and what none does. A tap opens a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from core.settings import Settings
+from core.statistics.difficulty import Difficulty
+from pages.components.compare import picture_dialog, picture_grid, prediction_cache
+from pages.components.compare.picture_groups import Arms, Group, grid_of, group_pictures
+from pages.components.shared import frame, gallery
+
+PER_STRIP = 10
+MAX_NAME = 14  # characters of a class
+_STYLE = f"<style>{(Path(__file__).parent / 'picture_strips.css').read_text(encoding='utf-8')}</style>"
+
+
+@st.fragment
+def show_strips(settings: Settings, arms: Arms, ranking: Sequence[str]) -> None:
+    """Draw at most three strips.
+
+    Args:
+        ranking: names of the arms, the most accurate first.
+    """
+    with frame.explained():
+        found = prediction_cache.find_difficulty(settings, arms)
+        grid = grid_of(settings, arms, found, "strip-" + "-".join(run_ids[0] for _, run_ids in arms))
+        if grid.dataset is None:
+            return
+        st.html(_STYLE)
+        for group in choose_strips(found, ranking):
+            _show_strip(settings, grid, group)
+
+
+def choose_strips(found: Difficulty, ranking: Sequence[str]) -> list[Group]:
+    """What only the best, what only the last, and what no arm gets right; of one network the wrong and the right."""
+    groups = {group.key: group for group in group_pictures(found)}
+    if len(found.arms) == 1:
+        return list(groups.values())
+    best, last = (found.arms.index(ranking[place]) for place in (0, -1))
+    return [groups[f"only-{best}"], groups[f"only-{last}"], groups["none"]]
+
+
+def _show_strip(settings: Settings, grid: picture_grid.Grid, group: Group) -> None:
+    count, n = len(group.places), grid.answers.n
+    st.markdown(f"**{frame.plain(group.title)}** :small[{count or 'none'} of {n:,}]")
+    if not count:
+        return
+    key = f"{grid.key}-{group.key}"
+    with st.container(horizontal=True, gap="xsmall", key=f"strip-{group.key}"):
+        for place in group.places[:PER_STRIP]:
+            if st.button(_label(grid, int(place)), key=f"{key}-at-{place}", width="content"):
+                assert grid.dataset is not None
+                picture_dialog.open_image(
+                    settings, grid.answers, grid.names, grid.dataset, group.places, int(place), key
+                )
+
+
+def _label(grid: picture_grid.Grid, place: int) -> str:
+    """The thumbnail with the true class in a line below it."""
+    assert grid.dataset is not None
+    row = grid.dataset.rows[int(grid.answers.indices[place])]
+    name = frame.plain(prediction_cache.shorten(grid.answers.classes[int(grid.answers.labels[place])], MAX_NAME))
+    uri = gallery.data_uri(grid.dataset.thumbnail_path(row))
+    return f"![{name}]({uri}) {name}" if uri != gallery.NO_IMAGE else f":material/photo_library: {name}"
