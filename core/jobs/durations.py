@@ -1,18 +1,23 @@
-"""How long runs will take on this machine: for the expected starts of queued runs."""
+"""How long runs and races will take on this machine: before they start, and for the expected starts of queued runs."""
 
 import dataclasses
 import statistics
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
+from core.jobs.capacity import count_shares, fit_to_machine
+from core.jobs.places import STRATEGY_RANKS, Waiting
+from core.jobs.run_queue import expect_turns, fair_order
 from core.runs.attempts import threads_of
 from core.runs.history import end_of_log
-from core.runs.remaining import seconds_until
+from core.runs.remaining import expect_last_end, seconds_until
 from core.runs.run import Run
 from core.runs.run_files import STARTED
 from core.settings import Settings
@@ -80,17 +85,53 @@ class Durations:
             if dataset is None:
                 self._datasets = {config.dataset: DatasetStore(self.settings).get(config.dataset)}
                 dataset = self._datasets[config.dataset]
-            for settings in (dataclasses.replace(self.settings, threads=threads), self.settings):
-                found = (
-                    estimate(settings, config, dataset)
-                    if curve is None
-                    else estimate_series(settings, config, dataset, curve)
-                )
-                if found is not None:  # with fewer threads than were measured it takes longer, and at most so much
-                    return found.seconds * max(1.0, settings.threads / threads)
+            return estimate_run(self.settings, config, dataset, threads, curve)
         except TuneMyPetsError:
             return None
-        return None
+
+
+def estimate_run(
+    settings: Settings, config: TrainConfig, dataset: Dataset, threads: int, curve: RacePlan | None = None
+) -> float | None:
+    """Seconds of a run with so many processor threads; None where its network was not measured here.
+
+    Args:
+        curve: that the run is an arm of, if it is.
+    """
+    for given in (dataclasses.replace(settings, threads=threads), settings):
+        found = estimate(given, config, dataset) if curve is None else estimate_series(given, config, dataset, curve)
+        if found is not None:
+            # with fewer threads than were measured it takes longer, at most so much; a budget of seconds does not
+            return found.seconds * (1.0 if config.max_seconds else max(1.0, given.threads / threads))
+    return None
+
+
+def estimate_race(settings: Settings, configs: Sequence[TrainConfig], plan: RacePlan, dataset: Dataset) -> float | None:
+    """Seconds of a race or learning curve on an idle machine, its arms side by side as far as they run so.
+
+    None where one of its networks was not measured here.
+
+    Args:
+        configs: of all its runs.
+    """
+    slots, shares, all_threads = _capacity(settings)
+    abreast = max(1, min(len(plan.arms), shares))
+    threads = max(1, all_threads // abreast)
+    curve = plan if plan.kind == "curve" else None
+    runs, seconds = [], dict[str, float | None]()
+    for number, config in enumerate(configs):
+        seconds[str(number)] = estimate_run(settings, config, dataset, threads, curve)
+        rank = STRATEGY_RANKS[config.strategy]
+        runs.append(Waiting(str(number), "", number, "race", config.seed, rank, abreast))
+    ends = [end for _, end in expect_turns(fair_order(runs, {}), [], slots, seconds.get)]
+    return expect_last_end(ends)
+
+
+@lru_cache(maxsize=8)
+def _capacity(settings: Settings) -> tuple[int, int, int]:
+    """Places of this machine, shares of one, threads of one."""
+    fitted = fit_to_machine(settings)
+    return fitted.workers or 1, count_shares(settings), fitted.threads
 
 
 def _unit(config: TrainConfig) -> int:

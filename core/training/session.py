@@ -196,7 +196,8 @@ class _Run:
             return self.config
         left = max(LEAST_SECONDS, _seconds_until(self.deadline) - EVALUATION_SECONDS)
         begun = self.resume.position.seconds if self.resume else 0.0
-        return self.config.variant(max_seconds=min(self.config.max_seconds, sum(self.costs.charges) + begun + left))
+        seconds = round(sum(self.costs.charges) + begun + left, 1)
+        return self.config.variant(max_seconds=min(self.config.max_seconds, seconds))
 
     def _count_evaluated(self) -> int:
         """Images that are predicted after the training, apart from those whose activations are stored."""

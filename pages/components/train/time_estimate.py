@@ -11,10 +11,10 @@ from core.config.train_config import TrainConfig
 from core.errors import ConfigError, DatasetError
 from core.formatting import format_rough_duration
 from core.jobs.benchmark_job import can_be_measured, is_measuring, start_benchmark
+from core.jobs.durations import estimate_race
 from core.races.presets import plan_pair
 from core.settings import Settings
 from core.training.estimate import Estimate, estimate
-from core.training.subsets import estimate_series
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
 
@@ -39,7 +39,6 @@ def _line(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> N
     with frame.explained():
         st.session_state[LOOKS] += 1
         single = _look(settings, config)
-        both = [_look(settings, arm) for arm in arms]
         waiting = _is_open(settings, config, arms)
         if waiting:
             _ask(
@@ -49,9 +48,9 @@ def _line(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> N
             st.rerun()  # without the timer
         if single is not None:
             text = f":material/timer: About **{format_rough_duration(single.seconds)}** on this machine"
-            known = [item.seconds for item in both if item is not None]
-            if len(known) == len(arms) > 1:
-                text += f", a race about **{format_rough_duration(sum(known))}**"
+            race = _look_at_race(settings, config, arms) if len(arms) > 1 else None
+            if race is not None:
+                text += f", a race about **{format_rough_duration(race)}**"
             st.caption(f"{text}. {_longest(single)}")
         elif waiting and is_measuring(settings):
             st.caption(":material/timer: Measuring the speed of this machine …")
@@ -83,20 +82,20 @@ def _look(settings: Settings, config: TrainConfig) -> Estimate | None:
         return None
 
 
+def _look_at_race(settings: Settings, config: TrainConfig, arms: Sequence[TrainConfig]) -> float | None:
+    try:
+        return estimate_race(settings, arms, plan_pair(config)[0], open_dataset(settings, config.dataset))
+    except (ConfigError, DatasetError):
+        return None
+
+
 def format_total(settings: Settings, configs: Sequence[TrainConfig], plan: RacePlan) -> str:
-    """How long all runs of a race or learning curve take, one after the other; empty while it is unknown."""
-    found = []
-    for config in configs:
-        if plan.kind == "race":
-            found.append(_look(settings, config))
-            continue
-        try:
-            dataset = open_dataset(settings, config.dataset)
-        except DatasetError:
-            return ""
-        found.append(estimate_series(settings, config, dataset, plan))
-    known = [item.seconds for item in found if item is not None]
-    return f"About {format_rough_duration(sum(known))} on this machine." if len(known) == len(found) else ""
+    """How long all runs of a race or learning curve take; empty while it is unknown."""
+    try:
+        seconds = estimate_race(settings, configs, plan, open_dataset(settings, configs[0].dataset))
+    except DatasetError:
+        return ""
+    return "" if seconds is None else f"About {format_rough_duration(seconds)} on this machine."
 
 
 def _longest(found: Estimate) -> str:

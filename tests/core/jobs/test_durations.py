@@ -1,5 +1,6 @@
 """How long runs will take, as far as it is known."""
 
+import dataclasses
 import json
 import time
 
@@ -8,12 +9,14 @@ import pytest
 from core.config.events import BatchDone, Message, to_record
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.jobs.durations import Durations
+from core.jobs.durations import Durations, estimate_race
 from core.jobs.worker import Worker
+from core.races.presets import plan_pair
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
+from core.training.estimate import Estimate
 
 
 def test_a_run_takes_what_such_runs_took_for_an_epoch(
@@ -72,3 +75,22 @@ def test_runs_with_a_budget_take_as_long_as_runs_with_the_same_budget(
     )
     assert durations.expect(store.create(budget.model_copy(update={"max_images": 90})), settings.threads) is None
     assert durations.expect(store.create(small_config), settings.threads) is None
+
+
+def test_a_race_takes_as_long_as_its_arms_side_by_side_or_in_turn(
+    settings: Settings, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def known(given: Settings, config: TrainConfig, _: Dataset) -> Estimate | None:
+        took = config.max_seconds or {"scratch": 40.0, "head": 20.0}[config.strategy]
+        return Estimate({"training": took}) if given.threads == 2 else None
+
+    monkeypatch.setattr("core.jobs.durations.estimate", known)
+    plan, arms = plan_pair(TrainConfig(dataset="drawn", model="petnet"))
+    configs = [arm.config for arm in arms]
+    shared = dataclasses.replace(settings, device="cpu", threads=2, workers=None)
+    assert estimate_race(shared, configs, plan, drawn) == 80.0  # with one thread at most twice as long
+    assert estimate_race(dataclasses.replace(shared, workers=1), configs, plan, drawn) == 60.0
+    assert estimate_race(dataclasses.replace(shared, workers=2), configs, plan, drawn) == 40.0
+    budget = [config.variant(max_seconds=30.0) for config in configs]
+    assert estimate_race(shared, budget, plan, drawn) == 30.0
+    assert estimate_race(dataclasses.replace(shared, threads=3), configs, plan, drawn) is None
