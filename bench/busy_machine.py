@@ -28,7 +28,7 @@ from core.jobs.launchers import NICENESS, WORKER_ENVIRONMENT, step_back
 from core.settings import Settings
 from core.stores.measurements import OtherPrograms
 
-SETTLE_SECONDS = 0.7  # before what counts
+SETTLE_SECONDS = 0.5  # before what counts
 SPOILT = 0.2  # cores that anything else used
 MOST_TRIES = 200
 
@@ -202,7 +202,7 @@ def wait_for_quiet() -> None:
     """Return when nothing computes."""
     while True:
         watch = OtherPrograms()
-        time.sleep(1.0)
+        time.sleep(0.5)
         if watch.cores() < SPOILT:
             return
 

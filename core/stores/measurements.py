@@ -41,7 +41,8 @@ def _busy_seconds() -> float:
     """What all processors have computed since the machine started; a virtual machine's host counts, too."""
     times = psutil.cpu_times()._asdict()
     # Linux counts what guests take as its own, too
-    return sum(times.values()) - sum(times.get(name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
+    idle = sum(times.get(name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
+    return float(sum(times.values()) - idle)
 
 
 @dataclass(frozen=True)

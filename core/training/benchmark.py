@@ -213,6 +213,7 @@ def measure(
     Args:
         seconds: that it may take.
     """
+    torch.ones(1, device=device).sum()  # a GPU takes seconds to begin, which the training needs in any case
     limit = Limit(seconds, signal)
     rng_state = torch.random.get_rng_state()
     spec = config.entry().preprocessing
@@ -333,7 +334,7 @@ def _time(
             limit.check(least * min(each.values(), default=0.0))
             taken = seconds(way, least)  # also prepares what later ones use
             each[way] = taken / least
-            limit.check(taken)
+            limit.check(taken / RESERVE)  # the second pass is hardly ever slower
             each[way] = min(taken, seconds(way, least)) / least
         left = [way for way in ways if each[way] <= CLEARLY_SLOWER * min(each.values())]
         slowest = max(1e-6, *(each[way] for way in left))
