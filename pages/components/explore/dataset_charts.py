@@ -16,6 +16,7 @@ from pages.components.shared.names import category_axis, legend_px, plotly_text
 PATTERNS = {"train": "", "val": "/", "test": "x"}
 MAX_MARKS = 3000
 MAX_CLASSES = 12  # in words
+MAX_BOXES = 40  # more would make a figure of many screens
 
 
 def class_counts(dataset: Dataset) -> go.Figure:
@@ -76,7 +77,8 @@ def image_sizes(dataset: Dataset) -> go.Figure:
 def file_sizes(dataset: Dataset) -> go.Figure:
     """File sizes by class: a network may learn a difference here instead of the subject."""
     figure = go.Figure()
-    for label, name in enumerate(dataset.classes):
+    shown = dataset.classes[:MAX_BOXES]
+    for label, name in enumerate(shown):
         figure.add_box(
             name=plotly_text(name),
             y0=plotly_text(name),
@@ -86,10 +88,10 @@ def file_sizes(dataset: Dataset) -> go.Figure:
         )
     figure.update_layout(
         xaxis_title="File size (kB)",
-        yaxis={**category_axis(dataset.classes, "Class"), "autorange": "reversed"},  # the first class on top
+        yaxis={**category_axis(shown, "Class"), "autorange": "reversed"},  # the first class on top
         showlegend=False,
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        height=max(220, 90 + 34 * len(dataset.classes)),
+        height=max(220, 90 + 34 * len(shown)),
     )
     return figure
 

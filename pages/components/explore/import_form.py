@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.datasets.drawn_sample import SAMPLE_NOTE
@@ -18,12 +19,7 @@ from core.settings import Settings
 from pages.components.explore.upload_memory import drop_uploads
 from pages.components.shared import frame
 
-SAMPLE, ZIP, UPLOADED_FOLDER, SERVER_FOLDER = (
-    "Drawn sample",
-    "Zip file",
-    "Folder from this device",
-    "Folder on the server",
-)
+ZIP, UPLOADED_FOLDER, SAMPLE, SERVER_FOLDER = ("Zip", "Folder", "Sample", "On the server")
 SPLITS = {
     "70/15/15": "70 % training, 15 % validation, 15 % test",
     "80/10/10": "80 % training, 10 % validation, 10 % test",
@@ -31,48 +27,56 @@ SPLITS = {
     "60/20/20": "60 % training, 20 % validation, 20 % test",
 }
 ROUND = "bring-round"
-LAYOUT = """pets/
-├── cat/   one.jpg  two.jpg …
-└── dog/   one.jpg  two.jpg …"""
 
 
 def show_import_form(settings: Settings) -> None:
     """Draw the form; an import that was started has its id in the URL."""
-    ways = [SAMPLE, ZIP, UPLOADED_FOLDER]
+    ways = [ZIP, UPLOADED_FOLDER, SAMPLE]
     if settings.local_folders and not settings.room and _on_this_machine():
         ways.append(SERVER_FOLDER)
-    way = st.segmented_control("Where are the pictures?", ways, default=SAMPLE, required=True, key="bring-way")
+    way = st.segmented_control("Where are the photos?", ways, default=ZIP, required=True, key="bring-way")
     suggestion, ready, upload, path, title = "drawn", True, None, None, ""
     if way == SAMPLE:
         st.caption(SAMPLE_NOTE)
     else:
         check_uploads(settings, frame.actor())
-        st.caption("One folder per class is simplest. Splits, tables of labels and most other forms are recognised.")
-        st.code(LAYOUT, language=None)
         if way == SERVER_FOLDER:
             path = st.text_input(
                 "Folder or zip on the server", key="bring-path", help="Its full path on the machine that runs this app."
             ).strip()
             suggestion, ready = re.split(r"[\\/]", path.rstrip("\\/"))[-1].removesuffix(".zip"), bool(path)
         else:
-            upload = _upload(way)
-            most = format_limit(settings.session_upload_bytes)
-            st.caption(f"Error 413 next to a file: your uploads exceed {most}. Error 429: wait a minute.")
+            upload = _upload(settings, way)
             suggestion, ready = (upload.name, True) if upload else ("", False)
             title = upload.title if upload else ""
-    name = st.text_input(
-        "Name",
-        suggestion,
-        max_chars=40,
-        key=f"bring-name-{way}-{suggestion}",
-        help="Name of the dataset in this app.",
-    )
-    plan, seed = _split_choice()
-    code_page = _code_page_choice() if way in (ZIP, SERVER_FOLDER) else None
     label = "Create the sample" if way == SAMPLE else "Import"
+    go = st.container()
+    if way != SAMPLE:
+        st.caption(
+            "One folder for each class is simplest, such as pets/cat and pets/dog. Splits, tables of labels and most "
+            "other forms are recognised."
+        )
+    with st.expander("Options: name, split", key="bring-options"):
+        name = st.text_input(
+            "Name",
+            suggestion,
+            max_chars=40,
+            key=f"bring-name-{way}-{suggestion}",
+            help="Name of the dataset in this app.",
+        )
+        plan, seed = _split_choice()
+        code_page = _code_page_choice() if way in (ZIP, SERVER_FOLDER) else None
     request = ImportRequest(path, name.strip() or suggestion, plan, seed, title, names=code_page)
-    if st.button(label, type="primary", icon=":material/download:", disabled=not ready, key="bring-go"):
-        _start(settings, request, upload)
+    if go.button(
+        label,
+        type="primary",
+        icon=":material/download:",
+        disabled=not ready,
+        key="bring-go",
+        width="stretch",
+        help=None if ready else "Choose the photos first.",
+    ):
+        _start(settings, request, upload, go)
 
 
 @dataclass(frozen=True)
@@ -85,17 +89,19 @@ class Upload:
     files: Sequence[tuple[str, UploadedFile]]
 
 
-def _upload(way: str) -> Upload | None:
+def _upload(settings: Settings, way: str) -> Upload | None:
+    limit = format_limit(settings.session_upload_bytes)
+    most = f"Error 413 next to a file: your uploads exceed {limit}. Error 429: wait a minute."
     if way == ZIP:
         archive = st.file_uploader(
-            "Zip file", type="zip", key=f"bring-zip-{_round()}", help="A folder of class folders, as .zip."
+            "Zip file", type="zip", key=f"bring-zip-{_round()}", help=f"A folder of class folders, as .zip. {most}"
         )
         return Upload(Path(archive.name).stem, archive.name, archive, ()) if archive else None
     files = st.file_uploader(
         "Folder",
         accept_multiple_files="directory",
         key=f"bring-folder-{_round()}",
-        help="Choose the folder that holds the class folders.",
+        help=f"Choose the folder that holds the class folders. {most}",
     )
     if not files:
         return None
@@ -130,29 +136,28 @@ def _split_choice() -> tuple[str, int]:
 
 def _code_page_choice() -> str | None:
     """The code page of a zip's names; None to guess it."""
-    with st.expander("Names in the zip look wrong?"):
-        return st.selectbox(
-            "Code page of the names",
-            [None, *CODE_PAGES],
-            format_func=lambda name: CODE_PAGES[name] if name else "Guess",
-            key="bring-names",
-            help="For a zip that was packed on an older system in another language.",
-        )
+    return st.selectbox(
+        "Code page of the names in a zip",
+        [None, *CODE_PAGES],
+        format_func=lambda name: CODE_PAGES[name] if name else "Guess",
+        key="bring-names",
+        help="If names look wrong: for a zip that was packed on an older system in another language.",
+    )
 
 
-def _start(settings: Settings, request: ImportRequest, upload: Upload | None) -> None:
+def _start(settings: Settings, request: ImportRequest, upload: Upload | None, place: DeltaGenerator) -> None:
     jobs = frame.imports(settings)
     archive = None
     try:
         if upload is not None:
-            with st.spinner("Copying the upload"):
+            with place, st.spinner("Copying the upload"):
                 archive = jobs.receive_zip(upload.archive) if upload.archive else jobs.receive_files(upload.files)
         job = jobs.start(request, archive, by=frame.actor())
     except TuneMyPetsError as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
+        place.error(frame.plain(str(error)), icon=":material/block:")
         return
     if upload is not None:
         drop_uploads([upload.archive] if upload.archive else [file for _, file in upload.files])
         st.session_state[ROUND] = _round() + 1
-    st.query_params["import"] = job
+    st.query_params.from_dict({"import": job})
     st.rerun()

@@ -17,15 +17,20 @@ def show_import_report(dataset: Dataset) -> None:
     report = dataset.report()
     contradictory = sum(len(group) for group in report.contradictory)
     near = sum(len(group) for group in report.contradictory_near)
-    with st.container(horizontal=True, gap="medium"):
-        for label, count, text in (
-            ("Rejected", len(report.rejected), "Files that could not be used."),
-            ("Converted", len(report.converted), "Read with a change, such as turning upright."),
-            ("Copies left out", len(report.duplicates), "Exact copies in the same class: one was kept."),
-            ("Contradictory", contradictory, "The same picture in different classes: all left out."),
-            ("Near-copies", near, "Pictures that look almost like one of another class: all kept."),
-        ):
-            st.metric(label, count, help=text, width="content")
+    st.markdown("##### Import report")
+    counts = [
+        f"**{count:,}** {words}"
+        for count, words in (
+            (len(report.rejected), "rejected"),
+            (len(report.converted), "converted"),
+            (len(report.duplicates), "exact copies left out"),
+            (contradictory, "contradictory"),
+            (near, "near-copies in other classes"),
+        )
+        if count
+    ]
+    if counts:
+        st.markdown(" · ".join(counts))
     for note in report.notes:
         st.info(frame.plain(note), icon=":material/info:")
     if report.ignored:

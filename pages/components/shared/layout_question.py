@@ -10,7 +10,7 @@ SHOWN_COUNTS = 8
 
 
 def show_layout_question(jobs: ImportJobs, job_id: str) -> None:
-    """Draw the choices; the chosen one starts the import again."""
+    """Draw the choices; the chosen one starts the import again, and the last button discards it."""
     choices = jobs.choices(job_id)
     st.subheader("Which are the classes?")
     if len(choices) == 1:
@@ -31,6 +31,10 @@ def show_layout_question(jobs: ImportJobs, job_id: str) -> None:
             if st.button("Use these classes", key=f"layout-{job_id}-{place}", icon=":material/check:"):
                 jobs.answer(job_id, choice.key, by=frame.actor())
                 st.rerun()
+    if st.button("Do not import", key=f"discard-{job_id}"):
+        jobs.discard(job_id, by=frame.actor())
+        st.query_params.from_dict({"add": "1"})  # the step of an import, on Explore
+        st.rerun()
 
 
 def _describe(choice: ImportChoice) -> str:

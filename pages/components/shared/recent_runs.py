@@ -14,11 +14,12 @@ SHOWN = 8
 
 
 def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
-    """Draw the newest runs; nothing while there are none."""
+    """Draw the newest runs below a heading, if any; nothing while there are none."""
     summaries = list_runs(settings)
     if not summaries:
         return
-    st.subheader(heading)
+    if heading:
+        st.subheader(heading)
     planned = {race.id: race for race in races_of(settings) if race.meta.plan is not None and not race.plan.is_pair}
     rows = list(dict.fromkeys(item.meta.race if item.meta.race in planned else item.id for item in summaries))
     by_id = {item.id: item for item in summaries}
@@ -44,9 +45,9 @@ def _show_race(settings: Settings, race: Race) -> None:
             )
         owner = frame.owner_name(settings, race.meta.owner)
         ended = sum(not run.state.active for run in race.runs)
-        right.caption(
-            f"{race.state.value} · {ended} of {len(race.entries)} runs done"
-            + (f" · by {frame.plain(owner)}" if owner else "")
+        right.markdown(
+            f"{frame.format_state(race.state)} :small[{ended} of {len(race.entries)} runs done"
+            + (f" · by {frame.plain(owner)}]" if owner else "]")
         )
 
 
@@ -59,7 +60,8 @@ def draw_run(settings: Settings, item: RunSummary) -> None:
                 item.id, item.meta.race, label=f"{frame.plain(item.title)} on {frame.plain(item.config.dataset)}"
             )
         owner = frame.owner_name(settings, item.meta.owner)
-        right.caption(result_text(item) + (f" · by {frame.plain(owner)}" if owner else ""))
+        # a badge in a caption would be too pale to read
+        right.markdown(result_text(item) + (f" :small[· by {frame.plain(owner)}]" if owner else ""))
 
 
 def result_text(item: RunSummary) -> str:

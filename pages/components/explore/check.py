@@ -1,0 +1,39 @@
+"""The section Check: the import report, numbers of classes and sizes, and what a network could use as a shortcut."""
+
+import streamlit as st
+
+from core.datasets.dataset import Dataset
+from core.settings import Settings
+from pages.components.explore import dataset_charts, import_report
+from pages.components.shared import coach_findings, frame
+from pages.components.shared.lessons import explain
+
+
+def show_check(settings: Settings, dataset: Dataset) -> None:
+    """Draw the section."""
+    with frame.explained():
+        import_report.show_import_report(dataset)
+    _show_numbers(dataset)
+    coach_findings.show_shortcuts(settings, dataset)
+
+
+def _show_numbers(dataset: Dataset) -> None:
+    left, right = st.columns(2)
+    with left:
+        st.markdown("##### Pictures per class and split")
+        st.plotly_chart(dataset_charts.class_counts(dataset), key="counts", alt=dataset_charts.format_counts(dataset))
+        explain("validation-and-test")
+    with right:
+        st.markdown("##### Picture sizes")
+        st.plotly_chart(dataset_charts.image_sizes(dataset), key="sizes", alt=dataset_charts.format_sizes(dataset))
+    st.markdown("##### File sizes by class")
+    st.caption("If classes differ here, a network may learn how the files were made instead of what they show.")
+    st.plotly_chart(dataset_charts.file_sizes(dataset), key="bytes", alt=dataset_charts.format_bytes(dataset))
+    hidden = len(dataset.classes) - dataset_charts.MAX_BOXES
+    if hidden > 0:
+        st.caption(f"{hidden:,} more classes are in the CSV.")
+    frame.offer_csv(
+        "Download class, split and size of every picture as CSV",
+        lambda: dataset_charts.list_images(dataset),
+        f"tunemypets-{dataset.id}-pictures.csv",
+    )

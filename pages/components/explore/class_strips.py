@@ -1,0 +1,123 @@
+"""The pictures of a dataset: one strip for each class, or all of one class page by page. A click opens a picture.
+
+Every picture is a Streamlit button whose label holds the thumbnail: that needs no script, which the content policy
+forbids, and a keyboard reaches it. Drawn as a fragment, so that a click does not draw the whole page again.
+"""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.datasets.dataset import Dataset, ImageRow
+from core.formatting import SPLIT_NAMES, capitalise, format_count
+from core.settings import Settings
+from pages.components.explore import close_up
+from pages.components.shared import frame, gallery
+from pages.components.shared.names import tell_apart
+
+STRIPS = 8  # classes on one page: a hundred pictures are drawn in a tenth of a second, of however many
+PER_STRIP = 12
+PER_PAGE = 24
+TILE_PX = 98
+STRIP_PX, WIDGET_PX = 116, 68  # heights at once, so that nothing moves when buttons and boxes have loaded their code
+CLASS_KEY = "gallery-class"
+Rows = Sequence[ImageRow]
+
+
+def show_pictures(settings: Settings, dataset: Dataset) -> None:
+    """Draw the strips, or the pictures of the chosen class."""
+    st.fragment(_show, key=f"strips-{dataset.id}")(settings, dataset)
+
+
+def _show(settings: Settings, dataset: Dataset) -> None:
+    with st.container(horizontal=True, wrap=False, height=WIDGET_PX, border=False, key="filters"):
+        every = tell_apart("All classes", dataset.classes)
+        label = st.selectbox(
+            "Class",
+            ["", *dataset.classes],  # no class has an empty name
+            format_func=lambda name: name or every,
+            help="Show one class only.",
+            key=CLASS_KEY,
+        )
+        split = st.selectbox(
+            "Split",
+            ["all", *SPLIT_NAMES],
+            format_func=lambda name: capitalise(SPLIT_NAMES.get(name, "all splits")),
+            help="Show one split only.",
+            key="gallery-split",
+        )
+    by_class: list[list[ImageRow]] = [[] for _ in dataset.classes]
+    for row in dataset.rows if split == "all" else dataset.rows_of(split):
+        by_class[row.label].append(row)
+    if label:
+        shown = _show_class(settings, dataset, by_class[dataset.classes.index(label)])
+    else:
+        shown = _show_strips(settings, dataset, by_class)
+    _name_missing(dataset, shown)
+
+
+def _show_strips(settings: Settings, dataset: Dataset, by_class: Sequence[Rows]) -> Rows:
+    """A strip for each class of this page; returns what it shows."""
+    pages = -(-len(by_class) // STRIPS)
+    number = st.pagination(pages, key=f"gallery-classes-{dataset.id}") if pages > 1 else 1
+    if pages > 1:
+        st.caption(f"{len(by_class):,} classes, page {number} of {pages}.")
+    shown: list[ImageRow] = []
+    for label in range((number - 1) * STRIPS, min(number * STRIPS, len(by_class))):
+        rows, name = by_class[label], dataset.classes[label]
+        st.markdown(f"**{frame.plain(name)}** · {format_count(len(rows), 'picture')}")
+        if not rows:
+            continue
+        with st.container(
+            horizontal=True, wrap=False, gap="xsmall", vertical_alignment="center", height=STRIP_PX, border=False,
+            key=f"strip-{label}",
+        ):  # fmt: skip
+            _draw_buttons(settings, dataset, rows[:PER_STRIP], rows)
+            if len(rows) > PER_STRIP:
+                st.button(
+                    f"All {len(rows):,}", key=f"all-{label}", icon=":material/grid_view:", width=TILE_PX,
+                    on_click=_choose_class, args=(name,),
+                )  # fmt: skip
+        shown.extend(rows[:PER_STRIP])
+    return shown
+
+
+def _choose_class(name: str) -> None:
+    st.session_state[CLASS_KEY] = name
+
+
+def _show_class(settings: Settings, dataset: Dataset, rows: Rows) -> Rows:
+    """The pictures of one class, page by page; returns what this page shows."""
+    if not rows:
+        st.info("This class has no pictures in this split.")
+        return ()
+    pages = -(-len(rows) // PER_PAGE)
+    number = st.pagination(pages, key=f"gallery-page-{rows[0].index}-{len(rows)}") if pages > 1 else 1
+    shown = rows[(number - 1) * PER_PAGE : number * PER_PAGE]
+    st.caption(f"{format_count(len(rows), 'picture')}, page {number} of {pages}.")
+    with st.container(horizontal=True, gap="xsmall", key=f"tiles-{dataset.id}"):
+        _draw_buttons(settings, dataset, shown, rows)
+    return shown
+
+
+def _draw_buttons(settings: Settings, dataset: Dataset, shown: Rows, among: Rows) -> None:
+    for row in shown:
+        if st.button(_label(dataset, row), key=f"picture-{row.index}", width=TILE_PX):
+            close_up.open_picture(settings, dataset, among, row)
+
+
+def _label(dataset: Dataset, row: ImageRow) -> str:
+    uri = gallery.data_uri(dataset.thumbnail_path(row))
+    if uri == gallery.NO_IMAGE:
+        return ":material/broken_image: missing"
+    return f"![{frame.plain(dataset.classes[row.label])}, picture {row.index + 1}]({uri})"
+
+
+def _name_missing(dataset: Dataset, rows: Rows) -> None:
+    lost = [row for row in rows if not dataset.thumbnail_path(row).exists()]
+    if lost:
+        more = f" and {len(lost) - 1} more are" if len(lost) > 1 else " is"
+        st.warning(
+            f"The thumbnail of {frame.plain(lost[0].name)}{more} missing: import the dataset again.",
+            icon=":material/warning:",
+        )
