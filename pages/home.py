@@ -1,5 +1,6 @@
 """Home: start with the demo or with one's own photos, or continue."""
 
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -72,9 +73,18 @@ def _follow_demo(settings: Settings, job: str) -> bool:
     st.session_state[DRAWING] = job
     st.subheader("The demo in 60 seconds")
     st.caption("First the pictures are drawn, then the race starts by itself.")
-    import_progress.follow(settings, job)
-    journey.show_journey()
+    state = import_progress.follow(settings, job).state
+    if state == "running":
+        st.fragment(_count_down, run_every=1.0)(settings)
+        journey.show_journey()
+    else:
+        st.button("Back to Home", icon=":material/arrow_back:", on_click=st.query_params.clear)
     return True
+
+
+def _count_down(settings: Settings) -> None:
+    left = demo.follow_drawing(settings).seconds_left(time.time())
+    st.markdown(f"**{left:.0f} s** to the result")
 
 
 def _race_demo(settings: Settings, dataset: str) -> NoReturn:

@@ -369,7 +369,7 @@ def test_100_000_entries_are_read_in_bounded_time_and_every_bad_one_is_listed(
     assert len(dataset.rows) == 12
     assert len(dataset.report().rejected) == 99_988
     app = open_page("pages/explore.py", dataset="pets")
-    app.segmented_control(key="explore-section").set_value("Import report").run()
+    app.segmented_control(key="explore-section").set_value("Check").run()
     assert not app.exception
     assert len(app.dataframe[0].value) == 1000
     assert "The first 1,000 of 99,988." in [caption.value for caption in app.caption]
@@ -396,7 +396,7 @@ def test_a_page_tells_a_bad_archive_by_the_name_it_was_uploaded_under(
     settings: Settings, open_page: Callable[..., AppTest], ended_processes: None
 ) -> None:
     app = open_page("pages/explore.py")
-    app.segmented_control(key="bring-way").set_value("Zip file").run()
+    app.segmented_control(key="bring-way").set_value("Zip").run()
     app.file_uploader(key="bring-zip-0").set_value(
         [("../../my [pets](x).zip", b"PK\x03\x04 cut off", "application/zip")]
     )

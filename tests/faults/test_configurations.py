@@ -237,7 +237,7 @@ def tamper_with(box: Selectbox[Any], value: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "view", "label"),
-    [("pages/explore.py", "", "One picture in detail"), ("pages/explore.py", "", "Class"),
+    [("pages/explore.py", "", "Split"), ("pages/explore.py", "", "Class"),
      ("pages/compare.py", "", "Dataset"), ("pages/compare.py", "pictures", "Order"),
      ("pages/compare.py", "classes", "Pictures of a cell")],
 )  # fmt: skip

@@ -198,7 +198,7 @@ def test_the_report_of_an_import_shows_every_bad_picture(settings: Settings, ope
     bad = [(f"cat/{name}", make()) for name, (make, _) in REFUSED.items()]
     imported(settings, [*class_files({"cat": 6, "dog": 6}), *bad])
     app = open_page("pages/explore.py", dataset="pets")
-    app.segmented_control(key="explore-section").set_value("Import report").run()
+    app.segmented_control(key="explore-section").set_value("Check").run()
     assert not app.exception
     assert not app.error
     shown = app.dataframe[0].value

@@ -204,7 +204,7 @@ def test_every_chart_has_titles_words_numbers_and_a_second_sign(
     app = open_page("pages/explore.py", dataset=dataset.id)
     visit.charts.clear()
     visit.tables.clear()
-    app.segmented_control(key="explore-section").set_value("Numbers").run()
+    app.segmented_control(key="explore-section").set_value("Check").run()
     found |= seen(visit)
 
     app = open_page("pages/train.py", run=trained[0])

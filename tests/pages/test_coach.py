@@ -51,7 +51,7 @@ def test_a_queued_run_is_not_reviewed(
 
 def test_explore_looks_for_shortcuts_when_asked(settings: Settings, drawn: Dataset, open_page: Open) -> None:
     app = open_page("pages/explore.py", dataset=drawn.id)
-    app.segmented_control(key="explore-section").set_value("Numbers").run()
+    app.segmented_control(key="explore-section").set_value("Check").run()
     assert not app.exception
     assert not app.dataframe
     app.session_state[f"shortcuts-{drawn.id}"] = True

@@ -29,7 +29,7 @@ PAGES = [
     "pages/predict.py",
 ]
 
-NEXT_STEPS = ("There is no dataset yet", "Get a first dataset", "Nothing to compare", "no trained network")
+NEXT_STEPS = ("Use my photos", "Add photos", "There is no dataset yet", "Nothing to compare", "no trained network")
 
 
 def texts(app: AppTest) -> str:
@@ -43,7 +43,8 @@ def test_every_page_of_an_empty_room_offers_a_next_step(open_page: Open, path: s
     app = open_page(path)
     assert not app.exception
     assert not app.error
-    assert any(words in texts(app) for words in NEXT_STEPS)
+    read = "\n".join([texts(app), *(button.label for button in app.button)])
+    assert any(words in read for words in NEXT_STEPS)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -53,23 +54,62 @@ def test_every_page_works_with_a_finished_race(raced: Settings, open_page: Open,
     assert not app.error
 
 
-def test_home_makes_the_drawn_sample_and_follows_it(settings: Settings, open_page: Open, ended_processes: None) -> None:
+def test_home_draws_the_demo_and_starts_its_race(settings: Settings, open_page: Open, ended_processes: None) -> None:
     app = open_page("streamlit_app.py")
-    app.button(key="home-drawn").click().run()
-    job = str(app.query_params["import"])
+    app.button(key="demo").click().run()
+    job = str(app.query_params["demo"])
+    assert "to the result" in texts(app)
     wait_for(lambda: ImportJobs(settings).status(job).state == "finished")
     app.run()
-    assert "The dataset is ready" in texts(app)
+    assert not app.exception
+    (race,) = {item.meta.race for item in RunStore(settings).summaries()}
+    assert race
+
+    app = open_page("streamlit_app.py", demo=job)  # a link to a demo of before, or Back, starts no other one
+    assert {item.meta.race for item in RunStore(settings).summaries()} == {race}
+    assert {"demo", "own-photos"} <= {button.key for button in app.button}
 
 
-def test_explore_shows_numbers_report_and_one_picture(raced: Settings, open_page: Open) -> None:
+def test_home_leads_to_the_import_also_when_there_are_datasets(raced: Settings, open_page: Open) -> None:
+    app = open_page("pages/home.py")
+    app.button(key="own-photos").click().run()
+    assert app.query_params["add"] == ["1"] or app.query_params["add"] == "1"
+    assert app.button(key="demo").label == "See it in 60 seconds"
+
+
+def test_home_continues_with_the_newest_dataset_and_its_best_result(raced: Settings, open_page: Open) -> None:
+    app = open_page("pages/home.py")
+    best = max(item.accuracy.interval.low for item in RunStore(raced).summaries() if item.accuracy)
+    shown = next(item.value for item in app.markdown if item.value.startswith("Best result"))
+    assert f"interval {100 * best:.1f} to" in shown.replace(" ", "")[:0] + shown
+    assert "n = " in shown
+    assert "Continue with drawn" in texts(app)
+    assert "Recent runs" in [folded.label for folded in app.expander]
+
+
+def test_explore_shows_facts_a_bar_strips_and_a_report(raced: Settings, open_page: Open) -> None:
     app = open_page("pages/explore.py", dataset="drawn")
-    assert [metric.value for metric in app.metric][:2] == ["40", "2"]
+    assert "**40 pictures** · **2 classes** · 64 × 64 pixels" in texts(app)
+    assert any("Pictures in each split: training 24, validation 8, test 8" in item.value for item in app.html)
     assert "drawn by the program" in texts(app)
-    for section, word in (("Numbers", "File sizes by class"), ("Import report", "without problems")):
-        app.segmented_control(key="explore-section").set_value(section).run()
-        assert not app.exception
-        assert word in texts(app)
+    assert "Only 8 test pictures: an accuracy of 87.5 %" in app.warning[0].value
+    assert "**cat** · 20 pictures" in texts(app)
+    assert {"All 20"} <= {button.label for button in app.button}
+    app.segmented_control(key="explore-section").set_value("Check").run()
+    assert not app.exception
+    assert "without problems" in texts(app)
+    assert "File sizes by class" in texts(app)
+
+
+def test_a_click_opens_a_picture_and_its_neighbours(raced: Settings, open_page: Open) -> None:
+    app = open_page("pages/explore.py", dataset="drawn")
+    first = next(button for button in app.button if str(button.key).startswith("picture-"))
+    first.click().run()
+    assert "**1** of 20" in texts(app)
+    assert len(app.image) == 1
+    app.button(key="explore-close-up-next").click().run()
+    assert "**2** of 20" in texts(app)
+    assert "64 × 64 pixels" in texts(app)
 
 
 def test_explore_shows_near_copies_with_different_labels(settings: Settings, open_page: Open) -> None:
@@ -77,11 +117,38 @@ def test_explore_shows_near_copies_with_different_labels(settings: Settings, ope
     files.append(("dog/again.jpg", encoded(photo(0), "JPEG", quality=80)))  # photo 0 is cat/0.png
     run_step(import_dataset(settings, MemorySource("m", files), name="pets", plan=SplitPlan(), seed=0))
     app = open_page("pages/explore.py", dataset="pets")
-    app.segmented_control(key="explore-section").set_value("Import report").run()
+    assert "2 pictures look almost like one of another class" in app.warning[0].value
+    app.segmented_control(key="explore-section").set_value("Check").run()
     assert not app.exception
-    assert {metric.label: metric.value for metric in app.metric}["Near-copies"] == "2"
+    assert "**2** near-copies in other classes" in texts(app)
     assert "almost the same picture in different classes" in texts(app)
     assert "without problems" not in texts(app)
+
+
+def test_many_classes_are_shown_page_by_page(settings: Settings, open_page: Open) -> None:
+    files = class_files({f"class {number:02d}": 3 for number in range(20)})
+    run_step(import_dataset(settings, MemorySource("m", files), name="many", plan=SplitPlan(), seed=0))
+    app = open_page("pages/explore.py", dataset="many")
+    assert "20 classes, page 1 of 3." in texts(app)
+    assert len([button for button in app.button if str(button.key).startswith("picture-")]) == 8 * 3
+    app.selectbox(key="gallery-class").set_value("class 19").run()
+    assert "3 pictures, page 1 of 1." in texts(app)
+
+
+def test_the_address_alone_chooses_the_dataset_and_only_a_choice_changes_it(
+    settings: Settings, open_page: Open
+) -> None:
+    for name in ("one", "two"):
+        source = MemorySource("m", class_files({"cat": 6, "dog": 6}, start=len(name) * 100 + ord(name[0])))
+        run_step(import_dataset(settings, source, name=name, plan=SplitPlan(), seed=0))
+    app = open_page("pages/explore.py")
+    assert dict(app.query_params) == {}
+    assert app.selectbox(key="explore-dataset").value == "two"
+    app.selectbox(key="explore-dataset").set_value("one").run()
+    assert app.query_params["dataset"] in ("one", ["one"])
+    app = open_page("pages/explore.py", dataset="gone")
+    assert "There is no dataset" in app.error[0].value
+    assert app.selectbox(key="explore-dataset").value == "two"
 
 
 def test_explore_filters_the_gallery_by_class_and_split(raced: Settings, open_page: Open) -> None:
@@ -89,6 +156,9 @@ def test_explore_filters_the_gallery_by_class_and_split(raced: Settings, open_pa
     app.selectbox(key="gallery-class").set_value("cat").run()
     app.selectbox(key="gallery-split").set_value("test").run()
     assert "4 pictures, page 1 of 1." in texts(app)
+    app.selectbox(key="gallery-class").set_value("").run()
+    app.selectbox(key="gallery-split").set_value("val").run()
+    assert "**dog** · 4 pictures" in texts(app)
 
 
 def test_explore_shows_why_an_import_failed(settings: Settings, open_page: Open, ended_processes: None) -> None:
@@ -97,6 +167,9 @@ def test_explore_shows_why_an_import_failed(settings: Settings, open_page: Open,
     wait_for(lambda: jobs.status(job).state == "failed")
     app = open_page("pages/explore.py", **{"import": job})
     assert "is not there" in " ".join(error.value for error in app.error)
+    assert app.button(key="bring-go").label == "Import", "the form, to try again"
+    app = open_page("pages/explore.py", **{"import": "20200101-000000-aaaaaa"})
+    assert "There is no import" in app.error[0].value
 
 
 def test_explore_asks_which_folders_are_the_classes_and_shows_what_was_imported(
@@ -120,9 +193,10 @@ def test_explore_asks_which_folders_are_the_classes_and_shows_what_was_imported(
     app.button(key=f"layout-{job}-0").click().run()
     wait_for(lambda: jobs.status(job).state == "finished")
     app.run()
-    assert "16 pictures of 2 classes, 1 note" in " ".join(box.value for box in app.success)
-    assert "The folder docs was left out" in " ".join(box.value for box in app.info)
-    assert list(app.dataframe[0].value["Class"]) == ["a", "b"]
+    assert "**grouped** is imported" in app.success[0].value
+    assert "The folder docs was left out" in app.success[0].value.replace("\\", "")
+    assert "**16 pictures** · **2 classes**" in texts(app)
+    assert app.selectbox(key="explore-dataset").value == "grouped"
 
 
 def test_explore_with_a_damaged_dataset_shows_a_sentence(drawn: Dataset, open_page: Open) -> None:

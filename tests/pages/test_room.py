@@ -274,5 +274,5 @@ def test_explore_shows_that_uploads_are_locked(settings: Settings, come_as: Come
     lock_uploads(settings, True, PRESENTER)
     come_as("Ada")
     app = open_page("pages/explore.py")
-    app.segmented_control(key="bring-way").set_value("Zip file").run()
+    app.segmented_control(key="bring-way").set_value("Zip").run()
     assert "The presenter has locked uploads" in texts(app)
