@@ -55,12 +55,19 @@ class Caveat:
     Attributes:
         unequal: what differs that may itself be the reason for a difference; empty where that is not the point.
         between: pairs of names of arms between which it differs.
+        brief: the same in few words, where the sentence is long.
     """
 
     kind: Kind
     sentence: str
     unequal: str = ""
     between: frozenset[frozenset[str]] = frozenset()
+    brief: str = ""
+
+    @property
+    def short(self) -> str:
+        """What a small screen shows of it: a shorter sentence, where there is one."""
+        return self.brief or self.sentence
 
     @property
     def grave(self) -> bool:
@@ -208,7 +215,8 @@ def _find_unequal_views(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
     text = f"{capitalise(sentence)}."
     if any("flips" in {*random_changes(a.config)} ^ {*random_changes(b.config)} for a, b in decisive):
         text += " Where left and right matter, flips alone can decide."
-    yield Caveat("unequal-views", text, "augmentation" if decisive else "", _pairs(decisive))
+    brief = f"{_names(arms)} did not see the same augmentation."
+    yield Caveat("unequal-views", text, "augmentation" if decisive else "", _pairs(decisive), brief)
 
 
 def _find_copies(split: str, count: int) -> Iterator[Caveat]:
@@ -234,6 +242,7 @@ def _find_seen_before(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
         f"By name, {len(seen)} of {len(classes)} classes are among ImageNet’s 1,000 "
         f"({', '.join(seen[:MAX_NAMED])}{more}). {capitalise(names)} {verb} from weights that derive from ImageNet: "
         f"that flatters {'it' if len(pretrained) == 1 else 'them'}.",
+        brief=f"ImageNet knows {len(seen)} of the {len(classes)} classes: that flatters {names}.",
     )
 
 

@@ -35,11 +35,11 @@ def show_next_step(settings: Settings, named: Sequence[Named], outcome: PairOutc
     if step is None:
         return
     finding = step.finding
-    with st.container(border=True, gap="small", key="next-step"):
-        st.markdown(
-            "**Next step**" + (f" :small[{frame.plain(step.run[0])}: {frame.plain(finding.title)}]" if step.run else "")
-        )
-        st.markdown(frame.plain(finding.advice))
+    with st.container(
+        border=True, horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="next-step"
+    ):
+        why = f" :small[{frame.plain(step.run[0])}: {frame.plain(finding.title)}.]" if step.run else ""
+        st.markdown(f"**Next step.** {frame.plain(finding.advice)}{why}", width="content")
         if finding.change and step.run is not None:
             offer_prefilled(
                 step.run[1].config.variant(**finding.change),
@@ -52,14 +52,15 @@ def show_next_step(settings: Settings, named: Sequence[Named], outcome: PairOutc
 
 
 def find_step(settings: Settings, named: Sequence[Named], outcome: PairOutcome | None) -> Step | None:
-    """The gravest finding with advice: of the comparison, then of the best run, then of the others."""
+    """The gravest finding with advice in the comparison and the best run; in the others only what is an alarm."""
     steps = [Step(finding) for finding in review_comparison(group_arms(named), outcome)]
     strategies = {item.config.strategy for _, item in named}
-    for name, item in named:
+    for place, (name, item) in enumerate(named):
         with suppress(TuneMyPetsError):  # a damaged run: the verdict shows why
             steps += [
                 Step(finding, (name, item))
                 for finding in review_once(settings, item)
+                if place == 0 or finding.level == "alarm"
                 if finding.change.get("strategy") not in strategies  # that was tried: it is in this result
             ]
     chosen = choose_next_step([step.finding for step in steps])

@@ -1,7 +1,6 @@
 """Strips of pictures below a verdict: what only one network gets right, and what none does. A tap opens a picture."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
@@ -13,7 +12,6 @@ from pages.components.shared import frame, gallery
 
 PER_STRIP = 10
 MAX_NAME = 14  # characters of a class
-_STYLE = f"<style>{(Path(__file__).parent / 'picture_strips.css').read_text(encoding='utf-8')}</style>"
 
 
 @st.fragment
@@ -28,9 +26,9 @@ def show_strips(settings: Settings, arms: Arms, ranking: Sequence[str]) -> None:
         grid = grid_of(settings, arms, found, "strip-" + "-".join(run_ids[0] for _, run_ids in arms))
         if grid.dataset is None:
             return
-        st.html(_STYLE)
-        for group in choose_strips(found, ranking):
-            _show_strip(settings, grid, group)
+        with st.container(gap="xsmall", key="strips"):
+            for group in choose_strips(found, ranking):
+                _show_strip(settings, grid, group)
 
 
 def choose_strips(found: Difficulty, ranking: Sequence[str]) -> list[Group]:
@@ -44,7 +42,7 @@ def choose_strips(found: Difficulty, ranking: Sequence[str]) -> list[Group]:
 
 def _show_strip(settings: Settings, grid: picture_grid.Grid, group: Group) -> None:
     count, n = len(group.places), grid.answers.n
-    st.markdown(f"**{frame.plain(group.title)}** :small[{count or 'none'} of {n:,}]")
+    st.markdown(f"**{frame.plain(group.title)}** :small[{count:,} of {n:,}]")
     if not count:
         return
     key = f"{grid.key}-{group.key}"

@@ -28,8 +28,7 @@ _charts: SharedCache[tuple[RaceSnapshot, charts.Axis, Measure], Chart] = SharedC
 
 def show_race_result(settings: Settings, snapshot: RaceSnapshot) -> None:
     """Draw the result of a race that has ended, or so far: a race of one or several seeds and of two or more arms."""
-    _show_verdict(snapshot)
-    show_result(settings, gather_result(settings, snapshot))
+    show_result(settings, gather_result(settings, snapshot), lambda: _show_verdict(snapshot))
 
 
 def gather_result(settings: Settings, snapshot: RaceSnapshot) -> Result:

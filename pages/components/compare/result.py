@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
@@ -68,10 +69,22 @@ class Result:
         return [score.name for score in sorted(self.scores, key=lambda score: -score.mean)]
 
 
-def show_result(settings: Settings, result: Result) -> None:
-    """Draw everything below the verdict."""
+_STYLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
+
+
+def show_result(settings: Settings, result: Result, show_verdict: Callable[[], None]) -> None:
+    """Draw the verdict and everything below it."""
+    st.html(_STYLE)
+    with st.container(key="result"):
+        with st.container(key="verdict"):
+            show_verdict()
+        _show_parts(settings, result)
+
+
+def _show_parts(settings: Settings, result: Result) -> None:
     if result.scores:
-        score_bars.show_scores(result.scores, result.basis)
+        with st.container(key="scores"):
+            score_bars.show_scores(result.scores, result.basis)
         _actions(settings, result)
         picture_strips.show_strips(settings, result.arms, result.ranking)
     if result.curves is not None:

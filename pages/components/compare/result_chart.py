@@ -8,7 +8,8 @@ import streamlit as st
 from core.config.train_config import TrainConfig
 from pages.components.shared import charts, frame
 
-HEIGHT_PX = 250
+HEIGHT_PX = 220
+TOOLBAR_PX = 84  # Streamlit's buttons over the upper right corner, which the legend keeps free
 Measure = Literal["Accuracy", "Loss"]
 MEASURES: tuple[Measure, ...] = ("Accuracy", "Loss")
 Draw = Callable[[Measure, charts.Axis, bool], dict[str, Any]]  # the last: with the curves of the training split
@@ -25,7 +26,7 @@ def show_chart(draw: Draw, *, key: str, axis: charts.Axis, training: bool, note:
     """
     with frame.explained():
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            chosen = st.segmented_control(
+            chosen: Measure = st.segmented_control(
                 "Measure",
                 MEASURES,
                 default=MEASURES[0],
@@ -34,7 +35,7 @@ def show_chart(draw: Draw, *, key: str, axis: charts.Axis, training: bool, note:
                 key=f"result-measure-{key}",
             )
             with st.popover("Options", icon=":material/tune:", type="tertiary", key=f"chart-options-{key}"):
-                along = st.segmented_control(
+                along: charts.Axis = st.segmented_control(
                     "Horizontal axis",
                     list(charts.AXIS_TITLES),
                     default=axis,
@@ -48,7 +49,8 @@ def show_chart(draw: Draw, *, key: str, axis: charts.Axis, training: bool, note:
                     key=f"training-{key}",
                     help="Adds the smoothed curves of the training split.",
                 )
-        spec = draw(chosen or MEASURES[0], along or axis, with_training)
+        spec = draw(chosen, along, with_training)
+        spec = {**spec, "legend": {**spec["legend"], "right": TOOLBAR_PX}}
         st.echarts_chart(spec, height=HEIGHT_PX, key=f"chart-{key}", alt=charts.describe(spec))
         st.caption(f"On validation pictures, after each epoch.{f' {note}' if note else ''}")
 

@@ -6,7 +6,6 @@ from typing import Any
 import streamlit as st
 
 from core.config.arm_names import describe_arm
-from core.config.train_config import TrainConfig
 from core.errors import ComparisonError, RunError
 from core.formatting import count_images, format_duration
 from core.runs.summary import RunSummary
@@ -27,14 +26,17 @@ from pages.components.shared.verdict import compare_many_once, compare_once, dra
 def show_runs_result(settings: Settings, chosen: Sequence[RunSummary]) -> None:
     """Draw the result of one or more runs; runs without a test result are in the chart only."""
     named = name_runs([look_at(settings, item.id) for item in chosen])
-    tested = keep_readable(settings, [(name, item) for name, item in named if item.history.tested is not None])
-    comparison = None
-    try:
-        comparison = _show_verdict(settings, tested)
-    except (ComparisonError, RunError) as error:
-        st.warning(frame.plain(str(error)), icon=":material/warning:")
-        tested = tested[:1]  # the others were evaluated on other pictures
-    show_result(settings, gather_result(settings, chosen, named, tested, comparison))
+    tested = name_runs([item for _, item in named if item.history.tested is not None])
+    tested = keep_readable(settings, tested)
+    comparison, problem = None, ""
+    if len(tested) > 1:
+        try:
+            comparison = compare_many_once(settings, [item.id for _, item in tested])
+        except (ComparisonError, RunError) as error:
+            problem = str(error)
+            tested = tested[:1]  # the others were evaluated on other pictures
+    result = gather_result(settings, chosen, named, tested, comparison)
+    show_result(settings, result, lambda: _show_verdict(settings, tested, comparison, problem))
 
 
 def gather_result(
@@ -45,7 +47,7 @@ def gather_result(
     comparison: RaceComparison | None,
 ) -> Result:
     """Everything below the verdict."""
-    styles = style_runs(named)
+    styles = style_runs(tested)
     by_id = {item.id: item for item in chosen}
     scores = []
     for name, item in tested:
@@ -75,24 +77,17 @@ def gather_result(
     )
 
 
-def _show_verdict(settings: Settings, tested: Sequence[Named]) -> RaceComparison | None:
-    """The verdict on the evaluated runs; None where there are fewer than two."""
-    if len(tested) < 2:
-        return None
-    ids = [item.id for _, item in tested]
-    comparison = compare_many_once(settings, ids)
-    if len(ids) == 2:
-        pair = compare_once(settings, *ids)
-        sentence = pair.verdict + _differences([item.config for _, item in tested])
-        draw_verdict(sentence, pair.caveats, found=pair.better is not None)
-    else:
+def _show_verdict(settings: Settings, tested: Sequence[Named], comparison: RaceComparison | None, problem: str) -> None:
+    """Nothing for a single run: its number is the result."""
+    if problem:
+        st.warning(frame.plain(problem), icon=":material/warning:")
+    elif not tested:
+        st.info("No run has a test result yet: wait for one, or choose others.", icon=":material/hourglass_top:")
+    elif len(tested) == 2:
+        pair = compare_once(settings, *(item.id for _, item in tested))
+        draw_verdict(pair.verdict, pair.caveats, found=pair.better is not None)
+    elif comparison is not None:
         draw_verdict(describe_race(comparison), comparison.caveats, found=any(pair.better for pair in comparison.pairs))
-    return comparison
-
-
-def _differences(configs: Sequence[TrainConfig]) -> str:
-    titles = [(TrainConfig.model_fields[name].title or name).lower() for name in numbers.differing_fields(configs)]
-    return f" They differ in: {', '.join(titles)}." if titles else ""
 
 
 def _draw(named: Sequence[Named], measure: Measure, axis: charts.Axis, *, training: bool) -> dict[str, Any]:

@@ -54,9 +54,8 @@ def show_scores(scores: Sequence[Score], basis: str) -> None:
     level = format_level(scores[0].interval.level)
     st.html(
         f'<div style="display:grid;grid-template-columns:{columns};gap:10px 28px;max-width:64rem">{cells}</div>'
-        f'<div style="font-size:.8rem;opacity:.8;margin-top:6px">Accuracy on {html.escape(basis)}. Bars, from 0 to '
-        "100 %: "
-        f"{level} intervals.</div>"
+        f'<div style="font-size:.8rem;opacity:.8;margin-top:8px">Accuracy on {html.escape(basis)}. '
+        f"Bars: {level} intervals, from 0 to 100 %.</div>"
     )
 
 
@@ -70,8 +69,9 @@ def draw_mark(style: ArmStyle) -> str:
 
 def _large(score: Score) -> str:
     return (
-        f'<div style="min-width:0"><div>{draw_mark(score.style)}<b>{html.escape(score.name)}</b> '
-        f'<span style="font-size:.8rem;opacity:.8">{html.escape(score.detail)}</span></div>'
+        f'<div style="min-width:0"><div style="overflow-wrap:anywhere">{draw_mark(score.style)}'
+        f"<b>{html.escape(score.name)}</b></div>"
+        f'<div style="font-size:.8rem;opacity:.8;overflow-wrap:anywhere">{html.escape(score.detail)}</div>'
         '<div style="display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .6rem">'
         f'<span style="font-size:2.5rem;line-height:1.2;font-weight:700;white-space:nowrap">'
         f"{format_percent(score.mean)}</span>"

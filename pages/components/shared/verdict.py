@@ -67,8 +67,10 @@ def draw_missing(sentence: str, missing: Sequence[Caveat]) -> None:
 
 
 def write_verdict(sentence: str, caveats: Sequence[Caveat]) -> str:
-    """A verdict and its caveats, the grave ones in full size and first, in Markdown."""
-    ordered = sorted(caveats, key=lambda caveat: not caveat.grave)
-    lines = [frame.plain(item.sentence) if item.grave else f":small[{frame.plain(item.sentence)}]" for item in ordered]
+    """A verdict and its caveats in Markdown: first the grave ones, then in short those that the sentence does not name
+    already; the coach has them all."""
+    kept = [item for item in caveats if item.grave or not item.unequal or item.unequal not in sentence]
+    ordered = sorted(kept, key=lambda caveat: not caveat.grave)
+    lines = [frame.plain(item.sentence) if item.grave else f":small[{frame.plain(item.short)}]" for item in ordered]
     listed = "\n".join(f"- {line}" for line in lines)
     return f"{frame.plain(sentence)}\n\n{listed}" if listed else frame.plain(sentence)
