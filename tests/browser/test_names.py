@@ -23,7 +23,7 @@ def test_every_name_is_shown_as_it_is(settings: Settings, server: Server, page: 
     for run in runs:
         finish(run, dataset, 0.0)
 
-    page.goto(f"{server.address}/compare?runs={','.join(run.id for run in runs)}&view=mistakes")
+    page.goto(f"{server.address}/compare?runs={','.join(run.id for run in runs)}&view=pictures,numbers")
     tiles = page.locator("[class*=st-key-sheet-] button")
     expect(tiles).to_have_count(len(dataset.rows_of("test")))
     shown = {tile.splitlines()[0].replace(WORD_JOINER, "") for tile in tiles.all_inner_texts()}

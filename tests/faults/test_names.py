@@ -18,7 +18,6 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import is_id
 from pages.components.compare import run_details
-from pages.components.compare.agreement import GROUPS
 from pages.components.shared.gallery import Tile, arrange
 from tests.support.finished_runs import create_pair
 from tests.support.images import encoded, photo
@@ -178,17 +177,17 @@ def test_training_and_comparison_show_hostile_names_as_letters(
     assert_inert(open_page("pages/train.py", run=first.id), settings)
     assert_inert(open_page("pages/train.py", race=str(first.meta().race)), settings)
     runs = f"{first.id},{second.id}"
-    app = open_page("pages/compare.py", runs=runs, view="classes")
+    app = open_page("pages/compare.py", runs=runs, view="confusion")
     assert_inert(app, settings)
     for box in [box for box in app.selectbox if box.label == "Pictures of a cell"]:
         box.select_index(1)
     app.run()
     assert_inert(app, settings)
     app = open_page("pages/compare.py", runs=runs, view="pictures")
-    for group in GROUPS:
+    for group in ("only-0", "only-1", "none", "all", "wrong-0", "wrong-1"):
         app.pills(key=f"groups-{first.id}-{second.id}").set_value(group).run()
         assert_inert(app, settings)
-    for section in set(run_details.SECTIONS) - {"classes", "pictures", "why"}:
+    for section in set(run_details.PARTS) - {"confusion", "pictures", "why"}:
         assert_inert(open_page("pages/compare.py", runs=runs, view=section), settings)
     assert_inert(open_page("pages/compare.py", race=str(first.meta().race)), settings)
 

@@ -15,6 +15,7 @@ from core.datasets.dataset import Dataset
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
+from pages.components.compare import run_details
 from tests.support.tested_runs import finish, make_dataset
 
 Open = Callable[..., AppTest]
@@ -79,25 +80,30 @@ def tiles(app: AppTest, name: str) -> list[object]:
     return [item for item in app.button if item.key and f"{name}" in item.key and "-at-" in item.key]
 
 
+def choose_group(app: AppTest, group: str) -> None:
+    next(item for item in app.get("button_group") if (item.key or "").startswith("groups-")).set_value(group)
+    app.run()
+
+
 def test_each_of_the_four_groups_opens_and_they_add_up(evaluated_runs: Settings, open_page: Open) -> None:
     app = open_section(open_page, evaluated_runs, "pictures")
     table = next(item.value for item in app.get("html") if "<table" in str(item.value))
-    assert "B ✓ right" in table
     assert "McNemar" in texts(app)
     counts = [int(count) for count in re.findall(r">(\d+)</td>", table)]
     assert sum(counts) == 60
-    for group, count in zip(("both_right", "only_a", "only_b", "both_wrong"), counts, strict=True):
-        next(item for item in app.get("button_group") if (item.key or "").startswith("groups-")).set_value(group)
-        app.run()
+    for group, count in zip(("all", "only-0", "only-1", "none"), counts, strict=True):
+        choose_group(app, group)
         assert not app.exception
-        assert len(tiles(app, f"group-{group.replace('_', '-')}-")) == min(count, 24)
+        assert len(tiles(app, f"group-{group}-")) == min(count, 24)
 
 
 def test_a_tile_shows_both_answers_and_names_are_no_markup(evaluated_runs: Settings, open_page: Open) -> None:
     app = open_section(open_page, evaluated_runs, "pictures")
+    choose_group(app, "only-1")
     label = tiles(app, "group-")[0].label  # type: ignore[attr-defined]
-    assert "A ✗" in label
-    assert "B ✓" in label
+    assert "✗ A: " in label
+    assert "✓ B: " in label
+    assert "A: Scratch (scratch_cnn, seed 0); B: Scratch (scratch_cnn, seed 1)" in texts(app)
     assert "data:image/jpeg;base64," in label
     assert "<b>" not in label
     assert "(http:x)" not in label
@@ -117,19 +123,20 @@ def test_a_click_on_a_picture_opens_its_dialog_with_each_answer(evaluated_runs: 
 
 
 def test_class_and_order_of_a_grid_can_be_chosen(evaluated_runs: Settings, open_page: Open) -> None:
-    app = open_section(open_page, evaluated_runs, "mistakes")
-    before = [item.key for item in tiles(app, "mistakes-")]  # type: ignore[attr-defined]
+    app = open_section(open_page, evaluated_runs, "pictures")
+    choose_group(app, "wrong-0")
+    before = [item.key for item in tiles(app, "group-wrong-0-")]  # type: ignore[attr-defined]
     order = next(item for item in app.selectbox if (item.key or "").endswith("-order"))
     order.select("doubt").run()
-    after = [item.key for item in tiles(app, "mistakes-")]  # type: ignore[attr-defined]
+    after = [item.key for item in tiles(app, "group-wrong-0-")]  # type: ignore[attr-defined]
     assert before != after
     choice = next(item for item in app.selectbox if (item.key or "").endswith("-class"))
     choice.select_index(1).run()
-    assert 0 < len(tiles(app, "mistakes-")) < len(before)
+    assert 0 < len(tiles(app, "group-wrong-0-")) < len(before)
 
 
 def test_a_cell_of_the_matrix_opens_its_pictures(evaluated_runs: Settings, open_page: Open) -> None:
-    app = open_section(open_page, evaluated_runs, "classes")
+    app = open_section(open_page, evaluated_runs, "confusion")
     cell = next(item for item in app.selectbox if item.label == "Pictures of a cell")
     cell.select_index(1).run()
     assert not app.exception
@@ -138,7 +145,7 @@ def test_a_cell_of_the_matrix_opens_its_pictures(evaluated_runs: Settings, open_
 
 
 def test_a_matrix_shows_pictures_or_per_cent_of_each_class(evaluated_runs: Settings, open_page: Open) -> None:
-    app = open_section(open_page, evaluated_runs, "classes")
+    app = open_section(open_page, evaluated_runs, "confusion")
     assert [int(table.to_numpy().sum()) for table in matrices(app)] == [60, 60]
     next(item for item in app.get("button_group") if item.key == "confusion-unit").set_value("percent")
     app.run()
@@ -188,17 +195,17 @@ def test_a_higher_threshold_answers_fewer_pictures(evaluated_runs: Settings, ope
     assert "100.0 % of 60" not in texts(app)
 
 
-@pytest.mark.parametrize("view", ["pictures", "classes", "mistakes", "confidence"])
+@pytest.mark.parametrize("view", ["pictures", "confusion", "classes", "confidence"])
 def test_without_the_dataset_tables_replace_the_pictures(evaluated_runs: Settings, open_page: Open, view: str) -> None:
     shutil.rmtree(evaluated_runs.datasets_dir)
     app = open_section(open_page, evaluated_runs, view)
     assert not tiles(app, "-")
-    if view in ("pictures", "mistakes"):
+    if view == "pictures":
         assert "The numbers are still shown" in texts(app)
         assert any("says" in " ".join(map(str, item.value.columns)) for item in app.dataframe)
 
 
-@pytest.mark.parametrize("view", ["pictures", "classes", "mistakes", "confidence"])
+@pytest.mark.parametrize("view", ["pictures", "confusion", "classes", "confidence"])
 def test_runs_that_were_evaluated_on_validation_pictures_are_shown_too(
     settings: Settings, open_page: Open, view: str
 ) -> None:
@@ -208,7 +215,7 @@ def test_runs_that_were_evaluated_on_validation_pictures_are_shown_too(
         assert "it must be chosen on other pictures than these" in texts(app)
 
 
-@pytest.mark.parametrize("view", ["classes", "mistakes", "confidence"])
+@pytest.mark.parametrize("view", ["pictures", "classes", "confidence"])
 def test_a_damaged_table_leaves_the_other_runs_visible(evaluated_runs: Settings, open_page: Open, view: str) -> None:
     (RunStore(evaluated_runs).all()[0].folder / "predictions.csv").write_text("x", encoding="utf-8")
     app = open_section(open_page, evaluated_runs, view)
@@ -217,28 +224,83 @@ def test_a_damaged_table_leaves_the_other_runs_visible(evaluated_runs: Settings,
 
 def test_a_run_that_is_always_right_has_no_mistakes(settings: Settings, open_page: Open) -> None:
     make_runs(settings, make_dataset(settings, ("cat", "dog"), 30), (1.1, 1.1))
-    assert "makes no mistake on 18 test pictures" in texts(open_section(open_page, settings, "mistakes"))
-    assert "No pictures in this group" not in texts(open_section(open_page, settings, "pictures"))
+    app = open_section(open_page, settings, "pictures")
+    assert "No pictures in this group" not in texts(app)
+    choose_group(app, "wrong-0")
+    assert "makes no mistake on 18 test pictures" in texts(app)
 
 
 def test_a_race_shows_the_pictures_that_no_run_gets_right(settings: Settings, open_page: Open) -> None:
     dataset = make_dataset(settings, ("cat", "dog", "owl"), 60)
-    values = {"dataset": dataset.id, "model": "scratch_cnn", "strategy": "scratch", "epochs": 2}
+    networks = {"scratch": ("scratch_cnn", "scratch"), "transfer": ("petnet", "head")}
     arms = [
-        Arm(name, TrainConfig.model_validate({**values, "seed": seed}))
+        Arm(
+            name,
+            TrainConfig.model_validate(
+                {"dataset": dataset.id, "model": model, "strategy": strategy, "epochs": 2, "seed": seed}
+            ),
+        )
         for seed in (0, 1)
-        for name in ("scratch", "transfer")
+        for name, (model, strategy) in networks.items()
     ]
     race, runs = RunStore(settings).create_race(RacePlan("race", ("scratch", "transfer"), (0, 1), "epochs", 2), arms)
     for number, (run, arm) in enumerate(zip(runs, arms, strict=True)):
         finish(run, dataset, 0.3 if arm.name == "scratch" else 0.6, seed=number)
     app = open_page("pages/compare.py", race=race, view="pictures")
     assert not app.exception
-    assert "Hard pictures" in texts(app)
-    assert "All 4 runs are wrong here" in texts(app)
-    hard = tiles(app, "hard-wrong")
-    assert "0 of 2 scratch" in hard[0].label  # type: ignore[attr-defined]
-    next(item for item in app.get("button_group") if (item.key or "").startswith("hard-")).set_value("only-1")
+    assert "Neither ever right" in texts(app)
+    choose_group(app, "none")
+    hard = tiles(app, "group-none-")
+    assert "0 of 2 Scratch" in hard[0].label  # type: ignore[attr-defined]
+    choose_group(app, "only-1")
+    assert not app.exception
+    assert "2 of 2 Transfer" in tiles(app, "group-only-1-")[0].label  # type: ignore[attr-defined]
+
+
+def test_strips_show_what_only_one_network_gets_right_and_a_tap_opens_a_picture(
+    evaluated_runs: Settings, open_page: Open
+) -> None:
+    app = open_section(open_page, evaluated_runs, "")
+    assert not tiles(app, "group-")  # the gallery is folded
+    found = {name: tiles(app, f"-{name}-at-") for name in ("only-1", "only-0", "none")}
+    for name, count in zip(found, re.findall(r":small\[(\d+) of 60\]", texts(app)), strict=True):
+        assert len(found[name]) == min(int(count), 10)
+    found["only-1"][0].click()  # type: ignore[attr-defined]
     app.run()
     assert not app.exception
-    assert "2 of 2 transfer" in tiles(app, "hard-only-1")[0].label  # type: ignore[attr-defined]
+    assert any("the true class" in str(item.value) for item in app.get("html"))
+
+
+def test_the_better_network_comes_first_in_the_strips_and_none_is_left_out(
+    evaluated_runs: Settings, open_page: Open
+) -> None:
+    shown = texts(open_section(open_page, evaluated_runs, ""))
+    assert shown.index("Only Scratch (scratch_cnn, seed 1) right") < shown.index("Only Scratch (scratch_cnn, seed 0)")
+    assert shown.index("Only Scratch (scratch_cnn, seed 0)") < shown.index("Neither right")
+
+
+def test_a_single_run_shows_its_own_number_and_mistakes(evaluated_runs: Settings, open_page: Open) -> None:
+    run_id = address(evaluated_runs).split(",")[0]
+    app = open_page("pages/compare.py", runs=run_id)
+    assert not app.exception
+    assert not app.warning
+    numbers = next(str(item.value) for item in app.get("html") if "2.5rem" in str(item.value))
+    assert numbers.count("2.5rem") == 1
+    assert "60 test pictures" in numbers
+    assert tiles(app, "-wrong-0-at-")
+    assert not [item for item in app.get("download_button") if item.label == "Report"]
+
+
+@pytest.mark.parametrize("name", [name for name in run_details.PARTS if name != "why"])
+def test_a_part_is_computed_only_when_it_is_opened(evaluated_runs: Settings, open_page: Open, name: str) -> None:
+    drawn = []
+    title, icon, draw = run_details.PARTS[name]
+    spied = {**run_details.PARTS, name: (title, icon, lambda *given: drawn.append(name) or draw(*given))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_details, "PARTS", spied)
+        app = open_section(open_page, evaluated_runs, "")
+        assert not drawn
+        app.session_state[f"part-{name}"] = True
+        app.run()
+        assert not app.exception
+        assert drawn == [name]

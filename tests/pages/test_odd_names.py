@@ -17,6 +17,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.formatting import format_cell
 from core.jobs.worker import Worker
+from core.palette import style_arms
 from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.report.documents import make_document
 from core.runs.run import Run, RunState
@@ -54,6 +55,7 @@ GROUPS = {
         "each network's answer", "Class", "all", "Choose a cell",
     ),
 }  # fmt: skip
+STYLES = dict(zip("AB", style_arms(["scratch", "head"]), strict=True))
 EVERY = tuple(dict.fromkeys(name for group in GROUPS.values() for name in group))
 
 
@@ -133,7 +135,9 @@ def test_blocks_that_are_called_by_numbers_keep_their_places() -> None:
         BlockChange(name, f"Block <{name}>", 10, 0.1, 0.1, False, 0, None, 0.0, True, False)
         for name in ("10", "2", "1")
     )
-    figure = why_figures.weight_change_bars([("<b>run", WeightChange(blocks, True, 1))], logarithmic=False)
+    figure = why_figures.weight_change_bars(
+        [("<b>run", WeightChange(blocks, True, 1))], {"<b>run": STYLES["A"]}, logarithmic=False
+    )
     assert figure.layout.yaxis.type == "category"
     assert list(figure.layout.yaxis.categoryarray) == ["1", "2", "10"]
     assert shown(figure.data[0].hovertext)[0] == "Block <10>"
@@ -144,7 +148,7 @@ def test_charts_and_tables_of_a_comparison_have_each_class_once(dataset: Dataset
     found = tables(runs)
     reports = [(name, score_classes(table)) for name, table in zip("AB", found, strict=True)]
     order = range(len(dataset.classes))
-    axis = class_scores_table.draw_scores(reports, "f1", order)["yAxis"]
+    axis = class_scores_table.draw_scores(reports, "f1", order, STYLES)["yAxis"]
     assert axis["type"] == "category"
     assert [name.rpartition(" (")[0] for name in axis["data"]] == [
         class_scores_table.prediction_cache.shorten(name, class_scores_table.MAX_NAME) for name in dataset.classes
@@ -269,11 +273,11 @@ def test_explore_offers_each_class_and_all_of_them(awkward: tuple[Dataset, list[
 def test_compare_shows_each_class(awkward: tuple[Dataset, list[Run]], open_page: Open) -> None:
     dataset, started = awkward
     query = ",".join(run.id for run in started)
-    app = open_page("pages/compare.py", runs=query, view="classes")
+    app = open_page("pages/compare.py", runs=query, view="confusion,classes")
     assert_distinct(app)
     matrix = next(item.value for item in app.dataframe if "1e3" in item.value)
     assert list(matrix.columns) == list(dataset.classes)
-    for view in ("pictures", "mistakes", "coach"):
+    for view in ("pictures", "numbers", "coach"):
         app = open_page("pages/compare.py", runs=query, view=view)
         assert_distinct(app)
 

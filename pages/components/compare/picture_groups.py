@@ -95,6 +95,9 @@ def show_gallery(settings: Settings, arms: Arms) -> None:
                 "picture shows two things."
             )
         grid = grid_of(settings, arms, found, f"group-{group.key}-{identity}", group.order)
+        signs = picture_grid.short_names(grid)
+        if grid.lines is None and signs != list(grid.names) and len(signs) > 1:
+            st.caption("; ".join(f"{sign}: {frame.plain(name)}" for sign, name in zip(signs, grid.names, strict=True)))
         picture_grid.show_grid(settings, grid, group.places, f"tunemypets-pictures-{group.key}.csv")
 
 
