@@ -86,9 +86,9 @@ def _scores(race: Race, comparison: RaceComparison | None, styles: dict[str, Arm
     if comparison is not None:
         scores = []
         for arm in comparison.arms:
-            seconds = "" if arm.seconds is None else f" · {format_duration(arm.seconds)}"
-            detail = f"{describe_arm(race.arm(arm.name)[0].config)}{seconds}"
-            scores.append(Score(arm.name, detail, styles[arm.name], arm.mean, arm.interval))
+            time = "" if arm.seconds is None else format_duration(arm.seconds)
+            detail = describe_arm(race.arm(arm.name)[0].config)
+            scores.append(Score(arm.name, detail, time, styles[arm.name], arm.mean, arm.interval))
         seeds = f", mean of {format_count(comparison.seeds, 'seed')}" if comparison.seeds > 1 else ""
         return scores, count_images(comparison.n, comparison.split) + seeds
     scores, basis = [], ""
@@ -96,7 +96,7 @@ def _scores(race: Race, comparison: RaceComparison | None, styles: dict[str, Arm
         for run in race.arm(name):
             if run.accuracy is not None and run.tested is not None and run.accuracy.value is not None:
                 detail = describe_arm(run.config) + (f", seed {run.config.seed}" if len(race.plan.seeds) > 1 else "")
-                scores.append(Score(name, detail, styles[name], run.accuracy.value, run.accuracy.interval))
+                scores.append(Score(name, detail, "", styles[name], run.accuracy.value, run.accuracy.interval))
                 basis = count_images(run.tested.images, run.tested.split)
                 break
     return scores, basis

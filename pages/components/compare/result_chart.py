@@ -24,7 +24,7 @@ def show_chart(draw: Draw, *, key: str, axis: charts.Axis, training: bool, note:
         training: whether the curves of the training split can be added.
         note: a line below it.
     """
-    with frame.explained():
+    with frame.explained(), st.container(gap="xsmall", key="curves"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             chosen: Measure = st.segmented_control(
                 "Measure",

@@ -53,9 +53,9 @@ def gather_result(
     for name, item in tested:
         accuracy = by_id[item.id].accuracy
         if accuracy is not None and accuracy.value is not None:
-            seconds = f" · {format_duration(item.history.epochs[-1].seconds)}" if item.history.epochs else ""
-            detail = f"{describe_arm(item.config)}{seconds}"
-            scores.append(Score(name, detail, styles[name], accuracy.value, accuracy.interval))
+            time = format_duration(item.history.epochs[-1].seconds) if item.history.epochs else ""
+            detail = describe_arm(item.config)
+            scores.append(Score(name, detail, time, styles[name], accuracy.value, accuracy.interval))
     found = tested[0][1].history.tested if tested else None
     configs = [item.config for _, item in named]
     return Result(
