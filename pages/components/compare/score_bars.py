@@ -55,7 +55,8 @@ def show_scores(scores: Sequence[Score], basis: str) -> None:
     columns = f"repeat({len(scores)},minmax(0,1fr))" if len(scores) <= MAX_LARGE else "1fr"
     level = format_level(scores[0].interval.level)
     st.html(
-        f'<div style="display:grid;grid-template-columns:{columns};gap:10px 28px;align-items:end;max-width:64rem">{cells}</div>'
+        f'<div style="display:grid;grid-template-columns:{columns};gap:10px 28px;align-items:end;max-width:64rem">'
+        f"{cells}</div>"
         f'<div style="font-size:.8rem;opacity:.8;margin-top:8px">Accuracy on {html.escape(basis)}. '
         f"Bars: {level} intervals, from 0 to 100 %.</div>"
     )
@@ -70,10 +71,11 @@ def draw_mark(style: ArmStyle) -> str:
 
 
 def _large(score: Score) -> str:
+    detail = f"{score.detail} · {score.time}" if score.time else score.detail
     return (
         f'<div style="min-width:0"><div style="overflow-wrap:anywhere">{draw_mark(score.style)}'
         f"<b>{html.escape(score.name)}</b></div>"
-        f'<div style="font-size:.8rem;opacity:.8;overflow-wrap:anywhere">{html.escape(score.detail + (f" · {score.time}" if score.time else ""))}</div>'
+        f'<div style="font-size:.8rem;opacity:.8;overflow-wrap:anywhere">{html.escape(detail)}</div>'
         '<div style="display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .6rem">'
         f'<span style="font-size:2.5rem;line-height:1.2;font-weight:700;white-space:nowrap">'
         f"{format_percent(score.mean)}</span>"
