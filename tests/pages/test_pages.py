@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.config.arm_names import describe_arm
 from core.datasets.dataset import Dataset
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
@@ -15,8 +16,10 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step
+from pages.components.shared import frame, runs_snapshot
 from tests.support.finished_runs import forget_plan
 from tests.support.images import class_files, encoded, photo
+from tests.support.in_process_predictor import InProcessClient
 from tests.support.processes import wait_for
 
 Open = Callable[..., AppTest]
@@ -322,20 +325,46 @@ def test_compare_with_damaged_predictions_shows_a_sentence(raced: Settings, open
 
 
 def test_predict_answers_for_good_pictures_and_explains_bad_ones(
-    raced: Settings, open_page: Open, ended_processes: None
+    raced: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.datasets.dataset_store import DatasetStore
-
-    dataset = DatasetStore(raced).get("drawn")
-    picture = dataset.image_path(dataset.rows[0]).read_bytes()
+    monkeypatch.setattr(frame, "predictor", InProcessClient)
+    picture = encoded(photo(1), "JPEG")
     app = open_page("pages/predict.py")
     app.file_uploader(key="predict-files").set_value(
         [("good.jpg", picture, "image/jpeg"), ("../../evil.png", b"<img onerror=alert(1)>", "image/png")]
     )
     app.run(timeout=90)
     assert not app.exception
+    (error,) = app.error
+    assert "evil" in error.value
+    shown = "".join(element.value for element in app.html)
+    assert "1 damaged" in shown
+    assert "Probabilities of the classes" in shown, "the newest picture that can be read is large"
+    assert len(app.dataframe[0].value) == 2
+
+    app.toggle(key="predict-compare").set_value(True).run(timeout=90)
     assert len(app.dataframe[0].value) == 4
-    assert "evil" in app.error[0].value
+    assert "Different answers for" in "".join(element.value for element in app.html)
+    app.button(key="predict-again").click().run()
+    assert not app.dataframe
+
+
+def test_predict_suggests_the_best_finished_network_and_keeps_what_was_chosen(raced: Settings, open_page: Open) -> None:
+    best, other = sorted(RunStore(raced).summaries(), key=lambda item: item.accuracy.correct, reverse=True)
+    store = RunStore(raced)
+    app = open_page("pages/predict.py")
+    assert describe_arm(best.config) in texts(app).replace("\\", "")
+    network = next(box for box in app.selectbox if box.label == "Network")
+    network.set_value(other.id).run()
+    assert dict(app.query_params) == {"run": [other.id]}
+    (store.get(best.id).folder / "result.json").unlink()  # it is training again
+    runs_snapshot.forget_runs()
+    app.run()
+    assert not app.exception
+    assert next(box for box in app.selectbox if box.label == "Network").value == other.id
+    app = open_page("pages/predict.py", run="20260101-000000-abcdef")
+    assert "was deleted" in texts(app)
+    assert describe_arm(other.config) in texts(app).replace("\\", "")
 
 
 @pytest.mark.slow

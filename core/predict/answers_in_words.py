@@ -1,0 +1,66 @@
+"""Answers of a network in words: the class, how sure it is, and the totals of many pictures. Imports no torch."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.formatting import format_percent
+from core.predict.predictor_answers import Prediction
+
+UNSURE_BELOW = 0.6  # of the most probable class
+UNSURE_NOTE = f"Unsure: the most probable class has less than {format_percent(UNSURE_BELOW, 0)}."
+SURE = ((0.95, "very sure"), (0.8, "fairly sure"), (UNSURE_BELOW, "not very sure"))
+THING = re.compile(r"[^\W\d_]+([ _-][^\W\d_]+)*")  # words, which can follow an article
+
+
+@dataclass(frozen=True)
+class Totals:
+    """How many pictures got which answer.
+
+    Attributes:
+        classes: name and count of the answers that are not unsure, most frequent first.
+        damaged: pictures without an answer.
+    """
+
+    classes: tuple[tuple[str, int], ...]
+    unsure: int
+    damaged: int
+
+    @property
+    def answered(self) -> int:
+        """All pictures that were asked about."""
+        return sum(count for _, count in self.classes) + self.unsure + self.damaged
+
+
+def is_unsure(probability: float) -> bool:
+    """Whether an answer with this probability is called unsure."""
+    return probability < UNSURE_BELOW
+
+
+def describe_sureness(probability: float) -> str:
+    """How sure an answer with this probability is."""
+    return next((words for least, words in SURE if probability >= least), "unsure")
+
+
+def introduce_class(label: str, probability: float) -> str:
+    """What stands before the name of the most probable class: `This is a `, `Perhaps an `, `Answer: `."""
+    unsure = is_unsure(probability)
+    if not THING.fullmatch(label) or (label.endswith("s") and not label.endswith("ss")):
+        return "Perhaps: " if unsure else "Answer: "  # a number, a code, a plural
+    article = "an" if label[0].lower() in "aeiou" else "a"
+    return f"{'Perhaps' if unsure else 'This is'} {article} "
+
+
+def count_answers(answers: Iterable[Prediction]) -> Totals:
+    """The totals of many pictures."""
+    counts: Counter[str] = Counter()
+    unsure = damaged = 0
+    for answer in answers:
+        if answer.label is None or answer.probability is None:
+            damaged += 1
+        elif is_unsure(answer.probability):
+            unsure += 1
+        else:
+            counts[answer.label] += 1
+    return Totals(tuple(counts.most_common()), unsure, damaged)

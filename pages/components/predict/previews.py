@@ -1,0 +1,40 @@
+"""Pictures of the visitor as a network sees them: upright, RGB, and with the grey range of its training pictures."""
+
+from core.checkpoints.preprocessing import read_preprocessing
+from core.datasets.pictures.decoder import Limits, render_preview
+from core.errors import ImageError
+from core.runs.run import Run
+from core.runs.run_files import BEST
+from core.runs.summary import RunSummary
+from core.settings import Settings
+from core.storage import read_json
+from models.entry import OWN_RANGES, GreyRanges
+from pages.components.predict.own_pictures import Picture
+from pages.components.shared.shared_cache import SharedCache
+
+LARGE_PX = 640
+SMALL_PX = 160
+
+_previews: SharedCache[tuple[str, GreyRanges, int], bytes | None] = SharedCache(None, max_entries=600)
+
+
+def preview(settings: Settings, run: RunSummary, picture: Picture, side_px: int = LARGE_PX) -> bytes | None:
+    """A JPEG; None where the file cannot be read."""
+    greys = _greys(settings, run)
+
+    def make() -> bytes | None:
+        try:
+            return render_preview(picture.data, Limits.from_settings(settings), picture.name, side_px, greys)
+        except ImageError:
+            return None
+
+    return _previews.get((picture.id, greys, side_px), make)
+
+
+def _greys(settings: Settings, run: RunSummary) -> GreyRanges:
+    """The grey range with which a run reads pictures."""
+    try:
+        kept = read_json(Run(settings.runs_dir / run.id).checkpoints / f"{BEST}.json")
+        return read_preprocessing(run.config, kept.get("preprocessing")).greys
+    except (OSError, ValueError, AttributeError):
+        return OWN_RANGES
