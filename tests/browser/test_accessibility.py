@@ -63,7 +63,7 @@ def check(page: Page, address: str) -> list[str]:
     options = {"runOnly": {"type": "rule", "values": RULES}}
     violations = page.evaluate("options => axe.run(document, options)", options)["violations"]
     found = [
-        f"{address}: {item['id']}: {node['html'][:120]} {(node['any'] or node['all'] or [{'message': ''}])[0]['message']}"
+        f"{address}: {item['id']}: {node['html'][:120]} {node['failureSummary']}"
         for item in violations
         for node in item["nodes"]
     ]
