@@ -10,7 +10,7 @@ import copy
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ SAMPLE = 16  # images
 MEASURING_SECONDS = 3.0  # of one configuration
 ASK_SECONDS = 0.1  # between two looks whether it has to stop
 RESERVE = 2.0  # what is timed may take so many times as long as before: other programs come and go
+COPYING_SECONDS, COPYING_SECONDS_A_BYTE = 0.3, 2e-9  # of computing, to copy and to fold a network
 BACKWARD_COST = 2.0  # forward passes
 LEAST_IN_STEP = 2  # images: batch norm has to find statistics
 ENOUGH_SECONDS = 0.15  # of one repetition
@@ -138,7 +139,7 @@ def _recall_or_measure(
     measured: Figures = {}
     yield Progress("preparing", TEXT, 0, len(parts), None)
     others = OtherPrograms()
-    for done, found in enumerate(measure(network, config, stages, device, pixels, signal), 1):
+    for done, found in enumerate(measure(network, config, stages, device, pixels, signal, MEASURING_SECONDS), 1):
         measured.update(found)
         yield Progress("preparing", TEXT, done, len(parts), None)
     signal.check()
@@ -158,7 +159,8 @@ class Limit:
     """
 
     def __init__(self, seconds: float, signal: StopSignal) -> None:
-        self._ends, self._signal = perf_counter() + seconds, signal
+        self._began, self._computed = perf_counter(), process_time()
+        self._ends, self._signal = self._began + seconds, signal
         self._asked = -math.inf
 
     def check(self, seconds: float = 0.0) -> None:
@@ -174,6 +176,15 @@ class Limit:
             self._asked = now
         if self._ends - now <= RESERVE * seconds:
             raise OutOfTimeError
+
+    def check_computing(self, seconds: float) -> None:
+        """Return at once if there is time for so much computing, at the share of the processor that was left so far.
+
+        Raises:
+            OutOfTimeError, Stopped: as `check`.
+        """
+        share = (process_time() - self._computed) / max(1e-6, perf_counter() - self._began)
+        self.check(seconds / max(1e-3, min(1.0, share)) / RESERVE)
 
     @contextmanager
     def watch(self, module: nn.Module) -> Iterator[None]:
@@ -200,7 +211,7 @@ def measure(
     device: torch.device,
     pixels: Pixels,
     signal: StopSignal,
-    seconds: float = MEASURING_SECONDS,
+    seconds: float,
 ) -> Iterator[Figures]:
     """Milliseconds an image, as `choose_hardware` and `estimate` use them; the figures of one part after the other.
 
@@ -226,8 +237,14 @@ def measure(
 
     yield {"input": _time(lambda _, count: view(count), ("",), device, limit, len(pixels))[""]}
     batch = view(len(pixels))
-    trial = copy.deepcopy(network).to(device).to(memory_format=torch.channels_last)
     parts = _parts(network, stages)
+    size = sum(value.nbytes for value in network.state_dict().values())
+    try:
+        limit.check_computing(COPYING_SECONDS + size * COPYING_SECONDS_A_BYTE)
+    except OutOfTimeError:
+        yield from ({f"{part}_unmeasured": 1.0} for part in parts[1:])
+        return
+    trial = copy.deepcopy(network).to(device).to(memory_format=torch.channels_last)
     if "prefix" in parts:
         trial.freeze(next(stage.freeze_point for stage in stages if stage.freeze_point))
         yield _measure_prefix(trial, device, batch, limit)

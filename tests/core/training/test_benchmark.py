@@ -253,6 +253,25 @@ def test_measuring_ends_in_the_middle_of_a_network_when_its_time_is_over(
     assert choose_precision(found, "prefix" if strategy == "head" else "step", "auto")[0] == "fp32"
 
 
+def test_a_machine_that_leaves_no_time_is_not_measured_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def late() -> float:
+        clock[0] += 0.5  # whatever is done takes half a second
+        return clock[0]
+
+    monkeypatch.setattr(benchmark, "perf_counter", late)
+    monkeypatch.setattr(benchmark, "process_time", lambda: 0.0)  # and hardly computes
+    monkeypatch.setattr(benchmark.copy, "deepcopy", lambda _: pytest.fail("the network was copied"))
+    config = config_of(strategy="partial")
+    network = build("petnet", 2, seed=0)
+    found: dict[str, float] = {}
+    for part in measure(network, config, plan_stages(config, config.entry()), CPU, pixels(), StopSignal(), 5.0):
+        found.update(part)
+    assert found.keys() == {"input", "prefix_unmeasured", "step_unmeasured"}
+    assert measurements.is_doubtful(found)
+
+
 def test_a_step_that_would_take_too_long_is_estimated_from_its_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "BACKWARD_COST", 1e6)  # so long that it never begins
     config = config_of(strategy="full")
@@ -268,6 +287,7 @@ def test_a_stop_request_ends_the_measuring_between_two_layers(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmark, "ASK_SECONDS", 0.0)
+    monkeypatch.setattr(benchmark, "MEASURING_SECONDS", 600.0)  # however busy the machine is
     network = build("petnet", 2, seed=0)
     passed: list[object] = []
     for block in network.blocks.values():
