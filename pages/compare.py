@@ -9,7 +9,7 @@ from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.compare import learning_curve_view, race_choice, race_result, race_view, run_choice, runs_view
 from pages.components.shared import frame
-from pages.components.shared.race_snapshot import look_at_race, races_of
+from pages.components.shared.race_snapshot import forget_races, look_at_race, races_of
 from pages.components.shared.runs_snapshot import list_runs
 
 
@@ -18,6 +18,9 @@ def page() -> None:
     with frame.explained():
         summaries = [item for item in list_runs(settings) if item.epochs_done or item.tested]
         races = races_of(settings)
+        if st.query_params.get("race", "") not in ("", *(race.id for race in races)):  # it may have begun just now
+            forget_races()
+            races = races_of(settings)
         if not summaries and not races:
             st.info("Nothing to compare yet: start a race first.", icon=":material/flag:")
             frame.link(frame.TRAIN, label="Start a race", icon=":material/flag:")

@@ -25,7 +25,7 @@ def test_a_finished_curve_shows_every_point_with_its_interval(curve_id: str, ope
     assert table["n"].tolist() == [8] * 4
     assert table["Seeds"].tolist() == [2] * 4
     assert all((table["95 % from"] <= table["Accuracy"]) & (table["Accuracy"] <= table["95 % to"]))
-    assert "2 of 2 runs done" in texts(app)
+    assert ":material/check_circle: finished" in texts(app)
     assert "More differs than network and strategy" not in texts(app)
 
 
@@ -35,14 +35,6 @@ def test_a_curve_shows_where_its_comparison_is_unfair(curve_id: str, open_page: 
     app = open_page("pages/compare.py", race=curve_id)
     assert not app.exception
     assert "More differs than network and strategy" in texts(app)
-
-
-def test_a_queued_curve_shows_that_it_waits(raced: Settings, open_page: Open) -> None:
-    curve_id, _ = start_curve(raced, curve_arms(), seeds=(0,), sizes=(2,))
-    app = open_page("pages/compare.py", race=curve_id)
-
-    assert "The curve appears with its first finished run." in texts(app)
-    assert not app.exception
 
 
 def test_a_curve_is_started_from_the_form(raced: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

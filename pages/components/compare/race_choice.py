@@ -1,6 +1,7 @@
 """Which race, learning curve or runs the Compare page shows: the address names it, and a choice changes the address."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import streamlit as st
@@ -40,7 +41,7 @@ def choose(settings: Settings, races: Sequence[Race]) -> Race | None:
             st.selectbox(
                 "Race or learning curve",
                 list(by_id),
-                format_func=lambda race_id: _label(settings, by_id[race_id]),
+                format_func=_label_races(settings, races).__getitem__,
                 key=CHOSEN,
                 on_change=_open_race,
                 placeholder="Choose a race",
@@ -68,9 +69,16 @@ def _open_race() -> None:
         st.query_params.from_dict({"race": st.session_state[CHOSEN]})
 
 
-def _label(settings: Settings, race: Race) -> str:
-    curve = "Learning curve: " if race.plan.kind == "curve" else ""
-    owner = frame.owner_name(settings, race.meta.owner)
-    by = f" · {owner}" if owner else ""
-    begun = time.strftime("%d %b, %H:%M", time.localtime(race.meta.created))
-    return f"{curve}{race.title} · {race.dataset}{by} · {begun}"
+def _label_races(settings: Settings, races: Sequence[Race]) -> dict[str, str]:
+    """Labels by id; they differ, because the browser names its choice by them."""
+    labels: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for race in reversed(races):  # a number that a race has once stays, whatever starts later
+        curve = "Learning curve: " if race.plan.kind == "curve" else ""
+        owner = frame.owner_name(settings, race.meta.owner)
+        by = f" · {owner}" if owner else ""
+        begun = time.strftime("%d %b, %H:%M", time.localtime(race.meta.created))
+        label = f"{curve}{race.title} · {race.dataset}{by} · {begun}"
+        seen[label] += 1
+        labels[race.id] = f"{label} ({seen[label]})" if seen[label] > 1 else label
+    return labels
