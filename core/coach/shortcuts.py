@@ -47,12 +47,14 @@ class Cue:
         title: within a sentence.
         meaning: what it means if they predict the class.
         advice: what to do then.
+        harmless: whether it may well be the subject itself.
     """
 
     name: str
     title: str
     meaning: str
     advice: str
+    harmless: bool = False
 
 
 CUES = (
@@ -78,9 +80,10 @@ CUES = (
     Cue(
         "light",
         "brightness and colour",
-        "The mean colour alone separates the classes. That may be the subject itself, or the light in which it was "
-        "photographed.",
-        "Turn on random colours and see whether the accuracy holds.",
+        "That is fine where colour is the subject, as with ripe fruit or sick leaves. Otherwise it may be the light in "
+        "which the classes were photographed.",
+        "If colour is not the subject, turn on random colours and see whether the accuracy holds.",
+        harmless=True,
     ),
     Cue(
         "background",
@@ -122,8 +125,9 @@ class ShortcutReport:
 
     @property
     def found(self) -> tuple[Shortcut, ...]:
-        """Cues that predict the class, the strongest first."""
-        return tuple(sorted((item for item in self.shortcuts if item.found), key=lambda item: -item.accuracy.correct))
+        """Cues that predict the class, the strongest first; of equal ones, those that cannot be the subject."""
+        found = [item for item in self.shortcuts if item.found]
+        return tuple(sorted(found, key=lambda item: (-item.accuracy.correct, item.cue.harmless)))
 
 
 def find_shortcuts(dataset: Dataset) -> ShortcutReport:
@@ -199,7 +203,7 @@ def review_shortcuts(report: ShortcutReport) -> tuple[CoachFinding, ...]:
     return (
         CoachFinding(
             "shortcut",
-            "warning" if gain >= STRONG else "note",
+            "warning" if gain >= STRONG and not best.cue.harmless else "note",
             f"The class can be predicted from {best.cue.title} alone",
             f"Without looking at the subject {best.accuracy.text()} of the validation and test pictures are right; "
             f"always predicting the most common class reaches "

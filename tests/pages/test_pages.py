@@ -76,16 +76,15 @@ def test_home_draws_the_demo_and_starts_its_race(settings: Settings, open_page: 
 def test_home_leads_to_the_import_also_when_there_are_datasets(raced: Settings, open_page: Open) -> None:
     app = open_page("pages/home.py")
     app.button(key="own-photos").click().run()
-    assert app.query_params["add"] == ["1"] or app.query_params["add"] == "1"
+    assert app.query_params["add"] == "1"
     assert app.button(key="demo").label == "See it in 60 seconds"
 
 
 def test_home_continues_with_the_newest_dataset_and_its_best_result(raced: Settings, open_page: Open) -> None:
     app = open_page("pages/home.py")
-    best = max(item.accuracy.interval.low for item in RunStore(raced).summaries() if item.accuracy)
     shown = next(item.value for item in app.markdown if item.value.startswith("Best result"))
-    assert f"interval {100 * best:.1f} to" in shown.replace(" ", "")[:0] + shown
-    assert "n = " in shown
+    accuracies = [item.accuracy for item in RunStore(raced).summaries() if item.accuracy]
+    assert max(accuracies, key=lambda item: item.interval.low).text() in shown
     assert "Continue with drawn" in texts(app)
     assert "Recent runs" in [folded.label for folded in app.expander]
 
@@ -95,7 +94,7 @@ def test_explore_shows_facts_a_bar_strips_and_a_report(raced: Settings, open_pag
     assert "**40 pictures** · **2 classes** · 64 × 64 pixels" in texts(app)
     assert any("Pictures in each split: training 24, validation 8, test 8" in item.value for item in app.html)
     assert "drawn by the program" in texts(app)
-    assert "Only 8 test pictures: an accuracy of 87.5 %" in app.warning[0].value
+    assert "Only 8 test pictures" in app.warning[0].value
     assert "**cat** · 20 pictures" in texts(app)
     assert {"All 20"} <= {button.label for button in app.button}
     app.segmented_control(key="explore-section").set_value("Check").run()
@@ -104,15 +103,13 @@ def test_explore_shows_facts_a_bar_strips_and_a_report(raced: Settings, open_pag
     assert "File sizes by class" in texts(app)
 
 
-def test_a_click_opens_a_picture_and_its_neighbours(raced: Settings, open_page: Open) -> None:
+def test_a_click_opens_a_picture_with_its_facts(raced: Settings, open_page: Open) -> None:
     app = open_page("pages/explore.py", dataset="drawn")
     first = next(button for button in app.button if str(button.key).startswith("picture-"))
     first.click().run()
     assert "**1** of 20" in texts(app)
     assert len(app.image) == 1
-    app.button(key="explore-close-up-next").click().run()
-    assert "**2** of 20" in texts(app)
-    assert "64 × 64 pixels" in texts(app)
+    assert "training picture. 64 × 64 pixels" in texts(app) or "test picture. 64 × 64 pixels" in texts(app)
 
 
 def test_explore_shows_near_copies_with_different_labels(settings: Settings, open_page: Open) -> None:
@@ -148,7 +145,7 @@ def test_the_address_alone_chooses_the_dataset_and_only_a_choice_changes_it(
     assert dict(app.query_params) == {}
     assert app.selectbox(key="explore-dataset").value == "two"
     app.selectbox(key="explore-dataset").set_value("one").run()
-    assert app.query_params["dataset"] in ("one", ["one"])
+    assert app.query_params["dataset"] == "one"
     app = open_page("pages/explore.py", dataset="gone")
     assert "There is no dataset" in app.error[0].value
     assert app.selectbox(key="explore-dataset").value == "two"

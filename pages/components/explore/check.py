@@ -1,5 +1,6 @@
 """The section Check: the import report, numbers of classes and sizes, and what a network could use as a shortcut."""
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from core.datasets.dataset import Dataset
@@ -21,14 +22,14 @@ def _show_numbers(dataset: Dataset) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown("##### Pictures per class and split")
-        st.plotly_chart(dataset_charts.class_counts(dataset), key="counts", alt=dataset_charts.format_counts(dataset))
+        _draw(dataset_charts.class_counts(dataset), "counts", dataset_charts.format_counts(dataset))
         explain("validation-and-test")
     with right:
         st.markdown("##### Picture sizes")
-        st.plotly_chart(dataset_charts.image_sizes(dataset), key="sizes", alt=dataset_charts.format_sizes(dataset))
+        _draw(dataset_charts.image_sizes(dataset), "sizes", dataset_charts.format_sizes(dataset))
     st.markdown("##### File sizes by class")
     st.caption("If classes differ here, a network may learn how the files were made instead of what they show.")
-    st.plotly_chart(dataset_charts.file_sizes(dataset), key="bytes", alt=dataset_charts.format_bytes(dataset))
+    _draw(dataset_charts.file_sizes(dataset), "bytes", dataset_charts.format_bytes(dataset))
     hidden = len(dataset.classes) - dataset_charts.MAX_BOXES
     if hidden > 0:
         st.caption(f"{hidden:,} more classes are in the CSV.")
@@ -37,3 +38,7 @@ def _show_numbers(dataset: Dataset) -> None:
         lambda: dataset_charts.list_images(dataset),
         f"tunemypets-{dataset.id}-pictures.csv",
     )
+
+
+def _draw(figure: go.Figure, key: str, words: str) -> None:
+    st.plotly_chart(figure, key=key, alt=words, config={"displayModeBar": False})  # its tools would cover the legend

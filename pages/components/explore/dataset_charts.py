@@ -36,7 +36,7 @@ def class_counts(dataset: Dataset) -> go.Figure:
         barmode="stack",
         xaxis=category_axis(dataset.classes, "Class"),
         yaxis_title="Pictures",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         height=320,
     )

@@ -55,7 +55,7 @@ def show_imported(dataset: Dataset) -> None:
     notes = other_notes(report)
     said = []
     if report.rejected:
-        said.append(f"{format_count(len(report.rejected), 'file')} rejected")
+        said.append(f"{format_count(len(report.rejected), 'file')} rejected (see Check)")
     if report.duplicates:
         copies = len(report.duplicates)
         said.append(f"{copies:,} exact {'copy' if copies == 1 else 'copies'} left out")
@@ -68,7 +68,7 @@ def show_imported(dataset: Dataset) -> None:
 
 def _list_cautions(cautions: tuple[str, ...]) -> None:
     if cautions:
-        st.warning("\n".join(f"- {frame.plain(text)}" for text in cautions), icon=":material/warning:")
+        st.warning("\n\n".join(frame.plain(text) for text in cautions), icon=":material/warning:")
 
 
 def _gather(dataset: Dataset) -> Facts:

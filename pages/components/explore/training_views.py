@@ -60,5 +60,5 @@ def _show(settings: Settings, dataset: Dataset) -> None:
             return
         tiles = [gallery.Tile(views[0], "Validation and test view", None, "centre crop, no random changes")]
         tiles += [gallery.Tile(view, f"Training view {turn}") for turn, view in enumerate(views[1:], start=1)]
-        gallery.show_tiles(tiles, width_px=130)
+        gallery.show_tiles(tiles, width_px=104)
         st.caption(f"{frame.plain(dataset.classes[row.label])}, {frame.plain(row.name)}. Random changes: {described}.")

@@ -37,3 +37,4 @@ def _show_progress(settings: Settings, job_id: str) -> None:
         left = f" · {format_estimate(status.eta_seconds)} left" if status.eta_seconds else ""
         count = f" {status.done:,} of {status.total:,}" if status.total else ""
         st.progress(min(1.0, share), text=f"{status.text}{count}{left}")
+        st.caption("It continues when you leave this page.")

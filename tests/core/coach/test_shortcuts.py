@@ -17,6 +17,7 @@ from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
 from core.settings import Settings
+from core.statistics.metrics import Accuracy
 from core.steps import run_step
 
 SIDE_PX = 48
@@ -66,6 +67,15 @@ def test_a_background_is_found_by_the_edge_of_the_picture(settings: Settings) ->
     [finding] = review_shortcuts(report)
     assert finding.level == "warning"
     assert "n = 60" in finding.evidence
+
+
+def test_colour_alone_is_only_worth_a_note_because_it_may_be_the_subject(settings: Settings) -> None:
+    report = find_shortcuts(dataset_of(settings, [{"edge": 110}, {"edge": 150}]))
+    light = next(item for item in report.shortcuts if item.cue.name == "light")
+    sure = dataclasses.replace(light, accuracy=Accuracy(60, 60), found=True)
+    [finding] = review_shortcuts(dataclasses.replace(report, shortcuts=(sure,)))
+    assert finding.level == "note"
+    assert "fine where colour is the subject" in finding.evidence
 
 
 def test_a_shape_and_a_format_are_found(settings: Settings) -> None:
