@@ -1,6 +1,7 @@
 """The card “Continue”: the latest dataset, the best result on it, and the next step."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import streamlit as st
 
@@ -20,7 +21,7 @@ class Latest:
     """Where a visitor left off.
 
     Attributes:
-        dataset: the newest of the visitor's, or of everyone's where the visitor has none.
+        dataset: the one that the visitor imported or trained on last; else the newest of everyone's.
         best: of the visitor's runs on it, the one whose accuracy is surely the highest (lower end of its interval).
         active: the newest of them that is queued or running.
     """
@@ -35,12 +36,13 @@ def find_latest(settings: Settings, visitor: Actor) -> Latest | None:
     datasets = list_datasets(settings)
     if not datasets:
         return None
+    own = [item for item in list_runs(settings) if item.meta.owner == visitor.id and not item.is_curve]
     dataset = next((item for item in datasets if item.owner == visitor.id), datasets[0])
-    runs = [
-        item
-        for item in list_runs(settings)
-        if item.meta.owner == visitor.id and item.meta.dataset_fingerprint == dataset.fingerprint and not item.is_curve
-    ]
+    by_fingerprint = {item.fingerprint: item for item in datasets}
+    trained = next((item for item in own if item.meta.dataset_fingerprint in by_fingerprint), None)
+    if trained is not None and trained.meta.created > datetime.fromisoformat(dataset.created).timestamp():
+        dataset = by_fingerprint[trained.meta.dataset_fingerprint]
+    runs = [item for item in own if item.meta.dataset_fingerprint == dataset.fingerprint]
     tested = [item for item in runs if item.accuracy is not None and item.accuracy.value is not None]
     best = max(tested, key=lambda item: item.accuracy.interval.low if item.accuracy else 0.0, default=None)
     return Latest(dataset, best, next((item for item in runs if item.state.active), None))

@@ -9,7 +9,7 @@ from core.config.arm_names import SCRATCH, TRANSFER
 from core.palette import CLASS_COLOURS, STRATEGY_STYLES
 
 SCRATCH_COLOUR, TRANSFER_COLOUR = STRATEGY_STYLES["scratch"].colour, STRATEGY_STYLES["head"].colour
-HEIGHT_PX = 190
+HEIGHT_PX = 152
 GREY = "#7F7F7F"  # seen on the light and on the dark background
 PAPER = "#F2F6F8"
 PANELS = (0, 170, 340, 510)  # where each begins; 130 wide, 130 high
@@ -32,7 +32,7 @@ def show_journey() -> None:
     labels = "".join(f"<div>{step}</div>" for step in STEPS)
     with st.container(height=HEIGHT_PX, border=False):  # at once, so that nothing moves when the picture arrives
         st.html(
-            f'<div style="max-width:640px;margin:auto"><img alt="{ALT}" '
+            f'<div style="max-width:540px;margin:auto"><img alt="{ALT}" '
             f'src="data:image/svg+xml;base64,{_encode()}" style="width:100%;aspect-ratio:640/134;display:block">'
             '<div style="display:grid;grid-template-columns:15fr 17fr 17fr 15fr;font-size:.8rem;line-height:1.3;'
             f'margin-top:6px;text-align:center">{labels}</div></div>'
