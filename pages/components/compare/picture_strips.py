@@ -11,6 +11,8 @@ from pages.components.compare.picture_groups import Arms, Group, grid_of, group_
 from pages.components.shared import frame, gallery
 
 PER_STRIP = 10
+TILE_PX = 84
+HEIGHT_PX = 98  # reserved, so that nothing moves when the pictures come
 MAX_NAME = 14  # characters of a class
 
 
@@ -46,9 +48,9 @@ def _show_strip(settings: Settings, grid: picture_grid.Grid, group: Group) -> No
     if not count:
         return
     key = f"{grid.key}-{group.key}"
-    with st.container(horizontal=True, gap="xsmall", key=f"strip-{group.key}"):
+    with st.container(horizontal=True, gap="xsmall", height=HEIGHT_PX, border=False, key=f"strip-{group.key}"):
         for place in group.places[:PER_STRIP]:
-            if st.button(_label(grid, int(place)), key=f"{key}-at-{place}", width="content"):
+            if st.button(_label(grid, int(place)), key=f"{key}-at-{place}", width=TILE_PX):
                 assert grid.dataset is not None
                 picture_dialog.open_image(
                     settings, grid.answers, grid.names, grid.dataset, group.places, int(place), key

@@ -75,7 +75,7 @@ _STYLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8'
 def show_result(settings: Settings, result: Result, show_verdict: Callable[[], None]) -> None:
     """Draw the verdict and everything below it."""
     st.html(_STYLE)
-    with st.container(key="result"):
+    with st.container(key="result", gap=12):
         with st.container(key="verdict"):
             show_verdict()
         _show_parts(settings, result)
@@ -83,7 +83,8 @@ def show_result(settings: Settings, result: Result, show_verdict: Callable[[], N
 
 def _show_parts(settings: Settings, result: Result) -> None:
     if result.scores:
-        with st.container(key="scores"):
+        # reserved, so that nothing moves when the numbers come
+        with st.container(height=score_bars.height_px(len(result.scores)), border=False, key="scores"):
             score_bars.show_scores(result.scores, result.basis)
         _actions(settings, result)
         picture_strips.show_strips(settings, result.arms, result.ranking)

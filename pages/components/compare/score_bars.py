@@ -62,6 +62,11 @@ def show_scores(scores: Sequence[Score], basis: str) -> None:
     )
 
 
+def height_px(count: int) -> int:
+    """What they take on a phone, about."""
+    return 156 if count <= MAX_LARGE else 40 + 46 * count
+
+
 def draw_mark(style: ArmStyle) -> str:
     """The mark of a strategy as HTML, in its colour and shape."""
     return (
