@@ -12,6 +12,7 @@ from pages.server import asgi_app
 
 def route() -> None:
     """Draw the page that the address names."""
+    st.set_page_config(layout="wide")  # before anything else: a page that is widened later would move
     frame.mark_router()
     pages = [
         st.Page(path, title=title, icon=icon, default=path == frame.HOME)

@@ -1,182 +1,116 @@
-"""Room: door, queue, people and messages for the presenter; the leaderboard for everyone, if it is shared."""
+"""Room: the scenes of a workshop and a remote for the presenter; the leaderboard for everyone, if it is shared."""
 
-import time
+from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
 from core.actor import Actor
-from core.formatting import format_bytes, format_duration, format_percent
-from core.jobs.shutdown import shut_down
-from core.room.board import (
-    lock_uploads,
-    pin_run,
-    read_board,
-    send_config,
-    share_leaderboard,
-    unpin_run,
-    withdraw_config,
-)
-from core.room.occupancy import Machine, look_at_machine
-from core.runs.run import RunState
+from core.room.board import SCENES, read_board, show_scene
 from core.settings import Settings
-from pages.components.room import leaderboard_table, projector, queue_table
-from pages.components.shared import frame, visitors
-from pages.components.shared.runs_snapshot import list_runs
-from pages.components.shared.shared_cache import SharedCache
-from pages.server import asgi_app
+from pages.components.room import (
+    demo_scene,
+    goodbye_scene,
+    join_scene,
+    lanes,
+    leaderboard_scene,
+    people_table,
+    queue_table,
+    remote,
+)
+from pages.components.shared import door, frame
 
-DOOR, QUEUE, PEOPLE, LEADERBOARD, BOARD = "Door", "Queue", "People", "Leaderboard", "For everyone"
+STYLE = Path(__file__).parent / "components" / "room" / "room.css"
+WALL_STYLE = Path(__file__).parent / "components" / "room" / "wall.css"
+LABELS = dict(zip(SCENES, ("Join", "Demo", "Everyone trains", "Leaderboard", "Goodbye"), strict=True))
 REFRESH_SECONDS = 3.0
-_machine: SharedCache[Settings, Machine] = SharedCache(10.0, max_entries=2)
+DETAILS: dict[str, tuple[str, Callable[[Settings, Actor], None]]] = {
+    "Queue": (":material/low_priority:", queue_table.show_queue),
+    "People": (":material/group:", lambda settings, _: people_table.show_people(settings)),
+    "Machine": (":material/memory:", lambda settings, _: people_table.show_machine(settings)),
+}
 
 
 def page() -> None:
-    settings = frame.open_page("Room", "Who is here, what runs next, and what everyone sees.")
+    settings = frame.open_page("Leaderboard" if _comes_for_leaderboard(Settings.from_environment()) else "Room")
     with frame.explained():
         by = frame.actor()
+        st.html(STYLE)
         if not by.presenter:
-            if read_board(settings).leaderboard_shared:
-                st.subheader("Leaderboard")
-                st.fragment(leaderboard_table.show_leaderboard, run_every=10.0)(settings)
-                return
-            by.check_presenter("The Room page")
-        st.fragment(_figures, run_every=REFRESH_SECONDS)(settings)
-        section = st.segmented_control(
-            "Section",
-            [DOOR, QUEUE, PEOPLE, LEADERBOARD, BOARD],
-            default=DOOR,
+            if not read_board(settings).leaderboard_shared:
+                by.check_presenter("The Room page")
+            st.fragment(leaderboard_scene.show_leaderboard, run_every=10.0)(settings)
+            return
+        if remote.WALL in st.query_params:
+            st.html(WALL_STYLE)
+            _show_scene(settings, by)
+            if st.button("Remote", icon=":material/settings_remote:", type="tertiary", key="room-remote-back"):
+                frame.go(frame.ROOM, query_params={})
+            return
+        _choose_scene(settings, by)
+        left, right = st.columns([11, 4], gap="medium")
+        with right.container(border=True, key="room-remote"):  # first: on a phone it stands above the scene
+            st.fragment(remote.show_figures, run_every=REFRESH_SECONDS)(settings)
+            remote.show_remote(settings, by)
+        with left.container(key="room-scene-place"):
+            if _show_scene(settings, by) == "goodbye":
+                remote.offer_shutdown(settings, by)
+        for name, (icon, show) in DETAILS.items():
+            details = st.expander(name, icon=icon, key=f"room-{name.lower()}", on_change="rerun")
+            if details.open:
+                with details:
+                    st.fragment(_explained, run_every=REFRESH_SECONDS)(show, settings, by)
+
+
+def _comes_for_leaderboard(settings: Settings) -> bool:
+    """Whether the visitor is an attendee."""
+    person = door.visitor(settings) if settings.room else None
+    return person is not None and not person.presenter and door.SECRET not in st.query_params
+
+
+def _choose_scene(settings: Settings, by: Actor) -> None:
+    def change() -> None:
+        show_scene(settings, st.session_state["room-scene"], by)
+
+    st.session_state["room-scene"] = read_board(settings).scene
+    with st.container(key="room-scenes"):
+        st.segmented_control(
+            "Scene",
+            SCENES,
+            format_func=LABELS.__getitem__,
             required=True,
-            key="room-section",
+            key="room-scene",
+            on_change=change,
             label_visibility="collapsed",
         )
-        if section == DOOR:
-            projector.show_door(settings, by)
-        elif section == QUEUE:
-            st.fragment(_queue, run_every=REFRESH_SECONDS)(settings, by)
-        elif section == PEOPLE:
-            st.fragment(_people, run_every=REFRESH_SECONDS)(settings)
-        elif section == LEADERBOARD:
-            _leaderboard(settings, by)
-        else:
-            _for_everyone(settings, by)
-        st.divider()
-        with st.popover("Shut down …", icon=":material/power_settings_new:"):
-            _shut_down(settings, by)
 
 
-def _figures(settings: Settings) -> None:
-    """One line of numbers about people, queue and machine."""
-    items, machine = list_runs(settings), _machine.get(settings, lambda: look_at_machine(settings))
-    running = sum(item.state is RunState.RUNNING for item in items)
-    waiting = sum(item.state is RunState.QUEUED for item in items)
-    with st.container(horizontal=True, gap="medium"):
-        st.metric("People here", len({visit.person for visit in visitors.visits()}), width="content")
-        st.metric("Running", running, width="content")
-        st.metric("Waiting", waiting, width="content")
-    st.caption(
-        f"Processor {format_percent(machine.busy, 0)} busy · memory {format_bytes(machine.memory_used)} of "
-        f"{format_bytes(machine.memory_total)} · disk {format_bytes(machine.disk_free)} of "
-        f"{format_bytes(machine.disk_total)} free · this room's data {format_bytes(machine.room_data)}"
-    )
+def _show_scene(settings: Settings, by: Actor) -> str:
+    """Draw the scene that the presenter chose last, on whichever device."""
+    scene = read_board(settings).scene
 
-
-def _queue(settings: Settings, by: Actor) -> None:
-    with frame.explained():
-        queue_table.show_queue(settings, by)
-
-
-def _people(settings: Settings) -> None:
-    with frame.explained():
-        visits = visitors.visits()
-        runs = list_runs(settings)
-        rows = []
-        for person in dict.fromkeys(visit.person for visit in visits):
-            tabs = [visit for visit in visits if visit.person == person]
-            mine = [item for item in runs if item.meta.owner == person]
-            rows.append(
-                {
-                    "Nickname": frame.owner_name(settings, person) or "this machine",
-                    "Page": ", ".join(dict.fromkeys(visit.page for visit in tabs)),
-                    "Here for": format_duration(time.time() - tabs[0].since),
-                    "Runs": len(mine),
-                    "Waiting": sum(item.state.active for item in mine),
-                }
-            )
-        st.dataframe(rows, hide_index=True, width="stretch")
-        st.caption("Closed tabs leave the list at once, disconnected ones after two minutes.")
-
-
-def _leaderboard(settings: Settings, by: Actor) -> None:
-    shared = read_board(settings).leaderboard_shared
-    wanted = st.toggle(
-        "Show the leaderboard to everyone", shared, key=f"room-share-{shared}", help="Adds a link to their sidebar."
-    )
-    if wanted != shared:
-        share_leaderboard(settings, wanted, by)
-        st.rerun()
-    st.fragment(leaderboard_table.show_leaderboard, run_every=10.0)(settings)
-
-
-def _for_everyone(settings: Settings, by: Actor) -> None:
-    """Settings to start from, pinned runs, the lock on uploads."""
-    board = read_board(settings)
-    locked = st.toggle(
-        "Lock uploads",
-        board.uploads_locked,
-        key=f"room-lock-{board.uploads_locked}",
-        help="Only you can add datasets; everyone can still upload pictures on Predict.",
-    )
-    if locked != board.uploads_locked:
-        lock_uploads(settings, locked, by)
-        st.rerun()
-    if board.sent is not None:
-        with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            config = board.sent.config
-            st.markdown(
-                f":material/campaign: Sent to everyone: **{frame.plain(config.title())}**, {config.epochs} epochs on "
-                f"{frame.plain(config.dataset)}.",
-                width="stretch",
-            )
-            if st.button("Withdraw", key="room-withdraw", icon="↩️"):
-                withdraw_config(settings, by)
-                st.rerun()
-    items = {item.id: item for item in list_runs(settings)}
-    if not items:
-        st.info("There is no run yet to send or to pin: start one on Train.", icon=":material/keep:")
-        return
-    chosen = st.selectbox(
-        "Run",
-        list(items),
-        format_func=lambda run_id: f"{items[run_id].title} on {items[run_id].config.dataset} · {run_id[-6:]}",
-        key="room-run",
-    )
-    with st.container(horizontal=True):
-        if st.button("Send its settings to everyone", icon=":material/campaign:", key="room-send", type="primary"):
-            send_config(settings, items[chosen].config, by)
+    def draw(settings: Settings, by: Actor) -> None:
+        if read_board(settings).scene != scene:
             st.rerun()
-        if st.button("Pin it to Home", icon=":material/keep:", key="room-pin"):
-            pin_run(settings, chosen, by)
-            st.rerun()
-    for run_id in board.pins:
-        with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            title = frame.plain(items[run_id].title) if run_id in items else "a run that was deleted"
-            st.markdown(f":material/keep: {title}", width="stretch")
-            if st.button("Unpin", key=f"room-unpin-{run_id}", icon=":material/close:"):
-                unpin_run(settings, run_id, by)
-                st.rerun()
+        match scene:
+            case "demo":
+                demo_scene.show_demo(settings, by)
+            case "train":
+                lanes.show_everyone(settings)
+            case "leaderboard":
+                leaderboard_scene.show_leaderboard(settings)
+            case "goodbye":
+                goodbye_scene.show_goodbye(settings)
+            case _:
+                join_scene.show_joining(settings)
+
+    st.fragment(_explained, run_every=REFRESH_SECONDS)(draw, settings, by)
+    return scene
 
 
-def _shut_down(settings: Settings, by: Actor) -> None:
-    running = sum(item.state is RunState.RUNNING for item in list_runs(settings))
-    st.write(
-        f"Pauses {running} training{'' if running == 1 else 's'} and closes the app for everyone. "
-        "They resume, and the queue with them, when the app starts again."
-    )
-    if st.button("Shut down now", type="primary", icon=":material/power_settings_new:", key="room-shut-down"):
-        with st.spinner("Pausing trainings …"):
-            count = shut_down(settings, by)
-        st.success(f"{count} paused. The app is closing: close this tab.", icon=":material/waving_hand:")
-        asgi_app.stop()
+def _explained(show: Callable[[Settings, Actor], None], settings: Settings, by: Actor) -> None:
+    with frame.explained():
+        show(settings, by)
 
 
 page()

@@ -10,12 +10,14 @@ from pathlib import Path
 from core.actor import Actor
 from core.config.train_config import TrainConfig, load_config
 from core.errors import ConfigError, QuotaError, RunError
+from core.formatting import join_names
 from core.locks import hold_lock
 from core.settings import Settings
 from core.storage import is_id, read_json, write_json
 
 LOCK_SECONDS = 5.0
 MAX_PINS = 6  # Home shows all of them
+SCENES = ("join", "demo", "train", "leaderboard", "goodbye")  # of a workshop, in their order
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,14 @@ class Board:
         sent: a configuration to start from, if any.
         uploads_locked: only the presenter can add datasets.
         leaderboard_shared: attendees see the leaderboard too.
+        scene: of `SCENES`, which the presenter's pages show: the projector follows the phone.
     """
 
     pins: tuple[str, ...] = ()
     sent: Sent | None = None
     uploads_locked: bool = False
     leaderboard_shared: bool = False
+    scene: str = SCENES[0]
 
 
 def read_board(settings: Settings) -> Board:
@@ -124,6 +128,19 @@ def share_leaderboard(settings: Settings, shared: bool, by: Actor) -> Board:
     return _change(settings, lambda board: dataclasses.replace(board, leaderboard_shared=shared))
 
 
+def show_scene(settings: Settings, scene: str, by: Actor) -> Board:
+    """Show a scene on all pages of the presenter.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+        RunError: if there is no such scene.
+    """
+    by.check_presenter("Choosing the scene")
+    if scene not in SCENES:
+        raise RunError(f"There is no scene {scene[:64]!r}: choose one of {join_names(SCENES)}.")
+    return _change(settings, lambda board: dataclasses.replace(board, scene=scene))
+
+
 def check_uploads(settings: Settings, by: Actor) -> None:
     """Refuse a new dataset while uploads are locked.
 
@@ -146,6 +163,7 @@ def _change(settings: Settings, change: Callable[[Board], Board]) -> Board:
             "sent": sent and {"config": sent.config.model_dump_json(), "sender": sent.sender, "time": sent.time},
             "uploads_locked": board.uploads_locked,
             "leaderboard_shared": board.leaderboard_shared,
+            "scene": board.scene,
         }
         write_json(path, values)
         return board
@@ -164,6 +182,7 @@ def _read(path: Path, *_stamp: int) -> Board:
             _read_sent(values["sent"]),
             values["uploads_locked"] is True,
             values["leaderboard_shared"] is True,
+            scene if (scene := values.get("scene")) in SCENES else SCENES[0],
         )
     except (OSError, ValueError, KeyError, TypeError):
         return Board()

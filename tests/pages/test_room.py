@@ -1,5 +1,6 @@
 """The Room page, and what it changes on everyone's pages."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -8,14 +9,16 @@ from streamlit.testing.v1 import AppTest
 from core.actor import Actor
 from core.config.train_config import TrainConfig, parse_config
 from core.jobs.run_queue import QueueView, Turn, read_control, write_queue
+from core.palette import STRATEGY_STYLES
 from core.room.access import RoomStore
 from core.room.board import lock_uploads, pin_run, read_board, send_config, share_leaderboard
 from core.room.people import PeopleStore, new_token
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from pages.components.room import demo_scene
 from pages.components.shared import door, runs_snapshot
-from pages.server import asgi_app
+from pages.server import asgi_app, farewell
 from tests.pages.test_pages import Open, texts
 
 PRESENTER = Actor("p-1", "Grace", presenter=True)
@@ -51,10 +54,22 @@ def press(app: AppTest, label: str) -> AppTest:
     return app
 
 
-def section(app: AppTest, name: str) -> AppTest:
-    app.segmented_control(key="room-section").set_value(name).run()
+def scene(app: AppTest, name: str) -> AppTest:
+    app.segmented_control(key="room-scene").set_value(name).run()
     assert not app.exception
     return app
+
+
+def unfold(app: AppTest, name: str) -> AppTest:
+    """Open one of the folded parts."""
+    app.session_state[f"room-{name}"] = True
+    app.run()
+    assert not app.exception
+    return app
+
+
+def html_of(app: AppTest) -> str:
+    return "".join(str(element.proto.body) for element in app.get("html"))
 
 
 def queued(settings: Settings, config: TrainConfig, *owners: Actor) -> list[str]:
@@ -70,33 +85,51 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pages.components.shared.frame.ensure_scheduler", lambda *_: None)
 
 
-def test_every_section_of_an_empty_room_shows_what_is_missing(come_as: Come, open_page: Open) -> None:
+def test_every_scene_of_an_empty_room_shows_what_is_missing(come_as: Come, open_page: Open) -> None:
     come_as("Grace the presenter")
     app = open_page("pages/room.py")
     assert not app.error
     for name, words in (
-        ("Queue", "The queue is empty"),
-        ("Leaderboard", "starts with the first test result"),
-        ("For everyone", "There is no run yet"),
+        ("demo", "Which one is better after a minute"),
+        ("train", "Nothing has been trained yet"),
+        ("leaderboard", "starts with the first test result"),
+        ("goodbye", "Take it home now"),
     ):
-        assert words in texts(section(app, name))
-    assert not section(app, "People").error
+        assert words in texts(scene(app, name))
+    assert "The queue is empty" in texts(unfold(app, "queue"))
+    assert "Processor" in texts(unfold(app, "machine"))
 
 
-def test_the_door_shows_address_and_passcode_large(settings: Settings, come_as: Come, open_page: Open) -> None:
+def test_the_joining_scene_shows_code_address_passcode_and_who_is_here(
+    settings: Settings, come_as: Come, open_page: Open
+) -> None:
+    come_as("Ada")
+    open_page("streamlit_app.py")
     come_as("Grace the presenter")
     app = open_page("pages/room.py")
     room = RoomStore(settings).current()
     assert room is not None
-    shown = "".join(str(element.proto.body) for element in app.get("html"))
+    shown = html_of(app)
     assert room.shown_passcode in shown
     assert "data:image/svg+xml" in shown
+    assert "Grace" not in shown
     assert room.secret not in shown
     press(app, "Change it")
     changed = RoomStore(settings).current()
     assert changed is not None
     assert changed.passcode != room.passcode
     assert not app.text_input  # the presenter's own browser stays in
+
+
+def test_the_wall_follows_the_scene_that_is_chosen_elsewhere(
+    settings: Settings, come_as: Come, open_page: Open
+) -> None:
+    come_as("Grace the presenter")
+    wall = open_page("pages/room.py", wall="1")
+    assert not wall.segmented_control
+    assert [button.label for button in wall.button] == ["Remote"]
+    scene(open_page("pages/room.py"), "goodbye")
+    assert "Thank you" in html_of(wall.run())
 
 
 @pytest.mark.parametrize("query", [{}, {"secret": "guess"}])
@@ -120,7 +153,7 @@ def test_the_queue_names_owners_and_is_paused_reordered_and_cancelled(
     ada, ben = come_as("Ada"), come_as("Ben")
     first, second, third = queued(settings, small_config, ada, ben, ada)
     come_as("Grace the presenter")
-    app = section(open_page("pages/room.py"), "Queue")
+    app = unfold(open_page("pages/room.py"), "queue")
     rows = [str(item.value) for item in app.markdown if "on drawn" in str(item.value)]
     assert ["Ada" in rows[0], "Ben" in rows[1], "Ada" in rows[2]] == [True] * 3
     assert "start time unknown" in rows[0]
@@ -147,17 +180,18 @@ def test_the_leaderboard_shows_a_tie_as_a_tie_and_is_shared_on_demand(
     raced: Settings, come_as: Come, open_page: Open
 ) -> None:
     come_as("Grace the presenter")
-    app = section(open_page("pages/room.py"), "Leaderboard")
+    app = scene(open_page("pages/room.py"), "leaderboard")
     table = app.dataframe[0].value
     assert list(table["Rank"]) == ["1 =", "1 ="]  # eight test pictures show nothing
-    assert "a tie" in texts(app)
-    app.toggle[0].set_value(True).run()
+    assert "Too close to call" in texts(app)
+    next(toggle for toggle in app.toggle if "Leaderboard" in toggle.label).set_value(True).run()
     assert read_board(raced).leaderboard_shared
     come_as("Ada")
     attendee = open_page("pages/room.py")
     assert len(attendee.dataframe) == 1
     assert not attendee.error
     assert not attendee.button
+    assert attendee.title[0].value == "Leaderboard"
     share_leaderboard(raced, False, PRESENTER)
     assert "presenter only" in open_page("pages/room.py").error[0].value
 
@@ -214,7 +248,7 @@ def test_every_strategys_settings_arrive_as_they_were_sent(
 
 def test_the_presenter_sends_pins_and_locks_from_the_room_page(raced: Settings, come_as: Come, open_page: Open) -> None:
     come_as("Grace the presenter")
-    app = section(open_page("pages/room.py"), "For everyone")
+    app = open_page("pages/room.py")
     press(app, "Send its settings")
     board = read_board(raced)
     assert board.sent is not None
@@ -226,7 +260,11 @@ def test_the_presenter_sends_pins_and_locks_from_the_room_page(raced: Settings, 
     come_as("Ada")
     assert "Pinned by the presenter" in texts(open_page("streamlit_app.py"))
     come_as("Grace the presenter")
-    app = section(open_page("pages/room.py"), "For everyone")
+    app = open_page("pages/room.py")
+    press(app, "Send this dataset")
+    sent = read_board(raced).sent
+    assert sent is not None
+    assert sent.config == TrainConfig(dataset="drawn")
     app.button(key=f"room-unpin-{pinned}").click().run()
     press(app, "Withdraw")
     assert read_board(raced).pins == ()
@@ -239,7 +277,7 @@ def test_a_pinned_run_that_was_deleted_is_no_trouble(raced: Settings, come_as: C
     RunStore(raced).delete(run.id)
     come_as("Grace the presenter")
     assert not open_page("streamlit_app.py").exception
-    assert "was deleted" in texts(section(open_page("pages/room.py"), "For everyone"))
+    assert "was deleted" in texts(open_page("pages/room.py"))
 
 
 def test_only_the_presenter_can_send_from_the_form(raced: Settings, come_as: Come, open_page: Open) -> None:
@@ -252,22 +290,55 @@ def test_only_the_presenter_can_send_from_the_form(raced: Settings, come_as: Com
 
 def test_people_are_listed_with_what_they_look_at(settings: Settings, come_as: Come, open_page: Open) -> None:
     come_as("Grace the presenter")
-    app = section(open_page("pages/room.py"), "People")
+    app = unfold(open_page("pages/room.py"), "people")
     table = app.dataframe[0].value
     assert dict(zip(table["Nickname"], table["Page"], strict=True))["Grace"] == "Room"
 
 
-def test_shutting_down_asks_first_and_then_ends_the_app(
+def test_everyones_trainings_are_lanes_and_a_run_that_is_started_counts_as_running(
+    settings: Settings, drawn: object, small_config: TrainConfig, come_as: Come, open_page: Open
+) -> None:
+    ada, ben = come_as("Ada"), come_as("Ben")
+    first, second = queued(settings, small_config, ada, ben)
+    write_queue(settings, QueueView((Turn(second, 1, None),), running=(first,)))
+    come_as("Grace the presenter")
+    app = scene(open_page("pages/room.py"), "train")
+    assert "1 training, 1 waiting, 0 done" in texts(app)
+    assert {metric.label: metric.value for metric in app.metric} == {"People here": "1", "Running": "1", "Waiting": "1"}
+    lanes = html_of(app)
+    assert lanes.index("<b>Ada</b>") < lanes.index("starting") < lanes.index("<b>Ben</b>") < lanes.index("waiting")
+    assert STRATEGY_STYLES["scratch"].colour in lanes
+
+
+def test_the_demo_is_started_and_followed_from_its_scene(
+    raced: Settings, come_as: Come, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_scene, "ensure_scheduler", lambda _: None)
+    monkeypatch.setattr(demo_scene.demo, "demo_dataset", lambda _: "drawn")
+    come_as("Grace the presenter")
+    app = scene(open_page("pages/room.py"), "demo")
+    press(app, "again")
+    assert not app.exception
+    active = [run for run in RunStore(raced).summaries() if run.state.active]
+    assert len(active) == 2
+    assert "petnet" in html_of(app)
+
+
+def test_shutting_down_asks_first_then_says_goodbye_everywhere_and_ends_the_app(
     settings: Settings, come_as: Come, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended: list[bool] = []
-    monkeypatch.setattr(asgi_app, "stop", lambda: ended.append(True))
+    ended = threading.Event()
+    monkeypatch.setattr(asgi_app, "stop", ended.set)
+    monkeypatch.setattr(farewell, "_said", threading.Event())
     come_as("Grace the presenter")
     app = open_page("pages/room.py")
-    assert not ended
     assert "closes the app for everyone" in texts(app)
+    assert not ended.is_set()
     app.button(key="room-shut-down").click().run()
-    assert ended == [True]
+    assert "Goodbye" in texts(app)
+    come_as("Ada")
+    assert "Goodbye" in texts(open_page("streamlit_app.py"))
+    assert ended.wait(30)
 
 
 def test_explore_shows_that_uploads_are_locked(settings: Settings, come_as: Come, open_page: Open) -> None:

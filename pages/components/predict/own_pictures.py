@@ -30,14 +30,15 @@ def take() -> list[Picture]:
     """Draw uploader and camera, and return the pictures, newest first."""
     number = st.session_state.setdefault(ROUND, 0)
     suffix = f"-{number}" if number else ""
-    files: list[UploadedFile] = st.file_uploader(
-        "Pictures",
-        type=gallery.IMAGE_TYPES,
-        accept_multiple_files=True,
-        max_upload_size=gallery.UPLOAD_MB,
-        label_visibility="collapsed",
-        key=f"predict-files{suffix}",
-    )
+    with st.container(key="predict-upload"):
+        files: list[UploadedFile] = st.file_uploader(
+            "Pictures",
+            type=gallery.IMAGE_TYPES,
+            accept_multiple_files=True,
+            max_upload_size=gallery.UPLOAD_MB,
+            label_visibility="collapsed",
+            key=f"predict-files{suffix}",
+        )
     if len(files) > MAX_IMAGES:
         st.warning(f"Only the first {MAX_IMAGES} pictures are used.")
     found = {file.file_id: Picture(file.file_id, file.name, file.getvalue()) for file in files[:MAX_IMAGES]}

@@ -8,7 +8,7 @@ import streamlit as st
 from core.actor import Actor
 from core.errors import RunError, TuneMyPetsError
 from core.formatting import format_estimate
-from core.jobs.run_queue import pause_queue, put_first, read_control
+from core.jobs.run_queue import put_first, read_control, sort_active
 from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
@@ -20,39 +20,26 @@ MAX_ROWS = 30
 
 def show_queue(settings: Settings, by: Actor) -> None:
     """Draw running and waiting runs, with the presenter's buttons."""
-    items = {item.id: item for item in list_runs(settings) if item.state.active}
     queue, control = look_at_queue(settings), read_control(settings)
-    turns = [turn for turn in queue.turns if turn.id in items and items[turn.id].state is RunState.QUEUED]
-    known = {turn.id for turn in turns}
-    late = [item.id for item in reversed(items.values()) if item.state is RunState.QUEUED and item.id not in known]
-    order = [*(turn.id for turn in turns), *late]
-    running = [item for item in items.values() if item.state is RunState.RUNNING]
-    _controls(settings, by, paused=control.paused, changed=bool(control.first))
+    running, waiting = sort_active(list_runs(settings), queue)
+    items = {item.id: item for item in (*running, *waiting)}
+    order = [item.id for item in waiting]
+    if control.first and st.button("Back to the fair order", icon=":material/balance:", key="queue-fair"):
+        _do(lambda: put_first(settings, [], by))
+    if control.paused:
+        st.caption("Paused. Running trainings continue; no new ones start.")
     if not items:
         st.info("The queue is empty.", icon=":material/coffee:")
         return
     for item in running:
         _row(settings, by, item, ":material/play_arrow:", _left_text(settings, item.id), [])
-    starts = {turn.id: turn.expected_start for turn in turns}
+    starts = {turn.id: turn.expected_start for turn in queue.turns}
     for position, run_id in enumerate(order[:MAX_ROWS]):
         moves = _moves(settings, by, order, position)
         when = "paused" if control.paused else _start_text(starts.get(run_id))
         _row(settings, by, items[run_id], str(position + 1), when, moves)
     if len(order) > MAX_ROWS:
         st.caption(f"{len(order) - MAX_ROWS} more are waiting.")
-
-
-def _controls(settings: Settings, by: Actor, *, paused: bool, changed: bool) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        label, icon = (
-            ("Resume the queue", ":material/play_arrow:") if paused else ("Pause the queue", ":material/pause:")
-        )
-        if st.button(label, icon=icon, type="primary" if paused else "secondary", key="queue-pause"):
-            _do(lambda: pause_queue(settings, not paused, by))
-        if changed and st.button("Back to the fair order", icon=":material/balance:", key="queue-fair"):
-            _do(lambda: put_first(settings, [], by))
-        if paused:
-            st.caption("Paused. Running trainings continue; no new ones start.")
 
 
 def _moves(
@@ -90,7 +77,7 @@ def _row(
             if st.button("", icon=icon, key=f"queue-{name}-{item.id}", help=wanted):
                 _do(move)
         if st.button(
-            "Stop" if item.state is RunState.RUNNING else "Cancel",
+            "Cancel" if item.state is RunState.QUEUED else "Stop",
             key=f"queue-cancel-{item.id}",
             icon=":material/stop:",
         ):

@@ -1,0 +1,31 @@
+"""Goodbye: thanks, what was done, and what everyone takes home."""
+
+import streamlit as st
+
+from core.formatting import format_count
+from core.room.people import PeopleStore
+from core.runs.run import RunState
+from core.settings import Settings
+from pages.components.shared import frame
+from pages.components.shared.runs_snapshot import list_runs
+
+TAKE_HOME = (
+    (frame.COMPARE, "Your results, and a report in one file that opens offline", ":material/balance:"),
+    (frame.PREDICT, "Your network, on your own photos, until the app closes", ":material/image_search:"),
+)
+
+
+def show_goodbye(settings: Settings) -> None:
+    """Draw the last scene."""
+    runs = list_runs(settings)
+    trained = sum(item.state is RunState.FINISHED for item in runs)
+    people = sum(not person.presenter for person in PeopleStore(settings).all()) if settings.room else 0
+    datasets = len({item.config.dataset for item in runs})
+    who = f"{format_count(people, 'attendee')} trained " if people else "Trained here: "
+    st.html(
+        '<div class="goodbye"><div class="goodbye-thanks">Thank you</div>'
+        f"<div>{who}{format_count(trained, 'network')} on {format_count(datasets, 'dataset')}.</div></div>"
+    )
+    st.markdown("#### Take it home now")
+    for page, label, icon in TAKE_HOME:
+        frame.link(page, label=label, icon=icon)

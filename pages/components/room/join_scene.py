@@ -1,0 +1,60 @@
+"""Joining: QR code, address and passcode as large as the screen allows, and the people who have arrived."""
+
+import html
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import segno
+import streamlit as st
+
+from core.formatting import format_count
+from core.room.access import RoomStore
+from core.room.addresses import is_loopback
+from core.room.people import PeopleStore
+from core.settings import Settings
+from pages.components.shared import door, visitors
+from pages.server.room_address import room_url
+
+
+def show_joining(settings: Settings) -> None:
+    """Draw how to join the room; for the presenter."""
+    room = RoomStore(settings).current() if settings.room else None
+    if room is None:
+        st.info(
+            "The room is closed: only this machine can open the app. Start it with --room to let others in.",
+            icon=":material/lock:",
+        )
+        return
+    address = _address()
+    code = _qr(f"{address}?{door.PASSCODE}={room.passcode}")
+    names = _here(settings)
+    people = "".join(f"<span>{html.escape(name)}</span>" for name in names)
+    st.html(
+        f'<div class="join"><img class="join-code" alt="QR code of the room" src="{code}">'
+        f'<div class="join-words"><div>Scan the code, or open</div>'
+        f'<div class="join-address">{html.escape(address.removeprefix("http://"))}</div>'
+        f'<div>Passcode</div><div class="join-passcode">{room.shown_passcode}</div>'
+        f'<div class="join-count">{format_count(len(names), "attendee") if names else "No one"} here</div>'
+        f'<div class="join-people">{people}</div></div></div>'
+    )
+
+
+def _here(settings: Settings) -> list[str]:
+    """The nicknames of the attendees who have the app open, the newest first."""
+    people = PeopleStore(settings)
+    found = [people.get(name) for name in dict.fromkeys(visit.person for visit in visitors.visits())]
+    return [person.nickname for person in reversed(found) if person is not None and not person.presenter]
+
+
+def _address() -> str:
+    """The address that this browser uses, unless it is localhost, which others cannot open."""
+    parts = urlsplit(st.context.url or "")
+    if parts.hostname and not is_loopback(parts.hostname):
+        return f"{parts.scheme}://{parts.netloc}"
+    return room_url()
+
+
+@lru_cache(maxsize=8)
+def _qr(address: str) -> str:
+    """The code as an image; black on white in dark mode too, or phones cannot read it."""
+    return str(segno.make(address, error="m").svg_data_uri(scale=8, border=3, light="#fff"))
