@@ -139,7 +139,7 @@ def test_an_attendee_is_refused(come_as: Come, open_page: Open, query: dict[str,
     assert "The Room page is for the presenter only" in app.error[-1].value
     assert not app.button
     assert not app.segmented_control
-    assert not app.get("html")
+    assert "QR code" not in html_of(app)
 
 
 def test_without_a_room_the_operator_has_the_page_too(open_page: Open) -> None:

@@ -11,8 +11,7 @@ from core.races.race import Race
 from core.settings import Settings
 from pages.components.room.lanes import show_lanes
 from pages.components.shared import frame
-from pages.components.shared.race_snapshot import races_of
-from pages.components.shared.runs_snapshot import forget_runs
+from pages.components.shared.race_snapshot import forget_races, races_of
 
 DRAWING = "room-demo"  # the import that draws the pictures of the demo
 
@@ -52,4 +51,4 @@ def _newest(races: Sequence[Race], dataset: str | None) -> Race | None:
 def _start(settings: Settings, dataset: str, by: Actor) -> None:
     demo.start_demo(settings, dataset, by=by)
     ensure_scheduler(settings)
-    forget_runs()
+    forget_races()

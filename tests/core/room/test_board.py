@@ -14,6 +14,7 @@ from core.room.board import (
     read_board,
     send_config,
     share_leaderboard,
+    show_scene,
     unpin_run,
     withdraw_config,
 )
@@ -35,6 +36,16 @@ def test_pins_are_newest_first_and_few(settings: Settings) -> None:
     assert len(read_board(settings).pins) == MAX_PINS
     unpin_run(settings, "run-5", PRESENTER)
     assert "run-5" not in read_board(settings).pins
+
+
+def test_the_presenter_chooses_the_scene(settings: Settings) -> None:
+    assert read_board(settings).scene == "join"
+    show_scene(settings, "leaderboard", PRESENTER)
+    assert read_board(settings).scene == "leaderboard"
+    with pytest.raises(RightsError, match="presenter only"):
+        show_scene(settings, "goodbye", ATTENDEE)
+    with pytest.raises(RunError, match="There is no scene"):
+        show_scene(settings, "../x", PRESENTER)
 
 
 def test_a_path_is_no_run_to_pin(settings: Settings) -> None:
