@@ -15,7 +15,7 @@ def show_goodbye() -> None:
     with st.container(height=460, border=False, horizontal_alignment="center", vertical_alignment="center"):
         st.title(":material/waving_hand: Goodbye", text_alignment="center")
         st.markdown("The presenter has closed the app. Thank you for being here.", text_alignment="center")
-        st.caption(
+        st.markdown(
             "Trainings are paused and resume when the app starts again. You can close this tab.",
             text_alignment="center",
         )
