@@ -253,6 +253,7 @@ def test_20_wrong_passcodes_open_nothing_and_lock_nobody_else_out(settings: Sett
     assert ["Wrong passcode" in text for text in heard[:6]] == [True] * 5 + [False]
     assert sum("Wrong passcode" in text for text in heard) <= 7  # one more for each waiting time that was kept
     assert any("nickname" in text for text in seen)
+    assert not any("Passcode" in text for text in seen)
     assert seconds < 5
 
 
