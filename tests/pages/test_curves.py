@@ -5,12 +5,10 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.races.learning_curve import start_curve
 from core.races.race import find_race
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.train import race_form
-from tests.pages.conftest import curve_arms
 from tests.pages.test_pages import texts
 
 Open = Callable[..., AppTest]

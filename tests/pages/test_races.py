@@ -16,7 +16,6 @@ from core.datasets.dataset import Dataset
 from core.errors import RightsError, RunError
 from core.races.race import RaceState, find_race
 from core.races.race_actions import start_race, stop_race
-from core.runs.run import RunState
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 from pages.components.compare import run_details
