@@ -22,7 +22,6 @@ from core.config.stages import Allowance, Stage, describe_end, fitted_rate, shar
 from core.config.train_config import TrainConfig
 from core.errors import DivergedError
 from core.formatting import format_duration
-from core.runs.remaining import STEADY_SHARE
 from core.steps import StopSignal, relay
 from core.stores.hardware import Hardware
 from core.stores.training_data import Indices, TrainingData
@@ -41,11 +40,9 @@ from core.training.optimization import (
     optimizer_tensors,
     scaler_tensors,
 )
+from core.training.outlook import Outlook
 from models.network import Network
 
-FORWARD_SHARE = 1 / 3  # of a training step
-SPARE = 1.5  # times what validation and evaluation should take before a deadline, on a machine that gets busier
-WRITING_SECONDS = 1.5  # of weights, predictions and the result
 EVENT_SECONDS = 0.1  # what follows more quickly is merged: an epoch of a head takes milliseconds
 
 
@@ -85,9 +82,8 @@ class Trainer:
         self.position = Position()
         self.allowances = share_out(config, stages, len(data.train))
         self._total = sum(item.images + item.epochs * VALIDATION_COST * len(data.val) for item in self.allowances)
-        self._charges, self._evaluated, self._now = charges, evaluated, now
-        self._seconds_until_deadline, self._late = seconds_left, False
-        self._steady: tuple[float, float] | None = None  # seconds and work when the stage's first step here was done
+        self._charges, self._now = charges, now
+        self._evaluated, self._until_deadline = evaluated, seconds_left
         self._scaler = hardware.scaler()
         self._samples = choose_samples(data.val, config.seed)
         self._optimizer: Optimizer | None = None
@@ -104,6 +100,7 @@ class Trainer:
         """
         at = self.position
         self._clock = Clock(at, self._charges, self._now)
+        self._outlook = self._look_ahead()
         self._meter = Meter(self._now, EVENT_SECONDS)
         self._sampled = -math.inf
         yield PhaseStarted("training", "Training")
@@ -123,7 +120,7 @@ class Trainer:
                     return
                 yield from self._epoch(stage, feed, signal)
             at.stage, at.stage_epoch = at.stage + 1, 0
-        if self._late:
+        if self._outlook.late:
             yield Message("info", f"Ended in epoch {at.epoch}, so that it is evaluated before its deadline.")
             return
         text = describe_end(self.config, at.images_seen, at.epoch, self._clock.seconds, at.charged)
@@ -163,9 +160,16 @@ class Trainer:
         self.position = dataclasses.replace(snapshot.position)
         self._restored = snapshot
 
+    def _look_ahead(self) -> Outlook:
+        val, views = len(self.data.val), self.config.views if self.config.augmented else 1
+        return Outlook(
+            self.position, self._clock, self._total, validated=val, evaluated=self._evaluated,
+            frozen_seconds=sum(self._charges) / (views * len(self.data.train) + val), seconds_left=self._until_deadline,
+        )  # fmt: skip
+
     def _enter(self, stage: Stage) -> None:
         """Freeze, and build optimizer and schedule, or restore them from a snapshot."""
-        self._steady = None
+        self._outlook.enter_stage()
         self.network.freeze(stage.freeze_point)
         # without pretrained weights there is nothing to protect by a smaller rate
         factor = self.config.backbone_factor if self.config.pretrained else 1.0
@@ -257,9 +261,8 @@ class Trainer:
             at.images += len(places)
             at.images_seen += len(places)
             at.done += len(places)
-            if self._steady is None:
-                self._steady = self._clock.passed, at.done
-            ends = at.step == steps or self._clock.is_up(allowed) or self._is_late()
+            self._outlook.note_step()
+            ends = at.step == steps or self._is_up(allowed)
             if meter.due() or (ends and self._last()):
                 yield self._batch_event(meter, number, steps)
             if ends:
@@ -311,13 +314,17 @@ class Trainer:
         assert self._schedule is not None
         allowed = self.allowances[self.position.stage]
         begun = self._schedule.last_epoch > 0  # every stage has one step at least
-        return self.position.stage_epoch >= allowed.epochs or (begun and (self._late or self._clock.is_up(allowed)))
+        return self.position.stage_epoch >= allowed.epochs or (begun and self._is_up(allowed))
+
+    def _is_up(self, allowed: Allowance) -> bool:
+        """Whether the stage's time is used up, or that until a deadline."""
+        return self._outlook.late or self._clock.is_up(allowed)
 
     def _last(self) -> bool:
         """Whether the current epoch, whose steps are done, is the last of all."""
         at = self.position
         allowed = self.allowances[at.stage]
-        ends = at.stage_epoch == allowed.epochs - 1 or self._late or self._clock.is_up(allowed)
+        ends = at.stage_epoch == allowed.epochs - 1 or self._is_up(allowed)
         return at.stage == len(self.stages) - 1 and ends
 
     def _step(self, feed: Feed, places: Indices) -> tuple[float, float, int]:
@@ -378,45 +385,9 @@ class Trainer:
             learning_rate=at.rate,
             images_per_second=images_per_second,
             seconds=self._clock.seconds,
-            eta_seconds=self._estimate_left(),
+            eta_seconds=self._outlook.estimate(left, last_stage=at.stage == len(self.stages) - 1),
             progress=progress,
         )
-
-    def _estimate_left(self) -> float | None:
-        """Seconds until the run ends: at the pace of the last stage, or when the budget is used up; None if unknown."""
-        at = self.position
-        known = [self._clock.left(self.allowances[-1])]
-        if self._steady is not None and at.stage == len(self.stages) - 1:
-            done_then = self._steady[1]
-            if at.done - done_then >= STEADY_SHARE * (self._total - done_then) > 0:
-                known.append(self._step_seconds() * max(0.0, self._total - at.done))
-        likely = [seconds for seconds in known if seconds is not None]
-        return min(likely) + self._evaluation_seconds() if likely else None
-
-    def _is_late(self) -> bool:
-        """Whether the rest of the time until the deadline is needed for validation and evaluation."""
-        if self._seconds_until_deadline is None or self._late:
-            return self._late
-        looked = self.position.epoch * len(self.data.val)
-        each = self.position.validating / looked if looked else FORWARD_SHARE * self._step_seconds()
-        needed = each * len(self.data.val) + max(self._evaluation_seconds(), each * self._evaluated)
-        self._late = self._seconds_until_deadline() <= SPARE * needed + WRITING_SECONDS
-        return self._late
-
-    def _step_seconds(self) -> float:
-        """Seconds of an image in training steps, without the first one, which also sets everything up."""
-        began, done_then = self._steady or (0.0, 0.0)
-        work = self.position.done - done_then
-        return (self._clock.passed - began) / work if self._steady and work > 0 else 0.0
-
-    def _evaluation_seconds(self) -> float:
-        """Of the evaluation after the training: its images pass the frozen part as the stored ones did, and the rest as
-        in validation."""
-        looked = self.position.epoch * len(self.data.val)
-        each = self.position.validating / looked if looked else 0.0
-        views = self.config.views if self.config.augmented else 1
-        stored = views * len(self.data.train) + len(self.data.val)
-        return self._evaluated * (each + sum(self._charges) / stored)
 
 
 def _trainable_text(network: Network) -> str:
