@@ -29,7 +29,7 @@ WORKER_ENVIRONMENT = {
     # both hold for glibc's main arena only, and trainings compute in a second thread: 7 times the faults without this
     "MALLOC_ARENA_MAX": "1",
     # threads that wait for another one spin for about 0.1 ms and then sleep: beside a program that keeps one of two
-    # cores busy, the thread that has to wait for its core then gets the free one (docs/decisions/0028)
+    # cores busy, the thread that has to wait for its core then gets the free one (decision 0028)
     "GOMP_SPINCOUNT": "10000",
 }
 
@@ -134,7 +134,7 @@ def _stays(process: "subprocess.Popen[bytes]") -> bool:
     return False
 
 
-NICENESS = 10  # of trainings
+NICENESS = 5  # of trainings: a third of the weight of other programs (docs/decisions/0028-a-shared-machine.md)
 AUTOGROUP = Path("/proc/self/autogroup")
 
 
