@@ -9,7 +9,7 @@ from core.config.race_plan import RacePlan
 from core.errors import RunError
 from core.jobs.evaluation_job import start_evaluation
 from core.races.race import Race
-from core.runs.run import Run
+from core.runs.run import Run, RunState
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 
@@ -45,7 +45,7 @@ def stop_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:
     store, changed, left = RunStore(settings), 0, 0
     # last first: otherwise the next one would start as soon as one has stopped
     for run in sorted(race.runs, key=lambda item: item.meta.created, reverse=True):
-        if not run.state.active:
+        if not run.state.active and run.state is not RunState.INTERRUPTED:
             continue
         try:
             store.request_stop(run.id, by=by)

@@ -9,6 +9,7 @@ from core.errors import TuneMyPetsError
 from core.jobs.scheduler import ensure_scheduler
 from core.races.race import Race, RaceState
 from core.races.race_actions import can_evaluate, delete_race, evaluate_race, restart_race, stop_race
+from core.runs.run import RunState
 from core.settings import Settings
 from core.statistics.race_sentences import describe_race
 from pages.components.compare import race_chart, race_lanes, race_strip
@@ -17,6 +18,7 @@ from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, lo
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.verdict import draw_verdict
 
+MAX_PROBLEMS = 3  # of which each is shown
 STRIP_TIMES = 3  # refreshes of the lanes for one of the pictures, which change once an epoch
 EQUAL_HELP = {
     "epochs": "Every arm sees every training picture equally often.",
@@ -80,26 +82,31 @@ def _show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
     """Title, state, the actions that this visitor may take, and while it moves what is left and the lanes."""
     race = snapshot.race
     owner = frame.owner_name(settings, race.meta.owner)
-    with st.container(
-        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key=f"race-head-{race.id}"
-    ):
+    mine = frame.actor().may_change(race.meta.owner)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(
             f"**{frame.plain(race.title)}** {_badge(snapshot)}", help=EQUAL_HELP[race.plan.budget], width="content"
         )
-        if frame.actor().may_change(race.meta.owner):
-            _offer_actions(settings, snapshot)
+        if mine and snapshot.moving:
+            _offer_stop(settings, snapshot)
+        elif mine:
+            _offer_changes(settings, race)
     about = _describe_plan(race) + (f" · by {owner}" if owner else "")
     if snapshot.moving:
         race_lanes.show_lanes(snapshot, about)
-    else:
-        st.caption(frame.plain(about))
-        _show_problems(race)
+        return
+    st.caption(frame.plain(about))
+    _show_problems(race)
+    if mine and race.state is RaceState.INCOMPLETE:
+        _offer_more(settings, race)
 
 
 def _badge(snapshot: RaceSnapshot) -> str:
     race, words = snapshot.race, {race_lanes.word_of(run) for run in snapshot.runs.values()}
-    if not race.state.active and "evaluating" in words:
+    if "evaluating" in words and not race.state.active:
         return ":blue-badge[:material/science: evaluating]"
+    if race.state is RaceState.INCOMPLETE and "stopped" in words and not words & {"failed", "interrupted"}:
+        return frame.format_state(RunState.STOPPED)
     return frame.format_state(RaceState.RUNNING if "starting" in words else race.state)
 
 
@@ -113,39 +120,24 @@ def _describe_plan(race: Race) -> str:
 
 
 def _show_problems(race: Race) -> None:
+    """Why an arm has no result, or less of one than the others."""
+    lines = []
+    for run in race.runs:
+        if run.state.value in ("failed", "interrupted", "stopped"):
+            seed = f", seed {run.config.seed}" if len(race.plan.seeds) > 1 else ""
+            text = run.text or f"The training was {run.state.value}."
+            lines.append(f"**{frame.plain(race.name_of(run))}{seed}**: {frame.plain(text)}")
+    if len(lines) > MAX_PROBLEMS:
+        lines[MAX_PROBLEMS:] = [f"{len(lines) - MAX_PROBLEMS} more runs have no whole result."]
     gone = sum(entry.run is None for entry in race.entries)
     if gone:
-        st.warning(
-            f"{gone} {'run was' if gone == 1 else 'runs were'} deleted: the others still count.",
-            icon=":material/delete:",
-        )
-    failed = [run for run in race.runs if run.state.value in ("failed", "interrupted", "stopped")]
-    for run in failed[:3]:
-        seed = f", seed {run.config.seed}" if len(race.plan.seeds) > 1 else ""
-        st.warning(
-            f"{frame.plain(race.name_of(run))}{seed}: {run.state.value}. {frame.plain(run.text)}",
-            icon=":material/warning:",
-        )
-    if len(failed) > 3:
-        st.caption(f"{len(failed) - 3} more runs have no result.")
+        lines.append(f"{gone} {'run was' if gone == 1 else 'runs were'} deleted: the others still count.")
+    if lines:
+        st.warning("  \n".join(lines), icon=":material/warning:")
 
 
-def _offer_actions(settings: Settings, snapshot: RaceSnapshot) -> None:
-    race = snapshot.race
-    if snapshot.moving:
-        _offer_stop(settings, snapshot)
-        return
-    if race.state is RaceState.INCOMPLETE:
-        if can_evaluate(settings, race) and st.button(
-            "Evaluate",
-            key=f"evaluate-{race.id}",
-            icon=":material/science:",
-            help="Computes the test results of the stopped arms, once, with their best weights so far.",
-        ):
-            with st.spinner("Starting …"):
-                evaluate_race(settings, race, by=frame.actor())
-            forget_races()
-            st.rerun()
+def _offer_more(settings: Settings, race: Race) -> None:
+    with st.container(horizontal=True):
         if st.button(
             "Start again",
             key=f"restart-{race.id}",
@@ -157,17 +149,25 @@ def _offer_actions(settings: Settings, snapshot: RaceSnapshot) -> None:
             ensure_scheduler(settings)
             forget_races()
             frame.go(frame.COMPARE, query_params={"race": restarted})
-    _offer_changes(settings, race)
+        if can_evaluate(settings, race) and st.button(
+            "Evaluate",
+            key=f"evaluate-{race.id}",
+            icon=":material/science:",
+            help="Computes the test results of the stopped arms, once, with their best weights so far.",
+        ):
+            with st.spinner("Starting …"):
+                evaluate_race(settings, race, by=frame.actor())
+            forget_races()
+            st.rerun()
 
 
 def _offer_stop(settings: Settings, snapshot: RaceSnapshot) -> None:
     race = snapshot.race
-    stopping = all(run.stopping for run in snapshot.runs.values() if run.state.active)
     if st.button(
-        "Stopping …" if stopping else "Stop",
+        "Stop",
         key=f"stop-{race.id}",
         icon=":material/stop:",
-        disabled=stopping,
+        disabled=all(run.stopping or run.evaluating or not run.moving for run in snapshot.runs.values()),
         help="Ends every run and keeps the results so far.",
     ):
         try:
@@ -179,9 +179,7 @@ def _offer_stop(settings: Settings, snapshot: RaceSnapshot) -> None:
 
 
 def _offer_changes(settings: Settings, race: Race) -> None:
-    with st.popover(
-        "Rename or delete" if race.meta.plan else "Delete", icon=":material/edit:", key=f"change-{race.id}"
-    ):
+    with st.popover("Change", icon=":material/edit:", key=f"change-{race.id}"):
         if race.meta.plan is not None:
             title = st.text_input(
                 "Title",
