@@ -118,8 +118,8 @@ def test_a_running_race_shows_a_lane_a_curve_and_marks_for_each_arm(
     assert not app.exception
     shown = lanes(app)
     assert re.search(r"67 % trained · about \d\d s left", shown)
-    assert "epoch 2 of 3 · 120 pictures/s · best 62.5 %" in shown
-    assert "epoch 2 of 3 · 120 pictures/s · best 87.5 %" in shown
+    assert "Epoch 2 of 3 · best validation 62.5 % · 120 pictures/s" in shown
+    assert "Epoch 2 of 3 · best validation 87.5 % · 120 pictures/s" in shown
     assert re.search(r"Scratch(\s+✗\s+\w+){3}\s+Transfer(\s+✓\s+75 %){3}", shown)
     axis = chart(app)["xAxis"]
     assert (axis["name"], axis["min"], axis["max"], axis["minInterval"]) == ("Epochs", 0, 3, 1)
@@ -139,8 +139,8 @@ def test_seeds_fill_one_lane_and_one_band_in_turn(settings: Settings, drawn: Dat
         app = open_page("pages/compare.py", race=race_id)
 
     shown = lanes(app)
-    assert "0 of 2 seeds done · seed 0: epoch 2 of 3" in shown
-    assert "1 of 2 seeds done · seed 1: The training process starts" in shown
+    assert "Seed 1 of 2: epoch 2 of 3 · best 87.5 % · 120 pictures/s" in shown
+    assert "Seed 2 of 2: the training process starts" in shown
     assert "compact" in str([element.proto.body for element in app.get("html")])
     assert [item["name"] for item in chart(app)["series"]] == ["Scratch", "Transfer (head)", "Transfer (full)"]
 
@@ -154,7 +154,7 @@ def test_the_axis_is_the_budget_of_the_race(settings: Settings, drawn: Dataset, 
 
     axis = chart(app)["xAxis"]
     assert (axis["name"], axis["max"]) == ("Seconds of training", 20)
-    assert "2 of 20 s · 120 pictures/s" in lanes(app)
+    assert "2 of 20 s · best validation 87.5 %" in lanes(app)
 
 
 def test_the_demo_counts_its_minute_down_and_says_when_it_is_late(
@@ -182,7 +182,7 @@ def test_a_stopped_arm_that_is_evaluated_says_so(settings: Settings, drawn: Data
         app = open_page("pages/compare.py", race=race_id)
 
     assert "evaluating" in texts(app)
-    assert "Stopped, and evaluated on test pictures now · best 87.5 %" in lanes(app)
+    assert "Stopped, and evaluated on test pictures now · best validation 87.5 %" in lanes(app)
     assert "Stopped after 2 epochs" in lanes(app)
 
 

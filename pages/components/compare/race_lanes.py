@@ -111,8 +111,9 @@ def describe_progress(snapshot: RaceSnapshot) -> str:
 def list_lanes(snapshot: RaceSnapshot) -> list[Lane]:
     """The lanes of a race in the order of its arms."""
     race = snapshot.race
+    brief = len(race.arms) > ROOMY or len(race.plan.seeds) > 1
     return [
-        _describe(arm, style, [snapshot.runs[run.id] for run in race.arm(arm) if run.id in snapshot.runs])
+        _describe(arm, style, brief, [snapshot.runs[run.id] for run in race.arm(arm) if run.id in snapshot.runs])
         for arm, style in zip(race.arms, style_race(snapshot), strict=True)
     ]
 
@@ -136,48 +137,42 @@ def word_of(run: RunSnapshot) -> str:
     return PHASES[run.history.phase.phase] if run.history.phase is not None else "starting"
 
 
-def _describe(name: str, style: ArmStyle, runs: Sequence[RunSnapshot]) -> Lane:
+def _describe(name: str, style: ArmStyle, brief: bool, runs: Sequence[RunSnapshot]) -> Lane:
     if not runs:
         return Lane(name, "", style, "deleted", 0.0, "Its runs were deleted.")
     words = [word_of(run) for run in runs]
     word = next((word for word in FIRST if word in words), "finished")
-    shown = runs[words.index(word)]
-    parts = [_figures(shown, word)]
+    place = words.index(word)
+    text = _figures(runs[place], word, brief)
     if len(runs) > 1:
-        ended = sum(not run.state.active for run in runs)
-        parts = [f"{ended} of {format_count(len(runs), 'seed')} done"]
-        parts += [f"seed {shown.config.seed}: {_figures(shown, word)}"] if ended < len(runs) else []
-    return Lane(
-        name,
-        describe_arm(shown.config),
-        style,
-        word,
-        sum(share_done(run) for run in runs) / len(runs),
-        " · ".join(part for part in parts if part),
-    )
+        text = _results(runs) if word == "finished" else f"Seed {place + 1} of {len(runs)}: {text}"
+    return Lane(name, describe_arm(runs[0].config), style, word, sum(map(share_done, runs)) / len(runs), text)
 
 
-def _figures(run: RunSnapshot, word: str) -> str:
-    """How far a run is, how fast, and how good."""
+def _figures(run: RunSnapshot, word: str, brief: bool) -> str:
+    """How far a run is, how good, and how fast."""
     history = run.history
     match word:
         case "queued":
-            return "Waits for its turn"
+            return "waits for its turn"
         case "starting":
-            return "The training process starts"
+            return "the training process starts"
         case "preparing":
             step = history.progress
-            return f"{step.text}: {step.done:,} of {step.total:,}" if step and step.total else "Reading the pictures"
+            return f"{step.text}: {step.done:,} of {step.total:,}" if step and step.total else "reading the pictures"
         case "evaluating":
-            how = f"{capitalise(run.state.value)}, and evaluated" if run.evaluating else "Evaluated"
-            return f"{how} on {'test' if _has_test(run) else 'validation'} pictures now{_best(run)}"
+            how = f"{run.state.value}, and evaluated" if run.evaluating else "evaluated"
+            split = "test" if history.described is None or history.described.pictures["test"] else "validation"
+            return " · ".join([f"{how} on {split} pictures now", *_best(run, brief)])
         case "training" | "stopping":
-            return _place(run) + _best(run)
+            speed = history.batches[-1].images_per_second if history.batches else None
+            pace = [] if speed is None else [f"{format_number(speed, 2)} pictures/s"]
+            return " · ".join([_place(run), *_best(run, brief), *pace])
         case "interrupted" if run.moving:
-            return "Its process ended unexpectedly; it resumes by itself"
+            return "its process ended unexpectedly; it resumes by itself"
         case "finished":
             return _result(run)
-    return (run.result.text if run.result else "Its process ended unexpectedly") or capitalise(run.state.value)
+    return (run.result.text if run.result else "") or "its process ended unexpectedly"
 
 
 def _place(run: RunSnapshot) -> str:
@@ -186,19 +181,18 @@ def _place(run: RunSnapshot) -> str:
     if is_curve(run.meta) and run.meta.plan is not None:
         return f"{len(history.points)} of {run.meta.plan.points} points"
     if batch is None:
-        return "First step"
+        return "first step"
     if config.max_seconds is not None:
-        place = f"{min(batch.seconds, config.max_seconds):.0f} of {config.max_seconds:g} s"
-    elif config.max_images is not None:
-        place = f"{batch.images_seen:,} of {config.max_images:,} pictures"
-    else:
-        place = f"epoch {batch.epoch} of {config.epochs}"
-    return f"{place} · {format_number(batch.images_per_second, 2)} pictures/s"
+        return f"{min(batch.seconds, config.max_seconds):.0f} of {config.max_seconds:g} s"
+    if config.max_images is not None:
+        return f"{batch.images_seen:,} of {config.max_images:,} pictures"
+    return f"epoch {batch.epoch} of {config.epochs}"
 
 
-def _best(run: RunSnapshot) -> str:
+def _best(run: RunSnapshot, brief: bool) -> list[str]:
     epochs = run.history.epochs
-    return f" · best {format_percent(max(epoch.val_accuracy for epoch in epochs))}" if epochs else ""
+    accuracy = format_percent(max(epoch.val_accuracy for epoch in epochs)) if epochs else ""
+    return [f"best {accuracy}" if brief else f"best validation {accuracy}"] if epochs else []
 
 
 def _result(run: RunSnapshot) -> str:
@@ -214,8 +208,10 @@ def _result(run: RunSnapshot) -> str:
     return " · ".join(parts)
 
 
-def _has_test(run: RunSnapshot) -> bool:
-    return run.history.described is None or run.history.described.pictures["test"] > 0
+def _results(runs: Sequence[RunSnapshot]) -> str:
+    tested = [run.history.tested.accuracy for run in runs if run.history.tested is not None]
+    mean = f" · mean test accuracy {format_percent(sum(tested) / len(tested))}" if tested else ""
+    return f"{format_count(len(runs), 'seed')} done{mean}"
 
 
 def _arrange(snapshot: RaceSnapshot, about: str) -> Tiles:
@@ -231,7 +227,7 @@ def _arrange(snapshot: RaceSnapshot, about: str) -> Tiles:
 
 def _draw(lane: Lane) -> str:
     icon, colour = STATES[lane.word]
-    name, detail, text = (html.escape(part) for part in (lane.name, lane.detail, lane.text))
+    name, detail, text = (html.escape(part) for part in (lane.name, lane.detail, capitalise(lane.text)))
     done = f"{100 * lane.share:.0f}"
     mark = f"background:{lane.style.colour};{MARKS[lane.style.symbol]}"
     return (

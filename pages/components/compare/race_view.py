@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.config.race_plan import MAX_TITLE
 from core.errors import TuneMyPetsError
+from core.formatting import format_count, join_names
 from core.jobs.scheduler import ensure_scheduler
 from core.races.race import Race, RaceState
 from core.races.race_actions import can_evaluate, delete_race, evaluate_race, restart_race, stop_race
@@ -18,7 +19,7 @@ from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, lo
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.verdict import draw_verdict
 
-MAX_PROBLEMS = 3  # of which each is shown
+MAX_NAMES = 2  # of runs that ended in the same way; of more, their number is shown
 STRIP_TIMES = 3  # refreshes of the lanes for one of the pictures, which change once an epoch
 EQUAL_HELP = {
     "epochs": "Every arm sees every training picture equally often.",
@@ -82,11 +83,10 @@ def _show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
     """Title, state, the actions that this visitor may take, and while it moves what is left and the lanes."""
     race = snapshot.race
     owner = frame.owner_name(settings, race.meta.owner)
+    title = race.title if race.plan.title or len(race.arms) <= race_lanes.ROOMY else f"Race of {len(race.arms)} arms"
     mine = frame.actor().may_change(race.meta.owner)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(
-            f"**{frame.plain(race.title)}** {_badge(snapshot)}", help=EQUAL_HELP[race.plan.budget], width="content"
-        )
+        st.markdown(f"**{frame.plain(title)}** {_badge(snapshot)}", help=EQUAL_HELP[race.plan.budget], width="stretch")
         if mine and snapshot.moving:
             _offer_stop(settings, snapshot)
         elif mine:
@@ -120,15 +120,17 @@ def _describe_plan(race: Race) -> str:
 
 
 def _show_problems(race: Race) -> None:
-    """Why an arm has no result, or less of one than the others."""
-    lines = []
+    """Why arms have no result, or less of one than others."""
+    ended: dict[str, list[str]] = {}  # what happened: to whom
     for run in race.runs:
         if run.state.value in ("failed", "interrupted", "stopped"):
             seed = f", seed {run.config.seed}" if len(race.plan.seeds) > 1 else ""
-            text = run.text or f"The training was {run.state.value}."
-            lines.append(f"**{frame.plain(race.name_of(run))}{seed}**: {frame.plain(text)}")
-    if len(lines) > MAX_PROBLEMS:
-        lines[MAX_PROBLEMS:] = [f"{len(lines) - MAX_PROBLEMS} more runs have no whole result."]
+            ended.setdefault(run.text or f"The training was {run.state.value}.", []).append(race.name_of(run) + seed)
+    lines = [
+        f"**{frame.plain(join_names(names) if len(names) <= MAX_NAMES else format_count(len(names), 'run'))}**: "
+        f"{frame.plain(text)}"
+        for text, names in ended.items()
+    ]
     gone = sum(entry.run is None for entry in race.entries)
     if gone:
         lines.append(f"{gone} {'run was' if gone == 1 else 'runs were'} deleted: the others still count.")
