@@ -95,7 +95,7 @@ def _show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
     if snapshot.moving:
         race_lanes.show_lanes(snapshot, about)
         return
-    st.caption(frame.plain(about))
+    st.caption(frame.plain(about), help=EQUAL_HELP[race.plan.budget])
     _show_problems(race)
     if mine and race.state is RaceState.INCOMPLETE:
         _offer_more(settings, race)
@@ -105,6 +105,8 @@ def _badge(snapshot: RaceSnapshot) -> str:
     race, words = snapshot.race, {race_lanes.word_of(run) for run in snapshot.runs.values()}
     if "evaluating" in words and not race.state.active:
         return ":blue-badge[:material/science: evaluating]"
+    if "interrupted" in words and snapshot.moving and not race.state.active:
+        return frame.format_state(RunState.INTERRUPTED)
     if race.state is RaceState.INCOMPLETE and "stopped" in words and not words & {"failed", "interrupted"}:
         return frame.format_state(RunState.STOPPED)
     return frame.format_state(RaceState.RUNNING if "starting" in words else race.state)

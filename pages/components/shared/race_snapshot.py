@@ -122,7 +122,7 @@ def share_done(run: RunSnapshot) -> float:
     """How far the training of a run is, 0 to 1."""
     if run.state is RunState.QUEUED:
         return 0.0
-    if not run.state.active:
+    if not run.state.active and run.state is not RunState.INTERRUPTED:
         return 1.0
     if run.meta.plan is not None and run.meta.plan.kind == "curve":
         return len(run.history.points) / max(1, run.meta.plan.points)
