@@ -91,9 +91,8 @@ def evaluate_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Do
 
 def can_evaluate(settings: Settings, race: Race) -> list[str]:
     """The runs of a race that have ended with weights and without a test result."""
-    store = RunStore(settings)
     ended = [run for run in race.runs if not run.state.active and not run.is_curve and run.tested is None]
-    return [run.id for run in ended if store.get(run.id).has_weights]
+    return [run.id for run in ended if Run(settings.runs_dir / run.id).has_weights]
 
 
 def delete_race(settings: Settings, race: Race, *, by: Actor = OPERATOR) -> Done:
