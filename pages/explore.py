@@ -32,10 +32,13 @@ def page() -> None:
             if chosen == imported:
                 facts.show_imported(dataset)
             facts.show_facts(dataset)
-        if st.button(
-            "Train on these pictures", type="primary", icon=":material/model_training:", width="stretch", key="train"
-        ):
-            frame.go(frame.TRAIN, query_params={"dataset": dataset.id})
+        with st.container(key="train"):
+            frame.link(
+                frame.TRAIN,
+                label="Train on these pictures",
+                icon=":material/model_training:",
+                query_params={"dataset": dataset.id},
+            )
         with st.container(key="sections"):
             section = st.segmented_control(
                 "Show",

@@ -53,14 +53,10 @@ def _offer_start(settings: Settings) -> None:
                 _race_demo(settings, dataset)
             st.query_params["demo"] = demo.make_demo_dataset(settings, by=frame.actor())
             st.rerun()
-        if st.button(
-            "Use my photos",
-            icon=":material/add_photo_alternate:",
-            width="stretch",
-            key="own-photos",
-            help="A zip or a folder with one folder of photos for each class.",
-        ):
-            frame.go(frame.EXPLORE, query_params={"add": "1"})
+        # a link, as Back leads from it to Home at once; from a button it would take two steps
+        frame.link(
+            frame.EXPLORE, label="Use my photos", icon=":material/add_photo_alternate:", query_params={"add": "1"}
+        )
 
 
 def _follow_demo(settings: Settings, job: str) -> bool:

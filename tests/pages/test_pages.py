@@ -46,7 +46,7 @@ def test_every_page_of_an_empty_room_offers_a_next_step(open_page: Open, path: s
     app = open_page(path)
     assert not app.exception
     assert not app.error
-    read = "\n".join([texts(app), *(button.label for button in app.button)])
+    read = "\n".join([texts(app), *(button.label for button in app.button), str(app.get("page_link"))])
     assert any(words in read for words in NEXT_STEPS)
 
 
@@ -70,13 +70,17 @@ def test_home_draws_the_demo_and_starts_its_race(settings: Settings, open_page: 
 
     app = open_page("streamlit_app.py", demo=job)  # a link to a demo of before, or Back, starts no other one
     assert {item.meta.race for item in RunStore(settings).summaries()} == {race}
-    assert {"demo", "own-photos"} <= {button.key for button in app.button}
+    assert "explore?add=1" in links(app)
+
+
+def links(app: AppTest) -> list[str]:
+    return [f"{link.proto.page}?{link.proto.query_string}" for link in app.get("page_link")]
 
 
 def test_home_leads_to_the_import_also_when_there_are_datasets(raced: Settings, open_page: Open) -> None:
-    app = open_page("pages/home.py")
-    app.button(key="own-photos").click().run()
-    assert app.query_params["add"] == "1"
+    app = open_page("streamlit_app.py")
+    assert "explore?add=1" in links(app)
+    assert "train?dataset=drawn" in links(app)
     assert app.button(key="demo").label == "See it in 60 seconds"
 
 
@@ -123,6 +127,12 @@ def test_explore_shows_near_copies_with_different_labels(settings: Settings, ope
     assert "**2** near-copies in other classes" in texts(app)
     assert "almost the same picture in different classes" in texts(app)
     assert "without problems" not in texts(app)
+
+
+def test_an_import_is_offered_a_name_that_is_free(raced: Settings, open_page: Open) -> None:
+    app = open_page("pages/explore.py", add="1")
+    app.segmented_control(key="bring-way").set_value("Sample").run()
+    assert app.text_input(key="bring-name-Sample-drawn 2").value == "drawn 2"
 
 
 def test_many_classes_are_shown_page_by_page(settings: Settings, open_page: Open) -> None:

@@ -80,6 +80,7 @@ def show_card(settings: Settings, visitor: Actor) -> None:
                     icon=":material/image_search:",
                     query_params={"run": best.id},
                 )
-            if st.button("Train on these pictures", icon=":material/model_training:", key="continue-train"):
-                frame.go(frame.TRAIN, query_params=query)
+            frame.link(
+                frame.TRAIN, label="Train on these pictures", icon=":material/model_training:", query_params=query
+            )
             frame.link(frame.EXPLORE, label="Look at them", icon=":material/photo_library:", query_params=query)
