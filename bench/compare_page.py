@@ -110,10 +110,11 @@ def measure(page: Page, address: str, runs: list[str], rounds: int) -> dict[str,
         page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
         page.wait_for_timeout(2000)
         _click_groups(page, clicks)
-        _open_section(page, clicks, "Classes", MATRIX)
+        _click_strips(page, clicks)
+        _open_part(page, clicks, "confusion", MATRIX)
+        _open_part(page, clicks, "classes", "[class*=st-key-class-chart-] canvas")
         _click_matrices(page, clicks, number)
-        _open_section(page, clicks, "Mistakes", TILES.format("mistakes"))
-        _open_section(page, clicks, "Confidence", "[class*=st-key-answering-chart-] canvas")
+        _open_part(page, clicks, "confidence", "[class*=st-key-answering-chart-] canvas")
         toggle = page.locator(".st-key-calibration-after label").first
         clicks.time("after scaling", toggle.click, "[class*=st-key-calibration-2]")
         _choose_another(page, clicks)
@@ -128,26 +129,34 @@ def _choose_another(page: Page, clicks: Clicks) -> None:
     chooser.press("ArrowDown")
     options = page.get_by_role("option")
     options.first.wait_for()
-    clicks.time("another run", options.nth(7).click, "input[aria-label*='Compare the first run']")
+    clicks.time("another run", options.nth(7).click, ".st-key-scores")
 
 
-def _open_section(page: Page, clicks: Clicks, name: str, region: str) -> None:
-    clicks.time(f"section {name}", page.locator(".st-key-closer").get_by_text(name).click, region)
+def _open_part(page: Page, clicks: Clicks, name: str, region: str) -> None:
+    clicks.time(f"part {name}", page.locator(f".st-key-part-{name} summary").click, region)
+
+
+def _click_strips(page: Page, clicks: Clicks) -> None:
+    clicks.time("loss", page.get_by_text("Loss", exact=True).first.click, "[class*=st-key-result-measure-]")
+    strip = page.locator("[class*=st-key-strip-only-] button").first
+    clicks.time("a picture of a strip", strip.click, "[role=dialog] img")
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
 
 
 def _click_groups(page: Page, clicks: Clicks) -> None:
     tiles = TILES.format("group")
     pills = page.locator("[class*=st-key-groups-]")
-    for title in ("Both are right", "Both are wrong", "Only B is right", "Only A is right", "Both are right"):
-        button = pills.get_by_text(title)
+    for title in ("Both right", "Neither right", "Only ", "Both right"):
+        button = pills.get_by_text(title).first
         if button.get_attribute("aria-checked") == "true" or "(0)" in button.inner_text():
             continue
         clicks.time("another group", button.click, tiles)
     for name in ("2", "3", "1"):
-        pages = page.locator("[class*=st-key-group-both-right][class*=-page-]").get_by_text(name, exact=True)
+        pages = page.locator("[class*=st-key-group-all-][class*=-page-]").get_by_text(name, exact=True)
         clicks.time("another page", pages.first.click, tiles)
     for order in ("Least confident first", "Greatest disagreement first"):
-        page.locator("[class*=st-key-group-both-right][class*=-order] input").click()
+        page.locator("[class*=st-key-group-all-][class*=-order] input").click()
         clicks.time("another order", page.get_by_role("option", name=order).click, tiles)
     for place in (0, 5):
         clicks.time("a picture, large", page.locator(f"{tiles} button").nth(place).click, "[role=dialog] img")

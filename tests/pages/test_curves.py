@@ -15,7 +15,7 @@ Open = Callable[..., AppTest]
 
 
 def test_a_finished_curve_shows_every_point_with_its_interval(curve_id: str, open_page: Open) -> None:
-    app = open_page("pages/compare.py", race=curve_id)
+    app = open_page("pages/compare.py", race=curve_id, view="numbers")
     assert not app.exception
     assert not app.error
     table = app.dataframe[0].value
@@ -30,7 +30,7 @@ def test_a_finished_curve_shows_every_point_with_its_interval(curve_id: str, ope
 def test_a_curve_shows_where_its_comparison_is_unfair(curve_id: str, open_page: Open) -> None:
     path = RunStore(Settings.from_environment()).race(curve_id)[0].folder / "config.json"
     path.write_text(path.read_text().replace('"batch_size": 8', '"batch_size": 16'))
-    app = open_page("pages/compare.py", race=curve_id)
+    app = open_page("pages/compare.py", race=curve_id, view="coach")
     assert not app.exception
     assert "More differs than network and strategy" in texts(app)
 
