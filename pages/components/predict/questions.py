@@ -1,5 +1,6 @@
 """Questions to the predictor: each picture is asked about once for each network, the newest first."""
 
+import time
 from collections.abc import Iterator, Sequence
 
 import streamlit as st
@@ -11,7 +12,8 @@ from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.shared import frame
 
-FIRST_BATCH = 8  # pictures between two drawings, twice as many each time
+REDRAW_SECONDS = 1.5  # between two drawings, about
+MAX_BATCH = 50  # pictures between two drawings
 KNOWN = "predict-answers"
 
 Answers = dict[str, list[Prediction | None]]  # by run, in the order of the pictures; None until it is there
@@ -29,9 +31,11 @@ def ask(settings: Settings, chosen: Sequence[Chosen], pictures: Sequence[Picture
         return any((item.identity, picture.id) not in known for item in chosen)
 
     missing = [picture for picture in pictures if is_missing(picture)]
-    if missing:
-        yield look()
-    for batch in _batches(missing):
+    yield look()
+    size = 1  # the newest picture alone
+    while missing and usable:
+        batch, missing = missing[:size], missing[size:]
+        began = time.monotonic()
         for item in list(usable):
             todo = [picture for picture in batch if (item.identity, picture.id) not in known]
             try:
@@ -42,13 +46,5 @@ def ask(settings: Settings, chosen: Sequence[Chosen], pictures: Sequence[Picture
                 continue
             known.update(((item.identity, one.id), answer) for one, answer in zip(todo, found, strict=True))
         yield look()
-
-
-def _batches(pictures: Sequence[Picture]) -> list[Sequence[Picture]]:
-    """The newest picture alone, then more and more at once; one empty batch where there is nothing to ask."""
-    batches, size = [pictures[:1]], FIRST_BATCH
-    done = 1
-    while done < len(pictures):
-        batches.append(pictures[done : done + size])
-        done, size = done + size, 2 * size
-    return batches
+        pace = len(batch) / max(0.001, time.monotonic() - began)
+        size = max(1, min(2 * size, MAX_BATCH, round(pace * REDRAW_SECONDS)))
