@@ -25,7 +25,7 @@ from tests.pages.test_pages import texts
 from tests.support.small_runs import SMALL_SCRATCH
 
 Open = Callable[..., AppTest]
-ARMS = ["Scratch (scratch_cnn, seed 0)", "Scratch (scratch_cnn, seed 0), run 2"]
+ARMS = ["small", "large"]
 PLAN = RacePlan("race", ("small", "large"), (0, 1), "epochs", 2)
 
 
