@@ -15,7 +15,7 @@ import pytest
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.jobs import worker_processes
-from core.jobs.launchers import start_module
+from core.jobs.launchers import NICENESS, start_module
 from core.jobs.preloader import POSSIBLE
 from core.jobs.scheduler import ensure_scheduler, lock_path, serve
 from core.jobs.worker_processes import MAX_PRELOADERS
@@ -136,7 +136,7 @@ def test_two_forked_workers_are_like_two_fresh_processes(
         pid = process_of(run).pid
         assert (seen["parent"], seen["session"], seen["cwd"]) == (preloader.pid, pid, str(project))
         assert seen["threads"] == 2  # itself, and the one that watches for the stop
-        assert seen["nice"] == os.nice(0) + 10
+        assert seen["nice"] == max(NICENESS, os.nice(0))
         assert seen["environment"]["OMP_NUM_THREADS"] == str(Settings.from_environment().threads)
         assert "MALLOC_TRIM_THRESHOLD_" in seen["environment"]
         assert seen["environment"]["TUNEMYPETS_HOME"] == str(settings.home)
