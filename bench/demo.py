@@ -63,7 +63,7 @@ def click(environment: dict[str, str]) -> float:
             browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, "--no-sandbox"])
             page = browser.new_page(viewport=PHONE)
             page.goto(address)
-            button = page.get_by_role("button", name="60-second demo")
+            button = page.get_by_role("button", name="See it in 60 seconds")
             button.wait_for()
             started = time.perf_counter()
             button.click()

@@ -41,7 +41,7 @@ def main() -> None:
 
 def _take(page: Page, address: str, folder: Path) -> None:
     page.goto(address)
-    page.get_by_role("button", name="60-second demo").click()
+    page.get_by_role("button", name="See it in 60 seconds").click()
     expect(page).to_have_url(re.compile("race=race-"), timeout=5 * MINUTES)
     race = page.url.partition("race=")[2].partition("&")[0]
     expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=5 * MINUTES)

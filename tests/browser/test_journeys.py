@@ -1,13 +1,11 @@
 """The whole way in a real browser: no sleeps, elements found by what a person reads."""
 
 import re
-import zipfile
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import draw_sample
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
@@ -28,9 +26,11 @@ def heading(page: Page, name: str) -> None:
 def test_sample_race_reload_compare_and_predict(server: Server, page: Page, settings: Settings, tmp_path: Path) -> None:
     page.goto(server.address)
     heading(page, "TuneMyPets")
-    page.get_by_role("button", name="Draw cats and dogs").click()
-    expect(page.get_by_text("The dataset is ready")).to_be_visible(timeout=60_000)
-    page.get_by_role("link", name="Start a race").first.click()
+    page.get_by_role("link", name="Use my photos").click()
+    page.get_by_role("radio", name="Sample").click()
+    page.get_by_role("button", name="Create the sample").click()
+    expect(page.get_by_text("drawn is imported")).to_be_visible(timeout=60_000)
+    page.get_by_role("link", name="Train on these pictures").click()
     heading(page, "Train")
     page.get_by_label("Epochs", exact=True).fill("3")
     page.get_by_label("Epochs", exact=True).press("Enter")
@@ -71,28 +71,6 @@ def test_sample_race_reload_compare_and_predict(server: Server, page: Page, sett
     runs = RunStore(settings).all()
     assert [run.state() for run in runs] == [RunState.FINISHED, RunState.FINISHED]
     assert not server.imported_torch()
-
-
-def test_a_zip_is_uploaded_through_the_page(server: Server, page: Page, settings: Settings, tmp_path: Path) -> None:
-    archive = tmp_path / "my pets.zip"
-    with zipfile.ZipFile(archive, "w") as packed:
-        for name, data in draw_sample(12, size_px=48):
-            packed.writestr(f"pets/{name}", data)
-        packed.writestr("pets/cat/broken.jpg", b"\xff\xd8\xff\xe0 cut off")
-    page.goto(f"{server.address}/explore")
-    heading(page, "Explore")
-    page.get_by_text("Zip file", exact=True).click()
-    page.locator("input[type=file]").set_input_files(archive)
-    # for a moment the old form is there beside the new one
-    expect(page.locator("input[aria-label=Name][value='my pets']")).to_have_count(1)
-    expect(page.get_by_label("Name", exact=True)).to_have_count(1)
-    page.get_by_role("button", name="Import").click()
-    expect(page.get_by_text("The dataset is ready")).to_be_visible(timeout=60_000)
-    assert DatasetStore(settings).ids() == ["my-pets"]
-    page.get_by_role("link", name="Look at the pictures").click()
-    page.get_by_text("Import report", exact=True).click()
-    expect(page.get_by_text("Rejected").first).to_be_visible()
-    assert len(DatasetStore(settings).get("my-pets").report().rejected) == 1
 
 
 def test_a_run_continues_while_the_server_is_killed(
@@ -149,11 +127,12 @@ def test_two_browsers_see_the_same_room(server: Server, chromium: Browser, drawn
     pages = [chromium.new_context().new_page() for _ in range(2)]
     for page in pages:
         page.goto(f"{server.address}/explore?dataset=drawn")
-        expect(page.get_by_text("40 pictures, page 1 of 2.")).to_be_visible()
+        expect(page.get_by_text("cat · 20 pictures")).to_be_visible()
     pages[0].locator(".st-key-gallery-class").get_by_role("combobox").click()
     pages[0].get_by_role("option", name="cat").click()
     expect(pages[0].get_by_text("20 pictures, page 1 of 1.")).to_be_visible()
-    expect(pages[1].get_by_text("40 pictures, page 1 of 2.")).to_be_visible()
+    expect(pages[0].get_by_text("dog · 20 pictures")).to_have_count(0)
+    expect(pages[1].get_by_text("dog · 20 pictures")).to_be_visible()
     for page in pages:
         page.context.close()
 

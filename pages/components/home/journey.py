@@ -9,7 +9,7 @@ from core.config.arm_names import SCRATCH, TRANSFER
 from core.palette import CLASS_COLOURS, STRATEGY_STYLES
 
 SCRATCH_COLOUR, TRANSFER_COLOUR = STRATEGY_STYLES["scratch"].colour, STRATEGY_STYLES["head"].colour
-HEIGHT_PX = 152
+HEIGHT_PX = 158
 GREY = "#7F7F7F"  # seen on the light and on the dark background
 PAPER = "#F2F6F8"
 PANELS = (0, 170, 340, 510)  # where each begins; 130 wide, 130 high
