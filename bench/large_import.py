@@ -167,9 +167,8 @@ def explore(dataset_id: str) -> dict[str, float]:
     step("first page", app.run)
     step("same page again", app.run)
     step("one class", lambda: app.selectbox(key="gallery-class").set_value("second").run())
-    step("numbers, first time", lambda: app.segmented_control(key="explore-section").set_value("Numbers").run())
-    step("numbers again", app.run)
-    step("report", lambda: app.segmented_control(key="explore-section").set_value("Import report").run())
+    step("check, first time", lambda: app.segmented_control(key="explore-section").set_value("Check").run())
+    step("check again", app.run)
     return {name: round(value, 3) for name, value in found.items()}
 
 

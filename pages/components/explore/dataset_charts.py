@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.datasets.dataset import Dataset
+from core.datasets.dataset import Dataset, ImageRow
 from core.formatting import SPLIT_NAMES, capitalise
 from core.palette import CLASS_COLOURS
 from pages.components.shared.charts import marker_of
@@ -46,9 +46,8 @@ def class_counts(dataset: Dataset) -> go.Figure:
 def image_sizes(dataset: Dataset) -> go.Figure:
     """Width against height of the pictures, by class."""
     figure = go.Figure()
-    chosen = _some(len(dataset.rows))
-    for label, name in enumerate(dataset.classes):
-        rows = [dataset.rows[place] for place in chosen if dataset.rows[place].label == label]
+    chosen = [dataset.rows[place] for place in _some(len(dataset.rows))]
+    for label, (name, rows) in enumerate(zip(dataset.classes, _by_class(dataset, chosen), strict=True)):
         figure.add_scatter(
             name=plotly_text(name),
             mode="markers",
@@ -78,11 +77,11 @@ def file_sizes(dataset: Dataset) -> go.Figure:
     """File sizes by class: a network may learn a difference here instead of the subject."""
     figure = go.Figure()
     shown = dataset.classes[:MAX_BOXES]
-    for label, name in enumerate(shown):
+    for label, (name, rows) in enumerate(zip(shown, _by_class(dataset, dataset.rows), strict=False)):
         figure.add_box(
             name=plotly_text(name),
             y0=plotly_text(name),
-            x=[row.bytes / 1000 for row in dataset.rows if row.label == label],
+            x=[row.bytes / 1000 for row in rows],
             marker={"color": CLASS_COLOURS[label % len(CLASS_COLOURS)]},
             boxpoints=False,
         )
@@ -130,12 +129,20 @@ def format_sizes(dataset: Dataset) -> str:
 def format_bytes(dataset: Dataset) -> str:
     """The box plot in words."""
     spreads = []
-    for label, name in enumerate(dataset.classes):
-        sizes = [row.bytes / 1000 for row in dataset.rows if row.label == label]
+    for name, rows in zip(dataset.classes, _by_class(dataset, dataset.rows), strict=True):
+        sizes = [row.bytes / 1000 for row in rows]
         if sizes:
             low, middle, high = np.quantile(sizes, [0.25, 0.5, 0.75])
             spreads.append(f"{name}: median {middle:,.0f} kB, half of them from {low:,.0f} to {high:,.0f}")
     return f"File sizes of each class. {_first(spreads)}"
+
+
+def _by_class(dataset: Dataset, rows: Sequence[ImageRow]) -> list[list[ImageRow]]:
+    """The rows of each class, in one pass: there may be 25,000 rows of 500 classes."""
+    found: list[list[ImageRow]] = [[] for _ in dataset.classes]
+    for row in rows:
+        found[row.label].append(row)
+    return found
 
 
 def _first(texts: Sequence[str]) -> str:
