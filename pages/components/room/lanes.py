@@ -47,12 +47,13 @@ def _lane(settings: Settings, item: RunSummary) -> str:
     except RunError:  # deleted just now
         found = None
     share = _share(found) if found else 1.0
+    starting = item.id in look_at_queue(settings).running
     owner = frame.owner_name(settings, item.meta.owner) or "This machine"
     colour = STRATEGY_STYLES[item.config.strategy].colour
     return (
         f'<div class="lane"><div class="lane-who"><b>{html.escape(owner)}</b> '
         f"<span>{name_arm(item.config)} <small>{html.escape(describe_arm(item.config))}</small></span></div>"
-        f'<div class="lane-text">{_text(found, item)}</div>'
+        f'<div class="lane-text">{_text(found, item, starting=starting)}</div>'
         f'<div class="lane-bar"><span style="width:{100 * share:.1f}%;background:{colour}"></span></div></div>'
     )
 
@@ -67,7 +68,7 @@ def _share(snapshot: RunSnapshot) -> float:
     return snapshot.history.batches[-1].progress if snapshot.history.batches else 0.0
 
 
-def _text(snapshot: RunSnapshot | None, item: RunSummary) -> str:
+def _text(snapshot: RunSnapshot | None, item: RunSummary, *, starting: bool) -> str:
     if snapshot is None:
         value = item.accuracy.value if item.accuracy else None
         return f"{item.state.value} · {format_percent(value)}" if value is not None else item.state.value
@@ -75,7 +76,7 @@ def _text(snapshot: RunSnapshot | None, item: RunSummary) -> str:
         left = snapshot.seconds_left
         done = f"{format_percent(_share(snapshot), 0)} trained"
         return done if left is None else f"{done} · {format_estimate(left)} left"
-    if snapshot.turn is None or snapshot.turn.before == 0:
+    if starting:
         return "starting"
     if snapshot.held == "paused":
         return "waiting, the queue is paused"

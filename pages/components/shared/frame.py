@@ -67,7 +67,8 @@ log = logging.getLogger("tunemypets.pages")
 
 def open_page(title: str, caption: str = "") -> Settings:
     """Set up a page: browser title, heading, one line of help. Returns the settings."""
-    st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon=":material/pets:", layout="wide")
+    # a Material icon as the icon of the tab would be asked for on the internet
+    st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon="🐾", layout="wide")
     settings = Settings.from_environment()
     if farewell.is_goodbye():
         goodbye.show_goodbye()
