@@ -74,12 +74,12 @@ def test_another_persons_run_is_seen_by_all_and_stopped_by_its_owner_or_the_pres
     assert names == {"Ada": False, "Ben": False, "Grace": True}
 
     owner = next(person for person in PeopleStore(settings).all() if person.nickname == "Ada")
-    long = TrainConfig.model_validate({**small_config.model_dump(), "epochs": 500})
+    long = TrainConfig(dataset=small_config.dataset, model="petnet", strategy="full", epochs=500)
     run = RunStore(settings).create(long, by=owner.actor)
     address = f"{server.address}/train?run={run.id}"
     ada.goto(address)
     expect(ada.get_by_role("button", name="Stop")).to_be_visible(timeout=60_000)
-    wait_for(lambda: run.state() is RunState.RUNNING)
+    wait_for(lambda: run.state() is RunState.RUNNING, 120)
 
     ben.goto(address)
     expect(ben.get_by_text("Only Ada and the presenter can stop")).to_be_visible(timeout=60_000)
@@ -164,7 +164,7 @@ def test_on_a_phone_a_picture_is_answered_on_the_first_screen(
     page.set_default_timeout(60_000)
     try:
         page.goto(f"{server.address}/predict")
-        expect(page.get_by_role("button", name="Upload")).to_be_in_viewport()
+        expect(page.get_by_test_id("stFileUploader").get_by_text("Upload", exact=True)).to_be_in_viewport()
         pictures = [str(path) for path in sorted((raced.datasets_dir / "drawn").rglob("*.jpg"))[:3]]
         page.locator("input[type=file]").set_input_files(pictures[0])
         expect(page.get_by_label("Probabilities of the classes")).to_be_in_viewport(timeout=60_000)
