@@ -95,7 +95,7 @@ def _show_live(curve: Curve, spec: dict[str, Any]) -> None:
     st.echarts_chart(spec, height=race_chart.HEIGHT_PX, key=f"curve-chart-{curve.race.id}", alt=charts.describe(spec))
     st.caption("A point appears with each training that ends. Bands: 95 % intervals of the mean.")
     if curve.sentence:
-        st.info(f"So far: {write_verdict(curve.sentence, curve.caveats)}", icon=":material/trending_up:")
+        st.info(write_verdict(curve.sentence, curve.caveats), icon=":material/trending_up:")
 
 
 def _draw(settings: Settings, snapshot: RaceSnapshot) -> tuple[Curve, dict[str, Any]]:

@@ -86,7 +86,7 @@ def _show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
     title = race.title if race.plan.title or len(race.arms) <= race_lanes.ROOMY else f"Race of {len(race.arms)} arms"
     mine = frame.actor().may_change(race.meta.owner)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{frame.plain(title)}** {_badge(snapshot)}", help=EQUAL_HELP[race.plan.budget], width="stretch")
+        st.markdown(f"**{frame.plain(title)}** {_badge(snapshot)}", width="stretch")
         if mine and snapshot.moving:
             _offer_stop(settings, snapshot)
         elif mine:
@@ -113,7 +113,8 @@ def _badge(snapshot: RaceSnapshot) -> str:
 
 
 def _describe_plan(race: Race) -> str:
-    parts = [race.dataset, f"{race.plan.describe_budget()} each"]
+    kind = ["Learning curve"] if race.plan.kind == "curve" else []
+    parts = [*kind, race.dataset, f"{race.plan.describe_budget()} each"]
     if race.plan.sizes:
         parts.append(f"{len(race.plan.sizes)} sizes")
     if len(race.plan.seeds) > 1:
