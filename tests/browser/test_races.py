@@ -67,9 +67,7 @@ def test_a_race_is_watched_stopped_and_started_again_at_one_address(
     expect(page.locator(".race-lane")).to_have_count(0)
     expect(page).to_have_url(re.compile(rf"/compare\?race={race_id}$"))
     assert [run.state() for run in runs] == [RunState.STOPPED, RunState.STOPPED]
-    page.get_by_role("button", name="Evaluate").click()
-    expect(page.get_by_text("evaluating").first).to_be_visible()
-    expect(page.get_by_text(re.compile("n = 8")).first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Evaluate")).to_be_visible()
 
     page.get_by_role("button", name="Start again").click()
     expect(page).not_to_have_url(re.compile(race_id))

@@ -184,6 +184,7 @@ def test_a_stopped_arm_that_is_evaluated_says_so(settings: Settings, drawn: Data
     assert "evaluating" in texts(app)
     assert "Stopped, and evaluated on test pictures now · best validation 87.5 %" in lanes(app)
     assert "Stopped after 2 epochs" in lanes(app)
+    assert "Evaluating on held-out pictures" in lanes(app)
 
 
 def test_a_stopped_race_can_be_evaluated_and_started_again(settings: Settings, drawn: Dataset, open_page: Open) -> None:

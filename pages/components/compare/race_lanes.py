@@ -94,6 +94,8 @@ def describe_progress(snapshot: RaceSnapshot) -> str:
     if all(word_of(run) == "queued" for run in runs):
         first = min(runs, key=lambda run: run.turn.before if run.turn is not None else 0)
         return describe_wait(first.held, first.turn.before if first.turn is not None else 0, first.starts_in)
+    if {word_of(run) for run in runs if run.moving} == {"evaluating"}:
+        return "Evaluating on held-out pictures"
     late = ""
     if snapshot.race.meta.deadline is not None:
         demo = follow_race(runs)
@@ -172,7 +174,8 @@ def _figures(run: RunSnapshot, word: str, brief: bool) -> str:
             return "its process ended unexpectedly; it resumes by itself"
         case "finished":
             return _result(run)
-    return (run.result.text if run.result else "") or "its process ended unexpectedly"
+    text = (run.result.text if run.result else "") or "its process ended unexpectedly"
+    return text if history.tested is None else f"{_result(run)} · {text}"
 
 
 def _place(run: RunSnapshot) -> str:
