@@ -94,8 +94,6 @@ def describe_progress(snapshot: RaceSnapshot) -> str:
     if all(word_of(run) == "queued" for run in runs):
         first = min(runs, key=lambda run: run.turn.before if run.turn is not None else 0)
         return describe_wait(first.held, first.turn.before if first.turn is not None else 0, first.starts_in)
-    if {word_of(run) for run in runs if run.moving} == {"evaluating"}:
-        return "Evaluating on held-out pictures"
     late = ""
     if snapshot.race.meta.deadline is not None:
         demo = follow_race(runs)
@@ -103,6 +101,8 @@ def describe_progress(snapshot: RaceSnapshot) -> str:
         if seconds > 0:
             return f"{seconds:.0f} s left · {DEMO_PHASES[demo.phase]}"
         late = "This machine is busy, so the minute is over: "
+    if {word_of(run) for run in runs if run.moving} == {"evaluating"}:
+        return "Evaluating on held-out pictures"
     left = snapshot.seconds_left
     if {word_of(run) for run in runs} <= {"starting", "queued"}:
         return capitalise(f"{late}starting")
