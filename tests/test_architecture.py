@@ -142,6 +142,7 @@ def test_nothing_that_the_pages_import_loads_torch() -> None:
 DEEDS = {
     "create", "create_race", "start_race", "request_stop", "resume", "delete", "delete_dataset", "rename",
     "rename_race", "start_evaluation", "make_demo_dataset", "start_demo",
+    "stop_race", "restart_race", "evaluate_race", "delete_race",
 }  # fmt: skip
 
 

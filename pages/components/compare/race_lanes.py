@@ -18,7 +18,7 @@ from pages.components.shared.gallery import Tiles
 from pages.components.shared.race_snapshot import RaceSnapshot, share_done
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
-from pages.components.shared.waiting import describe_wait
+from pages.components.shared.waits import describe_wait
 
 STYLE = Path(__file__).with_name("race_lanes.css")
 ROOMY = 2  # lanes; more are compact

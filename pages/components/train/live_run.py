@@ -18,7 +18,7 @@ from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.runs_snapshot import RunSnapshot, forget_runs, look_at
 from pages.components.shared.shared_cache import SharedCache
-from pages.components.shared.waiting import describe_wait
+from pages.components.shared.waits import describe_wait
 from pages.components.train import live_charts
 from pages.components.train.run_actions import show_actions
 

@@ -1,6 +1,7 @@
 """Evaluating a run later: when it is refused, and what it starts."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,8 +18,13 @@ from core.storage import write_json
 def test_a_run_is_evaluated_once_and_only_when_it_has_ended_with_weights(
     settings: Settings, drawn: object, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[list[str]] = []
-    monkeypatch.setattr(evaluation_job, "start_detached", lambda *given: started.append(given[2]))
+    started: list[object] = []
+
+    def start(*given: object) -> SimpleNamespace:
+        started.append(given[2])
+        return SimpleNamespace(returncode=0)  # it has ended at once
+
+    monkeypatch.setattr(evaluation_job, "start_detached", start)
     run = RunStore(settings).create(small_config)
     with pytest.raises(RunError, match=r"is queued: it is evaluated when it ends\."):
         start_evaluation(settings, run.id)

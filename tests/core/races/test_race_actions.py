@@ -7,7 +7,7 @@ from core.config.race_plan import RacePlan
 from core.datasets.dataset import Dataset
 from core.errors import RightsError, RunError
 from core.races.race import Race, RaceState, find_race
-from core.races.race_actions import can_evaluate, restart_race, stop_race
+from core.races.race_actions import can_evaluate, evaluate_race, restart_race, stop_race
 from core.races.race_actions import start_race as start
 from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS
 from core.runs.run_store import Arm, RunStore
@@ -84,3 +84,5 @@ def test_a_stopped_run_can_be_evaluated_if_it_has_weights(settings: Settings, dr
     (runs[1].folder / CHECKPOINTS / BEST_SIDECAR).write_text("{}")
 
     assert can_evaluate(settings, find(settings, earlier)) == [runs[1].id]
+    with pytest.raises(RightsError, match="belongs to another person"):
+        evaluate_race(settings, find(settings, earlier), by=BOB)
