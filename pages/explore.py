@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.datasets.dataset import DatasetSummary
 from core.settings import Settings
-from pages.components.explore import changes, check, class_strips, facts, import_step, training_views
+from pages.components.explore import changes, class_strips, facts, import_step, inspection, training_views
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
 
@@ -51,7 +51,7 @@ def page() -> None:
         if section == "Pictures":
             class_strips.show_pictures(settings, dataset)
         elif section == "Check":
-            check.show_check(settings, dataset)
+            inspection.show_inspection(settings, dataset)
         else:
             training_views.show_views(settings, dataset)
         changes.offer_changes(settings, dataset)

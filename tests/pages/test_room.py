@@ -224,6 +224,21 @@ def test_settings_are_sent_and_fill_everyones_form(raced: Settings, come_as: Com
     assert run.config() == sent
 
 
+def test_home_greets_by_name_and_offers_what_the_presenter_sends(
+    raced: Settings, small_config: TrainConfig, come_as: Come, open_page: Open
+) -> None:
+    come_as("Ada")
+    app = open_page("streamlit_app.py")
+    assert "Hello, **Ada**." in texts(app)
+    assert "Continue with drawn" in texts(app)
+    assert "Best result" not in texts(app), "nobody else's result is Ada's"
+    send_config(raced, small_config.model_copy(update={"dataset": "drawn"}), PRESENTER)
+    app.run()
+    assert "**Grace** sent settings to everyone" in texts(app)
+    press(app, "Use these settings")
+    assert not app.exception
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -10,7 +10,7 @@ from pages.components.shared import coach_findings, frame
 from pages.components.shared.lessons import explain
 
 
-def show_check(settings: Settings, dataset: Dataset) -> None:
+def show_inspection(settings: Settings, dataset: Dataset) -> None:
     """Draw the section."""
     with frame.explained():
         import_report.show_import_report(dataset)
