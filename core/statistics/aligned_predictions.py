@@ -1,10 +1,9 @@
 """The predictions of several models on the same images, in one order of images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,6 @@ from numpy.typing import NDArray
 from core.errors import ComparisonError
 from core.formatting import SPLIT_NAMES, count_images
 from core.statistics.predictions import PredictionTable
-
-Agreement = Literal["only_b", "only_a", "both_wrong", "both_right"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,23 +64,6 @@ class AlignedPredictions:
         for one, other in combinations(self.probabilities, 2):
             apart = np.maximum(apart, np.abs(one - other).sum(axis=1) / 2)
         return apart
-
-    @cached_property
-    def groups(self) -> Mapping[Agreement, NDArray[np.int64]]:
-        """Places of the images by which of the first two models is right; where only one is, first."""
-        a, b = self.right[0], self.right[1]
-        found: dict[Agreement, NDArray[np.bool_]] = {
-            "only_b": ~a & b,
-            "only_a": a & ~b,
-            "both_wrong": ~a & ~b,
-            "both_right": a & b,
-        }
-        return {name: np.flatnonzero(chosen) for name, chosen in found.items()}
-
-    def mistakes(self, model: int) -> NDArray[np.int64]:
-        """Places of the images that a model gets wrong, the most confident mistake first."""
-        wrong = np.flatnonzero(~self.right[model])
-        return wrong[np.argsort(-self.confidence[model, wrong], kind="stable")]
 
     def cell(self, model: int, label: int, predicted: int) -> NDArray[np.int64]:
         """Places of the images of one cell of a model's confusion matrix, the most confident first."""

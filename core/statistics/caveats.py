@@ -215,7 +215,7 @@ def _find_unequal_views(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
     text = f"{capitalise(sentence)}."
     if any("flips" in {*random_changes(a.config)} ^ {*random_changes(b.config)} for a, b in decisive):
         text += " Where left and right matter, flips alone can decide."
-    brief = f"{_names(arms)} did not see the same augmentation."
+    brief = f"{capitalise(_names(arms))} did not see the same augmentation."
     yield Caveat("unequal-views", text, "augmentation" if decisive else "", _pairs(decisive), brief)
 
 

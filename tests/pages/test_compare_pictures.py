@@ -95,6 +95,7 @@ def test_each_of_the_four_groups_opens_and_they_add_up(evaluated_runs: Settings,
         choose_group(app, group)
         assert not app.exception
         assert len(tiles(app, f"group-{group}-")) == min(count, 24)
+        assert all(len(set(box.options)) == len(box.options) for box in app.selectbox)
 
 
 def test_a_tile_shows_both_answers_and_names_are_no_markup(evaluated_runs: Settings, open_page: Open) -> None:

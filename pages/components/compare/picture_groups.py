@@ -24,7 +24,7 @@ class Group:
 
     Attributes:
         key: letters, digits and hyphens.
-        order: what comes first, for the choice of order.
+        order: a key of `picture_grid.ORDERS`, or what the given order is called.
         places: rows of the aligned predictions, in this order.
     """
 
@@ -39,8 +39,8 @@ def group_pictures(found: Difficulty) -> list[Group]:
     several = max(found.seeds) > 1
     if len(found.arms) == 1:
         return [
-            Group("wrong-0", "Never right" if several else "Wrong", "Most confident first", found.never_right(0)),
-            Group("all", "Always right" if several else "Right", "Least confident first", found.always_right),
+            Group("wrong-0", "Never right" if several else "Wrong", "confidence", found.never_right(0)),
+            Group("all", "Always right" if several else "Right", "doubt", found.always_right),
         ]
     two = len(found.arms) == 2
     short = [prediction_cache.shorten(name, 40) for name in found.arms]
@@ -51,12 +51,12 @@ def group_pictures(found: Difficulty) -> list[Group]:
             for arm, name in enumerate(short)
         ),
         Group("none", f"{'Neither' if two else 'None'}{ever} right", "Most agreed answer first", found.always_wrong),
-        Group("all", f"{'Both' if two else 'All'}{always} right", "Least confident first", found.always_right),
+        Group("all", f"{'Both' if two else 'All'}{always} right", "doubt", found.always_right),
         *(
             Group(
                 f"wrong-{arm}",
                 f"{name} {'never right' if several else 'wrong'}",
-                "Most confident first",
+                "confidence",
                 found.never_right(arm),
             )
             for arm, name in enumerate(short)
@@ -101,7 +101,7 @@ def show_gallery(settings: Settings, arms: Arms) -> None:
         picture_grid.show_grid(settings, grid, group.places, f"tunemypets-pictures-{group.key}.csv")
 
 
-def grid_of(settings: Settings, arms: Arms, found: Difficulty, key: str, given: str = "") -> picture_grid.Grid:
+def grid_of(settings: Settings, arms: Arms, found: Difficulty, key: str, order: str = "") -> picture_grid.Grid:
     """The pictures of a result as a grid shows them."""
     several = max(found.seeds) > 1
     return picture_grid.Grid(
@@ -111,8 +111,8 @@ def grid_of(settings: Settings, arms: Arms, found: Difficulty, key: str, given: 
         dataset=prediction_cache.dataset_of(settings, look_at(settings, arms[0][1][0])),
         lines=(lambda place: describe(found, place)) if several or found.answers.models > 2 else None,
         columns=_columns(found) if several else None,
-        first=picture_grid.AS_GIVEN,
-        given=given,
+        first=order if order in picture_grid.ORDERS else picture_grid.AS_GIVEN,
+        given="" if order in picture_grid.ORDERS else order,
     )
 
 

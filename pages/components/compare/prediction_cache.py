@@ -4,7 +4,6 @@ The predictions of a run never change, and the id of a deleted run is never used
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
@@ -12,7 +11,6 @@ from core.datasets.dataset import Dataset
 from core.errors import DatasetError, RunError
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions, align
-from core.statistics.comparison import Comparison
 from core.statistics.difficulty import Difficulty, measure_difficulty
 from core.statistics.predictions import PredictionTable
 from pages.components.shared import frame
@@ -22,15 +20,6 @@ from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
 
 LETTERS = "ABCDEF"  # of the runs, where their names are too long
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two evaluated runs and their comparison."""
-
-    first: Named
-    second: Named
-    comparison: Comparison
 
 
 _tables: SharedCache[tuple[Settings, str], PredictionTable] = SharedCache(None, max_entries=128)

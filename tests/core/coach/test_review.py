@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.coach import fit_rules, picture_rules, progress_rules, rate_rules, result_rules
-from core.coach.coach_finding import LEVELS, MAX_SHOWN
+from core.coach.coach_finding import LEVELS, MAX_SHOWN, CoachFinding, choose_next_step
 from core.coach.picture_facts import PictureFacts, pictures_of
 from core.coach.review import RANKS, RULES, SETTLED_BY, format_findings, review_run
 from core.coach.run_facts import gather_facts
@@ -111,3 +111,11 @@ def test_real_runs_are_read_from_their_folders(raced: Settings) -> None:
         assert found.dataset is not None
         assert found.dataset.shares == (0.5, 0.5)
         assert format_findings(review_run(found))
+
+
+def test_the_next_step_is_the_gravest_finding_that_advises_something() -> None:
+    note = CoachFinding("a", "note", "A", "a.", "Do a.")
+    alarm = CoachFinding("b", "alarm", "B", "b.")
+    warnings = [CoachFinding(kind, "warning", kind, "c.", f"Do {kind}.") for kind in "cd"]
+    assert choose_next_step([note, alarm, *warnings]) is warnings[0]
+    assert choose_next_step([alarm]) is None

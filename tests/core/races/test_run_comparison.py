@@ -7,7 +7,7 @@ import pytest
 from core.cli.race_commands import show_race
 from core.datasets.dataset import Dataset
 from core.races.race import find_race
-from core.races.run_comparison import RaceResult, compare_race, compare_runs
+from core.races.run_comparison import RaceResult, compare_many, compare_race, compare_runs
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -20,6 +20,15 @@ def test_two_runs_are_compared_second_minus_first(raced: Settings) -> None:
     there, back = compare_runs(raced, first, second), compare_runs(raced, second, first)
     assert there.difference == -back.difference
     assert (there.name_a, there.name_b) == ("Scratch (scratch_cnn, seed 0)", "Scratch (scratch_cnn, seed 0), run 2")
+
+
+def test_runs_of_choice_are_compared_as_the_arms_of_a_race(raced: Settings) -> None:
+    first, second = sorted(RunStore(raced).all(), key=lambda run: run.id)
+    pair, many = compare_runs(raced, first, second), compare_many(raced, [first, second])
+    assert [arm.name for arm in many.arms] == [pair.name_a, pair.name_b]
+    assert [arm.mean for arm in many.arms] == [pair.accuracy_a.value, pair.accuracy_b.value]
+    assert many.pairs[0].difference == pair.difference
+    assert many.caveats == pair.caveats
 
 
 def test_a_race_from_before_plans_were_stored_is_compared_as_any_other(raced: Settings) -> None:

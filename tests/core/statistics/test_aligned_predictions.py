@@ -4,7 +4,6 @@ import pytest
 
 from core.errors import ComparisonError
 from core.statistics.aligned_predictions import align
-from core.statistics.comparison import compare
 from core.statistics.predictions import PredictionTable
 from tests.support.prediction_tables import three_class_table
 
@@ -15,14 +14,6 @@ def test_shuffled_tables_are_aligned_picture_by_picture() -> None:
     assert aligned.indices.tolist() == [0, 1, 2, 3, 4, 5]
     assert aligned.predicted.tolist() == [[0, 1, 2, 1, 1, 2], [0, 2, 2, 0, 1, 0]]
     assert aligned.labels.tolist() == [0, 1, 2, 0, 1, 2]
-
-
-def test_the_groups_are_those_of_the_comparison() -> None:
-    a, b = three_class_table([0, 1, 2, 1, 1, 0]), three_class_table([0, 2, 2, 0, 1, 0], order=[5, 3, 1, 0, 2, 4])
-    aligned, comparison = align([a, b]), compare(a, b, "a", "b")
-    for name in ("only_a", "only_b", "both_right", "both_wrong"):
-        rows = aligned.indices[aligned.groups[name]]  # type: ignore[index]
-        assert rows.tolist() == getattr(comparison, f"{name}_indices").tolist()
 
 
 def test_other_pictures_labels_or_no_tables_are_refused() -> None:
@@ -40,15 +31,12 @@ def test_disagreement_is_nothing_for_equal_answers_and_what_has_to_move_for_othe
     assert align([three_class_table([0, 1, 2])]).disagreement.tolist() == [0, 0, 0]
 
 
-def test_mistakes_come_with_the_surest_first() -> None:
-    base = three_class_table([1, 1, 0, 0])
+def test_a_cell_of_the_confusion_matrix_comes_with_the_surest_first() -> None:
+    base = three_class_table([1, 1, 0, 1])
     sure = base.probabilities.copy()
-    sure[2] = [0.9, 0.05, 0.05]
+    sure[3] = [0.05, 0.9, 0.05]
     aligned = align([PredictionTable(base.split, base.classes, base.image_ids, base.indices, base.labels, sure)])
-    assert aligned.mistakes(0).tolist() == [2, 0]
-    assert align([three_class_table([1, 2, 0, 0])]).mistakes(0).tolist() == [0, 1, 2]  # equally sure: as they come
-    assert align([three_class_table([0, 1])]).mistakes(0).tolist() == []
-    assert aligned.cell(0, 0, 1).tolist() == [0]
+    assert aligned.cell(0, 0, 1).tolist() == [3, 0]
 
 
 def test_the_true_class_is_added_where_it_is_not_among_the_top() -> None:

@@ -151,3 +151,11 @@ def test_an_arm_that_saw_little_within_its_seconds_is_named() -> None:
     assert wanted in sentences(slow, whole)
     assert not any("only" in text for text in sentences(arm("scratch", "scratch", budget, epochs=FEW_EPOCHS), whole))
     assert not any("only" in text for text in sentences(arm("scratch", "scratch", epochs=1), arm("transfer", epochs=1)))
+
+
+def test_only_what_was_unequal_in_the_race_itself_leaves_it_open() -> None:
+    cut = find_caveats((arm("scratch", "scratch", cut_short=("was stopped after 2 of 5 epochs",)), arm("head")))
+    assert [(item.kind, item.grave) for item in cut] == [("cut-short", True), ("unequal-views", False)]
+    assert all(item.grave for item in find_missing({"scratch": {0}, "head": {0, 1}}, (0, 1)))
+    assert cut[0].short == cut[0].sentence
+    assert cut[1].short == "Scratch and head did not see the same augmentation."

@@ -1,8 +1,11 @@
 """Which images are hard for all arms, and which only one arm gets right."""
 
+import dataclasses
+
 import pytest
 
 from core.errors import ComparisonError
+from core.statistics.comparison import compare
 from core.statistics.difficulty import measure_difficulty
 from tests.support.prediction_tables import three_class_table
 
@@ -30,3 +33,33 @@ def test_only_an_arm_counts_where_all_its_seeds_are_right_and_no_other_arm_alway
 def test_an_arm_without_a_result_is_refused() -> None:
     with pytest.raises(ComparisonError, match="no test result yet"):
         measure_difficulty([("scratch", [three_class_table([0, 1])]), ("transfer", [])])
+
+
+def test_of_two_networks_the_groups_are_those_of_their_comparison() -> None:
+    a, b = three_class_table([0, 1, 2, 1, 1, 0]), three_class_table([0, 2, 2, 0, 1, 0], order=[5, 3, 1, 0, 2, 4])
+    found, comparison = measure_difficulty([("a", [a]), ("b", [b])]), compare(a, b, "a", "b")
+    groups = {
+        "only_a": found.only(0),
+        "only_b": found.only(1),
+        "both_right": found.always_right,
+        "both_wrong": found.always_wrong,
+    }
+    for name, places in groups.items():
+        rows = found.answers.indices[places]
+        assert sorted(rows.tolist()) == getattr(comparison, f"{name}_indices").tolist()
+
+
+def test_the_mistakes_of_an_arm_come_with_the_surest_first() -> None:
+    base = three_class_table([1, 1, 0, 0])
+    sure = base.probabilities.copy()
+    sure[2] = [0.9, 0.05, 0.05]
+    found = measure_difficulty(
+        [
+            ("a", [base]),
+            ("b", [dataclasses.replace(base, probabilities=sure)]),
+            ("c", [three_class_table([0, 1, 2, 0])]),
+        ]
+    )
+    assert found.never_right(0).tolist() == [0, 2]  # equally sure: as they come
+    assert found.never_right(1).tolist() == [2, 0]
+    assert found.never_right(2).tolist() == []
