@@ -155,7 +155,7 @@ def _click_groups(page: Page, clicks: Clicks) -> None:
     for name in ("2", "3", "1"):
         pages = page.locator("[class*=st-key-group-all-][class*=-page-]").get_by_text(name, exact=True)
         clicks.time("another page", pages.first.click, tiles)
-    for order in ("Least confident first", "Greatest disagreement first"):
+    for order in ("Most confident first", "Greatest disagreement first"):
         page.locator("[class*=st-key-group-all-][class*=-order] input").click()
         clicks.time("another order", page.get_by_role("option", name=order).click, tiles)
     for place in (0, 5):
