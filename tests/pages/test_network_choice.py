@@ -14,15 +14,15 @@ from models.catalog import CATALOG
 from pages.components.train.network_choice import describe_choice, explain_recommendation, network_names
 
 
-def test_each_line_says_where_the_weights_are(
+def test_a_network_that_needs_a_download_says_so_and_comes_later(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert network_names()[:3] == ["efficientnet_lite0", "petnet", "mobilenet_v2"]
     assert network_names()[-1] == "scratch_cnn"
-    assert describe_choice(settings, "efficientnet_lite0") == "EfficientNet-Lite0 · here · 75 %"
-    assert describe_choice(settings, "mobilenet_v2") == "MobileNetV2 · ↓ 14.2 MB · 72 %"
-    assert describe_choice(settings, "petnet") == "PetNet · here"
+    assert describe_choice(settings, "efficientnet_lite0") == "EfficientNet-Lite0 · 75 %"
+    assert describe_choice(settings, "mobilenet_v2") == "MobileNetV2 · download 14.2 MB · 72 %"
+    assert describe_choice(settings, "petnet") == "PetNet"
     assert describe_choice(settings, "scratch_cnn") == "Small CNN of your own"
 
     name = CATALOG["resnet50"].weights
@@ -30,14 +30,14 @@ def test_each_line_says_where_the_weights_are(
     weights.checkpoint_dir().mkdir(parents=True)
     (weights.checkpoint_dir() / name.file_name).write_bytes(b"there")
     assert network_names()[2] == "resnet50"
-    assert describe_choice(settings, "resnet50") == "ResNet-50 · here · 76 %"
+    assert describe_choice(settings, "resnet50") == "ResNet-50 · 76 %"
 
 
 def test_a_line_says_how_fast_it_is_once_that_was_measured(settings: Settings) -> None:
     config = TrainConfig(dataset="any", model="efficientnet_lite0")
     what = describe_network(config, plan_stages(config, config.entry()))
     Measurements(settings).keep(what, {"threads": settings.threads}, {"prefix_fp32": 11.7, "input": 1.0})
-    assert describe_choice(settings, "efficientnet_lite0") == "EfficientNet-Lite0 · here · 75 % · 12 ms"
+    assert describe_choice(settings, "efficientnet_lite0") == "EfficientNet-Lite0 · 75 % · 12 ms"
 
 
 def test_the_reason_is_one_sentence() -> None:

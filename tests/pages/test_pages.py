@@ -17,7 +17,6 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step
 from pages.components.shared import frame, runs_snapshot
-from tests.support.finished_runs import forget_plan
 from tests.support.images import class_files, encoded, photo
 from tests.support.in_process_predictor import InProcessClient
 from tests.support.processes import wait_for
@@ -216,44 +215,21 @@ def test_explore_with_a_damaged_dataset_shows_a_sentence(drawn: Dataset, open_pa
     assert "import it again" in app.error[0].value
 
 
-def test_train_shows_what_will_be_trained_and_starts_a_race(
-    drawn: Dataset, settings: Settings, open_page: Open, ended_processes: None
-) -> None:
-    app = open_page("pages/train.py", dataset="drawn")
-    assert "2,562 of 3,373,570 parameters are trainable" in texts(app)
-    next(button for button in app.button if button.label.startswith("Start a race")).click().run()
-    runs = RunStore(settings).all()
-    assert sorted(run.meta().arm or "" for run in runs) == ["scratch", "transfer"]
-    assert {run.config().model for run in runs} == {"scratch_cnn", "efficientnet_lite0"}
-    for run in runs:
-        if run.state().active:
-            RunStore(settings).request_stop(run.id)
-    wait_for(lambda: not any(run.state().active for run in runs), 90)
-
-
-def test_train_shows_one_sentence_for_each_field_that_is_wrong(drawn: Dataset, open_page: Open) -> None:
-    app = open_page("pages/train.py", dataset="drawn")
-    app.number_input(key="train-epochs").set_value(0).run()
-    app.number_input(key="train-batch_size").set_value(1).run()
-    assert len(app.error) == 2
-    assert all(button.disabled for button in app.button if "ace" in button.label or "Train only" in button.label)
-
-
 def test_train_offers_the_scratch_networks_options_and_checks_them(drawn: Dataset, open_page: Open) -> None:
     app = open_page("pages/train.py", dataset="drawn")
-    app.selectbox(key="train-model").set_value("scratch_cnn").run()
     assert not app.exception
     app.text_input(key="train-filters").set_value("8, many").run()
     assert "1 to 8 whole numbers" in app.error[0].value
 
 
-def test_train_takes_a_budget_in_place_of_epochs(drawn: Dataset, open_page: Open) -> None:
+def test_train_takes_one_budget_in_place_of_epochs(drawn: Dataset, open_page: Open) -> None:
     app = open_page("pages/train.py", dataset="drawn")
+    app.segmented_control(key="train-length").set_value("custom").run()
     app.number_input(key="train-epochs").set_value(40).run()
-    assert app.number_input(key="train-stored_views-4").value == 4
+    assert app.number_input(key="train-stored_views").placeholder == "automatic: 4"
     app.number_input(key="train-max_images").set_value(100).run()
     assert not app.exception
-    assert app.number_input(key="train-stored_views-1").value == 1
+    assert app.number_input(key="train-stored_views").placeholder == "automatic: 1"
     assert not app.error
     app.number_input(key="train-max_seconds").set_value(30.0).run()
     assert "two ways to end a training" in app.error[0].value
@@ -262,27 +238,24 @@ def test_train_takes_a_budget_in_place_of_epochs(drawn: Dataset, open_page: Open
 @pytest.mark.parametrize("strategy", ["partial", "full", "gradual", "scratch", "head"])
 def test_train_draws_every_strategy(drawn: Dataset, open_page: Open, strategy: str) -> None:
     app = open_page("pages/train.py", dataset="drawn")
-    app.selectbox(key="train-strategy").set_value(strategy).run()
+    app.segmented_control(key="train-mode").set_value("single").run()
+    app.segmented_control(key="train-strategy").set_value(strategy).run()
     assert not app.exception
     assert not app.error
-    assert "What will be trained" in texts(app)
+    assert "parameters are trainable" in texts(app)
 
 
-@pytest.mark.parametrize("planned", [True, False])
-def test_train_shows_a_finished_race_with_its_verdict(raced: Settings, open_page: Open, planned: bool) -> None:
-    race = RunStore(raced).all()[0].meta().race
-    if not planned:  # as before plans were stored
-        for run in RunStore(raced).all():
-            forget_plan(run)
-    app = open_page("pages/train.py", race=str(race))
+def test_the_old_address_of_a_race_leads_to_its_page(raced: Settings, open_page: Open) -> None:
+    race = str(RunStore(raced).all()[0].meta().race)
+    app = open_page("pages/train.py", race=race)
     assert not app.exception
-    assert "n = 8" in texts(app).replace("\\", "")
-    assert "test pictures" in texts(app).replace("\\", "")
+    assert f"/compare?race={race}" in texts(app)
 
 
-def test_train_with_an_unknown_run_shows_a_sentence(open_page: Open) -> None:
+def test_train_with_an_unknown_run_shows_a_sentence_and_the_way_on(open_page: Open) -> None:
     app = open_page("pages/train.py", run="../../etc")
-    assert "There is no run" in app.error[0].value
+    assert "not here any more" in app.warning[0].value
+    assert "New training" in texts(app)
     assert not app.exception
 
 

@@ -216,10 +216,10 @@ def test_settings_are_sent_and_fill_everyones_form(raced: Settings, come_as: Com
     come_as("Ada")
     app = open_page("pages/train.py")
     assert "Grace" in texts(app)
-    press(app, "Use these settings")
+    app.button(key="sent-change").click().run()
     assert not app.exception
-    assert not any("Use these settings" in button.label for button in app.button)
-    press(app, "Train only this")
+    assert not [button for button in app.button if str(button.key).startswith("sent-")]
+    app.button(key="start").click().run()
     run = next(run for run in RunStore(raced).all() if run.meta().owner != "local")
     assert run.config() == sent
 
@@ -253,12 +253,28 @@ def test_every_strategys_settings_arrive_as_they_were_sent(
     sent = parse_config({"dataset": "drawn", "epochs": 6, **values})
     send_config(raced, sent, PRESENTER)
     come_as("Ada")
-    press(press(open_page("pages/train.py"), "Use these settings"), "Train only this")
+    app = open_page("pages/train.py")
+    app.button(key="sent-change").click().run()
+    app.segmented_control(key="train-mode").set_value("single").run()
+    app.button(key="start").click().run()
     run = next(run for run in RunStore(raced).all() if run.meta().owner != "local")
     given = run.config()
     chosen = {name: getattr(given, name) for name in values if values[name] is not None}
     assert chosen == {name: value for name, value in values.items() if value is not None}
     assert given.epochs == 6
+
+
+def test_sent_settings_are_started_as_a_race_with_one_tap(raced: Settings, come_as: Come, open_page: Open) -> None:
+    sent = parse_config({"dataset": "drawn", "model": "petnet", "epochs": 3})
+    send_config(raced, sent, PRESENTER)
+    come_as("Ada")
+    app = open_page("pages/train.py")
+    app.button(key="sent-start").click().run()
+    assert not app.exception
+    race = str(app.query_params["race"])
+    configs = [run.config() for run in RunStore(raced).all() if run.meta().race == race]
+    assert sent in configs
+    assert sorted(config.model for config in configs) == ["petnet", "scratch_cnn"]
 
 
 def test_the_presenter_sends_pins_and_locks_from_the_room_page(raced: Settings, come_as: Come, open_page: Open) -> None:

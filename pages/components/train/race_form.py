@@ -1,7 +1,6 @@
 """The forms of a larger race (arms, seeds, budget) and of a learning curve."""
 
 from collections.abc import Callable
-from typing import cast
 
 import streamlit as st
 
@@ -16,20 +15,25 @@ from core.races.race_actions import start_race
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.race_snapshot import forget_races
-from pages.components.train import time_estimate, train_form
+from pages.components.train import time_estimate
+from pages.components.train.start_bar import show_problems
 
 BUDGET_HELP = {
     "epochs": "Epochs: how often each training picture is seen.",
     "images": "Training pictures seen by each arm, repeats included.",
     "seconds": "Seconds of training for each arm on this machine.",
 }
+CURVE_EPOCHS = 5
 DEFAULT_AMOUNTS = {"images": 2000.0, "seconds": 60.0}
 
 
 def offer_race(settings: Settings, chosen: TrainConfig) -> None:
     """Draw the form, and start the race; all other settings come from the form above."""
     box = st.expander(
-        "A larger race: more arms, several seeds, equal time", icon=":material/flag:", key="race", on_change="rerun"
+        "Experiment: a race of more arms, several seeds, equal time",
+        icon=":material/science:",
+        key="race",
+        on_change="rerun",
     )
     if not box.open:
         return
@@ -53,17 +57,14 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
         seeds = left.slider(
             "Seeds", 1, MAX_SEEDS, 1, key="race-seeds", help="Trainings per arm; three or more show how much is luck."
         )
-        budget = cast(
-            Budget,
-            middle.segmented_control(
-                "Equal for all",
-                list(BUDGETS),
-                default=_budget_of(chosen),
-                required=True,
-                format_func=lambda name: name.capitalize() if name != "images" else "Pictures",
-                key="race-budget",
-                help="Every arm gets the same amount of this.",
-            ),
+        budget: Budget = middle.segmented_control(
+            "Equal for all",
+            list(BUDGETS),
+            default=_budget_of(chosen),
+            required=True,
+            format_func=lambda name: name.capitalize() if name != "images" else "Pictures",
+            key="race-budget",
+            help="Every arm gets the same amount of this.",
         )
         amount = right.number_input(
             BUDGETS[budget].capitalize(),
@@ -81,7 +82,7 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
         try:
             plan, planned = plan_race(chosen, arms, seeds=seeds, budget=budget, amount=float(amount), title=title)
         except ConfigError as error:
-            train_form.show_problems(error)
+            show_problems(error)
             return
         each = format_count(seeds, "seed")
         total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
@@ -92,17 +93,14 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
 
 def _choose_views(chosen: TrainConfig, key: str) -> TrainConfig:
     """The settings above with what the arms see of the pictures."""
-    views = cast(
-        Views,
-        st.segmented_control(
-            "Augmentation",
-            list(VIEWS),
-            default="own",
-            required=True,
-            format_func=lambda name: VIEWS[name][0],
-            key=key,
-            help="Random crops, flips and colours, as set above.",
-        ),
+    views: Views = st.segmented_control(
+        "Augmentation",
+        list(VIEWS),
+        default="own",
+        required=True,
+        format_func=lambda name: VIEWS[name][0],
+        key=key,
+        help="Random crops, flips and colours, as set above.",
     )
     st.caption(VIEWS[views][1])
     return share_views(chosen, views)
@@ -126,7 +124,7 @@ def _amount_of(chosen: TrainConfig, budget: Budget) -> float:
 def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
     """Draw the form of a learning curve, and start it."""
     box = st.expander(
-        "How many pictures does it need? A learning curve",
+        "Experiment: how many pictures are enough? A learning curve",
         icon=":material/trending_up:",
         key="curve",
         on_change="rerun",
@@ -151,25 +149,26 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
         seeds = right.slider(
             "Seeds", 1, MAX_SEEDS, 3, key="curve-seeds", help="Each seed draws other pictures and initial weights."
         )
+        epochs = st.number_input(
+            "Epochs of each point",
+            min_value=1,
+            value=CURVE_EPOCHS if chosen.budgeted else chosen.epochs,
+            key="curve-epochs",
+            help="A learning curve trains every point for all of its epochs: a limit in seconds does not count here.",
+        )
         chosen = _choose_views(chosen, "curve-views")
         if not arms:
             st.info("Choose at least one arm.", icon=":material/touch_app:")
             return
         try:
             numbers = range(chosen.seed, chosen.seed + seeds)
-            planned = make_arms(chosen, arms, "epochs", chosen.epochs, chosen.seed)
+            planned = make_arms(chosen, arms, "epochs", epochs, chosen.seed)
             plan = plan_curve(settings, planned, seeds=numbers)
             total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
             each = format_count(seeds, "seed")
             st.caption(f"{len(plan.sizes)} sizes ({', '.join(map(str, plan.sizes))}) with {each} each. {total}")
-            if _budget_of(chosen) != "epochs":
-                st.warning(
-                    f"A learning curve trains every point for all {chosen.epochs:,} epochs, whatever the limit above: "
-                    "choose fewer epochs.",
-                    icon=":material/timer:",
-                )
         except ConfigError as error:
-            train_form.show_problems(error)
+            show_problems(error)
             return
         if st.button("Start this curve", type="primary", icon=":material/trending_up:", key="curve-start"):
             _begin(settings, lambda: start_curve(settings, planned, seeds=numbers, by=frame.actor())[0])
@@ -180,7 +179,7 @@ def _begin(settings: Settings, start: Callable[[], str]) -> None:
     try:
         race_id = start()
     except ConfigError as error:
-        train_form.show_problems(error)
+        show_problems(error)
         return
     except QuotaError as error:
         st.error(frame.plain(str(error)), icon=":material/block:")

@@ -8,11 +8,10 @@ import streamlit as st
 from core.config.race_plan import RacePlan
 from core.config.stages import describe_network, plan_stages
 from core.config.train_config import TrainConfig
-from core.errors import ConfigError, DatasetError
-from core.formatting import format_rough_duration
+from core.errors import DatasetError
+from core.formatting import capitalise, format_estimate, format_rough_duration
 from core.jobs.benchmark_job import can_be_measured, is_measuring, start_benchmark
 from core.jobs.durations import estimate_race
-from core.races.presets import plan_pair
 from core.settings import Settings
 from core.training.estimate import Estimate, estimate
 from pages.components.shared import frame
@@ -24,43 +23,46 @@ ASKED = "estimates-asked"
 LOOKS = "estimates-looks"
 
 
-def show_estimate(settings: Settings, config: TrainConfig) -> None:
-    """One line: seconds of this training, and of a race with its arms."""
-    try:
-        arms = [arm.config for arm in plan_pair(config)[1]]
-    except ConfigError:
-        arms = [config]
+def show_estimate(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan | None) -> None:
+    """One line: how long a training, or the race of `plan`, takes on this machine from its start to its result."""
     st.session_state[LOOKS] = 0
-    line = st.fragment(_line, run_every=REFRESH_SECONDS if _is_open(settings, config, arms) else None, key="estimate")
-    line(settings, config, arms)
+    waits = _is_open(settings, arms)
+    st.fragment(_line, run_every=REFRESH_SECONDS if waits else None, key="estimate")(settings, arms, plan)
 
 
-def _line(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> None:
+def _line(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan | None) -> None:
     with frame.explained():
         st.session_state[LOOKS] += 1
-        single = _look(settings, config)
-        waiting = _is_open(settings, config, arms)
+        waiting = _is_open(settings, arms)
         if waiting:
-            _ask(
-                settings, [item for item in (config, *arms) if _look(settings, item) is None and can_be_measured(item)]
-            )
+            _ask(settings, [arm for arm in arms if _look(settings, arm) is None and can_be_measured(arm)])
         elif st.session_state[LOOKS] > 1:
             st.rerun()  # without the timer
-        if single is not None:
-            text = f":material/timer: About **{format_rough_duration(single.seconds)}** on this machine"
-            race = _look_at_race(settings, config, arms) if len(arms) > 1 else None
-            if race is not None:
-                text += f", a race about **{format_rough_duration(race)}**"
-            st.caption(f"{text}. {_longest(single)}")
+        text = _describe_race(settings, arms, plan) if plan is not None else _describe_run(_look(settings, arms[0]))
+        if text:
+            st.caption(f":material/timer: {text}")
         elif waiting and is_measuring(settings):
             st.caption(":material/timer: Measuring the speed of this machine …")
         else:
-            st.caption(":material/timer: No time estimate until this network has run here once.")
+            st.caption(":material/timer: No time estimate until this has run here once.")
 
 
-def _is_open(settings: Settings, config: TrainConfig, arms: list[TrainConfig]) -> bool:
+def _describe_run(found: Estimate | None) -> str:
+    if found is None:
+        return ""
+    return f"**{capitalise(format_estimate(found.seconds))}** on this machine. {_longest(found)}"
+
+
+def _describe_race(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan) -> str:
+    seconds = _look_at_race(settings, arms, plan)
+    if seconds is None:
+        return ""
+    return f"**{capitalise(format_estimate(seconds))}** on this machine, starting and testing included."
+
+
+def _is_open(settings: Settings, arms: Sequence[TrainConfig]) -> bool:
     """Whether a missing estimate may still come."""
-    missing = [item for item in (config, *arms) if _look(settings, item) is None]
+    missing = [item for item in arms if _look(settings, item) is None]
     return any(can_be_measured(item) for item in missing) and st.session_state[LOOKS] < MAX_LOOKS
 
 
@@ -82,20 +84,17 @@ def _look(settings: Settings, config: TrainConfig) -> Estimate | None:
         return None
 
 
-def _look_at_race(settings: Settings, config: TrainConfig, arms: Sequence[TrainConfig]) -> float | None:
-    try:
-        return estimate_race(settings, arms, plan_pair(config)[0], open_dataset(settings, config.dataset))
-    except (ConfigError, DatasetError):
-        return None
-
-
 def format_total(settings: Settings, configs: Sequence[TrainConfig], plan: RacePlan) -> str:
     """How long all runs of a race or learning curve take; empty while it is unknown."""
-    try:
-        seconds = estimate_race(settings, configs, plan, open_dataset(settings, configs[0].dataset))
-    except DatasetError:
-        return ""
+    seconds = _look_at_race(settings, configs, plan)
     return "" if seconds is None else f"About {format_rough_duration(seconds)} on this machine."
+
+
+def _look_at_race(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan) -> float | None:
+    try:
+        return estimate_race(settings, arms, plan, open_dataset(settings, arms[0].dataset))
+    except DatasetError:
+        return None
 
 
 def _longest(found: Estimate) -> str:
