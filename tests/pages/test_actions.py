@@ -77,7 +77,7 @@ def test_a_worker_without_progress_is_reported(raced: Settings, run: Run, open_p
     write_json(run.folder / STALLED, {"since": time.time() - 20})
     with held(run.lock_path):
         app = open_page("pages/train.py", run=run.id)
-    assert "No progress for 2" in app.warning[0].value
+    assert "No progress for 2" in str(app.get("progress")[0].proto)
     assert "Stop" in labels(app)
 
 
@@ -118,6 +118,8 @@ def test_its_owner_renames_and_deletes_a_run(
     assert not app.exception
     assert "my \\<b\\>run" in texts(app)
     app.button(key=f"delete-{run.id}").click().run()
+    assert run.folder.exists(), "it asks first"
+    app.button(key=f"delete-now-{run.id}").click().run()
     assert not app.exception
     assert not run.folder.exists()
 
@@ -128,11 +130,11 @@ def test_others_see_a_run_and_cannot_change_it(
     come_as(monkeypatch, bert)
     app = open_page("pages/train.py", run=run.id)
     assert "Only Ada and the presenter can stop, rename or delete this run." in texts(app)
-    assert labels(app) & {"Stop", "Rename", "Delete this run"} == set()
+    assert labels(app) & {"Stop", "Rename", "Delete …", "Start again"} == set()
     fail_for_memory(run)
     runs_snapshot.forget_runs()
     app = open_page("pages/train.py", run=run.id)
-    assert labels(app) == {"Use its settings"}
+    assert labels(app) == {"Start again", "Use its settings"}
     with pytest.raises(RightsError):
         RunStore(raced).delete(run.id, by=bert)
 
@@ -145,7 +147,7 @@ def test_a_full_disk_is_reported_on_every_page_and_nothing_starts(
     for path in ("pages/home.py", "pages/explore.py", "pages/train.py", "pages/compare.py", "pages/predict.py"):
         assert "The disk is nearly full" in open_page(path).warning[0].value
     app = open_page("pages/train.py")
-    next(item for item in app.button if item.label == "Train only this").click().run()
+    app.button(key="start").click().run()
     assert not app.exception
     assert "The disk is too full" in app.error[0].value
 
@@ -172,3 +174,32 @@ def test_a_click_on_stop_ends_a_waiting_run(raced: Settings, run: Run, open_page
     assert not app.exception
     assert run.state() is RunState.STOPPED
     assert "stopped" in texts(app)
+
+
+def test_a_stopped_run_starts_again_as_a_new_one_with_the_same_settings(
+    raced: Settings, run: Run, open_page: Open
+) -> None:
+    RunStore(raced).request_stop(run.id)
+    app = open_page("pages/train.py", run=run.id)
+    app.button(key=f"again-{run.id}").click().run()
+    assert not app.exception
+    newest = RunStore(raced).all()[0]
+    assert newest.id != run.id
+    assert app.query_params["run"] == newest.id
+    assert newest.config() == run.config()
+    assert run.state() is RunState.STOPPED
+
+
+def test_a_run_whose_turn_it_is_counts_as_running(raced: Settings, run: Run, open_page: Open) -> None:
+    write_queue(raced, QueueView((Turn(run.id, 0, time.time()),)))
+    shown = texts(open_page("pages/train.py", run=run.id))
+    assert "running]" in shown
+    assert "queued]" not in shown
+
+
+def test_a_stopped_run_that_is_being_evaluated_says_so(raced: Settings, run: Run, open_page: Open) -> None:
+    run.write_result(RunState.STOPPED, "Stopped after 2 of 5 epochs.", 3.0)
+    with held(run.lock_path):
+        app = open_page("pages/train.py", run=run.id)
+        assert "Evaluating on the test split" in str(app.get("progress")[0].proto)
+        assert "Evaluate" not in labels(app)

@@ -36,7 +36,7 @@ def test_an_ended_run_is_reviewed_once_for_all_sessions(
     for _ in range(3):
         app = open_page("pages/train.py", run=run.id)
         assert not app.exception
-        assert "What the curves show" in texts(app)
+        assert "Next step" in texts(app)
     assert asked == [run.id]
 
 
@@ -46,7 +46,7 @@ def test_a_queued_run_is_not_reviewed(
     run = RunStore(settings).create(small_config)
     app = open_page("pages/train.py", run=run.id)
     assert not app.exception
-    assert "What the curves show" not in texts(app)
+    assert "Next step" not in texts(app)
 
 
 def test_explore_looks_for_shortcuts_when_asked(settings: Settings, drawn: Dataset, open_page: Open) -> None:

@@ -1,94 +1,110 @@
-"""The charts of runs, live and finished: accuracy and loss, on demand learning rate and speed."""
+"""The charts of a run, live and finished: accuracy or loss, on demand learning rate and speed."""
 
-from typing import Any
+import math
+from typing import Any, Literal
 
 import streamlit as st
 
-from core.runs.summary import is_curve
+from core.palette import ArmStyle, style_arms
 from pages.components.shared import chart_tables, charts, frame
-from pages.components.shared.named_runs import name_runs, style_runs
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
 
 Chart = dict[str, Any]
-# built once for all sessions that show the same moment of the same runs
-_main_charts: SharedCache[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = SharedCache(None, max_entries=32)
-_more_charts: SharedCache[tuple[RunSnapshot, ...], tuple[Chart, Chart]] = SharedCache(None, max_entries=8)
+Measure = Literal["accuracy", "loss"]
+MEASURES: dict[Measure, str] = {"accuracy": "Accuracy", "loss": "Loss"}
+HEIGHT_PX = 300
+# built once for all sessions that show the same moment of the same run
+_main_charts: SharedCache[tuple[RunSnapshot, Measure], Chart] = SharedCache(None, max_entries=32)
+_more_charts: SharedCache[RunSnapshot, tuple[Chart, Chart]] = SharedCache(None, max_entries=8)
 
 
-def draw_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
-    """Accuracy and loss so far; their values as CSV once all runs have ended."""
-    if not any(item.history.batches for item in snapshots):
-        if any(item.moving and not is_curve(item.meta) for item in snapshots):
-            st.caption("The charts start with the first training step.")
-        return
-    identity, named = "-".join(item.id for item in snapshots), name_runs(snapshots)
-    accuracy, loss = _main_charts.get(snapshots, lambda: _build_main_charts(snapshots))
-    left, right = st.columns(2)
-    with left:
-        st.markdown("##### Accuracy")
-        st.echarts_chart(accuracy, height=320, key=f"accuracy-{identity}", alt=charts.describe(accuracy))
-    with right:
-        st.markdown("##### Loss")
-        st.echarts_chart(loss, height=320, key=f"loss-{identity}", alt=charts.describe(loss))
-    st.caption("Thin lines: training, smoothed. Marked lines: validation pictures, after each epoch.")
-    if not any(item.moving for item in snapshots):
-        frame.offer_csv(
-            "Download the curves as CSV",
-            lambda: chart_tables.list_epochs([(name, item.config.seed, item.history.epochs) for name, item in named]),
-            f"tunemypets-{snapshots[0].id}-curves.csv",
-            key=f"curves-csv-{identity}",
-        )
+def draw_chart(snapshot: RunSnapshot) -> None:
+    """Accuracy so far, and the loss one tap away, on an axis to what is planned."""
+    measure: Measure = st.segmented_control(
+        "Measure",
+        list(MEASURES),
+        default="accuracy",
+        required=True,
+        format_func=MEASURES.__getitem__,
+        key=f"measure-{snapshot.id}",
+        label_visibility="collapsed",
+    )
+    spec = _main_charts.get((snapshot, measure), lambda: _build_main_chart(snapshot, measure))
+    st.echarts_chart(spec, height=HEIGHT_PX, key=f"chart-{snapshot.id}", alt=charts.describe(spec))
+    st.caption("Thin line: training, smoothed. Marked line: validation pictures, after each epoch.")
 
 
-def draw_more_charts(snapshots: tuple[RunSnapshot, ...]) -> None:
-    """Learning rate and speed, step by step."""
-    identity, named = "-".join(item.id for item in snapshots), name_runs(snapshots)
-    more = st.expander("Learning rate and speed", key=f"more-{identity}", on_change="rerun")
+def draw_more_charts(snapshot: RunSnapshot) -> None:
+    """Learning rate and speed, step by step; all values as CSV once the run has ended."""
+    more = st.expander("Learning rate and speed", icon=":material/speed:", key=f"more-{snapshot.id}", on_change="rerun")
     if not more.open:  # most people never open it
         return
+    name, found = snapshot.arm, snapshot.history.rate
     with more:
-        styles = style_runs(named)
-        searches = [(name, item.history.rate) for name, item in named if item.history.rate is not None]
-        if searches:
-            spec = charts.rate_search_chart([(name, styles[name], found) for name, found in searches])
+        if found is not None:
+            spec = charts.rate_search_chart([(name, _style(snapshot), found)])
             st.markdown("Learning rates tried before training; the chosen one is marked")
-            st.echarts_chart(spec, height=240, key=f"search-{identity}", alt=charts.describe(spec))
-        rate, speed = _more_charts.get(snapshots, lambda: _build_more_charts(snapshots))
+            st.echarts_chart(spec, height=240, key=f"search-{snapshot.id}", alt=charts.describe(spec))
+        rate, speed = _more_charts.get(snapshot, lambda: _build_more_charts(snapshot))
         left, right = st.columns(2)
         with left:
-            st.echarts_chart(rate, height=240, key=f"rate-{identity}", alt=charts.describe(rate))
+            st.echarts_chart(rate, height=240, key=f"rate-{snapshot.id}", alt=charts.describe(rate))
         with right:
-            st.echarts_chart(speed, height=240, key=f"speed-{identity}", alt=charts.describe(speed))
-        if any(item.moving for item in snapshots):
-            return
-        with st.container(horizontal=True):
+            st.echarts_chart(speed, height=240, key=f"speed-{snapshot.id}", alt=charts.describe(speed))
+        if not snapshot.moving:
+            _offer_tables(snapshot)
+
+
+def _offer_tables(snapshot: RunSnapshot) -> None:
+    name, history, start = snapshot.arm, snapshot.history, f"tunemypets-{snapshot.id}"
+    with st.container(horizontal=True):
+        frame.offer_csv(
+            "Every epoch as CSV",
+            lambda: chart_tables.list_epochs([(name, snapshot.config.seed, history.epochs)]),
+            f"{start}-curves.csv",
+            key=f"curves-csv-{snapshot.id}",
+        )
+        frame.offer_csv(
+            "Every step as CSV",
+            lambda: chart_tables.list_steps([(name, history.batches)]),
+            f"{start}-steps.csv",
+            key=f"steps-csv-{snapshot.id}",
+        )
+        if history.rate is not None:
+            found = history.rate
             frame.offer_csv(
-                "Download every step as CSV",
-                lambda: chart_tables.list_steps([(name, item.history.batches) for name, item in named]),
-                f"tunemypets-{snapshots[0].id}-steps.csv",
-                key=f"steps-csv-{identity}",
+                "The tried rates as CSV",
+                lambda: chart_tables.list_rates([(name, found)]),
+                f"{start}-rates.csv",
+                key=f"rates-csv-{snapshot.id}",
             )
-            if searches:
-                frame.offer_csv(
-                    "Download the tried rates as CSV",
-                    lambda: chart_tables.list_rates(searches),
-                    f"tunemypets-{snapshots[0].id}-rates.csv",
-                    key=f"rates-csv-{identity}",
-                )
 
 
-def _curves(snapshots: tuple[RunSnapshot, ...]) -> list[charts.Curve]:
-    named = name_runs(snapshots)
-    styles = style_runs(named)
-    return [charts.Curve(name, styles[name], item.history.batches, item.history.epochs) for name, item in named]
+def _style(snapshot: RunSnapshot) -> ArmStyle:
+    return style_arms([snapshot.config.strategy])[0]
 
 
-def _build_main_charts(snapshots: tuple[RunSnapshot, ...]) -> tuple[Chart, Chart]:
-    curves = _curves(snapshots)
-    return charts.accuracy_chart(curves), charts.loss_chart(curves)
+def _curves(snapshot: RunSnapshot) -> list[charts.Curve]:
+    return [charts.Curve(snapshot.arm, _style(snapshot), snapshot.history.batches, snapshot.history.epochs)]
 
 
-def _build_more_charts(snapshots: tuple[RunSnapshot, ...]) -> tuple[Chart, Chart]:
-    curves = _curves(snapshots)
+def _build_main_chart(snapshot: RunSnapshot, measure: Measure) -> Chart:
+    build = charts.accuracy_chart if measure == "accuracy" else charts.loss_chart
+    seconds = snapshot.config.max_seconds
+    if seconds is not None:
+        return build(_curves(snapshot), "seconds", seconds=seconds)
+    return build(_curves(snapshot), epochs=_planned_epochs(snapshot))
+
+
+def _planned_epochs(snapshot: RunSnapshot) -> int:
+    """Epochs that the training may have, in part or whole."""
+    config, described = snapshot.config, snapshot.history.described
+    if config.max_images is None or described is None:
+        return config.epochs
+    return min(config.epochs, math.ceil(config.max_images / max(1, described.pictures["train"])))
+
+
+def _build_more_charts(snapshot: RunSnapshot) -> tuple[Chart, Chart]:
+    curves = _curves(snapshot)
     return charts.rate_chart(curves), charts.speed_chart(curves)

@@ -1,231 +1,183 @@
-"""The live view of a run or a race, redrawn about once a second while a run is active."""
+"""The page of one training, from the queue to its result; redrawn about once a second while it is active.
+
+Every part has its place from the start and keeps its height, so that nothing moves while the training runs.
+"""
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import streamlit as st
 
-from core.config.seen_views import sum_up_augmentation
-from core.errors import DatasetError
-from core.formatting import format_duration, format_estimate, format_number, format_percent
+from core.config.arm_names import describe_arm
+from core.formatting import format_duration, format_estimate, format_level, format_percent, format_points
 from core.runs.run import RunState
 from core.runs.summary import is_curve
 from core.settings import Settings
 from core.statistics.metrics import Accuracy
-from pages.components.shared import coach_findings, frame, gallery
-from pages.components.shared.dataset_cache import open_dataset
+from pages.components.shared import coach_findings, frame
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.runs_snapshot import RunSnapshot, forget_runs, look_at
-from pages.components.shared.shared_cache import SharedCache
 from pages.components.shared.waits import describe_wait
-from pages.components.train import live_charts
-from pages.components.train.run_actions import show_actions
+from pages.components.train import live_charts, run_actions
+from pages.components.train.run_strip import show_strip
+from pages.components.train.training_details import show_details
 
-REST_TIMES = 3  # refreshes of the charts for one of the rest
-_strips: SharedCache[tuple[Settings, str, int], gallery.Tiles] = SharedCache(None, max_entries=64)
+HEAD_PX = 192  # of state, accuracy and progress: two lines of each on a phone
+REST_TIMES = 3  # refreshes of the chart for one of the rest
+STYLE = Path(__file__).with_name("live_run.css")
 PHASES = {"preparing": "Preparing", "training": "Training", "testing": "Testing"}
 
 
-def watch(settings: Settings, run_ids: Sequence[str]) -> None:
-    """Show runs together and keep them up to date.
+def watch(settings: Settings, run_id: str) -> None:
+    """Show a run and keep it up to date.
 
     Raises:
-        RunError: if one does not exist.
+        RunError: if it does not exist.
     """
-    ids = tuple(run_ids)
-    identity = "-".join(ids)
+    st.html(STYLE)
     seconds = keep_up(
         settings,
-        f"live-{identity}",
-        look=lambda: tuple(look_at(settings, run_id) for run_id in ids),
-        is_active=lambda snapshots: any(item.moving for item in snapshots),
-        draw=lambda snapshots: _draw_panel(settings, snapshots),
+        f"live-{run_id}",
+        look=lambda: look_at(settings, run_id),
+        is_active=lambda snapshot: snapshot.moving,
+        draw=lambda snapshot: _draw_panel(settings, snapshot),
         forget=forget_runs,
     )
-    with frame.explained():
-        coach_findings.show_run(settings, [look_at(settings, run_id) for run_id in ids])  # once, when they have ended
-    # what changes once an epoch, or lies in a closed expander, is sent less often
-    st.fragment(_rest, run_every=REST_TIMES * seconds if seconds else None, key=f"rest-{identity}")(settings, ids)
+    # what changes once an epoch, or lies in a closed part, is sent less often
+    st.fragment(_rest, run_every=REST_TIMES * seconds if seconds else None, key=f"rest-{run_id}")(settings, run_id)
 
 
-def _draw_panel(settings: Settings, snapshots: tuple[RunSnapshot, ...]) -> None:
-    for snapshot in snapshots:
-        _headline(settings, snapshot, alone=len(snapshots) == 1)
-    live_charts.draw_charts(snapshots)
-
-
-def _rest(settings: Settings, run_ids: tuple[str, ...]) -> None:
-    with frame.explained():
-        snapshots = tuple(look_at(settings, run_id) for run_id in run_ids)
-        if any(item.history.batches for item in snapshots):
-            live_charts.draw_more_charts(snapshots)
-        for snapshot in snapshots:
-            _draw_strip(settings, snapshot, alone=len(snapshots) == 1)
-        for snapshot in snapshots:
-            _draw_details(snapshot)
-
-
-def _headline(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
-    with st.container(border=True):
-        name = snapshot.title if alone else snapshot.arm
-        owner = frame.owner_name(settings, snapshot.meta.owner)
-        by = f" · by {frame.plain(owner)}" if owner else ""
-        title = f"**{frame.plain(name)}** {frame.format_state(snapshot.state)}{_phase(snapshot)}{by}"
-        st.markdown("  \n".join([title, *_figures(snapshot)]))
+def _draw_panel(settings: Settings, snapshot: RunSnapshot) -> None:
+    with st.container(height=HEAD_PX, border=False, gap="small"):
+        st.markdown(_headline(settings, snapshot))
+        st.html(_figure(snapshot))
         _progress(snapshot)
-        if snapshot.result is not None and snapshot.result.text not in ("", "Finished."):
-            show = st.error if snapshot.state is RunState.FAILED else st.info
-            show(frame.plain(snapshot.result.text))
-        _trouble(snapshot)
-        show_actions(settings, snapshot)
+    _trouble(snapshot)
+    run_actions.show_actions(settings, snapshot)
+    if not is_curve(snapshot.meta) and (snapshot.moving or snapshot.history.batches):
+        live_charts.draw_chart(snapshot)
 
 
-def _trouble(snapshot: RunSnapshot) -> None:
-    """What is wrong with a run that has not ended, and what happens next."""
-    if snapshot.state is RunState.INTERRUPTED and snapshot.moving:
-        st.warning("The training process ended unexpectedly. It resumes by itself in a moment.", icon=":material/bolt:")
-    elif snapshot.state is RunState.INTERRUPTED:
-        st.warning("The training process ended unexpectedly. Saved work is safe.", icon=":material/bolt:")
-    elif snapshot.stalled_since is not None:
-        silent = format_duration(time.time() - snapshot.stalled_since)
-        st.warning(
-            f"No progress for {silent}. If this continues, the training is ended and resumes from its last checkpoint.",
-            icon=":material/bedtime:",
+def _rest(settings: Settings, run_id: str) -> None:
+    with frame.explained():
+        snapshot = look_at(settings, run_id)
+        if not is_curve(snapshot.meta):
+            show_strip(settings, snapshot)
+        _advise(settings, snapshot)
+        show_details(snapshot)
+
+
+def _headline(settings: Settings, snapshot: RunSnapshot) -> str:
+    owner = frame.owner_name(settings, snapshot.meta.owner)
+    small = [
+        describe_arm(snapshot.config),
+        snapshot.config.note if snapshot.meta.title is None else snapshot.meta.title,
+        f"on {snapshot.config.dataset}",
+        f"by {owner}" if owner else "",
+    ]
+    words = " · ".join(frame.plain(part) for part in small if part)
+    return f"{_badge(snapshot)} **{frame.plain(snapshot.arm)}** {words}"
+
+
+def _badge(snapshot: RunSnapshot) -> str:
+    """The state in a word; a run that is starting counts as running."""
+    if snapshot.starting:
+        return frame.format_state(RunState.RUNNING)
+    return frame.format_state(snapshot.state)
+
+
+def _figure(snapshot: RunSnapshot) -> str:
+    """The accuracy so far, or the test result: a large number with what it means."""
+    history = snapshot.history
+    if history.tested is not None:
+        found = Accuracy(history.tested.correct, history.tested.images)
+        split = "test" if history.tested.split == "test" else "validation, as there is no test split"
+        interval = found.interval
+        return _large(
+            "unknown" if found.value is None else format_percent(found.value),
+            f"accuracy ({split})",
+            f"{format_level(interval.level)} interval {format_points(interval.low)} to "
+            f"{format_points(interval.high)} %, n = {found.n:,} pictures",
         )
+    if is_curve(snapshot.meta) and snapshot.meta.plan is not None:
+        return _large(f"{len(history.points)} of {snapshot.meta.plan.points}", "points", "of the learning curve")
+    if history.epochs:
+        best = max(epoch.val_accuracy for epoch in history.epochs)
+        reached = history.epochs[-1].epoch
+        return _large(format_percent(best), "accuracy (validation, best so far)", f"after epoch {reached}")
+    when = "measured after the first epoch" if snapshot.moving else "not measured: it ended before its first epoch"
+    return _large("–", "accuracy", when)
 
 
-def _phase(snapshot: RunSnapshot) -> str:
-    if snapshot.state is not RunState.RUNNING:
-        return ""
-    phase = snapshot.history.phase
-    return f", {PHASES[phase.phase].lower()}" if phase else ", starting"
+def _large(number: str, label: str, detail: str) -> str:
+    return (
+        f'<div class="run-figure"><span class="run-number">{number}</span>'
+        f'<span>{label}<br><span class="run-detail">{detail}</span></span></div>'
+    )
 
 
 def _progress(snapshot: RunSnapshot) -> None:
-    history = snapshot.history
+    """A bar with what is being done and the time left; once it has ended, how it ended."""
     if snapshot.state is RunState.QUEUED:
-        turn = snapshot.turn
-        st.progress(0.0, text=describe_wait(snapshot.held, turn.before if turn else 0, snapshot.starts_in))
+        before = snapshot.turn.before if snapshot.turn else 0
+        st.progress(0.0, text=describe_wait(snapshot.held, before, snapshot.starts_in))
     elif snapshot.state is RunState.RUNNING:
-        step = history.progress
-        if history.phase is not None and history.phase.phase == "training" and history.batches:
-            batch = history.batches[-1]
-            of = "" if snapshot.config.budgeted else f" of {snapshot.config.epochs}"
-            text = f"Epoch {batch.epoch}{of}, step {batch.step} of {batch.steps}"
-            if step is not None:
-                text = f"Epoch {batch.epoch}{of}: validating"
-            st.progress(batch.progress, text=text + _left(snapshot.seconds_left))
-        elif step is not None and step.total:
-            st.progress(min(1.0, step.done / step.total), text=f"{step.text}{_left(snapshot.seconds_left)}")
-        else:
-            st.progress(0.0, text="Starting the training process")
+        share, text = _step(snapshot)
+        left = "" if snapshot.seconds_left is None else f" · {format_estimate(snapshot.seconds_left)} left"
+        st.progress(share, text=_stalled(snapshot) or ("Stopping …" if snapshot.stopping else f"{text}{left}"))
+    elif snapshot.evaluating:
+        st.progress(0.0, text="Evaluating on the test split …")
+    elif snapshot.result is not None:
+        seconds = snapshot.result.seconds
+        took = "" if seconds is None else f"Took {format_duration(seconds)}. "
+        said = snapshot.state is RunState.FAILED or snapshot.result.text == "Finished."
+        st.markdown(f"{took}{'' if said else frame.plain(snapshot.result.text)}")
 
 
-def _left(seconds: float | None) -> str:
-    return "" if seconds is None else f" · {format_estimate(seconds)} left"
-
-
-def _figures(snapshot: RunSnapshot) -> list[str]:
-    history = snapshot.history
-    parts: list[str] = []
-    if snapshot.meta.plan is not None and is_curve(snapshot.meta):
-        parts.append(f"{len(history.points)} of {snapshot.meta.plan.points} points")
-    if history.epochs:
-        best = max(epoch.val_accuracy for epoch in history.epochs)
-        parts.append(f"best validation **{format_percent(best)}**")
-    if history.batches and snapshot.state.active:
-        batch = history.batches[-1]
-        parts.append(f"{batch.images_per_second:.0f} pictures/s")
-        parts.append(f"learning rate {format_number(batch.learning_rate, 2)}")
-    if history.tested is not None:
-        accuracy = Accuracy(history.tested.correct, history.tested.images)
-        word = "test" if history.tested.split == "test" else "validation (no test split)"
-        parts.insert(0, f"{word} accuracy **{accuracy.text()}**")
-    if snapshot.result is not None and snapshot.result.seconds is not None:
-        parts.append(f"took {format_duration(snapshot.result.seconds)}")
-    return [" · ".join(parts)] if parts else []
-
-
-def _draw_strip(settings: Settings, snapshot: RunSnapshot, *, alone: bool) -> None:
-    described, strip = snapshot.history.described, snapshot.history.strip
-    if described is None:
-        return
-    key = settings, snapshot.id, strip.epoch if strip else 0
-    try:
-        tiles = _strips.get(key, lambda: _build_strip(settings, snapshot))
-    except DatasetError:
-        return
-    right = sum(1 for answer in strip.predictions if answer["correct"]) if strip else 0
-    name = "" if alone else f" — {frame.plain(snapshot.arm)}"
-    count = len(described.strip)
-    after = f"after epoch {strip.epoch}: {right} of {count} right" if strip else "before the first epoch"
-    st.markdown(f"##### The same {count} validation pictures{name}, {after}")
-    gallery.show_tiles(tiles)
-
-
-def _build_strip(settings: Settings, snapshot: RunSnapshot) -> gallery.Tiles:
-    """The fixed validation pictures with the predictions after an epoch.
-
-    Raises:
-        DatasetError: if the dataset was deleted or changed.
-    """
-    described, strip = snapshot.history.described, snapshot.history.strip
-    dataset = open_dataset(settings, snapshot.config.dataset, snapshot.meta.dataset_fingerprint)
-    answers = {item["index"]: item for item in strip.predictions} if strip else {}
-    tiles = []
-    for picture in described.strip if described else []:
-        row = dataset.rows[picture["index"]]
-        answer = answers.get(picture["index"])
-        truth = dataset.classes[row.label]
-        if answer is None:
-            tiles.append(gallery.Tile(dataset.thumbnail_path(row), truth, "waiting"))
-            continue
-        predicted = dataset.classes[answer["predicted"]]
-        tiles.append(
-            gallery.Tile(
-                dataset.thumbnail_path(row),
-                f"{predicted} {format_percent(answer['probability'], 0)}",
-                "right" if answer["correct"] else "wrong",
-                "" if answer["correct"] else f"is: {truth}",
-            )
-        )
-    return gallery.arrange(tiles, width_px=92)
-
-
-def _draw_details(snapshot: RunSnapshot) -> None:
-    details = st.expander(
-        f"Log and configuration — {frame.plain(snapshot.arm)}", key=f"details-{snapshot.id}", on_change="rerun"
-    )
-    if not details.open:
-        return
-    described = snapshot.history.described
-    with details:
-        lines = [f"{_clock(moment)}  {message.text}" for moment, message in snapshot.history.messages]
-        if snapshot.result is not None:
-            lines.append(f"{_clock(snapshot.result.ended)}  {snapshot.result.text}")
-        st.code("\n".join(lines) or "Nothing yet.", language=None, wrap_lines=True)
-        if described is not None:
-            hardware = described.hardware
-            st.markdown(
-                f"- **Device**: {frame.plain(hardware['device_name'])} "
-                f"({hardware['device']}, {hardware['threads']} threads)\n"
-                f"- **Precision**: {hardware['precision']}, {frame.plain(hardware['precision_reason'])}\n"
-                f"{_frozen_part(hardware)}"
-                f"- **Parameters**: {described.parameters:,}, {described.trainable:,} of them trainable\n"
-                f"- **Augmentation**: {sum_up_augmentation(snapshot.config)}\n"
-                f"- **Pictures**: {described.pictures['train']} train, {described.pictures['val']} validation, "
-                f"{described.pictures['test']} test"
-            )
-        st.json(snapshot.config.model_dump(mode="json"), expanded=False)
-        st.caption(f"Run {snapshot.id}. On the command line: `python -m core show {snapshot.id}`.")
-
-
-def _frozen_part(hardware: dict[str, Any]) -> str:
-    if not hardware.get("prefix_reason"):
+def _stalled(snapshot: RunSnapshot) -> str:
+    """That nothing moves, in the place of what is being done; empty while something does."""
+    if snapshot.stalled_since is None:
         return ""
-    return f"- **Frozen part**: {hardware['prefix_precision']}, {frame.plain(hardware['prefix_reason'])}\n"
+    silent = format_duration(time.time() - snapshot.stalled_since)
+    return (
+        f":material/bedtime: No progress for {silent}. If this continues, the training is ended and resumes from its "
+        "last checkpoint."
+    )
 
 
-def _clock(moment: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(moment))
+def _step(snapshot: RunSnapshot) -> tuple[float, str]:
+    """How far it is, from 0 to 1, and what is being done."""
+    history = snapshot.history
+    step, phase = history.progress, history.phase.phase if history.phase else None
+    if phase == "training" and history.batches:
+        batch = history.batches[-1]
+        of = "" if snapshot.config.budgeted else f" of {snapshot.config.epochs}"
+        doing = "validating" if step is not None else f"step {batch.step} of {batch.steps}"
+        return batch.progress, f"Epoch {batch.epoch}{of}, {doing}"
+    if step is not None and step.total:
+        return min(1.0, step.done / step.total), frame.plain(step.text)
+    return 0.0, PHASES[phase] if phase else "Starting"
+
+
+def _trouble(snapshot: RunSnapshot) -> None:
+    """What is wrong with a run, and what happens next."""
+    if snapshot.state is RunState.FAILED and snapshot.result is not None:
+        st.error(frame.plain(snapshot.result.text), icon=":material/error:")
+    elif snapshot.state is RunState.INTERRUPTED and snapshot.moving:
+        st.warning("The training process ended unexpectedly. It resumes by itself in a moment.", icon=":material/bolt:")
+    elif snapshot.state is RunState.INTERRUPTED:
+        st.warning("The training process ended unexpectedly. Saved work is safe.", icon=":material/bolt:")
+
+
+def _advise(settings: Settings, snapshot: RunSnapshot) -> None:
+    """The coach's one best next step, once the run has ended; the rest folded."""
+    if snapshot.moving or snapshot.result is None:
+        return
+    findings = coach_findings.review_once(settings, snapshot)
+    if not findings:
+        return
+    st.markdown("##### Next step")
+    coach_findings.show_findings(findings[:1], key=snapshot.id, config=snapshot.config)
+    if len(findings) > 1:
+        with st.expander("More from the coach", icon=":material/school:"):
+            coach_findings.show_findings(findings[1:], key=f"{snapshot.id}-more", config=snapshot.config)

@@ -1,47 +1,84 @@
-"""Run actions: stop, resume, evaluate, try, rename, delete. Core decides who may."""
+"""Run actions: stop, resume, start again, evaluate, try, compare, rename, delete. Core decides who may."""
 
 import streamlit as st
 
-from core.errors import TuneMyPetsError
+from core.config.train_config import TrainConfig
+from core.errors import QuotaError, TuneMyPetsError
 from core.jobs.evaluation_job import start_evaluation
 from core.jobs.scheduler import ensure_scheduler
 from core.runs.failures import remedy
 from core.runs.run import RunState
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.prefilled_form import offer_prefilled
+from pages.components.shared.prefilled_form import SINGLE, prefill
 from pages.components.shared.runs_snapshot import RunSnapshot, forget_runs
 
 
 def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
     """Draw the buttons that make sense for a run in its state, for this visitor."""
     mine = frame.actor().may_change(snapshot.meta.owner)
-    if not mine:
-        st.caption(f"{frame.only_owner(settings, snapshot.meta.owner)} can stop, rename or delete this run.")
-    if snapshot.state.active:
-        if snapshot.stopping:
-            st.caption("Stopping …")
-        elif mine:
-            _offer_stop(settings, snapshot)
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if mine:
-            _offer_more(settings, snapshot)
-        if snapshot.has_weights:
+    with st.container(horizontal=True, vertical_alignment="center", key="run-actions", gap="small"):
+        if not mine:
+            st.caption(f"{frame.only_owner(settings, snapshot.meta.owner)} can stop, rename or delete this run.")
+        if snapshot.state.active:
+            if mine:
+                _offer_stop(settings, snapshot)
+        else:
+            _offer_next(settings, snapshot, mine)
+        if snapshot.meta.race:
             frame.link(
-                frame.PREDICT,
-                label="Try it on your own picture",
-                icon=":material/image_search:",
-                query_params={"run": snapshot.id},
+                frame.COMPARE,
+                label="Part of a race",
+                icon=":material/flag:",
+                query_params={"race": snapshot.meta.race},
             )
-        offer_prefilled(
-            snapshot.config,
-            "Use its settings",
-            "Opens the training form with the settings of this run.",
-            key=f"again-{snapshot.id}",
-        )
-        if mine:
-            _offer_changes(settings, snapshot)
+        else:
+            frame.link(frame.TRAIN, label="New training", icon=":material/add:")
+
+
+def _offer_next(settings: Settings, snapshot: RunSnapshot, mine: bool) -> None:
+    if snapshot.has_weights and st.button(
+        "Try it",
+        type="primary",
+        key=f"try-it-{snapshot.id}",
+        icon=":material/image_search:",
+        help="Opens Predict with this network.",
+    ):
+        frame.go(frame.PREDICT, query_params={"run": snapshot.id})
+    if mine:
+        _offer_more(settings, snapshot)
+    if snapshot.history.tested is not None:
+        frame.link(frame.COMPARE, label="Compare", icon=":material/balance:", query_params={"runs": snapshot.id})
+    if snapshot.state in (RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED) and st.button(
+        "Start again",
+        key=f"again-{snapshot.id}",
+        icon=":material/replay:",
+        help="A new run with the same settings, from the beginning.",
+    ):
+        _create(settings, snapshot.config)
+    if st.button(
+        "Use its settings",
+        key=f"settings-{snapshot.id}",
+        icon=":material/tune:",
+        help="Opens the training form with the settings of this run.",
+        on_click=prefill,
+        args=(snapshot.config, SINGLE),
+    ):
+        frame.go(frame.TRAIN, query_params={"dataset": snapshot.config.dataset})
+    if mine:
+        _offer_changes(settings, snapshot)
+
+
+def _create(settings: Settings, config: TrainConfig) -> None:
+    """A new run, and its page; or why not."""
+    try:
+        run = frame.runs(settings).create(config, by=frame.actor())
+    except QuotaError as error:
+        st.error(frame.plain(str(error)), icon=":material/block:")
+        return
+    ensure_scheduler(settings)
+    forget_runs()
+    frame.go(frame.TRAIN, query_params={"run": run.id})
 
 
 def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:
@@ -50,6 +87,7 @@ def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:
         key=f"stop-{snapshot.id}",
         icon=":material/stop:",
         help="Ends the training and keeps the result so far.",
+        disabled=snapshot.stopping,
     ):
         try:
             frame.runs(settings).request_stop(snapshot.id, by=frame.actor())
@@ -80,20 +118,18 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
         type="primary",
         help="A new run with the same settings that needs about half the memory.",
     ):
-        run = frame.runs(settings).create(smaller, by=frame.actor())
-        ensure_scheduler(settings)
-        forget_runs()
-        frame.go(frame.TRAIN, query_params={"run": run.id})
-    untested = snapshot.history.tested is None and snapshot.has_weights
+        _create(settings, smaller)
+    untested = snapshot.history.tested is None and snapshot.has_weights and not snapshot.evaluating
     if untested and st.button(
         "Evaluate",
-        key=f"judge-{snapshot.id}",
+        key=f"evaluate-{snapshot.id}",
         icon=":material/science:",
         help="Computes the test result, once, with the best weights.",
     ):
-        start_evaluation(settings, snapshot.id, by=frame.actor())
-        st.toast("Evaluation started: the result appears here in a few seconds.")
+        with st.spinner("Starting the evaluation"):
+            start_evaluation(settings, snapshot.id, by=frame.actor())
         forget_runs()
+        st.rerun()
 
 
 def _offer_changes(settings: Settings, snapshot: RunSnapshot) -> None:
@@ -106,8 +142,21 @@ def _offer_changes(settings: Settings, snapshot: RunSnapshot) -> None:
             frame.runs(settings).rename(snapshot.id, title, by=frame.actor())
             forget_runs()
             st.rerun()
-        st.caption("Deletes weights and results for good; the pictures stay.")
-        if st.button("Delete this run", key=f"delete-{snapshot.id}", icon=":material/delete:"):
-            frame.runs(settings).delete(snapshot.id, by=frame.actor())
-            forget_runs()
-            frame.go(frame.TRAIN, query_params={})
+        _offer_deletion(settings, snapshot)
+
+
+def _offer_deletion(settings: Settings, snapshot: RunSnapshot) -> None:
+    """A button that asks once before it deletes."""
+    asked = f"deletion-asked-{snapshot.id}"
+    if not st.session_state.get(asked):
+        st.button(
+            "Delete …", key=f"delete-{snapshot.id}", icon=":material/delete:",
+            on_click=lambda: st.session_state.update({asked: True}),
+        )  # fmt: skip
+        return
+    st.warning("Its weights and results are deleted for good; the pictures stay.", icon=":material/delete:")
+    if st.button("Delete for good", key=f"delete-now-{snapshot.id}", type="primary", icon=":material/delete:"):
+        frame.runs(settings).delete(snapshot.id, by=frame.actor())
+        forget_runs()
+        frame.go(frame.TRAIN, query_params={})
+    st.button("Keep it", key=f"keep-{snapshot.id}", on_click=lambda: st.session_state.pop(asked, None))
