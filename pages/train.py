@@ -18,15 +18,15 @@ def page() -> None:
     with frame.explained():
         if race_id:
             _open_race(race_id)
-        elif run_id:
+        if run_id:
             _watch(settings, run_id)
         else:
             _choose(settings)
 
 
 def _open_race(race_id: str) -> None:
-    """A race has its own page: old addresses lead there."""
-    if frame.has_router():
+    """A race has its own page: old addresses lead there, once, so that Back comes here and not there again."""
+    if frame.has_router() and start_bar.note_opened(race_id):
         frame.go(frame.COMPARE, query_params={"race": race_id})
     frame.link(frame.COMPARE, label="Open this race", icon=":material/flag:", query_params={"race": race_id})
 

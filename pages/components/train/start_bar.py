@@ -62,7 +62,19 @@ def begin(settings: Settings, config: TrainConfig, *, race: bool) -> None:
     ensure_scheduler(settings)
     forget_runs()
     forget_races()
+    note_opened(target.get("race", ""))
     frame.go(frame.COMPARE if race else frame.TRAIN, query_params=target)
+
+
+def note_opened(race_id: str) -> bool:
+    """Note that this session has opened a race; whether it is the first time.
+
+    Streamlit leaves `/train?race=ID` in the browser's history when it switches to another page with parameters.
+    """
+    opened: set[str] = st.session_state.setdefault("races-opened", set())
+    first = race_id not in opened
+    opened.add(race_id)
+    return first
 
 
 def show_problems(error: ConfigError) -> None:
