@@ -7,7 +7,9 @@ import streamlit as st
 from core.races.race import Race
 from core.runs.summary import RunSummary
 from core.settings import Settings
-from pages.components.compare import learning_curve_view, race_choice, race_result, race_view, run_choice, runs_view
+from pages.components.compare import learning_curve_view, race_choice, run_choice
+from pages.components.compare.live import race_view
+from pages.components.compare.result import race_result, runs_view
 from pages.components.shared import frame
 from pages.components.shared.race_snapshot import forget_races, look_at_race, races_of
 from pages.components.shared.runs_snapshot import list_runs

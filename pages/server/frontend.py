@@ -20,6 +20,8 @@ HASHED = re.compile(r"[.-][A-Za-z0-9_-]{8}\.[a-z0-9]+$")  # a hash of the conten
 COMPRESSIBLE = (".js", ".css", ".svg", ".json")
 LARGEST_BYTES = 8 * 2**20
 LEVEL = 6
+# pages are wide from the first moment, not only when their settings arrive: what is widened later moves
+WIDE = b"[data-testid=stMainBlockContainer]{max-width:initial!important}"
 YEAR = b"public, immutable, max-age=31536000"
 
 
@@ -88,7 +90,7 @@ def read_asset(path: Path) -> Asset | None:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             return None
-        body = path.read_bytes()
+        body = path.read_bytes() + (WIDE if path.suffix == ".css" and path.name.startswith("index.") else b"")
     except OSError:
         return None
     kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]

@@ -15,7 +15,7 @@ from core.datasets.dataset import Dataset
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
-from pages.components.compare import run_details
+from pages.components.compare.result import run_details
 from tests.support.tested_runs import finish, make_dataset
 
 Open = Callable[..., AppTest]

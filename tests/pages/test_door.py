@@ -59,9 +59,9 @@ def test_an_attendee_enters_with_passcode_and_nickname_and_stays(
     app.text_input(key="door-passcode").set_value(room.shown_passcode)
     app.text_input(key="door-nickname").set_value("  Ada ")
     app.button[0].click().run()
-    assert "There is no dataset yet" in texts(app)
+    assert "Hello, **Ada**" in texts(app)
     assert [person.nickname for person in PeopleStore(settings).all()] == ["Ada"]
-    assert "There is no dataset yet" in texts(open_page("streamlit_app.py"))
+    assert "Hello, **Ada**" in texts(open_page("streamlit_app.py"))
 
 
 def test_a_wrong_passcode_and_a_taken_nickname_give_a_sentence(

@@ -21,7 +21,7 @@ from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS, STARTED
 from core.runs.run_lock import hold
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
-from pages.components.compare import race_view
+from pages.components.compare.live import race_view
 from tests.pages.conftest import curve_arms
 from tests.pages.test_pages import texts
 from tests.support.finished_runs import HARDWARE, configure, start_race

@@ -27,9 +27,9 @@ from core.statistics.aligned_predictions import align
 from core.statistics.class_scores import score_classes
 from core.statistics.metrics import confusion_matrix
 from core.statistics.predictions import PredictionTable
-from pages.components.compare import picture_dialog, picture_grid
 from pages.components.compare.details import class_scores_table, why_figures
 from pages.components.compare.details import confusion_matrix as confusion
+from pages.components.compare.pictures import picture_dialog, picture_grid
 from pages.components.explore import dataset_charts
 from pages.components.shared import frame, names
 from tests.faults.test_names import assert_inert_html, assert_inert_markdown, markdown_of

@@ -18,7 +18,7 @@ from core.races.race import RaceState, find_race
 from core.races.race_actions import start_race, stop_race
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
-from pages.components.compare import run_details
+from pages.components.compare.result import run_details
 from pages.components.train import race_form
 from tests.pages.conftest import finish_all
 from tests.pages.test_pages import texts
@@ -131,7 +131,8 @@ def test_runs_mode_begins_with_one_run_of_each_arm_and_names_seeds(race_id: str,
 
 def test_the_lists_show_a_race_as_one_thing(race_id: str, open_page: Open) -> None:
     app = open_page("streamlit_app.py")
-    assert "finished · 4 of 4 runs done" in texts(app)
+    app.session_state["recent"] = True  # the folded part is open
+    assert "finished · 4 of 4 runs done" in texts(app.run())
 
 
 def test_a_race_is_renamed_in_all_its_runs(race_id: str, open_page: Open, settings: Settings) -> None:
@@ -203,7 +204,7 @@ def test_a_queued_race_is_shown_and_its_runs_are_not_compared_yet(
     found, _ = start_race(settings, PLAN, arms())
     app = open_page("pages/compare.py", race=found)
     assert not app.exception
-    assert "**Scratch" in texts(app)
+    assert "**small vs\\. large**" in texts(app)
 
     app.segmented_control(key="compare-mode").set_value("Runs").run()
     assert not app.exception

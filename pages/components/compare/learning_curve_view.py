@@ -8,8 +8,9 @@ import streamlit as st
 from core.races.arm_facts import read_copies
 from core.races.learning_curve import Curve, format_seeds, gather_curve
 from core.settings import Settings
-from pages.components.compare import race_chart, race_lanes, race_view, run_details
-from pages.components.compare.report_downloads import offer_report, show_command
+from pages.components.compare.live import race_chart, race_lanes, race_view
+from pages.components.compare.result import run_details
+from pages.components.compare.result.report_downloads import offer_report, show_command
 from pages.components.shared import charts, coach_findings, frame
 from pages.components.shared.race_snapshot import RaceSnapshot
 from pages.components.shared.runs_snapshot import look_at

@@ -5,14 +5,14 @@ Each page must work by itself: the first session of a fresh server that opens a 
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from core.actor import LOCAL_OWNER, Actor
 from core.datasets.dataset_store import DatasetStore
-from core.errors import ConfigError, TuneMyPetsError
+from core.errors import ConfigError, PeopleError, TuneMyPetsError
 from core.formatting import format_cell
 from core.jobs.import_jobs import ImportJobs
 from core.jobs.scheduler import ensure_scheduler
@@ -74,16 +74,15 @@ def open_page(title: str, caption: str = "") -> Settings:
         goodbye.show_goodbye()
         st.stop()
     place = navigation.reserve_navigation()
-    status = st.container()
-    st.title(title)  # first: people see the page before the links have loaded their code
+    with suppress(PeopleError):  # above the title, so before it: what is inserted later would move the page
+        navigation.show_status(settings, door.actor(settings))
+    st.title(title)  # before the links: people see the page before these have loaded their code
     if caption:
         st.caption(caption)
     door.pass_or_stop(settings)
     visitor = door.actor(settings)
     visitors.note(visitor.id, title)
     navigation.show_navigation(place, settings, visitor)
-    with status:
-        navigation.show_status(settings, visitor)
     wake_scheduler(settings)
     if _full.get(settings, lambda: is_disk_full(settings)):
         st.warning(

@@ -97,16 +97,6 @@ def list_usable(settings: Settings) -> list[RunSummary]:
     return _usable.get(settings, lambda: _find_usable(settings))
 
 
-def race_ids(settings: Settings, race_id: str) -> list[str]:
-    """The runs of a race in the order of its arms.
-
-    Raises:
-        RunError: if there is no such race.
-    """
-    found = [item.id for item in reversed(list_runs(settings)) if item.meta.race == race_id]
-    return found or [run.id for run in _reader(settings).store.race(race_id)]
-
-
 def forget_runs() -> None:
     """Drop what was read of runs, after this session changed something."""
     for shared in (_snapshots, _lists, _usable, _queues):

@@ -40,11 +40,6 @@ def compare_many_once(settings: Settings, run_ids: Sequence[str]) -> RaceCompari
     return _many.get((settings, ids), lambda: compare_many(settings, [store.get(run_id) for run_id in ids]))
 
 
-def show_verdict(comparison: Comparison) -> None:
-    """The verdict on two runs."""
-    draw_verdict(comparison.verdict, comparison.caveats, found=comparison.better is not None)
-
-
 def draw_verdict(sentence: str, caveats: Sequence[Caveat], *, found: bool, active: bool = False) -> None:
     """A verdict with its caveats; an icon, not the colour alone, shows which kind it is.
 

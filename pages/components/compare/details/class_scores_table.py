@@ -9,7 +9,7 @@ import streamlit as st
 from core.formatting import format_percent, format_points
 from core.settings import Settings
 from core.statistics.class_scores import CLASS_METRICS, ClassMetric, ClassReport, Figure, score_classes
-from pages.components.compare import prediction_cache
+from pages.components.compare.pictures import prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.named_runs import Named, Styles, style_runs
 from pages.components.shared.names import tell_apart

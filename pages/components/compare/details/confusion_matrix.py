@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import confusion_matrix
-from pages.components.compare import picture_grid, prediction_cache
+from pages.components.compare.pictures import picture_grid, prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.named_runs import Named
 from pages.components.shared.names import tell_apart

@@ -10,7 +10,7 @@ from core.errors import RunError
 from core.formatting import format_points
 from core.settings import Settings
 from core.statistics.calibration import Bin, Calibration, calibrate
-from pages.components.compare import prediction_cache
+from pages.components.compare.pictures import prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.named_runs import Named, Styles, style_runs
 from pages.components.shared.shared_cache import SharedCache

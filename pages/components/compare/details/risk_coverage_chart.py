@@ -12,7 +12,7 @@ from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import Accuracy
 from core.statistics.risk_coverage import RiskCoverage, measure_risk_coverage
-from pages.components.compare import prediction_cache
+from pages.components.compare.pictures import prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.named_runs import Named, Styles, style_runs
 from pages.components.shared.shared_cache import SharedCache

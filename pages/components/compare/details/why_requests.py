@@ -7,7 +7,7 @@ from core.datasets.dataset import Dataset
 from core.errors import DatasetError, RunError
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
-from pages.components.compare.prediction_cache import read_predictions
+from pages.components.compare.pictures.prediction_cache import read_predictions
 from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.runs_snapshot import RunSnapshot
 

@@ -10,7 +10,6 @@ from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 from core.errors import ComparisonError, RunError
 from core.races.race import Race
 from core.settings import Settings
-from pages.components.compare import picture_groups, prediction_cache
 from pages.components.compare.details import (
     class_scores_table,
     confusion_matrix,
@@ -19,7 +18,8 @@ from pages.components.compare.details import (
     risk_coverage_chart,
     why,
 )
-from pages.components.compare.picture_groups import Arms
+from pages.components.compare.pictures import picture_groups, prediction_cache
+from pages.components.compare.pictures.picture_groups import Arms
 from pages.components.shared import coach_findings, frame, lessons
 from pages.components.shared.named_runs import Named
 from pages.components.shared.verdict import compare_once

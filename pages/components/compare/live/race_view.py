@@ -13,7 +13,7 @@ from core.races.race_actions import can_evaluate, delete_race, evaluate_race, re
 from core.runs.run import RunState
 from core.settings import Settings
 from core.statistics.race_sentences import describe_race
-from pages.components.compare import race_chart, race_lanes, race_strip
+from pages.components.compare.live import race_chart, race_lanes, race_strip
 from pages.components.shared import frame
 from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, look_at_race
 from pages.components.shared.refresh_rate import keep_up

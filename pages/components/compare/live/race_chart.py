@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.races.bands import Measure, join_seeds
 from core.races.race import Race
-from pages.components.compare.race_lanes import style_race
+from pages.components.compare.live.race_lanes import style_race
 from pages.components.shared import charts
 from pages.components.shared.race_snapshot import RaceSnapshot
 from pages.components.shared.shared_cache import SharedCache

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core.datasets.dataset import Dataset
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
-from pages.components.compare import picture_dialog, prediction_cache
+from pages.components.compare.pictures import picture_dialog, prediction_cache
 from pages.components.shared import frame, gallery
 from pages.components.shared.names import tell_apart
 

@@ -6,8 +6,8 @@ import streamlit as st
 
 from core.settings import Settings
 from core.statistics.difficulty import Difficulty
-from pages.components.compare import picture_dialog, picture_grid, prediction_cache
-from pages.components.compare.picture_groups import Arms, Group, grid_of, group_pictures
+from pages.components.compare.pictures import picture_dialog, picture_grid, prediction_cache
+from pages.components.compare.pictures.picture_groups import Arms, Group, grid_of, group_pictures
 from pages.components.shared import frame, gallery
 
 PER_STRIP = 10

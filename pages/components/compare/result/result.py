@@ -10,9 +10,10 @@ from core.coach.fairness import PairOutcome
 from core.races.race import Race
 from core.settings import Settings
 from core.statistics.race_comparison import RaceComparison
-from pages.components.compare import next_step, picture_strips, result_chart, run_details, score_bars
-from pages.components.compare.picture_groups import Arms
-from pages.components.compare.report_downloads import offer_report
+from pages.components.compare.pictures import picture_strips
+from pages.components.compare.pictures.picture_groups import Arms
+from pages.components.compare.result import next_step, result_chart, run_details, score_bars
+from pages.components.compare.result.report_downloads import offer_report
 from pages.components.shared import charts, frame
 from pages.components.shared.named_runs import Named
 from pages.components.shared.runs_snapshot import list_usable

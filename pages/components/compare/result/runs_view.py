@@ -12,11 +12,11 @@ from core.runs.summary import RunSummary
 from core.settings import Settings
 from core.statistics.race_comparison import RaceComparison
 from core.statistics.race_sentences import describe_race
-from pages.components.compare import numbers
-from pages.components.compare.prediction_cache import keep_readable
-from pages.components.compare.result import Curves, Result, outcome_of, show_result
-from pages.components.compare.result_chart import Measure, end_at
-from pages.components.compare.score_bars import Score
+from pages.components.compare.pictures.prediction_cache import keep_readable
+from pages.components.compare.result import numbers
+from pages.components.compare.result.result import Curves, Result, outcome_of, show_result
+from pages.components.compare.result.result_chart import Measure, end_at
+from pages.components.compare.result.score_bars import Score
 from pages.components.shared import charts, frame
 from pages.components.shared.named_runs import Named, name_runs, style_runs
 from pages.components.shared.runs_snapshot import look_at

@@ -13,7 +13,7 @@ from core.runs.summary import RunSummary
 from core.settings import Settings
 from core.statistics.race_comparison import RaceComparison
 from core.statistics.race_sentences import describe_pair
-from pages.components.compare.report_downloads import offer_report, show_command
+from pages.components.compare.result.report_downloads import offer_report, show_command
 from pages.components.shared import chart_tables, frame
 from pages.components.shared.named_runs import Named
 from pages.components.shared.race_snapshot import RaceSnapshot

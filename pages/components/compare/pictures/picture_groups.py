@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.formatting import count_images, format_points
 from core.settings import Settings
 from core.statistics.difficulty import Difficulty
-from pages.components.compare import picture_grid, prediction_cache
+from pages.components.compare.pictures import picture_grid, prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import look_at
 

@@ -1,0 +1,1 @@
+"""A race while it is queued or trains."""

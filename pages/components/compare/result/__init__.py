@@ -1,0 +1,1 @@
+"""The result of a race or of runs that a person chose."""
