@@ -45,7 +45,9 @@ def test_every_page_of_an_empty_room_offers_a_next_step(open_page: Open, path: s
     app = open_page(path)
     assert not app.exception
     assert not app.error
-    read = "\n".join([texts(app), *(button.label for button in app.button), *(str(link.proto) for link in app.get("page_link"))])
+    read = "\n".join(
+        [texts(app), *(button.label for button in app.button), *(str(link.proto) for link in app.get("page_link"))]
+    )
     assert any(words in read for words in NEXT_STEPS)
 
 
