@@ -188,13 +188,29 @@ def _intended_budget(configs: Sequence[TrainConfig]) -> Budget | None:
 
 
 def _differ(a: ArmFacts, b: ArmFacts, intended: Budget | None) -> bool:
-    """Whether the intended budget differs by what was used; without one, whether nothing is equal."""
+    """Whether the intended budget differs by what was used; without one, whether nothing is equal.
+
+    An arm that made all its epochs before its seconds were used had the whole budget, and needed less.
+    """
+    if intended == "seconds" and any(arm.epochs >= arm.config.epochs for arm in (a, b)):
+        return any(_is_over(arm) for arm in (a, b))
     equal = {
         "epochs": a.epochs == b.epochs,
         "images": _near(a.images_seen, b.images_seen, NEARLY),
         "seconds": _near(a.seconds, b.seconds, NEARLY_SECONDS),
     }
     return not (any(equal.values()) if intended is None else equal[intended])
+
+
+def _is_over(arm: ArmFacts) -> bool:
+    """Whether an arm trained for longer than its seconds."""
+    limit = arm.config.max_seconds
+    return (
+        limit is not None
+        and arm.seconds is not None
+        and arm.seconds > limit
+        and not _near(arm.seconds, limit, NEARLY_SECONDS)
+    )
 
 
 def _find_unequal_views(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:

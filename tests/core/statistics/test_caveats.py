@@ -159,3 +159,12 @@ def test_only_what_was_unequal_in_the_race_itself_leaves_it_open() -> None:
     assert all(item.grave for item in find_missing({"scratch": {0}, "head": {0, 1}}, (0, 1)))
     assert cut[0].short == cut[0].sentence
     assert cut[1].short == "Scratch and head did not see the same augmentation."
+
+
+def test_an_arm_that_needs_less_than_its_seconds_has_no_unequal_budget() -> None:
+    budget = {"max_seconds": 42.0, "epochs": 1000}
+    slow = arm("scratch", "scratch", budget, epochs=13, seconds=42.5)
+    quick = arm("transfer", "head", budget, epochs=1000, seconds=18.0)
+    slowed = arm("transfer", "head", budget, epochs=400, seconds=18.0)
+    assert "unequal-budget" not in {item.kind for item in find_caveats((slow, quick))}
+    assert "unequal-budget" in {item.kind for item in find_caveats((slow, slowed))}
