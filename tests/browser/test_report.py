@@ -42,7 +42,7 @@ def test_a_report_opens_offline_and_asks_for_nothing(
     assert page.get_by_role("heading", level=1).inner_text() == "<b>🏆</b> من يفوز؟"
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
     charts = page.get_by_role("img", name="Validation accuracy by epochs")
-    assert "scratch: " in (charts.locator("desc").text_content() or "")
+    assert "Scratch: " in (charts.locator("desc").text_content() or "")
     ink, paper = page.evaluate(
         "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
     )
