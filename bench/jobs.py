@@ -16,7 +16,7 @@ from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
 from core.datasets.selection import natural_key
-from core.datasets.sources import FolderSource
+from core.datasets.sources.folder import FolderSource
 from core.datasets.splits import SplitPlan
 from core.jobs.launchers import WORKER_ENVIRONMENT
 from core.settings import PROJECT_ROOT, Settings
