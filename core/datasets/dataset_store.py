@@ -1,5 +1,6 @@
 """All datasets of a data root: find, list, delete."""
 
+from itertools import chain, count
 from pathlib import Path
 
 from core.actor import LOCAL_OWNER, OPERATOR, Actor
@@ -7,7 +8,7 @@ from core.datasets.dataset import Dataset, DatasetSummary, load_dataset, load_su
 from core.errors import DatasetError
 from core.formatting import readable
 from core.settings import Settings
-from core.storage import is_id, read_json, remove_folder, write_json
+from core.storage import is_id, read_json, remove_folder, slug, write_json
 
 
 class DatasetStore:
@@ -23,6 +24,12 @@ class DatasetStore:
         except FileNotFoundError:
             return []
         return sorted(name for name in found if (self.folder / name / "dataset.json").exists())
+
+    def free_name(self, name: str) -> str:
+        """The name, with a number where a dataset has it already: thirty phones bring thirty `photos.zip`."""
+        taken = set(self.ids())
+        numbered = (f"{name[:34]} {number}" for number in count(2))
+        return next(found for found in chain([name], numbered) if slug(found) not in taken)
 
     def summaries(self) -> list[DatasetSummary]:
         """What is known of each readable dataset, newest first."""

@@ -101,7 +101,7 @@ def make_demo_dataset(settings: Settings, *, by: Actor = OPERATOR) -> str:
                 return job
         write_json(_beginning(settings), {"began": time.time()})
         ensure_scheduler(settings)  # it loads torch while the pictures are drawn
-        return jobs.start(ImportRequest(None, "drawn", SPLIT, 0), by=by)
+        return jobs.start(ImportRequest(None, DatasetStore(settings).free_name("drawn"), SPLIT, 0), by=by)
 
 
 def start_demo(settings: Settings, dataset: str, *, by: Actor = OPERATOR) -> str:

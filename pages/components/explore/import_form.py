@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, count
 from pathlib import Path
 
 import streamlit as st
@@ -17,7 +16,6 @@ from core.formatting import format_limit
 from core.jobs.import_jobs import ImportRequest
 from core.room.board import check_uploads
 from core.settings import Settings
-from core.storage import slug
 from pages.components.explore.upload_memory import drop_uploads
 from pages.components.shared import frame
 
@@ -58,7 +56,7 @@ def show_import_form(settings: Settings) -> None:
             "One folder for each class is simplest, such as pets/cat and pets/dog. Splits, tables of labels and most "
             "other forms are recognised."
         )
-    free = _free_name(settings, suggestion)
+    free = frame.datasets(settings).free_name(suggestion)
     with st.expander("Options: name, split", key="bring-options"):
         name = st.text_input(
             "Name",
@@ -115,13 +113,6 @@ def _upload(settings: Settings, way: str) -> Upload | None:
 def _round() -> int:
     """How many uploads this session has imported: after each one the uploader gets a new key, and so starts empty."""
     return int(st.session_state.get(ROUND, 0))
-
-
-def _free_name(settings: Settings, name: str) -> str:
-    """The name, with a number where a dataset has it already: thirty phones bring thirty `photos.zip`."""
-    taken = set(frame.datasets(settings).ids())
-    numbered = (f"{name[:34]} {number}" for number in count(2))
-    return next(found for found in chain([name], numbered) if slug(found) not in taken)
 
 
 def _on_this_machine() -> bool:

@@ -11,7 +11,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import DatasetError, RunError
-from core.jobs.import_jobs import ImportJobs
+from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.locks import is_held
 from core.races import demo
 from core.races.presets import plan_pair
@@ -152,6 +152,16 @@ def test_the_pictures_are_drawn_once_for_all(settings: Settings, ended_processes
     dataset = DatasetStore(settings).get(made or "")
     assert [len(dataset.rows_of(split)) for split in ("train", "val", "test")] == [96, 48, 96]
     assert not is_held(settings.home / "demo.lock")
+
+
+def test_a_sample_with_another_split_does_not_take_the_demos_name(
+    drawn: Dataset, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[ImportRequest] = []
+    monkeypatch.setattr(ImportJobs, "start", lambda _, request, **__: asked.append(request) or "job")
+    monkeypatch.setattr(demo, "ensure_scheduler", lambda _: None)
+    demo.make_demo_dataset(settings)
+    assert [request.name for request in asked] == ["drawn 2"]
 
 
 def test_drawn_pictures_with_another_split_are_not_the_demos(drawn: Dataset, settings: Settings) -> None:
