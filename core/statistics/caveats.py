@@ -252,13 +252,14 @@ def _find_seen_before(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
     if 2 * len(seen) < len(classes):
         return
     more = f" and {len(seen) - MAX_NAMED} more" if len(seen) > MAX_NAMED else ""
-    names, verb = _names(pretrained), "starts" if len(pretrained) == 1 else "start"
+    names = _names(pretrained)
+    verb, have = ("starts", "has") if len(pretrained) == 1 else ("start", "have")
     yield Caveat(
         "seen-before",
         f"By name, {len(seen)} of {len(classes)} classes are among ImageNet’s 1,000 "
         f"({', '.join(seen[:MAX_NAMED])}{more}). {capitalise(names)} {verb} from weights that derive from ImageNet: "
         f"that flatters {'it' if len(pretrained) == 1 else 'them'}.",
-        brief=f"ImageNet knows {len(seen)} of the {len(classes)} classes: that flatters {names}.",
+        brief=f"{capitalise(names)} {have} a head start: ImageNet has {len(seen)} of the {len(classes)} classes.",
     )
 
 

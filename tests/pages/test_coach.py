@@ -98,7 +98,7 @@ def test_advice_to_turn_something_off_fills_in_the_form_too() -> None:
     app = AppTest.from_function(page).run()
     assert not app.exception
     assert any("Random flips\\: off" in item.value for item in app.caption)
-    assert app.button(key="try-a-flips-harm").label == "Fill in the form"
+    assert app.button(key="try-a-flips-harm").label == "Use these settings"
 
 
 def test_every_lesson_is_short_and_begins_with_its_term() -> None:

@@ -57,8 +57,8 @@ def draw(
         for answer in damaged[: MAX_DAMAGED if good else 0]:
             st.error(frame.plain(str(answer.error)), icon=":material/broken_image:")
         if tiles:
-            gallery.show_tiles(tiles, width_px=132)
             st.caption(f"Least sure first. {UNSURE_NOTE}")
+            gallery.show_tiles(tiles, width_px=132)
 
 
 def offer_table(chosen: Sequence[Chosen], answers: Answers) -> None:

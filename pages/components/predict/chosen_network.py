@@ -51,7 +51,7 @@ def choose(settings: Settings, usable: Sequence[RunSummary]) -> list[Chosen]:
         line = st.container(horizontal=True, vertical_alignment="center", gap="small")
         if first is not None:
             line.markdown(_describe(settings, first), width="stretch")
-        with line.popover("Change", icon=":material/swap_horiz:"):
+        with line.popover("Change network", icon=":material/swap_horiz:"):
             _offer_others(settings, usable, first)
         compared = partner is not None and line.toggle(
             f"Compare with {name_arm(partner.config)}",

@@ -119,7 +119,7 @@ def show_findings(findings: Sequence[CoachFinding], *, key: str, config: TrainCo
                 if config is not None:
                     offer_prefilled(
                         config.variant(**finding.change),
-                        "Fill in the form",
+                        "Use these settings",
                         "Opens the training form with this run's settings and this one change; you start it.",
                         key=f"try-{key}-{finding.kind}",
                     )

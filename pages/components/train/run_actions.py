@@ -28,7 +28,7 @@ def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
         if snapshot.meta.race:
             frame.link(
                 frame.COMPARE,
-                label="Part of a race",
+                label="See its race",
                 icon=":material/flag:",
                 query_params={"race": snapshot.meta.race},
             )

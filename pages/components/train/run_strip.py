@@ -24,6 +24,8 @@ def show_strip(settings: Settings, snapshot: RunSnapshot) -> None:
             st.markdown("##### Validation pictures")
             st.html(_row("".join('<figure><div class="run-empty"></div></figure>' for _ in range(PLACES))))
         return
+    if not described.strip:
+        return
     key = settings, snapshot.id, strip.epoch if strip else 0
     try:
         tiles = _strips.get(key, lambda: _arrange(settings, snapshot))

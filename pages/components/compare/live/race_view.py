@@ -96,7 +96,7 @@ def _show_headline(settings: Settings, snapshot: RaceSnapshot) -> None:
         race_lanes.show_lanes(snapshot, about)
         return
     st.caption(frame.plain(about), help=EQUAL_HELP[race.plan.budget])
-    _show_problems(race)
+    _show_problems(snapshot)
     if mine and race.state is RaceState.INCOMPLETE:
         _offer_more(settings, race)
 
@@ -122,11 +122,13 @@ def _describe_plan(race: Race) -> str:
     return " · ".join(parts)
 
 
-def _show_problems(race: Race) -> None:
-    """Why arms have no result, or less of one than others."""
-    ended: dict[str, list[str]] = {}  # what happened: to whom
+def _show_problems(snapshot: RaceSnapshot) -> None:
+    """Why arms have no result; the verdict names those that have less of one than others."""
+    race, ended = snapshot.race, dict[str, list[str]]()  # what happened: to whom
+    compared = snapshot.result is not None and snapshot.result.comparison is not None
     for run in race.runs:
-        if run.state.value in ("failed", "interrupted", "stopped"):
+        named = compared and run.tested is not None
+        if run.state.value in ("failed", "interrupted", "stopped") and not named:
             seed = f", seed {run.config.seed}" if len(race.plan.seeds) > 1 else ""
             ended.setdefault(run.text or f"The training was {run.state.value}.", []).append(race.name_of(run) + seed)
     lines = [

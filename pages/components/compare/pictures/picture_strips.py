@@ -12,7 +12,7 @@ from pages.components.shared import frame, gallery
 
 PER_STRIP = 10
 TILE_PX = 84
-HEIGHT_PX = 98  # reserved, so that nothing moves when the pictures come
+HEIGHT_PX = 106  # reserved, so that nothing moves when the pictures come
 MAX_NAME = 14  # characters of a class
 
 

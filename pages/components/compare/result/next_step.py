@@ -43,7 +43,7 @@ def show_next_step(settings: Settings, named: Sequence[Named], outcome: PairOutc
         if finding.change and step.run is not None:
             offer_prefilled(
                 step.run[1].config.variant(**finding.change),
-                "Fill in the form",
+                "Use these settings",
                 "Opens the training form with this run's settings and this one change; you start it.",
                 key=f"next-step-{key}",
             )
