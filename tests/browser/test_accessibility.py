@@ -26,11 +26,13 @@ new PerformanceObserver(list => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
 }).observe({type: 'layout-shift', buffered: true});
 """
-# without what Streamlit itself draws: its header, the tools of tables and charts, the mark that opens a help text
+# without what Streamlit itself draws: its header, the tools of tables, marks for help and for links to headings, and
+# the buttons within the 40 px of a field
 SMALL_TARGETS = """least => [...document.querySelectorAll('a, button, [role=button], [role=tab], summary')]
   .filter(element => {
     const {width, height} = element.getBoundingClientRect();
-    const own = !element.closest('[data-testid=stHeader], [data-testid=stElementToolbar], [data-testid=stTooltipIcon]');
+    const own = !element.closest('[data-testid=stHeader], [data-testid=stElementToolbar], [data-testid=stTooltipIcon],'
+      + '[data-testid=stHeaderActionElements], [data-testid=stSelectbox], [data-testid=stNumberInput]');
     const inText = element.closest('p, li, label');
     return own && !inText && width > 1 && height > 1 && height < least;
   })

@@ -92,7 +92,7 @@ def test_an_import_that_fails_and_one_that_works_end_where_one_looks(
 
     # Back leads through the steps that a person took, and no others
     phone.go_back()
-    expect(phone.get_by_test_id("stAlert")).to_contain_text("one class.zip")
+    expect(phone.get_by_test_id("stAlert").filter(has_text="one class.zip")).to_be_visible()
     phone.go_back()
     expect(phone).to_have_url(re.compile(r"/explore\?add=1$"))
     expect(phone.get_by_test_id("stAlert")).to_have_count(0)
