@@ -7,7 +7,6 @@ from core.jobs.scheduler import warm_up
 from core.room.board import send_config
 from core.settings import Settings
 from pages.components.shared import frame, recent_runs
-from pages.components.shared.runs_snapshot import look_at
 from pages.components.train import live_run, race_form, sent_settings, start_bar, train_form
 from pages.components.train.form_values import Chosen
 
@@ -33,7 +32,7 @@ def _open_race(race_id: str) -> None:
 
 def _watch(settings: Settings, run_id: str) -> None:
     try:
-        snapshot = look_at(settings, run_id)
+        frame.runs(settings).get(run_id)
     except RunError:
         st.warning(
             "This training is not here any more: it was deleted, or the address is incomplete.",
@@ -42,7 +41,7 @@ def _watch(settings: Settings, run_id: str) -> None:
         frame.link(frame.TRAIN, label="New training", icon=":material/add:")
         frame.link(frame.COMPARE, label="All trainings", icon=":material/balance:")
         return
-    live_run.watch(settings, snapshot.id)
+    live_run.watch(settings, run_id)
 
 
 def _choose(settings: Settings) -> None:

@@ -106,25 +106,6 @@ def test_a_deep_link_opens_on_a_fresh_server(server: Server, page: Page, name: s
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_is_wider_than_a_phone(server: Server, chromium: Browser, drawn: object, scheme: str) -> None:
-    context = chromium.new_context(viewport=PHONE, color_scheme="dark" if scheme == "dark" else "light")
-    page = context.new_page()
-    for path, title in (
-        ("/", "TuneMyPets"),
-        ("/explore", "Explore"),
-        ("/train", "Train"),
-        ("/compare", "Compare"),
-        ("/predict", "Predict"),
-    ):
-        page.goto(server.address + path)
-        heading(page, title)
-        page.wait_for_load_state("networkidle")
-        wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-        assert wide <= PHONE["width"], path
-    context.close()
-
-
 def test_two_browsers_see_the_same_room(server: Server, chromium: Browser, drawn: object) -> None:
     pages = [chromium.new_context().new_page() for _ in range(2)]
     for page in pages:

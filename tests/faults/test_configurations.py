@@ -239,7 +239,7 @@ def tamper_with(box: Selectbox[Any], value: str) -> None:
     ("path", "view", "label"),
     [("pages/explore.py", "", "Split"), ("pages/explore.py", "", "Class"),
      ("pages/compare.py", "", "Dataset"), ("pages/compare.py", "pictures", "Order"),
-     ("pages/compare.py", "classes", "Pictures of a cell")],
+     ("pages/compare.py", "confusion", "Pictures of a cell")],
 )  # fmt: skip
 def test_a_tampered_choice_breaks_no_page(
     settings: Settings, two_runs: tuple[Run, Run], open_page: Callable[..., AppTest], path: str, view: str, label: str
