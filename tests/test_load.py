@@ -65,13 +65,13 @@ async def watch_one_run(room: Room) -> tuple[Ledger, dict[str, int]]:
                 seen |= {text for text in person.page.texts() if text.startswith("Epoch ")}
                 await asyncio.sleep(0.2)
             await person.follow(("Home", "Explore", "Predict", "Compare")[place % 4])
-            await person.follow("Home", "Latest runs")
-            await person.follow(f" on {room.dataset}")  # from the list of the latest runs
+            await person.follow("Home", "Hello")
+            await person.open("train", f"run={run.id}")
             until = time.monotonic() + PATIENCE_SECONDS
             while not _has(person, "finished") and time.monotonic() < until:
                 await asyncio.sleep(0.2)
             person.expect("finished")
-            person.expect("test accuracy")
+            person.expect("accuracy (test)")
             moved[person.name] = len(seen)
 
     await asyncio.gather(*(attend(person, place) for place, person in enumerate(people)))

@@ -69,7 +69,7 @@ class Observer:
                 return
             began = time.perf_counter()
             await self.page.get_by_role("link", name="Home").first.click()
-            await self.page.get_by_role("heading", name="Latest runs").wait_for()
+            await self.page.get_by_role("heading", name="TuneMyPets").wait_for()
             self.ledger.add("browser click", time.perf_counter() - began)
             began = time.perf_counter()
             await self.page.go_back()

@@ -82,14 +82,14 @@ async def click_around(session: Session, view: View, every_seconds: float, numbe
                 await session.click("Stop", "stopped")
             else:
                 page, text = numbers.choice(
-                    [("Home", "Latest runs"), ("Explore", "Pictures"), ("Compare", ""), ("Predict", "")]
+                    [("Home", "Hello"), ("Explore", "Pictures"), ("Compare", ""), ("Predict", "")]
                 )
                 await session.follow(page, text)
             await asyncio.sleep(numbers.uniform(1, 3))
             await session.ask(
                 "click", page_hash=_hash_of(session, "Train"), query=view.query
             )  # as the browser's back button
-            session.expect("New training" if view.run else "Compare these runs")
+            session.expect("New training" if view.run else "Accuracy")
             session.away = False
         except LostError as error:
             session.ledger.fail(session.name, f"click: {error}")
