@@ -358,7 +358,7 @@ def test_a_training_ends_early_enough_to_be_evaluated_before_its_deadline(
     plain, time = slowed(settings, drawn, config)
     evaluated, started = 2 * len(plain.data.val), time()
     trainer = Trainer(
-        plain.network, plain.data, config, plain.stages, plain.feeds, CPU.device,
+        plain.network, plain.data, config, plain.stages, plain.feeds, CPU,
         evaluated=evaluated, seconds_left=lambda: started + deadline - time(), now=time,
     )  # fmt: skip
     events = list(trainer.fit(never))
