@@ -1,4 +1,4 @@
-"""Colours that can be seen, and told apart."""
+"""Colours that can be seen and distinguished."""
 
 import itertools
 

@@ -241,7 +241,7 @@ def test_what_is_shown_at_first_is_not_written_to_the_address(
     assert "runs" in app.query_params
 
 
-def test_races_of_the_same_minute_can_be_told_apart(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+def test_races_of_the_same_minute_have_different_names(settings: Settings, drawn: Dataset, open_page: Open) -> None:
     started = [start_race(settings, drawn, seeds=(0,))[0] for _ in range(3)]
     options = open_page("pages/compare.py").selectbox(key="compare-race").options
 

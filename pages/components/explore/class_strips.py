@@ -11,7 +11,7 @@ import streamlit as st
 from core.datasets.dataset import Dataset, ImageRow
 from core.formatting import SPLIT_NAMES, capitalise, format_count
 from core.settings import Settings
-from pages.components.explore import close_up
+from pages.components.explore import large_picture
 from pages.components.shared import frame, gallery
 from pages.components.shared.names import tell_apart
 
@@ -103,7 +103,7 @@ def _show_class(settings: Settings, dataset: Dataset, rows: Rows) -> Rows:
 def _draw_buttons(settings: Settings, dataset: Dataset, shown: Rows, among: Rows) -> None:
     for row in shown:
         if st.button(_label(dataset, row), key=f"picture-{row.index}", width=TILE_PX):
-            close_up.open_picture(settings, dataset, among, row)
+            large_picture.open_picture(settings, dataset, among, row)
 
 
 def _label(dataset: Dataset, row: ImageRow) -> str:

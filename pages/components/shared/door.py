@@ -139,7 +139,7 @@ def _ask(settings: Settings, rooms: RoomStore, browser: str, problem: str) -> No
     st.caption(COOKIE_NOTE)
     if sent:
         try:
-            if not admitted:  # first: only who knows it is told which nicknames are taken
+            if not admitted:  # first: only people who know it learn which nicknames are taken
                 rooms.enter(browser, passcode, _address())
             if person is None:
                 PeopleStore(settings).name(_identity(settings), nickname)

@@ -1,18 +1,18 @@
 """The charts of a run, live and finished: accuracy or loss, on demand learning rate and speed."""
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
 from core.palette import ArmStyle, style_arms
+from core.races.bands import Measure
 from pages.components.shared import chart_tables, charts, frame
+from pages.components.shared.measure_choice import choose_measure
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
 
 Chart = dict[str, Any]
-Measure = Literal["accuracy", "loss"]
-MEASURES: dict[Measure, str] = {"accuracy": "Accuracy", "loss": "Loss"}
 HEIGHT_PX = 300
 # built once for all sessions that show the same moment of the same run
 _main_charts: SharedCache[tuple[RunSnapshot, Measure], Chart] = SharedCache(None, max_entries=32)
@@ -21,15 +21,7 @@ _more_charts: SharedCache[RunSnapshot, tuple[Chart, Chart]] = SharedCache(None, 
 
 def draw_chart(snapshot: RunSnapshot) -> None:
     """Accuracy so far, and the loss one tap away, on an axis to what is planned."""
-    measure: Measure = st.segmented_control(
-        "Measure",
-        list(MEASURES),
-        default="accuracy",
-        required=True,
-        format_func=MEASURES.__getitem__,
-        key=f"measure-{snapshot.id}",
-        label_visibility="collapsed",
-    )
+    measure = choose_measure(f"measure-{snapshot.id}")
     spec = _main_charts.get((snapshot, measure), lambda: _build_main_chart(snapshot, measure))
     st.echarts_chart(spec, height=HEIGHT_PX, key=f"chart-{snapshot.id}", alt=charts.describe(spec))
     st.caption("Thin line: training, smoothed. Marked line: validation pictures, after each epoch.")

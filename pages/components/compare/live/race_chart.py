@@ -8,31 +8,19 @@ from core.races.bands import Measure, join_seeds
 from core.races.race import Race
 from pages.components.compare.live.race_lanes import style_race
 from pages.components.shared import charts
+from pages.components.shared.measure_choice import choose_measure
 from pages.components.shared.race_snapshot import RaceSnapshot
 from pages.components.shared.shared_cache import SharedCache
 
 HEIGHT_PX = 300
 TOOLBAR_PX = 84  # Streamlit's buttons over the upper right corner, which the legend keeps free
-MEASURES: dict[Measure, str] = {"accuracy": "Accuracy", "loss": "Loss"}
-
-STYLE = "<style>[class*=st-key-measure-] button {min-height: 40px}</style>"
-
 _charts: SharedCache[tuple[RaceSnapshot, Measure], dict[str, Any]] = SharedCache(None, max_entries=32)
 
 
 def show_chart(snapshot: RaceSnapshot) -> None:
     """Accuracy, and the loss one tap away."""
     race = snapshot.race
-    st.html(STYLE)
-    measure: Measure = st.segmented_control(
-        "Measure",
-        list(MEASURES),
-        default="accuracy",
-        required=True,
-        format_func=MEASURES.__getitem__,
-        key=f"measure-{race.id}",
-        label_visibility="collapsed",
-    )
+    measure = choose_measure(f"measure-{race.id}")
     spec = _charts.get((snapshot, measure), lambda: _draw(snapshot, measure))
     st.echarts_chart(spec, height=HEIGHT_PX, key=f"race-chart-{race.id}", alt=charts.describe(spec))
     st.caption(_explain(race))

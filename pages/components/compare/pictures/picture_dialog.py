@@ -15,6 +15,7 @@ from core.palette import RIGHT_COLOUR, WRONG_COLOUR
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from pages.components.shared import frame, gallery
+from pages.components.shared.close_up import open_close_up
 
 TOP = 3
 LONG_SIDE_PX = 640
@@ -31,25 +32,12 @@ def open_image(
 ) -> None:
     """Open the dialog of a picture; its buttons lead to the ones before and after it in `places`."""
     order = [int(item) for item in places]
-    where = f"{key}-closeup"
-    st.session_state[where] = order.index(place)
-
-    @st.dialog("One picture", width="large")
-    def look() -> None:
-        at = min(st.session_state[where], len(order) - 1)
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            previous = st.button("Previous", key=f"{where}-previous", icon=":material/arrow_back:", disabled=at == 0)
-            st.markdown(f"**{at + 1:,}** of {len(order):,}", width="content")
-            following = st.button(
-                "Next", key=f"{where}-next", icon=":material/arrow_forward:", disabled=at == len(order) - 1
-            )
-        if previous or following:
-            st.session_state[where] = at + (1 if following else -1)
-            st.rerun(scope="fragment")
-        with frame.explained():
-            _show(settings, answers, names, dataset, order[at])
-
-    look()
+    open_close_up(
+        f"{key}-closeup",
+        len(order),
+        order.index(place),
+        lambda at: _show(settings, answers, names, dataset, order[at]),
+    )
 
 
 def _show(settings: Settings, answers: AlignedPredictions, names: Sequence[str], dataset: Dataset, place: int) -> None:

@@ -1,4 +1,4 @@
-"""The dialog of one picture of a dataset: large, with its facts; its buttons lead to the ones before and after."""
+"""One picture of a dataset, large, with its facts."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,7 @@ from core.errors import TuneMyPetsError
 from core.formatting import SPLIT_NAMES, format_bytes
 from core.settings import Settings
 from pages.components.shared import frame
+from pages.components.shared.close_up import open_close_up
 
 KEY = "explore-close-up"
 LONG_SIDE_PX = 900
@@ -17,24 +18,7 @@ LONG_SIDE_PX = 900
 
 def open_picture(settings: Settings, dataset: Dataset, rows: Sequence[ImageRow], row: ImageRow) -> None:
     """Open the dialog at a picture among `rows`."""
-    st.session_state[KEY] = rows.index(row)
-
-    @st.dialog("One picture", width="large")
-    def look() -> None:
-        at = min(st.session_state[KEY], len(rows) - 1)
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            previous = st.button("Previous", key=f"{KEY}-previous", icon=":material/arrow_back:", disabled=at == 0)
-            st.markdown(f"**{at + 1:,}** of {len(rows):,}", width="content")
-            following = st.button(
-                "Next", key=f"{KEY}-next", icon=":material/arrow_forward:", disabled=at == len(rows) - 1
-            )
-        if previous or following:
-            st.session_state[KEY] = at + (1 if following else -1)
-            st.rerun(scope="fragment")
-        with frame.explained():
-            _show(settings, dataset, rows[at])
-
-    look()
+    open_close_up(KEY, len(rows), rows.index(row), lambda at: _show(settings, dataset, rows[at]))
 
 
 def _show(settings: Settings, dataset: Dataset, row: ImageRow) -> None:
