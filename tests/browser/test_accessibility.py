@@ -22,8 +22,15 @@ ROUNDING_PX = 0.5
 RULES = ["color-contrast", "target-size", "button-name", "link-name", "image-alt", "label", "select-name"]
 SHIFTS = """
 window.shift = 0;
+window.moved = [];
 new PerformanceObserver(list => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+  for (const entry of list.getEntries()) {
+    if (entry.hadRecentInput) continue;
+    window.shift += entry.value;
+    for (const {node, previousRect, currentRect} of entry.sources)
+      window.moved.push(`${entry.value.toFixed(3)} ${node?.className} ${(node?.innerText ?? '').slice(0, 20)}: `
+        + `${previousRect.y}+${previousRect.height} to ${currentRect.y}+${currentRect.height}`);
+  }
 }).observe({type: 'layout-shift', buffered: true});
 """
 # without what Streamlit itself draws: its header, the tools of tables, marks for help and for links to headings, and
@@ -75,6 +82,7 @@ def check(page: Page, address: str) -> list[str]:
     if wide > 0:
         found.append(f"{address}: {wide} px wider than the window")
     if shift > MAX_SHIFT:
-        found.append(f"{address}: its parts jump while it loads (layout shift {shift:.2f})")
+        moved = "; ".join(page.evaluate("() => window.moved"))
+        found.append(f"{address}: its parts jump while it loads (layout shift {shift:.2f}): {moved}")
     page.close()
     return found

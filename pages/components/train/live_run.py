@@ -111,8 +111,10 @@ def _figure(snapshot: RunSnapshot) -> str:
 
 def _large(number: str, label: str, detail: str) -> str:
     return (
-        f'<div class="run-figure"><span class="run-number">{number}</span>'
-        f'<span>{label}<br><span class="run-detail">{detail}</span></span></div>'
+        # styled here: a style sheet may come later, and what it enlarges moves the rest
+        '<div style="display:flex;align-items:center;gap:.8rem;height:4.2rem;line-height:1.3">'
+        f'<span style="font-size:2.6rem;font-weight:700;white-space:nowrap">{number}</span>'
+        f'<span>{label}<br><span style="font-size:.875rem;opacity:.8">{detail}</span></span></div>'
     )
 
 

@@ -25,6 +25,9 @@ def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
                 _offer_stop(settings, snapshot)
         else:
             _offer_next(settings, snapshot, mine)
+    with st.container(horizontal=True, gap="small"):  # two links at most: a row that wraps late moves the rest
+        if snapshot.history.tested is not None:
+            frame.link(frame.COMPARE, label="Compare", icon=":material/balance:", query_params={"runs": snapshot.id})
         if snapshot.meta.race:
             frame.link(
                 frame.COMPARE,
@@ -47,8 +50,6 @@ def _offer_next(settings: Settings, snapshot: RunSnapshot, mine: bool) -> None:
         frame.go(frame.PREDICT, query_params={"run": snapshot.id})
     if mine:
         _offer_more(settings, snapshot)
-    if snapshot.history.tested is not None:
-        frame.link(frame.COMPARE, label="Compare", icon=":material/balance:", query_params={"runs": snapshot.id})
     if snapshot.state in (RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED) and st.button(
         "Start again",
         key=f"again-{snapshot.id}",
