@@ -169,7 +169,7 @@ def test_the_demo_counts_its_minute_down_and_says_when_it_is_late(
             write(runs[0], *half_trained(drawn, right=True))
             shown.append(lanes(open_page("pages/compare.py", race=race_id)))
 
-    assert re.search(r"\b(29|30|2\d) s left · both networks train", shown[0])
+    assert re.search(r"\b(29|30|2\d) s left · training", shown[0])
     assert "This machine is busy, so the minute is over: 67 % trained" in shown[1]
 
 

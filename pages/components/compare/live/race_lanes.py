@@ -45,9 +45,9 @@ MARKS = {  # a style's symbol in CSS
     "pin": "border-radius:50% 50% 50% 0;transform:rotate(-45deg)",
 }
 DEMO_PHASES = {
-    "waiting": "starting both networks",
-    "starting": "starting both networks",
-    "training": "both networks train",
+    "waiting": "starting",
+    "starting": "starting",
+    "training": "training",
     "evaluating": "evaluating on the test pictures",
     "ended": "comparing",
 }
