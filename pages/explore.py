@@ -1,7 +1,6 @@
 """Explore: add a dataset and look through it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
@@ -11,7 +10,6 @@ from pages.components.explore import changes, class_strips, facts, import_step, 
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
 
-STYLE = Path(__file__).parent / "components" / "explore" / "explore.css"
 WIDGET_PX = 68  # with its label: nothing moves when its code has loaded
 CHOSEN = "explore-dataset"
 SECTIONS = ("Pictures", "Check", "Augmentation")
@@ -19,7 +17,6 @@ SECTIONS = ("Pictures", "Check", "Augmentation")
 
 def page() -> None:
     settings = frame.open_page("Explore")
-    st.html(STYLE)
     with frame.explained():
         summaries = frame.datasets(settings).summaries()
         imported = import_step.finished_dataset(settings)

@@ -1,7 +1,6 @@
 """Home: start with the demo or with one's own photos, or continue."""
 
 import time
-from pathlib import Path
 from typing import NoReturn
 
 import streamlit as st
@@ -13,7 +12,6 @@ from pages.components.home import continuing, journey
 from pages.components.shared import frame, import_progress, notices, recent_runs
 from pages.components.shared.runs_snapshot import forget_runs, list_runs
 
-STYLE = Path(__file__).parent / "components" / "home" / "home.css"
 LIVE_SECONDS = 4.0  # what the presenter sends appears by itself
 DRAWING = "demo-drawing"  # the import that this session waits for
 
@@ -38,7 +36,6 @@ def page() -> None:
 
 
 def _offer_start(settings: Settings) -> None:
-    st.html(STYLE)
     with st.container(key="start", height=144, border=False):
         if st.button(
             "See it in 60 seconds",

@@ -1,15 +1,11 @@
 """Predict: the best network's answers to pictures of one's own; alone, or next to the network that it raced against."""
 
-from pathlib import Path
-
 import streamlit as st
 
 from pages.components.predict import answer_grid, chosen_network, newest_answer, own_pictures
 from pages.components.predict.questions import ask
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import list_usable
-
-STYLE = Path(__file__).parent / "components" / "predict" / "predict.css"
 
 
 def page() -> None:
@@ -21,7 +17,6 @@ def page() -> None:
             frame.link(frame.TRAIN, label="Train a network", icon=":material/flag:")
             return
         frame.predictor(settings).warm_up()
-        st.html(STYLE)
         chosen = chosen_network.choose(settings, usable)
         if not chosen:
             return

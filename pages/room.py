@@ -1,7 +1,6 @@
 """Room: the scenes of a workshop and a remote for the presenter; the leaderboard for everyone, if it is shared."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 
@@ -20,8 +19,6 @@ from pages.components.room import (
 )
 from pages.components.shared import door, frame
 
-STYLE = Path(__file__).parent / "components" / "room" / "room.css"
-WALL_STYLE = Path(__file__).parent / "components" / "room" / "wall.css"
 LABELS = dict(zip(SCENES, ("Join", "Demo", "Everyone trains", "Leaderboard", "Goodbye"), strict=True))
 REFRESH_SECONDS = 3.0
 DETAILS: dict[str, tuple[str, Callable[[Settings, Actor], None]]] = {
@@ -35,15 +32,14 @@ def page() -> None:
     settings = frame.open_page("Leaderboard" if _comes_for_leaderboard(Settings.from_environment()) else "Room")
     with frame.explained():
         by = frame.actor()
-        st.html(STYLE)
         if not by.presenter:
             if not read_board(settings).leaderboard_shared:
                 by.check_presenter("The Room page")
             st.fragment(leaderboard_scene.show_leaderboard, run_every=10.0)(settings)
             return
         if remote.WALL in st.query_params:
-            st.html(WALL_STYLE)
-            _show_scene(settings, by)
+            with st.container(key="wall"):
+                _show_scene(settings, by)
             if st.button("Remote", icon=":material/settings_remote:", type="tertiary", key="room-remote-back"):
                 frame.go(frame.ROOM, query_params={})
             return

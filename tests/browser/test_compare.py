@@ -59,13 +59,13 @@ def test_what_counts_of_a_result_fits_two_screens_of_a_phone(
     first_part.wait_for()
     page.locator("[class*=st-key-chart-] canvas").wait_for()
     for name in ("only-1", "none"):
-        expect(page.locator(f".st-key-strip-{name} img").first).to_be_visible()
+        expect(page.locator(f".st-key-compared-{name} img").first).to_be_visible()
     result, folded = page.locator(".st-key-result").bounding_box(), first_part.bounding_box()
     assert result is not None
     assert folded is not None
     assert folded["y"] - result["y"] < 2 * 844 - HEADER_PX
 
-    page.locator(".st-key-strip-only-1 button").first.tap()
+    page.locator(".st-key-compared-only-1 button").first.tap()
     expect(page.get_by_role("dialog").locator("img")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pages.server.frontend import Frontend
+from pages.server.frontend import COMPONENTS, Frontend
 from tests.support.processes import run_apart
 
 ELSEWHERE = 418
@@ -63,6 +63,21 @@ def test_every_file_that_the_first_page_names_is_answered_with_a_type() -> None:
         status, told, _ = ask(f"/{name}")
         assert status == 200, name
         assert told["content-type"] != "application/octet-stream", name
+
+
+def test_the_style_sheets_of_all_pages_come_with_streamlits_own_and_never_from_an_old_cache() -> None:
+    (sheet,) = (FOLDER / "css").glob("index.*.css")
+    path = f"/static/css/{sheet.name}"
+    status, told, body = ask(path)
+    assert (status, told["cache-control"]) == (200, "no-cache")
+    assert body.startswith(sheet.read_bytes())
+    ours = body.removeprefix(sheet.read_bytes()).decode()
+    for own in COMPONENTS.rglob("*.css"):
+        assert own.read_text(encoding="utf-8") in ours, own
+    assert ours.count("{") == ours.count("}")
+    again, _, nothing = ask(path, if_none_match=told["etag"])
+    assert (again, nothing) == (304, b"")
+    assert ask(path, if_none_match='W/"another"')[2] == body
 
 
 @pytest.mark.parametrize(

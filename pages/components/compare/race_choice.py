@@ -12,7 +12,6 @@ from pages.components.shared import frame
 
 MODE, CHOSEN = "compare-mode", "compare-race"
 RACES, RUNS = "Races", "Runs"
-STYLE = "<style>.st-key-compare-choice button {min-height: 40px}</style>"
 
 
 def choose(settings: Settings, races: Sequence[Race]) -> Race | None:
@@ -25,7 +24,6 @@ def choose(settings: Settings, races: Sequence[Race]) -> Race | None:
     runs = "runs" in st.query_params
     gone = bool(wanted) and wanted not in by_id
     st.session_state[MODE] = RUNS if runs else RACES
-    st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="center", key="compare-choice"):
         st.segmented_control(
             "What to compare",

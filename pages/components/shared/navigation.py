@@ -5,7 +5,6 @@ One tap opens a page, on a phone as well: Streamlit's own menu is a drawer that 
 
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -21,12 +20,10 @@ from pages.components.shared.page_links import HOME, MAIN, NAVIGATION, ROOM, has
 from pages.components.shared.runs_snapshot import list_runs, look_at_queue
 
 REFRESH_SECONDS = 3.0
-STYLE = Path(__file__).with_name("frame.css")
 
 
 def reserve_navigation() -> DeltaGenerator:
     """The place of the links, so that the page does not move when they arrive."""
-    st.html(STYLE)
     return st.container(horizontal=True, key="navigation", gap="xsmall", vertical_alignment="center")
 
 

@@ -1,7 +1,6 @@
 """The network as a column of blocks, input first: a tap on a block freezes the network up to it."""
 
 import html
-from pathlib import Path
 
 import streamlit as st
 
@@ -13,7 +12,6 @@ from pages.components.shared import lessons
 from pages.components.shared.prefilled_form import field_key
 from pages.components.train.form_fields import KEPT, label_above
 
-STYLE = Path(__file__).with_name("block_picture.css")
 SHORT = {"head": "Head only", "partial": "Partial", "full": "Full", "gradual": "Gradual", "scratch": "From scratch"}
 LESSON_OF = {
     "head": "feature-extraction",
@@ -53,7 +51,6 @@ def show_blocks(config: TrainConfig, classes: int) -> None:
     st.caption(_sum_up(plan))
     rows = list(zip(plan.stages[0][1], plan.stages[-1][1], strict=True))
     largest = max(block.parameters for block, _ in rows) or 1
-    st.html(STYLE)
     st.html(f"<style>{''.join(_bar(place, first, last, largest) for place, (first, last) in enumerate(rows))}</style>")
     with st.container(key="blocks", gap=None):
         for place, (first, last) in enumerate(rows):

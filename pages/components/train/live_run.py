@@ -4,7 +4,6 @@ Every part has its place from the start and keeps its height, so that nothing mo
 """
 
 import time
-from pathlib import Path
 
 import streamlit as st
 
@@ -24,7 +23,6 @@ from pages.components.train.training_details import show_details
 
 HEAD_PX = 192  # of state, accuracy and progress: two lines of each on a phone
 REST_TIMES = 3  # refreshes of the chart for one of the rest
-STYLE = Path(__file__).with_name("live_run.css")
 PHASES = {"preparing": "Preparing", "training": "Training", "testing": "Testing"}
 
 
@@ -34,7 +32,6 @@ def watch(settings: Settings, run_id: str) -> None:
     Raises:
         RunError: if it does not exist.
     """
-    st.html(STYLE)
     seconds = keep_up(
         settings,
         f"live-{run_id}",

@@ -25,7 +25,7 @@ def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
                 _offer_stop(settings, snapshot)
         else:
             _offer_next(settings, snapshot, mine)
-    with st.container(horizontal=True, gap="small"):  # two links at most: a row that wraps late moves the rest
+    with st.container(horizontal=True, gap="small", key="run-links"):
         if snapshot.history.tested is not None:
             frame.link(frame.COMPARE, label="Compare", icon=":material/balance:", query_params={"runs": snapshot.id})
         if snapshot.meta.race:

@@ -1,7 +1,5 @@
 """The bar at the bottom of the screen that starts a training, or says what to mend first."""
 
-from pathlib import Path
-
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -19,16 +17,10 @@ from pages.components.train.form_fields import FIELDS, title_of
 from pages.components.train.form_values import Chosen
 from pages.components.train.length_choice import describe_length
 
-STYLE = Path(__file__).with_name("train_form.css")
-
 
 def reserve_start() -> DeltaGenerator:
-    """The place of the bar, with the style of the form, so that nothing moves when both are filled."""
-    place = st.bottom.container(horizontal=True, vertical_alignment="center", key="start-bar")
-    with place.container(key="form-style"):
-        # before the widgets, and next to no other text: `st.html` comes after the place holders of widgets
-        st.markdown(f"<style>{STYLE.read_text(encoding='utf-8')}</style>", unsafe_allow_html=True)
-    return place
+    """The place of the bar, so that nothing moves when it is filled."""
+    return st.bottom.container(horizontal=True, vertical_alignment="center", key="start-bar")
 
 
 def show_start(place: DeltaGenerator, settings: Settings, chosen: Chosen) -> None:

@@ -4,7 +4,6 @@ import html
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
@@ -20,7 +19,6 @@ from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
 from pages.components.shared.waits import describe_wait
 
-STYLE = Path(__file__).with_name("race_lanes.css")
 ROOMY = 2  # lanes; more are compact
 HEAD_PX, LANE_PX, COMPACT_PX = 52, 72, 48  # as in the style: reserved, so that nothing below moves
 STATES = {  # word of a lane: Material icon and colour

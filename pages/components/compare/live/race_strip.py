@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -16,8 +15,6 @@ from pages.components.shared.gallery import MARKS, Tiles, data_uri
 from pages.components.shared.race_snapshot import RaceSnapshot, look_at_race
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.shared.shared_cache import SharedCache
-
-STYLE = Path(__file__).with_name("race_strip.css")
 
 Answers = Mapping[str, RunSnapshot | None]  # by arm: its run with the seed that is shown
 _blocks: SharedCache[tuple[Settings, str, tuple[tuple[str, str, int], ...]], Tiles] = SharedCache(None, max_entries=64)

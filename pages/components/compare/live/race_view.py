@@ -53,8 +53,6 @@ def watch(settings: Settings, race_id: str, show: Callable[[Settings, RaceSnapsh
         _show_headline(settings, snapshot)
         show(settings, snapshot)
 
-    for style in (race_lanes.STYLE, race_strip.STYLE):
-        st.html(style)
     return keep_up(
         settings,
         f"race-{race_id}",

@@ -26,14 +26,6 @@ MAX_OWN = 10  # characters of the name of a model on a tile
 RIGHT, WRONG = "✓", "✗"
 AS_GIVEN = "as given"
 ALL = -1  # in place of a class: a selectbox that is drawn again forgets None
-_STYLE = f"""<style>
-[class*="st-key-sheet-"] button {{padding:5px; height:auto; min-height:0; align-items:flex-start; width:100%}}
-[class*="st-key-sheet-"] button img {{max-height:none; width:100%; height:{TILE_PX - 22}px; object-fit:cover;
-  border-radius:6px; display:block; margin:0 0 4px 0; vertical-align:top}}
-[class*="st-key-sheet-"] button p {{font-size:.8rem; line-height:1.3; text-align:left; overflow-wrap:anywhere;
-  white-space:normal}}
-[class*="st-key-sheet-"] button div, [class*="st-key-sheet-"] button span {{width:100%; justify-content:flex-start}}
-</style>"""
 
 Column = Callable[[NDArray[np.int64]], Sequence[object]]  # values at places
 
@@ -182,7 +174,6 @@ def _count(shown: int, before: int, found: int, total: int) -> str:
 def _draw_tiles(
     settings: Settings, grid: Grid, dataset: Dataset, shown: NDArray[np.int64], found: NDArray[np.int64]
 ) -> None:
-    st.html(_STYLE)
     with st.container(horizontal=True, gap="xsmall", key=f"sheet-{grid.key}"):
         for place in shown:
             clicked = st.button(_label(grid, dataset, int(place)), key=f"{grid.key}-at-{place}", width=TILE_PX)

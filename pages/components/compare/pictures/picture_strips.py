@@ -48,7 +48,7 @@ def _show_strip(settings: Settings, grid: picture_grid.Grid, group: Group) -> No
     if not count:
         return
     key = f"{grid.key}-{group.key}"
-    with st.container(horizontal=True, gap="xsmall", height=HEIGHT_PX, border=False, key=f"strip-{group.key}"):
+    with st.container(horizontal=True, gap="xsmall", height=HEIGHT_PX, border=False, key=f"compared-{group.key}"):
         for place in group.places[:PER_STRIP]:
             if st.button(_label(grid, int(place)), key=f"{key}-at-{place}", width=TILE_PX):
                 assert grid.dataset is not None

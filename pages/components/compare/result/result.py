@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
@@ -70,12 +69,8 @@ class Result:
         return [score.name for score in sorted(self.scores, key=lambda score: -score.mean)]
 
 
-_STYLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
-
-
 def show_result(settings: Settings, result: Result, show_verdict: Callable[[], None]) -> None:
     """Draw the verdict and everything below it."""
-    st.html(_STYLE)
     with st.container(key="result", gap=12):
         with st.container(key="verdict"):
             show_verdict()
