@@ -40,7 +40,7 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     from core.steps import StopSignal, run_step
     from core.stores.activations import BATCH, Prefix
     from core.stores.augmentation import centre_crop, to_channels_first
-    from core.stores.hardware import Hardware
+    from core.stores.hardware import Hardware, number_formats
     from core.stores.pixels import open_store
 
     dataset = DatasetStore(settings).get(dataset_id)
@@ -52,8 +52,9 @@ def limit(settings: Settings, dataset_id: str) -> dict[str, float]:
     found = {"decode": time.perf_counter() - started}
     network = build_network(settings, config, len(dataset.classes))
     network.freeze(entry.freeze_points[-1])
-    for precision in ("fp32", "bf16"):
-        hardware = Hardware(torch.device("cpu"), "", settings.threads, "fp32", "", precision, "")
+    cpu = torch.device("cpu")
+    for precision in number_formats(cpu):
+        hardware = Hardware(cpu, "", settings.threads, "fp32", "", precision, "")
         hardware.place(network)
         prefix = Prefix(network, entry.preprocessing, hardware)
         views = []
@@ -115,7 +116,7 @@ def main() -> None:
         shutil.rmtree(job.settings.cache_dir, ignore_errors=True)
         bound, _ = command(job.settings, "bench.head_job", "limit", job.dataset, environment=as_worker(job.settings))
         report["limit_seconds"] = {name: round(value, 2) for name, value in bound.items()}
-        fastest = bound["decode"] + min(bound["fp32"], bound["bf16"])
+        fastest = bound["decode"] + min(value for name, value in bound.items() if name != "decode")
         report["A_from_first_event_against_limit"] = round(medians["A"]["from_first_event"] / fastest, 2)
         report["A_against_limit"] = round(medians["A"]["seconds"] / fastest, 2)
         for peer in options.peers:

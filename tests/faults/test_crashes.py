@@ -6,7 +6,6 @@ import shutil
 import signal
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -30,7 +29,7 @@ from core.settings import Settings
 from core.storage import read_json
 from tests.core.jobs.test_scheduler import states
 from tests.support.desk import Desk, desk, figures, files  # noqa: F401
-from tests.support.processes import processes_of, wait_for
+from tests.support.processes import kill, processes_of, wait_for
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -80,9 +79,7 @@ def test_a_worker_killed_at_any_moment_loses_nothing_that_was_saved(desk: Desk) 
             time.sleep(desk.random.uniform(0, seconds))
             if kills % 2:
                 wait_for_saving(run, process, seconds)
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-                process.wait(10)
+            kill(process)
             if run.result() is not None:
                 break
             kills += 1
@@ -229,12 +226,11 @@ def test_never_more_trainings_than_allowed_however_often_the_scheduler_is_killed
     counter.start()
     kills, dice = 0, random.Random(7)
 
-    def kill() -> None:
+    def kill_scheduler() -> None:
         nonlocal kills
-        for process in processes_of(settings.home, "core.jobs.scheduler"):
-            process.kill()
-            process.wait(10)
-            kills += 1
+        schedulers = processes_of(settings.home, "core.jobs.scheduler")
+        kill(*schedulers)
+        kills += len(schedulers)
         ensure_scheduler(settings)
 
     try:
@@ -242,11 +238,11 @@ def test_never_more_trainings_than_allowed_however_often_the_scheduler_is_killed
         for run in runs[:5]:
             wait_for(lambda: RunState.RUNNING in states(runs))
             time.sleep(dice.uniform(0, 1.5))
-            kill()
+            kill_scheduler()
             wait_for(lambda: is_held(lock_path(settings)))
             store.request_stop(run.id)
             time.sleep(dice.uniform(0, 1.5))
-            kill()
+            kill_scheduler()
         wait_for(lambda: states(runs) == [RunState.STOPPED] * 5 + [RunState.RUNNING] * 2)
         time.sleep(1)  # four looks of the scheduler
     finally:
@@ -342,9 +338,7 @@ def test_a_killed_import_says_so_and_leaves_nothing(settings: Settings, ended_pr
         folder = settings.imports_dir / job
         wait_for((folder / "progress.json").exists)
         time.sleep(seconds)
-        for process in processes_of(settings.home, "core.jobs.import_jobs"):
-            process.kill()
-            process.wait(5)
+        kill(*processes_of(settings.home, "core.jobs.import_jobs"))
         status = jobs.status(job)
         assert status.state in ("interrupted", "finished")
         if status.state == "interrupted":

@@ -102,8 +102,9 @@ class Life(RuleBasedStateMachine):
         self.dispatcher.workers._preloaders_left = 0
         self.dispatcher.workers._start = self.take  # type: ignore[method-assign]
 
-    def take(self, run: Run) -> ForkedWorker:
+    def take(self, run: Run, threads: int) -> ForkedWorker:
         """What a forked worker does until it trains; the lock may be somebody else's."""
+        del threads
         process, worker, lock = ForkedWorker(), Worker(self.settings, run), FileLock(run.lock_path)
         try:
             lock.acquire(timeout=0)

@@ -41,10 +41,24 @@ def _output_of(process: psutil.Process) -> Path:
 
 def end_processes(home: Path) -> None:
     """End every process of a data root, by its id."""
-    for process in processes_of(home):
+    kill(*processes_of(home))
+
+
+def kill(*processes: psutil.Process) -> None:
+    """End processes as `kill -9` does, and wait until they have.
+
+    Not until init has collected them, as psutil would: some take two seconds for each.
+    """
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-            process.wait(5)
+    wait_for(lambda: not any(_lives(process) for process in processes), 10)
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def run_apart(work: Coroutine[Any, Any, T]) -> T:
