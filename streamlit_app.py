@@ -25,6 +25,6 @@ if get_script_run_ctx(suppress_warning=True) is not None:
     route()
 else:
     asgi_app.prepare()
-    app = st.App(__file__, middleware=asgi_app.MIDDLEWARE, lifespan=asgi_app.lifespan)
+    app = st.App(__file__, routes=asgi_app.ROUTES, middleware=asgi_app.MIDDLEWARE, lifespan=asgi_app.lifespan)
     if __name__ == "__main__":
         asgi_app.serve(app)

@@ -16,6 +16,7 @@
     ├── QuotaError           a person has too much already, or the disk is too full
     ├── CarryError           a room cannot be exported or imported
     ├── ReportError          a report cannot be written
+    ├── ExportError          a run cannot be exported, or its file answers otherwise than the run
     ├── ExtraMissingError    an optional package is needed: names the command that installs it
     └── PredictorError       the predictor process cannot answer
 
@@ -32,6 +33,7 @@ __all__ = [
     "ConfigError",
     "DatasetError",
     "DivergedError",
+    "ExportError",
     "ExtraMissingError",
     "ImageError",
     "LabelColumnError",
@@ -118,6 +120,10 @@ class CarryError(TuneMyPetsError):
 
 class ReportError(TuneMyPetsError):
     """A report cannot be written to a file."""
+
+
+class ExportError(TuneMyPetsError):
+    """A run cannot be exported, or the file answers otherwise than the run."""
 
 
 class ExtraMissingError(TuneMyPetsError):

@@ -1,11 +1,17 @@
 """Predict: the best network's answers to pictures of one's own; alone, or next to the network that it raced against."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
+from core.settings import Settings
 from pages.components.predict import answer_grid, chosen_network, newest_answer, own_pictures
+from pages.components.predict.chosen_network import Chosen
+from pages.components.predict.own_pictures import Picture
 from pages.components.predict.questions import ask
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import list_usable
+from pages.components.shared.take_home import offer_exports
 
 
 def page() -> None:
@@ -21,15 +27,21 @@ def page() -> None:
         if not chosen:
             return
         pictures = own_pictures.take()
-        if not pictures:
-            return
-        newest = newest_answer.reserve(chosen)
-        rest = answer_grid.reserve(len(pictures))
-        for answers in ask(settings, chosen, pictures):
-            newest_answer.draw(settings, newest, chosen, pictures, answers)
-            answer_grid.draw(settings, rest, chosen, pictures, answers)
-        newest_answer.offer_reasons(settings, newest, chosen, pictures, answers)
-        answer_grid.offer_table(chosen, answers)
+        if pictures:
+            _answer(settings, chosen, pictures)
+        first = chosen[0]
+        if first.run.tested is not None and not first.run.state.active:
+            offer_exports(settings, first.run.id, first.name)
+
+
+def _answer(settings: Settings, chosen: Sequence[Chosen], pictures: Sequence[Picture]) -> None:
+    newest = newest_answer.reserve(chosen)
+    rest = answer_grid.reserve(len(pictures))
+    for answers in ask(settings, chosen, pictures):
+        newest_answer.draw(settings, newest, chosen, pictures, answers)
+        answer_grid.draw(settings, rest, chosen, pictures, answers)
+    newest_answer.offer_reasons(settings, newest, chosen, pictures, answers)
+    answer_grid.offer_table(chosen, answers)
 
 
 page()

@@ -48,6 +48,7 @@ COMMANDS = (
     training_commands.resume_run,
     run_commands.coach_run,
     training_commands.evaluate_run,
+    export_command.export,
     run_commands.compare,
     report_command.report,
     predict_commands.predict,

@@ -16,6 +16,7 @@ from core.checkpoints.weights_file import check_finite, read_header
 from core.datasets.dataset_check import verify_dataset
 from core.datasets.importing import DRAFT, DRAFT_LOCK
 from core.errors import TuneMyPetsError
+from core.export.exports import verify_exports
 from core.maintenance.findings import Finding
 from core.maintenance.meter import Meter, Report, bytes_below
 from core.predict.explanation_cache import verify_explanations
@@ -76,6 +77,7 @@ def verify_whole_run(settings: Settings, folder: Path, count: Count = ignore) ->
 
 
 def _verify_run_on(datasets: KnownDatasets, run: Run, count: Count) -> Iterator[Problem]:
+    yield from verify_exports(run, count)
     facts = yield from verify_run(run, datasets, count, live=held(run.lock_path))
     if facts is None:
         return

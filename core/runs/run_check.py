@@ -26,6 +26,7 @@ from core.runs.run_files import (
     CHECKPOINTS,
     CONFIG,
     EVENTS,
+    EXPORTS,
     META,
     PREDICTIONS,
     RECORDS,
@@ -114,7 +115,7 @@ def verify_run(
         live: its lock is held.
     """
     lock = run.lock_path
-    yield from verify_names(run.folder, {*FILES, CHECKPOINTS}, count, live=live, lock=lock)
+    yield from verify_names(run.folder, {*FILES, CHECKPOINTS, EXPORTS}, count, live=live, lock=lock)
     if is_folder(run.checkpoints):
         yield from verify_names(run.checkpoints, set(CHECKPOINT_FILES), count, live=live, lock=lock)
     if irregular(run.folder, set(FILES)) or irregular(run.checkpoints, set(CHECKPOINT_FILES)):

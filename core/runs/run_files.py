@@ -18,6 +18,7 @@ PREDICTIONS = "predictions.csv"  # every prediction on the test split
 VALIDATION_PREDICTIONS = (
     "validation.csv"  # predictions of the same weights on the validation split; absent in older runs
 )
+EXPORTS = "exports"  # a folder: what was made of the run for other programs (core/export)
 RESULT = "result.json"  # how it ended, written last
 
 RECORDS = (CONFIG, META, STARTED, RESULT, EVENTS, PREDICTIONS, VALIDATION_PREDICTIONS)

@@ -34,6 +34,7 @@ from pages.server import farewell
 from pages.server.frontend import Frontend
 from pages.server.guard import Guard
 from pages.server.room_address import room_url, url
+from pages.server.take_home import ROUTES as ROUTES
 from pages.server.upload_limits import UploadLimits
 
 MIDDLEWARE = [Middleware(Guard), Middleware(Frontend), Middleware(UploadLimits)]

@@ -17,13 +17,14 @@ from core.room.access import RoomStore
 from core.room.addresses import host_of, is_named, own_names
 from core.room.people import person_id
 from core.settings import PROJECT_ROOT, Settings
+from pages.server import take_home
 from pages.server.security_headers import policy_headers
 from pages.server.visitor_cookie import cookie_header, token_in
 
 # they describe the server, and no page needs them; the metrics open for the operator's measurements only
 METRICS = "/_stcore/metrics"
 CLOSED = ("/_stcore/script-health-check", "/_stcore/agent")
-BEHIND_THE_DOOR = ("/media/", "/_stcore/upload_file/")
+BEHIND_THE_DOOR = ("/media/", "/_stcore/upload_file/", take_home.PATH)
 NAMES_SECONDS = 10.0  # a laptop's address changes with its network
 MAX_SOCKETS = 1000
 

@@ -222,12 +222,14 @@ def test_before_the_passcode_nothing_of_the_room_is_served(raced: Settings, star
     assert not [name for name in names if any(name in data for data in seen)]
     # nor by address, whoever knows one
     assert ask(server, "/media/0123456789abcdef.png")[0].status == 403
+    assert ask(server, "/take-home/a/pytorch/b.zip")[0].status == 403
     assert ask(server, "/_stcore/upload_file/a/b", "PUT", Content_Length="0")[0].status == 403
     rooms, token = RoomStore(raced), new_token()
     room = rooms.current()
     assert room is not None
     rooms.enter(token, room.passcode, None)
     assert ask(server, "/media/0123456789abcdef.png", Cookie=f"{COOKIE}={token}")[0].status == 404
+    assert ask(server, "/take-home/a/pytorch/b.zip", Cookie=f"{COOKIE}={token}")[0].status == 404
 
 
 def test_20_wrong_passcodes_open_nothing_and_lock_nobody_else_out(settings: Settings, start: Start) -> None:

@@ -16,6 +16,7 @@ from core.statistics.metrics import Accuracy
 from pages.components.shared import coach_findings, frame
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.runs_snapshot import RunSnapshot, forget_runs, look_at
+from pages.components.shared.take_home import offer_exports
 from pages.components.shared.waits import describe_wait
 from pages.components.train import live_charts, run_actions
 from pages.components.train.run_strip import show_strip
@@ -61,6 +62,8 @@ def _rest(settings: Settings, run_id: str) -> None:
         if not is_curve(snapshot.meta):
             show_strip(settings, snapshot)
         _advise(settings, snapshot)
+        if snapshot.history.tested is not None and snapshot.has_weights and not snapshot.state.active:
+            offer_exports(settings, run_id)
         show_details(snapshot)
 
 

@@ -16,6 +16,7 @@ from pages.components.compare.result.report_downloads import offer_report
 from pages.components.shared import charts, frame
 from pages.components.shared.named_runs import Named
 from pages.components.shared.runs_snapshot import list_usable
+from pages.components.shared.take_home import offer_exports
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,10 @@ def _show_parts(settings: Settings, result: Result) -> None:
     if first:
         best_first = sorted(first, key=lambda named: ranking.index(named[0]) if named[0] in ranking else len(ranking))
         next_step.show_next_step(settings, best_first, result.outcome, key=result.key)
+    usable = {item.id for item in list_usable(settings)}
+    best = [run_id for name, ids in result.arms if name in ranking[:1] for run_id in ids if run_id in usable]
+    if best:
+        offer_exports(settings, best[0], ranking[0])
     run_details.show_details(settings, result.named, result.arms, result.numbers, result.race)
 
 

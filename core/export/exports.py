@@ -1,0 +1,226 @@
+"""The exports of a run: `exports/<format>/` in its folder, with a manifest written last. Imports no torch."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter
+
+from core.config.events import Progress
+from core.errors import ExportError
+from core.export.export_check import ExportCheck
+from core.export.formats import FORMATS, ExportFormat, get_format
+from core.jobs.launchers import start_detached
+from core.locks import is_held
+from core.quotas import check_space
+from core.runs.run import Run
+from core.runs.run_files import BEST_WEIGHTS, EXPORTS, PREDICTIONS
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from core.storage import read_json, slug, write_json
+from core.stores.measurements import Measurements
+from core.verification import REMOVE, Count, Kind, Problem, ignore, is_folder, unknown
+
+MANIFEST = "manifest.json"
+DRAFT = ".draft"  # ending of the folder in which an export is made
+COPIES = 4  # of the weights that an export writes, at most
+UP_SECONDS = 20.0  # that a process may take to have the export, on a busy machine
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What was made, and how it answered.
+
+    Attributes:
+        files: name and bytes of what people take; the first one is what they want if they do not choose.
+        seconds: from start to end, the check included.
+        ms_per_picture: of the file's own runtime, one picture at a time on this processor.
+        versions: of the packages that made it.
+        check: its answers against the run's.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    format: str
+    version: int
+    run: str
+    files: dict[str, int]
+    made: float  # seconds since 1970
+    seconds: float
+    ms_per_picture: float
+    versions: dict[str, str]
+    notes: tuple[str, ...]
+    check: ExportCheck
+
+    def to_json(self) -> dict[str, Any]:
+        """For the command line."""
+        return {
+            "format": self.format,
+            "run": self.run,
+            "files": self.files,
+            "seconds": self.seconds,
+            "ms_per_picture": self.ms_per_picture,
+            "versions": self.versions,
+            "notes": list(self.notes),
+            "check": self.check.to_json(),
+        }
+
+
+_MANIFEST = TypeAdapter(Manifest)
+
+
+@dataclass(frozen=True)
+class ExportState:
+    """How far an export is: ready with a manifest, being made, failed with a sentence, or not begun.
+
+    Attributes:
+        estimate: seconds that such an export took on this machine; None where none was made.
+    """
+
+    active: bool = False
+    manifest: Manifest | None = None
+    progress: Progress | None = None
+    problem: str | None = None
+    estimate: float | None = None
+
+
+def folder_of(run: Run, kind: ExportFormat) -> Path:
+    """Where an export lies, made or not."""
+    return run.folder / EXPORTS / kind.name
+
+
+def lock_of(run: Run, kind: ExportFormat) -> Path:
+    """Held while an export is made."""
+    return run.folder / EXPORTS / f"{kind.name}.lock"
+
+
+def progress_of(run: Run, kind: ExportFormat) -> Path:
+    """Holds how far an export is, or why it failed."""
+    return run.folder / EXPORTS / f"{kind.name}.progress.json"
+
+
+def look(settings: Settings, run: Run, kind: ExportFormat) -> ExportState:
+    """How far an export is."""
+    manifest = read_manifest(run, kind)
+    if manifest is not None:
+        return ExportState(manifest=manifest)
+    active = is_held(lock_of(run, kind))
+    if (manifest := read_manifest(run, kind)) is not None:  # it may have ended between the two looks
+        return ExportState(manifest=manifest)
+    figures = Measurements(settings).find(measured_by(run, kind))
+    estimate = figures.get("seconds") if figures else None
+    try:
+        noted = read_json(progress_of(run, kind))
+        problem = noted.get("problem")
+        progress = None if problem else Progress(**noted)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return ExportState(active, estimate=estimate)
+    if not active and problem is None:
+        problem = "The export was interrupted: start it again."
+    return ExportState(active, None, progress if active else None, None if active else problem, estimate)
+
+
+def read_manifest(run: Run, kind: ExportFormat) -> Manifest | None:
+    """That of a finished export whose files are all there; None where it has to be made."""
+    folder = folder_of(run, kind)
+    try:
+        found = _MANIFEST.validate_json((folder / MANIFEST).read_bytes())
+        whole = all((folder / name).stat().st_size == size for name, size in found.files.items())
+    except (OSError, ValueError):
+        return None
+    return found if whole and found.version == kind.version else None
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of an export, which makes it whole."""
+    write_json(folder / MANIFEST, _MANIFEST.dump_python(manifest, mode="json"))
+
+
+def measured_by(run: Run, kind: ExportFormat) -> dict[str, Any]:
+    """What decides how long an export takes, as `Measurements` keep it."""
+    return {"what": "export", "format": kind.name, "model": run.config().model}
+
+
+def check_exportable(run: Run) -> None:
+    """Refuse a run that has no test result yet.
+
+    Raises:
+        ExportError: with what to do first.
+    """
+    state = run.state()
+    if state.active:
+        raise ExportError(f"Run {run.id} is {state.value}: export it when it has ended.")
+    if not run.has_weights:
+        raise ExportError(f"Run {run.id} has no saved weights: train it for at least one epoch.")
+    if not (run.folder / PREDICTIONS).exists():
+        raise ExportError(f"Run {run.id} has no test result to check an export against: evaluate it first.")
+
+
+def start_export(settings: Settings, run_id: str, name: str) -> None:
+    """Start to make an export in a process of its own, unless it is there or under way.
+
+    Raises:
+        ExportError: there is no such format, or the run cannot be exported yet.
+        ExtraMissingError: a package is missing.
+        QuotaError: the disk is too full.
+        RunError: there is no such run.
+    """
+    kind, run = get_format(name), RunStore(settings).get(run_id)
+    check_exportable(run)
+    state = look(settings, run, kind)
+    if state.active or state.manifest is not None:
+        return
+    kind.check_installed()
+    weights = run.checkpoints / BEST_WEIGHTS
+    check_space(settings, COPIES * weights.stat().st_size if weights.exists() else 0)
+    (run.folder / EXPORTS).mkdir(exist_ok=True)
+    progress_of(run, kind).unlink(missing_ok=True)
+    process = start_detached(
+        settings, "core.export.export_job", [str(run.folder), kind.name], settings.logs_dir / "exports.log"
+    )
+    until = time.monotonic() + UP_SECONDS
+    while time.monotonic() < until and process.poll() is None and not is_held(lock_of(run, kind)):
+        time.sleep(POLL_SECONDS)
+
+
+def wait_for_export(settings: Settings, run_id: str, name: str) -> Iterator[ExportState]:
+    """Make an export if need be, and follow it; the last state is that of its end.
+
+    Raises:
+        as `start_export`, and ExportError with the reason where it failed.
+    """
+    start_export(settings, run_id, name)
+    kind, run = get_format(name), RunStore(settings).get(run_id)
+    while (state := look(settings, run, kind)).active:
+        yield state
+        time.sleep(POLL_SECONDS)
+    if state.manifest is None:
+        raise ExportError(state.problem or f"The export of run {run.id} ended without a result: start it again.")
+    yield state
+
+
+def name_files(run: Run) -> str:
+    """The name under which people get the files, without an ending: dataset, network and strategy."""
+    config = run.config()
+    return slug(f"{config.dataset}-{config.model}-{config.strategy}", "network")
+
+
+def verify_exports(run: Run, count: Count = ignore) -> Iterator[Problem]:
+    """What is wrong with the exports of a run; all of them can be made again."""
+    root = run.folder / EXPORTS
+    if not is_folder(root):
+        return
+    for path in sorted(root.iterdir()):
+        count(0)
+        name = path.name.removesuffix(DRAFT).removesuffix(".lock").removesuffix(".progress.json")
+        if name not in FORMATS:
+            yield unknown(path, "folder" if path.is_dir() else "file")
+            continue
+        lock = lock_of(run, FORMATS[name])
+        if path.name.endswith(DRAFT) and not is_held(lock):
+            yield Problem(Kind.LEFT_OVER, path, "The process that made this export was killed.", REMOVE, lock=lock)
+        elif path.is_dir() and not path.name.endswith(DRAFT) and read_manifest(run, FORMATS[name]) is None:
+            yield Problem(Kind.DAMAGED, path, "This export is not whole: it is made again on demand.", REMOVE)

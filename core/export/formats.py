@@ -1,0 +1,75 @@
+"""The formats of exports: what each is, what it needs, and what it cannot hold. Imports no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+
+from core.errors import ExportError, ExtraMissingError
+
+INSTALL = "pip install -r requirements-export.txt"
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A kind of file.
+
+    Attributes:
+        name: on the command line and in addresses.
+        title: on pages.
+        summary: what opens it, as a sentence.
+        main: the file that is also given alone, if there is one; all others come as a zip.
+        needs: modules of requirements-export.txt.
+        version: of what the writer makes; an export of another version is made again.
+    """
+
+    name: str
+    title: str
+    summary: str
+    main: str | None = None
+    needs: tuple[str, ...] = ()
+    version: int = 1
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Of the files that people take."""
+        return (".zip",) if self.main is None else (".zip", Path(self.main).suffix)
+
+    def check_installed(self) -> None:
+        """Refuse what this machine cannot make.
+
+        Raises:
+            ExtraMissingError: with the command that installs what is missing.
+        """
+        missing = [name for name in self.needs if find_spec(name) is None]
+        if missing:
+            raise ExtraMissingError(f"{self.title} needs {' and '.join(missing)}: run {INSTALL}")
+
+
+_FORMATS = (
+    ExportFormat(
+        "pytorch",
+        "PyTorch",
+        "A zip with weights, network, labels and a script that predicts; needs torch, not this app.",
+    ),
+    ExportFormat(
+        "onnx",
+        "ONNX",
+        "One file for ONNX Runtime, OpenCV, browsers and C++; preprocessing of values and softmax are inside.",
+        "model.onnx",
+        ("onnx", "onnxscript", "onnxruntime"),
+    ),
+)
+FORMATS: Mapping[str, ExportFormat] = MappingProxyType({item.name: item for item in _FORMATS})
+
+
+def get_format(name: str) -> ExportFormat:
+    """The format of this name.
+
+    Raises:
+        ExportError: there is none.
+    """
+    if name not in FORMATS:
+        raise ExportError(f"Format {name!r} is unknown: choose one of {', '.join(FORMATS)}.")
+    return FORMATS[name]

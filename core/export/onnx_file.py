@@ -1,0 +1,73 @@
+"""Writes ONNX: one file, [0, 1] pixels in, probabilities out, with labels and preprocessing in its metadata."""
+
+import json
+import logging
+from importlib.metadata import version
+
+import numpy as np
+import torch
+
+from core.export.description import describe_run, label_lines, read_template
+from core.export.export_check import Answers
+from core.export.source import BATCH, Source, Standalone
+from core.export.writer import Folder, Written
+from core.stores.pixels import Pixels
+
+MODEL = "model.onnx"
+
+log = logging.getLogger("tunemypets.export")
+
+
+def write_onnx(source: Source, folder: Folder) -> Written:
+    """Write `model.onnx`, a script that predicts with it, and labels."""
+    import onnx
+
+    path = folder.file(MODEL)
+    size = source.spec.crop_px
+    whole = Standalone(source.network, source.spec).eval()
+    example = torch.rand(2, 3, size, size)
+    program = torch.onnx.export(
+        whole,
+        (example,),
+        dynamo=True,
+        external_data=False,
+        dynamic_shapes=({0: torch.export.Dim("pictures")},),
+        input_names=["pixels"],
+        output_names=["probabilities"],
+        verbose=False,
+    )
+    assert program is not None
+    program.save(str(path), external_data=False)
+    model = onnx.load(path)
+    about = describe_run(source)
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
+    onnx.helper.set_model_props(model, texts)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    folder.write("labels.txt", label_lines(source.classes))
+    folder.write("predict.py", read_template("predict_onnx.py"))
+    folder.write("README.md", read_template("readme_onnx.md", **about))
+    return Written(
+        OnnxFile(folder.path / MODEL).answers,
+        {name: version(name) for name in ("onnx", "onnxscript", "onnxruntime", "torch")},
+    )
+
+
+class OnnxFile:
+    """A finished file, run by ONNX Runtime on the processor."""
+
+    def __init__(self, path: object) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = torch.get_num_threads()
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def answers(self, crops: Pixels) -> Answers:
+        """(N, S, S, 3) uint8 -> (N, classes)."""
+        parts = []
+        for first in range(0, len(crops), BATCH):
+            pixels = np.ascontiguousarray(crops[first : first + BATCH].transpose(0, 3, 1, 2), dtype=np.float32) / 255
+            parts.append(self._session.run(None, {"pixels": pixels})[0])
+        return np.concatenate(parts).astype(np.float64)

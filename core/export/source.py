@@ -1,0 +1,135 @@
+"""What an export is made from and checked against: the weights, classes and test pictures of a run."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.checkpoints.checkpoint import load_network
+from core.config.events import Progress
+from core.config.train_config import TrainConfig
+from core.datasets.dataset import Dataset
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.pictures.decoder import Limits
+from core.errors import ExportError
+from core.export.export_check import Answers, Places
+from core.runs.run import Run
+from core.runs.run_files import BEST
+from core.settings import Settings
+from core.statistics.predictions import PredictionTable
+from core.stores.pixels import Pixels, square_pixels
+from models.entry import Preprocessing
+from models.network import Network
+
+MAX_PICTURES = 500  # that an export is checked on
+BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A run that can be exported.
+
+    Attributes:
+        network: with its trained weights, in eval mode on the CPU.
+        tested: the run's stored test result.
+    """
+
+    settings: Settings
+    run: Run
+    network: Network
+    config: TrainConfig
+    classes: tuple[str, ...]
+    spec: Preprocessing
+    tested: PredictionTable
+    dataset: Dataset
+
+    @torch.inference_mode()
+    def answers(self, crops: Pixels) -> Answers:
+        """What the run answers, in float32 on this processor.
+
+        Args:
+            crops: (N, crop_px, crop_px, 3) uint8.
+        """
+        whole = Standalone(self.network, self.spec)
+        parts = [whole(as_input(crops[first : first + BATCH])) for first in range(0, len(crops), BATCH)]
+        return torch.cat(parts).double().numpy()
+
+
+class Standalone(nn.Module):
+    """A network with the scaling of pixels before it and its probabilities after it, for files that need no other code.
+
+    Takes (B, 3, crop_px, crop_px) float32 in [0, 1], RGB; gives (B, classes) float32 that sum to 1.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, network: Network, spec: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(spec.std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.network.probabilities(self.network((pixels - self.mean) / self.deviation))
+
+
+def as_input(crops: Pixels) -> Tensor:
+    """(N, S, S, 3) uint8 -> (N, 3, S, S) float32 in [0, 1]."""
+    return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous().float() / 255
+
+
+def open_source(settings: Settings, run: Run) -> Source:
+    """Read a run that shall be exported.
+
+    Raises:
+        ExportError: its dataset is another one now.
+        RunError: its weights or predictions are missing or damaged.
+        DatasetError: its pictures are gone: nothing could be checked.
+    """
+    network, checkpoint = load_network(run.checkpoints, BEST)
+    dataset = DatasetStore(settings).get(checkpoint.config.dataset)
+    if dataset.fingerprint != run.meta().dataset_fingerprint:
+        raise ExportError(
+            f"The dataset {dataset.id} is not the one that run {run.id} was trained on, so no export of it can be "
+            "checked: train again on the new pictures."
+        )
+    return Source(
+        settings,
+        run,
+        network,
+        checkpoint.config,
+        checkpoint.classes,
+        checkpoint.preprocessing,
+        run.predictions(),
+        dataset,
+    )
+
+
+def choose_pictures(tested: PredictionTable, most: int = MAX_PICTURES) -> Places:
+    """Places of pictures in a test result, ascending: all, or the same `most`, with each class's share of them."""
+    if tested.n <= most:
+        return np.arange(tested.n)
+    shuffled = np.random.default_rng(0).permutation(tested.n)
+    by_class = shuffled[np.argsort(tested.labels[shuffled], kind="stable")]
+    return np.sort(by_class[(np.arange(most) * tested.n) // most])
+
+
+def read_crops(source: Source, places: Places, spec: Preprocessing) -> Generator[Progress, None, Pixels]:
+    """The test pictures at these places as a network sees them: (N, crop_px, crop_px, 3) uint8.
+
+    Raises:
+        ImageError: a picture of the dataset can no longer be read.
+    """
+    limits = Limits.from_settings(source.settings)
+    rows = source.dataset.rows
+    first, last = spec.margin_px, spec.margin_px + spec.crop_px
+    crops = np.empty((len(places), spec.crop_px, spec.crop_px, 3), dtype=np.uint8)
+    for done, place in enumerate(places):
+        row = rows[int(source.tested.indices[place])]
+        square = square_pixels(source.dataset.read_image(row), row.name, limits, spec)
+        crops[done] = square[first:last, first:last]
+        yield Progress("preparing", "Reading test pictures", done + 1, len(places), None)
+    return crops

@@ -1,0 +1,61 @@
+"""Classify pictures: python predict.py PICTURE...   (needs torch, torchvision, pillow, safetensors)"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import torchvision
+from PIL import Image, ImageOps
+from safetensors.torch import load_file
+from torchvision.transforms.v2 import functional as F
+
+HERE = Path(__file__).parent
+ABOUT = json.loads((HERE / "config.json").read_text(encoding="utf-8"))
+
+
+def load_network():
+    """Takes (B, 3, S, S) in [0, 1], gives (B, classes) that sum to 1."""
+    if not ABOUT["torchvision"]:  # the network is not in torchvision: the exported program holds it
+        return torch.export.load(HERE / "model.pt2").module()
+    network = torchvision.models.get_model(ABOUT["architecture"], num_classes=ABOUT["neurons"])
+    network.load_state_dict(load_file(HERE / "model.safetensors"))
+    network.eval()
+
+    def predict(pixels):
+        logits = network(F.normalize(pixels, ABOUT["mean"], ABOUT["std"]))
+        if ABOUT["head"] == "softmax":
+            return logits.softmax(dim=1)
+        return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
+
+    return predict
+
+
+def read_picture(path):
+    """(1, 3, S, S) in [0, 1]: upright, RGB, resized, the middle cut out."""
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    pixels, size = F.pil_to_tensor(image.convert("RGB")), ABOUT["image_size"]
+    how = F.InterpolationMode(ABOUT["interpolation"])
+    if ABOUT["fit"] == "squeeze":
+        pixels = F.resize(pixels, [size, size], how, antialias=True)
+    elif ABOUT["fit"] == "pad":  # with the mean colour, on which the whole picture lies
+        sides = [max(1, round(side * size / max(pixels.shape[1:]))) for side in pixels.shape[1:]]
+        small = F.resize(pixels, sides, how, antialias=True)
+        mean = torch.tensor(ABOUT["mean"]).mul(255).round().to(torch.uint8)
+        pixels = mean.view(3, 1, 1).repeat(1, size, size)
+        top, left = ((size - side) // 2 for side in small.shape[1:])
+        pixels[:, top : top + small.shape[1], left : left + small.shape[2]] = small
+    else:
+        pixels = F.center_crop(F.resize(pixels, [ABOUT["resize"]], how, antialias=True), [size, size])
+    return pixels[None] / 255
+
+
+if __name__ == "__main__":
+    network = load_network()
+    for name in sys.argv[1:]:
+        with torch.inference_mode():
+            answer = network(read_picture(name))[0]
+        best = int(answer.argmax())
+        print(f"{name}: {ABOUT['classes'][best]} ({100 * float(answer[best]):.1f} %)")

@@ -1,0 +1,255 @@
+"""Exports of small trained networks: opened without this project, refused where they must be, and never half there."""
+
+import dataclasses
+import errno
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.datasets.dataset_store import DatasetStore
+from core.errors import ExportError, ExtraMissingError, QuotaError, RunError
+from core.export import export_job
+from core.export.exports import (
+    Manifest,
+    folder_of,
+    look,
+    progress_of,
+    read_manifest,
+    start_export,
+    wait_for_export,
+)
+from core.export.formats import FORMATS, ExportFormat
+from core.maintenance.check import check
+from core.runs.run import Run
+from core.runs.run_files import BEST_WEIGHTS, EXPORTS, PREDICTIONS, RESULT
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from tests.support.environment import skip_or_fail
+from tests.support.processes import kill, processes_of
+
+PYTORCH = FORMATS["pytorch"]
+
+
+@pytest.fixture
+def run(raced: Settings) -> Run:
+    """The first arm of a finished race."""
+    return RunStore(raced).all()[0]
+
+
+def make(settings: Settings, run: Run, kind: ExportFormat) -> Manifest:
+    """Make an export in this process."""
+    if kind.needs:
+        try:
+            kind.check_installed()
+        except ExtraMissingError as error:
+            skip_or_fail(str(error))
+    (run.folder / EXPORTS).mkdir(exist_ok=True)
+    export_job.export(settings, run, kind)
+    manifest = look(settings, run, kind).manifest
+    assert manifest is not None, look(settings, run, kind).problem
+    return manifest
+
+
+def refuse(settings: Settings, run: Run, kind: ExportFormat = PYTORCH) -> str:
+    """The sentence with which an export ends; nothing is left behind."""
+    (run.folder / EXPORTS).mkdir(exist_ok=True)
+    export_job.export(settings, run, kind)
+    state = look(settings, run, kind)
+    assert state.manifest is None
+    assert [path.name for path in (run.folder / EXPORTS).iterdir()] == [progress_of(run, kind).name]
+    assert state.problem is not None
+    return state.problem
+
+
+@pytest.mark.parametrize("kind", FORMATS.values(), ids=list(FORMATS))
+def test_an_export_answers_as_its_run_and_says_so(raced: Settings, run: Run, kind: ExportFormat) -> None:
+    manifest = make(raced, run, kind)
+
+    tested = run.predictions()
+    assert manifest.check.images == tested.n
+    assert manifest.check.same + manifest.check.unclear == tested.n
+    assert manifest.check.largest <= 1e-3
+    assert manifest.check.accuracy.correct == tested.correct.sum()
+    assert set(manifest.files) == {path.name for path in folder_of(run, kind).iterdir()} - {"manifest.json"}
+    assert {Path(name).suffix for name in manifest.files} == set(kind.endings)
+    assert list(check(raced)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FORMATS.values(), ids=list(FORMATS))
+def test_its_script_predicts_the_same_far_from_this_project(
+    raced: Settings, run: Run, kind: ExportFormat, tmp_path: Path
+) -> None:
+    manifest = make(raced, run, kind)
+    packed = next(name for name in manifest.files if name.endswith(".zip"))
+    with zipfile.ZipFile(folder_of(run, kind) / packed) as archive:
+        archive.extractall(tmp_path)
+    (home,) = (path for path in tmp_path.iterdir() if path.name != "workspace" and (path / "predict.py").exists())
+    tested, dataset = run.predictions(), DatasetStore(raced).get(run.config().dataset)
+    pictures = []
+    for place in range(0, tested.n, 5):
+        row = dataset.rows[int(tested.indices[place])]
+        pictures.append(home / f"{place}{Path(row.path).suffix}")
+        pictures[-1].write_bytes(dataset.read_image(row))
+
+    # isolated: neither the current folder nor PYTHONPATH leads to this project
+    words = [sys.executable, "-I", str(home / "predict.py"), *map(str, pictures)]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path).stdout.splitlines()
+
+    for line, place in zip(lines, range(0, tested.n, 5), strict=True):
+        share = tested.probabilities[place].max()
+        assert line.endswith(f": {tested.classes[tested.predicted[place]]} ({100 * share:.1f} %)")
+    assert len((home / "predict.py").read_text(encoding="utf-8").splitlines()) <= 60
+    assert (home / "labels.txt").read_text(encoding="utf-8").splitlines() == list(tested.classes)
+
+
+def test_a_picture_that_is_turned_wide_and_transparent_is_read_as_the_app_reads_it(
+    raced: Settings, run: Run, tmp_path: Path
+) -> None:
+    from core.predict.predictor import Predictor
+
+    make(raced, run, PYTORCH)
+    (packed,) = folder_of(run, PYTORCH).glob("*.zip")
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(tmp_path / "out")
+    (script,) = (tmp_path / "out").rglob("predict.py")
+    noise = np.random.default_rng(0).integers(0, 255, (90, 160, 4), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "clear.png")
+    turned = Image.fromarray(noise[..., :3])
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.png", exif=exif)
+
+    names = ["clear.png", "turned.png"]
+    said = subprocess.run(
+        [sys.executable, "-I", str(script), *names], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout.splitlines()
+
+    for name, line in zip(names, said, strict=True):
+        (answer,) = Predictor(raced).predict(run, [(name, tmp_path / name)])
+        assert line == f"{name}: {answer.label} ({100 * float(answer.probability or 0):.1f} %)"
+
+
+def test_a_second_request_is_answered_from_the_folder(raced: Settings, run: Run) -> None:
+    first = make(raced, run, PYTORCH)
+    shutil.rmtree(run.checkpoints / "none", ignore_errors=True)
+
+    (state,) = wait_for_export(raced, run.id, "pytorch")
+
+    assert state.manifest == first
+
+
+def test_an_export_of_which_a_file_is_gone_is_made_again(raced: Settings, run: Run) -> None:
+    first = make(raced, run, PYTORCH)
+    next(folder_of(run, PYTORCH).glob("*.zip")).unlink()
+    assert read_manifest(run, PYTORCH) is None
+    assert [finding.text for finding in check(raced)] == ["This export is not whole: it is made again on demand."]
+
+    assert make(raced, run, PYTORCH).made > first.made
+
+
+def test_a_run_that_has_not_ended_or_was_not_evaluated_is_refused(raced: Settings, run: Run) -> None:
+    (run.folder / PREDICTIONS).rename(run.folder / "kept")
+    with pytest.raises(ExportError, match="no test result to check an export against: evaluate it first"):
+        start_export(raced, run.id, "pytorch")
+    (run.folder / "kept").rename(run.folder / PREDICTIONS)
+    (run.folder / RESULT).unlink()
+    (run.folder / "started.json").unlink(missing_ok=True)
+    with pytest.raises(ExportError, match="is queued: export it when it has ended"):
+        start_export(raced, run.id, "pytorch")
+    with pytest.raises(ExportError, match="Format 'exe' is unknown: choose one of pytorch, onnx"):
+        start_export(raced, run.id, "exe")
+    with pytest.raises(RunError):
+        start_export(raced, "../etc", "pytorch")
+
+
+def test_damaged_weights_are_refused(raced: Settings, run: Run) -> None:
+    path = run.checkpoints / BEST_WEIGHTS
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "is damaged: train the run again" in refuse(raced, run)
+
+
+def test_weights_that_are_not_those_of_the_test_result_are_refused(raced: Settings, run: Run) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    path = run.checkpoints / BEST_WEIGHTS
+    save_file({name: np.asarray(-value) for name, value in load_file(path).items()}, path)
+    assert "no longer answer as they did when it was evaluated" in refuse(raced, run)
+
+
+def test_without_its_pictures_nothing_can_be_checked(raced: Settings, run: Run) -> None:
+    shutil.rmtree(raced.datasets_dir / run.config().dataset)
+    assert "drawn" in refuse(raced, run)
+
+
+def test_a_disk_that_fills_up_on_the_way_leaves_a_sentence_and_nothing_else(
+    raced: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("core.export.pytorch_zip.save_file", fill)
+    assert refuse(raced, run).startswith("The disk is full: delete runs or datasets")
+
+
+def test_a_full_disk_refuses_before_anything_starts(raced: Settings, run: Run) -> None:
+    full = dataclasses.replace(raced, min_free_bytes=2**62)
+    with pytest.raises(QuotaError, match="The disk is too full"):
+        start_export(full, run.id, "pytorch")
+    assert not (run.folder / EXPORTS).exists()
+
+
+def test_a_format_that_needs_a_package_names_the_command() -> None:
+    kind = dataclasses.replace(FORMATS["onnx"], needs=("numpy", "no_such_package"))
+    with pytest.raises(ExtraMissingError, match=r"ONNX needs no_such_package: run pip install -r requirements-export"):
+        kind.check_installed()
+
+
+@pytest.mark.slow
+def test_two_who_ask_at_once_get_one_export(raced: Settings, run: Run) -> None:
+    found: list[Manifest | None] = []
+
+    def ask() -> None:
+        *_, last = wait_for_export(raced, run.id, "pytorch")
+        found.append(last.manifest)
+
+    people = [threading.Thread(target=ask) for _ in range(2)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+
+    assert found[0] is not None
+    assert found[0] == found[1]
+    assert list(check(raced)) == []
+
+
+@pytest.mark.slow
+def test_a_killed_export_is_said_cleaned_up_and_can_be_made_again(raced: Settings, run: Run) -> None:
+    start_export(raced, run.id, "pytorch")
+    kill(*processes_of(raced.home, "core.export.export_job"))
+
+    assert look(raced, run, PYTORCH).problem == "The export was interrupted: start it again."
+    *_, state = wait_for_export(raced, run.id, "pytorch")
+    assert state.manifest is not None
+    assert list(check(raced)) == []
+
+
+def test_markup_in_class_names_stays_text(raced: Settings, run: Run) -> None:
+    from core.export.description import describe_run, read_template
+    from core.export.source import open_source
+
+    source = dataclasses.replace(open_source(raced, run), classes=("<b>|cat", "*dog*"))
+    about = {**describe_run(source), "dataset": "<img src=x>|`", "torchvision": False}
+    text = read_template("readme_pytorch.md", **about)
+    assert "<img" not in text
+    assert "| dataset | &lt;img src=x>\\|\\`, 2 classes |" in text
+    json.dumps(about)

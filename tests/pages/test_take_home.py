@@ -1,0 +1,122 @@
+"""Take it home: on the page of a run, on a result and on Predict; and the route that serves the files."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+from streamlit.testing.v1 import AppTest
+
+from core.export import export_job, exports
+from core.export.exports import folder_of, lock_of, progress_of, read_manifest
+from core.export.formats import FORMATS
+from core.races.race import list_races
+from core.runs.run import Run
+from core.runs.run_files import EXPORTS
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from core.storage import write_json
+from pages.server.take_home import PATH, ROUTES, address_of
+from tests.pages.test_pages import texts
+
+Open = Callable[..., AppTest]
+PYTORCH = FORMATS["pytorch"]
+
+
+@pytest.fixture
+def run(raced: Settings) -> Run:
+    return RunStore(raced).all()[0]
+
+
+@pytest.fixture
+def made(raced: Settings, run: Run) -> Run:
+    """A run with its PyTorch file."""
+    (run.folder / EXPORTS).mkdir()
+    export_job.export(raced, run, PYTORCH)
+    return run
+
+
+def test_a_run_offers_every_format_and_makes_one_on_a_click(
+    raced: Settings, run: Run, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: Settings, __: str, arguments: list[str], ___: Path) -> "subprocess.Popen[bytes]":
+        export_job.main(arguments)
+        return subprocess.Popen([sys.executable, "-c", ""])
+
+    monkeypatch.setattr(exports, "start_detached", start)
+    app = open_page("pages/train.py", run=run.id)
+    assert f"make-pytorch-{run.id}" not in [button.key for button in app.button]
+    app.session_state[f"take-home-{run.id}"] = True  # the folded part is open
+    app.run()
+    for kind in FORMATS.values():
+        assert any(kind.summary in text for text in texts(app))
+
+    app.button(key=f"make-pytorch-{run.id}").click().run()
+
+    assert not app.exception
+    tested = run.predictions()
+    found = next(text for text in texts(app) if "checked" in text)
+    assert f"{tested.n} of {tested.n} test pictures in the same class as the run" in found
+    assert read_manifest(run, PYTORCH) is not None
+    assert f"make-pytorch-{run.id}" not in [button.key for button in app.button]
+
+
+@pytest.mark.parametrize("page", ["pages/predict.py", "pages/compare.py"])
+def test_predict_and_a_result_offer_it_too(raced: Settings, made: Run, open_page: Open, page: str) -> None:
+    race = list_races(RunStore(raced).summaries())[0].id
+    app = open_page(page, **({"race": race} if "compare" in page else {"run": made.id}))
+    assert any(box.label.startswith("Take it home: ") for box in app.expander)
+
+
+def test_progress_and_failures_are_shown(raced: Settings, run: Run, open_page: Open) -> None:
+    (run.folder / EXPORTS).mkdir()
+    noted = {"phase": "preparing", "text": "Reading test pictures", "done": 3, "total": 12, "eta_seconds": None}
+    write_json(progress_of(run, PYTORCH), noted)
+    app = open_page("pages/train.py", run=run.id)
+    app.session_state[f"take-home-{run.id}"] = True
+    with FileLock(lock_of(run, PYTORCH)):
+        app.run()
+        assert not app.exception
+        assert f"make-pytorch-{run.id}" not in [button.key for button in app.button]
+    app.run()
+    assert "The export was interrupted: start it again." in [box.value for box in app.warning]
+    write_json(progress_of(run, PYTORCH), {"problem": "It answers *2* pictures <b> otherwise."})
+    app.run()
+    assert any("<b>" not in box.value and "otherwise" in box.value for box in app.warning)
+    assert f"make-pytorch-{run.id}" in [button.key for button in app.button]
+
+
+def test_a_missing_package_is_named_with_its_command(
+    raced: Settings, run: Run, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.export.formats.find_spec", lambda _: None)
+    app = open_page("pages/train.py", run=run.id)
+    app.session_state[f"take-home-{run.id}"] = True
+    app.run()
+    assert any("pip install -r requirements-export.txt" in text.replace("\\", "") for text in texts(app))
+    assert f"make-onnx-{run.id}" not in [button.key for button in app.button]
+
+
+def test_the_route_sends_the_files_of_an_export_and_nothing_else(raced: Settings, made: Run) -> None:
+    client = TestClient(Starlette(routes=ROUTES))
+    (packed,) = folder_of(made, PYTORCH).glob("*.zip")
+
+    answer = client.get(f"/{address_of(made.id, 'pytorch', packed.name)}")
+
+    assert (answer.status_code, answer.content) == (200, packed.read_bytes())
+    assert answer.headers["content-disposition"] == f'attachment; filename="{packed.name}"'
+    for path in (
+        f"{PATH}{made.id}/pytorch/manifest.json",
+        f"{PATH}{made.id}/pytorch/..%2F..%2Fconfig.json",
+        f"{PATH}{made.id}/onnx/{packed.name}",
+        f"{PATH}{made.id}/exe/{packed.name}",
+        f"{PATH}none/pytorch/{packed.name}",
+        f"{PATH}..%2F..%2Fdatasets/pytorch/{packed.name}",
+    ):
+        refused = client.get(path)
+        assert refused.status_code == 404, path
+        assert str(raced.home) not in refused.text
