@@ -138,7 +138,7 @@ def _open_part(page: Page, clicks: Clicks, name: str, region: str) -> None:
 
 def _click_strips(page: Page, clicks: Clicks) -> None:
     clicks.time("loss", page.get_by_text("Loss", exact=True).first.click, "[class*=st-key-chart-2]")
-    strip = page.locator("[class*=st-key-strip-only-] button").first
+    strip = page.locator("[class*=st-key-compared-only-] button").first
     clicks.time("a picture of a strip", strip.click, "[role=dialog] img")
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")

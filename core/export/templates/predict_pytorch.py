@@ -18,9 +18,8 @@ def load_network():
     """Takes (B, 3, S, S) in [0, 1], gives (B, classes) that sum to 1."""
     if not ABOUT["torchvision"]:  # the network is not in torchvision: the exported program holds it
         return torch.export.load(HERE / "model.pt2").module()
-    network = torchvision.models.get_model(ABOUT["architecture"], num_classes=ABOUT["neurons"])
+    network = torchvision.models.get_model(ABOUT["architecture"], num_classes=ABOUT["neurons"]).eval()
     network.load_state_dict(load_file(HERE / "model.safetensors"))
-    network.eval()
 
     def predict(pixels):
         logits = network(F.normalize(pixels, ABOUT["mean"], ABOUT["std"]))
