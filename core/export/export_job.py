@@ -78,7 +78,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
         )
     yield Progress("preparing", f"Writing {kind.title}", 0, 1, None)
     folder = Folder(draft)
-    written = _writer(kind)(source, folder)
+    written = writer_of(kind)(source, folder)
     yield Progress("testing", "Checking its answers", 0, len(places), None)
     if written.spec is not None and written.spec != source.spec:
         crops = yield from read_crops(source, places, written.spec)
@@ -108,7 +108,8 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     return manifest
 
 
-def _writer(kind: ExportFormat) -> "Callable[[Source, Folder], Written]":
+def writer_of(kind: ExportFormat) -> "Callable[[Source, Folder], Written]":
+    """The function that writes a format; it needs torch, so it is imported when it is asked for."""
     match kind.name:
         case "pytorch":
             from core.export.pytorch_zip import write_pytorch
