@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from core.races.race import find_race
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components.train import race_form
+from pages.components.train import start_bar
 from tests.pages.test_pages import texts
 
 Open = Callable[..., AppTest]
@@ -36,7 +36,7 @@ def test_a_curve_shows_where_its_comparison_is_unfair(curve_id: str, open_page: 
 
 
 def test_a_curve_is_started_from_the_form(raced: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(race_form, "ensure_scheduler", lambda *_: None)
+    monkeypatch.setattr(start_bar, "ensure_scheduler", lambda *_: None)
     app = open_page("pages/train.py")
     app.session_state["curve"] = True
     app.run()

@@ -19,7 +19,7 @@ from core.races.race_actions import start_race, stop_race
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 from pages.components.compare.result import run_details
-from pages.components.train import race_form
+from pages.components.train import start_bar
 from tests.pages.conftest import finish_all
 from tests.pages.test_pages import texts
 from tests.support.small_runs import SMALL_SCRATCH
@@ -54,7 +54,7 @@ def race_id(seeds_template: tuple[Path, str], home: Path) -> str:
 
 
 def test_a_race_is_planned_and_queued_from_the_form(raced: Settings, open_page: Open, monkeypatch) -> None:
-    monkeypatch.setattr(race_form, "ensure_scheduler", lambda *_: None)
+    monkeypatch.setattr(start_bar, "ensure_scheduler", lambda *_: None)
     app = open_page("pages/train.py")
     app.session_state["race"] = True
     app.run()

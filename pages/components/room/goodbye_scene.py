@@ -11,7 +11,11 @@ from pages.components.shared.runs_snapshot import list_runs
 
 TAKE_HOME = (
     (frame.COMPARE, "Your results, and a report in one file that opens offline", ":material/balance:"),
-    (frame.PREDICT, "Your network, on your own photos, until the app closes", ":material/image_search:"),
+    (
+        frame.PREDICT,
+        "Your network, as a file, and on your own photos until the app closes",
+        ":material/image_search:",
+    ),
 )
 
 

@@ -1,22 +1,18 @@
 """The forms of a larger race (arms, seeds, budget) and of a learning curve."""
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from core.config.race_plan import BUDGETS, MAX_ARMS, MAX_SEEDS, MAX_TITLE, Budget
 from core.config.train_config import TrainConfig
-from core.errors import ConfigError, QuotaError
+from core.errors import ConfigError
 from core.formatting import format_count
-from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import plan_curve, start_curve
 from core.races.presets import DEFAULT_ARMS, PRESETS, VIEWS, Views, make_arms, plan_race, share_views
 from core.races.race_actions import start_race
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.race_snapshot import forget_races
 from pages.components.train import time_estimate
-from pages.components.train.start_bar import show_problems
+from pages.components.train.start_bar import open_started, show_problems
 
 BUDGET_HELP = {
     "epochs": "Epochs: how often each training picture is seen.",
@@ -88,7 +84,7 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
         total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
         st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each. {total}")
         if st.button("Start this race", type="primary", icon=":material/flag:", key="race-start"):
-            _begin(settings, lambda: start_race(settings, plan, planned, by=frame.actor())[0])
+            open_started(settings, lambda: {"race": start_race(settings, plan, planned, by=frame.actor())[0]})
 
 
 def _choose_views(chosen: TrainConfig, key: str) -> TrainConfig:
@@ -171,19 +167,4 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
             show_problems(error)
             return
         if st.button("Start this curve", type="primary", icon=":material/trending_up:", key="curve-start"):
-            _begin(settings, lambda: start_curve(settings, planned, seeds=numbers, by=frame.actor())[0])
-
-
-def _begin(settings: Settings, start: Callable[[], str]) -> None:
-    """Queue it and open its page, or show why not."""
-    try:
-        race_id = start()
-    except ConfigError as error:
-        show_problems(error)
-        return
-    except QuotaError as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    ensure_scheduler(settings)
-    forget_races()
-    frame.go(frame.COMPARE, query_params={"race": race_id})
+            open_started(settings, lambda: {"race": start_curve(settings, planned, seeds=numbers, by=frame.actor())[0]})

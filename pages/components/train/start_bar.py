@@ -1,5 +1,7 @@
 """The bar at the bottom of the screen that starts a training, or says what to mend first."""
 
+from collections.abc import Callable
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -40,11 +42,20 @@ def show_start(place: DeltaGenerator, settings: Settings, chosen: Chosen) -> Non
 
 def begin(settings: Settings, config: TrainConfig, *, race: bool) -> None:
     """Queue a run or a race and open its page, or show why not."""
+    if race:
+        open_started(settings, lambda: {"race": start_race(settings, *plan_pair(config), by=frame.actor())[0]})
+    else:
+        open_started(settings, lambda: {"run": frame.runs(settings).create(config, by=frame.actor()).id})
+
+
+def open_started(settings: Settings, start: Callable[[], dict[str, str]]) -> None:
+    """Queue what `start` makes and open its page, or show why not.
+
+    Args:
+        start: makes a race or a run; gives what its address names, such as `{"race": id}`.
+    """
     try:
-        if race:
-            target = {"race": start_race(settings, *plan_pair(config), by=frame.actor())[0]}
-        else:
-            target = {"run": frame.runs(settings).create(config, by=frame.actor()).id}
+        target = start()
     except ConfigError as error:
         show_problems(error)
         return
@@ -55,7 +66,7 @@ def begin(settings: Settings, config: TrainConfig, *, race: bool) -> None:
     forget_runs()
     forget_races()
     note_opened(target.get("race", ""))
-    frame.go(frame.COMPARE if race else frame.TRAIN, query_params=target)
+    frame.go(frame.COMPARE if "race" in target else frame.TRAIN, query_params=target)
 
 
 def note_opened(race_id: str) -> bool:
