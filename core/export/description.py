@@ -15,7 +15,7 @@ from core.statistics.metrics import measure_accuracy
 from core.version import VERSION
 from models.catalog import head_neurons
 
-MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|&~]")
+MARKUP = re.compile(r"[\\`*_{}\[\]#+!|&~]")
 
 
 def describe_run(source: Source) -> dict[str, Any]:
