@@ -68,7 +68,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(cell=_cell, percent=lambda share: format_percent(share, 1))
+    environment.filters.update(cell=_cell, percent=lambda share: format_percent(share, 1), literal=repr)
     return environment
 
 

@@ -79,12 +79,15 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     yield Progress("preparing", f"Writing {kind.title}", 0, 1, None)
     folder = Folder(draft)
     written = writer_of(kind)(source, folder)
+    if isinstance(written, Generator):  # one that takes long reports how far it is
+        written = yield from written
     yield Progress("testing", "Checking its answers", 0, len(places), None)
     if written.spec is not None and written.spec != source.spec:
         crops = yield from read_crops(source, places, written.spec)
     file = written.answers(crops)
     check = compare_answers(source.tested, places, own if written.reference is None else written.reference(crops), file)
-    if (problem := check.problem(rounded=written.rounded)) is not None:
+    problem = check.problem(rounded=written.rounded) if written.judge is None else written.judge(check)
+    if problem is not None:
         raise ExportError(f"The {kind.title} file of run {run.id} is not offered, because {problem}.")
     times = []
     for place in range(min(TIMED, len(places))):
@@ -108,13 +111,20 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     return manifest
 
 
-def writer_of(kind: ExportFormat) -> "Callable[[Source, Folder], Written]":
-    """The function that writes a format; it needs torch, so it is imported when it is asked for."""
+def writer_of(kind: ExportFormat) -> "Callable[[Source, Folder], Written | Generator[Progress, None, Written]]":
     match kind.name:
         case "pytorch":
             from core.export.pytorch_zip import write_pytorch
 
             return write_pytorch
+        case "notebook":
+            from core.export.notebook import write_notebook
+
+            return write_notebook
+        case "notebook-features":
+            from core.export.feature_notebook import write_feature_notebook
+
+            return write_feature_notebook
         case _:
             from core.export.onnx_file import write_onnx
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from core.errors import ExportError, ExtraMissingError
 
-INSTALL = "pip install -r requirements-export.txt"
+INSTALL = "pip install -r"
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,9 @@ class ExportFormat:
         title: on pages.
         summary: what opens it, as a sentence.
         main: the file that is also given alone, if there is one; all others come as a zip.
-        needs: modules of requirements-export.txt.
+        single: whether the main file is all there is.
+        needs: modules of `requirements`.
+        requirements: the file whose packages it needs.
         version: of what the writer makes; an export of another version is made again.
     """
 
@@ -30,11 +32,15 @@ class ExportFormat:
     main: str | None = None
     needs: tuple[str, ...] = ()
     version: int = 1
+    single: bool = False
+    requirements: str = "requirements-export.txt"
 
     @property
     def endings(self) -> tuple[str, ...]:
         """Of the files that people take."""
-        return (".zip",) if self.main is None else (".zip", Path(self.main).suffix)
+        if self.main is None:
+            return (".zip",)
+        return (Path(self.main).suffix,) if self.single else (".zip", Path(self.main).suffix)
 
     def check_installed(self) -> None:
         """Refuse what this machine cannot make.
@@ -44,7 +50,7 @@ class ExportFormat:
         """
         missing = [name for name in self.needs if find_spec(name) is None]
         if missing:
-            raise ExtraMissingError(f"{self.title} needs {' and '.join(missing)}: run {INSTALL}")
+            raise ExtraMissingError(f"{self.title} needs {' and '.join(missing)}: run {INSTALL} {self.requirements}")
 
 
 _FORMATS = (
@@ -59,6 +65,24 @@ _FORMATS = (
         "One file for ONNX Runtime, OpenCV, browsers and C++; preprocessing of values and softmax are inside.",
         "model.onnx",
         ("onnx", "onnxscript", "onnxruntime"),
+    ),
+    ExportFormat(
+        "notebook",
+        "Notebook",
+        "Trains and evaluates this run again, on Colab or any computer with torch; add the pictures.",
+        "notebook.ipynb",
+        ("nbformat",),
+        single=True,
+        requirements="requirements-notebook.txt",
+    ),
+    ExportFormat(
+        "notebook-features",
+        "Notebook of features",
+        "Trains the head of this run again in seconds, with numpy alone; the features of its pictures are inside.",
+        "notebook.ipynb",
+        ("nbformat",),
+        single=True,
+        requirements="requirements-notebook.txt",
     ),
 )
 FORMATS: Mapping[str, ExportFormat] = MappingProxyType({item.name: item for item in _FORMATS})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.export.export_check import Answers
+from core.export.export_check import Answers, ExportCheck
 from core.stores.pixels import Pixels
 from models.entry import Preprocessing
 
@@ -20,6 +20,7 @@ class Written:
         spec: of the pictures for `answers`, where the file takes other ones than the run.
         reference: what the run answers to pictures of `spec`; None: the run itself, on its own pictures.
         rounded: its weights were rounded on purpose.
+        judge: why it must not be handed out, where it trains weights of its own and its probabilities may differ.
     """
 
     answers: Callable[[Pixels], Answers]
@@ -28,6 +29,7 @@ class Written:
     spec: Preprocessing | None = None
     reference: Callable[[Pixels], Answers] | None = None
     rounded: bool = False
+    judge: Callable[[ExportCheck], str | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "requirements.txt",
         "requirements-explain.txt",
         "requirements-heif.txt",
+        "requirements-notebook.txt",
     ):
         shutil.copy(PROJECT_ROOT / name, source)
     build = "from setuptools.build_meta import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
@@ -67,3 +68,4 @@ def test_the_installed_command_works_outside_a_checkout(installed: Path, tmp_pat
     assert str(installed) in run("prefetch", "petnet")
     assert "No datasets yet" in run("datasets")
     assert (installed / "core" / "report" / "templates" / "report.html").exists()
+    assert (installed / "core" / "export" / "templates" / "notebook_full.txt").exists()
