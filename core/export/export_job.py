@@ -117,6 +117,10 @@ def writer_of(kind: ExportFormat) -> "Callable[[Source, Folder], Written | Gener
             from core.export.pytorch_zip import write_pytorch
 
             return write_pytorch
+        case "huggingface":
+            from core.export.hugging_face_folder import write_hugging_face
+
+            return write_hugging_face
         case "notebook":
             from core.export.notebook import write_notebook
 

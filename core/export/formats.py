@@ -67,6 +67,11 @@ _FORMATS = (
         ("onnx", "onnxscript", "onnxruntime"),
     ),
     ExportFormat(
+        "huggingface",
+        "Hugging Face",
+        "A zip of a folder for the Hugging Face Hub, with a model card; timm opens ResNets by their address.",
+    ),
+    ExportFormat(
         "notebook",
         "Notebook",
         "Trains and evaluates this run again, on Colab or any computer with torch; add the pictures.",

@@ -23,7 +23,7 @@ from core.export.notebook_facts import (
     list_stages,
     list_transforms,
 )
-from core.export.notebook_network import ARCHITECTURES, CUTS, find_blocks, is_in_torchvision, load_backbone
+from core.export.notebook_network import ACTIVATIONS, ARCHITECTURES, CUTS, find_blocks, is_in_torchvision, load_backbone
 from core.export.source import BATCH, Source, choose_pictures
 from core.export.writer import Folder, Written
 from core.stores.pixels import Pixels
@@ -35,7 +35,6 @@ READ = 100  # test pictures whose files the notebook's own code reads in its che
 LINE = 120  # characters of packed numbers
 CHECKED = ("settings", "read", "architecture", "weights", "network", "views")  # cells
 PACKAGES = {"numpy": "numpy", "PIL": "pillow", "torch": "torch", "torchvision": "torchvision"}
-ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "mish": "Mish"}
 
 
 def write_notebook(source: Source, folder: Folder) -> Generator[Progress, None, Written]:

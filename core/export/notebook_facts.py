@@ -10,7 +10,7 @@ from core.config.stages import Allowance, Stage, fitted_rate, plan_stages, share
 from core.datasets.splits import SPLITS
 from core.export.description import describe_run
 from core.export.source import Source
-from core.formatting import format_count, format_duration, format_percent, format_points
+from core.formatting import SPLIT_NAMES, format_count, format_duration, format_percent, format_points
 from core.runs.history import RunHistory
 from core.runs.run import RunState
 from core.runs.run_files import BEST
@@ -84,6 +84,12 @@ def list_splits(source: Source) -> dict[str, list[str]]:
     }
 
 
+def count_splits(source: Source) -> str:
+    """How many pictures each split has, in words."""
+    counts = {split: len(source.dataset.rows_of(split)) for split in SPLITS}
+    return ", ".join(f"{count:,} {SPLIT_NAMES[split]}" for split, count in counts.items() if count) + " pictures"
+
+
 def list_transforms(source: Source) -> list[str]:
     """Random changes of training pictures, as calls of torchvision's transforms; none where none are made."""
     augmentation, config, size = Augmentation.from_config(source.config), source.config, source.spec.crop_px
@@ -108,15 +114,13 @@ def describe_notebook(source: Source) -> dict[str, Any]:
     """Values that both templates take."""
     found = measure_accuracy(source.tested)
     spec, config = source.spec, source.config
-    splits = list_splits(source)
-    names = {"train": "training", "val": "validation", "test": "test"}
     return {
         **describe_run(source),
         "config": config,
         "optimizer_title": {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD with momentum"}[config.optimizer],
         "dataset_id": source.dataset.id,
-        "splits": splits,
-        "counts": ", ".join(f"{len(entries):,} {names[split]}" for split, entries in splits.items()) + " pictures",
+        "splits": list_splits(source),
+        "counts": count_splits(source),
         "app": {
             "correct": found.correct,
             "images": found.n,

@@ -23,6 +23,7 @@ ARCHITECTURES = {
     "efficientnet_lite0": "notebook_lite0.txt",
 }  # written out: torchvision does not have them
 BACKBONE = "backbone."
+ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "mish": "Mish"}  # of the scratch CNN
 
 
 def find_blocks(name: str, blocks: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,140 @@
+"""Folders for the Hugging Face Hub: a card that the Hub reads, and weights that timm or a script opens."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import load_file
+
+from core.datasets.dataset import Dataset
+from core.export.export_check import compare_answers
+from core.export.formats import FORMATS
+from core.export.hugging_face_folder import TIMM, write_hugging_face
+from core.export.source import Source, as_input, read_crops
+from core.export.writer import Folder, Written
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from core.steps import run_step
+from models.catalog import CATALOG
+from tests.core.export.test_notebooks import HEAD, LARGE, export, source_of, train
+
+ODD = ('<b>"cat": |', "*dog*\n---\nlicense: mit\n``` 🐕")
+
+
+def write(source: Source, folder: Path) -> Written:
+    """The folder, and its answers on the four pictures of the source, checked."""
+    written = write_hugging_face(source, Folder(folder))
+    crops = run_step(read_crops(source, np.arange(4), source.spec), lambda _: None)
+    places = np.arange(4)
+    assert compare_answers(source.tested, places, source.answers(crops), written.answers(crops)).problem() is None
+    assert np.abs(written.answers(crops) - source.answers(crops)).max() < 1e-5
+    return written
+
+
+def front_matter(text: str) -> dict[str, Any]:
+    _, head, _ = text.split("---\n", 2)
+    values: dict[str, Any] = yaml.safe_load(head)
+    return values
+
+
+@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in CATALOG]
+)
+def test_every_network_answers_from_its_folder_as_in_the_app(
+    raced: Settings, name: str, head: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    write(source_of(raced, RunStore(raced).all()[0], name, head=head), out)
+    assert (out / "predict.py").exists() == (name not in TIMM)
+    assert {path.suffix for path in out.iterdir()} <= {".safetensors", ".json", ".md", ".txt", ".py"}
+
+
+@pytest.mark.parametrize("name", ["petnet", "resnet18"])
+def test_the_card_says_what_was_measured_and_names_stay_text(raced: Settings, name: str, tmp_path: Path) -> None:
+    source = dataclasses.replace(source_of(raced, RunStore(raced).all()[0], name), classes=ODD)
+    summary = dataclasses.replace(source.dataset.summary, classes=ODD)
+    source = dataclasses.replace(source, dataset=dataclasses.replace(source.dataset, summary=summary))
+    write(source, tmp_path)
+
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    values = front_matter(text)
+    assert values["pipeline_tag"] == "image-classification"
+    assert values["license"] == ("mit" if name == "petnet" else "bsd-3-clause")
+    (result,) = values["model-index"][0]["results"]
+    assert result["metrics"][0]["value"] == source.tested.accuracy
+    assert "n = 4)" in result["metrics"][0]["name"]
+    assert "<b>" not in text
+    assert "\nlicense: mit\n``` " not in text
+    values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert tuple(values["classes"] if name == "petnet" else values["label_names"]) == ODD
+
+
+def test_the_hubs_own_library_reads_the_card(raced: Settings, tmp_path: Path) -> None:
+    huggingface_hub = pytest.importorskip("huggingface_hub", reason="pip install -r requirements-dev.txt")
+    source = source_of(raced, RunStore(raced).all()[0], "petnet")
+    write(source, tmp_path)
+    card = huggingface_hub.ModelCard.load(tmp_path / "README.md")
+    (found,) = card.data.eval_results
+    assert (found.metric_type, found.metric_value) == ("accuracy", source.tested.accuracy)
+    assert found.dataset_name == source.run.meta().dataset_title
+    assert card.data.library_name == "pytorch"
+
+
+@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
+def test_timm_opens_a_resnet_and_answers_as_the_run(raced: Settings, tmp_path: Path, head: str) -> None:
+    timm = pytest.importorskip("timm", reason="timm is no dependency: pip install --no-deps timm")
+    source = source_of(raced, RunStore(raced).all()[0], "resnet18", head=head)
+    write(source, tmp_path)
+
+    network = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+
+    crops = run_step(read_crops(source, np.arange(4), source.spec), lambda _: None)
+    config = timm.data.resolve_data_config(network.pretrained_cfg)
+    mean, deviation = (torch.tensor(config[name]).view(3, 1, 1) for name in ("mean", "std"))
+    with torch.inference_mode():
+        found = network((as_input(crops) - mean) / deviation).softmax(dim=1).numpy()
+    assert np.abs(found - source.answers(crops)).max() < 1e-5
+    assert network.pretrained_cfg["label_names"] == list(source.classes)
+    transform = timm.data.create_transform(**config)
+    row = source.dataset.rows[int(source.tested.indices[0])]
+    with Image.open(source.dataset.image_path(row)) as image:
+        seen = transform(image.convert("RGB")) * deviation + mean
+    assert torch.allclose(seen, as_input(crops[:1])[0], atol=3 / 255)
+
+
+def test_resnets_have_timms_names(raced: Settings, tmp_path: Path) -> None:
+    write(source_of(raced, RunStore(raced).all()[0], "resnet18"), tmp_path)
+    names = set(load_file(tmp_path / "model.safetensors"))
+    assert {"conv1.weight", "bn1.running_mean", "layer2.0.downsample.0.weight", "fc.weight", "fc.bias"} <= names
+    assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["architecture"] == "resnet18"
+
+
+@pytest.mark.slow
+def test_the_script_of_a_trained_head_predicts_far_from_this_project(
+    drawn: Dataset, settings: Settings, tmp_path: Path
+) -> None:
+    run = train(settings, HEAD)
+    with zipfile.ZipFile(export(settings, run, "huggingface")) as archive:
+        archive.extractall(tmp_path / "out")
+    (script,) = (tmp_path / "out").rglob("predict.py")
+    tested = run.predictions()
+    row = drawn.rows[int(tested.indices[0])]
+    picture = tmp_path / f"picture{Path(row.path).suffix}"
+    picture.write_bytes(drawn.read_image(row))
+    words = [sys.executable, "-I", str(script), str(picture)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path).stdout.strip()
+    share = tested.probabilities[0].max()
+    assert said.endswith(f": {tested.classes[tested.predicted[0]]} ({100 * share:.1f} %)")
+    assert not list((tmp_path / "out").rglob("*.pt*"))
+    assert FORMATS["huggingface"].endings == (".zip",)
