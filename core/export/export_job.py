@@ -90,7 +90,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     if problem is not None:
         raise ExportError(f"The {kind.title} file of run {run.id} is not offered, because {problem}.")
     times = []
-    for place in range(min(TIMED, len(places))):
+    for place in range(min(TIMED, len(places)) if written.timed else 0):
         began = time.perf_counter()
         written.answers(crops[place : place + 1])
         times.append(time.perf_counter() - began)
@@ -102,7 +102,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
         files,
         time.time(),
         round(time.monotonic() - started, 2),
-        round(1000 * statistics.median(times), 3),
+        round(1000 * statistics.median(times), 3) if times else None,
         dict(written.versions),
         written.notes,
         check,
@@ -129,6 +129,10 @@ def writer_of(kind: ExportFormat) -> "Callable[[Source, Folder], Written | Gener
             from core.export.feature_notebook import write_feature_notebook
 
             return write_feature_notebook
+        case "phone":
+            from core.export.phone_page import write_phone
+
+            return write_phone
         case _:
             from core.export.onnx_file import write_onnx
 

@@ -37,7 +37,7 @@ class Manifest:
     Attributes:
         files: name and bytes of what people take; the first one is what they want if they do not choose.
         seconds: from start to end, the check included.
-        ms_per_picture: of the file's own runtime, one picture at a time on this processor.
+        ms_per_picture: of the file's own runtime, one picture at a time on this processor; None if it runs elsewhere.
         versions: of the packages that made it.
         check: its answers against the run's.
     """
@@ -50,7 +50,7 @@ class Manifest:
     files: dict[str, int]
     made: float  # seconds since 1970
     seconds: float
-    ms_per_picture: float
+    ms_per_picture: float | None
     versions: dict[str, str]
     notes: tuple[str, ...]
     check: ExportCheck
@@ -174,6 +174,7 @@ def start_export(settings: Settings, run_id: str, name: str) -> None:
     if state.active or state.manifest is not None:
         return
     kind.check_installed()
+    kind.check_holds(run.config().entry())
     weights = run.checkpoints / BEST_WEIGHTS
     check_space(settings, COPIES * weights.stat().st_size if weights.exists() else 0)
     (run.folder / EXPORTS).mkdir(exist_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from core.errors import ExportError, ExtraMissingError
+from models.entry import NetworkEntry
 
 INSTALL = "pip install -r"
 
@@ -23,6 +24,7 @@ class ExportFormat:
         single: whether the main file is all there is.
         needs: modules of `requirements`.
         requirements: the file whose packages it needs.
+        most_parameters: of a network that it holds.
         version: of what the writer makes; an export of another version is made again.
     """
 
@@ -34,13 +36,15 @@ class ExportFormat:
     version: int = 1
     single: bool = False
     requirements: str = "requirements-export.txt"
+    most_parameters: int | None = None
 
     @property
     def endings(self) -> tuple[str, ...]:
         """Of the files that people take."""
         if self.main is None:
             return (".zip",)
-        return (Path(self.main).suffix,) if self.single else (".zip", Path(self.main).suffix)
+        suffix = Path(self.main).suffix
+        return (suffix,) if self.single else (".zip", suffix)
 
     def check_installed(self) -> None:
         """Refuse what this machine cannot make.
@@ -51,6 +55,19 @@ class ExportFormat:
         missing = [name for name in self.needs if find_spec(name) is None]
         if missing:
             raise ExtraMissingError(f"{self.title} needs {' and '.join(missing)}: run {INSTALL} {self.requirements}")
+
+    def check_holds(self, entry: NetworkEntry) -> None:
+        """Refuse a network that is too large for the format.
+
+        Raises:
+            ExportError: with its size and what to do instead.
+        """
+        if self.most_parameters is not None and entry.backbone_parameters > self.most_parameters:
+            raise ExportError(
+                f"{entry.title} has {entry.backbone_parameters / 1e6:.0f} million parameters, too many for a "
+                f"{self.title.lower()} (at most {self.most_parameters / 1e6:.0f} million): choose another format, or "
+                "train MobileNetV2 or PetNet."
+            )
 
 
 _FORMATS = (
@@ -88,6 +105,14 @@ _FORMATS = (
         ("nbformat",),
         single=True,
         requirements="requirements-notebook.txt",
+    ),
+    ExportFormat(
+        "phone",
+        "Phone page",
+        "One HTML file that classifies pictures in any current browser, offline: nothing leaves the phone.",
+        "page.html",
+        single=True,
+        most_parameters=15_000_000,
     ),
 )
 FORMATS: Mapping[str, ExportFormat] = MappingProxyType({item.name: item for item in _FORMATS})

@@ -21,6 +21,7 @@ class Written:
         reference: what the run answers to pictures of `spec`; None: the run itself, on its own pictures.
         rounded: its weights were rounded on purpose.
         judge: why it must not be handed out, where it trains weights of its own and its probabilities may differ.
+        timed: the answers come from the runtime that people will use, so that their time means something.
     """
 
     answers: Callable[[Pixels], Answers]
@@ -30,6 +31,7 @@ class Written:
     reference: Callable[[Pixels], Answers] | None = None
     rounded: bool = False
     judge: Callable[[ExportCheck], str | None] | None = None
+    timed: bool = True
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from pages.server.visitor_cookie import cookie_header, token_in
 METRICS = "/_stcore/metrics"
 CLOSED = ("/_stcore/script-health-check", "/_stcore/agent")
 BEHIND_THE_DOOR = ("/media/", "/_stcore/upload_file/", take_home.PATH)
+POLICY = b"content-security-policy"
 NAMES_SECONDS = 10.0  # a laptop's address changes with its network
 MAX_SOCKETS = 1000
 
@@ -81,12 +82,17 @@ class Guard:
             return
         extra = policy_headers(host)
         names = {name for name, _ in extra}
+        own_policy = self._path(scope).startswith(take_home.PATH)  # stricter than ours
         asks_for_page = scope["method"] == "GET" and "text/html" in _header(scope, b"accept")
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = message.get("headers", [])
-                message["headers"] = [*(pair for pair in given if pair[0].lower() not in names), *extra]
+                if own_policy and any(key.lower() == POLICY for key, _ in given):
+                    kept, added = names - {POLICY}, [pair for pair in extra if pair[0] != POLICY]
+                else:
+                    kept, added = names, extra
+                message["headers"] = [*(pair for pair in given if pair[0].lower() not in kept), *added]
                 # also for answers without a type (304), to a browser that has the page already
                 if asks_for_page or any(key == b"content-type" and b"text/html" in value for key, value in given):
                     https = scope["scheme"] == "https"
@@ -143,15 +149,18 @@ class Guard:
         scope["headers"] = [*headers, (b"host", parts.netloc.encode("latin-1"))]
 
     def _check_path(self, scope: Scope) -> None:
-        path = str(scope["path"])
-        if self.base:
-            path = path.removeprefix(f"/{self.base}")
+        path = self._path(scope)
         if path.startswith(CLOSED) or (path.startswith(METRICS) and not self.settings.metrics):
             raise Refusal(404, "Not found.")
         if self.settings.room and path.startswith(BEHIND_THE_DOOR):
             token = token_in(scope["headers"])
             if token is None or not self.rooms.is_admitted(person_id(token)):
                 raise Refusal(403, "Enter the passcode of the room first.")
+
+    def _path(self, scope: Scope) -> str:
+        """Of the request, below the address of the app."""
+        path = str(scope["path"])
+        return path.removeprefix(f"/{self.base}") if self.base else path
 
 
 def _without_paths(send: Send) -> Send:

@@ -1,19 +1,15 @@
 """Joining: QR code, address and passcode as large as the screen allows, and the people who have arrived."""
 
 import html
-from functools import lru_cache
-from urllib.parse import urlsplit
 
-import segno
 import streamlit as st
 
 from core.formatting import format_count
 from core.room.access import RoomStore
-from core.room.addresses import is_loopback
 from core.room.people import PeopleStore
 from core.settings import Settings
 from pages.components.shared import door, visitors
-from pages.server.room_address import room_url
+from pages.components.shared.qr_code import draw_qr, reachable_address
 
 
 def show_joining(settings: Settings) -> None:
@@ -25,8 +21,8 @@ def show_joining(settings: Settings) -> None:
             icon=":material/lock:",
         )
         return
-    address = _address()
-    code = _qr(f"{address}?{door.PASSCODE}={room.passcode}")
+    address = reachable_address()
+    code = draw_qr(f"{address}?{door.PASSCODE}={room.passcode}")
     names = _here(settings)
     people = "".join(f"<span>{html.escape(name)}</span>" for name in names)
     st.html(
@@ -44,17 +40,3 @@ def _here(settings: Settings) -> list[str]:
     people = PeopleStore(settings)
     found = [people.get(name) for name in dict.fromkeys(visit.person for visit in visitors.visits())]
     return [person.nickname for person in reversed(found) if person is not None and not person.presenter]
-
-
-def _address() -> str:
-    """The address that this browser uses, unless it is localhost, which others cannot open."""
-    parts = urlsplit(st.context.url or "")
-    if parts.hostname and not is_loopback(parts.hostname):
-        return f"{parts.scheme}://{parts.netloc}"
-    return room_url()
-
-
-@lru_cache(maxsize=8)
-def _qr(address: str) -> str:
-    """The code as an image; black on white in dark mode too, or phones cannot read it."""
-    return str(segno.make(address, error="m").svg_data_uri(scale=8, border=3, light="#fff"))

@@ -1,15 +1,20 @@
 """Take it home: the files that other programs open, made on a click, each with the check that it passed."""
 
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import streamlit as st
 
-from core.errors import ExtraMissingError
+from core.errors import ExportError, ExtraMissingError
 from core.export.exports import ExportState, Manifest, check_exportable, look, start_export
 from core.export.formats import FORMATS, ExportFormat
 from core.formatting import format_bytes, format_estimate, format_percent, format_points
+from core.room.addresses import is_loopback
 from core.runs.run import Run
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.server.take_home import address_of
+from pages.components.shared.qr_code import draw_qr, reachable_address
+from pages.server.take_home import OPENED, address_of
 
 REFRESH_SECONDS = 1.0
 ICON = ":material/download:"
@@ -54,7 +59,7 @@ def _show_formats(settings: Settings, run_id: str) -> None:
 def _show_format(settings: Settings, run: Run, kind: ExportFormat, state: ExportState) -> None:
     st.markdown(f"**{kind.title}** · {kind.summary}")
     if state.manifest is not None:
-        _show_files(run, kind, state.manifest)
+        _show_files(settings, run, kind, state.manifest)
         return
     if state.active:
         progress = state.progress
@@ -65,7 +70,11 @@ def _show_format(settings: Settings, run: Run, kind: ExportFormat, state: Export
     if state.problem:
         st.warning(frame.plain(state.problem), icon=":material/warning:")
     try:
+        kind.check_holds(run.config().entry())
         kind.check_installed()
+    except ExportError as error:
+        st.caption(frame.plain(str(error)))
+        return
     except ExtraMissingError as error:
         text = str(error) if frame.actor().presenter else f"{kind.title} is not installed here: ask the presenter."
         st.caption(frame.plain(text))
@@ -76,23 +85,41 @@ def _show_format(settings: Settings, run: Run, kind: ExportFormat, state: Export
         st.rerun()
 
 
-def _show_files(run: Run, kind: ExportFormat, manifest: Manifest) -> None:
+def _show_files(settings: Settings, run: Run, kind: ExportFormat, manifest: Manifest) -> None:
     check = manifest.check
     found = check.accuracy
     accuracy = "unknown" if found.value is None else format_percent(found.value)
     st.markdown(
         f":green-badge[:material/check_circle: checked] {check.same:,} of {check.images:,} test pictures in the same "
         f"class as the run; accuracy {accuracy} ({format_points(found.interval.low)} to "
-        f"{format_points(found.interval.high)} %, n = {check.images:,}); "
-        f"{manifest.ms_per_picture:.0f} ms a picture here."
+        f"{format_points(found.interval.high)} %, n = {check.images:,})"
+        + ("." if manifest.ms_per_picture is None else f"; {manifest.ms_per_picture:.0f} ms a picture here.")
     )
     for note in manifest.notes:
         st.caption(frame.plain(note))
     with st.container(horizontal=True, gap="small"):
         for name, size in manifest.files.items():
+            address = address_of(run.id, kind.name, name)
+            opened = Path(name).suffix == OPENED
+            if opened:
+                st.link_button("Open it", address, icon=":material/open_in_new:", key=f"open-{name}-{run.id}")
             st.link_button(
                 f"{name} ({format_bytes(size)})",
-                address_of(run.id, kind.name, name),
+                f"{address}?save" if opened else address,
                 icon=ICON,
                 key=f"take-{name}-{run.id}",
             )
+    if kind.single and settings.room:
+        _show_code(address_of(run.id, kind.name, next(iter(manifest.files))))
+
+
+def _show_code(address: str) -> None:
+    """A QR code with which the phones of the room open the page."""
+    room = reachable_address()
+    if is_loopback(urlsplit(room).hostname):
+        return
+    code = draw_qr(f"{room}/{address}")
+    st.html(
+        f'<img alt="QR code of the phone page" src="{code}" width="200" height="200" style="border-radius: .5rem">'
+        "<div>Take it with you: scan the code with a phone that has joined the room, then save the page.</div>"
+    )

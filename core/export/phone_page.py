@@ -1,0 +1,126 @@
+"""Writes the phone page: one HTML file that classifies pictures in a browser, offline."""
+
+import base64
+import time
+from importlib.metadata import version
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from core.datasets.pictures.decoder import Limits
+from core.errors import ExportError
+from core.export.description import describe_run
+from core.export.export_check import Answers
+from core.export.phone.html_file import put_together, read_back
+from core.export.phone.interpreter import Interpreter
+from core.export.phone.layers import lower_network
+from core.export.source import BATCH, Source, as_input, choose_pictures
+from core.export.writer import Folder, Written
+from core.formatting import format_count, format_percent
+from core.stores.pixels import Pixels, square_pixels
+from models.entry import Preprocessing
+
+PAGE = "page.html"
+TESTS = 8  # pictures in the page, which it answers again on every opening
+QUALITY = 90  # of these, as JPEG with all colours
+NOTES = (
+    "Checked here by its own layers and weights, read back from the file and computed by torch: the page checks "
+    "its engine itself, on eight test pictures, whenever it is opened.",
+    "Those eight pictures of the dataset are in the file: whoever gets it can see them.",
+)
+
+
+def write_phone(source: Source, folder: Folder) -> Written:
+    """Write the page.
+
+    Raises:
+        ExportError: the network does not fit into a page.
+    """
+    title = source.config.entry().title
+    if source.spec.version != Preprocessing.version:
+        raise ExportError(
+            f"Run {source.run.id} was trained by an earlier version, which read pictures in another way than a phone "
+            "page: train it again."
+        )
+    listed = lower_network(source.network, title, source.spec.crop_px)
+    facts = describe_run(source)
+    about = {
+        "title": facts["dataset"],
+        "question": _question(source.classes),
+        "classes": list(source.classes),
+        "facts": _facts(source, facts),
+        "tests": _tests(source),
+    }
+    folder.write(PAGE, put_together(f"{facts['dataset']} · TuneMyPets", listed, source.spec, about))
+    return Written(PageFile(folder).answers, {"torch": version("torch")}, NOTES, timed=False)
+
+
+class PageFile:
+    """A finished page, read back, and answered by torch."""
+
+    def __init__(self, folder: Folder) -> None:
+        listed, spec = read_back((folder.path / PAGE).read_text(encoding="utf-8"))
+        self._interpreter = Interpreter(listed)
+        self._mean, self._deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (spec.mean, spec.std))
+
+    def answers(self, crops: Pixels) -> Answers:
+        """(N, S, S, 3) uint8 -> (N, classes)."""
+        parts = []
+        for first in range(0, len(crops), BATCH):
+            pixels = as_input(crops[first : first + BATCH])
+            parts.append(self._interpreter.answer((pixels - self._mean) / self._deviation))
+        return torch.cat(parts).double().numpy()
+
+
+def _question(classes: tuple[str, ...]) -> str:
+    if len(classes) > 4:
+        return f"One of {len(classes)} classes: {', '.join(classes)}"
+    return f"{', '.join(classes[:-1])} or {classes[-1]}?"
+
+
+def _facts(source: Source, facts: dict[str, Any]) -> list[tuple[str, str]]:
+    result = source.run.result()
+    accuracy = "not measured"
+    if (found := facts["test_accuracy"]) is not None:
+        low, high = (format_percent(share, 1) for share in facts["test_interval"])
+        split = "test" if facts["test_split"] == "test" else "validation"
+        pictures = format_count(facts["test_images"], f"{split} picture")
+        accuracy = f"{format_percent(found, 1)} ({low} to {high}, 95 % interval), measured on {pictures}"
+    listed = [
+        ("Network", facts["trained"]),
+        ("Trained on", f"{facts['dataset']}, {len(source.classes)} classes"),
+        ("Accuracy", accuracy),
+    ]
+    if result is not None:
+        listed.append(("Trained", time.strftime("%Y-%m-%d", time.localtime(result.ended))))
+    listed.append(("Made by", f"{facts['made_by']}, run {facts['run']}, {facts['made']}"))
+    if facts["weights_licence"]:
+        listed.append(("Licence of its weights", facts["weights_licence"]))
+    return listed
+
+
+def _tests(source: Source) -> list[dict[str, Any]]:
+    """Test pictures as the page holds them, with the run's answers to just these."""
+    limits, spec = Limits.from_settings(source.settings), source.spec
+    places = choose_pictures(source.tested, TESTS)
+    files, crops = [], []
+    for place in places:
+        row = source.dataset.rows[int(source.tested.indices[place])]
+        square = square_pixels(source.dataset.read_image(row), row.name, limits, spec)
+        buffer = BytesIO()
+        Image.fromarray(square).save(buffer, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
+        files.append(buffer.getvalue())
+        first, last = spec.margin_px, spec.margin_px + spec.crop_px
+        crops.append(np.asarray(Image.open(buffer))[first:last, first:last])
+    answers = source.answers(np.stack(crops))
+    return [
+        {
+            "jpeg": base64.b64encode(file).decode("ascii"),
+            "label": int(source.tested.labels[place]),
+            "answers": [round(float(share), 5) for share in answer],
+        }
+        for place, file, answer in zip(places, files, answers, strict=True)
+    ]
