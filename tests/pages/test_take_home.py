@@ -1,5 +1,6 @@
 """Take it home: on the page of a run, on a result and on Predict; and the route that serves the files."""
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
@@ -15,17 +17,21 @@ from core.export import export_job, exports
 from core.export.exports import folder_of, lock_of, progress_of, read_manifest
 from core.export.formats import FORMATS
 from core.races.race import list_races
+from core.room.access import RoomStore
+from core.room.people import PeopleStore, new_token
 from core.runs.run import Run
 from core.runs.run_files import EXPORTS
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
 from pages.components.shared.names import plain
+from pages.components.shared import door, take_home
+from pages.server.guard import Guard
 from pages.server.take_home import PATH, ROUTES, address_of
 from tests.pages.test_pages import texts
 
 Open = Callable[..., AppTest]
-PYTORCH = FORMATS["pytorch"]
+PYTORCH, PHONE = FORMATS["pytorch"], FORMATS["phone"]
 
 
 @pytest.fixture
@@ -120,3 +126,72 @@ def test_the_route_sends_the_files_of_an_export_and_nothing_else(raced: Settings
         refused = client.get(path)
         assert refused.status_code == 404, path
         assert str(raced.home) not in refused.text
+
+
+@pytest.fixture
+def phone_page(raced: Settings, run: Run) -> Path:
+    """The phone page of a run."""
+    (run.folder / EXPORTS).mkdir()
+    export_job.export(raced, run, PHONE)
+    (file,) = folder_of(run, PHONE).glob("*.html")
+    return file
+
+
+def test_a_phone_page_opens_under_a_policy_of_its_own_and_is_saved_when_asked(run: Run, phone_page: Path) -> None:
+    guarded = Starlette(routes=ROUTES, middleware=[Middleware(Guard)])
+    client = TestClient(guarded, base_url="http://localhost")
+    address = f"/{address_of(run.id, 'phone', phone_page.name)}"
+
+    opened, saved = client.get(address), client.get(f"{address}?save")
+
+    assert opened.content == saved.content == phone_page.read_bytes()
+    assert opened.headers["content-disposition"].startswith("inline")
+    assert opened.headers["content-type"].startswith("text/html")
+    assert saved.headers["content-disposition"].startswith("attachment")
+    (policy,) = opened.headers.get_list("content-security-policy")
+    assert "default-src 'none'; connect-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    for answer in (opened, saved, client.get(f"{address}x")):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert len(answer.headers.get_list("content-security-policy")) == 1
+    assert "'unsafe-inline'" not in client.get(f"{address}x").headers["content-security-policy"].partition("style")[0]
+
+
+@pytest.mark.parametrize(("address", "shown"), [("http://192.168.0.7:8501", True), ("http://localhost:8501", False)])
+def test_a_room_shows_a_code_that_opens_the_phone_page(
+    raced: Settings,
+    run: Run,
+    phone_page: Path,
+    open_page: Open,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    shown: bool,
+) -> None:
+    monkeypatch.setenv("TUNEMYPETS_ROOM", "1")
+    rooms, token = RoomStore(raced), new_token()
+    rooms.enter(token, rooms.open().passcode, None)
+    PeopleStore(raced).name(token, "Ada")
+    monkeypatch.setattr(door, "browser_token", lambda: token)
+    monkeypatch.setattr(door, "_address", lambda: "10.0.0.1")
+    monkeypatch.setattr(take_home, "reachable_address", lambda: address)
+    drawn: list[str] = []
+    monkeypatch.setattr(take_home, "draw_qr", lambda text: drawn.append(text) or "data:,")
+    app = open_page("pages/train.py", run=run.id)
+    app.session_state[f"take-home-{run.id}"] = True
+    app.run()
+    assert not app.exception
+    assert set(drawn) == ({f"{address}/{address_of(run.id, 'phone', phone_page.name)}"} if shown else set())
+    assert any("scan the code" in item.proto.body for item in app.get("html")) is shown
+
+
+def test_a_network_that_a_phone_page_cannot_hold_is_refused_on_the_page(
+    raced: Settings, run: Run, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = dataclasses.replace(PHONE, most_parameters=100)
+    monkeypatch.setattr(take_home, "FORMATS", {**FORMATS, "phone": small})
+    app = open_page("pages/train.py", run=run.id)
+    app.session_state[f"take-home-{run.id}"] = True
+    app.run()
+    assert "too many for a phone page" in texts(app)
+    assert f"make-phone-{run.id}" not in [button.key for button in app.button]
+    assert f"make-pytorch-{run.id}" in [button.key for button in app.button]

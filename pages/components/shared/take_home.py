@@ -72,12 +72,12 @@ def _show_format(settings: Settings, run: Run, kind: ExportFormat, state: Export
     try:
         kind.check_holds(run.config().entry())
         kind.check_installed()
-    except ExportError as error:
-        st.caption(frame.plain(str(error)))
-        return
     except ExtraMissingError as error:
         text = str(error) if frame.actor().presenter else f"{kind.title} is not installed here: ask the presenter."
         st.caption(frame.plain(text))
+        return
+    except ExportError as error:
+        st.caption(frame.plain(str(error)))
         return
     about = f" ({format_estimate(state.estimate)})" if state.estimate else ""
     if st.button(f"Make it{about}", key=f"make-{kind.name}-{run.id}", icon=":material/build:"):
