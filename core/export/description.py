@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from core.config.arm_names import describe_arm, name_arm
-from core.export.source import Source
+from core.export.exported_run import ExportedRun
 from core.formatting import format_percent
 from core.statistics.metrics import measure_accuracy
 from core.version import VERSION
@@ -18,7 +18,7 @@ from models.catalog import head_neurons
 MARKUP = re.compile(r"[\\`*_{}\[\]#+!|&~]")
 
 
-def describe_run(source: Source) -> dict[str, Any]:
+def describe_run(source: ExportedRun) -> dict[str, Any]:
     """Facts for JSON and for the README of an export."""
     found = measure_accuracy(source.tested)
     spec, entry = source.spec, source.config.entry()

@@ -42,7 +42,7 @@ from core.storage import remove_folder, sync_folder, write_json
 from core.stores.measurements import Measurements
 
 if TYPE_CHECKING:
-    from core.export.source import Source
+    from core.export.exported_run import ExportedRun
     from core.export.writer import Folder, Written
 
 TIMED = 15  # pictures, one at a time
@@ -62,7 +62,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     yield Progress("preparing", "Loading the network", 0, 1, None)
     # torch costs seconds to import: the locks are taken before it
     from core.export.export_check import compare_answers, is_stale
-    from core.export.source import choose_pictures, open_source, read_crops
+    from core.export.exported_run import choose_pictures, open_source, read_crops
     from core.export.writer import Folder
     from core.stores.hardware import prepare_torch
 
@@ -111,7 +111,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     return manifest
 
 
-def writer_of(kind: ExportFormat) -> "Callable[[Source, Folder], Written | Generator[Progress, None, Written]]":
+def writer_of(kind: ExportFormat) -> "Callable[[ExportedRun, Folder], Written | Generator[Progress, None, Written]]":
     match kind.name:
         case "pytorch":
             from core.export.pytorch_zip import write_pytorch

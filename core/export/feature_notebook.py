@@ -16,11 +16,11 @@ from core.config.events import Progress
 from core.errors import ExportError
 from core.export.description import read_template
 from core.export.export_check import Answers, ExportCheck
+from core.export.exported_run import BATCH, ExportedRun, as_input
 from core.export.notebook import NOTEBOOK, wrap
 from core.export.notebook_cells import run_cells, split_cells, write_cells
 from core.export.notebook_facts import describe_notebook, dropout_of, list_differences, list_stages
 from core.export.notebook_network import CUTS, is_in_torchvision
-from core.export.source import BATCH, Source, as_input
 from core.export.writer import Folder, Written
 from core.formatting import format_bytes
 from core.steps import StopSignal
@@ -48,7 +48,7 @@ CHECKED = (
 Features = npt.NDArray[np.float16]
 
 
-def write_feature_notebook(source: Source, folder: Folder) -> Generator[Progress, None, Written]:
+def write_feature_notebook(source: ExportedRun, folder: Folder) -> Generator[Progress, None, Written]:
     """Write the notebook, and run it.
 
     Raises:
@@ -111,7 +111,7 @@ def write_feature_notebook(source: Source, folder: Folder) -> Generator[Progress
     )
 
 
-def _read_features(source: Source, views: int) -> Generator[Progress, None, dict[str, Features]]:
+def _read_features(source: ExportedRun, views: int) -> Generator[Progress, None, dict[str, Features]]:
     """What the frozen backbone makes of the pictures: split -> (views, N, feature_width)."""
     signal, spec = StopSignal(), source.spec
     hardware = Hardware(torch.device("cpu"), "", source.settings.threads, "fp32", "")
@@ -140,7 +140,7 @@ def _pack(values: Features) -> str:
     return wrap(base64.b64encode(zlib.compress(values.astype("<f2").tobytes(), 6)).decode("ascii"))
 
 
-def _describe(source: Source, packed: dict[str, str], views: int) -> dict[str, Any]:
+def _describe(source: ExportedRun, packed: dict[str, str], views: int) -> dict[str, Any]:
     config, name = source.config, source.network.name
     neurons = head_neurons(len(source.classes), config.head)
     with torch.random.fork_rng(devices=[]):  # as `models.network.build_pretrained` draws them
@@ -174,7 +174,7 @@ def _pack_exact(values: npt.NDArray[np.float32]) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode("ascii")
 
 
-def _pack_dropout(source: Source, images: int) -> str | None:
+def _pack_dropout(source: ExportedRun, images: int) -> str | None:
     """Which features dropout kept in each step of the run, as torch draws them on a processor; None where that is long.
 
     Args:
@@ -195,7 +195,7 @@ def _pack_dropout(source: Source, images: int) -> str | None:
     return wrap(base64.b64encode(zlib.compress(np.concatenate(parts).tobytes(), 6)).decode("ascii"))
 
 
-def _list_differences(source: Source) -> list[str]:
+def _list_differences(source: ExportedRun) -> list[str]:
     out = list_differences(source)
     out.append("Features are rounded to 16 bits, and the app's own training ran in torch instead of numpy.")
     return out

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from core.errors import ExportError
 from core.export.description import describe_run, label_lines, read_template
 from core.export.export_check import Answers
+from core.export.exported_run import BATCH, ExportedRun, as_input
 from core.export.exports import name_files
 from core.export.notebook_facts import count_splits
 from core.export.notebook_network import ACTIVATIONS, ARCHITECTURES, CUTS, load_backbone
 from core.export.pytorch_zip import rebuild_original
-from core.export.source import BATCH, Source, as_input
 from core.export.writer import Folder, Written
 from core.stores.pixels import Pixels
 
@@ -30,7 +30,7 @@ CROP_MODES = {"crop": "center", "pad": "border", "squeeze": "squash"}  # timm's 
 Way = Callable[[Tensor], Tensor]
 
 
-def write_hugging_face(source: Source, folder: Folder) -> Written:
+def write_hugging_face(source: ExportedRun, folder: Folder) -> Written:
     """Write `model.safetensors`, `config.json`, `README.md`, labels, and a script where timm does not open them."""
     in_timm = source.network.name in TIMM
     about = describe_run(source)
@@ -54,7 +54,7 @@ def write_hugging_face(source: Source, folder: Folder) -> Written:
     )
 
 
-def _write_timm(source: Source, folder: Folder, about: dict[str, Any]) -> Way:
+def _write_timm(source: ExportedRun, folder: Folder, about: dict[str, Any]) -> Way:
     """The folder as timm's own; a single neuron becomes the two of a softmax that answers the same."""
     original = rebuild_original(source.network, source.spec.crop_px)
     if original is None:
@@ -95,7 +95,7 @@ def _write_timm(source: Source, folder: Folder, about: dict[str, Any]) -> Way:
     return lambda pixels: network((pixels - mean) / deviation).softmax(dim=1)
 
 
-def _write_script(source: Source, folder: Folder, about: dict[str, Any]) -> Way:
+def _write_script(source: ExportedRun, folder: Folder, about: dict[str, Any]) -> Way:
     """The folder with a script that builds the network, and is asked itself."""
     name, config = source.network.name, source.config
     own = read_template("predict_pytorch.py")
@@ -132,7 +132,7 @@ def _build_backbone(script: dict[str, Any], name: str) -> nn.Module:
     return backbone  # type: ignore[no-any-return]  # torchvision leaves it untyped
 
 
-def _describe_card(source: Source, about: dict[str, Any], in_timm: bool) -> dict[str, Any]:
+def _describe_card(source: ExportedRun, about: dict[str, Any], in_timm: bool) -> dict[str, Any]:
     config, counts = source.config, source.dataset.counts
     settings = config.model_dump(mode="json", exclude_defaults=True, exclude={"note"})
     return {
@@ -146,7 +146,7 @@ def _describe_card(source: Source, about: dict[str, Any], in_timm: bool) -> dict
     }
 
 
-def _write_front_matter(source: Source, about: dict[str, Any], in_timm: bool) -> str:
+def _write_front_matter(source: ExportedRun, about: dict[str, Any], in_timm: bool) -> str:
     """YAML, each value as JSON, which YAML reads alike whatever is in a name."""
     low, high = about["test_interval"]
     licence = about["weights_licence"] or ""

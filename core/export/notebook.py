@@ -15,6 +15,7 @@ from core.config.events import Progress
 from core.errors import ExportError
 from core.export.description import read_template
 from core.export.export_check import STALE, Answers
+from core.export.exported_run import BATCH, ExportedRun, choose_pictures
 from core.export.notebook_cells import run_cells, split_cells, write_cells
 from core.export.notebook_facts import (
     OTHER_WORDS,
@@ -24,7 +25,6 @@ from core.export.notebook_facts import (
     list_transforms,
 )
 from core.export.notebook_network import ACTIVATIONS, ARCHITECTURES, CUTS, find_blocks, is_in_torchvision, load_backbone
-from core.export.source import BATCH, Source, choose_pictures
 from core.export.writer import Folder, Written
 from core.stores.pixels import Pixels
 from models import weights
@@ -37,7 +37,7 @@ CHECKED = ("settings", "read", "architecture", "weights", "network", "views")  #
 PACKAGES = {"numpy": "numpy", "PIL": "pillow", "torch": "torch", "torchvision": "torchvision"}
 
 
-def write_notebook(source: Source, folder: Folder) -> Generator[Progress, None, Written]:
+def write_notebook(source: ExportedRun, folder: Folder) -> Generator[Progress, None, Written]:
     """Write the notebook.
 
     Raises:
@@ -79,7 +79,7 @@ def write_notebook(source: Source, folder: Folder) -> Generator[Progress, None, 
     )
 
 
-def _read_files(source: Source, read_square: Any, answers: Any) -> Generator[Progress, None, tuple[int, int]]:
+def _read_files(source: ExportedRun, read_square: Any, answers: Any) -> Generator[Progress, None, tuple[int, int]]:
     """Let the notebook read files itself; returns how many, and how many of them get the class of the run.
 
     Raises:
@@ -108,7 +108,7 @@ def _read_files(source: Source, read_square: Any, answers: Any) -> Generator[Pro
     return len(places), same
 
 
-def _describe(source: Source) -> dict[str, Any]:
+def _describe(source: ExportedRun) -> dict[str, Any]:
     config, name = source.config, source.network.name
     entry, stages = config.entry(), list_stages(source)
     transforms = list_transforms(source) if any(stage.views != 1 for stage in stages) else []
@@ -135,7 +135,7 @@ def _describe(source: Source) -> dict[str, Any]:
     }
 
 
-def _list_differences(source: Source, transforms: list[str], stages: list[Any]) -> list[str]:
+def _list_differences(source: ExportedRun, transforms: list[str], stages: list[Any]) -> list[str]:
     out = list_differences(source)
     if transforms:
         out.append("Random crops, flips and colours are torchvision's: as strong as the run's, other random numbers.")
@@ -148,7 +148,7 @@ def _list_differences(source: Source, transforms: list[str], stages: list[Any]) 
     return [*out, "Dropout and sums in another order make small differences that grow with the training.", OTHER_WORDS]
 
 
-def _pack_weights(source: Source) -> str | None:
+def _pack_weights(source: ExportedRun) -> str | None:
     """The pretrained weights of petnet, which lie nowhere else, as text; its file has filters in 16 bits."""
     if source.network.name != "petnet" or not source.config.pretrained:
         return None
@@ -169,14 +169,14 @@ def wrap(text: str) -> str:
     return "\n".join(text[first : first + LINE] for first in range(0, len(text), LINE))
 
 
-def _optimizer(source: Source) -> str:
+def _optimizer(source: ExportedRun) -> str:
     config = source.config
     title = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}[config.optimizer]
     momentum = ", momentum=0.9" if config.optimizer == "sgd" else ""
     return f'{title}([group for group in groups if group["params"]]{momentum}, weight_decay={config.weight_decay})'
 
 
-def _list_exercises(source: Source) -> list[str]:
+def _list_exercises(source: ExportedRun) -> list[str]:
     """Five, as Markdown."""
     config, blocks = source.config, list(source.network.blocks)
     point = list_stages(source)[-1].freeze

@@ -9,7 +9,7 @@ from core.checkpoints.checkpoint import read_sidecar
 from core.config.stages import Allowance, Stage, fitted_rate, plan_stages, share_out
 from core.datasets.splits import SPLITS
 from core.export.description import describe_run
-from core.export.source import Source
+from core.export.exported_run import ExportedRun
 from core.formatting import SPLIT_NAMES, format_count, format_duration, format_percent, format_points
 from core.runs.history import RunHistory
 from core.runs.run import RunState
@@ -40,7 +40,7 @@ class NotebookStage:
     views: int
 
 
-def list_stages(source: Source) -> list[NotebookStage]:
+def list_stages(source: ExportedRun) -> list[NotebookStage]:
     """The stages of the run, with the learning rates and numbers of pictures that it had."""
     config, history = source.config, source.run.history()
     stages = plan_stages(config, config.entry())
@@ -75,7 +75,7 @@ def _images_seen(history: RunHistory, stages: Sequence[Stage], place: int, allow
     return seen[place] - before if seen[place] > before else allowed.images
 
 
-def list_splits(source: Source) -> dict[str, list[str]]:
+def list_splits(source: ExportedRun) -> dict[str, list[str]]:
     """Split -> of each picture, in the order of the dataset, the start of its file's SHA-256 and its class."""
     return {
         split: [f"{row.sha256[:HASH_DIGITS]}:{row.label}" for row in rows]
@@ -84,13 +84,13 @@ def list_splits(source: Source) -> dict[str, list[str]]:
     }
 
 
-def count_splits(source: Source) -> str:
+def count_splits(source: ExportedRun) -> str:
     """How many pictures each split has, in words."""
     counts = {split: len(source.dataset.rows_of(split)) for split in SPLITS}
     return ", ".join(f"{count:,} {SPLIT_NAMES[split]}" for split, count in counts.items() if count) + " pictures"
 
 
-def list_transforms(source: Source) -> list[str]:
+def list_transforms(source: ExportedRun) -> list[str]:
     """Random changes of training pictures, as calls of torchvision's transforms; none where none are made."""
     augmentation, config, size = Augmentation.from_config(source.config), source.config, source.spec.crop_px
     if not augmentation.active:
@@ -110,7 +110,7 @@ def list_transforms(source: Source) -> list[str]:
     return out
 
 
-def describe_notebook(source: Source) -> dict[str, Any]:
+def describe_notebook(source: ExportedRun) -> dict[str, Any]:
     """Values that both templates take."""
     found = measure_accuracy(source.tested)
     spec, config = source.spec, source.config
@@ -137,13 +137,13 @@ def describe_notebook(source: Source) -> dict[str, Any]:
     }
 
 
-def dropout_of(source: Source) -> float:
+def dropout_of(source: ExportedRun) -> float:
     """Share of the features that the head leaves out in training."""
     layer = getattr(source.network.head, "dropout", None)
     return float(layer.p) if layer is not None else 0.0
 
 
-def _fit_words(source: Source) -> str:
+def _fit_words(source: ExportedRun) -> str:
     spec = source.spec
     if spec.fit == "squeeze":
         return f"squeezed to {spec.resize_px} x {spec.resize_px} pixels"
@@ -152,7 +152,7 @@ def _fit_words(source: Source) -> str:
     return f"its short side resized to {spec.resize_px} pixels, the middle cut out"
 
 
-def _verdict(source: Source) -> str:
+def _verdict(source: ExportedRun) -> str:
     tested, history = source.tested, source.run.history()
     found = measure_accuracy(tested)
     label, most = Counter(tested.labels.tolist()).most_common(1)[0]
@@ -165,7 +165,7 @@ def _verdict(source: Source) -> str:
     )
 
 
-def list_differences(source: Source) -> list[str]:
+def list_differences(source: ExportedRun) -> list[str]:
     """What either notebook does otherwise than the app did, as sentences."""
     config, history = source.config, source.run.history()
     out = []

@@ -9,7 +9,7 @@ import torch
 
 from core.export.description import describe_run, label_lines, read_template
 from core.export.export_check import Answers
-from core.export.source import BATCH, Source, Standalone
+from core.export.exported_run import BATCH, ExportedRun, Standalone
 from core.export.writer import Folder, Written
 from core.stores.pixels import Pixels
 
@@ -18,7 +18,7 @@ MODEL = "model.onnx"
 log = logging.getLogger("tunemypets.export")
 
 
-def write_onnx(source: Source, folder: Folder) -> Written:
+def write_onnx(source: ExportedRun, folder: Folder) -> Written:
     """Write `model.onnx`, a script that predicts with it, and labels."""
     import onnx
 

@@ -14,10 +14,10 @@ from core.datasets.pictures.decoder import Limits
 from core.errors import ExportError
 from core.export.description import describe_run
 from core.export.export_check import Answers
+from core.export.exported_run import BATCH, ExportedRun, as_input, choose_pictures
 from core.export.phone.html_file import put_together, read_back
 from core.export.phone.interpreter import Interpreter
 from core.export.phone.layers import lower_network
-from core.export.source import BATCH, Source, as_input, choose_pictures
 from core.export.writer import Folder, Written
 from core.formatting import format_count, format_percent
 from core.stores.pixels import Pixels, square_pixels
@@ -33,7 +33,7 @@ NOTES = (
 )
 
 
-def write_phone(source: Source, folder: Folder) -> Written:
+def write_phone(source: ExportedRun, folder: Folder) -> Written:
     """Write the page.
 
     Raises:
@@ -81,7 +81,7 @@ def _question(classes: tuple[str, ...]) -> str:
     return f"{', '.join(classes[:-1])} or {classes[-1]}?"
 
 
-def _facts(source: Source, facts: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(source: ExportedRun, facts: dict[str, Any]) -> list[tuple[str, str]]:
     result = source.run.result()
     accuracy = "not measured"
     if (found := facts["test_accuracy"]) is not None:
@@ -102,7 +102,7 @@ def _facts(source: Source, facts: dict[str, Any]) -> list[tuple[str, str]]:
     return listed
 
 
-def _tests(source: Source) -> list[dict[str, Any]]:
+def _tests(source: ExportedRun) -> list[dict[str, Any]]:
     """Test pictures as the page holds them, with the run's answers to just these."""
     limits, spec = Limits.from_settings(source.settings), source.spec
     places = choose_pictures(source.tested, TESTS)

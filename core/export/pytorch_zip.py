@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from core.errors import ExportError
 from core.export.description import describe_run, label_lines, read_template
 from core.export.export_check import Answers
-from core.export.source import BATCH, Source, Standalone, as_input
+from core.export.exported_run import BATCH, ExportedRun, Standalone, as_input
 from core.export.writer import Folder, Written
 from core.stores.pixels import Pixels
 from models.network import Network
@@ -24,7 +24,7 @@ PROGRAM, WEIGHTS = "model.pt2", "model.safetensors"
 NEAR = 1e-4  # logits of the network in torchvision's form
 
 
-def write_pytorch(source: Source, folder: Folder) -> Written:
+def write_pytorch(source: ExportedRun, folder: Folder) -> Written:
     """Write `model.safetensors`, `model.pt2`, `config.json`, labels and `predict.py`."""
     original = rebuild_original(source.network, source.spec.crop_px)
     state = (original or source.network).state_dict()

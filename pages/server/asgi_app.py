@@ -31,10 +31,10 @@ from core.room.addresses import is_loopback
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from pages.server import farewell
+from pages.server.export_files import ROUTES as ROUTES
 from pages.server.frontend import Frontend
 from pages.server.guard import Guard
 from pages.server.room_address import room_url, url
-from pages.server.take_home import ROUTES as ROUTES
 from pages.server.upload_limits import UploadLimits
 
 MIDDLEWARE = [Middleware(Guard), Middleware(Frontend), Middleware(UploadLimits)]

@@ -17,14 +17,14 @@ from core.room.access import RoomStore
 from core.room.addresses import host_of, is_named, own_names
 from core.room.people import person_id
 from core.settings import PROJECT_ROOT, Settings
-from pages.server import take_home
+from pages.server import export_files
 from pages.server.security_headers import policy_headers
 from pages.server.visitor_cookie import cookie_header, token_in
 
 # they describe the server, and no page needs them; the metrics open for the operator's measurements only
 METRICS = "/_stcore/metrics"
 CLOSED = ("/_stcore/script-health-check", "/_stcore/agent")
-BEHIND_THE_DOOR = ("/media/", "/_stcore/upload_file/", take_home.PATH)
+BEHIND_THE_DOOR = ("/media/", "/_stcore/upload_file/", export_files.PATH)
 POLICY = b"content-security-policy"
 NAMES_SECONDS = 10.0  # a laptop's address changes with its network
 MAX_SOCKETS = 1000
@@ -82,7 +82,7 @@ class Guard:
             return
         extra = policy_headers(host)
         names = {name for name, _ in extra}
-        own_policy = self._path(scope).startswith(take_home.PATH)  # stricter than ours
+        own_policy = self._path(scope).startswith(export_files.PATH)  # stricter than ours
         asks_for_page = scope["method"] == "GET" and "text/html" in _header(scope, b"accept")
 
         async def send_with_headers(message: Message) -> None:

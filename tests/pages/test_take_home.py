@@ -24,10 +24,10 @@ from core.runs.run_files import EXPORTS
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
-from pages.components.shared.names import plain
 from pages.components.shared import door, take_home
+from pages.components.shared.names import plain
+from pages.server.export_files import PATH, ROUTES, address_of
 from pages.server.guard import Guard
-from pages.server.take_home import PATH, ROUTES, address_of
 from tests.pages.test_pages import texts
 
 Open = Callable[..., AppTest]

@@ -14,7 +14,7 @@ from core.runs.run import Run
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.qr_code import draw_qr, reachable_address
-from pages.server.take_home import OPENED, address_of
+from pages.server.export_files import OPENED, address_of
 
 REFRESH_SECONDS = 1.0
 ICON = ":material/download:"

@@ -247,7 +247,7 @@ def test_a_killed_export_is_said_cleaned_up_and_can_be_made_again(raced: Setting
 
 def test_markup_in_class_names_stays_text(raced: Settings, run: Run) -> None:
     from core.export.description import describe_run, read_template
-    from core.export.source import open_source
+    from core.export.exported_run import open_source
 
     source = dataclasses.replace(open_source(raced, run), classes=("<b>|cat", "*dog*"))
     about = {**describe_run(source), "dataset": "<img src=x>|`", "torchvision": False}

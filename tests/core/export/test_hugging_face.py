@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 
 from core.datasets.dataset import Dataset
 from core.export.export_check import compare_answers
+from core.export.exported_run import ExportedRun, as_input, read_crops
 from core.export.formats import FORMATS
 from core.export.hugging_face_folder import TIMM, write_hugging_face
-from core.export.source import Source, as_input, read_crops
 from core.export.writer import Folder, Written
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -30,7 +30,7 @@ from tests.core.export.test_notebooks import HEAD, LARGE, export, source_of, tra
 ODD = ('<b>"cat": |', "*dog*\n---\nlicense: mit\n``` 🐕")
 
 
-def write(source: Source, folder: Path) -> Written:
+def write(source: ExportedRun, folder: Path) -> Written:
     """The folder, and its answers on the four pictures of the source, checked."""
     written = write_hugging_face(source, Folder(folder))
     crops = run_step(read_crops(source, np.arange(4), source.spec), lambda _: None)

@@ -10,9 +10,9 @@ import torch
 from core.config.train_config import TrainConfig
 from core.errors import ExtraMissingError
 from core.export.export_job import writer_of
+from core.export.exported_run import ExportedRun, open_source
 from core.export.formats import FORMATS, ExportFormat
 from core.export.pytorch_zip import rebuild_original
-from core.export.source import Source, open_source
 from core.export.writer import Folder
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -29,7 +29,7 @@ FAMILIES = ["petnet", "mobilenet_v3_small"]  # bench.exports makes the table of 
 SMALL = [name for name, entry in CATALOG.items() if entry.backbone_parameters < 15_000_000]
 
 
-def with_network(source: Source, name: str, head: str, options: dict[str, object] | None = None) -> Source:
+def with_network(source: ExportedRun, name: str, head: str, options: dict[str, object] | None = None) -> ExportedRun:
     """The run as if it had trained this network: random weights, and statistics of BatchNorm that are not 0 and 1."""
     small = {"filters": (4, 8), "dense_neurons": 8, "image_size": 32}
     chosen = {**small, **(options or {})} if name == "scratch_cnn" else {}
@@ -45,11 +45,11 @@ def with_network(source: Source, name: str, head: str, options: dict[str, object
 
 
 @pytest.fixture
-def source(raced: Settings) -> Source:
+def source(raced: Settings) -> ExportedRun:
     return open_source(raced, RunStore(raced).all()[0])
 
 
-def compare(source: Source, kind: ExportFormat, folder: Path) -> float:
+def compare(source: ExportedRun, kind: ExportFormat, folder: Path) -> float:
     """The largest difference of a probability between the network and the finished file."""
     try:
         kind.check_installed()
@@ -64,7 +64,7 @@ def compare(source: Source, kind: ExportFormat, folder: Path) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS.values(), ids=list(FORMATS))
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_file_answers_as_its_network(source: Source, name: str, kind: ExportFormat, tmp_path: Path) -> None:
+def test_a_file_answers_as_its_network(source: ExportedRun, name: str, kind: ExportFormat, tmp_path: Path) -> None:
     assert compare(with_network(source, name, "softmax"), kind, tmp_path) < 1e-4
 
 
@@ -72,7 +72,7 @@ def test_a_file_answers_as_its_network(source: Source, name: str, kind: ExportFo
 @pytest.mark.parametrize("kind", FORMATS.values(), ids=list(FORMATS))
 @pytest.mark.parametrize("options", ODD_SCRATCH, ids=lambda options: options["activation"])
 def test_a_scratch_cnn_of_any_kind_with_one_neuron(
-    source: Source, options: dict[str, object], kind: ExportFormat, tmp_path: Path
+    source: ExportedRun, options: dict[str, object], kind: ExportFormat, tmp_path: Path
 ) -> None:
     assert compare(with_network(source, "scratch_cnn", "sigmoid", options), kind, tmp_path) < 1e-4
 

@@ -26,13 +26,13 @@ from core.errors import ExportError
 from core.export import export_job, feature_notebook
 from core.export.description import read_template
 from core.export.export_check import compare_answers
+from core.export.exported_run import ExportedRun, open_source, read_crops
 from core.export.exports import folder_of, look
 from core.export.formats import FORMATS
 from core.export.notebook import CHECKED, write_notebook
 from core.export.notebook_cells import run_cells, split_cells, write_cells
 from core.export.notebook_facts import list_stages
 from core.export.notebook_network import find_blocks, is_in_torchvision
-from core.export.source import Source, open_source, read_crops
 from core.export.writer import Folder
 from core.jobs.worker import Worker
 from core.runs.run import Run, RunState
@@ -97,7 +97,7 @@ def test_blocks_of_torchvisions_networks_hold_the_parameters_that_the_catalog_co
     assert len(held) in (len(parameters) - 2, len(parameters))  # all but the last layer
 
 
-def source_of(settings: Settings, run: Run, name: str, **values: Any) -> Source:
+def source_of(settings: Settings, run: Run, name: str, **values: Any) -> ExportedRun:
     """A run of any network with random weights, tested on four pictures."""
     torch.manual_seed(0)
     strategy = "full" if CATALOG[name].weights is not None else "scratch"
@@ -115,7 +115,7 @@ def source_of(settings: Settings, run: Run, name: str, **values: Any) -> Source:
     table = PredictionTable(
         "test", dataset.classes, tuple(row.pixel_hash for row in rows), indices, labels, np.full((4, 2), 0.5)
     )
-    source = Source(settings, run, network, config, dataset.classes, spec, table, dataset)
+    source = ExportedRun(settings, run, network, config, dataset.classes, spec, table, dataset)
     answers = source.answers(run_step(read_crops(source, np.arange(4), spec), lambda _: None))
     return dataclasses.replace(source, tested=dataclasses.replace(table, probabilities=answers))
 
@@ -302,7 +302,7 @@ def test_what_cannot_be_packed_or_ends_elsewhere_is_refused(
         patch.setattr(feature_notebook, "MAX_BYTES", 1000)
         assert "hardly open: take the format notebook" in refusal(settings, run, "notebook-features")
 
-    def mislead(source: Source) -> list[Any]:
+    def mislead(source: ExportedRun) -> list[Any]:
         return [dataclasses.replace(stage, rate=-100 * stage.rate) for stage in list_stages(source)]
 
     monkeypatch.setattr(feature_notebook, "APART", 0)

@@ -233,7 +233,7 @@ function activate(values, name) {
   }
 }
 
-// Within 1.2e-7. Source: Press et al., Numerical Recipes (1992), section 6.2, erfcc.
+// Within 1.2e-7. ExportedRun: Press et al., Numerical Recipes (1992), section 6.2, erfcc.
 function errorFunction(x) {
   const size = Math.abs(x);
   const t = 1 / (1 + 0.5 * size);

@@ -94,7 +94,7 @@ function resize(drawable, scaled, corner, sides, interpolation) {
   return pixels;
 }
 
-// For each new pixel the old ones that it is made of, with whole-numbered weights. Source: Pillow's Resample.c.
+// For each new pixel the old ones that it is made of, with whole-numbered weights. ExportedRun: Pillow's Resample.c.
 function weighPixels(side, scaled, first, count, interpolation) {
   const [filter, reach] = interpolation === "bicubic" ? [bicubic, 2] : [bilinear, 1];
   const scale = side / scaled;

@@ -28,7 +28,7 @@ BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ExportedRun:
     """A run that can be exported.
 
     Attributes:
@@ -81,7 +81,7 @@ def as_input(crops: Pixels) -> Tensor:
     return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous().float() / 255
 
 
-def open_source(settings: Settings, run: Run) -> Source:
+def open_source(settings: Settings, run: Run) -> ExportedRun:
     """Read a run that shall be exported.
 
     Raises:
@@ -96,7 +96,7 @@ def open_source(settings: Settings, run: Run) -> Source:
             f"The dataset {dataset.id} is not the one that run {run.id} was trained on, so no export of it can be "
             "checked: train again on the new pictures."
         )
-    return Source(
+    return ExportedRun(
         settings,
         run,
         network,
@@ -117,7 +117,7 @@ def choose_pictures(tested: PredictionTable, most: int = MAX_PICTURES) -> Places
     return np.sort(by_class[(np.arange(most) * tested.n) // most])
 
 
-def read_crops(source: Source, places: Places, spec: Preprocessing) -> Generator[Progress, None, Pixels]:
+def read_crops(source: ExportedRun, places: Places, spec: Preprocessing) -> Generator[Progress, None, Pixels]:
     """The test pictures at these places as a network sees them: (N, crop_px, crop_px, 3) uint8.
 
     Raises:
