@@ -104,11 +104,14 @@ let stream = null;
 
 async function startLive() {
   complain("");
+  part("live").disabled = true; // a second tap would ask for a second stream
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch {
     complain("The browser gives this page no camera: take a photo instead.");
     return;
+  } finally {
+    part("live").disabled = false;
   }
   const video = document.createElement("video");
   video.muted = video.playsInline = true;
