@@ -24,8 +24,7 @@ from core.export.writer import Folder, Written
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step
-from models.catalog import CATALOG
-from tests.core.export.test_notebooks import HEAD, LARGE, export, source_of, train
+from tests.core.export.test_notebooks import HEAD, NETWORKS, export, source_of, train
 
 ODD = ('<b>"cat": |', "*dog*\n---\nlicense: mit\n``` 🐕")
 
@@ -46,10 +45,7 @@ def front_matter(text: str) -> dict[str, Any]:
     return values
 
 
-@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in CATALOG]
-)
+@pytest.mark.parametrize(("name", "head"), [*NETWORKS, ("resnet18", "sigmoid")])
 def test_every_network_answers_from_its_folder_as_in_the_app(
     raced: Settings, name: str, head: str, tmp_path: Path
 ) -> None:
