@@ -72,6 +72,14 @@ class ExportFormat:
 
 _FORMATS = (
     ExportFormat(
+        "phone",
+        "Phone page",
+        "One HTML file that classifies pictures in any current browser, offline: nothing leaves the phone.",
+        "page.html",
+        single=True,
+        most_parameters=15_000_000,
+    ),
+    ExportFormat(
         "pytorch",
         "PyTorch",
         "A zip with weights, network, labels and a script that predicts; needs torch, not this app.",
@@ -82,11 +90,6 @@ _FORMATS = (
         "One file for ONNX Runtime, OpenCV, browsers and C++; preprocessing of values and softmax are inside.",
         "model.onnx",
         ("onnx", "onnxscript", "onnxruntime"),
-    ),
-    ExportFormat(
-        "huggingface",
-        "Hugging Face",
-        "A zip of a folder for the Hugging Face Hub, with a model card; timm opens ResNets by their address.",
     ),
     ExportFormat(
         "notebook",
@@ -107,12 +110,9 @@ _FORMATS = (
         requirements="requirements-notebook.txt",
     ),
     ExportFormat(
-        "phone",
-        "Phone page",
-        "One HTML file that classifies pictures in any current browser, offline: nothing leaves the phone.",
-        "page.html",
-        single=True,
-        most_parameters=15_000_000,
+        "huggingface",
+        "Hugging Face",
+        "A zip of a folder for the Hugging Face Hub, with a model card; timm opens ResNets by their address.",
     ),
 )
 FORMATS: Mapping[str, ExportFormat] = MappingProxyType({item.name: item for item in _FORMATS})

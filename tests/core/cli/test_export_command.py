@@ -55,7 +55,7 @@ def test_a_run_is_exported_and_described(run_id: str, raced: Settings, tmp_path:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--format", "exe", "--output", "a.zip"], "Format 'exe' is unknown: choose one of pytorch, onnx"),
+        (["--format", "exe", "--output", "a.zip"], "Format 'exe' is unknown: choose one of phone, pytorch, onnx"),
         (["--format", "onnx", "--output", "a.pt"], "a.pt cannot be ONNX: let its name end in .zip or .onnx."),
         (["--format", "pytorch", "--output", "."], ". is a folder: name a file in it, such as network.zip."),
         (["--format", "pytorch", "--output", "none/a.zip"], "The folder of a.zip does not exist: make it first."),

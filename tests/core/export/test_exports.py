@@ -167,7 +167,7 @@ def test_a_run_that_has_not_ended_or_was_not_evaluated_is_refused(raced: Setting
     (run.folder / "started.json").unlink(missing_ok=True)
     with pytest.raises(ExportError, match="is queued: export it when it has ended"):
         start_export(raced, run.id, "pytorch")
-    with pytest.raises(ExportError, match="Format 'exe' is unknown: choose one of pytorch, onnx"):
+    with pytest.raises(ExportError, match="Format 'exe' is unknown: choose one of phone, pytorch, onnx"):
         start_export(raced, run.id, "exe")
     with pytest.raises(RunError):
         start_export(raced, "../etc", "pytorch")
