@@ -56,8 +56,9 @@ def kill(*processes: psutil.Process) -> None:
 
 
 def _lives(process: psutil.Process) -> bool:
+    """Whether it may still hold a file or a lock: other threads end after the first one, which is a zombie by then."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        return process.status() != psutil.STATUS_ZOMBIE
+        return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     return False
 
 
