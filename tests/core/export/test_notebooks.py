@@ -57,7 +57,6 @@ LARGE = ("vgg16", "vit_b_16", "convnext_tiny", "resnet50")
 NETWORKS = [
     *((name, "softmax") for name in CATALOG if name not in LARGE),
     ("mobilenet_v2", "sigmoid"),
-    pytest.param("vit_b_16", "sigmoid", marks=pytest.mark.slow),
 ]
 
 
