@@ -6,16 +6,15 @@ from pathlib import Path
 import click
 
 from core.cli.command import Outcome, command
+from core.cli.output_file import choose_output, open_output
 from core.cli.run_commands import run_argument
 from core.cli.waiting import print_status
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ExportError
 from core.export.formats import FORMATS, get_format
 from core.formatting import format_bytes, format_count, format_estimate
-from core.quotas import FULL, is_full
 from core.settings import Settings
 from core.steps import run_step
-from core.storage import atomic_open
 
 
 @command("export")
@@ -28,34 +27,26 @@ def export(settings: Settings, run: str, name: str, output: str, force: bool) ->
     from core.export.exports import folder_of, wait_for_export
     from core.runs.run_store import RunStore
 
-    kind, target = get_format(name), Path(output).expanduser()
-    if not target.name or target.is_dir():
-        raise ExportError(f"{output} is a folder: name a file in it, such as network.zip.")
-    if not target.parent.is_dir():
-        raise ExportError(f"The folder of {target.name} does not exist: make it first.")
-    if target.exists() and not force:
-        raise ExportError(f"{target.name} exists already: choose another name, or replace it with --force.")
+    kind = get_format(name)
+    target = choose_output(output, ExportError, force=force, example=f"network{kind.endings[0]}")
     if target.suffix not in kind.endings:
         raise ExportError(f"{target.name} cannot be {kind.title}: let its name end in {' or '.join(kind.endings)}.")
-    manifest = None
+    manifest, said = None, ""
     try:
         for state in wait_for_export(settings, run, name):
             manifest = state.manifest
             if state.progress is not None:
                 done = f" {state.progress.done}/{state.progress.total}" if state.progress.total > 1 else ""
                 about = f" ({format_estimate(state.estimate)} in all)" if state.estimate else ""
-                print_status(f"{state.progress.text.lower()}{done}{about}", transient=True)
+                if said != (said := f"{state.progress.text.lower()}{done}{about}"):
+                    print_status(said, transient=True)
     finally:
         print_status("", transient=True)
     assert manifest is not None
     kept = next(file for file in manifest.files if Path(file).suffix == target.suffix)
     folder = folder_of(RunStore(settings).get(run), kind)
-    try:
-        with (folder / kept).open("rb") as source, atomic_open(target) as file:
-            shutil.copyfileobj(source, file)
-    except OSError as error:
-        why = FULL if is_full(error) else f"{target.name} cannot be written ({error.strerror}): choose another place."
-        raise ExportError(why) from error
+    with (folder / kept).open("rb") as source, open_output(target, ExportError) as file:
+        shutil.copyfileobj(source, file)
     size = manifest.files[kept]
     text = f"Wrote {target.name} ({format_bytes(size)}). {manifest.check.describe()}"
     return Outcome({"file": str(target), "bytes": size, **manifest.to_json()}, "\n".join([text, *manifest.notes]))

@@ -1,25 +1,15 @@
 """The command `report`."""
 
-import errno
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from core.cli.command import Outcome, command
+from core.cli.output_file import choose_output, open_output
 from core.errors import ReportError
 from core.formatting import format_bytes
 from core.report.documents import FORMATS, make_document
 from core.settings import Settings
-from core.storage import atomic_open
-
-CANNOT = {
-    errno.EACCES: "this folder is write-protected",
-    errno.EPERM: "this folder is write-protected",
-    errno.EROFS: "this folder is write-protected",
-    errno.ENOSPC: "the disk is full",
-    errno.ENAMETOOLONG: "the name is too long",
-}
 
 
 @command("report")
@@ -29,24 +19,14 @@ CANNOT = {
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def report(settings: Settings, ids: Sequence[str], output: str, form: str | None, force: bool) -> Outcome:
     """Write a report of a race, a learning curve or two to six runs: one file that opens offline."""
-    target = Path(output).expanduser()
-    if not target.name or target.is_dir():
-        raise ReportError(f"{output} is a folder: name a file in it, such as report.html.")
-    if not target.parent.is_dir():
-        raise ReportError(f"The folder of {target.name} does not exist: make it first.")
-    if target.exists() and not force:
-        raise ReportError(f"{target.name} exists already: choose another name, or replace it with --force.")
+    target = choose_output(output, ReportError, force=force, example="report.html")
     ending = target.suffix.lower().removeprefix(".")
     if form is None and ending == "csv":  # never HTML in a file that a spreadsheet opens
         raise ReportError(f"A report is HTML or JSON: name it {target.stem}.html or {target.stem}.json.")
     kind = form or (ending if ending in FORMATS else "html")
     document = make_document(settings, ids, kind)
-    try:
-        with atomic_open(target) as file:
-            file.write(document.content)
-    except OSError as error:
-        why = CANNOT.get(error.errno or 0, "the disk refused it")
-        raise ReportError(f"{target.name} cannot be written ({why}): choose another place.") from error
+    with open_output(target, ReportError) as file:
+        file.write(document.content)
     value = {
         "file": str(target),
         "format": kind,
