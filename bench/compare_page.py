@@ -167,12 +167,15 @@ def _click_groups(page: Page, clicks: Clicks) -> None:
 
 
 def _click_matrices(page: Page, clicks: Clicks, number: int) -> None:
-    for row, column in ((number % 8, 2), (3, 4)):
+    for place in (number % 8, 8):  # on the diagonal, where there are pictures
         matrix = page.locator("[class*=st-key-confusion-2] .stDataFrameGlideDataEditor").first
         matrix.scroll_into_view_if_needed()
         corner = matrix.bounding_box()
         assert corner is not None
-        x, y = corner["x"] + NAMES_PX + 75 * column + 20, corner["y"] + ROW_PX * (row + 1) + 17
+        column = (corner["width"] - NAMES_PX) / len(CLASSES)
+        x, y = corner["x"] + NAMES_PX + column * (place + 0.5), corner["y"] + ROW_PX * (place + 1.5)
+        page.mouse.move(x, y)  # the table wants to know where a hand is before it presses
+        page.wait_for_timeout(300)
         clicks.time("a confusion cell", lambda x=x, y=y: page.mouse.click(x, y), TILES.format("cell"))
     for unit in ("% of the class", "Pictures"):
         button = page.locator(".st-key-confusion-unit").get_by_text(unit, exact=True)
