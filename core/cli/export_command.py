@@ -48,7 +48,7 @@ def export(settings: Settings, run: str, name: str, output: str, force: bool) ->
     with (folder / kept).open("rb") as source, open_output(target, ExportError) as file:
         shutil.copyfileobj(source, file)
     size = manifest.files[kept]
-    text = f"Wrote {target.name} ({format_bytes(size)}). {manifest.check.describe()}"
+    text = f"Wrote {target.name} ({format_bytes(size)}). {manifest.describe()}"
     return Outcome({"file": str(target), "bytes": size, **manifest.to_json()}, "\n".join([text, *manifest.notes]))
 
 

@@ -82,6 +82,20 @@ class ExportCheck:
             return f"a probability differs by {self.largest:.2g}, more than {LARGEST:g}"
         return None
 
+    def loss(self) -> str | None:
+        """Why a file that takes other pictures than the run must not be handed out; None if it may.
+
+        Its answers differ from the run's, so that accuracy counts: it must not lose more than 3 points of it, unless
+        chance explains that.
+        """
+        lost = (self.only_run - self.only_file) / self.images
+        if lost <= MAX_LOSS or self.interval.high >= 0:
+            return None
+        return (
+            f"it loses {format_points(lost)} points of accuracy "
+            f"(n = {self.images:,}; {format_points(MAX_LOSS)} are allowed)"
+        )
+
     def describe(self) -> str:
         """The result in one sentence."""
         found = self.accuracy

@@ -85,8 +85,16 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     if written.spec is not None and written.spec != source.spec:
         crops = yield from read_crops(source, places, written.spec)
     file = written.answers(crops)
-    check = compare_answers(source.tested, places, own if written.reference is None else written.reference(crops), file)
-    problem = check.problem(rounded=written.rounded) if written.judge is None else written.judge(check)
+    check = compare_answers(source.tested, places, own, file)
+    conversion = None
+    if written.reference is not None:
+        conversion = compare_answers(source.tested, places, written.reference(crops), file)
+    if written.judge is not None:
+        problem = written.judge(check)
+    elif conversion is None or written.rounded:
+        problem = check.problem(rounded=written.rounded)
+    else:
+        problem = conversion.problem() or check.loss()
     if problem is not None:
         raise ExportError(f"The {kind.title} file of run {run.id} is not offered, because {problem}.")
     times = []
@@ -106,6 +114,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
         dict(written.versions),
         written.notes,
         check,
+        conversion,
     )
     write_manifest(draft, manifest)
     return manifest
@@ -133,6 +142,14 @@ def writer_of(kind: ExportFormat) -> "Callable[[ExportedRun, Folder], Written | 
             from core.export.phone_page import write_phone
 
             return write_phone
+        case "tflite":
+            from core.export.tflite_zip import write_tflite
+
+            return write_tflite
+        case "tflite-int8":
+            from core.export.tflite_zip import write_tflite_int8
+
+            return write_tflite_int8
         case _:
             from core.export.onnx_file import write_onnx
 
@@ -145,13 +162,16 @@ def _pack(run: Run, kind: ExportFormat, draft: Path, names: list[str]) -> dict[s
     kept = []
     if len(names) > 1:
         packed = draft / f"{stem}-{kind.name}.zip"
+        place = "" if kind.bare else f"{packed.stem}/"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for name in names:
-                archive.write(draft / name, f"{stem}-{kind.name}/{name}")
+                archive.write(draft / name, f"{place}{name}")
         kept.append(packed)
     for name in names:
         if name == kind.main or len(names) == 1:
-            kept.append((draft / name).rename(draft / f"{stem}{Path(name).suffix}"))
+            ending = Path(name).suffix
+            variant = kind.name.removeprefix(ending[1:]) if kind.name.startswith(ending[1:]) else ""  # -int8
+            kept.append((draft / name).rename(draft / f"{stem}{variant}{ending}"))
         else:
             (draft / name).unlink()
     return {path.name: path.stat().st_size for path in kept}

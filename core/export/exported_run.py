@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from core.checkpoints.checkpoint import load_network
 from core.config.events import Progress
 from core.config.train_config import TrainConfig
-from core.datasets.dataset import Dataset
+from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.pictures.decoder import Limits
 from core.errors import ExportError
@@ -123,13 +123,29 @@ def read_crops(source: ExportedRun, places: Places, spec: Preprocessing) -> Gene
     Raises:
         ImageError: a picture of the dataset can no longer be read.
     """
+    rows = [source.dataset.rows[int(source.tested.indices[place])] for place in places]
+    return (yield from _read_rows(source, rows, spec, "Reading test pictures"))
+
+
+def read_training_crops(source: ExportedRun, most: int, spec: Preprocessing) -> Generator[Progress, None, Pixels]:
+    """Up to `most` training pictures, with each class's share, as a network sees them: (N, crop_px, crop_px, 3) uint8.
+
+    Raises:
+        ImageError: a picture of the dataset can no longer be read.
+    """
+    rows = sorted(source.dataset.rows_of("train"), key=lambda row: (row.label, row.index))
+    chosen = np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)
+    return (yield from _read_rows(source, [rows[place] for place in chosen], spec, "Reading training pictures"))
+
+
+def _read_rows(
+    source: ExportedRun, rows: list[ImageRow], spec: Preprocessing, text: str
+) -> Generator[Progress, None, Pixels]:
     limits = Limits.from_settings(source.settings)
-    rows = source.dataset.rows
     first, last = spec.margin_px, spec.margin_px + spec.crop_px
-    crops = np.empty((len(places), spec.crop_px, spec.crop_px, 3), dtype=np.uint8)
-    for done, place in enumerate(places):
-        row = rows[int(source.tested.indices[place])]
+    crops = np.empty((len(rows), spec.crop_px, spec.crop_px, 3), dtype=np.uint8)
+    for done, row in enumerate(rows):
         square = square_pixels(source.dataset.read_image(row), row.name, limits, spec)
         crops[done] = square[first:last, first:last]
-        yield Progress("preparing", "Reading test pictures", done + 1, len(places), None)
+        yield Progress("preparing", text, done + 1, len(rows), None)
     return crops

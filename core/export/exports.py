@@ -40,6 +40,7 @@ class Manifest:
         ms_per_picture: of the file's own runtime, one picture at a time on this processor; None if it runs elsewhere.
         versions: of the packages that made it.
         check: its answers against the run's.
+        conversion: the same against the run's network in torch on the file's own pictures, where those are other ones.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -54,6 +55,7 @@ class Manifest:
     versions: dict[str, str]
     notes: tuple[str, ...]
     check: ExportCheck
+    conversion: ExportCheck | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For the command line."""
@@ -66,7 +68,15 @@ class Manifest:
             "versions": self.versions,
             "notes": list(self.notes),
             "check": self.check.to_json(),
+            "conversion": None if self.conversion is None else self.conversion.to_json(),
         }
+
+    def describe(self) -> str:
+        """What the check found, in one or two sentences."""
+        if self.conversion is None:
+            return self.check.describe()
+        within = f"{self.conversion.largest:.1g}"
+        return f"{self.check.describe()} The same network in torch answers its pictures within {within}."
 
 
 _MANIFEST = TypeAdapter(Manifest)

@@ -1,5 +1,7 @@
 """The formats of exports: what each is, what it needs, and what it cannot hold. Imports no torch."""
 
+import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,6 +12,10 @@ from core.errors import ExportError, ExtraMissingError
 from models.entry import NetworkEntry
 
 INSTALL = "pip install -r"
+TFLITE = "requirements-tflite.txt"
+MACHINES = "Linux (x86-64) or a Mac with Apple's processor"
+_LITERT_MACHINES = ("linux-x86_64", "darwin-arm64")
+_LITERT = ("litert_torch", "ai_edge_litert", "flatbuffers")
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,8 @@ class ExportFormat:
         single: whether the main file is all there is.
         needs: modules of `requirements`.
         requirements: the file whose packages it needs.
+        machines: that can make it, such as `linux-x86_64`; none: all.
+        bare: the zip has the files themselves, not a folder of them.
         most_parameters: of a network that it holds.
         version: of what the writer makes; an export of another version is made again.
     """
@@ -36,6 +44,8 @@ class ExportFormat:
     version: int = 1
     single: bool = False
     requirements: str = "requirements-export.txt"
+    machines: tuple[str, ...] = ()
+    bare: bool = False
     most_parameters: int | None = None
 
     @property
@@ -52,6 +62,10 @@ class ExportFormat:
         Raises:
             ExtraMissingError: with the command that installs what is missing.
         """
+        if self.machines and f"{sys.platform}-{platform.machine()}" not in self.machines:
+            raise ExtraMissingError(
+                f"{self.title} cannot be made on this computer: carry the run to {MACHINES}, and export it there."
+            )
         missing = [name for name in self.needs if find_spec(name) is None]
         if missing:
             raise ExtraMissingError(f"{self.title} needs {' and '.join(missing)}: run {INSTALL} {self.requirements}")
@@ -90,6 +104,26 @@ _FORMATS = (
         "One file for ONNX Runtime, OpenCV, browsers and C++; preprocessing of values and softmax are inside.",
         "model.onnx",
         ("onnx", "onnxscript", "onnxruntime"),
+    ),
+    ExportFormat(
+        "tflite",
+        "TensorFlow Lite",
+        "For phone apps, robots and MediaPipe, in the form of Teachable Machine's files: 224 px pictures, floats.",
+        "model_unquant.tflite",
+        _LITERT,
+        requirements=TFLITE,
+        machines=_LITERT_MACHINES,
+        bare=True,
+    ),
+    ExportFormat(
+        "tflite-int8",
+        "TensorFlow Lite, 8 bits",
+        "A quarter of the size, for small boards: whole numbers inside; pictures and answers are bytes.",
+        "model.tflite",
+        (*_LITERT, "ai_edge_quantizer"),
+        requirements=TFLITE,
+        machines=_LITERT_MACHINES,
+        bare=True,
     ),
     ExportFormat(
         "notebook",

@@ -67,6 +67,24 @@ def test_rounded_weights_are_refused_where_a_loss_of_3_points_is_possible(
         assert "points of accuracy (n = 400; 3.0 are allowed)" in problem
 
 
+@pytest.mark.parametrize(("flipped", "kept"), [(0, True), (12, True), (13, False), (40, False)])
+def test_a_file_for_other_pictures_may_lose_3_points_of_accuracy(
+    tested: PredictionTable, flipped: int, kept: bool
+) -> None:
+    file = tested.probabilities.copy()
+    file[:flipped] = file[:flipped, ::-1]
+    assert (compared(tested, file).loss() is None) is kept
+
+
+def test_a_loss_that_chance_explains_keeps_no_file_back() -> None:
+    tested = table(np.arange(20) % 2)
+    file = tested.probabilities.copy()
+    file[:1] = file[:1, ::-1]
+    assert compared(tested, file).loss() is None  # 5 points, of one picture
+    file[:8] = tested.probabilities[:8, ::-1]
+    assert compared(tested, file).loss() == "it loses 40.0 points of accuracy (n = 20; 3.0 are allowed)"
+
+
 def test_few_pictures_cannot_show_that_rounding_costs_nothing() -> None:
     tested = table(np.arange(12) % 2)
     assert compared(tested, tested.probabilities).problem(rounded=True) is not None
