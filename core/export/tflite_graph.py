@@ -26,7 +26,6 @@ class TfliteGraph(nn.Module):
     def __init__(self, network: Network, spec: Preprocessing) -> None:
         super().__init__()
         self.network = network
-        self.side_px = spec.crop_px
         mean, deviation = torch.tensor(spec.mean), torch.tensor(spec.std)
         self.fits = spec.resize_px == spec.crop_px == SIDE_PX
         self.register_buffer("resize", resize_matrix(spec), persistent=False)
@@ -36,19 +35,21 @@ class TfliteGraph(nn.Module):
         self.register_buffer("spread", torch.tensor([[-0.5, 0.5]]), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = self._resized(pixels).permute(0, 3, 1, 2)  # (1, 3, S, S)
+        x = self._resized(pixels.permute(0, 3, 1, 2))  # (1, 3, S, S)
         logits: Tensor = self.network(x * self.factor + self.shift)
         if self.network.head_kind == "sigmoid":
             logits = logits @ self.spread
         return torch.softmax(logits, dim=1)
 
     def _resized(self, pixels: Tensor) -> Tensor:
-        """(1, 224, 224, 3) -> (1, S, S, 3), by the same matrix down and across."""
+        """(1, 3, 224, 224) -> (1, 3, S, S), by the same matrix across and down.
+
+        As linear layers, which runtimes compute fast with 8 bits, too, unlike products of matrices.
+        """
         if self.fits:
             return pixels
-        side = self.side_px
-        rows = self.resize @ pixels.reshape(1, SIDE_PX, SIDE_PX * 3)  # (1, S, 224 * 3)
-        return (self.resize @ rows.reshape(side, SIDE_PX, 3)).unsqueeze(0)
+        across = F.linear(pixels, self.resize).transpose(2, 3)
+        return F.linear(across, self.resize).transpose(2, 3)
 
 
 def resize_matrix(spec: Preprocessing) -> Tensor:

@@ -21,14 +21,24 @@ def quantize(floats: Path, pictures: Pixels, target: Path) -> None:
     Args:
         pictures: (N, 224, 224, 3) uint8; what they give inside sets the ranges of all numbers.
     """
-    from ai_edge_quantizer import quantizer, recipe
+    from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
+    from ai_edge_quantizer.utils import qsv_utils
 
-    work = quantizer.Quantizer(str(floats), recipe.static_wi8_ai8())
+    rules = recipe_manager.RecipeManager()
+    rules.load_quantization_recipe(recipe.static_wi8_ai8())
     scaled = [{"args_0": picture[None].astype(np.float32) / 127.5 - 1} for picture in pictures]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # to look at all numbers inside takes memory, which is meant
-        ranges = work.calibrate({"serving_default": scaled}, num_threads=THREADS)
-        rounded = work.quantize(ranges).quantized_model
+        # the widest ranges: the average ones that are usual cut off what few pictures show
+        seen = calibrator.Calibrator(
+            str(floats),
+            num_threads=THREADS,
+            mode=calibrator.CalibrationMode.CALIBRATION_PRESERVE_ALL_TENSORS,
+            qsv_update_func=qsv_utils.min_max_update,
+        )
+        seen.calibrate({"serving_default": scaled}, rules)
+        work = quantizer.Quantizer(str(floats), rules.get_quantization_recipe())
+        rounded = work.quantize(seen.get_model_qsvs()).quantized_model
     target.write_bytes(put_bytes_at_both_ends(bytes(rounded)))
 
 
