@@ -28,7 +28,6 @@ from core.export.exports import (
     folder_of,
     lock_of,
     measured_by,
-    name_files,
     progress_of,
     write_manifest,
 )
@@ -42,8 +41,8 @@ from core.storage import remove_folder, sync_folder, write_json
 from core.stores.measurements import Measurements
 
 if TYPE_CHECKING:
-    from core.export.exported_run import ExportedRun
-    from core.export.writer import Folder, Written
+    from core.export.source.exported_run import ExportedRun
+    from core.export.source.written import Folder, Written
 
 TIMED = 15  # pictures, one at a time
 NOTE_SECONDS = 0.3
@@ -61,9 +60,9 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     started = time.monotonic()
     yield Progress("preparing", "Loading the network", 0, 1, None)
     # torch costs seconds to import: the locks are taken before it
-    from core.export.export_check import compare_answers, is_stale
-    from core.export.exported_run import choose_pictures, open_source, read_crops
-    from core.export.writer import Folder
+    from core.export.source.export_check import compare_answers, is_stale
+    from core.export.source.exported_run import choose_pictures, open_source, read_crops
+    from core.export.source.written import Folder
     from core.stores.hardware import prepare_torch
 
     prepare_torch(settings, run.config().seed)
@@ -102,7 +101,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
         began = time.perf_counter()
         written.answers(crops[place : place + 1])
         times.append(time.perf_counter() - began)
-    files = _pack(run, kind, draft, folder.names)
+    files = _pack(source.file_stem, kind, draft, folder.names)
     manifest = Manifest(
         kind.name,
         kind.version,
@@ -123,42 +122,41 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
 def writer_of(kind: ExportFormat) -> "Callable[[ExportedRun, Folder], Written | Generator[Progress, None, Written]]":
     match kind.name:
         case "pytorch":
-            from core.export.pytorch_zip import write_pytorch
+            from core.export.files.pytorch_zip import write_pytorch
 
             return write_pytorch
         case "huggingface":
-            from core.export.hugging_face_folder import write_hugging_face
+            from core.export.files.hugging_face_folder import write_hugging_face
 
             return write_hugging_face
         case "notebook":
-            from core.export.notebook import write_notebook
+            from core.export.files.notebook import write_notebook
 
             return write_notebook
         case "notebook-features":
-            from core.export.feature_notebook import write_feature_notebook
+            from core.export.files.feature_notebook import write_feature_notebook
 
             return write_feature_notebook
         case "phone":
-            from core.export.phone_page import write_phone
+            from core.export.files.phone_page import write_phone
 
             return write_phone
         case "tflite":
-            from core.export.tflite_zip import write_tflite
+            from core.export.files.tflite_zip import write_tflite
 
             return write_tflite
         case "tflite-int8":
-            from core.export.tflite_zip import write_tflite_int8
+            from core.export.files.tflite_zip import write_tflite_int8
 
             return write_tflite_int8
         case _:
-            from core.export.onnx_file import write_onnx
+            from core.export.files.onnx_file import write_onnx
 
             return write_onnx
 
 
-def _pack(run: Run, kind: ExportFormat, draft: Path, names: list[str]) -> dict[str, int]:
+def _pack(stem: str, kind: ExportFormat, draft: Path, names: list[str]) -> dict[str, int]:
     """Give the files the names that people see: one zip, and the main file alone; returns their sizes."""
-    stem = name_files(run)
     kept = []
     if len(names) > 1:
         packed = draft / f"{stem}-{kind.name}.zip"

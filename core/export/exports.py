@@ -10,8 +10,8 @@ from pydantic import ConfigDict, TypeAdapter
 
 from core.config.events import Progress
 from core.errors import ExportError
-from core.export.export_check import ExportCheck
 from core.export.formats import FORMATS, ExportFormat, get_format
+from core.export.source.export_check import ExportCheck
 from core.jobs.launchers import start_detached
 from core.locks import is_held
 from core.quotas import check_space
@@ -19,7 +19,7 @@ from core.runs.run import Run
 from core.runs.run_files import BEST_WEIGHTS, EXPORTS, PREDICTIONS
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.storage import read_json, slug, write_json
+from core.storage import read_json, write_json
 from core.stores.measurements import Measurements
 from core.verification import REMOVE, Count, Kind, Problem, ignore, is_folder, unknown
 
@@ -211,12 +211,6 @@ def wait_for_export(settings: Settings, run_id: str, name: str) -> Iterator[Expo
     if state.manifest is None:
         raise ExportError(state.problem or f"The export of run {run.id} ended without a result: start it again.")
     yield state
-
-
-def name_files(run: Run) -> str:
-    """The name under which people get the files, without an ending: dataset, network and strategy."""
-    config = run.config()
-    return slug(f"{config.dataset}-{config.model}-{config.strategy}", "network")
 
 
 def verify_exports(run: Run, count: Count = ignore) -> Iterator[Problem]:

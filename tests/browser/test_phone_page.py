@@ -18,12 +18,12 @@ from core.checkpoints.pretrained_weights import load_pretrained
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.pictures.decoder import Limits
 from core.export import export_job
-from core.export.exported_run import as_input
 from core.export.exports import folder_of, look
 from core.export.formats import FORMATS
 from core.export.phone.html_file import put_together
 from core.export.phone.interpreter import Interpreter
 from core.export.phone.layers import LayerList, lower_network
+from core.export.source.exported_run import as_input
 from core.runs.run import Run
 from core.runs.run_files import EXPORTS
 from core.runs.run_store import RunStore

@@ -38,7 +38,9 @@ from tests.support.processes import kill, processes_of
 PYTORCH = FORMATS["pytorch"]
 WITH_SCRIPT = {name: FORMATS[name] for name in ("pytorch", "onnx")}
 # not what is for heads only, nor what takes other pictures (test_tflite) and so cannot answer exactly as the run
-ANY_NETWORK = {name: kind for name, kind in FORMATS.items() if name not in {"notebook-features", "tflite", "tflite-int8"}}
+ANY_NETWORK = {
+    name: kind for name, kind in FORMATS.items() if name not in {"notebook-features", "tflite", "tflite-int8"}
+}
 
 
 @pytest.fixture
@@ -199,7 +201,7 @@ def test_a_disk_that_fills_up_on_the_way_leaves_a_sentence_and_nothing_else(
     def fill(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("core.export.pytorch_zip.save_file", fill)
+    monkeypatch.setattr("core.export.files.pytorch_zip.save_file", fill)
     assert refuse(raced, run).startswith("The disk is full: delete runs or datasets")
 
 
@@ -253,8 +255,8 @@ def test_a_killed_export_is_said_cleaned_up_and_can_be_made_again(raced: Setting
 
 
 def test_markup_in_class_names_stays_text(raced: Settings, run: Run) -> None:
-    from core.export.description import describe_run, read_template
-    from core.export.exported_run import open_source
+    from core.export.source.description import describe_run, read_template
+    from core.export.source.exported_run import open_source
 
     source = dataclasses.replace(open_source(raced, run), classes=("<b>|cat", "*dog*"))
     about = {**describe_run(source), "dataset": "<img src=x>|`", "torchvision": False}

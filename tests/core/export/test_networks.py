@@ -10,10 +10,10 @@ import torch
 from core.config.train_config import TrainConfig
 from core.errors import ExtraMissingError
 from core.export.export_job import writer_of
-from core.export.exported_run import ExportedRun, open_source
+from core.export.files.pytorch_zip import rebuild_original
 from core.export.formats import FORMATS, ExportFormat
-from core.export.pytorch_zip import rebuild_original
-from core.export.writer import Folder, Written
+from core.export.source.exported_run import ExportedRun, open_source
+from core.export.source.written import Folder, Written
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from models.catalog import CATALOG, ScratchOptions

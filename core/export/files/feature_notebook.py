@@ -14,14 +14,14 @@ from torch.nn import functional
 
 from core.config.events import Progress
 from core.errors import ExportError
-from core.export.description import read_template
-from core.export.export_check import Answers, ExportCheck
-from core.export.exported_run import BATCH, ExportedRun, as_input
-from core.export.notebook import NOTEBOOK, wrap
-from core.export.notebook_cells import run_cells, split_cells, write_cells
-from core.export.notebook_facts import describe_notebook, dropout_of, list_differences, list_stages
-from core.export.notebook_network import CUTS, is_in_torchvision
-from core.export.writer import Folder, Written
+from core.export.files.notebook import NOTEBOOK, wrap
+from core.export.notebooks.notebook_cells import run_cells, split_cells, write_cells
+from core.export.notebooks.notebook_facts import describe_notebook, dropout_of, list_differences, list_stages
+from core.export.notebooks.notebook_network import CUTS, is_in_torchvision
+from core.export.source.description import read_template
+from core.export.source.export_check import Answers, ExportCheck
+from core.export.source.exported_run import BATCH, ExportedRun, as_input
+from core.export.source.written import Folder, Written
 from core.formatting import format_bytes
 from core.steps import StopSignal
 from core.stores.activations import Prefix, open_activations

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.export.export_check import Answers, ExportCheck
+from core.export.source.export_check import Answers, ExportCheck
 from core.stores.pixels import Pixels
 from models.entry import Preprocessing
 

@@ -8,24 +8,20 @@ against the run's.
 import runpy
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from core.errors import ExportError
-from core.export.description import describe_run, read_template
-from core.export.export_check import MAX_LOSS, Answers
-from core.export.exports import folder_of, read_manifest
-from core.export.formats import FORMATS
-from core.export.exported_run import MAX_PICTURES, ExportedRun, read_training_crops
-from core.export.tflite_conversion import convert_run
-from core.export.tflite_graph import SIDE_PX, TfliteGraph, app_pictures
-from core.export.tflite_metadata import append_labels, describe_model, set_metadata
-from core.export.tflite_quantization import quantize
-from core.export.writer import Folder, Written
+from core.export.source.description import describe_run, read_template
+from core.export.source.export_check import MAX_LOSS, Answers
+from core.export.source.exported_run import MAX_PICTURES, ExportedRun, read_training_crops
+from core.export.source.written import Folder, Written
+from core.export.tflite.tflite_conversion import convert_run
+from core.export.tflite.tflite_graph import SIDE_PX, TfliteGraph, app_pictures
+from core.export.tflite.tflite_metadata import append_labels, describe_model, set_metadata
+from core.export.tflite.tflite_quantization import quantize
 from core.formatting import format_points
-from core.runs.run import Run
 from core.statistics.comparison import paired_interval
 from core.steps import run_step
 from core.stores.pixels import Pixels
@@ -52,22 +48,12 @@ def write_tflite_int8(source: ExportedRun, folder: Folder) -> Written:
 
 def write_rounded(source: ExportedRun, folder: Folder) -> Written:
     """Write the 8-bit files, whatever they lose."""
-    floats = _find_floats(source.run) or folder.path / FLOATS
-    if not floats.exists():
-        convert_run(source.run, floats)
+    floats = folder.path / FLOATS
+    convert_run(source.run, floats)
     pictures = run_step(read_training_crops(source, CALIBRATION, app_pictures(source.spec)))
     quantize(floats, pictures, folder.file(BYTES))
-    (folder.path / FLOATS).unlink(missing_ok=True)
+    floats.unlink()
     return _finish(source, folder, BYTES, ("litert-torch", "ai-edge-quantizer"), rounded=True)
-
-
-def _find_floats(run: Run) -> Path | None:
-    """The model of floats of a finished export, which was checked and saves a conversion."""
-    kind = FORMATS["tflite"]
-    made = read_manifest(run, kind)
-    if made is None:
-        return None
-    return folder_of(run, kind) / next(name for name in made.files if not name.endswith(".zip"))
 
 
 def _check_enough(source: ExportedRun) -> None:
@@ -86,7 +72,9 @@ def _check_enough(source: ExportedRun) -> None:
         )
 
 
-def _finish(source: ExportedRun, folder: Folder, model: str, makers: Sequence[str], *, rounded: bool = False) -> Written:
+def _finish(
+    source: ExportedRun, folder: Folder, model: str, makers: Sequence[str], *, rounded: bool = False
+) -> Written:
     path = folder.path / model
     about = describe_run(source)
     origin = f"Trained on {about['dataset']}; made by {about['made_by']} from run {about['run']}."

@@ -7,10 +7,10 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
-from core.export.description import describe_run, label_lines, read_template
-from core.export.export_check import Answers
-from core.export.exported_run import BATCH, ExportedRun, Standalone
-from core.export.writer import Folder, Written
+from core.export.source.description import describe_run, label_lines, read_template
+from core.export.source.export_check import Answers
+from core.export.source.exported_run import BATCH, ExportedRun, Standalone
+from core.export.source.written import Folder, Written
 from core.stores.pixels import Pixels
 
 MODEL = "model.onnx"

@@ -23,17 +23,18 @@ from core.datasets.pictures.decoder import Limits
 from core.datasets.sources.folder import FolderSource
 from core.datasets.splits import SplitPlan
 from core.errors import ExportError
-from core.export import export_job, feature_notebook
-from core.export.description import read_template
-from core.export.export_check import compare_answers
-from core.export.exported_run import ExportedRun, open_source, read_crops
+from core.export import export_job
 from core.export.exports import folder_of, look
+from core.export.files import feature_notebook
+from core.export.files.notebook import CHECKED, write_notebook
 from core.export.formats import FORMATS
-from core.export.notebook import CHECKED, write_notebook
-from core.export.notebook_cells import run_cells, split_cells, write_cells
-from core.export.notebook_facts import list_stages
-from core.export.notebook_network import find_blocks, is_in_torchvision
-from core.export.writer import Folder
+from core.export.notebooks.notebook_cells import run_cells, split_cells, write_cells
+from core.export.notebooks.notebook_facts import list_stages
+from core.export.notebooks.notebook_network import find_blocks, is_in_torchvision
+from core.export.source.description import read_template
+from core.export.source.export_check import compare_answers
+from core.export.source.exported_run import ExportedRun, open_source, read_crops
+from core.export.source.written import Folder
 from core.jobs.worker import Worker
 from core.runs.run import Run, RunState
 from core.runs.run_files import EXPORTS
@@ -128,7 +129,7 @@ def source_of(settings: Settings, run: Run, name: str, **values: Any) -> Exporte
 def test_every_network_answers_in_a_notebook_as_in_the_app(
     raced: Settings, name: str, head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.export.notebook._pack_weights", lambda _: None)
+    monkeypatch.setattr("core.export.files.notebook._pack_weights", lambda _: None)
     source = source_of(raced, RunStore(raced).all()[0], name, head=head)
     written = run_step(write_notebook(source, Folder(tmp_path)), lambda _: None)
     places = np.arange(4)
@@ -156,7 +157,7 @@ def test_networks_that_torchvision_lacks_start_from_the_apps_weights(
 
 def cells_of(path: Path) -> list[Any]:
     """The code cells of a notebook file."""
-    from core.export.notebook_cells import Cell
+    from core.export.notebooks.notebook_cells import Cell
 
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return [Cell("".join(cell["source"]), cell["id"]) for cell in cells if cell["cell_type"] == "code"]
@@ -318,7 +319,7 @@ def test_pictures_that_its_short_code_reads_otherwise_are_a_reason_to_refuse(
     raced: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = RunStore(raced).all()[0]
-    monkeypatch.setattr("core.export.notebook.READ", 4)
+    monkeypatch.setattr("core.export.files.notebook.READ", 4)
     other = run.predictions()
     turned = dataclasses.replace(other, probabilities=other.probabilities[:, ::-1])
     source = dataclasses.replace(open_source(raced, run), tested=turned)
@@ -384,7 +385,7 @@ def test_missing_pictures_are_said_and_none_at_all_stop_the_notebook(
 
 
 def test_names_with_markup_stay_text_and_code_stays_code(raced: Settings, tmp_path: Path) -> None:
-    from core.export.notebook import _describe
+    from core.export.files.notebook import _describe
 
     run = RunStore(raced).all()[0]
     odd = ('<b>|cat"""', "*dog*\n```python install\nraise SystemExit")

@@ -1,7 +1,7 @@
 """The metadata of a TensorFlow Lite file by which MediaPipe and others know its input and its labels.
 
 A table of its own format inside the model, and the labels as a file that is appended to it: the end of a `.tflite` is a
-zip. ExportedRun: `metadata_schema.fbs` of MediaPipe, version 1.5.0; the numbers below are places of fields in its tables.
+zip. Source: `metadata_schema.fbs` of MediaPipe, version 1.5.0; the numbers below are places of fields in its tables.
 """
 
 import zipfile

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from core.config.arm_names import describe_arm, name_arm
-from core.export.exported_run import ExportedRun
+from core.export.source.exported_run import ExportedRun
 from core.formatting import format_percent
 from core.statistics.metrics import measure_accuracy
 from core.version import VERSION

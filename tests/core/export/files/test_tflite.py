@@ -21,11 +21,11 @@ from core.datasets.dataset_store import DatasetStore
 from core.errors import ExportError, ExtraMissingError
 from core.export import export_job
 from core.export.exports import Manifest, folder_of, look
+from core.export.files.tflite_zip import write_rounded
 from core.export.formats import FORMATS
-from core.export.exported_run import ExportedRun, choose_pictures, open_source, read_crops
-from core.export.tflite_graph import SIDE_PX, TfliteGraph, app_pictures, resize_matrix
-from core.export.tflite_zip import write_rounded
-from core.export.writer import Folder, Written
+from core.export.source.exported_run import ExportedRun, choose_pictures, open_source, read_crops
+from core.export.source.written import Folder, Written
+from core.export.tflite.tflite_graph import SIDE_PX, TfliteGraph, app_pictures, resize_matrix
 from core.jobs.worker import Worker
 from core.maintenance.check import check
 from core.runs.run_files import EXPORTS
@@ -287,7 +287,7 @@ def test_the_robots_example_sees_what_the_file_sees(
 
 
 def test_a_network_that_cannot_be_converted_is_refused(raced: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.export import tflite_conversion
+    from core.export.tflite import tflite_conversion
 
     monkeypatch.setattr(tflite_conversion.sys, "executable", shutil.which("false"))
     with pytest.raises(ExportError, match="TensorFlow Lite cannot hold the network of run"):

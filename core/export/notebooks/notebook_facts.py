@@ -8,8 +8,8 @@ from typing import Any
 from core.checkpoints.checkpoint import read_sidecar
 from core.config.stages import Allowance, Stage, fitted_rate, plan_stages, share_out
 from core.datasets.splits import SPLITS
-from core.export.description import describe_run
-from core.export.exported_run import ExportedRun
+from core.export.source.description import describe_run
+from core.export.source.exported_run import ExportedRun
 from core.formatting import SPLIT_NAMES, format_count, format_duration, format_percent, format_points
 from core.runs.history import RunHistory
 from core.runs.run import RunState

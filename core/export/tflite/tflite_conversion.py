@@ -1,6 +1,6 @@
 """Converts the network of a run to TensorFlow Lite, in a process of its own.
 
-    python -m core.export.tflite_conversion RUN_DIR FILE
+    python -m core.export.tflite.tflite_conversion RUN_DIR FILE
 
 litert-torch prints hundreds of lines and takes a gigabyte that no later step needs.
 """
@@ -27,7 +27,7 @@ def convert_run(run: Run, target: Path) -> None:
         ExportError: litert-torch cannot convert it.
         MemoryError: the process was killed, as systems do that run out of memory.
     """
-    words = [sys.executable, "-m", "core.export.tflite_conversion", str(run.folder), str(target)]
+    words = [sys.executable, "-m", "core.export.tflite.tflite_conversion", str(run.folder), str(target)]
     # what it prints goes where this process prints, which is a log
     ended = subprocess.run(words, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, check=False)
     if ended.returncode == -getattr(signal, "SIGKILL", 9):
@@ -39,7 +39,7 @@ def convert_run(run: Run, target: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Convert one run."""
     parser = argparse.ArgumentParser(
-        prog="python -m core.export.tflite_conversion", description="Convert one run to TensorFlow Lite."
+        prog="python -m core.export.tflite.tflite_conversion", description="Convert one run to TensorFlow Lite."
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("target", type=Path)
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
 
     from core.checkpoints.checkpoint import load_network
-    from core.export.tflite_graph import SIDE_PX, TfliteGraph
+    from core.export.tflite.tflite_graph import SIDE_PX, TfliteGraph
 
     network, checkpoint = load_network(Run(options.folder).checkpoints, BEST)
     graph = TfliteGraph(network, checkpoint.preprocessing).eval()

@@ -16,11 +16,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from core.datasets.dataset import Dataset
-from core.export.export_check import compare_answers
-from core.export.exported_run import ExportedRun, as_input, read_crops
+from core.export.files.hugging_face_folder import TIMM, write_hugging_face
 from core.export.formats import FORMATS
-from core.export.hugging_face_folder import TIMM, write_hugging_face
-from core.export.writer import Folder, Written
+from core.export.source.export_check import compare_answers
+from core.export.source.exported_run import ExportedRun, as_input, read_crops
+from core.export.source.written import Folder, Written
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step

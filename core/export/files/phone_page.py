@@ -12,13 +12,13 @@ from PIL import Image
 
 from core.datasets.pictures.decoder import Limits
 from core.errors import ExportError
-from core.export.description import describe_run
-from core.export.export_check import Answers
-from core.export.exported_run import BATCH, ExportedRun, as_input, choose_pictures
 from core.export.phone.html_file import put_together, read_back
 from core.export.phone.interpreter import Interpreter
 from core.export.phone.layers import lower_network
-from core.export.writer import Folder, Written
+from core.export.source.description import describe_run
+from core.export.source.export_check import Answers
+from core.export.source.exported_run import BATCH, ExportedRun, as_input, choose_pictures
+from core.export.source.written import Folder, Written
 from core.formatting import format_count, format_percent
 from core.stores.pixels import Pixels, square_pixels
 from models.entry import Preprocessing

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from core.export.export_check import ExportCheck, compare_answers, is_stale
-from core.export.exported_run import choose_pictures
+from core.export.source.export_check import ExportCheck, compare_answers, is_stale
+from core.export.source.exported_run import choose_pictures
 from core.statistics.predictions import PredictionTable
 
 N = 400

@@ -14,11 +14,12 @@ from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.pictures.decoder import Limits
 from core.errors import ExportError
-from core.export.export_check import Answers, Places
+from core.export.source.export_check import Answers, Places
 from core.runs.run import Run
 from core.runs.run_files import BEST
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
+from core.storage import slug
 from core.stores.pixels import Pixels, square_pixels
 from models.entry import Preprocessing
 from models.network import Network
@@ -44,6 +45,11 @@ class ExportedRun:
     spec: Preprocessing
     tested: PredictionTable
     dataset: Dataset
+
+    @property
+    def file_stem(self) -> str:
+        """The name under which people get the files, without an ending: dataset, network and strategy."""
+        return slug(f"{self.config.dataset}-{self.config.model}-{self.config.strategy}", "network")
 
     @torch.inference_mode()
     def answers(self, crops: Pixels) -> Answers:

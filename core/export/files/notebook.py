@@ -13,19 +13,26 @@ from torch import nn
 
 from core.config.events import Progress
 from core.errors import ExportError
-from core.export.description import read_template
-from core.export.export_check import STALE, Answers
-from core.export.exported_run import BATCH, ExportedRun, choose_pictures
-from core.export.notebook_cells import run_cells, split_cells, write_cells
-from core.export.notebook_facts import (
+from core.export.notebooks.notebook_cells import run_cells, split_cells, write_cells
+from core.export.notebooks.notebook_facts import (
     OTHER_WORDS,
     describe_notebook,
     list_differences,
     list_stages,
     list_transforms,
 )
-from core.export.notebook_network import ACTIVATIONS, ARCHITECTURES, CUTS, find_blocks, is_in_torchvision, load_backbone
-from core.export.writer import Folder, Written
+from core.export.notebooks.notebook_network import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    CUTS,
+    find_blocks,
+    is_in_torchvision,
+    load_backbone,
+)
+from core.export.source.description import read_template
+from core.export.source.export_check import STALE, Answers
+from core.export.source.exported_run import BATCH, ExportedRun, choose_pictures
+from core.export.source.written import Folder, Written
 from core.stores.pixels import Pixels
 from models import weights
 from models.network import load_original

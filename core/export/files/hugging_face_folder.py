@@ -12,14 +12,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from core.errors import ExportError
-from core.export.description import describe_run, label_lines, read_template
-from core.export.export_check import Answers
-from core.export.exported_run import BATCH, ExportedRun, as_input
-from core.export.exports import name_files
-from core.export.notebook_facts import count_splits
-from core.export.notebook_network import ACTIVATIONS, ARCHITECTURES, CUTS, load_backbone
-from core.export.pytorch_zip import rebuild_original
-from core.export.writer import Folder, Written
+from core.export.files.pytorch_zip import rebuild_original
+from core.export.notebooks.notebook_facts import count_splits
+from core.export.notebooks.notebook_network import ACTIVATIONS, ARCHITECTURES, CUTS, load_backbone
+from core.export.source.description import describe_run, label_lines, read_template
+from core.export.source.export_check import Answers
+from core.export.source.exported_run import BATCH, ExportedRun, as_input
+from core.export.source.written import Folder, Written
 from core.stores.pixels import Pixels
 
 WEIGHTS = "model.safetensors"
@@ -37,7 +36,7 @@ def write_hugging_face(source: ExportedRun, folder: Folder) -> Written:
     folder.write("labels.txt", label_lines(source.classes))
     way = _write_timm(source, folder, about) if in_timm else _write_script(source, folder, about)
     folder.write("README.md", read_template("card.md", **_describe_card(source, about, in_timm)))
-    stem = name_files(source.run)
+    stem = source.file_stem
 
     @torch.inference_mode()
     def answers(crops: Pixels) -> Answers:
@@ -139,7 +138,7 @@ def _describe_card(source: ExportedRun, about: dict[str, Any], in_timm: bool) ->
         **about,
         "front_matter": _write_front_matter(source, about, in_timm),
         "timm": in_timm,
-        "stem": name_files(source.run),
+        "stem": source.file_stem,
         "counts": count_splits(source),
         "per_class": [(name, counts[name]) for name in source.classes],
         "settings": json.dumps(settings, indent=2),
@@ -166,6 +165,6 @@ def _write_front_matter(source: ExportedRun, about: dict[str, Any], in_timm: boo
         "library_name": "timm" if in_timm else "pytorch",
         "license": next((name for start, name in LICENCES.items() if licence.startswith(start)), "unknown"),
         "tags": ["image-classification", source.network.name, "transfer-learning" if licence else "from-scratch"],
-        "model-index": [{"name": name_files(source.run), "results": [result]}],
+        "model-index": [{"name": source.file_stem, "results": [result]}],
     }
     return "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())

@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.errors import ExportError
-from core.export.description import describe_run, label_lines, read_template
-from core.export.export_check import Answers
-from core.export.exported_run import BATCH, ExportedRun, Standalone, as_input
-from core.export.writer import Folder, Written
+from core.export.source.description import describe_run, label_lines, read_template
+from core.export.source.export_check import Answers
+from core.export.source.exported_run import BATCH, ExportedRun, Standalone, as_input
+from core.export.source.written import Folder, Written
 from core.stores.pixels import Pixels
 from models.network import Network
 from models.pretrained import build_original, classifier_of, take_apart

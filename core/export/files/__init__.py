@@ -1,0 +1,1 @@
+"""The writers: a module for each kind of file."""
