@@ -71,12 +71,16 @@ class Manifest:
             "conversion": None if self.conversion is None else self.conversion.to_json(),
         }
 
+    @property
+    def conversion_text(self) -> str:
+        """How the file compares with torch on its own pictures; empty where those are the run's."""
+        if self.conversion is None:
+            return ""
+        return f"The same network in torch answers its pictures within {self.conversion.largest:.1g}."
+
     def describe(self) -> str:
         """What the check found, in one or two sentences."""
-        if self.conversion is None:
-            return self.check.describe()
-        within = f"{self.conversion.largest:.1g}"
-        return f"{self.check.describe()} The same network in torch answers its pictures within {within}."
+        return f"{self.check.describe()} {self.conversion_text}".rstrip()
 
 
 _MANIFEST = TypeAdapter(Manifest)

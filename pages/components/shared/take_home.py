@@ -95,7 +95,7 @@ def _show_files(settings: Settings, run: Run, kind: ExportFormat, manifest: Mani
         f"{format_points(found.interval.high)} %, n = {check.images:,})"
         + ("." if manifest.ms_per_picture is None else f"; {manifest.ms_per_picture:.0f} ms a picture here.")
     )
-    for note in manifest.notes:
+    for note in filter(None, (manifest.conversion_text, *manifest.notes)):
         st.caption(frame.plain(note))
     with st.container(horizontal=True, gap="small"):
         for name, size in manifest.files.items():
