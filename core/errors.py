@@ -98,6 +98,10 @@ class DivergedError(RunError):
     """The loss stopped being finite."""
 
 
+class SweepError(TuneMyPetsError):
+    """A sweep is not there, or cannot do what was asked."""
+
+
 class ComparisonError(TuneMyPetsError):
     """Runs that cannot be compared fairly."""
 

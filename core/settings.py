@@ -179,6 +179,10 @@ class Settings:
         return self.home / "runs"
 
     @property
+    def sweeps_dir(self) -> Path:
+        return self.home / "sweeps"
+
+    @property
     def imports_dir(self) -> Path:
         return self.home / "imports"
 

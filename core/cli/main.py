@@ -27,6 +27,7 @@ from core.cli import (
     race_commands,
     report_command,
     run_commands,
+    sweep_commands,
     training_commands,
 )
 from core.cli.command import HELP_OPTIONS
@@ -41,6 +42,9 @@ COMMANDS = (
     race_commands.race,
     race_commands.learning_curve,
     race_commands.show_race,
+    sweep_commands.sweep,
+    sweep_commands.show_sweep,
+    sweep_commands.stop_sweep,
     training_commands.estimate_training,
     run_commands.list_runs,
     run_commands.show_run,

@@ -26,6 +26,11 @@ def start_evaluation(settings: Settings, run_id: str, *, by: Actor = OPERATOR) -
     by.check_may_change(run.meta().owner, f"Run {run.id}")
     if run.state().active:
         raise RunError(f"Run {run.id} is {run.state().value}: it is evaluated when it ends.")
+    if run.meta().sweep is not None:
+        raise RunError(
+            f"Run {run.id} is a trial of a sweep, and the best of many looks better than it is: train its settings "
+            "again, and that run is evaluated."
+        )
     if (run.folder / PREDICTIONS).exists():
         raise RunError(f"Run {run.id} was evaluated already: the test split is used once per run.")
     if not run.has_weights:

@@ -218,7 +218,10 @@ class Worker:
             resume = session.resumable(config, dataset, self.run.folder)
             self.log.rewind(resume.events_bytes if resume else 0)
             deadline = self.run.meta().deadline
-            yield from session.train(config, dataset, self.settings, self.run.folder, self.signal, resume, deadline)
+            yield from session.train(
+                config, dataset, self.settings, self.run.folder, self.signal, resume, deadline,
+                test=self.run.meta().sweep is None,
+            )  # fmt: skip
 
     @cached_property
     def _plan(self) -> RacePlan | None:
@@ -298,9 +301,10 @@ class Worker:
         if self._plan is not None:
             return f"Stopped after {len(history.points)} of {self._plan.points} points; they were kept."
         done = len(history.epochs)
+        text = "Stopped before the first epoch was complete."
         if done:
-            return f"Stopped after {format_count(done, 'epoch')}; the best weights so far were kept."
-        return "Stopped before the first epoch was complete."
+            text = f"Stopped after {format_count(done, 'epoch')}; the best weights so far were kept."
+        return f"{self.run.stop_reason} {text}".lstrip()
 
 
 def take(folder: Path, *, evaluate_only: bool = False) -> int:

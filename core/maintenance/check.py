@@ -28,6 +28,8 @@ from core.settings import Settings
 from core.storage import DELETED, TEMPORARY, is_id
 from core.stores.array_cache import EXPLANATIONS
 from core.stores.cache_check import verify_cache
+from core.sweeps.sweep_store import DRAFT as SWEEP_DRAFT
+from core.sweeps.sweep_store import SweepFolder, verify_sweep
 from core.verification import (
     REMOVE,
     SET_ASIDE,
@@ -109,6 +111,9 @@ class _Walk:
         for folder in _folders(settings.runs_dir):
             yield from _guarded(folder, self._verify_run, Run(folder))
         yield from _guarded(settings.runs_dir, self._verify_races)
+        yield from _guarded(settings.sweeps_dir, self._verify_drafts, settings.sweeps_dir, SWEEP_DRAFT)
+        for folder in _folders(settings.sweeps_dir):
+            yield from _guarded(folder, _while_there, folder, verify_sweep(SweepFolder(folder), self._count))
         yield from _guarded(settings.imports_dir, self._verify_imports)
         yield from _guarded(settings.cache_dir, self._verify_cache)
         yield from _guarded(self._home, self._verify_others)
@@ -131,7 +136,7 @@ class _Walk:
         """The folders of which every file is known."""
         settings = self._settings
         folders = {settings.datasets_dir, settings.runs_dir, settings.imports_dir, settings.cache_dir}
-        return folders | {settings.logs_dir, self._home / SET_ASIDE_FOLDER}
+        return folders | {settings.sweeps_dir, settings.logs_dir, self._home / SET_ASIDE_FOLDER}
 
     def _verify_drafts(self, root: Path, draft: str) -> Iterator[Problem]:
         """What is not a run or dataset, or not one yet, or not any more."""

@@ -288,7 +288,7 @@ def _is_sane(meta: RunMeta) -> bool:
     """Whether a run's names and its place in a race are ones that this program could have given it."""
     if not (is_id(meta.owner) and 0 <= meta.created < LATEST_TIME and len(meta.dataset_title) <= MAX_TITLE):
         return False
-    if meta.race is not None and not is_id(meta.race):
+    if any(name is not None and not is_id(name) for name in (meta.race, meta.sweep)):
         return False
     plan = meta.plan
     if plan is None:

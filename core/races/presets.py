@@ -115,11 +115,11 @@ def plan_pair(chosen: TrainConfig) -> tuple[RacePlan, list[Arm]]:
     else:
         scratch, transfer = chosen.variant(model="scratch_cnn", strategy="scratch", **of_an_arm), chosen
     arms = [Arm(name, config) for name, config in zip(PAIR, (scratch, transfer), strict=True)]
-    budget, amount = _budget_of(chosen)
+    budget, amount = budget_of(chosen)
     return RacePlan("race", PAIR, (chosen.seed,), budget, amount), arms
 
 
-def _budget_of(config: TrainConfig) -> tuple[Budget, float]:
+def budget_of(config: TrainConfig) -> tuple[Budget, float]:
     """What ends a training, and after how much."""
     if config.max_seconds is not None:
         return "seconds", config.max_seconds

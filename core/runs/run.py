@@ -62,6 +62,8 @@ class RunMeta:
     classes: tuple[str, ...]
     title: str | None = None  # given later, replaces the note
     deadline: float | None = None  # when its result shall be there, in seconds since 1970: the demo's countdown
+    sweep: str | None = None  # that it is a trial of: then it is not evaluated on the test split
+    trial: int | None = None  # which one
     # of the race or learning curve that it is part of
     plan: Annotated[RacePlan | None, PlainValidator(parse_plan)] = None
 
@@ -102,6 +104,14 @@ class Run:
     @property
     def checkpoints(self) -> Path:
         return self.folder / CHECKPOINTS
+
+    @property
+    def stop_reason(self) -> str:
+        """Why it was asked to stop, as a sentence; empty where nobody said why."""
+        try:
+            return (self.folder / STOP).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return ""
 
     @property
     def has_weights(self) -> bool:

@@ -256,7 +256,9 @@ def _verify_which_checkpoints(facts: RunFacts) -> Iterator[Problem]:
         if is_file(weights) and not facts.log.kept:
             text = "The process that wrote these weights was killed before it described them."
             yield Problem(Kind.LEFT_OVER, weights, text, SET_ASIDE, lock=run.lock_path)
-        elif facts.log.kept or (result and result.state is RunState.FINISHED and not is_curve(facts.meta)):
+        elif facts.meta.sweep is None and (
+            facts.log.kept or (result and result.state is RunState.FINISHED and not is_curve(facts.meta))
+        ):  # a sweep keeps the weights of its best trial only
             yield facts.damaged(f"{CHECKPOINTS}/{BEST_SIDECAR}", FileNotFoundError())
     if not facts.live and result is not None and is_file(snapshot):
         text = "This run has ended and needs no snapshot to resume from."

@@ -65,11 +65,24 @@ class RunStore:
             self._check_quotas(1, by)
             return self._create(config, by)
 
-    def create_race(self, plan: RacePlan, arms: Sequence[Arm], *, by: Actor = OPERATOR) -> tuple[str, list[Run]]:
+    def create_trial(self, config: TrainConfig, sweep: str, number: int, *, by: Actor) -> Run:
+        """Queue a run of a sweep's trial; it is not evaluated on the test split.
+
+        Raises:
+            as `create`.
+        """
+        with self._alone():
+            self._check_quotas(1, by)
+            return self._create(config, by, trial=(sweep, number))
+
+    def create_race(
+        self, plan: RacePlan, arms: Sequence[Arm], *, by: Actor = OPERATOR, race: str | None = None
+    ) -> tuple[str, list[Run]]:
         """Queue the runs of a race or learning curve, on one dataset; returns the race's id and its runs.
 
         Args:
             arms: in the order in which they run; in a race each arm appears once per seed.
+            race: its id, where some of its runs are there already.
 
         Raises:
             ConfigError: if the arms differ in dataset, or one has a seed that is not in the plan.
@@ -79,7 +92,7 @@ class RunStore:
             raise ConfigError({"dataset": "The arms of a race share one dataset: choose the same for all."})
         if any(arm.config.seed not in plan.seeds for arm in arms):
             raise ConfigError({"seed": "The arms of a race share the seeds of its plan: choose the same for all."})
-        race = new_id("curve-" if plan.kind == "curve" else "race-")
+        race = race or new_id("curve-" if plan.kind == "curve" else "race-")
         with self._alone():
             self._check_quotas(len(arms), by)
             return race, [self._create(arm.config, by, race, arm, plan) for arm in arms]
@@ -91,6 +104,7 @@ class RunStore:
         race: str | None = None,
         arm: Arm | None = None,
         plan: RacePlan | None = None,
+        trial: tuple[str, int] | None = None,
     ) -> Run:
         dataset = DatasetStore(self.settings).get(config.dataset)
         problems = config.problems_with(len(dataset.classes), {s: len(dataset.rows_of(s)) for s in ("train", "val")})
@@ -104,7 +118,7 @@ class RunStore:
             name, deadline = (arm.name, arm.deadline) if arm else (None, None)
             meta = RunMeta(
                 time.time(), by.id, race, name, dataset.title, dataset.fingerprint, tuple(dataset.classes),
-                plan=plan, deadline=deadline,
+                plan=plan, deadline=deadline, sweep=trial[0] if trial else None, trial=trial[1] if trial else None,
             )  # fmt: skip
             write_json(draft / META, dataclasses.asdict(meta))
             draft.replace(self.folder / run_id)
@@ -172,8 +186,11 @@ class RunStore:
             raise RunError(f"There is no race {race_id[:64]!r}: start one on the Train page.")
         return runs
 
-    def request_stop(self, run_id: str, *, by: Actor = OPERATOR) -> RunState:
+    def request_stop(self, run_id: str, *, by: Actor = OPERATOR, reason: str = "") -> RunState:
         """Ask a run to stop: a queued or interrupted one ends at once, a running one within two seconds.
+
+        Args:
+            reason: a sentence for people, kept in the run's result.
 
         Raises:
             RunError: if it is not there, or has ended already.
@@ -185,7 +202,7 @@ class RunStore:
         if not state.active and (state is not RunState.INTERRUPTED or run.result() is not None):
             raise RunError(f"Run {run.id} is already {state.value}: there is nothing to stop.")
         with plain_errors(run):
-            (run.folder / STOP).touch()
+            (run.folder / STOP).write_text(reason, encoding="utf-8")
             try:
                 with hold(run, ASKER_SECONDS / 4):
                     # it has no worker: it ends here; if its worker has just ended, it keeps its result
@@ -303,9 +320,9 @@ class RunStore:
 
 
 def _stopped_text(run: Run) -> str:
-    if not (run.folder / STARTED).exists():
-        return "Stopped while queued."
-    return "Stopped after an interruption; saved weights were kept."
+    began = (run.folder / STARTED).exists()
+    text = "Stopped after an interruption; saved weights were kept." if began else "Stopped while queued."
+    return f"{run.stop_reason} {text}".lstrip()
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -78,6 +78,18 @@ def wilson_limits(share: float, n: float, level: float = 0.95) -> Interval:
     return Interval(0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half, level)
 
 
+def difference_interval(share: float, n: float, mean: float, other: Interval) -> Interval:
+    """Of an accuracy on n images minus another accuracy on other images, with its own interval of the same level.
+
+    Source: Newcombe 1998, Statistics in Medicine 17:873, method 10; with any interval, Zou and Donner 2008, Statistics
+    in Medicine 27:1693.
+    """
+    own = wilson_limits(share, n, other.level)
+    low = math.hypot(share - own.low, other.high - mean)
+    high = math.hypot(own.high - share, mean - other.low)
+    return Interval(share - mean - low, share - mean + high, other.level)
+
+
 def measure_accuracy(table: PredictionTable) -> Accuracy:
     """Accuracy of a table."""
     return Accuracy(int(table.correct.sum()), table.n)

@@ -60,6 +60,8 @@ def train(
     signal: StopSignal,
     resume: Facts | None = None,
     deadline: float | None = None,
+    *,
+    test: bool = True,
 ) -> Iterator[Event]:
     """Run everything; files (checkpoints, predictions) go into the run's `folder`.
 
@@ -67,6 +69,7 @@ def train(
         resume: from `resumable`: the training continues there.
         deadline: when the test result shall be there, in seconds since 1970: a training with a budget of seconds then
             gets less of it where its preparation took long. One that has passed already counts for nothing.
+        test: evaluate on the test split at the end; a sweep chooses among its trials by validation alone.
 
     Raises:
         Stopped: `signal` was set. After a stop the best checkpoint so far is kept; after a pause a snapshot as well.
@@ -82,7 +85,9 @@ def train(
     rate = yield from run.search_rate(prepared)
     multiply_adds = yield from run.fit(prepared, rate)
     del prepared  # or its network would be held until the test has ended
-    yield from run.evaluate(multiply_adds)
+    if test:
+        yield from run.evaluate()
+    yield run.measure(multiply_adds)
 
 
 @dataclass
@@ -179,8 +184,8 @@ class _Run:
         self.costs.seconds[VALIDATION] = trainer.position.validating
         return _count(network, prepared.entry)
 
-    def evaluate(self, multiply_adds: tuple[int, int]) -> Iterator[Event]:
-        """Evaluate the best weights on the test split, and report what the run has cost."""
+    def evaluate(self) -> Iterator[Event]:
+        """Evaluate the best weights on the test split."""
         # an attempt that ended between its test and its event may have left predictions, of earlier weights
         for name in (PREDICTIONS, VALIDATION_PREDICTIONS):
             (self.folder / name).unlink(missing_ok=True)
@@ -188,7 +193,10 @@ class _Run:
             self.dataset, self.settings, self.folder, self.signal,
             store=self.data.store, hardware=self.hardware, costs=self.costs,
         )  # fmt: skip
-        yield self.costs.measured(multiply_adds, self.folder / CHECKPOINTS / f"{BEST}.safetensors")
+
+    def measure(self, multiply_adds: tuple[int, int]) -> Event:
+        """What the run has cost."""
+        return self.costs.measured(multiply_adds, self.folder / CHECKPOINTS / f"{BEST}.safetensors")
 
     def _fit_budget(self) -> TrainConfig:
         """The configuration, whose seconds end before the deadline."""
