@@ -37,6 +37,7 @@ FIXED = ("dataset", "seed", "note")  # not searched
 MAX_CHOICES = 50
 MAX_TRIALS = 10_000
 MAX_MINUTES = 10_000.0
+MAX_GRID = 1000  # combinations
 TRIED = 100  # combinations, until the values of a space seem to exclude each other
 RANGE = re.compile(r"(log:)?([^.\s][^\s]*?)\.\.([^\s]+)")
 
@@ -101,12 +102,7 @@ class SweepPlan(BaseModel):
     @property
     def combinations(self) -> int | None:
         """How many different trials there are; None where a range makes them countless."""
-        total = 1
-        for dimension in self.space.values():
-            if isinstance(dimension, Range):
-                return None
-            total *= len(dimension.values)
-        return total
+        return count_combinations(self.space)
 
     def config_of(self, chosen: Mapping[str, Any], seed: int = 0) -> TrainConfig:
         """A trial's configuration.
@@ -117,6 +113,16 @@ class SweepPlan(BaseModel):
             ConfigError: the chosen values exclude each other.
         """
         return self.base.variant(**chosen, seed=self.base.seed + seed)
+
+
+def count_combinations(space: Space) -> int | None:
+    """How many different trials a space has; None where a range makes them countless."""
+    total = 1
+    for dimension in space.values():
+        if isinstance(dimension, Range):
+            return None
+        total *= len(dimension.values)
+    return total
 
 
 def plan_sweep(base: TrainConfig, space: Space, **options: Any) -> SweepPlan:
@@ -131,6 +137,8 @@ def plan_sweep(base: TrainConfig, space: Space, **options: Any) -> SweepPlan:
     if problems:
         raise ConfigError(problems)
     plan = SweepPlan(base=base, space=space, **options)
+    if plan.sampler == "grid" and plan.combinations is not None:  # it has an end of its own
+        plan = plan.model_copy(update={"trials": min(plan.trials or MAX_GRID, plan.combinations)})
     _check_some_fit(plan)
     return plan
 
@@ -155,7 +163,7 @@ def _problems_with(base: TrainConfig, space: Space, options: Mapping[str, Any]) 
     if not space:
         yield "space", "Nothing is searched: name at least one field, such as learning_rate=log:1e-4..1e-1."
     trials, minutes = options.get("trials"), options.get("minutes")
-    if trials is None and minutes is None:
+    if trials is None and minutes is None and options.get("sampler") != "grid":
         yield "trials", "The sweep would never end: give it a number of trials, or minutes, or both."
     if trials is not None and not 1 <= trials <= MAX_TRIALS:
         yield "trials", f"trials is {trials}: choose 1 to {MAX_TRIALS:,}."
@@ -169,6 +177,8 @@ def _problems_with(base: TrainConfig, space: Space, options: Mapping[str, Any]) 
     if options.get("sampler") == "grid" and any(isinstance(item, Range) for item in space.values()):
         ranges = ", ".join(name for name, item in space.items() if isinstance(item, Range))
         yield "sampler", f"A grid needs lists, and {ranges} has all numbers between two: list some, or choose tpe."
+    elif options.get("sampler") == "grid" and (count_combinations(space) or 0) > MAX_GRID:
+        yield "sampler", f"This grid has more than {MAX_GRID:,} combinations: shorten the lists, or choose tpe."
     if len(options.get("title", "")) > MAX_TITLE:
         yield "title", f"The title is too long: use at most {MAX_TITLE} letters."
     models = space.get("model")

@@ -5,7 +5,8 @@ line that a killed process left unfinished is cut off before the next one is wri
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from optuna.distributions import (
 )
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner, WilcoxonPruner
-from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -61,8 +62,8 @@ def open_study(path: Path, plan: SweepPlan, *, writing: bool = False) -> optuna.
         # another process that continues must not draw the same numbers again
         study.sampler = _sampler(plan, plan.base.seed + len(study.get_trials(deepcopy=False)))
         study.pruner = _pruner(plan)
-    if not study.get_trials(deepcopy=False) and (first := _base_values(plan)):
-        study.enqueue_trial(first)
+    for values in _first_trials(plan):
+        study.enqueue_trial(values, skip_if_exists=True)
     return study
 
 
@@ -95,11 +96,8 @@ def _distribution(dimension: Choices | Range) -> BaseDistribution:
 
 
 def _sampler(plan: SweepPlan, seed: int) -> BaseSampler:
-    if plan.sampler == "random":
+    if plan.sampler != "tpe":
         return RandomSampler(seed=seed)
-    if plan.sampler == "grid":
-        lists = {name: item.values for name, item in plan.space.items() if isinstance(item, Choices)}
-        return GridSampler({name: [_category(value) for value in values] for name, values in lists.items()}, seed=seed)
     return TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 
@@ -115,8 +113,18 @@ def _pruner(plan: SweepPlan) -> BasePruner:
             return NopPruner()
 
 
+def _first_trials(plan: SweepPlan) -> Iterator[dict[str, Any]]:
+    """The trials of a grid (Optuna's own sampler for it does not go with asking and telling); else the base."""
+    if plan.sampler == "grid":
+        lists = [item.values for item in plan.space.values() if isinstance(item, Choices)]
+        for values in product(*lists):
+            yield {name: _category(value) for name, value in zip(plan.space, values, strict=True)}
+    elif base := _base_values(plan):
+        yield base
+
+
 def _base_values(plan: SweepPlan) -> dict[str, Any]:
-    """The base configuration as the first trial; empty where it is not in the space."""
+    """The base configuration as a trial; empty where it is not in the space."""
     values: dict[str, Any] = {}
     for name, dimension in plan.space.items():
         value = getattr(plan.base, name)

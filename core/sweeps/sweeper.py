@@ -41,7 +41,7 @@ from core.sweeps.sweep import (
     find_best,
     is_drawn,
 )
-from core.sweeps.sweep_store import SweepFolder, SweepStore, lock_path
+from core.sweeps.sweep_store import Goal, SweepFolder, SweepStore, lock_path
 
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 1.0  # between two looks at the epochs of a running trial
@@ -86,23 +86,27 @@ class Conductor:
         for trial in self._trials(TrialState.RUNNING):
             self._follow(trial, over)
         problem = self._failing()
-        asked = sum(trial.state is not TrialState.FAIL for trial in self._trials() if trial.state is not _WAITING)
-        reached = goal.trials is not None and asked >= goal.trials
         places = (self.settings.workers or 1) + AHEAD
-        while not (over or reached or problem) and len(self._trials(TrialState.RUNNING)) < places:
-            self._study.ask(self._distributions)
-            asked += 1
-            reached = goal.trials is not None and asked >= goal.trials
-        if self._trials(TrialState.RUNNING) or not (over or reached or problem):
+        while not (over or problem or self._reached(goal)) and len(self._trials(TrialState.RUNNING)) < places:
+            number = self._study.ask(self._distributions).number
+            self._follow(self._study.get_trials(deepcopy=False)[number], over)
+            problem = self._failing()
+        if self._trials(TrialState.RUNNING) or not (over or problem or self._reached(goal)):
             return True
         return not self._end(problem)
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
+    def _reached(self, goal: Goal) -> bool:
+        """Whether all trials were asked for."""
+        asked = self._trials(TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+        return goal.trials is not None and len(asked) >= goal.trials
+
     def _failing(self) -> str:
         """Why it makes no sense to continue; empty otherwise."""
-        ended = [trial for trial in self._trials() if trial.state.is_finished()][-MAX_FAILED:]
+        ended = [item for item in self._trials() if item.state.is_finished() and is_drawn(self.plan, item)]
+        ended = ended[-MAX_FAILED:]
         if len(ended) < MAX_FAILED or any(trial.state is not TrialState.FAIL for trial in ended):
             return ""
         return str(ended[-1].user_attrs.get(PROBLEM, "see sweeper.log"))
@@ -165,9 +169,11 @@ class Conductor:
             if self._is_pending(run):
                 if over:
                     self._stop(run, STOPPED_TEXT)
-                elif place == 0 and self.plan.pruner in ("median", "halving"):
+                elif place == 0 and self._prunes_epochs:
                     self._watch(run, trial, found)
                 return
+            if place == 0 and self._prunes_epochs:
+                self._report_epochs(run, trial, found)
             result, best = run.result(), self._reader.history(run).best
             if result is None or result.state is not RunState.FINISHED or best is None:
                 self._tell_unfinished(found, trial, run)
@@ -196,10 +202,17 @@ class Conductor:
         if run.stop_requested or now - self._looked.get(run.id, 0.0) < REPORT_SECONDS:
             return
         self._looked[run.id] = now
-        for epoch in self._reader.history(run).epochs:
-            self._report(trial, found, epoch.val_accuracy, epoch.epoch)
+        self._report_epochs(run, trial, found)
         if trial.should_prune():
             self._stop(run, PRUNED_TEXT)
+
+    @property
+    def _prunes_epochs(self) -> bool:
+        return self.plan.pruner in ("median", "halving")
+
+    def _report_epochs(self, run: Run, trial: optuna.trial.Trial, found: FrozenTrial) -> None:
+        for epoch in self._reader.history(run).epochs:
+            self._report(trial, found, epoch.val_accuracy, epoch.epoch)
 
     def _report(self, trial: optuna.trial.Trial, found: FrozenTrial, value: float, step: int) -> None:
         if step not in found.intermediate_values:
@@ -230,12 +243,10 @@ class Conductor:
     def _tell_unfinished(self, found: FrozenTrial, trial: optuna.trial.Trial, run: Run) -> None:
         """A run that was pruned, stopped by a person, or failed."""
         result = run.result()
-        epochs = self._reader.history(run).epochs
-        if result is None or result.state is not RunState.STOPPED or not epochs:
+        if result is None or result.state is not RunState.STOPPED or not self._reader.history(run).epochs:
             self._fail(found, result.text if result is not None else f"Run {run.id} was interrupted too often.")
             return
-        for epoch in epochs:
-            self._report(trial, found, epoch.val_accuracy, epoch.epoch)
+        self._report_epochs(run, trial, found)
         self._note_seconds(found, trial)
         self._study.tell(found.number, state=TrialState.PRUNED)
         self._drop_weights()
@@ -263,9 +274,6 @@ class Conductor:
                     for name in (BEST_SIDECAR, BEST_WEIGHTS):
                         with suppress(OSError):
                             (run.checkpoints / name).unlink(missing_ok=True)
-
-
-_WAITING = TrialState.WAITING
 
 
 def serve(settings: Settings, idle_seconds: float = IDLE_SECONDS) -> None:
