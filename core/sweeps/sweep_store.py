@@ -67,6 +67,7 @@ class SweepResult:
     state: State
     text: str
     ended: float  # seconds since 1970
+    trials: int = 0  # that counted
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,9 @@ class SweepFolder:
     def write_races(self, races: tuple[FinalRace, ...]) -> None:
         write_json(self.folder / RACES, _RACES.dump_python(races, mode="json"))
 
-    def end(self, state: State, text: str) -> None:
-        """Record how it ended."""
-        write_json(self.folder / RESULT, dataclasses.asdict(SweepResult(state, text, time.time())))
+    def end(self, state: State, text: str, trials: int = 0) -> None:
+        """Record how it ended, with the number of trials that counted."""
+        write_json(self.folder / RESULT, dataclasses.asdict(SweepResult(state, text, time.time(), trials)))
 
     def actor(self) -> Actor:
         """In whose name its runs are queued."""
@@ -241,10 +242,9 @@ class SweepStore:
         if minutes is not None and not 0 < minutes <= MAX_MINUTES:
             raise ConfigError({"minutes": f"minutes is {minutes:g}: choose more than 0, at most {MAX_MINUTES:,.0f}."})
         with sweep.hold():
-            from core.sweeps.sweep import read_trials
-
-            done = sum(trial.counts for trial in read_trials(sweep))
-            goal = Goal(None if trials is None else done + trials, _until(minutes))
+            result = sweep.result()
+            begun = (sweep.goal().trials or 0) if result is None else result.trials
+            goal = Goal(None if trials is None else begun + trials, _until(minutes))
             write_json(sweep.folder / GOAL, dataclasses.asdict(goal))
             (sweep.folder / STOP).unlink(missing_ok=True)
             (sweep.folder / RESULT).unlink(missing_ok=True)

@@ -114,25 +114,24 @@ class Conductor:
     def _end(self, problem: str) -> bool:
         """Race the best settings and write the result; False to be tried again."""
         trials = [describe_trial(self.plan, found) for found in self._trials() if is_drawn(self.plan, found)]
-        best = find_best(trials)
+        counted = sum(trial.counts for trial in trials)
         if problem:
-            self.folder.end("failed", f"The last {MAX_FAILED} trials failed: {problem}")
-            return True
-        if self.folder.stop_requested:
-            self.folder.end("stopped", "Stopped; what its trials have found was kept.")
-            return True
-        if best is None:
-            self.folder.end("failed", "No trial has finished: give the sweep more time.")
-            return True
-        try:
-            race = start_final_race(self.settings, self.folder)
-        except QuotaError as error:
-            log.info("%s", error)
-            return False
-        except TuneMyPetsError as error:
-            self.folder.end("finished", f"Finished; its best settings could not be trained again. {error}")
-            return True
-        self.folder.end("finished", "Finished." if race else "Finished: no settings were better than the base.")
+            self.folder.end("failed", f"The last {MAX_FAILED} trials failed: {problem}", counted)
+        elif self.folder.stop_requested:
+            self.folder.end("stopped", "Stopped; what its trials have found was kept.", counted)
+        elif find_best(trials) is None:
+            self.folder.end("failed", "No trial has finished: give the sweep more time.", counted)
+        else:
+            text = "Finished."
+            try:
+                if start_final_race(self.settings, self.folder) is None:
+                    text = "Finished: no settings were better than the base."
+            except QuotaError as error:
+                log.info("%s", error)
+                return False
+            except TuneMyPetsError as error:
+                text = f"Finished; its best settings could not be trained again. {error}"
+            self.folder.end("finished", text, counted)
         return True
 
     def _follow(self, found: FrozenTrial, over: bool) -> None:
