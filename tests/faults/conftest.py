@@ -13,7 +13,7 @@ from core.maintenance.check import check
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from tests.pages.conftest import open_page, quiet  # noqa: F401  # fixtures
+from tests.pages.conftest import components_found_once, open_page, quiet  # noqa: F401  # fixtures
 from tests.support.small_runs import SMALL_SCRATCH
 
 

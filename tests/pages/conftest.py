@@ -1,10 +1,12 @@
 """Data roots for the page tests: with a finished race, made once."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.config.train_config import TrainConfig
@@ -19,6 +21,14 @@ from pages.components.train import time_estimate
 from tests.support.small_runs import SMALL_SCRATCH
 
 SECONDS = 120  # a bound, for machines that do much else
+
+
+@pytest.fixture(scope="session", autouse=True)
+def components_found_once() -> Iterator[None]:
+    """Let Streamlit search the installed packages for components once: each `AppTest` does, 0.3 s of the processor."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture
