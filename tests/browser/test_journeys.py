@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,17 @@ def heading(page: Page, name: str) -> None:
     expect(page.get_by_role("heading", name=name, exact=True, level=1)).to_be_visible()
 
 
+@pytest.fixture
+def hasty_server(settings: Settings, ended_processes: None) -> Iterator[Server]:
+    """The app, with quick trainings that are over in seconds."""
+    running = Server(settings, module="tests.support.hasty_app")
+    running.start()
+    yield running
+    running.kill()
+
+
 def test_six_taps_lead_a_phone_from_home_to_an_answer_on_own_photos(
-    server: Server, chromium: Browser, settings: Settings, tmp_path: Path
+    hasty_server: Server, chromium: Browser, settings: Settings, tmp_path: Path
 ) -> None:
     context = chromium.new_context(viewport=PHONE, is_mobile=True, has_touch=True)
     phone = context.new_page()
@@ -41,7 +51,7 @@ def test_six_taps_lead_a_phone_from_home_to_an_answer_on_own_photos(
     with zipfile.ZipFile(archive, "w") as packed:
         for name, data in draw_sample(24, size_px=64):
             packed.writestr(name, data)
-    phone.goto(server.address)
+    phone.goto(hasty_server.address)
     heading(phone, "TuneMyPets")
     tap(phone.get_by_role("link", name="Use my photos"))
     phone.locator("input[type=file]").set_input_files(archive)
@@ -72,7 +82,7 @@ def test_six_taps_lead_a_phone_from_home_to_an_answer_on_own_photos(
 
     runs = RunStore(settings).all()
     assert [run.state() for run in runs] == [RunState.FINISHED, RunState.FINISHED]
-    assert not server.imported_torch()
+    assert not hasty_server.imported_torch()
 
 
 def test_a_run_continues_while_the_server_is_killed(

@@ -25,6 +25,7 @@ class Server:
     port: int = 0
     process: "subprocess.Popen[bytes] | None" = field(default=None)
     environment: dict[str, str] = field(default_factory=dict)  # beside this test's own
+    module: str = "streamlit"  # what is run; another one calls Streamlit itself
 
     @property
     def address(self) -> str:
@@ -38,7 +39,7 @@ class Server:
         self.settings.home.mkdir(parents=True, exist_ok=True)
         with (self.settings.home.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(self.port)],
+                [sys.executable, "-m", self.module, "run", "streamlit_app.py", "--server.port", str(self.port)],
                 cwd=PROJECT_ROOT,
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
