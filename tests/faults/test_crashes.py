@@ -6,7 +6,9 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -41,6 +43,15 @@ SHOWN, ENDED = (policy.SHOWN_SECONDS, policy.ENDED_SECONDS) if LONG else (1.0, 3
 PROMISED_SHOWN, PROMISED_ENDED = (15.0, 60.0) if LONG else (4.0, 9.0)
 
 TEMPORARY = ".*.tmp"
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A data root on a disk: saving in memory is over before a process that saves could be met."""
+    with TemporaryDirectory(prefix="tunemypets-crashes-", ignore_cleanup_errors=True) as folder:
+        root = Path(folder) / "workspace"
+        monkeypatch.setenv("TUNEMYPETS_HOME", str(root))
+        yield root
 
 
 def assert_saved_is_good(run: Run) -> None:
