@@ -18,6 +18,7 @@ from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
+from core.jobs.launchers import NICENESS, step_back
 from core.jobs.worker import Worker
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -34,11 +35,14 @@ ROOM_BYTES = 4 * 2**30  # of the tests' folders at any time, and something to sp
 
 
 def pytest_configure() -> None:
-    """One thread for each training: two tests run at a time, and two threads of which one waits for a core take three
-    times as long as one. What counts threads sets them itself.
+    """Let three tests at a time share two processors, as each waits for servers, browsers and trainings.
 
-    The tests' folders lie in memory where there is room: they have a hundred folders each, which cost a disk 0.2 s.
+    One thread for each training: two threads of which one waits for a core take three times as long as one. What counts
+    threads sets them itself. The tests step back as trainings do: one that a test waits for would get a tenth of a
+    processor beside two busy tests. Their folders lie in memory where there is room: a hundred folders of a data root
+    cost a disk 0.2 s, in hundreds of tests.
     """
+    step_back(NICENESS)
     for name in ("TUNEMYPETS_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     if MEMORY_DISK.is_dir() and shutil.disk_usage(MEMORY_DISK).free > ROOM_BYTES:

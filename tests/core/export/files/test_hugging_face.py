@@ -24,7 +24,7 @@ from core.export.source.written import Folder, Written
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step
-from tests.core.export.test_notebooks import HEAD, NETWORKS, export, source_of, train
+from tests.core.export.files.test_notebooks import HEAD, NETWORKS, export, source_of, train
 
 ODD = ('<b>"cat": |', "*dog*\n---\nlicense: mit\n``` 🐕")
 
