@@ -25,7 +25,8 @@ ODD_SCRATCH = [
     {"activation": activation, "batch_norm": norm, "kernel_size": kernel}
     for activation, norm, kernel in (("gelu", True, 3), ("mish", False, 5))
 ]
-KINDS = {name: kind for name, kind in FORMATS.items() if not name.startswith("notebook")}  # they have their own tests
+# notebooks have their own tests, and so has TensorFlow Lite, which converts what lies on the disk
+KINDS = {name: kind for name, kind in FORMATS.items() if not name.startswith(("notebook", "tflite"))}
 FAMILIES = ["petnet", "mobilenet_v3_small"]  # bench.exports makes the table of all
 SMALL = [name for name, entry in CATALOG.items() if entry.backbone_parameters < 15_000_000]
 
