@@ -17,6 +17,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as F
 
 from core.config.train_config import TrainConfig
+from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ExportError, ExtraMissingError
 from core.export import export_job
@@ -240,8 +241,7 @@ def test_8_bits_take_and_give_bytes_and_answer_much_the_same(made: Made, rounded
 def test_8_bits_are_offered_where_enough_pictures_show_that_nothing_is_lost(settings: Settings) -> None:
     need("tflite-int8")
     dataset = make_dataset(settings, ("warm", "cold"), 500, plan="60/10/30")
-    odd = {"filters": (8, 16), "activation": "mish", "kernel_size": 5, "batch_norm": False, "head": "sigmoid"}
-    config = TrainConfig.model_validate({**SMALL_SCRATCH, **odd, "dataset": dataset.id, "epochs": 6})
+    config = TrainConfig.model_validate({**SMALL_SCRATCH, "dataset": dataset.id, "filters": (8, 16), "epochs": 6})
     run = RunStore(settings).create(config)
     assert Worker(settings, run).work().value == "finished"
     (run.folder / EXPORTS).mkdir()
@@ -258,6 +258,20 @@ def test_8_bits_are_offered_where_enough_pictures_show_that_nothing_is_lost(sett
     with zipfile.ZipFile(next(folder_of(run, BYTES).glob("*.zip"))) as archive:
         assert sorted(archive.namelist()) == ["README.md", "labels.txt", "model.tflite", "predict.py"]
     assert list(check(settings)) == []
+
+
+@pytest.mark.slow
+def test_a_network_of_odd_options_is_converted_too(drawn: Dataset, settings: Settings) -> None:
+    need("tflite")
+    odd = {"activation": "mish", "kernel_size": 5, "batch_norm": False, "head": "sigmoid", "dataset": drawn.id}
+    run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, **odd}))
+    assert Worker(settings, run).work().value == "finished"
+    (run.folder / EXPORTS).mkdir()
+    export_job.export(settings, run, FLOATS)
+    state = look(settings, run, FLOATS)
+    assert state.manifest is not None, state.problem
+    assert state.manifest.conversion is not None
+    assert state.manifest.conversion.largest < 1e-5
 
 
 @pytest.mark.slow
