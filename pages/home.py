@@ -8,6 +8,7 @@ import streamlit as st
 from core.jobs.scheduler import ensure_scheduler
 from core.races import demo
 from core.settings import Settings
+from core.sweeps.sweep_store import SweepStore
 from pages.components.home import continuing, journey
 from pages.components.shared import frame, import_progress, notices, recent_runs
 from pages.components.shared.runs_snapshot import forget_runs, list_runs
@@ -96,7 +97,7 @@ def _continue(settings: Settings) -> None:
 
 
 def _fold_recent(settings: Settings) -> None:
-    if list_runs(settings):
+    if list_runs(settings) or SweepStore(settings).all():
         folded = st.expander("Recent runs", icon=":material/history:", key="recent", on_change="rerun")
         if folded.open:
             with folded:

@@ -1,4 +1,4 @@
-"""Train: choose settings, start a run or a race, and watch a run. The URL names what is watched."""
+"""Train: choose settings, start a run, a race or a sweep, and watch it. The URL names what is watched."""
 
 import streamlit as st
 
@@ -7,18 +7,20 @@ from core.jobs.scheduler import warm_up
 from core.room.board import send_config
 from core.settings import Settings
 from pages.components.shared import frame, recent_runs
-from pages.components.train import live_run, race_form, sent_settings, start_bar, train_form
+from pages.components.train import live_run, race_form, sent_settings, start_bar, sweep_form, sweep_view, train_form
 from pages.components.train.form_values import Chosen
 
 
 def page() -> None:
-    race_id, run_id = st.query_params.get("race"), st.query_params.get("run")
+    race_id, run_id, sweep_id = (st.query_params.get(name) for name in ("race", "run", "sweep"))
     settings = frame.open_page("Train")
     with frame.explained():
         if race_id:
             _open_race(race_id)
         if run_id:
             _watch(settings, run_id)
+        elif sweep_id:
+            sweep_view.watch_sweep(settings, sweep_id)
         else:
             _choose(settings)
 
@@ -64,6 +66,7 @@ def _choose(settings: Settings) -> None:
     if chosen.config is not None:
         race_form.offer_race(settings, chosen.config)
         race_form.offer_curve(settings, chosen.config)
+        sweep_form.offer_sweep(settings, chosen)
     _offer_recent(settings)
     if settings.room and frame.actor().presenter:
         _offer_sending(settings, chosen)

@@ -53,6 +53,7 @@ def describe_summary(summary: RunSummary) -> dict[str, Any]:
         "seed": summary.config.seed,
         "note": summary.config.note,
         "race": summary.meta.race,
+        "sweep": summary.meta.sweep,
         "created": summary.meta.created,
         "epochs": summary.epochs_done,
         "best_val_accuracy": summary.best_val_accuracy,
@@ -68,9 +69,10 @@ def describe_summary(summary: RunSummary) -> dict[str, Any]:
 
 
 @command("runs")
-def list_runs(settings: Settings) -> Outcome:
+@click.option("--trials", is_flag=True, help="List the trials of sweeps too.")
+def list_runs(settings: Settings, trials: bool) -> Outcome:
     """List the runs, newest first."""
-    summaries = RunStore(settings).summaries()
+    summaries = [item for item in RunStore(settings).summaries() if trials or item.meta.sweep is None]
     lines = [
         f"{item.id}  {item.state.value:<11}  {item.config.dataset}  {item.title}"
         + (f"  {item.points_text}" if item.is_curve else f"  {item.accuracy.text()}" if item.accuracy else "")

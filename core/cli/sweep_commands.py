@@ -18,7 +18,7 @@ from core.formatting import format_count, format_duration, format_percent, forma
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.sweeps.final_race import measure_luck
-from core.sweeps.sweep import Sweep, read_sweep
+from core.sweeps.sweep import Sweep, describe_best, read_sweep
 from core.sweeps.sweep_presets import SWEEP_PRESETS, SweepPreset, apply_preset
 from core.sweeps.sweep_store import SweepStore, ensure_sweeper
 
@@ -187,13 +187,6 @@ def show(settings: Settings, sweep_id: str) -> Outcome:
     if best is not None:
         lines += ["", describe_best(best.values)]
     return Outcome(value, "\n".join(lines))
-
-
-def describe_best(values: dict[str, Any]) -> str:
-    """The best settings as Python code."""
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    body = "".join(f"    {name!r}: {value!r},\n" for name, value in plain.items())
-    return f"best_config = {{\n{body}}}"
 
 
 def _plain(value: Any) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
-from core.errors import SweepError
+from core.errors import RunError, SweepError
 from core.jobs.scheduler import ensure_scheduler
 from core.races.presets import budget_of
 from core.races.race import find_race
@@ -16,6 +16,7 @@ from core.races.run_comparison import compare_race
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 from core.statistics.metrics import Interval, difference_interval
+from core.statistics.race_comparison import RaceComparison
 from core.storage import new_id
 from core.sweeps.sweep import Sweep, read_sweep
 from core.sweeps.sweep_store import FinalRace, SweepFolder
@@ -84,13 +85,19 @@ def _plan(sweep: Sweep, best: TrainConfig) -> tuple[RacePlan, list[Arm]]:
 
 def measure_luck(settings: Settings, sweep: Sweep, validation_pictures: int) -> Luck | None:
     """How much of the best trial's accuracy was luck; None before its race has a result."""
-    races = [item for item in sweep.races if sweep.best is not None and item.trial == sweep.best.number]
-    if not races or sweep.best is None or sweep.best.accuracy is None:
+    if sweep.final_race is None:
         return None
-    race = find_race(RunStore(settings).summaries(), races[0].race)
-    found = compare_race(settings, race).comparison
+    try:
+        race = find_race(RunStore(settings).summaries(), sweep.final_race.race)
+    except RunError:  # deleted
+        return None
+    return find_luck(sweep, compare_race(settings, race).comparison, validation_pictures)
+
+
+def find_luck(sweep: Sweep, found: RaceComparison | None, validation_pictures: int) -> Luck | None:
+    """How much of the best trial's accuracy was luck, by the comparison of its race; None where that has no result."""
     arm = next((item for item in found.arms if item.name == BEST), None) if found is not None else None
-    if arm is None:
+    if arm is None or sweep.best is None or sweep.best.accuracy is None:
         return None
     interval = difference_interval(sweep.best.accuracy, validation_pictures, arm.mean, arm.interval)
     return Luck(sweep.best.accuracy, arm.mean, interval, validation_pictures, arm.n)

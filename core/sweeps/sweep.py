@@ -1,11 +1,12 @@
 """A sweep as pages and the command line show it, read from its files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.config.sweep_plan import SweepPlan
 from core.config.train_config import TrainConfig
+from core.errors import SweepError
 from core.sweeps.sweep_store import FinalRace, Goal, SweepFolder, SweepMeta, SweepResult
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 LOSS, RUNS, SECONDS, SAME_AS, PROBLEM, PRUNED = "loss", "runs", "seconds", "same_as", "problem", "pruned"  # notes
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration)  # of a damaged study
 Outcome = Literal["waiting", "finished", "pruned", "failed"]
 
 
@@ -95,6 +97,18 @@ class Sweep:
         return max(0.0, min(left)) if left and self.result is None else None
 
     @property
+    def final_race(self) -> FinalRace | None:
+        """The race in which the settings of the best trial were trained again."""
+        best = self.best
+        return next((item for item in self.races if best is not None and item.trial == best.number), None)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every combination of its space was tried."""
+        combinations = self.plan.combinations
+        return combinations is not None and self.counted >= combinations
+
+    @property
     def best_config(self) -> TrainConfig | None:
         """The configuration of the best trial."""
         return None if self.best is None else self.plan.config_of(self.best.values)
@@ -106,44 +120,76 @@ def find_best(trials: Sequence[Trial]) -> Trial | None:
     return max(finished, key=lambda item: (item.accuracy, -(item.loss or 0.0), -item.number), default=None)
 
 
-def read_sweep(folder: SweepFolder) -> Sweep:
+def describe_best(values: Mapping[str, Any]) -> str:
+    """The best settings as Python code."""
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    body = "".join(f"    {name!r}: {value!r},\n" for name, value in plain.items())
+    return f"best_config = {{\n{body}}}"
+
+
+def read_sweep(folder: SweepFolder, study: "optuna.Study | None" = None) -> Sweep:
     """Read a sweep.
 
+    Args:
+        study: Optuna's, where it is open already.
     Raises:
         SweepError: its files are damaged.
     """
+    plan = folder.plan()
     return Sweep(
         folder.id,
-        folder.plan(),
+        plan,
         folder.meta(),
         folder.goal(),
         folder.result(),
-        read_trials(folder),
+        read_trials(folder) if study is None else list_trials(folder, plan, study),
         folder.races(),
         folder.stop_requested,
     )
 
 
 def read_study(folder: SweepFolder) -> "optuna.Study | None":
-    """Optuna's study, for its charts; None before the sweeper has made it."""
+    """Optuna's study, for its charts; None before the sweeper has made it.
+
+    Raises:
+        SweepError: the plan or the study is damaged.
+    """
     from core.sweeps.study import open_study  # Optuna costs half a second to import
 
+    plan = folder.plan()
     try:
-        return open_study(folder.study_path, folder.plan()) if folder.study_path.exists() else None
+        return open_study(folder.study_path, plan) if folder.study_path.exists() else None
     except KeyError:
         return None
+    except UNREADABLE as error:
+        raise damaged_study(folder) from error
 
 
 def read_trials(folder: SweepFolder) -> tuple[Trial, ...]:
     """All trials so far, in the order in which they were asked for.
 
     Raises:
-        SweepError: the plan is damaged.
+        SweepError: the plan or the study is damaged.
     """
-    study, plan = read_study(folder), folder.plan()
-    if study is None:
-        return ()
-    return tuple(describe_trial(plan, found) for found in study.get_trials(deepcopy=False) if is_drawn(plan, found))
+    study = read_study(folder)
+    return () if study is None else list_trials(folder, folder.plan(), study)
+
+
+def list_trials(folder: SweepFolder, plan: SweepPlan, study: "optuna.Study") -> tuple[Trial, ...]:
+    """The trials of an open study, those included that its file has got since.
+
+    Raises:
+        SweepError: the study is damaged.
+    """
+    try:
+        found = study.get_trials(deepcopy=False)
+        return tuple(describe_trial(plan, trial) for trial in found if is_drawn(plan, trial))
+    except UNREADABLE as error:
+        raise damaged_study(folder) from error
+
+
+def damaged_study(folder: SweepFolder) -> SweepError:
+    return SweepError(f"The trials of sweep {folder.id} cannot be read, because their file is damaged: delete it.")
 
 
 def is_drawn(plan: SweepPlan, found: "FrozenTrial") -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.config.sweep_plan import Pruner, Sampler, Space, parse_space
-from core.config.train_config import TrainConfig
+from core.config.train_config import SCRATCH_FIELDS, TrainConfig
 from core.errors import ConfigError
 from models import weights
 from models.catalog import CATALOG
@@ -73,6 +73,59 @@ SWEEP_PRESETS: Mapping[str, SweepPreset] = {
         pruner="none",
     ),
 }
+
+
+SUGGESTED: Mapping[str, str] = {
+    "learning_rate": "log:1e-4..1e-1",
+    "batch_size": "8,16,32,64",
+    "optimizer": "adam,adamw,sgd",
+    "schedule": "constant,cosine,one-cycle",
+    "weight_decay": "0..0.1",
+    "label_smoothing": "0..0.2",
+    "dropout": "0..0.5",
+    "activation": "relu,gelu,silu,mish",
+    "filters": "[32,64,128]|[32,64,128,128,256]|[64,128,256,256,512]",
+    "kernel_size": "3,5",
+    "dense_neurons": "64,128,256,512",
+    "batch_norm": "on,off",
+    "image_size": "64,96,128",
+    "augment_crop": "on,off",
+    "augment_flip": "on,off",
+    "augment_colour": "on,off",
+    "augment_strength": "0..1",
+    "epochs": "3,5,10,20",
+    "backbone_factor": "log:0.01..1",
+    "strategy": "head,partial,full",
+    "stored_views": "0,1,4",
+    "gradient_clip": "0,1,5",
+    "fit": "crop,pad,squeeze",
+    "precision": "fp32,bf16",
+    "head": "softmax,sigmoid",
+    "patience": "0,3",
+    "find_rate": "on,off",
+    "head_epochs": "1,2,3",
+    "max_images": "500,1000,2000",
+    "max_seconds": "10,30,60",
+}  # values of a field to begin with, as `parse_space` reads them; those of networks and blocks depend on the base
+
+
+def searchable_fields(base: TrainConfig) -> list[str]:
+    """The fields that make a difference around a base, those that are searched most often first."""
+    useless = {
+        *(SCRATCH_FIELDS if base.model != "scratch_cnn" else ("strategy", "backbone_factor")),
+        *(() if base.strategy in ("partial", "gradual") else ("freeze_point",)),
+        *(() if base.strategy == "gradual" else ("head_epochs",)),
+    }
+    return [name for name in (*SUGGESTED, "model", "freeze_point") if name not in useless]
+
+
+def suggest_values(name: str, base: TrainConfig) -> str:
+    """Values of a field that are worth trying around a base, for `parse_space`; empty where there are none."""
+    if name == "model":
+        return ",".join(networks_here())
+    if name == "freeze_point":
+        return ",".join(base.entry().freeze_points)
+    return SUGGESTED.get(name, "")
 
 
 def apply_preset(name: str, base: TrainConfig) -> tuple[TrainConfig, Space, SweepPreset]:

@@ -15,11 +15,12 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from core.actor import LOCAL_OWNER, OPERATOR, Actor
 from core.config.sweep_plan import MAX_MINUTES, MAX_TRIALS, SweepPlan
 from core.datasets.dataset_store import DatasetStore
-from core.errors import ConfigError, QuotaError, SweepError
+from core.errors import ConfigError, QuotaError, RunError, SweepError
 from core.jobs.launchers import start_single
 from core.jobs.states import is_closing
 from core.locks import is_held
 from core.quotas import FULL, check_space, is_full
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
 from core.verification import SET_ASIDE, Count, Kind, Problem, ignore, is_file, verify_json, verify_names
@@ -250,7 +251,7 @@ class SweepStore:
             (sweep.folder / RESULT).unlink(missing_ok=True)
 
     def delete(self, sweep_id: str, *, by: Actor = OPERATOR) -> None:
-        """Remove a sweep that has ended; its runs stay.
+        """Remove a sweep that has ended; its runs stay (see `delete_trials`).
 
         Raises:
             RightsError: it belongs to someone else.
@@ -260,6 +261,22 @@ class SweepStore:
         if sweep.result() is None:
             raise SweepError(f"Sweep {sweep.id} is running: stop it before you delete it.")
         remove_folder(sweep.folder)
+
+    def delete_trials(self, sweep_id: str, *, by: Actor = OPERATOR) -> None:
+        """Remove the runs of a sweep's trials, which lists leave out; the race of its best settings stays.
+
+        Raises:
+            RightsError: it belongs to someone else.
+            SweepError: it has not ended.
+        """
+        sweep = self._own(sweep_id, by)
+        if sweep.result() is None:
+            raise SweepError(f"Sweep {sweep.id} is running: stop it before you delete it.")
+        runs = RunStore(self.settings)
+        for run in runs.all():
+            with suppress(RunError):
+                if run.meta().sweep == sweep.id:
+                    runs.delete(run.id, by=by)
 
     def _own(self, sweep_id: str, by: Actor) -> SweepFolder:
         sweep = self.get(sweep_id)

@@ -30,6 +30,7 @@ from core.room.access import Room, RoomStore
 from core.room.addresses import is_loopback
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
+from core.sweeps.sweep_store import ensure_sweeper
 from pages.server import farewell
 from pages.server.export_files import ROUTES as ROUTES
 from pages.server.frontend import Frontend
@@ -177,10 +178,11 @@ def _import_ahead() -> None:
 
 
 def _wake_scheduler(settings: Settings) -> None:
-    """Start queued runs, also before anyone opens a page."""
+    """Start queued runs and sweeps that have not ended, also before anyone opens a page."""
     try:
         reopen(settings)
         if any(needs_scheduler(run) for run in RunStore(settings).all()):
             ensure_scheduler(settings)
+        ensure_sweeper(settings)
     except (OSError, TuneMyPetsError):
         log.exception("the scheduler was not started")

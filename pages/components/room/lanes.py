@@ -14,7 +14,7 @@ from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import RunSnapshot, list_runs, look_at, look_at_queue
+from pages.components.shared.runs_snapshot import RunSnapshot, list_runs, list_with_trials, look_at, look_at_queue
 
 MAX_LANES = 24  # on one screen
 MAX_ENDED = 8
@@ -23,9 +23,9 @@ MAX_ENDED = 8
 def show_everyone(settings: Settings) -> None:
     """Draw all that trains and waits, and what ended last."""
     items = list_runs(settings)
-    running, waiting = sort_active(items, look_at_queue(settings))
+    running, waiting = sort_active(list_with_trials(settings), look_at_queue(settings))
     ended = [item for item in items if not item.state.active]
-    if not items:
+    if not items and not running and not waiting:
         st.info("Nothing has been trained yet: everyone starts on Train.", icon=":material/model_training:")
         return
     st.markdown(f"**{len(running)} training, {len(waiting)} waiting, {len(ended)} done**")

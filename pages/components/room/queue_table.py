@@ -13,7 +13,7 @@ from core.runs.run import RunState
 from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import forget_runs, list_runs, look_at, look_at_queue
+from pages.components.shared.runs_snapshot import forget_runs, list_with_trials, look_at, look_at_queue
 
 MAX_ROWS = 30
 
@@ -21,7 +21,7 @@ MAX_ROWS = 30
 def show_queue(settings: Settings, by: Actor) -> None:
     """Draw running and waiting runs, with the presenter's buttons."""
     queue, control = look_at_queue(settings), read_control(settings)
-    running, waiting = sort_active(list_runs(settings), queue)
+    running, waiting = sort_active(list_with_trials(settings), queue)
     items = {item.id: item for item in (*running, *waiting)}
     order = [item.id for item in waiting]
     if control.first and st.button("Back to the fair order", icon=":material/balance:", key="queue-fair"):

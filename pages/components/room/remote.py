@@ -18,7 +18,7 @@ from core.room.board import (
 )
 from core.settings import Settings
 from pages.components.shared import door, frame, visitors
-from pages.components.shared.runs_snapshot import forget_runs, list_runs, look_at_queue
+from pages.components.shared.runs_snapshot import forget_runs, list_runs, list_with_trials, look_at_queue
 from pages.server import asgi_app
 
 WALL = "wall"  # in the address: the scene alone
@@ -26,7 +26,7 @@ WALL = "wall"  # in the address: the scene alone
 
 def show_figures(settings: Settings) -> None:
     """People, running and waiting runs, in one line."""
-    running, waiting = sort_active(list_runs(settings), look_at_queue(settings))
+    running, waiting = sort_active(list_with_trials(settings), look_at_queue(settings))
     people = len({visit.person for visit in visitors.visits()})
     with st.container(horizontal=True, gap="medium", key="room-figures"):
         for label, value in (("People here", people), ("Running", len(running)), ("Waiting", len(waiting))):
@@ -75,7 +75,7 @@ def show_remote(settings: Settings, by: Actor) -> None:
 
 def offer_shutdown(settings: Settings, by: Actor) -> None:
     """Shutting down, after a question."""
-    running, _ = sort_active(list_runs(settings), look_at_queue(settings))
+    running, _ = sort_active(list_with_trials(settings), look_at_queue(settings))
     with st.popover("Shut down …", icon=":material/power_settings_new:", width="stretch"):
         st.write(
             f"Pauses {len(running)} training{'' if len(running) == 1 else 's'} and closes the app for everyone. "

@@ -17,12 +17,12 @@ from core.formatting import format_cell
 from core.jobs.import_jobs import ImportJobs
 from core.jobs.scheduler import ensure_scheduler
 from core.quotas import is_disk_full
-from core.races.race import RaceState
 from core.room.people import PeopleStore
 from core.runs.attempts import read_attempts
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from core.sweeps.sweep_store import ensure_sweeper
 from pages.components.shared import door, goodbye, navigation, visitors
 from pages.components.shared.names import plain as plain
 from pages.components.shared.page_links import COMPARE as COMPARE
@@ -36,8 +36,9 @@ from pages.components.shared.page_links import go as go
 from pages.components.shared.page_links import has_router as has_router
 from pages.components.shared.page_links import link as link
 from pages.components.shared.page_links import link_to_run as link_to_run
+from pages.components.shared.page_links import link_to_sweep as link_to_sweep
 from pages.components.shared.page_links import mark_router as mark_router
-from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.runs_snapshot import list_with_trials
 from pages.components.shared.shared_cache import SharedCache
 from pages.server import farewell
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 # Streamlit's own download of a table leaves formulas in its cells
 _NO_OTHER_CSV = '<style>button[kind="elementToolbar"][aria-label^="Download as CSV"] {display: none}</style>'
 
-STATE_MARKS = {  # of runs and races: icon and colour of a badge
+STATE_MARKS = {  # of runs, races and sweeps: icon and colour of a badge
     "queued": (":material/hourglass_top:", "gray"),
     "running": (":material/play_arrow:", "blue"),
     "finished": (":material/check_circle:", "green"),
@@ -119,7 +120,8 @@ def actor() -> Actor:
 @st.cache_resource(ttl=5, show_spinner=False)
 def _wake(home: str) -> bool:
     settings = Settings.from_environment()
-    for item in list_runs(settings):
+    ensure_sweeper(settings)
+    for item in list_with_trials(settings):
         waits = item.state is RunState.INTERRUPTED and read_attempts(settings.runs_dir / item.id).left
         if item.state.active or waits:
             ensure_scheduler(settings)
@@ -128,7 +130,7 @@ def _wake(home: str) -> bool:
 
 
 def wake_scheduler(settings: Settings) -> None:
-    """Start the scheduler if it has work and is not running; checked once in five seconds for all sessions."""
+    """Start scheduler and sweeper if they have work and are not running; checked once in five seconds for all."""
     _wake(str(settings.home))
 
 
@@ -173,10 +175,10 @@ def explained() -> Iterator[None]:
         )
 
 
-def format_state(state: RunState | RaceState) -> str:
-    """The state of a run or race as a word with a coloured mark, in Markdown."""
-    icon, colour = STATE_MARKS[state.value]
-    return f":{colour}-badge[{icon} {state.value}]"
+def format_state(state: str) -> str:
+    """The state of a run, race or sweep as a word with a coloured mark, in Markdown."""
+    icon, colour = STATE_MARKS[state]
+    return f":{colour}-badge[{icon} {state}]"
 
 
 def offer_csv(

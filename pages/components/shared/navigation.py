@@ -11,13 +11,25 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
 from core.actor import Actor
+from core.errors import SweepError
 from core.jobs.run_queue import sort_active
 from core.room.board import read_board
 from core.runs.summary import RunSummary
 from core.settings import Settings
+from core.sweeps.sweep import Sweep
+from core.sweeps.sweep_store import SweepStore
 from pages.components.shared.names import plain
-from pages.components.shared.page_links import HOME, MAIN, NAVIGATION, ROOM, has_router, link_to_run
+from pages.components.shared.page_links import (
+    HOME,
+    MAIN,
+    NAVIGATION,
+    ROOM,
+    has_router,
+    link_to_run,
+    link_to_sweep,
+)
 from pages.components.shared.runs_snapshot import list_runs, look_at_queue
+from pages.components.shared.sweep_snapshot import list_active_sweeps, look_at_sweep
 
 REFRESH_SECONDS = 3.0
 
@@ -43,16 +55,39 @@ def show_navigation(place: DeltaGenerator, settings: Settings, visitor: Actor) -
 
 def show_status(settings: Settings, visitor: Actor) -> None:
     """One line with a link while something of the visitor trains, on every page but the one that shows it."""
-    active = _active(settings, visitor)
-    if active and not any(_is_shown(item) for item in active):
-        st.fragment(_status, run_every=REFRESH_SECONDS)(settings, visitor, active[-1])
-
-
-def _status(settings: Settings, visitor: Actor, begun: RunSummary) -> None:
-    active = _active(settings, visitor)
-    newest = active[-1] if active else next((item for item in list_runs(settings) if item.id == begun.id), None)
-    if newest is None:
+    active, sweeps = _active(settings, visitor), _active_sweeps(settings, visitor)
+    shown = _shown(settings)
+    if (not active and not sweeps) or any(item.id in shown or item.meta.race in shown for item in active):
         return
+    if not any(sweep.id in shown for sweep in sweeps):
+        begun = active[-1].id if active else sweeps[-1].id
+        st.fragment(_status, run_every=REFRESH_SECONDS)(settings, visitor, begun)
+
+
+def _status(settings: Settings, visitor: Actor, begun: str) -> None:
+    active, sweeps = _active(settings, visitor), _active_sweeps(settings, visitor)
+    run = active[-1] if active else next((item for item in list_runs(settings) if item.id == begun), None)
+    sweep = sweeps[-1].id if sweeps else begun if begun.startswith("sweep-") else ""
+    if sweep and not active:
+        with suppress(SweepError):  # deleted just now
+            _show_sweep(look_at_sweep(settings, sweep).sweep)
+    elif run is not None:
+        _show_run(settings, run, active)
+
+
+def _show_sweep(sweep: Sweep) -> None:
+    of = "" if sweep.goal.trials is None else f" of {sweep.goal.trials:,}"
+    running = sweep.result is None
+    state = f"{sweep.counted:,}{of} trials" if running else sweep.state
+    with st.container(key="status"):
+        link_to_sweep(
+            sweep.id,
+            label=f"{plain(sweep.title)} on {plain(sweep.plan.base.dataset)}: {state}",
+            icon=":material/travel_explore:" if running else ":material/check_circle:",
+        )
+
+
+def _show_run(settings: Settings, newest: RunSummary, active: Sequence[RunSummary]) -> None:
     title = newest.meta.plan.title if newest.meta.plan else ""
     name = title or ("Race" if newest.meta.race else newest.title)
     running, waiting = sort_active(active, look_at_queue(settings))
@@ -68,10 +103,18 @@ def _status(settings: Settings, visitor: Actor, begun: RunSummary) -> None:
 
 
 def _active(settings: Settings, visitor: Actor) -> Sequence[RunSummary]:
-    """The visitor's queued and running runs, newest first."""
+    """The visitor's queued and running runs, newest first; a sweep stands for its trials."""
     return [item for item in list_runs(settings) if item.state.active and item.meta.owner == visitor.id]
 
 
-def _is_shown(item: RunSummary) -> bool:
-    shown = (st.query_params.get("run", ""), st.query_params.get("race", ""))
-    return item.id in shown or bool(item.meta.race and item.meta.race in shown)
+def _active_sweeps(settings: Settings, visitor: Actor) -> Sequence[Sweep]:
+    """The visitor's sweeps that have not ended, newest first."""
+    return [item for item in list_active_sweeps(settings) if item.meta.owner == visitor.id]
+
+
+def _shown(settings: Settings) -> set[str]:
+    """The ids of what this page shows: a run, a race, a sweep with its races."""
+    ids = {st.query_params.get(name, "") for name in ("run", "race", "sweep")} - {""}
+    with suppress(SweepError):
+        ids |= {item.race for item in SweepStore(settings).get(st.query_params.get("sweep", "")).races()}
+    return ids

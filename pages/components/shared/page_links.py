@@ -64,3 +64,8 @@ def link_to_run(run_id: str, race: str | None, *, label: str, icon: str | None =
         link(COMPARE, label=label, icon=icon, query_params={"race": race})
     else:
         link(TRAIN, label=label, icon=icon, query_params={"run": run_id})
+
+
+def link_to_sweep(sweep_id: str, *, label: str, icon: str | None = None) -> None:
+    """A link to the page of a sweep."""
+    link(TRAIN, label=label, icon=icon, query_params={"sweep": sweep_id})

@@ -1,31 +1,37 @@
-"""The latest runs, each with its state, result and link."""
+"""The latest runs, races and sweeps, each with its state, result and link."""
 
 import streamlit as st
 
-from core.formatting import SPLIT_NAMES, format_percent
+from core.formatting import SPLIT_NAMES, format_count, format_percent
 from core.races.race import Race
 from core.runs.summary import RunSummary
 from core.settings import Settings
+from core.sweeps.sweep import Sweep
 from pages.components.shared import frame
 from pages.components.shared.race_snapshot import races_of
 from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.sweep_snapshot import list_sweeps
 
 SHOWN = 8
 
 
 def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
-    """Draw the newest runs below a heading, if any; nothing while there are none."""
-    summaries = list_runs(settings)
-    if not summaries:
+    """Draw the newest runs, races and sweeps below a heading, if any; nothing while there are none."""
+    summaries, sweeps = list_runs(settings), {item.id: item for item in list_sweeps(settings)}
+    if not summaries and not sweeps:
         return
     if heading:
         st.subheader(heading)
     planned = {race.id: race for race in races_of(settings) if race.meta.plan is not None and not race.plan.is_pair}
-    rows = list(dict.fromkeys(item.meta.race if item.meta.race in planned else item.id for item in summaries))
+    begun = [(item.meta.created, item.meta.race if item.meta.race in planned else item.id) for item in summaries]
+    begun += [(item.meta.created, item.id) for item in sweeps.values()]
+    rows = list(dict.fromkeys(row for _, row in sorted(begun, key=lambda pair: pair[0], reverse=True)))
     by_id = {item.id: item for item in summaries}
     for row in rows[:SHOWN]:
         if row in by_id:
             draw_run(settings, by_id[row])
+        elif row in sweeps:
+            _show_sweep(settings, sweeps[str(row)])
         else:
             _show_race(settings, planned[str(row)])
     if len(rows) > SHOWN:
@@ -49,6 +55,26 @@ def _show_race(settings: Settings, race: Race) -> None:
             f"{frame.format_state(race.state)} :small[{ended} of {len(race.entries)} runs done"
             + (f" · by {frame.plain(owner)}]" if owner else "]")
         )
+
+
+def _show_sweep(settings: Settings, sweep: Sweep) -> None:
+    """A sweep in one frame; its trials have no rows of their own."""
+    with st.container(border=True):
+        left, right = st.columns(2, vertical_alignment="center")
+        with left:
+            frame.link_to_sweep(
+                sweep.id,
+                label=f"Sweep: {frame.plain(sweep.title)} on {frame.plain(sweep.plan.base.dataset)}",
+                icon=":material/travel_explore:",
+            )
+        owner = frame.owner_name(settings, sweep.meta.owner)
+        best = sweep.best
+        parts = [
+            format_count(sweep.counted, "trial"),
+            "" if best is None else f"best validation {format_percent(best.accuracy or 0.0)}",
+            f"by {frame.plain(owner)}" if owner else "",
+        ]
+        right.markdown(f"{frame.format_state(sweep.state)} :small[{' · '.join(part for part in parts if part)}]")
 
 
 def draw_run(settings: Settings, item: RunSummary) -> None:

@@ -83,8 +83,13 @@ def look_at(settings: Settings, run_id: str) -> RunSnapshot:
 
 
 def list_runs(settings: Settings) -> list[RunSummary]:
-    """Every run, newest first, about `LIVE_SECONDS` old at most, shared by all sessions."""
-    return _lists.get(settings, _reader(settings).summaries)
+    """Every run but the trials of sweeps, newest first, about `LIVE_SECONDS` old at most, shared by all sessions."""
+    return _read_lists(settings)[0]
+
+
+def list_with_trials(settings: Settings) -> list[RunSummary]:
+    """Every run, the trials of sweeps included, newest first: what the queue holds."""
+    return _read_lists(settings)[1]
 
 
 def look_at_queue(settings: Settings) -> QueueView:
@@ -104,9 +109,19 @@ def forget_runs() -> None:
 
 
 _snapshots: SharedCache[tuple[Settings, str], RunSnapshot] = SharedCache(LIVE_SECONDS, MAX_SNAPSHOTS)
-_lists: SharedCache[Settings, list[RunSummary]] = SharedCache(LIVE_SECONDS, max_entries=8)
+_lists: SharedCache[Settings, tuple[list[RunSummary], list[RunSummary]]] = SharedCache(LIVE_SECONDS, max_entries=8)
 _queues: SharedCache[Settings, QueueView] = SharedCache(LIVE_SECONDS, max_entries=8)
 _usable: SharedCache[Settings, list[RunSummary]] = SharedCache(LIVE_SECONDS, max_entries=8)
+
+
+def _read_lists(settings: Settings) -> tuple[list[RunSummary], list[RunSummary]]:
+    """Without the trials of sweeps, of which there may be hundreds, and with them."""
+
+    def read() -> tuple[list[RunSummary], list[RunSummary]]:
+        found = _reader(settings).summaries()
+        return [item for item in found if item.meta.sweep is None], found
+
+    return _lists.get(settings, read)
 
 
 @lru_cache(maxsize=8)
@@ -120,7 +135,8 @@ def _take(settings: Settings, run_id: str) -> RunSnapshot:
     config, meta = reader.describe(run)
     state, queue = run.state(), look_at_queue(settings)
     result, history = reader.result(run), reader.history(run)
-    evaluating = result is not None and history.tested is None and is_held(run.lock_path)
+    untested = result is not None and history.tested is None and meta.sweep is None  # trials are not evaluated
+    evaluating = untested and is_held(run.lock_path)
     return RunSnapshot(
         id=run.id,
         config=config,

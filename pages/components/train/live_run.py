@@ -19,6 +19,7 @@ from pages.components.shared.runs_snapshot import RunSnapshot, forget_runs, look
 from pages.components.shared.take_home import offer_exports
 from pages.components.shared.waits import describe_wait
 from pages.components.train import live_charts, run_actions
+from pages.components.train.large_number import large_number
 from pages.components.train.run_strip import show_strip
 from pages.components.train.training_details import show_details
 
@@ -51,6 +52,11 @@ def _draw_panel(settings: Settings, snapshot: RunSnapshot) -> None:
         st.html(_figure(snapshot))
         _progress(snapshot)
     _trouble(snapshot)
+    if snapshot.meta.sweep is not None:
+        st.caption(
+            "A trial of a sweep. It is not evaluated on the test split: a sweep chooses among its trials by validation "
+            "alone, then trains the best settings again and evaluates those."
+        )
     run_actions.show_actions(settings, snapshot)
     if not is_curve(snapshot.meta) and (snapshot.moving or snapshot.history.batches):
         live_charts.draw_chart(snapshot)
@@ -93,29 +99,20 @@ def _figure(snapshot: RunSnapshot) -> str:
         found = Accuracy(history.tested.correct, history.tested.images)
         split = "test" if history.tested.split == "test" else "validation, as there is no test split"
         interval = found.interval
-        return _large(
+        return large_number(
             "unknown" if found.value is None else format_percent(found.value),
             f"accuracy ({split})",
             f"{format_level(interval.level)} interval {format_points(interval.low)} to "
             f"{format_points(interval.high)} %, n = {found.n:,} pictures",
         )
     if is_curve(snapshot.meta) and snapshot.meta.plan is not None:
-        return _large(f"{len(history.points)} of {snapshot.meta.plan.points}", "points", "of the learning curve")
+        return large_number(f"{len(history.points)} of {snapshot.meta.plan.points}", "points", "of the learning curve")
     if history.epochs:
         best = max(epoch.val_accuracy for epoch in history.epochs)
         reached = history.epochs[-1].epoch
-        return _large(format_percent(best), "accuracy (validation, best so far)", f"after epoch {reached}")
+        return large_number(format_percent(best), "accuracy (validation, best so far)", f"after epoch {reached}")
     when = "measured after the first epoch" if snapshot.moving else "not measured: it ended before its first epoch"
-    return _large("–", "accuracy", when)
-
-
-def _large(number: str, label: str, detail: str) -> str:
-    return (
-        # styled here: a style sheet may come later, and what it enlarges moves the rest
-        '<div style="display:flex;align-items:center;gap:.8rem;height:4.2rem;line-height:1.3">'
-        f'<span style="font-size:2.6rem;font-weight:700;white-space:nowrap">{number}</span>'
-        f'<span>{label}<br><span style="font-size:.875rem;opacity:.8">{detail}</span></span></div>'
-    )
+    return large_number("–", "accuracy", when)
 
 
 def _progress(snapshot: RunSnapshot) -> None:

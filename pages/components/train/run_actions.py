@@ -28,7 +28,9 @@ def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:
     with st.container(horizontal=True, gap="small", key="run-links"):
         if snapshot.history.tested is not None:
             frame.link(frame.COMPARE, label="Compare", icon=":material/balance:", query_params={"runs": snapshot.id})
-        if snapshot.meta.race:
+        if snapshot.meta.sweep is not None:
+            frame.link_to_sweep(snapshot.meta.sweep, label="See its sweep", icon=":material/travel_explore:")
+        elif snapshot.meta.race:
             frame.link(
                 frame.COMPARE,
                 label="See its race",
@@ -121,11 +123,15 @@ def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:
     ):
         _create(settings, smaller)
     untested = snapshot.history.tested is None and snapshot.has_weights and not snapshot.evaluating
-    if untested and st.button(
-        "Evaluate",
-        key=f"evaluate-{snapshot.id}",
-        icon=":material/science:",
-        help="Computes the test result, once, with the best weights.",
+    if (
+        untested
+        and snapshot.meta.sweep is None
+        and st.button(
+            "Evaluate",
+            key=f"evaluate-{snapshot.id}",
+            icon=":material/science:",
+            help="Computes the test result, once, with the best weights.",
+        )
     ):
         with st.spinner("Starting the evaluation"):
             start_evaluation(settings, snapshot.id, by=frame.actor())

@@ -90,6 +90,12 @@ def format_total(settings: Settings, configs: Sequence[TrainConfig], plan: RaceP
     return "" if seconds is None else f"About {format_rough_duration(seconds)} on this machine."
 
 
+def format_trainings(settings: Settings, config: TrainConfig, trainings: int) -> str:
+    """How long so many trainings like this one take, one after another; empty while it is unknown."""
+    found = _look(settings, config)
+    return "" if found is None else format_rough_duration(trainings * found.seconds)
+
+
 def _look_at_race(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan) -> float | None:
     try:
         return estimate_race(settings, arms, plan, open_dataset(settings, arms[0].dataset))
