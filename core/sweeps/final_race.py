@@ -21,7 +21,7 @@ from core.storage import new_id
 from core.sweeps.sweep import Sweep, read_sweep
 from core.sweeps.sweep_store import FinalRace, SweepFolder
 
-BASE, BEST = "Base settings", "Best of the sweep"
+BASE, BEST = "Base", "Best of the sweep"
 SEEDS = 3
 
 

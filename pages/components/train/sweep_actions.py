@@ -34,7 +34,9 @@ def show_actions(settings: Settings, snapshot: SweepSnapshot) -> None:
                 query_params={"race": snapshot.race.race.id},
             )
         if sweep.best is not None and sweep.best.runs:
-            frame.link_to_run(sweep.best.runs[0], None, label="Best trial", icon=":material/trophy:")
+            frame.link_to_run(
+                sweep.best.runs[0], None, label=f"Best trial ({sweep.best.number})", icon=":material/trophy:"
+            )
         frame.link(frame.TRAIN, label="New training", icon=":material/add:")
 
 

@@ -24,13 +24,13 @@ Kind = Literal["history", "slices", "parallel", "importance"]
 TITLES: dict[Kind, str] = {
     "history": "History",
     "slices": "Slices",
-    "parallel": "Parallel coordinates",
+    "parallel": "Parallel",
     "importance": "Importance",
 }
 CAPTIONS: dict[Kind, str] = {
-    "history": "Each point is a finished trial; the line is the best one so far.",
+    "history": "Each point is a finished trial; the line is the best one so far. Pruned trials are left out.",
     "slices": "The finished trials by one setting, whatever the others were.",
-    "parallel": "Each line is a finished trial; the more orange, the better.",
+    "parallel": "Parallel coordinates: each line is a finished trial; the more orange and the thicker, the better.",
     "importance": "How much each setting differs between the best tenth of the trials and all of them (PED-ANOVA).",
 }
 ACCURACY = "Validation accuracy (%)"
@@ -58,12 +58,12 @@ def draw_history(study: "optuna.Study") -> go.Figure:
     points, line = figure.data[:2]
     made = go.Figure()
     made.add_scatter(
-        name="Trial", mode="markers", x=points.x, y=_percent(points.y), marker={"color": POINT, "size": 8},
-        hovertemplate="trial %{x}: %{y:.1f} %<extra></extra>",
-    )  # fmt: skip
-    made.add_scatter(
         name="Best so far", mode="lines", x=line.x, y=_percent(line.y),
         line={"color": BEST, "width": 3, "shape": "hv"}, hovertemplate="best so far %{y:.1f} %<extra></extra>",
+    )  # fmt: skip
+    made.add_scatter(
+        name="Trial", mode="markers", x=points.x, y=_percent(points.y), marker={"color": POINT, "size": 8},
+        hovertemplate="trial %{x}: %{y:.1f} %<extra></extra>",
     )  # fmt: skip
     return _finish(made, "Trial (number)", ACCURACY, legend=True)
 
@@ -141,7 +141,10 @@ def draw_importance(study: "optuna.Study") -> go.Figure:
             y=[plotly_text(_title(name)) for name in trace.y], marker={"color": POINT}, name="Importance",
             hovertemplate="%{y}: %{x:.2f}<extra></extra>",
         )  # fmt: skip
-    figure.update_layout(yaxis={"type": "category", "automargin": True})
+    most = max((share for trace in figure.data for share in trace.x), default=1.0)
+    figure.update_layout(
+        xaxis={"range": [0, 1.25 * most]}, yaxis={"type": "category", "automargin": True}
+    )  # with room for the numbers
     return _finish(figure, "Importance (share of all)", "")
 
 

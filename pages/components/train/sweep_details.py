@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.config.sweep_plan import format_value
+from core.config.sweep_plan import Range, format_value
 from core.formatting import format_count
 from core.settings import Settings
 from core.sweeps.sweep import Sweep, Trial, describe_best
@@ -112,10 +112,7 @@ def _fold_trials(sweep: Sweep) -> None:
             selection_mode="single-row",
             key=f"sweep-table-{sweep.id}",
             height=ROW_PX * (min(len(trials), MAX_ROWS) + 1) + 3,
-            column_config={
-                ACCURACY: st.column_config.NumberColumn(format="%.1f"),
-                SECONDS: st.column_config.NumberColumn(format="%.1f"),
-            },
+            column_config=_format_columns(sweep),
             alt=f"The trials of this sweep, the best one first. {sweep_charts.describe_trials(sweep, [])}",
         )
         frame.offer_csv(
@@ -124,6 +121,12 @@ def _fold_trials(sweep: Sweep) -> None:
         rows = state.selection.rows if state is not None else []
         if rows and rows[0] < len(trials):
             _open(sweep, trials[rows[0]])
+
+
+def _format_columns(sweep: Sweep) -> dict[str, Any]:
+    numbers = [title_of(name) for name, item in sweep.plan.space.items() if isinstance(item, Range) and not item.whole]
+    formats = {ACCURACY: "%.1f", SECONDS: "%.1f", **dict.fromkeys(numbers, "%.3g")}
+    return {name: st.column_config.NumberColumn(format=shown) for name, shown in formats.items()}
 
 
 def _open(sweep: Sweep, trial: Trial) -> None:

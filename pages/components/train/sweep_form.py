@@ -11,9 +11,11 @@ from core.config.sweep_plan import (
     MAX_TRIALS,
     PRUNERS,
     SAMPLERS,
+    Choices,
+    Range,
     Space,
     SweepPlan,
-    describe_dimension,
+    format_value,
     parse_space,
     plan_sweep,
 )
@@ -39,6 +41,7 @@ from pages.components.train.form_values import Chosen
 OWN = "own"
 OWN_PRESET = SweepPreset("My own", "Choose the settings and their values yourself.", ())
 FIRST = ("learning_rate", "batch_size")  # searched in a space of one's own, to begin with
+EPOCHS = 5
 GRAMMAR = (
     "`relu,gelu` one of these · `0..0.5` all numbers in between · `log:1e-4..1e-1` the same, every factor of ten alike "
     "· `on,off` · lists: `[32,64]|[64,128]`"
@@ -71,8 +74,8 @@ def offer_sweep(settings: Settings, chosen: Chosen) -> None:
         places: Places = {"preset": st.empty()}
         problems: dict[str, str] = {}
         base, space = _choose_own(chosen, places, problems) if name == OWN else _apply(name, chosen.config, problems)
-        options = _choose_effort(name, presets[name], places)
-        plan = _plan(base, space, options, problems)
+        epochs, options = _choose_effort(name, presets[name], base, places)
+        plan = _plan(base, epochs, space, options, problems)
         for field, sentence in problems.items():
             places.get(field, st).error(frame.plain(sentence), icon=":material/error:")
         if plan is None:
@@ -89,9 +92,16 @@ def _apply(name: str, base: TrainConfig, problems: dict[str, str]) -> tuple[Trai
     except ConfigError as error:
         problems.update(error.problems)
         return base, {}
-    words = [f"**{title_of(field)}** {frame.plain(describe_dimension(item))}" for field, item in space.items()]
+    words = [f"**{title_of(field)}** {frame.plain(_name_values(item))}" for field, item in space.items()]
     st.caption(" · ".join(words))
     return base, space
+
+
+def _name_values(dimension: Choices | Range) -> str:
+    """A dimension in words."""
+    if isinstance(dimension, Range):
+        return f"{dimension.low:g} to {dimension.high:g}{' (logarithmic)' if dimension.log else ''}"
+    return ", ".join(format_value(value) for value in dimension.values)
 
 
 def _choose_own(chosen: Chosen, places: Places, problems: dict[str, str]) -> tuple[TrainConfig, Space]:
@@ -142,10 +152,10 @@ def _choose_own(chosen: Chosen, places: Places, problems: dict[str, str]) -> tup
     return base, space
 
 
-def _choose_effort(name: str, preset: SweepPreset, places: Places) -> dict[str, object]:
-    """How many trials, how long, and how they are drawn; each preset has its own usual values."""
-    left, middle, right = st.columns(3)
-    with left:
+def _choose_effort(name: str, preset: SweepPreset, base: TrainConfig, places: Places) -> tuple[int, dict[str, object]]:
+    """Epochs of each trial; how many trials, how long, and how they are drawn. Each preset has its own usual values."""
+    columns = st.columns(4)
+    with columns[0]:
         trials = st.number_input(
             "Trials",
             min_value=1,
@@ -157,7 +167,17 @@ def _choose_effort(name: str, preset: SweepPreset, places: Places) -> dict[str, 
             help="How many settings are tried. Empty: until the time is up.",
         )
         places["trials"] = st.empty()
-    with middle:
+    with columns[1]:
+        epochs = st.number_input(
+            "Epochs of each",
+            min_value=1,
+            max_value=1000,
+            value=EPOCHS if base.budgeted else base.epochs,
+            key=f"sweep-epochs-{name}",
+            help="Every trial is trained for all of them: a limit in seconds or pictures does not count here.",
+        )
+        places["epochs"] = st.empty()
+    with columns[3]:
         minutes = st.number_input(
             "Minutes at most",
             min_value=0.5,
@@ -170,12 +190,12 @@ def _choose_effort(name: str, preset: SweepPreset, places: Places) -> dict[str, 
             help="The sweep ends with the first of both; its best settings are trained again after it.",
         )
         places["minutes"] = st.empty()
-    with right:
-        seeds = st.slider(
-            "Seeds of each trial",
-            1,
-            MAX_SEEDS,
-            preset.seeds,
+    with columns[2]:
+        seeds = st.number_input(
+            "Seeds of each",
+            min_value=1,
+            max_value=MAX_SEEDS,
+            value=preset.seeds,
             key=f"sweep-seeds-{name}",
             help="Trainings of each trial; their mean counts. More make luck smaller.",
         )
@@ -194,7 +214,7 @@ def _choose_effort(name: str, preset: SweepPreset, places: Places) -> dict[str, 
     )
     places["title"] = st.empty()
     own = preset.title if name != OWN else ""
-    return {
+    return epochs, {
         "trials": trials,
         "minutes": minutes,
         "seeds": seeds,
@@ -213,12 +233,14 @@ def _choose_way(label: str, ways: Mapping[str, tuple[str, str]], usual: str, key
     return way
 
 
-def _plan(base: TrainConfig, space: Space, options: dict[str, object], problems: dict[str, str]) -> SweepPlan | None:
+def _plan(
+    base: TrainConfig, epochs: int, space: Space, options: dict[str, object], problems: dict[str, str]
+) -> SweepPlan | None:
     """The sweep; None where something is wrong with it, which is then in `problems`."""
     if problems:
         return None
     try:
-        return plan_sweep(base, space, **options)
+        return plan_sweep(base.variant(epochs=epochs, max_images=None, max_seconds=None), space, **options)
     except ConfigError as error:
         problems.update(error.problems)
         return None
@@ -237,7 +259,7 @@ def _describe(settings: Settings, plan: SweepPlan) -> str:
         total = time_estimate.format_trainings(settings, plan.base, tried * plan.seeds + 2 * SEEDS)
         if total:
             faster = ", less where trials are ended early" if plan.pruner != "none" else ""
-            sentences.append(f"About {total} on this machine if each takes as long as the settings above{faster}.")
+            sentences.append(f"About {total} on this machine if each takes as long as with the settings above{faster}.")
     return ":material/timer: " + " ".join(sentences) if sentences else ""
 
 

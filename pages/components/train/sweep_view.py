@@ -56,7 +56,7 @@ def watch_sweep(settings: Settings, sweep_id: str) -> None:
 
 def _draw_panel(settings: Settings, snapshot: SweepSnapshot) -> None:
     sweep = snapshot.sweep
-    with st.container(height=HEAD_PX, border=False, gap="small"):
+    with st.container(height=HEAD_PX if snapshot.running else "content", border=False, gap="small"):
         st.markdown(_headline(settings, sweep))
         st.html(_figure(snapshot))
         _progress(settings, snapshot)
@@ -71,7 +71,7 @@ def _draw_panel(settings: Settings, snapshot: SweepSnapshot) -> None:
 def _headline(settings: Settings, sweep: Sweep) -> str:
     owner = frame.owner_name(settings, sweep.meta.owner)
     small = [
-        f"sweep of {join_names([title_of(name) for name in sweep.plan.space])}",
+        f"sweep of {join_names([title_of(name).lower() for name in sweep.plan.space])}",
         f"on {sweep.plan.base.dataset}",
         f"by {owner}" if owner else "",
     ]
@@ -84,16 +84,16 @@ def _figure(snapshot: SweepSnapshot) -> str:
     best, interval = snapshot.sweep.best, snapshot.interval
     if best is None or best.accuracy is None:
         when = "measured when the first trial ends" if snapshot.running else "no trial has finished"
-        return large_number("–", "validation accuracy", when)
+        return large_number("–", "accuracy (validation)", when)
     seeds = snapshot.sweep.plan.seeds
-    label = f"validation accuracy of the best trial{f', mean of {seeds} seeds' if seeds > 1 else ''}"
-    detail = f"trial {best.number}"
+    several = f", mean of {seeds} seeds" if seeds > 1 else ""
+    detail = f"of trial {best.number}{several}"
     if interval is not None:
         detail = (
             f"{format_level(interval.level)} interval {format_points(interval.low)} to "
-            f"{format_points(interval.high)} %, n = {snapshot.pictures:,} pictures · trial {best.number}"
+            f"{format_points(interval.high)} %, n = {snapshot.pictures:,} pictures{several}"
         )
-    return large_number(format_percent(best.accuracy), label, detail)
+    return large_number(format_percent(best.accuracy), "accuracy (validation), best trial", detail)
 
 
 def _progress(settings: Settings, snapshot: SweepSnapshot) -> None:
@@ -133,7 +133,8 @@ def _show_race(snapshot: SweepSnapshot) -> None:
     if race is None:
         if snapshot.sweep.best is not None and snapshot.running:
             st.caption(
-                "The best of many trials is partly lucky: expect less on other pictures. It is trained again after the last."
+                "The best of many trials is partly lucky: expect less on other pictures. "
+                "After the last trial it is trained again."
             )
         return
     if race.moving:
