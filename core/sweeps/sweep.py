@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.config.sweep_plan import SweepPlan
 from core.config.train_config import TrainConfig
 from core.errors import SweepError
+from core.formatting import join_names
 from core.sweeps.sweep_store import FinalRace, Goal, SweepFolder, SweepMeta, SweepResult
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ class Sweep:
 
     @property
     def title(self) -> str:
-        return self.plan.title or f"Sweep of {', '.join(self.plan.space)}"
+        """Its title, or what it searches."""
+        names = [(TrainConfig.model_fields[name].title or name).lower() for name in self.plan.space]
+        return self.plan.title or f"Sweep of {join_names(names)}"
 
     def seconds_left(self, now: float) -> float | None:
         """Seconds until it ends: trials go on as they did so far; None before two have ended.

@@ -59,12 +59,13 @@ def _show_race(settings: Settings, race: Race) -> None:
 
 def _show_sweep(settings: Settings, sweep: Sweep) -> None:
     """A sweep in one frame; its trials have no rows of their own."""
+    title = f"{frame.plain(sweep.title)} on {frame.plain(sweep.plan.base.dataset)}"
     with st.container(border=True):
         left, right = st.columns(2, vertical_alignment="center")
         with left:
             frame.link_to_sweep(
                 sweep.id,
-                label=f"Sweep: {frame.plain(sweep.title)} on {frame.plain(sweep.plan.base.dataset)}",
+                label=f"{'Sweep: ' if sweep.plan.title else ''}{title}",
                 icon=":material/travel_explore:",
             )
         owner = frame.owner_name(settings, sweep.meta.owner)

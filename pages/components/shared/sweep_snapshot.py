@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.datasets.dataset_store import DatasetStore
 from core.errors import DatasetError, RunError, SweepError
+from core.runs.run import RunState
 from core.settings import Settings
 from core.statistics.metrics import Interval, wilson_limits
 from core.sweeps.final_race import Luck, find_luck
@@ -15,7 +16,7 @@ from core.sweeps.sweep import Sweep
 from core.sweeps.sweep_reader import SweepReader
 from core.sweeps.sweep_store import SweepFolder, SweepStore
 from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, look_at_race
-from pages.components.shared.runs_snapshot import LIVE_SECONDS
+from pages.components.shared.runs_snapshot import LIVE_SECONDS, list_with_trials
 from pages.components.shared.shared_cache import SharedCache
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ class SweepSnapshot:
     """Everything the page of a sweep shows at one moment.
 
     Attributes:
+        training: runs of its trials that are running.
         pictures: in the validation split; None where the dataset is gone.
         race: of its best settings and the base; None before it has begun, or where it was deleted.
         luck: how much of the best trial's accuracy did not last; None until the race has ended on test pictures.
     """
 
     sweep: Sweep
+    training: int
     pictures: int | None
     race: RaceSnapshot | None
     luck: Luck | None
@@ -116,7 +119,9 @@ def _take(settings: Settings, sweep_id: str) -> SweepSnapshot:
     found = race.result.comparison if race is not None and not race.moving and race.result is not None else None
     if pictures and found is not None and found.split == "test":
         luck = find_luck(sweep, found, pictures)
-    return SweepSnapshot(sweep, pictures, race, luck)
+    trials = [item for item in list_with_trials(settings) if item.meta.sweep == sweep_id]
+    training = sum(item.state is RunState.RUNNING for item in trials)
+    return SweepSnapshot(sweep, training, pictures, race, luck)
 
 
 def _count_pictures(settings: Settings, dataset_id: str, fingerprint: str) -> int:

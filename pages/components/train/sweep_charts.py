@@ -37,6 +37,7 @@ ACCURACY = "Validation accuracy (%)"
 POINT, BEST = CLASS_COLOURS[0], "#D55E00"
 SCALE = [[0.0, "#8C8C8C"], [0.5, "#B07A3C"], [1.0, BEST]]  # seen on white and on black
 MIN_IMPORTANCE = 5  # finished trials
+MAX_TICKS = 12
 MARGIN = {"l": 10, "r": 10, "t": 30, "b": 10}
 
 
@@ -65,7 +66,10 @@ def draw_history(study: "optuna.Study") -> go.Figure:
         name="Trial", mode="markers", x=points.x, y=_percent(points.y), marker={"color": POINT, "size": 8},
         hovertemplate="trial %{x}: %{y:.1f} %<extra></extra>",
     )  # fmt: skip
-    return _finish(made, "Trial (number)", ACCURACY, legend=True)
+    _finish(made, "Trial (number)", ACCURACY, legend=True)
+    if len(line.x) <= MAX_TICKS:
+        made.update_layout(xaxis={"dtick": 1})  # no half trials
+    return made
 
 
 def draw_slice(study: "optuna.Study", sweep: Sweep, name: str) -> go.Figure:

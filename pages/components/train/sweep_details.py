@@ -111,6 +111,7 @@ def _fold_trials(sweep: Sweep) -> None:
             on_select="rerun",
             selection_mode="single-row",
             key=f"sweep-table-{sweep.id}",
+            placeholder="–",
             height=ROW_PX * (min(len(trials), MAX_ROWS) + 1) + 3,
             column_config=_format_columns(sweep),
             alt=f"The trials of this sweep, the best one first. {sweep_charts.describe_trials(sweep, [])}",

@@ -116,8 +116,13 @@ def _progress(settings: Settings, snapshot: SweepSnapshot) -> None:
         text = f"{text} · stopping …"
     elif held:
         text = f"{text} · {HELD[held]}"
-    elif left is not None:
-        text = f"{text} · {format_estimate(left)} left"
+    else:
+        parts = [
+            text,
+            f"{snapshot.training} training" if snapshot.training else "",
+            "" if left is None else f"{format_estimate(left)} left",
+        ]
+        text = " · ".join(part for part in parts if part)
     st.progress(min(1.0, max(0.0, share)), text=text)
 
 
