@@ -162,9 +162,9 @@ def read_study(folder: SweepFolder) -> "optuna.Study | None":
     plan = folder.plan()
     try:
         return open_study(folder.study_path, plan) if folder.study_path.exists() else None
-    except KeyError:
-        return None
     except UNREADABLE as error:
+        if isinstance(error, KeyError) and b"\n" not in folder.study_path.read_bytes():
+            return None  # it is being made
         raise damaged_study(folder) from error
 
 

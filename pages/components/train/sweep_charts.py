@@ -131,15 +131,19 @@ def draw_parallel(study: "optuna.Study") -> go.Figure:
 
 
 def draw_importance(study: "optuna.Study") -> go.Figure:
-    """How much each setting matters."""
-    from optuna.exceptions import ExperimentalWarning
+    """How much each setting matters.
+
+    Raises:
+        ValueError: the trials are too much alike.
+    """
     from optuna.importance import PedAnovaImportanceEvaluator
     from optuna.visualization import plot_param_importances
 
+    if len({trial.value for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"}) < 2:
+        raise ValueError("All trials are equally good.")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        evaluator = PedAnovaImportanceEvaluator()
-    figure = plot_param_importances(study, evaluator=evaluator)
+        warnings.simplefilter("ignore")  # experimental; many equal trials
+        figure = plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
     for trace in figure.data:
         trace.update(
             y=[plotly_text(_title(name)) for name in trace.y], marker={"color": POINT}, name="Importance",

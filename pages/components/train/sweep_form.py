@@ -155,12 +155,13 @@ def _choose_own(chosen: Chosen, places: Places, problems: dict[str, str]) -> tup
 def _choose_effort(name: str, preset: SweepPreset, base: TrainConfig, places: Places) -> tuple[int, dict[str, object]]:
     """Epochs of each trial; how many trials, how long, and how they are drawn. Each preset has its own usual values."""
     columns = st.columns(4)
+    st.session_state.setdefault(f"sweep-trials-{name}", preset.trials)  # so that it can be emptied
     with columns[0]:
         trials = st.number_input(
             "Trials",
             min_value=1,
             max_value=MAX_TRIALS,
-            value=preset.trials,
+            value=None,
             step=5,
             key=f"sweep-trials-{name}",
             placeholder="no limit",
