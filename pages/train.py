@@ -14,6 +14,8 @@ from pages.components.train.form_values import Chosen
 def page() -> None:
     race_id, run_id, sweep_id = (st.query_params.get(name) for name in ("race", "run", "sweep"))
     settings = frame.open_page("Train")
+    # a link from this page to itself changes its parameters, not the browser's address: Back and a reload need that
+    st.query_params.from_dict(st.query_params.to_dict())
     with frame.explained():
         if race_id:
             _open_race(race_id)
