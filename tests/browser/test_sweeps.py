@@ -1,0 +1,85 @@
+"""A sweep on a phone: started from the form, watched until it has finished, and one of its trainings opened."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from core.errors import RunError
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from core.sweeps.sweep_store import SweepStore
+from tests.support.server import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PHONE = {"width": 390, "height": 844}
+STARTED_MS = 120_000  # of trainings on a busy machine
+TRIALS = 3
+ROW = {"x": 18, "y": 52}  # the tick of the table's first row
+
+
+@pytest.fixture
+def phone(chromium: Browser) -> Iterator[Page]:
+    """A phone of its own."""
+    context = chromium.new_context(viewport=PHONE, is_mobile=True, has_touch=True)
+    page = context.new_page()
+    yield page
+    context.close()
+
+
+def fits(page: Page) -> bool:
+    return bool(page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def fill(page: Page, key: str, text: str) -> None:
+    field = page.locator(f".st-key-{key} input")
+    field.fill(text)
+    field.press("Enter")
+
+
+def test_a_sweep_is_started_watched_and_its_trials_are_opened(
+    server: Server, phone: Page, drawn: object, settings: Settings, ended_processes: None
+) -> None:
+    phone.goto(f"{server.address}/train?dataset=drawn")
+    phone.locator(".st-key-sweep summary").click(timeout=STARTED_MS)
+    phone.get_by_role("combobox", name="What is searched").click()
+    phone.keyboard.type("My own")
+    phone.keyboard.press("Enter")
+    phone.get_by_role("radio", name="Scratch", exact=True).click()
+    searched = phone.get_by_role("combobox", name="Searched settings")
+    for name in ("Filters", "Image size"):
+        searched.click()
+        phone.keyboard.type(name)
+        phone.keyboard.press("Enter")
+    fill(phone, "sweep-values-scratch-filters", "[4,8]|[8,16]")
+    fill(phone, "sweep-values-scratch-image_size", "32,48")
+    fill(phone, "sweep-trials-own", str(TRIALS))
+    fill(phone, "sweep-epochs-own", "1")
+    expect(phone.get_by_text(re.compile("3 trials with 1 seed each"))).to_be_visible()
+    assert fits(phone)
+    phone.get_by_role("button", name="Start this sweep").click()
+
+    expect(phone).to_have_url(re.compile(r"/train\?sweep=sweep-"), timeout=STARTED_MS)
+    expect(phone.get_by_text(re.compile(rf"[12] of {TRIALS} trials")).first).to_be_visible(timeout=STARTED_MS)
+    expect(phone.get_by_text("accuracy (validation), best trial")).to_be_visible()
+    expect(phone.get_by_text(re.compile(rf"{TRIALS} trials in .* Finished")).first).to_be_visible(timeout=STARTED_MS)
+    for run in RunStore(settings).all():  # of the race that follows
+        with suppress(RunError):  # it has ended
+            RunStore(settings).request_stop(run.id)
+    expect(phone.get_by_role("button", name="Use these settings")).to_be_visible()
+    assert fits(phone)
+
+    phone.get_by_text(f"Trials ({TRIALS})").click()
+    phone.get_by_test_id("stDataFrame").click(position=ROW)
+    expect(phone).to_have_url(re.compile(r"/train\?run="))
+    expect(phone.get_by_text("A trial of a sweep.")).to_be_visible()
+    assert fits(phone)
+    phone.get_by_role("link", name="See its sweep").click()
+    (sweep,) = SweepStore(settings).all()
+    expect(phone).to_have_url(re.compile(sweep.id))
+    phone.get_by_text("Charts: history").click()
+    expect(phone.get_by_text("Each point is a finished trial")).to_be_visible()
+    assert fits(phone)
