@@ -70,7 +70,7 @@ def describe_summary(summary: RunSummary) -> dict[str, Any]:
 
 @command("runs")
 @click.option("--trials", is_flag=True, help="List the trials of sweeps too.")
-def list_runs(settings: Settings, trials: bool) -> Outcome:
+def list_runs(settings: Settings, trials: bool = False) -> Outcome:
     """List the runs, newest first."""
     summaries = [item for item in RunStore(settings).summaries() if trials or item.meta.sweep is None]
     lines = [

@@ -25,6 +25,8 @@ def show_actions(settings: Settings, snapshot: SweepSnapshot) -> None:
                 _offer_stop(settings, snapshot)
         else:
             _offer_next(settings, snapshot, mine=mine)
+    if mine and not snapshot.running:
+        _ask_for_deletion(settings, sweep.id)
     with st.container(horizontal=True, gap="small", key="run-links"):
         if snapshot.race is not None:
             frame.link(
@@ -90,7 +92,12 @@ def _offer_next(settings: Settings, snapshot: SweepSnapshot, *, mine: bool) -> N
             ensure_sweeper(settings)
             forget_sweeps()
             st.rerun()
-        _offer_deletion(settings, sweep.id)
+        st.button(
+            "Delete …",
+            key=f"sweep-delete-{sweep.id}",
+            icon=":material/delete:",
+            on_click=lambda: st.session_state.update({_asked(sweep.id): True}),
+        )
 
 
 def _train_best(settings: Settings, snapshot: SweepSnapshot) -> None:
@@ -104,30 +111,25 @@ def _train_best(settings: Settings, snapshot: SweepSnapshot) -> None:
     st.rerun()
 
 
-def _offer_deletion(settings: Settings, sweep_id: str) -> None:
-    """A button that asks once before it deletes."""
-    asked = f"sweep-deletion-asked-{sweep_id}"
+def _ask_for_deletion(settings: Settings, sweep_id: str) -> None:
+    """The question before a sweep is deleted; nothing until it was asked for."""
+    asked = _asked(sweep_id)
     if not st.session_state.get(asked):
-        st.button(
-            "Delete …",
-            key=f"sweep-delete-{sweep_id}",
-            icon=":material/delete:",
-            on_click=lambda: st.session_state.update({asked: True}),
-        )
         return
-    with st.container():
-        st.warning(
-            "The sweep and the trainings of its trials are deleted for good; the race of its best settings stays.",
-            icon=":material/delete:",
-        )
-        with st.container(horizontal=True):
-            if st.button(
-                "Delete for good", key=f"sweep-delete-now-{sweep_id}", type="primary", icon=":material/delete:"
-            ):
-                with st.spinner("Deleting …"):
-                    store = SweepStore(settings)
-                    store.delete_trials(sweep_id, by=frame.actor())
-                    store.delete(sweep_id, by=frame.actor())
-                forget_sweeps()
-                frame.go(frame.TRAIN, query_params={})
-            st.button("Keep it", key=f"sweep-keep-{sweep_id}", on_click=lambda: st.session_state.pop(asked, None))
+    st.warning(
+        "The sweep and the trainings of its trials are deleted for good; the race of its best settings stays.",
+        icon=":material/delete:",
+    )
+    with st.container(horizontal=True):
+        if st.button("Delete for good", key=f"sweep-delete-now-{sweep_id}", type="primary", icon=":material/delete:"):
+            with st.spinner("Deleting …"):
+                store = SweepStore(settings)
+                store.delete_trials(sweep_id, by=frame.actor())
+                store.delete(sweep_id, by=frame.actor())
+            forget_sweeps()
+            frame.go(frame.TRAIN, query_params={})
+        st.button("Keep it", key=f"sweep-keep-{sweep_id}", on_click=lambda: st.session_state.pop(asked, None))
+
+
+def _asked(sweep_id: str) -> str:
+    return f"sweep-deletion-asked-{sweep_id}"

@@ -76,7 +76,7 @@ def _headline(settings: Settings, sweep: Sweep) -> str:
         f"by {owner}" if owner else "",
     ]
     words = " · ".join(frame.plain(part) for part in small if part)
-    title = f"**{frame.plain(sweep.plan.title)}** " if sweep.plan.title else ""
+    title = f"**{frame.plain(sweep.plan.title)}** · " if sweep.plan.title else ""
     return f"{frame.format_state(sweep.state)} {title}{words}"
 
 
