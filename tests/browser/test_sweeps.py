@@ -75,7 +75,7 @@ def test_a_sweep_is_started_watched_and_its_trials_are_opened(
     phone.get_by_text(f"Trials ({TRIALS})").click()
     phone.get_by_test_id("stDataFrame").click(position=ROW)
     expect(phone).to_have_url(re.compile(r"/train\?run="))
-    expect(phone.get_by_text("A trial of a sweep.")).to_be_visible()
+    expect(phone.get_by_text(re.compile("Trial [0-2] of a sweep"))).to_be_visible()
     assert fits(phone)
     phone.get_by_role("link", name="See its sweep").click()
     (sweep,) = SweepStore(settings).all()

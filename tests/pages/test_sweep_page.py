@@ -21,6 +21,7 @@ from core.sweeps.sweep_store import SweepStore
 from pages.components.shared import frame, runs_snapshot
 from pages.components.shared.sweep_snapshot import forget_sweeps, list_active_sweeps, list_sweeps, look_at_sweep
 from pages.components.train import sweep_charts, sweep_details
+from pages.server import asgi_app
 from tests.core.sweeps.desk import SweepDesk, begin, end_run, make_plan, train
 from tests.pages.test_actions import come_as, labels
 from tests.pages.test_pages import Open, texts
@@ -372,7 +373,7 @@ def test_the_page_of_a_trial_says_why_it_is_not_evaluated(desk: SweepDesk, open_
     run = desk.runs()[0]
     app = open_page("pages/train.py", run=run.id)
     assert not app.exception
-    assert "A trial of a sweep. It is not evaluated on the test split" in texts(app)
+    assert "Trial 0 of a sweep. It is not evaluated on the test split" in texts(app)
     assert f"train?sweep={desk.folder.id}" in links(app)
     assert f"evaluate-{run.id}" not in {button.key for button in app.button}
 
@@ -392,6 +393,14 @@ def test_any_page_revives_the_sweeper(desk: SweepDesk, open_page: Open, monkeypa
     monkeypatch.setattr(frame, "ensure_sweeper", revived.append)
     open_page("pages/train.py", sweep=desk.folder.id)
     assert revived
+
+
+def test_the_start_of_the_app_revives_the_sweeper(desk: SweepDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    revived: list[Settings] = []
+    monkeypatch.setattr(asgi_app, "ensure_sweeper", revived.append)
+    monkeypatch.setattr(asgi_app, "ensure_scheduler", lambda _: None)
+    asgi_app._wake_scheduler(desk.settings)
+    assert revived == [desk.settings]
 
 
 def test_a_snapshot_counts_what_trains_and_has_an_interval(desk: SweepDesk, drawn: Dataset) -> None:

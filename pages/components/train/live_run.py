@@ -54,8 +54,8 @@ def _draw_panel(settings: Settings, snapshot: RunSnapshot) -> None:
     _trouble(snapshot)
     if snapshot.meta.sweep is not None:
         st.caption(
-            "A trial of a sweep. It is not evaluated on the test split: a sweep chooses among its trials by validation "
-            "alone, then trains the best settings again and evaluates those."
+            f"Trial {snapshot.meta.trial} of a sweep. It is not evaluated on the test split: a sweep chooses among its "
+            "trials by validation alone, then trains the best settings again and evaluates those."
         )
     run_actions.show_actions(settings, snapshot)
     if not is_curve(snapshot.meta) and (snapshot.moving or snapshot.history.batches):

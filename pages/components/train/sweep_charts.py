@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
 
 from core.config.sweep_plan import Choices
 from core.config.train_config import TrainConfig
@@ -30,12 +29,13 @@ TITLES: dict[Kind, str] = {
 CAPTIONS: dict[Kind, str] = {
     "history": "Each point is a finished trial; the line is the best one so far. Pruned trials are left out.",
     "slices": "The finished trials by one setting, whatever the others were.",
-    "parallel": "Parallel coordinates: each line is a finished trial; the more orange and the thicker, the better.",
+    "parallel": "Parallel coordinates: each line is a finished trial; the best tenth is thick and orange.",
     "importance": "How much each setting differs between the best tenth of the trials and all of them (PED-ANOVA).",
 }
 ACCURACY = "Validation accuracy (%)"
 POINT, BEST = CLASS_COLOURS[0], "#D55E00"
-SCALE = [[0.0, "#8C8C8C"], [0.5, "#B07A3C"], [1.0, BEST]]  # seen on white and on black
+REST = "#8C8C8C"  # seen on white and on black
+BEST_SHARE = 0.1  # of the trials, which stand out
 MIN_IMPORTANCE = 5  # finished trials
 MAX_TICKS = 12
 MARGIN = {"l": 10, "r": 10, "t": 30, "b": 10}
@@ -97,17 +97,18 @@ def draw_parallel(study: "optuna.Study") -> go.Figure:
     from optuna.visualization import plot_parallel_coordinate
 
     figure = plot_parallel_coordinate(study, target=_target, target_name=ACCURACY)
+    # the scale of colours is left out; y begins with the accuracy, and the best lines are drawn last
+    lines = sorted((trace for trace in figure.data if trace.customdata is not None), key=lambda trace: trace.y[0])
+    best = max(1, round(BEST_SHARE * len(lines)))
     made = go.Figure()
-    for trace in figure.data:
-        if trace.customdata is None:  # the scale of colours: the first axis shows it
-            continue
-        share = float(trace.y[0])  # of the way from the worst trial to the best one
+    for left, trace in zip(range(len(lines), 0, -1), lines, strict=True):
+        good = left <= best
         made.add_scatter(
             x=trace.x,
             y=trace.y,
             mode="lines",
-            line={"color": sample_colorscale(SCALE, share)[0], "width": 1 + 2 * share},
-            opacity=0.5 + 0.5 * share,
+            line={"color": BEST, "width": 2.5} if good else {"color": REST, "width": 1},
+            opacity=1.0 if good else max(0.2, min(0.7, 20 / len(lines))),
             customdata=[[_title(name), _strip(value)] for name, value in trace.customdata],
             hovertemplate="%{customdata[0]}: %{customdata[1]}<extra></extra>",
         )
@@ -121,10 +122,10 @@ def draw_parallel(study: "optuna.Study") -> go.Figure:
     made.update_layout(
         shapes=[shape.to_plotly_json() for shape in layout.shapes],
         annotations=notes,
-        xaxis={**layout.xaxis.to_plotly_json(), "ticktext": names, "tickangle": 0},
+        xaxis={**layout.xaxis.to_plotly_json(), "ticktext": names, "tickangle": 0, "ticklabeloverflow": "allow"},
         yaxis=layout.yaxis.to_plotly_json(),
         hovermode="closest",
-        margin={**MARGIN, "t": 10},
+        margin={**MARGIN, "l": 40, "t": 10},
         height=380,
     )
     return made

@@ -20,6 +20,7 @@ from pages.components.train.sweep_charts import Kind
 ACCURACY, OUTCOME, SECONDS = "Validation accuracy (%)", "Outcome", "Seconds"
 TRIAL = "Trial"
 ROW_PX = 35
+MAX_AXES = 5  # of a chart that is wide and not wider
 MAX_ROWS = 12  # of the table without scrolling
 
 # of a sweep, how many trials have ended, which chart, of which setting
@@ -72,7 +73,8 @@ def _fold_charts(settings: Settings, sweep: Sweep) -> None:
         except (ValueError, RuntimeError):  # Optuna cannot rank trials that are all alike
             st.info("The trials are too much alike for this chart: more of them will tell.", icon=":material/balance:")
             return
-        with st.container(key="sweep-wide" if kind == "parallel" else "sweep-figure"):
+        room = "wider" if len(sweep.plan.space) > MAX_AXES else "wide"
+        with st.container(key=f"sweep-{room}" if kind == "parallel" else "sweep-figure"):
             st.plotly_chart(figure, key=f"sweep-figure-{kind}-{name}", alt=words, config={"displayModeBar": False})
         st.caption(sweep_charts.CAPTIONS[kind])
 
