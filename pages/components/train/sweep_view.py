@@ -17,7 +17,7 @@ from core.formatting import (
 )
 from core.settings import Settings
 from core.statistics.race_sentences import describe_race
-from core.sweeps.final_race import Luck
+from core.sweeps.final_race import SEEDS, Luck
 from core.sweeps.sweep import Sweep, Trial
 from pages.components.shared import frame
 from pages.components.shared.refresh_rate import keep_up
@@ -60,8 +60,9 @@ def _draw_panel(settings: Settings, snapshot: SweepSnapshot) -> None:
         st.markdown(_headline(settings, sweep))
         st.html(_figure(snapshot))
         _progress(settings, snapshot)
-    if sweep.best is not None:
-        st.markdown(f"Best settings{' so far' if snapshot.running else ''}: {_name_values(sweep.best)}")
+    if sweep.best is not None or snapshot.running:
+        values = "none yet" if sweep.best is None else _name_values(sweep.best)
+        st.markdown(f"Best settings{' so far' if snapshot.running else ''}: {values}")
     if sweep.result is not None and sweep.result.state == "failed":
         st.error(frame.plain(sweep.result.text), icon=":material/error:")
     _show_race(snapshot)
@@ -136,7 +137,7 @@ def _show_race(snapshot: SweepSnapshot) -> None:
     """The best settings against the base on the test pictures, and how much of the gain was luck."""
     race = snapshot.race
     if race is None:
-        if snapshot.sweep.best is not None and snapshot.running:
+        if snapshot.running:
             st.caption(
                 "The best of many trials is partly lucky: expect less on other pictures. "
                 "After the last trial it is trained again."
@@ -144,7 +145,7 @@ def _show_race(snapshot: SweepSnapshot) -> None:
         return
     if race.moving:
         left = "" if race.seconds_left is None else f" · {format_estimate(race.seconds_left)} left"
-        st.progress(race.progress, text=f"The best settings and the base are trained again, with 3 seeds each{left}")
+        st.progress(race.progress, text=f"Best settings and base, trained again with {SEEDS} seeds each{left}")
     elif race.result is not None and race.result.comparison is not None:
         found = race.result.comparison
         draw_verdict(describe_race(found), found.caveats, found=any(pair.better for pair in found.pairs))
@@ -158,14 +159,11 @@ def _show_race(snapshot: SweepSnapshot) -> None:
 
 def _describe_luck(sweep: Sweep, luck: Luck) -> str:
     interval = luck.interval
-    span = f"{format_level(interval.level)} interval {format_points(interval.low)} to {format_points(interval.high)}"
-    if luck.difference > 0:
-        change = f"{format_points(luck.difference)} points less ({span})"
-    else:
-        change = f"{format_points(-luck.difference)} points more; less minus more: {span}"
-    chance = "" if interval.low > 0 else " As 0 is within that interval, the pictures alone may explain the difference."
+    chance = "" if interval.low > 0 else " As 0 is within that interval, the pictures alone may explain it."
     return (
-        f"**Luck**: chosen among {format_count(sweep.counted, 'trial')}, the best one had "
-        f"{format_percent(luck.validation)} on {luck.validation_pictures:,} validation pictures. Trained again, its "
-        f"settings have {format_percent(luck.test)} on {luck.test_pictures:,} test pictures: {change}.{chance}"
+        f"**Luck**: {format_points(luck.difference)} points ({format_level(interval.level)} interval "
+        f"{format_points(interval.low)} to {format_points(interval.high)}). Chosen among "
+        f"{format_count(sweep.counted, 'trial')}, the best one had {format_percent(luck.validation)} on "
+        f"{luck.validation_pictures:,} validation pictures; trained again, its settings have "
+        f"{format_percent(luck.test)} on {luck.test_pictures:,} test pictures.{chance}"
     )
