@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.errors import RunError
 from core.runs.run_store import RunStore
@@ -34,8 +34,12 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"))
 
 
-def fill(page: Page, key: str, text: str) -> None:
-    field = page.locator(f".st-key-{key} input")
+def values_of(page: Page, name: str) -> Locator:
+    """The field with the values of a searched setting."""
+    return page.locator(f".st-key-sweep-values-scratch-{name} input")
+
+
+def fill(field: Locator, text: str) -> None:
     field.fill(text)
     field.press("Enter")
 
@@ -49,15 +53,17 @@ def test_a_sweep_is_started_watched_and_its_trials_are_opened(
     phone.keyboard.type("My own")
     phone.keyboard.press("Enter")
     phone.get_by_role("radio", name="Scratch", exact=True).click()
+    expect(values_of(phone, "learning_rate")).to_be_visible()  # it searches the small network now
     searched = phone.get_by_role("combobox", name="Searched settings")
-    for name in ("Filters", "Image size"):
+    for title, name, values in (("Filters", "filters", "[4,8]|[8,16]"), ("Image size", "image_size", "32,48")):
         searched.click()
-        phone.keyboard.type(name)
+        phone.keyboard.type(title)
         phone.keyboard.press("Enter")
-    fill(phone, "sweep-values-scratch-filters", "[4,8]|[8,16]")
-    fill(phone, "sweep-values-scratch-image_size", "32,48")
-    fill(phone, "sweep-trials-own", str(TRIALS))
-    fill(phone, "sweep-epochs-own", "1")
+        expect(values_of(phone, name)).to_be_visible()
+        phone.keyboard.press("Escape")
+        fill(values_of(phone, name), values)
+    fill(phone.locator(".st-key-sweep-trials-own input"), str(TRIALS))
+    fill(phone.locator(".st-key-sweep-epochs-own input"), "1")
     expect(phone.get_by_text(re.compile("3 trials with 1 seed each"))).to_be_visible()
     assert fits(phone)
     phone.get_by_role("button", name="Start this sweep").click()
