@@ -30,6 +30,7 @@ from pages.components.train.form_fields import title_of
 from pages.components.train.large_number import large_number
 
 HEAD_PX = 192  # of state, accuracy and progress: two lines of each on a phone
+MAX_NAMED = 2  # searched settings in the headline
 REST_TIMES = 3  # refreshes of the head for one of the folded parts
 
 
@@ -71,8 +72,11 @@ def _draw_panel(settings: Settings, snapshot: SweepSnapshot) -> None:
 
 def _headline(settings: Settings, sweep: Sweep) -> str:
     owner = frame.owner_name(settings, sweep.meta.owner)
+    names = [title_of(name).lower() for name in sweep.plan.space]
+    more = len(names) - MAX_NAMED  # the head of a phone has place for two lines
+    named = names if more <= 0 else [*names[:MAX_NAMED], f"{more} more"]
     small = [
-        f"sweep of {join_names([title_of(name).lower() for name in sweep.plan.space])}",
+        "" if sweep.plan.title else f"sweep of {join_names(named)}",
         f"on {sweep.plan.base.dataset}",
         f"by {owner}" if owner else "",
     ]
