@@ -50,13 +50,15 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests, unless `CI=true`, `-m`, `-k` or a named test asks for them."""
-    asked = config.option.markexpr or config.option.keyword or any("::" in argument for argument in config.args)
-    if asked or os.environ.get("CI", "").lower() in ("1", "true"):
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    """Leave out slow tests, unless `CI=true`, `-m`, `-k` or a named test asks for them, and those of other packages."""
+    named = any("::" in argument for argument in config.args)
+    asked = named or config.option.markexpr or config.option.keyword
+    left_out = set() if named or "tflite" in config.option.markexpr else {"tflite"}
+    if not asked and os.environ.get("CI", "").lower() not in ("1", "true"):
+        left_out.add("slow")
+    out = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in set(out)]
 
 
 @pytest.fixture(autouse=True)

@@ -40,6 +40,8 @@ from tests.support.environment import skip_or_fail
 from tests.support.small_runs import SMALL_SCRATCH
 from tests.support.tested_runs import make_dataset
 
+pytestmark = pytest.mark.tflite
+
 FLOATS, BYTES = FORMATS["tflite"], FORMATS["tflite-int8"]
 
 
