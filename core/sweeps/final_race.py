@@ -1,7 +1,7 @@
 """The end of a sweep: its best settings and the base are trained again, side by side, and evaluated once.
 
 The best of many trials owes part of its validation accuracy to luck, because it was chosen for it. So both are trained
-anew with three seeds each, in a race like any other, and the test pictures decide.
+again with three seeds each, in a race like any other, and the test pictures decide.
 """
 
 from dataclasses import dataclass

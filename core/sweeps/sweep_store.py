@@ -1,6 +1,7 @@
 """The folder of a sweep: `sweeps/<id>/` with plan, goal, study, races and result. Imports neither torch nor Optuna."""
 
 import dataclasses
+import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from filelock import FileLock
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from core.actor import LOCAL_OWNER, OPERATOR, Actor
+from core.config.stages import fitted_rate
 from core.config.sweep_plan import MAX_MINUTES, MAX_TRIALS, SweepPlan
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ConfigError, QuotaError, RunError, SweepError
@@ -179,6 +181,7 @@ class SweepStore:
         if problems := plan.base.problems_with(len(dataset.classes), counts):
             raise ConfigError(problems)
         check_space(self.settings)
+        plan = _write_out_rate(plan, counts["train"])
         sweep_id = new_id("sweep-")
         draft = self.folder / f"{DRAFT}{sweep_id}"
         try:
@@ -257,10 +260,7 @@ class SweepStore:
             RightsError: it belongs to someone else.
             SweepError: it has not ended.
         """
-        sweep = self._own(sweep_id, by)
-        if sweep.result() is None:
-            raise SweepError(f"Sweep {sweep.id} is running: stop it before you delete it.")
-        remove_folder(sweep.folder)
+        remove_folder(self._ended(sweep_id, by).folder)
 
     def delete_trials(self, sweep_id: str, *, by: Actor = OPERATOR) -> None:
         """Remove the runs of a sweep's trials, which lists leave out; the race of its best settings stays.
@@ -269,14 +269,19 @@ class SweepStore:
             RightsError: it belongs to someone else.
             SweepError: it has not ended.
         """
-        sweep = self._own(sweep_id, by)
-        if sweep.result() is None:
-            raise SweepError(f"Sweep {sweep.id} is running: stop it before you delete it.")
+        sweep = self._ended(sweep_id, by)
         runs = RunStore(self.settings)
         for run in runs.all():
             with suppress(RunError):
                 if run.meta().sweep == sweep.id:
                     runs.delete(run.id, by=by)
+
+    def _ended(self, sweep_id: str, by: Actor) -> SweepFolder:
+        """A sweep that may be deleted."""
+        sweep = self._own(sweep_id, by)
+        if sweep.result() is None:
+            raise SweepError(f"Sweep {sweep.id} is running: stop it before you delete it.")
+        return sweep
 
     def _own(self, sweep_id: str, by: Actor) -> SweepFolder:
         sweep = self.get(sweep_id)
@@ -312,6 +317,21 @@ def verify_sweep(sweep: SweepFolder, count: Count = ignore) -> Iterator[Problem]
     for name in (GOAL, RESULT, RACES):
         if is_file(folder / name):
             yield from verify_json(folder / name, count)
+
+
+def _write_out_rate(plan: SweepPlan, pictures: int) -> SweepPlan:
+    """The plan whose base names the learning rate that it would be fitted: then the base can be a trial itself.
+
+    Args:
+        pictures: of the training split.
+    """
+    base = plan.base
+    fitted = base.learning_rate is None and not (base.find_rate or base.budgeted or base.strategy == "gradual")
+    if "learning_rate" not in plan.space or "find_rate" in plan.space or not fitted:
+        return plan
+    steps = math.ceil(pictures / base.batch_size) * base.epochs
+    rate = fitted_rate(base, steps, head_only=base.strategy == "head")
+    return plan.model_copy(update={"base": base.variant(learning_rate=rate)})
 
 
 def _until(minutes: float | None) -> float | None:

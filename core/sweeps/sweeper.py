@@ -80,7 +80,7 @@ class Conductor:
         self._looked: dict[str, float] = {}  # when the epochs of a run were last looked at
 
     def step(self) -> bool:
-        """Look at the trials, start what is due; whether the sweep goes on."""
+        """Look at the trials, start what is due; whether the sweep continues."""
         goal = self.folder.goal()
         over = self.folder.stop_requested or (goal.until is not None and time.time() >= goal.until)
         for trial in self._trials(TrialState.RUNNING):

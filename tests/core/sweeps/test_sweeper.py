@@ -1,4 +1,4 @@
-"""The sweeper: every trial is one run a seed, told once, whatever is killed in between."""
+"""The sweeper: every trial is one run a seed and ends once, whatever is killed in between."""
 
 import random
 import shutil
@@ -19,7 +19,7 @@ from core.sweeps import sweeper
 from core.sweeps.final_race import BASE as BASE_ARM
 from core.sweeps.final_race import BEST
 from core.sweeps.sweep_store import SweepFolder, SweepStore
-from tests.core.sweeps.desk import SweepDesk, begin, end_run, make_plan, train
+from tests.core.sweeps.desk import BASE, SweepDesk, begin, end_run, make_plan, train
 
 pytestmark = pytest.mark.usefixtures("drawn")
 
@@ -48,6 +48,20 @@ def test_trials_are_runs_that_are_not_tested_and_the_best_races_against_the_base
     arms = Counter(run.meta().arm for run in RunStore(settings).race(race.race))
     assert arms == {BASE_ARM: 3, BEST: 3}
     assert all(run.meta().sweep is None for run in RunStore(settings).race(race.race))
+
+
+@pytest.mark.parametrize(("strategy", "rate"), [("scratch", 0.001), ("head", 0.01)])
+def test_a_base_without_a_learning_rate_is_tried_with_the_one_that_fits_it(
+    settings: Settings, strategy: str, rate: float
+) -> None:
+    model = "scratch_cnn" if strategy == "scratch" else "petnet"
+    base = BASE.variant(model=model, strategy=strategy)
+    desk = begin(settings, make_plan("learning_rate=log:1e-4..1e-1", base=base, trials=2))
+    lead(desk, lambda number: 0.9 - number / 10)
+    found = desk.read()
+    assert found.trials[0].values == {"learning_rate": rate}
+    assert found.plan.base == base.variant(learning_rate=rate)
+    assert found.races == ()  # the base was the best
 
 
 def test_only_so_many_wait_that_no_place_is_empty(settings: Settings) -> None:
@@ -211,7 +225,7 @@ class Killed(BaseException):
 def test_whatever_is_killed_no_trial_is_lost_or_doubled(
     drawn: Dataset, settings: Settings, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Ends the sweeper at random moments between two writes, tears the last line of its study, and goes on."""
+    """Ends the sweeper at random moments between two writes, tears the last line of its study, and continues."""
     del drawn
     monkeypatch.setattr(sweeper, "MAX_FAILED", 99)  # as many fail here by chance
     rng = random.Random(seed)
