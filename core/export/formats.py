@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from core.errors import ExportError, ExtraMissingError
+from core.formatting import join_names
 from models.entry import NetworkEntry
 
 INSTALL = "pip install -r"
@@ -68,7 +69,7 @@ class ExportFormat:
             )
         missing = [name for name in self.needs if find_spec(name) is None]
         if missing:
-            raise ExtraMissingError(f"{self.title} needs {' and '.join(missing)}: run {INSTALL} {self.requirements}")
+            raise ExtraMissingError(f"{self.title} needs {join_names(missing)}: run {INSTALL} {self.requirements}")
 
     def check_holds(self, entry: NetworkEntry) -> None:
         """Refuse a network that is too large for the format.
