@@ -137,6 +137,7 @@ def test_three_attendees_and_a_presenter_go_through_all_scenes(
         expect(wall.get_by_text("Too close to call")).to_be_visible()
         expect(people["Ben"].get_by_role("link", name="Leaderboard")).to_have_count(0)
         presenter.get_by_text("Leaderboard for everyone").click()
+        wait_for(lambda: read_board(raced).leaderboard_shared)
         people["Ben"].reload()
         people["Ben"].get_by_role("link", name="Leaderboard").click()
         expect(people["Ben"].get_by_role("heading", name="Leaderboard")).to_be_visible()
