@@ -25,10 +25,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.jobs.launchers import NICENESS, WORKER_ENVIRONMENT, step_back
+from core.jobs.short_waits import ShortWaits
 from core.settings import Settings
 from core.stores.measurements import OtherPrograms
 
-SETTLE_SECONDS = 0.5  # before what counts
+SETTLE_SECONDS = 2.5  # until a training has noticed what computes beside it; before what counts
 SPOILT = 0.2  # cores that anything else used
 MOST_TRIES = 200
 
@@ -65,8 +66,10 @@ class Variant:
     environment: dict[str, str] = field(default_factory=dict)  # other than now
     niceness: int = NICENESS
     threads: int = Settings.from_environment().threads
+    watches: bool = False  # other programs, to wait more briefly beside them
 
 
+NOW = Variant("now", watches=True)
 BEFORE = Variant("before", {"GOMP_SPINCOUNT": "100000"}, 10)
 
 
@@ -106,7 +109,7 @@ def work_of(kind: str) -> Callable[[], object]:
     return step
 
 
-def train(kind: str, niceness: int, threads: int) -> None:
+def train(kind: str, niceness: int, threads: int, watches: bool) -> None:
     """A training, in a process of its own: each line that it is given is how many seconds to compute."""
     step_back(niceness)
     import torch
@@ -124,9 +127,10 @@ def train(kind: str, niceness: int, threads: int) -> None:
                 count += 1
             print(json.dumps(count / (time.perf_counter() - began)), flush=True)
 
-    thread = threading.Thread(target=compute)  # as in a worker
-    thread.start()
-    thread.join()
+    with ShortWaits(threads if watches else 1):
+        thread = threading.Thread(target=compute)  # as in a worker
+        thread.start()
+        thread.join()
 
 
 @contextmanager
@@ -147,7 +151,15 @@ def started(*words: str, environment: dict[str, str] | None = None) -> Iterator[
 def training(kind: str, variant: Variant) -> Iterator["subprocess.Popen[str]"]:
     """A training that waits to be asked for steps."""
     environment = {**WORKER_ENVIRONMENT, "OMP_NUM_THREADS": str(variant.threads), **variant.environment}
-    words = ("-m", "bench.busy_machine", "train", kind, str(variant.niceness), str(variant.threads))
+    words = (
+        "-m",
+        "bench.busy_machine",
+        "train",
+        kind,
+        str(variant.niceness),
+        str(variant.threads),
+        str(int(variant.watches)),
+    )
     with started(*words, environment=environment) as process:
         ask(process)
         yield process
@@ -227,7 +239,7 @@ def late_share(process: "subprocess.Popen[str]") -> float:
 def main() -> None:
     """Measure in turn, and print JSON."""
     if sys.argv[1:2] == ["train"]:
-        train(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        train(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == "1")
         return
     parser = argparse.ArgumentParser(description="Training beside other programs.")
     parser.add_argument("--kinds", nargs="+", default=["scratch", "partial", "prefix"])
@@ -237,7 +249,7 @@ def main() -> None:
     parser.add_argument("--calls", action="store_true", help="video calls in place of programs that never pause")
     parser.add_argument("--also", nargs="*", default=[], help="more settings: NICENESS:SPINCOUNT[:THREADS]")
     options = parser.parse_args()
-    variants = [Variant("now"), BEFORE]
+    variants = [NOW, BEFORE]
     for text in options.also:
         nice, spin, *threads = text.split(":")
         variants.append(

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 
 from core.config.events import Event, Tested, to_record
 from core.runs.run import Run
@@ -12,13 +13,19 @@ from core.steps import Stopped
 class EventWriter:
     """Writes the `events.jsonl` of a run, in the one process that holds the run's lock.
 
+    Args:
+        clock_ahead: seconds by which the presenter's clock is ahead of this machine's.
+
     Attributes:
         tested: whether this process wrote a test result.
+        on_rewind: called with the length of the log after it was cut.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, clock_ahead: float = 0.0) -> None:
         self.run = run
         self.tested = False
+        self.on_rewind: Callable[[int], None] = _ignore
+        self._clock_ahead = clock_ahead
         self._path = run.event_log
         self._began = time.monotonic()
         self._started: float | None = None  # on the clock `time.monotonic`, less what earlier attempts took
@@ -37,7 +44,9 @@ class EventWriter:
             Stopped: the log is closed.
             OSError: the disk is full; part of a line may be there.
         """
-        line = json.dumps({"time": time.time(), **to_record(event)}, ensure_ascii=False, allow_nan=False)
+        line = json.dumps(
+            {"time": time.time() + self._clock_ahead, **to_record(event)}, ensure_ascii=False, allow_nan=False
+        )
         with self._lock:
             if self._closed:
                 raise Stopped
@@ -61,6 +70,11 @@ class EventWriter:
             return
         with self._path.open("r+b") as file:
             file.truncate(min(length, self._path.stat().st_size))
+        self.on_rewind(length)
         moments = [record["time"] for record in self.run.records() if "time" in record]
         if self._started is None:  # not when it resumes after a full disk: that was time of this process
             self._started = self._began - (moments[-1] - moments[0] if moments else 0.0)
+
+
+def _ignore(length: int) -> None:
+    """Nobody asked."""

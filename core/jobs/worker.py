@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain, repeat
 from pathlib import Path
@@ -34,6 +35,7 @@ from core.errors import DivergedError, RunError, TuneMyPetsError
 from core.formatting import format_count
 from core.jobs.event_writer import EventWriter
 from core.jobs.launchers import NICENESS, process_facts, step_back
+from core.jobs.short_waits import ShortWaits
 from core.jobs.states import PAUSED, TAKEN, is_closing
 from core.jobs.watchdog import memory_kills
 from core.quotas import is_disk_full, is_full
@@ -71,17 +73,34 @@ class Computation(threading.Thread):
             self.error = error
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a computation ended.
+
+    Attributes:
+        problem: a sentence on what went wrong, where something did.
+        cause: of it, as in `core.runs.failures`, where it is known.
+    """
+
+    problem: str | None = None
+    cause: str | None = None
+
+
 class Worker:
     """Owns one run while it holds the run's lock.
+
+    Args:
+        clock_ahead: seconds by which the presenter's clock is ahead of this machine's.
 
     Attributes:
         signal: ends the computation; a stop request in the run's folder sets it, too.
     """
 
-    def __init__(self, settings: Settings, run: Run) -> None:
+    def __init__(self, settings: Settings, run: Run, clock_ahead: float = 0.0) -> None:
         self.settings = settings
         self.run = run
-        self.log = EventWriter(run)
+        self.log = EventWriter(run, clock_ahead)
+        self._clock_ahead = clock_ahead
         self.signal = StopSignal()
 
     def work(self, *, evaluate_only: bool = False) -> RunState:
@@ -99,9 +118,10 @@ class Worker:
         elif not self._begin():
             return RunState.QUEUED
         (self.run.folder / STALLED).unlink(missing_ok=True)
-        problem, cause = self._compute(evaluate_only)
+        outcome = self.compute(evaluate_only=evaluate_only)
+        problem = outcome.problem
         if problem is not None and earlier is None:
-            return self._end(RunState.FAILED, problem, cause=cause)
+            return self._end(RunState.FAILED, problem, cause=outcome.cause)
         if evaluate_only:
             return self._end_evaluation(earlier, problem)
         if self.signal.asked and not self._is_evaluated():
@@ -125,11 +145,8 @@ class Worker:
             return False
         return True
 
-    def _compute(self, evaluate_only: bool) -> tuple[str | None, str | None]:
-        """Do the work; returns a sentence on what went wrong and its cause, where there is one.
-
-        Returns soon after a request, even while the computation continues.
-        """
+    def compute(self, *, evaluate_only: bool) -> Outcome:
+        """Do the work. Returns soon after a request, even while the computation continues."""
         computation = Computation(partial(self._follow, evaluate_only))
         computation.start()
         while computation.is_alive() and not self._asked():
@@ -138,28 +155,29 @@ class Worker:
             computation.join(PATIENCE_SECONDS[self.signal.request])
         if computation.is_alive():
             self.log.close()
-            return None, None
+            return Outcome()
         error = computation.error
         if error is None:
-            return None, None
+            return Outcome()
         if not isinstance(error, Exception):
             raise error
         if isinstance(error, DivergedError):
-            return str(error), DIVERGED
+            return Outcome(str(error), DIVERGED)
         log.error("the run failed", exc_info=error)  # a worker must always leave a state behind
         if isinstance(error, TuneMyPetsError):
-            return str(error), None
+            return Outcome(str(error))
         if is_out_of_memory(error):
-            return memory_sentence(self.run.config()), MEMORY
-        return failure_sentence(error), None
+            return Outcome(memory_sentence(self.run.config()), MEMORY)
+        return Outcome(failure_sentence(error))
 
     def _follow(self, evaluate_only: bool) -> None:
         """Write down the events; when the disk was full, resume from the last snapshot."""
         surprises = 0
         while True:
             try:
-                for event in self._events(evaluate_only):
-                    self._append(event)
+                with ShortWaits(self.settings.threads):
+                    for event in self._events(evaluate_only):
+                        self._append(event)
                 return
             except Stopped:
                 return
@@ -218,6 +236,8 @@ class Worker:
             resume = session.resumable(config, dataset, self.run.folder)
             self.log.rewind(resume.events_bytes if resume else 0)
             deadline = self.run.meta().deadline
+            if deadline is not None:
+                deadline -= self._clock_ahead
             yield from session.train(
                 config, dataset, self.settings, self.run.folder, self.signal, resume, deadline,
                 test=self.run.meta().sweep is None,
@@ -307,8 +327,11 @@ class Worker:
         return f"{self.run.stop_reason} {text}".lstrip()
 
 
-def take(folder: Path, *, evaluate_only: bool = False) -> int:
+def take(folder: Path, make: Callable[[Settings, Run], Worker] = Worker, *, evaluate_only: bool = False) -> int:
     """Do the run of a folder, and end this process with status 0, or PAUSED for a run that is queued again.
+
+    Args:
+        make: the worker that does it.
 
     Returns:
         TAKEN, if there is nothing to do.
@@ -317,7 +340,7 @@ def take(folder: Path, *, evaluate_only: bool = False) -> int:
     run = Run(folder)
     try:
         with hold(run, LOCK_SECONDS):
-            worker = Worker(Settings.from_environment(), run)
+            worker = make(Settings.from_environment(), run)
             signal.signal(signal.SIGTERM, lambda *_: worker.signal.ask(Request.PAUSE))
             state = worker.work(evaluate_only=evaluate_only)
             log.info("ended: %s", state.value)

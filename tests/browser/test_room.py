@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.room.access import Room, RoomStore
+from core.room.board import read_board
 from core.room.people import PeopleStore
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
