@@ -14,6 +14,7 @@
     ├── PeopleError          a nickname, passcode or secret is refused
     ├── RightsError          a person asked for what only others may do
     ├── QuotaError           a person has too much already, or the disk is too full
+    ├── ClusterError         a Ray cluster, or a node of it, cannot be used
     ├── CarryError           a room cannot be exported or imported
     ├── ReportError          a report cannot be written
     ├── ExportError          a run cannot be exported, or its file answers otherwise than the run
@@ -29,6 +30,7 @@ from models.errors import NetworkError, TuneMyPetsError, WeightsError
 
 __all__ = [
     "CarryError",
+    "ClusterError",
     "ComparisonError",
     "ConfigError",
     "DatasetError",
@@ -116,6 +118,10 @@ class RightsError(TuneMyPetsError):
 
 class QuotaError(TuneMyPetsError):
     """A person has too much already, or the disk is too full."""
+
+
+class ClusterError(TuneMyPetsError):
+    """A Ray cluster, or a node of it, cannot be used."""
 
 
 class CarryError(TuneMyPetsError):

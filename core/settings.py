@@ -22,6 +22,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CHECKOUT = (PROJECT_ROOT / "streamlit_app.py").exists()
 DEFAULT_HOME = PROJECT_ROOT / "workspace" if CHECKOUT else Path.home() / "tunemypets"
 MB = 2**20
+CLUSTER = r"^(auto|[A-Za-z0-9._-]+:[0-9]{1,5})$"
 HOST = re.compile(r"(\*\.)?[a-z0-9._-]+|\[?[0-9a-f:]+\]?")
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -107,6 +108,13 @@ class Settings:
         "Processor threads of one training, shared by the arms of a race that run side by side. Set 1 where other "
         "programs keep the processor busy: the arms then take turns.",
         None, 1, 1024, shown="cores / workers",
+    )  # fmt: skip
+    cluster: str = _field(  # empty: none
+        Variable(
+            "TUNEMYPETS_CLUSTER",
+            "The Ray cluster that trains: `auto` for the one on this machine, or its address (docs/cluster.md).",
+            Annotated[str, Field(pattern=CLUSTER)], "auto, or an address such as 192.168.0.10:6379", "", "none",
+        )
     )  # fmt: skip
     device: str = _field(
         Variable(

@@ -13,6 +13,7 @@ from pages.components.room import (
     join_scene,
     lanes,
     leaderboard_scene,
+    node_table,
     people_table,
     queue_table,
     remote,
@@ -25,6 +26,10 @@ DETAILS: dict[str, tuple[str, Callable[[Settings, Actor], None]]] = {
     "Queue": (":material/low_priority:", queue_table.show_queue),
     "People": (":material/group:", lambda settings, _: people_table.show_people(settings)),
     "Machine": (":material/memory:", lambda settings, _: people_table.show_machine(settings)),
+}
+
+CLUSTER: dict[str, tuple[str, Callable[[Settings, Actor], None]]] = {
+    "Cluster": (":material/lan:", lambda settings, _: node_table.show_nodes(settings)),
 }
 
 
@@ -51,7 +56,7 @@ def page() -> None:
         with left.container(key="room-scene-place"):
             if _show_scene(settings, by) == "goodbye":
                 remote.offer_shutdown(settings, by)
-        for name, (icon, show) in DETAILS.items():
+        for name, (icon, show) in (DETAILS | (CLUSTER if settings.cluster else {})).items():
             details = st.expander(name, icon=icon, key=f"room-{name.lower()}", on_change="rerun")
             if details.open:
                 with details:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,20 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., Outcome]], Co
         return click.command(name, cls=Command, help=text, short_help=text, **settings)(function)
 
     return declare
+
+
+def cluster_option(function: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Add `--cluster`, which stands for TUNEMYPETS_CLUSTER."""
+
+    def choose(context: click.Context, option: click.Parameter, address: str | None) -> None:
+        del context, option
+        if address is not None:
+            os.environ["TUNEMYPETS_CLUSTER"] = address  # before the settings are read; the scheduler gets it, too
+
+    return click.option(
+        "--cluster", metavar="ADDRESS", expose_value=False, callback=choose,
+        help="Train on a Ray cluster: auto, or HOST:PORT (docs/cluster.md).",
+    )(function)  # fmt: skip
 
 
 def config_options() -> Callable[[Callable[..., Outcome]], Callable[..., Outcome]]:

@@ -58,6 +58,7 @@ COMMANDS = (
     predict_commands.predict,
     predict_commands.prefetch,
     queue_commands.queue,
+    queue_commands.nodes,
     run_commands.rename,
     run_commands.delete_run,
     dataset_commands.delete_dataset,

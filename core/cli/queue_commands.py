@@ -1,4 +1,4 @@
-"""The commands `queue` and `shutdown`."""
+"""The commands `queue`, `nodes` and `shutdown`."""
 
 import time
 from collections.abc import Sequence
@@ -6,18 +6,26 @@ from collections.abc import Sequence
 import click
 
 from core.actor import LOCAL_OWNER, OPERATOR
-from core.cli.command import Outcome, Several, command
+from core.cli.command import Outcome, Several, cluster_option, command
 from core.cli.waiting import print_status
-from core.errors import ConfigError
+from core.errors import ClusterError, ConfigError
 from core.formatting import format_count, format_estimate
+from core.jobs.nodes import count_runs, describe_state, read_cluster
 from core.jobs.run_queue import pause_queue, put_first, read_control, read_queue
+from core.jobs.scheduler import ensure_scheduler
 from core.jobs.shutdown import shut_down
 from core.room.people import PeopleStore
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 
-HELD = {"paused": "The queue is paused.", "disk": "The disk is full: nothing starts.", "closing": "Shutting down."}
+NODES_SECONDS = 40.0  # to connect, and to ask the nodes
+HELD = {
+    "paused": "The queue is paused.",
+    "disk": "The disk is full: nothing starts.",
+    "closing": "Shutting down.",
+    "cluster": "No node of the cluster can train: see python -m core nodes.",
+}
 
 
 @command("queue", old_spellings={"go-on": "resume"})
@@ -43,9 +51,7 @@ def queue(settings: Settings, pause: bool, resume: bool, first: Sequence[str]) -
     view, control = read_queue(settings), read_control(settings)
     names = {person.id: person.nickname for person in PeopleStore(settings).all()} | {LOCAL_OWNER: "this machine"}
     rows = []
-    lines = (
-        ["The queue is paused."] if control.paused else [HELD[view.held]] if view.held in ("disk", "closing") else []
-    )
+    lines = ["The queue is paused."] if control.paused else [HELD[view.held]] if view.held in HELD else []
     for item in reversed(store.summaries()):
         if item.state is not RunState.RUNNING:
             continue
@@ -70,6 +76,34 @@ def queue(settings: Settings, pause: bool, resume: bool, first: Sequence[str]) -
         owner = names.get(waiting.meta.owner, "unknown")
         lines.append(f"{turn.id}  {turn.before} before it{when}  {owner}  {waiting.title}")
     return Outcome({"paused": control.paused, "runs": rows}, "\n".join(lines) or "No runs are running or queued.")
+
+
+@command("nodes")
+@cluster_option
+def nodes(settings: Settings) -> Outcome:
+    """Show the machines of the Ray cluster."""
+    if not settings.cluster:
+        raise ClusterError("No cluster is chosen: set TUNEMYPETS_CLUSTER, or give --cluster (docs/cluster.md).")
+    ensure_scheduler(settings)
+    deadline = time.monotonic() + NODES_SECONDS
+    while (found := read_cluster(settings)).obstacle and time.monotonic() < deadline:
+        time.sleep(0.5)
+    runs = count_runs(run.folder for run in RunStore(settings).all() if run.state() is RunState.RUNNING)
+    rows = [
+        {
+            "name": node.name, "id": node.id, "state": describe_state(node), "cores": node.cores, "gpus": node.gpus,
+            "runs": runs[node.id], "places": node.places(settings.threads), "processor": node.processor,
+            "gigaflops": node.speed,
+        }
+        for node in found.nodes
+    ]  # fmt: skip
+    lines = [
+        f"{row['name']}  {format_count(int(str(row['cores'])), 'core')}, {row['gpus']} GPUs, {row['runs']} of "
+        f"{row['places']} trainings, {row['gigaflops']} GFLOPS a thread  {row['state']}"
+        for row in rows
+    ]
+    value = {"address": found.address, "problem": found.obstacle, "nodes": rows}
+    return Outcome(value, "\n".join(lines), found.obstacle or None)
 
 
 @command("shutdown")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from core.cli.command import Outcome, command, config_options, split_names
+from core.cli.command import Outcome, cluster_option, command, config_options, split_names
 from core.cli.run_commands import describe_summary, summarise_ended
 from core.cli.training_commands import detach_option
 from core.cli.waiting import print_status, read_ahead, wait_for
@@ -37,6 +37,7 @@ title_option = click.option("--title", default="", metavar="TITLE", help="Name o
 
 
 @command("race")
+@cluster_option
 @config_options()
 @click.option("--arms", metavar="ARM,ARM", help=f"Two or more of {', '.join(PRESETS)} (default: scratch, --strategy).")
 @click.option("--seeds", type=int, metavar="N", help=f"Trainings of each arm, 1 to {MAX_SEEDS} (default: 1).")
@@ -100,6 +101,7 @@ def _plain_race(settings: Settings, config: TrainConfig) -> Outcome:
 
 
 @command("learning-curve")
+@cluster_option
 @config_options()
 @click.option(
     "--arms",

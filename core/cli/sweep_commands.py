@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from core.cli.command import Outcome, command, config_options
+from core.cli.command import Outcome, cluster_option, command, config_options
 from core.cli.race_commands import title_option
 from core.cli.training_commands import detach_option
 from core.cli.waiting import WATCH_SECONDS, format_left, print_status, wait_for
@@ -27,6 +27,7 @@ ROWS = 10
 
 
 @command("sweep")
+@cluster_option
 @config_options()
 @click.option(
     "--space",

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from core.cli.command import Outcome, command, config_options
+from core.cli.command import Outcome, cluster_option, command, config_options
 from core.cli.run_commands import run_argument, summarise_ended
 from core.cli.waiting import WATCH_SECONDS, print_status, read_ahead, wait_for
 from core.config.train_config import TrainConfig
@@ -27,6 +27,7 @@ detach_option = click.option("--detach", is_flag=True, help="Queue the training 
 
 
 @command("train")
+@cluster_option
 @config_options()
 @detach_option
 def train(settings: Settings, config: TrainConfig, detach: bool) -> Outcome:
@@ -75,6 +76,7 @@ def stop_run(settings: Settings, run: str) -> Outcome:
 
 
 @command("resume")
+@cluster_option
 @run_argument
 def resume_run(settings: Settings, run: str) -> Outcome:
     """Resume an interrupted run from its last checkpoint, and wait for its end."""

@@ -2,7 +2,9 @@
 
 import logging
 import math
+import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,12 +14,14 @@ from core.actor import LOCAL_OWNER, OPERATOR
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.capacity import count_shares, fit_to_machine, free_memory, memory_needed
 from core.jobs.durations import Durations
+from core.jobs.launchers import start_single
+from core.jobs.nodes import node_of, note_node, read_cluster, watch_lock
 from core.jobs.places import STRATEGY_RANKS, Waiting
 from core.jobs.policy import Deed, ReplacePreloader, RunAction, Seen, SeenRun, ShowQueue, decide
 from core.jobs.run_queue import QueueWriter, Span, expect_turns, read_control
 from core.jobs.watchdog import Watchdog, memory_kills, show_moving, stalled_since
 from core.jobs.worker_processes import Exit, WorkerProcesses
-from core.locks import ASKER_SECONDS
+from core.locks import ASKER_SECONDS, is_held
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, threads_of, write_attempts, write_threads
 from core.runs.failures import MEMORY, memory_sentence
@@ -41,12 +45,13 @@ class Dispatcher:
     """
 
     def __init__(self, settings: Settings, closing: Callable[[], bool] = lambda: False) -> None:
-        self.settings = fit_to_machine(settings)
+        self.settings = settings if settings.cluster else fit_to_machine(settings)
         self.store = RunStore(settings)
         self.closing = closing
         self.workers = WorkerProcesses(self.settings)
-        self._slots = self.settings.workers or 1
-        self._shares = count_shares(settings)
+        self._shares = 1 if settings.cluster else count_shares(settings)
+        self._cluster = read_cluster(settings)
+        self._nodes: dict[str, str] = {}  # of running runs
         self._arms: dict[str, _Arm] = {}  # of runs that have not ended
         self._exits: dict[str, Exit] = {}  # about which nothing has been decided yet
         self._ended: set[str] = set()
@@ -100,6 +105,8 @@ class Dispatcher:
         )
         runs = tuple(self._look_at(run, state, stillness.get(run.id, 0.0)) for run, state in states.items())
         control = read_control(self.settings)
+        if self.settings.cluster:
+            self._look_at_cluster(runs)
         return Seen(
             runs,
             self._slots,
@@ -111,7 +118,26 @@ class Dispatcher:
             not heard,
             silent,
             self._free_bytes(runs),
+            bool(self.settings.cluster and self._cluster.obstacle),
         )
+
+    @property
+    def _slots(self) -> int:
+        """How many runs may run at the same time."""
+        if self.settings.cluster:
+            return self._cluster.places(self.settings.threads)
+        return self.settings.workers or 1
+
+    def _look_at_cluster(self, runs: Sequence[SeenRun]) -> None:
+        """Which nodes there are, and what runs where."""
+        if not is_held(watch_lock(self.settings)):
+            log_file = self.settings.logs_dir / "cluster.log"
+            start_single(self.settings, "core.cluster.cluster_watch", ["--starter", str(os.getpid())], log_file)
+        self._cluster = read_cluster(self.settings)
+        running = {run.id for run in runs if run.state is RunState.RUNNING or run.worker_alive}
+        self._nodes = {run_id: node for run_id, node in self._nodes.items() if run_id in running}
+        for run_id in running - self._nodes.keys():
+            self._nodes[run_id] = (node_of(self._run(run_id).folder) or {"id": ""})["id"]
 
     def _free_bytes(self, runs: Sequence[SeenRun]) -> float:
         """Memory for another arm: what is free, without what runs that have just begun will take."""
@@ -211,10 +237,18 @@ class Dispatcher:
         with suppress(RunError):
             self._begun[run.meta().owner] = time.time()
         try:
+            node = None
             threads = self._threads(run)
+            if self.settings.cluster:
+                node = self._cluster.choose(threads, Counter(self._nodes.values()))
+                if node is None:
+                    return  # it has just left
+                threads = threads_of(run.folder) or node.share(threads)
+                note_node(run.folder, node)
+                self._nodes[run.id] = node.id
             if threads_of(run.folder) != threads:
                 write_threads(run.folder, threads)
-            self.workers.start(run, threads)
+            self.workers.start(run, threads, node)
         except OSError as error:
             log.exception("a worker could not be started")
             if not is_full(error):

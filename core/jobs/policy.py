@@ -78,6 +78,7 @@ class Seen:
         preloader_lost: the preloader has ended.
         preloader_silent_seconds: how long the preloader has owed an answer and computed nothing.
         free_bytes: of memory, for another arm.
+        cluster_lost: trainings run on a cluster, and no node of it can take one.
     """
 
     runs: tuple[SeenRun, ...]
@@ -90,6 +91,7 @@ class Seen:
     preloader_lost: bool = False
     preloader_silent_seconds: float = 0.0
     free_bytes: float = math.inf
+    cluster_lost: bool = False
 
 
 class Deed(enum.Enum):
@@ -127,7 +129,7 @@ class ShowQueue:
     Attributes:
         waiting: next first.
         running: those that are being started included.
-        held: why nothing starts: "closing", "disk" or "paused"; empty otherwise.
+        held: why nothing starts: "closing", "disk", "paused" or "cluster"; empty otherwise.
     """
 
     waiting: tuple[Waiting, ...]
@@ -160,7 +162,13 @@ def decide(seen: Seen) -> list[Action]:
         elif place is _Place.WAITS:
             waiting.append(run)
             begun[run.owner] = max(run.begun, begun.get(run.owner, 0.0))
-    held = "closing" if seen.closing else "disk" if seen.disk_full else "paused" if seen.paused else ""
+    reasons = (
+        ("closing", seen.closing),
+        ("disk", seen.disk_full),
+        ("paused", seen.paused),
+        ("cluster", seen.cluster_lost),
+    )
+    held = next((reason for reason, holds in reasons if holds), "")
     heats = {run.waiting.heat for run in running}
     order = fair_order([run.waiting for run in waiting], begun, seen.first, heats)
     started = [] if held else _choose_starts(order, running, {run.id: run.needed_bytes for run in waiting}, seen)

@@ -46,7 +46,7 @@ class QueueView:
 
     Attributes:
         turns: the queued runs, next first.
-        held: why nothing starts: "paused" by the presenter, "disk" too full, "closing"; empty otherwise.
+        held: why nothing starts: "paused", "disk" too full, "closing", "cluster" without a node; empty otherwise.
         running: the runs that are running or being started.
     """
 

@@ -25,7 +25,7 @@ from core.locks import ASKER_SECONDS, is_held
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.storage import write_json
+from core.storage import read_json, write_json
 
 POLL_SECONDS = 0.25
 IDLE_SECONDS = 20.0
@@ -59,7 +59,7 @@ def ensure_scheduler(settings: Settings) -> None:
     if is_closing(settings):
         return
     if is_held(lock_path(settings)):
-        if not _is_silent(settings):
+        if not _is_silent(settings) and not _knows_no_cluster(settings):
             return
         _end(settings)
     starter = ["--starter", str(os.getpid())]
@@ -101,13 +101,23 @@ def _is_silent(settings: Settings) -> bool:
         return False  # it has just started
 
 
+def _knows_no_cluster(settings: Settings) -> bool:
+    """Whether it was started without the cluster on which trainings shall run now."""
+    if not settings.cluster:
+        return False
+    try:
+        return not read_json(facts_path(settings)).get("cluster")
+    except (OSError, ValueError, AttributeError):
+        return False  # it has just started
+
+
 def _end(settings: Settings) -> None:
-    """End a scheduler that no longer does anything; its workers continue."""
+    """End a scheduler that no longer does anything, or not what it should; its workers continue."""
     process = recorded_process(facts_path(settings))
     if process is not None:
         import psutil
 
-        log.error("the scheduler does not move: it is ended")
+        log.error("the scheduler does not move, or knows no cluster: it is ended")
         with suppress(psutil.Error):
             process.kill()
             process.wait(5)
@@ -136,7 +146,7 @@ def serve(
         except Timeout:
             return
         with suppress(OSError):  # a full disk
-            write_json(facts_path(settings), process_facts())
+            write_json(facts_path(settings), {**process_facts(), "cluster": settings.cluster})
         dispatcher = Dispatcher(settings, lambda: is_closing(settings))
         beat = 0.0
         try:

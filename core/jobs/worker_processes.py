@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.jobs.launchers import start_module
+from core.jobs.nodes import Node
 from core.jobs.preloader import POSSIBLE, ForkedWorker, Preloader
 from core.jobs.watchdog import memory_kills
 from core.locks import is_held
@@ -52,7 +53,7 @@ class WorkerProcesses:
         self.settings = settings
         self._children: dict[str, _Child] = {}
         self._preloader: Preloader | None = None
-        self._preloaders_left = MAX_PRELOADERS if POSSIBLE else 0
+        self._preloaders_left = MAX_PRELOADERS if POSSIBLE and not settings.cluster else 0
         self._computed = 0.0  # seconds, by the preloader, when it last moved although an answer was due
         self._silent_since = time.monotonic()
 
@@ -83,16 +84,24 @@ class WorkerProcesses:
             self._preloader.close()
             self._preloader = None
 
-    def start(self, run: Run, threads: int) -> None:
+    def start(self, run: Run, threads: int, node: Node | None = None) -> None:
         """Start the worker of a run, with so many processor threads.
+
+        Args:
+            node: that computes it, in place of this machine.
 
         Raises:
             OSError: if the system refuses.
         """
         kills = memory_kills()
-        self._children[run.id] = _Child(self._start(run, threads), run, kills, time.monotonic())
+        self._children[run.id] = _Child(self._start(run, threads, node), run, kills, time.monotonic())
 
-    def _start(self, run: Run, threads: int) -> WorkerProcess:
+    def _start(self, run: Run, threads: int, node: Node | None) -> WorkerProcess:
+        if node is not None:
+            arguments = [str(run.folder), "--node", node.id]
+            return start_module(
+                self.settings, "core.cluster.relay", arguments, run.folder / LOG, threads=threads,
+            )  # fmt: skip
         self.preload()
         if self._preloader is not None:
             with suppress(OSError):  # it ended just now

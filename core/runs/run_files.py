@@ -5,6 +5,7 @@ META = "meta.json"  # when, by whom, which arm of which race; what the dataset w
 STARTED = "started.json"  # the worker that took it; removed when the run is queued again
 ATTEMPTS = "attempts.json"  # how often it was resumed after a crash
 THREADS = "threads.json"  # processor threads that it began with: more or fewer would give other digits
+NODE = "node.json"  # the node of a cluster that it was given to last
 STALLED = "stalled.json"  # since when its worker has not moved
 LOCK = "worker.lock"  # held while the worker lives
 LOG = "worker.log"  # what the worker printed, tracebacks included

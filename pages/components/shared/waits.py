@@ -6,6 +6,7 @@ HELD = {
     "paused": "Waiting: the presenter has paused the queue",
     "disk": "Waiting: the disk is full; the training starts when there is space",
     "closing": "Waiting: the app is shutting down; the training starts when it is back",
+    "cluster": "Waiting: no machine of the cluster can train now",
 }
 
 

@@ -1,0 +1,101 @@
+"""The worker of a run on a node: an actor of Ray, asked by the run's `relay`.
+
+It computes as a worker at home does (`core.jobs.worker`), in a copy of the run's folder, with a copy of the dataset; it
+lives as long as the relay.
+"""
+
+import dataclasses
+import os
+import shutil
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.cluster.dataset_copy import Receiver, drop_old, has_dataset, home_of
+from core.cluster.folder_copy import Changes, FolderReader, write_changes
+from core.jobs.worker import Outcome, Worker
+from core.runs.run import Run
+from core.settings import Settings
+from core.steps import Request
+
+ROOT = "TUNEMYPETS_NODE_HOME"  # environment variable of a node: the folder of its copies
+DEFAULT_ROOT = "~/.cache/tunemypets-node"
+
+
+@dataclass(frozen=True)
+class News:
+    """What happened on the node since it was last asked.
+
+    Attributes:
+        computed: processor seconds of the node's worker so far.
+        outcome: how the computation ended; None while it goes on.
+    """
+
+    changes: Changes
+    computed: float
+    outcome: Outcome | None
+
+
+class NodeWorker:
+    """Computes one run.
+
+    Args:
+        settings: of the presenter; the node has its own folder.
+        run_id: the run's.
+        fingerprint: of its dataset.
+        now: the presenter's clock, in seconds since 1970: times in the event log are those of that clock.
+    """
+
+    def __init__(self, settings: Settings, run_id: str, fingerprint: str, now: float) -> None:
+        self._clock_ahead = now - time.time()
+        self._root = Path(os.environ.get(ROOT, DEFAULT_ROOT)).expanduser()
+        self._fingerprint = fingerprint
+        self._settings = dataclasses.replace(settings, home=home_of(self._root, fingerprint))
+        self._settings.home.mkdir(parents=True, exist_ok=True)
+        self._receiver: Receiver | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix=f"tunemypets-{run_id}-")) / run_id
+        self._folder.mkdir()
+        self._outcome: Outcome | None = None
+
+    def has_dataset(self, dataset_id: str) -> bool:
+        """Whether the dataset need not be sent."""
+        return has_dataset(self._settings, dataset_id, self._fingerprint)
+
+    def receive(self, dataset_id: str, data: bytes, last: bool) -> None:
+        """Take a piece of the dataset."""
+        if self._receiver is None:
+            drop_old(self._root, self._settings.cache_bytes, self._settings.home)
+            self._receiver = Receiver(self._settings, dataset_id)
+        self._receiver.add(data)
+        if last:
+            self._receiver.finish()
+
+    def begin(self, files: Changes, *, evaluate_only: bool) -> None:
+        """Start to compute, from what the run's folder has at home."""
+        write_changes(self._folder, files)
+        self._worker = Worker(self._settings, Run(self._folder), clock_ahead=self._clock_ahead)
+        self._reader = FolderReader(self._folder, known=True)
+        self._worker.log.on_rewind = self._reader.cut
+        threading.Thread(target=self._compute, args=(evaluate_only,), daemon=True).start()
+
+    def _compute(self, evaluate_only: bool) -> None:
+        try:
+            self._outcome = self._worker.compute(evaluate_only=evaluate_only)
+        except BaseException as error:
+            self._outcome = Outcome(f"The training ended unexpectedly on its node ({type(error).__name__}).")
+            raise
+
+    def news(self) -> News:
+        """What has changed in the run's folder, and whether the computation has ended."""
+        outcome = self._outcome  # before the last look at the folder
+        return News(self._reader.read(), time.process_time(), outcome)
+
+    def ask(self, request: Request) -> None:
+        """Stop or pause."""
+        self._worker.signal.ask(request)
+
+    def close(self) -> None:
+        """Remove the copy of the run's folder."""
+        shutil.rmtree(self._folder.parent, ignore_errors=True)
