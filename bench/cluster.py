@@ -20,7 +20,7 @@ from core.cluster.node_worker import ROOT
 from core.config.train_config import TrainConfig
 from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
-from core.datasets.sources.memory_source import MemorySource
+from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.nodes import read_cluster
 from core.jobs.scheduler import ensure_scheduler
@@ -47,11 +47,11 @@ def measure_run(config: TrainConfig) -> dict[str, float]:
     while run.state().active:
         time.sleep(WAIT_SECONDS)
     assert run.state() is RunState.FINISHED, run.result()
-    moments = [(record["event"], record["time"] - queued) for record in run.records()]
+    moments = [(record["kind"], record["time"] - queued) for record in run.records()]
     epochs = run.history().epochs
     return {
         "first event": moments[0][1],
-        "first epoch": next(moment for kind, moment in moments if kind == "epoch_done"),
+        "first epoch": next(moment for kind, moment in moments if kind == "epoch"),
         "training": epochs[-1].seconds,
         "all": time.time() - queued,
     }

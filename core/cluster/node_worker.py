@@ -1,10 +1,10 @@
-"""The worker of a run on a node: an actor of Ray, asked by the run's `relay`.
+"""The worker of a node: an actor of Ray that trains one run after another, asked by the run's `relay`.
 
-It computes as a worker at home does (`core.jobs.worker`), in a copy of the run's folder, with a copy of the dataset; it
-lives as long as the relay.
+It computes as a worker at home does (`core.jobs.worker`), in a copy of the run's folder, with a copy of the dataset.
 """
 
 import dataclasses
+import gc
 import os
 import shutil
 import tempfile
@@ -12,9 +12,11 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.cluster.dataset_copy import Receiver, drop_old, has_dataset, home_of
 from core.cluster.folder_copy import Changes, FolderReader, write_changes
+from core.cluster.node_facts import describe_node
 from core.jobs.worker import Outcome, Worker
 from core.runs.run import Run
 from core.settings import Settings
@@ -29,7 +31,7 @@ class News:
     """What happened on the node since it was last asked.
 
     Attributes:
-        computed: processor seconds of the node's worker so far.
+        computed: processor seconds of this process so far.
         outcome: how the computation ended; None while it goes on.
     """
 
@@ -39,18 +41,25 @@ class News:
 
 
 class NodeWorker:
-    """Computes one run.
+    """Trains a run: `open`, pieces of the dataset if it is not there, `begin`, `news` until an outcome, `close`."""
 
-    Args:
-        settings: of the presenter; the node has its own folder.
-        run_id: the run's.
-        fingerprint: of its dataset.
-        now: the presenter's clock, in seconds since 1970: times in the event log are those of that clock.
-    """
-
-    def __init__(self, settings: Settings, run_id: str, fingerprint: str, now: float) -> None:
-        self._clock_ahead = now - time.time()
+    def __init__(self) -> None:
         self._root = Path(os.environ.get(ROOT, DEFAULT_ROOT)).expanduser()
+
+    def describe(self) -> dict[str, Any]:
+        """What this node is, from `describe_node`; afterwards a run begins at once."""
+        return describe_node()
+
+    def open(self, settings: Settings, run_id: str, fingerprint: str, now: float) -> None:
+        """Make room for a run.
+
+        Args:
+            settings: of the presenter; the node has its own folder.
+            run_id: the run's.
+            fingerprint: of its dataset.
+            now: the presenter's clock, in seconds since 1970: times in the event log are those of that clock.
+        """
+        self._clock_ahead = now - time.time()
         self._fingerprint = fingerprint
         self._settings = dataclasses.replace(settings, home=home_of(self._root, fingerprint))
         self._settings.home.mkdir(parents=True, exist_ok=True)
@@ -96,6 +105,10 @@ class NodeWorker:
         """Stop or pause."""
         self._worker.signal.ask(request)
 
-    def close(self) -> None:
-        """Remove the copy of the run's folder."""
+    def close(self) -> bool:
+        """Forget the run; whether this process can take another one."""
         shutil.rmtree(self._folder.parent, ignore_errors=True)
+        free = not self._worker.computing
+        del self._worker, self._reader
+        gc.collect()
+        return free

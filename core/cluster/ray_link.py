@@ -1,19 +1,25 @@
-"""All that this program asks of Ray: a connection, and an actor on a node that answers or is lost."""
+"""All that this program asks of Ray: a connection, which nodes live, and workers on nodes that answer or are lost."""
 
 import logging
 import os
 import signal
+import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from contextlib import suppress
+from typing import Any
 
+from core.cluster.node_facts import find_problem, versions
+from core.cluster.node_worker import NodeWorker
 from core.errors import ClusterError, ExtraMissingError, TuneMyPetsError
 from core.jobs.launchers import WORKER_ENVIRONMENT
-from core.jobs.nodes import Node
-from core.settings import PROJECT_ROOT, Settings
+from core.jobs.nodes import Cluster, Node
+from core.settings import PROJECT_ROOT
+from core.steps import Stopped
 
 ANSWER_SECONDS = 60.0  # a node that does not answer for so long is lost
+BEAT_SECONDS = 0.25
 BEGIN_SECONDS = 180.0  # that a node may take for the imports of a worker
 DOUBT_SECONDS = 15.0  # until Ray knows that a node is gone, after what ran there has ended
 
@@ -60,86 +66,197 @@ def connect(address: str) -> Any:
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         log.warning("no connection to Ray", exc_info=error)
         raise ClusterError(
-            f"There is no Ray cluster at {address}: start it on this machine with ray start (see docs/cluster.md)."
+            f"There is no Ray cluster at {address}: start it on this machine with ray start (docs/cluster.md)."
         ) from error
     finally:
         signal.signal(signal.SIGTERM, handler)  # Ray's would end this process at once
     return ray
 
 
-class Remote:
-    """A place on a node, for as long as the block lasts.
+class Nodes:
+    """The nodes that live, and the workers that wait on them for a run.
 
-    Raises:
-        ClusterError: on entering, if Ray cannot be reached.
+    A worker needs seconds for its imports, so a run takes one that waits, and gives it back. Each node that joins gets
+    its first worker at once, and is asked what it is.
+
+    Args:
+        ray: the connected module.
+        threads: of a training.
     """
 
-    def __init__(self, settings: Settings, node: Node) -> None:
-        self._settings = settings
-        self._node = node
-        self._actor: Any = None
+    def __init__(self, ray: Any, address: str, threads: int) -> None:
+        self.ray = ray
+        self._own = ray.get_runtime_context().get_node_id()
+        self._address = address
+        self._threads = threads
+        self._here = versions()
+        self._asked: dict[str, tuple[RemoteWorker, Any]] = {}  # by node: who answers, and the answer to come
+        self._facts: dict[str, dict[str, Any]] = {}
+        self._waiting: dict[str, list[RemoteWorker]] = defaultdict(list)
+        self._made: Counter[str] = Counter()  # workers that have not ended, by node
+        self._lock = threading.Lock()
+        self._alive: frozenset[str] = frozenset()
+        self._seen = 0.0
 
-    def __enter__(self) -> Self:
+    def look(self) -> Cluster:
+        """The nodes now.
+
+        Raises:
+            Exception: of any kind, if Ray is gone.
+        """
+        alive = [node for node in self.ray.nodes() if node["Alive"]]
+        if self._own not in {node["NodeID"] for node in alive}:
+            raise ClusterError("Ray has ended on this machine.")  # nobody would notice the end of this process
+        self._alive, self._seen = frozenset(node["NodeID"] for node in alive), time.monotonic()
+        with self._lock:
+            for gone in self._made.keys() - self._alive:
+                del self._made[gone]
+                self._waiting.pop(gone, None)
+        nodes = tuple(self._describe(node) for node in sorted(alive, key=lambda item: str(item["NodeID"])))
+        return Cluster(self._address, time.time(), "", nodes)
+
+    def lives(self, node: Node) -> bool:
+        """Whether a node is still there, according to a look from now on."""
+        began = time.monotonic()
+        while time.monotonic() - began < DOUBT_SECONDS:
+            if self._seen > began + 1 and node.id not in self._alive:
+                return False
+            time.sleep(0.2)
+        return self._seen > began and node.id in self._alive
+
+    def take(self, node: Node, beat: Callable[[], None]) -> "RemoteWorker":
+        """A worker on a node: one that waits, or a new one where the node has room for it.
+
+        Args:
+            beat: called several times a second until there is one; what it raises ends the wait.
+
+        Raises:
+            NodeLostError: there is none in time.
+        """
+        until = time.monotonic() + BEGIN_SECONDS
+        while time.monotonic() < until:
+            with self._lock:
+                if self._waiting[node.id]:
+                    return self._waiting[node.id].pop()
+                if self._made[node.id] < node.places(self._threads):
+                    return self._make(node)
+            beat()
+            time.sleep(BEAT_SECONDS)
+        raise NodeLostError(f"{node.name} has no room")
+
+    def forget(self, worker: "RemoteWorker") -> None:
+        """Take note that a worker has ended."""
+        with self._lock:
+            self._made[worker.node.id] -= 1
+
+    def give_back(self, worker: "RemoteWorker") -> None:
+        """Let a worker wait for another run."""
+        with self._lock:
+            self._waiting[worker.node.id].append(worker)
+
+    def close(self) -> None:
+        """End the workers that wait."""
+        with self._lock:
+            waiting = [worker for workers in self._waiting.values() for worker in workers]
+            self._waiting.clear()
+        for worker in waiting:
+            worker.end()
+
+    def _describe(self, seen: dict[str, Any]) -> Node:
+        name, resources = str(seen["NodeManagerHostname"]), seen["Resources"]
+        node = Node(str(seen["NodeID"]), name, int(resources.get("CPU", 0)), int(resources.get("GPU", 0)), known=False)
+        if not node.cores:  # it gives nothing away
+            return node
+        self._ask(node)
+        facts = self._facts.get(node.id)
+        if facts is None:
+            return node
+        problem = find_problem(name, facts, self._here)
+        processor, speed = facts.get("processor", ""), facts.get("speed", 0.0)
+        return Node(node.id, name, node.cores, node.gpus, problem, processor, speed)
+
+    def _ask(self, node: Node) -> None:
+        """Find out once what a node is."""
+        if node.id in self._facts:
+            return
+        if node.id not in self._asked:
+            with self._lock:
+                worker = self._make(node)
+            self._asked[node.id] = worker, worker.actor.describe.remote()
+        worker, answer = self._asked[node.id]
+        if not self.ray.wait([answer], timeout=0)[0]:
+            return
+        del self._asked[node.id]
         try:
-            self._ray = connect(self._settings.cluster)
-        except ClusterError as error:
-            raise NodeLostError(str(error)) from error
-        return self
+            self._facts[node.id] = self.ray.get(answer)
+        except self.ray.exceptions.RayError as error:
+            log.warning("%s could not say what it is", node.name, exc_info=error)
+            self._facts[node.id] = {"problem": "cannot run this program: its Ray logs say why.", "versions": {}}
+        if self._facts[node.id]["problem"]:
+            worker.end()
+        else:
+            self.give_back(worker)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ray.shutdown()  # ends the actor, too
-
-    def make(self, kind: Callable[..., Any], *arguments: Any) -> Any:
-        """An actor on the node, with the processor threads of the settings, or a GPU."""
+    def _make(self, node: Node) -> "RemoteWorker":
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        threads = str(self._settings.threads)
+        threads = str(node.share(self._threads))
         environment = {**WORKER_ENVIRONMENT, "OMP_NUM_THREADS": threads, "TUNEMYPETS_THREADS": threads}
-        options = self._ray.remote(kind).options(
-            num_cpus=0 if self._node.gpus else self._node.share(self._settings.threads),
-            num_gpus=1 if self._node.gpus else 0,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(self._node.id, soft=False),
+        options = self.ray.remote(NodeWorker).options(
+            num_cpus=0 if node.gpus else node.share(self._threads),
+            num_gpus=1 if node.gpus else 0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
             runtime_env={"env_vars": environment},
         )
-        self._actor = options.remote(*arguments)
-        self._seconds = BEGIN_SECONDS
-        return self._actor
+        self._made[node.id] += 1
+        return RemoteWorker(self, node, options.remote())
 
-    def call(self, method: Any, *arguments: Any, **named: Any) -> Any:
-        """What a method of the actor answers.
+
+class RemoteWorker:
+    """A `NodeWorker` on a node."""
+
+    def __init__(self, nodes: Nodes, node: Node, actor: Any) -> None:
+        self.node = node
+        self.actor = actor
+        self._nodes = nodes
+        self._seconds = BEGIN_SECONDS
+
+    def end(self) -> None:
+        """End its process, whatever it computes."""
+        self._nodes.forget(self)
+        with suppress(Exception):  # Ray may be gone, in one of many ways
+            self._nodes.ray.kill(self.actor)
+
+    def call(self, beat: Callable[[], None], method: str, *arguments: Any, **named: Any) -> Any:
+        """What a method answers.
+
+        Args:
+            beat: called several times a second until there is an answer; what it raises ends the wait.
 
         Raises:
             NodeLostError, RunLostError: there is no answer.
             TuneMyPetsError: as the method raised it.
         """
-        errors = self._ray.exceptions
+        ray, name = self._nodes.ray, self.node.name
+        errors, until = ray.exceptions, time.monotonic() + self._seconds
         try:
-            answer = self._ray.get(method.remote(*arguments, **named), timeout=self._seconds)
+            answer = getattr(self.actor, method).remote(*arguments, **named)
+            while not ray.wait([answer], timeout=BEAT_SECONDS)[0] and time.monotonic() < until:
+                beat()
+            answer = ray.get(answer, timeout=0)
+        except Stopped:
+            raise
         except errors.GetTimeoutError as error:
-            raise NodeLostError(f"{self._node.name} does not answer") from error
+            raise NodeLostError(f"{name} does not answer") from error
         except errors.RayTaskError as error:
             if isinstance(error.cause, TuneMyPetsError):
                 raise error.cause from error
-            raise RunLostError(f"the worker on {self._node.name} failed: {error.cause!r}") from error
+            raise RunLostError(f"the worker on {name} failed: {error.cause!r}") from error
         except errors.OutOfMemoryError as error:
-            raise RunLostError(f"{self._node.name} ran out of memory", for_memory=True) from error
-        except (errors.RayError, OSError) as error:
-            if self._node_lives():
-                raise RunLostError(f"the worker on {self._node.name} has ended: {error}") from error
-            raise NodeLostError(f"{self._node.name} is lost") from error
+            raise RunLostError(f"{name} ran out of memory", for_memory=True) from error
+        except Exception as error:  # the worker, its node or Ray is gone, in one of many ways
+            if self._nodes.lives(self.node):
+                raise RunLostError(f"the worker on {name} has ended: {error}") from error
+            raise NodeLostError(f"{name} is lost") from error
         self._seconds = ANSWER_SECONDS
         return answer
-
-    def _node_lives(self) -> bool:
-        until = time.monotonic() + DOUBT_SECONDS
-        while time.monotonic() < until:
-            try:
-                alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
-            except Exception:  # Ray itself is gone, in one of many ways
-                return False
-            if self._node.id not in alive:
-                return False
-            time.sleep(0.5)
-        return True

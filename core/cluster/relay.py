@@ -1,93 +1,94 @@
-"""The worker of a run that a node trains: it holds the run's lock here, and writes what happens there.
+"""The worker of a run that a node trains: it holds the run's lock here, and writes what happens there."""
 
-    python -m core.cluster.relay RUN_DIR --node ID [--evaluate]
-
-It is a driver of Ray, and ends as any worker does. When the node is lost, the run is queued again, and continues from
-the last snapshot that arrived here.
-"""
-
-import argparse
 import logging
 import os
-import sys
 import time
-from pathlib import Path
-from typing import Any
 
 from core.cluster.dataset_copy import pack
-from core.cluster.folder_copy import FolderReader, write_changes
-from core.cluster.node_worker import NodeWorker
-from core.cluster.ray_link import NodeLostError, Remote, RunLostError
+from core.cluster.folder_copy import Changes, FolderReader, write_changes
+from core.cluster.ray_link import NodeLostError, Nodes, RemoteWorker, RunLostError
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
-from core.jobs.nodes import Node, read_cluster
-from core.jobs.worker import Outcome, Worker, take
+from core.jobs.nodes import Node
+from core.jobs.worker import Outcome, Worker
 from core.quotas import is_full
 from core.runs.failures import MEMORY, memory_sentence
 from core.runs.run import Run
 from core.settings import Settings
-from core.steps import Request
+from core.steps import Request, Stopped
 
 ASK_SECONDS = 0.2  # between two questions for news
+STUCK_SECONDS = 45.0  # without an event or a computation: the worker is ended
 
-log = logging.getLogger("tunemypets.relay")
+log = logging.getLogger("tunemypets.cluster")
 
 
 class Relay(Worker):
     """A worker whose computation is on a node."""
 
-    def __init__(self, settings: Settings, run: Run, node: Node) -> None:
+    def __init__(self, settings: Settings, run: Run, nodes: Nodes, node: Node) -> None:
         super().__init__(settings, run)
+        self._nodes = nodes
         self._node = node
 
     def compute(self, *, evaluate_only: bool) -> Outcome:
-        """Let the node compute, and write down what comes back."""
+        """Let the node compute, and write down what comes back. A run whose node is lost is queued again.
+
+        Raises:
+            RunLostError: the computation ended on a node that lives.
+        """
+        remote = None
         try:
-            with Remote(self.settings, self._node) as remote:
-                return self._follow_node(remote, evaluate_only)
+            remote = self._nodes.take(self._node, self._beat_or_stop)
+            outcome = self._follow_node(remote, evaluate_only)
+            if remote.call(self._beat, "close"):
+                self._nodes.give_back(remote)
+                remote = None
+            return outcome
+        except Stopped:
+            return Outcome()
         except NodeLostError as error:
-            log.warning("%s: the run is queued again", error)
+            log.warning("%s: %s is queued again", error, self.run.id)
             self.signal.ask(Request.PAUSE)
             return Outcome()
         except RunLostError as error:
             if error.for_memory:
                 return Outcome(memory_sentence(self.run.config()), MEMORY)
-            log.error("%s", error)
-            logging.shutdown()
-            os._exit(1)  # as a worker that crashed: the scheduler decides
+            raise
+        finally:
+            if remote is not None:
+                remote.end()
 
-    def _follow_node(self, remote: Remote, evaluate_only: bool) -> Outcome:
+    def _follow_node(self, remote: RemoteWorker, evaluate_only: bool) -> Outcome:
         config = self.run.config()
         dataset = DatasetStore(self.settings).get(config.dataset)
         if dataset.fingerprint != self.run.meta().dataset_fingerprint:
             raise RunError(
                 f"The dataset {dataset.id} is not the one this run was made for: start a new run on the new pictures."
             )
-        worker = remote.make(NodeWorker, self.settings, self.run.id, dataset.fingerprint, time.time())
-        if not remote.call(worker.has_dataset, dataset.id):
+        remote.call(self._beat_or_stop, "open", self.settings, self.run.id, dataset.fingerprint, time.time())
+        if not remote.call(self._beat_or_stop, "has_dataset", dataset.id):
             for piece in pack(dataset):
-                if self._asked():
-                    return Outcome()
-                remote.call(worker.receive, dataset.id, piece.data, piece.last)
-                self._touch()
-        remote.call(worker.begin, FolderReader(self.run.folder).read(), evaluate_only=evaluate_only)
-        passed_on, computed = False, 0.0
+                remote.call(self._beat_or_stop, "receive", dataset.id, piece.data, piece.last)
+        remote.call(self._beat, "begin", FolderReader(self.run.folder).read(), evaluate_only=evaluate_only)
+        passed_on, computed, moved = False, 0.0, time.monotonic()
         while True:
-            news = remote.call(worker.news)
+            news = remote.call(self._beat, "news")
             self._write(news.changes)
-            if news.computed > computed + 0.02:
-                computed = news.computed
-                self._touch()
             outcome: Outcome | None = news.outcome
             if outcome is not None:
-                remote.call(worker.close)
                 return outcome
+            if news.changes or news.computed > computed + 0.02 * ASK_SECONDS:
+                computed, moved = news.computed, time.monotonic()
+            elif time.monotonic() - moved > STUCK_SECONDS:
+                raise RunLostError(f"the worker on {self._node.name} does not move")
             if self._asked() and not passed_on:
-                remote.call(worker.ask, self.signal.request)
+                remote.call(self._beat, "ask", self.signal.request)
                 passed_on = True
+            self._beat()
             time.sleep(ASK_SECONDS)
 
-    def _write(self, changes: Any) -> None:
+    def _write(self, changes: Changes) -> None:
         while True:
             try:
                 write_changes(self.run.folder, changes)
@@ -96,23 +97,16 @@ class Relay(Worker):
                 if not is_full(error) or not self._wait_for_space():
                     raise
 
-    def _touch(self) -> None:
-        """Show that the run moves."""
+    def _beat(self) -> None:
+        """Show that this worker moves; whether the node does is seen here."""
         os.utime(self.run.lock_path)
 
+    def _beat_or_stop(self) -> None:
+        """The same, before the computation began.
 
-def main(arguments: list[str] | None = None) -> int:
-    """Relay one run."""
-    parser = argparse.ArgumentParser(prog="python -m core.cluster.relay", description="Let a node train one run.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--node", required=True, help="its id in the cluster")
-    options = parser.parse_args(arguments)
-    cluster = read_cluster(Settings.from_environment())
-    node = next((node for node in cluster.nodes if node.id == options.node), None)
-    if node is None:
-        node = Node(options.node, "a node that has left", 0)
-    return take(options.folder, lambda settings, run: Relay(settings, run, node))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        Raises:
+            Stopped: the run has to end.
+        """
+        self._beat()
+        if self._asked():
+            raise Stopped

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,14 +13,13 @@ from core.actor import LOCAL_OWNER, OPERATOR
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.capacity import count_shares, fit_to_machine, free_memory, memory_needed
 from core.jobs.durations import Durations
-from core.jobs.launchers import start_single
-from core.jobs.nodes import node_of, note_node, read_cluster, watch_lock
+from core.jobs.nodes import node_of, note_node, read_cluster
 from core.jobs.places import STRATEGY_RANKS, Waiting
 from core.jobs.policy import Deed, ReplacePreloader, RunAction, Seen, SeenRun, ShowQueue, decide
 from core.jobs.run_queue import QueueWriter, Span, expect_turns, read_control
 from core.jobs.watchdog import Watchdog, memory_kills, show_moving, stalled_since
 from core.jobs.worker_processes import Exit, WorkerProcesses
-from core.locks import ASKER_SECONDS, is_held
+from core.locks import ASKER_SECONDS
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, threads_of, write_attempts, write_threads
 from core.runs.failures import MEMORY, memory_sentence
@@ -130,9 +128,7 @@ class Dispatcher:
 
     def _look_at_cluster(self, runs: Sequence[SeenRun]) -> None:
         """Which nodes there are, and what runs where."""
-        if not is_held(watch_lock(self.settings)):
-            log_file = self.settings.logs_dir / "cluster.log"
-            start_single(self.settings, "core.cluster.cluster_watch", ["--starter", str(os.getpid())], log_file)
+        self.workers.preload()
         self._cluster = read_cluster(self.settings)
         running = {run.id for run in runs if run.state is RunState.RUNNING or run.worker_alive}
         self._nodes = {run_id: node for run_id, node in self._nodes.items() if run_id in running}

@@ -63,13 +63,6 @@ def live_process(facts: Any) -> "psutil.Process | None":
         return None
 
 
-def process_lives(pid: int) -> bool:
-    """Whether a process with this id lives."""
-    import psutil
-
-    return psutil.pid_exists(pid)
-
-
 def start_module(
     settings: Settings,
     module: str,

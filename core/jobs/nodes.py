@@ -1,6 +1,6 @@
 """The nodes of a cluster, as the file `cluster.json` of a data root shows them; nothing of Ray is needed to read it.
 
-`core.cluster.cluster_watch` writes the file, the dispatcher shares runs out among the nodes, and the Room shows them.
+`core.cluster.cluster_agent` writes the file, the dispatcher shares runs out among the nodes, and the Room shows them.
 """
 
 import time
@@ -101,11 +101,6 @@ _CLUSTER = TypeAdapter(Cluster)
 def cluster_path(settings: Settings) -> Path:
     """The file in which the nodes stand."""
     return settings.home / "cluster.json"
-
-
-def watch_lock(settings: Settings) -> Path:
-    """The lock of the process that watches the nodes."""
-    return settings.home / "cluster.lock"
 
 
 def write_cluster(settings: Settings, cluster: Cluster) -> None:

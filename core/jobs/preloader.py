@@ -48,10 +48,16 @@ class ForkedWorker:
 
 
 class Preloader:
-    """The scheduler's end: starts the process, asks it for workers, receives their exit statuses."""
+    """The scheduler's end: starts the process, asks it for workers, receives their exit statuses.
 
-    def __init__(self, settings: Settings) -> None:
-        """Start the process, or raise OSError."""
+    Args:
+        module: of the process; that of a cluster speaks the same language.
+
+    Raises:
+        OSError: the process cannot be started.
+    """
+
+    def __init__(self, settings: Settings, module: str = "core.jobs.preloader") -> None:
         self._socket, other = socket.socketpair()
         self._unread = b""
         self._workers: dict[str, ForkedWorker] = {}
@@ -59,9 +65,9 @@ class Preloader:
             try:
                 self._process = start_module(
                     settings,
-                    "core.jobs.preloader",
+                    module,
                     [],
-                    settings.logs_dir / "preloader.log",
+                    settings.logs_dir / f"{module.rpartition('.')[2]}.log",
                     threads=settings.threads,
                     stdin=other.fileno(),
                 )
@@ -70,13 +76,16 @@ class Preloader:
                 raise
         self._socket.setblocking(False)
 
-    def start(self, folder: Path, threads: int) -> ForkedWorker:
+    def start(self, folder: Path, threads: int, node: str = "") -> ForkedWorker:
         """Ask for a worker of a run, with so many processor threads; the request waits until the imports are done.
+
+        Args:
+            node: of a cluster, by its id.
 
         Raises:
             OSError: if the preloader has ended.
         """
-        self._socket.sendall(json.dumps({"folder": str(folder), "threads": threads}).encode() + b"\n")
+        self._socket.sendall(json.dumps({"folder": str(folder), "threads": threads, "node": node}).encode() + b"\n")
         worker = ForkedWorker()
         self._workers[str(folder)] = worker
         return worker
@@ -100,8 +109,12 @@ class Preloader:
             return times.user + times.system
         return 0.0
 
+    def leave(self) -> None:
+        """Let the process end by itself, with its last worker if they are threads of it."""
+        self._socket.close()
+
     def close(self) -> None:
-        """End the process, whatever it does; its workers continue."""
+        """End the process, whatever it does; its workers continue where they are processes of their own."""
         self._socket.close()
         self._process.kill()
         self._process.wait()

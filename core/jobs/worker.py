@@ -101,7 +101,13 @@ class Worker:
         self.run = run
         self.log = EventWriter(run, clock_ahead)
         self._clock_ahead = clock_ahead
+        self._computation: Computation | None = None
         self.signal = StopSignal()
+
+    @property
+    def computing(self) -> bool:
+        """Whether the computation continues, also after a request that it has not obeyed yet."""
+        return self._computation is not None and self._computation.is_alive()
 
     def work(self, *, evaluate_only: bool = False) -> RunState:
         """Train (or only evaluate) the run; returns its final state."""
@@ -147,7 +153,7 @@ class Worker:
 
     def compute(self, *, evaluate_only: bool) -> Outcome:
         """Do the work. Returns soon after a request, even while the computation continues."""
-        computation = Computation(partial(self._follow, evaluate_only))
+        self._computation = computation = Computation(partial(self._follow, evaluate_only))
         computation.start()
         while computation.is_alive() and not self._asked():
             computation.join(POLL_SECONDS)
@@ -327,11 +333,8 @@ class Worker:
         return f"{self.run.stop_reason} {text}".lstrip()
 
 
-def take(folder: Path, make: Callable[[Settings, Run], Worker] = Worker, *, evaluate_only: bool = False) -> int:
+def take(folder: Path, *, evaluate_only: bool = False) -> int:
     """Do the run of a folder, and end this process with status 0, or PAUSED for a run that is queued again.
-
-    Args:
-        make: the worker that does it.
 
     Returns:
         TAKEN, if there is nothing to do.
@@ -340,7 +343,7 @@ def take(folder: Path, make: Callable[[Settings, Run], Worker] = Worker, *, eval
     run = Run(folder)
     try:
         with hold(run, LOCK_SECONDS):
-            worker = make(Settings.from_environment(), run)
+            worker = Worker(Settings.from_environment(), run)
             signal.signal(signal.SIGTERM, lambda *_: worker.signal.ask(Request.PAUSE))
             state = worker.work(evaluate_only=evaluate_only)
             log.info("ended: %s", state.value)

@@ -1,6 +1,7 @@
 """The worker processes of one scheduler: forked from a preloader where that is possible, started afresh elsewhere."""
 
 import logging
+import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Protocol
 from core.jobs.launchers import start_module
 from core.jobs.nodes import Node
 from core.jobs.preloader import POSSIBLE, ForkedWorker, Preloader
+from core.jobs.states import PAUSED
 from core.jobs.watchdog import memory_kills
 from core.locks import is_held
 from core.runs.run import Run
@@ -53,7 +55,9 @@ class WorkerProcesses:
         self.settings = settings
         self._children: dict[str, _Child] = {}
         self._preloader: Preloader | None = None
-        self._preloaders_left = MAX_PRELOADERS if POSSIBLE and not settings.cluster else 0
+        self._preloaders_left: float = MAX_PRELOADERS if POSSIBLE else 0
+        if settings.cluster:
+            self._preloaders_left = math.inf  # nothing else can take a run
         self._computed = 0.0  # seconds, by the preloader, when it last moved although an answer was due
         self._silent_since = time.monotonic()
 
@@ -73,7 +77,8 @@ class WorkerProcesses:
             return
         self._preloaders_left -= 1
         try:
-            self._preloader = Preloader(self.settings)
+            module = "core.cluster.cluster_agent" if self.settings.cluster else "core.jobs.preloader"
+            self._preloader = Preloader(self.settings, module)
             self._computed, self._silent_since = 0.0, time.monotonic()
         except OSError:
             log.exception("a preloader could not be started")
@@ -81,7 +86,7 @@ class WorkerProcesses:
     def close(self) -> None:
         """End the preloader; workers continue."""
         if self._preloader is not None:
-            self._preloader.close()
+            self._preloader.leave() if self.settings.cluster else self._preloader.close()
             self._preloader = None
 
     def start(self, run: Run, threads: int, node: Node | None = None) -> None:
@@ -97,15 +102,12 @@ class WorkerProcesses:
         self._children[run.id] = _Child(self._start(run, threads, node), run, kills, time.monotonic())
 
     def _start(self, run: Run, threads: int, node: Node | None) -> WorkerProcess:
-        if node is not None:
-            arguments = [str(run.folder), "--node", node.id]
-            return start_module(
-                self.settings, "core.cluster.relay", arguments, run.folder / LOG, threads=threads,
-            )  # fmt: skip
         self.preload()
         if self._preloader is not None:
             with suppress(OSError):  # it ended just now
-                return self._preloader.start(run.folder, threads)
+                return self._preloader.start(run.folder, threads, node.id if node else "")
+        if node is not None:
+            return ForkedWorker(PAUSED)  # it was never asked for: the run is still queued
         return start_module(
             self.settings,
             "core.jobs.worker",
@@ -133,7 +135,9 @@ class WorkerProcesses:
 
         Locks show which of them live; the runs of the others start again.
         """
-        self.close()
+        if self._preloader is not None:
+            self._preloader.close()
+            self._preloader = None
         lost = [run_id for run_id, child in self._children.items() if _is_forked(child)]
         for run_id in lost:
             del self._children[run_id]

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from core.cluster.node_worker import ROOT
-from core.settings import Settings
-from tests.support.processes import wait_for
 
 
 class Machines:
@@ -55,6 +53,11 @@ def clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     """Starts a cluster with so many nodes, and chooses it for what the test starts."""
     pytest.importorskip("ray", reason="wants requirements-cluster.txt")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # a lost head has five seconds to come back, a lost node about three
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
+    monkeypatch.setenv("RAY_health_check_initial_delay_ms", "0")
+    monkeypatch.setenv("RAY_health_check_period_ms", "1000")
+    monkeypatch.setenv("RAY_health_check_failure_threshold", "3")
     started: list[Machines] = []
 
     def start(count: int) -> Machines:
@@ -69,11 +72,3 @@ def clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     yield start
     for machines in started:
         machines.shutdown()
-
-
-def settings_now() -> Settings:
-    """The settings of this moment's environment."""
-    return Settings.from_environment()
-
-
-__all__ = ["Machines", "settings_now", "wait_for"]

@@ -1,0 +1,163 @@
+"""The process that connects a data root with a Ray cluster: it watches the nodes and relays the runs that they train.
+
+    python -m core.cluster.cluster_agent          only the scheduler starts it, at the other end of its standard input
+
+It speaks as the preloader does (`core.jobs.preloader`): the scheduler sends the folder of a run, its threads and its
+node as one line of JSON, and receives another line with an exit status when the run's worker has ended. What it sees of
+the nodes stands in `cluster.json`. Without a cluster it tries again; when the scheduler has ended, it ends with its
+last run; SIGTERM pauses them all.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from core.cluster.ray_link import Nodes, RunLostError, connect
+from core.cluster.relay import Relay
+from core.errors import RunError, TuneMyPetsError
+from core.jobs.nodes import Cluster, write_cluster
+from core.jobs.preloader import CHUNK_BYTES, SCHEDULER
+from core.jobs.states import PAUSED, TAKEN
+from core.jobs.worker import LOCK_SECONDS
+from core.runs.run import Run, RunState
+from core.runs.run_lock import hold
+from core.settings import Settings
+from core.steps import Request
+
+LOOK_SECONDS = 1.0
+WAIT_SECONDS = 3.0  # until the next attempt to connect
+LOST_SECONDS = 30.0  # that runs may take to be queued again after Ray is gone
+
+log = logging.getLogger("tunemypets.cluster")
+
+
+class ClusterAgent:
+    """Relays runs until the scheduler has ended, or Ray is gone."""
+
+    def __init__(self, settings: Settings, nodes: Nodes) -> None:
+        self._settings = settings
+        self._nodes = nodes
+        self._relays: dict[str, Relay] = {}
+        self._threads: list[threading.Thread] = []
+        self._unread = b""
+        self._closing = False
+        self._cluster = Cluster(settings.cluster, 0.0)
+        self._answers = threading.Lock()
+
+    def serve(self) -> None:
+        """Work until there is nothing more to do.
+
+        Raises:
+            Exception: of any kind, if Ray is gone.
+        """
+        looked = 0.0
+        while not self._closing or self._threads:
+            if not self._closing and time.monotonic() - looked > LOOK_SECONDS:
+                looked = time.monotonic()
+                self._cluster = self._nodes.look()
+                write_cluster(self._settings, self._cluster)
+            elif self._closing:
+                time.sleep(0.1)
+                self._nodes.look()
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            if not self._closing and select.select([SCHEDULER], [], [], 0.2)[0]:
+                self._read()
+
+    def pause(self) -> None:
+        """Take no more runs, and pause those that are here."""
+        self._close()
+        for relay in list(self._relays.values()):
+            relay.signal.ask(Request.PAUSE)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until every run has ended here, at most so long."""
+        until = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _close(self) -> None:
+        self._closing = True
+        self._nodes.close()
+
+    def _read(self) -> None:
+        received = os.read(SCHEDULER, CHUNK_BYTES)
+        if not received:
+            self._close()
+            return
+        *lines, self._unread = (self._unread + received).split(b"\n")
+        for request in map(json.loads, lines):
+            thread = threading.Thread(target=self._relay, args=(request,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _relay(self, request: dict[str, Any]) -> None:
+        """Do one run, and report how it ended."""
+        status = 1
+        try:
+            status = self._take(Run(Path(request["folder"])), int(request["threads"]), str(request["node"]))
+        except (Timeout, RunError):
+            status = TAKEN
+        except RunLostError as error:
+            log.error("%s: %s", request["folder"], error)
+        except Exception:
+            log.exception("a run could not be relayed: %s", request["folder"])
+        answer = json.dumps({"folder": request["folder"], "status": status}).encode() + b"\n"
+        with self._answers:
+            try:
+                os.write(SCHEDULER, answer)
+            except OSError:
+                log.info("the scheduler has ended")
+
+    def _take(self, run: Run, threads: int, node_id: str) -> int:
+        node = next((node for node in self._cluster.nodes if node.id == node_id), None)
+        if node is None:
+            log.warning("the node of %s has left", run.id)
+            return PAUSED
+        with hold(run, LOCK_SECONDS):
+            relay = Relay(dataclasses.replace(self._settings, threads=threads), run, self._nodes, node)
+            self._relays[run.id] = relay
+            try:
+                state = relay.work()
+            finally:
+                del self._relays[run.id]
+            log.info("%s ended on %s: %s", run.id, node.name, state.value)
+            return PAUSED if state is RunState.QUEUED else 0
+
+
+def main() -> int:
+    """Connect again and again, and serve the scheduler."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    settings = Settings.from_environment()
+    while True:
+        try:
+            ray = connect(settings.cluster)
+            break
+        except TuneMyPetsError as error:
+            write_cluster(settings, Cluster(settings.cluster, time.time(), str(error)))
+        if select.select([SCHEDULER], [], [], WAIT_SECONDS)[0] and not os.read(SCHEDULER, CHUNK_BYTES):
+            return 0  # whatever else it sent, no node can take
+    agent = ClusterAgent(settings, Nodes(ray, settings.cluster, settings.threads))
+    signal.signal(signal.SIGTERM, lambda *_: agent.pause())
+    try:
+        agent.serve()
+    except Exception:  # Ray is gone, in one of many ways
+        log.warning("the connection to Ray is lost", exc_info=True)
+        write_cluster(settings, Cluster(settings.cluster, time.time(), "The connection to the Ray cluster is lost."))
+        agent.pause()
+        agent.wait(LOST_SECONDS)
+    logging.shutdown()
+    os._exit(0)  # what Ray left behind may not end
+
+
+if __name__ == "__main__":
+    sys.exit(main())
