@@ -112,7 +112,8 @@ class Nodes:
             for gone in self._made.keys() - self._alive:
                 del self._made[gone]
                 self._waiting.pop(gone, None)
-        nodes = tuple(self._describe(node) for node in sorted(alive, key=lambda item: str(item["NodeID"])))
+        hosts = Counter(node["NodeManagerHostname"] for node in alive)
+        nodes = tuple(self._describe(node, hosts) for node in sorted(alive, key=lambda item: str(item["NodeID"])))
         return Cluster(self._address, time.time(), "", nodes)
 
     def lives(self, node: Node) -> bool:
@@ -162,8 +163,10 @@ class Nodes:
         for worker in waiting:
             worker.end()
 
-    def _describe(self, seen: dict[str, Any]) -> Node:
+    def _describe(self, seen: dict[str, Any], hosts: Counter[str]) -> Node:
         name, resources = str(seen["NodeManagerHostname"]), seen["Resources"]
+        if hosts[name] > 1:
+            name = f"{name} ({seen['NodeManagerAddress']})"
         node = Node(str(seen["NodeID"]), name, int(resources.get("CPU", 0)), int(resources.get("GPU", 0)), known=False)
         if not node.cores:  # it gives nothing away
             return node

@@ -1,6 +1,5 @@
 """Trainings on a cluster of three nodes: the digits of home, and what happens when something is lost."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -90,7 +89,7 @@ def test_a_cluster_trains_as_home_does_whatever_is_lost(
     assert set(nodes) == set(machines.nodes)
     machines.remove(nodes[0])
     finished(*away)
-    assert node_of(away[0].folder) == {"id": nodes[1], "name": socket.gethostname()}
+    assert (node_of(away[0].folder) or {}).get("id") == nodes[1]
     assert [digits(run) for run in away] == expected
     assert [epoch.epoch for epoch in away[0].history().epochs] == list(range(1, LONG + 1))
 
