@@ -62,6 +62,7 @@ Pretrained weights, read by `models`:
 | variable | meaning | default |
 | --- | --- | --- |
 | `TUNEMYPETS_WEIGHTS_URL` | Address of a mirror for pretrained weights. | torchvision's server |
+| `TUNEMYPETS_NODE_HOME` | On a node of a cluster: the folder of its copies. | `~/.cache/tunemypets-node` |
 | `TORCH_HOME` | Folder of downloaded weights. Their hashes are checked. | `~/.cache/torch` |
 
 For tests:

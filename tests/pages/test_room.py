@@ -1,6 +1,7 @@
 """The Room page, and what it changes on everyone's pages."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.actor import Actor
 from core.config.train_config import TrainConfig, parse_config
+from core.jobs.nodes import Cluster, Node, write_cluster
 from core.jobs.run_queue import QueueView, Turn, read_control, write_queue
 from core.palette import STRATEGY_STYLES
 from core.room.access import RoomStore
@@ -378,3 +380,29 @@ def test_explore_shows_that_uploads_are_locked(settings: Settings, come_as: Come
     app = open_page("pages/explore.py")
     app.segmented_control(key="bring-way").set_value("Zip").run()
     assert "The presenter has locked uploads" in texts(app)
+
+
+def test_the_presenter_sees_the_machines_of_a_cluster(
+    open_page: Open, come_as: Come, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    come_as("Grace the presenter")
+    app = open_page("pages/room.py")
+    assert "Cluster" not in [item.label for item in app.expander]
+    monkeypatch.setenv("TUNEMYPETS_CLUSTER", "auto")
+    settings = Settings.from_environment()
+    app = unfold(open_page("pages/room.py"), "cluster")
+    assert "Waiting for the Ray cluster auto." in app.warning[0].value
+    nodes = (
+        Node("a", "server", 16, processor="AMD EPYC", speed=31.5),
+        Node("b", "old", 8, problem="old has torch 2.13.0, this machine 2.14.0: install the same version on both."),
+        Node("c", "laptop", 4, known=False),
+    )
+    write_cluster(settings, Cluster("auto", time.time(), "", nodes))
+    app = unfold(open_page("pages/room.py"), "cluster")
+    assert not app.warning
+    table = app.dataframe[0].value
+    assert list(table["Machine"]) == ["server", "old", "laptop"]
+    assert table["State"][0] == "Ready."
+    assert "torch 2.13.0" in table["State"][1]
+    assert table["State"][2] == "Asked what it is."
+    assert table["Training now"][0] == f"0 of {16 // min(16, settings.threads)}"

@@ -86,6 +86,8 @@ def test_a_worker_that_lives_takes_a_slot_whatever_its_run_says(state: RunState)
         ({"paused": True}, "paused"),
         ({"disk_full": True}, "disk"),
         ({"closing": True}, "closing"),
+        ({"cluster_lost": True}, "cluster"),
+        ({"cluster_lost": True, "paused": True}, "paused"),
         ({"paused": True, "disk_full": True}, "disk"),
         ({"paused": True, "disk_full": True, "closing": True}, "closing"),
     ],
@@ -266,7 +268,7 @@ def sights(draw: st.DrawFn) -> Seen:
         )
         for place in range(draw(st.integers(0, 6)))
     )
-    flags = {name: draw(st.booleans()) for name in ("paused", "disk_full", "closing")}
+    flags = {name: draw(st.booleans()) for name in ("paused", "disk_full", "closing", "cluster_lost")}
     return Seen(runs, draw(st.integers(0, 3)), free_bytes=draw(st.floats(0, 20)), **flags)
 
 

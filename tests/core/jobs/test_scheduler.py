@@ -247,3 +247,23 @@ def test_shutting_down_pauses_trainings_and_they_resume_when_the_app_starts_agai
     assert epochs == list(range(1, len(epochs) + 1))
     assert read_attempts(run.folder).automatic == 0
     stop_all(settings, [run])
+
+
+def test_a_scheduler_without_the_cluster_makes_way_for_one_that_has_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, ended_processes: None
+) -> None:
+    ensure_scheduler(settings)
+    wait_for(lambda: is_held(lock_path(settings)) and facts_path(settings).exists())
+    first = read_json(facts_path(settings))
+    monkeypatch.setenv("TUNEMYPETS_CLUSTER", "127.0.0.1:9")
+    chosen = Settings.from_environment()
+
+    def replaced() -> bool:
+        ensure_scheduler(chosen)
+        facts = read_json(facts_path(settings))
+        return facts["pid"] != first["pid"] and facts["cluster"] == "127.0.0.1:9"
+
+    wait_for(replaced)
+    second = read_json(facts_path(settings))
+    ensure_scheduler(settings)  # a page without the cluster lets it live
+    assert read_json(facts_path(settings)) == second
