@@ -78,7 +78,7 @@ class Cluster:
         if any(node.places(1) for node in self.nodes):
             return ""
         refused = next((node.problem for node in self.nodes if node.problem), "")
-        return refused or "The cluster is asked which nodes it has."
+        return refused or "The machines of the cluster are still joining."
 
     def choose(self, threads: int, taken: Mapping[str, int]) -> Node | None:
         """The node for one more training: one with a GPU, else one with enough cores, else the least busy one.
@@ -133,7 +133,7 @@ def describe_state(node: Node) -> str:
     if node.problem:
         return node.problem
     if not node.known and node.cores:
-        return "Asked what it is."
+        return "Joining."
     return "Ready." if node.places(1) else "Trains nothing: it offers no processor threads."
 
 

@@ -22,7 +22,7 @@ def show_nodes(settings: Settings) -> None:
     rows = [
         {
             "Machine": node.name,
-            "Training now": f"{runs[node.id]} of {node.places(settings.threads)}",
+            "Training now": f"{runs[node.id]} of {places}" if (places := node.places(settings.threads)) else "",
             "State": describe_state(node),
             "Cores": node.cores,
             "GPUs": node.gpus,

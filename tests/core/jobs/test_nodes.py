@@ -53,8 +53,8 @@ def test_the_node_for_the_next_training(nodes: tuple[Node, ...], taken: dict[str
     [
         (cluster(OLD, SMALL), ""),
         (cluster(OLD), "old has torch 1.0"),
-        (cluster(NEW), "asked which nodes"),
-        (cluster(), "asked which nodes"),
+        (cluster(NEW), "still joining"),
+        (cluster(), "still joining"),
         (Cluster("auto", 0.0, "There is no Ray cluster at auto."), "no Ray cluster"),
     ],
 )
