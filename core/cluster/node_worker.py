@@ -32,11 +32,13 @@ class News:
 
     Attributes:
         computed: processor seconds of this process so far.
+        seconds: since the run began, without the time between its attempts.
         outcome: how the computation ended; None while it goes on.
     """
 
     changes: Changes
     computed: float
+    seconds: float
     outcome: Outcome | None
 
 
@@ -99,7 +101,7 @@ class NodeWorker:
     def news(self) -> News:
         """What has changed in the run's folder, and whether the computation has ended."""
         outcome = self._outcome  # before the last look at the folder
-        return News(self._reader.read(), time.process_time(), outcome)
+        return News(self._reader.read(), time.process_time(), self._worker.log.seconds, outcome)
 
     def ask(self, request: Request) -> None:
         """Stop or pause."""

@@ -75,6 +75,7 @@ class Relay(Worker):
         while True:
             news = remote.call(self._beat, "news")
             self._write(news.changes)
+            self.log.take_over(news.seconds)
             outcome: Outcome | None = news.outcome
             if outcome is not None:
                 return outcome

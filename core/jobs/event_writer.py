@@ -37,6 +37,10 @@ class EventWriter:
         """Since the run began, without the time between its attempts."""
         return time.monotonic() - (self._began if self._started is None else self._started)
 
+    def take_over(self, seconds: float) -> None:
+        """Count on from what another machine has counted."""
+        self._started = time.monotonic() - seconds
+
     def append(self, event: Event) -> None:
         """Write an event before anything else happens.
 

@@ -91,6 +91,9 @@ def test_a_cluster_trains_as_home_does_whatever_is_lost(
     finished(*away)
     assert (node_of(away[0].folder) or {}).get("id") == nodes[1]
     assert [digits(run) for run in away] == expected
+    result = away[0].result()
+    assert result is not None
+    assert (result.seconds or 0) > away[0].history().epochs[-1].seconds  # both attempts count
     assert [epoch.epoch for epoch in away[0].history().epochs] == list(range(1, LONG + 1))
 
     # what relays runs is killed
