@@ -22,6 +22,11 @@ from pages.components.shared import door, frame
 
 LABELS = dict(zip(SCENES, ("Join", "Demo", "Everyone trains", "Leaderboard", "Goodbye"), strict=True))
 REFRESH_SECONDS = 3.0
+# an element of the wall's page: with `:has(.st-key-wall)` in a style sheet, every change on any page is looked at
+ALONE = """<style>
+#root :is(.st-key-navigation, .st-key-status, [data-testid="stHeading"]) {display: none}
+#root [data-testid="stMainBlockContainer"] {padding: 1.5rem 2.5rem}
+</style>"""
 DETAILS: dict[str, tuple[str, Callable[[Settings, Actor], None]]] = {
     "Queue": (":material/low_priority:", queue_table.show_queue),
     "People": (":material/group:", lambda settings, _: people_table.show_people(settings)),
@@ -43,13 +48,15 @@ def page() -> None:
             st.fragment(leaderboard_scene.show_leaderboard, run_every=10.0)(settings)
             return
         if remote.WALL in st.query_params:
+            st.html(ALONE)
             with st.container(key="wall"):
                 _show_scene(settings, by)
             if st.button("Remote", icon=":material/settings_remote:", type="tertiary", key="room-remote-back"):
                 frame.go(frame.ROOM, query_params={})
             return
         _choose_scene(settings, by)
-        left, right = st.columns([11, 4], gap="medium")
+        with st.container(key="room-columns"):
+            left, right = st.columns([11, 4], gap="medium")
         with right.container(border=True, key="room-remote"):  # first: on a phone it stands above the scene
             st.fragment(remote.show_figures, run_every=REFRESH_SECONDS)(settings)
             remote.show_remote(settings, by)

@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 
     from core.predict.predictor_client import PredictorClient
 
-# Streamlit's own download of a table leaves formulas in its cells
-_NO_OTHER_CSV = '<style>button[kind="elementToolbar"][aria-label^="Download as CSV"] {display: none}</style>'
-
 STATE_MARKS = {  # of runs, races and sweeps: icon and colour of a badge
     "queued": (":material/hourglass_top:", "gray"),
     "running": (":material/play_arrow:", "blue"),
@@ -189,7 +186,6 @@ def offer_csv(
     Args:
         table: a function for a long one, which is then made on the click.
     """
-    st.html(_NO_OTHER_CSV)
     made = (lambda: write_csv(table())) if callable(table) else write_csv(table)
     st.download_button(
         label, made, file_name=file_name, mime="text/csv", icon=":material/download:", on_click="ignore", key=key

@@ -25,7 +25,7 @@ def show_strips(settings: Settings, arms: Arms, ranking: Sequence[str]) -> None:
     """
     with frame.explained():
         found = prediction_cache.find_difficulty(settings, arms)
-        grid = grid_of(settings, arms, found, "strip-" + "-".join(run_ids[0] for _, run_ids in arms))
+        grid = grid_of(settings, arms, found, "first-" + "-".join(run_ids[0] for _, run_ids in arms))
         if grid.dataset is None:
             return
         with st.container(gap="xsmall", key="strips"):
