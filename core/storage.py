@@ -23,6 +23,8 @@ LATIN = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d",
 RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")  # names of devices on Windows, never of folders
 DELETED = ".deleted-"  # names of `remove_folder` begin so
 
+Stamp = tuple[int, int, int]
+
 
 def is_id(text: str) -> bool:
     """Whether `text` may name a folder under the data root."""
@@ -92,6 +94,15 @@ def read_json(path: Path) -> Any:
         ValueError: if it is damaged.
     """
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Differs whenever a file was replaced or written; None without a file."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,14 +1,15 @@
 """All datasets of a data root: find, list, delete."""
 
+from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
 
 from core.actor import LOCAL_OWNER, OPERATOR, Actor
-from core.datasets.dataset import Dataset, DatasetSummary, load_dataset, load_summary
+from core.datasets.dataset import FILES, Dataset, DatasetSummary, load_dataset, load_summary
 from core.errors import DatasetError
 from core.formatting import readable
 from core.settings import Settings
-from core.storage import is_id, read_json, remove_folder, slug, write_json
+from core.storage import Stamp, is_id, read_json, remove_folder, slug, stamp_of, write_json
 
 
 class DatasetStore:
@@ -42,12 +43,13 @@ class DatasetStore:
         return sorted(out, key=lambda item: item.created, reverse=True)
 
     def get(self, dataset_id: str) -> Dataset:
-        """Read a dataset.
+        """A dataset, read again only when its files have changed.
 
         Raises:
             DatasetError: if there is none of this id, or it is damaged.
         """
-        return load_dataset(self._there(dataset_id))
+        folder = self._there(dataset_id)
+        return _read_once(folder, *(stamp_of(folder / name) for name in FILES))
 
     def owned(self, owner: str) -> list[str]:
         """Ids of the datasets that belong to a person."""
@@ -92,3 +94,8 @@ class DatasetStore:
             there = ", ".join(self.ids()) or "none yet"
             raise DatasetError(f"There is no dataset {dataset_id[:64]!r} (there are: {there}): import it first.")
         return self.folder / dataset_id
+
+
+@lru_cache(maxsize=4)  # a large one takes tens of megabytes
+def _read_once(folder: Path, *_: Stamp | None) -> Dataset:
+    return load_dataset(folder)

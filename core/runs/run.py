@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,7 @@ from core.runs.run_files import (
     VALIDATION_PREDICTIONS,
 )
 from core.statistics.predictions import PredictionTable, read_predictions
-from core.storage import write_json
+from core.storage import Stamp, stamp_of, write_json
 
 
 class RunState(enum.StrEnum):
@@ -194,8 +195,9 @@ class Run:
         return read_records(self.event_log)
 
     def history(self) -> RunHistory:
-        """The events so far."""
-        return EventLogReader(self.event_log).read()
+        """The events so far: of a log that was read before only what was appended since. The lists are the caller's."""
+        path = self.event_log
+        return _open_log(path).read() if path.exists() else RunHistory()  # queued runs displace no log that grows
 
     def predictions(self) -> PredictionTable:
         """The stored predictions on the test split.
@@ -206,7 +208,7 @@ class Run:
         path = self.folder / PREDICTIONS
         if not path.exists():
             raise RunError(f"Run {self.id} has no test result yet: wait until it has finished, or evaluate it.")
-        return read_predictions(path)
+        return _read_once(path, stamp_of(path))
 
     def validation_predictions(self) -> PredictionTable:
         """The stored predictions on the validation split, of the weights that were evaluated.
@@ -216,7 +218,7 @@ class Run:
         """
         path = self.folder / VALIDATION_PREDICTIONS
         if path.exists():
-            return read_predictions(path)
+            return _read_once(path, stamp_of(path))
         tested = self.predictions()
         if tested.split == "val":  # a dataset without a test split
             return tested
@@ -240,3 +242,13 @@ class Run:
             len(history.points),
         )
         write_json(self.folder / RESULT, dataclasses.asdict(result))
+
+
+@lru_cache(maxsize=64)  # of 2,000 pictures and ten classes each takes half a megabyte
+def _read_once(path: Path, _: Stamp | None) -> PredictionTable:
+    return read_predictions(path)
+
+
+@lru_cache(maxsize=16)  # thousands of events take megabytes
+def _open_log(path: Path) -> EventLogReader:
+    return EventLogReader(path)

@@ -11,6 +11,7 @@ changes the confidence, never which class comes first.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,12 +215,18 @@ def _bootstrap_error(gaps: NDArray[np.float64], places: NDArray[np.int64], ece: 
         gaps: (N,) right (1 or 0) minus confidence.
         places: (N,) the bin of each image.
     """
-    n, bins = len(gaps), int(places.max()) + 1
-    drawn = np.random.default_rng(0).integers(n, size=(_DRAWS, n), dtype=np.int32)
-    cells = places[drawn] + bins * np.arange(_DRAWS)[:, None]
-    sums = np.bincount(cells.ravel(), weights=gaps[drawn].ravel(), minlength=_DRAWS * bins).reshape(_DRAWS, bins)
+    n = len(gaps)
+    in_bins = np.where(places[:, None] == np.arange(places.max() + 1), gaps[:, None], 0.0)  # (N, bins)
+    sums = _draw(n).astype(np.float64) @ in_bins
     low, high = np.quantile(np.abs(sums).sum(axis=1) / n, [0.025, 0.975]).tolist()
     return Interval(min(max(2 * ece - high, 0.0), ece), min(max(2 * ece - low, ece), 1.0))
+
+
+@lru_cache(maxsize=1)
+def _draw(n: int) -> NDArray[np.uint8]:
+    """(_DRAWS, n) how often each of n images is in each draw of n with replacement; the same for all runs."""
+    drawn = np.random.default_rng(0).integers(n, size=(_DRAWS, n), dtype=np.int32)
+    return np.stack([np.bincount(draw, minlength=n).astype(np.uint8) for draw in drawn])
 
 
 def _note(accuracy: Accuracy, confidence: float, split: str, after: Calibration | None) -> str:

@@ -6,6 +6,7 @@ Fractions everywhere (0 to 1); only texts are in percent.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -70,12 +71,17 @@ def wilson_limits(share: float, n: float, level: float = 0.95) -> Interval:
     """The same of a fraction that rests on as much as n images, which need not be a whole number."""
     if n <= 0:
         return Interval(0.0, 1.0, level)
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = _quantile((1 + level) / 2)
     shrink = 1 + z * z / n
     centre = (share + z * z / (2 * n)) / shrink
     half = z / shrink * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # rounding must not leave a trace where the ends are exact
     return Interval(0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half, level)
+
+
+@cache
+def _quantile(probability: float) -> float:
+    return NormalDist().inv_cdf(probability)
 
 
 def difference_interval(share: float, n: float, mean: float, other: Interval) -> Interval:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.runs.reader import Stamp, stamp_of
+from core.storage import Stamp, stamp_of
 from core.sweeps.sweep import Sweep, read_study, read_sweep
 from core.sweeps.sweep_store import GOAL, META, PLAN, RACES, RESULT, STOP, STUDY, SweepFolder
 

@@ -173,7 +173,7 @@ class Conductor:
                 return
             if place == 0 and self._prunes_epochs:
                 self._report_epochs(run, trial, found)
-            result, best = run.result(), self._reader.history(run).best
+            result, best = run.result(), run.history().best
             if result is None or result.state is not RunState.FINISHED or best is None:
                 self._tell_unfinished(found, trial, run)
                 return
@@ -210,7 +210,7 @@ class Conductor:
         return self.plan.pruner in ("median", "halving")
 
     def _report_epochs(self, run: Run, trial: optuna.trial.Trial, found: FrozenTrial) -> None:
-        for epoch in self._reader.history(run).epochs:
+        for epoch in run.history().epochs:
             self._report(trial, found, epoch.val_accuracy, epoch.epoch)
 
     def _report(self, trial: optuna.trial.Trial, found: FrozenTrial, value: float, step: int) -> None:
@@ -242,7 +242,7 @@ class Conductor:
     def _tell_unfinished(self, found: FrozenTrial, trial: optuna.trial.Trial, run: Run) -> None:
         """A run that was pruned, stopped by a person, or failed."""
         result = run.result()
-        if result is None or result.state is not RunState.STOPPED or not self._reader.history(run).epochs:
+        if result is None or result.state is not RunState.STOPPED or not run.history().epochs:
             self._fail(found, result.text if result is not None else f"Run {run.id} was interrupted too often.")
             return
         self._report_epochs(run, trial, found)

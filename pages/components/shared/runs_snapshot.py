@@ -134,7 +134,7 @@ def _take(settings: Settings, run_id: str) -> RunSnapshot:
     run = reader.store.get(run_id)
     config, meta = reader.describe(run)
     state, queue = run.state(), look_at_queue(settings)
-    result, history = reader.result(run), reader.history(run)
+    result, history = reader.result(run), run.history()
     untested = result is not None and history.tested is None and meta.sweep is None  # trials are not evaluated
     evaluating = untested and is_held(run.lock_path)
     return RunSnapshot(

@@ -72,6 +72,14 @@ def test_a_report_whose_thumbnail_points_elsewhere_is_refused(drawn: Dataset) ->
         drawn.report()
 
 
+def test_a_dataset_is_read_again_only_when_it_has_changed(settings: Settings, drawn: Dataset) -> None:
+    store = DatasetStore(settings)
+    first = store.get("drawn")
+    assert store.get("drawn") is first
+    store.rename("drawn", "Other")
+    assert store.get("drawn").title == "Other"
+
+
 def test_a_table_of_25_000_rows_is_read_in_a_moment(settings: Settings, drawn: Dataset) -> None:
     table = drawn.folder / "pictures.csv"
     header, *rows = table.read_text(encoding="utf-8").splitlines()

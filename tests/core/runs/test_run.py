@@ -22,7 +22,9 @@ from core.runs.run import Run, RunMeta, RunState
 from core.runs.run_store import RunStore
 from core.runs.summary import summarise
 from core.settings import Settings
+from core.statistics.predictions import write_predictions
 from core.storage import write_json
+from tests.support.tested_runs import predict
 
 HOLDER = (
     "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire();"
@@ -188,6 +190,15 @@ def test_a_damaged_meta_file_names_the_run(run: Run, damage: bytes) -> None:
     (run.folder / "meta.json").write_bytes(damage)
     with pytest.raises(RunError, match=run.id):
         run.meta()
+
+
+def test_predictions_are_read_again_only_when_they_have_changed(run: Run, drawn: Dataset) -> None:
+    table = predict(drawn, "test", 0.5)
+    write_predictions(run.folder / "predictions.csv", table)
+    first = run.predictions()
+    assert Run(run.folder).predictions() is first
+    write_predictions(run.folder / "predictions.csv", predict(drawn, "test", 0.5, seed=1))
+    assert run.predictions().probabilities.tolist() != first.probabilities.tolist()
 
 
 def test_predictions_before_the_evaluation_are_refused_with_a_sentence(run: Run) -> None:

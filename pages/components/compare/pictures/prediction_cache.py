@@ -1,6 +1,6 @@
-"""Predictions of evaluated runs, read and aligned once for all sessions.
+"""Predictions of evaluated runs, aligned once for all sessions.
 
-The predictions of a run never change, and the id of a deleted run is never used again: both are cached by run id.
+The predictions of a run never change, and the id of a deleted run is never used again: they are cached by run id.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,6 @@ from pages.components.shared.shared_cache import SharedCache
 LETTERS = "ABCDEF"  # of the runs, where their names are too long
 
 
-_tables: SharedCache[tuple[Settings, str], PredictionTable] = SharedCache(None, max_entries=128)
 _aligned: SharedCache[tuple[Settings, tuple[str, ...]], AlignedPredictions] = SharedCache(None, max_entries=64)
 _difficulties: SharedCache[tuple[Settings, tuple[tuple[str, tuple[str, ...]], ...]], Difficulty] = SharedCache(
     None, max_entries=16
@@ -35,7 +34,7 @@ def read_predictions(settings: Settings, run_id: str) -> PredictionTable:
     Raises:
         RunError: if there are none, or they are damaged.
     """
-    return _tables.get((settings, run_id), lambda: frame.runs(settings).get(run_id).predictions())
+    return frame.runs(settings).get(run_id).predictions()
 
 
 def align_predictions(settings: Settings, run_ids: Sequence[str]) -> AlignedPredictions:
