@@ -5,7 +5,6 @@ One reader serves all threads of a process.
 
 import threading
 from collections import OrderedDict
-from pathlib import Path
 from typing import TypeVar
 
 from core.config.train_config import TrainConfig

@@ -44,7 +44,13 @@ ROOM = "TUNEMYPETS_ROOM"
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"
 # imported once the first page is there: at the same time they would slow it down
 AHEAD_SECONDS = 5.0
-AHEAD = ("pandas", "plotly.graph_objects", "scipy.stats", "scipy.optimize")  # and pages.components; never torch
+AHEAD = (
+    "pandas",
+    "pandas.io.formats.style",
+    "plotly.graph_objects",
+    "scipy.stats",
+    "scipy.optimize",
+)  # and pages.components; never torch
 
 STOP_SECONDS = 3.0
 

@@ -37,7 +37,6 @@ def read_scores(settings: Settings, run_id: str) -> ClassReport:
     return _reports.get((settings, run_id), lambda: score_classes(prediction_cache.read_predictions(settings, run_id)))
 
 
-@st.fragment
 def show_class_scores(settings: Settings, named: Sequence[Named]) -> None:
     """Chart and table of all runs together."""
     with frame.explained():

@@ -38,7 +38,6 @@ MAX_OPACITY = 0.6  # where all pictures of a class are in one cell: text stays l
 _matrices: SharedCache[tuple[Settings, str, Unit], Any] = SharedCache(None, max_entries=64)
 
 
-@st.fragment
 def show_confusions(settings: Settings, named: Sequence[Named]) -> None:
     """A matrix for each run, all in the same unit and colours."""
     with frame.explained():

@@ -64,7 +64,6 @@ def group_pictures(found: Difficulty) -> list[Group]:
     ]
 
 
-@st.fragment
 def show_gallery(settings: Settings, arms: Arms) -> None:
     """A choice of group, and its pictures in a grid."""
     with frame.explained():

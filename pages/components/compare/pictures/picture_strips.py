@@ -55,6 +55,10 @@ def _show_strip(settings: Settings, grid: picture_grid.Grid, group: Group) -> No
                 picture_dialog.open_image(
                     settings, grid.answers, grid.names, grid.dataset, group.places, int(place), key
                 )
+        for _ in range(
+            count, PER_STRIP
+        ):  # takes the place of the pictures of other runs, which would stay until the end
+            st.empty()
 
 
 def _label(grid: picture_grid.Grid, place: int) -> str:
