@@ -132,7 +132,7 @@ def measure(page: Page, address: str, runs: list[str], rounds: int) -> dict[str,
 
 def _choose_another(page: Page, clicks: Clicks) -> None:
     """A third run next to the two: the whole page changes."""
-    page.mouse.wheel(0, -10_000)
+    page.locator("h1").scroll_into_view_if_needed()
     chooser = page.locator("[class*=st-key-compare-runs-] input").first
     chooser.click()
     chooser.press("ArrowDown")

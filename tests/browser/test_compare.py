@@ -25,18 +25,26 @@ def test_a_chosen_cell_stays_chosen_in_the_other_unit(settings: Settings, server
         config = TrainConfig(dataset=dataset.id, model="scratch_cnn", strategy="scratch", seed=seed)
         runs.append(RunStore(settings).create(config))
         finish(runs[-1], dataset, accuracy, seed=seed)
+    messages: list[object] = []  # from the server: one for each element that is drawn
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: messages.append(data)))
     page.goto(f"{server.address}/compare?runs={','.join(run.id for run in runs)}&view=confusion")
     matrix = page.locator("[class*=st-key-confusion-2] .stDataFrameGlideDataEditor").first
     matrix.scroll_into_view_if_needed()
     corner = matrix.bounding_box()
     assert corner is not None
+    ended = page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    ended.wait_for()
+    whole_page = len(messages)
     page.mouse.click(corner["x"] + NAMES_PX + 20, corner["y"] + ROW_PX + 17)  # cats that are called cats
     tiles = page.locator("[class*=st-key-sheet-cell-0-0-] img")
     expect(tiles.first).to_be_visible()
+    ended.wait_for()
     count = tiles.count()
+    drawn = len(messages) - whole_page
+    assert count < drawn < count + 30 < whole_page  # its own matrix, not the page
     page.locator(".st-key-confusion-unit").get_by_text("% of the class", exact=True).click()
     expect(page.locator(".st-key-confusion-unit [aria-checked=true]")).to_have_text("% of the class")
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    ended.wait_for()
     expect(tiles).to_have_count(count)
 
 
