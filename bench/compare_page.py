@@ -138,6 +138,7 @@ def _choose_another(page: Page, clicks: Clicks) -> None:
     chooser.press("ArrowDown")
     options = page.get_by_role("option")
     options.first.wait_for()
+    page.wait_for_timeout(500)  # a list that is still moving loses a click
     clicks.time("another run", options.nth(7).click, ".st-key-scores", screen=True)
 
 
