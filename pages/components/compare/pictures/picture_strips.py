@@ -55,9 +55,7 @@ def _show_strip(settings: Settings, grid: picture_grid.Grid, group: Group) -> No
                 picture_dialog.open_image(
                     settings, grid.answers, grid.names, grid.dataset, group.places, int(place), key
                 )
-        for _ in range(
-            count, PER_STRIP
-        ):  # takes the place of the pictures of other runs, which would stay until the end
+        for _ in range(count, PER_STRIP):  # or pictures of other runs would stay in these places until the end
             st.empty()
 
 
