@@ -51,6 +51,7 @@ class ClusterAgent:
         self._threads: list[threading.Thread] = []
         self._unread = b""
         self._closing = False
+        self._pausing = False  # asked by a signal
         self._cluster = Cluster(settings.cluster, 0.0)
         self._answers = threading.Lock()
 
@@ -62,20 +63,27 @@ class ClusterAgent:
         """
         looked = 0.0
         while not self._closing or self._threads:
-            if not self._closing and time.monotonic() - looked > LOOK_SECONDS:
+            if time.monotonic() - looked > LOOK_SECONDS:
                 looked = time.monotonic()
                 self._cluster = self._nodes.look()
-                write_cluster(self._settings, self._cluster)
-            elif self._closing:
-                time.sleep(0.1)
-                self._nodes.look()
+                if not self._closing:
+                    write_cluster(self._settings, self._cluster)
             self._threads = [thread for thread in self._threads if thread.is_alive()]
-            if not self._closing and select.select([SCHEDULER], [], [], 0.2)[0]:
+            if self._pausing:
+                self.pause()
+            if self._closing:
+                time.sleep(0.1)
+            elif select.select([SCHEDULER], [], [], 0.2)[0]:
                 self._read()
+
+    def ask_to_pause(self) -> None:
+        """Let `serve` pause; a signal may call this at any moment."""
+        self._pausing = True
 
     def pause(self) -> None:
         """Take no more runs, and pause those that are here."""
-        self._close()
+        if not self._closing:
+            self._close()
         for relay in list(self._relays.values()):
             relay.signal.ask(Request.PAUSE)
 
@@ -111,12 +119,8 @@ class ClusterAgent:
             log.error("%s: %s", request["folder"], error)
         except Exception:
             log.exception("a run could not be relayed: %s", request["folder"])
-        answer = json.dumps({"folder": request["folder"], "status": status}).encode() + b"\n"
         with self._answers:
-            try:
-                os.write(SCHEDULER, answer)
-            except OSError:
-                log.info("the scheduler has ended")
+            _answer(str(request["folder"]), status)
 
     def _take(self, run: Run, threads: int, node_id: str) -> int:
         node = next((node for node in self._cluster.nodes if node.id == node_id), None)
@@ -134,6 +138,13 @@ class ClusterAgent:
             return PAUSED if state is RunState.QUEUED else 0
 
 
+def _answer(folder: str, status: int) -> None:
+    try:
+        os.write(SCHEDULER, json.dumps({"folder": folder, "status": status}).encode() + b"\n")
+    except OSError:
+        log.info("the scheduler has ended")
+
+
 def main() -> int:
     """Connect again and again, and serve the scheduler."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -144,10 +155,14 @@ def main() -> int:
             break
         except TuneMyPetsError as error:
             write_cluster(settings, Cluster(settings.cluster, time.time(), str(error)))
-        if select.select([SCHEDULER], [], [], WAIT_SECONDS)[0] and not os.read(SCHEDULER, CHUNK_BYTES):
-            return 0  # whatever else it sent, no node can take
+        if select.select([SCHEDULER], [], [], WAIT_SECONDS)[0]:
+            received = os.read(SCHEDULER, CHUNK_BYTES)
+            if not received:
+                return 0
+            for request in map(json.loads, received.splitlines()):  # no node can take it
+                _answer(str(request["folder"]), PAUSED)
     agent = ClusterAgent(settings, Nodes(ray, settings.cluster, settings.threads))
-    signal.signal(signal.SIGTERM, lambda *_: agent.pause())
+    signal.signal(signal.SIGTERM, lambda *_: agent.ask_to_pause())
     try:
         agent.serve()
     except Exception:  # Ray is gone, in one of many ways

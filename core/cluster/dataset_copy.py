@@ -21,8 +21,9 @@ from core.errors import DatasetError
 from core.settings import Settings
 from core.storage import remove_folder
 
-PIECE_BYTES = 32 * 2**20
-SPARED_SECONDS = 24 * 3600.0  # a dataset that was used since then stays: a training may need it
+PIECE_BYTES = 8 * 2**20
+SPARED_SECONDS = 24 * 3600.0  # what was used since then stays
+ABANDONED_SECONDS = 3600.0  # a copy that has not grown since then was given up
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,9 @@ def pack(dataset: Dataset) -> Iterator[Piece]:
 
 
 def has_dataset(settings: Settings, dataset_id: str, fingerprint: str) -> bool:
-    """Whether this node has exactly these pictures; then they count as used now."""
+    """Whether this node has exactly these pictures, all of them."""
     folder = settings.datasets_dir / dataset_id
-    try:
-        found = load_summary(folder).fingerprint == fingerprint
-    except DatasetError:
-        return False
-    if found:
-        os.utime(folder / "dataset.json")
-    return found
+    return _is_whole(folder) and load_summary(folder).fingerprint == fingerprint
 
 
 class Receiver:
@@ -66,11 +61,13 @@ class Receiver:
 
     def __init__(self, settings: Settings, dataset_id: str) -> None:
         settings.datasets_dir.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(settings.datasets_dir, f".{dataset_id}.*")
         self._place = settings.datasets_dir / dataset_id
         self._folder = Path(tempfile.mkdtemp(prefix=f".{dataset_id}.", dir=settings.datasets_dir))
 
     def add(self, data: bytes) -> None:
         """Unpack a piece."""
+        os.utime(self._folder)  # fails if it was removed: half a dataset must never be finished
         with tarfile.open(fileobj=BytesIO(data)) as archive:
             archive.extractall(self._folder, filter="data")
 
@@ -88,10 +85,18 @@ class Receiver:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        load_summary(folder)
+        images = load_summary(folder).images
     except DatasetError:
         return False
-    return True
+    return sum(path.is_file() for path in (folder / "images").rglob("*")) == images
+
+
+def remove_abandoned(place: Path, pattern: str) -> None:
+    """Remove folders that were not touched for an hour: what a process that was killed has left."""
+    for folder in place.glob(pattern):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def home_of(root: Path, fingerprint: str) -> Path:
@@ -100,7 +105,7 @@ def home_of(root: Path, fingerprint: str) -> Path:
 
 
 def drop_old(root: Path, limit_bytes: int, keep: Path) -> None:
-    """Remove what belongs to datasets that were not used for a day, the oldest first, until the rest is small enough.
+    """Remove homes that were not touched for a day, the oldest first, until the rest is small enough.
 
     Args:
         root: of the node.
@@ -109,8 +114,8 @@ def drop_old(root: Path, limit_bytes: int, keep: Path) -> None:
     now = time.time()
     found = []
     for home in root.iterdir():
-        used = max((path.stat().st_mtime for path in home.glob("datasets/*/dataset.json")), default=0.0)
-        found.append((used, _bytes(home), home))
+        with suppress(OSError):
+            found.append((home.stat().st_mtime, _bytes(home), home))
     total = sum(size for _, size, _ in found)
     for used, size, home in sorted(found):
         if total <= limit_bytes:
@@ -122,4 +127,8 @@ def drop_old(root: Path, limit_bytes: int, keep: Path) -> None:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # a training replaces its files
+            total += path.stat().st_size
+    return total

@@ -5,24 +5,23 @@ while the event log was read, so the snapshot never knows of events that the log
 names is there.
 """
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.runs.run_files import ATTEMPTS, CHECKPOINTS, EVENTS, LOCK, LOG, NODE, RESULT, SNAPSHOT, STALLED, STARTED, STOP
-from core.storage import TEMPORARY, atomic_open
+from core.storage import TEMPORARY, Stamp, atomic_open, stamp_of
 
 MOST_LOOKS = 50  # at files that change all the time
 
 # each side has its own, or none
 NOT_COPIED = frozenset({LOCK, LOG, STARTED, STOP, STALLED, ATTEMPTS, RESULT, EVENTS, NODE})
 
-Stamp = tuple[int, int, int]
-
 
 @dataclass(frozen=True)
 class Changes:
-    """What became of a folder since the last look.
+    """What changed in a folder since the last look.
 
     Attributes:
         files: new content, by path below the folder.
@@ -51,26 +50,29 @@ class FolderReader:
         self.folder = folder
         self._stamps: dict[str, Stamp] = self._look() if known else {}
         self._events_bytes = _size(folder / EVENTS) if known else 0
+        self._lock = threading.Lock()
 
     def read(self) -> Changes:
-        """What has changed since the last call."""
-        for _ in range(MOST_LOOKS):
-            stamps = self._look()
-            fresh = [path for path, stamp in stamps.items() if self._stamps.get(path) != stamp]
-            try:
-                files = {path: (self.folder / path).read_bytes() for path in fresh}
-                kept, events = self._read_events()
-            except FileNotFoundError:
-                continue
-            if self._look() == stamps:
-                break
-        removed = tuple(path for path in self._stamps if path not in stamps)
-        self._stamps, self._events_bytes = stamps, kept + len(events)
-        return Changes(files, removed, kept, events)
+        """What has changed since the last call; nothing while files change all the time."""
+        with self._lock:
+            for _ in range(MOST_LOOKS):
+                stamps = self._look()
+                fresh = [path for path, stamp in stamps.items() if self._stamps.get(path) != stamp]
+                try:
+                    files = {path: (self.folder / path).read_bytes() for path in fresh}
+                    kept, events = self._read_events()
+                except FileNotFoundError:
+                    continue
+                if self._look() == stamps:
+                    removed = tuple(path for path in self._stamps if path not in stamps)
+                    self._stamps, self._events_bytes = stamps, kept + len(events)
+                    return Changes(files, removed, kept, events)
+            return Changes(kept_bytes=self._events_bytes)
 
     def cut(self, length: int) -> None:
         """Take note that the event log was cut, so that what follows is new."""
-        self._events_bytes = min(self._events_bytes, length)
+        with self._lock:
+            self._events_bytes = min(self._events_bytes, length)
 
     def _read_events(self) -> tuple[int, bytes]:
         path = self.folder / EVENTS
@@ -118,12 +120,9 @@ def _stamps(folder: Path) -> Iterator[tuple[str, Stamp]]:
         name = path.relative_to(folder).as_posix()
         if name in NOT_COPIED or name.startswith("exports/") or TEMPORARY.fullmatch(path.name):
             continue
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            continue
-        if path.is_file():
-            yield name, (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        stamp = stamp_of(path)
+        if stamp is not None and path.is_file():
+            yield name, stamp
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""What a node is, as it says itself, and whether trainings may run there."""
+"""What a node is, and whether trainings may run there."""
 
 import platform
 import time
@@ -25,9 +25,10 @@ def describe_node() -> dict[str, Any]:
 
     Returns:
         `problem`: what keeps trainings from running here, or "".
+        `cuda`: whether torch can compute on a GPU.
         `speed`: billions of additions and multiplications a second, of one thread that multiplies matrices.
     """
-    facts: dict[str, Any] = {"versions": versions(), "processor": _processor(), "speed": 0.0, "problem": ""}
+    facts: dict[str, Any] = {"versions": versions(), "processor": "", "speed": 0.0, "cuda": False, "problem": ""}
     try:
         import core.training.session  # noqa: F401 - all that a training needs
     except ImportError as error:
@@ -35,6 +36,9 @@ def describe_node() -> dict[str, Any]:
         return facts
     import torch
 
+    from core.stores.hardware import device_name
+
+    facts |= {"processor": device_name(torch.device("cpu")), "cuda": torch.cuda.is_available()}
     torch.set_num_threads(1)
     square = torch.rand(SPEED_SIDE, SPEED_SIDE)
     rounds, began = 0, time.perf_counter()
@@ -45,11 +49,12 @@ def describe_node() -> dict[str, Any]:
     return facts
 
 
-def find_problem(name: str, facts: dict[str, Any], here: dict[str, str]) -> str:
-    """Why nothing is trained on a node, in a sentence; empty where trainings may run.
+def find_problem(name: str, gpus: int, facts: dict[str, Any], here: dict[str, str]) -> str:
+    """Why no training may run on a node, in a sentence; empty where they may.
 
     Args:
         name: of the node.
+        gpus: that Ray found there.
         facts: from `describe_node`.
         here: versions of the presenter's machine.
     """
@@ -60,15 +65,7 @@ def find_problem(name: str, facts: dict[str, Any], here: dict[str, str]) -> str:
         if theirs != version:
             has = f"{package} {theirs}" if theirs else f"no {package}"
             return f"{name} has {has}, this machine {version}: install the same version on both."
+    if gpus and not facts["cuda"]:
+        remedy = "install torch with CUDA there, or start Ray with --num-gpus 0"
+        return f"{name} has a GPU that its torch cannot use: {remedy}."
     return ""
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.cluster.dataset_copy import Receiver, drop_old, has_dataset, home_of
+from core.cluster.dataset_copy import Receiver, drop_old, has_dataset, home_of, remove_abandoned
 from core.cluster.folder_copy import Changes, FolderReader, write_changes
 from core.cluster.node_facts import describe_node
 from core.jobs.worker import Outcome, Worker
@@ -33,7 +33,7 @@ class News:
     Attributes:
         computed: processor seconds of this process so far.
         seconds: since the run began, without the time between its attempts.
-        outcome: how the computation ended; None while it goes on.
+        outcome: how the computation ended; None while it runs.
     """
 
     changes: Changes
@@ -47,6 +47,9 @@ class NodeWorker:
 
     def __init__(self) -> None:
         self._root = Path(os.environ.get(ROOT, DEFAULT_ROOT)).expanduser()
+
+    def wake(self) -> None:
+        """Answer, which a new worker does after its start."""
 
     def describe(self) -> dict[str, Any]:
         """What this node is, from `describe_node`; afterwards a run begins at once."""
@@ -64,10 +67,13 @@ class NodeWorker:
         self._clock_ahead = now - time.time()
         self._fingerprint = fingerprint
         self._settings = dataclasses.replace(settings, home=home_of(self._root, fingerprint))
-        self._settings.home.mkdir(parents=True, exist_ok=True)
+        place = self._settings.home / "copies"
+        place.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(place, "*")
         self._receiver: Receiver | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix=f"tunemypets-{run_id}-")) / run_id
+        self._folder = Path(tempfile.mkdtemp(dir=place)) / run_id
         self._folder.mkdir()
+        self._touch()
         self._outcome: Outcome | None = None
 
     def has_dataset(self, dataset_id: str) -> bool:
@@ -79,6 +85,7 @@ class NodeWorker:
         if self._receiver is None:
             drop_old(self._root, self._settings.cache_bytes, self._settings.home)
             self._receiver = Receiver(self._settings, dataset_id)
+        self._touch()
         self._receiver.add(data)
         if last:
             self._receiver.finish()
@@ -100,8 +107,14 @@ class NodeWorker:
 
     def news(self) -> News:
         """What has changed in the run's folder, and whether the computation has ended."""
+        self._touch()
         outcome = self._outcome  # before the last look at the folder
         return News(self._reader.read(), time.process_time(), self._worker.log.seconds, outcome)
+
+    def _touch(self) -> None:
+        """Keep others from removing what is in use."""
+        os.utime(self._settings.home)
+        os.utime(self._folder.parent)
 
     def ask(self, request: Request) -> None:
         """Stop or pause."""

@@ -18,7 +18,7 @@ from core.jobs.nodes import Cluster, Node
 from core.settings import PROJECT_ROOT
 from core.steps import Stopped
 
-ANSWER_SECONDS = 60.0  # a node that does not answer for so long is lost
+ANSWER_SECONDS = 300.0  # for large files over a slow network; Ray itself notices sooner if a node is lost
 BEAT_SECONDS = 0.25
 BEGIN_SECONDS = 180.0  # that a node may take for the imports of a worker
 DOUBT_SECONDS = 15.0  # until Ray knows that a node is gone, after what ran there has ended
@@ -63,8 +63,14 @@ def connect(address: str) -> Any:
                 "excludes": ["**/__pycache__/**"],
             },
         )  # fmt: skip
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except Exception as error:  # Ray raises many kinds
         log.warning("no connection to Ray", exc_info=error)
+        with suppress(Exception):
+            ray.shutdown()
+        if "ersion mismatch" in str(error):
+            raise ClusterError(
+                f"The Ray cluster at {address} has another version of Ray or Python: install the same on both."
+            ) from error
         raise ClusterError(
             f"There is no Ray cluster at {address}: start it on this machine with ray start (docs/cluster.md)."
         ) from error
@@ -95,6 +101,7 @@ class Nodes:
         self._waiting: dict[str, list[RemoteWorker]] = defaultdict(list)
         self._made: Counter[str] = Counter()  # workers that have not ended, by node
         self._lock = threading.Lock()
+        self._closed = False
         self._alive: frozenset[str] = frozenset()
         self._seen = 0.0
 
@@ -106,7 +113,7 @@ class Nodes:
         """
         alive = [node for node in self.ray.nodes() if node["Alive"]]
         if self._own not in {node["NodeID"] for node in alive}:
-            raise ClusterError("Ray has ended on this machine.")  # nobody would notice the end of this process
+            raise ClusterError("Ray has ended on this machine.")  # and would not notice the end of this process
         self._alive, self._seen = frozenset(node["NodeID"] for node in alive), time.monotonic()
         with self._lock:
             for gone in self._made.keys() - self._alive:
@@ -116,13 +123,18 @@ class Nodes:
         nodes = tuple(self._describe(node, hosts) for node in sorted(alive, key=lambda item: str(item["NodeID"])))
         return Cluster(self._address, time.time(), "", nodes)
 
-    def lives(self, node: Node) -> bool:
-        """Whether a node is still there, according to a look from now on."""
+    def lives(self, node: Node, beat: Callable[[], None]) -> bool:
+        """Whether a node is still there, according to looks from now on.
+
+        Args:
+            beat: called several times a second meanwhile.
+        """
         began = time.monotonic()
         while time.monotonic() - began < DOUBT_SECONDS:
             if self._seen > began + 1 and node.id not in self._alive:
                 return False
-            time.sleep(0.2)
+            beat()
+            time.sleep(BEAT_SECONDS)
         return self._seen > began and node.id in self._alive
 
     def take(self, node: Node, beat: Callable[[], None]) -> "RemoteWorker":
@@ -153,11 +165,16 @@ class Nodes:
     def give_back(self, worker: "RemoteWorker") -> None:
         """Let a worker wait for another run."""
         with self._lock:
-            self._waiting[worker.node.id].append(worker)
+            closed = self._closed
+            if not closed:
+                self._waiting[worker.node.id].append(worker)
+        if closed:
+            worker.end()
 
     def close(self) -> None:
-        """End the workers that wait."""
+        """End the workers that wait, and let no more of them wait: another process may need their cores."""
         with self._lock:
+            self._closed = True
             waiting = [worker for workers in self._waiting.values() for worker in workers]
             self._waiting.clear()
         for worker in waiting:
@@ -168,19 +185,19 @@ class Nodes:
         if hosts[name] > 1:
             name = f"{name} ({seen['NodeManagerAddress']})"
         node = Node(str(seen["NodeID"]), name, int(resources.get("CPU", 0)), int(resources.get("GPU", 0)), known=False)
-        if not node.cores:  # it gives nothing away
+        if not node.cores and not node.gpus:
             return node
         self._ask(node)
         facts = self._facts.get(node.id)
         if facts is None:
             return node
-        problem = find_problem(name, facts, self._here)
+        problem = find_problem(name, node.gpus, facts, self._here)
         processor, speed = facts.get("processor", ""), facts.get("speed", 0.0)
         return Node(node.id, name, node.cores, node.gpus, problem, processor, speed)
 
     def _ask(self, node: Node) -> None:
         """Find out once what a node is."""
-        if node.id in self._facts:
+        if node.id in self._facts or self._closed:
             return
         if node.id not in self._asked:
             with self._lock:
@@ -193,8 +210,8 @@ class Nodes:
         try:
             self._facts[node.id] = self.ray.get(answer)
         except self.ray.exceptions.RayError as error:
-            log.warning("%s could not say what it is", node.name, exc_info=error)
-            self._facts[node.id] = {"problem": "cannot run this program: its Ray logs say why.", "versions": {}}
+            log.warning("no facts about %s", node.name, exc_info=error)
+            self._facts[node.id] = {"problem": "cannot run this program: see its Ray logs.", "versions": {}}
         if self._facts[node.id]["problem"]:
             worker.end()
         else:
@@ -231,7 +248,7 @@ class RemoteWorker:
             self._nodes.ray.kill(self.actor)
 
     def call(self, beat: Callable[[], None], method: str, *arguments: Any, **named: Any) -> Any:
-        """What a method answers.
+        """Call a method of the worker, and wait for its answer.
 
         Args:
             beat: called several times a second until there is an answer; what it raises ends the wait.
@@ -258,7 +275,7 @@ class RemoteWorker:
         except errors.OutOfMemoryError as error:
             raise RunLostError(f"{name} ran out of memory", for_memory=True) from error
         except Exception as error:  # the worker, its node or Ray is gone, in one of many ways
-            if self._nodes.lives(self.node):
+            if self._nodes.lives(self.node, beat):
                 raise RunLostError(f"the worker on {name} has ended: {error}") from error
             raise NodeLostError(f"{name} is lost") from error
         self._seconds = ANSWER_SECONDS

@@ -8,10 +8,10 @@ from core.cluster.dataset_copy import pack
 from core.cluster.folder_copy import Changes, FolderReader, write_changes
 from core.cluster.ray_link import NodeLostError, Nodes, RemoteWorker, RunLostError
 from core.datasets.dataset_store import DatasetStore
-from core.errors import RunError
+from core.errors import ClusterError, RunError, TuneMyPetsError
 from core.jobs.nodes import Node
-from core.jobs.worker import Outcome, Worker
-from core.quotas import is_full
+from core.jobs.worker import MAX_SURPRISES, NO_SPACE, Outcome, Worker
+from core.quotas import is_disk_full, is_full
 from core.runs.failures import MEMORY, memory_sentence
 from core.runs.run import Run
 from core.settings import Settings
@@ -19,6 +19,8 @@ from core.steps import Request, Stopped
 
 ASK_SECONDS = 0.2  # between two questions for news
 STUCK_SECONDS = 45.0  # without an event or a computation: the worker is ended
+BUSY_SHARE = 0.05  # of a processor: answering takes less
+MOST_WORKERS = 3  # on one node that end before they begin
 
 log = logging.getLogger("tunemypets.cluster")
 
@@ -39,10 +41,9 @@ class Relay(Worker):
         """
         remote = None
         try:
-            remote = self._nodes.take(self._node, self._beat_or_stop)
+            remote = self._take_worker()
             outcome = self._follow_node(remote, evaluate_only)
-            if remote.call(self._beat, "close"):
-                self._nodes.give_back(remote)
+            if self._close(remote):
                 remote = None
             return outcome
         except Stopped:
@@ -55,9 +56,36 @@ class Relay(Worker):
             if error.for_memory:
                 return Outcome(memory_sentence(self.run.config()), MEMORY)
             raise
+        except TuneMyPetsError as error:
+            return Outcome(str(error))
         finally:
             if remote is not None:
                 remote.end()
+
+    def _take_worker(self) -> RemoteWorker:
+        """A worker on the node that answers: one that waited may have ended."""
+        for _ in range(MOST_WORKERS):
+            remote = self._nodes.take(self._node, self._beat_or_stop)
+            try:
+                remote.call(self._beat_or_stop, "wake")
+                return remote
+            except RunLostError:
+                remote.end()
+            except BaseException:
+                remote.end()
+                raise
+        raise NodeLostError(f"{self._node.name} starts no worker")
+
+    def _close(self, remote: RemoteWorker) -> bool:
+        """Let a worker wait for another run; False if it cannot. What its run computed is here by now."""
+        try:
+            free = bool(remote.call(self._beat, "close"))
+        except ClusterError as error:
+            log.warning("%s", error)
+            return False
+        if free:
+            self._nodes.give_back(remote)
+        return free
 
     def _follow_node(self, remote: RemoteWorker, evaluate_only: bool) -> Outcome:
         config = self.run.config()
@@ -79,10 +107,11 @@ class Relay(Worker):
             outcome: Outcome | None = news.outcome
             if outcome is not None:
                 return outcome
-            if news.changes or news.computed > computed + 0.02 * ASK_SECONDS:
+            still = time.monotonic() - moved
+            if news.changes or news.computed - computed > max(0.1, BUSY_SHARE * still):
                 computed, moved = news.computed, time.monotonic()
-            elif time.monotonic() - moved > STUCK_SECONDS:
-                raise RunLostError(f"the worker on {self._node.name} does not move")
+            elif still > STUCK_SECONDS:
+                raise RunLostError(f"the worker on {self._node.name} has stopped responding")
             if self._asked() and not passed_on:
                 remote.call(self._beat, "ask", self.signal.request)
                 passed_on = True
@@ -90,13 +119,22 @@ class Relay(Worker):
             time.sleep(ASK_SECONDS)
 
     def _write(self, changes: Changes) -> None:
+        """Write what the node has written; a full disk is waited for, as at home."""
+        surprises = 0
         while True:
             try:
                 write_changes(self.run.folder, changes)
                 return
             except OSError as error:
-                if not is_full(error) or not self._wait_for_space():
+                if not is_full(error):
                     raise
+                log.warning("the disk is full: %s waits for space", self.run.id)
+            if not is_disk_full(self.settings):
+                surprises += 1
+                if surprises > MAX_SURPRISES:
+                    raise RunError(NO_SPACE)
+            if not self._wait_for_space():
+                raise Stopped
 
     def _beat(self) -> None:
         """Show that this worker moves; whether the node does is seen here."""

@@ -172,7 +172,9 @@ class Dispatcher:
         looked_at = run.id in self._looked_at
         worker_ended = run.id in self._watchdog.ended
         kills = exit_.memory_kills if exit_ else 0
-        if interrupted and exit_ is None and not looked_at and not worker_ended:
+        if node_of(run.folder) is not None:
+            kills = 0  # of this machine, not of its node
+        elif interrupted and exit_ is None and not looked_at and not worker_ended:
             kills = _kills_since_start(run)
         return SeenRun(
             run.id,
@@ -236,12 +238,12 @@ class Dispatcher:
             node = None
             threads = self._threads(run)
             if self.settings.cluster:
-                node = self._cluster.choose(threads, Counter(self._nodes.values()))
+                node = self._cluster.choose(self.settings.threads, threads, Counter(self._nodes.values()))
                 if node is None:
                     return  # it has just left
                 threads = threads_of(run.folder) or node.share(threads)
-                note_node(run.folder, node)
                 self._nodes[run.id] = node.id
+            note_node(run.folder, node)
             if threads_of(run.folder) != threads:
                 write_threads(run.folder, threads)
             self.workers.start(run, threads, node)

@@ -77,20 +77,23 @@ class Cluster:
             return self.problem
         if any(node.places(1) for node in self.nodes):
             return ""
+        if self.nodes and not any(node.cores or node.gpus for node in self.nodes):
+            return "No machine of the cluster offers processor threads."
         refused = next((node.problem for node in self.nodes if node.problem), "")
         return refused or "The machines of the cluster are still joining."
 
-    def choose(self, threads: int, taken: Mapping[str, int]) -> Node | None:
+    def choose(self, threads: int, wanted: int, taken: Mapping[str, int]) -> Node | None:
         """The node for one more training: one with a GPU, else one with enough cores, else the least busy one.
 
         Args:
-            threads: of the training.
+            threads: of a training, by which nodes are divided.
+            wanted: by this one, which may have begun with another number.
             taken: how many run on each node now, by id.
         """
         free = [node for node in self.nodes if node.places(threads) > taken.get(node.id, 0)]
 
         def rank(node: Node) -> tuple[bool, bool, float, str]:
-            return not node.gpus, node.cores < threads, taken.get(node.id, 0) / node.places(threads), node.id
+            return not node.gpus, node.cores < wanted, taken.get(node.id, 0) / node.places(threads), node.id
 
         return min(free, key=rank, default=None)
 
@@ -132,13 +135,13 @@ def describe_state(node: Node) -> str:
     """Whether trainings run there, in words."""
     if node.problem:
         return node.problem
-    if not node.known and node.cores:
-        return "Joining."
-    return "Ready." if node.places(1) else "Trains nothing: it offers no processor threads."
+    if not node.known and (node.cores or node.gpus):
+        return "Joining"
+    return "Ready" if node.places(1) else "Offers no processor threads"
 
 
 def node_of(folder: Path) -> dict[str, Any] | None:
-    """Id and name of the node that a run's folder was given to last; None of a run on this machine."""
+    """Id and name of the node that trains a run, or did last; None where that is this machine."""
     try:
         values = read_json(folder / NODE)
         return {"id": str(values["id"]), "name": str(values["name"])}
@@ -146,6 +149,9 @@ def node_of(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def note_node(folder: Path, node: Node) -> None:
-    """Note the node that a run is given to."""
-    write_json(folder / NODE, {"id": node.id, "name": node.name})
+def note_node(folder: Path, node: Node | None) -> None:
+    """Note the node that a run is given to; None where it is this machine."""
+    if node is not None:
+        write_json(folder / NODE, {"id": node.id, "name": node.name})
+    else:
+        (folder / NODE).unlink(missing_ok=True)

@@ -85,7 +85,11 @@ class SleepingTeam:
         self._masters = [threading.Thread(target=self._sleep, args=(ready,), daemon=True) for _ in range(masters)]
         for master in self._masters:
             master.start()
-        ready.wait()
+        try:
+            ready.wait()
+        except threading.BrokenBarrierError:
+            self.end()
+            raise
 
     def end(self) -> None:
         """Give the threads back."""
@@ -96,6 +100,10 @@ class SleepingTeam:
     def _sleep(self, ready: threading.Barrier) -> None:
         import torch
 
-        torch.zeros(1 << 20).add_(1)  # large enough for all threads: this makes the team
+        try:
+            torch.zeros(1 << 20).add_(1)  # large enough for all threads: this makes the team
+        except BaseException:
+            ready.abort()
+            raise
         ready.wait()
         self._ended.wait()

@@ -54,6 +54,7 @@ PATIENCE_SECONDS = {Request.STOP: 1.2, Request.PAUSE: 4.0}  # from a request unt
 LOCK_SECONDS = 10.0
 SPACE_SECONDS = (1.0, 2.0, 4.0, 8.0)  # between two looks whether the disk has space again; then always the last
 MAX_SURPRISES = 3  # writes that fail for want of space although there seems to be enough
+NO_SPACE = "This training needs more space than the disk has: free some space, and train it again."
 
 log = logging.getLogger("tunemypets.worker")
 
@@ -197,9 +198,7 @@ class Worker:
             if not is_disk_full(self.settings):
                 surprises += 1
                 if surprises > MAX_SURPRISES:
-                    raise RunError(
-                        "This training needs more space than the disk has: free some space, and train it again."
-                    )
+                    raise RunError(NO_SPACE)
             if not self._wait_for_space():
                 return
 

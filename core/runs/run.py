@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import ConfigDict, PlainValidator, TypeAdapter
 
 from core.config.events import Tested
@@ -246,7 +247,11 @@ class Run:
 
 @lru_cache(maxsize=64)  # of 2,000 pictures and ten classes each takes half a megabyte
 def _read_once(path: Path, _: Stamp | None) -> PredictionTable:
-    return read_predictions(path)
+    found = read_predictions(path)
+    for values in vars(found).values():
+        if isinstance(values, np.ndarray):
+            values.setflags(write=False)  # all readers share them
+    return found
 
 
 @lru_cache(maxsize=16)  # thousands of events take megabytes

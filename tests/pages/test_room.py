@@ -402,7 +402,7 @@ def test_the_presenter_sees_the_machines_of_a_cluster(
     assert not app.warning
     table = app.dataframe[0].value
     assert list(table["Machine"]) == ["server", "old", "laptop"]
-    assert table["State"][0] == "Ready."
+    assert table["State"][0] == "Ready"
     assert "torch 2.13.0" in table["State"][1]
-    assert table["State"][2] == "Joining."
+    assert table["State"][2] == "Joining"
     assert table["Training now"][0] == f"0 of {16 // min(16, settings.threads)}"

@@ -29,7 +29,7 @@ def test_nodes_in_words_and_as_json(alone: Settings, capsys: pytest.CaptureFixtu
     write_cluster(alone, Cluster("10.0.0.1:6379", time.time(), "", nodes))
     assert main(["nodes", "--cluster", "10.0.0.1:6379"]) == 0
     said = capsys.readouterr().out
-    assert "server  64 cores, 2 GPUs, 0 of 2 trainings, 31.5 GFLOPS a thread  Ready." in said
+    assert "server  64 cores, 2 GPUs, 0 of 2 trainings, 31.5 GFLOPS a thread  Ready" in said
     assert "old has torch 2.13.0" in said
     assert main(["nodes", "--json", "--cluster", "10.0.0.1:6379"]) == 0
     found = json.loads(capsys.readouterr().out)

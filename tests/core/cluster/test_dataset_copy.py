@@ -64,15 +64,42 @@ def test_a_damaged_copy_is_replaced(drawn: Dataset, node: Settings) -> None:
     assert has_dataset(node, drawn.id, drawn.fingerprint)
 
 
+def test_a_copy_that_lacks_a_picture_is_replaced(drawn: Dataset, node: Settings) -> None:
+    send(drawn, node)
+    (node.datasets_dir / drawn.id / drawn.rows[0].path).unlink()
+    assert not has_dataset(node, drawn.id, drawn.fingerprint)
+    send(drawn, node)
+    assert has_dataset(node, drawn.id, drawn.fingerprint)
+
+
+def test_a_copy_that_was_removed_meanwhile_is_never_finished(drawn: Dataset, node: Settings) -> None:
+    receiver, piece = Receiver(node, drawn.id), next(iter(pack(drawn)))
+    receiver.add(piece.data)
+    shutil.rmtree(node.home)
+    with pytest.raises(FileNotFoundError):
+        receiver.add(piece.data)
+
+
+def test_copies_that_were_given_up_are_removed(drawn: Dataset, node: Settings) -> None:
+    Receiver(node, drawn.id).add(next(iter(pack(drawn))).data)
+    old = next(node.datasets_dir.iterdir())
+    os.utime(old, (0, 0))
+    receiver = Receiver(node, drawn.id)
+    assert not old.exists()
+    Receiver(node, drawn.id)  # a second training that brings it now
+    receiver.add(next(iter(pack(drawn))).data)
+
+
 def test_what_was_used_longest_ago_goes_first_and_what_is_in_use_stays(
     drawn: Dataset, settings: Settings, tmp_path: Path
 ) -> None:
+    del settings
     root = tmp_path / "node"
     for number, days in enumerate((3, 9, 5, 0)):
         home = root / f"home{number}"
         shutil.copytree(drawn.folder, home / "datasets" / drawn.id)
-        used = (home / "datasets" / drawn.id / "dataset.json").stat().st_mtime - days * 24 * 3600 - 60
-        os.utime(home / "datasets" / drawn.id / "dataset.json", (used, used))
+        used = home.stat().st_mtime - days * 24 * 3600 - 60
+        os.utime(home, (used, used))
     each = dataset_copy._bytes(root / "home0")
     keep = root / "home3"
     drop_old(root, 4 * each, keep)

@@ -23,13 +23,19 @@ HERE = {"Python": "3.11", "torch": "2.14.0", "torchvision": "0.29.0"}
     ],
 )
 def test_another_version_is_named(facts: dict[str, Any], says: str) -> None:
-    found = find_problem("lab-3", facts, HERE)
+    found = find_problem("lab-3", 0, facts, HERE)
     assert says in found
     assert bool(found) == bool(says)
 
 
 def test_this_machine_may_train() -> None:
     facts = describe_node()
-    assert find_problem("here", facts, versions()) == ""
+    assert find_problem("here", 0, facts, versions()) == ""
     assert facts["processor"]
     assert facts["speed"] > 0
+
+
+def test_a_gpu_that_torch_cannot_use_is_named() -> None:
+    facts = {"versions": HERE, "problem": "", "cuda": False}
+    assert "a GPU that its torch cannot use" in find_problem("lab-3", 1, facts, HERE)
+    assert find_problem("lab-3", 1, {**facts, "cuda": True}, HERE) == ""

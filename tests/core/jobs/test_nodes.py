@@ -44,7 +44,7 @@ def test_places(node: Node, threads: int, places: int) -> None:
     ],
 )
 def test_the_node_for_the_next_training(nodes: tuple[Node, ...], taken: dict[str, int], chosen: str | None) -> None:
-    found = cluster(*nodes).choose(2, taken)
+    found = cluster(*nodes).choose(2, 2, taken)
     assert (found.id if found else None) == chosen
 
 
@@ -55,6 +55,7 @@ def test_the_node_for_the_next_training(nodes: tuple[Node, ...], taken: dict[str
         (cluster(OLD), "old has torch 1.0"),
         (cluster(NEW), "still joining"),
         (cluster(), "still joining"),
+        (cluster(Node("g", "head", 0)), "offers processor threads"),
         (Cluster("auto", 0.0, "There is no Ray cluster at auto."), "no Ray cluster"),
     ],
 )
@@ -81,3 +82,12 @@ def test_a_run_knows_its_node(settings: Settings) -> None:
     assert node_of(settings.home) is None
     note_node(settings.home, GPU)
     assert node_of(settings.home) == {"id": "c", "name": "gpu"}
+    note_node(settings.home, None)
+    note_node(settings.home, None)
+    assert node_of(settings.home) is None
+
+
+def test_a_run_that_began_with_more_threads_takes_a_free_place() -> None:
+    assert cluster(LAPTOP, SERVER).choose(2, 8, {}) == SERVER
+    assert cluster(LAPTOP).choose(2, 8, {"a": 1}) == LAPTOP
+    assert cluster(LAPTOP, SMALL).choose(2, 1, {"a": 2}) == SMALL
