@@ -20,7 +20,7 @@ from tests.support.small_runs import SMALL_SCRATCH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-LONG = 250  # epochs, of a few hundredths of a second each: a snapshot comes after five seconds
+LONG = 600  # epochs, of one to four hundredths of a second each: a snapshot comes after five seconds
 
 
 @pytest.fixture
