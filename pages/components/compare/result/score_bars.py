@@ -64,7 +64,7 @@ def show_scores(scores: Sequence[Score], basis: str) -> None:
 
 def height_px(count: int) -> int:
     """What they take on a phone, about."""
-    return 156 if count <= MAX_LARGE else 40 + 46 * count
+    return 176 if count <= MAX_LARGE else 40 + 46 * count
 
 
 def draw_mark(style: ArmStyle) -> str:
