@@ -1,4 +1,4 @@
-"""What a training on a node of a Ray cluster costs beside one at home, on the same machine.
+"""What a training on a node of a Ray cluster costs, compared with one at home on the same machine.
 
     python -m bench.cluster [--repeats 3] [--epochs 200] [--heads 12] [--nodes 2]
 
@@ -82,7 +82,7 @@ def measure(repeats: int, epochs: int, heads: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure at home, then on a cluster."""
-    parser = argparse.ArgumentParser(description="Trainings on a node, beside trainings at home.")
+    parser = argparse.ArgumentParser(description="Trainings on a node, compared with trainings at home.")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--heads", type=int, default=12)

@@ -53,7 +53,7 @@ def has_dataset(settings: Settings, dataset_id: str, fingerprint: str) -> bool:
 
 
 class Receiver:
-    """Receives one dataset into a folder beside its place.
+    """Receives one dataset into a folder next to its place.
 
     Args:
         settings: of the node, whose data root is for this dataset alone.

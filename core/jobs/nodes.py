@@ -102,7 +102,7 @@ _CLUSTER = TypeAdapter(Cluster)
 
 
 def cluster_path(settings: Settings) -> Path:
-    """The file in which the nodes stand."""
+    """The file that lists the nodes."""
     return settings.home / "cluster.json"
 
 

@@ -1,7 +1,7 @@
 """Lets the threads of a training wait for each other more briefly while other programs need the processors.
 
 A thread of libgomp that waits for the others spins for a while before it sleeps (`GOMP_SPINCOUNT`): the fastest on an
-idle machine, but beside other programs it keeps the core that the thread it waits for needs. libgomp spins a hundredth
+idle machine, but next to other programs it keeps the core that the thread it waits for needs. libgomp spins a hundredth
 as long while it has more threads than processors. A second team of threads, which sleeps, makes it do so, and its end
 ends it: the computation keeps its number of threads, and so its digits. Decision 0028 has the figures.
 """
@@ -23,7 +23,7 @@ FREE_CORES = 0.25
 
 
 class ShortWaits:
-    """A context in which other programs are watched. It changes nothing where torch does not compute with libgomp.
+    """A context that watches other programs. It changes nothing where torch does not compute with libgomp.
 
     Args:
         threads: of the computation.

@@ -25,6 +25,7 @@ from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.dispatcher import Dispatcher
+from core.jobs.nodes import Node
 from core.jobs.preloader import ForkedWorker
 from core.jobs.states import PAUSED
 from core.jobs.worker import Worker
@@ -102,9 +103,9 @@ class Life(RuleBasedStateMachine):
         self.dispatcher.workers._preloaders_left = 0
         self.dispatcher.workers._start = self.take  # type: ignore[method-assign]
 
-    def take(self, run: Run, threads: int) -> ForkedWorker:
+    def take(self, run: Run, threads: int, node: Node | None) -> ForkedWorker:
         """What a forked worker does until it trains; the lock may be somebody else's."""
-        del threads
+        del threads, node
         process, worker, lock = ForkedWorker(), Worker(self.settings, run), FileLock(run.lock_path)
         try:
             lock.acquire(timeout=0)

@@ -25,7 +25,8 @@ KINDS = {
 
 def jpeg(kind: str, size: tuple[int, int] = (320, 240)) -> bytes:
     image = photo(8, size)
-    image = Image.blend(image, Image.effect_noise(size, 60).convert("RGB"), 0.3)
+    noise = np.random.default_rng(0).normal(128, 60, (size[1], size[0])).clip(0, 255).astype(np.uint8)
+    image = Image.blend(image, Image.fromarray(noise).convert("RGB"), 0.3)
     if kind in ("grey", "CMYK"):
         image = image.convert({"grey": "L", "CMYK": "CMYK"}[kind])
     return encoded(image, "JPEG", quality=90, **KINDS[kind])
@@ -36,7 +37,7 @@ def jpeg(kind: str, size: tuple[int, int] = (320, 240)) -> bytes:
 def test_a_jpeg_that_lacks_its_last_bytes_is_read_with_a_note(kind: str, missing: int) -> None:
     whole = jpeg(kind)
     picture = decode(whole[:-missing], LIMITS, "a.jpg")
-    assert NO_END in picture.notes or (kind == "with restart markers" and missing == 2), "Pillow reads that itself"
+    assert NO_END in picture.notes or (kind == "with restart markers" and missing <= 2), "Pillow reads that itself"
     wanted = np.asarray(decode(whole, LIMITS, "a.jpg").image, dtype=int)
     rows = np.abs(np.asarray(picture.image, dtype=int) - wanted).max(axis=(1, 2))
     assert (rows[:-18] <= (40 if kind == "progressive" else 0)).all(), "only the last blocks may differ"
