@@ -7,7 +7,6 @@ import time
 from core.cluster.dataset_copy import pack
 from core.cluster.folder_copy import Changes, FolderReader, write_changes
 from core.cluster.ray_link import NodeLostError, Nodes, RemoteWorker, RunLostError
-from core.datasets.dataset_store import DatasetStore
 from core.errors import ClusterError, RunError, TuneMyPetsError
 from core.jobs.nodes import Node
 from core.jobs.worker import MAX_SURPRISES, NO_SPACE, Outcome, Worker
@@ -88,12 +87,7 @@ class Relay(Worker):
         return free
 
     def _follow_node(self, remote: RemoteWorker, evaluate_only: bool) -> Outcome:
-        config = self.run.config()
-        dataset = DatasetStore(self.settings).get(config.dataset)
-        if dataset.fingerprint != self.run.meta().dataset_fingerprint:
-            raise RunError(
-                f"The dataset {dataset.id} is not the one this run was made for: start a new run on the new pictures."
-            )
+        dataset = self._find_dataset()
         remote.call(self._beat_or_stop, "open", self.settings, self.run.id, dataset.fingerprint, time.time())
         if not remote.call(self._beat_or_stop, "has_dataset", dataset.id):
             for piece in pack(dataset):

@@ -223,12 +223,7 @@ class Worker:
         return self.signal.asked
 
     def _events(self, evaluate_only: bool) -> Iterator[Event]:
-        config = self.run.config()
-        dataset = DatasetStore(self.settings).get(config.dataset)
-        if dataset.fingerprint != self.run.meta().dataset_fingerprint:
-            raise RunError(
-                f"The dataset {dataset.id} is not the one this run was made for: start a new run on the new pictures."
-            )
+        config, dataset = self.run.config(), self._find_dataset()
         # torch costs seconds to import, so the lock is taken before it
         from core.training import evaluation, session
 
@@ -247,6 +242,19 @@ class Worker:
                 config, dataset, self.settings, self.run.folder, self.signal, resume, deadline,
                 test=self.run.meta().sweep is None,
             )  # fmt: skip
+
+    def _find_dataset(self) -> Dataset:
+        """The dataset that the run was made for.
+
+        Raises:
+            DatasetError, RunError: it is gone, damaged or another one by now.
+        """
+        dataset = DatasetStore(self.settings).get(self.run.config().dataset)
+        if dataset.fingerprint != self.run.meta().dataset_fingerprint:
+            raise RunError(
+                f"The dataset {dataset.id} is not the one this run was made for: start a new run on the new pictures."
+            )
+        return dataset
 
     @cached_property
     def _plan(self) -> RacePlan | None:
