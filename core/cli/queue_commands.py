@@ -7,7 +7,7 @@ import click
 
 from core.actor import LOCAL_OWNER, OPERATOR
 from core.cli.command import Outcome, Several, cluster_option, command
-from core.cli.waiting import print_status
+from core.cli.waiting import HELD, print_status
 from core.errors import ClusterError, ConfigError
 from core.formatting import format_count, format_estimate
 from core.jobs.nodes import count_runs, describe_state, read_cluster
@@ -20,12 +20,6 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 
 NODES_SECONDS = 40.0  # to connect, and to ask the nodes
-HELD = {
-    "paused": "The queue is paused.",
-    "disk": "The disk is full: nothing starts.",
-    "closing": "Shutting down.",
-    "cluster": "No node of the cluster can train: see python -m core nodes.",
-}
 
 
 @command("queue", old_spellings={"go-on": "resume"})

@@ -9,6 +9,8 @@ from core.config.events import Progress
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
 from core.formatting import format_estimate, format_percent
+from core.jobs.nodes import read_cluster
+from core.jobs.run_queue import read_queue
 from core.jobs.scheduler import ensure_scheduler, queue_position
 from core.runs.attempts import read_attempts
 from core.runs.remaining import seconds_until
@@ -16,6 +18,13 @@ from core.runs.run import Run, RunState
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
 from core.stores.pixels import open_store, preprocessing_of
+
+HELD = {
+    "paused": "The queue is paused.",
+    "disk": "The disk is full: nothing starts.",
+    "closing": "Shutting down.",
+    "cluster": "No node of the cluster can train: see python -m core nodes.",
+}
 
 WATCH_SECONDS = 0.25
 
@@ -45,8 +54,7 @@ def wait_for(settings: Settings, run: Run) -> Run:
             line = "interrupted, resumes in a moment"
         elif state is RunState.QUEUED:
             ensure_scheduler(settings)
-            before = queue_position(settings, run)
-            line = f"queued, {before} before it" if before else "starting"
+            line = queue_line(settings, run)
         else:
             line = progress_line(run)
         if line != shown:
@@ -55,6 +63,17 @@ def wait_for(settings: Settings, run: Run) -> Run:
         time.sleep(WATCH_SECONDS)
     print_status("", transient=True)
     return run
+
+
+def queue_line(settings: Settings, run: Run) -> str:
+    """Why a queued run has not started, in one line."""
+    held = read_queue(settings).held
+    if held == "cluster" and (obstacle := read_cluster(settings).obstacle):
+        return f"queued: {obstacle}"
+    if held in HELD:
+        return f"queued: {HELD[held]}"
+    before = queue_position(settings, run)
+    return f"queued, {before} before it" if before else "starting"
 
 
 def _resumes(run: Run, state: RunState) -> bool:

@@ -1,5 +1,6 @@
 """`nodes`: the machines of a cluster in words and as JSON."""
 
+import dataclasses
 import json
 import time
 
@@ -7,7 +8,10 @@ import pytest
 
 from core.cli import queue_commands
 from core.cli.main import main
+from core.cli.waiting import queue_line
 from core.jobs.nodes import Cluster, Node, write_cluster
+from core.jobs.run_queue import QueueView, write_queue
+from core.runs.run import Run
 from core.settings import Settings
 
 
@@ -53,3 +57,15 @@ def test_no_cluster_is_one_sentence(
 ) -> None:
     assert main(words) == 1
     assert capsys.readouterr().err.strip() == sentence
+
+
+def test_who_waits_for_a_cluster_reads_why(alone: Settings) -> None:
+    run = Run(alone.runs_dir / "r")
+    write_queue(alone, QueueView(held="cluster"))
+    chosen = dataclasses.replace(alone, cluster="auto")
+    write_cluster(chosen, Cluster("auto", time.time(), "A cluster needs Ray."))
+    assert queue_line(chosen, run) == "queued: A cluster needs Ray."
+    write_queue(alone, QueueView(held="paused"))
+    assert queue_line(chosen, run) == "queued: The queue is paused."
+    write_queue(alone, QueueView())
+    assert queue_line(chosen, run) == "starting"
