@@ -67,6 +67,12 @@ def no_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
 
 
+@pytest.fixture(autouse=True)
+def no_memory_kills(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no scheduler believe that memory ran out because a test beside this one lets it, for a process of its own."""
+    monkeypatch.setattr("core.jobs.watchdog.COUNTS", Path(os.devnull))
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data root, also for every process that the test starts."""

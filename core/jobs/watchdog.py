@@ -20,6 +20,7 @@ from core.storage import read_json, write_json
 LOOK_SECONDS = 1.0
 IDLE_SHARE = 0.02  # of a processor: less than this is waiting, not computing
 LONGEST_GAP = 5.0  # between two looks: after a longer one this process itself was stopped, and knows nothing
+COUNTS = Path("/proc/vmstat")  # of the system, since it started (Linux)
 
 log = logging.getLogger("tunemypets.watchdog")
 
@@ -123,7 +124,7 @@ def worker_process(run: Run) -> psutil.Process | None:
 def memory_kills() -> int:
     """How many processes this system has ended since its start because memory ran out; 0 where that is unknown."""
     try:
-        with Path("/proc/vmstat").open(encoding="ascii") as file:
+        with COUNTS.open(encoding="ascii") as file:
             for line in file:
                 name, _, count = line.partition(" ")
                 if name == "oom_kill":

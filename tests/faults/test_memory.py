@@ -23,13 +23,18 @@ from tests.support.desk import Desk, desk, files  # noqa: F401
 from tests.support.environment import skip_or_fail
 from tests.support.processes import wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_processes]  # those that tests fork know nothing of memory that ran out
 
 MB = 2**20
 GROUPS = Path("/sys/fs/cgroup")
 HUNGRY = (
     "import os\nfound = []\nwhile True:\n    found.append(os.urandom(2**20))\n"  # the page is written, so it counts
 )
+
+
+@pytest.fixture(autouse=True)
+def no_memory_kills() -> None:
+    """These tests are about them."""
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ def assert_told(run: Run) -> None:
     assert {**smaller.model_dump(), "batch_size": 8} == run.config().model_dump()
 
 
-@pytest.mark.parametrize("told", ["by its parent", "by nobody"])
+@pytest.mark.parametrize("told", ["by its parent", "by no one"])
 def test_a_worker_that_the_system_ended_for_memory_is_not_tried_again(
     desk: Desk, memory_group: Path, told: str
 ) -> None:
@@ -84,12 +89,12 @@ def test_a_worker_that_the_system_ended_for_memory_is_not_tried_again(
     process = reach(desk, run, "training")
     before = memory_kills()
     limit(memory_group, process.pid, 8 * MB)
-    if told == "by nobody":
+    if told == "by no one":
         desk.dispatcher.close()  # the scheduler and its preloader have gone; the next one adopts the run
     (run.folder / "eat").touch()
     wait_for(lambda: memory_kills() > before, 30)
     wait_for(lambda: not process.is_running() or process.status() == "zombie", 10)
-    if told == "by nobody":
+    if told == "by no one":
         desk.dispatcher = type(desk.dispatcher)(desk.settings)
     desk.until(lambda: run.state() is not RunState.RUNNING and run.result() is not None, 20)
     assert_told(run)

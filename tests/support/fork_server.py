@@ -27,7 +27,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
 
-from core.jobs import launchers
+from core.jobs import launchers, watchdog
 from core.settings import PROJECT_ROOT
 
 POSSIBLE = sys.platform == "linux"
@@ -212,6 +212,7 @@ def main() -> None:
     address = Path(sys.argv[1])
     for module in MODULES:
         importlib.import_module(module)
+    watchdog.COUNTS = Path(os.devnull)  # as tests/conftest.py does
     gc.freeze()
     assert threading.active_count() == 1, "only one thread survives a fork"
     with socket.socket(socket.AF_UNIX) as listener, forked_processes(address):
