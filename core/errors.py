@@ -5,6 +5,8 @@
     ├── ImageError           one picture cannot be used
     ├── DatasetError         a dataset cannot be imported, found or used
     │   └── LabelColumnError several columns could hold the labels (holds their names)
+    ├── CollectionError      a collection is not there, or cannot take what was sent
+    │   └── NotNowError      it is closed or busy: what was sent may be sent again later
     ├── ConfigError          a TrainConfig field is wrong (holds one sentence per field)
     ├── NetworkError         a network, option or freeze point is unknown (models/errors.py)
     ├── WeightsError         pretrained weights are missing, damaged or cannot be downloaded
@@ -31,6 +33,7 @@ from models.errors import NetworkError, TuneMyPetsError, WeightsError
 __all__ = [
     "CarryError",
     "ClusterError",
+    "CollectionError",
     "ComparisonError",
     "ConfigError",
     "DatasetError",
@@ -40,6 +43,7 @@ __all__ = [
     "ImageError",
     "LabelColumnError",
     "NetworkError",
+    "NotNowError",
     "PeopleError",
     "PredictorError",
     "QuotaError",
@@ -78,6 +82,14 @@ class LabelColumnError(DatasetError):
             f"{place} has several columns that could hold the labels ({', '.join(self.candidates)}): "
             "choose one with --label-column."
         )
+
+
+class CollectionError(TuneMyPetsError):
+    """A collection is not there, or cannot take what was sent."""
+
+
+class NotNowError(CollectionError):
+    """A collection is closed or busy: what was sent may be sent again later."""
 
 
 class ConfigError(TuneMyPetsError):

@@ -98,8 +98,8 @@ def check_room(settings: Settings, needed_bytes: int = 0) -> None:
 
 
 def room_usage(settings: Settings) -> int:
-    """Bytes of everything that cannot be computed again: datasets, runs, uploads."""
-    folders = (settings.datasets_dir, settings.runs_dir, settings.imports_dir)
+    """Bytes of everything that cannot be computed again: datasets, runs, uploads, collections."""
+    folders = (settings.datasets_dir, settings.runs_dir, settings.imports_dir, settings.collections_dir)
     return sum(size for folder in folders for size in _sizes(folder))
 
 

@@ -191,6 +191,10 @@ class Settings:
         return self.home / "sweeps"
 
     @property
+    def collections_dir(self) -> Path:
+        return self.home / "collections"
+
+    @property
     def imports_dir(self) -> Path:
         return self.home / "imports"
 

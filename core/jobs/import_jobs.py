@@ -26,6 +26,8 @@ from filelock import FileLock
 from pydantic import TypeAdapter
 
 from core.actor import LOCAL_OWNER, OPERATOR, Actor
+from core.collection.collection_source import CollectionSource, Together
+from core.collection.collection_store import CollectionStore
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import SAMPLE_TITLE, draw_sample
 from core.datasets.splits import SplitPlan
@@ -54,10 +56,10 @@ log = logging.getLogger("tunemypets.importer")
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import: `path` of a folder or archive, or None for the built-in sample.
+    """What to import: `path` of a folder or archive, None for a collection or the built-in sample.
 
     `title` names it in sentences; an upload is stored under another name. `names` is the code page of an archive's
-    names that are not Unicode, None to guess it.
+    names that are not Unicode, None to guess it. `collection` is an id, and `together` what of it stays in one split.
     """
 
     path: str | None
@@ -69,6 +71,8 @@ class ImportRequest:
     layout: str = ""
     label_column: str = ""
     names: str | None = None
+    collection: str = ""
+    together: Together = "clip"
 
 
 @dataclass(frozen=True)
@@ -273,12 +277,30 @@ def sample_source() -> "Source":
     return MemorySource(SAMPLE_TITLE, list(draw_sample()), drawn=True)
 
 
+def _open(settings: Settings, request: ImportRequest) -> "Source":
+    if request.collection:
+        store = CollectionStore(settings)
+        folder = store.place(request.collection)
+        return CollectionSource(folder, store.view(request.collection), request.together)
+    if request.path is None:
+        return sample_source()
+    from core.datasets.sources.opening import open_source
+
+    return open_source(
+        Path(request.path),
+        request.title,
+        settings.max_images,
+        encoding=request.names,
+        max_bytes=settings.max_dataset_bytes,
+        scratch=settings.imports_dir,
+    )
+
+
 def run_job(settings: Settings, folder: Path) -> None:
     """Carry out the import of a job folder; its result file holds how it ended."""
     # here and not above: the pages import this module, and must start fast
     from core.datasets.importing import ImportProgress, import_dataset
     from core.datasets.layouts.placing import LayoutQuestionError
-    from core.datasets.sources.opening import open_source
 
     def write_progress(progress: ImportProgress) -> None:
         values = _progress(progress.phase, progress.done, progress.total, progress.eta_seconds)
@@ -288,20 +310,9 @@ def run_job(settings: Settings, folder: Path) -> None:
     try:
         write_json(
             folder / "progress.json",
-            _progress("Drawing pictures" if request.path is None else "Reading", 0, 0),
+            _progress("Reading" if request.path or request.collection else "Drawing pictures", 0, 0),
         )
-        source = (
-            sample_source()
-            if request.path is None
-            else open_source(
-                Path(request.path),
-                request.title,
-                settings.max_images,
-                encoding=request.names,
-                max_bytes=settings.max_dataset_bytes,
-                scratch=settings.imports_dir,
-            )
-        )
+        source = _open(settings, request)
         try:
             dataset = run_step(
                 import_dataset(

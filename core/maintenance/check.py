@@ -13,6 +13,8 @@ from pathlib import Path
 from core.checkpoints.pretrained_check import FOLDER as WEIGHTS
 from core.checkpoints.pretrained_check import verify_kept_weights
 from core.checkpoints.weights_file import check_finite, read_header
+from core.collection.collection_check import verify_collection
+from core.collection.collection_store import DRAFT as COLLECTION_DRAFT
 from core.datasets.dataset_check import verify_dataset
 from core.datasets.importing import DRAFT, DRAFT_LOCK
 from core.errors import TuneMyPetsError
@@ -114,6 +116,9 @@ class _Walk:
         yield from _guarded(settings.sweeps_dir, self._verify_drafts, settings.sweeps_dir, SWEEP_DRAFT)
         for folder in _folders(settings.sweeps_dir):
             yield from _guarded(folder, _while_there, folder, verify_sweep(SweepFolder(folder), self._count))
+        yield from _guarded(settings.collections_dir, self._verify_drafts, settings.collections_dir, COLLECTION_DRAFT)
+        for folder in _folders(settings.collections_dir):
+            yield from _guarded(folder, _while_there, folder, verify_collection(folder, self._count))
         yield from _guarded(settings.imports_dir, self._verify_imports)
         yield from _guarded(settings.cache_dir, self._verify_cache)
         yield from _guarded(self._home, self._verify_others)
@@ -136,7 +141,12 @@ class _Walk:
         """The folders of which every file is known."""
         settings = self._settings
         folders = {settings.datasets_dir, settings.runs_dir, settings.imports_dir, settings.cache_dir}
-        return folders | {settings.sweeps_dir, settings.logs_dir, self._home / SET_ASIDE_FOLDER}
+        return folders | {
+            settings.sweeps_dir,
+            settings.collections_dir,
+            settings.logs_dir,
+            self._home / SET_ASIDE_FOLDER,
+        }
 
     def _verify_drafts(self, root: Path, draft: str) -> Iterator[Problem]:
         """What is not a run or dataset, or not one yet, or not any more."""

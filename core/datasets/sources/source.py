@@ -27,6 +27,7 @@ class SourceEntry:
     bytes_claimed: int
     label: str | None = None
     split: str | None = None
+    group: str = ""
 
 
 class Source(Protocol):

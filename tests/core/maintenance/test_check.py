@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from core.actor import OPERATOR
+from core.collection.collection_store import CollectionStore
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.jobs.worker import Worker
@@ -457,3 +459,19 @@ def test_activations_of_earlier_versions_are_whole(full: Settings) -> None:
     path.write_text(json.dumps({**recipe, "seconds": -1}), encoding="utf-8")
     (finding,) = check(full)
     assert "does not record how long they took" in finding.text
+
+
+def test_collections_are_looked_at_and_what_killed_processes_left_of_them_goes(settings: Settings) -> None:
+    store = CollectionStore(settings)
+    pets = store.place(store.start("Our pets", by=OPERATOR))
+    assert list(check(settings)) == []
+    draft = settings.collections_dir / ".draft-collection-1"
+    draft.mkdir()
+    stray = settings.collections_dir / "notes.txt"
+    stray.write_text("x", encoding="utf-8")
+    (pets / "thumbs" / f"{'a' * 32}.jpg").write_bytes(b"x")
+    kinds = {finding.place.partition("/")[2]: finding.kind for finding in check(settings)}
+    assert kinds[f"{pets.name}/thumbs/{'a' * 32}.jpg"] is Kind.LEFT_OVER
+    assert kinds["notes.txt"] is Kind.ORPHANED
+    assert all(finding.place.endswith(draft.name) for finding in repair(settings).left)  # a moment old
+    assert store.ids() == [pets.name]
