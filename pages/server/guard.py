@@ -17,14 +17,14 @@ from core.room.access import RoomStore
 from core.room.addresses import host_of, is_named, own_names
 from core.room.people import person_id
 from core.settings import PROJECT_ROOT, Settings
-from pages.server import export_files
+from pages.server import collect_page, export_files
 from pages.server.security_headers import policy_headers
 from pages.server.visitor_cookie import cookie_header, token_in
 
 # they describe the server, and no page needs them; the metrics open for the operator's measurements only
 METRICS = "/_stcore/metrics"
 CLOSED = ("/_stcore/script-health-check", "/_stcore/agent")
-BEHIND_THE_DOOR = ("/media/", "/_stcore/upload_file/", export_files.PATH)
+BEHIND_THE_DOOR = ("/media/", "/_stcore/upload_file/", export_files.PATH, collect_page.INSIDE)
 POLICY = b"content-security-policy"
 NAMES_SECONDS = 10.0  # a laptop's address changes with its network
 MAX_SOCKETS = 1000
@@ -132,7 +132,7 @@ class Guard:
         return self._names
 
     def _check_origin(self, scope: Scope) -> None:
-        """A browser names the page that opens a websocket; other programs need not."""
+        """A browser names the page that opens a websocket, or changes something; other programs need not."""
         origin = _header(scope, b"origin")
         if not origin:
             return
@@ -156,6 +156,8 @@ class Guard:
             token = token_in(scope["headers"])
             if token is None or not self.rooms.is_admitted(person_id(token)):
                 raise Refusal(403, "Enter the passcode of the room first.")
+        if path.startswith(collect_page.PAGE) and scope["method"] not in ("GET", "HEAD"):
+            self._check_origin(scope)
 
     def _path(self, scope: Scope) -> str:
         """Of the request, below the address of the app."""

@@ -1,0 +1,398 @@
+// The page: a card for each class, thumbnails, the queue. No text becomes markup.
+
+const POLL_MS = 3000;
+const SLOW_MS = 10000; // while the server does not answer
+const PASSCODE = "passcode";
+const part = (id) => document.getElementById(id);
+
+const cards = new Map(); // class id -> {root, update}
+let state = { collection: null };
+let tag = ""; // of the last answer
+let passcode = new URLSearchParams(location.search).get(PASSCODE) || "";
+if (passcode) history.replaceState(null, "", location.pathname); // the address may be on a projector
+
+const queue = new Queue(drawQueue, refresh);
+
+function show(id, text) {
+  part(id).textContent = text;
+  part(id).hidden = !text;
+}
+
+function complain(sentence) {
+  show("problem", sentence);
+  if (sentence) part("problem").scrollIntoView({ block: "nearest" });
+}
+
+function count(number, noun) {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+// ---- asking the server
+
+async function ask(path, method, values) {
+  const answer = await fetch(path, {
+    method,
+    body: values ? JSON.stringify(values) : undefined,
+    headers: values ? { "content-type": "application/json" } : {},
+  });
+  if (answer.ok) return answer.status === 204 ? {} : answer.json();
+  const problem = await answer.json().then((found) => found.problem, () => "The server refused this: reload the page.");
+  throw new Unusable(problem);
+}
+
+// a change that someone asked for: its problem is shown, and the page drawn again
+async function change(path, method, values) {
+  complain("");
+  try {
+    return await ask(`collect/api/${state.collection.id}/${path}`, method, values);
+  } catch (error) {
+    complain(error instanceof Unusable ? error.message : "The network is gone: try again in a moment.");
+    return null;
+  } finally {
+    refresh();
+  }
+}
+
+let polling = null;
+
+async function refresh() {
+  clearTimeout(polling);
+  let wait = POLL_MS;
+  try {
+    const answer = await fetch("collect/api/state", { headers: tag ? { "if-none-match": tag } : {}, cache: "no-store" });
+    if (answer.status === 401 || answer.status === 403) {
+      askAtDoor(answer.status === 403);
+    } else if (answer.status === 200) {
+      tag = answer.headers.get("etag") || "";
+      state = await answer.json();
+      draw();
+    }
+    if (answer.status < 400) {
+      if (part("notice").dataset.offline) draw();
+      if (queue.why && (state.collection?.open || state.presenter)) queue.hurry();
+    }
+  } catch {
+    wait = SLOW_MS;
+    part("notice").dataset.offline = "1";
+    show("notice", "The network is gone: photos wait here, and are sent when it is back.");
+  }
+  clearTimeout(polling);
+  polling = setTimeout(refresh, document.hidden ? SLOW_MS : wait);
+}
+
+// ---- the door
+
+function askAtDoor(forPasscode) {
+  if (!part("door").hidden) return;
+  part("door").hidden = false;
+  part("passcode-line").hidden = !forPasscode || Boolean(passcode);
+  part("classes").hidden = part("new-class").hidden = true;
+  show("notice", "");
+}
+
+part("door").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  show("door-problem", "");
+  try {
+    const typed = part("passcode").value || passcode;
+    await ask("collect/join", "POST", { nickname: part("nickname").value, passcode: typed });
+    part("door").hidden = true;
+    part("classes").hidden = false;
+    queue.hurry();
+    refresh();
+  } catch (error) {
+    passcode = "";
+    part("passcode-line").hidden = false;
+    show("door-problem", error instanceof Unusable ? error.message : "The network is gone: try again in a moment.");
+  }
+});
+
+// ---- classes
+
+function draw() {
+  const { collection } = state;
+  delete part("notice").dataset.offline;
+  part("who").textContent = state.me ? `TuneMyPets · ${state.me}` : "TuneMyPets";
+  part("title").textContent = collection ? collection.title : "Collect photos";
+  const mayAdd = collection && (collection.open || state.presenter);
+  if (!collection) show("notice", "Nothing is collected at the moment: the presenter starts it, and this page follows.");
+  else if (!collection.open) show("notice", "The presenter has closed the collection. What waits here is sent when it opens again.");
+  else if (!collection.classes.length) show("notice", "Add the first class, then photos of it.");
+  else show("notice", "");
+  part("new-class").hidden = !mayAdd;
+  const classes = collection ? collection.classes : [];
+  const known = new Set(classes.map((item) => item.id));
+  for (const [id, card] of cards) {
+    if (!known.has(id)) {
+      card.root.remove();
+      cards.delete(id);
+    }
+  }
+  for (const item of classes) {
+    if (!cards.has(item.id)) {
+      cards.set(item.id, makeCard(item.id));
+      part("classes").append(cards.get(item.id).root);
+    }
+    cards.get(item.id).update(item, mayAdd, classes);
+  }
+}
+
+part("new-class").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const made = await change("classes", "POST", { name: part("new-name").value });
+  if (made) part("new-name").value = "";
+});
+
+function makeCard(id) {
+  const root = part("card").content.firstElementChild.cloneNode(true);
+  const find = (selector) => root.querySelector(selector);
+  const [photos, clip] = root.querySelectorAll('input[type="file"]');
+  const path = `classes/${id}`;
+  let item = null;
+  let drawn = "";
+  photos.addEventListener("change", () => take(photos, (files) => addPhotos(id, find(".busy"), files)));
+  clip.addEventListener("change", () => take(clip, (files) => addClips(id, find(".busy"), files)));
+  find(".live").addEventListener("click", () => openCamera(id, item.name));
+  find(".rename").addEventListener("submit", (event) => {
+    event.preventDefault();
+    change(path, "PATCH", { name: find(".rename input").value });
+  });
+  find(".merge").addEventListener("submit", (event) => {
+    event.preventDefault();
+    change(path, "PATCH", { into: find(".merge select").value });
+  });
+  find(".switch").addEventListener("click", () => change(path, "PATCH", { off: !item.off }));
+  find(".delete").addEventListener("click", () => {
+    if (confirm(`Delete the class ${item.name} and its ${count(item.count, "picture")}?`)) change(path, "DELETE");
+  });
+
+  function update(found, mayAdd, classes) {
+    const before = item;
+    item = found;
+    root.classList.toggle("off", item.off);
+    root.setAttribute("aria-label", item.name);
+    find("h2").textContent = item.name;
+    find(".count").textContent =
+      `${count(item.count, "picture")}${item.own ? `, ${item.own} yours` : ""}${item.off ? " · switched off" : ""}`;
+    find(".choices").hidden = !mayAdd;
+    if (cameraIsGiven()) {
+      find(".live").hidden = false;
+      clip.closest("label").hidden = true;
+    }
+    find("details").hidden = !(item.changeable && mayAdd);
+    if (before?.name !== item.name) find(".rename input").value = item.name;
+    find(".switch").textContent = item.off ? "Switch on" : "Switch off";
+    const others = classes.filter((other) => other.id !== id);
+    find(".merge").hidden = !others.length;
+    const names = JSON.stringify(others.map((other) => [other.id, other.name]));
+    if (root.dataset.others !== names) {
+      root.dataset.others = names;
+      find("select").replaceChildren(...others.map((other) => new Option(other.name, other.id)));
+    }
+    const pictures = JSON.stringify(item.pictures);
+    if (drawn !== pictures) drawStrip(find(".strip"), item);
+    drawn = pictures;
+  }
+  return { root, update };
+}
+
+function address(digest) {
+  return `collect/api/${state.collection.id}/pictures/${digest}`;
+}
+
+// pictures that stay keep their elements, so that nothing flickers
+function drawStrip(strip, item) {
+  const there = new Map(Array.from(strip.children, (line) => [line.dataset.digest, line]));
+  strip.replaceChildren(
+    ...item.pictures.map(([digest, by, mine]) => there.get(digest) || makeThumbnail(item, digest, by, mine)),
+  );
+}
+
+function makeThumbnail(item, digest, by, mine) {
+  const line = document.createElement("li");
+  const button = document.createElement("button");
+  const picture = new Image();
+  line.dataset.digest = digest;
+  button.type = "button";
+  picture.loading = "lazy";
+  picture.src = address(digest);
+  picture.alt = `${item.name}, by ${by}`;
+  button.append(picture);
+  button.addEventListener("click", () => openLarge(item.name, digest, by, mine));
+  line.append(button);
+  return line;
+}
+
+// ---- one picture
+
+let large = "";
+
+function openLarge(name, digest, by, mine) {
+  large = digest;
+  part("large-photo").src = `${address(digest)}?full`;
+  part("large-photo").alt = name;
+  part("large-text").textContent = `${name}, by ${by}`;
+  part("large-delete").hidden = !mine;
+  part("large").showModal();
+}
+
+part("large-close").addEventListener("click", () => part("large").close());
+part("large-delete").addEventListener("click", () => {
+  part("large").close();
+  change(`pictures/${large}`, "DELETE");
+});
+
+// ---- adding pictures
+
+async function take(input, add) {
+  const files = Array.from(input.files); // copied: the next line empties the list
+  input.value = "";
+  if (files.length) await add(files);
+}
+
+function enqueue(className, group, name, blob) {
+  return queue.add({ id: newId(), collection: state.collection.id, className, group, name, blob });
+}
+
+async function working(place, text, work) {
+  place.hidden = false;
+  place.textContent = text;
+  complain("");
+  const problems = [];
+  try {
+    await work((sentence) => problems.push(sentence), (words) => { place.textContent = words; });
+  } finally {
+    place.hidden = true;
+    complain(problems.slice(0, 3).join(" ") + (problems.length > 3 ? ` ${problems.length - 3} more files cannot be used.` : ""));
+  }
+}
+
+function addPhotos(className, place, files) {
+  return working(place, "Reading photos …", async (refuse, say) => {
+    for (const [number, file] of files.entries()) {
+      say(`Reading photo ${number + 1} of ${files.length} …`);
+      try {
+        await enqueue(className, "", file.name, await shrinkPhoto(file));
+      } catch (error) {
+        if (!(error instanceof Unusable)) throw error;
+        refuse(error.message);
+      }
+    }
+  });
+}
+
+function addClips(className, place, files) {
+  return working(place, "Reading the clip …", async (refuse, say) => {
+    for (const file of files) {
+      try {
+        await addFrames(className, cutClip(file), file.name, say);
+      } catch (error) {
+        if (!(error instanceof Unusable)) throw error;
+        refuse(error.message);
+      }
+    }
+  });
+}
+
+async function addFrames(className, frames, name, say) {
+  const group = newId();
+  let number = 0;
+  for await (const blob of frames) {
+    say(`Frame ${++number} of ${FRAMES} …`);
+    await enqueue(className, group, `${name}, frame ${number}`, blob);
+  }
+}
+
+// ---- the live camera, where the browser gives it to pages: on https and on localhost
+
+let stream = null;
+let filmed = "";
+
+function cameraIsGiven() {
+  return isSecureContext && Boolean(navigator.mediaDevices?.getUserMedia);
+}
+
+async function openCamera(className, name) {
+  complain("");
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  } catch {
+    complain("The browser gives this page no camera: add photos instead.");
+    return;
+  }
+  filmed = className;
+  part("camera-view").srcObject = stream;
+  part("camera-text").textContent = `For ${name}: film it from several sides.`;
+  part("camera-start").disabled = false;
+  part("camera").showModal();
+  await part("camera-view").play();
+}
+
+part("camera-start").addEventListener("click", async () => {
+  part("camera-start").disabled = true;
+  try {
+    const say = (words) => { part("camera-text").textContent = words; };
+    await addFrames(filmed, watchCamera(part("camera-view")), "camera", say);
+    part("camera-text").textContent = `${FRAMES} frames are on their way: film again from another side, or close.`;
+  } finally {
+    part("camera-start").disabled = false;
+  }
+});
+part("camera-close").addEventListener("click", () => part("camera").close());
+part("camera").addEventListener("close", () => {
+  if (stream) stream.getTracks().forEach((track) => track.stop());
+  stream = null;
+});
+
+// ---- the queue
+
+function drawQueue() {
+  const { left, sent, refused } = queue;
+  part("queue").hidden = !left && !refused.length && !sent;
+  const all = left + sent;
+  part("queue-bar").max = Math.max(1, all);
+  part("queue-bar").value = sent;
+  part("queue-bar").hidden = !left;
+  if (left) part("queue-text").textContent = `${sent} of ${all} sent${queue.why ? ` · ${queue.why}: ${left} kept here` : ""}`;
+  else part("queue-text").textContent = sent ? `All ${sent} sent${queue.known ? `, ${queue.known} were there already` : ""}` : "";
+  const lines = refused.slice(0, 5).map(({ item, problem }) => {
+    const line = document.createElement("li");
+    const text = document.createElement("span");
+    text.dir = "auto";
+    text.textContent = problem;
+    line.append(
+      text,
+      makeButton("Try again", () => queue.again(item)),
+      makeButton("Remove", () => queue.drop(item)),
+    );
+    return line;
+  });
+  if (refused.length > 5) {
+    const more = document.createElement("li");
+    more.textContent = `${refused.length - 5} more were refused.`;
+    lines.push(more);
+  }
+  part("refused").replaceChildren(...lines);
+  clearTimeout(drawQueue.clock);
+  if (!left && sent) {
+    drawQueue.clock = setTimeout(() => {
+      queue.sent = queue.known = 0;
+      drawQueue();
+    }, 6000);
+  }
+}
+
+function makeButton(label, act) {
+  const button = document.createElement("button");
+  button.className = "button";
+  button.textContent = label;
+  button.addEventListener("click", act);
+  return button;
+}
+
+addEventListener("beforeunload", (event) => {
+  if (queue.left && !queue.shelf.database) event.preventDefault(); // only memory has them
+});
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+
+queue.open().then(refresh);
