@@ -8,6 +8,7 @@ from core.actor import Actor
 from core.room.board import SCENES, read_board, show_scene
 from core.settings import Settings
 from pages.components.room import (
+    collect_scene,
     demo_scene,
     goodbye_scene,
     join_scene,
@@ -20,7 +21,7 @@ from pages.components.room import (
 )
 from pages.components.shared import door, frame
 
-LABELS = dict(zip(SCENES, ("Join", "Demo", "Everyone trains", "Leaderboard", "Goodbye"), strict=True))
+LABELS = dict(zip(SCENES, ("Join", "Demo", "Collect", "Everyone trains", "Leaderboard", "Goodbye"), strict=True))
 REFRESH_SECONDS = 3.0
 # an element of the wall's page: with `:has(.st-key-wall)` in a style sheet, every change on any page is looked at
 ALONE = """<style>
@@ -61,6 +62,8 @@ def page() -> None:
             st.fragment(remote.show_figures, run_every=REFRESH_SECONDS)(settings)
             remote.show_remote(settings, by)
         with left.container(key="room-scene-place"):
+            if read_board(settings).scene == "collect":
+                collect_scene.show_controls(settings, by)
             if _show_scene(settings, by) == "goodbye":
                 remote.offer_shutdown(settings, by)
         for name, (icon, show) in (DETAILS | (CLUSTER if settings.cluster else {})).items():
@@ -103,6 +106,8 @@ def _show_scene(settings: Settings, by: Actor) -> str:
         match scene:
             case "demo":
                 demo_scene.show_demo(settings, by)
+            case "collect":
+                collect_scene.show_collecting(settings)
             case "train":
                 lanes.show_everyone(settings)
             case "leaderboard":

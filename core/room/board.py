@@ -17,7 +17,7 @@ from core.storage import is_id, read_json, write_json
 
 LOCK_SECONDS = 5.0
 MAX_PINS = 6  # Home shows all of them
-SCENES = ("join", "demo", "train", "leaderboard", "goodbye")  # of a workshop, in their order
+SCENES = ("join", "demo", "collect", "train", "leaderboard", "goodbye")  # of a workshop, in their order
 
 
 @dataclass(frozen=True)

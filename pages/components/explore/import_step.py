@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.errors import DatasetError
 from core.settings import Settings
-from pages.components.explore import import_form
+from pages.components.explore import collecting, import_form
 from pages.components.shared import frame, import_progress
 
 ADD, IMPORT = "add", "import"  # in the URL: the form is open; the id of the import that is followed
@@ -49,4 +49,5 @@ def show_step(settings: Settings, *, first: bool) -> None:
         with frame.explained():
             if import_progress.follow(settings, job).state in ("running", "asking"):
                 return
+    collecting.show_collection(settings)
     import_form.show_import_form(settings)

@@ -1,4 +1,4 @@
-"""The presenter's notices for everyone: pinned runs, and settings to start from."""
+"""The presenter's notices for everyone: pinned runs, settings to start from, photos that are collected."""
 
 import streamlit as st
 
@@ -6,9 +6,11 @@ from core.formatting import format_count
 from core.room.board import Board, read_board
 from core.settings import Settings
 from pages.components.shared import frame
+from pages.components.shared.mosaic import newest_collection
 from pages.components.shared.prefilled_form import prefill
 from pages.components.shared.recent_runs import draw_run
 from pages.components.shared.runs_snapshot import list_runs
+from pages.server.collect_page import PAGE
 
 
 def show_pins(settings: Settings) -> None:
@@ -20,6 +22,16 @@ def show_pins(settings: Settings) -> None:
         for run_id in pins:
             if run_id in found:
                 draw_run(settings, found[run_id])
+
+
+def show_collection(settings: Settings) -> None:
+    """Ask for photos while the room collects some."""
+    view = newest_collection(settings) if settings.room else None
+    if view is not None and view.collection.open:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            title = frame.plain(view.collection.title)
+            st.markdown(f":material/photo_camera: The room collects photos of **{title}**.", width="stretch")
+            st.link_button("Add yours", PAGE.lstrip("/"), icon=":material/add_a_photo:")
 
 
 def show_sent(settings: Settings, *, on_train: bool) -> None:

@@ -1,0 +1,42 @@
+"""What the room collects at the moment: the mosaic, and the way to add to it; for the presenter, the way to begin."""
+
+import streamlit as st
+
+from core.room.board import show_scene
+from core.settings import Settings
+from pages.components.shared import frame
+from pages.components.shared.mosaic import describe_people, newest_collection, show_mosaic
+from pages.server.collect_page import PAGE
+
+REFRESH_SECONDS = 3.0
+
+
+def show_collection(settings: Settings) -> None:
+    """Draw the open collection, if there is one."""
+    by, view = frame.actor(), newest_collection(settings)
+    is_open = view is not None and view.collection.open
+    if not is_open and not by.presenter:
+        return
+    with st.container(border=is_open, key="collection"):
+        if is_open:
+            st.fragment(_show_pictures, run_every=REFRESH_SECONDS)(settings)
+        with st.container(horizontal=True):
+            if is_open:
+                st.link_button("Add yours", PAGE.lstrip("/"), icon=":material/add_a_photo:")
+            if by.presenter:
+                clicked = st.button(
+                    "Collect photos with phones",
+                    icon=":material/qr_code:",
+                    key="collect-here",
+                    help="Everyone adds to one dataset: Room shows a code for phones, and the photos as they come.",
+                )
+                if clicked:
+                    show_scene(settings, "collect", by)
+                    frame.go(frame.ROOM, query_params={})
+
+
+def _show_pictures(settings: Settings) -> None:
+    view = newest_collection(settings)
+    if view is not None:
+        st.markdown(f"**{frame.plain(view.collection.title)}**, collected by everyone: {describe_people(view)}")
+        show_mosaic(settings, view)
