@@ -1,6 +1,7 @@
 // The page: a card for each class, thumbnails, the queue. No text becomes markup.
 
 const POLL_MS = 3000;
+const SHOWN_MS = 10000; // that everything was sent
 const SLOW_MS = 10000; // while the server does not answer
 const PASSCODE = "passcode";
 const part = (id) => document.getElementById(id);
@@ -254,7 +255,10 @@ function enqueue(className, group, name, blob) {
   return queue.add({ id: newId(), collection: state.collection.id, className, group, name, blob });
 }
 
+let readers = 0; // clips and photos that are read at this moment
+
 async function working(place, text, work) {
+  if (!readers++) queue.begin();
   place.hidden = false;
   place.textContent = text;
   complain("");
@@ -262,7 +266,9 @@ async function working(place, text, work) {
   try {
     await work((sentence) => problems.push(sentence), (words) => { place.textContent = words; });
   } finally {
+    readers -= 1;
     place.hidden = true;
+    drawQueue();
     complain(problems.slice(0, 3).join(" ") + (problems.length > 3 ? ` ${problems.length - 3} more files cannot be used.` : ""));
   }
 }
@@ -374,11 +380,11 @@ function drawQueue() {
   }
   part("refused").replaceChildren(...lines);
   clearTimeout(drawQueue.clock);
-  if (!left && sent) {
+  if (!left && sent && !readers) {
     drawQueue.clock = setTimeout(() => {
-      queue.sent = queue.known = 0;
+      queue.begin();
       drawQueue();
-    }, 6000);
+    }, SHOWN_MS);
   }
 }
 

@@ -58,7 +58,7 @@ class Queue {
     this.waiting = [];
     this.sending = new Set();
     this.refused = []; // {item, problem}
-    this.sent = 0; // since the queue was empty
+    this.sent = 0; // since `begin`
     this.known = 0; // of them: the server had this very picture
     this.bytes = 0;
     this.tries = 0; // in a row that failed
@@ -76,6 +76,11 @@ class Queue {
 
   get left() {
     return this.waiting.length + this.sending.size;
+  }
+
+  // count again, unless pictures of before are still on their way
+  begin() {
+    if (!this.left) this.sent = this.known = 0;
   }
 
   async add(item) {
