@@ -19,6 +19,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from core.actor import OPERATOR
+from core.collection.collection_store import CollectionStore
 from core.config.train_config import TrainConfig
 from core.room.access import RoomStore
 from core.room.people import PeopleStore, new_token, person_id
@@ -71,6 +73,11 @@ def ask(server: Server, path: str, method: str = "GET", **headers: str) -> tuple
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         reply = connection.getresponse()
         return reply, reply.read()
+
+
+def server_pid(server: Server) -> int:
+    assert server.process is not None
+    return server.process.pid
 
 
 def handshake(server: Server, **headers: str) -> int:
@@ -223,6 +230,7 @@ def test_before_the_passcode_nothing_of_the_room_is_served(raced: Settings, star
     # nor by address, whoever knows one
     assert ask(server, "/media/0123456789abcdef.png")[0].status == 403
     assert ask(server, "/take-home/a/pytorch/b.zip")[0].status == 403
+    assert ask(server, "/collect/api/state")[0].status == 403
     assert ask(server, "/_stcore/upload_file/a/b", "PUT", Content_Length="0")[0].status == 403
     rooms, token = RoomStore(raced), new_token()
     room = rooms.current()
@@ -292,6 +300,19 @@ def test_an_upload_beyond_the_limit_is_refused_before_it_is_read(start: Start) -
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
         raw.sendall(head.encode())
         assert b" 413 " in raw.recv(200)
+
+
+def test_a_photo_of_200_mb_for_a_collection_is_refused_before_it_is_read(server: Server) -> None:
+    place = CollectionStore(server.settings).start("Our mugs", by=OPERATOR)
+    address, memory = f"/collect/api/{place}/pictures/00000001", psutil.Process(server_pid(server)).memory_info
+    before = memory().rss
+    for size, status in ((200 * MB, b" 413 "), (10**12, b" 413 "), ("none", b" 400 ")):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+            raw.sendall(f"PUT {address} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode())
+            assert status in raw.recv(200)
+    assert memory().rss - before < 20 * MB
+    reply, body = ask(server, address, "PUT", Origin="http://evil.example.com", Content_Length="0")
+    assert (reply.status, body) == (403, b"This connection was opened by a page of another site.")
 
 
 def test_uploads_of_one_session_are_limited_together(start: Start) -> None:

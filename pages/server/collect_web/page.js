@@ -140,8 +140,11 @@ function draw() {
 
 part("new-class").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const made = await change("classes", "POST", { name: part("new-name").value });
-  if (made) part("new-name").value = "";
+  const field = part("new-name");
+  const name = field.value;
+  field.value = ""; // at once: the next name may be typed meanwhile
+  const made = await change("classes", "POST", { name });
+  if (!made && !field.value) field.value = name;
 });
 
 function makeCard(id) {
@@ -218,6 +221,9 @@ function makeThumbnail(item, digest, by, mine) {
   picture.loading = "lazy";
   picture.src = address(digest);
   picture.alt = `${item.name}, by ${by}`;
+  picture.addEventListener("error", () => { // the network was gone when it was asked for
+    setTimeout(() => { if (line.isConnected) picture.src = address(digest); }, POLL_MS);
+  });
   button.append(picture);
   button.addEventListener("click", () => openLarge(item.name, digest, by, mine));
   line.append(button);

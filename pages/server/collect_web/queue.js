@@ -3,7 +3,7 @@
 
 const AT_ONCE = 2;
 const ANSWER_MS = 30000;
-const WAITS_MS = [1000, 2000, 4000, 8000, 10000];
+const WAITS_MS = [1000, 2000, 4000, 5000];
 const STORE = "pictures";
 
 function newId() {
