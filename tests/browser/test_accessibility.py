@@ -7,11 +7,15 @@ import itertools
 from importlib import resources
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
+from core.actor import OPERATOR
+from core.collection.collection_store import CollectionStore
+from core.collection.picture_intake import Sent, add_picture
 from core.races.race import list_races
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from tests.support.images import encoded, photo
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -61,6 +65,29 @@ def test_every_page_can_be_read_and_tapped(raced: Settings, server: Server, chro
     assert not found, "\n".join(found)
 
 
+@pytest.mark.parametrize(("size", "theme"), VARIANTS, ids=["phone", "projector"])
+def test_the_page_that_collects_photos_can_be_read_and_tapped(
+    settings: Settings, server: Server, chromium: Browser, size, theme
+) -> None:
+    store = CollectionStore(settings)
+    place = store.start("Our mugs", by=OPERATOR)
+    for number, name in enumerate(("mug", "spoon")):
+        made = store.add_class(place, name, by=OPERATOR)
+        for seed in range(10 * number, 10 * number + 7):
+            add_picture(settings, place, Sent(f"{seed:08}", made, "", "a", encoded(photo(seed))), by=OPERATOR)
+    store.switch_class(place, made, True, by=OPERATOR)
+    context = chromium.new_context(viewport=size, color_scheme=theme)
+    context.add_init_script(SHIFTS)
+    page = context.new_page()
+    page.goto(f"{server.address}/collect")
+    card = page.get_by_role("region", name="mug", exact=True)
+    expect(card.locator(".strip img").last).to_be_visible()
+    card.get_by_text("Change this class").click()
+    found = inspect(page, "/collect")
+    context.close()
+    assert not found, "\n".join(found)
+
+
 def check(page: Page, address: str) -> list[str]:
     """What is wrong with a page, one line each."""
     page.goto(address)
@@ -68,6 +95,11 @@ def check(page: Page, address: str) -> list[str]:
     page.wait_for_load_state("networkidle")
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    return inspect(page, address)
+
+
+def inspect(page: Page, address: str) -> list[str]:
+    """What is wrong with a page that is drawn; it is closed."""
     page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
     options = {"runOnly": {"type": "rule", "values": RULES}}
     violations = page.evaluate("options => axe.run(document, options)", options)["violations"]
