@@ -11,7 +11,7 @@ import click
 
 from core.cli.command import Outcome, Several, command
 from core.cli.waiting import format_left, print_status
-from core.formatting import format_bytes, format_count
+from core.formatting import format_bytes, format_count, join_names
 from core.maintenance.findings import Finding, printable
 from core.maintenance.meter import BytesDone
 from core.settings import Settings
@@ -63,7 +63,7 @@ def _line(item: Finding) -> str:
 @click.option("--runs", type=click.Choice(("all", "finished")), default="all", help="Which runs (default: all).")
 @click.option("--datasets", cls=Several, metavar="DATASET...", help="Only these datasets, and the runs on them.")
 def export_room(settings: Settings, file: str, runs: str, datasets: Sequence[str]) -> Outcome:
-    """Export datasets and runs as one .zip, for another machine."""
+    """Export datasets, runs and collections as one .zip, for another machine."""
     from core.maintenance import export_archive
 
     target = Path(file).expanduser()
@@ -75,9 +75,12 @@ def export_room(settings: Settings, file: str, runs: str, datasets: Sequence[str
         "bytes": exported.size,
         "datasets": exported.datasets,
         "runs": exported.runs,
+        "collections": exported.collections,
         "left_out": exported.left_out,
     }
-    what = f"{format_count(len(exported.datasets), 'dataset')} and {format_count(len(exported.runs), 'run')}"
+    counts = [(exported.datasets, "dataset"), (exported.runs, "run")]
+    counts += [(exported.collections, "collection")] if exported.collections else []
+    what = join_names([format_count(len(found), noun) for found, noun in counts])
     text = f"Exported {what} to {target.name} ({format_bytes(exported.size)})."
     return Outcome(value, text, "\n".join(exported.left_out.values()) or None)
 

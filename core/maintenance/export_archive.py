@@ -1,4 +1,4 @@
-"""Exports datasets and runs as one zip: streamed, whole or absent, also while trainings run."""
+"""Exports datasets, runs and collections as one zip: streamed, whole or absent, also while trainings run."""
 
 import hashlib
 import json
@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.checkpoints.weights_file import read_header
+from core.collection.collection_store import CollectionStore
 from core.datasets.dataset import FILES, Dataset, thumbnail_of
 from core.datasets.dataset_store import DatasetStore
-from core.errors import CarryError, DatasetError, RunError, TuneMyPetsError
+from core.errors import CarryError, CollectionError, DatasetError, RunError, TuneMyPetsError
 from core.formatting import format_bytes
+from core.maintenance.collection_archive import files_of
 from core.maintenance.manifest import FORMAT, MANIFEST, PackedFile, is_compressible
 from core.maintenance.meter import Meter, Report, bytes_below
 from core.runs.run import Run, RunState
@@ -52,6 +54,7 @@ class ExportResult:
 
     datasets: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
+    collections: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     size: int = 0  # in bytes
 
@@ -64,11 +67,11 @@ def export_room(
     datasets: Sequence[str] | None = None,
     report: Report | None = None,
 ) -> ExportResult:
-    """Export datasets and runs as a zip.
+    """Export datasets, runs and collections as a zip.
 
     Args:
         runs: `all`, or `finished` ones only.
-        datasets: only these, and the runs on them.
+        datasets: only these, and the runs on them, without collections.
         report: gets how far it is, now and then.
     Raises:
         CarryError: the file is there already, cannot be written, or there is no room for it.
@@ -85,9 +88,10 @@ def export_room(
         for run in reversed(RunStore(settings).all())
         if (runs == "all" or run.state() is RunState.FINISHED) and (datasets is None or _dataset_of(run) in chosen)
     ]
-    needed = sum(
-        bytes_below(folder) for folder in [store.folder / name for name in chosen] + [r.folder for r in wanted]
-    )
+    collected = CollectionStore(settings)
+    collections = collected.ids() if datasets is None else []
+    folders = [store.folder / name for name in chosen] + [collected.folder / name for name in collections]
+    needed = sum(bytes_below(folder) for folder in folders + [run.folder for run in wanted])
     free = shutil.disk_usage(target.parent).free
     if needed + MARGIN_BYTES > free:
         raise CarryError(
@@ -98,6 +102,10 @@ def export_room(
     try:
         with atomic_open(target) as file, zipfile.ZipFile(file, "w", allowZip64=True) as archive:
             writer = _Writer(archive, Meter(needed, report))
+            for name in collections:
+                with _left_out(result, f"collections/{name}", CollectionError):
+                    writer.add_collection(collected.place(name))
+                    result.collections.append(name)
             for name in chosen:
                 with _left_out(result, f"datasets/{name}", DatasetError):
                     dataset = store.get(name)
@@ -158,6 +166,15 @@ class _Writer:
         if left or damaged:
             raise CarryError(f"{path} is damaged, or changed while it was packed: run `python -m core fsck`.")
         self._files.append(PackedFile(path, size, digest.hexdigest()))
+
+    def add_collection(self, folder: Path) -> None:
+        """Add a collection; what people delete meanwhile is left out."""
+        for name in files_of(folder):
+            try:
+                with (folder / name).open("rb") as source:
+                    self.add(f"collections/{folder.name}/{name}", source, os.fstat(source.fileno()).st_size)
+            except FileNotFoundError:
+                continue
 
     def finish(self) -> None:
         """Add the manifest."""

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from core.collection.collection_store import DRAFT as COLLECTION_DRAFT
 from core.config.race_plan import MAX_TITLE
 from core.datasets.dataset import FILES, load_summary
 from core.datasets.dataset_check import verify_dataset
@@ -29,6 +30,7 @@ from core.datasets.sources.source import SourceEntry
 from core.errors import CarryError, DatasetError, ImageError
 from core.formatting import format_limit
 from core.maintenance.check import verify_whole_run
+from core.maintenance.collection_archive import compare_collection, verify_arrived
 from core.maintenance.findings import Finding, printable
 from core.maintenance.manifest import (
     MANIFEST,
@@ -68,7 +70,7 @@ class ImportResult:
 
 
 def import_room(settings: Settings, path: Path, report: Report | None = None) -> ImportResult:
-    """Import every dataset and run of an exported room that is not here yet.
+    """Import every dataset, run and collection of an exported room that is not here yet.
 
     Args:
         report: gets how far it is, now and then.
@@ -91,7 +93,7 @@ def import_room(settings: Settings, path: Path, report: Report | None = None) ->
         check_space(settings, total)
         check_room(settings, total)
         importer = _Importer(settings, source, entries, Meter(total, report), path.name)
-        # datasets come first: `datasets/` sorts before `runs/`
+        # datasets come before runs: `datasets/` sorts before `runs/`
         for thing, group in groupby(sorted(files, key=lambda item: item.path), key=_thing):
             importer.take(thing, list(group))
         return importer.result
@@ -150,22 +152,28 @@ class _Importer:
         self._archive = archive
 
     def take(self, thing: str, files: list[PackedFile]) -> None:
-        """Import a dataset or run, all of it or nothing."""
+        """Import a dataset, run or collection, all of it or nothing."""
         target = self._settings.home / thing
         is_dataset = target.parent == self._settings.datasets_dir
+        is_collection = target.parent == self._settings.collections_dir
+        draft_name = DRAFT if is_dataset else COLLECTION_DRAFT if is_collection else RUN_DRAFT
         try:
             if os.path.lexists(target):
                 if is_dataset:
                     self._compare_dataset(target)
+                elif is_collection:
+                    compare_collection(target, files)
                 else:
                     _compare_run(target, files)
                 self.result.there.append(thing)
                 self._meter.add(sum(item.size for item in files))
                 return
-            with self._draft(target.parent, DRAFT if is_dataset else RUN_DRAFT) as draft:
+            with self._draft(target.parent, draft_name) as draft:
                 self._unpack(draft, files)
                 if is_dataset:
                     self._verify_dataset(draft, target.name, files)
+                elif is_collection:
+                    verify_arrived(self._settings, draft, target.name)
                 else:
                     self._verify_run(draft, target.name)
                 _publish(draft, target)

@@ -1,5 +1,6 @@
 """What an archive of a room holds: `room.json` lists every other file with its size and sha256.
 
+    collections/<id>/… collection.json, pictures
     datasets/<id>/…    dataset.json, pictures.csv, report.json, images, thumbs
     runs/<id>/…        config.json, meta.json, started.json, events.jsonl, checkpoints, predictions.csv, validation.csv,
                        result.json
@@ -14,6 +15,8 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from core.collection.collection import COLLECTION, PICTURES, parse_name
+from core.collection.picture_intake import MAX_BYTES
 from core.datasets.dataset import FILES, IMAGE_PATH, THUMBNAIL_PATH
 from core.runs.run_check import CHECKPOINT_FILES
 from core.runs.run_files import CHECKPOINTS, RECORDS
@@ -26,7 +29,7 @@ MANIFEST = "room.json"
 MAX_MANIFEST_BYTES = 128 * 2**20
 MAX_TEXT_BYTES = 256 * 2**20
 MAX_WEIGHTS_BYTES = 4 * 2**30
-MAX_THUMBNAIL_BYTES = 2**20
+MAX_THUMBNAIL_BYTES = MAX_COLLECTION_BYTES = 2**20
 RUN_FILES = (*RECORDS, *(f"{CHECKPOINTS}/{name}" for name in CHECKPOINT_FILES))
 
 
@@ -61,6 +64,8 @@ def limit_of(settings: Settings, path: str) -> int | None:
         return None
     if kind == "runs" and name in RUN_FILES:
         return MAX_WEIGHTS_BYTES if name.endswith(".safetensors") else MAX_TEXT_BYTES
+    if kind == "collections":
+        return _limit_of_collection(name)
     if kind == "datasets":
         if name in FILES:
             return MAX_TEXT_BYTES
@@ -69,6 +74,13 @@ def limit_of(settings: Settings, path: str) -> int | None:
         if THUMBNAIL_PATH.fullmatch(name):
             return MAX_THUMBNAIL_BYTES
     return None
+
+
+def _limit_of_collection(name: str) -> int | None:
+    if name == COLLECTION:
+        return MAX_COLLECTION_BYTES
+    folder, _, file = name.partition("/")
+    return MAX_BYTES if folder == PICTURES and parse_name(file) is not None else None
 
 
 def is_compressible(path: str) -> bool:
