@@ -62,6 +62,7 @@ class Collection:
     Attributes:
         open: people may add and delete.
         created: seconds since 1970.
+        chosen: when the presenter last chose it; phones add to the one that was chosen last.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -70,6 +71,7 @@ class Collection:
     owner: str
     created: float
     open: bool = True
+    chosen: float = 0.0
     classes: tuple[CollectedClass, ...] = ()
 
     @property
@@ -193,7 +195,7 @@ def parse_name(name: str) -> CollectedPicture | None:
 _COLLECTION = TypeAdapter(Collection)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=64)
 def _view_once(folder: Path, _stamps: tuple[Stamp | None, Stamp | None]) -> CollectionView:
     return _view(folder)
 

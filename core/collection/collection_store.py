@@ -8,7 +8,7 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from core.actor import Actor
@@ -55,10 +55,17 @@ class CollectionStore:
             return []
         return sorted((name for name in names if (self.folder / name / COLLECTION).exists()), reverse=True)
 
-    def newest(self) -> CollectionView | None:
-        """The collection that phones add to: the newest one; None while there is none."""
-        found = self.ids()
-        return self.view(found[0]) if found else None
+    def all(self) -> list[CollectionView]:
+        """Every collection that can be read, the one that was chosen last first."""
+        found = []
+        for name in self.ids():
+            with suppress(CollectionError):  # deleted just now, or damaged: fsck reports that
+                found.append(self.view(name))
+        return sorted(found, key=lambda view: max(view.collection.created, view.collection.chosen), reverse=True)
+
+    def current(self) -> CollectionView | None:
+        """The collection that phones add to: the one that was started or chosen last; None while there is none."""
+        return next(iter(self.all()), None)
 
     def view(self, collection_id: str) -> CollectionView:
         """A collection as it is now.
@@ -110,6 +117,16 @@ class CollectionStore:
         """
         by.check_presenter("Opening and closing a collection")
         self._change(collection_id, lambda found: dataclasses.replace(found, open=is_open))
+
+    def choose(self, collection_id: str, *, by: Actor) -> None:
+        """Let phones add to an earlier collection again.
+
+        Raises:
+            RightsError: unless `by` is the presenter.
+            CollectionError: if there is no such collection.
+        """
+        by.check_presenter("Choosing a collection")
+        self._change(collection_id, lambda found: dataclasses.replace(found, chosen=time.time()))
 
     def delete(self, collection_id: str, *, by: Actor) -> None:
         """Remove a collection with its pictures; datasets that were made of it stay.

@@ -64,7 +64,7 @@ def verify_arrived(settings: Settings, draft: Path, identity: str) -> None:
             raise Damage(f"has a picture that cannot be read ({picture.digest})") from error
         with atomic_open(draft / THUMBS / picture.thumbnail) as file:
             write_thumbnail(found.image, cast(BinaryIO, file), THUMBNAIL_PX)
-    write_json(draft / COLLECTION, dump_collection(dataclasses.replace(collection, open=False)))
+    write_json(draft / COLLECTION, dump_collection(dataclasses.replace(collection, open=False, chosen=0.0)))
 
 
 def compare_collection(here: Path, files: list[PackedFile]) -> None:

@@ -2,7 +2,7 @@
 
     GET    /collect, /collect/web/…                     the page, before the door
     POST   /collect/join                                through the door: nickname and passcode
-    GET    /collect/api/state                           the newest collection, as this person sees it
+    GET    /collect/api/state                           the current collection, as this person sees it
     POST   /collect/api/ID/classes                      make a class
     PATCH  /collect/api/ID/classes/CLASS                rename, switch off, merge
     DELETE /collect/api/ID/classes/CLASS
@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -133,6 +133,8 @@ async def _body(request: Request, most: int, what: str) -> bytes | Response:
     try:
         async with asyncio.timeout(SILENT_SECONDS + size / SLOWEST_BYTES_PER_SECOND):
             return await request.body()
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody hears it
     except TimeoutError:
         return _refuse(503, f"{what} arrived too slowly: try again.", unread=True)
     finally:
@@ -194,7 +196,7 @@ async def _send_state(request: Request, settings: Settings, by: Actor) -> Respon
 
 
 def _write_state(settings: Settings, by: Actor) -> bytes:
-    view = CollectionStore(settings).newest()
+    view = CollectionStore(settings).current()
     state: dict[str, Any] = {"me": by.name if settings.room else "", "presenter": by.presenter, "room": settings.room}
     if view is not None:
         names = {owner: nickname_of(settings, owner) for owner in view.people}

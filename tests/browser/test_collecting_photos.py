@@ -148,7 +148,7 @@ def test_three_phones_film_three_classes_and_the_room_freezes_them(
         phone.wait_for_function(
             "() => queue.left === 0 && document.querySelectorAll('.busy:not([hidden])').length === 0"
         )
-    view = CollectionStore(settings).newest()
+    view = CollectionStore(settings).current()
     assert view is not None
     assert len(view.people) == 3
     assert all(len({picture.owner for picture in pictures}) == 3 for pictures in view.by_class.values())

@@ -43,20 +43,27 @@ def test_the_presenter_starts_a_collection_from_its_scene(come_as: Come, open_pa
     app.text_input(key="collect-title").set_value("Our mugs")
     press(app, "Collect for everyone")
     assert not app.exception
-    view = CollectionStore(settings).newest()
+    view = CollectionStore(settings).current()
     assert view is not None
     assert (view.collection.title, view.collection.open) == ("Our mugs", True)
     assert 'alt="QR code of the page that collects photos"' in html_of(app)
     assert "/collect</b>" in html_of(app)
 
     press(app, "Close it")
-    view = CollectionStore(settings).newest()
+    view = CollectionStore(settings).current()
     assert view is not None
     assert not view.collection.open
     assert "QR code" not in html_of(app)  # it would lead to a closed door
     press(app, "Collect for everyone")
+    app.text_input(key="collect-title").set_value("Faces")
+    next(button for button in app.button if button.form_id == "collect-start").click().run()
+    (faces, mugs) = CollectionStore(settings).all()
+    assert (faces.collection.title, mugs.collection.title) == ("Faces", "Our mugs")
+    press(app, "Show this one")
+    assert "Our mugs" in html_of(app)
     press(app, "Delete this collection")
-    assert CollectionStore(settings).newest() is None
+    press(app, "Delete this collection")
+    assert CollectionStore(settings).current() is None
 
 
 def test_the_mosaic_shows_pictures_classes_and_nicknames(come_as: Come, open_page: Open) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 from core.room.board import show_scene
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.mosaic import describe_people, newest_collection, show_mosaic
+from pages.components.shared.mosaic import current_collection, describe_people, show_mosaic
 from pages.server.collect_page import PAGE
 
 REFRESH_SECONDS = 3.0
@@ -13,7 +13,7 @@ REFRESH_SECONDS = 3.0
 
 def show_collection(settings: Settings) -> None:
     """Draw the open collection, if there is one."""
-    by, view = frame.actor(), newest_collection(settings)
+    by, view = frame.actor(), current_collection(settings)
     is_open = view is not None and view.collection.open
     if not is_open and not by.presenter:
         return
@@ -36,7 +36,7 @@ def show_collection(settings: Settings) -> None:
 
 
 def _show_pictures(settings: Settings) -> None:
-    view = newest_collection(settings)
+    view = current_collection(settings)
     if view is not None:
         st.markdown(f"**{frame.plain(view.collection.title)}**, collected by everyone: {describe_people(view)}")
         show_mosaic(settings, view)

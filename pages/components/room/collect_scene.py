@@ -14,7 +14,7 @@ from core.room.access import RoomStore
 from core.settings import Settings
 from pages.components.shared import door, frame
 from pages.components.shared.dataset_cache import forget_datasets
-from pages.components.shared.mosaic import describe_people, forget_collections, newest_collection, show_mosaic
+from pages.components.shared.mosaic import current_collection, describe_people, forget_collections, show_mosaic
 from pages.components.shared.qr_code import draw_qr, reachable_address
 from pages.server.collect_page import PAGE
 
@@ -25,7 +25,7 @@ TOGETHER = {"clip": "the frames of a clip", "person": "all pictures of a person"
 
 def show_collecting(settings: Settings) -> None:
     """Draw how to add photos, and those that are there."""
-    view = newest_collection(settings)
+    view = current_collection(settings)
     if view is None:
         st.info("Nothing is collected yet: give it a title, and everyone's phone can add photos.")
         return
@@ -51,7 +51,7 @@ def show_controls(settings: Settings, by: Actor) -> None:
     job = st.query_params.get(FREEZING)
     if job and _follow(settings, job):
         return
-    view = CollectionStore(settings).newest()
+    view = CollectionStore(settings).current()
     if view is None:
         _offer_start(settings, by)
         return
@@ -66,6 +66,7 @@ def show_controls(settings: Settings, by: Actor) -> None:
         st.link_button("Classes and photos", PAGE.lstrip("/"), icon=":material/edit:")
         with st.popover("New or delete", icon=":material/more_horiz:", key="collect-more"):
             _offer_start(settings, by)
+            _offer_earlier(settings, view, by)
             st.caption("Deletes every photo of this collection for good; datasets that were made of it stay.")
             if st.button("Delete this collection", icon=":material/delete:", key="collect-delete"):
                 CollectionStore(settings).delete(view.id, by=by)
@@ -79,6 +80,15 @@ def _offer_start(settings: Settings, by: Actor) -> None:
             with frame.explained():
                 CollectionStore(settings).start(title, by=by)
                 _redraw()
+
+
+def _offer_earlier(settings: Settings, view: CollectionView, by: Actor) -> None:
+    titles = {item.id: item.collection.title for item in CollectionStore(settings).all() if item.id != view.id}
+    if titles:
+        chosen = st.selectbox("Earlier collection", list(titles), format_func=titles.__getitem__, key="collect-earlier")
+        if st.button("Show this one", icon=":material/history:", key="collect-choose"):
+            CollectionStore(settings).choose(chosen, by=by)
+            _redraw()
 
 
 def _offer_freezing(settings: Settings, view: CollectionView, by: Actor) -> None:

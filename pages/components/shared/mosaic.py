@@ -7,7 +7,6 @@ import streamlit as st
 
 from core.collection.collection import CollectedClass, CollectionView
 from core.collection.collection_store import CollectionStore
-from core.errors import CollectionError
 from core.formatting import format_count
 from core.settings import Settings
 from pages.components.shared.shared_cache import SharedCache
@@ -18,25 +17,18 @@ MOST_TILES, LEAST_TILES = 200, 12  # of all classes together, of each
 MOST_NAMES = 8
 
 # one for all sessions, however many watch
-_newest: SharedCache[Settings, CollectionView | None] = SharedCache(MOSAIC_SECONDS, max_entries=8)
+_current: SharedCache[Settings, CollectionView | None] = SharedCache(MOSAIC_SECONDS, max_entries=8)
 _drawn: SharedCache[tuple[Settings, str], str] = SharedCache(MOSAIC_SECONDS, max_entries=8)
 
 
-def newest_collection(settings: Settings) -> CollectionView | None:
-    """The collection that phones add to, about a second old at most; None while there is none, or it is damaged."""
-
-    def look() -> CollectionView | None:
-        try:
-            return CollectionStore(settings).newest()
-        except CollectionError:
-            return None
-
-    return _newest.get(settings, look)
+def current_collection(settings: Settings) -> CollectionView | None:
+    """The collection that phones add to, about a second old at most; None while there is none."""
+    return _current.get(settings, lambda: CollectionStore(settings).current())
 
 
 def forget_collections() -> None:
     """Read every collection again, after this session changed one."""
-    _newest.forget()
+    _current.forget()
     _drawn.forget()
 
 

@@ -6,7 +6,7 @@ from core.formatting import format_count
 from core.room.board import Board, read_board
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.mosaic import newest_collection
+from pages.components.shared.mosaic import current_collection
 from pages.components.shared.prefilled_form import prefill
 from pages.components.shared.recent_runs import draw_run
 from pages.components.shared.runs_snapshot import list_runs
@@ -26,7 +26,7 @@ def show_pins(settings: Settings) -> None:
 
 def show_collection(settings: Settings) -> None:
     """Ask for photos while the room collects some."""
-    view = newest_collection(settings) if settings.room else None
+    view = current_collection(settings) if settings.room else None
     if view is not None and view.collection.open:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             title = frame.plain(view.collection.title)

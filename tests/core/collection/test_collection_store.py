@@ -54,7 +54,7 @@ def counts(store: CollectionStore, pets: str) -> dict[str, int]:
 
 def test_a_room_without_a_collection_has_none(store: CollectionStore) -> None:
     assert store.ids() == []
-    assert store.newest() is None
+    assert store.current() is None
     with pytest.raises(CollectionError, match="was deleted"):
         store.view("../runs")
 
@@ -67,12 +67,23 @@ def test_only_the_presenter_starts_opens_closes_and_deletes_collections(store: C
     ):
         with pytest.raises(RightsError, match="presenter only"):
             forbidden()
-    newest = store.newest()
+    newest = store.current()
     assert newest is not None
     assert (newest.id, newest.collection.title, newest.collection.open) == (pets, "Our mugs", True)
     store.delete(pets, by=GRACE)
-    assert store.newest() is None
+    assert store.current() is None
     assert list(store.folder.iterdir()) == []
+
+
+def test_phones_add_to_the_collection_that_was_chosen_last(store: CollectionStore, pets: str) -> None:
+    later = store.start("Faces", by=GRACE)
+    assert [view.id for view in store.all()] == [later, pets]
+    with pytest.raises(RightsError, match="presenter only"):
+        store.choose(pets, by=ADA)
+    store.choose(pets, by=GRACE)
+    assert [view.id for view in store.all()] == [pets, later]
+    (store.place(pets) / COLLECTION).write_text("{", encoding="utf-8")
+    assert [view.id for view in store.all()] == [later]
 
 
 def test_a_picture_that_is_sent_again_is_there_once(store: CollectionStore, pets: str) -> None:

@@ -50,7 +50,7 @@ def packed(settings: Settings, tmp_path: Path) -> Path:
 
 
 def describe(settings: Settings) -> tuple[str, dict[str, list[str]]]:
-    view = CollectionStore(settings).newest()
+    view = CollectionStore(settings).current()
     assert view is not None
     names = {item.id: item.name for item in view.collection.shown}
     return view.id, {names[key]: [picture.file for picture in found] for key, found in view.by_class.items()}
