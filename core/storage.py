@@ -80,6 +80,23 @@ def atomic_open(path: Path, mode: str = "wb", *, private: bool = False) -> Itera
     sync_folder(path.parent)
 
 
+@contextmanager
+def staged(folder: Path, data: bytes) -> Iterator[Path]:
+    """A file that is whole and on the disk under a temporary name; gone at the end, unless it was renamed.
+
+    Where many writers wait for a lock, each renames under it what it wrote before; `sync_folder` makes that durable.
+    """
+    temporary = folder / f".staged.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """Write `value` as JSON, atomically; `private` as in `atomic_open`."""
     with atomic_open(path, "w", private=private) as file:

@@ -9,7 +9,6 @@ import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from core.actor import Actor
 from core.collection.collection import (
@@ -24,13 +23,13 @@ from core.collection.collection import (
     read_collection,
 )
 from core.collection.collection_store import CollectionStore, check_open
-from core.datasets.pictures.decoder import Limits, decode, write_thumbnail
+from core.datasets.pictures.decoder import DecodedImage, Limits, decode, write_thumbnail
 from core.datasets.pictures.picture_formats import EXTENSIONS
 from core.errors import CollectionError, QuotaError
 from core.quotas import check_room, check_space
 from core.room.board import check_uploads
 from core.settings import Settings
-from core.storage import atomic_open
+from core.storage import staged, sync_folder
 
 MAX_PICTURES = 10_000  # of a collection
 MAX_OWN_PICTURES = 2_000  # of one person in it
@@ -74,6 +73,23 @@ def add_picture(settings: Settings, collection_id: str, sent: Sent, *, by: Actor
     limits = Limits.from_settings(settings)
     picture = decode(sent.data, Limits(limits.max_pixels, min(MAX_BYTES, limits.max_bytes)), sent.name)
     digest = hashlib.sha256(sent.data).hexdigest()[:DIGEST_DIGITS]
+    pictures = store.place(collection_id) / PICTURES
+    with staged(pictures, sent.data) as path:
+        found, new = _take_in(store, collection_id, sent, digest, path, picture, by)
+    sync_folder(pictures)
+    return found, new
+
+
+def _take_in(
+    store: CollectionStore,
+    collection_id: str,
+    sent: Sent,
+    digest: str,
+    path: Path,
+    picture: DecodedImage,
+    by: Actor,
+) -> tuple[CollectedPicture, bool]:
+    """Give a written file its name, unless the picture is there."""
     with store.locked(collection_id) as folder:
         collection = read_collection(folder)
         check_open(collection, by)
@@ -88,10 +104,9 @@ def add_picture(settings: Settings, collection_id: str, sent: Sent, *, by: Actor
         if _deleted_path(folder, new).exists():
             return new, False
         _check_counts(there, by)
-        with atomic_open(folder / THUMBS / new.thumbnail) as small:
-            write_thumbnail(picture.image, cast(BinaryIO, small), THUMBNAIL_PX)
-        with atomic_open(folder / PICTURES / new.file) as file:
-            file.write(sent.data)
+        with (folder / THUMBS / new.thumbnail).open("wb") as file:  # not synced: it can be made again
+            write_thumbnail(picture.image, file, THUMBNAIL_PX)
+        path.replace(folder / PICTURES / new.file)
         return new, True
 
 

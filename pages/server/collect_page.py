@@ -271,7 +271,7 @@ async def _send_picture(request: Request, settings: Settings, by: Actor) -> Resp
         return _refuse(404, "This picture was deleted.")
     folder = CollectionStore(settings).folder / view.id
     thumbnail = folder / THUMBS / found.thumbnail
-    full = "full" in request.query_params or not thumbnail.exists()
+    full = "full" in request.query_params or not (thumbnail.exists() and thumbnail.stat().st_size)
     return FileResponse(folder / PICTURES / found.file if full else thumbnail, headers=YEAR)
 
 

@@ -1,10 +1,12 @@
 """Ids from names: readable where they can be, unique where not, never a name that a system reserves."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.storage import is_id, slug
+from core.storage import TEMPORARY, is_id, slug, staged
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,13 @@ def test_every_name_makes_an_id(name: str) -> None:
     assert is_id(slug(name))
     assert len(slug(name)) <= 40
     assert slug(slug(name)) == slug(name)
+
+
+def test_a_staged_file_is_whole_until_it_is_renamed_and_gone_otherwise(tmp_path: Path) -> None:
+    with staged(tmp_path, b"whole") as path:
+        assert path.read_bytes() == b"whole"
+        assert TEMPORARY.fullmatch(path.name)
+        path.replace(tmp_path / "kept")
+    with pytest.raises(RuntimeError), staged(tmp_path, b"other"):
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
