@@ -1,27 +1,15 @@
 """A collection as a source of an import: the classes that are switched on, with groups that must not be split.
 
-Frames of one clip show one thing, and so do the pictures of one person, more or less. A network is tested honestly on
-people whose pictures it never saw; but with few people that leaves too little for validation and test.
+Frames of one clip show one thing, and so do the pictures of one person, more or less: a network is tested honestly on
+people whose pictures it never saw. The import keeps people together where there are enough of them, else clips.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-from core.collection.collection import PICTURES, CollectedPicture, CollectionView
+from core.collection.collection import PICTURES, CollectionView
 from core.datasets.sources.source import SourceEntry, within
 from core.errors import ImageError
-
-LEAST_PEOPLE = 5  # in each class, before the pictures of a person stay together
-
-Together = Literal["clip", "person"]
-
-
-def choose_together(view: CollectionView) -> Together:
-    """What stays in one split: the pictures of a person where enough people took part in every class, else a clip."""
-    used = [view.by_class[item.id] for item in view.collection.shown if not item.off]
-    enough = all(len({picture.owner for picture in pictures}) >= LEAST_PEOPLE for pictures in used)
-    return "person" if used and enough else "clip"
 
 
 class CollectionSource:
@@ -29,20 +17,20 @@ class CollectionSource:
 
     Args:
         folder: of the collection.
-        together: what is one group.
     """
 
     drawn = False
     ignored = 0
 
-    def __init__(self, folder: Path, view: CollectionView, together: Together) -> None:
+    def __init__(self, folder: Path, view: CollectionView) -> None:
         self.title = view.collection.title
         self.notes: Sequence[str] = ()
         self.empty_folders: Sequence[str] = ()
         self._folder = folder / PICTURES
         self._files: dict[str, str] = {}
         self._entries: list[SourceEntry] = []
-        groups: dict[tuple[str, str], str] = {}
+        people: dict[str, str] = {}
+        clips: dict[tuple[str, str], str] = {}
         for item in view.collection.shown:
             pictures = view.by_class[item.id]
             if not pictures:
@@ -52,8 +40,10 @@ class CollectionSource:
                 name = f"{item.name.replace('/', '-')}/{number:04}.{picture.suffix}"
                 if name in self._files:
                     name = f"{item.id}/{number:04}.{picture.suffix}"
-                key = _group_key(picture, together)
-                group = groups.setdefault(key, f"{together}-{len(groups) + 1}") if key else ""
+                group = people.setdefault(picture.owner, f"person-{len(people) + 1}")
+                if picture.group:
+                    clip = clips.setdefault((picture.owner, picture.group), f"clip-{len(clips) + 1}")
+                    group = f"{group}/{clip}"
                 self._files[name] = picture.file
                 size = _size(self._folder / picture.file)
                 self._entries.append(SourceEntry(name, size, label=item.name, group=group))
@@ -77,12 +67,6 @@ class CollectionSource:
 
     def close(self) -> None:
         pass
-
-
-def _group_key(picture: CollectedPicture, together: Together) -> tuple[str, str] | None:
-    if together == "person":
-        return picture.owner, ""
-    return (picture.owner, picture.group) if picture.group else None
 
 
 def _size(path: Path) -> int:

@@ -1,7 +1,6 @@
 """Freezing: a collection becomes an immutable dataset, by an ordinary import."""
 
 from core.actor import Actor
-from core.collection.collection_source import Together
 from core.collection.collection_store import CollectionStore
 from core.datasets.dataset_store import DatasetStore
 from core.errors import CollectionError
@@ -11,13 +10,12 @@ from core.settings import Settings
 LEAST_PICTURES = 3  # of a class: one for each split
 
 
-def start_freezing(settings: Settings, collection_id: str, together: Together, plan: str, *, by: Actor) -> str:
+def start_freezing(settings: Settings, collection_id: str, plan: str, *, by: Actor) -> str:
     """Close a collection and import it as a dataset; returns the id of the import.
 
     The collection stays: opened again, it may be frozen again, into another dataset.
 
     Args:
-        together: what is in one split: the frames of a clip, or the pictures of a person.
         plan: per cent of the splits, such as 60/20/20.
     Raises:
         RightsError: unless `by` is the presenter.
@@ -32,5 +30,5 @@ def start_freezing(settings: Settings, collection_id: str, together: Together, p
         raise CollectionError(f"A classifier needs two classes with at least {LEAST_PICTURES} pictures each: add some.")
     store.set_open(collection_id, False, by=by)
     name = DatasetStore(settings).free_name(view.collection.title)
-    request = ImportRequest(None, name, plan, 0, view.collection.title, collection=collection_id, together=together)
+    request = ImportRequest(None, name, plan, 0, view.collection.title, collection=collection_id)
     return ImportJobs(settings).start(request, by=by)

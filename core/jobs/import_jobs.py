@@ -26,7 +26,7 @@ from filelock import FileLock
 from pydantic import TypeAdapter
 
 from core.actor import LOCAL_OWNER, OPERATOR, Actor
-from core.collection.collection_source import CollectionSource, Together
+from core.collection.collection_source import CollectionSource
 from core.collection.collection_store import CollectionStore
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import SAMPLE_TITLE, draw_sample
@@ -59,7 +59,7 @@ class ImportRequest:
     """What to import: `path` of a folder or archive, None for a collection or the built-in sample.
 
     `title` names it in sentences; an upload is stored under another name. `names` is the code page of an archive's
-    names that are not Unicode, None to guess it. `collection` is an id, and `together` what of it stays in one split.
+    names that are not Unicode, None to guess it. `collection` is the id of one.
     """
 
     path: str | None
@@ -72,7 +72,6 @@ class ImportRequest:
     label_column: str = ""
     names: str | None = None
     collection: str = ""
-    together: Together = "clip"
 
 
 @dataclass(frozen=True)
@@ -281,7 +280,7 @@ def _open(settings: Settings, request: ImportRequest) -> "Source":
     if request.collection:
         store = CollectionStore(settings)
         folder = store.place(request.collection)
-        return CollectionSource(folder, store.view(request.collection), request.together)
+        return CollectionSource(folder, store.view(request.collection))
     if request.path is None:
         return sample_source()
     from core.datasets.sources.opening import open_source

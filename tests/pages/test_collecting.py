@@ -88,7 +88,7 @@ def test_freezing_makes_a_dataset_and_a_failure_is_explained(come_as: Come, open
     place = fill(settings, people)
     show_scene(settings, "collect", OPERATOR)
     app = open_page("pages/room.py")
-    assert app.radio(key="collect-together-clip").value == "clip"
+    assert app.selectbox(key="collect-split").value == "60/20/20"
     press(app, "Freeze now")
     job = str(app.query_params["freezing"])
     jobs = ImportJobs(settings)

@@ -6,7 +6,6 @@ import streamlit as st
 
 from core.actor import Actor
 from core.collection.collection import CollectionView
-from core.collection.collection_source import LEAST_PEOPLE, choose_together
 from core.collection.collection_store import MAX_TITLE, CollectionStore
 from core.errors import TuneMyPetsError
 from core.jobs.freezing import start_freezing
@@ -20,7 +19,6 @@ from pages.server.collect_page import PAGE
 
 FREEZING = "freezing"  # in the address: the import that is followed
 SPLITS = ("60/20/20", "70/15/15", "80/10/10")
-TOGETHER = {"clip": "the frames of a clip", "person": "all pictures of a person"}
 
 
 def show_collecting(settings: Settings) -> None:
@@ -92,21 +90,14 @@ def _offer_earlier(settings: Settings, view: CollectionView, by: Actor) -> None:
 
 
 def _offer_freezing(settings: Settings, view: CollectionView, by: Actor) -> None:
-    wanted = choose_together(view)
-    together = st.radio(
-        "Keep in one split",
-        list(TOGETHER),
-        list(TOGETHER).index(wanted),
-        format_func=TOGETHER.__getitem__,
-        key=f"collect-together-{wanted}",
-        help=f"A person's pictures look alike. With {LEAST_PEOPLE} people or more in each class, a network can be "
-        "tested on people whom it never saw.",
-    )
     plan = st.selectbox("Split", SPLITS, key="collect-split", help="Per cent for training, validation and test.")
-    st.caption("Closes the collection and makes a dataset of the classes that are switched on. The collection stays.")
+    st.caption(
+        "Closes the collection and makes a dataset of the classes that are switched on. All pictures of a person are "
+        "in one split, or with few people the frames of a clip. The collection stays."
+    )
     if st.button("Freeze now", type="primary", icon=":material/model_training:", key="collect-freeze-now"):
         with frame.explained():
-            st.query_params[FREEZING] = start_freezing(settings, view.id, together, plan, by=by)
+            st.query_params[FREEZING] = start_freezing(settings, view.id, plan, by=by)
             _redraw()
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from core.actor import Actor
-from core.collection.collection_source import LEAST_PEOPLE, CollectionSource, choose_together
+from core.collection.collection_source import CollectionSource
 from core.collection.collection_store import CollectionStore
 from core.collection.picture_intake import Sent, add_picture, delete_picture
 from core.datasets.dataset_store import DatasetStore
@@ -15,7 +15,8 @@ from tests.support.images import encoded, photo
 from tests.support.processes import wait_for
 
 GRACE = Actor("p-grace", "Grace", presenter=True)
-PEOPLE = [Actor(f"p-someone{number}", f"Person {number}") for number in range(LEAST_PEOPLE)]
+PEOPLE_COUNT = 5
+PEOPLE = [Actor(f"p-someone{number}", f"Person {number}") for number in range(PEOPLE_COUNT)]
 
 
 @pytest.fixture
@@ -41,15 +42,16 @@ def pets(store: CollectionStore) -> str:
     return pets
 
 
-def test_frames_of_a_clip_are_a_group_and_single_pictures_are_none(store: CollectionStore, pets: str) -> None:
-    source = CollectionSource(store.place(pets), store.view(pets), "clip")
+def test_people_are_groups_and_their_clips_are_groups_within_them(store: CollectionStore, pets: str) -> None:
+    source = CollectionSource(store.place(pets), store.view(pets))
     entries = source.entries()
-    assert len(entries) == 9 * LEAST_PEOPLE
+    assert len(entries) == 9 * PEOPLE_COUNT
     assert {entry.label for entry in entries} == {"cat/s", "dog"}
-    groups = [entry.group for entry in entries]
-    assert groups.count("") == LEAST_PEOPLE
-    assert {groups.count(name) for name in set(groups) - {""}} == {4}
-    assert len(set(groups) - {""}) == 2 * LEAST_PEOPLE
+    groups = [entry.group.split("/") for entry in entries]
+    assert {len([group for group in groups if group[0] == f"person-{n}"]) for n in range(1, PEOPLE_COUNT + 1)} == {9}
+    clips = [group[1] for group in groups if len(group) > 1]
+    assert {clips.count(clip) for clip in clips} == {4}
+    assert len(set(clips)) == 2 * PEOPLE_COUNT
     assert source.empty_folders == ("empty",)
     assert all(entry.bytes_claimed == len(source.read(entry, 10**6)) for entry in entries)
     assert source.head(entries[0], 2) == b"\xff\xd8"
@@ -57,24 +59,9 @@ def test_frames_of_a_clip_are_a_group_and_single_pictures_are_none(store: Collec
     assert not any(person.id in entry.group + entry.name for person in PEOPLE for entry in entries)
 
 
-def test_a_person_is_a_group_where_enough_took_part_in_every_class(store: CollectionStore, pets: str) -> None:
-    view = store.view(pets)
-    assert choose_together(view) == "clip"  # nobody is in the empty class
-    (empty,) = [item.id for item in view.collection.shown if item.name == "empty"]
-    store.switch_class(pets, empty, True, by=GRACE)
-    assert choose_together(store.view(pets)) == "person"
-    groups = [entry.group for entry in CollectionSource(store.place(pets), view, "person").entries()]
-    assert {groups.count(name) for name in groups} == {9}
-    (dog,) = [item.id for item in view.collection.shown if item.name == "dog"]
-    for picture in view.by_class[dog]:
-        if picture.owner == PEOPLE[0].id:
-            delete_picture(store.settings, pets, picture.digest, by=GRACE)
-    assert choose_together(store.view(pets)) == "clip"
-
-
 def test_a_picture_that_was_deleted_meanwhile_is_a_line_of_the_report(store: CollectionStore, pets: str) -> None:
     view = store.view(pets)
-    source = CollectionSource(store.place(pets), view, "clip")
+    source = CollectionSource(store.place(pets), view)
     delete_picture(store.settings, pets, view.pictures[0].digest, by=GRACE)
     gone = source.entries()[0]
     assert source.head(gone, 2) == b""
@@ -87,21 +74,21 @@ def test_a_frozen_collection_is_a_dataset_and_may_grow_into_another(
 ) -> None:
     settings, jobs = store.settings, ImportJobs(store.settings)
     with pytest.raises(RightsError, match="presenter only"):
-        start_freezing(settings, pets, "clip", "60/20/20", by=PEOPLE[0])
-    job = start_freezing(settings, pets, "clip", "60/20/20", by=GRACE)
+        start_freezing(settings, pets, "60/20/20", by=PEOPLE[0])
+    job = start_freezing(settings, pets, "60/20/20", by=GRACE)
     assert not store.view(pets).collection.open
     wait_for(lambda: jobs.status(job).state != "running")
     status = jobs.status(job)
     assert (status.state, status.dataset) == ("finished", "our-pets")
     dataset = DatasetStore(settings).get("our-pets")
-    assert (dataset.classes, len(dataset.rows)) == (("cat/s", "dog"), 9 * LEAST_PEOPLE)
+    assert (dataset.classes, len(dataset.rows)) == (("cat/s", "dog"), 9 * PEOPLE_COUNT)
     assert dataset.summary.owner == GRACE.id
     assert any("empty" in note for note in dataset.report().notes)
     (dog,) = [item.id for item in store.view(pets).collection.shown if item.name == "dog"]
     store.switch_class(pets, dog, True, by=GRACE)
     with pytest.raises(CollectionError, match="two classes"):
-        start_freezing(settings, pets, "clip", "60/20/20", by=GRACE)
+        start_freezing(settings, pets, "60/20/20", by=GRACE)
     store.switch_class(pets, dog, False, by=GRACE)
-    again = start_freezing(settings, pets, "person", "60/20/20", by=GRACE)
+    again = start_freezing(settings, pets, "60/20/20", by=GRACE)
     wait_for(lambda: jobs.status(again).state != "running")
     assert jobs.status(again).dataset == "our-pets-2"
