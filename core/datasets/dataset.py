@@ -27,7 +27,8 @@ from models.entry import OWN_RANGES, GreyRanges
 
 FORMAT = 1
 COLUMNS = (
-    "path", "name", "label", "split", "width", "height", "bytes", "sha256", "pixel_hash", "perceptual_hash", "flags"
+    "path", "name", "label", "split", "width", "height", "bytes", "sha256", "pixel_hash", "perceptual_hash", "flags",
+    "group",
 )  # fmt: skip
 FILES = ("dataset.json", "pictures.csv", "report.json")
 ADDED_LATER = ("contradictory_near", "straddling")  # older reports lack these
@@ -56,7 +57,7 @@ Ranges = Annotated[GreyRanges, AfterValidator(_in_order)]
 
 @dataclass(frozen=True)
 class ImageRow:
-    """One picture; `index` is its place in the table, `label` the index of its class."""
+    """One picture; `index` is its place in the table, `label` the index of its class, `group` what it belongs to."""
 
     index: int
     path: str
@@ -70,6 +71,7 @@ class ImageRow:
     pixel_hash: str
     perceptual_hash: str
     flags: tuple[str, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,7 @@ def _read_row(index: int, record: dict[str, str], classes: int) -> ImageRow:
         record["pixel_hash"],
         record["perceptual_hash"],
         tuple(record["flags"].split(FLAG_SEPARATOR)) if record["flags"] else (),
+        record.get("group") or "",  # older tables have none
     )
     place = IMAGE_PATH.fullmatch(row.path)
     whole = (

@@ -84,6 +84,7 @@ def import_dataset(
     owner: str = LOCAL_OWNER,
     layout: str = "",
     label_column: str = "",
+    group_pattern: str = "",
 ) -> Generator[ImportProgress, None, str]:
     """Import a source as a dataset called `name`; returns its id.
 
@@ -94,6 +95,7 @@ def import_dataset(
         owner: whose dataset it will be.
         layout: the key of the reading that a person chose (see `read_layout`).
         label_column: the column of a table that holds the labels.
+        group_pattern: a regular expression that finds in a file's name what the picture belongs to.
 
     Raises:
         LayoutQuestionError: the files can be read in several ways.
@@ -107,7 +109,7 @@ def import_dataset(
     with closing(open_pictures(settings, given, layout=layout, label_column=label_column)) as source:
         where = f"in {readable(source.title)}"
         _check_size(settings, source.entries(), where)
-        found = read_layout(source, layout=layout, label_column=label_column)
+        found = read_layout(source, layout=layout, label_column=label_column, group_pattern=group_pattern)
         folder = settings.datasets_dir / f"{DRAFT}{secrets.token_hex(6)}"
         folder.mkdir()
         lock = FileLock(folder / DRAFT_LOCK)
@@ -357,6 +359,7 @@ def _write(folder: Path, kept: list[ReadImage], classes: list[str], splits: list
                     item.pixel_hash,
                     item.perceptual_hash,
                     FLAG_SEPARATOR.join(item.notes),
+                    item.placed.group,
                 )
             )
 
