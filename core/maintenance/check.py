@@ -14,7 +14,7 @@ from core.checkpoints.pretrained_check import FOLDER as WEIGHTS
 from core.checkpoints.pretrained_check import verify_kept_weights
 from core.checkpoints.weights_file import check_finite, read_header
 from core.datasets.dataset_check import verify_dataset
-from core.datasets.importing import DRAFT, DRAFT_LOCK
+from core.datasets.drafts import DRAFT, DRAFT_LOCK
 from core.errors import TuneMyPetsError
 from core.export.exports import verify_exports
 from core.maintenance.findings import Finding

@@ -23,7 +23,7 @@ from filelock import FileLock
 from core.config.race_plan import MAX_TITLE
 from core.datasets.dataset import FILES, load_summary
 from core.datasets.dataset_check import verify_dataset
-from core.datasets.importing import DRAFT, DRAFT_LOCK
+from core.datasets.drafts import DRAFT, DRAFT_LOCK
 from core.datasets.sources.archive import ZipSource
 from core.datasets.sources.source import SourceEntry
 from core.errors import CarryError, DatasetError, ImageError
