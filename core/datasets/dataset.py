@@ -36,6 +36,7 @@ COLUMNS = (
 FILES = ("dataset.json", "pictures.csv", "report.json")
 CORRECTIONS = "corrections.jsonl"  # wanted and not in any revision yet
 REVISION = "revision.json"  # the corrections that a revision holds
+SOME_HAVE = (CORRECTIONS, REVISION)
 ADDED_LATER = ("contradictory_near", "straddling")  # older reports lack these
 IMAGE_PATH = re.compile(r"images/([0-9a-f]{2})/(\1[0-9a-f]{62})\.(jpg|mpo|png|gif|bmp|webp|tif|avif|ppm|jp2|tga|heic)")
 THUMBNAIL_PATH = re.compile(r"thumbs/([0-9a-f]{2})/\1[0-9a-f]{62}\.jpg")

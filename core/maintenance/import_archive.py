@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from core.config.race_plan import MAX_TITLE
-from core.datasets.dataset import FILES, load_summary
+from core.datasets.dataset import FILES, SOME_HAVE, load_summary
 from core.datasets.dataset_check import verify_dataset
 from core.datasets.drafts import DRAFT, DRAFT_LOCK
 from core.datasets.sources.archive import ZipSource
@@ -216,7 +216,7 @@ class _Importer:
         settings = self._settings
         if sum(item.size for item in files) > settings.max_dataset_bytes + 2 * len(files) * 2**16:
             raise Damage("is larger than TUNEMYPETS_MAX_DATASET_MB allows")
-        if len(files) > 2 * settings.max_images + 2 * len(FILES):
+        if len(files) > 2 * settings.max_images + 2 * len((*FILES, *SOME_HAVE)):
             raise Damage("has more pictures than TUNEMYPETS_MAX_PICTURES allows")
         _refuse(verify_dataset(settings, draft, hostile=True), draft, identity)
         summary = load_summary(draft)

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from core.datasets.dataset import FILES, IMAGE_PATH, THUMBNAIL_PATH
+from core.datasets.dataset import FILES, IMAGE_PATH, SOME_HAVE, THUMBNAIL_PATH
 from core.runs.run_check import CHECKPOINT_FILES
 from core.runs.run_files import CHECKPOINTS, RECORDS
 from core.settings import Settings
@@ -62,7 +62,7 @@ def limit_of(settings: Settings, path: str) -> int | None:
     if kind == "runs" and name in RUN_FILES:
         return MAX_WEIGHTS_BYTES if name.endswith(".safetensors") else MAX_TEXT_BYTES
     if kind == "datasets":
-        if name in FILES:
+        if name in (*FILES, *SOME_HAVE):
             return MAX_TEXT_BYTES
         if IMAGE_PATH.fullmatch(name):
             return settings.max_image_bytes
