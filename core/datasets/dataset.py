@@ -4,7 +4,7 @@ datasets/<id>/
     dataset.json     what it is; written last, so that it is there exactly when everything else is
     pictures.csv     one row a picture
     report.json      what the import rejected, converted, found twice
-    corrections.jsonl   what people want corrected (core/datasets/revisions)
+    corrections.jsonl   what people want corrected (core/revisions)
     revision.json    of a revision: its corrections
     images/ab/ab….jpg   original bytes, named by their sha256
     thumbs/ab/ab….jpg   small JPEGs for galleries

@@ -10,9 +10,7 @@ from typing import BinaryIO, cast
 from PIL import Image
 
 from core.datasets.dataset import (
-    CORRECTIONS,
     FILES,
-    REVISION,
     SOME_HAVE,
     Dataset,
     ImageRow,
@@ -21,8 +19,6 @@ from core.datasets.dataset import (
     thumbnail_of,
 )
 from core.datasets.pictures.decoder import Limits, decode, write_thumbnail
-from core.datasets.revisions.corrections import corrected
-from core.datasets.revisions.revision import read_revision
 from core.datasets.splits import fingerprint
 from core.errors import DatasetError, ImageError
 from core.settings import Settings
@@ -69,7 +65,6 @@ def verify_dataset(
         text = f"This file of the dataset {folder.name} {text}: import the dataset again."
         yield Problem(Kind.DAMAGED, folder / file, text, SET_ASIDE, folder)
         return
-    yield from _verify_corrections(dataset, count)
     there = set(_files_in(folder))
     problems = list(_verify_images(settings, dataset, there, count, hostile=hostile))
     yield from problems[:MAX_PROBLEMS]
@@ -88,19 +83,6 @@ def verify_dataset(
     for place in sorted(there - own - excluded):
         text = f"This file is not in the table of the dataset {folder.name}."
         yield Problem(Kind.ORPHANED, folder / place, text, SET_ASIDE)
-
-
-def _verify_corrections(dataset: Dataset, count: Count) -> Iterator[Problem]:
-    """What people want corrected, and what a revision corrected."""
-    for name, read in ((CORRECTIONS, corrected), (REVISION, lambda dataset: read_revision(dataset.folder))):
-        path = dataset.folder / name
-        if is_file(path):
-            count(path.stat().st_size)
-            try:
-                read(dataset)
-            except DatasetError:
-                text = f"The corrections of the dataset {dataset.id} cannot be read: they are lost."
-                yield Problem(Kind.DAMAGED, path, text, SET_ASIDE)
 
 
 def _read(folder: Path, count: Count) -> tuple[Dataset, ImportReport]:

@@ -42,6 +42,7 @@ from core.maintenance.manifest import (
 from core.maintenance.meter import Meter, Report
 from core.maintenance.repair import repair_finding
 from core.quotas import check_room, check_space
+from core.revisions.corrections_check import verify_corrections
 from core.runs.attempts import MAX_AUTOMATIC, Attempts, write_attempts
 from core.runs.run import Run, RunMeta
 from core.runs.run_check import KnownDatasets, read_config, read_meta
@@ -219,6 +220,7 @@ class _Importer:
         if len(files) > 2 * settings.max_images + 2 * len((*FILES, *SOME_HAVE)):
             raise Damage("has more pictures than TUNEMYPETS_MAX_PICTURES allows")
         _refuse(verify_dataset(settings, draft, hostile=True), draft, identity)
+        _refuse(verify_corrections(draft), draft, identity)
         summary = load_summary(draft)
         texts = [(summary.title, MAX_TITLE), (summary.source, MAX_NAME), (summary.created, 40)]
         if any(len(text) > most for text, most in [*texts, *((name, MAX_NAME) for name in summary.classes)]):

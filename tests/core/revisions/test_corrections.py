@@ -6,8 +6,8 @@ import pytest
 
 from core.actor import Actor
 from core.datasets.dataset import CORRECTIONS, Dataset
-from core.datasets.dataset_check import verify_dataset
-from core.datasets.revisions.corrections import (
+from core.errors import DatasetError, RightsError
+from core.revisions.corrections import (
     add_pictures,
     corrected,
     drop,
@@ -16,8 +16,7 @@ from core.datasets.revisions.corrections import (
     rename_class,
     undo,
 )
-from core.errors import DatasetError, RightsError
-from core.settings import Settings
+from core.revisions.corrections_check import verify_corrections
 
 ADA = Actor("p-ada", "Ada")
 
@@ -99,11 +98,11 @@ def test_a_line_that_a_killed_process_left_half_is_cut_off(drawn: Dataset, end: 
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b'{"kind": "burn"}\n', b'{"kind": "drop", "rows": [100000]}\n'])
-def test_a_damaged_log_is_one_sentence_and_is_set_aside(settings: Settings, drawn: Dataset, line: bytes) -> None:
+def test_a_damaged_log_is_one_sentence_and_is_set_aside(drawn: Dataset, line: bytes) -> None:
     (drawn.folder / CORRECTIONS).write_bytes(line)
     with pytest.raises(DatasetError, match="The corrections of drawn are damaged"):
         corrected(drawn)
-    [problem] = verify_dataset(settings, drawn.folder)
+    [problem] = verify_corrections(drawn.folder)
     assert problem.path == drawn.folder / CORRECTIONS
 
 

@@ -11,18 +11,18 @@ from core.datasets.dataset_check import verify_dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drafts import DRAFT
 from core.datasets.importing import import_dataset
-from core.datasets.revisions import revision
-from core.datasets.revisions.corrections import add_pictures, corrected, drop, relabel, rename_class
-from core.datasets.revisions.revision import read_revision, revise, revisions_of
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, RightsError
 from core.maintenance.export_archive import export_room
 from core.maintenance.import_archive import import_room
 from core.quotas import room_usage
+from core.revisions import revision
+from core.revisions.corrections import add_pictures, corrected, drop, relabel, rename_class
+from core.revisions.revision import read_revision, revise, revisions_of
 from core.settings import Settings
 from core.steps import run_step
-from tests.core.datasets.revisions.near_copies import near_copies
+from tests.core.revisions.near_copies import near_copies
 from tests.support.images import class_files
 
 

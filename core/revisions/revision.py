@@ -35,11 +35,11 @@ from core.datasets.dataset import (
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drafts import open_draft, sweep_drafts
 from core.datasets.importing import ImportProgress
-from core.datasets.revisions.corrections import Corrected, Correction, corrected, forget
 from core.datasets.selection import natural_key
 from core.datasets.splits import fingerprint
 from core.errors import DatasetError
 from core.formatting import SPLIT_NAMES, format_count, join_names
+from core.revisions.corrections import Corrected, Correction, corrected, forget
 from core.settings import Settings
 from core.storage import read_json, slug, write_json
 
