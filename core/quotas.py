@@ -98,12 +98,13 @@ def check_room(settings: Settings, needed_bytes: int = 0) -> None:
 
 
 def room_usage(settings: Settings) -> int:
-    """Bytes of everything that cannot be computed again: datasets, runs, uploads, collections."""
+    """Bytes of all that cannot be computed again, uploads and collections too. A file with two names counts once."""
     folders = (settings.datasets_dir, settings.runs_dir, settings.imports_dir, settings.collections_dir)
-    return sum(size for folder in folders for size in _sizes(folder))
+    linked: set[tuple[int, int]] = set()
+    return sum(size for folder in folders for size in _sizes(folder, linked))
 
 
-def _sizes(folder: Path) -> Iterator[int]:
+def _sizes(folder: Path, linked: set[tuple[int, int]]) -> Iterator[int]:
     try:
         entries = list(os.scandir(folder))
     except OSError:
@@ -111,8 +112,13 @@ def _sizes(folder: Path) -> Iterator[int]:
     for entry in entries:
         try:
             if entry.is_dir(follow_symlinks=False):
-                yield from _sizes(Path(entry.path))
-            else:
-                yield entry.stat(follow_symlinks=False).st_size
+                yield from _sizes(Path(entry.path), linked)
+                continue
+            found = entry.stat(follow_symlinks=False)
+            if found.st_nlink > 1:
+                if (found.st_dev, found.st_ino) in linked:
+                    continue
+                linked.add((found.st_dev, found.st_ino))
+            yield found.st_size
         except OSError:  # it was deleted meanwhile
             continue

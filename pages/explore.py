@@ -6,7 +6,15 @@ import streamlit as st
 
 from core.datasets.dataset import DatasetSummary
 from core.settings import Settings
-from pages.components.explore import changes, class_strips, facts, import_step, inspection, training_views
+from pages.components.explore import (
+    changes,
+    class_strips,
+    corrections_bar,
+    facts,
+    import_step,
+    inspection,
+    training_views,
+)
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
 
@@ -29,6 +37,8 @@ def page() -> None:
             if chosen == imported:
                 facts.show_imported(dataset)
             facts.show_facts(dataset)
+            corrections_bar.show_revision(settings, dataset)
+            corrections_bar.show_bar(settings, dataset)
         with st.container(key="train"):
             frame.link(
                 frame.TRAIN,
@@ -72,7 +82,7 @@ def _choose(settings: Settings, summaries: Sequence[DatasetSummary], imported: s
             "Dataset",
             list(names),
             format_func=lambda name: names[name],
-            help="A dataset never changes after its import.",
+            help="A dataset never changes after its import; corrections make a revision.",
             key=CHOSEN,
             on_change=_go_to_chosen,
         )

@@ -55,7 +55,7 @@ class Observer:
         """Look at a live page, and now and then go home and come back."""
         began = time.perf_counter()
         await self.page.goto(url)
-        await self.page.get_by_role("heading", name="Train", level=1).wait_for()
+        await self.page.get_by_role("heading", level=1).wait_for()
         self.ledger.add("browser opens", time.perf_counter() - began)
         await self.page.locator("canvas").first.wait_for()
         await self.page.evaluate(OBSERVE)

@@ -1,6 +1,7 @@
 """Watchers: sessions that look at live charts, wait in the queue, and click now and then."""
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ LATE_SECONDS = 10.0  # an answer that takes longer than this is an error
 class View:
     """What a session looks at."""
 
+    page: str
     query: str
     run: str = ""  # whose steps the page shows
 
@@ -45,10 +47,10 @@ class Plan:
 
 def views_of(runs: Sequence[Run], race: str | None) -> list[View]:
     """Half of the sessions look at both trainings, the others at one."""
-    single = [View(f"run={run.id}", run.id) for run in runs]
+    single = [View("train", f"run={run.id}", run.id) for run in runs]
     if race is None:
         return single
-    return [View(f"race={race}")] * len(single) + single
+    return [View("compare", f"race={race}")] * len(single) + single
 
 
 async def open_all(sessions: Sequence[Session], views: Sequence[View], seconds_between: float) -> None:
@@ -59,7 +61,7 @@ async def open_all(sessions: Sequence[Session], views: Sequence[View], seconds_b
         view = views[place % len(views)]
         session.watched_run = view.run
         try:
-            await session.open("train", view.query)
+            await session.open(view.page, view.query)
         except LostError as error:
             session.ledger.fail(session.name, f"cannot open: {error}")
 
@@ -67,7 +69,7 @@ async def open_all(sessions: Sequence[Session], views: Sequence[View], seconds_b
 
 
 async def click_around(session: Session, view: View, every_seconds: float, numbers: random.Random) -> None:
-    """Go to other pages and come back, and now and then queue a run of one's own and stop it."""
+    """Go to other pages and come back, and now and then queue a race of one's own and stop it."""
     count = 0
     while True:
         await asyncio.sleep(numbers.uniform(0.5, 1.5) * every_seconds)
@@ -75,21 +77,21 @@ async def click_around(session: Session, view: View, every_seconds: float, numbe
         session.away = True
         try:
             if count % 4 == 0:
-                await session.follow("New training", "Train only this")
+                await session.follow("Train", "Start the race")
                 await asyncio.sleep(numbers.uniform(1, 3))
-                await session.click("Train only this", "queued")
+                await session.click("Start the race", "queued")
                 await asyncio.sleep(numbers.uniform(1, 3))
                 await session.click("Stop", "stopped")
             else:
                 page, text = numbers.choice(
-                    [("Home", "Hello"), ("Explore", "Pictures"), ("Compare", ""), ("Predict", "")]
+                    [("Home", "See it in 60 seconds"), ("Explore", "Pictures"), ("Compare", ""), ("Predict", "")]
                 )
                 await session.follow(page, text)
             await asyncio.sleep(numbers.uniform(1, 3))
             await session.ask(
-                "click", page_hash=_hash_of(session, "Train"), query=view.query
+                "click", page_hash=_hash_of(session, view.page.capitalize()), query=view.query
             )  # as the browser's back button
-            session.expect("New training" if view.run else "Accuracy")
+            session.expect("Stop")
             session.away = False
         except LostError as error:
             session.ledger.fail(session.name, f"click: {error}")
@@ -115,7 +117,7 @@ async def watch(room: Room, plan: Plan) -> Report:
     ledger = Ledger(keep=False)
     views = views_of(runs, race)
     sessions = [room.session(f"session {place + 1}", ledger) for place in range(plan.sessions)]
-    queued_views = [View(f"run={run.id}") for run in waiting[-plan.waiting :]] if plan.waiting else []
+    queued_views = [View("train", f"run={run.id}") for run in waiting[-plan.waiting :]] if plan.waiting else []
     more = [room.session(f"waiting {place + 1}", ledger) for place in range(len(queued_views))]
     began = time.perf_counter()
     async with Browsers(plan.browsers, ledger, room.cookies) as observers:
@@ -125,10 +127,8 @@ async def watch(room: Room, plan: Plan) -> Report:
         if more:
             await open_all(more, queued_views, OPENING_SECONDS)
         watching = [
-            asyncio.create_task(
-                observer.watch(f"{room.address}/train?{views[place % len(views)].query}", plan.seconds + WARM_SECONDS)
-            )
-            for place, observer in enumerate(observers)
+            asyncio.create_task(observer.watch(f"{room.address}/{view.page}?{view.query}", plan.seconds + WARM_SECONDS))
+            for observer, view in zip(observers, itertools.cycle(views), strict=False)
         ]
         await asyncio.sleep(WARM_SECONDS)
         ledger.keep = True

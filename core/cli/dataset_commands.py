@@ -43,6 +43,13 @@ seed_option = click.option("--seed", type=int, default=0, metavar="N", help="See
     "--layout", default="", metavar="KEY", help="Which reading of the folders is meant, where several are possible."
 )
 @click.option("--label-column", default="", metavar="NAME", help="The column of a table that holds the labels.")
+@click.option(
+    "--groups",
+    "group_pattern",
+    default="",
+    metavar="REGEX",
+    help="Finds in a file name what the picture belongs to, such as (person\\d+)_: a group stays in one split.",
+)
 def import_path(
     settings: Settings,
     path: str,
@@ -52,6 +59,7 @@ def import_path(
     seed: int,
     layout: str,
     label_column: str,
+    group_pattern: str,
 ) -> Outcome:
     """Import a folder or a .zip of labelled pictures."""
     place = Path(path).expanduser()
@@ -62,7 +70,7 @@ def import_path(
         max_bytes=settings.max_dataset_bytes,
         scratch=settings.imports_dir,
     )
-    return _import(settings, source, name or place.resolve().stem, split, seed, layout, label_column)
+    return _import(settings, source, name or place.resolve().stem, split, seed, layout, label_column, group_pattern)
 
 
 @command("sample")
@@ -80,15 +88,23 @@ def _print_progress(progress: ImportProgress) -> None:
 
 
 def _import(
-    settings: Settings, source: Source, name: str, split: str, seed: int, layout: str = "", label_column: str = ""
+    settings: Settings,
+    source: Source,
+    name: str,
+    split: str,
+    seed: int,
+    layout: str = "",
+    label_column: str = "",
+    group_pattern: str = "",
 ) -> Outcome:
     if seed < 0:
         raise ConfigError({"seed": f"--seed is {seed}: choose a whole number from 0."})
     plan = SplitPlan.parse(split)
     try:
         steps = import_dataset(
-            settings, source, name=name, plan=plan, seed=seed, layout=layout, label_column=label_column
-        )
+            settings, source, name=name, plan=plan, seed=seed, layout=layout, label_column=label_column,
+            group_pattern=group_pattern,
+        )  # fmt: skip
         dataset_id = run_step(steps, _print_progress)
     finally:
         source.close()
@@ -126,6 +142,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "dataset": dataset.id,
         "title": dataset.title,
         "images": len(dataset.rows),
+        "groups": len({row.group for row in dataset.rows if row.group}),
         "classes": list(dataset.classes),
         "counts": dataset.counts,
         "splits": {split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},

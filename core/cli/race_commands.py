@@ -9,18 +9,28 @@ from core.cli.command import Outcome, cluster_option, command, config_options, s
 from core.cli.run_commands import describe_summary, summarise_ended
 from core.cli.training_commands import detach_option
 from core.cli.waiting import print_status, read_ahead, wait_for
-from core.config.race_plan import BUDGETS, MAX_SEEDS, Budget
+from core.config.race_plan import BUDGETS, MAX_SEEDS, Budget, RacePlan
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError
 from core.formatting import format_count, format_duration, format_percent, format_points
 from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import Curve, CurvePoint, format_seeds, read_curve, start_curve
-from core.races.presets import DEFAULT_ARMS, PRESETS, VIEWS, Views, make_arms, plan_pair, plan_race, share_views
+from core.races.presets import (
+    DEFAULT_ARMS,
+    PRESETS,
+    VIEWS,
+    Views,
+    make_arms,
+    plan_pair,
+    plan_race,
+    plan_revisions,
+    share_views,
+)
 from core.races.race import Race, RaceState, find_race
 from core.races.race_actions import start_race
 from core.races.run_comparison import RaceResult, compare_race, compare_runs
 from core.runs.run import RunState
-from core.runs.run_store import RunStore
+from core.runs.run_store import Arm, RunStore
 from core.runs.summary import summarise
 from core.settings import Settings
 from core.statistics.caveats import list_caveats
@@ -43,6 +53,7 @@ title_option = click.option("--title", default="", metavar="TITLE", help="Name o
 @click.option("--seeds", type=int, metavar="N", help=f"Trainings of each arm, 1 to {MAX_SEEDS} (default: 1).")
 @click.option("--equal", type=click.Choice(tuple(BUDGETS)), help="The budget, the same for all arms (default: epochs).")
 @click.option("--amount", type=float, metavar="N", help="Size of the budget (default: --epochs, or 60 seconds).")
+@click.option("--before", metavar="DATASET", help="Another revision of the dataset: train on both, and compare.")
 @augmentation_option
 @title_option
 def race(
@@ -52,11 +63,18 @@ def race(
     seeds: int | None,
     equal: Budget | None,
     amount: float | None,
+    before: str | None,
     augmentation: Views,
     title: str,
 ) -> Outcome:
     """Train several arms on the same split under the same budget, and compare them."""
     config = share_views(config, augmentation)
+    if before is not None:
+        if arms is not None or equal is not None or amount is not None:
+            raise ConfigError(
+                {"before": "--before trains the same settings twice: leave --arms, --equal and --amount out."}
+            )
+        return _run_race(settings, *plan_revisions(config, before, config.dataset, seeds=seeds or 1))
     if arms is None and seeds is None and equal is None and amount is None and not title:
         return _plain_race(settings, config)
     plan, planned = plan_race(
@@ -67,6 +85,11 @@ def race(
         amount=amount,
         title=title,
     )
+    return _run_race(settings, plan, planned)
+
+
+def _run_race(settings: Settings, plan: RacePlan, planned: list[Arm]) -> Outcome:
+    """Train every arm, and show how they compare."""
     race_id, runs = start_race(settings, plan, planned)
     ensure_scheduler(settings)
     failed = 0

@@ -50,7 +50,8 @@ def _find_unequal(dataset: Dataset) -> Iterator[str]:
     if few and many >= UNEQUAL * few:
         yield (
             f"Classes differ in size: {many:,} training pictures of “{dataset.classes[most]}”, {few:,} of "
-            f"“{dataset.classes[least]}”. Look at the accuracy of each class."
+            f"“{dataset.classes[least]}”. Look at the accuracy of each class; balanced class weights "
+            "(Train, Learning) let each count the same."
         )
 
 

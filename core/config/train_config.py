@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -51,6 +52,23 @@ KernelSize = Annotated[
 ]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+
+
+def _read_class_weights(text: str) -> str:
+    """`none`, `balanced` or numbers above 0, in one form."""
+    plain = text.strip().casefold()
+    if plain in ("none", "balanced"):
+        return plain
+    try:
+        numbers = [float(part) for part in plain.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) < 2 or not all(0 < number <= 1e6 for number in numbers):
+        raise ValueError("write none, balanced, or a number above 0 for each class, such as 1, 2")
+    return ", ".join(f"{number:g}" for number in numbers)
+
+
+ClassWeights = Annotated[str, AfterValidator(_read_class_weights)]
 
 
 class TrainConfig(BaseModel):
@@ -138,6 +156,14 @@ class TrainConfig(BaseModel):
     )
     label_smoothing: float = Field(
         0.0, ge=0, le=0.5, title="Label smoothing", description="Softens the targets; 0 turns it off."
+    )
+    class_weights: ClassWeights = Field(
+        "none",
+        title="Class weights",
+        description=(
+            "How much a training picture of each class counts in the loss: none, all the same; balanced, each class "
+            "as a whole the same; or a number for each class in their order, such as 1, 2."
+        ),
     )
     gradient_clip: float = Field(
         1.0,
@@ -368,6 +394,11 @@ class TrainConfig(BaseModel):
         if self.head == "sigmoid" and classes != 2:
             problems["head"] = (
                 f"The sigmoid head is for two classes, and {self.dataset} has {classes}: choose the softmax head."
+            )
+        given = 0 if self.class_weights in ("none", "balanced") else self.class_weights.count(",") + 1
+        if given not in (0, classes):
+            problems["class_weights"] = (
+                f"There are {given} class weights, and {self.dataset} has {classes} classes: give one for each."
             )
         for split in ("train", "val"):
             if not pictures.get(split):

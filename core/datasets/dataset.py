@@ -4,6 +4,8 @@ datasets/<id>/
     dataset.json     what it is; written last, so that it is there exactly when everything else is
     pictures.csv     one row a picture
     report.json      what the import rejected, converted, found twice
+    corrections.jsonl   what people want corrected (core/revisions)
+    revision.json    of a revision: its corrections
     images/ab/ab….jpg   original bytes, named by their sha256
     thumbs/ab/ab….jpg   small JPEGs for galleries
 """
@@ -12,6 +14,7 @@ import csv
 import hashlib
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -22,14 +25,18 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from core.actor import LOCAL_OWNER
 from core.datasets.splits import SPLITS
 from core.errors import DatasetError
-from core.storage import read_json
+from core.storage import atomic_open, read_json
 from models.entry import OWN_RANGES, GreyRanges
 
 FORMAT = 1
 COLUMNS = (
-    "path", "name", "label", "split", "width", "height", "bytes", "sha256", "pixel_hash", "perceptual_hash", "flags"
+    "path", "name", "label", "split", "width", "height", "bytes", "sha256", "pixel_hash", "perceptual_hash", "flags",
+    "group",
 )  # fmt: skip
 FILES = ("dataset.json", "pictures.csv", "report.json")
+CORRECTIONS = "corrections.jsonl"  # wanted and not in any revision yet
+REVISION = "revision.json"  # the corrections that a revision holds
+SOME_HAVE = (CORRECTIONS, REVISION)
 ADDED_LATER = ("contradictory_near", "straddling")  # older reports lack these
 IMAGE_PATH = re.compile(r"images/([0-9a-f]{2})/(\1[0-9a-f]{62})\.(jpg|mpo|png|gif|bmp|webp|tif|avif|ppm|jp2|tga|heic)")
 THUMBNAIL_PATH = re.compile(r"thumbs/([0-9a-f]{2})/\1[0-9a-f]{62}\.jpg")
@@ -56,7 +63,7 @@ Ranges = Annotated[GreyRanges, AfterValidator(_in_order)]
 
 @dataclass(frozen=True)
 class ImageRow:
-    """One picture; `index` is its place in the table, `label` the index of its class."""
+    """One picture; `index` is its place in the table, `label` the index of its class, `group` what it belongs to."""
 
     index: int
     path: str
@@ -70,6 +77,7 @@ class ImageRow:
     pixel_hash: str
     perceptual_hash: str
     flags: tuple[str, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,13 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """What `dataset.json` holds: everything but the table."""
+    """What `dataset.json` holds: everything but the table.
+
+    Attributes:
+        parent: the dataset that this one corrects; empty for one that was imported.
+        root: the imported one from which the corrections began; empty for that one itself.
+        revision: 1 for an imported one.
+    """
 
     id: str
     title: str
@@ -115,6 +129,9 @@ class DatasetSummary:
     source: str
     owner: str = LOCAL_OWNER
     grey_ranges: Ranges = OWN_RANGES
+    parent: str = ""
+    root: str = ""
+    revision: int = 1
 
 
 _REPORT = TypeAdapter(ImportReport)
@@ -153,6 +170,11 @@ class Dataset:
     def greys(self) -> GreyRanges:
         """The values of its 16-bit grey pictures that become black and white."""
         return self.summary.grey_ranges
+
+    @property
+    def root(self) -> str:
+        """The id that all revisions of one imported dataset share."""
+        return self.summary.root or self.id
 
     @property
     def created(self) -> str:
@@ -254,6 +276,18 @@ def load_dataset(folder: Path) -> Dataset:
     return Dataset(folder, summary, rows)
 
 
+def write_table(folder: Path, rows: Iterable[ImageRow]) -> None:
+    """Write `pictures.csv`, atomically."""
+    with atomic_open(folder / "pictures.csv", "w") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            writer.writerow([
+                row.path, row.name, row.label, row.split, row.width, row.height, row.bytes, row.sha256,
+                row.pixel_hash, row.perceptual_hash, FLAG_SEPARATOR.join(row.flags), row.group,
+            ])  # fmt: skip
+
+
 def _read_row(index: int, record: dict[str, str], classes: int) -> ImageRow:
     row = ImageRow(
         index,
@@ -268,6 +302,7 @@ def _read_row(index: int, record: dict[str, str], classes: int) -> ImageRow:
         record["pixel_hash"],
         record["perceptual_hash"],
         tuple(record["flags"].split(FLAG_SEPARATOR)) if record["flags"] else (),
+        record.get("group") or "",  # older tables have none
     )
     place = IMAGE_PATH.fullmatch(row.path)
     whole = (

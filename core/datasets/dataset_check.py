@@ -9,7 +9,15 @@ from typing import BinaryIO, cast
 
 from PIL import Image
 
-from core.datasets.dataset import FILES, Dataset, ImageRow, ImportReport, load_dataset, thumbnail_of
+from core.datasets.dataset import (
+    FILES,
+    SOME_HAVE,
+    Dataset,
+    ImageRow,
+    ImportReport,
+    load_dataset,
+    thumbnail_of,
+)
 from core.datasets.pictures.decoder import Limits, decode, write_thumbnail
 from core.datasets.splits import fingerprint
 from core.errors import DatasetError, ImageError
@@ -47,8 +55,8 @@ def verify_dataset(
     Args:
         hostile: it was made elsewhere: decode every image, too, under the limits of an import.
     """
-    yield from verify_names(folder, {*FILES, "images", "thumbs"}, count)
-    if irregular(folder, set(FILES)):
+    yield from verify_names(folder, {*FILES, *SOME_HAVE, "images", "thumbs"}, count)
+    if irregular(folder, {*FILES, *SOME_HAVE}):
         return
     try:
         dataset, report = _read(folder, count)

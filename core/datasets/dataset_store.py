@@ -52,8 +52,8 @@ class DatasetStore:
         return _read_once(folder, *(stamp_of(folder / name) for name in FILES))
 
     def owned(self, owner: str) -> list[str]:
-        """Ids of the datasets that belong to a person."""
-        return [name for name in self.ids() if self._owner(name) == owner]
+        """Ids of the datasets that belong to a person, without their revisions: those share files."""
+        return [item.id for item in self.summaries() if item.owner == owner and not item.parent]
 
     def delete(self, dataset_id: str, *, by: Actor = OPERATOR) -> None:
         """Remove a dataset, also a damaged one. `RunStore.delete_dataset` asks first whether a run needs it.

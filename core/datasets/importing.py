@@ -4,9 +4,7 @@ Every picture is read and decoded fully, in as many threads as the settings allo
 lock); a bounded number is in flight, so memory stays level whatever the size of the source.
 """
 
-import csv
 import hashlib
-import secrets
 import shutil
 import time
 from collections import deque
@@ -19,11 +17,10 @@ from functools import reduce
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock
-
 from core.actor import LOCAL_OWNER
 from core.datasets.copies import perceptual_hash, take_look
-from core.datasets.dataset import COLUMNS, FLAG_SEPARATOR, FORMAT, ImportReport, thumbnail_of
+from core.datasets.dataset import FORMAT, ImageRow, ImportReport, thumbnail_of, write_table
+from core.datasets.drafts import open_draft, refuse_taken, sweep_drafts
 from core.datasets.layouts.inside_parquet import open_pictures
 from core.datasets.layouts.placing import Placed, read_layout
 from core.datasets.pictures.decoder import Limits, decode, pixel_hash, write_thumbnail
@@ -45,15 +42,12 @@ from core.datasets.sources.source import Source, SourceEntry
 from core.datasets.splits import SplitPlan, fingerprint
 from core.errors import DatasetError, ImageError
 from core.formatting import format_bytes, format_limit, readable
-from core.locks import is_held
 from core.settings import Settings
-from core.storage import atomic_open, slug, sync_folder, write_json
+from core.storage import slug, write_json
 from models.entry import OWN_RANGES, GreyRanges
 
 PROGRESS_SECONDS = 0.25
 SPACE_MARGIN = 1.3
-DRAFT = ".importing-"  # a dataset that is not complete yet: its folder's name begins so
-DRAFT_LOCK = "import.lock"  # held by the process that fills a draft
 PIECE_FILES = 16  # small pictures are decoded faster than they are handed from thread to thread one by one
 PIECE_BYTES = 2 * 2**20
 WRITE_BYTES = 2**16
@@ -84,6 +78,7 @@ def import_dataset(
     owner: str = LOCAL_OWNER,
     layout: str = "",
     label_column: str = "",
+    group_pattern: str = "",
 ) -> Generator[ImportProgress, None, str]:
     """Import a source as a dataset called `name`; returns its id.
 
@@ -94,6 +89,7 @@ def import_dataset(
         owner: whose dataset it will be.
         layout: the key of the reading that a person chose (see `read_layout`).
         label_column: the column of a table that holds the labels.
+        group_pattern: a regular expression that finds in a file's name what the picture belongs to.
 
     Raises:
         LayoutQuestionError: the files can be read in several ways.
@@ -101,18 +97,15 @@ def import_dataset(
     """
     dataset_id = slug(name, "dataset")
     target = settings.datasets_dir / dataset_id
-    _refuse_taken(target, dataset_id)
+    refuse_taken(target)
     settings.datasets_dir.mkdir(parents=True, exist_ok=True)
-    _sweep(settings.datasets_dir)
+    sweep_drafts(settings.datasets_dir)
     with closing(open_pictures(settings, given, layout=layout, label_column=label_column)) as source:
         where = f"in {readable(source.title)}"
         _check_size(settings, source.entries(), where)
-        found = read_layout(source, layout=layout, label_column=label_column)
-        folder = settings.datasets_dir / f"{DRAFT}{secrets.token_hex(6)}"
-        folder.mkdir()
-        lock = FileLock(folder / DRAFT_LOCK)
-        lock.acquire()
-        try:
+        found = read_layout(source, layout=layout, label_column=label_column, group_pattern=group_pattern)
+        with open_draft(settings) as draft:
+            folder = draft.folder
             report = ImportReport(ignored=source.ignored + found.ignored, notes=[*source.notes, *found.notes])
             read = yield from _read_all(settings, source, found.files, folder, report)
             read, greys = yield from _scale_alike(settings, read, folder, report)
@@ -125,7 +118,7 @@ def import_dataset(
             if len(classes) < 2:
                 raise DatasetError(too_few_sentence(classes, report, where))
             splits = choose_splits(kept, classes, plan, seed, found.splits_given, report)
-            _write(folder, kept, classes, splits)
+            write_table(folder, _rows(kept, classes, splits))
             note_missing_classes([placed for _, placed in found.files], classes, report)
             note_empty_folders(source.empty_folders, report)
             note_cropped(kept, report)
@@ -150,24 +143,8 @@ def import_dataset(
                     "grey_ranges": asdict(greys),
                 },
             )
-            lock.release()
-            (folder / DRAFT_LOCK).unlink(missing_ok=True)
-            _refuse_taken(target, dataset_id)
-            try:
-                folder.replace(target)
-            except OSError:
-                _refuse_taken(target, dataset_id)
-                raise
-            sync_folder(settings.datasets_dir)
-        finally:
-            lock.release()
-            shutil.rmtree(folder, ignore_errors=True)
+            draft.publish(target)
     return dataset_id
-
-
-def _refuse_taken(target: Path, dataset_id: str) -> None:
-    if target.exists():
-        raise DatasetError(f"There is a dataset called {dataset_id} already: choose another name.")
 
 
 def _check_size(settings: Settings, entries: Sequence[SourceEntry], where: str) -> None:
@@ -338,32 +315,10 @@ def _created(folder: Path, place: str) -> BinaryIO:
         return path.open("wb", WRITE_BYTES)
 
 
-def _write(folder: Path, kept: list[ReadImage], classes: list[str], splits: list[str]) -> None:
+def _rows(kept: list[ReadImage], classes: list[str], splits: list[str]) -> Iterator[ImageRow]:
     places_of = {name: place for place, name in enumerate(classes)}
-    with atomic_open(folder / "pictures.csv", "w") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for item, split in zip(kept, splits, strict=True):
-            writer.writerow(
-                (
-                    item.path,
-                    item.placed.name,
-                    places_of[item.placed.label],
-                    split,
-                    item.width,
-                    item.height,
-                    item.bytes,
-                    item.sha256,
-                    item.pixel_hash,
-                    item.perceptual_hash,
-                    FLAG_SEPARATOR.join(item.notes),
-                )
-            )
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed imports left: their lock is no longer held."""
-    for path in folder.glob(f"{DRAFT}*"):
-        old = time.time() - path.stat().st_mtime > 5  # a folder without a lock file may be a moment old
-        if old and not is_held(path / DRAFT_LOCK):
-            shutil.rmtree(path, ignore_errors=True)
+    for index, (item, split) in enumerate(zip(kept, splits, strict=True)):
+        yield ImageRow(
+            index, item.path, item.placed.name, places_of[item.placed.label], split, item.width, item.height,
+            item.bytes, item.sha256, item.pixel_hash, item.perceptual_hash, item.notes, item.placed.group,
+        )  # fmt: skip

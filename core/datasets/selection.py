@@ -114,13 +114,14 @@ def choose_splits(
     places_of = {name: place for place, name in enumerate(classes)}
     sources = name_sources([(item.placed.label, item.placed.name) for item in kept])
     items = [
-        Item(item.pixel_hash, item.look, places_of[item.placed.label], source)
+        Item(item.pixel_hash, item.look, places_of[item.placed.label], source, item.placed.group)
         for item, source in zip(kept, sources, strict=True)
     ]
     if given:
         splits = [item.placed.split or "train" for item in kept]
         _complete(splits, items, classes, plan, seed, report)
         groups = group_items(items, plan.shares())
+        _note_divided(items, splits, report)
     else:
         assignment = assign(items, plan.shares(), seed)
         splits, groups = assignment.splits, assignment.groups
@@ -130,6 +131,7 @@ def choose_splits(
                 "pictures of each class; exact copies do not count."
             )
         _note_groups(items, assignment, plan.shares(), classes, report)
+        _note_level(items, assignment, report)
     _note_missing(items, splits, classes, report)
     _list_contradictory(kept, groups, given, report)
     _note_straddling(items, splits, given, report)
@@ -213,6 +215,41 @@ def _note_groups(
     report.notes.extend(notes[:MAX_NOTED])
     if len(notes) > MAX_NOTED:
         report.notes.append(f"So it is with {len(notes) - MAX_NOTED:,} more classes.")
+
+
+def _note_level(items: list[Item], assignment: Assignment, report: ImportReport) -> None:
+    """Note whether the given groups could be kept in one split each."""
+    level, deepest = (
+        assignment.groups.level,
+        max((item.group.count("/") + 1 for item in items if item.group), default=0),
+    )
+    if not deepest:
+        return
+    widest = len({item.group.split("/")[0] for item in items if item.group})
+    if not level:
+        report.notes.append(
+            f"{format_count(widest, 'group')} cannot fill three splits, so pictures of one group are in several: "
+            "results on them flatter. Add pictures of more groups."
+        )
+    elif level > 1:
+        report.notes.append(
+            f"{format_count(widest, 'wide group')} (such as people) cannot fill three splits, so only the groups "
+            "within them (such as bursts) are in one split each: results on them flatter. Add pictures of more groups."
+        )
+
+
+def _note_divided(items: list[Item], splits: list[str], report: ImportReport) -> None:
+    """Note how many groups the given splits divide."""
+    held: dict[str, set[str]] = defaultdict(set)
+    for item, split in zip(items, splits, strict=True):
+        if item.group:
+            held[item.group].add(split)
+    divided = sum(len(found) > 1 for found in held.values())
+    if divided:
+        report.notes.append(
+            f"{format_count(divided, 'group')} of pictures that belong together are in several of the given splits: "
+            "results on them flatter."
+        )
 
 
 def _list_contradictory(kept: list[ReadImage], groups: Groups, given: bool, report: ImportReport) -> None:

@@ -1,8 +1,10 @@
 """Stratified, seeded splits that the content decides: names and order play no part, and copies never straddle.
 
 Pictures of one class that look alike (core/datasets/copies.py), or are versions of one picture by their names, are a
-group, and a group is in one split. Where that would leave a class without validation or test pictures, as when a
-camera stood still, its largest group is loosened: only what is nearer to each other stays together.
+group, and so are those that belong together by what the source says (core/datasets/layouts/groups.py). A group is in
+one split. Where likeness would leave a class without validation or test pictures, as when a camera stood still, its
+largest group is loosened: only what is nearer to each other stays together. Given groups are not loosened; where those
+of the widest level (people) are too few to fill the splits, those of the next level (bursts) are kept.
 """
 
 import hashlib
@@ -65,12 +67,14 @@ class Item:
     Attributes:
         look: of `copies.take_look`.
         source: equal for versions of one picture of a class; empty where that is not known.
+        group: equal for pictures that belong together, of any class; levels by `/`, the widest first.
     """
 
     pixel_hash: str
     look: Look
     label: int
     source: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,12 @@ class Groups:
     Attributes:
         numbers: (N,) equal for those that do.
         loosened: places of pictures that look alike and may be in several splits all the same.
+        level: how many levels of the given groups were kept, 0 for none.
     """
 
     numbers: Places
     loosened: Places
+    level: int = 0
 
     def members(self) -> list[Places]:
         """The places of each group's pictures."""
@@ -108,6 +114,12 @@ def assign(items: Sequence[Item], shares: Mapping[str, float], seed: int) -> Ass
     Args:
         shares: fraction of each split; they add up to 1.
     """
+    for level in range(1, _levels(items) + 1):
+        for alike in (True, False):  # pictures of two people that look alike must not make one group of all
+            groups = group_items(items, shares, level, alike=alike)
+            chosen = _deal_all(items, groups, shares, seed)
+            if _is_filled(chosen, shares):
+                return Assignment(chosen, groups)
     groups = group_items(items, shares)
     chosen = _deal_all(items, groups, shares, seed)
     if shares.get("val") and "val" not in chosen:  # better copies in two splits than no dataset
@@ -116,29 +128,55 @@ def assign(items: Sequence[Item], shares: Mapping[str, float], seed: int) -> Ass
     return Assignment(chosen, groups)
 
 
-def group_items(items: Sequence[Item], shares: Mapping[str, float]) -> Groups:
-    """Group items that look alike or are versions of one picture.
+def group_items(items: Sequence[Item], shares: Mapping[str, float], level: int = 0, *, alike: bool = True) -> Groups:
+    """Group items that look alike, are versions of one picture, or belong together.
 
     A chain does not cross classes: only small groups (at most COPIES pictures together) are joined across them, the
     nearest first.
+
+    Args:
+        level: of the given groups; 0 to pay no attention to them.
+        alike: group what looks alike, too.
     """
     order = sorted(range(len(items)), key=lambda place: items[place].pixel_hash)
-    found = _group_ordered([items[place] for place in order], shares)
+    found = _group_ordered([items[place] for place in order], shares, level, alike)
     numbers = np.empty_like(found.numbers)
     numbers[order] = found.numbers
-    return Groups(numbers, np.array(order, dtype=np.intp)[found.loosened])
+    return Groups(numbers, np.array(order, dtype=np.intp)[found.loosened], level)
 
 
-def _group_ordered(items: Sequence[Item], shares: Mapping[str, float]) -> Groups:
-    looks = Looks.of([item.look for item in items])
-    numbers = _number_sources(items)
+def _group_ordered(items: Sequence[Item], shares: Mapping[str, float], level: int, alike: bool) -> Groups:
+    names = ["/".join(item.group.split("/")[:level]) for item in items]
+    numbers = _number_sources(items, names)
     loosened = [np.empty(0, dtype=np.intp)]
-    for places in _places_by_label(items).values():
-        numbers[places], loose = _group_class(looks.part(places), numbers[places], shares)
-        loosened.append(places[loose])
-    groups = Groups(numbers, np.concatenate(loosened))
-    _join_classes(looks, groups)
-    return groups
+    if alike:
+        looks = Looks.of([item.look for item in items])
+        for places in _places_by_label(items).values():
+            numbers[places], loose = _group_class(looks.part(places), numbers[places], shares)
+            loosened.append(places[loose])
+        groups = Groups(numbers, np.concatenate(loosened))
+        _join_classes(looks, groups)
+    _join_named(numbers, names)
+    return Groups(numbers, np.concatenate(loosened))
+
+
+def _levels(items: Sequence[Item]) -> int:
+    """How many levels the given groups have at most."""
+    return max((item.group.count("/") + 1 for item in items if item.group), default=0)
+
+
+def _is_filled(chosen: Sequence[str], shares: Mapping[str, float]) -> bool:
+    """Whether validation and test got a fair part of their quotas."""
+    wanted, found = quotas(len(chosen), shares), Counter(chosen)
+    return all(found[split] >= TOO_FEW * wanted[split] for split in SPLITS)
+
+
+def _join_named(numbers: Places, names: Sequence[str]) -> None:
+    """Join groups that hold pictures of one given group, of any class."""
+    firsts: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if name and (first := firsts.setdefault(name, place)) != place and numbers[place] != numbers[first]:
+            numbers[numbers == numbers[place]] = numbers[first]
 
 
 def quotas(total: int, shares: Mapping[str, float]) -> dict[str, int]:
@@ -163,14 +201,18 @@ def fingerprint(images: Iterable[tuple[str, str, str]]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _number_sources(items: Sequence[Item]) -> Places:
-    """A group for every item: its own, or that of the first of its class with its source."""
+def _number_sources(items: Sequence[Item], names: Sequence[str]) -> Places:
+    """A group for every item: its own, or that of the first of its class with its source or given group."""
     firsts: dict[tuple[int, str], int] = {}
-    numbers = [
+    numbers = np.array([
         firsts.setdefault((item.label, item.source), place) if item.source else place
         for place, item in enumerate(items)
-    ]
-    return np.array(numbers, dtype=np.intp)
+    ], dtype=np.intp)  # fmt: skip
+    for places in _places_by_label(items).values():
+        part = numbers[places]
+        _join_named(part, [names[place] for place in places])
+        numbers[places] = part
+    return numbers
 
 
 def _places_by_label(items: Sequence[Item]) -> dict[int, Places]:
@@ -198,7 +240,7 @@ def _group_class(looks: Looks, named: Places, shares: Mapping[str, float]) -> tu
             radius = radii[number] / LOOSER if radii[number] > LOOSEST else 0.0
             numbers[places] = group_alike(looks.part(places), named[places], radius) if radius else named[places]
             radii.update(dict.fromkeys(numbers[places].tolist(), radius))
-            loosened[places] = True
+            loosened[places] = len(set(numbers[places].tolist())) > 1
     return numbers, np.flatnonzero(loosened)
 
 

@@ -70,6 +70,7 @@ class ImportRequest:
     owner: str = LOCAL_OWNER
     layout: str = ""
     label_column: str = ""
+    group_pattern: str = ""
     names: str | None = None
     collection: str = ""
 
@@ -323,6 +324,7 @@ def run_job(settings: Settings, folder: Path) -> None:
                     owner=request.owner,
                     layout=request.layout,
                     label_column=request.label_column,
+                    group_pattern=request.group_pattern,
                 ),
                 write_progress,
             )

@@ -8,6 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from core.checkpoints.pretrained_check import FOLDER as WEIGHTS
@@ -16,12 +17,13 @@ from core.checkpoints.weights_file import check_finite, read_header
 from core.collection.collection_check import verify_collection
 from core.collection.collection_store import DRAFT as COLLECTION_DRAFT
 from core.datasets.dataset_check import verify_dataset
-from core.datasets.importing import DRAFT, DRAFT_LOCK
+from core.datasets.drafts import DRAFT, DRAFT_LOCK
 from core.errors import TuneMyPetsError
 from core.export.exports import verify_exports
 from core.maintenance.findings import Finding
 from core.maintenance.meter import Meter, Report, bytes_below
 from core.predict.explanation_cache import verify_explanations
+from core.revisions.corrections_check import verify_corrections
 from core.runs.run import Run
 from core.runs.run_check import CHECKPOINT_FILES, KnownDatasets, verify_run
 from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS, EVENTS, META, RECORDS, RESULT, SNAPSHOT
@@ -108,7 +110,8 @@ class _Walk:
         yield from _guarded(self._home, self._verify_root)
         yield from _guarded(settings.datasets_dir, self._verify_drafts, settings.datasets_dir, DRAFT)
         for folder in _folders(settings.datasets_dir):
-            yield from _guarded(folder, _while_there, folder, verify_dataset(settings, folder, self._count))
+            found = chain(verify_dataset(settings, folder, self._count), verify_corrections(folder, self._count))
+            yield from _guarded(folder, _while_there, folder, found)
         yield from _guarded(settings.runs_dir, self._verify_drafts, settings.runs_dir, RUN_DRAFT)
         for folder in _folders(settings.runs_dir):
             yield from _guarded(folder, self._verify_run, Run(folder))

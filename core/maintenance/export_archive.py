@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from core.checkpoints.weights_file import read_header
 from core.collection.collection_store import CollectionStore
-from core.datasets.dataset import FILES, Dataset, thumbnail_of
+from core.datasets.dataset import FILES, SOME_HAVE, Dataset, thumbnail_of
 from core.datasets.dataset_store import DatasetStore
 from core.errors import CarryError, CollectionError, DatasetError, RunError, TuneMyPetsError
 from core.formatting import format_bytes
@@ -201,6 +201,7 @@ def _files_of(dataset: Dataset) -> list[str]:
     contradictory = {thumbnail for group in dataset.report().contradictory for _, _, thumbnail in group}
     places = [*FILES, *(row.path for row in dataset.rows), *(thumbnail_of(row.sha256) for row in dataset.rows)]
     places += sorted(contradictory - set(places))
+    places += [name for name in SOME_HAVE if is_file(dataset.folder / name)]
     for place in places:
         if not is_file(dataset.folder / place):
             raise DatasetError(f"The dataset {dataset.id} is damaged ({place}): run `python -m core fsck`.")

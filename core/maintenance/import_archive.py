@@ -22,9 +22,9 @@ from filelock import FileLock
 
 from core.collection.collection_store import DRAFT as COLLECTION_DRAFT
 from core.config.race_plan import MAX_TITLE
-from core.datasets.dataset import FILES, load_summary
+from core.datasets.dataset import FILES, SOME_HAVE, load_summary
 from core.datasets.dataset_check import verify_dataset
-from core.datasets.importing import DRAFT, DRAFT_LOCK
+from core.datasets.drafts import DRAFT, DRAFT_LOCK
 from core.datasets.sources.archive import ZipSource
 from core.datasets.sources.source import SourceEntry
 from core.errors import CarryError, DatasetError, ImageError
@@ -44,6 +44,7 @@ from core.maintenance.manifest import (
 from core.maintenance.meter import Meter, Report
 from core.maintenance.repair import repair_finding
 from core.quotas import check_room, check_space
+from core.revisions.corrections_check import verify_corrections
 from core.runs.attempts import MAX_AUTOMATIC, Attempts, write_attempts
 from core.runs.run import Run, RunMeta
 from core.runs.run_check import KnownDatasets, read_config, read_meta
@@ -224,9 +225,10 @@ class _Importer:
         settings = self._settings
         if sum(item.size for item in files) > settings.max_dataset_bytes + 2 * len(files) * 2**16:
             raise Damage("is larger than TUNEMYPETS_MAX_DATASET_MB allows")
-        if len(files) > 2 * settings.max_images + 2 * len(FILES):
+        if len(files) > 2 * settings.max_images + 2 * len((*FILES, *SOME_HAVE)):
             raise Damage("has more pictures than TUNEMYPETS_MAX_PICTURES allows")
         _refuse(verify_dataset(settings, draft, hostile=True), draft, identity)
+        _refuse(verify_corrections(draft), draft, identity)
         summary = load_summary(draft)
         texts = [(summary.title, MAX_TITLE), (summary.source, MAX_NAME), (summary.created, 40)]
         if any(len(text) > most for text, most in [*texts, *((name, MAX_NAME) for name in summary.classes)]):

@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from core.collection.collection import COLLECTION, PICTURES, parse_name
 from core.collection.picture_intake import MAX_BYTES
-from core.datasets.dataset import FILES, IMAGE_PATH, THUMBNAIL_PATH
+from core.datasets.dataset import FILES, IMAGE_PATH, SOME_HAVE, THUMBNAIL_PATH
 from core.runs.run_check import CHECKPOINT_FILES
 from core.runs.run_files import CHECKPOINTS, RECORDS
 from core.settings import Settings
@@ -67,7 +67,7 @@ def limit_of(settings: Settings, path: str) -> int | None:
     if kind == "collections":
         return _limit_of_collection(name)
     if kind == "datasets":
-        if name in FILES:
+        if name in (*FILES, *SOME_HAVE):
             return MAX_TEXT_BYTES
         if IMAGE_PATH.fullmatch(name):
             return settings.max_image_bytes

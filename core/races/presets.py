@@ -18,6 +18,7 @@ PRESETS: Mapping[str, tuple[str, str]] = {  # title, explanation
     ),
 }
 DEFAULT_ARMS = ("scratch", "head")
+REVISIONS = ("Before", "After")  # arms on two revisions of a dataset
 Views = Literal["own", "same", "none"]
 VIEWS: Mapping[Views, tuple[str, str]] = {  # title, explanation
     "own": (
@@ -99,6 +100,27 @@ def plan_race(
     numbers = tuple(range(chosen.seed, chosen.seed + seeds))
     arms = [arm for seed in numbers for arm in make_arms(chosen, names, budget, amount, seed)]
     return RacePlan("race", names, numbers, budget, float(amount), (), title.strip()), arms
+
+
+def plan_revisions(chosen: TrainConfig, before: str, after: str, *, seeds: int = 1) -> tuple[RacePlan, list[Arm]]:
+    """A race of the same training on two revisions of a dataset.
+
+    Args:
+        chosen: its dataset is replaced; its seed is the first one.
+        before, after: ids of the datasets.
+    Raises:
+        ConfigError: one sentence for each field that is wrong.
+    """
+    problems = _problems(REVISIONS, seeds, "")
+    if problems:
+        raise ConfigError(problems)
+    numbers = tuple(range(chosen.seed, chosen.seed + seeds))
+    arms = [
+        Arm(name, chosen.variant(dataset=dataset, seed=seed))
+        for seed in numbers for name, dataset in zip(REVISIONS, (before, after), strict=True)
+    ]  # fmt: skip
+    budget, amount = budget_of(chosen)
+    return RacePlan("race", REVISIONS, numbers, budget, amount), arms
 
 
 def plan_pair(chosen: TrainConfig) -> tuple[RacePlan, list[Arm]]:

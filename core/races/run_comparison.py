@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from core.config.arm_names import name_configs
-from core.races.arm_facts import gather_arm, read_copies
+from core.races.arm_facts import Trained, gather_arm, read_copies
+from core.races.common_pictures import CommonTables, read_tables
 from core.races.race import Race
 from core.runs.history import RunHistory
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
-from core.statistics.caveats import Caveat, find_caveats, find_missing
+from core.statistics.caveats import ArmFacts, Caveat, find_caveats, find_missing
 from core.statistics.comparison import Comparison, compare
+from core.statistics.predictions import PredictionTable
 from core.statistics.race_comparison import ArmTables, RaceComparison, compare_arms
 
 
@@ -49,9 +52,11 @@ def compare_race(settings: Settings, race: Race) -> RaceResult:
         return RaceResult(None, (), missing)
     store = RunStore(settings)
     found = {arm: [_read(store, tested[arm][seed]) for seed in seeds] for arm in arms}
-    comparison = compare_arms([_tables(arm, runs) for arm, runs in found.items()])
+    common = read_tables(settings, [run for runs in found.values() for run, _, _ in runs])
+    tables = iter(common.tables)
+    comparison = compare_arms([_tables(arm, runs, tuple(islice(tables, len(runs)))) for arm, runs in found.items()])
     facts = [gather_arm(arm, [(summary, history) for _, summary, history in runs]) for arm, runs in found.items()]
-    caveats = find_caveats(facts, split=comparison.split, copies=read_copies(settings, race.runs[0]))
+    caveats = _find_caveats(settings, facts, comparison.split, race.runs[0], common)
     return RaceResult(replace(comparison, caveats=(*caveats, *missing)), seeds, missing)
 
 
@@ -63,10 +68,10 @@ def _read(store: RunStore, summary: RunSummary) -> Read:
     return run, summary, run.history()
 
 
-def _tables(arm: str, runs: list[Read]) -> ArmTables:
+def _tables(arm: str, runs: list[Read], tables: tuple[PredictionTable, ...]) -> ArmTables:
     seconds = [_training_seconds(history) for _, _, history in runs]
     known = tuple(value for value in seconds if value is not None)
-    return ArmTables(arm, tuple(run.predictions() for run, _, _ in runs), known if len(known) == len(seconds) else ())
+    return ArmTables(arm, tables, known if len(known) == len(seconds) else ())
 
 
 def _training_seconds(history: RunHistory) -> float | None:
@@ -82,8 +87,9 @@ def compare_runs(settings: Settings, first: Run, second: Run) -> Comparison:
         RunError: if one has no test result.
     """
     name_a, name_b = name_configs([first.config(), second.config()])
-    a, b = first.predictions(), second.predictions()
-    caveats = _caveats_of(settings, {name_a: first, name_b: second}, a.split)
+    common = read_tables(settings, [first, second])
+    a, b = common.tables
+    caveats = _caveats_of(settings, {name_a: first, name_b: second}, a.split, common)
     return compare(a, b, name_a, name_b, caveats=caveats)
 
 
@@ -95,11 +101,22 @@ def compare_many(settings: Settings, runs: Sequence[Run]) -> RaceComparison:
         RunError: if one has no test result.
     """
     named = dict(zip(name_configs([run.config() for run in runs]), runs, strict=True))
-    comparison = compare_arms([ArmTables(name, (run.predictions(),)) for name, run in named.items()])
-    return replace(comparison, caveats=_caveats_of(settings, named, comparison.split))
+    common = read_tables(settings, runs)
+    comparison = compare_arms([ArmTables(name, (table,)) for name, table in zip(named, common.tables, strict=True)])
+    return replace(comparison, caveats=_caveats_of(settings, named, comparison.split, common))
 
 
-def _caveats_of(settings: Settings, named: Mapping[str, Run], split: str) -> tuple[Caveat, ...]:
+def _caveats_of(settings: Settings, named: Mapping[str, Run], split: str, common: CommonTables) -> tuple[Caveat, ...]:
     summaries = {name: summarise(run) for name, run in named.items()}
     facts = [gather_arm(name, [(summaries[name], run.history())]) for name, run in named.items()]
-    return find_caveats(facts, split=split, copies=read_copies(settings, next(iter(summaries.values()))))
+    return _find_caveats(settings, facts, split, next(iter(summaries.values())), common)
+
+
+def _find_caveats(
+    settings: Settings, facts: Sequence[ArmFacts], split: str, first: Trained, common: CommonTables
+) -> tuple[Caveat, ...]:
+    """What was unequal; of runs on revisions of one dataset, what they are compared on."""
+    if common.caveat is not None:
+        facts = [replace(item, fingerprint="") for item in facts]
+    found = find_caveats(facts, split=split, copies=read_copies(settings, first))
+    return (*found, common.caveat) if common.caveat else tuple(found)

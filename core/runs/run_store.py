@@ -78,7 +78,7 @@ class RunStore:
     def create_race(
         self, plan: RacePlan, arms: Sequence[Arm], *, by: Actor = OPERATOR, race: str | None = None
     ) -> tuple[str, list[Run]]:
-        """Queue the runs of a race or learning curve, on one dataset; returns the race's id and its runs.
+        """Queue the runs of a race or learning curve, on one dataset or revisions of it; returns its id and its runs.
 
         Args:
             arms: in the order in which they run; in a race each arm appears once per seed.
@@ -88,7 +88,8 @@ class RunStore:
             ConfigError: if the arms differ in dataset, or one has a seed that is not in the plan.
             DatasetError, QuotaError: as `create`.
         """
-        if len({arm.config.dataset for arm in arms}) > 1:
+        datasets = DatasetStore(self.settings)
+        if len({datasets.get(name).root for name in {arm.config.dataset for arm in arms}}) > 1:
             raise ConfigError({"dataset": "The arms of a race share one dataset: choose the same for all."})
         if any(arm.config.seed not in plan.seeds for arm in arms):
             raise ConfigError({"seed": "The arms of a race share the seeds of its plan: choose the same for all."})

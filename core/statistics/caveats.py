@@ -15,7 +15,8 @@ from core.formatting import SPLIT_NAMES, capitalise, format_count, format_durati
 from models.imagenet_classes import seen_in_imagenet
 
 Kind = Literal[
-    "other-pictures", "cut-short", "unequal-budget", "few-epochs", "unequal-views", "missing", "copies", "seen-before"
+    "other-pictures", "cut-short", "unequal-budget", "few-epochs", "unequal-views", "missing", "copies", "seen-before",
+    "revisions",
 ]  # fmt: skip
 NEARLY = 0.02  # budgets that differ by less are equal: a last batch, a last second
 NEARLY_SECONDS = 0.15  # clocks are less exact than counts

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
@@ -113,8 +115,30 @@ def load_scaler_tensors(scaler: GradScaler, tensors: Mapping[str, Tensor]) -> No
         scaler.load_state_dict({name: value.item() for name, value in tensors.items()})
 
 
+def class_weights(config: TrainConfig, labels: npt.NDArray[np.int64], device: torch.device) -> Tensor | None:
+    """How much a training picture of each class counts in the loss.
+
+    Args:
+        labels: (N,) of the training pictures.
+    Returns:
+        (C,) float32; None where all count the same.
+    Source: `balanced` is N / (C * count), as in scikit-learn.
+    """
+    if config.class_weights == "none":
+        return None
+    if config.class_weights == "balanced":
+        counts = np.bincount(labels)
+        return torch.tensor(len(labels) / (len(counts) * counts), dtype=torch.float32, device=device)
+    return torch.tensor([float(part) for part in config.class_weights.split(",")], device=device)
+
+
 def loss_of(
-    config: TrainConfig, logits: Tensor, labels: Tensor, reduction: str = "mean", smooth: bool = True
+    config: TrainConfig,
+    logits: Tensor,
+    labels: Tensor,
+    reduction: str = "mean",
+    smooth: bool = True,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropy, or binary cross-entropy for the one-neuron head.
 
@@ -122,9 +146,13 @@ def loss_of(
         logits: (B, C) float, or (B, 1) for the sigmoid head.
         labels: (B,) int64.
         smooth: apply the configured label smoothing (training); validation and test use none.
+        weights: of `class_weights` (training); the mean is over them.
     """
     smoothing = config.label_smoothing if smooth else 0.0
     if config.head == "sigmoid":
         targets = labels.to(torch.float32) * (1 - smoothing) + 0.5 * smoothing
-        return functional.binary_cross_entropy_with_logits(logits[:, 0].float(), targets, reduction=reduction)
-    return functional.cross_entropy(logits.float(), labels, reduction=reduction, label_smoothing=smoothing)
+        if weights is None:
+            return functional.binary_cross_entropy_with_logits(logits[:, 0].float(), targets, reduction=reduction)
+        each = functional.binary_cross_entropy_with_logits(logits[:, 0].float(), targets, reduction="none")
+        return (each * weights[labels]).sum() / weights[labels].sum()
+    return functional.cross_entropy(logits.float(), labels, weights, reduction=reduction, label_smoothing=smoothing)

@@ -18,7 +18,7 @@ from core.stores.hardware import Hardware
 from core.stores.training_data import Indices, TrainingData
 from core.training.estimate import SEARCH_STEPS
 from core.training.feeds import Feed
-from core.training.optimization import build_optimizer, find_gradients, loss_of
+from core.training.optimization import build_optimizer, class_weights, find_gradients, loss_of
 from models.network import Network
 
 LOWEST, HIGHEST = 1e-5, 1.0
@@ -54,6 +54,7 @@ def find_rate(
     shares = [float(group["lr"]) for group in optimizer.param_groups]
     scale = SGD_FACTOR if config.optimizer == "sgd" else 1.0
     rates = np.geomspace(LOWEST * scale, HIGHEST * scale, SEARCH_STEPS)
+    weights = class_weights(config, data.train.labels, hardware.device)
     losses: list[float] = []
     smoothed = 0.0
     batches = _batches(data, feed, config)
@@ -64,7 +65,7 @@ def find_rate(
         places = next(batches)
         optimizer.zero_grad(set_to_none=True)
         labels = torch.from_numpy(data.train.labels[places]).to(hardware.device)
-        loss = loss_of(config, feed.train_logits(trial, places), labels)
+        loss = loss_of(config, feed.train_logits(trial, places), labels, weights=weights)
         value = float(loss.detach())
         smoothed = SMOOTHING * smoothed + (1 - SMOOTHING) * value
         corrected = smoothed / (1 - SMOOTHING ** (step + 1))

@@ -33,6 +33,7 @@ from core.training.optimization import (
     SMALLEST_SCALE,
     build_optimizer,
     build_schedule,
+    class_weights,
     find_gradients,
     load_optimizer_tensors,
     load_scaler_tensors,
@@ -85,6 +86,7 @@ class Trainer:
         self._charges, self._now = charges, now
         self._evaluated, self._until_deadline = evaluated, seconds_left
         self._scaler = hardware.scaler()
+        self._weights = class_weights(config, data.train.labels, hardware.device)
         self._samples = choose_samples(data.val, config.seed)
         self._optimizer: Optimizer | None = None
         self._schedule: LambdaLR | None = None
@@ -341,7 +343,7 @@ class Trainer:
         if len(places) == 1:
             _use_running_statistics(self.network)
         logits = feed.train_logits(self.network, places)
-        loss = loss_of(self.config, logits, labels)
+        loss = loss_of(self.config, logits, labels, weights=self._weights)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise self._diverged(self.position.epoch + 1, self.position.step + 1)

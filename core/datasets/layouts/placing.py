@@ -7,9 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from core.datasets.labels.class_names import clean_labels
 from core.datasets.labels.words import is_image_folder, listed, name_key, word_set
+from core.datasets.layouts.groups import groups_in_names
 from core.datasets.layouts.levels import MAX_CLASSES
 from core.datasets.layouts.readings import COLUMN, Reading, find_readings
 from core.datasets.layouts.tables import SourceTables
@@ -37,12 +39,13 @@ NAMED_FILES = 3
 
 @dataclass(frozen=True)
 class Placed:
-    """A file with the label and split that its source gives it; `problem` is why it has none."""
+    """A file with the label, split and group that its source gives it; `problem` is why it has none."""
 
     name: str
     label: str
     split: str | None
     problem: str | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,13 @@ class LayoutQuestionError(DatasetError):
         self.choices = tuple(choices)
 
 
-def read_layout(source: Source, *, layout: str = "", label_column: str = "") -> Layout:
-    """Find the labels and splits of a source's pictures.
+def read_layout(source: Source, *, layout: str = "", label_column: str = "", group_pattern: str = "") -> Layout:
+    """Find the labels, splits and groups of a source's pictures.
 
     Args:
         layout: the key of the reading that a person chose.
         label_column: the column of a table that holds the labels.
+        group_pattern: a regular expression that finds a picture's group in its name (see `groups`).
     Raises:
         LayoutQuestionError: several readings are plausible and none was chosen.
         DatasetError: there are not at least two classes; it explains the wanted layout.
@@ -94,7 +98,8 @@ def read_layout(source: Source, *, layout: str = "", label_column: str = "") -> 
     if any(entry.label is not None for entry in entries):
         labels = {number: entry.label for number, entry in enumerate(entries) if entry.label is not None}
         splits = {number: entry.split for number, entry in enumerate(entries) if entry.split is not None}
-        return _place(entries, Reading("labels", "", labels, splits), {}, where)
+        groups = groups_in_names(entries, labels, group_pattern) if group_pattern else {}
+        return _place(entries, Reading("labels", "", labels, splits), {}, where, groups=groups)
     pictures = _find_pictures(source, entries)
     if not pictures:
         raise DatasetError(f"There are no pictures {where}: {WANTED}")
@@ -114,8 +119,12 @@ def read_layout(source: Source, *, layout: str = "", label_column: str = "") -> 
     problems = {**reading.problems, **dict.fromkeys(outside, OUTSIDE)}
     notes = list(reading.notes)
     in_lists = tables.listed_splits(reading.labels, notes) if len(set(reading.splits.values())) < 2 else {}
+    if group_pattern:
+        groups = groups_in_names(entries, reading.labels, group_pattern)
+    else:
+        groups = tables.groups(reading.labels, notes)
     reading = replace(reading, problems=problems, splits=in_lists or reading.splits, notes=tuple(notes))
-    return _place(entries, reading, paths, where, tables)
+    return _place(entries, reading, paths, where, tables, groups)
 
 
 def _find_pictures(source: Source, entries: Sequence[SourceEntry]) -> list[int]:
@@ -216,6 +225,7 @@ def _place(
     paths: Mapping[int, tuple[str, ...]],
     where: str,
     tables: SourceTables | None = None,
+    groups: Mapping[int, str] = MappingProxyType({}),
 ) -> Layout:
     notes = list(reading.notes)
     names = clean_labels(list(reading.labels.values()), notes)
@@ -242,7 +252,8 @@ def _place(
         name = readable(entry.name)
         folder = entry.name.rpartition("/")[0]
         if number in labels:
-            files.append((entry, Placed(name, labels[number], splits.get(number))))
+            group = readable(groups.get(number, entry.group))
+            files.append((entry, Placed(name, labels[number], splits.get(number), group=group)))
         elif number in reading.problems:
             files.append((entry, Placed(name, "", None, reading.problems[number])))
         elif number in paths or number in table_numbers:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from core.datasets.labels.label_columns import are_numbers, is_called_label, label_columns, read_labels
 from core.datasets.labels.label_tables import TABLE_SUFFIXES, LabelTable, read_table
 from core.datasets.labels.labelled_files import JoinedTables, join_tables, label_files
+from core.datasets.layouts.groups import groups_in_tables
 from core.datasets.layouts.readings import TableLabels
 from core.datasets.layouts.split_lists import FLAGS, PATHS, read_split_lists, splits_of_list, text_list
 from core.datasets.sources.source import Source, SourceEntry
@@ -81,6 +82,16 @@ class SourceTables:
         labelled = [self._names[number] for number in pictures]
         found = read_split_lists(lists, list(self._numbers), labelled, notes) if lists else {}
         return {self._numbers[name]: split for name, split in found.items()}
+
+    def groups(self, labels: Mapping[int, str], notes: list[str]) -> dict[int, str]:
+        """Which pictures belong together by a column of a table; `notes` gets a sentence on it.
+
+        Args:
+            labels: of the pictures, by number.
+        """
+        by_name = {self._names[number]: label for number, label in labels.items()}
+        found = groups_in_tables(self._joined, by_name, notes)
+        return {self._numbers[name]: group for name, group in found.items()}
 
     @property
     def unused(self) -> list[str]:

@@ -20,7 +20,8 @@ MAX_BYTES = 8 * 2**30
 class SourceEntry:
     """A file of a source; `name` is its path there with forward slashes.
 
-    Label and split (train, val or test) are given where the source itself knows them.
+    Label, split (train, val or test) and group (equal for pictures that belong together) are given where the source
+    itself knows them.
     """
 
     name: str

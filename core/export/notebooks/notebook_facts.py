@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
+
 from core.checkpoints.checkpoint import read_sidecar
 from core.config.stages import Allowance, Stage, fitted_rate, plan_stages, share_out
 from core.datasets.splits import SPLITS
@@ -16,6 +19,7 @@ from core.runs.run import RunState
 from core.runs.run_files import BEST
 from core.statistics.metrics import measure_accuracy
 from core.stores.augmentation import FULL_STRENGTH_COLOUR, FULL_STRENGTH_RATIO, Augmentation
+from core.training.optimization import class_weights
 
 HASH_DIGITS = 16  # of a file's SHA-256: two of a million pictures share them once in ten million notebooks
 OTHER_WORDS = (
@@ -129,6 +133,7 @@ def describe_notebook(source: ExportedRun) -> dict[str, Any]:
         },
         "scale": read_sidecar(source.run.checkpoints, BEST).feature_scale,
         "dropout": dropout_of(source),
+        "class_weights": weights_of(source),
         "feature_width": config.entry().feature_width,
         "margin": spec.margin_px,
         "ground": tuple(round(255 * channel) for channel in spec.mean),
@@ -141,6 +146,13 @@ def dropout_of(source: ExportedRun) -> float:
     """Share of the features that the head leaves out in training."""
     layer = getattr(source.network.head, "dropout", None)
     return float(layer.p) if layer is not None else 0.0
+
+
+def weights_of(source: ExportedRun) -> list[float] | None:
+    """How much a training picture of each class counted; None where all counted the same."""
+    labels = np.array([row.label for row in source.dataset.rows_of("train")])
+    found = class_weights(source.config, labels, torch.device("cpu"))
+    return None if found is None else [float(f"{value:.7g}") for value in found.tolist()]
 
 
 def _fit_words(source: ExportedRun) -> str:

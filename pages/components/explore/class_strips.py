@@ -4,14 +4,18 @@ Every picture is a Streamlit button whose label holds the thumbnail: that needs 
 forbids, and a keyboard reaches it. Drawn as a fragment, so that a click does not draw the whole page again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
 from core.datasets.dataset import Dataset, ImageRow
 from core.formatting import SPLIT_NAMES, capitalise, format_count
+from core.revisions.corrections import corrected
 from core.settings import Settings
 from pages.components.explore import large_picture
+from pages.components.explore.corrections_bar import offer_class_changes
+from pages.components.explore.picture_corrections import offer_corrections
 from pages.components.shared import frame, gallery
 from pages.components.shared.names import tell_apart
 
@@ -19,8 +23,14 @@ STRIPS = 8  # classes on one page: a hundred pictures are drawn in a tenth of a 
 PER_STRIP = 12
 PER_PAGE = 24
 TILE_PX = 98
-STRIP_PX, WIDGET_PX = 116, 68  # heights at once, so that nothing moves when buttons and boxes have loaded their code
+STRIP_PX, MARKED_PX, WIDGET_PX = (
+    116,
+    136,
+    68,
+)  # heights at once, so that nothing moves when buttons and boxes have loaded their code
 CLASS_KEY = "gallery-class"
+CORRECTING = "explore-correcting"
+LEFT_OUT = "left out"
 Rows = Sequence[ImageRow]
 
 
@@ -46,17 +56,61 @@ def _show(settings: Settings, dataset: Dataset) -> None:
             help="Show one split only.",
             key="gallery-split",
         )
+    mode = _choose_mode(settings, dataset)
     by_class: list[list[ImageRow]] = [[] for _ in dataset.classes]
     for row in dataset.rows if split == "all" else dataset.rows_of(split):
         by_class[row.label].append(row)
     if label:
-        shown = _show_class(settings, dataset, by_class[dataset.classes.index(label)])
+        shown = _show_class(settings, dataset, by_class[dataset.classes.index(label)], mode)
     else:
-        shown = _show_strips(settings, dataset, by_class)
+        shown = _show_strips(settings, dataset, by_class, mode)
     _name_missing(dataset, shown)
 
 
-def _show_strips(settings: Settings, dataset: Dataset, by_class: Sequence[Rows]) -> Rows:
+@dataclass(frozen=True)
+class Mode:
+    """What a click on a picture does: open it, or select it for a correction.
+
+    Attributes:
+        marks: what a picture's button shows of its pending correction, by its place in the table.
+    """
+
+    correcting: bool
+    marks: Mapping[int, str]
+
+
+def _choose_mode(settings: Settings, dataset: Dataset) -> Mode:
+    """Whether pictures are corrected; draws the switch and the buttons, for whom the dataset belongs to."""
+    if not frame.actor().may_change(dataset.summary.owner):
+        return Mode(False, {})
+    found = corrected(dataset)
+    marks = {place: found.labels[place] or LEFT_OUT for place in found.changed(dataset)}
+    if not st.toggle("Correct labels", key=CORRECTING, help="A click then selects pictures; the buttons correct them."):
+        return Mode(False, marks)
+    chosen = _selected(dataset)
+    with st.container(border=True, key="correcting"):
+        if chosen:
+            st.markdown(f"**{format_count(len(chosen), 'picture')} selected.** Which class do they show?")
+        else:
+            st.markdown("Click the pictures that are in the wrong class, or do not belong here.")
+        if offer_corrections(dataset, found, sorted(chosen), "selected"):
+            chosen.clear()
+            st.rerun()
+    with st.container(horizontal=True, gap="xsmall"):
+        st.button("Clear the selection", key="clear-selected", icon=":material/deselect:", disabled=not chosen,
+                  on_click=chosen.clear)  # fmt: skip
+        with st.popover("Classes and more pictures", icon=":material/category:", key="class-changes"):
+            offer_class_changes(settings, dataset)
+    return Mode(True, marks)
+
+
+def _selected(dataset: Dataset) -> set[int]:
+    """Places of the pictures that this session selected."""
+    key = f"selected-{dataset.id}"
+    return st.session_state.setdefault(key, set())  # type: ignore[no-any-return]  # what was put there
+
+
+def _show_strips(settings: Settings, dataset: Dataset, by_class: Sequence[Rows], mode: Mode) -> Rows:
     """A strip for each class of this page; returns what it shows."""
     pages = -(-len(by_class) // STRIPS)
     number = st.pagination(pages, key=f"gallery-classes-{dataset.id}") if pages > 1 else 1
@@ -69,10 +123,11 @@ def _show_strips(settings: Settings, dataset: Dataset, by_class: Sequence[Rows])
         if not rows:
             continue
         with st.container(
-            horizontal=True, wrap=False, gap="xsmall", vertical_alignment="center", height=STRIP_PX, border=False,
+            horizontal=True, wrap=False, gap="xsmall", vertical_alignment="top",
+            height=MARKED_PX if mode.correcting or mode.marks else STRIP_PX, border=False,
             key=f"strip-{label}",
         ):  # fmt: skip
-            _draw_buttons(settings, dataset, rows[:PER_STRIP], rows)
+            _draw_buttons(settings, dataset, rows[:PER_STRIP], rows, mode)
             if len(rows) > PER_STRIP:
                 st.button(
                     f"All {len(rows):,}", key=f"all-{label}", icon=":material/grid_view:", width=TILE_PX,
@@ -86,7 +141,7 @@ def _choose_class(name: str) -> None:
     st.session_state[CLASS_KEY] = name
 
 
-def _show_class(settings: Settings, dataset: Dataset, rows: Rows) -> Rows:
+def _show_class(settings: Settings, dataset: Dataset, rows: Rows, mode: Mode) -> Rows:
     """The pictures of one class, page by page; returns what this page shows."""
     if not rows:
         st.info("This class has no pictures in this split.")
@@ -96,14 +151,31 @@ def _show_class(settings: Settings, dataset: Dataset, rows: Rows) -> Rows:
     shown = rows[(number - 1) * PER_PAGE : number * PER_PAGE]
     st.caption(f"{format_count(len(rows), 'picture')}, page {number} of {pages}.")
     with st.container(horizontal=True, gap="xsmall", key=f"tiles-{dataset.id}"):
-        _draw_buttons(settings, dataset, shown, rows)
+        _draw_buttons(settings, dataset, shown, rows, mode)
+    if mode.correcting:
+        st.button("Select this page", key="select-page", icon=":material/select_all:",
+                  on_click=_selected(dataset).update, args=([row.index for row in shown],))  # fmt: skip
     return shown
 
 
-def _draw_buttons(settings: Settings, dataset: Dataset, shown: Rows, among: Rows) -> None:
+def _draw_buttons(settings: Settings, dataset: Dataset, shown: Rows, among: Rows, mode: Mode) -> None:
+    chosen = _selected(dataset)
     for row in shown:
-        if st.button(_label(dataset, row), key=f"picture-{row.index}", width=TILE_PX):
+        label, mark = _label(dataset, row), mode.marks.get(row.index)
+        if mark:
+            label += f" :material/edit: {frame.plain(mark)}"
+        if mode.correcting:
+            selected = row.index in chosen
+            st.button(
+                label + (" :material/check_circle:" if selected else ""), key=f"select-{row.index}", width=TILE_PX,
+                type="primary" if selected else "secondary", on_click=_toggle, args=(chosen, row.index),
+            )  # fmt: skip
+        elif st.button(label, key=f"picture-{row.index}", width=TILE_PX):
             large_picture.open_picture(settings, dataset, among, row)
+
+
+def _toggle(chosen: set[int], place: int) -> None:
+    chosen.symmetric_difference_update({place})
 
 
 def _label(dataset: Dataset, row: ImageRow) -> str:

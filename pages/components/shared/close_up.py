@@ -7,7 +7,7 @@ import streamlit as st
 from pages.components.shared import frame
 
 
-def open_close_up(key: str, count: int, place: int, draw: Callable[[int], None]) -> None:
+def open_close_up(key: str, count: int, place: int, draw: Callable[[int], None], *, changes_page: bool = False) -> None:
     """Open the dialog.
 
     Args:
@@ -15,10 +15,11 @@ def open_close_up(key: str, count: int, place: int, draw: Callable[[int], None])
         count: how many pictures there are.
         place: of the first one that is shown.
         draw: what shows the picture at a place.
+        changes_page: draw the page again when the dialog is closed.
     """
     st.session_state[key] = place
 
-    @st.dialog("One picture", width="large")
+    @st.dialog("One picture", width="large", on_dismiss="rerun" if changes_page else "ignore")
     def look() -> None:
         at = min(st.session_state[key], count - 1)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):

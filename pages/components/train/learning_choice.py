@@ -29,7 +29,7 @@ CHOICES = {
 AUGMENTATION_FIELDS = ("augment_crop", "augment_flip", "augment_colour", "augment_strength", "stored_views", "fit")
 LEARNING_FIELDS = (
     "epochs", "max_seconds", "max_images", "patience", "head_epochs", "learning_rate", "backbone_factor", "batch_size",
-    "weight_decay", "label_smoothing", "gradient_clip", "head", "precision", "seed", "note",
+    "weight_decay", "label_smoothing", "class_weights", "gradient_clip", "head", "precision", "seed", "note",
 )  # fmt: skip
 
 
@@ -62,6 +62,11 @@ def choose_learning(problems: Problems) -> None:
         st.markdown("**Regularisation, format**")
         real("weight_decay", problems, step=0.01, shown="%.4f")
         real("label_smoothing", problems, step=0.01, shown="%.4f")
+        st.selectbox(
+            title_of("class_weights"), ["none", "balanced"], accept_new_options=True, key=field_key("class_weights"),
+            help=FIELDS["class_weights"].description, persist_state=KEPT,
+        )  # fmt: skip
+        mark_problem("class_weights", problems)
         real("gradient_clip", problems, step=0.5, shown="%.4f")
         for name in ("head", "precision"):
             choice(name, CHOICES[name], problems)

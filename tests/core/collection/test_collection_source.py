@@ -83,6 +83,11 @@ def test_a_frozen_collection_is_a_dataset_and_may_grow_into_another(
     dataset = DatasetStore(settings).get("our-pets")
     assert (dataset.classes, len(dataset.rows)) == (("cat/s", "dog"), 9 * PEOPLE_COUNT)
     assert dataset.summary.owner == GRACE.id
+    splits_of: dict[str, set[str]] = {}
+    for row in dataset.rows:
+        splits_of.setdefault(row.group.partition("/")[0], set()).add(row.split)
+    assert len(splits_of) == PEOPLE_COUNT
+    assert all(len(splits) == 1 for splits in splits_of.values())  # nobody is in training and in test
     assert any("empty" in note for note in dataset.report().notes)
     (dog,) = [item.id for item in store.view(pets).collection.shown if item.name == "dog"]
     store.switch_class(pets, dog, True, by=GRACE)

@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.importing import DRAFT, import_dataset
+from core.datasets.drafts import DRAFT
+from core.datasets.importing import import_dataset
 from core.datasets.pictures.decoder import Limits, decode, pixel_hash, write_thumbnail
 from core.datasets.pictures.picture_formats import FORMATS
 from core.datasets.sources.source import MemorySource, SourceEntry

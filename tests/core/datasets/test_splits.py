@@ -29,6 +29,81 @@ def item(number: int, label: int = 0, like: int | None = None, source: str = "")
     return Item(digest, look(number if like is None else like), label, source)
 
 
+def grouped(people: int, bursts: int, frames: int, classes: int = 2, noise: float = 0.0) -> list[Item]:
+    """Pictures of several people, each with bursts of every class; with noise, a burst's pictures look alike."""
+    items = []
+    for person in range(people):
+        for label in range(classes):
+            for burst in range(bursts):
+                scene = 1000 * person + 100 * label + burst
+                for frame in range(frames):
+                    seen = look(scene, noise, frame) if noise else look(100_000 + 10 * scene + frame)
+                    digest = hashlib.sha256(f"{scene} {frame}".encode()).hexdigest()
+                    items.append(Item(digest, seen, label, group=f"person {person}/{label}-{burst}"))
+    return items
+
+
+def divided(items: list[Item], splits: list[str], level: int) -> set[str]:
+    """The groups of a level that are in several splits."""
+    held: dict[str, set[str]] = {}
+    for one, split in zip(items, splits, strict=True):
+        held.setdefault("/".join(one.group.split("/")[:level]), set()).add(split)
+    return {name for name, found in held.items() if len(found) > 1}
+
+
+@given(
+    people=st.integers(5, 9),
+    bursts=st.integers(1, 3),
+    frames=st.integers(2, 6),
+    classes=st.integers(2, 4),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=40, deadline=None)
+def test_pictures_of_one_person_are_in_one_split(
+    people: int, bursts: int, frames: int, classes: int, seed: int
+) -> None:
+    items = grouped(people, bursts, frames, classes)
+    splits = assign(items, SHARES, seed).splits
+    assert divided(items, splits, 1) == set()
+    assert set(splits) == set(SPLITS)
+
+
+@given(bursts=st.integers(8, 14), frames=st.integers(2, 6), seed=st.integers(0, 2**31))
+@settings(max_examples=20, deadline=None)
+def test_bursts_stay_together_where_there_are_too_few_people(bursts: int, frames: int, seed: int) -> None:
+    items = grouped(1, bursts, frames, noise=6.0)
+    assignment = assign(items, SHARES, seed)
+    assert assignment.groups.level == 2
+    assert divided(items, assignment.splits, 2) == set()
+    assert set(assignment.splits) == set(SPLITS)
+
+
+def test_two_people_who_photograph_the_same_thing_are_kept_apart() -> None:
+    items = [
+        Item(hashlib.sha256(f"{n}".encode()).hexdigest(), look(n % 2, 6.0, n), n % 2, group=f"person {n // 12}")
+        for n in range(120)
+    ]
+    splits = assign(items, SHARES, 0).splits
+    assert divided(items, splits, 1) == set()
+    assert set(splits) == set(SPLITS)
+
+
+def test_a_group_of_all_pictures_is_divided() -> None:
+    items = [Item(one.pixel_hash, one.look, one.label, group="all") for one in (item(n, n % 2) for n in range(60))]
+    assignment = assign(items, SHARES, 0)
+    assert assignment.groups.level == 0
+    assert assignment.splits == assign([item(n, n % 2) for n in range(60)], SHARES, 0).splits
+
+
+def test_copies_stay_together_across_groups() -> None:
+    items = [
+        Item(one.pixel_hash, one.look, one.label, group=f"g{n}")
+        for n, one in enumerate([item(n, n % 2) for n in range(40)] + [item(100 + n, n % 2, like=n) for n in range(40)])
+    ]
+    splits = assign(items, SHARES, 5).splits
+    assert all(splits[n] == splits[40 + n] for n in range(40))
+
+
 def still_camera(count: int, label: int, scene: int = 0, noise: float = 8.0) -> list[Item]:
     """Frames that all look alike."""
     return [

@@ -148,8 +148,9 @@ def drawn_value(kind: str, element: Any) -> WidgetState | None:
         case "text_input":
             state.string_value = element.value if given else element.default
         case "number_input":
-            if given or element.HasField("default"):
-                value = element.value if given else element.default
+            field = "value" if given else "default"
+            if element.HasField(field):  # not of one that is empty
+                value = getattr(element, field)
                 if element.data_type == element.DataType.INT:
                     state.int_value = int(value)
                 else:

@@ -18,7 +18,7 @@ from pages.components.shared.shared_cache import SharedCache
 TITLES: dict[ClassMetric, str] = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 MEANINGS: dict[ClassMetric, str] = {
     "precision": "the share of the network's answers of a class that is right",
-    "recall": "the share of a class's pictures that the network finds",
+    "recall": "the share of a class's pictures that the network finds; its average is the balanced accuracy",
     "f1": "the harmonic mean of precision and recall, high only where both are",
 }
 AVERAGE = "Average (macro)"

@@ -4,11 +4,13 @@ The predictions of a run never change, and the id of a deleted run is never used
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 import streamlit as st
 
 from core.datasets.dataset import Dataset
 from core.errors import DatasetError, RunError
+from core.races.common_pictures import read_tables
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions, align
 from core.statistics.difficulty import Difficulty, measure_difficulty
@@ -37,6 +39,10 @@ def read_predictions(settings: Settings, run_id: str) -> PredictionTable:
     return frame.runs(settings).get(run_id).predictions()
 
 
+def _read_tables(settings: Settings, run_ids: Sequence[str]) -> Sequence[PredictionTable]:
+    return read_tables(settings, [frame.runs(settings).get(run_id) for run_id in run_ids]).tables
+
+
 def align_predictions(settings: Settings, run_ids: Sequence[str]) -> AlignedPredictions:
     """The predictions of runs for the same images.
 
@@ -45,7 +51,7 @@ def align_predictions(settings: Settings, run_ids: Sequence[str]) -> AlignedPred
         RunError: if a run has no predictions, or they are damaged.
     """
     ids = tuple(run_ids)
-    return _aligned.get((settings, ids), lambda: align([read_predictions(settings, run_id) for run_id in ids]))
+    return _aligned.get((settings, ids), lambda: align(_read_tables(settings, ids)))
 
 
 def find_difficulty(settings: Settings, arms: Sequence[tuple[str, Sequence[str]]]) -> Difficulty:
@@ -57,9 +63,8 @@ def find_difficulty(settings: Settings, arms: Sequence[tuple[str, Sequence[str]]
     """
 
     def measure() -> Difficulty:
-        return measure_difficulty(
-            [(name, [read_predictions(settings, run_id) for run_id in ids]) for name, ids in arms]
-        )
+        tables = iter(_read_tables(settings, [run_id for _, ids in arms for run_id in ids]))
+        return measure_difficulty([(name, list(islice(tables, len(ids)))) for name, ids in arms])
 
     return _difficulties.get((settings, tuple((name, tuple(ids)) for name, ids in arms)), measure)
 

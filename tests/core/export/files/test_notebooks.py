@@ -168,7 +168,10 @@ def test_without_random_views_a_notebook_repeats_the_training_epoch_by_epoch(
     drawn: Dataset, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     still = {**SMALL_SCRATCH, "augment_crop": False, "augment_flip": False, "epochs": 4, "dropout": 0.3}
-    run = train(settings, {**still, "optimizer": "adamw", "schedule": "one-cycle", "label_smoothing": 0.1})
+    run = train(
+        settings,
+        {**still, "optimizer": "adamw", "schedule": "one-cycle", "label_smoothing": 0.1, "class_weights": "1, 3"},
+    )
     lay_out(drawn, tmp_path / "pictures")
 
     found = run_notebook(export(settings, run, "notebook"), tmp_path, monkeypatch)
@@ -243,8 +246,21 @@ def test_both_notebooks_of_a_head_on_photographs_reach_the_runs_result(
     "values",
     [
         {},
-        {"head": "sigmoid", "optimizer": "adamw", "weight_decay": 0.01, "schedule": "constant"},
-        {"epochs": 10, "optimizer": "sgd", "label_smoothing": 0.1, "schedule": "one-cycle", "gradient_clip": 0.1},
+        {
+            "head": "sigmoid",
+            "optimizer": "adamw",
+            "weight_decay": 0.01,
+            "schedule": "constant",
+            "class_weights": "3, 1",
+        },
+        {
+            "class_weights": "1, 4",
+            "epochs": 10,
+            "optimizer": "sgd",
+            "label_smoothing": 0.1,
+            "schedule": "one-cycle",
+            "gradient_clip": 0.1,
+        },
         {"max_images": 50, "augment_crop": False, "augment_flip": False},
         {"model": "efficientnet_lite0", "epochs": 2},
     ],

@@ -1,0 +1,1 @@
+"""Corrections of a dataset, and the revisions that hold them."""
