@@ -153,12 +153,11 @@ def test_three_phones_film_three_classes_and_the_room_freezes_them(
     assert len(view.people) == 3
     assert all(len({picture.owner for picture in pictures}) == 3 for pictures in view.by_class.values())
     assert len({picture.group for picture in view.pictures}) == 9
-    kept = len(view.pictures)
-    assert kept >= 9 * 5  # a recording of a busy machine has few different frames
+    assert len(view.pictures) >= 9 * 5  # a recording of a busy machine has few different frames
 
-    # what is sent again is there once
+    # a clip that is added again has hardly a new frame: a browser does not cut it at the very same moments
     card(ben, "mug").get_by_label("Film 3 seconds").set_input_files(clips[ben, "mug"])
-    expect(ben.locator("#queue-text")).to_contain_text("30 were there already")
+    expect(ben.locator("#queue-text")).to_contain_text("were there already")
     card(ben, "mug").get_by_label("Add photos").set_input_files(
         [
             {"name": "one.png", "mimeType": "image/png", "buffer": encoded(photo(1, (2000, 1500)), "PNG")},
@@ -182,6 +181,9 @@ def test_three_phones_film_three_classes_and_the_room_freezes_them(
     expect(chidi.get_by_role("alert")).to_have_text("large.mov is larger than 200 MB: film 3 seconds only.")
 
     # people delete their own; the presenter sees everything on the projector
+    view = CollectionStore(settings).current()
+    assert view is not None
+    kept = len(view.pictures) - 1
     card(ben, "mug").locator(".strip button").first.click()
     expect(ben.get_by_text("mug, by Ben")).to_be_visible()
     ben.get_by_role("button", name="Delete", exact=True).click()
