@@ -30,7 +30,7 @@ class CollectionSource:
         self._files: dict[str, str] = {}
         self._entries: list[SourceEntry] = []
         people: dict[str, str] = {}
-        clips: dict[tuple[str, str], str] = {}
+        shots: dict[tuple[str, str], str] = {}
         for item in view.collection.shown:
             pictures = view.by_class[item.id]
             if not pictures:
@@ -40,10 +40,10 @@ class CollectionSource:
                 name = f"{item.name.replace('/', '-')}/{number:04}.{picture.suffix}"
                 if name in self._files:
                     name = f"{item.id}/{number:04}.{picture.suffix}"
-                group = people.setdefault(picture.owner, f"person-{len(people) + 1}")
-                if picture.group:
-                    clip = clips.setdefault((picture.owner, picture.group), f"clip-{len(clips) + 1}")
-                    group = f"{group}/{clip}"
+                person = people.setdefault(picture.owner, f"person-{len(people) + 1}")
+                kind = "clip" if picture.group else "photo"
+                key = picture.owner, picture.group or picture.digest
+                group = f"{person}/{shots.setdefault(key, f'{kind}-{len(shots) + 1}')}"
                 self._files[name] = picture.file
                 size = _size(self._folder / picture.file)
                 self._entries.append(SourceEntry(name, size, label=item.name, group=group))

@@ -49,7 +49,9 @@ def test_people_are_groups_and_their_clips_are_groups_within_them(store: Collect
     assert {entry.label for entry in entries} == {"cat/s", "dog"}
     groups = [entry.group.split("/") for entry in entries]
     assert {len([group for group in groups if group[0] == f"person-{n}"]) for n in range(1, PEOPLE_COUNT + 1)} == {9}
-    clips = [group[1] for group in groups if len(group) > 1]
+    clips = [group[1] for group in groups if group[1].startswith("clip")]
+    photos = [group[1] for group in groups if group[1].startswith("photo")]
+    assert len(set(photos)) == len(photos) == PEOPLE_COUNT  # a person's single photos are no clip
     assert {clips.count(clip) for clip in clips} == {4}
     assert len(set(clips)) == 2 * PEOPLE_COUNT
     assert source.empty_folders == ("empty",)
