@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from core.actor import OPERATOR
 from core.collection.collection_store import CollectionStore
 from core.datasets.dataset_store import DatasetStore
 from core.room.access import RoomStore
 from core.room.addresses import own_addresses
+from core.room.board import lock_uploads
 from core.settings import Settings
 from tests.support.images import encoded, photo
 from tests.support.server import Server
@@ -199,3 +201,48 @@ def test_three_phones_film_three_classes_and_the_room_freezes_them(
     dataset = DatasetStore(settings).get("our-kitchen")
     assert dataset.classes == tuple(sorted(CLASSES))
     expect(ada.locator("#notice")).to_contain_text("closed the collection")
+
+
+@pytest.mark.slow
+def test_what_is_refused_now_waits_or_is_sent_again_on_a_tap(settings: Settings, server: Server, come: Come) -> None:
+    room, store = RoomStore(settings).current(), CollectionStore(settings)
+    assert room is not None
+    place = store.start("Our kitchen", by=OPERATOR)
+    mug = store.add_class(place, "mug", by=OPERATOR)
+    phone = come()
+    phone.goto(f"http://127.0.0.1:{server.port}/collect?passcode={room.passcode}")
+    phone.get_by_label("Your nickname").fill("Ada")
+    phone.get_by_role("button", name="Join").click()
+    card(phone, "mug").get_by_role("button", name="Film 3 seconds").click()  # here the browser gives pages a camera
+    expect(phone.get_by_role("alert")).to_have_text("The browser gives this page no camera: add photos instead.")
+
+    def add(seed: int) -> None:
+        picture = {"name": f"{seed}.png", "mimeType": "image/png", "buffer": encoded(photo(seed), "PNG")}
+        card(phone, "mug").get_by_label("Add photos").set_input_files(picture)  # type: ignore[arg-type]
+
+    phone.route("**/collect/api/state", lambda route: route.abort())  # it does not know yet that it is closed
+    store.set_open(place, False, by=OPERATOR)
+    add(1)
+    expect(phone.locator("#queue-text")).to_have_text("0 of 1 sent · The collection is closed: 1 kept here")
+    phone.unroute("**/collect/api/state")
+    expect(phone.locator("#notice")).to_contain_text("The presenter has closed the collection")
+    store.set_open(place, True, by=OPERATOR)
+    expect(phone.locator("#queue-text")).to_have_text("All 1 sent")
+
+    lock_uploads(settings, True, OPERATOR)
+    add(2)
+    expect(phone.locator("#refused")).to_contain_text("The presenter has locked uploads")
+    lock_uploads(settings, False, OPERATOR)
+    phone.get_by_role("button", name="Try again").click()
+    expect(phone.locator("#queue-text")).to_contain_text("All 1 sent")
+    expect(phone.locator("#refused li")).to_have_count(0)
+    expect(card(phone, "mug").locator(".count")).to_have_text("2 pictures, 2 yours")
+
+    phone.route("**/collect/api/state", lambda route: route.abort())
+    store.delete_class(place, mug, by=OPERATOR)
+    add(3)
+    expect(phone.locator("#refused")).to_contain_text("The class 'mug' was deleted: choose another one.")
+    phone.get_by_role("button", name="Remove").click()
+    expect(phone.locator("#queue")).to_be_hidden()
+    phone.unroute("**/collect/api/state")
+    expect(card(phone, "mug")).to_have_count(0)

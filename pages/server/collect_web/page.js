@@ -367,23 +367,11 @@ function drawQueue() {
   part("queue-bar").hidden = !left;
   if (left) part("queue-text").textContent = `${sent} of ${all} sent${queue.why ? ` · ${queue.why}: ${left} kept here` : ""}`;
   else part("queue-text").textContent = sent ? `All ${sent} sent${queue.known ? `, ${queue.known} were there already` : ""}` : "";
-  const lines = refused.slice(0, 5).map(({ item, problem }) => {
-    const line = document.createElement("li");
-    const text = document.createElement("span");
-    text.dir = "auto";
-    text.textContent = problem;
-    line.append(
-      text,
-      makeButton("Try again", () => queue.again(item)),
-      makeButton("Remove", () => queue.drop(item)),
-    );
-    return line;
-  });
-  if (refused.length > 5) {
-    const more = document.createElement("li");
-    more.textContent = `${refused.length - 5} more were refused.`;
-    lines.push(more);
-  }
+  const byProblem = new Map();
+  for (const { item, problem } of refused) byProblem.set(problem, [...(byProblem.get(problem) || []), item]);
+  const lines = Array.from(byProblem).slice(0, 4).map(([problem, items]) => makeRefusal(problem, items));
+  const others = Array.from(byProblem.values()).slice(4).flat();
+  if (others.length) lines.push(makeRefusal("More of them were refused for other reasons.", others));
   part("refused").replaceChildren(...lines);
   clearTimeout(drawQueue.clock);
   if (!left && sent && !readers) {
@@ -392,6 +380,20 @@ function drawQueue() {
       drawQueue();
     }, SHOWN_MS);
   }
+}
+
+// photos that the server refused for one reason
+function makeRefusal(problem, items) {
+  const line = document.createElement("li");
+  const text = document.createElement("span");
+  text.dir = "auto";
+  text.textContent = items.length > 1 ? `${count(items.length, "photo")}: ${problem}` : problem;
+  line.append(
+    text,
+    makeButton("Try again", () => items.forEach((item) => queue.again(item))),
+    makeButton("Remove", () => items.forEach((item) => queue.drop(item))),
+  );
+  return line;
 }
 
 function makeButton(label, act) {
