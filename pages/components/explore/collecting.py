@@ -18,8 +18,8 @@ def show_collection(settings: Settings) -> None:
     if not is_open and not by.presenter:
         return
     with st.container(border=is_open, key="collection"):
-        if is_open:
-            st.fragment(_show_pictures, run_every=REFRESH_SECONDS)(settings)
+        if view is not None and is_open:
+            st.markdown(f"**{frame.plain(view.collection.title)}**: everyone collects photos.")
         with st.container(horizontal=True):
             if is_open:
                 st.link_button("Add yours", PAGE.lstrip("/"), icon=":material/add_a_photo:")
@@ -33,10 +33,12 @@ def show_collection(settings: Settings) -> None:
                 if clicked:
                     show_scene(settings, "collect", by)
                     frame.go(frame.ROOM, query_params={})
+        if is_open:
+            st.fragment(_show_pictures, run_every=REFRESH_SECONDS)(settings)
 
 
 def _show_pictures(settings: Settings) -> None:
     view = current_collection(settings)
     if view is not None:
-        st.markdown(f"**{frame.plain(view.collection.title)}**, collected by everyone: {describe_people(view)}")
+        st.caption(describe_people(view))
         show_mosaic(settings, view)

@@ -30,7 +30,7 @@ def show_collection(settings: Settings) -> None:
     if view is not None and view.collection.open:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             title = frame.plain(view.collection.title)
-            st.markdown(f":material/photo_camera: The room collects photos of **{title}**.", width="stretch")
+            st.markdown(f":material/photo_camera: **{title}**: everyone collects photos.", width="stretch")
             st.link_button("Add yours", PAGE.lstrip("/"), icon=":material/add_a_photo:")
 
 
