@@ -41,6 +41,7 @@ COMMANDS = (
     export_command.export_dataset,
     revision_commands.correct,
     revision_commands.make_revision,
+    revision_commands.show_leakage,
     training_commands.train,
     race_commands.race,
     race_commands.learning_curve,
