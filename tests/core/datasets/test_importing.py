@@ -270,6 +270,37 @@ def test_system_files_are_ignored_and_counted(settings: Settings) -> None:
     assert dataset.report().rejected == []
 
 
+ACCOMPANYING = [
+    ".DS_Store", "a/.DS_Store", "a/._1.png", "a/Thumbs.db", "a/desktop.ini", "b/ehthumbs_vista.db", "b/Picasa.ini",
+    "a/.ipynb_checkpoints/1-checkpoint.png", ".ipynb_checkpoints/notes-checkpoint.ipynb", "__MACOSX/a/._1.png",
+    "@eaDir/a/1.png/SYNOPHOTO_THUMB_M.jpg", "#recycle/old/1.png", "lost+found/1.png", "__pycache__/load.pyc",
+    "a/~$names.docx", "README.md", "a/README.txt", "LICENSE", "LICENCE.txt", "b/COPYING", "CITATION.cff",
+    "a/credits.txt", "b/checksums.md5", "CHANGELOG", ".git/objects/ab/cd", ".gitattributes",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_what_every_real_folder_has_is_neither_class_nor_reject_nor_note(
+    settings: Settings, tmp_path: Path, packed: bool
+) -> None:
+    picture = encoded(photo(99), "PNG")
+    others = [(name, picture if name.endswith((".png", ".jpg")) else b"made by a program") for name in ACCOMPANYING]
+    files = [*class_files({"a": 8, "b": 8}), *others]
+    if packed:
+        source = open_source(write_zip(tmp_path / "x.zip", files))
+    else:
+        for name, data in files:
+            (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "x" / name).write_bytes(data)
+        source = open_source(tmp_path / "x")
+    dataset = bring(settings, source)
+    report = dataset.report()
+    assert dataset.classes == ("a", "b")
+    assert len(dataset.rows) == 16
+    assert (report.rejected, report.notes, report.converted) == ([], [], [])
+    assert report.ignored >= 20
+
+
 def test_a_tampered_table_is_refused(settings: Settings) -> None:
     dataset = bring(settings, memory(class_files({"a": 5, "b": 5})))
     table = dataset.folder / "pictures.csv"
