@@ -12,13 +12,14 @@ from PIL import Image
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import ImportProgress, import_dataset
+from core.datasets.pictures import picture_formats
 from core.datasets.sources.opening import open_source
 from core.datasets.sources.source import MemorySource, Source
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
 from core.settings import Settings
 from core.steps import run_step
-from tests.support.images import class_files, encoded, photo
+from tests.support.images import HEIC, class_files, encoded, photo
 
 Files = list[tuple[str, bytes]]
 
@@ -299,6 +300,31 @@ def test_what_every_real_folder_has_is_neither_class_nor_reject_nor_note(
     assert len(dataset.rows) == 16
     assert (report.rejected, report.notes, report.converted) == ([], [], [])
     assert report.ignored >= 20
+
+
+def test_heic_photos_are_pictures_like_others(settings: Settings) -> None:
+    pytest.importorskip("pi_heif", reason="pip install -r requirements-heif.txt")
+    dataset = bring(settings, memory([*class_files({"a": 8, "b": 8}), ("a/IMG_1.HEIC", HEIC)]))
+    assert dataset.report().rejected == []
+    (row,) = [row for row in dataset.rows if row.name == "a/IMG_1.HEIC"]
+    assert (row.width, row.height, row.path[-5:]) == (48, 32, ".heic")
+    assert dataset.read_image(row) == HEIC
+    assert dataset.thumbnail_path(row).is_file()
+
+
+def test_without_pi_heif_one_sentence_says_what_heic_photos_need(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_formats, "HEIC_IS_READ", False)
+    heic = [(f"{label}/IMG_{number}.HEIC", HEIC) for label in "ab" for number in range(3)]
+    dataset = bring(settings, memory([*class_files({"a": 8, "b": 8}), *heic]))
+    assert len(dataset.rows) == 16
+    assert len(dataset.report().rejected) == 6
+    assert dataset.report().notes == [
+        "6 HEIC photos left out: install pi-heif (pip install -r requirements-heif.txt) or export as JPEG."
+    ]
+    with pytest.raises(DatasetError, match=r"of 6 files such as .*install pi-heif"):
+        bring(settings, memory(heic), "only")
 
 
 def test_a_tampered_table_is_refused(settings: Settings) -> None:
