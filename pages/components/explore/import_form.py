@@ -95,7 +95,10 @@ def _upload(settings: Settings, way: str) -> Upload | None:
     most = f"Error 413 next to a file: your uploads exceed {limit}. Error 429: wait a minute."
     if way == ZIP:
         archive = st.file_uploader(
-            "Zip file", type="zip", key=f"bring-zip-{_round()}", help=f"A folder of class folders, as .zip. {most}"
+            "Zip file",
+            type=["zip", "tm"],
+            key=f"bring-zip-{_round()}",
+            help=f"A folder of class folders, as .zip, or a Teachable Machine project, as .tm. {most}",
         )
         return Upload(Path(archive.name).stem, archive.name, archive, ()) if archive else None
     files = st.file_uploader(
