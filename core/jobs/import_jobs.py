@@ -163,7 +163,7 @@ class ImportJobs:
             RightsError: it belongs to another person.
             others: as `start`.
         """
-        request = self._request(job_id)
+        request = self.request(job_id)
         if self.status(job_id).state not in ("failed", "interrupted", "cancelled") or not is_download(request.path):
             raise DatasetError("This import cannot be started again: begin a new one on the Explore page.")
         by.check_may_change(request.owner, "This import")
@@ -178,15 +178,20 @@ class ImportJobs:
         """
         if self.status(job_id).state != "running":
             raise DatasetError(f"The import {job_id} is not running: there is nothing to cancel.")
-        by.check_may_change(self._request(job_id).owner, "This import")
+        by.check_may_change(self.request(job_id).owner, "This import")
         (self.folder / job_id / CANCEL).touch()
 
-    def is_download(self, job_id: str) -> bool:
-        """Whether a job gets its pictures from elsewhere."""
-        return is_download(self._request(job_id).path)
+    def is_cancelled(self, job_id: str) -> bool:
+        """Whether a job was asked to end."""
+        return (self.folder / job_id / CANCEL).exists()
 
-    def _request(self, job_id: str) -> ImportRequest:
-        self.status(job_id)  # raises where there is none
+    def request(self, job_id: str) -> ImportRequest:
+        """What a job imports.
+
+        Raises:
+            DatasetError: there is no such job.
+        """
+        self.status(job_id)
         return ImportRequest(**read_json(self.folder / job_id / "request.json"))
 
     def receive_zip(self, upload: BinaryIO) -> Path:
@@ -276,7 +281,7 @@ class ImportJobs:
             RightsError: if it belongs to another person.
         """
         self.choices(job_id)
-        request = self._request(job_id)
+        request = self.request(job_id)
         by.check_may_change(request.owner, "This import")
         remove_folder(self.folder / job_id)
         if request.path is not None and (remote := parse_address(request.path)) is not None:

@@ -29,6 +29,12 @@ class HubAddress:
         return f"hub-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     @property
+    def text(self) -> str:
+        """The address that names it."""
+        revision = f"@{self.revision}" if self.revision else ""
+        return f"{HUB}{self.repository}{revision}{'/' if self.folder else ''}{self.folder}"
+
+    @property
     def name(self) -> str:
         """What a dataset made of it may be called."""
         return self.repository.rpartition("/")[2]

@@ -66,11 +66,10 @@ def list_files(settings: Settings, address: HubAddress) -> Sequence[RemoteFile]:
             f"{name} has no revision {address.revision!r}: leave it out, or check its spelling."
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise DatasetError(
-            f"There is no public dataset {name} on Hugging Face: check its spelling; for a private one run "
-            "`hf auth login` on this machine."
-        ) from error
+        raise _unknown(name) from error
     except HfHubHTTPError as error:
+        if _status(error) in ("401", "404"):
+            raise _unknown(name) from error
         raise DatasetError(f"Hugging Face answered with an error ({_status(error)}): try again later.") from error
     except Exception as error:  # whatever the client that huggingface_hub uses raises without a network
         raise DatasetError(
@@ -126,6 +125,13 @@ def _authorization() -> dict[str, str]:
 
     token = get_token()
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _unknown(name: str) -> DatasetError:
+    return DatasetError(
+        f"There is no public dataset {name} on Hugging Face: check its spelling; for a private one run "
+        "`hf auth login` on this machine."
+    )
 
 
 def _status(error: Any) -> str:

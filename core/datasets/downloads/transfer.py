@@ -49,6 +49,8 @@ def download_folder(settings: Settings, key: str, title: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        if not any(path.is_file() for path in folder.rglob("*")):  # nothing to resume
+            clear(folder)
         lock.release()
         if not folder.exists():
             _remove_lock(folder)

@@ -13,7 +13,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.datasets.downloads.ready_made import find_set
 from core.errors import DatasetError, ExtraMissingError, QuotaError, RightsError
 from core.jobs import import_job, import_jobs
-from core.jobs.import_jobs import ImportJobs, ImportRequest, may_download
+from core.jobs.import_jobs import ImportJobs, ImportRequest, is_download, may_download
 from core.room.board import lock_uploads
 from core.settings import Settings
 from tests.support.images import class_files
@@ -174,7 +174,7 @@ def test_a_failed_download_is_tried_again_with_the_same_request(
     job = jobs.start(LAND)
     assert jobs.status(job).state == "failed"
     assert "refused EuroSAT.zip (answered 404)" in jobs.status(job).text
-    assert jobs.is_download(job)
+    assert is_download(jobs.request(job).path)
     with pytest.raises(RightsError):
         jobs.again(job, by=ATTENDEE)
     web.files[f"/{item.key}/EuroSAT.zip"] = whole

@@ -26,6 +26,8 @@ from core.errors import DatasetError
 )
 def test_an_address_names_a_set_a_dataset_or_a_path(text: str, found: object) -> None:
     assert parse_address(text) == found
+    if isinstance(found, HubAddress):
+        assert parse_address(found.text) == found
 
 
 def test_the_page_takes_owner_and_name_alone() -> None:

@@ -134,6 +134,7 @@ def test_a_file_with_another_hash_is_refused(
     [
         (404, "RepoNotFound", "There is no public dataset ada/pets on Hugging Face"),
         (401, "RepoNotFound", "There is no public dataset ada/pets on Hugging Face"),
+        (404, "", "There is no public dataset ada/pets on Hugging Face"),
         (403, "GatedRepo", "wants your consent: accept its terms at http://127.0.0.1:"),
         (404, "RevisionNotFound", "has no revision"),
         (400, "", "answered with an error (400)"),

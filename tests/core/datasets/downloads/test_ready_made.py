@@ -181,6 +181,7 @@ def test_a_file_that_is_not_the_published_one_is_refused_and_nothing_is_imported
     with pytest.raises(DatasetError, match=r"EuroSAT\.zip from 127.* is not the file that was published"):
         bring(item.name)
     assert DatasetStore(settings).ids() == []
+    assert list(settings.imports_dir.iterdir()) == []
 
 
 def test_an_import_that_is_closed_early_leaves_nothing(
