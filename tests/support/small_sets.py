@@ -125,7 +125,8 @@ def _signs() -> Files:
     for label in (0, 14, 42):
         training[f"GTSRB/Training/{label:05}/GT-{label:05}.csv"] = b"Filename;ClassId\n"
         for number in range(EACH):
-            training[f"GTSRB/Training/{label:05}/00000_{number:05}.ppm"] = encoded(photo(100 * label + number), "PPM")
+            name = f"GTSRB/Training/{label:05}/{number // 2 + 1:05}_{number % 2:05}.ppm"
+            training[name] = encoded(photo(100 * label + number), "PPM")
             name = f"{label * 100 + number:05}.ppm"
             test[f"GTSRB/Final_Test/Images/{name}"] = encoded(photo(9000 + 100 * label + number), "PPM")
             table += f"{name};64;48;5;5;48;49;{label}\n"

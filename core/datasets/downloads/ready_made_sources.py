@@ -42,6 +42,7 @@ SIGNS = (
     "straight or left", "keep right", "keep left", "roundabout", "end of no passing", "end of no passing for trucks",
 )  # fmt: skip
 CIFAR_PX = 32
+VAL_TRACKS = 5  # of so many tracks of a traffic sign one is for validation
 
 Files = Mapping[str, Path]
 
@@ -162,7 +163,10 @@ def _open_fashion(files: Files, scratch: Path) -> Source:
 
 
 def _open_signs(files: Files, scratch: Path) -> Source:
-    """`GTSRB/Training/00014/00003_00029.ppm` holds its class; those of the test pictures stand in a table."""
+    """`GTSRB/Training/00014/00003_00029.ppm` holds its class; those of the test pictures stand in a table.
+
+    00003 is the track: 30 frames of one sign, nearly alike, which must not be in two splits.
+    """
     del scratch
     with closing(ZipSource(files["GTSRB_Final_Test_GT.zip"])) as source:
         table = source.read(source.entries()[0], MAX_TABLE_BYTES).decode()
@@ -172,8 +176,14 @@ def _open_signs(files: Files, scratch: Path) -> Source:
     }
 
     def given(name: str) -> Given | None:
-        found = re.fullmatch(r"GTSRB/Training/(\d{5})/\w+\.ppm", name)
-        return Given(SIGNS[int(found[1])], "train") if found else tested.get(name)
+        found = re.fullmatch(r"GTSRB/Training/(\d{5})/(\d{5})_\d+\.ppm", name)
+        if found is None:
+            return tested.get(name)
+        return Given(SIGNS[int(found[1])], "val" if int(found[2]) % VAL_TRACKS == VAL_TRACKS - 1 else "train")
 
     training, test = (ZipSource(files[name]) for name in ("GTSRB-Training_fixed.zip", "GTSRB_Final_Test_Images.zip"))
-    return LabelledSource(JoinedSource([training, test]), given)
+    notes = [
+        f"Every {VAL_TRACKS}th track of 30 frames of one sign is in the validation split, the others are for training.",
+        "Signs less than 16 pixels wide or high are rejected.",
+    ]
+    return LabelledSource(JoinedSource([training, test]), given, notes=notes)

@@ -151,23 +151,25 @@ def test_traffic_signs_have_words_and_their_test_pictures(
     serve_set(web, "gtsrb", monkeypatch)
     dataset = bring("gtsrb")
     assert dataset.classes == ("end of no passing for trucks", "speed limit 20", "stop")
-    assert counts(dataset)["test"] == 3 * EACH
+    assert counts(dataset) == {"test": 3 * EACH, "train": 3 * (EACH - 2), "val": 3 * 2}
+    assert {row.name.partition("_")[0][-5:] for row in dataset.rows if row.split == "val"} == {"00004"}
     assert dataset.report().rejected == []
 
 
-def test_a_cut_off_download_resumes_and_a_file_that_was_whole_is_kept(
+def test_a_cut_off_download_of_several_files_resumes(
     home: Path, web: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = serve_set(web, "oxford-pets-cat-dog", monkeypatch)
-    web.cut_after = 0
     images = f"/{item.key}/images.tar.gz"
-    web.files[images], whole = web.files[images][:0], web.files[images]
-    with pytest.raises(DatasetError):
+    web.refusals[images] = (404, {})
+    web.seconds = 0.01
+    with pytest.raises(DatasetError, match="answered 404"):
         bring(item.name)
     folder = home / "imports" / "downloads" / item.key
-    (folder / "images.tar.gz.part").write_bytes(whole[:5000])
-    web.cut_after, web.files[images] = None, whole
+    web.refusals.clear()
     web.asked.clear()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "images.tar.gz.part").write_bytes(web.files[images][:5000])
     assert len(bring(item.name).rows) == 6 * EACH
     assert (images, "bytes=5000-") in web.asked
     assert not folder.exists()
