@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from core.datasets.dataset_store import DatasetStore
 from core.datasets.downloads.origin import import_from
 from core.datasets.importing import ImportProgress
 from core.datasets.layouts.placing import Choice, LayoutQuestionError
@@ -62,7 +63,11 @@ def run_job(settings: Settings, folder: Path) -> None:
             label_column=request.label_column,
         )
         with closing(steps):
-            result = ImportStatus("finished", "Imported.", dataset=run_step(steps, write_progress))
+            dataset = run_step(steps, write_progress)
+        if (folder / CANCEL).exists():  # its last part, which compares all pictures, looks for no request
+            DatasetStore(settings).delete(dataset)
+            raise Stopped
+        result = ImportStatus("finished", "Imported.", dataset=dataset)
     except Stopped:
         result = ImportStatus("cancelled", "The import was cancelled, and nothing of it was kept.")
     except LayoutQuestionError as question:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.actor import Actor
+from core.datasets import importing
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.downloads.ready_made import find_set
 from core.errors import DatasetError, ExtraMissingError, QuotaError, RightsError
@@ -97,6 +98,23 @@ def test_a_running_import_that_is_cancelled_leaves_nothing(settings: Settings, e
     assert jobs.status(job).state == "cancelled"
     assert leftovers(settings) == []
     wait_for(lambda: not (settings.imports_dir / job / "upload.zip").exists(), 5)
+
+
+def test_a_request_that_comes_too_late_for_the_last_step_still_leaves_nothing(
+    settings: Settings, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancel_then_write(folder: Path, *rest: object) -> None:
+        for request in settings.imports_dir.glob("*/request.json"):
+            (request.parent / "cancel").touch()
+        write(folder, *rest)
+
+    write = importing._write
+    monkeypatch.setattr(importing, "_write", cancel_then_write)
+    jobs = ImportJobs(settings)
+    files = [(name, io.BytesIO(data)) for name, data in class_files({"a": 8, "b": 8})]
+    job = jobs.start(ImportRequest(None, "mine", "60/20/20", 0), jobs.receive_files(files))
+    assert jobs.status(job).state == "cancelled"
+    assert leftovers(settings) == []
 
 
 def test_a_killed_download_resumes_where_it_was(
