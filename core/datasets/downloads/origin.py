@@ -3,8 +3,8 @@
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from core.actor import LOCAL_OWNER
 from core.datasets.downloads.download_address import HubAddress, Remote, parse_address
 from core.datasets.downloads.hub import list_files
 from core.datasets.downloads.ready_made import PICTURE_BYTES, ReadySet, mirrored
@@ -14,7 +14,6 @@ from core.datasets.drawn_sample import SAMPLE_TITLE, draw_sample
 from core.datasets.importing import ImportProgress, check_name, import_dataset
 from core.datasets.sources.opening import open_source
 from core.datasets.sources.source import MemorySource, Source
-from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
 from core.formatting import readable
 from core.quotas import check_room, check_space
@@ -27,13 +26,9 @@ def import_from(
     address: str | None,
     *,
     name: str,
-    plan: SplitPlan,
-    seed: int,
     title: str = "",
-    owner: str = LOCAL_OWNER,
-    layout: str = "",
-    label_column: str = "",
     names: str | None = None,
+    **chosen: Any,
 ) -> Generator[ImportProgress, None, str]:
     """Import what an address leads to as a dataset called `name`; returns its id.
 
@@ -43,7 +38,7 @@ def import_from(
         address: None for the drawn sample.
         title: what people call a file whose name is another one here.
         names: code page of an archive's names that are not Unicode; None to guess it.
-        others: as for `import_dataset`.
+        chosen: plan, seed and the other arguments of `import_dataset`.
     Raises:
         LayoutQuestionError, DatasetError: as `import_dataset`, and one sentence of a download that cannot be had.
         QuotaError: there is no room for it.
@@ -52,12 +47,7 @@ def import_from(
 
     def take(source: Source) -> Generator[ImportProgress, None, str]:
         with closing(source):
-            return (
-                yield from import_dataset(
-                    settings, source, name=name, plan=plan, seed=seed, owner=owner, layout=layout,
-                    label_column=label_column,
-                )
-            )  # fmt: skip
+            return (yield from import_dataset(settings, source, name=name, **chosen))
 
     if address is None:
         return (yield from take(MemorySource(SAMPLE_TITLE, list(draw_sample()), drawn=True)))

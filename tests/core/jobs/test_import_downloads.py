@@ -5,6 +5,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,13 +104,13 @@ def test_a_running_import_that_is_cancelled_leaves_nothing(settings: Settings, e
 def test_a_request_that_comes_too_late_for_the_last_step_still_leaves_nothing(
     settings: Settings, here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cancel_then_write(folder: Path, *rest: object) -> None:
+    def cancel_then_choose(*given: Any) -> list[str]:
         for request in settings.imports_dir.glob("*/request.json"):
             (request.parent / "cancel").touch()
-        write(folder, *rest)
+        return choose_splits(*given)
 
-    write = importing._write
-    monkeypatch.setattr(importing, "_write", cancel_then_write)
+    choose_splits = importing.choose_splits
+    monkeypatch.setattr(importing, "choose_splits", cancel_then_choose)
     jobs = ImportJobs(settings)
     files = [(name, io.BytesIO(data)) for name, data in class_files({"a": 8, "b": 8})]
     job = jobs.start(ImportRequest(None, "mine", "60/20/20", 0), jobs.receive_files(files))
