@@ -4,9 +4,9 @@
 
 The pictures are crops of the photographs anywhere below FOLDER (of the drawn sample without one), 200 x 200 JPEG,
 each with a brightness and noise of its own, so that none is a copy; their first half by name is one class. Each
-count is imported by `python -m core import` into an empty data root, and opened by pages/explore.py in a fresh
-process. `--train` also trains two networks for one epoch on the largest count. Limits: the last count within 10 %
-of the first per picture, two cores busy, under 1 GB; a run under 2.5 GB.
+count is imported by `python -m core import` into an empty data root, opened by pages/explore.py in a fresh process,
+and corrected in a thousand places. `--train` also trains two networks for one epoch on the largest count. Limits: the
+last count within 10 % of the first per picture, two cores busy, under 1 GB; a run under 2.5 GB.
 
 Memory is the peak of samples ten times a second, over the process and all its children, in Linux's words: `rss` counts
 shared pages in every process and the page cache of mapped files (stored pixels, activations), `pss` shares out what is
@@ -34,16 +34,21 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import draw_sample
 from core.datasets.pictures.decoder import Limits, decode
 from core.datasets.pictures.picture_formats import SUFFIX_FORMATS
+from core.revisions.corrections import relabel
+from core.revisions.revision import revise
 from core.settings import PROJECT_ROOT, Settings
+from core.steps import run_step
 from tests.support.processes import end_processes
 
 SIDE_PX = 200
 MAX_PHOTOGRAPHS = 1000
 SAMPLE_SECONDS = 0.1
 MEGABYTE = 10**6
+CORRECTIONS = 1000
 TRAININGS = {
     "petnet head": ("--model", "petnet", "--strategy", "head"),
     "scratch_cnn 64": ("--model", "scratch_cnn", "--strategy", "scratch", "--image-size", "64"),
@@ -172,6 +177,18 @@ def explore(dataset_id: str) -> dict[str, float]:
     return {name: round(value, 3) for name, value in found.items()}
 
 
+def correct(settings: Settings, dataset_id: str) -> dict[str, float]:
+    """Relabel `CORRECTIONS` pictures one by one in this process, and make the revision: seconds of each."""
+    dataset = DatasetStore(settings).get(dataset_id)
+    began = time.perf_counter()
+    for place in range(CORRECTIONS):
+        relabel(dataset, [place * len(dataset.rows) // CORRECTIONS], dataset.classes[1 - place % 2])
+    noted = time.perf_counter()
+    run_step(revise(settings, dataset))
+    ended = time.perf_counter()
+    return {"corrections": round(noted - began, 3), "revision": round(ended - noted, 3)}
+
+
 def train(settings: Settings, dataset_id: str, options: tuple[str, ...]) -> dict[str, Any]:
     """One epoch: seconds, and the peak memory of the worker process."""
 
@@ -202,12 +219,14 @@ def measure(root: Path, count: int, given: list[Path | bytes], *, training: bool
     settings = dataclasses.replace(Settings.from_environment(), home=root / "workspace")
     data, taken = command(settings, "core", "import", str(pictures), "--name", "many", "--json")
     shown, explored = command(settings, "bench.large_import", "--explore", data["dataset"])
+    corrected, correcting = command(settings, "bench.large_import", "--correct", data["dataset"])
     found = {
         "pictures": data["images"],
         "copies_left_out": data["duplicates"],
         "fingerprint": data["fingerprint"],
         "import": taken,
         "explorer": {**shown, "process": explored},
+        "corrected": {**corrected, "process": correcting},
         "import_ms_per_picture": round(1000 * taken["seconds"] / count, 3),
         "ready_ms_per_picture": round(1000 * (taken["seconds"] + shown["start"] + shown["first page"]) / count, 3),
     }
@@ -224,9 +243,13 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, nargs="+", default=[5000, 25_000])
     parser.add_argument("--train", action="store_true", help="also train on the last count, for one epoch")
     parser.add_argument("--explore", metavar="DATASET", help=argparse.SUPPRESS)
+    parser.add_argument("--correct", metavar="DATASET", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.explore:
         print(json.dumps(explore(options.explore)))
+        return
+    if options.correct:
+        print(json.dumps(correct(Settings.from_environment(), options.correct)))
         return
     given, counts, found = photographs(options.folder), options.pictures, []
     # one folder for all, removed at the end: ext4 makes files more slowly for minutes after many were deleted

@@ -23,6 +23,7 @@ CHECKOUT = (PROJECT_ROOT / "streamlit_app.py").exists()
 DEFAULT_HOME = PROJECT_ROOT / "workspace" if CHECKOUT else Path.home() / "tunemypets"
 MB = 2**20
 CLUSTER = r"^(auto|[A-Za-z0-9._-]+:[0-9]{1,5})$"
+ADDRESS = r"^https?://\S+$"
 HOST = re.compile(r"(\*\.)?[a-z0-9._-]+|\[?[0-9a-f:]+\]?")
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -139,6 +140,20 @@ class Settings:
         "Whether Explore may import folders of the server's disk; only while the app listens on this machine alone.",
         True,
     )
+    downloads_for_all: bool = _switch(
+        "TUNEMYPETS_DOWNLOADS_FOR_ALL",
+        "Whether attendees of a room may download datasets too; the presenter always may.",
+        False,
+    )
+    sets_url: str = _field(
+        Variable(
+            "TUNEMYPETS_SETS_URL",
+            "Address of a mirror of the ready-made sets: a folder for each, with the published files "
+            "(docs/datasets.md).",
+            Annotated[str, Field(pattern=ADDRESS)], "an address that starts with http:// or https://", "",
+            "each set's own server",
+        )
+    )  # fmt: skip
     max_queued: int = _whole("TUNEMYPETS_MAX_QUEUED", "Most queued and running runs of one person.", 50, 1, 100_000)
     max_datasets: int = _whole("TUNEMYPETS_MAX_DATASETS", "Most datasets of one person.", 20, 1, 100_000)
     room_bytes: int = _whole(

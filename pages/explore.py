@@ -91,7 +91,8 @@ def _choose(settings: Settings, summaries: Sequence[DatasetSummary], imported: s
 
 
 def _go_to_chosen() -> None:
-    st.query_params.from_dict({"dataset": st.session_state[CHOSEN]})
+    if import_step.ADD not in st.query_params:  # a tap right after *Add photos* may still report the choice before it
+        st.query_params.from_dict({"dataset": st.session_state[CHOSEN]})
 
 
 page()

@@ -1,6 +1,7 @@
-"""The commands `import`, `sample`, `datasets` and `delete-dataset`."""
+"""The commands `import`, `sample`, `catalogue`, `imports`, `cancel-import`, `datasets` and `delete-dataset`."""
 
 import dataclasses
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from core.cli.command import Outcome, command
 from core.cli.waiting import format_left, print_status
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.importing import ImportProgress, import_dataset
-from core.datasets.sources.opening import open_source
-from core.datasets.sources.source import Source
+from core.datasets.downloads.download_address import parse_address
+from core.datasets.downloads.origin import import_from
+from core.datasets.downloads.ready_made import SETS
+from core.datasets.importing import ImportProgress
 from core.datasets.splits import SplitPlan
 from core.errors import ConfigError
-from core.jobs.import_jobs import sample_source
+from core.formatting import format_bytes
+from core.jobs.import_jobs import ImportJobs
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step
@@ -31,7 +34,7 @@ seed_option = click.option("--seed", type=int, default=0, metavar="N", help="See
 
 @command("import")
 @click.argument("path")
-@click.option("--name", metavar="NAME", help="Name of the dataset (default: that of the folder or file).")
+@click.option("--name", metavar="NAME", help="Name of the dataset (default: that of the folder, file or set).")
 @click.option(
     "--names",
     metavar="CODEPAGE",
@@ -61,16 +64,13 @@ def import_path(
     label_column: str,
     group_pattern: str,
 ) -> Outcome:
-    """Import a folder or a .zip of labelled pictures."""
-    place = Path(path).expanduser()
-    source = open_source(
-        place,
-        max_files=settings.max_images,
-        encoding=names,
-        max_bytes=settings.max_dataset_bytes,
-        scratch=settings.imports_dir,
-    )
-    return _import(settings, source, name or place.resolve().stem, split, seed, layout, label_column, group_pattern)
+    """Import labelled pictures: a folder, .zip or .tm, `catalogue:NAME` or `hf://OWNER/NAME`."""
+    remote = parse_address(path)
+    own = Path(path).expanduser().resolve().stem if remote is None else remote.name
+    return _import(
+        settings, path, name or own, split, seed, layout=layout, label_column=label_column, names=names,
+        group_pattern=group_pattern,
+    )  # fmt: skip
 
 
 @command("sample")
@@ -79,35 +79,52 @@ def import_path(
 @seed_option
 def make_sample(settings: Settings, name: str, split: str, seed: int) -> Outcome:
     """Make the built-in dataset: cats and dogs drawn by the program."""
-    return _import(settings, sample_source(), name, split, seed)
+    return _import(settings, None, name, split, seed)
+
+
+@command("catalogue")
+def list_catalogue(settings: Settings) -> Outcome:
+    """List the ready-made sets that `import catalogue:NAME` downloads."""
+    del settings
+    width = max(len(item.name) for item in SETS)
+    found = [
+        {
+            "name": item.name,
+            "title": item.title,
+            "text": item.text,
+            "classes": item.classes,
+            "images": item.images,
+            "bytes": item.bytes,
+            "licence": item.licence,
+            "page": item.page,
+        }
+        for item in SETS
+    ]
+    lines = [
+        f"{item.name:{width}}  {format_bytes(item.bytes):>7}  {item.images:>6,} pictures  {item.classes:>3} classes  "
+        f"{item.text} Licence: {item.licence}."
+        for item in SETS
+    ]
+    return Outcome(found, "\n".join([*lines, "Import one with `python -m core import catalogue:NAME`."]))
 
 
 def _print_progress(progress: ImportProgress) -> None:
-    line = f"{progress.phase} {progress.done}/{progress.total}{format_left(progress.eta_seconds)}"
-    print_status(line, transient=True)
+    count = f" {progress.done:,}/{progress.total:,}" if progress.total else ""
+    unit = f" {progress.unit}" if progress.unit else ""
+    print_status(f"{progress.phase}{count}{unit}{format_left(progress.eta_seconds)}", transient=True)
 
 
-def _import(
-    settings: Settings,
-    source: Source,
-    name: str,
-    split: str,
-    seed: int,
-    layout: str = "",
-    label_column: str = "",
-    group_pattern: str = "",
-) -> Outcome:
+def _import(settings: Settings, address: str | None, name: str, split: str, seed: int, **chosen: Any) -> Outcome:
     if seed < 0:
         raise ConfigError({"seed": f"--seed is {seed}: choose a whole number from 0."})
-    plan = SplitPlan.parse(split)
+    steps = import_from(settings, address, name=name, plan=SplitPlan.parse(split), seed=seed, **chosen)
     try:
-        steps = import_dataset(
-            settings, source, name=name, plan=plan, seed=seed, layout=layout, label_column=label_column,
-            group_pattern=group_pattern,
-        )  # fmt: skip
-        dataset_id = run_step(steps, _print_progress)
+        with closing(steps):
+            dataset_id = run_step(steps, _print_progress)
+    except KeyboardInterrupt:
+        print_status("The import was cancelled, and nothing of it was kept.")
+        raise
     finally:
-        source.close()
         print_status("", transient=True)
     dataset = DatasetStore(settings).get(dataset_id)
     value = describe_dataset(dataset)
@@ -156,6 +173,23 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "drawn": dataset.drawn,
         "report": dataclasses.asdict(report),
     }
+
+
+@command("imports")
+def list_imports(settings: Settings) -> Outcome:
+    """List the imports that a page started and that are running."""
+    jobs = ImportJobs(settings)
+    found = [{"import": job, **dataclasses.asdict(jobs.status(job))} for job in jobs.active()]
+    lines = [f"{item['import']}  {item['text']} {item['done']:,}/{item['total']:,} {item['unit']}" for item in found]
+    return Outcome(found, "\n".join(line.rstrip() for line in lines) or "No import is running.")
+
+
+@command("cancel-import")
+@click.argument("import_id", metavar="IMPORT")
+def cancel_import(settings: Settings, import_id: str) -> Outcome:
+    """Cancel a running import or download; nothing of it is kept."""
+    ImportJobs(settings).cancel(import_id)
+    return Outcome({"cancelled": import_id}, f"Cancelled the import {import_id}: it ends in a few seconds.")
 
 
 @command("datasets")

@@ -1,6 +1,7 @@
 """The whole job without a browser: `python -m core COMMAND`, or `tunemypets COMMAND`.
 
     python -m core import PATH --name pets        a folder or .zip of class folders becomes a dataset
+    python -m core import catalogue:flowers102    so does a set that is downloaded
     python -m core train pets --model resnet18 --strategy head --epochs 5
     python -m core race pets --arms scratch,head,gradual --seeds 3 --equal seconds --amount 60
     python -m core report RACE --output report.html
@@ -37,10 +38,14 @@ from core.errors import ConfigError, TuneMyPetsError
 COMMANDS = (
     dataset_commands.import_path,
     dataset_commands.make_sample,
+    dataset_commands.list_catalogue,
+    dataset_commands.list_imports,
+    dataset_commands.cancel_import,
     dataset_commands.list_datasets,
     export_command.export_dataset,
     revision_commands.correct,
     revision_commands.make_revision,
+    revision_commands.show_leakage,
     training_commands.train,
     race_commands.race,
     race_commands.learning_curve,

@@ -1,4 +1,4 @@
-"""The commands `correct` and `revise`: what is wrong in a dataset, and the revision in which it is right."""
+"""The commands `correct`, `revise` and `leakage`: what is wrong in a dataset, or in how it is split."""
 
 import csv
 from dataclasses import asdict
@@ -6,15 +6,21 @@ from pathlib import Path
 
 import click
 
-from core.cli.command import Outcome, command
+from core.cli.command import Outcome, cluster_option, command, config_options
 from core.cli.dataset_commands import describe_dataset
-from core.cli.waiting import format_left, print_status
+from core.cli.run_commands import summarise_ended
+from core.cli.waiting import format_left, print_status, wait_for
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ConfigError, DatasetError
 from core.formatting import format_count, join_names
+from core.jobs.scheduler import ensure_scheduler
+from core.races.leakage import Leakage, start_leakage
 from core.revisions.corrections import add_pictures, corrected, drop, relabel, rename_class, undo
+from core.revisions.mixed_split import mix_groups
 from core.revisions.revision import describe_corrections, revise
+from core.runs.summary import summarise
 from core.settings import Settings
 from core.steps import run_step
 
@@ -83,6 +89,28 @@ def make_revision(settings: Settings, dataset: str) -> Outcome:
     )
     value = describe_dataset(store.get(made))
     return Outcome(value, f"Made {made} ({said}): train on it, and compare with `race {made} --before {dataset}`.")
+
+
+@command("leakage")
+@cluster_option
+@config_options()
+def show_leakage(settings: Settings, config: TrainConfig) -> Outcome:
+    """Train a network with the groups of a dataset kept apart, and with them ignored: how much that flatters."""
+    store = DatasetStore(settings)
+    dataset = store.get(config.dataset)
+    run_step(mix_groups(settings, dataset))
+    runs = start_leakage(settings, dataset, config)
+    ensure_scheduler(settings)
+    ended = []
+    for run in runs:
+        print_status(f"Run {run.id} on {run.config().dataset}")
+        ended.append(summarise_ended(wait_for(settings, run)))
+    found = Leakage(*(summarise(run) for run in runs))
+    value = {"kept": ended[0].value, "ignored": ended[1].value, "difference": None}
+    if found.difference is not None:
+        flattery, interval = found.difference
+        value["difference"] = {"value": flattery, "interval": [interval.low, interval.high]}
+    return Outcome(value, found.describe(), next((item.failure for item in ended if item.failure), None))
 
 
 def _show(dataset: Dataset) -> Outcome:

@@ -36,6 +36,7 @@ from core.datasets.selection import (
     note_empty_folders,
     note_grey_ranges,
     note_missing_classes,
+    note_unread_photos,
     too_few_sentence,
 )
 from core.datasets.sources.source import Source, SourceEntry
@@ -56,12 +57,13 @@ WAITING_BYTES = 192 * 2**20  # files in the hands of all threads together
 
 @dataclass(frozen=True)
 class ImportProgress:
-    """Images done, of how many; eta_seconds is None until it can be estimated."""
+    """Images done, of how many, or of `unit`; eta_seconds is None until it can be estimated."""
 
     phase: str
     done: int
     total: int
     eta_seconds: float | None
+    unit: str = ""
 
 
 File = tuple[SourceEntry, Placed]
@@ -122,6 +124,7 @@ def import_dataset(
             note_missing_classes([placed for _, placed in found.files], classes, report)
             note_empty_folders(source.empty_folders, report)
             note_cropped(kept, report)
+            note_unread_photos(report)
             write_json(folder / "report.json", asdict(report))
             write_json(
                 folder / "dataset.json",
@@ -145,6 +148,15 @@ def import_dataset(
             )
             draft.publish(target)
     return dataset_id
+
+
+def check_name(settings: Settings, name: str) -> None:
+    """Refuse a name that a dataset has already.
+
+    Raises:
+        DatasetError: it is taken.
+    """
+    refuse_taken(settings.datasets_dir / slug(name, "dataset"))
 
 
 def _check_size(settings: Settings, entries: Sequence[SourceEntry], where: str) -> None:

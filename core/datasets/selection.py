@@ -12,6 +12,7 @@ from core.datasets.copies import ALIKE, Look, Looks, find_alike
 from core.datasets.dataset import ImportReport, thumbnail_of
 from core.datasets.layouts.placing import Placed
 from core.datasets.pictures.decoder import TOO_HIGH, TOO_WIDE
+from core.datasets.pictures.picture_formats import INSTALL_HEIF
 from core.datasets.splits import SPLITS, Assignment, Groups, Item, SplitPlan, assign, group_items, quotas
 from core.datasets.version_names import name_sources
 from core.errors import DatasetError
@@ -309,6 +310,13 @@ def note_missing_classes(placed: list[Placed], classes: list[str], report: Impor
     """Note in the report which class folders have no usable image."""
     missing = sorted({item.label for item in placed if item.problem is None} - set(classes), key=natural_key)
     report.notes.extend(f"The class {label!r} has no usable picture and was left out." for label in missing)
+
+
+def note_unread_photos(report: ImportReport) -> None:
+    """Note in the report how many HEIC photos were left out, where the package that reads them is missing."""
+    unread = sum(reason.endswith(f"{INSTALL_HEIF}.") for _, reason in report.rejected)
+    if unread:
+        report.notes.append(f"{format_count(unread, 'HEIC photo')} left out: {INSTALL_HEIF}.")
 
 
 def note_cropped(kept: list[ReadImage], report: ImportReport) -> None:

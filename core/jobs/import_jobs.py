@@ -1,62 +1,50 @@
-"""Imports, each in a process of its own, so that decoding never slows down the pages.
+"""Imports, each in a process of its own (`import_job.py`), so that decoding never slows down the pages.
 
-    python -m core.jobs.import_jobs JOB_DIR
-
-A job is a folder: `request.json`, the uploaded archive, `progress.json` (replaced several times a second), and
-`result.json` (written last). The process holds `importer.lock` while it lives: a job with neither result nor lock was
-interrupted, and nothing of it was saved.
+A job is a folder: `request.json`, the uploaded archive, `progress.json` (replaced several times a second), `cancel`
+where that was asked for, and `result.json` (written last). The process holds `importer.lock` while it lives: a job with
+neither result nor lock was interrupted, and nothing of it was saved.
 
 Where the files can be read in several ways the process writes `question.json` and small pictures and ends; the answer
 goes into the request, and the job starts again.
 """
 
-import argparse
 import dataclasses
-import logging
 import shutil
-import sys
 import time
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
-from filelock import FileLock
 from pydantic import TypeAdapter
 
 from core.actor import LOCAL_OWNER, OPERATOR, Actor
-from core.collection.collection_source import CollectionSource
-from core.collection.collection_store import CollectionStore
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.drawn_sample import SAMPLE_TITLE, draw_sample
+from core.datasets.downloads.download_address import parse_address
+from core.datasets.downloads.ready_made import ReadySet
 from core.datasets.splits import SplitPlan
-from core.errors import DatasetError, ImageError, TuneMyPetsError
-from core.jobs.launchers import start_detached, step_back
+from core.errors import DatasetError, RightsError
+from core.jobs.launchers import start_detached
 from core.locks import hold_lock, is_held
 from core.quotas import check_datasets, check_room, check_space
 from core.room.board import check_uploads
 from core.settings import Settings
-from core.steps import run_step
 from core.storage import is_id, new_id, read_json, remove_folder, write_json
-
-if TYPE_CHECKING:
-    from core.datasets.layouts.placing import Choice
-    from core.datasets.sources.source import Source
 
 COPY_BYTES = 2**20
 KEEP_SECONDS = 24 * 3600.0
 START_SECONDS = 20.0
 LOCK_SECONDS = 20.0
+CANCEL = "cancel"
 SAMPLES = "samples"
-SAMPLE_PX = 128
-
-log = logging.getLogger("tunemypets.importer")
 
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import: `path` of a folder or archive, None for a collection or the built-in sample.
+    """What to import: `path` of a folder or archive, or the address of a download.
+
+    Without one it is the collection of that id, or else the built-in sample.
 
     `title` names it in sentences; an upload is stored under another name. `names` is the code page of an archive's
     names that are not Unicode, None to guess it. `collection` is the id of one.
@@ -79,11 +67,12 @@ class ImportRequest:
 class ImportStatus:
     """Where an import stands."""
 
-    state: Literal["running", "asking", "finished", "failed", "interrupted"]
+    state: Literal["running", "asking", "finished", "failed", "interrupted", "cancelled"]
     text: str
     done: int = 0
     total: int = 0
     eta_seconds: float | None = None
+    unit: str = ""
     dataset: str | None = None
 
 
@@ -117,17 +106,20 @@ class ImportJobs:
             archive: an uploaded archive from `receive_*`, which the job takes over.
 
         Raises:
-            DatasetError: if the split cannot be used.
+            DatasetError: if the split or the address cannot be used.
+            ExtraMissingError: the address wants an optional package.
             QuotaError: if `by` has too many datasets, uploads are locked, or there is no room; the archive is then
                 removed.
+            RightsError: if `by` may not download.
         """
         request = dataclasses.replace(request, owner=by.id)
         try:
             SplitPlan.parse(request.plan)
             if archive is not None or request.path is not None:
                 check_uploads(self.settings, by)
-            check_space(self.settings)
-            check_room(self.settings)
+            needed = 0 if archive is not None or request.path is None else self._check_download(request.path, by)
+            check_space(self.settings, needed)
+            check_room(self.settings, needed)
             busy = DatasetError("Many imports are starting: try again in a few seconds.")
             # else many imports at once could exceed a person's quota
             with hold_lock(self.settings.home / "imports.lock", LOCK_SECONDS, busy):
@@ -144,8 +136,67 @@ class ImportJobs:
             if archive is not None:
                 archive.unlink(missing_ok=True)
             raise
-        start_detached(self.settings, "core.jobs.import_jobs", [str(folder)], folder / "importer.log")
+        start_detached(self.settings, "core.jobs.import_job", [str(folder)], folder / "importer.log")
         return job_id
+
+    def _check_download(self, address: str, by: Actor) -> int:
+        """Bytes that the import of an address takes on the disk, as far as that is known before it is asked for.
+
+        Raises:
+            DatasetError: it names nothing.
+            ExtraMissingError: it wants an optional package.
+            RightsError: `by` may not download.
+        """
+        remote = parse_address(address)
+        if remote is None:
+            return 0
+        if not may_download(self.settings, by):
+            raise RightsError("Only the presenter downloads datasets: ask the presenter, or import photos of your own.")
+        if isinstance(remote, ReadySet):
+            return remote.needed_bytes
+        from core.datasets.downloads.hub import check_hub_installed
+
+        check_hub_installed()
+        return 0
+
+    def again(self, job_id: str, *, by: Actor = OPERATOR) -> str:
+        """Start the download of a job that failed or was interrupted once more; returns the new job's id.
+
+        Raises:
+            DatasetError: it is no download, or is not over.
+            RightsError: it belongs to another person.
+            others: as `start`.
+        """
+        request = self.request(job_id)
+        if self.status(job_id).state not in ("failed", "interrupted", "cancelled") or not is_download(request.path):
+            raise DatasetError("This import cannot be started again: begin a new one on the Explore page.")
+        by.check_may_change(request.owner, "This import")
+        return self.start(dataclasses.replace(request, layout=""), by=by)
+
+    def cancel(self, job_id: str, *, by: Actor = OPERATOR) -> None:
+        """Ask a running import to end and to remove all that it has made or downloaded.
+
+        Raises:
+            DatasetError: there is no such import, or it is not running.
+            RightsError: it belongs to another person.
+        """
+        if self.status(job_id).state != "running":
+            raise DatasetError(f"The import {job_id} is not running: there is nothing to cancel.")
+        by.check_may_change(self.request(job_id).owner, "This import")
+        (self.folder / job_id / CANCEL).touch()
+
+    def is_cancelled(self, job_id: str) -> bool:
+        """Whether a job was asked to end."""
+        return (self.folder / job_id / CANCEL).exists()
+
+    def request(self, job_id: str) -> ImportRequest:
+        """What a job imports.
+
+        Raises:
+            DatasetError: there is no such job.
+        """
+        self.status(job_id)
+        return ImportRequest(**read_json(self.folder / job_id / "request.json"))
 
     def receive_zip(self, upload: BinaryIO) -> Path:
         """Copy an uploaded archive to disk in pieces."""
@@ -224,7 +275,7 @@ class ImportJobs:
         write_json(folder / "request.json", dataclasses.asdict(dataclasses.replace(request, layout=key)))
         for name in ("progress.json", "result.json"):  # without them, and with a fresh request, the job is starting
             (folder / name).unlink(missing_ok=True)
-        start_detached(self.settings, "core.jobs.import_jobs", [str(folder)], folder / "importer.log")
+        start_detached(self.settings, "core.jobs.import_job", [str(folder)], folder / "importer.log")
 
     def discard(self, job_id: str, *, by: Actor = OPERATOR) -> None:
         """Give up an import that asks, with its upload.
@@ -234,8 +285,13 @@ class ImportJobs:
             RightsError: if it belongs to another person.
         """
         self.choices(job_id)
-        by.check_may_change(read_json(self.folder / job_id / "request.json").get("owner", LOCAL_OWNER), "This import")
+        request = self.request(job_id)
+        by.check_may_change(request.owner, "This import")
         remove_folder(self.folder / job_id)
+        if request.path is not None and (remote := parse_address(request.path)) is not None:
+            from core.datasets.downloads.transfer import remove_downloads
+
+            remove_downloads(self.settings, remote.key)
 
     def active(self) -> list[str]:
         """Jobs that are running."""
@@ -254,10 +310,13 @@ class ImportJobs:
 
     def _sweep(self) -> None:
         """Remove finished jobs and uploads that are older than a day."""
+        from core.datasets.downloads.transfer import FOLDER, sweep_downloads
+
         try:
-            paths = list(self.folder.iterdir())
+            paths = [path for path in self.folder.iterdir() if path.name != FOLDER]
         except FileNotFoundError:
             return
+        sweep_downloads(self.settings)
         for path in paths:
             made = (path / "request.json").exists()
             if made and is_id(path.name) and self.status(path.name).state not in ("running", "asking"):
@@ -270,129 +329,11 @@ class ImportJobs:
                 path.unlink(missing_ok=True)
 
 
-def sample_source() -> "Source":
-    """The built-in drawn pictures as a source."""
-    from core.datasets.sources.source import MemorySource
-
-    return MemorySource(SAMPLE_TITLE, list(draw_sample()), drawn=True)
+def may_download(settings: Settings, by: Actor) -> bool:
+    """Whether a person may start downloads: they fill the presenter's disk over a line that all share."""
+    return by.presenter or settings.downloads_for_all
 
 
-def _open(settings: Settings, request: ImportRequest) -> "Source":
-    if request.collection:
-        store = CollectionStore(settings)
-        folder = store.place(request.collection)
-        return CollectionSource(folder, store.view(request.collection))
-    if request.path is None:
-        return sample_source()
-    from core.datasets.sources.opening import open_source
-
-    return open_source(
-        Path(request.path),
-        request.title,
-        settings.max_images,
-        encoding=request.names,
-        max_bytes=settings.max_dataset_bytes,
-        scratch=settings.imports_dir,
-    )
-
-
-def run_job(settings: Settings, folder: Path) -> None:
-    """Carry out the import of a job folder; its result file holds how it ended."""
-    # here and not above: the pages import this module, and must start fast
-    from core.datasets.importing import ImportProgress, import_dataset
-    from core.datasets.layouts.placing import LayoutQuestionError
-
-    def write_progress(progress: ImportProgress) -> None:
-        values = _progress(progress.phase, progress.done, progress.total, progress.eta_seconds)
-        write_json(folder / "progress.json", values)
-
-    request = ImportRequest(**read_json(folder / "request.json"))
-    try:
-        write_json(
-            folder / "progress.json",
-            _progress("Reading" if request.path or request.collection else "Drawing pictures", 0, 0),
-        )
-        source = _open(settings, request)
-        try:
-            dataset = run_step(
-                import_dataset(
-                    settings,
-                    source,
-                    name=request.name,
-                    plan=SplitPlan.parse(request.plan),
-                    seed=request.seed,
-                    owner=request.owner,
-                    layout=request.layout,
-                    label_column=request.label_column,
-                    group_pattern=request.group_pattern,
-                ),
-                write_progress,
-            )
-            result = ImportStatus("finished", "Imported.", dataset=dataset)
-        except LayoutQuestionError as question:
-            _write_question(settings, folder, question.choices)
-            result = ImportStatus("asking", "The pictures can be read in more than one way.")
-        finally:
-            source.close()
-    except TuneMyPetsError as error:
-        result = ImportStatus("failed", str(error))
-    except Exception as error:  # a job must always leave a result
-        log.exception("the import failed")
-        full = isinstance(error, OSError) and error.errno == 28
-        result = ImportStatus(
-            "failed",
-            "The disk is full and nothing was saved: free some space and import again."
-            if full
-            else f"The import failed unexpectedly ({type(error).__name__}): see importer.log.",
-        )
-    write_json(folder / "result.json", dataclasses.asdict(result))
-    if result.state != "asking":
-        (folder / "upload.zip").unlink(missing_ok=True)
-
-
-def _write_question(settings: Settings, folder: Path, choices: Sequence["Choice"]) -> None:
-    """Write the choices of a question, with a few small pictures for each."""
-    from core.datasets.pictures.decoder import Limits, render_preview
-
-    limits = Limits.from_settings(settings)
-    (folder / SAMPLES).mkdir(exist_ok=True)
-    written: dict[str, str] = {}
-
-    def write_sample(name: str, data: bytes) -> str | None:
-        if name not in written:
-            try:
-                small = render_preview(data, limits, name, SAMPLE_PX)
-            except ImageError:
-                return None  # the import will name it
-            written[name] = f"{len(written)}.jpg"
-            (folder / SAMPLES / written[name]).write_bytes(small)
-        return written[name]
-
-    question = []
-    for choice in choices:
-        samples = {
-            label: [found for name, data in files if (found := write_sample(name, data))]
-            for label, files in choice.samples.items()
-        }
-        question.append(dataclasses.asdict(ImportChoice(choice.key, choice.title, choice.counts, samples)))
-    write_json(folder / "question.json", question)
-
-
-def _progress(text: str, done: int, total: int, eta_seconds: float | None = None) -> dict[str, object]:
-    return {"text": text, "done": done, "total": total, "eta_seconds": eta_seconds}
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run one import job."""
-    parser = argparse.ArgumentParser(prog="python -m core.jobs.import_jobs", description="Run one import.")
-    parser.add_argument("folder", type=Path)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    with FileLock(options.folder / "importer.lock").acquire(timeout=5):
-        step_back(5)
-        run_job(Settings.from_environment(), options.folder)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def is_download(path: str | None) -> bool:
+    """Whether the `path` of a request is the address of a download."""
+    return path is not None and parse_address(path) is not None

@@ -17,9 +17,12 @@ from core.checkpoints.weights_file import check_finite, read_header
 from core.collection.collection_check import verify_collection
 from core.collection.collection_store import DRAFT as COLLECTION_DRAFT
 from core.datasets.dataset_check import verify_dataset
+from core.datasets.downloads.transfer import FOLDER as DOWNLOADS
+from core.datasets.downloads.transfer import verify_downloads
 from core.datasets.drafts import DRAFT, DRAFT_LOCK
 from core.errors import TuneMyPetsError
 from core.export.exports import verify_exports
+from core.jobs.import_jobs import CANCEL, SAMPLES
 from core.maintenance.findings import Finding
 from core.maintenance.meter import Meter, Report, bytes_below
 from core.predict.explanation_cache import verify_explanations
@@ -201,7 +204,9 @@ class _Walk:
         root = self._settings.imports_dir
         for entry in listed(root):
             path = root / entry.name
-            if entry.is_dir(follow_symlinks=False) and is_id(entry.name):
+            if entry.is_dir(follow_symlinks=False) and entry.name == DOWNLOADS:
+                yield from verify_downloads(path)
+            elif entry.is_dir(follow_symlinks=False) and is_id(entry.name):
                 yield from _while_there(path, list(self._verify_import(path)))
             elif entry.name.startswith(".upload-") and is_file(path):
                 if age_seconds(path) > UPLOAD_SECONDS:
@@ -212,7 +217,9 @@ class _Walk:
     def _verify_import(self, folder: Path) -> Iterator[Problem]:
         lock, upload = folder / "importer.lock", folder / "upload.zip"
         live = held(lock)
-        yield from verify_names(folder, {"upload.zip", "importer.log"}, self._count, live=live, lock=lock)
+        yield from verify_names(
+            folder, {"upload.zip", "importer.log", SAMPLES, CANCEL}, self._count, live=live, lock=lock
+        )
         begun = is_file(folder / RESULT) or is_file(folder / "progress.json")
         if not live and is_file(upload) and (begun or age_seconds(folder) > IMPORT_START_SECONDS) and not held(lock):
             yield Problem(Kind.LEFT_OVER, upload, "The import of this upload has ended.", REMOVE, lock=lock)

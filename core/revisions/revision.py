@@ -99,7 +99,7 @@ def revise(settings: Settings, dataset: Dataset, *, by: Actor = OPERATOR) -> Gen
     sweep_drafts(settings.datasets_dir)
     revision, target = _next(store, dataset)
     with open_draft(settings) as draft:
-        yield from _link_all(draft.folder, placed, dataset)
+        yield from link_pictures(draft.folder, placed, dataset)
         write_table(draft.folder, rows)
         report = _report(dataset, wanted)
         report.notes.extend(notes)
@@ -107,7 +107,7 @@ def revise(settings: Settings, dataset: Dataset, *, by: Actor = OPERATOR) -> Gen
         facts = RevisionFacts(dataset.id, dataset.fingerprint, by.id, wanted.standing)
         write_json(draft.folder / REVISION, asdict(facts))
         write_json(draft.folder / "dataset.json", {
-            **_summary(dataset, rows, classes, identity), "parent": dataset.id, "root": dataset.root,
+            **summarise_rows(dataset, rows, classes, identity), "parent": dataset.id, "root": dataset.root,
             "revision": revision, "title": _title(store, dataset, revision),
         })  # fmt: skip
         draft.publish(target)
@@ -249,7 +249,7 @@ def _title(store: DatasetStore, dataset: Dataset, revision: int) -> str:
     return first[: MAX_TITLE - len(end)] + end
 
 
-def _link_all(folder: Path, placed: Sequence[Placed], dataset: Dataset) -> Iterator[ImportProgress]:
+def link_pictures(folder: Path, placed: Sequence[Placed], dataset: Dataset) -> Iterator[ImportProgress]:
     """Link every picture and thumbnail into a draft; copies where the file system has no links."""
     started = last = time.monotonic()
     shown = {thumbnail for group in dataset.report().contradictory for _, _, thumbnail in group}
@@ -296,7 +296,8 @@ def _report(dataset: Dataset, wanted: Corrected) -> ImportReport:
     return replace(report, contradictory_near=near, notes=[*report.notes, note])
 
 
-def _summary(dataset: Dataset, rows: Sequence[ImageRow], classes: list[str], identity: str) -> dict[str, Any]:
+def summarise_rows(dataset: Dataset, rows: Sequence[ImageRow], classes: Sequence[str], identity: str) -> dict[str, Any]:
+    """What `dataset.json` holds of a dataset with other rows, apart from its title."""
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
         of_class = counts.setdefault(classes[row.label], {})
@@ -304,7 +305,7 @@ def _summary(dataset: Dataset, rows: Sequence[ImageRow], classes: list[str], ide
     summary = dataset.summary
     return {
         "format": FORMAT,
-        "classes": classes,
+        "classes": list(classes),
         "images": len(rows),
         "counts": counts,
         "fingerprint": identity,

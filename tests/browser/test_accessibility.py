@@ -58,7 +58,7 @@ def test_every_page_can_be_read_and_tapped(raced: Settings, server: Server, chro
     context.add_init_script(SHIFTS)
     summaries = RunStore(raced).summaries()
     race, run = list_races(summaries)[0].id, summaries[0].id
-    addresses = ["/", "/explore", "/train", f"/train?run={run}", f"/compare?race={race}", "/predict"]
+    addresses = ["/", "/explore", "/explore?add=1", "/train", f"/train?run={run}", f"/compare?race={race}", "/predict"]
     found = list(itertools.chain.from_iterable(check(context.new_page(), f"{server.address}{at}") for at in addresses))
     context.close()
 

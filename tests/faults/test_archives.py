@@ -158,7 +158,7 @@ def test_a_bomb_of_200_mb_is_refused_in_little_memory_and_time(settings: Setting
     assert archive.stat().st_size < 400_000
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from core.jobs.import_jobs import run_job; from core.settings import Settings\n"
+        "from core.jobs.import_job import run_job; from core.settings import Settings\n"
         "started = time.process_time(); run_job(Settings.from_environment(), Path(sys.argv[1]))\n"
         "print(time.process_time() - started)\n" + PEAK
     )

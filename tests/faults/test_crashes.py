@@ -349,7 +349,7 @@ def test_a_killed_import_says_so_and_leaves_nothing(settings: Settings, ended_pr
         folder = settings.imports_dir / job
         wait_for((folder / "progress.json").exists)
         time.sleep(seconds)
-        kill(*processes_of(settings.home, "core.jobs.import_jobs"))
+        kill(*processes_of(settings.home, "core.jobs.import_job"))
         status = jobs.status(job)
         assert status.state in ("interrupted", "finished")
         if status.state == "interrupted":

@@ -16,11 +16,12 @@ import pytest
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
+from core.datasets.downloads.origin import import_from
 from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
-from core.errors import QuotaError
+from core.errors import DatasetError, QuotaError
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.jobs.run_queue import read_queue
 from core.quotas import FULL, free_bytes, is_disk_full
@@ -31,6 +32,8 @@ from tests.faults.test_crashes import assert_saved_is_good, reach
 from tests.support.desk import Desk, figures, start_eagerly
 from tests.support.environment import skip_or_fail
 from tests.support.processes import end_processes, wait_for
+from tests.support.small_hub import serve_dataset
+from tests.support.web_server import serve
 
 pytestmark = pytest.mark.slow
 
@@ -171,6 +174,28 @@ def test_an_import_on_a_full_disk_is_refused_or_says_so_and_leaves_nothing(small
     )
     assert sorted(settings.datasets_dir.rglob("*")) == before
     assert DatasetStore(settings).ids() == ["drawn"]
+
+
+def test_a_download_that_fills_the_disk_ends_with_a_sentence_and_gives_the_space_back(
+    small_desk: Desk, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = small_desk.settings
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serve() as web:
+        web.seconds = 0.01
+        serve_dataset(web, "ada/pets", {"pets.zip": bytes(4 * MB)}, monkeypatch)
+        steps = import_from(settings, "hf://ada/pets", name="pets", plan=SplitPlan.parse("60/20/20"), seed=0)
+        while not list(settings.imports_dir.glob("downloads/*/*.part")):
+            next(steps)
+        disk.fill()
+        with pytest.raises(DatasetError, match=r"^The disk is full, so pets\.zip was not downloaded"):
+            list(steps)
+        assert list(settings.imports_dir.rglob("*.part")) == []
+        disk.empty()
+        disk.fill(left=6 * MB)
+        steps = import_from(settings, "hf://ada/pets", name="pets", plan=SplitPlan.parse("60/20/20"), seed=0)
+        with pytest.raises(QuotaError, match="The disk is too full: 6 MB are free and 9 MB are needed"):
+            list(steps)
 
 
 def test_a_limit_on_the_size_of_files_is_told_in_one_sentence(small_desk: Desk) -> None:

@@ -132,8 +132,9 @@ def test_explore_shows_near_copies_with_different_labels(settings: Settings, ope
 
 def test_an_import_is_offered_a_name_that_is_free(raced: Settings, open_page: Open) -> None:
     app = open_page("pages/explore.py", add="1")
-    app.segmented_control(key="bring-way").set_value("Sample").run()
-    assert app.text_input(key="bring-name-Sample-drawn 2").value == "drawn 2"
+    app.segmented_control(key="bring-from").set_value("On the server").run()
+    app.text_input(key="bring-path").set_value("/home/ada/drawn.zip").run()
+    assert app.text_input(key="bring-name-On the server-drawn 2").value == "drawn 2"
 
 
 def test_many_classes_are_shown_page_by_page(settings: Settings, open_page: Open) -> None:

@@ -33,7 +33,7 @@ from core.settings import PROJECT_ROOT
 POSSIBLE = sys.platform == "linux"
 MODULES = (  # imported before anything is asked for
     "core.jobs.benchmark_job",
-    "core.jobs.import_jobs",
+    "core.jobs.import_job",
     "core.jobs.preloader",
     "core.jobs.scheduler",
     "core.jobs.worker",

@@ -8,7 +8,7 @@ import pytest
 
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
-from core.jobs import import_jobs
+from core.jobs import import_job, import_jobs
 from core.jobs.import_jobs import ImportJobs, ImportRequest, ImportStatus
 from core.settings import Settings
 
@@ -26,7 +26,7 @@ def upload(settings: Settings, given: Path | Files, name: str = "pets") -> Impor
         archive = jobs.receive_files([(file, BytesIO(data)) for file, data in given])
 
     def here(settings: Settings, module: str, arguments: Sequence[str], log_file: Path) -> None:
-        import_jobs.run_job(settings, Path(arguments[0]))
+        import_job.run_job(settings, Path(arguments[0]))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(import_jobs, "start_detached", here)

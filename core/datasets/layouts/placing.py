@@ -22,7 +22,10 @@ from core.errors import DatasetError, ImageError
 from core.formatting import SPLIT_NAMES, format_count, readable
 
 WANTED = "put the pictures of each class into a folder of its own, such as pets/cat/one.jpg and pets/dog/two.jpg."
-ACCOMPANYING = ("readme", "license", "licence", "citation", "dataset_infos", "data.yaml")
+ACCOMPANYING = (
+    "readme", "license", "licence", "citation", "dataset_infos", "data.yaml", "copying", "copyright", "credits",
+    "attribution", "authors", "changelog", "notice", "checksums", "md5sums", "sha256sums",
+)  # fmt: skip
 TEXT_SUFFIXES = word_set(
     ".txt .md .rst .csv .tsv .json .jsonl .ndjson .xml .yaml .yml .html .htm .py .ipynb .mat .parquet .pkl .npy "
     ".npz .h5 .hdf5 .zip .gz .tar .log .ini .cfg .toml .xlsx .xls .doc .docx .pdf .sh .m .r"

@@ -1,4 +1,4 @@
-"""The source at a path: a folder or an archive."""
+"""The source at a path: a folder, an archive, or a Teachable Machine project in one of them."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from core.datasets.sources.archive import InnerZips, ZipSource
 from core.datasets.sources.archive_names import check_code_page
 from core.datasets.sources.folder import FolderSource
 from core.datasets.sources.source import MAX_BYTES, MAX_FILES, Source
+from core.datasets.sources.teachable_machine import open_project
 from core.errors import DatasetError
 
 
@@ -32,7 +33,7 @@ def open_source(
     """
     page = check_code_page(encoding) if encoding is not None else None
     if path.is_dir():
-        return FolderSource(path)
+        return open_project(FolderSource(path))
     if not path.exists():
         raise DatasetError(f"{path} is not there: check the path.")
-    return ZipSource(path, title, 2 * max_files, encoding=page, inner=InnerZips(max_bytes, scratch))
+    return open_project(ZipSource(path, title, 2 * max_files, encoding=page, inner=InnerZips(max_bytes, scratch)))

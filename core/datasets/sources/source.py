@@ -8,8 +8,10 @@ from typing import Protocol
 from core.errors import ImageError
 from core.formatting import format_limit
 
-JUNK_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
-JUNK_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"}
+JUNK_FOLDERS = {
+    "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__",
+}  # fmt: skip
+JUNK_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "picasa.ini", "icon\r"}
 COPY_BYTES = 2**16
 MAX_TITLE = 100
 MAX_FILES = 200_000
@@ -64,10 +66,10 @@ class Source(Protocol):
 
 
 def is_junk(name: str) -> bool:
-    """Whether a file is a system's own: dot-files, `__MACOSX`, Thumbs.db …"""
+    """Whether a file is a system's or a program's own: dot-files, `__MACOSX`, Thumbs.db, locks of Office …"""
     parts = [part.lower() for part in PurePosixPath(name).parts]
     return any((part.startswith(".") and part not in (".", "..")) or part in JUNK_FOLDERS for part in parts) or (
-        bool(parts) and parts[-1] in JUNK_FILES
+        bool(parts) and (parts[-1] in JUNK_FILES or parts[-1].startswith("~$"))
     )
 
 

@@ -1,4 +1,4 @@
-"""The form that adds a dataset: the drawn sample, an uploaded zip or folder, or a folder on the server."""
+"""The form that adds a dataset: photos of this device, a ready-made set, Hugging Face, or a folder on the server."""
 
 import re
 from collections.abc import Sequence
@@ -9,54 +9,65 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from core.datasets.drawn_sample import SAMPLE_NOTE
+from core.datasets.downloads.download_address import HubAddress, parse_address, parse_hub
+from core.datasets.downloads.hub import check_hub_installed
 from core.datasets.sources.archive_names import CODE_PAGES
-from core.errors import TuneMyPetsError
+from core.errors import DatasetError, TuneMyPetsError
 from core.formatting import format_limit
 from core.jobs.import_jobs import ImportRequest
 from core.room.board import check_uploads
 from core.settings import Settings
+from pages.components.explore import ready_made_cards
 from pages.components.explore.upload_memory import drop_uploads
 from pages.components.shared import frame
 
-ZIP, UPLOADED_FOLDER, SAMPLE, SERVER_FOLDER = ("Zip", "Folder", "Sample", "On the server")
+THIS_DEVICE, READY_MADE, HUB, SERVER_FOLDER = ("This device", "Ready-made sets", "Hugging Face", "On the server")
+ZIP, UPLOADED_FOLDER = ("Zip", "Folder")
 SPLITS = {
     "70/15/15": "70 % training, 15 % validation, 15 % test",
     "80/10/10": "80 % training, 10 % validation, 10 % test",
     "80/20/0": "80 % training, 20 % validation, no test",
     "60/20/20": "60 % training, 20 % validation, 20 % test",
 }
+FORMS = (
+    "One folder for each class is simplest, such as pets/cat and pets/dog. Splits, tables of labels and most other "
+    "forms are recognised."
+)
+FORMS_ON_HUB = (
+    "Class folders, tables of labels, Parquet files and a zip are read, with their splits. The size is compared with "
+    "the free space before the download starts."
+)
+NO_ADDRESS = "Write the owner and the name of the dataset first, such as microsoft/cats_vs_dogs."
 ROUND = "bring-round"
 
 
-def show_import_form(settings: Settings) -> None:
-    """Draw the form; an import that was started has its id in the URL."""
-    ways = [ZIP, UPLOADED_FOLDER, SAMPLE]
+def show_import_form(settings: Settings, before: ImportRequest | None = None) -> None:
+    """Draw the form; an import that was started has its id in the URL.
+
+    Args:
+        before: what was imported and failed: the form begins where it came from.
+    """
+    remote = parse_address(before.path) if before is not None and before.path else None
+    start = HUB if isinstance(remote, HubAddress) else READY_MADE if remote is not None else THIS_DEVICE
+    origins = [THIS_DEVICE, READY_MADE, HUB]
     if settings.local_folders and not settings.room and _on_this_machine():
-        ways.append(SERVER_FOLDER)
-    way = st.segmented_control("Where are the photos?", ways, default=ZIP, required=True, key="bring-way")
-    suggestion, ready, upload, path, title = "drawn", True, None, None, ""
-    if way == SAMPLE:
-        st.caption(SAMPLE_NOTE)
-    else:
-        check_uploads(settings, frame.actor())
-        if way == SERVER_FOLDER:
-            path = st.text_input(
-                "Folder or zip on the server", key="bring-path", help="Its full path on the machine that runs this app."
-            ).strip()
-            suggestion, ready = re.split(r"[\\/]", path.rstrip("\\/"))[-1].removesuffix(".zip"), bool(path)
-        else:
-            upload = _upload(settings, way)
-            suggestion, ready = (upload.name, True) if upload else ("", False)
-            title = upload.title if upload else ""
-    label = "Create the sample" if way == SAMPLE else "Import"
-    go = st.container()
-    if way != SAMPLE:
-        st.caption(
-            "One folder for each class is simplest, such as pets/cat and pets/dog. Splits, tables of labels and most "
-            "other forms are recognised."
+        origins.append(SERVER_FOLDER)
+    origin = st.segmented_control("Where are the photos?", origins, default=start, required=True, key="bring-from")
+    if origin == READY_MADE:
+        ready_made_cards.show_cards(settings)
+        return
+    way = str(origin)
+    if origin == THIS_DEVICE:
+        way = st.segmented_control(
+            "As", [ZIP, UPLOADED_FOLDER], default=ZIP, required=True, key="bring-way", label_visibility="collapsed"
         )
-    free = frame.datasets(settings).free_name(suggestion)
+    check_uploads(settings, frame.actor())
+    given = _choose_photos(settings, way, remote.text if isinstance(remote, HubAddress) else "")
+    if given is None:
+        return
+    go = st.container()
+    st.caption(FORMS_ON_HUB if way == HUB else FORMS)
+    free = frame.datasets(settings).free_name(given.name)
     with st.expander("Options: name, split", key="bring-options"):
         name = st.text_input(
             "Name",
@@ -67,17 +78,72 @@ def show_import_form(settings: Settings) -> None:
         )
         plan, seed = _split_choice()
         code_page = _code_page_choice() if way in (ZIP, SERVER_FOLDER) else None
-    request = ImportRequest(path, name.strip() or free, plan, seed, title, names=code_page)
+    request = ImportRequest(given.path, name.strip() or free, plan, seed, given.title, names=code_page)
     if go.button(
-        label,
+        "Download and import" if way == HUB else "Import",
         type="primary",
         icon=":material/download:",
-        disabled=not ready,
+        disabled=not (given.ready or way == HUB),  # a tap on it ends the typing
         key="bring-go",
         width="stretch",
-        help=None if ready else "Choose the photos first.",
+        help=None if given.ready or way == HUB else "Choose the photos first.",
     ):
-        _start(settings, request, upload, go)
+        if given.ready:
+            _start(settings, request, given.upload, go)
+        else:
+            go.error(NO_ADDRESS, icon=":material/block:")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a person chose so far: the path or address, or an upload, and what they call it."""
+
+    name: str = ""
+    path: str | None = None
+    upload: "Upload | None" = None
+    title: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.path or self.upload)
+
+
+def _choose_photos(settings: Settings, way: str, address: str) -> Chosen | None:
+    """The field of one way to bring photos; None where nothing can be imported, which it says.
+
+    Args:
+        address: on Hugging Face, to begin with.
+    """
+    if way == HUB:
+        return _choose_on_hub(settings, address)
+    if way == SERVER_FOLDER:
+        path = st.text_input(
+            "Folder or zip on the server", key="bring-path", help="Its full path on the machine that runs this app."
+        ).strip()
+        return Chosen(re.split(r"[\\/]", path.rstrip("\\/"))[-1].removesuffix(".zip"), path)
+    upload = _upload(settings, way)
+    return Chosen(upload.name, None, upload, upload.title) if upload else Chosen()
+
+
+def _choose_on_hub(settings: Settings, address: str) -> Chosen | None:
+    if not ready_made_cards.say_who_downloads(settings):
+        return None
+    check_hub_installed()
+    text = st.text_input(
+        "Dataset on Hugging Face",
+        address,
+        placeholder="owner/name",
+        key="bring-hub",
+        help="Its owner and name, or the address of its page. @revision and /folder may follow.",
+    ).strip()
+    if not text:
+        return Chosen()
+    try:
+        found = parse_hub(text)
+    except DatasetError as error:
+        st.error(frame.plain(str(error)), icon=":material/block:")
+        return None
+    return Chosen(found.name, found.text)
 
 
 @dataclass(frozen=True)
@@ -95,7 +161,10 @@ def _upload(settings: Settings, way: str) -> Upload | None:
     most = f"Error 413 next to a file: your uploads exceed {limit}. Error 429: wait a minute."
     if way == ZIP:
         archive = st.file_uploader(
-            "Zip file", type="zip", key=f"bring-zip-{_round()}", help=f"A folder of class folders, as .zip. {most}"
+            "Zip file",
+            type=["zip", "tm"],
+            key=f"bring-zip-{_round()}",
+            help=f"A folder of class folders, as .zip, or a Teachable Machine project, as .tm. {most}",
         )
         return Upload(Path(archive.name).stem, archive.name, archive, ()) if archive else None
     files = st.file_uploader(

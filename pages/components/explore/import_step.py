@@ -44,10 +44,11 @@ def show_step(settings: Settings, *, first: bool) -> None:
             st.button(
                 "Close", icon=":material/close:", type="tertiary", key="step-close", on_click=st.query_params.clear
             )
-    job = st.query_params.get(IMPORT)
+    job, before = st.query_params.get(IMPORT), None
     if job:
         with frame.explained():
-            if import_progress.follow(settings, job).state in ("running", "asking"):
+            before = frame.imports(settings).request(job)
+            if import_progress.follow(settings, job, may_end=True).state in ("running", "asking"):
                 return
     collecting.show_collection(settings)
-    import_form.show_import_form(settings)
+    import_form.show_import_form(settings, before)

@@ -5,7 +5,7 @@ import streamlit as st
 
 from core.datasets.dataset import Dataset
 from core.settings import Settings
-from pages.components.explore import dataset_charts, import_report
+from pages.components.explore import dataset_charts, import_report, leakage_lesson
 from pages.components.shared import coach_findings, frame
 from pages.components.shared.lessons import explain
 
@@ -15,6 +15,7 @@ def show_inspection(settings: Settings, dataset: Dataset) -> None:
     with frame.explained():
         import_report.show_import_report(dataset)
     _show_numbers(dataset)
+    leakage_lesson.show_leakage(settings, dataset)
     coach_findings.show_shortcuts(settings, dataset)
 
 

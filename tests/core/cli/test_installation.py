@@ -27,6 +27,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "requirements.txt",
         "requirements-explain.txt",
         "requirements-heif.txt",
+        "requirements-hub.txt",
         "requirements-notebook.txt",
     ):
         shutil.copy(PROJECT_ROOT / name, source)

@@ -12,13 +12,14 @@ from PIL import Image
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import ImportProgress, import_dataset
+from core.datasets.pictures import picture_formats
 from core.datasets.sources.opening import open_source
 from core.datasets.sources.source import MemorySource, Source
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
 from core.settings import Settings
 from core.steps import run_step
-from tests.support.images import class_files, encoded, photo
+from tests.support.images import HEIC, class_files, encoded, photo
 
 Files = list[tuple[str, bytes]]
 
@@ -268,6 +269,62 @@ def test_system_files_are_ignored_and_counted(settings: Settings) -> None:
     dataset = bring(settings, open_source(write_zip(path, archive_like)))
     assert dataset.report().ignored == 3
     assert dataset.report().rejected == []
+
+
+ACCOMPANYING = [
+    ".DS_Store", "a/.DS_Store", "a/._1.png", "a/Thumbs.db", "a/desktop.ini", "b/ehthumbs_vista.db", "b/Picasa.ini",
+    "a/.ipynb_checkpoints/1-checkpoint.png", ".ipynb_checkpoints/notes-checkpoint.ipynb", "__MACOSX/a/._1.png",
+    "@eaDir/a/1.png/SYNOPHOTO_THUMB_M.jpg", "#recycle/old/1.png", "lost+found/1.png", "__pycache__/load.pyc",
+    "a/~$names.docx", "README.md", "a/README.txt", "LICENSE", "LICENCE.txt", "b/COPYING", "CITATION.cff",
+    "a/credits.txt", "b/checksums.md5", "CHANGELOG", ".git/objects/ab/cd", ".gitattributes",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_what_every_real_folder_has_is_neither_class_nor_reject_nor_note(
+    settings: Settings, tmp_path: Path, packed: bool
+) -> None:
+    picture = encoded(photo(99), "PNG")
+    others = [(name, picture if name.endswith((".png", ".jpg")) else b"made by a program") for name in ACCOMPANYING]
+    files = [*class_files({"a": 8, "b": 8}), *others]
+    if packed:
+        source = open_source(write_zip(tmp_path / "x.zip", files))
+    else:
+        for name, data in files:
+            (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "x" / name).write_bytes(data)
+        source = open_source(tmp_path / "x")
+    dataset = bring(settings, source)
+    report = dataset.report()
+    assert dataset.classes == ("a", "b")
+    assert len(dataset.rows) == 16
+    assert (report.rejected, report.notes, report.converted) == ([], [], [])
+    assert report.ignored >= 20
+
+
+def test_heic_photos_are_pictures_like_others(settings: Settings) -> None:
+    pytest.importorskip("pi_heif", reason="pip install -r requirements-heif.txt")
+    dataset = bring(settings, memory([*class_files({"a": 8, "b": 8}), ("a/IMG_1.HEIC", HEIC)]))
+    assert dataset.report().rejected == []
+    (row,) = [row for row in dataset.rows if row.name == "a/IMG_1.HEIC"]
+    assert (row.width, row.height, row.path[-5:]) == (48, 32, ".heic")
+    assert dataset.read_image(row) == HEIC
+    assert dataset.thumbnail_path(row).is_file()
+
+
+def test_without_pi_heif_one_sentence_says_what_heic_photos_need(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_formats, "HEIC_IS_READ", False)
+    heic = [(f"{label}/IMG_{number}.HEIC", HEIC) for label in "ab" for number in range(3)]
+    dataset = bring(settings, memory([*class_files({"a": 8, "b": 8}), *heic]))
+    assert len(dataset.rows) == 16
+    assert len(dataset.report().rejected) == 6
+    assert dataset.report().notes == [
+        "6 HEIC photos left out: install pi-heif (pip install -r requirements-heif.txt) or export as JPEG."
+    ]
+    with pytest.raises(DatasetError, match=r"of 6 files such as .*install pi-heif"):
+        bring(settings, memory(heic), "only")
 
 
 def test_a_tampered_table_is_refused(settings: Settings) -> None:

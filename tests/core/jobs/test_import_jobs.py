@@ -13,7 +13,8 @@ from core.actor import Actor
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import draw_sample
 from core.errors import DatasetError, QuotaError, RightsError
-from core.jobs.import_jobs import ImportJobs, ImportRequest, run_job
+from core.jobs.import_job import run_job
+from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.room.board import lock_uploads
 from core.settings import Settings
 from core.storage import read_json, write_json
@@ -103,7 +104,7 @@ def test_a_killed_import_is_interrupted_and_the_next_one_clears_up(settings: Set
     jobs = ImportJobs(settings)
     job = jobs.start(REQUEST, jobs.receive_zip(zip_of(10, size_px=480, copies=100)))
     wait_for(lambda: jobs.status(job).done > 0 and bool(leftovers(settings)))
-    (process,) = processes_of(settings.home, "core.jobs.import_jobs")
+    (process,) = processes_of(settings.home, "core.jobs.import_job")
     process.kill()
     wait_for(lambda: jobs.status(job).state != "running", 10)
     assert jobs.status(job).state == "interrupted"

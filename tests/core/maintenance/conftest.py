@@ -13,7 +13,8 @@ from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
-from core.jobs.import_jobs import ImportJobs, ImportRequest, run_job
+from core.jobs.import_job import run_job
+from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.jobs.worker import Worker
 from core.runs.run_store import RunStore
 from core.settings import Settings

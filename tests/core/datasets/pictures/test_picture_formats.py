@@ -1,6 +1,5 @@
 """Formats: what is read, what is recognised by its first bytes, and what other files are called."""
 
-import base64
 import struct
 
 import numpy as np
@@ -22,18 +21,9 @@ from core.datasets.pictures.picture_formats import (
 from core.errors import ImageError
 from core.settings import PROJECT_ROOT
 from pages.components.shared.gallery import IMAGE_TYPES
-from tests.support.images import encoded, photo
+from tests.support.images import HEIC, encoded, photo
 
 LIMITS = Limits(max_pixels=50_000_000, max_bytes=64 * 2**20)
-# 48 x 32 pixels: the left half blue, the right half red
-HEIC = base64.b64decode(
-    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAX1tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJpbG9jAAAA"
-    "AERAAAEAAQAAAAABoQABAAAAAAAAACoAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAABAAAA/WlwcnAAAADd"
-    "aXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAA"
-    "AwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkAAAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xh"
-    "cAAAADAAAAABAAAAIAAAAAH////wAAAAAv///+AAAAACAAAAEHBpeGkAAAAAAwgICAAAABhpcG1hAAAAAAAAAAEAAQWBAgMFhAAAADJtZGF0AAAA"
-    "JigBrxmA94RJf+3FCM6nekGvs14CfDzKtA9ckx84N43XapQlm5gw"
-)
 RED, BLUE = (200, 40, 30), (20, 60, 200)
 
 
