@@ -20,6 +20,7 @@ import click
 from core.cli import (
     console,
     dataset_commands,
+    doctor_command,
     export_command,
     maintenance_commands,
     predict_commands,
@@ -37,6 +38,7 @@ COMMANDS = (
     dataset_commands.import_path,
     dataset_commands.make_sample,
     dataset_commands.list_datasets,
+    doctor_command.doctor,
     export_command.export_dataset,
     training_commands.train,
     race_commands.race,
