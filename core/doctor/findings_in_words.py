@@ -23,7 +23,7 @@ def describe_labels(found: Findings) -> str:
     if not estimate.wrong:
         return f"No sign of wrong labels: at most about {estimate.high:,} of {found.pictures:,}."
     return (
-        f"About {estimate.wrong:,} of {found.pictures:,} labels may be wrong (95 % interval {estimate.low:,} to "
+        f"At most about {estimate.wrong:,} of {found.pictures:,} labels are wrong (95 % interval {estimate.low:,} to "
         f"{estimate.high:,})."
     )
 
@@ -36,8 +36,8 @@ def describe_first(found: Findings) -> str:
     if not estimate.wrong:
         return "The listed ones are hard to classify; most of their labels are right."
     return (
-        f"Of the first {estimate.first} in the list about {estimate.wrong_first} "
-        f"{'is' if estimate.wrong_first == 1 else 'are'} wrong ({estimate.low_first} to {estimate.high_first})."
+        f"Of the first {estimate.first} in the list at most about {estimate.wrong_first} "
+        f"({estimate.low_first} to {estimate.high_first})."
     )
 
 
@@ -48,10 +48,10 @@ def describe_trial(found: Findings) -> str:
         return ""
     interval = trial.rate.interval
     return (
-        f"Tried on these very pictures: {format_count(trial.planted, 'label')} were changed in each of {trial.copies} "
-        f"copies in memory. The first {trial.listed} of each list held {format_percent(trial.rate.value or 0)} changed "
-        f"ones ({format_points(interval.low)} to {format_percent(interval.high)}), next to labels that looked wrong "
-        f"before; the whole list held {format_percent(trial.recall.value or 0)} of all that were changed."
+        f"Tried on these pictures: {format_count(trial.planted, 'label')} were changed in each of {trial.copies} "
+        f"copies in memory. {format_percent(trial.recall.value or 0)} of them came out in the list; of its first "
+        f"{trial.listed} labels {format_percent(trial.rate.value or 0)} ({format_points(interval.low)} to "
+        f"{format_percent(interval.high)}) were changed ones, the others looked wrong before."
     )
 
 

@@ -234,7 +234,9 @@ def test_the_command_line_shows_the_wrong_label_and_its_json_names_pictures(
 def test_sentences_state_figures_with_their_intervals(mixed: Dataset, found_once: Findings) -> None:
     assert found_once.estimate is not None
     estimate = dataclasses.replace(found_once.estimate, wrong=4, low=2, high=9)
-    assert describe_labels(dataclasses.replace(found_once, estimate=estimate)).startswith("About 4 of 52 labels may")
+    assert describe_labels(dataclasses.replace(found_once, estimate=estimate)).startswith(
+        "At most about 4 of 52 labels are wrong"
+    )
     clean = dataclasses.replace(estimate, wrong=0, low=0, high=3)
     assert "at most about 3 of 52" in describe_labels(dataclasses.replace(found_once, estimate=clean))
     assert "too few pictures" in describe_labels(dataclasses.replace(found_once, estimate=None))
