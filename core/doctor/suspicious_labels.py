@@ -18,13 +18,14 @@ from core.config.events import Progress
 from core.doctor.doctor_findings import Estimate, Neighbour, Suspicion, Trial
 from core.doctor.held_out_scores import Labels, Scores, as_probabilities, score_held_out
 from core.doctor.neighbours import Neighbours
+from core.statistics.metrics import wilson_interval
 from core.steps import StopSignal
 
 FEWEST = 4  # pictures of a class, for its labels to be examined: fewer teach a classifier nothing
 PLANTED = 0.05  # of the labels
 FEWEST_PLANTED = 2
-ENOUGH_PLANTED = 150  # in all copies together
-COPIES = 3, 15
+ENOUGH_PLANTED = 400  # in all copies together
+COPIES = 3, 25
 FIRST = 20  # of a list, that a person looks at
 LISTED = 60
 SEED = 2_027  # of what is planted
@@ -151,16 +152,20 @@ def estimate_wrong(tried: list[tuple[Margins, npt.NDArray[np.bool_]]], first: in
     best = int(highs.argmin())
     count, recall = float(counts[best]), float(RECALLS[best])
     figures = count / recall, float(gamma.ppf(0.025, count)) / recall if count else 0.0, float(highs[best])
-    reached = float(np.mean([_reached(margins, wrong, first) for margins, wrong in tried]))
+    reached = sum(_reached(margins, wrong, first) for margins, wrong in tried)
+    share = wilson_interval(reached, len(planted))
+    shares = reached / len(planted), share.low, share.high
     wrong, low, high = map(round, figures)
-    among, among_low, among_high = (round(min(first, figure * reached)) for figure in figures)
+    among, among_low, among_high = (
+        round(min(first, figure * part)) for figure, part in zip(figures, shares, strict=True)
+    )
     return Estimate(wrong, low, high, first, among, among_low, among_high)
 
 
-def _reached(margins: Margins, wrong: npt.NDArray[np.bool_], first: int) -> float:
-    """The share of the planted labels that come out before the last of the first others."""
+def _reached(margins: Margins, wrong: npt.NDArray[np.bool_], first: int) -> int:
+    """How many planted labels come out before the last of the first others."""
     others = np.sort(margins[~wrong])[::-1]
-    return float((margins[wrong] >= others[first - 1]).mean()) if first else 0.0
+    return int((margins[wrong] >= others[first - 1]).sum()) if first else 0
 
 
 def _describe(
