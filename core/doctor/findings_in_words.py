@@ -46,12 +46,12 @@ def describe_trial(found: Findings) -> str:
     trial = found.trial
     if trial is None:
         return ""
-    interval = trial.rate.interval
+    interval, rest = trial.rate.interval, ", the others looked wrong before"
     return (
         f"Tried on these pictures: {format_count(trial.planted, 'label')} were changed in each of {trial.copies} "
         f"copies in memory. {format_percent(trial.recall.value or 0)} of them came out in the list; of its first "
         f"{trial.listed} labels {format_percent(trial.rate.value or 0)} ({format_points(interval.low)} to "
-        f"{format_percent(interval.high)}) were changed ones, the others looked wrong before."
+        f"{format_percent(interval.high)}) were changed ones{'' if trial.rate.value == 1 else rest}."
     )
 
 

@@ -193,7 +193,7 @@ def test_shortcuts_are_set_against_what_the_network_reaches(
     assert "up to 57 % of what a network gains over guessing may come from it" in texts(app)
     table = app.dataframe[0].value
     assert list(table["seen"]) == ["The file size", "Features of PetNet"]
-    assert list(table["of the network's gain (%)"]) == [57, 100]
+    assert list(table["part of the gain (%)"]) == [57, 100]
 
 
 def test_nothing_found_is_good_news(settings: Settings, drawn: Dataset, open_page: Open) -> None:
@@ -215,3 +215,25 @@ def test_findings_of_earlier_labels_are_not_shown(settings: Settings, drawn: Dat
     path.rename(path.with_name(f"{'0' * 24}-petnet.json"))
     app = check(open_page("pages/explore.py", dataset=drawn.id))
     assert app.button(key=f"doctor-start-{drawn.id}")
+
+
+def test_the_chosen_network_stays_chosen_while_it_looks(
+    settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.doctor.examination import ExaminationState
+
+    asked: list[str] = []
+
+    def looked(_settings: Settings, _dataset: Dataset, backbone: str) -> ExaminationState:
+        asked.append(backbone)
+        return ExaminationState(active=backbone == "mobilenet_v2")
+
+    monkeypatch.setattr(doctor_panel, "list_backbones", lambda: ["petnet", "mobilenet_v2"])
+    monkeypatch.setattr(doctor_panel, "look", looked)
+    monkeypatch.setattr(doctor_panel, "cancel_examination", lambda *given, **_: asked.append(f"cancel {given[2]}"))
+    app = check(open_page("pages/explore.py", dataset=drawn.id))
+    app.selectbox(key=f"doctor-backbone-{drawn.id}").set_value("mobilenet_v2").run()
+    app.button(key=f"doctor-cancel-{drawn.id}").click().run()
+    app.run()
+    assert "cancel mobilenet_v2" in asked
+    assert asked[-1] == "mobilenet_v2"

@@ -95,7 +95,7 @@ def _show(settings: Settings, dataset: Dataset, decide: Decide | None) -> None:
             _show_findings(settings, dataset, state.findings, decide)
         else:
             _offer(settings, dataset, backbone, state)
-        if len(names) > 1 and not state.active:
+        if len(names) > 1:  # also while it runs: the choice would be lost otherwise
             st.selectbox(
                 "Network",
                 names,
@@ -190,7 +190,7 @@ def _show_classes(dataset: Dataset, found: Findings) -> None:
         {
             "seen": capitalise(titles.get(cue.name, cue.name)),
             "right (%)": round(100 * cue.correct / levels.held_out, 1),
-            "of the network's gain (%)": round(100 * explained(cue.correct, cue.baseline, levels.features)),
+            "part of the gain (%)": round(100 * explained(cue.correct, cue.baseline, levels.features)),
         }
         for cue in levels.cues
         if cue.found
@@ -198,7 +198,7 @@ def _show_classes(dataset: Dataset, found: Findings) -> None:
     network = {
         "seen": f"Features of {CATALOG[found.backbone].title}",
         "right (%)": round(100 * levels.features / levels.held_out, 1),
-        "of the network's gain (%)": 100,
+        "part of the gain (%)": 100,
     }
     st.dataframe(pd.DataFrame([*rows, network]), hide_index=True, key=f"doctor-levels-{dataset.id}")
     st.caption(f"Fitted on training pictures, evaluated on {levels.held_out:,} validation and test pictures.")
