@@ -143,6 +143,7 @@ DEEDS = {
     "create", "create_race", "start_race", "request_stop", "resume", "delete", "delete_dataset", "rename",
     "rename_race", "start_evaluation", "make_demo_dataset", "start_demo",
     "stop_race", "restart_race", "evaluate_race", "delete_race",
+    "start_examination", "cancel_examination",
 }  # fmt: skip
 
 

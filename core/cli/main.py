@@ -21,6 +21,7 @@ import click
 from core.cli import (
     console,
     dataset_commands,
+    doctor_command,
     export_command,
     maintenance_commands,
     predict_commands,
@@ -42,6 +43,7 @@ COMMANDS = (
     dataset_commands.list_imports,
     dataset_commands.cancel_import,
     dataset_commands.list_datasets,
+    doctor_command.doctor,
     export_command.export_dataset,
     revision_commands.correct,
     revision_commands.make_revision,

@@ -136,7 +136,7 @@ def find_shortcuts(dataset: Dataset) -> ShortcutReport:
     Raises:
         DatasetError: if there are too few pictures, or most thumbnails are missing.
     """
-    train, held_out = _some(dataset.rows_of("train")), _some((*dataset.rows_of("val"), *dataset.rows_of("test")))
+    train, held_out = choose_rows(dataset)
     if len(train) < MIN_TRAIN or len(held_out) < MIN_HELD_OUT:
         raise DatasetError(
             f"{dataset.title} has {len(train)} training and {len(held_out)} held-out pictures: "
@@ -157,6 +157,11 @@ def find_shortcuts(dataset: Dataset) -> ShortcutReport:
         answers = classify(inputs, labels, _features(cue.name, held_out_seen), len(dataset.classes))
         found.append(_evaluate(cue, answers == truth, baseline))
     return ShortcutReport(len(seen), len(held_out_seen), tuple(found))
+
+
+def choose_rows(dataset: Dataset) -> tuple[list[ImageRow], list[ImageRow]]:
+    """The pictures that cues are fitted on, and those that they are evaluated on."""
+    return _some(dataset.rows_of("train")), _some((*dataset.rows_of("val"), *dataset.rows_of("test")))
 
 
 def classify(train: Features, labels: NDArray[np.int64], others: Features, classes: int) -> NDArray[np.int64]:

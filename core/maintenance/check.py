@@ -20,6 +20,8 @@ from core.datasets.dataset_check import verify_dataset
 from core.datasets.downloads.transfer import FOLDER as DOWNLOADS
 from core.datasets.downloads.transfer import verify_downloads
 from core.datasets.drafts import DRAFT, DRAFT_LOCK
+from core.doctor.doctor_findings import FOLDER as DOCTOR
+from core.doctor.examination import verify_findings
 from core.errors import TuneMyPetsError
 from core.export.exports import verify_exports
 from core.jobs.import_jobs import CANCEL, SAMPLES
@@ -227,7 +229,9 @@ class _Walk:
     def _verify_cache(self) -> Iterator[Problem]:
         folder = self._settings.cache_dir
         found = [self._datasets.fingerprint(path.name) for path in _folders(self._settings.datasets_dir)]
-        yield from verify_cache(folder, {fingerprint for fingerprint in found if fingerprint}, self._count)
+        fingerprints = {fingerprint for fingerprint in found if fingerprint}
+        yield from verify_cache(folder, fingerprints, self._count)
+        yield from verify_findings(folder / DOCTOR, fingerprints, self._count)
         if is_folder(folder / WEIGHTS):
             yield from verify_kept_weights(folder / WEIGHTS, self._count)
         if is_folder(folder / EXPLANATIONS):

@@ -45,7 +45,9 @@ def verify_cache(folder: Path, fingerprints: set[str], count: Count = ignore) ->
     Args:
         fingerprints: of the datasets that are there.
     """
-    yield from verify_names(folder, {"pixels", "activations", EXPLANATIONS, "measurements.json", "weights"}, count)
+    yield from verify_names(
+        folder, {"pixels", "activations", EXPLANATIONS, "measurements.json", "weights", "doctor"}, count
+    )
     prefixes = {fingerprint[:PREFIX] for fingerprint in fingerprints}
     yield from _verify_arrays(folder / "pixels", _verify_pixels, prefixes, count)
     yield from _verify_arrays(folder / "activations", _verify_activations, prefixes, count)

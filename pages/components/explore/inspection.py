@@ -1,17 +1,18 @@
-"""The section Check: the import report, numbers of classes and sizes, and what a network could use as a shortcut."""
+"""The section Check: the data doctor, the import report, numbers of classes and sizes, and possible shortcuts."""
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from core.datasets.dataset import Dataset
 from core.settings import Settings
-from pages.components.explore import dataset_charts, import_report, leakage_lesson
+from pages.components.explore import dataset_charts, doctor_panel, import_report, leakage_lesson
 from pages.components.shared import coach_findings, frame
 from pages.components.shared.lessons import explain
 
 
 def show_inspection(settings: Settings, dataset: Dataset) -> None:
     """Draw the section."""
+    doctor_panel.show_doctor(settings, dataset)
     with frame.explained():
         import_report.show_import_report(dataset)
     _show_numbers(dataset)

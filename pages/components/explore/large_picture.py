@@ -20,10 +20,13 @@ LONG_SIDE_PX = 900
 
 def open_picture(settings: Settings, dataset: Dataset, rows: Sequence[ImageRow], row: ImageRow) -> None:
     """Open the dialog at a picture among `rows`."""
-    open_close_up(KEY, len(rows), rows.index(row), lambda at: _show(settings, dataset, rows[at]), changes_page=True)
+    open_close_up(
+        KEY, len(rows), rows.index(row), lambda at: show_picture(settings, dataset, rows[at]), changes_page=True
+    )
 
 
-def _show(settings: Settings, dataset: Dataset, row: ImageRow) -> None:
+def show_picture(settings: Settings, dataset: Dataset, row: ImageRow) -> None:
+    """Draw one picture with its facts, inside the dialog."""
     name = dataset.classes[row.label]
     st.markdown(
         f"**{frame.plain(name)}**, {SPLIT_NAMES[row.split]} picture. {row.width:,} × {row.height:,} pixels, "

@@ -1,0 +1,239 @@
+"""The data doctor on Explore: not begun, running, failed, with findings, and without any."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.actor import OPERATOR, Actor
+from core.datasets.dataset import Dataset
+from core.doctor.doctor_findings import (
+    CopyPair,
+    CueLevel,
+    Estimate,
+    Findings,
+    Levels,
+    Neighbour,
+    QualityFinding,
+    Suspicion,
+    Trial,
+    findings_path,
+    write_findings,
+)
+from core.doctor.examination import files_of
+from core.settings import Settings
+from core.storage import write_json
+from pages.components.explore import doctor_panel
+from pages.components.shared import frame
+from tests.pages.test_pages import texts
+
+Open = Callable[..., AppTest]
+FINDINGS = Findings(
+    format=1,
+    backbone="petnet",
+    pictures=40,
+    agreeing=38,
+    suspicions=(
+        Suspicion(3, 0, 1, 0.04, 0.96, (Neighbour(21, 0.8), Neighbour(22, 0.7), Neighbour(23, 0.6))),
+        Suspicion(30, 1, 0, 0.3, 0.7, (Neighbour(4, 0.5),)),
+    ),
+    suspicious=2,
+    unexamined=(),
+    trial=Trial(planted=2, copies=15, listed=2, hits=24, recalled=28),
+    estimate=Estimate(wrong=1, low=0, high=4, first=2, wrong_first=1, low_first=0, high_first=2),
+    copies=(CopyPair(5, 25, 0.97), CopyPair(6, 7, 0.96)),
+    copies_found=2,
+    qualities=(QualityFinding(9, "dark"),),
+    usual={"tiny": 30},
+    levels=Levels(16, 15, (CueLevel("file-size", 12, 8, True), CueLevel("light", 9, 8, False))),
+    made=1.0,
+    seconds=3.5,
+)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what another test's pages have read, and let only petnet be here."""
+    monkeypatch.setattr("pages.components.explore.doctor_panel.list_backbones", lambda: ["petnet"])
+    doctor_panel._states.forget()
+
+
+def check(app: AppTest) -> AppTest:
+    app.segmented_control(key="explore-section").set_value("Check").run()
+    assert not app.exception
+    return app
+
+
+def keep(settings: Settings, dataset: Dataset, found: Findings = FINDINGS) -> None:
+    path = findings_path(settings, dataset, "petnet")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_findings(path, dataset, found)
+
+
+def opened(settings: Settings, drawn: Dataset, open_page: Open, part: str = "Labels", **changes: object) -> AppTest:
+    keep(settings, drawn, dataclasses.replace(FINDINGS, **changes))
+    app = check(open_page("pages/explore.py", dataset=drawn.id))
+    if part != "Labels":
+        app.segmented_control(key=f"doctor-part-{drawn.id}").set_value(part).run()
+    assert not app.exception
+    return app
+
+
+def test_before_an_examination_a_button_says_what_it_will_do(
+    drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str, Actor]] = []
+    monkeypatch.setattr(
+        "pages.components.explore.doctor_panel.start_examination",
+        lambda _, dataset, backbone, *, by: asked.append((dataset.id, backbone, by)),
+    )
+    app = check(open_page("pages/explore.py", dataset=drawn.id))
+    assert "It changes nothing." in texts(app)
+    app.button(key=f"doctor-start-{drawn.id}").click().run()
+    assert asked == [(drawn.id, "petnet", OPERATOR)]
+
+
+def test_a_failed_one_shows_its_sentence_and_the_button(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+    files = files_of(settings, drawn, "petnet")
+    files.findings.parent.mkdir(parents=True)
+    write_json(files.progress, {"owner": "local", "problem": "The disk is full: free some space."})
+    app = check(open_page("pages/explore.py", dataset=drawn.id))
+    assert "The disk is full" in texts(app)
+    assert app.button(key=f"doctor-start-{drawn.id}")
+
+
+@pytest.mark.parametrize(("owner", "may"), [("p-alice", True), ("p-bob", False)])
+def test_a_running_one_shows_progress_to_all_and_cancel_to_its_starter(
+    drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch, owner: str, may: bool
+) -> None:
+    from core.config.events import Progress
+    from core.doctor.examination import ExaminationState
+
+    item = Progress("testing", "Looking for wrong labels", 2, 5, 30.0)
+    running = ExaminationState(active=True, progress=item, owner=owner)
+    monkeypatch.setattr(doctor_panel, "look", lambda *_: running)
+    monkeypatch.setattr("pages.components.shared.frame.actor", lambda: Actor("p-alice", "Alice"))
+    cancelled: list[Actor] = []
+    monkeypatch.setattr(doctor_panel, "cancel_examination", lambda *_, by: cancelled.append(by))
+    app = check(open_page("pages/explore.py", dataset=drawn.id))
+    assert "everyone sees what it finds" in texts(app)
+    buttons = [button for button in app.button if button.key == f"doctor-cancel-{drawn.id}"]
+    assert bool(buttons) is may
+    if may:
+        buttons[0].click().run()
+        assert [actor.id for actor in cancelled] == ["p-alice"]
+
+
+def test_suspicious_labels_are_pictures_with_both_classes_and_the_figures_to_trust_them_by(
+    settings: Settings, drawn: Dataset, open_page: Open
+) -> None:
+    app = opened(settings, drawn, open_page)
+    said = texts(app)
+    assert "At most about 1 of 40 labels are wrong (95 % interval 0 to 4)." in said
+    assert "Of the first 2 in the list at most about 1 (0 to 2)." in said
+    assert "2 labels were changed in each of 15 copies" in said
+    assert "cat → **dog?**" in said
+    assert "dog → **cat?**" in said
+
+
+def test_a_tap_shows_the_picture_with_its_neighbours_and_the_seam_gets_its_row(
+    settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pages.components.explore import inspection
+
+    decided: list[int] = []
+    show = doctor_panel.show_doctor
+    monkeypatch.setattr(
+        inspection.doctor_panel,
+        "show_doctor",
+        lambda settings, dataset: show(settings, dataset, lambda _, index: decided.append(index)),
+    )
+    app = opened(settings, drawn, open_page)
+    app.button(key="doctor-labels-0-3").click().run()
+    assert not app.exception
+    assert "Labelled **cat**, looks like **dog**." in texts(app)
+    assert frame.plain(drawn.rows[3].name) in texts(app)
+    assert any("similarity 0.80" in item.value for item in app.html)
+    assert decided == [3]
+
+
+def test_a_class_filters_the_list_by_what_pictures_are_or_look_like(
+    settings: Settings, drawn: Dataset, open_page: Open
+) -> None:
+    only = dataclasses.replace(FINDINGS.suspicions[0], suggested=0, given=0)
+    app = opened(settings, drawn, open_page, suspicions=(only,))
+    app.selectbox(key=f"doctor-class-{drawn.id}").set_value("dog").run()
+    assert "No label of this class looks wrong" in texts(app)
+    app.selectbox(key=f"doctor-class-{drawn.id}").set_value("cat").run()
+    assert "cat → **cat?**" in texts(app)
+
+
+def test_near_copies_are_side_by_side_with_class_and_split(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+    app = opened(settings, drawn, open_page, part="Near-copies")
+    assert "1 pair in two classes: one of the labels is wrong; 1 pair in two splits" in texts(app)
+    app.button(key="doctor-pairs-1-25").click().run()
+    assert any("similarity 0.97" in item.value for item in app.html)
+
+
+def test_pictures_that_are_hard_to_see_come_with_advice_and_usual_ones_are_counted(
+    settings: Settings, drawn: Dataset, open_page: Open
+) -> None:
+    app = opened(settings, drawn, open_page, part="Hard to see")
+    assert "Hard to see: 1 very dark." in texts(app)
+    assert "Tiny: 30 of 40 pictures. This is how the dataset looks" in texts(app)
+    app.button(key="doctor-quality-0-9").click().run()
+    assert "photograph it again with more light" in texts(app)
+
+
+def test_shortcuts_are_set_against_what_the_network_reaches(
+    settings: Settings, drawn: Dataset, open_page: Open
+) -> None:
+    app = opened(settings, drawn, open_page, part="Classes")
+    assert "up to 57 % of what a network gains over guessing may come from it" in texts(app)
+    table = app.dataframe[0].value
+    assert list(table["seen"]) == ["The file size", "Features of PetNet"]
+    assert list(table["part of the gain (%)"]) == [57, 100]
+
+
+def test_nothing_found_is_good_news(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+    clean = Estimate(0, 0, 3, 0, 0, 0, 0)
+    app = opened(
+        settings, drawn, open_page, suspicions=(), suspicious=0, copies=(), copies_found=0, qualities=(),
+        estimate=clean,
+    )  # fmt: skip
+    assert "Nothing to correct was found." in texts(app)
+    assert "No sign of wrong labels: at most about 3 of 40." in texts(app)
+    for part, words in (("Near-copies", "No near-copies"), ("Classes", "Classes are balanced")):
+        app.segmented_control(key=f"doctor-part-{drawn.id}").set_value(part).run()
+        assert words in texts(app)
+
+
+def test_findings_of_earlier_labels_are_not_shown(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+    keep(settings, drawn)
+    path = findings_path(settings, drawn, "petnet")
+    path.rename(path.with_name(f"{'0' * 24}-petnet.json"))
+    app = check(open_page("pages/explore.py", dataset=drawn.id))
+    assert app.button(key=f"doctor-start-{drawn.id}")
+
+
+def test_the_chosen_network_stays_chosen_while_it_looks(
+    settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.doctor.examination import ExaminationState
+
+    asked: list[str] = []
+
+    def looked(_settings: Settings, _dataset: Dataset, backbone: str) -> ExaminationState:
+        asked.append(backbone)
+        return ExaminationState(active=backbone == "mobilenet_v2")
+
+    monkeypatch.setattr(doctor_panel, "list_backbones", lambda: ["petnet", "mobilenet_v2"])
+    monkeypatch.setattr(doctor_panel, "look", looked)
+    monkeypatch.setattr(doctor_panel, "cancel_examination", lambda *given, **_: asked.append(f"cancel {given[2]}"))
+    app = check(open_page("pages/explore.py", dataset=drawn.id))
+    app.selectbox(key=f"doctor-backbone-{drawn.id}").set_value("mobilenet_v2").run()
+    app.button(key=f"doctor-cancel-{drawn.id}").click().run()
+    app.run()
+    assert "cancel mobilenet_v2" in asked
+    assert asked[-1] == "mobilenet_v2"
