@@ -50,7 +50,7 @@ MB = 2**20
 
 
 def flip(labels: Labels, classes: int, share: float, seed: int) -> tuple[Labels, Labels]:
-    """Labels of which a share is flipped at random, and the places of the flipped ones."""
+    """The labels with a share flipped at random, and the places of the flipped ones."""
     rng = np.random.default_rng([seed, 991])
     wrong = rng.choice(len(labels), round(share * len(labels)), replace=False)
     flipped = labels.copy()

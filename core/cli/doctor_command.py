@@ -63,6 +63,7 @@ def _lines(dataset: Dataset, found: "Findings") -> list[str]:
         describe_balance,
         describe_copies,
         describe_first,
+        describe_known_copies,
         describe_labels,
         describe_levels,
         describe_quality,
@@ -79,7 +80,7 @@ def _lines(dataset: Dataset, found: "Findings") -> list[str]:
     ]
     lines.append(describe_copies(dataset, found))
     lines += [f"  {rows[pair.first].name} and {rows[pair.second].name}" for pair in found.copies[:SHOWN]]
-    lines.append(describe_quality(found))
+    lines += [describe_known_copies(dataset.report()), describe_quality(found)]
     lines += [f"  {rows[item.index].name}: {QUALITIES[item.kind][0].lower()}" for item in found.qualities[:SHOWN]]
     lines += [*describe_usual(found), describe_balance(dataset), *describe_levels(found)]
     return [line for line in lines if line]

@@ -136,7 +136,7 @@ def start_examination(settings: Settings, dataset: Dataset, backbone: str, *, by
         return
     check_space(settings)
     files.findings.parent.mkdir(parents=True, exist_ok=True)
-    for path in (files.findings, files.progress, files.stop):  # a damaged one, and what an earlier one left
+    for path in (files.progress, files.stop):  # what an earlier one left; not the findings: another may just have ended
         path.unlink(missing_ok=True)
     process = start_detached(
         settings, "core.doctor.doctor_job", [dataset.id, backbone, by.id], settings.logs_dir / "doctor.log"

@@ -4,7 +4,7 @@ from collections import Counter
 
 from core.coach.dataset_rules import UNEQUAL
 from core.coach.shortcuts import CUES
-from core.datasets.dataset import Dataset
+from core.datasets.dataset import Dataset, ImportReport
 from core.doctor.doctor_findings import QUALITIES, Findings, Levels
 from core.formatting import format_count, format_percent, format_points, join_names
 from models.catalog import CATALOG
@@ -77,6 +77,16 @@ def describe_copies(dataset: Dataset, found: Findings) -> str:
     if straddling := found.copies_found - apart:
         parts.append(f"{format_count(straddling, 'pair')} in two splits: results are too good")
     return f"Near-copies: {'; '.join(parts)}."
+
+
+def describe_known_copies(report: ImportReport) -> str:
+    """What comparing pixels at the import has found already."""
+    parts = []
+    if apart := sum(len(group) for group in report.contradictory_near):
+        parts.append(f"{format_count(apart, 'picture')} like one of another class")
+    if straddling := sum(report.straddling.values()):
+        parts.append(f"{format_count(straddling, 'picture')} like a training picture")
+    return f"Comparing pixels at the import found {join_names(parts)}." if parts else ""
 
 
 def describe_quality(found: Findings) -> str:

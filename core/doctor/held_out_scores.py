@@ -15,7 +15,7 @@ from torch import Tensor
 
 FOLDS = 5
 REPEATS = 3  # other folds, whose scores are averaged
-WIDTH = 256  # columns that are kept: the directions in which the pictures differ most
+WIDTH = 256  # columns that are kept: where the pictures differ most
 PENALTY = 10.0  # of squared weights, where a standardised column has the variance 1
 SHARPNESS = np.geomspace(0.5, 64, 22)  # of probabilities, from which the likeliest is taken
 SEED = 7
@@ -86,7 +86,7 @@ def score_held_out(values: Tensor, labels: Labels, groups: Labels, classes: int,
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Many small steps: beside other programs, threads that wait for each other take many times as long."""
+    """Many small steps: next to other programs, threads that wait for each other take many times as long."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

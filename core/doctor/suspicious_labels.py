@@ -113,7 +113,7 @@ def margins_of(scores: Scores, labels: Labels, counts: npt.NDArray[np.int64]) ->
 def plant(
     labels: Labels, counts: npt.NDArray[np.int64], planted: int, rng: np.random.Generator
 ) -> tuple[Labels, npt.NDArray[np.bool_]]:
-    """Labels of which so many are changed to another class at random, and which these are."""
+    """The labels with so many changed to another class at random, and which these are."""
     known = np.flatnonzero(counts >= FEWEST)
     wrong = np.zeros(len(labels), np.bool_)
     wrong[rng.choice(np.flatnonzero(np.isin(labels, known)), planted, replace=False)] = True

@@ -56,7 +56,7 @@ FINDINGS = Findings(
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what another test's pages have read, and let only petnet be here."""
     monkeypatch.setattr("pages.components.explore.doctor_panel.list_backbones", lambda: ["petnet"])
-    doctor_panel._states.forget()
+    doctor_panel._found.forget()
 
 
 def check(app: AppTest) -> AppTest:
@@ -237,3 +237,10 @@ def test_the_chosen_network_stays_chosen_while_it_looks(
     app.run()
     assert "cancel mobilenet_v2" in asked
     assert asked[-1] == "mobilenet_v2"
+
+
+def test_damaged_findings_offer_another_examination(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+    keep(settings, drawn)
+    findings_path(settings, drawn, "petnet").write_text("{}")
+    app = check(open_page("pages/explore.py", dataset=drawn.id))
+    assert app.button(key=f"doctor-start-{drawn.id}")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.coach.shortcuts import CUES
 from core.datasets.dataset import Dataset
-from core.doctor.doctor_findings import Findings, findings_path
+from core.doctor.doctor_findings import Findings, findings_path, read_findings
 from core.doctor.examination import (
     ExaminationState,
     cancel_examination,
@@ -22,6 +22,7 @@ from core.doctor.findings_in_words import (
     describe_balance,
     describe_copies,
     describe_first,
+    describe_known_copies,
     describe_labels,
     describe_levels,
     describe_quality,
@@ -46,7 +47,7 @@ PARTS: dict[str, Callable[[Findings], int]] = {
     "Classes": lambda _: 0,
 }
 
-_states: SharedCache[tuple[object, ...], ExaminationState] = SharedCache(None, max_entries=16)
+_found: SharedCache[tuple[object, ...], Findings | None] = SharedCache(None, max_entries=16)
 
 
 def show_doctor(settings: Settings, dataset: Dataset) -> None:
@@ -64,11 +65,12 @@ def _chosen(dataset: Dataset, names: list[str]) -> str:
 def _look(settings: Settings, dataset: Dataset, backbone: str) -> ExaminationState:
     """How far it is; finished findings are read once for all sessions."""
     path = findings_path(settings, dataset, backbone)
-    stamp = stamp_of(path)
-    if stamp is None:
-        return look(settings, dataset, backbone)
-    # rows in another order have other numbers: datasets of the same fingerprint share the file
-    return _states.get((dataset.folder, path, stamp), lambda: look(settings, dataset, backbone))
+    if (stamp := stamp_of(path)) is not None:
+        # rows in another order have other numbers: datasets of the same fingerprint share the file
+        found = _found.get((dataset.folder, path, stamp), lambda: read_findings(path, dataset))
+        if found is not None:
+            return ExaminationState(findings=found)
+    return look(settings, dataset, backbone)
 
 
 def _show(settings: Settings, dataset: Dataset) -> None:
@@ -148,7 +150,7 @@ def _show_findings(settings: Settings, dataset: Dataset, found: Findings) -> Non
     if part == "Labels":
         _show_labels(settings, dataset, found)
     elif part == "Near-copies":
-        st.markdown(describe_copies(dataset, found))
+        st.markdown(f"{describe_copies(dataset, found)} {describe_known_copies(dataset.report())}")
         doctor_pictures.show_pairs(settings, dataset, found.copies)
     elif part == "Hard to see":
         for sentence in (describe_quality(found), *describe_usual(found)):

@@ -1,4 +1,4 @@
-"""Drawn cats and dogs of which one has the wrong label, with what petnet finds in them."""
+"""Drawn cats and dogs, one with the wrong label."""
 
 import dataclasses
 import shutil

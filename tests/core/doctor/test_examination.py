@@ -12,7 +12,7 @@ import pytest
 
 from core.actor import Actor
 from core.cli.main import main
-from core.datasets.dataset import Dataset
+from core.datasets.dataset import Dataset, ImportReport
 from core.datasets.dataset_store import DatasetStore
 from core.doctor import doctor_job
 from core.doctor.doctor_findings import Findings, findings_path, read_findings, write_findings
@@ -24,7 +24,13 @@ from core.doctor.examination import (
     look,
     start_examination,
 )
-from core.doctor.findings_in_words import describe_balance, describe_labels, describe_levels, explained
+from core.doctor.findings_in_words import (
+    describe_balance,
+    describe_known_copies,
+    describe_labels,
+    describe_levels,
+    explained,
+)
 from core.errors import ConfigError, RightsError, WeightsError
 from core.maintenance.check import check
 from core.settings import Settings
@@ -69,7 +75,9 @@ def test_a_wrong_label_among_drawn_pictures_is_found_first(mixed: Dataset, found
 def test_two_sessions_start_one_examination_and_both_read_what_it_found(
     settings: Settings, mixed: Dataset, ended_processes: None
 ) -> None:
-    lock = waiting(settings, mixed)
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    lock = doctor_job.FileLock(settings.cache_dir / "doctor.lock")
+    lock.acquire()  # it seems that another dataset is examined
     sessions = [
         threading.Thread(target=start_examination, args=(settings, mixed, BACKBONE), kwargs={"by": by})
         for by in (ALICE, BOB)
@@ -78,8 +86,11 @@ def test_two_sessions_start_one_examination_and_both_read_what_it_found(
         session.start()
     for session in sessions:
         session.join()
+    wait_for(lambda: len(processes_of(settings.home, JOB)) == 1)
+    wait_for(lambda: look(settings, mixed, BACKBONE).progress is not None)
+    assert look(settings, mixed, BACKBONE).owner in (ALICE.id, BOB.id)
+    start_examination(settings, mixed, BACKBONE)  # a third one, later
     assert len(processes_of(settings.home, JOB)) == 1
-    assert look(settings, mixed, BACKBONE).owner == ALICE.id
     lock.release()
     wait_for(lambda: not look(settings, mixed, BACKBONE).active)
     state = look(settings, mixed, BACKBONE)
@@ -248,3 +259,6 @@ def test_sentences_state_figures_with_their_intervals(mixed: Dataset, found_once
     assert "alone 80.0 %" in sentence
     assert "up to 75 % of what a network gains" in sentence
     assert explained(9, 5, 5) == 1
+    assert describe_known_copies(ImportReport()) == ""
+    report = ImportReport(straddling={"test": 1}, contradictory_near=[[("a", "cat", "t"), ("b", "dog", "t")]])
+    assert "2 pictures like one of another class and 1 picture like a training picture" in describe_known_copies(report)
