@@ -136,8 +136,7 @@ class CollectionStore:
             CollectionError: if there is no such collection.
         """
         by.check_presenter("Deleting a collection")
-        with self.locked(collection_id) as folder:
-            remove_folder(folder)
+        remove_folder(self.place(collection_id))  # without its lock: Windows moves no folder with an open file
 
     def add_class(self, collection_id: str, name: str, *, by: Actor) -> str:
         """Make a class, or find the one of this name; returns its id.
@@ -200,15 +199,14 @@ class CollectionStore:
         self._change_class(collection_id, class_id, change, by)
 
     def delete_class(self, collection_id: str, class_id: str, *, by: Actor) -> None:
-        """Delete a class with its pictures; one that is gone already stays so.
+        """Delete a class with its pictures; one that was deleted or merged already stays so.
 
         Raises:
             CollectionError, RightsError: as `rename_class`.
         """
-        found = read_collection(self.place(collection_id))
-        if all(item.id != class_id or item.gone for item in found.classes):
-            return
-        self._change_class(collection_id, class_id, lambda _, item: dataclasses.replace(item, gone=True), by)
+        self._change_class(
+            collection_id, class_id, lambda _, item: dataclasses.replace(item, gone=True), by, gone_is_fine=True
+        )
 
     @contextmanager
     def locked(self, collection_id: str) -> Iterator[Path]:
@@ -236,10 +234,17 @@ class CollectionStore:
         class_id: str,
         change: Callable[[Collection, CollectedClass], CollectedClass],
         by: Actor,
+        *,
+        gone_is_fine: bool = False,
     ) -> None:
         def change_one(found: Collection) -> Collection:
             check_open(found, by)
-            item = found.resolve(class_id)
+            # not `resolve`: a change that was meant for a merged class must not hit the one that it was merged into
+            item = next((item for item in found.shown if item.id == class_id), None)
+            if item is None and gone_is_fine:
+                return found
+            if item is None:
+                raise CollectionError("This class was deleted or merged meanwhile: choose another one.")
             if not may_change_class(self.view(collection_id), item, by):
                 raise RightsError(
                     f"Other people's photos are in {item.name!r}: ask the presenter to change this class."

@@ -84,7 +84,7 @@ def test_the_page_and_its_parts_come_with_a_cookie_and_the_policy(app: Starlette
     assert "script-src 'self'" in page.headers["content-security-policy"]
     assert "<script>" not in page.text  # the policy would stop it
     assert " style=" not in page.text
-    for name in ("page.css", "page.js", "queue.js", "frames.js"):
+    for name in ("page.css", "page.js", "cards.js", "queue.js", "frames.js"):
         assert f"collect/web/{name}" in page.text
         part = client.get(f"/collect/web/{name}")
         assert part.status_code == 200

@@ -179,7 +179,25 @@ def test_pictures_follow_a_merged_class_and_so_do_those_that_are_on_their_way(
         send(store, pets, kitten, 4)
 
 
-def test_two_people_delete_the_same_class(store: CollectionStore, pets: str) -> None:
+def test_a_change_of_a_class_that_was_merged_meanwhile_does_not_hit_the_other(
+    store: CollectionStore, pets: str
+) -> None:
+    cat, kitten = (store.add_class(pets, name, by=ADA) for name in ("cat", "kitten"))
+    send(store, pets, kitten, 1)
+    store.merge_class(pets, kitten, cat, by=ADA)
+    store.delete_class(pets, kitten, by=ADA)
+    for change in (
+        lambda: store.rename_class(pets, kitten, "dog", by=ADA),
+        lambda: store.switch_class(pets, kitten, True, by=ADA),
+        lambda: store.merge_class(pets, kitten, cat, by=ADA),
+    ):
+        with pytest.raises(CollectionError, match="deleted or merged meanwhile"):
+            change()
+    assert counts(store, pets) == {"cat": 1}
+
+
+@pytest.mark.parametrize("_", range(5))
+def test_two_people_delete_the_same_class(store: CollectionStore, pets: str, _: int) -> None:
     cat = store.add_class(pets, "cat", by=ADA)
     for seed in range(5):
         send(store, pets, cat, seed)
