@@ -8,7 +8,7 @@ them: view 0 is the plain one that validation uses, the others are random.
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -42,7 +42,7 @@ from core.stores.augmentation import (
     to_channels_first,
 )
 from core.stores.hardware import Hardware
-from core.stores.pixels import PixelStore
+from core.stores.pixels import Pixels, PixelStore
 from models.catalog import Preprocessing
 from models.folding import fold_prefix, prefix_hash
 from models.network import Network
@@ -156,6 +156,8 @@ def open_activations(
         "view": view,
         "augmentation": asdict(augmentation) if view else None,
     }
+    if store.elsewhere is not None:
+        recipe["device"] = store.elsewhere.device
     name = file_stem(recipe)
     folder = settings.cache_dir / "activations"
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,6 +180,24 @@ def draw_stored_views(
         draw_views(augmentation if view else plain, len(indices), spec, VIEW_SEED, view).take(positions)
         for view in range(count)
     ]
+
+
+def outputs(
+    prefix: Prefix,
+    take: Callable[[Indices], Pixels],
+    count: int,
+    views: Views | None,
+    augmentation: Augmentation,
+) -> Iterator[npt.NDArray[Any]]:
+    """What a frozen prefix gives for images, a batch at a time.
+
+    Args:
+        take: the pixels at these places of `count`.
+        views: of the images; None for the plain one.
+    """
+    for first in range(0, count, BATCH):
+        places = np.arange(first, min(first + BATCH, count))
+        yield prefix(_images(take(places), views, places, augmentation, prefix.preprocessing))
 
 
 def stored_dtype(dimensions: int) -> np.dtype[Any]:
@@ -204,28 +224,34 @@ def _compute(
     view: int,
     signal: StopSignal,
 ) -> Iterator[Progress]:
-    spec = prefix.preprocessing
-    views = draw_views(augmentation, len(ordered), spec, VIEW_SEED, view) if view else None
-    make_room(settings, prefix.bytes_a_image() * len(ordered), keep=path)
+    count = len(ordered)
+    views = draw_views(augmentation, count, prefix.preprocessing, VIEW_SEED, view) if view else None
+    make_room(settings, prefix.bytes_a_image() * count, keep=path)
+    if store.elsewhere is None:
+        text = TEXT
+        found = outputs(prefix, lambda places: store.take(ordered[places]), count, views, augmentation)
+    else:
+        text = f"{TEXT}, on the machines of the cluster"
+        found = store.elsewhere.outputs(prefix, store, ordered, views, augmentation, signal)
     started = last = time.monotonic()
+    done = 0
     with atomic_open(path) as file:
-        for first in range(0, len(ordered), BATCH):
+        signal.check()
+        for values in found:
             signal.check()
-            places = np.arange(first, min(first + BATCH, len(ordered)))
-            values = prefix(_images(store.take(ordered[places]), views, places, augmentation, spec))
-            if first == 0:
+            if done == 0:
                 header = {
                     "descr": np.lib.format.dtype_to_descr(values.dtype),
                     "fortran_order": False,
-                    "shape": (len(ordered), *values.shape[1:]),
+                    "shape": (count, *values.shape[1:]),
                 }
                 np.lib.format.write_array_header_1_0(file, header)
             file.write(values.tobytes())
-            done = int(places[-1]) + 1
+            done += len(values)
             now = time.monotonic()
-            if now - last > 0.2 or done == len(ordered):
+            if now - last > 0.2 or done == count:
                 last = now
-                yield Progress("preparing", TEXT, done, len(ordered), (now - started) / done * (len(ordered) - done))
+                yield Progress("preparing", text, done, count, (now - started) / done * (count - done))
     # for readers, for `estimate`, and for later runs: they are charged as if they had computed the activations
     write_json(note_path(path), {**recipe, "seconds": round(time.monotonic() - started, 3)})
 

@@ -12,13 +12,14 @@ from core.config.events import Message, Progress
 from core.config.stages import plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
+from core.errors import RunError
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
 from core.stores.activations import Activations, Prefix, open_activations
 from core.stores.array_cache import make_room
 from core.stores.augmentation import Augmentation, centre_crop, normalise, to_channels_first
 from core.stores.hardware import Hardware
-from core.stores.pixels import open_store
+from core.stores.pixels import open_files, open_store
 from core.stores.training_data import SplitData, TrainingData
 from core.training.feeds import ActivationFeed, Feed, PixelFeed, open_feed
 from models.catalog import CATALOG
@@ -162,6 +163,14 @@ def test_activations_that_are_too_large_are_computed_in_every_epoch_with_a_messa
     feed, messages = feed_of(small, data, config_of("head"))
     assert isinstance(feed, PixelFeed)
     assert "TUNEMYPETS_CACHE_MB): they are computed again in every epoch." in messages[0].text
+
+
+def test_pixels_that_are_not_stored_are_never_computed_with_in_every_epoch(
+    settings: Settings, drawn: Dataset, data: TrainingData
+) -> None:
+    files = dataclasses.replace(data, store=open_files(settings, drawn, ENTRY.preprocessing))
+    with pytest.raises(RunError, match="set TUNEMYPETS_CACHE_MB to 1, or train on fewer pictures"):
+        feed_of(dataclasses.replace(settings, cache_bytes=50_000), files, config_of("head"))
 
 
 @pytest.mark.parametrize("views", [1, 4])
