@@ -250,7 +250,9 @@ class _Filling:
 
     def _send(self, name: str, worker: Lent, workers: int) -> bool:
         """Give a worker its next shard, if there is one for it."""
-        most = BATCH if worker.rate is None else max(BATCH, int(worker.rate * SHARD_SECONDS) // BATCH * BATCH)
+        # the last ones are small: nobody should wait for one worker
+        fair = (len(self.sizes) - self.begun) // (QUEUED * workers)
+        most = BATCH if worker.rate is None else max(BATCH, min(fair, int(worker.rate * SHARD_SECONDS)))
         span = self._next(most, min(SHARD_BYTES, self._limit // (QUEUED * workers + 1)))
         if span is None:
             return False
