@@ -117,7 +117,8 @@ class Shards:
         self.left = 0
         self._lent: dict[str, Lent] = {}
         self._lost: list[str] = []
-        self._fillings = 0
+        self._prefixes = 0
+        self._held: tuple[Prefix, Any] | None = None  # what workers are given to hold, and Ray's name of it
         self._lock = threading.Lock()
 
     def lend(self, actors: Mapping[str, Any]) -> None:
@@ -177,9 +178,13 @@ class Shards:
                 files.limits,
             )
 
-        self._fillings += 1
+        import ray
+
+        if self._held is None or self._held[0] is not prefix:
+            self._prefixes += 1
+            self._held = prefix, ray.put(prefix)
         sizes = np.array([row.bytes for row in rows]) + prefix.bytes_a_image()
-        filling = _Filling(self, self._fillings, prefix, sizes, pack)
+        filling = _Filling(self, ray, self._prefixes, prefix, self._held[1], sizes, pack, _ahead_bytes(ray))
         self.left = len(rows)
         try:
             while self.left:
@@ -205,8 +210,12 @@ class _Filling:
     """One frozen part on its way over all pictures of a split.
 
     Attributes:
+        ray: the connected module.
+        number: of the frozen part.
+        held: Ray's name of it.
         sizes: bytes of each picture and of its outputs.
         pack: makes a shard of the pictures from one to before another.
+        limit: bytes that may be on their way.
         begun: pictures that were given out at least once.
         written: pictures that have been yielded.
         again: shards that were lost, the first ones first.
@@ -214,23 +223,19 @@ class _Filling:
     """
 
     shards: Shards
+    ray: Any
     number: int
     prefix: Prefix
+    held: Any
     sizes: npt.NDArray[np.int64]
     pack: Callable[[int, int], Shard]
+    limit: int
     begun: int = 0
     written: int = 0
     again: list[tuple[int, int]] = field(default_factory=list)
     flying: dict[Any, _Flight] = field(default_factory=dict)
     waiting: dict[int, Values] = field(default_factory=dict)
     losses: Counter[int] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        import ray
-
-        self._ray = ray
-        self._limit = _ahead_bytes(ray)
-        self._held = ray.put(self.prefix)
 
     def advance(self) -> Iterator[Values]:
         """Give out shards, wait a moment for results, and yield what follows what was yielded."""
@@ -253,11 +258,11 @@ class _Filling:
         # the last ones are small: nobody should wait for one worker
         fair = (len(self.sizes) - self.begun) // (QUEUED * workers)
         most = BATCH if worker.rate is None else max(BATCH, min(fair, int(worker.rate * SHARD_SECONDS)))
-        span = self._next(most, min(SHARD_BYTES, self._limit // (QUEUED * workers + 1)))
+        span = self._next(most, min(SHARD_BYTES, self.limit // (QUEUED * workers + 1)))
         if span is None:
             return False
         if worker.has != self.number:
-            worker.actor.hold.remote(self._held)
+            worker.actor.hold.remote(self.held)
             worker.has = self.number
         self.flying[worker.actor.evaluate.remote(self.pack(*span))] = _Flight(*span, name)
         worker.queued += 1
@@ -274,7 +279,7 @@ class _Filling:
         count = max(BATCH, int((sums <= most_bytes).sum()) // BATCH * BATCH)
         last = min(first + count, len(self.sizes))
         ahead = int(self.sizes[self.written : first].sum())
-        if ahead and ahead + int(sums[last - first - 1]) > self._limit:
+        if ahead and ahead + int(sums[last - first - 1]) > self.limit:
             return None
         self.begun = last
         return first, last
@@ -284,9 +289,9 @@ class _Filling:
         if not self.flying:
             time.sleep(seconds)
             return
-        back, _ = self._ray.wait(list(self.flying), num_returns=len(self.flying), timeout=0.0)
+        back, _ = self.ray.wait(list(self.flying), num_returns=len(self.flying), timeout=0.0)
         if not back:
-            back, _ = self._ray.wait(list(self.flying), num_returns=1, timeout=seconds)
+            back, _ = self.ray.wait(list(self.flying), num_returns=1, timeout=seconds)
         for ref in back:
             flight = self.flying.pop(ref)
             worker = self.shards.workers().get(flight.worker)
@@ -300,9 +305,9 @@ class _Filling:
 
     def _get(self, ref: Any, flight: _Flight) -> Evaluated | None:
         """What a worker answered; None where it was lost, and another one has to do it."""
-        errors = self._ray.exceptions
+        errors = self.ray.exceptions
         try:
-            found: Evaluated = self._ray.get(ref)
+            found: Evaluated = self.ray.get(ref)
             return found
         except errors.RayTaskError as error:
             if isinstance(error.cause, TuneMyPetsError):

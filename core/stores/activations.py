@@ -4,6 +4,9 @@ A frozen prefix is a pure function of the pixels. Its output depends on the imag
 point, preprocessing, the view and the number format, and on nothing else: a file under `cache/activations` is named by
 the hash of exactly these. Views are drawn from numbers of their own, not from a run's seed, so that all runs share
 them: view 0 is the plain one that validation uses, the others are random.
+
+Many images are kept in several files, one for each segment of them: what is done of a long pass stays when it ends
+early.
 """
 
 import hashlib
@@ -25,6 +28,7 @@ from core.steps import StopSignal
 from core.storage import atomic_open, write_json
 from core.stores.array_cache import (
     ArrayFile,
+    JoinedArrays,
     file_stem,
     find_or_write,
     make_room,
@@ -50,6 +54,7 @@ from models.network import Network
 FORMAT = 2
 VIEW_SEED = 20_011
 BATCH = 16  # more does not fit the processor's cache
+SEGMENT = 6_250 * BATCH  # images of one file
 TEXT = "Passing the pictures through the frozen part"
 
 Indices = npt.NDArray[np.int64]
@@ -63,12 +68,12 @@ class Activations:
         values: (N, …) float32, or float16 where an image has more than one position; on disk;
             four-dimensional ones are channels-last, (N, H, W, C).
         positions: (N,) int64; place in `values` of each image of the split, in the split's order.
-        name: of the file.
+        name: of the file, or of all of them.
         seconds: that it took to compute them, whoever did; None where that was not noted.
         reused: whether they were there already.
     """
 
-    values: ArrayFile
+    values: ArrayFile | JoinedArrays
     positions: Indices
     name: str = ""
     seconds: float | None = None
@@ -151,22 +156,53 @@ def open_activations(
     recipe = {
         **prefix.describe(),
         "pictures": store.name,
-        "chosen": hashlib.sha256(store.positions[indices][order].tobytes()).hexdigest(),
-        "count": len(indices),
         "view": view,
         "augmentation": asdict(augmentation) if view else None,
     }
     if store.elsewhere is not None:
         recipe["device"] = store.elsewhere.device
-    name = file_stem(recipe)
     folder = settings.cache_dir / "activations"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.npy"
-    waiting = Progress("preparing", "Another run is processing the same pictures", 0, len(indices), None)
-    read = partial(_open, path, len(indices))
-    write = partial(_compute, settings, path, recipe, prefix, store, indices[order], augmentation, view, signal)
-    values, reused = yield from find_or_write(path, read, write, waiting, signal)
-    return Activations(values, positions, name, noted_seconds(path), reused)
+    found: list[tuple[ArrayFile, Path, bool]] = []
+    for first in range(0, max(1, len(order)), SEGMENT):
+        part = _Part(indices[order][first : first + SEGMENT], first, len(order))
+        own = recipe | part.describe(store)
+        path = folder / f"{file_stem(own)}.npy"
+        waiting = Progress("preparing", "Another run is processing the same pictures", first, len(order), None)
+        read = partial(_open, path, len(part.ordered))
+        write = partial(_compute, settings, path, own, prefix, store, part, augmentation, view, signal)
+        values, reused = yield from find_or_write(path, read, write, waiting, signal)
+        found.append((values, path, reused))
+    parts, paths, reuses = zip(*found, strict=True)
+    seconds = [noted_seconds(path) for path in paths]
+    return Activations(
+        parts[0] if len(parts) == 1 else JoinedArrays(parts),
+        positions,
+        "-".join(path.stem for path in paths),
+        None if None in seconds else sum(each or 0.0 for each in seconds),
+        any(reuses),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Images of a split that are in one file.
+
+    Attributes:
+        ordered: (N,) of the dataset, in the store's order.
+        first: place of the first one among all images of the split.
+        whole: how many those are.
+    """
+
+    ordered: Indices
+    first: int
+    whole: int
+
+    def describe(self, store: PixelStore) -> dict[str, Any]:
+        """What decides which images these are, and their views."""
+        chosen = hashlib.sha256(store.positions[self.ordered].tobytes()).hexdigest()
+        place = {} if len(self.ordered) == self.whole else {"first": self.first, "whole": self.whole}
+        return {"chosen": chosen, "count": len(self.ordered), **place}
 
 
 def draw_stored_views(
@@ -219,13 +255,16 @@ def _compute(
     recipe: dict[str, Any],
     prefix: Prefix,
     store: PixelStore,
-    ordered: Indices,
+    part: _Part,
     augmentation: Augmentation,
     view: int,
     signal: StopSignal,
 ) -> Iterator[Progress]:
-    count = len(ordered)
-    views = draw_views(augmentation, count, prefix.preprocessing, VIEW_SEED, view) if view else None
+    ordered, count = part.ordered, len(part.ordered)
+    views = None
+    if view:
+        views = draw_views(augmentation, part.whole, prefix.preprocessing, VIEW_SEED, view)
+        views = views.take(np.arange(part.first, part.first + count))
     make_room(settings, prefix.bytes_a_image() * count, keep=path)
     if store.elsewhere is None:
         text = TEXT
@@ -250,8 +289,8 @@ def _compute(
             done += len(values)
             now = time.monotonic()
             if now - last > 0.2 or done == count:
-                last = now
-                yield Progress("preparing", text, done, count, (now - started) / done * (count - done))
+                last, passed = now, part.first + done
+                yield Progress("preparing", text, passed, part.whole, (now - started) / done * (part.whole - passed))
     # for readers, for `estimate`, and for later runs: they are charged as if they had computed the activations
     write_json(note_path(path), {**recipe, "seconds": round(time.monotonic() - started, 3)})
 

@@ -15,6 +15,7 @@ from core.datasets.dataset import Dataset
 from core.errors import RunError
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
+from core.stores import activations as activation_store
 from core.stores.activations import Activations, Prefix, open_activations
 from core.stores.array_cache import make_room
 from core.stores.augmentation import Augmentation, centre_crop, normalise, to_channels_first
@@ -117,6 +118,40 @@ def test_a_stop_leaves_nothing_behind(settings: Settings, data: TrainingData) ->
     with pytest.raises(Stopped):
         run_step(open_activations(settings, prefix, data.store, indices, AUGMENTATION, 0, signal))
     assert not [path for path in (settings.cache_dir / "activations").iterdir() if path.suffix != ".lock"]
+
+
+@pytest.mark.parametrize("view", [0, 1])
+def test_many_images_are_in_several_files_and_read_as_one(
+    settings: Settings, data: TrainingData, view: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = activations(settings, data, network_at("top"), view)
+    monkeypatch.setattr(activation_store, "SEGMENT", 16)
+    parts = activations(settings, data, network_at("top"), view)
+    assert len(files(settings)) == 1 + 2  # 24 images
+    places = np.array([20, 3, 23, 0, 15, 16])
+    assert torch.equal(parts.take(places), whole.take(places))
+    assert np.array_equal(np.asarray(parts.values), np.asarray(whole.values))
+    assert (parts.values.shape, parts.reused) == (whole.values.shape, False)
+    again = activations(settings, data, network_at("top"), view)
+    assert (again.name, again.seconds, again.reused) == (parts.name, parts.seconds, True)
+
+
+def test_a_stop_keeps_the_files_that_are_whole(
+    settings: Settings, data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activation_store, "SEGMENT", 16)
+    prefix = Prefix(network_at("top"), data.preprocessing, CPU)
+    step = open_activations(settings, prefix, data.store, data.train.indices, AUGMENTATION, 0, never)
+    first = next(step)
+    assert (first.done, first.total) == (16, 24)
+    next(step)
+    step.close()
+    assert len(files(settings)) == 1
+    evaluated: list[int] = []
+    plain = Prefix.__call__
+    monkeypatch.setattr(Prefix, "__call__", lambda self, images: evaluated.append(len(images)) or plain(self, images))
+    activations(settings, data, network_at("top"))
+    assert evaluated == [8]  # of 24
 
 
 def config_of(strategy: str, **values: object) -> TrainConfig:
