@@ -117,6 +117,11 @@ class Settings:
             Annotated[str, Field(pattern=CLUSTER)], "auto, or an address such as 192.168.0.10:6379", "", "none",
         )
     )  # fmt: skip
+    shared_images: int = _whole(
+        "TUNEMYPETS_SHARED_PICTURES",
+        "Pictures from which on all machines of a cluster evaluate the frozen part of a training together.",
+        10_000, 1, 10_000_000,
+    )  # fmt: skip
     device: str = _field(
         Variable(
             "TUNEMYPETS_DEVICE", "What trainings run on.",

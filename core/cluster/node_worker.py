@@ -1,6 +1,8 @@
 """The worker of a node: an actor of Ray that trains one run after another, asked by the run's `relay`.
 
-It computes as a worker at home does (`core.jobs.worker`), in a copy of the run's folder, with a copy of the dataset.
+It computes as a worker at home does (`core.jobs.worker`), in a copy of the run's folder, with a copy of the dataset. On
+the presenter's own machine it uses the dataset and the cache that are there. Lent to another run, it evaluates shards
+of that run's pictures (`shards`).
 """
 
 import dataclasses
@@ -12,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.cluster.dataset_copy import Receiver, drop_old, has_dataset, home_of, remove_abandoned
 from core.cluster.folder_copy import Changes, FolderReader, write_changes
@@ -21,6 +23,10 @@ from core.jobs.worker import Outcome, Worker
 from core.runs.run import Run
 from core.settings import Settings
 from core.steps import Request
+
+if TYPE_CHECKING:
+    from core.cluster.shards import Evaluated, Shard, Shards
+    from core.stores.activations import Prefix
 
 ROOT = "TUNEMYPETS_NODE_HOME"  # environment variable of a node: the folder of its copies
 DEFAULT_ROOT = "~/.cache/tunemypets-node"
@@ -34,12 +40,16 @@ class News:
         computed: processor seconds of this process so far.
         seconds: since the run began, without the time between its attempts.
         outcome: how the computation ended; None while it runs.
+        left: pictures that workers of other nodes could evaluate.
+        lost: workers that were lent and have ended.
     """
 
     changes: Changes
     computed: float
     seconds: float
     outcome: Outcome | None
+    left: int = 0
+    lost: tuple[str, ...] = ()
 
 
 class NodeWorker:
@@ -47,6 +57,8 @@ class NodeWorker:
 
     def __init__(self) -> None:
         self._root = Path(os.environ.get(ROOT, DEFAULT_ROOT)).expanduser()
+        self._shards: Shards | None = None
+        self._prefix: Prefix | None = None
 
     def wake(self) -> None:
         """Answer, which a new worker does after its start."""
@@ -55,7 +67,9 @@ class NodeWorker:
         """What this node is, from `describe_node`; afterwards a run begins at once."""
         return describe_node()
 
-    def open(self, settings: Settings, run_id: str, fingerprint: str, now: float) -> None:
+    def open(
+        self, settings: Settings, run_id: str, fingerprint: str, now: float, *, at_home: bool = False, shared: str = ""
+    ) -> None:
         """Make room for a run.
 
         Args:
@@ -63,11 +77,19 @@ class NodeWorker:
             run_id: the run's.
             fingerprint: of its dataset.
             now: the presenter's clock, in seconds since 1970: times in the event log are those of that clock.
+            at_home: this is the presenter's machine: the run uses its dataset and its cache.
+            shared: the device of the workers that evaluate the run's frozen part; empty where this one does alone.
         """
         self._clock_ahead = now - time.time()
         self._fingerprint = fingerprint
-        self._settings = dataclasses.replace(settings, home=home_of(self._root, fingerprint))
-        place = self._settings.home / "copies"
+        self._home = home_of(self._root, fingerprint)
+        self._settings = settings if at_home else dataclasses.replace(settings, home=self._home)
+        self._prefix = self._shards = None
+        if shared:
+            from core.cluster.shards import Shards
+
+            self._shards = Shards(shared, 0 if at_home else settings.threads)
+        place = self._home / "copies"
         place.mkdir(parents=True, exist_ok=True)
         remove_abandoned(place, "*")
         self._receiver: Receiver | None = None
@@ -83,7 +105,7 @@ class NodeWorker:
     def receive(self, dataset_id: str, data: bytes, last: bool) -> None:
         """Take a piece of the dataset."""
         if self._receiver is None:
-            drop_old(self._root, self._settings.cache_bytes, self._settings.home)
+            drop_old(self._root, self._settings.cache_bytes, self._home)
             self._receiver = Receiver(self._settings, dataset_id)
         self._touch()
         self._receiver.add(data)
@@ -93,7 +115,7 @@ class NodeWorker:
     def begin(self, files: Changes, *, evaluate_only: bool) -> None:
         """Start to compute, from what the run's folder has at home."""
         write_changes(self._folder, files)
-        self._worker = Worker(self._settings, Run(self._folder), clock_ahead=self._clock_ahead)
+        self._worker = Worker(self._settings, Run(self._folder), self._clock_ahead, self._shards)
         self._reader = FolderReader(self._folder, known=True)
         self._worker.log.on_rewind = self._reader.cut
         threading.Thread(target=self._compute, args=(evaluate_only,), daemon=True).start()
@@ -109,11 +131,34 @@ class NodeWorker:
         """What has changed in the run's folder, and whether the computation has ended."""
         self._touch()
         outcome = self._outcome  # before the last look at the folder
-        return News(self._reader.read(), time.process_time(), self._worker.log.seconds, outcome)
+        left, lost = (self._shards.left, tuple(self._shards.lost())) if self._shards is not None else (0, ())
+        return News(self._reader.read(), time.process_time(), self._worker.log.seconds, outcome, left, lost)
+
+    def lend(self, actors: dict[str, Any]) -> None:
+        """Let these workers, and no other ones, evaluate the run's frozen part."""
+        if self._shards is not None:
+            self._shards.lend(actors)
+
+    def hold(self, prefix: "Prefix") -> None:
+        """Be ready to evaluate another run's frozen part."""
+        from core.stores.hardware import choose_device, prepare_torch
+
+        settings = Settings.from_environment()
+        prepare_torch(settings, 0)
+        device = choose_device(settings)
+        self._prefix = dataclasses.replace(prefix, hardware=dataclasses.replace(prefix.hardware, device=device))
+        self._prefix.hardware.place(prefix.network)
+
+    def evaluate(self, shard: "Shard") -> "Evaluated":
+        """What that frozen part gives for some pictures."""
+        from core.cluster.shards import evaluate_shard
+
+        assert self._prefix is not None  # it was held
+        return evaluate_shard(self._prefix, shard, Settings.from_environment().threads)
 
     def _touch(self) -> None:
         """Keep others from removing what is in use."""
-        os.utime(self._settings.home)
+        os.utime(self._home)
         os.utime(self._folder.parent)
 
     def ask(self, request: Request) -> None:
@@ -125,5 +170,6 @@ class NodeWorker:
         shutil.rmtree(self._folder.parent, ignore_errors=True)
         free = not self._worker.computing
         del self._worker, self._reader
+        self._shards = None
         gc.collect()
         return free

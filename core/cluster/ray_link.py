@@ -21,6 +21,7 @@ from core.steps import Stopped
 ANSWER_SECONDS = 300.0  # for large files over a slow network; Ray itself notices sooner if a node is lost
 BEAT_SECONDS = 0.25
 BEGIN_SECONDS = 180.0  # that a node may take for the imports of a worker
+HOME = "home"  # the id of the presenter's own machine, where trainings run whose pictures are shared out
 DOUBT_SECONDS = 15.0  # until Ray knows that a node is gone, after what ran there has ended
 
 log = logging.getLogger("tunemypets.cluster")
@@ -101,8 +102,10 @@ class Nodes:
         self._waiting: dict[str, list[RemoteWorker]] = defaultdict(list)
         self._made: Counter[str] = Counter()  # workers that have not ended, by node
         self._lock = threading.Lock()
+        self._awaited: Counter[str] = Counter()  # runs that wait for a worker, by node
         self._closed = False
         self._alive: frozenset[str] = frozenset()
+        self._now: tuple[Node, ...] = ()
         self._seen = 0.0
 
     def look(self) -> Cluster:
@@ -116,11 +119,12 @@ class Nodes:
             raise ClusterError("Ray has ended on this machine.")  # and would not notice the end of this process
         self._alive, self._seen = frozenset(node["NodeID"] for node in alive), time.monotonic()
         with self._lock:
-            for gone in self._made.keys() - self._alive:
+            for gone in self._made.keys() - self._alive - {HOME}:
                 del self._made[gone]
                 self._waiting.pop(gone, None)
         hosts = Counter(node["NodeManagerHostname"] for node in alive)
         nodes = tuple(self._describe(node, hosts) for node in sorted(alive, key=lambda item: str(item["NodeID"])))
+        self._now = nodes
         return Cluster(self._address, time.time(), "", nodes)
 
     def lives(self, node: Node, beat: Callable[[], None]) -> bool:
@@ -131,11 +135,11 @@ class Nodes:
         """
         began = time.monotonic()
         while time.monotonic() - began < DOUBT_SECONDS:
-            if self._seen > began + 1 and node.id not in self._alive:
+            if self._seen > began + 1 and self._ray_id(node) not in self._alive:
                 return False
             beat()
             time.sleep(BEAT_SECONDS)
-        return self._seen > began and node.id in self._alive
+        return self._seen > began and self._ray_id(node) in self._alive
 
     def take(self, node: Node, beat: Callable[[], None]) -> "RemoteWorker":
         """A worker on a node: one that waits, or a new one where the node has room for it.
@@ -144,18 +148,49 @@ class Nodes:
             beat: called several times a second until there is one; what it raises ends the wait.
 
         Raises:
-            NodeLostError: there is none in time.
+            NodeLostError: there is none in time. At home there always is, sooner or later.
         """
         until = time.monotonic() + BEGIN_SECONDS
-        while time.monotonic() < until:
+        with self._lock:
+            self._awaited[node.id] += 1
+        try:
+            while time.monotonic() < until or node.id == HOME:
+                with self._lock:
+                    found = self._find(node)
+                if found is not None:
+                    return found
+                beat()
+                time.sleep(BEAT_SECONDS)
+        finally:
             with self._lock:
-                if self._waiting[node.id]:
-                    return self._waiting[node.id].pop()
-                if self._made[node.id] < node.places(self._threads):
-                    return self._make(node)
-            beat()
-            time.sleep(BEAT_SECONDS)
+                self._awaited[node.id] -= 1
         raise NodeLostError(f"{node.name} has no room")
+
+    def home(self, places: int) -> Node:
+        """The presenter's own machine, for so many trainings at a time."""
+        return Node(HOME, "this machine", self._threads * places)
+
+    def computes_with(self) -> str:
+        """The device that takes most of the work of a cluster, as torch names its type."""
+        return "cuda" if any(node.gpus and node.places(self._threads) for node in self._now) else "cpu"
+
+    def borrow(self, device: str) -> "list[RemoteWorker]":
+        """All workers with this device that no run has or waits for; they are wanted back when one does.
+
+        See `is_awaited`.
+        """
+        found: list[RemoteWorker] = []
+        for node in self._now:
+            if bool(node.gpus) != (device == "cuda") or self.is_awaited(node):
+                continue
+            with self._lock:
+                while not self._closed and (worker := self._find(node)) is not None:
+                    found.append(worker)
+        return found
+
+    def is_awaited(self, node: Node) -> bool:
+        """Whether a run waits for a worker of this node."""
+        return self._awaited[node.id] > 0
 
     def forget(self, worker: "RemoteWorker") -> None:
         """Take note that a worker has ended."""
@@ -217,15 +252,24 @@ class Nodes:
         else:
             self.give_back(worker)
 
+    def _ray_id(self, node: Node) -> str:
+        return self._own if node.id == HOME else node.id
+
+    def _find(self, node: Node) -> "RemoteWorker | None":
+        """A worker that waits, or a new one where the node has room for it."""
+        if self._waiting[node.id]:
+            return self._waiting[node.id].pop()
+        return self._make(node) if self._made[node.id] < node.places(self._threads) else None
+
     def _make(self, node: Node) -> "RemoteWorker":
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         threads = str(node.share(self._threads))
         environment = {**WORKER_ENVIRONMENT, "OMP_NUM_THREADS": threads, "TUNEMYPETS_THREADS": threads}
         options = self.ray.remote(NodeWorker).options(
-            num_cpus=0 if node.gpus else node.share(self._threads),
+            num_cpus=0 if node.gpus or node.id == HOME else node.share(self._threads),
             num_gpus=1 if node.gpus else 0,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
+            scheduling_strategy=NodeAffinitySchedulingStrategy(self._ray_id(node), soft=False),
             runtime_env={"env_vars": environment},
         )
         self._made[node.id] += 1

@@ -6,7 +6,9 @@ import time
 
 from core.cluster.dataset_copy import pack
 from core.cluster.folder_copy import Changes, FolderReader, write_changes
-from core.cluster.ray_link import NodeLostError, Nodes, RemoteWorker, RunLostError
+from core.cluster.lending import Lending, shares_pictures
+from core.cluster.ray_link import HOME, NodeLostError, Nodes, RemoteWorker, RunLostError
+from core.datasets.dataset import Dataset
 from core.errors import ClusterError, RunError, TuneMyPetsError
 from core.jobs.nodes import Node
 from core.jobs.worker import MAX_SURPRISES, NO_SPACE, Outcome, Worker
@@ -31,6 +33,7 @@ class Relay(Worker):
         super().__init__(settings, run)
         self._nodes = nodes
         self._node = node
+        self._lending: Lending | None = None
 
     def compute(self, *, evaluate_only: bool) -> Outcome:
         """Let the node compute, and write down what comes back. A run whose node is lost is queued again.
@@ -40,8 +43,15 @@ class Relay(Worker):
         """
         remote = None
         try:
+            dataset = self._find_dataset()
+            shared = not evaluate_only and self._shares_pictures(dataset)
+            if shared and self.run.config().strategy == "head":
+                # what remains to be trained is small, and the pictures are here
+                self._node = self._nodes.home(self.settings.workers or 1)
             remote = self._take_worker()
-            outcome = self._follow_node(remote, evaluate_only)
+            if shared:
+                self._lending = Lending(self._nodes, remote, self._node)
+            outcome = self._follow_node(remote, dataset, evaluate_only)
             if self._close(remote):
                 remote = None
             return outcome
@@ -58,8 +68,14 @@ class Relay(Worker):
         except TuneMyPetsError as error:
             return Outcome(str(error))
         finally:
+            if self._lending is not None:
+                self._lending.close()
             if remote is not None:
                 remote.end()
+
+    def _shares_pictures(self, dataset: Dataset) -> bool:
+        """Whether all machines evaluate the frozen part of this run together."""
+        return self._plan is None and shares_pictures(self.settings, self.run.config(), dataset)
 
     def _take_worker(self) -> RemoteWorker:
         """A worker on the node that answers: one that waited may have ended."""
@@ -86,10 +102,13 @@ class Relay(Worker):
             self._nodes.give_back(remote)
         return free
 
-    def _follow_node(self, remote: RemoteWorker, evaluate_only: bool) -> Outcome:
-        dataset = self._find_dataset()
-        remote.call(self._beat_or_stop, "open", self.settings, self.run.id, dataset.fingerprint, time.time())
-        if not remote.call(self._beat_or_stop, "has_dataset", dataset.id):
+    def _follow_node(self, remote: RemoteWorker, dataset: Dataset, evaluate_only: bool) -> Outcome:
+        at_home, lending = self._node.id == HOME, self._lending
+        remote.call(
+            self._beat_or_stop, "open", self.settings, self.run.id, dataset.fingerprint, time.time(),
+            at_home=at_home, shared=lending.device if lending is not None else "",
+        )  # fmt: skip
+        if not at_home and not remote.call(self._beat_or_stop, "has_dataset", dataset.id):
             for piece in pack(dataset):
                 remote.call(self._beat_or_stop, "receive", dataset.id, piece.data, piece.last)
         remote.call(self._beat, "begin", FolderReader(self.run.folder).read(), evaluate_only=evaluate_only)
@@ -101,8 +120,11 @@ class Relay(Worker):
             outcome: Outcome | None = news.outcome
             if outcome is not None:
                 return outcome
+            if lending is not None:
+                lending.follow(news.left, news.lost, self._beat)
             still = time.monotonic() - moved
-            if news.changes or news.computed - computed > max(0.1, BUSY_SHARE * still):
+            waits = lending is not None and news.left > 0 and not lending.lends  # for a machine that is free
+            if waits or news.changes or news.computed - computed > max(0.1, BUSY_SHARE * still):
                 computed, moved = news.computed, time.monotonic()
             elif still > STUCK_SECONDS:
                 raise RunLostError(f"the worker on {self._node.name} has stopped responding")

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain, repeat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
@@ -48,6 +49,9 @@ from core.runs.run_lock import hold
 from core.settings import Settings
 from core.steps import Request, Stopped, StopSignal
 from core.storage import write_json
+
+if TYPE_CHECKING:
+    from core.stores.pixels import Elsewhere
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = {Request.STOP: 1.2, Request.PAUSE: 4.0}  # from a request until the process ends the computation
@@ -92,16 +96,20 @@ class Worker:
 
     Args:
         clock_ahead: seconds by which the presenter's clock is ahead of this machine's.
+        elsewhere: what evaluates frozen parts, if not this process.
 
     Attributes:
         signal: ends the computation; a stop request in the run's folder sets it, too.
     """
 
-    def __init__(self, settings: Settings, run: Run, clock_ahead: float = 0.0) -> None:
+    def __init__(
+        self, settings: Settings, run: Run, clock_ahead: float = 0.0, elsewhere: "Elsewhere | None" = None
+    ) -> None:
         self.settings = settings
         self.run = run
         self.log = EventWriter(run, clock_ahead)
         self._clock_ahead = clock_ahead
+        self._elsewhere = elsewhere
         self._computation: Computation | None = None
         self.signal = StopSignal()
 
@@ -240,7 +248,7 @@ class Worker:
                 deadline -= self._clock_ahead
             yield from session.train(
                 config, dataset, self.settings, self.run.folder, self.signal, resume, deadline,
-                test=self.run.meta().sweep is None,
+                test=self.run.meta().sweep is None, elsewhere=self._elsewhere,
             )  # fmt: skip
 
     def _find_dataset(self) -> Dataset:

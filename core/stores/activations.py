@@ -4,11 +4,14 @@ A frozen prefix is a pure function of the pixels. Its output depends on the imag
 point, preprocessing, the view and the number format, and on nothing else: a file under `cache/activations` is named by
 the hash of exactly these. Views are drawn from numbers of their own, not from a run's seed, so that all runs share
 them: view 0 is the plain one that validation uses, the others are random.
+
+Many images are kept in several files, one for each segment of them: what is done of a long pass stays when it ends
+early.
 """
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,6 +28,7 @@ from core.steps import StopSignal
 from core.storage import atomic_open, write_json
 from core.stores.array_cache import (
     ArrayFile,
+    JoinedArrays,
     file_stem,
     find_or_write,
     make_room,
@@ -42,7 +46,7 @@ from core.stores.augmentation import (
     to_channels_first,
 )
 from core.stores.hardware import Hardware
-from core.stores.pixels import PixelStore
+from core.stores.pixels import Pixels, PixelStore
 from models.catalog import Preprocessing
 from models.folding import fold_prefix, prefix_hash
 from models.network import Network
@@ -50,6 +54,7 @@ from models.network import Network
 FORMAT = 2
 VIEW_SEED = 20_011
 BATCH = 16  # more does not fit the processor's cache
+SEGMENT = 6_250 * BATCH  # images of one file
 TEXT = "Passing the pictures through the frozen part"
 
 Indices = npt.NDArray[np.int64]
@@ -63,12 +68,12 @@ class Activations:
         values: (N, …) float32, or float16 where an image has more than one position; on disk;
             four-dimensional ones are channels-last, (N, H, W, C).
         positions: (N,) int64; place in `values` of each image of the split, in the split's order.
-        name: of the file.
+        name: of the file, or of all of them.
         seconds: that it took to compute them, whoever did; None where that was not noted.
         reused: whether they were there already.
     """
 
-    values: ArrayFile
+    values: ArrayFile | JoinedArrays
     positions: Indices
     name: str = ""
     seconds: float | None = None
@@ -151,20 +156,53 @@ def open_activations(
     recipe = {
         **prefix.describe(),
         "pictures": store.name,
-        "chosen": hashlib.sha256(store.positions[indices][order].tobytes()).hexdigest(),
-        "count": len(indices),
         "view": view,
         "augmentation": asdict(augmentation) if view else None,
     }
-    name = file_stem(recipe)
+    if store.elsewhere is not None:
+        recipe["device"] = store.elsewhere.device
     folder = settings.cache_dir / "activations"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.npy"
-    waiting = Progress("preparing", "Another run is processing the same pictures", 0, len(indices), None)
-    read = partial(_open, path, len(indices))
-    write = partial(_compute, settings, path, recipe, prefix, store, indices[order], augmentation, view, signal)
-    values, reused = yield from find_or_write(path, read, write, waiting, signal)
-    return Activations(values, positions, name, noted_seconds(path), reused)
+    found: list[tuple[ArrayFile, Path, bool]] = []
+    for first in range(0, max(1, len(order)), SEGMENT):
+        part = _Part(indices[order][first : first + SEGMENT], first, len(order))
+        own = recipe | part.describe(store)
+        path = folder / f"{file_stem(own)}.npy"
+        waiting = Progress("preparing", "Another run is processing the same pictures", first, len(order), None)
+        read = partial(_open, path, len(part.ordered))
+        write = partial(_compute, settings, path, own, prefix, store, part, augmentation, view, signal)
+        values, reused = yield from find_or_write(path, read, write, waiting, signal)
+        found.append((values, path, reused))
+    parts, paths, reuses = zip(*found, strict=True)
+    seconds = [noted_seconds(path) for path in paths]
+    return Activations(
+        parts[0] if len(parts) == 1 else JoinedArrays(parts),
+        positions,
+        "-".join(path.stem for path in paths),
+        None if None in seconds else sum(each or 0.0 for each in seconds),
+        any(reuses),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Images of a split that are in one file.
+
+    Attributes:
+        ordered: (N,) of the dataset, in the store's order.
+        first: place of the first one among all images of the split.
+        whole: how many those are.
+    """
+
+    ordered: Indices
+    first: int
+    whole: int
+
+    def describe(self, store: PixelStore) -> dict[str, Any]:
+        """What decides which images these are, and their views."""
+        chosen = hashlib.sha256(store.positions[self.ordered].tobytes()).hexdigest()
+        place = {} if len(self.ordered) == self.whole else {"first": self.first, "whole": self.whole}
+        return {"chosen": chosen, "count": len(self.ordered), **place}
 
 
 def draw_stored_views(
@@ -178,6 +216,24 @@ def draw_stored_views(
         draw_views(augmentation if view else plain, len(indices), spec, VIEW_SEED, view).take(positions)
         for view in range(count)
     ]
+
+
+def outputs(
+    prefix: Prefix,
+    take: Callable[[Indices], Pixels],
+    count: int,
+    views: Views | None,
+    augmentation: Augmentation,
+) -> Iterator[npt.NDArray[Any]]:
+    """What a frozen prefix gives for images, a batch at a time.
+
+    Args:
+        take: the pixels at these places of `count`.
+        views: of the images; None for the plain one.
+    """
+    for first in range(0, count, BATCH):
+        places = np.arange(first, min(first + BATCH, count))
+        yield prefix(_images(take(places), views, places, augmentation, prefix.preprocessing))
 
 
 def stored_dtype(dimensions: int) -> np.dtype[Any]:
@@ -199,33 +255,42 @@ def _compute(
     recipe: dict[str, Any],
     prefix: Prefix,
     store: PixelStore,
-    ordered: Indices,
+    part: _Part,
     augmentation: Augmentation,
     view: int,
     signal: StopSignal,
 ) -> Iterator[Progress]:
-    spec = prefix.preprocessing
-    views = draw_views(augmentation, len(ordered), spec, VIEW_SEED, view) if view else None
-    make_room(settings, prefix.bytes_a_image() * len(ordered), keep=path)
+    ordered, count = part.ordered, len(part.ordered)
+    views = None
+    if view:
+        views = draw_views(augmentation, part.whole, prefix.preprocessing, VIEW_SEED, view)
+        views = views.take(np.arange(part.first, part.first + count))
+    make_room(settings, prefix.bytes_a_image() * count, keep=path)
+    if store.elsewhere is None:
+        text = TEXT
+        found = outputs(prefix, lambda places: store.take(ordered[places]), count, views, augmentation)
+    else:
+        text = f"{TEXT}, on the machines of the cluster"
+        found = store.elsewhere.outputs(prefix, store, ordered, views, augmentation, signal)
     started = last = time.monotonic()
+    done = 0
     with atomic_open(path) as file:
-        for first in range(0, len(ordered), BATCH):
+        signal.check()
+        for values in found:
             signal.check()
-            places = np.arange(first, min(first + BATCH, len(ordered)))
-            values = prefix(_images(store.take(ordered[places]), views, places, augmentation, spec))
-            if first == 0:
+            if done == 0:
                 header = {
                     "descr": np.lib.format.dtype_to_descr(values.dtype),
                     "fortran_order": False,
-                    "shape": (len(ordered), *values.shape[1:]),
+                    "shape": (count, *values.shape[1:]),
                 }
                 np.lib.format.write_array_header_1_0(file, header)
             file.write(values.tobytes())
-            done = int(places[-1]) + 1
+            done += len(values)
             now = time.monotonic()
-            if now - last > 0.2 or done == len(ordered):
-                last = now
-                yield Progress("preparing", TEXT, done, len(ordered), (now - started) / done * (len(ordered) - done))
+            if now - last > 0.2 or done == count:
+                last, passed = now, part.first + done
+                yield Progress("preparing", text, passed, part.whole, (now - started) / done * (part.whole - passed))
     # for readers, for `estimate`, and for later runs: they are charged as if they had computed the activations
     write_json(note_path(path), {**recipe, "seconds": round(time.monotonic() - started, 3)})
 

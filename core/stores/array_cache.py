@@ -9,7 +9,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -101,6 +101,38 @@ class ArrayFile:
     def __del__(self) -> None:
         if hasattr(self, "_file"):
             self._file.close()
+
+
+class JoinedArrays:
+    """Arrays whose rows follow each other, read as one.
+
+    Attributes:
+        shape: of the whole.
+        dtype: of its values.
+    """
+
+    def __init__(self, parts: Sequence[ArrayFile]) -> None:
+        self._parts = parts
+        self._starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
+        self.shape: tuple[int, ...] = (sum(map(len, parts)), *parts[0].shape[1:])
+        self.dtype = parts[0].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def take(self, places: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """These rows, as a copy: (len(places), *shape[1:])."""
+        out = np.empty((len(places), *self.shape[1:]), self.dtype)
+        owners = np.searchsorted(self._starts, places, side="right") - 1
+        for owner in np.unique(owners):
+            here = owners == owner
+            out[here] = self._parts[owner].take(places[here] - self._starts[owner])
+        return out
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """The whole array, for numpy."""
+        del copy  # it is always one
+        return self.take(np.arange(len(self))).astype(dtype or self.dtype, copy=False)
 
 
 def open_array(path: Path) -> ArrayFile | None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,23 +40,87 @@ DECODING = {"what": "decoding"}
 Pixels = npt.NDArray[np.uint8]
 
 
+class PictureFiles:
+    """The pictures of a dataset, decoded at each look: for those that are looked at once.
+
+    Attributes:
+        rows: in the order of a store, that of their pixel hashes.
+    """
+
+    def __init__(self, settings: Settings, dataset: Dataset, preprocessing: Preprocessing) -> None:
+        self.dataset = dataset
+        self.rows = sorted(dataset.rows, key=lambda row: row.pixel_hash)
+        self.limits = Limits.from_settings(settings)
+        self.preprocessing = replace(preprocessing, greys=dataset.greys)
+        self._threads = settings.threads
+
+    def positions(self) -> npt.NDArray[np.int64]:
+        """(N,): where each picture of the dataset stands in `rows`."""
+        positions = np.empty(len(self.rows), dtype=np.int64)
+        for position, row in enumerate(self.rows):
+            positions[row.index] = position
+        return positions
+
+    def decode(self, row: ImageRow) -> Pixels:
+        """One picture: (size, size, 3).
+
+        Raises:
+            DatasetError: names the picture, if it is missing, changed, or can no longer be read.
+        """
+        return decode_file(self.dataset.read_image(row), row.name, self.dataset.id, self.limits, self.preprocessing)
+
+    def take(self, places: npt.NDArray[np.int64]) -> Pixels:
+        """The pictures at these places of `rows`: (B, size, size, 3)."""
+        with ThreadPoolExecutor(self._threads) as pool:
+            return np.stack(list(pool.map(self.decode, [self.rows[place] for place in places])))
+
+
+class Elsewhere(Protocol):
+    """Other machines that evaluate frozen parts.
+
+    Attributes:
+        device: that they compute with, as torch names its type.
+    """
+
+    device: str
+
+    def outputs(
+        self,
+        prefix: Any,
+        store: "PixelStore",
+        ordered: npt.NDArray[np.int64],
+        views: Any,
+        augmentation: Any,
+        signal: StopSignal,
+    ) -> Iterator[npt.NDArray[Any]]:
+        """What a frozen part gives for these images of the dataset, in their order, some at a time.
+
+        Args:
+            prefix, views, augmentation: of `core.stores.activations`, which imports this file and torch.
+        """
+
+
 @dataclass(frozen=True)
 class PixelStore:
     """Decoded images of one dataset.
 
     Attributes:
-        pixels: (N, size, size, 3) uint8, RGB, on disk.
+        pixels: (N, size, size, 3) uint8, RGB, on disk; or the files, where nothing but a look at some is needed.
         positions: (N,) int64; `positions[row.index]` is the image's place in `pixels`.
         name: of the file: content and preprocessing.
         seconds: that it took to decode them, whoever did; None where that was not noted.
         reused: whether they were there already.
+        files: that the pixels came from.
+        elsewhere: what evaluates frozen parts, if not this process.
     """
 
-    pixels: ArrayFile
+    pixels: ArrayFile | PictureFiles
     positions: npt.NDArray[np.int64]
     name: str
     seconds: float | None = None
     reused: bool = False
+    files: PictureFiles | None = None
+    elsewhere: Elsewhere | None = None
 
     def take(self, indices: npt.NDArray[np.int64]) -> Pixels:
         """The images with these dataset indices, as a copy: (B, size, size, 3) uint8."""
@@ -91,6 +156,18 @@ def square_pixels(data: bytes | Path, name: str, limits: Limits, preprocessing: 
     return read_square(data, name, limits, preprocessing)[0]
 
 
+def decode_file(data: bytes, name: str, dataset_id: str, limits: Limits, preprocessing: Preprocessing) -> Pixels:
+    """The pixels of a dataset's picture: (size, size, 3) uint8.
+
+    Raises:
+        DatasetError: names the picture, if it cannot be read.
+    """
+    try:
+        return square_pixels(data, name, limits, preprocessing)
+    except ImageError as error:
+        raise DatasetError(f"Dataset {dataset_id}: {error}") from error
+
+
 def preprocessing_of(config: TrainConfig, dataset: Dataset) -> Preprocessing:
     """The preprocessing with which a new run of this configuration is trained."""
     return replace(config.entry().preprocessing, greys=dataset.greys)
@@ -113,19 +190,22 @@ def open_store(
     Raises:
         DatasetError: names the image of the dataset that is missing, changed, or can no longer be read.
     """
-    rows = sorted(dataset.rows, key=lambda row: row.pixel_hash)
+    files = PictureFiles(settings, dataset, preprocessing)
     size_px = preprocessing.resize_px
-    shape = (len(rows), size_px, size_px, 3)
+    shape = (len(files.rows), size_px, size_px, 3)
     path = store_path(settings, dataset, preprocessing)
     path.parent.mkdir(parents=True, exist_ok=True)
-    positions = np.empty(len(rows), dtype=np.int64)
-    for position, row in enumerate(rows):
-        positions[row.index] = position
-    waiting = Progress("preparing", "Another run is reading the same pictures", 0, len(rows), None)
+    waiting = Progress("preparing", "Another run is reading the same pictures", 0, len(files.rows), None)
     read = partial(_open, path, shape)
-    write = partial(_build, settings, dataset, rows, path, shape, preprocessing, signal)
+    write = partial(_build, settings, files, path, shape, signal)
     pixels, reused = yield from find_or_write(path, read, write, waiting, signal)
-    return PixelStore(pixels, positions, path.stem, noted_seconds(path), reused)
+    return PixelStore(pixels, files.positions(), path.stem, noted_seconds(path), reused, files)
+
+
+def open_files(settings: Settings, dataset: Dataset, preprocessing: Preprocessing) -> PixelStore:
+    """A store that decodes at each look: for a training that never sees most of the pixels itself."""
+    files = PictureFiles(settings, dataset, preprocessing)
+    return PixelStore(files, files.positions(), store_path(settings, dataset, preprocessing).stem, files=files)
 
 
 def _open(path: Path, shape: tuple[int, ...]) -> ArrayFile | None:
@@ -137,23 +217,9 @@ def _open(path: Path, shape: tuple[int, ...]) -> ArrayFile | None:
 
 
 def _build(
-    settings: Settings,
-    dataset: Dataset,
-    rows: list[ImageRow],
-    path: Path,
-    shape: tuple[int, ...],
-    preprocessing: Preprocessing,
-    signal: StopSignal,
+    settings: Settings, files: PictureFiles, path: Path, shape: tuple[int, ...], signal: StopSignal
 ) -> Iterator[Progress]:
-    limits = Limits.from_settings(settings)
-    preprocessing = replace(preprocessing, greys=dataset.greys)
-
-    def read(row: ImageRow) -> Pixels:
-        try:
-            return square_pixels(dataset.read_image(row), row.name, limits, preprocessing)
-        except ImageError as error:
-            raise DatasetError(f"Dataset {dataset.id}: {error}") from error
-
+    rows = files.rows
     make_room(settings, int(np.prod(shape)), keep=path)
     started = last = time.monotonic()
     chunk = 4 * settings.threads
@@ -161,7 +227,7 @@ def _build(
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         for first in range(0, len(rows), chunk):
             signal.check()
-            for pixels in pool.map(read, rows[first : first + chunk]):
+            for pixels in pool.map(files.decode, rows[first : first + chunk]):
                 file.write(pixels.tobytes())
             done = min(first + chunk, len(rows))
             now = time.monotonic()

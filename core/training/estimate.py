@@ -7,6 +7,7 @@ out.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from core.config.stages import HEAD_STEP_MS, Stage, choose_precision, describe_network, plan_stages, share_out
 from core.config.train_config import TrainConfig
@@ -169,10 +170,14 @@ class _Job:
         }  # fmt: skip
         wanted = {
             "network": self.config.model, "freeze_point": point, "pictures": self.store, "precision": precision,
-            "count": count, "view": view, "augmentation": augmentation if view else None,
+            "view": view, "augmentation": augmentation if view else None,
         }  # fmt: skip
-        return any(all(item.get(key) == value for key, value in wanted.items()) for item in self._known)
+        return any(
+            item.get("first", 0) + item.get("count", 0) == count  # the last file of a split
+            and all(item.get(key) == value for key, value in wanted.items())
+            for item in self._known
+        )
 
     @cached_property
-    def _known(self) -> list[dict[str, object]]:
+    def _known(self) -> list[dict[str, Any]]:
         return known_activations(self.settings)

@@ -1,6 +1,7 @@
 """The feeds of a stage: batches from pixels, or from stored activations of its frozen prefix."""
 
 import logging
+import math
 from collections.abc import Generator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from torch import Tensor
 from core.config.events import Message, Progress
 from core.config.stages import Stage
 from core.config.train_config import TrainConfig
+from core.errors import RunError
 from core.formatting import format_bytes
 from core.settings import Settings
 from core.steps import StopSignal
@@ -28,6 +30,7 @@ from core.stores.augmentation import (
     to_channels_first,
 )
 from core.stores.hardware import Hardware
+from core.stores.pixels import PictureFiles
 from core.stores.training_data import TrainingData
 from core.training.inference import logits_of
 from models.network import Network
@@ -173,6 +176,11 @@ def open_feed(
     )
     needed = prefix.bytes_a_image() * (len(data.train) * views + len(data.val))
     if needed > settings.cache_bytes / 2:
+        if isinstance(data.store.pixels, PictureFiles):
+            raise RunError(
+                f"The activations of the frozen part need {format_bytes(needed)} on this machine, and a cache of twice "
+                f"that: set TUNEMYPETS_CACHE_MB to {math.ceil(2 * needed / 2**20)}, or train on fewer pictures."
+            )
         yield Message(
             "warning",
             f"The activations of the frozen part would take {format_bytes(needed)}, more than half of the cache "
@@ -186,6 +194,8 @@ def open_feed(
             item = yield from open_activations(settings, prefix, data.store, indices, pixels.augmentation, view, signal)
             found.append(item)
     except OSError as error:
+        if isinstance(data.store.pixels, PictureFiles):
+            raise
         log.exception("activations could not be kept")
         yield Message(
             "warning",

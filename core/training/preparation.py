@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from core.formatting import format_number
 from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.hardware import Hardware, prepare_torch, with_threads_of
-from core.stores.pixels import open_store, preprocessing_of
+from core.stores.pixels import Elsewhere, open_files, open_store, preprocessing_of
 from core.stores.training_data import SplitData, TrainingData
 from core.training.benchmark import choose_hardware
 from core.training.costs import Costs
@@ -58,6 +58,7 @@ def prepare(
     earlier: dict[str, Any] | None = None,
     spec: Preprocessing | None = None,
     scale: float | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Generator[Event, None, Prepared]:
     """Prepare a training.
 
@@ -65,6 +66,7 @@ def prepare(
         earlier: the hardware that a resumed training computed with.
         spec: its preprocessing.
         scale: by which it multiplied features; None: it is measured.
+        elsewhere: what evaluates frozen parts, if not this process.
 
     Raises:
         ConfigError, WeightsError, DatasetError: each with a sentence for people.
@@ -80,7 +82,11 @@ def prepare(
     yield PhaseStarted("preparing", "Preparing")
     yield from _fetch_weights(config, entry, signal)
     spec = spec or preprocessing_of(config, dataset)
-    store = yield from open_store(settings, dataset, spec, signal)
+    if elsewhere is not None and config.frozen_throughout:
+        store = open_files(settings, dataset, spec)
+    else:
+        store = yield from open_store(settings, dataset, spec, signal)
+    store = replace(store, elsewhere=elsewhere)
     signal.check()
     costs = Costs()
     costs.charge_decoding(store.seconds, reused=store.reused)
@@ -89,6 +95,9 @@ def prepare(
     stages = plan_stages(config, entry)
     data = TrainingData(store, SplitData.of(dataset, "train"), SplitData.of(dataset, "val"), spec)
     hardware = yield from choose_hardware(settings, config, network, stages, data.sample(), signal, earlier)
+    if elsewhere is not None and config.precision == "auto":
+        # another processor may have to emulate what is fastest on this one
+        hardware = replace(hardware, prefix_precision="fp32", prefix_reason="several machines share the frozen part")
     torch.manual_seed(config.seed)
     hardware.place(network)
     yield _describe(config, dataset, network, stages, hardware, data)

@@ -24,6 +24,7 @@ from core.runs.run_files import BEST, CHECKPOINTS, EVENTS, PREDICTIONS, SNAPSHOT
 from core.settings import Settings
 from core.steps import Request, Stopped, StopSignal
 from core.stores.hardware import Hardware
+from core.stores.pixels import Elsewhere
 from core.stores.training_data import TrainingData
 from core.training.costs import FROZEN, SEARCHING, TRAINING, VALIDATION, Costs, count_multiply_adds
 from core.training.evaluation import evaluate
@@ -62,6 +63,7 @@ def train(
     deadline: float | None = None,
     *,
     test: bool = True,
+    elsewhere: Elsewhere | None = None,
 ) -> Iterator[Event]:
     """Run everything; files (checkpoints, predictions) go into the run's `folder`.
 
@@ -70,13 +72,16 @@ def train(
         deadline: when the test result shall be there, in seconds since 1970: a training with a budget of seconds then
             gets less of it where its preparation took long. One that has passed already counts for nothing.
         test: evaluate on the test split at the end; a sweep chooses among its trials by validation alone.
+        elsewhere: what evaluates frozen parts, if not this process.
 
     Raises:
         Stopped: `signal` was set. After a stop the best checkpoint so far is kept; after a pause a snapshot as well.
         ConfigError, WeightsError, DatasetError, DivergedError, RunError: each with a sentence for people.
     """
-    earlier = (resume.hardware, resume.preprocessing, resume.feature_scale) if resume else ()
-    prepared = yield from prepare(config, dataset, settings, signal, *earlier)
+    earlier: tuple[Any, Any, Any] = (None, None, None)
+    if resume:
+        earlier = resume.hardware, resume.preprocessing, resume.feature_scale
+    prepared = yield from prepare(config, dataset, settings, signal, *earlier, elsewhere)
     if deadline is not None and deadline <= time.time():  # it waited for other trainings
         deadline = None
     run = _Run(

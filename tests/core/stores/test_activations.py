@@ -12,13 +12,15 @@ from core.config.events import Message, Progress
 from core.config.stages import plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
+from core.errors import RunError
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
+from core.stores import activations as activation_store
 from core.stores.activations import Activations, Prefix, open_activations
 from core.stores.array_cache import make_room
 from core.stores.augmentation import Augmentation, centre_crop, normalise, to_channels_first
 from core.stores.hardware import Hardware
-from core.stores.pixels import open_store
+from core.stores.pixels import open_files, open_store
 from core.stores.training_data import SplitData, TrainingData
 from core.training.feeds import ActivationFeed, Feed, PixelFeed, open_feed
 from models.catalog import CATALOG
@@ -118,6 +120,40 @@ def test_a_stop_leaves_nothing_behind(settings: Settings, data: TrainingData) ->
     assert not [path for path in (settings.cache_dir / "activations").iterdir() if path.suffix != ".lock"]
 
 
+@pytest.mark.parametrize("view", [0, 1])
+def test_many_images_are_in_several_files_and_read_as_one(
+    settings: Settings, data: TrainingData, view: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = activations(settings, data, network_at("top"), view)
+    monkeypatch.setattr(activation_store, "SEGMENT", 16)
+    parts = activations(settings, data, network_at("top"), view)
+    assert len(files(settings)) == 1 + 2  # 24 images
+    places = np.array([20, 3, 23, 0, 15, 16])
+    assert torch.equal(parts.take(places), whole.take(places))
+    assert np.array_equal(np.asarray(parts.values), np.asarray(whole.values))
+    assert (parts.values.shape, parts.reused) == (whole.values.shape, False)
+    again = activations(settings, data, network_at("top"), view)
+    assert (again.name, again.seconds, again.reused) == (parts.name, parts.seconds, True)
+
+
+def test_a_stop_keeps_the_files_that_are_whole(
+    settings: Settings, data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activation_store, "SEGMENT", 16)
+    prefix = Prefix(network_at("top"), data.preprocessing, CPU)
+    step = open_activations(settings, prefix, data.store, data.train.indices, AUGMENTATION, 0, never)
+    first = next(step)
+    assert (first.done, first.total) == (16, 24)
+    next(step)
+    step.close()
+    assert len(files(settings)) == 1
+    evaluated: list[int] = []
+    plain = Prefix.__call__
+    monkeypatch.setattr(Prefix, "__call__", lambda self, images: evaluated.append(len(images)) or plain(self, images))
+    activations(settings, data, network_at("top"))
+    assert evaluated == [8]  # of 24
+
+
 def config_of(strategy: str, **values: object) -> TrainConfig:
     return TrainConfig.model_validate(
         {"dataset": "drawn", "model": "petnet", "strategy": strategy, "epochs": 2, **values}
@@ -162,6 +198,14 @@ def test_activations_that_are_too_large_are_computed_in_every_epoch_with_a_messa
     feed, messages = feed_of(small, data, config_of("head"))
     assert isinstance(feed, PixelFeed)
     assert "TUNEMYPETS_CACHE_MB): they are computed again in every epoch." in messages[0].text
+
+
+def test_pixels_that_are_not_stored_are_never_computed_with_in_every_epoch(
+    settings: Settings, drawn: Dataset, data: TrainingData
+) -> None:
+    files = dataclasses.replace(data, store=open_files(settings, drawn, ENTRY.preprocessing))
+    with pytest.raises(RunError, match="set TUNEMYPETS_CACHE_MB to 1, or train on fewer pictures"):
+        feed_of(dataclasses.replace(settings, cache_bytes=50_000), files, config_of("head"))
 
 
 @pytest.mark.parametrize("views", [1, 4])

@@ -11,7 +11,7 @@ from core.datasets.pictures.decoder import Limits
 from core.errors import DatasetError
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
-from core.stores.pixels import PixelStore, open_store, square_pixels
+from core.stores.pixels import PixelStore, open_files, open_store, square_pixels
 from models.catalog import Preprocessing
 
 SPEC = Preprocessing(resize_px=36, crop_px=32)
@@ -71,3 +71,10 @@ def test_an_image_damaged_after_import_is_named(settings: Settings, drawn: Datas
         match=f"The picture {row.name} of dataset drawn was changed after its import: import the dataset again.",
     ):
         opened(settings, drawn)
+
+
+def test_files_that_are_decoded_at_each_look_give_the_pixels_of_a_store(settings: Settings, drawn: Dataset) -> None:
+    places = np.array([7, 0, 3])
+    looked_at = open_files(settings, drawn, SPEC)
+    assert np.array_equal(looked_at.take(places), opened(settings, drawn)[0].take(places))
+    assert looked_at.name == store_file(settings).stem

@@ -73,7 +73,11 @@ def test_without_the_store_the_frozen_part_is_computed_in_every_epoch(settings: 
     assert fresh["training"] > stored["training"]
 
 
-def test_what_is_in_the_stores_is_left_out(settings: Settings, drawn: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("segment", [16, 100_000])  # images of a file
+def test_what_is_in_the_stores_is_left_out(
+    settings: Settings, drawn: Dataset, tmp_path: Path, segment: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.stores.activations.SEGMENT", segment)
     config = config_of(epochs=1, precision="fp32")
     before = parts(settings, config, drawn)
     assert before["reading pictures"] > 0
