@@ -137,25 +137,17 @@ def test_suspicious_labels_are_pictures_with_both_classes_and_the_figures_to_tru
     assert "dog → **cat?**" in said
 
 
-def test_a_tap_shows_the_picture_with_its_neighbours_and_the_seam_gets_its_row(
-    settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+def test_a_tap_shows_the_picture_with_its_neighbours_and_what_corrects_it(
+    settings: Settings, drawn: Dataset, open_page: Open
 ) -> None:
-    from pages.components.explore import inspection
-
-    decided: list[int] = []
-    show = doctor_panel.show_doctor
-    monkeypatch.setattr(
-        inspection.doctor_panel,
-        "show_doctor",
-        lambda settings, dataset: show(settings, dataset, lambda _, index: decided.append(index)),
-    )
     app = opened(settings, drawn, open_page)
     app.button(key="doctor-labels-0-3").click().run()
     assert not app.exception
     assert "Labelled **cat**, looks like **dog**." in texts(app)
     assert frame.plain(drawn.rows[3].name) in texts(app)
     assert any("similarity 0.80" in item.value for item in app.html)
-    assert decided == [3]
+    assert app.button(key="close-up-3-to-2").label == "dog"
+    assert app.button(key="close-up-3-to-1").disabled  # it is a cat
 
 
 def test_a_class_filters_the_list_by_what_pictures_are_or_look_like(
