@@ -44,7 +44,7 @@ class Patches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         patches = self.projection(x).flatten(2).transpose(1, 2)  # (B, 196, 768)
-        token = self.class_token.expand(len(patches), -1, -1)
+        token = self.class_token.expand(patches.shape[0], -1, -1)  # len would fix the batch in an export
         return torch.cat([token, patches], dim=1) + self.positions
 
 

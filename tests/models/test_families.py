@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from models.catalog import CATALOG, get_entry, head_parameters
 from models.network import Network, build
-from models.pretrained import build_original, classifier_of, take_apart
+from models.pretrained import Patches, build_original, classifier_of, take_apart
 from models.torchvision_entries import TORCHVISION_ENTRIES
 from tests.support.networks import NETWORKS
 
@@ -192,3 +192,10 @@ def test_a_copy_in_channels_last_answers_the_same(name: str) -> None:
         expected = network(batch)
         found = other(batch.to(memory_format=torch.channels_last))
     assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_the_entry_of_a_vision_transformer_takes_any_number_of_pictures_also_when_exported() -> None:
+    entry = Patches(nn.Conv2d(3, 8, 16, 16), nn.Parameter(torch.zeros(1, 1, 8)), nn.Parameter(torch.zeros(1, 5, 8)))
+    shapes = ({0: torch.export.Dim("pictures")},)
+    program = torch.export.export(entry.eval(), (torch.rand(2, 3, 32, 32),), dynamic_shapes=shapes)
+    assert program.module()(torch.rand(7, 3, 32, 32)).shape == (7, 5, 8)
