@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +88,8 @@ class RunStore:
             ConfigError: if the arms differ in dataset, or one has a seed that is not in the plan.
             DatasetError, QuotaError: as `create`.
         """
-        datasets = DatasetStore(self.settings)
-        if len({datasets.get(name).root for name in {arm.config.dataset for arm in arms}}) > 1:
+        names = {arm.config.dataset for arm in arms}
+        if len(names) > 1 and not self._are_revisions(names):
             raise ConfigError({"dataset": "The arms of a race share one dataset: choose the same for all."})
         if any(arm.config.seed not in plan.seeds for arm in arms):
             raise ConfigError({"seed": "The arms of a race share the seeds of its plan: choose the same for all."})
@@ -97,6 +97,14 @@ class RunStore:
         with self._alone():
             self._check_quotas(len(arms), by)
             return race, [self._create(arm.config, by, race, arm, plan) for arm in arms]
+
+    def _are_revisions(self, names: Collection[str]) -> bool:
+        """Whether datasets are there, and are revisions of one."""
+        store = DatasetStore(self.settings)
+        try:
+            return len({store.get(name).root for name in names}) == 1
+        except DatasetError:
+            return False
 
     def _create(
         self,

@@ -43,7 +43,7 @@ from core.config.events import PhaseStarted
 def resumable(config, dataset, folder):
     return None
 
-def train(config, dataset, settings, folder, signal, resume=None, deadline=None, test=True):
+def train(config, dataset, settings, folder, signal, resume=None, deadline=None, **more):
     print("written by", os.getpid())
     own = Path("/proc/self")
     facts = {
