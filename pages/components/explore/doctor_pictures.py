@@ -74,10 +74,11 @@ def show_pairs(settings: Settings, dataset: Dataset, pairs: Sequence[CopyPair]) 
     if not pairs:
         return
     indices = [index for pair in pairs for index in (pair.first, pair.second)]
-    captions = [
+    said = [
         f"{frame.plain(dataset.classes[row.label])}, {SPLIT_NAMES[row.split]}"
         for row in (dataset.rows[index] for index in indices)
     ]
+    captions = _note_corrections(dataset, indices, said)
 
     def draw(place: int) -> None:
         other = indices[place ^ 1], pairs[place // 2].similarity
@@ -98,11 +99,22 @@ def show_pairs(settings: Settings, dataset: Dataset, pairs: Sequence[CopyPair]) 
 def _show_page(
     dataset: Dataset, name: str, indices: Sequence[int], captions: Sequence[str], draw: Callable[[int], None]
 ) -> None:
+    captions = _note_corrections(dataset, indices, captions)
     pages = -(-len(indices) // PER_PAGE)
     number = st.pagination(pages, key=f"doctor-page-{name}-{dataset.id}-{len(indices)}") if pages > 1 else 1
     with st.container(horizontal=True, gap="small", key=f"tiles-doctor-{name}-{dataset.id}"):
         for place in range((number - 1) * PER_PAGE, min(number * PER_PAGE, len(indices))):
             _show_tile(dataset, name, indices, captions, place, draw)
+
+
+def _note_corrections(dataset: Dataset, indices: Sequence[int], captions: Sequence[str]) -> list[str]:
+    """The captions; of corrected pictures, what they are now."""
+    found = corrected(dataset)
+    changed = set(found.changed(dataset))
+    return [
+        f":material/edit: {frame.plain(found.labels[index] or 'left out')}" if index in changed else caption
+        for index, caption in zip(indices, captions, strict=True)
+    ]
 
 
 def _show_tile(
@@ -119,15 +131,10 @@ def _show_tile(
     shown = ":material/broken_image: missing"
     if uri != gallery.NO_IMAGE:
         shown = f"![{frame.plain(dataset.classes[row.label])}, picture {row.index + 1}]({uri})"
-    label = corrected(dataset).labels[row.index]
-    if label != dataset.classes[row.label]:
-        mark = f":material/edit: {frame.plain(label)}" if label else ":material/edit: left out"
-    else:
-        mark = captions[place]
     with st.container(width=TILE_PX, gap="xsmall"):
         if st.button(shown, key=f"doctor-{name}-{place}-{row.index}", width=TILE_PX):
             open_close_up(KEY, len(indices), place, draw, changes_page=True)
-        st.caption(mark)
+        st.caption(captions[place])
 
 
 def _show_suspicion(settings: Settings, dataset: Dataset, item: Suspicion) -> None:

@@ -1,4 +1,4 @@
-"""Near-copies are told from pictures that are only alike; only those that mislead are listed."""
+"""Near-copies are kept apart from pictures that are only alike; only those that mislead are listed."""
 
 import dataclasses
 
