@@ -8,23 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from core.datasets.copies import ALIKE, Look, Looks, find_alike
+from core.datasets.copies import ALIKE, Look, Looks
 from core.datasets.dataset import ImportReport, thumbnail_of
 from core.datasets.layouts.placing import Placed
 from core.datasets.pictures.decoder import TOO_HIGH, TOO_WIDE
 from core.datasets.pictures.picture_formats import INSTALL_HEIF
-from core.datasets.splits import SPLITS, Assignment, Groups, Item, SplitPlan, assign, group_items, quotas
+from core.datasets.split_notes import MAX_NOTED, note_divided, note_groups, note_level, note_missing, note_straddling
+from core.datasets.splits import SPLITS, Groups, Item, SplitPlan, assign, group_items
 from core.datasets.version_names import name_sources
 from core.errors import DatasetError
-from core.formatting import SPLIT_NAMES, format_count, format_number, join_names, readable
+from core.formatting import format_count, format_number, readable
 from models.entry import GreyRanges
 
-MAX_NOTED = 20
-MAX_NAMED = 5
 MAX_CROPPED = 0.05  # of the pictures: fewer need no note
 FEW_RANGES = 9  # grey pictures of which none can be called unusual
 OUTLYING = 4  # times the usual width: 64 shades are left
-MISSED = 0.3  # of a quota: nearer to it, nobody needs a note
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def choose_splits(
         splits = [item.placed.split or "train" for item in kept]
         _complete(splits, items, classes, plan, seed, report)
         groups = group_items(items, plan.shares())
-        _note_divided(items, splits, report)
+        note_divided(items, splits, report)
     else:
         assignment = assign(items, plan.shares(), seed)
         splits, groups = assignment.splits, assignment.groups
@@ -131,11 +129,11 @@ def choose_splits(
                 f"{format_count(len(kept), 'different picture')} are too few to keep some for validation: add other "
                 "pictures of each class; exact copies do not count."
             )
-        _note_groups(items, assignment, plan.shares(), classes, report)
-        _note_level(items, assignment, report)
-    _note_missing(items, splits, classes, report)
+        note_groups(items, assignment, plan.shares(), classes, report)
+        note_level(items, assignment, report)
+    note_missing(items, splits, classes, report)
     _list_contradictory(kept, groups, given, report)
-    _note_straddling(items, splits, given, report)
+    note_straddling(items, splits, given, report)
     return splits
 
 
@@ -159,98 +157,11 @@ def _complete(
             f"There was no validation folder: {assignment.splits.count('val')} training pictures became the "
             "validation split."
         )
-        _note_groups(in_train, assignment, shares, classes, report)
+        note_groups(in_train, assignment, shares, classes, report)
     if "test" not in splits:
         report.notes.append("There was no test folder: results are on the validation split, and are marked as such.")
     if "val" not in splits:
         raise DatasetError("No picture is left for validation: add some, or import without split folders.")
-
-
-def _note_missing(items: list[Item], splits: list[str], classes: list[str], report: ImportReport) -> None:
-    """Note which classes a split has no picture of."""
-    held = {(item.label, split) for item, split in zip(items, splits, strict=True)}
-    for split in SPLITS[1:]:
-        missing = [repr(name) for place, name in enumerate(classes) if (place, split) not in held]
-        if missing and split in splits:
-            names = join_names(missing[:MAX_NAMED])
-            more = f" (and of {len(missing) - MAX_NAMED:,} more classes)" if len(missing) > MAX_NAMED else ""
-            report.notes.append(
-                f"The {SPLIT_NAMES[split]} split has no picture of {names}{more}: results there say nothing about it."
-            )
-
-
-def _note_groups(
-    items: list[Item], assignment: Assignment, shares: dict[str, float], classes: list[str], report: ImportReport
-) -> None:
-    """Note where pictures that look alike kept a class from its quotas, or had to be in several splits."""
-    loosened = Counter(items[place].label for place in assignment.groups.loosened.tolist())
-    largest = Counter[int]()
-    for places in assignment.groups.members():
-        for label, count in Counter(items[place].label for place in places).items():
-            largest[label] = max(largest[label], count)
-    found = Counter((item.label, split) for item, split in zip(items, assignment.splits, strict=True))
-    spread = [f"{loosened[label]} pictures of {classes[label]!r}" for label in sorted(loosened) if loosened[label] > 1]
-    if spread:
-        more = f" (and of {len(spread) - MAX_NAMED:,} more classes)" if len(spread) > MAX_NAMED else ""
-        report.notes.append(
-            f"{join_names(spread[:MAX_NAMED])}{more} look alike, as from a camera that stands still. They are in all "
-            "splits, and only the nearest ones stay together: take test pictures at another place or time."
-        )
-    notes = []
-    for label in sorted({item.label for item in items}):
-        if loosened[label] > 1:
-            continue
-        wanted = quotas(sum(found[label, split] for split in SPLITS), shares)
-        missed = [
-            split for split in SPLITS[1:]
-            if abs(found[label, split] - wanted[split]) > max(1, MISSED * wanted[split])
-            or (wanted[split] and not found[label, split])
-        ]  # fmt: skip
-        if missed and largest[label] > 1:
-            counts = " and ".join(
-                f"{found[label, split]} {SPLIT_NAMES[split]} pictures instead of {wanted[split]}" for split in missed
-            )
-            notes.append(
-                f"{largest[label]} pictures of {classes[label]!r} look alike and stay together: the class has {counts}."
-            )
-    report.notes.extend(notes[:MAX_NOTED])
-    if len(notes) > MAX_NOTED:
-        report.notes.append(f"So it is with {len(notes) - MAX_NOTED:,} more classes.")
-
-
-def _note_level(items: list[Item], assignment: Assignment, report: ImportReport) -> None:
-    """Note whether the given groups could be kept in one split each."""
-    level, deepest = (
-        assignment.groups.level,
-        max((item.group.count("/") + 1 for item in items if item.group), default=0),
-    )
-    if not deepest:
-        return
-    widest = len({item.group.split("/")[0] for item in items if item.group})
-    if not level:
-        report.notes.append(
-            f"{format_count(widest, 'group')} cannot fill three splits, so pictures of one group are in several: "
-            "results on them flatter. Add pictures of more groups."
-        )
-    elif level > 1:
-        report.notes.append(
-            f"{format_count(widest, 'wide group')} (such as people) cannot fill three splits, so only the groups "
-            "within them (such as bursts) are in one split each: results on them flatter. Add pictures of more groups."
-        )
-
-
-def _note_divided(items: list[Item], splits: list[str], report: ImportReport) -> None:
-    """Note how many groups the given splits divide."""
-    held: dict[str, set[str]] = defaultdict(set)
-    for item, split in zip(items, splits, strict=True):
-        if item.group:
-            held[item.group].add(split)
-    divided = sum(len(found) > 1 for found in held.values())
-    if divided:
-        report.notes.append(
-            f"{format_count(divided, 'group')} of pictures that belong together are in several of the given splits: "
-            "results on them flatter."
-        )
 
 
 def _list_contradictory(kept: list[ReadImage], groups: Groups, given: bool, report: ImportReport) -> None:
@@ -288,22 +199,6 @@ def _are_alike_upright(members: Sequence[ReadImage]) -> bool:
     waves = Looks.of([item.look for item in members]).waves
     labels = np.array([item.placed.label for item in members])
     return bool(((waves @ waves.T >= 1 - ALIKE) & (labels[:, None] != labels)).any())
-
-
-def _note_straddling(items: list[Item], splits: list[str], given: bool, report: ImportReport) -> None:
-    """Count the validation and test pictures that look like a training picture."""
-    looks = Looks.of([item.look for item in items])
-    kinds = np.array([SPLITS.index(split) for split in splits])
-    in_train = np.flatnonzero(kinds == 0)
-    for split in ("val", "test"):
-        places = np.flatnonzero(kinds == SPLITS.index(split))
-        if alike := len(find_alike(looks, places, in_train, kinds, any_will_do=True)):
-            report.straddling[split] = alike
-            why = "the given folders were kept, so" if given else "they are too many to keep apart, so"
-            report.notes.append(
-                f"{alike} {SPLIT_NAMES[split]} pictures look like copies of training pictures: {why} results on them "
-                "flatter."
-            )
 
 
 def note_missing_classes(placed: list[Placed], classes: list[str], report: ImportReport) -> None:
