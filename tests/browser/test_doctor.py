@@ -37,7 +37,7 @@ def test_a_phone_examines_a_dataset_and_a_key_opens_the_wrong_label(
     expect(dialog.get_by_text("Labelled dog, looks like cat.")).to_be_visible()
     expect(dialog.get_by_text("Nearest neighbours")).to_be_visible()
     expect(dialog.get_by_text("dog/wrong.jpg")).to_be_visible()
-    assert dialog.get_by_text("similarity").count() == 3
+    expect(dialog.get_by_text("similarity")).to_have_count(3)
     phone.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     assert phone.evaluate("document.documentElement.scrollWidth") == 390

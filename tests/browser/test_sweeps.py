@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 
 from core.errors import RunError
 from core.runs.run_store import RunStore
@@ -39,6 +39,16 @@ def values_of(page: Page, name: str) -> Locator:
     return page.locator(f".st-key-sweep-values-scratch-{name} input")
 
 
+def choose(page: Page, name: str, option: str) -> None:
+    """Choose from a list; it closes where the page still scrolls under it, and is opened again."""
+    for _ in range(5):
+        page.get_by_role("combobox", name=name).tap()
+        with suppress(TimeoutError):
+            page.get_by_role("option", name=option).tap(timeout=2000)
+            return
+    raise AssertionError(f"{name} did not stay open.")
+
+
 def fill(field: Locator, text: str) -> None:
     field.fill(text)
     field.press("Enter")
@@ -49,15 +59,15 @@ def test_a_sweep_is_started_watched_and_its_trials_are_opened(
 ) -> None:
     phone.goto(f"{server.address}/train?dataset=drawn")
     phone.locator(".st-key-sweep summary").click(timeout=STARTED_MS)
-    phone.get_by_role("combobox", name="What is searched").click()
-    phone.keyboard.type("My own")
-    phone.keyboard.press("Enter")
+    expect(phone.get_by_role("button", name="Start this sweep")).to_be_enabled()  # the form is drawn to its end
+    choose(phone, "What is searched", "My own")
     phone.get_by_role("radio", name="Scratch", exact=True).click()
     expect(values_of(phone, "learning_rate")).to_be_visible()  # it searches the small network now
     searched = phone.get_by_role("combobox", name="Searched settings")
     for title, name, values in (("Filters", "filters", "[4,8]|[8,16]"), ("Image size", "image_size", "32,48")):
         searched.click()
         phone.keyboard.type(title)
+        expect(phone.get_by_role("option").first).to_contain_text(title)
         phone.keyboard.press("Enter")
         expect(values_of(phone, name)).to_be_visible()
         phone.keyboard.press("Escape")
