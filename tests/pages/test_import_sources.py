@@ -1,10 +1,12 @@
 """The step of an import on Explore: ready-made sets as cards, Hugging Face, who may download, and trying again."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.datasets.dataset_store import DatasetStore
 from core.datasets.downloads.ready_made import SETS, find_set
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
@@ -12,6 +14,7 @@ from core.datasets.splits import SplitPlan
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.settings import Settings
 from core.steps import run_step
+from pages.components.explore.import_form import GROUPS
 from tests.pages.test_pages import texts
 from tests.pages.test_room import Come, come_as  # noqa: F401  # a fixture
 from tests.support.images import class_files
@@ -159,3 +162,32 @@ def test_in_a_room_only_the_presenter_downloads_and_the_page_says_why(
     app = open_from(open_page, origin)
     assert not app.button(key=key).disabled
     assert "Only the presenter" not in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("title", "groups"),
+    [
+        ("Each picture by itself", {""}),
+        ("Names that differ by the number at their end", {"ana", "ben_b"}),
+        ("Names that are the same up to the first _", {"ben"}),
+        ("Names that are the same up to the first -", {"ana", "ben_b"}),
+    ],
+)
+def test_a_choice_keeps_pictures_with_names_alike_together(
+    settings: Settings, open_page: Open, tmp_path: Path, ended_processes: None, title: str, groups: set[str]
+) -> None:
+    for number, (name, content) in enumerate(class_files({"cat": 12, "dog": 12})):
+        person = ("ana", "ben_b")[number // 2 % 2]
+        path = tmp_path / "pets" / name.split("/")[0] / f"{person}-{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    app = open_from(open_page, "On the server")
+    app.text_input(key="bring-path").set_value(str(tmp_path / "pets")).run()
+    (pattern,) = [key for key, shown in GROUPS.items() if shown == title]
+    app.selectbox(key="bring-groups").set_value(pattern)
+    app.button(key="bring-go").click().run()
+    jobs, job = ImportJobs(settings), str(app.query_params["import"])
+    wait_for(lambda: jobs.status(job).state != "running")
+    dataset = DatasetStore(settings).get(str(jobs.status(job).dataset))
+    found = {row.group for row in dataset.rows}
+    assert found == groups or (found == {*groups, ""} and title.endswith("_"))  # ana-00.png has no _

@@ -29,6 +29,12 @@ SPLITS = {
     "80/20/0": "80 % training, 20 % validation, no test",
     "60/20/20": "60 % training, 20 % validation, 20 % test",
 }
+GROUPS = {
+    "": "Each picture by itself",
+    r"([^/]*?)[ _.-]*\(?\d+\)?\.[^./]+$": "Names that differ by the number at their end",
+    r"([^/_]+)_[^/]*$": "Names that are the same up to the first _",
+    r"([^/-]+)-[^/]*$": "Names that are the same up to the first -",
+}
 FORMS = (
     "One folder for each class is simplest, such as pets/cat and pets/dog. Splits, tables of labels and most other "
     "forms are recognised."
@@ -68,7 +74,7 @@ def show_import_form(settings: Settings, before: ImportRequest | None = None) ->
     go = st.container()
     st.caption(FORMS_ON_HUB if way == HUB else FORMS)
     free = frame.datasets(settings).free_name(given.name)
-    with st.expander("Options: name, split", key="bring-options"):
+    with st.expander("Options: name, split, groups", key="bring-options"):
         name = st.text_input(
             "Name",
             free,
@@ -77,8 +83,11 @@ def show_import_form(settings: Settings, before: ImportRequest | None = None) ->
             help="Name of the dataset in this app.",
         )
         plan, seed = _split_choice()
+        groups = _groups_choice()
         code_page = _code_page_choice() if way in (ZIP, SERVER_FOLDER) else None
-    request = ImportRequest(given.path, name.strip() or free, plan, seed, given.title, names=code_page)
+    request = ImportRequest(
+        given.path, name.strip() or free, plan, seed, given.title, group_pattern=groups, names=code_page
+    )
     if go.button(
         "Download and import" if way == HUB else "Import",
         type="primary",
@@ -202,6 +211,18 @@ def _split_choice() -> tuple[str, int]:
         "Seed", 0, 2**31 - 1, 0, key="bring-seed", help="The same pictures and seed give the same split."
     )
     return str(plan), int(seed)
+
+
+def _groups_choice() -> str:
+    """The pattern that finds in a file's name what it belongs to; none where each picture stands for itself."""
+    return st.selectbox(
+        "Pictures that belong together",
+        list(GROUPS),
+        format_func=lambda pattern: GROUPS[pattern],
+        key="bring-groups",
+        help="Pictures of one person, plant or burst stay in one split, or the test flatters: ana-1.jpg and ana-2.jpg "
+        "by the number at their end. Groups that a table names need no choice here.",
+    )
 
 
 def _code_page_choice() -> str | None:
