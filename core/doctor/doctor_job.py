@@ -3,7 +3,7 @@
     python -m core.doctor.doctor_job DATASET BACKBONE OWNER
 
 OWNER is who started it. One process of a data root examines at a time: each takes all threads. It ends at once when it
-is cancelled or killed, and its findings are then absent, never half.
+is cancelled or killed, or when the app is shut down, and its findings are then absent, never half.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from core.doctor.examination import ExaminationFiles, files_of, measured_by
 from core.doctor.picture_quality import find_qualities
 from core.errors import DatasetError, TuneMyPetsError
 from core.jobs.launchers import NICENESS, step_back
+from core.jobs.states import is_closing
 from core.quotas import FULL, is_full
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
@@ -115,7 +116,7 @@ def _measure_levels(dataset: Dataset, values: npt.NDArray[np.float32]) -> Levels
 def run_examination(settings: Settings, dataset: Dataset, files: ExaminationFiles, owner: str) -> None:
     """Examine a dataset and keep what was found; what goes wrong is noted as a sentence."""
     note = _Note(files.progress, owner)
-    signal = StopSignal(files.stop.exists)
+    signal = StopSignal(lambda: files.stop.exists() or is_closing(settings))
     try:
         note(Progress("preparing", "Waiting for another examination", 0, 1, None))
         with _turn(settings, signal):

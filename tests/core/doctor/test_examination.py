@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.actor import Actor
+from core.actor import OPERATOR, Actor
 from core.cli.main import main
 from core.datasets.dataset import Dataset, ImportReport
 from core.datasets.dataset_store import DatasetStore
@@ -32,6 +32,7 @@ from core.doctor.findings_in_words import (
     explained,
 )
 from core.errors import ConfigError, RightsError, WeightsError
+from core.jobs.shutdown import shut_down
 from core.maintenance.check import check
 from core.settings import Settings
 from core.steps import StopSignal, run_step
@@ -140,6 +141,15 @@ def test_its_starter_the_owner_and_the_presenter_may_cancel_and_others_may_not(
     cancel_examination(settings, owned, BACKBONE, by=BOB)
     wait_for(lambda: not look(settings, mixed, BACKBONE).active)
     again.release()
+
+
+def test_a_shutdown_of_the_app_ends_it(settings: Settings, mixed: Dataset, ended_processes: None) -> None:
+    lock = waiting(settings, mixed)
+    shut_down(settings, OPERATOR)
+    wait_for(lambda: not processes_of(settings.home, JOB))
+    state = look(settings, mixed, BACKBONE)
+    assert (state.active, state.findings, state.problem) == (False, None, None)
+    lock.release()
 
 
 def test_a_missing_picture_ends_it_with_a_sentence(settings: Settings, mixed: Dataset) -> None:
