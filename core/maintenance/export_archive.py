@@ -8,7 +8,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -148,13 +148,20 @@ class _Writer:
         self._archive = archive
         self._meter = meter
         self._files: list[PackedFile] = []
+        self._pictures: dict[str, PackedFile] = {}  # by their names, which are hashes
 
     def add(self, path: str, source: BinaryIO, size: int) -> None:
-        """Add the first `size` bytes of a file.
+        """Add the first `size` bytes of a file; a picture that another revision has brought is only named.
 
         Raises:
             CarryError: it has fewer, or is a picture that is not what was imported.
         """
+        name = path.split("/", 2)[2]
+        is_picture = name.startswith("images/")
+        if is_picture and (same := self._pictures.get(name)) is not None and same.size == size:
+            self._meter.add(size)
+            self._files.append(replace(same, path=path, stored=same.path))
+            return
         digest, left = hashlib.sha256(), size
         with self._archive.open(self._info(path, size), "w") as entry:
             while left and (data := source.read(min(left, COPY_BYTES))):
@@ -162,10 +169,13 @@ class _Writer:
                 entry.write(data)
                 self._meter.add(len(data))
                 left -= len(data)
-        damaged = path.split("/")[2] == "images" and Path(path).stem != digest.hexdigest()
+        damaged = is_picture and Path(path).stem != digest.hexdigest()
         if left or damaged:
             raise CarryError(f"{path} is damaged, or changed while it was packed: run `python -m core fsck`.")
-        self._files.append(PackedFile(path, size, digest.hexdigest()))
+        packed = PackedFile(path, size, digest.hexdigest())
+        self._files.append(packed)
+        if is_picture:
+            self._pictures[name] = packed
 
     def add_collection(self, folder: Path) -> None:
         """Add a collection; what people delete meanwhile is left out."""
@@ -178,7 +188,7 @@ class _Writer:
 
     def finish(self) -> None:
         """Add the manifest."""
-        files = [asdict(item) for item in self._files]
+        files = [{key: value for key, value in asdict(item).items() if value != ""} for item in self._files]
         made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         text = json.dumps({"format": FORMAT, "program": VERSION, "made": made, "files": files}, ensure_ascii=False)
         self._archive.writestr(self._info(MANIFEST, len(text)), text.encode())

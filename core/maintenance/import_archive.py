@@ -121,7 +121,7 @@ def _read_manifest(
         raise CarryError(f"{MANIFEST} of {archive} {error}.") from error
     except ImageError as error:
         raise CarryError(f"{archive}: {error}") from error
-    differing = sorted({item.path for item in files} ^ (set(entries) - {MANIFEST}))
+    differing = sorted({item.place for item in files} ^ (set(entries) - {MANIFEST}))
     if differing:
         raise CarryError(f"{archive} does not match its list of files ({_short(differing[0])}): {again}.")
     for item in files:
@@ -130,7 +130,7 @@ def _read_manifest(
             raise CarryError(f"{archive} has a file that no exported room has ({name}): {again}.")
         if item.size > limit:
             raise CarryError(f"{name} in {archive} is larger than {format_limit(limit)}: leave it out.")
-        if entries[item.path].bytes_claimed != item.size:
+        if entries[item.place].bytes_claimed != item.size:
             raise CarryError(f"{name} in {archive} does not have the size in its list of files: {again}.")
     return files
 
@@ -208,7 +208,7 @@ class _Importer:
             path = draft / item.name
             path.parent.mkdir(parents=True, exist_ok=True)
             digest, size = hashlib.sha256(), 0
-            pieces = self._source.stream(self._entries[item.path], item.size)
+            pieces = self._source.stream(self._entries[item.place], item.size)
             with path.open("wb") as file, closing(pieces):
                 for data in pieces:
                     digest.update(data)

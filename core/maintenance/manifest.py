@@ -4,7 +4,10 @@
     datasets/<id>/…    dataset.json, pictures.csv, report.json, images, thumbs
     runs/<id>/…        config.json, meta.json, started.json, events.jsonl, checkpoints, predictions.csv, validation.csv,
                        result.json
-    room.json          {"format", "program", "made", "files": [{"path", "size", "sha256"}]}
+    room.json          {"format", "program", "made", "files": [{"path", "size", "sha256", "stored"?}]}
+
+A revision shares pictures with its dataset: the second of two equal files is not in the zip, and `stored` names the one
+that is.
 
 Nothing else is ever packed or imported: no people, passcodes, logs or locks, and nothing that can be computed again.
 """
@@ -24,7 +27,8 @@ from core.settings import Settings
 from core.storage import is_id
 from core.verification import Damage
 
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, FORMAT)  # the first one has no `stored`
 MANIFEST = "room.json"
 MAX_MANIFEST_BYTES = 128 * 2**20
 MAX_TEXT_BYTES = 256 * 2**20
@@ -35,11 +39,17 @@ RUN_FILES = (*RECORDS, *(f"{CHECKPOINTS}/{name}" for name in CHECKPOINT_FILES))
 
 @dataclass(frozen=True)
 class PackedFile:
-    """A file of an archive: `path` in the zip, size in bytes."""
+    """A file of an archive: `path` of the file that arrives, its size in bytes; the zip has its bytes at `place`."""
 
     path: str
     size: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    stored: str = ""  # the path of an equal file, where the zip has only that one
+
+    @property
+    def place(self) -> str:
+        """Where its bytes are in the zip."""
+        return self.stored or self.path
 
     @property
     def name(self) -> str:
@@ -98,7 +108,7 @@ def parse_manifest(data: bytes) -> list[PackedFile]:
         manifest = _MANIFEST.validate_json(data, strict=True)
     except ValidationError as error:
         raise Damage("is not the list of an exported room") from error
-    if manifest.format != FORMAT:
+    if manifest.format not in FORMATS:
         raise Damage("is of another version of the program: export the room again with this one")
     if len({item.path for item in manifest.files}) != len(manifest.files):
         raise Damage("lists a file twice")

@@ -31,9 +31,12 @@ from core.maintenance.check import check
 from core.maintenance.export_archive import export_room
 from core.maintenance.import_archive import import_room
 from core.maintenance.repair import repair
+from core.revisions.corrections import relabel
+from core.revisions.revision import revise
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
+from core.steps import run_step
 from core.verification import Kind
 
 
@@ -125,6 +128,37 @@ def test_a_part_of_a_room_is_packed(full: Settings, tmp_path: Path) -> None:
     assert (found.datasets, found.runs) == (["other"], [])
     found = export_room(full, tmp_path / "drawn.zip", datasets=["drawn"])
     assert (found.datasets, len(found.runs)) == (["drawn"], 5)
+
+
+def test_pictures_that_revisions_share_are_packed_once(full: Settings, tmp_path: Path, settings: Settings) -> None:
+    export_room(full, tmp_path / "one.zip", datasets=["drawn"])
+    dataset = DatasetStore(full).get("drawn")
+    relabel(dataset, [0], "dog" if dataset.classes[dataset.rows[0].label] == "cat" else "cat")
+    revision = run_step(revise(full, dataset))
+    export_room(full, tmp_path / "both.zip", datasets=["drawn", revision])
+    with zipfile.ZipFile(tmp_path / "one.zip") as one, zipfile.ZipFile(tmp_path / "both.zip") as both:
+        pictures = [sum("/images/" in name for name in archive.namelist()) for archive in (one, both)]
+    assert pictures == [len(dataset.rows)] * 2
+    arrived = import_room(dataclasses.replace(settings, home=tmp_path / "there"), tmp_path / "both.zip")
+    assert arrived.refused == {}
+    assert {f"datasets/{name}" for name in ("drawn", revision)} <= set(arrived.taken)
+    there = DatasetStore(dataclasses.replace(settings, home=tmp_path / "there")).get(revision)
+    assert there.fingerprint == DatasetStore(full).get(revision).fingerprint
+    assert list(check(dataclasses.replace(settings, home=tmp_path / "there"))) == []
+
+
+def test_a_manifest_that_names_other_bytes_as_equal_is_refused(
+    packed: Path, settings: Settings, tmp_path: Path
+) -> None:
+    files = unpacked(packed)
+    manifest = manifest_of(files)
+    first, second = [item for item in manifest["files"] if "/images/" in item["path"]][:2]
+    second["stored"], second["size"] = first["path"], first["size"]
+    del files[second["path"]]
+    arrived = import_room(settings, repacked(tmp_path / "evil.zip", files, manifest))
+    assert "differs from its list of files" in arrived.refused["datasets/drawn"]
+    second["stored"] = "../../etc/passwd"
+    refusal(settings, repacked(tmp_path / "worse.zip", files, manifest))
 
 
 def test_a_room_is_packed_while_it_trains(
@@ -297,7 +331,7 @@ def test_no_other_name_is_taken_in(packed: Path, settings: Settings, tmp_path: P
     [
         {},
         [],
-        {"format": 2, "files": []},
+        {"format": 3, "files": []},
         {"format": 1, "files": []},
         {"format": 1, "files": [{"path": "x"}]},
         {"format": 1, "files": [{"path": 1, "size": -1, "sha256": "x"}]},
