@@ -1,5 +1,6 @@
 """The check of an export: the finished file answers test pictures, and its answers are held against the run's."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +72,8 @@ class ExportCheck:
             low = self.interval.low
             if low < -MAX_LOSS:
                 return (
-                    f"it may lose up to {format_points(-low)} points of accuracy "
-                    f"(n = {self.images:,}; {format_points(MAX_LOSS)} are allowed)"
+                    f"it may lose more than the {format_points(MAX_LOSS)} points of accuracy that are allowed "
+                    f"(up to {format_points(math.ceil(-1000 * low) / 1000)}; n = {self.images:,})"
                 )
             return None
         wrong = self.images - self.same - self.unclear
@@ -92,8 +93,8 @@ class ExportCheck:
         if lost <= MAX_LOSS or self.interval.high >= 0:
             return None
         return (
-            f"it loses {format_points(lost)} points of accuracy "
-            f"(n = {self.images:,}; {format_points(MAX_LOSS)} are allowed)"
+            f"it loses more than the {format_points(MAX_LOSS)} points of accuracy that are allowed "
+            f"({format_points(lost)}; n = {self.images:,})"
         )
 
     def describe(self) -> str:
