@@ -60,7 +60,7 @@ def probe(settings: Settings, dataset: str, network: str | None) -> Outcome:
 
 def describe_ladder(ladder: "Ladder") -> dict[str, Any]:
     """A ladder as JSON: counts, fractions and sentences instead of single pictures."""
-    from core.probes.forecast import describe_forecast, describe_pretraining
+    from core.probes.forecast import describe_depth, describe_head, describe_pretraining
 
     value = dataclasses.asdict(ladder)
     value["blocks"] = [
@@ -74,7 +74,8 @@ def describe_ladder(ladder: "Ladder") -> dict[str, Any]:
         }
         for place, item in enumerate(ladder.blocks)
     ]
-    return {**value, "forecast": describe_forecast(ladder), "pretraining": describe_pretraining(ladder)}
+    said = [describe_head(ladder), describe_depth(ladder), describe_pretraining(ladder)]
+    return {**value, "sentences": said}
 
 
 def _describe_arm(arm: "ArmTruth") -> dict[str, Any]:
@@ -83,10 +84,10 @@ def _describe_arm(arm: "ArmTruth") -> dict[str, Any]:
 
 
 def _lines(ladder: "Ladder", own: Sequence["ArmTruth"], every: Sequence["ArmTruth"]) -> list[str]:
-    from core.probes.forecast import describe_forecast, describe_pretraining
+    from core.probes.forecast import describe_depth, describe_head, describe_pretraining
     from core.probes.forecast_score import describe_score, score
 
-    lines = [describe_forecast(ladder), describe_pretraining(ladder), ""]
+    lines = [describe_head(ladder), describe_depth(ladder), describe_pretraining(ladder), ""]
     width = max(len(item.block) for item in ladder.blocks)
     for place, item in enumerate(ladder.blocks):
         untrained = format_percent(ladder.untrained(place).value or 0)

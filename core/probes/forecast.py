@@ -40,21 +40,24 @@ def gain(ladder: Ladder) -> Interval:
     return ladder.difference(ladder.last, best_from(ladder, 0))
 
 
-def describe_forecast(ladder: Ladder) -> str:
-    """What a head should reach, and what unfreezing may add, in two or three sentences."""
+def describe_head(ladder: Ladder) -> str:
+    """What a head should reach."""
     head = ladder.accuracy(ladder.last)
-    interval, last = head.interval, head.correct / head.n
-    text = (
-        f"A head alone should reach about {format_percent(last)} ({format_points(interval.low)} to "
-        f"{format_points(interval.high)}). "
+    limits = head.interval
+    return (
+        f"A head alone should reach about {format_percent(head.value or 0)} ({format_points(limits.low)} to "
+        f"{format_points(limits.high)})."
     )
+
+
+def describe_depth(ladder: Ladder) -> str:
+    """After which block most is there, and what unfreezing may add."""
     place = enough(ladder)
-    where = ladder.blocks[place].block
     if place < ladder.last:
-        text += f"Most of what it needs is there after {where}; "
+        text = f"Most of what it needs is there after {ladder.blocks[place].block}"
     else:
-        text += "Only the last block has most of what it needs; "
-    return text + _describe_unfreezing(ladder)
+        text = "Only the last block has most of what it needs"
+    return f"{text}; {_describe_unfreezing(ladder)}"
 
 
 def _describe_unfreezing(ladder: Ladder) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
-from core.probes.forecast import best_from, describe_forecast, describe_pretraining, enough, expect, gain
+from core.probes.forecast import best_from, describe_depth, describe_head, describe_pretraining, enough, expect, gain
 from core.probes.forecast_score import ArmTruth, describe_score, find_truths, score
 from core.probes.ladder import Ladder, ladder_path, write_ladder
 from core.runs.run_store import RunStore
@@ -61,10 +61,9 @@ def test_most_is_there_where_little_is_added_later() -> None:
     ],
 )
 def test_the_sentence_hedges_by_the_interval(ladder: Ladder, said: str) -> None:
-    text = describe_forecast(ladder)
-    assert said in text
+    assert said in describe_depth(ladder)
     head = ladder.accuracy(ladder.last)
-    assert f"{100 * head.interval.low:.1f} to" in text
+    assert f"{100 * head.interval.low:.1f} to" in describe_head(ladder)
     assert (gain(ladder).low > 0) == (ladder is EARLY)
 
 
