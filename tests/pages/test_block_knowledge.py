@@ -145,3 +145,40 @@ def test_compare_shows_each_block_its_movement_and_whether_the_forecast_held(
     assert set(table["moved (% of norm)"]) == {"0"}
     assert list(table["known before (%)"]) == [25.0, 37.5, 50.0, 62.5, 75.0, 87.5]
     assert "Too few so far" in said
+
+
+def test_the_top_features_of_a_head_are_buttons_with_pictures_and_what_changes_without_them(
+    headed: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = InProcessClient(headed)
+    monkeypatch.setattr(frame, "predictor", lambda _: client)
+    (run,) = RunStore(headed).all()
+    app = open_page("pages/compare.py", runs=run.id, view="why")
+    app.segmented_control(key="why-section").set_value("Top features").run()
+    assert not app.exception
+    assert not [error.value for error in app.error]
+    said = texts(app)
+    assert "of 1,280** features" in said
+    assert "Silenced (held at its mean)" in said
+    garden = client.garden(run.id)
+    pills = app.get("button_group")[-1]
+    assert len(pills.options) == 24
+    second = garden.features[1].number
+    app.session_state[f"garden-{run.id}"] = second
+    app.run()
+    assert f"Feature {second} has" in texts(app)
+    assert not app.exception
+
+
+def test_runs_without_a_head_of_their_own_get_a_sentence_with_what_to_train(
+    raced: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = InProcessClient(raced)
+    monkeypatch.setattr(frame, "predictor", lambda _: client)
+    runs = ",".join(run.id for run in RunStore(raced).all())
+    app = open_page("pages/compare.py", runs=runs, view="why")
+    app.segmented_control(key="why-section").set_value("Top features").run()
+    assert "Train one with the strategy Head only." in texts(app)
+    app.segmented_control(key="why-section").set_value("Blocks").run()
+    assert "its blocks knew nothing before" in texts(app)
+    assert not app.exception
