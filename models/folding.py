@@ -56,6 +56,11 @@ def fold_network(network: Network) -> nn.Module:
     return _fold([*network.blocks.values(), network.pool, network.head])
 
 
+def fold_blocks(network: Network) -> list[nn.Module]:
+    """Its blocks in eval mode, each a module of its own; they may share memory with the network."""
+    return [_fold([block]) for block in network.blocks.values()]
+
+
 def _fold(parts: list[nn.Module]) -> nn.Module:
     whole = nn.Sequential(*parts).eval()
     if not any(isinstance(module, nn.BatchNorm2d) for module in whole.modules()):

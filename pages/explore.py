@@ -7,6 +7,7 @@ import streamlit as st
 from core.datasets.dataset import DatasetSummary
 from core.settings import Settings
 from pages.components.explore import (
+    block_knowledge,
     changes,
     class_strips,
     corrections_bar,
@@ -20,7 +21,7 @@ from pages.components.shared.dataset_cache import open_dataset
 
 WIDGET_PX = 68  # with its label: nothing moves when its code has loaded
 CHOSEN = "explore-dataset"
-SECTIONS = ("Pictures", "Check", "Augmentation")
+SECTIONS = ("Pictures", "Check", "Networks", "Augmentation")
 
 
 def page() -> None:
@@ -46,11 +47,12 @@ def page() -> None:
                 icon=":material/model_training:",
                 query_params={"dataset": dataset.id},
             )
+        linked = st.query_params.get("section", "").capitalize()
         with st.container(key="sections"):
             section = st.segmented_control(
                 "Show",
                 SECTIONS,
-                default=SECTIONS[0],
+                default=linked if linked in SECTIONS else SECTIONS[0],
                 required=True,
                 key="explore-section",
                 label_visibility="collapsed",
@@ -59,6 +61,8 @@ def page() -> None:
             class_strips.show_pictures(settings, dataset)
         elif section == "Check":
             inspection.show_inspection(settings, dataset)
+        elif section == "Networks":
+            block_knowledge.show_knowledge(settings, dataset)
         else:
             training_views.show_views(settings, dataset)
         changes.offer_changes(settings, dataset)

@@ -168,6 +168,26 @@ def raced(race_template: Path, home: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
+def head_template(drawn_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with the dataset `drawn` and a finished run of a head on petnet."""
+    root = tmp_path_factory.mktemp("head") / "workspace"
+    shutil.copytree(drawn_template, root)
+    settings = dataclasses.replace(Settings.from_environment(), home=root)
+    config = TrainConfig(dataset="drawn", model="petnet", strategy="head", epochs=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEMYPETS_HOME", str(root))
+        assert Worker(settings, RunStore(settings).create(config)).work().value == "finished"
+    return root
+
+
+@pytest.fixture
+def headed(head_template: Path, home: Path) -> Settings:
+    """This test's own copy of the data root with a finished head."""
+    shutil.copytree(head_template, home)
+    return Settings.from_environment()
+
+
+@pytest.fixture(scope="session")
 def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The address of a process that forks the app's processes, seconds sooner than they would start."""
     with start_fork_server(tmp_path_factory.mktemp("fork")) as address:

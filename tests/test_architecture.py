@@ -143,7 +143,7 @@ DEEDS = {
     "create", "create_race", "start_race", "request_stop", "resume", "delete", "delete_dataset", "rename",
     "rename_race", "start_evaluation", "make_demo_dataset", "start_demo",
     "stop_race", "restart_race", "evaluate_race", "delete_race",
-    "start_examination", "cancel_examination",
+    "start_examination", "cancel_examination", "start_probes", "cancel_probes",
 }  # fmt: skip
 
 

@@ -25,9 +25,11 @@ from core.doctor.examination import verify_findings
 from core.errors import TuneMyPetsError
 from core.export.exports import verify_exports
 from core.jobs.import_jobs import CANCEL, SAMPLES
+from core.jobs.shared_job import verify_results
 from core.maintenance.findings import Finding
 from core.maintenance.meter import Meter, Report, bytes_below
 from core.predict.explanation_cache import verify_explanations
+from core.probes import ladder as probes
 from core.revisions.corrections_check import verify_corrections
 from core.runs.run import Run
 from core.runs.run_check import CHECKPOINT_FILES, KnownDatasets, verify_run
@@ -232,6 +234,8 @@ class _Walk:
         fingerprints = {fingerprint for fingerprint in found if fingerprint}
         yield from verify_cache(folder, fingerprints, self._count)
         yield from verify_findings(folder / DOCTOR, fingerprints, self._count)
+        prefixes = {fingerprint[: probes.PREFIX] for fingerprint in fingerprints}
+        yield from verify_results(folder / probes.FOLDER, prefixes, probes.check_text, "These probes", self._count)
         if is_folder(folder / WEIGHTS):
             yield from verify_kept_weights(folder / WEIGHTS, self._count)
         if is_folder(folder / EXPLANATIONS):

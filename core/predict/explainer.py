@@ -1,10 +1,11 @@
-"""Computes explanations: saliency maps, projections, weight changes and filters, in short pieces so that predictions
-go first."""
+"""Computes explanations: saliency maps, projections, weight changes, features and filters, in short pieces so that
+predictions go first."""
 
 import base64
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,11 @@ import torch
 from core.config.events import Progress
 from core.errors import ImageError, PredictorError
 from core.predict.explanation_cache import ExplanationCache, weights_hash
+from core.predict.feature_garden import Head, chosen_rows, draw_feature, grow_garden, last_maps
 from core.predict.first_filters import draw_filters
+from core.predict.garden_answers import Garden
 from core.predict.heatmap import describe_heatmap, draw_heatmap, to_png, upsample
-from core.predict.image_features import OnProgress, read_features
+from core.predict.image_features import OnProgress, dataset_of, read_features, read_pixels
 from core.predict.predictor import LoadedRun, Predictor
 from core.predict.predictor_answers import (
     METHODS,
@@ -35,7 +38,7 @@ from core.runs.run import Run
 from core.settings import Settings
 from core.steps import StopSignal, run_step
 from core.stores.augmentation import centre_crop, normalise, to_channels_first
-from core.stores.pixels import square_pixels
+from core.stores.pixels import Pixels, square_pixels
 from models import weights
 
 MAX_CLASSES = 3  # with heatmaps in one request
@@ -201,6 +204,58 @@ class Explainer:
     def _weight_change(self, run: Run) -> dict[str, Any]:
         with self._one_at_a_time:
             return measure_weight_change(self.settings, run).to_json()
+
+    def garden(self, run: Run, on_progress: OnProgress) -> dict[str, Any]:
+        """The features that a head uses most, as `Garden.to_json` writes them.
+
+        Raises:
+            RunError, DatasetError: each with a sentence for people.
+        """
+        request = {"what": "garden", "run": run.id, "weights": weights_hash(run)}
+        request |= {"dataset": run.meta().dataset_fingerprint}
+        return self.cache.get(request, lambda: self._garden(run, on_progress), keep=not run.state().active)
+
+    def _garden(self, run: Run, on_progress: OnProgress) -> dict[str, Any]:
+        if run.config().strategy != "head":
+            raise PredictorError("Features are shown of runs that trained the head only: choose such a run.")
+        with self._one_at_a_time, self.lock.background():
+            signal, hardware = StopSignal(self.lock.let_urgent_pass), self.predictor.hardware
+            read = [
+                run_step(read_features(self.settings, run, hardware, signal, (split,)), on_progress)
+                for split in ("train", "val")
+            ]
+            loaded = self.predictor.load(run)
+            some = self._pixels(run, [read[0].rows[0].index])
+            mapped = last_maps(loaded.network, some, loaded.spec, hardware) is not None
+            if not all(np.isfinite(found.values).all() for found in read):
+                raise PredictorError("The network's features are not finite: choose another network.")
+            return grow_garden(Head.of(loaded.network), *read, mapped=mapped).to_json()
+
+    def garden_pictures(self, run: Run, number: int, on_progress: OnProgress) -> Message:
+        """Heatmaps of the pictures that excite one of the most used features, in their order.
+
+        Raises:
+            RunError, DatasetError, PredictorError: each with a sentence for people.
+        """
+        chosen = chosen_rows(Garden.from_json(self.garden(run, on_progress)), number)
+        if not chosen:
+            raise PredictorError("This feature is not among the most used ones: choose one of the list.")
+        request = {"what": "feature", "run": run.id, "weights": weights_hash(run), "feature": number}
+        found = self.cache.get(request, lambda: self._garden_pictures(run, number, chosen), keep=not run.state().active)
+        return {}, [base64.b64decode(part) for part in found["parts"]]
+
+    def _garden_pictures(self, run: Run, number: int, chosen: Sequence[int]) -> dict[str, Any]:
+        with self.lock.background():
+            loaded = self.predictor.load(run)
+            pixels = self._pixels(run, chosen)
+            maps = last_maps(loaded.network, pixels, loaded.spec, self.predictor.hardware)
+            parts = [] if maps is None else draw_feature(maps, number, pixels, loaded.spec)
+        return {"parts": [base64.b64encode(part).decode() for part in parts]}
+
+    def _pixels(self, run: Run, indices: Sequence[int]) -> Pixels:
+        dataset, loaded = dataset_of(self.settings, run), self.predictor.load(run)
+        rows = [dataset.rows[index] for index in indices]
+        return np.stack([read_pixels(dataset, row, self.predictor.limits, loaded.spec) for row in rows])
 
     def filters(self, run: Run) -> Message:
         """The filters of the first layer, as `Filters.to_message` writes them.

@@ -1,9 +1,9 @@
-"""The features that a network's head reads, for the images of its test split; from the stores where they are there."""
+"""The features that a network's head reads, for the images of a split; from the stores where they are there."""
 
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +42,7 @@ class Features:
     Attributes:
         values: (N, F) float32.
         rows: N images.
-        split: `test`, or `val` where there is no test split.
+        split: that was read.
         total: images of the split.
     """
 
@@ -65,12 +65,13 @@ def dataset_of(settings: Settings, run: Run) -> Dataset:
 
 
 def read_features(
-    settings: Settings, run: Run, hardware: Hardware, signal: StopSignal
+    settings: Settings, run: Run, hardware: Hardware, signal: StopSignal, splits: Sequence[str] = ("test", "val")
 ) -> Generator[Progress, None, Features]:
-    """The features of a run's test images, an even sample of at most `MAX_IMAGES`.
+    """The features of a run's images of one split, an even sample of at most `MAX_IMAGES`.
 
     Args:
         signal: checked between short pieces of work; its poll may let other requests run.
+        splits: the first of these that has images is read.
     Raises:
         RunError: if the run has no weights, or they are damaged.
         DatasetError: if its images are gone.
@@ -79,7 +80,7 @@ def read_features(
     network, checkpoint = load_network(run.checkpoints, BEST)  # of its own: it is frozen below
     hardware.place(network)
     network.freeze(list(network.blocks)[-1])
-    split = "test" if dataset.rows_of("test") else "val"
+    split = next((name for name in splits if dataset.rows_of(name)), splits[-1])
     every = dataset.rows_of(split)
     rows = every if len(every) <= MAX_IMAGES else tuple(every[int(place)] for place in _evenly(len(every)))
     config = checkpoint.config
@@ -134,7 +135,7 @@ def _compute(
         if store is not None:
             pixels = store.take(np.array([row.index for row in chosen], np.int64))
         else:
-            pixels = np.stack([_read(dataset, row, limits, spec) for row in chosen])
+            pixels = np.stack([read_pixels(dataset, row, limits, spec) for row in chosen])
         found.append(logits_of(prefix.module, pixels, spec, prefix.hardware).cpu().numpy())
         signal.check()
         done = first + len(chosen)
@@ -151,7 +152,12 @@ def _pixel_store(
     return (yield from open_store(settings, dataset, spec, signal))
 
 
-def _read(dataset: Dataset, row: ImageRow, limits: Limits, spec: Preprocessing) -> Pixels:
+def read_pixels(dataset: Dataset, row: ImageRow, limits: Limits, spec: Preprocessing) -> Pixels:
+    """One picture as a store would hold it: (S, S, 3).
+
+    Raises:
+        DatasetError: it is gone, or cannot be read.
+    """
     try:
         return square_pixels(dataset.read_image(row), row.name, limits, spec)
     except ImageError as error:

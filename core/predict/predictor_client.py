@@ -15,6 +15,7 @@ from core.config.train_config import TrainConfig
 from core.errors import PredictorError, TuneMyPetsError
 from core.jobs.launchers import live_process, start_single
 from core.locks import is_held
+from core.predict.garden_answers import Garden
 from core.predict.predictor_answers import Explanation, Filters, Method, Prediction, Projection, WeightChange
 from core.predict.predictor_server import address_path, lock_path, receive, send
 from core.settings import Settings
@@ -151,6 +152,22 @@ class PredictorClient:
             TuneMyPetsError: if the run cannot be used, its start is not available, or the predictor does not answer.
         """
         return WeightChange.from_json(self._ask({"ask": "weight_change", "run": run_id}, [])[0])
+
+    def garden(self, run_id: str, on_progress: OnProgress | None = None) -> Garden:
+        """The features that the head of a run uses most; the first time takes seconds.
+
+        Raises:
+            TuneMyPetsError: if the run or its dataset cannot be used or the predictor does not answer.
+        """
+        return Garden.from_json(self._ask({"ask": "garden", "run": run_id}, [], on_progress)[0])
+
+    def feature_heatmaps(self, run_id: str, number: int) -> list[bytes]:
+        """PNG files of the pictures that excite one of those features; none where the network has no map of it.
+
+        Raises:
+            TuneMyPetsError: if the run or its dataset cannot be used or the predictor does not answer.
+        """
+        return self._ask({"ask": "feature", "run": run_id, "feature": number}, [])[1]
 
     def filters(self, run_id: str) -> Filters:
         """The filters of a run's first layer, drawn.

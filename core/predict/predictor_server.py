@@ -104,7 +104,8 @@ class Server:
     def answer(
         self, record: dict[str, Any], parts: list[bytes], on_progress: Callable[[Progress], None]
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """Answer one request: `ping`, `predict`, `views`, `explain`, `projection`, `filters` or `weight_change`."""
+        """Answer one request: `ping`, `predict`, `views`, `explain`, `projection`, `garden`, `feature`, `filters`
+        or `weight_change`."""
         from core.predict.predictor import augmented_views
         from core.stores.augmentation import Augmentation
 
@@ -139,6 +140,11 @@ class Server:
             case "projection":
                 run = self.store.get(str(record["run"]))
                 return self.explainer.project(run, on_progress, tsne=bool(record["tsne"])).to_json(), []
+            case "garden":
+                return self.explainer.garden(self.store.get(str(record["run"])), on_progress), []
+            case "feature":
+                run = self.store.get(str(record["run"]))
+                return self.explainer.garden_pictures(run, int(record["feature"]), on_progress)
             case "weight_change":
                 return self.explainer.weight_change(self.store.get(str(record["run"]))), []
             case "filters":

@@ -46,7 +46,7 @@ def verify_cache(folder: Path, fingerprints: set[str], count: Count = ignore) ->
         fingerprints: of the datasets that are there.
     """
     yield from verify_names(
-        folder, {"pixels", "activations", EXPLANATIONS, "measurements.json", "weights", "doctor"}, count
+        folder, {"pixels", "activations", EXPLANATIONS, "measurements.json", "weights", "doctor", "probes"}, count
     )
     prefixes = {fingerprint[:PREFIX] for fingerprint in fingerprints}
     yield from _verify_arrays(folder / "pixels", _verify_pixels, prefixes, count)

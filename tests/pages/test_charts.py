@@ -22,6 +22,7 @@ from core.races.bands import join_seeds
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from pages.components.shared import charts, frame
+from tests.core.probes.conftest import keep_ladder
 from tests.support.finished_runs import finish, start_race
 from tests.support.tested_runs import make_dataset
 
@@ -212,6 +213,10 @@ def test_every_chart_has_titles_words_numbers_and_a_second_sign(
     visit.charts.clear()
     visit.tables.clear()
     app.segmented_control(key="explore-section").set_value("Check").run()
+    found |= seen(visit)
+    keep_ladder(settings, dataset)
+    app.segmented_control(key="explore-section").set_value("Networks").run()
+    app.selectbox(key="knowledge-network").set_value("petnet").run()
     found |= seen(visit)
 
     app = open_page("pages/train.py", run=trained[0])

@@ -10,6 +10,7 @@ from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.prefilled_form import MODE, RACE, SINGLE, field_key
 from pages.components.train import time_estimate
+from pages.components.train.block_forecast import show_forecast
 from pages.components.train.block_picture import choose_strategy, show_blocks
 from pages.components.train.form_fields import KEPT, Problems, label_above, mark_problem
 from pages.components.train.form_values import Chosen, read_form
@@ -42,9 +43,10 @@ def fill_in(settings: Settings, datasets: Sequence[DatasetSummary], preferred: s
         choose_strategy(chosen.strategies)
     with right:
         st.markdown("##### What is trained")
-        classes = next(len(item.classes) for item in datasets if item.id == chosen.dataset)
+        dataset = next(item for item in datasets if item.id == chosen.dataset)
         if chosen.config is not None:
-            show_blocks(chosen.config, classes)
+            show_blocks(chosen.config, len(dataset.classes))
+            show_forecast(settings, dataset, chosen.config)
             announce_download(chosen.config.model)
     _details(settings, chosen)
     return chosen

@@ -10,7 +10,7 @@ from core.formatting import SPLIT_NAMES, format_percent
 from core.predict.predictor_answers import Explanation, Method, SaliencyMap
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
-from pages.components.compare.details import why_feature_space, why_figures, why_weights
+from pages.components.compare.details import why_blocks, why_feature_space, why_figures, why_garden, why_weights
 from pages.components.compare.details.why_requests import Named, dataset_of, identity, predictions
 from pages.components.shared import frame, gallery
 from pages.components.shared.names import tell_apart
@@ -18,7 +18,7 @@ from pages.components.shared.predictor_requests import request
 
 MAX_RUNS = 2
 UPLOAD = "Your own picture"
-SECTIONS = (why_feature_space.HEATMAPS, "Feature space", "Weight changes", "First filters")
+SECTIONS = (why_feature_space.HEATMAPS, "Feature space", "Blocks", "Top features", "Weight changes", "First filters")
 ANSWER = "each network's answer"
 
 
@@ -45,6 +45,10 @@ def show_why(settings: Settings, named: Named) -> None:
     match section:
         case "Feature space":
             why_feature_space.show_feature_space(settings, usable)
+        case "Blocks":
+            why_blocks.show_blocks(settings, usable)
+        case "Top features":
+            why_garden.show_garden(settings, usable)
         case "Weight changes":
             why_weights.show_weight_changes(settings, usable)
         case "First filters":

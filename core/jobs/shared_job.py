@@ -1,0 +1,224 @@
+"""Computations that anyone may start, once for all: a process of its own, followed by its files. Imports no torch.
+
+Next to the result, a JSON file that is whole or absent, lie while it is made its lock, its progress (a sentence, if it
+failed) and, if it was cancelled, `….stop`. The held lock is the only sign that one runs.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.actor import LOCAL_OWNER, Actor
+from core.config.events import Progress
+from core.errors import TuneMyPetsError
+from core.jobs.launchers import start_detached
+from core.locks import is_held
+from core.quotas import FULL, check_space, is_full
+from core.settings import Settings
+from core.steps import Stopped, StopSignal
+from core.storage import read_json, write_json
+from core.verification import REMOVE, Count, Kind, Problem, held, ignore, irregular, is_folder, listed, verify_names
+
+UP_SECONDS = 20.0  # that a process may take to have the lock, on a busy machine
+POLL_SECONDS = 0.1
+NOTE_SECONDS = 0.3
+WAIT_SECONDS = 0.5
+INTERRUPTED = "It was interrupted: start it again."
+ENDINGS = (".progress.json", ".json", ".stop", ".lock")
+
+log = logging.getLogger("tunemypets.jobs")
+
+
+@dataclass(frozen=True)
+class JobFiles:
+    """Where one computation keeps its result, and how far it is."""
+
+    result: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held while it runs."""
+        return self.result.with_suffix(".lock")
+
+    @property
+    def progress(self) -> Path:
+        """How far it is, or why it failed."""
+        return self.result.with_suffix(".progress.json")
+
+    @property
+    def stop(self) -> Path:
+        """Is there when it was cancelled."""
+        return self.result.with_suffix(".stop")
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How far a computation without a result is: running, failed with a sentence, or not begun.
+
+    Attributes:
+        owner: who started the one that runs.
+    """
+
+    active: bool = False
+    progress: Progress | None = None
+    problem: str | None = None
+    owner: str = LOCAL_OWNER
+
+
+def look(files: JobFiles) -> JobState:
+    """How far it is; read the result before and after, since it may end meanwhile."""
+    active = is_held(files.lock)
+    try:
+        noted = read_json(files.progress)
+        owner, problem = str(noted["owner"]), noted.get("problem")
+        progress = None if problem else Progress(**noted["progress"])
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return JobState(active)
+    return JobState(True, progress, None, owner) if active else JobState(problem=problem or INTERRUPTED, owner=owner)
+
+
+def start(settings: Settings, files: JobFiles, module: str, arguments: Sequence[str], log_name: str) -> None:
+    """Start a process; of two at once, the second ends at the lock.
+
+    Raises:
+        QuotaError: the disk is too full.
+    """
+    check_space(settings)
+    files.result.parent.mkdir(parents=True, exist_ok=True)
+    for path in (files.progress, files.stop):  # what an earlier one left; not the result: another may just have ended
+        path.unlink(missing_ok=True)
+    process = start_detached(settings, module, arguments, settings.logs_dir / log_name)
+    until = time.monotonic() + UP_SECONDS
+    while time.monotonic() < until and process.poll() is None and not is_held(files.lock):
+        time.sleep(POLL_SECONDS)
+
+
+def run_alone(
+    settings: Settings,
+    files: JobFiles,
+    owner: str,
+    turn: str,
+    work: Callable[[StopSignal, Callable[[Progress], None]], None],
+    explain: Callable[[Exception], str],
+) -> int:
+    """Do the work in this process, unless another one does; what goes wrong is noted as a sentence.
+
+    Args:
+        turn: one computation of a data root with this name works at a time: each takes all threads.
+        work: writes the result.
+        explain: an unexpected error, in a sentence.
+    Returns:
+        the exit status.
+    """
+    try:
+        with FileLock(files.lock).acquire(timeout=0):
+            note, signal = _Note(files.progress, owner), StopSignal(files.stop.exists)
+            try:
+                note(Progress("preparing", "Waiting for another computation", 0, 1, None))
+                with _turn(settings, turn, signal):
+                    work(signal, note)
+                files.progress.unlink(missing_ok=True)
+            except Stopped:
+                files.progress.unlink(missing_ok=True)
+            except TuneMyPetsError as error:
+                log.info("%s", error)
+                note.problem(str(error))
+            except Exception as error:  # a sentence is always left behind
+                log.exception("a computation failed")
+                full = isinstance(error, OSError) and is_full(error)
+                note.problem(FULL if full else explain(error))
+            finally:
+                files.stop.unlink(missing_ok=True)
+    except Timeout:
+        log.info("another process computes this")
+    return 0
+
+
+@contextmanager
+def _turn(settings: Settings, name: str, signal: StopSignal) -> Iterator[None]:
+    """Hold the lock of the one that computes; a cancelled one does not wait for it."""
+    lock = FileLock(settings.cache_dir / f"{name}.lock")
+    while not lock.is_locked:
+        signal.check()
+        with suppress(Timeout):
+            lock.acquire(timeout=WAIT_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _Note:
+    """Writes progress to a file, now and then."""
+
+    def __init__(self, path: Path, owner: str) -> None:
+        self._path, self._owner = path, owner
+        self._last, self._text = 0.0, ""
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last < NOTE_SECONDS and progress.text == self._text:
+            return
+        self._last, self._text = now, progress.text
+        with suppress(OSError):  # a full disk ends it where it writes its result
+            write_json(self._path, {"owner": self._owner, "progress": asdict(progress)})
+
+    def problem(self, text: str) -> None:
+        """Leave a sentence for people."""
+        with suppress(OSError):
+            write_json(self._path, {"owner": self._owner, "problem": text})
+
+
+def cancel(files: JobFiles, what: str, owner: str, *, by: Actor) -> None:
+    """Ask a running one to end without a result.
+
+    Args:
+        what: it is, as in *This examination*.
+        owner: of what it is made from.
+    Raises:
+        RightsError: neither the computation nor what it is made from belongs to `by`.
+    """
+    state = look(files)
+    if state.active:
+        if not by.may_change(owner):
+            by.check_may_change(state.owner, what)
+        files.stop.touch()
+
+
+def verify_results(
+    folder: Path, prefixes: set[str], whole: Callable[[bytes], bool], what: str, count: Count = ignore
+) -> Iterator[Problem]:
+    """What is wrong with results; all of them can be made again.
+
+    Args:
+        prefixes: with which the names of results begin whose dataset is there, up to the first `-`.
+        whole: whether this is the text of a result.
+        what: they are, such as *These findings*.
+    """
+    if not is_folder(folder):
+        return
+    names = {entry.name for entry in listed(folder) if entry.name.endswith(ENDINGS)}
+    yield from verify_names(folder, names, count, live=any(held(path) for path in folder.glob("*.lock")))
+    for name in sorted(names - irregular(folder, names)):
+        path = folder / name
+        stem = next(name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending))
+        lock = folder / f"{stem}.lock"
+        if held(lock) or name.endswith(".lock"):
+            continue
+        if name.partition("-")[0] not in prefixes:
+            yield Problem(Kind.ORPHANED, path, f"{what} are of a dataset that is gone.", REMOVE, lock=lock)
+        elif name.endswith(".stop"):
+            yield Problem(Kind.LEFT_OVER, path, "What this cancelled has ended.", REMOVE, lock=lock)
+        elif not name.endswith(".progress.json"):
+            try:
+                good = whole(path.read_bytes())
+                count(path.stat().st_size)
+            except OSError:
+                good = False
+            if not good:
+                yield Problem(Kind.DAMAGED, path, f"{what} are damaged: make them again.", REMOVE, lock=lock)

@@ -1,0 +1,121 @@
+"""The features that a head uses most: the pictures that excite each, where, and what the head is without it."""
+
+import streamlit as st
+
+from core.datasets.dataset import Dataset
+from core.formatting import SPLIT_NAMES, format_count, format_percent
+from core.predict.garden_answers import BOUND, Garden, HeadFeature
+from core.settings import Settings
+from core.statistics.metrics import Accuracy
+from pages.components.compare.details.why_requests import Named, dataset_of, identity
+from pages.components.shared import frame, gallery
+from pages.components.shared.predictor_requests import request
+from pages.components.shared.runs_snapshot import RunSnapshot
+
+TILE_PX = 104
+
+
+def show_garden(settings: Settings, named: Named) -> None:
+    """Draw the features of each run that trained a head only."""
+    heads = [(name, item) for name, item in named if item.config.strategy == "head"]
+    if not heads:
+        st.info(
+            "The features are shown of runs that trained the head only: their backbone is the pretrained one. Train "
+            "one with the strategy Head only.",
+            icon=":material/local_florist:",
+        )
+        return
+    for name, item in heads:
+        st.markdown(f"**{frame.plain(name)}**")
+        garden = request(
+            f"Computing the features of {name}",
+            (str(settings.home), "garden", *identity(item)),
+            lambda on_progress, run_id=item.id: frame.predictor(settings).garden(run_id, on_progress),
+        )
+        dataset = dataset_of(settings, item)
+        if garden is not None and dataset is not None:
+            _show_run(settings, item, garden, dataset)
+
+
+def _show_run(settings: Settings, item: RunSnapshot, garden: Garden, dataset: Dataset) -> None:
+    st.markdown(describe_garden(garden))
+    st.caption(
+        "A feature is one number that the backbone computes of a picture. The head uses one more, the more it varies "
+        "from picture to picture and the more its weights differ between classes."
+    )
+    features = {feature.number: feature for feature in garden.features}
+    number = st.pills(
+        "Feature",
+        list(features),
+        format_func=lambda number: f"{number} · {dataset.classes[features[number].label]}",
+        default=garden.features[0].number,
+        required=True,
+        help="The most used ones, most used first, with the class that each speaks for most.",
+        key=f"garden-{item.id}",
+    )
+    feature = features[number]
+    st.markdown(describe_feature(garden, feature, dataset.classes[feature.label]))
+    _show_pictures(settings, item, garden, feature, dataset)
+    if feature.flips:
+        st.markdown(f"**{describe_flips(feature)}**")
+        tiles = []
+        for flip in feature.flips:
+            row = dataset.rows[flip.index]
+            before, after = dataset.classes[flip.before], dataset.classes[flip.after]
+            mark = "right" if flip.after == row.label else "wrong"
+            detail = f"is: {dataset.classes[row.label]}"
+            tiles.append(gallery.Tile(dataset.thumbnail_path(row), f"{before} → {after}", mark, detail))
+        gallery.show_tiles(tiles, TILE_PX)
+
+
+def _show_pictures(
+    settings: Settings, item: RunSnapshot, garden: Garden, feature: HeadFeature, dataset: Dataset
+) -> None:
+    rows = [dataset.rows[index] for index in feature.pictures]
+    drawn = None
+    if garden.mapped:
+        drawn = request(
+            "Drawing where the feature is excited",
+            (str(settings.home), "feature", feature.number, *identity(item)),
+            lambda _, run_id=item.id: frame.predictor(settings).feature_heatmaps(run_id, feature.number),
+        )
+    else:
+        st.caption("This network averages no map into its features: there is no place to show.")
+    tiles = [
+        gallery.Tile(
+            drawn[place] if drawn else dataset.thumbnail_path(row),
+            dataset.classes[row.label],
+            None,
+            f"{value:.2f}, {SPLIT_NAMES[row.split]}",
+        )
+        for place, (row, value) in enumerate(zip(rows, feature.values, strict=True))
+    ]
+    gallery.show_tiles(tiles, TILE_PX)
+
+
+def describe_garden(garden: Garden) -> str:
+    """How few features the classifier needs."""
+    return (
+        f"This classifier needs **{garden.needed:,} of {garden.width:,}** features: with them alone "
+        f"{format_percent(garden.kept / garden.images)} of {garden.images:,} validation pictures are right, with all "
+        f"{garden.accuracy.text()}. The others may cost at most {100 * BOUND:.0f} point."
+    )
+
+
+def describe_feature(garden: Garden, feature: HeadFeature, label: str) -> str:
+    """What one feature does, and what the head is without it."""
+    without = Accuracy(feature.correct, garden.images)
+    flipped = f"{format_count(feature.flipped, 'answer')} {'changes' if feature.flipped == 1 else 'change'}"
+    return (
+        f"Feature {feature.number} has {format_percent(feature.share)} of all use, and speaks for "
+        f"{frame.plain(label)} most. Silenced (held at its mean), {flipped}: "
+        f"{format_percent(garden.accuracy.value or 0)} become {format_percent(without.value or 0)} of "
+        f"{garden.images:,} validation pictures. Below, the pictures that excite it most, and where."
+    )
+
+
+def describe_flips(feature: HeadFeature) -> str:
+    """What the second row of pictures shows."""
+    shown = len(feature.flips)
+    some = f"{shown} of {feature.flipped:,}" if shown < feature.flipped else f"{shown}"
+    return f"Validation pictures that are answered differently without it: {some}"
