@@ -17,6 +17,7 @@ from core.actor import LOCAL_OWNER, Actor
 from core.config.events import Progress
 from core.errors import TuneMyPetsError
 from core.jobs.launchers import start_detached
+from core.jobs.states import is_closing
 from core.locks import is_held
 from core.quotas import FULL, check_space, is_full
 from core.settings import Settings
@@ -117,7 +118,7 @@ def run_alone(
     """
     try:
         with FileLock(files.lock).acquire(timeout=0):
-            note, signal = _Note(files.progress, owner), StopSignal(files.stop.exists)
+            note, signal = _Note(files.progress, owner), StopSignal(lambda: files.stop.exists() or is_closing(settings))
             try:
                 note(Progress("preparing", "Waiting for another computation", 0, 1, None))
                 with _turn(settings, turn, signal):

@@ -96,7 +96,7 @@ def test_before_an_examination_a_button_says_what_it_will_do(
 
 def test_a_failed_one_shows_its_sentence_and_the_button(settings: Settings, drawn: Dataset, open_page: Open) -> None:
     files = files_of(settings, drawn, "petnet")
-    files.findings.parent.mkdir(parents=True)
+    files.result.parent.mkdir(parents=True)
     write_json(files.progress, {"owner": "local", "problem": "The disk is full: free some space."})
     app = check(open_page("pages/explore.py", dataset=drawn.id))
     assert "The disk is full" in texts(app)

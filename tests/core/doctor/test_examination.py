@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from core.actor import OPERATOR, Actor
 from core.cli.main import main
@@ -32,6 +33,7 @@ from core.doctor.findings_in_words import (
     explained,
 )
 from core.errors import ConfigError, RightsError, WeightsError
+from core.jobs.shared_job import INTERRUPTED
 from core.jobs.shutdown import shut_down
 from core.maintenance.check import check
 from core.settings import Settings
@@ -51,10 +53,10 @@ def found_once(mislabelled_template: Path) -> Findings:
     return run_step(doctor_job.examine(settings, dataset, BACKBONE, StopSignal()))
 
 
-def waiting(settings: Settings, dataset: Dataset, by: Actor = ALICE) -> "doctor_job.FileLock":
+def waiting(settings: Settings, dataset: Dataset, by: Actor = ALICE) -> FileLock:
     """Start an examination that waits for another one; the returned lock holds it back."""
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    lock = doctor_job.FileLock(settings.cache_dir / "doctor.lock")
+    lock = FileLock(settings.cache_dir / "doctor.lock")
     lock.acquire()
     start_examination(settings, dataset, BACKBONE, by=by)
     wait_for(lambda: look(settings, dataset, BACKBONE).progress is not None)
@@ -77,7 +79,7 @@ def test_two_sessions_start_one_examination_and_both_read_what_it_found(
     settings: Settings, mixed: Dataset, ended_processes: None
 ) -> None:
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    lock = doctor_job.FileLock(settings.cache_dir / "doctor.lock")
+    lock = FileLock(settings.cache_dir / "doctor.lock")
     lock.acquire()  # it seems that another dataset is examined
     sessions = [
         threading.Thread(target=start_examination, args=(settings, mixed, BACKBONE), kwargs={"by": by})
@@ -99,7 +101,7 @@ def test_two_sessions_start_one_examination_and_both_read_what_it_found(
     assert state.findings is not None
     assert mixed.rows[state.findings.suspicions[0].index].name == "dog/wrong.jpg"
     wait_for(lambda: not processes_of(settings.home, JOB))
-    folder = files_of(settings, mixed, BACKBONE).findings.parent
+    folder = files_of(settings, mixed, BACKBONE).result.parent
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".lock"]
     assert list(check(settings)) == []
     start_examination(settings, mixed, BACKBONE)  # it is there: nothing starts
@@ -114,8 +116,8 @@ def test_a_killed_examination_leaves_a_sentence_and_nothing_half(
     kill(*processes_of(settings.home, JOB))
     state = look(settings, mixed, BACKBONE)
     assert (state.active, state.findings) == (False, None)
-    assert state.problem == "The examination was interrupted: start it again."
-    assert not files_of(settings, mixed, BACKBONE).findings.exists()
+    assert state.problem == INTERRUPTED
+    assert not files_of(settings, mixed, BACKBONE).result.exists()
     assert list(check(settings)) == []
     second = waiting(settings, mixed)
     assert look(settings, mixed, BACKBONE).active
@@ -133,7 +135,7 @@ def test_its_starter_the_owner_and_the_presenter_may_cancel_and_others_may_not(
     wait_for(lambda: not look(settings, mixed, BACKBONE).active)
     state = look(settings, mixed, BACKBONE)
     assert (state.findings, state.problem) == (None, None)
-    assert [path.suffix for path in files_of(settings, mixed, BACKBONE).findings.parent.iterdir()] == [".lock"]
+    assert [path.suffix for path in files_of(settings, mixed, BACKBONE).result.parent.iterdir()] == [".lock"]
     lock.release()
     cancel_examination(settings, mixed, BACKBONE, by=BOB)  # nothing runs: nothing to refuse
     owned = dataclasses.replace(mixed, summary=dataclasses.replace(mixed.summary, owner=BOB.id))
@@ -156,13 +158,13 @@ def test_a_missing_picture_ends_it_with_a_sentence(settings: Settings, mixed: Da
     shutil.rmtree(settings.cache_dir, ignore_errors=True)  # of an examination before this test
     mixed.image_path(mixed.rows[3]).unlink()
     files = files_of(settings, mixed, BACKBONE)
-    files.findings.parent.mkdir(parents=True)
-    doctor_job.run_examination(settings, mixed, files, "local")
+    files.result.parent.mkdir(parents=True)
+    doctor_job.run_examination(settings, mixed, BACKBONE, "local")
     problem = look(settings, mixed, BACKBONE).problem
     assert problem is not None
     assert mixed.rows[3].name in problem
     assert problem.endswith("import the dataset again.")
-    assert not files.findings.exists()
+    assert not files.result.exists()
 
 
 def test_findings_survive_the_file_and_belong_to_pictures_not_to_places(
