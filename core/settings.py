@@ -219,6 +219,10 @@ class Settings:
         return self.home / "imports"
 
     @property
+    def batches_dir(self) -> Path:
+        return self.home / "batches"
+
+    @property
     def cache_dir(self) -> Path:
         return self.home / "cache"
 

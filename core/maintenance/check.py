@@ -11,6 +11,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from core.batches.batch_check import verify_batches
 from core.checkpoints.pretrained_check import FOLDER as WEIGHTS
 from core.checkpoints.pretrained_check import verify_kept_weights
 from core.checkpoints.weights_file import check_finite, read_header
@@ -128,6 +129,7 @@ class _Walk:
         for folder in _folders(settings.collections_dir):
             yield from _guarded(folder, _while_there, folder, verify_collection(folder, self._count))
         yield from _guarded(settings.imports_dir, self._verify_imports)
+        yield from _guarded(settings.batches_dir, verify_batches, settings.batches_dir, self._count)
         yield from _guarded(settings.cache_dir, self._verify_cache)
         yield from _guarded(self._home, self._verify_others)
 
@@ -152,6 +154,7 @@ class _Walk:
         return folders | {
             settings.sweeps_dir,
             settings.collections_dir,
+            settings.batches_dir,
             settings.logs_dir,
             self._home / SET_ASIDE_FOLDER,
         }

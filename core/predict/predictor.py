@@ -94,7 +94,7 @@ class Predictor:
                 None,
                 (),
                 (time.perf_counter() - started) * 1000,
-                f"The network's output for {name} is not finite: train the run again with a smaller learning rate.",
+                describe_not_finite(name),
             )
         order = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((loaded.checkpoint.classes[int(i)], float(probabilities[int(i)])) for i in order)
@@ -107,6 +107,11 @@ class Predictor:
             None,
             notes,
         )
+
+
+def describe_not_finite(name: str) -> str:
+    """What is wrong with a network whose output is no number."""
+    return f"The network's output for {name} is not finite: train the run again with a smaller learning rate."
 
 
 def augmented_views(
