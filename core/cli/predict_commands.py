@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from core.cli.batch_answers import Wanted, is_batch, predict_many
 from core.cli.command import Outcome, command
 from core.cli.run_commands import run_argument
 from core.cli.waiting import format_left, print_status
@@ -22,10 +23,29 @@ from models.catalog import CATALOG, get_entry
 @run_argument
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--top", type=int, default=5, metavar="N", help="How many classes to list (default: 5).")
-def predict(settings: Settings, run: str, files: Sequence[str], top: int) -> Outcome:
-    """Classify pictures with a run."""
+@click.option("--csv", metavar="FILE", help="Write a table: file, class, the probability of every class, problem.")
+@click.option("--force", is_flag=True, help="Replace the table if it exists.")
+@click.option("--sort-into", metavar="DIR", help="Copy the pictures into a folder for each class; see --yes.")
+@click.option("--move", is_flag=True, help="With --sort-into: move the pictures instead of copying them.")
+@click.option("--yes", is_flag=True, help="With --sort-into: do it; without it, what would be done is only listed.")
+def predict(
+    settings: Settings,
+    run: str,
+    files: Sequence[str],
+    top: int,
+    csv: str | None,
+    force: bool,
+    sort_into: str | None,
+    move: bool,
+    yes: bool,
+) -> Outcome:
+    """Classify pictures with a run: files, or a folder or zip of any size."""
     if top < 1:
         raise ConfigError({"top": f"--top is {top}: choose a whole number from 1."})
+    wanted = Wanted(csv, force, sort_into, move, yes)
+    wanted.check()
+    if is_batch(files, wanted):
+        return predict_many(settings, run, files, wanted)
     found = RunStore(settings).get(run)
     from core.predict.predictor import Predictor  # torch
 
