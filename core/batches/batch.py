@@ -25,6 +25,7 @@ from core.datasets.sources.opening import open_source
 from core.datasets.sources.source import Source, SourceEntry
 from core.errors import BatchError
 from core.locks import is_held
+from core.novelty.conformal import DEFAULT_PROMISE
 from core.settings import Settings
 from core.storage import atomic_open, read_json
 from core.verification import age_seconds
@@ -49,6 +50,7 @@ class BatchRequest:
         weights: stamp of the run's checkpoint, which a later training replaces.
         stamp: size and time of an archive.
         created: seconds since 1970.
+        promise: at most this share of known pictures is called strange.
     """
 
     run: str
@@ -60,6 +62,7 @@ class BatchRequest:
     stamp: tuple[int, ...] = ()
     owner: str = LOCAL_OWNER
     created: float = 0.0
+    promise: float = DEFAULT_PROMISE
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "BatchRequest":

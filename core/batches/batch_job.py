@@ -67,8 +67,14 @@ def predict_batch(
         done = start = keep_whole_pieces(batch.rows_path, total)
         yield Progress("preparing", "Loading the network", done, total, None)
         from core.batches.piece_predictor import PiecePredictor  # torch
+        from core.predict.strange_pictures import know_pictures
 
-        predictor = PiecePredictor(settings, run)
+        predictor = PiecePredictor(settings, run, request.promise)
+        if predictor.novelty is None:
+            try:
+                predictor.novelty = yield from know_pictures(settings, run, signal)
+            except TuneMyPetsError as error:
+                log.info("no picture can be called strange: %s", error)
         if predictor.loaded.checkpoint.classes != request.classes:
             raise BatchError("The classes of the run have changed: predict the pictures again.")
         began, bytes_read = time.monotonic(), 0

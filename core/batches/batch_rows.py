@@ -1,8 +1,9 @@
 """The table of a batch: a JSON line for each file, appended in pieces as they are predicted. Imports no torch.
 
-A line is `{"i": place, "file": name, "label": class, "p": [probability of each class], "problem": sentence}`, in
-ASCII, so that a name of any bytes comes back as it was. Pieces have a fixed size and begin at a fixed place: a batch
-that was killed keeps its whole pieces and predicts the others as it would have done, to the last digit.
+A line has `i` (place), `file`, `label`, `p` (of each class), `problem` (a sentence), and where the run knows its
+training pictures `p_value` (how strange), `set` (classes that it may be) and `nearest` (training picture, its class,
+distance). It is ASCII, so that a name of any bytes comes back as it was. Pieces have a fixed size and begin at a fixed
+place: a batch that was killed keeps its whole pieces and predicts the others as it would have done, to the last digit.
 """
 
 import csv
@@ -18,10 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from core.batches.batch import BatchRequest
 from core.formatting import format_cell
+from core.novelty.not_sure import NotSure
 
 PIECE = 16  # files that are predicted together
 DECIMALS = 6  # of a probability
+LAST = ("not_sure", "set", "nearest", "problem")  # columns after the classes
 CSV_LINES = 500  # handed on at a time
 
 
@@ -34,12 +38,22 @@ class Row:
         label: the most probable class; None where it could not be read.
         probabilities: of each class, in the run's order.
         problem: one sentence where it could not be read.
+        p_value: at most this share of known pictures looks as strange; None where the run does not know that.
+        may_be: classes that it may be, at the batch's promise; None where none can be made.
+        nearest: place of the nearest training picture in its dataset, its class, its distance.
     """
 
     file: str
     label: str | None = None
     probabilities: tuple[float, ...] = ()
     problem: str | None = None
+    p_value: float | None = None
+    may_be: tuple[str, ...] | None = None
+    nearest: tuple[int, str, float] | None = None
+
+    def is_strange(self, promise: float) -> bool:
+        """Whether it is unlike the training pictures, which at most the promised share of known pictures is called."""
+        return self.p_value is not None and NotSure(self.p_value, 0, ()).refused(promise)
 
     @property
     def probability(self) -> float | None:
@@ -54,6 +68,9 @@ class Row:
             "label": self.label,
             "p": [round(value, DECIMALS) for value in self.probabilities],
             "problem": self.problem,
+            "p_value": self.p_value,
+            "set": self.may_be,
+            "nearest": self.nearest,
         }
         return json.dumps(record, allow_nan=False).encode("ascii") + b"\n"
 
@@ -66,7 +83,14 @@ class Row:
             None if label is None else str(label),
             tuple(float(value) for value in record["p"]),
             None if problem is None else str(problem),
+            None if record["p_value"] is None else float(record["p_value"]),
+            None if record["set"] is None else tuple(map(str, record["set"])),
+            None if record["nearest"] is None else _nearest(*record["nearest"]),
         )
+
+
+def _nearest(index: Any, label: Any, distance: Any) -> tuple[int, str, float]:
+    return int(index), str(label), float(distance)
 
 
 def append_rows(path: Path, start: int, rows: Sequence[Row]) -> None:
@@ -129,20 +153,23 @@ def read_rows(path: Path) -> Iterator[Row]:
         return
 
 
-def write_csv(rows: Iterable[Row], classes: Sequence[str]) -> Iterator[str]:
-    """The table as CSV, some lines at a time: `file, label, probability, p CLASS …, problem`.
+def write_csv(rows: Iterable[Row], classes: Sequence[str], promise: float) -> Iterator[str]:
+    """The table as CSV, some lines at a time: `file, label, probability, p CLASS …, not_sure, set,
+    nearest, problem`.
 
     A text that a spreadsheet would take for a formula gets an apostrophe before it, and a byte of a name that is not
     UTF-8 is written as `\\xe9`.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["file", "label", "probability", *(f"p {printable(name)}" for name in classes), "problem"])
+    writer.writerow(["file", "label", "probability", *(f"p {printable(name)}" for name in classes), *LAST])
     for count, row in enumerate(rows, start=1):
         shares = row.probabilities or ("",) * len(classes)
-        texts = [format_cell(printable(text or "")) for text in (row.file, row.label, row.problem)]
+        found = (row.file, row.label, " | ".join(row.may_be or ()), row.nearest and row.nearest[1], row.problem)
+        file, label, may_be, nearest, problem = (format_cell(printable(text or "")) for text in found)
         most = "" if row.probability is None else row.probability
-        writer.writerow([texts[0], texts[1], most, *shares, texts[2]])
+        strange = "" if row.p_value is None else int(row.is_strange(promise))
+        writer.writerow([file, label, most, *shares, strange, may_be, nearest, problem])
         if count % CSV_LINES == 0:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -164,12 +191,14 @@ class Table:
         labels: (N,) places of the most probable classes; -1 where there is none.
         probabilities: (N,) of them; NaN where there is none.
         problems: by place.
+        strange: (N,) bool, unlike anything the run was trained on.
     """
 
     files: tuple[str, ...]
     labels: npt.NDArray[np.int32]
     probabilities: npt.NDArray[np.float32]
     problems: dict[int, str]
+    strange: npt.NDArray[np.bool_]
 
     def count_classes(self, count: int) -> npt.NDArray[np.int64]:
         """(C,): how many files each class got."""
@@ -189,14 +218,21 @@ class Table:
         return places[np.argsort(self.probabilities[places], kind="stable")]
 
 
-def read_table(path: Path, classes: Sequence[str]) -> Table:
+def read_table(path: Path, request: BatchRequest) -> Table:
     """The rows so far, in columns."""
-    place_of = {name: place for place, name in enumerate(classes)}
-    files, labels, probabilities, problems = [], [], [], {}
+    place_of = {name: place for place, name in enumerate(request.classes)}
+    files, labels, probabilities, problems, strange = [], [], [], {}, []
     for place, row in enumerate(read_rows(path)):
         files.append(row.file)
         labels.append(-1 if row.label is None else place_of.get(row.label, -1))
         probabilities.append(np.nan if row.probability is None else row.probability)
+        strange.append(row.is_strange(request.promise))
         if row.problem is not None:
             problems[place] = row.problem
-    return Table(tuple(files), np.array(labels, np.int32), np.array(probabilities, np.float32), problems)
+    return Table(
+        tuple(files),
+        np.array(labels, np.int32),
+        np.array(probabilities, np.float32),
+        problems,
+        np.array(strange, np.bool_),
+    )

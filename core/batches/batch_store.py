@@ -28,6 +28,7 @@ from core.errors import BatchError, QuotaError
 from core.jobs.import_jobs import COPY_BYTES, pack_files
 from core.jobs.launchers import start_detached
 from core.locks import hold_lock, is_held
+from core.novelty.conformal import DEFAULT_PROMISE
 from core.quotas import check_room, check_space
 from core.room.board import check_uploads
 from core.runs.run import Run
@@ -49,7 +50,9 @@ class BatchStore:
         self.settings = settings
         self.folder = settings.batches_dir
 
-    def start(self, run_id: str, path: Path, title: str = "", *, by: Actor = OPERATOR) -> Batch:
+    def start(
+        self, run_id: str, path: Path, title: str = "", *, promise: float = DEFAULT_PROMISE, by: Actor = OPERATOR
+    ) -> Batch:
         """Start to predict all pictures of a folder or archive of this machine.
 
         Raises:
@@ -62,15 +65,19 @@ class BatchStore:
             files = list_folder(path)
             if not files:
                 raise BatchError(f"There are no files in {title}: choose the folder that holds the pictures.")
-            return self._begin(run_id, BatchRequest("", "folder", str(path), title, (), ()), files, by)
+            return self._begin(run_id, BatchRequest("", "folder", str(path), title, (), (), promise=promise), files, by)
         if not path.exists():
             raise BatchError(f"{path} is not there: check the path.")
         if path.suffix.lower() not in ARCHIVE_ENDINGS:
             raise BatchError(f"{title} is neither a folder nor a zip: choose one of these.")
         stamp = stamp_archive(path)
-        return self._begin(run_id, BatchRequest("", "archive", str(path), title, (), (), stamp), (), by)
+        return self._begin(
+            run_id, BatchRequest("", "archive", str(path), title, (), (), stamp, promise=promise), (), by
+        )
 
-    def start_files(self, run_id: str, names: Iterable[str], *, by: Actor = OPERATOR) -> Batch:
+    def start_files(
+        self, run_id: str, names: Iterable[str], *, promise: float = DEFAULT_PROMISE, by: Actor = OPERATOR
+    ) -> Batch:
         """Start to predict files of this machine, named as the shell does; one that is missing gets a row that says so.
 
         Raises:
@@ -78,7 +85,9 @@ class BatchStore:
         """
         base = Path.cwd()
         files = list_files(names, base)
-        return self._begin(run_id, BatchRequest("", "files", str(base), "the named files", (), ()), files, by)
+        return self._begin(
+            run_id, BatchRequest("", "files", str(base), "the named files", (), (), promise=promise), files, by
+        )
 
     def start_upload(self, run_id: str, archive: Path, title: str, *, by: Actor) -> Batch:
         """Start to predict an archive from `receive_zip` or `receive_files`, which the batch takes over.
@@ -224,7 +233,7 @@ class BatchStore:
             raise BatchError("This batch is running: cancel it first.")
         remove_folder(batch.folder)
 
-    def find_earlier(self, run_id: str, path: Path) -> Batch | None:
+    def find_earlier(self, run_id: str, path: Path, promise: float = DEFAULT_PROMISE) -> Batch | None:
         """The newest batch of the same run over the same, unchanged files of this machine.
 
         Args:
@@ -234,7 +243,8 @@ class BatchStore:
         weights, files = stamp_weights(run), None
         for batch in self.all():
             request = batch.request()
-            if (request.run, request.path, request.weights) != (run.id, str(path), weights) or request.kind == "files":
+            wanted = (run.id, str(path), weights, promise)
+            if (request.run, request.path, request.weights, request.promise) != wanted or request.kind == "files":
                 continue
             if request.kind == "archive":
                 if request.stamp == stamp_archive(path):

@@ -9,19 +9,23 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import nn
 
-from core.batches.batch_rows import PIECE, Row
+from core.batches.batch_rows import DECIMALS, PIECE, Row
 from core.datasets.sources.source import Source, SourceEntry
 from core.errors import ImageError
 from core.formatting import readable
+from core.novelty.conformal import Values
+from core.novelty.not_sure import NotSure
 from core.predict.predictor import Predictor, describe_not_finite
 from core.runs.run import Run
 from core.settings import Settings
 from core.stores.pixels import Pixels, read_square
+from core.training.feature_tap import find_head
 from core.training.inference import logits_of
 
 
@@ -37,14 +41,20 @@ class Piece:
 class PiecePredictor:
     """Predicts files of a source with one run."""
 
-    def __init__(self, settings: Settings, run: Run) -> None:
+    def __init__(self, settings: Settings, run: Run, promise: float) -> None:
         """
+        Args:
+            promise: for which each answer gets the set of classes that the picture may be.
         Raises:
             RunError: the run has no checkpoint, or a damaged one.
         """
         predictor = Predictor(settings)
         self.loaded = predictor.load(run)
         self.limits, self.hardware, self.threads = predictor.limits, predictor.hardware, settings.threads
+        self.promise = promise
+        self.novelty = predictor.novelty(run)
+        self._seen = threading.local()
+        find_head(self.loaded.folded).register_forward_pre_hook(self._see)
         shared = self.hardware.device.type != "cpu"  # a GPU takes one piece at a time
         self._turn = threading.Lock() if shared else nullcontext()
         torch.set_num_threads(1)
@@ -78,21 +88,30 @@ class PiecePredictor:
             except ImageError as error:
                 rows.append(Row(entry.name, problem=readable(str(error))))
         answered = iter(self._answer(np.stack(pixels)) if pixels else ())
-        return Piece(
-            start,
-            [row or self._row(entry, next(answered)) for entry, row in zip(entries, rows, strict=True)],
-            bytes_read,
-        )
+        answers = [row or self._row(entry, *next(answered)) for entry, row in zip(entries, rows, strict=True)]
+        return Piece(start, answers, bytes_read)
 
-    def _answer(self, pixels: Pixels) -> "np.typing.NDArray[np.float64]":
-        """Probabilities (B, C) of pictures (B, S, S, 3)."""
+    def _see(self, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        """Keep what the head reads, for this thread."""
+        self._seen.features = inputs[0].detach().float().cpu().numpy()
+
+    def _answer(self, pixels: Pixels) -> list[tuple[Values, NotSure | None]]:
+        """Probabilities (C,) of each of these pictures (B, S, S, 3), and whether it is strange."""
         with self._turn:
             logits = logits_of(self.loaded.folded, pixels, self.loaded.spec, self.hardware)
-            with torch.inference_mode():
-                return self.loaded.network.probabilities(logits).double().cpu().numpy()
+            # in float64, as those of the evaluation and of a single picture
+            probabilities = self.loaded.network.probabilities(logits.cpu().double()).numpy()
+            features = self._seen.features
+        if self.novelty is None or not np.isfinite(features).all() or not np.isfinite(probabilities).all():
+            return [(each, None) for each in probabilities]
+        return list(zip(probabilities, self.novelty.judge(features, probabilities, (self.promise,)), strict=True))
 
-    def _row(self, entry: SourceEntry, probabilities: "np.typing.NDArray[np.float64]") -> Row:
+    def _row(self, entry: SourceEntry, probabilities: Values, known: NotSure | None) -> Row:
         if not np.isfinite(probabilities).all():
             return Row(entry.name, problem=describe_not_finite(readable(entry.name)))
         label = self.loaded.checkpoint.classes[int(probabilities.argmax())]
-        return Row(entry.name, label, tuple(float(value) for value in probabilities))
+        row = Row(entry.name, label, tuple(float(value) for value in probabilities))
+        if known is None:
+            return row
+        nearest = next(((one.index, one.label, round(one.distance, DECIMALS)) for one in known.nearest), None)
+        return replace(row, p_value=known.p_value, may_be=known.set_at(self.promise), nearest=nearest)

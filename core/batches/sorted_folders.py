@@ -26,6 +26,7 @@ from core.settings import Settings
 from core.storage import RESERVED
 
 TABLE = "predictions.csv"
+NOT_SURE = "not sure"  # the folder of pictures unlike anything the run was trained on
 MAX_NAME = 80  # characters
 UNUSABLE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')  # in a name, on some system
 NUMBERED = re.compile(r"(.+) \((\d{1,9})\)", re.DOTALL)
@@ -47,12 +48,14 @@ class SortedFolders:
 
     Attributes:
         counts: pictures by class.
+        strange: pictures in `NOT_SURE`, unlike anything the run was trained on.
         unanswered: files without an answer, which stay.
         already: pictures that were there.
         problems: (file, sentence) of what could not be copied or moved.
     """
 
     counts: dict[str, int]
+    strange: int
     unanswered: int
     already: int
     problems: tuple[tuple[str, str], ...]
@@ -60,7 +63,7 @@ class SortedFolders:
 
 def name_folders(classes: Sequence[str]) -> dict[str, str]:
     """A folder for each class: its name where every system takes it, something close to it elsewhere."""
-    taken = {TABLE}
+    taken = {TABLE, NOT_SURE}
     return {name: _free_name(_usable(name, f"class {place}"), taken) for place, name in enumerate(classes, start=1)}
 
 
@@ -85,14 +88,14 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def plan_places(entries: Iterable[SourceEntry], rows: Iterable[Row], classes: Sequence[str]) -> Iterator[Place]:
+def plan_places(entries: Iterable[SourceEntry], rows: Iterable[Row], request: BatchRequest) -> Iterator[Place]:
     """Where each answered file goes; no two of them to the same place."""
-    folders = name_folders(classes)
+    folders = name_folders(request.classes)
     taken: dict[str, set[str]] = {}
     for entry, row in zip(entries, rows, strict=False):
         if row.label is None:
             continue
-        folder = folders[row.label]
+        folder = NOT_SURE if row.is_strange(request.promise) else folders[row.label]
         name = _usable(PurePosixPath(entry.name).name, "picture")
         yield Place(entry, folder, _free_name(name, taken.setdefault(folder, set())))
 
@@ -113,8 +116,7 @@ def sort_batch(
     with closing(batch.open(settings, request)) as source:
         entries = batch.entries(source, request)
         rows = list(read_rows(batch.rows_path))
-        label_of = {folder: name for name, folder in name_folders(request.classes).items()}
-        places = list(plan_places(entries, rows, request.classes))
+        places = list(plan_places(entries, rows, request))
         _check_room(target, 0 if move else sum(max(0, place.entry.bytes_claimed) for place in places))
         counts: Counter[str] = Counter()
         already, problems, last = 0, [], time.monotonic()
@@ -123,7 +125,7 @@ def sort_batch(
             try:
                 if not dry and not writer.put(place):
                     already += 1
-                counts[label_of[place.folder]] += 1
+                counts[place.folder] += 1
             except ImageError as error:
                 problems.append((place.entry.name, readable(str(error))))
             except OSError as error:
@@ -136,7 +138,10 @@ def sort_batch(
             if time.monotonic() - last > NOTE_SECONDS:
                 last = time.monotonic()
                 yield done, len(places)
-    return SortedFolders(dict(counts.most_common()), len(rows) - len(places), already, tuple(problems))
+    strange = counts.pop(NOT_SURE, 0)
+    label_of = {folder: name for name, folder in name_folders(request.classes).items()}
+    named = {label_of[folder]: count for folder, count in counts.most_common()}
+    return SortedFolders(named, strange, len(rows) - len(places), already, tuple(problems))
 
 
 def _check_target(request: BatchRequest, target: Path, *, move: bool) -> None:
@@ -302,7 +307,7 @@ def _stream(
                 file.write(text.encode("utf-8", "backslashreplace"))
                 yield stream.take()
         entries = batch.entries(source, request)
-        for place in plan_places(entries, read_rows(batch.rows_path), request.classes):
+        for place in plan_places(entries, read_rows(batch.rows_path), request):
             try:
                 archive.writestr(f"{place.folder}/{place.name}", source.read(place.entry, limits.max_bytes))
             except ImageError:

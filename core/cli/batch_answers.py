@@ -9,12 +9,13 @@ from typing import IO, Any
 from core.batches.batch import ARCHIVE_ENDINGS, Batch
 from core.batches.batch_rows import printable, read_rows, read_table, write_csv
 from core.batches.batch_store import BatchStore
-from core.batches.sorted_folders import SortedFolders, sort_batch
+from core.batches.sorted_folders import NOT_SURE, SortedFolders, sort_batch
 from core.cli.command import Outcome
 from core.cli.output_file import choose_output, open_output
 from core.cli.waiting import WATCH_SECONDS, format_left, print_status
 from core.errors import BatchError, ConfigError
 from core.formatting import format_count
+from core.novelty.conformal import DEFAULT_PROMISE
 from core.settings import Settings
 from core.steps import run_step
 
@@ -26,11 +27,13 @@ class Wanted:
     """What shall become of the answers.
 
     Attributes:
+        promise: at most this share of known pictures is called strange.
         csv: file to write.
         sort_into: folder of class folders.
         sure: it is done, not only described.
     """
 
+    promise: float = DEFAULT_PROMISE
     csv: str | None = None
     force: bool = False
     sort_into: str | None = None
@@ -71,21 +74,24 @@ def predict_many(settings: Settings, run: str, files: Sequence[str], wanted: Wan
     if wanted.csv is not None:
         target = choose_output(wanted.csv, BatchError, force=wanted.force, example="predictions.csv")
     store = BatchStore(settings)
-    batch = _begin(store, run, files)
+    batch = _begin(store, run, files, wanted.promise)
     _follow(store, batch)
-    request, table = batch.request(), read_table(batch.rows_path, batch.request().classes)
+    request, table = batch.request(), read_table(batch.rows_path, batch.request())
     counts = dict(zip(request.classes, map(int, table.count_classes(len(request.classes))), strict=True))
     value: dict[str, Any] = {
         "batch": batch.id,
         "run": request.run,
         "files": len(table.files),
         "counts": counts,
+        "not_sure": int(table.strange.sum()),
         "problems": [{"file": table.files[place], "problem": text} for place, text in table.problems.items()],
         "rows": str(batch.rows_path),
     }
     answered = len(table.files) - len(table.problems)
     lines = [f"{format_count(answered, 'picture')}, {format_count(len(table.problems), 'file')} without an answer."]
     lines += [f"  {printable(name)}: {count:,}" for name, count in sorted(counts.items(), key=lambda item: -item[1])]
+    if strange := int(table.strange.sum()):
+        lines.append(f"{format_count(strange, 'picture')} unlike anything it was trained on.")
     lines += [f"  {text}" for text in list(table.problems.values())[:SHOWN]]
     if len(table.problems) > SHOWN:
         lines.append(f"  and {len(table.problems) - SHOWN:,} more in the table")
@@ -100,6 +106,7 @@ def predict_many(settings: Settings, run: str, files: Sequence[str], wanted: Wan
             "folder": wanted.sort_into,
             "done": wanted.sure,
             "counts": found.counts,
+            "not_sure": found.strange,
             "already": found.already,
             "unanswered": found.unanswered,
             "problems": [{"file": name, "problem": text} for name, text in found.problems],
@@ -108,13 +115,13 @@ def predict_many(settings: Settings, run: str, files: Sequence[str], wanted: Wan
     return Outcome(value, "\n".join(lines))
 
 
-def _begin(store: BatchStore, run: str, files: Sequence[str]) -> Batch:
+def _begin(store: BatchStore, run: str, files: Sequence[str], promise: float) -> Batch:
     path = Path(files[0]).expanduser()
     if len(files) > 1 or not (path.is_dir() or path.name.lower().endswith(ARCHIVE_ENDINGS)):
-        return store.start_files(run, files)
-    earlier = store.find_earlier(run, path)
+        return store.start_files(run, files, promise=promise)
+    earlier = store.find_earlier(run, path, promise)
     if earlier is None:
-        return store.start(run, path)
+        return store.start(run, path, promise=promise)
     status = earlier.status()
     if status.resumable:
         store.resume(earlier)
@@ -148,7 +155,8 @@ def _follow(store: BatchStore, batch: Batch) -> None:
 
 
 def _write_table(file: IO[bytes], batch: Batch) -> None:
-    for text in write_csv(read_rows(batch.rows_path), batch.request().classes):
+    request = batch.request()
+    for text in write_csv(read_rows(batch.rows_path), request.classes, request.promise):
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
@@ -162,13 +170,15 @@ def _sort(settings: Settings, batch: Batch, target: Path, wanted: Wanted) -> Sor
 def _describe_sorted(found: SortedFolders, wanted: Wanted) -> list[str]:
     deed = "move" if wanted.move else "copy"
     done = {"copy": "copied", "move": "moved"}[deed]
-    number = format_count(sum(found.counts.values()) - found.already, "picture")
+    number = format_count(sum(found.counts.values()) + found.strange - found.already, "picture")
+    folders = format_count(len(found.counts) + bool(found.strange), "folder")
     lines = [
-        f"{done.capitalize()} {number} into {format_count(len(found.counts), 'folder')} of {wanted.sort_into}."
+        f"{done.capitalize()} {number} into {folders} of {wanted.sort_into}."
         if wanted.sure
-        else f"Would {deed} {number} into {format_count(len(found.counts), 'folder')} of {wanted.sort_into}. "
-        "Nothing was done: repeat with --yes."
+        else f"Would {deed} {number} into {folders} of {wanted.sort_into}. Nothing was done: repeat with --yes."
     ]
+    if found.strange:
+        lines.append(f"{format_count(found.strange, 'picture')} unlike anything it was trained on: folder {NOT_SURE}.")
     if found.already:
         lines.append(f"{format_count(found.already, 'picture')} were there already.")
     if found.unanswered:

@@ -50,12 +50,12 @@ def predict(
     move: bool,
     yes: bool,
 ) -> Outcome:
-    """Classify files, or a folder or zip of any size: the class, what else it may be, or that it is like none of them."""
+    """Classify files, or a folder or zip of any size: the class, what else it may be, or that it is like none."""
     if top < 1:
         raise ConfigError({"top": f"--top is {top}: choose a whole number from 1."})
     if not 0 < promise < 1:
         raise ConfigError({"promise": f"--promise is {promise:g}: choose a share between 0 and 1, such as 0.05."})
-    wanted = Wanted(csv, force, sort_into, move, yes)
+    wanted = Wanted(promise, csv, force, sort_into, move, yes)
     wanted.check()
     if is_batch(files, wanted):
         return predict_many(settings, run, files, wanted)

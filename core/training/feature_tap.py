@@ -25,6 +25,11 @@ class Seen:
         return np.concatenate(self._parts)
 
 
+def find_head(network: nn.Module) -> nn.Module:
+    """The linear layer of a head: the network's last one."""
+    return [module for module in network.modules() if isinstance(module, torch.nn.Linear)][-1]
+
+
 @contextmanager
 def tapped(network: nn.Module) -> Iterator[Seen]:
     """Catch what the head of a network reads within the block.
@@ -32,9 +37,8 @@ def tapped(network: nn.Module) -> Iterator[Seen]:
     Args:
         network: a `Network`, or one folded by `fold_network`: its last linear layer is the head's.
     """
-    linear = [module for module in network.modules() if isinstance(module, torch.nn.Linear)][-1]
     seen = Seen()
-    handle = linear.register_forward_pre_hook(seen)
+    handle = find_head(network).register_forward_pre_hook(seen)
     try:
         yield seen
     finally:

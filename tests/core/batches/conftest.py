@@ -28,8 +28,8 @@ def store(raced: Settings, ended_processes: None) -> BatchStore:
     return BatchStore(raced)
 
 
-def draw_pictures(count: int, size_px: int = 64) -> list[tuple[str, bytes]]:
-    """Drawn pictures in two folders, as JPEG."""
+def draw_pictures(count: int, size_px: int = 80) -> list[tuple[str, bytes]]:
+    """Drawn pictures in two folders, not quite those that the run was trained on: equal ones are a tie."""
     return list(draw_sample(count_per_class=count // 2, size_px=size_px))
 
 

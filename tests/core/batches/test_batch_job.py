@@ -63,6 +63,10 @@ def test_a_folder_gets_the_answers_of_predict_and_a_reason_for_each_bad_file(
             assert dict(zip(run.meta().classes, row.probabilities, strict=True)) == pytest.approx(
                 dict(one.top), abs=2e-6
             )
+            assert one.not_sure is not None
+            assert (row.p_value, row.may_be) == (pytest.approx(one.not_sure.p_value), one.not_sure.set_at())
+            assert row.nearest is not None
+            assert row.nearest[:2] == (one.not_sure.nearest[0].index, one.not_sure.nearest[0].label)
     assert {row.file for row in rows if row.problem} == {CUT_OFF, "notes.txt"}
 
 

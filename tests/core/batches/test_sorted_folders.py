@@ -145,6 +145,17 @@ def test_a_zip_is_sorted_as_a_stream_with_the_table_at_its_top(store: BatchStore
     assert len(list(read_rows(zipped.rows_path))) == 2
 
 
+def test_a_strange_picture_goes_to_a_folder_of_its_own(store: BatchStore, pictures: Path, tmp_path: Path) -> None:
+    batch = store.start(batch_store.RunStore(store.settings).all()[0].id, pictures)
+    names = [name for name, _, _ in batch.listed()]
+    append_rows(
+        batch.rows_path, 0, [Row(name, "cat", (0.9, 0.1), None, 0.05 if "a/" in name else 0.06) for name in names]
+    )
+    found = sort(store, batch, tmp_path / "sorted")
+    assert (found.counts, found.strange) == ({"cat": 3}, 1)
+    assert [path.name for path in (tmp_path / "sorted" / "not sure").iterdir()] == ["1.jpg"]
+
+
 def test_class_folders_have_names_that_every_system_takes() -> None:
     classes = (
         "cat",
