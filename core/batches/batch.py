@@ -51,6 +51,7 @@ class BatchRequest:
         stamp: size and time of an archive.
         created: seconds since 1970.
         promise: at most this share of known pictures is called strange.
+        key: in the address of its files, so that only who sees the batch can guess it.
     """
 
     run: str
@@ -63,6 +64,7 @@ class BatchRequest:
     owner: str = LOCAL_OWNER
     created: float = 0.0
     promise: float = DEFAULT_PROMISE
+    key: str = ""
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "BatchRequest":

@@ -200,9 +200,15 @@ class Table:
     problems: dict[int, str]
     strange: npt.NDArray[np.bool_]
 
-    def count_classes(self, count: int) -> npt.NDArray[np.int64]:
-        """(C,): how many files each class got."""
-        return np.bincount(self.labels[self.labels >= 0], minlength=count)
+    def count_classes(self, count: int, *, strange: bool = False) -> npt.NDArray[np.int64]:
+        """(C,): how many files each class got.
+
+        Args:
+            count: classes.
+            strange: whether pictures unlike anything the run was trained on count, too.
+        """
+        wanted = self.labels >= 0 if strange else (self.labels >= 0) & ~self.strange
+        return np.bincount(self.labels[wanted], minlength=count)
 
     def least_sure_first(self, label: int | None = None, below: float = 1.0) -> npt.NDArray[np.int64]:
         """Places of the answered files, the least sure first.

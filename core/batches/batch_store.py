@@ -1,6 +1,7 @@
 """The batches of a data root: started, followed, cancelled, resumed, deleted. Imports no torch: pages read it."""
 
 import dataclasses
+import secrets
 import shutil
 import time
 from collections.abc import Iterable, Sequence
@@ -115,6 +116,7 @@ class BatchStore:
             weights=stamp_weights(run),
             owner=by.id,
             created=round(time.time(), 3),
+            key=secrets.token_hex(16),
         )
         check_space(self.settings)
         busy = BatchError("Many batches are starting: try again in a few seconds.")

@@ -91,7 +91,7 @@ def predict_many(settings: Settings, run: str, files: Sequence[str], wanted: Wan
     lines = [f"{format_count(answered, 'picture')}, {format_count(len(table.problems), 'file')} without an answer."]
     lines += [f"  {printable(name)}: {count:,}" for name, count in sorted(counts.items(), key=lambda item: -item[1])]
     if strange := int(table.strange.sum()):
-        lines.append(f"{format_count(strange, 'picture')} unlike anything it was trained on.")
+        lines.append(f"  not sure, unlike anything it was trained on: {strange:,}")
     lines += [f"  {text}" for text in list(table.problems.values())[:SHOWN]]
     if len(table.problems) > SHOWN:
         lines.append(f"  and {len(table.problems) - SHOWN:,} more in the table")

@@ -73,7 +73,8 @@ def test_a_table_is_sorted_and_filtered(tmp_path: Path) -> None:
     given = [("a", "cat", (0.9, 0.1), None, 0.01), ("b", "dog", (0.4, 0.6)), ("c", "cat", (0.7, 0.3), None, 0.5)]
     append_rows(path, 0, [*(Row(*values) for values in given), Row("d", problem="d is empty.")])
     table = read_table(path, REQUEST)
-    assert table.count_classes(2).tolist() == [2, 1]
+    assert table.count_classes(2).tolist() == [1, 1]
+    assert table.count_classes(2, strange=True).tolist() == [2, 1]
     assert table.least_sure_first().tolist() == [1, 2, 0]
     assert table.least_sure_first(0).tolist() == [2, 0]
     assert table.least_sure_first(below=0.8).tolist() == [1, 2]
