@@ -41,7 +41,7 @@ from core.storage import is_id, new_id, remove_folder, write_json
 KEEP_SECONDS = 7 * 24 * 3600.0  # after it has ended
 UPLOAD_SECONDS = 3600.0  # that an upload may wait for its batch
 LOCK_SECONDS = 20.0
-MAX_RUNNING = 3  # of one attendee
+MAX_RUNNING, MAX_KEPT = 3, 20  # of one attendee
 
 
 class BatchStore:
@@ -123,6 +123,7 @@ class BatchStore:
         with hold_lock(self.settings.home / "batches.lock", LOCK_SECONDS, busy):
             self._sweep()
             self._check_running(by)
+            self._check_kept(by)
             batch = Batch(self.folder / new_id())
             draft = batch.folder.with_name(f".{batch.id}")
             draft.mkdir(parents=True)
@@ -137,11 +138,14 @@ class BatchStore:
         self._launch(batch)
         return batch
 
+    def _check_kept(self, by: Actor) -> None:
+        if not by.presenter and len(self.all(by)) >= MAX_KEPT:
+            raise QuotaError(f"You have {MAX_KEPT} batches (limit {MAX_KEPT}): delete one before you add another.")
+
     def _check_running(self, by: Actor) -> None:
         if by.presenter:
             return
-        mine = [item for item in self.all() if item.request().owner == by.id]
-        running = [item for item in mine if item.status().state == "running"]
+        running = [item for item in self.all(by) if item.status().state == "running"]
         if len(running) >= MAX_RUNNING:
             raise QuotaError(f"{len(running)} of your batches are running (limit {MAX_RUNNING}): wait until one ends.")
 

@@ -213,6 +213,9 @@ def test_an_attendee_has_three_batches_at_a_time_and_no_upload_while_these_are_l
     with pytest.raises(QuotaError, match="limit 3"):
         upload(store, run_id, zip_of(draw_pictures(2)))
     upload(store, run_id, zip_of(draw_pictures(2)), by=OTHER)
+    monkeypatch.setattr("core.batches.batch_store.MAX_KEPT", 1)
+    with pytest.raises(QuotaError, match="delete one"):
+        upload(store, run_id, zip_of(draw_pictures(2)), by=OTHER)
     lock_uploads(store.settings, True, by=Actor("p", "P", presenter=True))
     with pytest.raises(QuotaError, match="locked uploads"):
         upload(store, run_id, zip_of(draw_pictures(2)), by=OTHER)

@@ -99,3 +99,17 @@ def test_an_interrupted_batch_resumes_by_the_same_command(
     assert "it resumes" in err
     assert "6 pictures" in out
     assert [item.id for item in store.all()] == [batch.id]
+
+
+def test_ctrl_c_cancels_the_batch_and_says_how_it_resumes(
+    run_id: str, folder: Path, raced: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BatchStore, "_launch", lambda *_: None)
+    monkeypatch.setattr("core.cli.batch_answers.sleep", press)
+    assert main(["predict", run_id, str(folder)]) == 1
+    assert "the same command resumes" in capsys.readouterr().err
+    (batch,) = BatchStore(raced).all()
+    assert batch.cancelled
