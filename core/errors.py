@@ -19,6 +19,7 @@
     ├── ClusterError         a Ray cluster, or a node of it, cannot be used
     ├── CarryError           a room cannot be exported or imported
     ├── ReportError          a report cannot be written
+    ├── BatchError           a batch of pictures cannot be predicted, found or sorted
     ├── ExportError          a run cannot be exported, or its file answers otherwise than the run
     ├── ExtraMissingError    an optional package is needed: names the command that installs it
     └── PredictorError       the predictor process cannot answer
@@ -31,6 +32,7 @@ from collections.abc import Sequence
 from models.errors import NetworkError, TuneMyPetsError, WeightsError
 
 __all__ = [
+    "BatchError",
     "CarryError",
     "ClusterError",
     "CollectionError",
@@ -142,6 +144,10 @@ class CarryError(TuneMyPetsError):
 
 class ReportError(TuneMyPetsError):
     """A report cannot be written to a file."""
+
+
+class BatchError(TuneMyPetsError):
+    """A batch of pictures cannot be predicted, found or sorted into folders."""
 
 
 class ExportError(TuneMyPetsError):

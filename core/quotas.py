@@ -98,8 +98,14 @@ def check_room(settings: Settings, needed_bytes: int = 0) -> None:
 
 
 def room_usage(settings: Settings) -> int:
-    """Bytes of all that cannot be computed again, uploads and collections too. A file with two names counts once."""
-    folders = (settings.datasets_dir, settings.runs_dir, settings.imports_dir, settings.collections_dir)
+    """Bytes of all that cannot be computed again, uploads and batches too. A file with two names counts once."""
+    folders = (
+        settings.datasets_dir,
+        settings.runs_dir,
+        settings.imports_dir,
+        settings.collections_dir,
+        settings.batches_dir,
+    )
     linked: set[tuple[int, int]] = set()
     return sum(size for folder in folders for size in _sizes(folder, linked))
 

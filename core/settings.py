@@ -142,7 +142,7 @@ class Settings:
     )  # fmt: skip
     local_folders: bool = _switch(
         "TUNEMYPETS_LOCAL_FOLDERS",
-        "Whether Explore may import folders of the server's disk; only while the app listens on this machine alone.",
+        "Whether Explore and Predict may read folders of the server; only while it listens on this machine alone.",
         True,
     )
     downloads_for_all: bool = _switch(
@@ -217,6 +217,10 @@ class Settings:
     @property
     def imports_dir(self) -> Path:
         return self.home / "imports"
+
+    @property
+    def batches_dir(self) -> Path:
+        return self.home / "batches"
 
     @property
     def cache_dir(self) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.settings import Settings
-from pages.components.predict import answer_grid, chosen_network, newest_answer, own_pictures
+from pages.components.predict import answer_grid, batch_form, batch_view, chosen_network, newest_answer, own_pictures
 from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.predict.questions import ask
@@ -16,6 +16,9 @@ from pages.components.shared.take_home import offer_exports
 
 def page() -> None:
     settings = frame.open_page("Predict")
+    if batch_view.is_open():
+        batch_view.show_batch(settings)
+        return
     with frame.explained():
         usable = list_usable(settings)
         if not usable:
@@ -30,6 +33,7 @@ def page() -> None:
         if pictures:
             _answer(settings, chosen, pictures)
         first = chosen[0]
+        batch_form.offer_batch(settings, first)
         if first.run.tested is not None and not first.run.state.active:
             offer_exports(settings, first.run.id, first.name)
 

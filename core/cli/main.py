@@ -31,6 +31,7 @@ from core.cli import (
     report_command,
     revision_commands,
     run_commands,
+    serve_command,
     sweep_commands,
     training_commands,
 )
@@ -68,6 +69,7 @@ COMMANDS = (
     run_commands.compare,
     report_command.report,
     predict_commands.predict,
+    serve_command.serve,
     predict_commands.prefetch,
     queue_commands.queue,
     queue_commands.nodes,

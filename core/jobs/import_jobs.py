@@ -211,11 +211,7 @@ class ImportJobs:
         """Pack an uploaded folder (names with paths, never used as paths here) into an archive without compression."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f".{new_id('upload-')}.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-            for name, upload in uploads:
-                upload.seek(0)
-                with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
-                    shutil.copyfileobj(upload, entry, COPY_BYTES)
+        pack_files(path, uploads)
         return path
 
     def status(self, job_id: str) -> ImportStatus:
@@ -327,6 +323,15 @@ class ImportJobs:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def pack_files(path: Path, uploads: Iterable[tuple[str, BinaryIO]]) -> None:
+    """Pack uploaded files (names with paths, never used as paths here) into an archive without compression."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, upload in uploads:
+            upload.seek(0)
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
+                shutil.copyfileobj(upload, entry, COPY_BYTES)
 
 
 def may_download(settings: Settings, by: Actor) -> bool:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from core.batches.batch_check import verify_batches
 from core.checkpoints.pretrained_check import FOLDER as WEIGHTS
 from core.checkpoints.pretrained_check import verify_kept_weights
 from core.checkpoints.weights_file import check_finite, read_header
@@ -28,12 +29,13 @@ from core.jobs.import_jobs import CANCEL, SAMPLES
 from core.jobs.shared_job import verify_results
 from core.maintenance.findings import Finding
 from core.maintenance.meter import Meter, Report, bytes_below
+from core.novelty.novelty_check import verify_novelty
 from core.predict.explanation_cache import verify_explanations
 from core.probes import ladder as probes
 from core.revisions.corrections_check import verify_corrections
 from core.runs.run import Run
 from core.runs.run_check import CHECKPOINT_FILES, KnownDatasets, verify_run
-from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS, EVENTS, META, RECORDS, RESULT, SNAPSHOT
+from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS, EVENTS, META, NOVELTY, RECORDS, RESULT, SNAPSHOT
 from core.runs.run_store import DRAFT as RUN_DRAFT
 from core.settings import Settings
 from core.storage import DELETED, TEMPORARY, is_id
@@ -94,6 +96,7 @@ def _verify_run_on(datasets: KnownDatasets, run: Run, count: Count) -> Iterator[
     facts = yield from verify_run(run, datasets, count, live=held(run.lock_path))
     if facts is None:
         return
+    yield from verify_novelty(facts, count)
     if is_file(run.checkpoints / BEST_SIDECAR) or is_file(run.checkpoints / SNAPSHOT):
         # torch costs seconds, and only weights need it
         from core.checkpoints.checkpoint_check import verify_checkpoint, verify_snapshot
@@ -130,6 +133,7 @@ class _Walk:
         for folder in _folders(settings.collections_dir):
             yield from _guarded(folder, _while_there, folder, verify_collection(folder, self._count))
         yield from _guarded(settings.imports_dir, self._verify_imports)
+        yield from _guarded(settings.batches_dir, verify_batches, settings.batches_dir, self._count)
         yield from _guarded(settings.cache_dir, self._verify_cache)
         yield from _guarded(self._home, self._verify_others)
 
@@ -154,6 +158,7 @@ class _Walk:
         return folders | {
             settings.sweeps_dir,
             settings.collections_dir,
+            settings.batches_dir,
             settings.logs_dir,
             self._home / SET_ASIDE_FOLDER,
         }
@@ -295,7 +300,7 @@ def _stamp(run: Run) -> list[object]:
     """Changes when a run begins, continues or ends."""
     stamp: list[object] = [held(run.lock_path)]
     records = [name for name in RECORDS if name != EVENTS]
-    for name in (*records, "stop", CHECKPOINTS, *(f"{CHECKPOINTS}/{name}" for name in CHECKPOINT_FILES)):
+    for name in (*records, NOVELTY, "stop", CHECKPOINTS, *(f"{CHECKPOINTS}/{name}" for name in CHECKPOINT_FILES)):
         try:
             status = (run.folder / name).lstat()
             stamp.append((status.st_ino, status.st_mtime_ns, status.st_size))

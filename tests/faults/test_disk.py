@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from core.batches.batch_job import run_batch
+from core.batches.batch_rows import read_rows
+from core.batches.batch_store import BatchStore
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.downloads.origin import import_from
@@ -27,6 +30,7 @@ from core.jobs.run_queue import read_queue
 from core.quotas import FULL, free_bytes, is_disk_full
 from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
+from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from tests.faults.test_crashes import assert_saved_is_good, reach
 from tests.support.desk import Desk, figures, start_eagerly
@@ -227,3 +231,29 @@ def test_a_limit_on_the_size_of_files_is_told_in_one_sentence(small_desk: Desk) 
     assert result.text == ("A file reached this system's size limit: raise the limit (`ulimit -f`) and train again.")
     assert str(desk.settings.home) not in result.text
     assert figures(desk.finish(desk.queue())) == figures(whole)
+
+
+def test_a_batch_keeps_its_rows_on_a_full_disk_and_resumes(
+    raced: Settings, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = disk.folder / "workspace"
+    shutil.copytree(raced.home, home)
+    monkeypatch.setenv("TUNEMYPETS_HOME", str(home))
+    monkeypatch.setenv("TUNEMYPETS_MIN_FREE_MB", "1")
+    monkeypatch.setattr(BatchStore, "_launch", lambda *_: None)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (_, data), *_ = draw_sample(count_per_class=1, size_px=64)
+    for number in range(60):
+        (pictures / f"{number:02d}{'x' * 200}.jpg").write_bytes(data)
+    store = BatchStore(Settings.from_environment())
+    batch = store.start(RunStore(store.settings).all()[0].id, pictures)
+    disk.fill(left=8 * 2**10)  # two pages: part of the table
+    run_batch(store.settings, batch)
+    disk.empty()
+    assert batch.status().state in ("failed", "interrupted")
+    assert len(list(read_rows(batch.rows_path))) < 60
+    store.resume(batch)
+    run_batch(store.settings, batch)
+    assert batch.status().state == "finished"
+    assert len({row.file for row in read_rows(batch.rows_path)}) == 60

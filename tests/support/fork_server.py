@@ -32,6 +32,8 @@ from core.settings import PROJECT_ROOT
 
 POSSIBLE = sys.platform == "linux"
 MODULES = (  # imported before anything is asked for
+    "core.batches.batch_job",
+    "core.batches.piece_predictor",
     "core.jobs.benchmark_job",
     "core.jobs.import_job",
     "core.jobs.preloader",

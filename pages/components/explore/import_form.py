@@ -18,8 +18,9 @@ from core.jobs.import_jobs import ImportRequest
 from core.room.board import check_uploads
 from core.settings import Settings
 from pages.components.explore import ready_made_cards
-from pages.components.explore.upload_memory import drop_uploads
 from pages.components.shared import frame
+from pages.components.shared.server_disk import may_read_server
+from pages.components.shared.upload_memory import drop_uploads
 
 THIS_DEVICE, READY_MADE, HUB, SERVER_FOLDER = ("This device", "Ready-made sets", "Hugging Face", "On the server")
 ZIP, UPLOADED_FOLDER = ("Zip", "Folder")
@@ -56,7 +57,7 @@ def show_import_form(settings: Settings, before: ImportRequest | None = None) ->
     remote = parse_address(before.path) if before is not None and before.path else None
     start = HUB if isinstance(remote, HubAddress) else READY_MADE if remote is not None else THIS_DEVICE
     origins = [THIS_DEVICE, READY_MADE, HUB]
-    if settings.local_folders and not settings.room and _on_this_machine():
+    if may_read_server(settings):
         origins.append(SERVER_FOLDER)
     origin = st.segmented_control("Where are the photos?", origins, default=start, required=True, key="bring-from")
     if origin == READY_MADE:
@@ -191,11 +192,6 @@ def _upload(settings: Settings, way: str) -> Upload | None:
 def _round() -> int:
     """How many uploads this session has imported: after each one the uploader gets a new key, and so starts empty."""
     return int(st.session_state.get(ROUND, 0))
-
-
-def _on_this_machine() -> bool:
-    """Whether the server answers only to its own machine: others must not read its disk."""
-    return st.get_option("server.address") in ("127.0.0.1", "localhost", "::1")
 
 
 def _split_choice() -> tuple[str, int]:

@@ -40,7 +40,7 @@ def take() -> list[Picture]:
             key=f"predict-files{suffix}",
         )
     if len(files) > MAX_IMAGES:
-        st.warning(f"Only the first {MAX_IMAGES} pictures are used.")
+        st.warning(f"Only the first {MAX_IMAGES} pictures are used: *Many pictures* below takes all.")
     found = {file.file_id: Picture(file.file_id, file.name, file.getvalue()) for file in files[:MAX_IMAGES]}
     with st.container(horizontal=True, vertical_alignment="center", key="predict-camera-row"):
         # browsers ask for permission as soon as the widget is there

@@ -2,7 +2,7 @@
 
 from core.checkpoints.preprocessing import read_preprocessing
 from core.datasets.pictures.decoder import Limits, render_preview
-from core.errors import ImageError
+from core.errors import ImageError, RunError
 from core.runs.run import Run
 from core.runs.run_files import BEST
 from core.runs.summary import RunSummary
@@ -20,7 +20,7 @@ _previews: SharedCache[tuple[str, GreyRanges, int], bytes | None] = SharedCache(
 
 def preview(settings: Settings, run: RunSummary, picture: Picture, side_px: int = LARGE_PX) -> bytes | None:
     """A JPEG; None where the file cannot be read."""
-    greys = _greys(settings, run)
+    greys = read_greys(settings, run.id)
 
     def make() -> bytes | None:
         try:
@@ -31,10 +31,11 @@ def preview(settings: Settings, run: RunSummary, picture: Picture, side_px: int 
     return _previews.get((picture.id, greys, side_px), make)
 
 
-def _greys(settings: Settings, run: RunSummary) -> GreyRanges:
+def read_greys(settings: Settings, run_id: str) -> GreyRanges:
     """The grey range with which a run reads pictures."""
+    run = Run(settings.runs_dir / run_id)
     try:
-        kept = read_json(Run(settings.runs_dir / run.id).checkpoints / f"{BEST}.json")
-        return read_preprocessing(run.config, kept.get("preprocessing")).greys
-    except (OSError, ValueError, AttributeError):
+        kept = read_json(run.checkpoints / f"{BEST}.json")
+        return read_preprocessing(run.config(), kept.get("preprocessing")).greys
+    except (OSError, ValueError, AttributeError, RunError):
         return OWN_RANGES

@@ -1,0 +1,1 @@
+"""A run as a small HTTP service of this machine."""
