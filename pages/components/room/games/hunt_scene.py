@@ -105,7 +105,8 @@ def _tile(copy: Dataset, view: HuntView, row: int, label: int, doctor: Sequence[
     picture = copy.rows[row]
     finders = sum(row in rows for rows in view.marks.values())
     seen = row in view.marks.get(own, ()) if own else finders > 0
-    words = f"found by {finders}" + (" and the doctor" if row in doctor else "")
+    who = [*([f"{finders}"] if finders else []), *(["the doctor"] if row in doctor else [])]
+    words = f"found by {' and '.join(who)}" if who else "not found"
     caption = f"{copy.classes[picture.label]} → {copy.classes[label]}"
     return gallery.Tile(copy.thumbnail_path(picture), caption, "right" if seen else "wrong", words)
 
