@@ -9,11 +9,14 @@ import click
 
 from core.cli.command import Outcome, command
 from core.cli.run_commands import run_argument
-from core.cli.waiting import format_left, print_status
+from core.cli.waiting import format_left, print_progress, print_status
 from core.errors import ConfigError, TuneMyPetsError
-from core.formatting import format_bytes, format_percent
+from core.formatting import format_bytes
+from core.novelty.conformal import DEFAULT_PROMISE
+from core.predict.answers_in_words import describe_answer
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from core.steps import StopSignal, run_step
 from models import weights
 from models.catalog import CATALOG, get_entry
 
@@ -22,20 +25,33 @@ from models.catalog import CATALOG, get_entry
 @run_argument
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--top", type=int, default=5, metavar="N", help="How many classes to list (default: 5).")
-def predict(settings: Settings, run: str, files: Sequence[str], top: int) -> Outcome:
-    """Classify pictures with a run."""
+@click.option(
+    "--promise",
+    type=float,
+    default=DEFAULT_PROMISE,
+    metavar="SHARE",
+    help="Which share of known pictures may be called strange (default: 0.05, 1 in 20).",
+)
+def predict(settings: Settings, run: str, files: Sequence[str], top: int, promise: float) -> Outcome:
+    """Classify pictures with a run: the class, the classes it may be, or that it is unlike the training pictures."""
     if top < 1:
         raise ConfigError({"top": f"--top is {top}: choose a whole number from 1."})
+    if not 0 < promise < 1:
+        raise ConfigError({"promise": f"--promise is {promise:g}: choose a share between 0 and 1, such as 0.05."})
     found = RunStore(settings).get(run)
     from core.predict.predictor import Predictor  # torch
+    from core.predict.strange_pictures import know_pictures
 
-    predicted = Predictor(settings).predict(found, [(file, Path(file)) for file in files], top)
-    lines = [
-        f"{item.file}: {item.label} {format_percent(item.probability)}"
-        if item.probability is not None
-        else str(item.error)
-        for item in predicted
-    ]
+    predictor = Predictor(settings)
+    missing = ""
+    if predictor.novelty(found) is None:
+        try:
+            run_step(know_pictures(settings, found, StopSignal()), print_progress)
+        except TuneMyPetsError as error:
+            missing = f"No picture can be called strange. {error}"
+    predicted = predictor.predict(found, [(file, Path(file)) for file in files], top, (promise,))
+    lines = [f"{item.file}: {describe_answer(item, promise)}" if not item.error else item.error for item in predicted]
+    print_status(missing or next((item.not_sure.why_not(promise) or "" for item in predicted if item.not_sure), ""))
     bad = [item.error for item in predicted if item.error]
     failure = " ".join(str(sentence) for sentence in bad) if len(bad) == len(predicted) else None
     return Outcome([item.to_json() for item in predicted], "\n".join(lines) if not failure else "", failure)

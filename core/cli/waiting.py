@@ -38,10 +38,11 @@ def read_ahead(settings: Settings, run: Run) -> None:
         dataset = DatasetStore(settings).get(config.dataset)
         signal = StopSignal(lambda: not run.state().active or run.stop_requested)
         with suppress(Stopped):
-            run_step(open_store(settings, dataset, preprocessing_of(config, dataset), signal), _print_progress)
+            run_step(open_store(settings, dataset, preprocessing_of(config, dataset), signal), print_progress)
 
 
-def _print_progress(item: Progress) -> None:
+def print_progress(item: Progress) -> None:
+    """A step of long work on stderr."""
     print_status(f"{item.text} {item.done}/{item.total}", transient=True)
 
 

@@ -27,11 +27,12 @@ from core.export.exports import verify_exports
 from core.jobs.import_jobs import CANCEL, SAMPLES
 from core.maintenance.findings import Finding
 from core.maintenance.meter import Meter, Report, bytes_below
+from core.novelty.novelty_check import verify_novelty
 from core.predict.explanation_cache import verify_explanations
 from core.revisions.corrections_check import verify_corrections
 from core.runs.run import Run
 from core.runs.run_check import CHECKPOINT_FILES, KnownDatasets, verify_run
-from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS, EVENTS, META, RECORDS, RESULT, SNAPSHOT
+from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS, EVENTS, META, NOVELTY, RECORDS, RESULT, SNAPSHOT
 from core.runs.run_store import DRAFT as RUN_DRAFT
 from core.settings import Settings
 from core.storage import DELETED, TEMPORARY, is_id
@@ -92,6 +93,7 @@ def _verify_run_on(datasets: KnownDatasets, run: Run, count: Count) -> Iterator[
     facts = yield from verify_run(run, datasets, count, live=held(run.lock_path))
     if facts is None:
         return
+    yield from verify_novelty(facts, count)
     if is_file(run.checkpoints / BEST_SIDECAR) or is_file(run.checkpoints / SNAPSHOT):
         # torch costs seconds, and only weights need it
         from core.checkpoints.checkpoint_check import verify_checkpoint, verify_snapshot
@@ -291,7 +293,7 @@ def _stamp(run: Run) -> list[object]:
     """Changes when a run begins, continues or ends."""
     stamp: list[object] = [held(run.lock_path)]
     records = [name for name in RECORDS if name != EVENTS]
-    for name in (*records, "stop", CHECKPOINTS, *(f"{CHECKPOINTS}/{name}" for name in CHECKPOINT_FILES)):
+    for name in (*records, NOVELTY, "stop", CHECKPOINTS, *(f"{CHECKPOINTS}/{name}" for name in CHECKPOINT_FILES)):
         try:
             status = (run.folder / name).lstat()
             stamp.append((status.st_ino, status.st_mtime_ns, status.st_size))

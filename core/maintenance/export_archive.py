@@ -27,6 +27,7 @@ from core.runs.run_files import (
     BEST_WEIGHTS,
     CHECKPOINTS,
     EVENTS,
+    NOVELTY,
     PREDICTIONS,
     RESULT,
     SNAPSHOT,
@@ -236,7 +237,7 @@ def _open_run(run: Run, stack: ExitStack) -> list[Part]:
     if not ended:
         parts += opened(f"{CHECKPOINTS}/{SNAPSHOT}")
     parts += [(name, file, _whole_lines(file)) for name, file, _ in opened(EVENTS)]
-    return [*parts, *opened(PREDICTIONS, VALIDATION_PREDICTIONS), *_open_best(run, opened)]
+    return [*parts, *opened(PREDICTIONS, VALIDATION_PREDICTIONS, NOVELTY), *_open_best(run, opened)]
 
 
 def _open_best(run: Run, opened: Callable[..., list[Part]]) -> list[Part]:

@@ -3,7 +3,7 @@
     collections/<id>/… collection.json, pictures
     datasets/<id>/…    dataset.json, pictures.csv, report.json, images, thumbs
     runs/<id>/…        config.json, meta.json, started.json, events.jsonl, checkpoints, predictions.csv, validation.csv,
-                       result.json
+                       novelty.safetensors, result.json
     room.json          {"format", "program", "made", "files": [{"path", "size", "sha256"}]}
 
 Nothing else is ever packed or imported: no people, passcodes, logs or locks, and nothing that can be computed again.
@@ -19,7 +19,7 @@ from core.collection.collection import COLLECTION, PICTURES, parse_name
 from core.collection.picture_intake import MAX_BYTES
 from core.datasets.dataset import FILES, IMAGE_PATH, SOME_HAVE, THUMBNAIL_PATH
 from core.runs.run_check import CHECKPOINT_FILES
-from core.runs.run_files import CHECKPOINTS, RECORDS
+from core.runs.run_files import CHECKPOINTS, NOVELTY, RECORDS
 from core.settings import Settings
 from core.storage import is_id
 from core.verification import Damage
@@ -30,7 +30,7 @@ MAX_MANIFEST_BYTES = 128 * 2**20
 MAX_TEXT_BYTES = 256 * 2**20
 MAX_WEIGHTS_BYTES = 4 * 2**30
 MAX_THUMBNAIL_BYTES = MAX_COLLECTION_BYTES = 2**20
-RUN_FILES = (*RECORDS, *(f"{CHECKPOINTS}/{name}" for name in CHECKPOINT_FILES))
+RUN_FILES = (*RECORDS, NOVELTY, *(f"{CHECKPOINTS}/{name}" for name in CHECKPOINT_FILES))
 
 
 @dataclass(frozen=True)

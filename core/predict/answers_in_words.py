@@ -2,10 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.formatting import format_percent
+from core.formatting import format_percent, format_probability
+from core.novelty.conformal import DEFAULT_PROMISE
 from core.predict.predictor_answers import Prediction
 
 UNSURE_BELOW = 0.6  # of the most probable class
@@ -50,6 +51,39 @@ def introduce_class(label: str, probability: float) -> str:
         return "Perhaps: " if unsure else "Answer: "  # a number, a code, a plural
     article = "an" if label[0].lower() in "aeiou" else "a"
     return f"{'Perhaps' if unsure else 'This is'} {article} "
+
+
+STRANGE = "This looks unlike anything it was trained on"
+MAX_NAMED = 3  # classes of a set
+
+
+def is_strange(answer: Prediction, promise: float = DEFAULT_PROMISE) -> bool:
+    """Whether the picture is unlike what the network was trained on."""
+    return answer.not_sure is not None and answer.not_sure.refused(promise)
+
+
+def may_be(answer: Prediction, promise: float = DEFAULT_PROMISE) -> tuple[str, ...]:
+    """The classes that a picture may be, most probable first; its own answer alone where no promise can be made."""
+    own = () if answer.label is None else (answer.label,)
+    return (answer.not_sure.set_at(promise) if answer.not_sure is not None else None) or own
+
+
+def join_classes(names: Sequence[str]) -> str:
+    """Such as `cat or dog`, `cat, dog or cow`, `cat, dog or one of 8 others`."""
+    if len(names) > MAX_NAMED:
+        names = [*names[: MAX_NAMED - 1], f"one of {len(names) - MAX_NAMED + 1} others"]
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def describe_answer(answer: Prediction, promise: float = DEFAULT_PROMISE) -> str:
+    """An answer in one line: `dog, 97 %`; `cat or dog (cat 61 %)`; `not sure: unlike …`."""
+    if answer.label is None or answer.probability is None:
+        return answer.error or ""
+    share = format_probability(answer.probability)
+    if is_strange(answer, promise):
+        return f"not sure: unlike anything it was trained on (nearest class: {answer.label})"
+    names = may_be(answer, promise)
+    return f"{answer.label}, {share}" if len(names) == 1 else f"{join_classes(names)} ({answer.label} {share})"
 
 
 def count_answers(answers: Iterable[Prediction]) -> Totals:

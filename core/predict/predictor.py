@@ -1,5 +1,6 @@
 """Predicts with a run's checkpoint: its own preprocessing, decoder, crop and class names."""
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,20 +15,26 @@ from torch import nn
 
 from core.checkpoints.checkpoint import Checkpoint, load_network
 from core.datasets.pictures.decoder import Limits
-from core.errors import ImageError
+from core.errors import ImageError, RunError
+from core.novelty.conformal import PROMISES
+from core.novelty.novelty import Novelty, read_novelty
 from core.predict.predictor_answers import Prediction
 from core.runs.run import Run
-from core.runs.run_files import BEST
+from core.runs.run_files import BEST, NOVELTY
 from core.settings import Settings
+from core.storage import Stamp, stamp_of
 from core.stores.augmentation import Augmentation, apply_views, centre_crop, draw_views, to_channels_first
 from core.stores.hardware import Hardware, choose_device, device_name
 from core.stores.pixels import read_square, square_pixels
+from core.training.feature_tap import tapped
 from core.training.inference import logits_of
 from models.catalog import Preprocessing
 from models.folding import fold_network
 from models.network import Network
 
 MAX_LOADED = 3  # networks in memory
+
+log = logging.getLogger("tunemypets.predictor")
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Predictor:
         self.hardware = Hardware(device, device_name(device), settings.threads, "fp32", "predictions are made in fp32")
         torch.set_num_threads(settings.threads)
         self._loaded: OrderedDict[tuple[Path, float], LoadedRun] = OrderedDict()
+        self._novelties: OrderedDict[tuple[Path, Stamp | None], Novelty | None] = OrderedDict()
 
     def load(self, run: Run) -> LoadedRun:
         """The network of a run's best checkpoint.
@@ -68,24 +76,64 @@ class Predictor:
             self._loaded.popitem(last=False)
         return loaded
 
-    def predict(self, run: Run, images: Sequence[tuple[str, bytes | Path]], top: int = 5) -> list[Prediction]:
+    def novelty(self, run: Run) -> Novelty | None:
+        """What known pictures look like to the run's best checkpoint; None where that is not known yet.
+
+        Raises:
+            RunError: if there is no checkpoint.
+        """
+        checkpoint = self.load(run).checkpoint
+        path = run.folder / NOVELTY
+        key = run.folder, stamp_of(path)
+        if key in self._novelties:
+            found = self._novelties.pop(key)
+        else:
+            try:
+                found = read_novelty(path, checkpoint.classes)
+            except RunError:
+                log.exception("a file of known pictures cannot be read")
+                found = None
+        self._novelties[key] = found
+        while len(self._novelties) > MAX_LOADED:
+            self._novelties.popitem(last=False)
+        return found if found is not None and found.epoch == checkpoint.epoch else None
+
+    def predict(
+        self,
+        run: Run,
+        images: Sequence[tuple[str, bytes | Path]],
+        top: int = 5,
+        promises: Sequence[float] = PROMISES,
+    ) -> list[Prediction]:
         """Classify images, each a name and its bytes or path; an unreadable one gets an error, the others an answer.
 
+        Args:
+            promises: for which each answer gets the set of classes that the picture may be.
         Raises:
             RunError: if the run cannot be used.
         """
-        loaded = self.load(run)
-        return [self._predict_one(loaded, name, data, top) for name, data in images]
+        loaded, novelty = self.load(run), self.novelty(run)
+        return [self._predict_one(loaded, novelty, name, data, top, promises) for name, data in images]
 
-    def _predict_one(self, loaded: LoadedRun, name: str, data: bytes | Path, top: int) -> Prediction:
+    def _predict_one(
+        self,
+        loaded: LoadedRun,
+        novelty: Novelty | None,
+        name: str,
+        data: bytes | Path,
+        top: int,
+        promises: Sequence[float],
+    ) -> Prediction:
         started = time.perf_counter()
         spec = loaded.spec
         try:
             pixels, notes = read_square(data, name, self.limits, spec)
         except ImageError as error:
             return Prediction(name, None, None, (), (time.perf_counter() - started) * 1000, str(error))
-        logits = logits_of(loaded.folded, pixels[np.newaxis], spec, self.hardware)
-        probabilities = loaded.network.probabilities(logits)[0].double().cpu().numpy()
+        with tapped(loaded.folded) as seen:
+            logits = logits_of(loaded.folded, pixels[np.newaxis], spec, self.hardware)
+        # in float64, as those of the evaluation, with which they are compared
+        probabilities = loaded.network.probabilities(logits.cpu().double())[0].numpy()
         if not np.isfinite(probabilities).all():
             # weights of a diverged training may be finite and still too large to compute with
             return Prediction(
@@ -106,6 +154,7 @@ class Predictor:
             (time.perf_counter() - started) * 1000,
             None,
             notes,
+            novelty.judge(seen.features(), probabilities[np.newaxis], promises)[0] if novelty is not None else None,
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from core.errors import PredictorError
+from core.novelty.not_sure import NotSure
 
 Method = Literal["grad_cam", "occlusion"]
 METHODS: tuple[Method, ...] = ("grad_cam", "occlusion")
@@ -22,6 +23,7 @@ class Prediction:
         milliseconds: decoding and network together.
         error: one sentence when the image could not be used.
         notes: what was converted on reading.
+        not_sure: whether the picture is strange, and what else it may be; None where the run does not know that yet.
     """
 
     file: str
@@ -31,6 +33,7 @@ class Prediction:
     milliseconds: float
     error: str | None = None
     notes: tuple[str, ...] = ()
+    not_sure: NotSure | None = None
 
     def to_json(self) -> dict[str, Any]:
         record: dict[str, Any] = {
@@ -44,6 +47,8 @@ class Prediction:
             record["error"] = self.error
         if self.notes:
             record["notes"] = list(self.notes)
+        if self.not_sure is not None:
+            record["not_sure"] = self.not_sure.to_json()
         return record
 
     @classmethod
@@ -56,6 +61,7 @@ class Prediction:
             record["milliseconds"],
             record.get("error"),
             tuple(record.get("notes", ())),
+            NotSure.from_json(record["not_sure"]) if "not_sure" in record else None,
         )
 
 
@@ -264,6 +270,32 @@ class Filters:
         known = {key: record[key] for key in ("count", "shown", "side_px", "components", "relative", "pretrained")}
         return cls(
             **known, trouble=str(record["trouble"]), trained=parts[0], start=parts[1] if len(parts) > 1 else None
+        )
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """How strange the pictures of another dataset are to a network.
+
+    Attributes:
+        p_values: of each picture, by its features.
+        confidences: of each, the probability of the most probable class.
+        total: pictures of the dataset; more than those here where an even sample was taken.
+    """
+
+    p_values: tuple[float, ...]
+    confidences: tuple[float, ...]
+    total: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Strangers":
+        return cls(
+            tuple(float(value) for value in record["p_values"]),
+            tuple(float(value) for value in record["confidences"]),
+            int(record["total"]),
         )
 
 

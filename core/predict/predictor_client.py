@@ -15,7 +15,15 @@ from core.config.train_config import TrainConfig
 from core.errors import PredictorError, TuneMyPetsError
 from core.jobs.launchers import live_process, start_single
 from core.locks import is_held
-from core.predict.predictor_answers import Explanation, Filters, Method, Prediction, Projection, WeightChange
+from core.predict.predictor_answers import (
+    Explanation,
+    Filters,
+    Method,
+    Prediction,
+    Projection,
+    Strangers,
+    WeightChange,
+)
 from core.predict.predictor_server import address_path, lock_path, receive, send
 from core.settings import Settings
 from core.storage import read_json
@@ -143,6 +151,27 @@ class PredictorClient:
         """
         request = {"ask": "projection", "run": run_id, "tsne": tsne}
         return Projection.from_json(self._ask(request, [], on_progress)[0])
+
+    def know_pictures(self, run_id: str, on_progress: OnProgress | None = None) -> None:
+        """Let a run of an earlier version know what its training pictures look like; takes seconds to minutes.
+
+        Args:
+            on_progress: called in a thread of its own.
+        Raises:
+            TuneMyPetsError: if the run or its dataset cannot be used, or the predictor does not answer.
+        """
+        self._ask({"ask": "know_pictures", "run": run_id}, [], on_progress)
+
+    def strangers(self, run_id: str, dataset_id: str, on_progress: OnProgress | None = None) -> Strangers:
+        """How strange the pictures of another dataset are to a run.
+
+        Args:
+            on_progress: called in a thread of its own.
+        Raises:
+            TuneMyPetsError: if the run or a dataset cannot be used, or the predictor does not answer.
+        """
+        request = {"ask": "strangers", "run": run_id, "dataset": dataset_id}
+        return Strangers.from_json(self._ask(request, [], on_progress)[0])
 
     def weight_change(self, run_id: str) -> WeightChange:
         """How much training changed each block of a run.

@@ -93,6 +93,7 @@ class Server:
         # torch is imported here, not above: the client imports this module and lives in the pages' process
         from core.predict.explainer import Explainer
         from core.predict.predictor import Predictor
+        from core.predict.strange_pictures import StrangePictures
 
         self.settings = settings
         self.store = RunStore(settings)
@@ -100,11 +101,13 @@ class Server:
         self.last_request = time.monotonic()
         self._lock = PriorityLock()
         self.explainer = Explainer(settings, self.predictor, self._lock)
+        self.strange_pictures = StrangePictures(settings, self.predictor, self._lock)
 
     def answer(
         self, record: dict[str, Any], parts: list[bytes], on_progress: Callable[[Progress], None]
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """Answer one request: `ping`, `predict`, `views`, `explain`, `projection`, `filters` or `weight_change`."""
+        """Answer one request: `ping`, `predict`, `views`, `explain`, `projection`, `filters`, `weight_change`,
+        `know_pictures` or `strangers`."""
         from core.predict.predictor import augmented_views
         from core.stores.augmentation import Augmentation
 
@@ -139,6 +142,12 @@ class Server:
             case "projection":
                 run = self.store.get(str(record["run"]))
                 return self.explainer.project(run, on_progress, tsne=bool(record["tsne"])).to_json(), []
+            case "know_pictures":
+                self.strange_pictures.know_pictures(self.store.get(str(record["run"])), on_progress)
+                return {"ok": True}, []
+            case "strangers":
+                run = self.store.get(str(record["run"]))
+                return self.strange_pictures.measure(run, str(record["dataset"]), on_progress).to_json(), []
             case "weight_change":
                 return self.explainer.weight_change(self.store.get(str(record["run"]))), []
             case "filters":

@@ -28,6 +28,7 @@ from core.runs.run_files import (
     EVENTS,
     EXPORTS,
     META,
+    NOVELTY,
     PREDICTIONS,
     RECORDS,
     RESULT,
@@ -58,7 +59,7 @@ from core.verification import (
 )
 
 CHECKPOINT_FILES = (BEST_WEIGHTS, BEST_SIDECAR, SNAPSHOT)
-FILES = (*RECORDS, ATTEMPTS, "stop", "worker.log")  # besides locks and small JSON files
+FILES = (*RECORDS, NOVELTY, ATTEMPTS, "stop", "worker.log")  # besides locks and small JSON files
 
 
 @dataclass(frozen=True)

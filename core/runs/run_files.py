@@ -19,6 +19,7 @@ PREDICTIONS = "predictions.csv"  # every prediction on the test split
 VALIDATION_PREDICTIONS = (
     "validation.csv"  # predictions of the same weights on the validation split; absent in older runs
 )
+NOVELTY = "novelty.safetensors"  # what known pictures look like to it (core/novelty); absent in older runs
 EXPORTS = "exports"  # a folder: what was made of the run for other programs (core/export)
 RESULT = "result.json"  # how it ended, written last
 

@@ -1,7 +1,8 @@
 """Evaluating a run on the test split: once, with its best checkpoint, in fp32 as later predictions are made.
 
 The validation split is predicted right after it in the same way: temperatures are fitted there. Some of its pictures
-are then predicted mirrored: the coach reads there whether random flips would turn one class into another.
+are then predicted mirrored: the coach reads there whether random flips would turn one class into another. What the
+head read of all of them, and of training pictures, is kept as distances: `core.novelty` knows strange pictures by them.
 """
 
 import dataclasses
@@ -22,7 +23,9 @@ from core.config.events import Event, Message, Mirrored, PhaseStarted, Progress,
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError
-from core.runs.run_files import BEST, CHECKPOINTS, PREDICTIONS, VALIDATION_PREDICTIONS
+from core.novelty.distances import Features, Reference, choose_training
+from core.novelty.novelty import Novelty, write_novelty
+from core.runs.run_files import BEST, CHECKPOINTS, NOVELTY, PREDICTIONS, VALIDATION_PREDICTIONS
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable, write_predictions
 from core.steps import Stopped, StopSignal, relay
@@ -30,8 +33,9 @@ from core.stores.activations import Activations, Prefix, open_activations
 from core.stores.augmentation import Augmentation
 from core.stores.hardware import Hardware, choose_device, device_name
 from core.stores.pixels import PixelStore, open_store
-from core.stores.training_data import SplitData
+from core.stores.training_data import Indices, SplitData
 from core.training.costs import TESTING, Costs
+from core.training.feature_tap import tapped
 from core.training.inference import EVALUATION_BATCH, SplitPredictions, logits_of, predict_split
 from core.training.mirroring import answer_by_orientation, choose_places, count_mirrored, mirror
 from models.catalog import Preprocessing
@@ -80,6 +84,8 @@ def evaluate(
     paid = costs.paid if costs is not None else set()
     spec = checkpoint.preprocessing
     predictor = SplitPredictor(dataset, settings, checkpoint.config, spec, network, store, exact, signal, paid)
+    predictor.kept_features = {}
+    predictor.trained_in = hardware.prefix_precision if hardware is not None else "fp32"
     found = yield from predictor.predict(split, "Testing")
     table = predictor.table(split, found)
     write_predictions(folder / PREDICTIONS, table)
@@ -87,6 +93,7 @@ def evaluate(
     seconds = time.perf_counter() - started
     yield Tested(split, correct, table.n, correct / table.n, found.loss, checkpoint.epoch, seconds)
     yield from _look_at_validation(predictor, folder, found if split == "val" else None)
+    yield from _keep_novelty(predictor, folder, checkpoint.epoch)
     if costs is not None:
         costs.seconds[TESTING] = time.perf_counter() - started + predictor.charged
         if predictor.charged:
@@ -117,6 +124,16 @@ def _look_at_validation(predictor: "SplitPredictor", folder: Path, found: SplitP
         log.exception("the mirrored validation images could not be predicted")
 
 
+def _keep_novelty(predictor: "SplitPredictor", folder: Path, epoch: int) -> Iterator[Event]:
+    """Keep what known pictures look like to the network."""
+    try:
+        write_novelty(folder / NOVELTY, (yield from predictor.measure_novelty(epoch)))
+    except Stopped:
+        return
+    except Exception:  # no run may fail for what only predictions read, and those compute it again
+        log.exception("the features of the training pictures could not be kept")
+
+
 @dataclass
 class SplitPredictor:
     """Predicts whole splits with one network.
@@ -126,6 +143,8 @@ class SplitPredictor:
     Attributes:
         paid: names of stored activations that the run was charged for already.
         charged: seconds that other activations took to compute, where they were in the store already.
+        trained_in: number format of the activations on which the head was trained.
+        kept_features: what the head read of each split that is predicted, (N, F); None: not kept.
     """
 
     dataset: Dataset
@@ -138,29 +157,94 @@ class SplitPredictor:
     signal: StopSignal
     paid: set[str] = field(default_factory=set)
     charged: float = 0.0
+    trained_in: str = "fp32"
+    kept_features: dict[str, tuple[Features, SplitPredictions]] | None = None
     _stored: dict[str, Logits] = field(default_factory=dict)  # by split, of a head over stored activations
 
     def predict(self, split: str, text: str) -> Generator[Progress, None, SplitPredictions]:
         """Predict one split; `text` names it in the progress."""
         started = time.perf_counter()
         data = SplitData.of(self.dataset, split)
-        logits, batch = None, EVALUATION_BATCH
-        if self.config.strategy == "head" and self.config.views:
-            try:
-                if split not in self._stored:
-                    self._stored[split] = yield from self._open_stored(data)
-                logits, batch = self._stored[split], STORED_BATCH
-            except OSError:
-                log.exception("activations could not be kept")
-        if logits is None:
-            logits = partial(_logits, self._folded, self.store, data, self.spec, self.hardware)
+        logits, batch, module = yield from self._choose_source(split, data)
 
         def describe(done: int) -> Progress:
             eta = (time.perf_counter() - started) / done * (len(data) - done)
             return Progress("testing", text, done, len(data), eta)
 
         step = predict_split(self.network, data, self.config, logits, self.signal, batch)
-        return (yield from relay(step, describe))
+        with tapped(module) as seen:
+            found = yield from relay(step, describe)
+        if self.kept_features is not None:
+            self.kept_features[split] = seen.features(), found
+        return found
+
+    def measure_novelty(self, epoch: int) -> Generator[Progress, None, Novelty]:
+        """What known pictures look like: a sample of the training split, and the distances of the other splits.
+
+        Splits whose features were not kept are predicted first.
+        """
+        kept = self.kept_features = {} if self.kept_features is None else self.kept_features
+        for split in ("val", "test"):
+            if split not in kept and self.dataset.rows_of(split):
+                yield from self.predict(split, "Looking at known pictures")
+        train = SplitData.of(self.dataset, "train")
+        width = self.network.head.get_parameter("linear.weight").shape[1]
+        places = choose_training(train.labels, width)
+        features = yield from self._read_training(train, places)
+        reference = Reference.of(features, train.indices[places], train.labels[places])
+        nothing = np.empty((0, width), np.float32)
+        val, test = (SplitData.of(self.dataset, split) for split in ("val", "test"))
+        return Novelty(
+            epoch,
+            self.dataset.classes,
+            reference,
+            val.labels,
+            kept["val"][1].probabilities[np.arange(len(val)), val.labels] if len(val) else np.empty(0),
+            reference.scores(kept["val"][0] if len(val) else nothing),
+            test.indices,
+            reference.scores(kept["test"][0] if len(test) else nothing),
+        )
+
+    def _read_training(self, train: SplitData, places: Indices) -> Generator[Progress, None, Features]:
+        """What the head reads of training pictures: (M, F); of a head from the activations that it was trained on.
+
+        Args:
+            places: of M pictures of the training split.
+        """
+        if self._stores_activations:
+            whole = train if self.paid else train.subset(places)
+            hardware = dataclasses.replace(self.hardware, prefix_precision=self.trained_in)
+            try:
+                found = yield from self._open_activations(whole, hardware)
+            except OSError:
+                log.exception("activations could not be kept")
+            else:
+                return np.asarray(found.take(places if self.paid else np.arange(len(places))).numpy(), np.float32)
+        chosen = train.subset(places)
+        with tapped(self._folded) as seen:
+            for first in range(0, len(chosen), EVALUATION_BATCH):
+                self.signal.check()
+                part = slice(first, first + EVALUATION_BATCH)
+                _logits(self._folded, self.store, chosen, self.spec, self.hardware, part)
+                done = min(part.stop, len(chosen))
+                yield Progress("testing", "Looking at training pictures", done, len(chosen), None)
+        return seen.features()
+
+    def _choose_source(
+        self, split: str, data: SplitData
+    ) -> Generator[Progress, None, tuple[Logits, int, torch.nn.Module]]:
+        """Raw outputs of a split, how many at once, and the module that computes them."""
+        if self._stores_activations:
+            try:
+                if split not in self._stored:
+                    found = yield from self._open_activations(data, self.hardware)
+                    self._stored[split] = partial(_head_logits, self.network, found, self.hardware)
+                return self._stored[split], STORED_BATCH, self.network
+            except OSError:
+                log.exception("activations could not be kept")
+        return (
+            partial(_logits, self._folded, self.store, data, self.spec, self.hardware), EVALUATION_BATCH, self._folded,
+        )  # fmt: skip
 
     def predict_mirrored(self, plain: SplitPredictions) -> Generator[Progress, None, Mirrored]:
         """Predict some mirrored validation pictures.
@@ -205,16 +289,21 @@ class SplitPredictor:
     def _folded(self) -> torch.nn.Module:
         return fold_network(self.network.eval())
 
-    def _open_stored(self, data: SplitData) -> Generator[Progress, None, Logits]:
-        """Raw outputs of a head over a backbone that never changed, whose activations are kept for other heads."""
+    @property
+    def _stores_activations(self) -> bool:
+        """Whether the backbone never changed, and its activations are kept for other heads."""
+        return self.config.strategy == "head" and bool(self.config.views)
+
+    def _open_activations(self, data: SplitData, hardware: Hardware) -> Generator[Progress, None, Activations]:
+        """What a head reads over a backbone that never changed."""
         self.network.freeze(list(self.network.blocks)[-1])
-        prefix = Prefix(self.network, self.spec, self.hardware)
+        prefix = Prefix(self.network, self.spec, hardware)
         plain = Augmentation(crop=False, flip=False, colour=False, strength=0.0)
         step = open_activations(self.settings, prefix, self.store, data.indices, plain, 0, self.signal)
         found = yield from relay(step, partial(dataclasses.replace, phase="testing"))
         if found.reused and found.name not in self.paid:
             self.charged += found.seconds or 0.0
-        return partial(_head_logits, self.network, found, self.hardware)
+        return found
 
 
 def exact_hardware(settings: Settings, hardware: Hardware | None) -> Hardware:

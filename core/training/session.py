@@ -20,7 +20,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError, RunError
 from core.formatting import format_number
-from core.runs.run_files import BEST, CHECKPOINTS, EVENTS, PREDICTIONS, SNAPSHOT, VALIDATION_PREDICTIONS
+from core.runs.run_files import BEST, CHECKPOINTS, EVENTS, NOVELTY, PREDICTIONS, SNAPSHOT, VALIDATION_PREDICTIONS
 from core.settings import Settings
 from core.steps import Request, Stopped, StopSignal
 from core.stores.hardware import Hardware
@@ -192,7 +192,7 @@ class _Run:
     def evaluate(self) -> Iterator[Event]:
         """Evaluate the best weights on the test split."""
         # an attempt that ended between its test and its event may have left predictions, of earlier weights
-        for name in (PREDICTIONS, VALIDATION_PREDICTIONS):
+        for name in (PREDICTIONS, VALIDATION_PREDICTIONS, NOVELTY):
             (self.folder / name).unlink(missing_ok=True)
         yield from evaluate(
             self.dataset, self.settings, self.folder, self.signal,

@@ -423,6 +423,7 @@ HARM: dict[str, tuple[str, str, Callable[[bytes], bytes]]] = {
     "sidecar": ("runs/", "best.json", harmed(lambda v: v["config"].update(model="vgg16", strategy="full"))),
     "table": ("runs/", "predictions.csv", lambda data: data.replace(b",test,", b",val,")),
     "validation": ("runs/", "validation.csv", lambda data: data.replace(b",val,", b",test,")),
+    "known": ("runs/", "novelty.safetensors", lambda data: b"\xff" * 8 + data[8:]),
     "costs": ("runs/", "events.jsonl", in_log("measured", peak_memory_bytes=10**400)),
     "html": ("datasets/", "dataset.json", harmed(lambda v: v.update(title="x" * 10**4))),
     "huge": ("datasets/", "dataset.json", harmed(lambda v: v.update(images=10**400))),

@@ -1,5 +1,6 @@
 """Damage of every kind of file is found; what is whole, or in use, is not."""
 
+import dataclasses
 import json
 import os
 import random
@@ -22,6 +23,7 @@ from core.maintenance import meter as meters
 from core.maintenance.check import check
 from core.maintenance.findings import Finding
 from core.maintenance.repair import repair
+from core.novelty.novelty import read_novelty, write_novelty
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -54,6 +56,7 @@ PLACES: dict[str, Callable[[Settings], Path]] = {
     "best.safetensors": lambda s: run_of(s).checkpoints / "best.safetensors",
     "last.safetensors": lambda s: run_of(s, RunState.INTERRUPTED).checkpoints / "last.safetensors",
     "validation.csv": lambda s: run_of(s).folder / "validation.csv",
+    "novelty.safetensors": lambda s: run_of(s).folder / "novelty.safetensors",
     "pixels": lambda s: first(s.cache_dir, "pixels/*.npy"),
     "note": lambda s: first(s.cache_dir, "pixels/*.json"),
     "activations": lambda s: first(s.cache_dir, "activations/*.npy"),
@@ -100,6 +103,7 @@ MAY_BE_MISSING = {
     "person",
     "room",
     "validation.csv",
+    "novelty.safetensors",
     "note",
 }
 
@@ -438,6 +442,22 @@ def test_the_time_that_is_left_is_reported(monkeypatch: pytest.MonkeyPatch) -> N
     (progress,) = heard
     assert (progress.done, progress.total) == (50, 100)
     assert progress.eta_seconds == pytest.approx(2, rel=0.1)
+
+
+def test_known_pictures_of_other_weights_or_labels_are_found(full: Settings) -> None:
+    run = run_of(full)
+    path, classes = run.folder / "novelty.safetensors", run.meta().classes
+    known = read_novelty(path, classes)
+    assert known is not None
+    write_novelty(path, dataclasses.replace(known, epoch=known.epoch + 1))
+    (finding,) = check(full)
+    assert "of other weights" in finding.text
+    others = dataclasses.replace(known.reference, labels=1 - known.reference.labels)
+    write_novelty(path, dataclasses.replace(known, reference=others))
+    (finding,) = check(full)
+    assert "not of the dataset" in finding.text
+    assert repair(full).left == []
+    assert not path.exists()
 
 
 def test_a_run_keeps_its_test_when_its_validation_predictions_are_damaged(full: Settings) -> None:
