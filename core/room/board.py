@@ -18,7 +18,7 @@ from core.storage import is_id, read_json, write_json
 LOCK_SECONDS = 5.0
 MAX_PINS = 6  # Home shows all of them
 SCENES = ("join", "demo", "collect", "train", "games", "leaderboard", "goodbye")  # of a workshop, in their order
-GAMES = ("bets", "hunt")  # that a room plays together
+GAMES = ("bets", "hunt", "promise")  # that a room plays together
 
 
 @dataclass(frozen=True)

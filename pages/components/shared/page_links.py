@@ -30,6 +30,7 @@ NAVIGATION = {
 GAME_LINKS = {
     "bets": ("Bet", "Bets", ":material/casino:"),
     "hunt": ("Hunt", "Treasure hunt", ":material/search:"),
+    "promise": ("Test", "The promise", ":material/handshake:"),
 }
 ROUTED = "routed"
 

@@ -9,20 +9,39 @@ from core.room.access import RoomStore
 from core.room.board import GAMES, open_game, read_board
 from core.settings import Settings
 from pages.components.room import leaderboard_scene
-from pages.components.room.games import bet_controls, bet_form, bet_scene, hunt_controls, hunt_gallery, hunt_scene
-from pages.components.room.games.game_snapshot import current_bets, current_hunt
+from pages.components.room.games import (
+    bet_controls,
+    bet_form,
+    bet_scene,
+    hunt_controls,
+    hunt_gallery,
+    hunt_scene,
+    promise_controls,
+    promise_form,
+    promise_scene,
+)
+from pages.components.room.games.game_snapshot import current_bets, current_hunt, current_promise
 from pages.components.shared import door
 from pages.components.shared.page_links import GAME_LINKS
 from pages.components.shared.qr_code import draw_qr, reachable_address
 
 CLOSED = "Off"
 PLAYED = "game-played"  # in the session: what this attendee was playing
-WALLS: dict[str, Callable[[Settings], None]] = {"bets": bet_scene.show_bets, "hunt": hunt_scene.show_hunt}
+WALLS: dict[str, Callable[[Settings], None]] = {
+    "bets": bet_scene.show_bets,
+    "hunt": hunt_scene.show_hunt,
+    "promise": promise_scene.show_promise,
+}
 CONTROLS: dict[str, Callable[[Settings, Actor], None]] = {
     "bets": bet_controls.show_controls,
     "hunt": hunt_controls.show_controls,
+    "promise": promise_controls.show_controls,
 }
-PHONES: dict[str, Callable[[Settings, Actor], None]] = {"bets": bet_form.show_bet, "hunt": hunt_gallery.show_hunting}
+PHONES: dict[str, Callable[[Settings, Actor], None]] = {
+    "bets": bet_form.show_bet,
+    "hunt": hunt_gallery.show_hunting,
+    "promise": promise_form.show_showing,
+}
 
 
 def describe_state(settings: Settings) -> tuple[object, ...]:
@@ -31,6 +50,9 @@ def describe_state(settings: Settings) -> tuple[object, ...]:
     bets, hunt = current_bets(settings), current_hunt(settings)
     if game == "bets" and bets is not None:
         return game, bets.id, bets.open, bets.round.race
+    promise = current_promise(settings)
+    if game == "promise" and promise is not None:
+        return game, promise.id, promise.open
     return (game, hunt.id, hunt.over) if game == "hunt" and hunt is not None else (game,)
 
 
@@ -98,7 +120,8 @@ def _watch(settings: Settings, game: str) -> None:
 
 def _is_joining(settings: Settings, game: str) -> bool:
     """Whether people still need the way to the game."""
-    return bet_scene.is_open(settings) if game == "bets" else hunt_scene.is_running(settings)
+    joining = {"bets": bet_scene.is_open, "hunt": hunt_scene.is_running, "promise": promise_scene.is_taking}
+    return joining[game](settings)
 
 
 def _show_way(settings: Settings, game: str) -> None:
