@@ -239,7 +239,7 @@ def describe_verdict(view: PromiseView) -> str:
             return f"The promise was kept: fewer than {said} known pictures are refused."
         case "broken":
             return f"The promise was broken: more than {said} known pictures are refused."
-    return "Too few known pictures to tell chance from a broken promise."
+    return "Too few known pictures to decide whether the promise is kept."
 
 
 def _read_answers(folder: Path) -> Iterator[Answer]:

@@ -1,7 +1,9 @@
-"""Three phones bet on a race and hunt for wrong labels, while a wall follows."""
+"""Three phones bet on a race, hunt for wrong labels and test a promise, while a wall follows."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -10,10 +12,13 @@ from core.actor import OPERATOR
 from core.config.train_config import TrainConfig
 from core.games.bets import BetStore
 from core.games.hunt import HuntStore
+from core.games.promise import PromiseStore
 from core.room.access import Room
 from core.room.board import open_game, show_scene
+from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.browser.test_room import come_in, room, server  # noqa: F401
+from tests.support.images import encoded, photo
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -121,3 +126,45 @@ def test_three_phones_hunt_for_wrong_labels_next_to_the_doctor(settings: Setting
     assert view is not None
     assert sorted(len(rows) for rows in view.marks.values()) == [1, 2, 2]
     assert len(HuntStore(settings).truth(view.id)) == 5
+
+
+def test_three_phones_test_a_promise_with_pictures_of_their_own(
+    settings: Settings, server: Server, race_template: Path, come: Come
+) -> None:
+    shutil.copytree(race_template / "runs", settings.runs_dir, dirs_exist_ok=True)
+    open_game(settings, "promise", OPERATOR)
+    show_scene(settings, "games", OPERATOR)
+    store = PromiseStore(settings)
+    test_id = store.start(RunStore(settings).all()[0].id, 0.2, by=OPERATOR)
+    presenter = come("Grace")
+    wall = open_wall(presenter, server)
+    expect(wall.get_by_text("at most 1 in 5")).to_be_visible()
+    pictures = sorted((settings.datasets_dir / "drawn" / "images").rglob("*.jpg"))
+    phones = [come(name) for name in ("Ada", "Ben", "Chidi")]
+    for number, phone in enumerate(phones):
+        assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
+        expect(phone.get_by_text("Decide first")).to_be_visible()
+        expect(phone.locator("input[type=file]")).to_have_count(0)
+        phone.get_by_role("radio", name="Known (0 of 3)").click()
+        phone.locator("input[type=file]").set_input_files(pictures[number])
+        expect(phone.get_by_text("You said known.")).to_be_visible()
+        phone.get_by_role("radio", name="Strange (0 of 3)").click()
+        strange = {"name": "x.png", "mimeType": "image/png", "buffer": encoded(photo(number), "PNG")}
+        phone.locator("input[type=file]").set_input_files(strange)
+        expect(phone.get_by_text("You said strange.")).to_be_visible()
+        expect(phone.get_by_role("radio", name="Strange (1 of 3)")).to_be_visible()
+    phones[0].get_by_role("radio", name="Known (1 of 3)").click()
+    phones[0].locator("input[type=file]").set_input_files(pictures[1])  # that Ben has shown
+    expect(phones[0].get_by_text("shown already")).to_be_visible()
+    expect(wall.locator(".promise-known")).to_contain_text("of 3")
+    expect(wall.locator(".promise-strange")).to_contain_text("of 3")
+    view = store.view(test_id)
+    assert (view.refused.n, view.caught.n) == (3, 3)
+
+    server.kill()
+    server.start()
+    presenter.reload()
+    presenter.get_by_role("button", name="End the test").click()
+    wall.reload()
+    for page in (wall, *phones):
+        expect(page.get_by_text("Strange pictures caught")).to_be_visible()

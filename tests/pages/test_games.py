@@ -8,6 +8,8 @@ from core.datasets.dataset import Dataset
 from core.games.bet_outcome import Outcome
 from core.games.bets import BetStore
 from core.games.hunt import HuntStore
+from core.games.promise import PromiseStore
+from core.novelty.not_sure import NotSure
 from core.room.board import open_game, read_board, show_scene
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -48,8 +50,9 @@ def test_games_are_off_until_the_presenter_opens_one(come_as: Come, open_page: O
     assert read_board(settings).game == "bets"
     assert "There is nothing to bet on yet" in texts(app)
     assert "There is no dataset yet" in texts(choose_game(app, "hunt"))
-    ada = come_as("Ada")
-    assert not ada.presenter
+    assert "There is no finished run yet" in texts(choose_game(app, "promise"))
+    choose_game(app, "hunt")
+    come_as("Ada")
     app = open_page("pages/room.py")
     assert app.title[0].value == "Treasure hunt"
     assert "There is no hunt yet" in texts(app)
@@ -145,6 +148,35 @@ def test_a_hunt_on_a_phone_and_on_the_wall(come_as: Come, open_page: Open, setti
     open_game(settings, "", OPERATOR)
     show_scene(settings, "join", OPERATOR)
     assert "The game is closed" in texts(phone.run())
+
+
+def test_a_promise_on_a_phone_and_on_the_wall(raced: Settings, come_as: Come, open_page: Open) -> None:
+    open_game(raced, "promise", OPERATOR)
+    show_scene(raced, "games", OPERATOR)
+    store = PromiseStore(raced)
+    test_id = store.start(RunStore(raced).all()[0].id, 0.2, by=OPERATOR)
+    ada = come_as("Ada")
+    phone = open_page("pages/room.py")
+    assert phone.title[0].value == "The promise"
+    assert "at most **1 in 5** known pictures of drawn" in texts(phone)
+    assert not phone.get("file_uploader")  # what it shows is decided first
+    phone.segmented_control(key=f"promise-kind-{test_id}-0").set_value(False).run()
+    assert len(phone.get("file_uploader")) == 1
+    for number in range(6):
+        store.add(test_id, b"%d" % number, number < 3, NotSure(0.1 if number == 5 else 0.5, 8, ()), by=ada)
+    game_snapshot.forget_games()
+    phone = open_page("pages/room.py")
+    assert "You have shown all your pictures" in texts(phone)
+    come_as("Grace the presenter")
+    app = open_page("pages/room.py")
+    assert "Too few known pictures" in texts(app)
+    shown = html_of(app)
+    assert "<b>0 of 3</b> <small>0.0 to 70.8 %</small>" in shown
+    assert "<b>1 of 3</b> <small>0.8 to 90.6 %</small>" in shown
+    assert 'style="left:20.0%"' in shown
+    press(app, "End the test")
+    assert not app.exception
+    assert not store.view(test_id).open
 
 
 def test_a_histogram_is_said_in_words_and_holds_the_result() -> None:

@@ -61,7 +61,7 @@ def _row(name: str, share: Share, kind: str, mark: str) -> str:
     said = f"{format_points(interval.low)} to {format_points(interval.high)} %" if share.n else "none shown yet"
     line = f'<i style="left:{low:.1f}%;width:{width:.1f}%"></i>' if share.n else ""
     return (
-        f'<div class="board-row promise-{kind}"><div class="board-place"></div>'
+        f'<div class="promise-row promise-{kind}">'
         f'<div class="board-who"><b>{html.escape(name)}</b></div>'
         f'<div class="board-figure"><b>{share.count} of {share.n}</b> <small>{said}</small></div>'
         f'<div class="board-bar"><span style="width:{100 * value:.1f}%"></span>{line}{mark}</div></div>'
