@@ -14,6 +14,7 @@
     │   └── DivergedError    the loss stopped being finite
     ├── ComparisonError      runs that cannot be compared fairly
     ├── PeopleError          a nickname, passcode or secret is refused
+    ├── GameError            a bet, a hunt or a test of the room cannot be started, or does not take what was given
     ├── RightsError          a person asked for what only others may do
     ├── QuotaError           a person has too much already, or the disk is too full
     ├── ClusterError         a Ray cluster, or a node of it, cannot be used
@@ -42,6 +43,7 @@ __all__ = [
     "DivergedError",
     "ExportError",
     "ExtraMissingError",
+    "GameError",
     "ImageError",
     "LabelColumnError",
     "NetworkError",
@@ -124,6 +126,10 @@ class ComparisonError(TuneMyPetsError):
 
 class PeopleError(TuneMyPetsError):
     """A nickname, passcode or secret is refused."""
+
+
+class GameError(TuneMyPetsError):
+    """A bet, a hunt or a test of the room cannot be started, or does not take what was given."""
 
 
 class RightsError(TuneMyPetsError):

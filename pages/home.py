@@ -91,6 +91,7 @@ def _race_demo(settings: Settings, dataset: str) -> NoReturn:
 def _continue(settings: Settings) -> None:
     """What may change while the page is open: the presenter's settings and runs, the latest dataset and result."""
     with frame.explained():
+        notices.show_game(settings)
         notices.show_collection(settings)
         notices.show_sent(settings, on_train=False)
         continuing.show_card(settings, frame.actor())

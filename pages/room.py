@@ -1,4 +1,4 @@
-"""Room: the scenes of a workshop and a remote for the presenter; the leaderboard for everyone, if it is shared."""
+"""Room: the scenes of a workshop and a remote for the presenter; for everyone, games and the leaderboard."""
 
 from collections.abc import Callable
 
@@ -19,9 +19,13 @@ from pages.components.room import (
     queue_table,
     remote,
 )
+from pages.components.room.games import game_scene
 from pages.components.shared import door, frame
+from pages.components.shared.page_links import GAME_LINKS
 
-LABELS = dict(zip(SCENES, ("Join", "Demo", "Collect", "Everyone trains", "Leaderboard", "Goodbye"), strict=True))
+LABELS = dict(
+    zip(SCENES, ("Join", "Demo", "Collect", "Everyone trains", "Games", "Leaderboard", "Goodbye"), strict=True)
+)
 REFRESH_SECONDS = 3.0
 # an element of the wall's page: with `:has(.st-key-wall)` in a style sheet, every change on any page is looked at
 ALONE = """<style>
@@ -40,10 +44,12 @@ CLUSTER: dict[str, tuple[str, Callable[[Settings, Actor], None]]] = {
 
 
 def page() -> None:
-    settings = frame.open_page("Leaderboard" if _comes_for_leaderboard(Settings.from_environment()) else "Room")
+    settings = frame.open_page(_title(Settings.from_environment()))
     with frame.explained():
         by = frame.actor()
         if not by.presenter:
+            if game_scene.play(settings, by):
+                return
             if not read_board(settings).leaderboard_shared:
                 by.check_presenter("The Room page")
             st.fragment(leaderboard_scene.show_leaderboard, run_every=10.0)(settings)
@@ -64,6 +70,9 @@ def page() -> None:
         with left.container(key="room-scene-place"):
             if read_board(settings).scene == "collect":
                 collect_scene.show_controls(settings, by)
+            elif read_board(settings).scene == "games":
+                with frame.explained():
+                    game_scene.show_controls(settings, by)
             if _show_scene(settings, by) == "goodbye":
                 remote.offer_shutdown(settings, by)
         for name, (icon, show) in (DETAILS | (CLUSTER if settings.cluster else {})).items():
@@ -73,10 +82,13 @@ def page() -> None:
                     st.fragment(_explained, run_every=REFRESH_SECONDS)(show, settings, by)
 
 
-def _comes_for_leaderboard(settings: Settings) -> bool:
-    """Whether the visitor is an attendee."""
+def _title(settings: Settings) -> str:
+    """What the page is for the visitor: an attendee comes for the open game, or else the leaderboard."""
     person = door.visitor(settings) if settings.room else None
-    return person is not None and not person.presenter and door.SECRET not in st.query_params
+    if person is None or person.presenter or door.SECRET in st.query_params or door.is_presenter(settings):
+        return "Room"
+    game = read_board(settings).game
+    return GAME_LINKS[game][1] if game else "Leaderboard"
 
 
 def _choose_scene(settings: Settings, by: Actor) -> None:
@@ -98,7 +110,7 @@ def _choose_scene(settings: Settings, by: Actor) -> None:
 
 def _show_scene(settings: Settings, by: Actor) -> str:
     """Draw the scene that the presenter chose last, on whichever device."""
-    scene = read_board(settings).scene
+    scene, game = read_board(settings).scene, game_scene.describe_state(settings)
 
     def draw(settings: Settings, by: Actor) -> None:
         if read_board(settings).scene != scene:
@@ -110,6 +122,10 @@ def _show_scene(settings: Settings, by: Actor) -> str:
                 collect_scene.show_collecting(settings)
             case "train":
                 lanes.show_everyone(settings)
+            case "games":
+                if game_scene.describe_state(settings) != game:
+                    st.rerun()  # other buttons fit now
+                game_scene.show_game(settings)
             case "leaderboard":
                 leaderboard_scene.show_leaderboard(settings)
             case "goodbye":

@@ -17,7 +17,8 @@ from core.storage import is_id, read_json, write_json
 
 LOCK_SECONDS = 5.0
 MAX_PINS = 6  # Home shows all of them
-SCENES = ("join", "demo", "collect", "train", "leaderboard", "goodbye")  # of a workshop, in their order
+SCENES = ("join", "demo", "collect", "train", "games", "leaderboard", "goodbye")  # of a workshop, in their order
+GAMES = ("bets", "hunt", "promise")  # that a room plays together
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Board:
         uploads_locked: only the presenter can add datasets.
         leaderboard_shared: attendees see the leaderboard too.
         scene: of `SCENES`, which the presenter's pages show: the projector follows the phone.
+        game: of `GAMES`, which everyone can open; empty while there is none.
     """
 
     pins: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ class Board:
     uploads_locked: bool = False
     leaderboard_shared: bool = False
     scene: str = SCENES[0]
+    game: str = ""
 
 
 def read_board(settings: Settings) -> Board:
@@ -141,6 +144,19 @@ def show_scene(settings: Settings, scene: str, by: Actor) -> Board:
     return _change(settings, lambda board: dataclasses.replace(board, scene=scene))
 
 
+def open_game(settings: Settings, game: str, by: Actor) -> Board:
+    """Open a game for everyone; an empty name closes the one that is open.
+
+    Raises:
+        RightsError: unless `by` is the presenter.
+        RunError: if there is no such game.
+    """
+    by.check_presenter("Opening a game")
+    if game not in ("", *GAMES):
+        raise RunError(f"There is no game {game[:64]!r}: choose one of {join_names(GAMES)}.")
+    return _change(settings, lambda board: dataclasses.replace(board, game=game))
+
+
 def check_uploads(settings: Settings, by: Actor) -> None:
     """Refuse a new dataset while uploads are locked.
 
@@ -164,6 +180,7 @@ def _change(settings: Settings, change: Callable[[Board], Board]) -> Board:
             "uploads_locked": board.uploads_locked,
             "leaderboard_shared": board.leaderboard_shared,
             "scene": board.scene,
+            "game": board.game,
         }
         write_json(path, values)
         return board
@@ -183,6 +200,7 @@ def _read(path: Path, *_stamp: int) -> Board:
             values["uploads_locked"] is True,
             values["leaderboard_shared"] is True,
             scene if (scene := values.get("scene")) in SCENES else SCENES[0],
+            game if (game := values.get("game")) in GAMES else "",
         )
     except (OSError, ValueError, KeyError, TypeError):
         return Board()

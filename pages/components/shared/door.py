@@ -58,6 +58,12 @@ def visitor(settings: Settings) -> Person | None:
     return PeopleStore(settings).holder(_identity(settings))
 
 
+def is_presenter(settings: Settings) -> bool:
+    """Whether this browser gave the presenter's secret, also while its person is not noted as the presenter yet."""
+    browser = browser_token()
+    return bool(browser) and RoomStore(settings).is_presenter(person_id(browser))
+
+
 def browser_token() -> str:
     """The token in this browser's cookie; empty where it keeps none."""
     token = st.context.cookies.get(COOKIE)

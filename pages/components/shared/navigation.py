@@ -20,6 +20,7 @@ from core.sweeps.sweep import Sweep
 from core.sweeps.sweep_store import SweepStore
 from pages.components.shared.names import plain
 from pages.components.shared.page_links import (
+    GAME_LINKS,
     HOME,
     MAIN,
     NAVIGATION,
@@ -46,6 +47,9 @@ def show_navigation(place: DeltaGenerator, settings: Settings, visitor: Actor) -
             if path != ROOM:
                 st.page_link(MAIN if path == HOME and not has_router() else path, label=label, icon=icon)
             elif settings.room and visitor.presenter:
+                st.page_link(path, label=label, icon=icon)
+            elif settings.room and (game := read_board(settings).game):
+                label, _, icon = GAME_LINKS[game]
                 st.page_link(path, label=label, icon=icon)
             elif settings.room and read_board(settings).leaderboard_shared:
                 st.page_link(path, label="Leaderboard", icon=":material/leaderboard:")

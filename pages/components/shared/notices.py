@@ -1,4 +1,4 @@
-"""The presenter's notices for everyone: pinned runs, settings to start from, photos that are collected."""
+"""The presenter's notices for everyone: pinned runs, settings to start from, photos that are collected, games."""
 
 import streamlit as st
 
@@ -7,6 +7,7 @@ from core.room.board import Board, read_board
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.mosaic import current_collection
+from pages.components.shared.page_links import GAME_LINKS
 from pages.components.shared.prefilled_form import prefill
 from pages.components.shared.recent_runs import draw_run
 from pages.components.shared.runs_snapshot import list_runs
@@ -32,6 +33,16 @@ def show_collection(settings: Settings) -> None:
             title = frame.plain(view.collection.title)
             st.markdown(f":material/photo_camera: **{title}**: everyone collects photos.", width="stretch")
             st.link_button("Add yours", PAGE.lstrip("/"), icon=":material/add_a_photo:")
+
+
+def show_game(settings: Settings) -> None:
+    """Ask everyone to join the game that the presenter opened."""
+    game = read_board(settings).game if settings.room else ""
+    if game and not frame.actor().presenter:
+        link, title, icon = GAME_LINKS[game]
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{icon} **{title}**: everyone plays.", width="stretch")
+            frame.link(frame.ROOM, label=link, icon=icon)
 
 
 def show_sent(settings: Settings, *, on_train: bool) -> None:

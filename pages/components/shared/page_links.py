@@ -26,6 +26,12 @@ NAVIGATION = {
     PREDICT: ("Predict", ":material/image_search:"),
     ROOM: ("Room", ":material/co_present:"),
 }
+# the open game of a room: the link that attendees see, the title of its page, and an icon
+GAME_LINKS = {
+    "bets": ("Bet", "Bets", ":material/casino:"),
+    "hunt": ("Hunt", "Treasure hunt", ":material/search:"),
+    "promise": ("Test", "The promise", ":material/handshake:"),
+}
 ROUTED = "routed"
 
 

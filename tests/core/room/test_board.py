@@ -10,6 +10,7 @@ from core.room.board import (
     Board,
     check_uploads,
     lock_uploads,
+    open_game,
     pin_run,
     read_board,
     send_config,
@@ -46,6 +47,19 @@ def test_the_presenter_chooses_the_scene(settings: Settings) -> None:
         show_scene(settings, "goodbye", ATTENDEE)
     with pytest.raises(RunError, match="There is no scene"):
         show_scene(settings, "../x", PRESENTER)
+
+
+def test_a_game_is_open_from_when_the_presenter_chooses_it_until_they_close_it(settings: Settings) -> None:
+    assert read_board(settings).game == ""
+    open_game(settings, "hunt", PRESENTER)
+    show_scene(settings, "games", PRESENTER)  # other changes keep it
+    assert read_board(settings).game == "hunt"
+    with pytest.raises(RightsError, match="presenter only"):
+        open_game(settings, "", ATTENDEE)
+    with pytest.raises(RunError, match="There is no game"):
+        open_game(settings, "chess", PRESENTER)
+    open_game(settings, "", PRESENTER)
+    assert read_board(settings).game == ""
 
 
 def test_a_path_is_no_run_to_pin(settings: Settings) -> None:

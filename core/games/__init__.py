@@ -1,0 +1,1 @@
+"""What a room plays together: bets on a race, a hunt for wrong labels, a promise tested."""
