@@ -117,8 +117,8 @@ def describe_feature(garden: Garden, feature: HeadFeature, label: str) -> str:
     without = Accuracy(feature.correct, garden.images)
     return (
         f"{text}it changes {format_count(feature.flipped, 'answer')}: {format_percent(garden.accuracy.value or 0)} "
-        f"become {format_percent(without.value or 0)} of {garden.images:,} validation pictures. Below, the pictures that "
-        "excite it most, and where."
+        f"become {format_percent(without.value or 0)} of {garden.images:,} validation pictures. "
+        "Below, the pictures that excite it most, and where."
     )
 
 
