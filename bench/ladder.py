@@ -106,7 +106,9 @@ def answer_by_sklearn(train: Features, labels: np.ndarray, asked: Features) -> n
     """The same question to another program."""
     centre, spread = train.mean(axis=0), train.std(axis=0)
     scale = 1 / np.where(spread > 1e-6 * spread.max(), spread, np.inf)
-    model = LogisticRegression(C=1 / (len(train) * PENALTY), max_iter=1000, tol=1e-6)
+    # of two classes scikit-learn has one vector of weights, the difference of ours, whose square is penalised half
+    strength = (2 if len(np.unique(labels)) == 2 else 1) / (len(train) * PENALTY)
+    model = LogisticRegression(C=strength, max_iter=1000, tol=1e-6)
     model.fit((train - centre) * scale, labels)
     answers: np.ndarray = model.predict((asked - centre) * scale)
     return answers

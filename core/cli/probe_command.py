@@ -48,8 +48,11 @@ def probe(settings: Settings, dataset: str, network: str | None) -> Outcome:
         "trained": [_describe_arm(arm) for arm in own],
         "score": {
             "forecasts": found.arms,
-            "pairs": found.pairs.n,
-            "pairs_in_order": found.pairs.correct,
+            "datasets": found.datasets,
+            "strategy_pairs": found.strategies.n,
+            "strategy_pairs_in_order": found.strategies.correct,
+            "network_pairs": found.networks.n,
+            "network_pairs_in_order": found.networks.correct,
             "mean_error": found.mean_error,
             "interval": None if found.interval is None else [found.interval.low, found.interval.high],
             "mean_size": found.mean_size,

@@ -29,7 +29,7 @@ class HeadFeature:
     Attributes:
         number: which one, from 0.
         share: of the use of all features: its standard deviation times how far its weights differ among the classes.
-        label: the class that it speaks for most.
+        label: the class for which its weight is largest.
         pictures: those that excite it most, training or validation, as places in the dataset's table.
         values: of the feature in these pictures.
         correct: right validation pictures while it is silenced: held at its mean over the training pictures.

@@ -18,7 +18,8 @@ from core.settings import Settings
 from core.statistics.metrics import Accuracy, Interval
 from models.catalog import CATALOG
 
-FEWEST = 8  # arms, and pairs of arms, below which nothing is said of the rule
+FEWEST = 8  # arms, and pairs of strategies, below which nothing is said of the rule
+FEWEST_DATASETS = 3
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,19 @@ class ForecastScore:
     """How well the rule holds over all arms of a data root.
 
     Attributes:
-        pairs: of arms on one dataset for which the rule expects different accuracies, as far as they differ; correct
-            are those in the expected order.
+        strategies: pairs of arms of one network on one dataset for which the rule expects different accuracies, as far
+            as they differ; correct are those in the expected order.
+        networks: the same of two networks, which is easier.
         mean_error: measured minus expected; None without arms.
-        interval: of the mean, 95 %; None of fewer than two.
+        interval: of the mean, 95 %, with one mean for each dataset: arms on one dataset share its validation pictures.
+            None of fewer than two.
         mean_size: of the errors, whatever their sign.
     """
 
     arms: int
-    pairs: Accuracy
+    datasets: int
+    strategies: Accuracy
+    networks: Accuracy
     mean_error: float | None
     interval: Interval | None
     mean_size: float | None
@@ -100,19 +105,23 @@ def find_truths(settings: Settings, runs: Iterable[RunSummary]) -> list[ArmTruth
 
 def score(arms: Sequence[ArmTruth]) -> ForecastScore:
     """Compare all forecasts with what was measured."""
-    right = pairs = 0
+    counts = {True: [0, 0], False: [0, 0]}  # of one network or not -> right, pairs
     for a, b in combinations(arms, 2):
         expected = (b.expected.value or 0.0) - (a.expected.value or 0.0)
         measured = (b.measured.value or 0.0) - (a.measured.value or 0.0)
         if a.fingerprint == b.fingerprint and expected and measured:
-            pairs += 1
-            right += (expected > 0) == (measured > 0)
-    errors = [arm.error for arm in arms]
-    if not errors:
-        return ForecastScore(0, Accuracy(0, 0), None, None, None)
-    mean = sum(errors) / len(errors)
-    size = sum(map(abs, errors)) / len(errors)
-    return ForecastScore(len(arms), Accuracy(right, pairs), mean, _interval(errors, mean), size)
+            count = counts[a.network == b.network]
+            count[0] += (expected > 0) == (measured > 0)
+            count[1] += 1
+    strategies, networks = (Accuracy(*counts[one]) for one in (True, False))
+    by_dataset: dict[str, list[float]] = {}
+    for arm in arms:
+        by_dataset.setdefault(arm.fingerprint, []).append(arm.error)
+    if not arms:
+        return ForecastScore(0, 0, strategies, networks, None, None, None)
+    means = [sum(errors) / len(errors) for errors in by_dataset.values()]
+    mean, size = sum(means) / len(means), sum(abs(arm.error) for arm in arms) / len(arms)
+    return ForecastScore(len(arms), len(means), strategies, networks, mean, _interval(means, mean), size)
 
 
 def _interval(errors: Sequence[float], mean: float) -> Interval | None:
@@ -128,26 +137,27 @@ def _interval(errors: Sequence[float], mean: float) -> Interval | None:
 
 
 def describe_score(found: ForecastScore) -> str:
-    """Whether the rule holds, in a sentence or two."""
-    if not found.arms:
+    """Whether the rule holds, in a few sentences."""
+    if found.mean_error is None or found.mean_size is None:
         return "No forecast has been put to the test yet: train one of these strategies."
-    assert found.mean_error is not None
-    assert found.mean_size is not None
     text = (
-        f"Of {format_count(found.arms, 'forecast')} so far, the test accuracy was on average "
-        f"{_signed(found.mean_error)} points from the forecast"
+        f"{format_count(found.arms, 'forecast')} on {format_count(found.datasets, 'dataset')} so far: the test "
+        f"accuracy was {_signed(found.mean_error)} points from the forecast on average"
     )
-    if found.interval is not None:
+    if found.interval is not None and found.datasets >= FEWEST_DATASETS:
         text += f" (95 % interval {_signed(found.interval.low)} to {_signed(found.interval.high)})"
     text += f", {format_points(found.mean_size)} without the sign. "
-    if found.arms < FEWEST or found.pairs.n < FEWEST:
-        return text + "Too few so far to say whether the forecasts rank strategies and networks rightly."
-    interval = found.pairs.interval
-    return text + (
-        f"The forecast order was right in {found.pairs.correct:,} of {found.pairs.n:,} pairs "
-        f"({format_points(interval.low)} to {format_points(interval.high)} %; pairs that share a training are not "
-        "independent)."
+    if found.arms < FEWEST or found.strategies.n < FEWEST or found.datasets < FEWEST_DATASETS:
+        return text + "Too few so far to say whether the forecasts rank strategies rightly."
+    limits = found.strategies.interval
+    text += (
+        f"The order of strategies was right in {found.strategies.correct:,} of {found.strategies.n:,} pairs "
+        f"({format_points(limits.low)} to {format_points(limits.high)} %; pairs that share a training are not "
+        "independent)"
     )
+    if found.networks.n:
+        text += f", that of networks in {found.networks.correct:,} of {found.networks.n:,}"
+    return f"{text}."
 
 
 def _signed(fraction: float) -> str:

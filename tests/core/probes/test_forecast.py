@@ -72,28 +72,41 @@ def test_pretraining_without_use_is_not_praised() -> None:
     assert "pretraining is worth" in describe_pretraining(RISING)
 
 
-def arm(expected: int, measured: int, strategy: str = "head", fingerprint: str = "a") -> ArmTruth:
-    return ArmTruth(fingerprint, "petnet", strategy, None, Accuracy(expected, 100), Accuracy(measured, 100), 1)
+def arm(
+    expected: int, measured: int, strategy: str = "head", fingerprint: str = "a", network: str = "petnet"
+) -> ArmTruth:
+    return ArmTruth(fingerprint, network, strategy, None, Accuracy(expected, 100), Accuracy(measured, 100), 1)
 
 
-def test_the_order_is_counted_within_a_dataset_and_errors_have_an_interval() -> None:
+def test_the_order_is_counted_within_a_dataset_and_strategies_apart_from_networks() -> None:
     arms = [arm(80, 82), arm(90, 91, "full"), arm(70, 65, "partial"), arm(10, 99, fingerprint="b")]
     found = score(arms[:3])
-    assert (found.pairs.correct, found.pairs.n) == (3, 3)
-    assert found.mean_error == pytest.approx(-2 / 300)
+    assert found.strategies == Accuracy(3, 3)
+    assert found.networks.n == 0
+    assert score(arms).strategies.n == 3, "another dataset is another question"
+    assert score([arm(80, 70), arm(90, 60)]).strategies == Accuracy(0, 1)
+    assert score([arm(80, 70), arm(80, 60)]).strategies.n == 0, "equal forecasts order nothing"
+    both = score([arm(80, 70), arm(90, 95, network="mobilenet_v2")])
+    assert (both.strategies.n, both.networks) == (0, Accuracy(1, 1))
+
+
+def test_arms_on_one_dataset_are_one_observation_of_the_error() -> None:
+    one = [arm(80, 70, strategy) for strategy in ("head", "partial", "full")]
+    assert score(one).interval is None, "they share its validation pictures"
+    found = score([*one, arm(80, 80, fingerprint="b"), arm(80, 84, fingerprint="c")])
+    assert found.datasets == 3
+    assert found.mean_error == pytest.approx((-0.10 + 0 + 0.04) / 3)
+    assert found.mean_size == pytest.approx(0.34 / 5)
     assert found.interval is not None
-    assert found.interval.low < 0 < found.interval.high
-    assert score(arms).pairs.n == 3, "another dataset is another question"
-    assert score([arm(80, 70), arm(90, 60)]).pairs == Accuracy(0, 1)
-    assert score([arm(80, 70), arm(80, 60)]).pairs.n == 0, "equal forecasts order nothing"
-    assert score(arms[:1]).interval is None
+    assert found.interval.low < -0.10 < 0.04 < found.interval.high
 
 
 def test_few_forecasts_are_not_called_a_rule() -> None:
     assert "has been put to the test" in describe_score(score([]))
     assert "Too few so far" in describe_score(score([arm(80, 82), arm(90, 91)]))
     many = [arm(50 + 4 * place, 52 + 4 * place) for place in range(9)]
-    text = describe_score(score(many))
+    assert "Too few so far" in describe_score(score(many)), "one dataset is no rule"
+    text = describe_score(score([*many, arm(80, 82, fingerprint="b"), arm(70, 72, fingerprint="c")]))
     assert "Too few" not in text
     assert "36 of 36 pairs" in text
     assert "+2.0 points from the forecast" in text

@@ -50,7 +50,7 @@ def _show_run(settings: Settings, item: RunSnapshot, garden: Garden, dataset: Da
         format_func=lambda number: f"{number} · {dataset.classes[features[number].label]}",
         default=garden.features[0].number,
         required=True,
-        help="The most used ones, most used first, with the class that each speaks for most.",
+        help="The most used ones, most used first, with the class for which each has its largest weight.",
         key=f"garden-{item.id}",
     )
     feature = features[number]
@@ -94,23 +94,31 @@ def _show_pictures(
 
 
 def describe_garden(garden: Garden) -> str:
-    """How few features the classifier needs."""
+    """How few features the classifier needs, and how much one of them counts."""
+    flips = [feature.flipped for feature in garden.features]
+    most = format_count(max(flips), "answer")
+    each = f"changes up to {most}" if max(flips) else "changes no answer"
     return (
         f"This classifier needs **{garden.needed:,} of {garden.width:,}** features: with them alone "
         f"{format_percent(garden.kept / garden.images)} of {garden.images:,} validation pictures are right, with all "
-        f"{garden.accuracy.text()}. The others may cost at most {100 * BOUND:.0f} point."
+        f"{garden.accuracy.text()}; the others may cost at most {100 * BOUND:.0f} point. Silencing one of the "
+        f"{len(flips)} below {each}."
     )
 
 
 def describe_feature(garden: Garden, feature: HeadFeature, label: str) -> str:
     """What one feature does, and what the head is without it."""
+    text = (
+        f"Feature {feature.number} has {format_percent(feature.share)} of all use, and its weight is largest for "
+        f"{frame.plain(label)}. Silenced (held at its mean), "
+    )
+    if not feature.flipped:
+        return f"{text}it changes no answer. Below, the pictures that excite it most, and where."
     without = Accuracy(feature.correct, garden.images)
-    flipped = f"{format_count(feature.flipped, 'answer')} {'changes' if feature.flipped == 1 else 'change'}"
     return (
-        f"Feature {feature.number} has {format_percent(feature.share)} of all use, and speaks for "
-        f"{frame.plain(label)} most. Silenced (held at its mean), {flipped}: "
-        f"{format_percent(garden.accuracy.value or 0)} become {format_percent(without.value or 0)} of "
-        f"{garden.images:,} validation pictures. Below, the pictures that excite it most, and where."
+        f"{text}it changes {format_count(feature.flipped, 'answer')}: {format_percent(garden.accuracy.value or 0)} "
+        f"become {format_percent(without.value or 0)} of {garden.images:,} validation pictures. "
+        "Below, the pictures that excite it most, and where."
     )
 
 
