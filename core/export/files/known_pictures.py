@@ -20,7 +20,7 @@ Judge = Callable[[NDArray[np.float32], NDArray[np.float64]], Outcomes]  # (N, F)
 
 def write_known_pictures(source: ExportedRun, folder: Folder) -> Judge | None:
     """Write `not_sure.py`, and the numbers that it reads where the run has them; returns the script's own answers."""
-    folder.write(SCRIPT, read_template(SCRIPT))
+    folder.write(SCRIPT, read_template("not_sure.txt"))
     known = source.novelty
     if known is None:
         return None
