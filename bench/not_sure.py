@@ -36,8 +36,8 @@ from core.datasets.splits import SplitPlan
 from core.novelty.conformal import ClassSets, combine, p_values
 from core.novelty.coverage import Share
 from core.novelty.distances import MAX_BYTES, MAX_PICTURES, Reference, choose_training
-from core.novelty.novelty import Novelty, write_novelty
-from core.runs.run_files import BEST, CHECKPOINTS
+from core.novelty.novelty import Novelty, read_novelty, write_novelty
+from core.runs.run_files import BEST, CHECKPOINTS, NOVELTY
 from core.settings import Settings
 from core.steps import StopSignal, run_step
 from core.stores.pixels import square_pixels
@@ -49,7 +49,7 @@ from models.folding import fold_network
 
 PROMISES = (0.01, 0.05, 0.1, 0.2)
 SCORES = ("both", "neighbour", "mean", "softmax", "energy")
-MAX_STRANGERS = 250
+MAX_STRANGERS = 120
 NETWORKS = {
     "petnet, head": {"model": "petnet", "strategy": "head", "epochs": 15},
     "mobilenet_v2, head": {"model": "mobilenet_v2", "strategy": "head", "epochs": 15},
@@ -116,6 +116,32 @@ def compare_with_reference(reference: Reference, features: np.ndarray, own: np.n
     return float(np.abs(theirs - own).max())
 
 
+def report(known_refused, strangers_caught, counts, sets, apart) -> None:  # type: ignore[no-untyped-def]
+    """Print the shares of all seeds so far."""
+    for key in dict.fromkeys(item[0] for item in counts):
+        n, m = counts[key, "known"], counts[key, "strangers"]
+        print(f"\n{key[0]}, {key[1]}: accuracy {100 * counts[key, 'right'] / n:.1f} %, {n} known, {m} strangers")
+        for promise in PROMISES:
+            parts = []
+            for name in SCORES:
+                refused = Share(known_refused[key, promise, name], n)
+                caught = Share(strangers_caught[key, promise, name], m)
+                inside = f" ({100 * refused.interval.low:.1f} to {100 * refused.interval.high:.1f})" * (name == "both")
+                parts.append(f"{name} {100 * (refused.value or 0):.1f}{inside} / {100 * (caught.value or 0):.0f}")
+            line = f"  promised {100 * promise:.0f} %: known refused / strangers caught: " + ", ".join(parts)
+            if sets[key, promise]:
+                inside, labels, sizes = (np.concatenate(part) for part in zip(*sets[key, promise], strict=True))
+                missed = Share(int((~inside).sum()), len(inside))
+                worst = max(1 - inside[labels == label].mean() for label in np.unique(labels))
+                line += (
+                    f"; sets without the class {100 * (missed.value or 0):.1f} ({100 * missed.interval.low:.1f} to "
+                    f"{100 * missed.interval.high:.1f}), worst class {100 * worst:.1f}, mean size {sizes.mean():.2f}"
+                )
+            print(line)
+    if apart:
+        print(f"\nLargest difference to pytorch-ood's KNN: {max(apart):.2g}")
+
+
 def run_bench(data: Path, seeds: int, only: set[str]) -> None:
     known_refused: dict = defaultdict(int)  # type: ignore[type-arg]
     strangers_caught: dict = defaultdict(int)  # type: ignore[type-arg]
@@ -146,11 +172,10 @@ def run_bench(data: Path, seeds: int, only: set[str]) -> None:
                     config = TrainConfig.model_validate({**values, "dataset": known.id, "seed": seed})
                     list(train(config, known, settings, folder, StopSignal()))
                     look = Looker(settings, folder)
-                    rows = {split: known.rows_of(split) for split in ("train", "val", "test")}
-                    features = look(known, rows["train"])[0]
-                    labels = np.array([row.label for row in rows["train"]])
-                    places = choose_training(labels, features.shape[1])
-                    reference = Reference.of(features[places], places, labels[places])
+                    rows = {split: known.rows_of(split) for split in ("val", "test")}
+                    kept = read_novelty(folder / NOVELTY, known.classes)
+                    assert kept is not None
+                    reference = kept.reference
                     looked = {split: look(known, rows[split]) for split in ("val", "test")}
                     calibration, tested = (score(reference, looked[split]) for split in ("val", "test"))
                     difference = compare_with_reference(reference, looked["test"][0], tested["neighbour"])
@@ -181,28 +206,7 @@ def run_bench(data: Path, seeds: int, only: set[str]) -> None:
                             inside = found[np.arange(len(answers)), truth["test"]]
                             sets[key, promise].append((inside, truth["test"], found.sum(axis=1)))
                     print(f"seed {seed}, {task}, {network}: done", flush=True)
-    for key in dict.fromkeys(item[0] for item in counts):
-        n, m = counts[key, "known"], counts[key, "strangers"]
-        print(f"\n{key[0]}, {key[1]}: accuracy {100 * counts[key, 'right'] / n:.1f} %, {n} known, {m} strangers")
-        for promise in PROMISES:
-            parts = []
-            for name in SCORES:
-                refused = Share(known_refused[key, promise, name], n)
-                caught = Share(strangers_caught[key, promise, name], m)
-                inside = f" ({100 * refused.interval.low:.1f} to {100 * refused.interval.high:.1f})" * (name == "both")
-                parts.append(f"{name} {100 * (refused.value or 0):.1f}{inside} / {100 * (caught.value or 0):.0f}")
-            line = f"  promised {100 * promise:.0f} %: known refused / strangers caught: " + ", ".join(parts)
-            if sets[key, promise]:
-                inside, labels, sizes = (np.concatenate(part) for part in zip(*sets[key, promise], strict=True))
-                missed = Share(int((~inside).sum()), len(inside))
-                worst = max(1 - inside[labels == label].mean() for label in np.unique(labels))
-                line += (
-                    f"; sets without the class {100 * (missed.value or 0):.1f} ({100 * missed.interval.low:.1f} to "
-                    f"{100 * missed.interval.high:.1f}), worst class {100 * worst:.1f}, mean size {sizes.mean():.2f}"
-                )
-            print(line)
-    if apart:
-        print(f"\nLargest difference to pytorch-ood's KNN: {max(apart):.2g}")
+        report(known_refused, strangers_caught, counts, sets, apart)
 
 
 def run_costs(pictures: int, width: int) -> None:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 TIMED = 15  # pictures, one at a time
 NOTE_SECONDS = 0.3
+OTHER_OUTCOMES = 0.02  # share of pictures at the edge of being strange that rounding explains
 
 log = logging.getLogger("tunemypets.export")
 
@@ -60,7 +61,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     started = time.monotonic()
     yield Progress("preparing", "Loading the network", 0, 1, None)
     # torch costs seconds to import: the locks are taken before it
-    from core.export.source.export_check import compare_answers, is_stale
+    from core.export.source.export_check import compare_answers, count_same_outcomes, is_stale
     from core.export.source.exported_run import choose_pictures, open_source, read_crops
     from core.export.source.written import Folder
     from core.stores.hardware import prepare_torch
@@ -96,6 +97,19 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
         problem = conversion.problem() or check.loss()
     if problem is not None:
         raise ExportError(f"The {kind.title} file of run {run.id} is not offered, because {problem}.")
+    notes = written.notes
+    if written.outcomes is not None and (expected := source.outcomes(crops)) is not None:
+        yield Progress("testing", "Checking what it calls strange", 0, len(places), None)
+        same = count_same_outcomes(expected, written.outcomes(crops))
+        if len(places) - same > max(1, OTHER_OUTCOMES * len(places)):
+            raise ExportError(
+                f"The {kind.title} file of run {run.id} is not offered, because it calls other pictures strange: "
+                f"{len(places) - same} of {len(places):,} differ."
+            )
+        notes = (
+            *notes,
+            f"Calls the same pictures strange as the run: {same:,} of {len(places):,} test pictures agree.",
+        )
     times = []
     for place in range(min(TIMED, len(places)) if written.timed else 0):
         began = time.perf_counter()
@@ -111,7 +125,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
         round(time.monotonic() - started, 2),
         round(1000 * statistics.median(times), 3) if times else None,
         dict(written.versions),
-        written.notes,
+        notes,
         check,
         conversion,
     )

@@ -98,6 +98,7 @@ _FORMATS = (
         "pytorch",
         "PyTorch",
         "A zip with weights, network, labels and a script that predicts; needs torch, not this app.",
+        version=2,
     ),
     ExportFormat(
         "onnx",
@@ -105,6 +106,7 @@ _FORMATS = (
         "One file for ONNX Runtime, OpenCV, browsers and C++; preprocessing of values and softmax are inside.",
         "model.onnx",
         ("onnx", "onnxscript", "onnxruntime"),
+        version=2,
     ),
     ExportFormat(
         "tflite",

@@ -6,9 +6,11 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from core.export.files.known_pictures import write_known_pictures
 from core.export.source.description import describe_run, label_lines, read_template
-from core.export.source.export_check import Answers
+from core.export.source.export_check import Answers, Outcomes
 from core.export.source.exported_run import BATCH, ExportedRun, Standalone
 from core.export.source.written import Folder, Written
 from core.stores.pixels import Pixels
@@ -33,7 +35,7 @@ def write_onnx(source: ExportedRun, folder: Folder) -> Written:
         external_data=False,
         dynamic_shapes=({0: torch.export.Dim("pictures")},),
         input_names=["pixels"],
-        output_names=["probabilities"],
+        output_names=["probabilities", "features"],
         verbose=False,
     )
     assert program is not None
@@ -47,9 +49,17 @@ def write_onnx(source: ExportedRun, folder: Folder) -> Written:
     folder.write("labels.txt", label_lines(source.classes))
     folder.write("predict.py", read_template("predict_onnx.py"))
     folder.write("README.md", read_template("readme_onnx.md", **about))
+    judge, file = write_known_pictures(source, folder), OnnxFile(folder.path / MODEL)
+
+    def outcomes(crops: Pixels) -> Outcomes:
+        assert judge is not None
+        probabilities, features = file.run(crops)
+        return judge(features, probabilities.astype(np.float64))
+
     return Written(
-        OnnxFile(folder.path / MODEL).answers,
+        file.answers,
         {name: version(name) for name in ("onnx", "onnxscript", "onnxruntime", "torch")},
+        outcomes=outcomes if judge is not None else None,
     )
 
 
@@ -66,8 +76,13 @@ class OnnxFile:
 
     def answers(self, crops: Pixels) -> Answers:
         """(N, S, S, 3) uint8 -> (N, classes)."""
+        return self.run(crops)[0].astype(np.float64)
+
+    def run(self, crops: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N, S, S, 3) uint8 -> (N, classes), and (N, F) what the head reads."""
         parts = []
         for first in range(0, len(crops), BATCH):
             pixels = np.ascontiguousarray(crops[first : first + BATCH].transpose(0, 3, 1, 2), dtype=np.float32) / 255
-            parts.append(self._session.run(None, {"pixels": pixels})[0])
-        return np.concatenate(parts).astype(np.float64)
+            parts.append(self._session.run(["probabilities", "features"], {"pixels": pixels}))
+        probabilities, features = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return probabilities, features

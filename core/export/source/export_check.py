@@ -19,6 +19,7 @@ MAX_LOSS = 0.03  # of accuracy, by numbers that were rounded on purpose
 STALE = 0.02  # share of pictures that the weights may answer otherwise than the stored test result
 
 Answers = npt.NDArray[np.float64]  # (N, classes), probabilities
+Outcomes = list[tuple[bool, frozenset[str]]]  # of each picture: whether it is strange, and the classes that it may be
 Places = npt.NDArray[np.int64]  # of pictures in a test result
 
 
@@ -148,6 +149,11 @@ def compare_answers(tested: PredictionTable, places: Places, run: Answers, file:
         only_file=int((~run_right & file_right).sum()),
         both_wrong=int((~run_right & ~file_right).sum()),
     )
+
+
+def count_same_outcomes(run: Outcomes, file: Outcomes) -> int:
+    """Pictures that both call strange, or both give the same classes."""
+    return sum(one == other for one, other in zip(run, file, strict=True))
 
 
 def is_stale(tested: PredictionTable, places: Places, run: Answers) -> bool:

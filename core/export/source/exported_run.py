@@ -7,16 +7,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.checkpoints.checkpoint import load_network
+from core.checkpoints.checkpoint import Checkpoint, load_network
 from core.config.events import Progress
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.pictures.decoder import Limits
-from core.errors import ExportError
-from core.export.source.export_check import Answers, Places
+from core.errors import ExportError, RunError
+from core.export.source.export_check import Answers, Outcomes, Places
+from core.novelty.conformal import DEFAULT_PROMISE
+from core.novelty.novelty import Novelty, read_novelty
 from core.runs.run import Run
-from core.runs.run_files import BEST
+from core.runs.run_files import BEST, NOVELTY
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from core.storage import slug
@@ -35,6 +37,7 @@ class ExportedRun:
     Attributes:
         network: with its trained weights, in eval mode on the CPU.
         tested: the run's stored test result.
+        novelty: what known pictures look like to it; None where it does not know.
     """
 
     settings: Settings
@@ -45,6 +48,7 @@ class ExportedRun:
     spec: Preprocessing
     tested: PredictionTable
     dataset: Dataset
+    novelty: Novelty | None = None
 
     @property
     def file_stem(self) -> str:
@@ -59,14 +63,26 @@ class ExportedRun:
             crops: (N, crop_px, crop_px, 3) uint8.
         """
         whole = Standalone(self.network, self.spec)
-        parts = [whole(as_input(crops[first : first + BATCH])) for first in range(0, len(crops), BATCH)]
+        parts = [whole(as_input(crops[first : first + BATCH]))[0] for first in range(0, len(crops), BATCH)]
         return torch.cat(parts).double().numpy()
+
+    @torch.inference_mode()
+    def outcomes(self, crops: Pixels) -> Outcomes | None:
+        """Which pictures the run calls strange, and which classes each may be; None where it does not know."""
+        if self.novelty is None:
+            return None
+        whole = Standalone(self.network, self.spec)
+        parts = [whole(as_input(crops[first : first + BATCH])) for first in range(0, len(crops), BATCH)]
+        probabilities, features = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+        found = self.novelty.judge(features, probabilities.astype(np.float64), (DEFAULT_PROMISE,))
+        return [(item.refused(), frozenset(item.set_at() or ())) for item in found]
 
 
 class Standalone(nn.Module):
     """A network with the scaling of pixels before it and its probabilities after it, for files that need no other code.
 
-    Takes (B, 3, crop_px, crop_px) float32 in [0, 1], RGB; gives (B, classes) float32 that sum to 1.
+    Takes (B, 3, crop_px, crop_px) float32 in [0, 1], RGB; gives (B, classes) float32 that sum to 1, and (B, F), what
+    the head reads.
     """
 
     mean: Tensor
@@ -78,8 +94,10 @@ class Standalone(nn.Module):
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(spec.std).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        return self.network.probabilities(self.network((pixels - self.mean) / self.deviation))
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        prefix = self.network.frozen_prefix((pixels - self.mean) / self.deviation)
+        features = self.network.features(prefix)
+        return self.network.probabilities(self.network.head(features)), features
 
 
 def as_input(crops: Pixels) -> Tensor:
@@ -111,7 +129,16 @@ def open_source(settings: Settings, run: Run) -> ExportedRun:
         checkpoint.preprocessing,
         run.predictions(),
         dataset,
+        _read_novelty(run, checkpoint),
     )
+
+
+def _read_novelty(run: Run, checkpoint: Checkpoint) -> Novelty | None:
+    try:
+        found = read_novelty(run.folder / NOVELTY, checkpoint.classes)
+    except RunError:
+        return None  # a file without it is worth as much as before
+    return found if found is not None and found.epoch == checkpoint.epoch else None
 
 
 def choose_pictures(tested: PredictionTable, most: int = MAX_PICTURES) -> Places:

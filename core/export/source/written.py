@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.export.source.export_check import Answers, ExportCheck
+from core.export.source.export_check import Answers, ExportCheck, Outcomes
 from core.stores.pixels import Pixels
 from models.entry import Preprocessing
 
@@ -21,6 +21,7 @@ class Written:
         reference: what the run answers to pictures of `spec`; None: the run itself, on its own pictures.
         rounded: its weights were rounded on purpose.
         judge: why it must not be handed out, where it trains weights of its own and its probabilities may differ.
+        outcomes: which pictures the file calls strange, and which classes each may be; None where it does not know.
         timed: the answers come from the runtime that people will use, so that their time means something.
     """
 
@@ -31,6 +32,7 @@ class Written:
     reference: Callable[[Pixels], Answers] | None = None
     rounded: bool = False
     judge: Callable[[ExportCheck], str | None] | None = None
+    outcomes: Callable[[Pixels], Outcomes] | None = None
     timed: bool = True
 
 

@@ -1,6 +1,7 @@
 """Classify pictures: python predict.py PICTURE...   (needs onnxruntime, numpy, pillow)"""
 
 import json
+import runpy
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 MODEL = Path(__file__).parent / "model.onnx"
+describe = runpy.run_path(str(MODEL.with_name("not_sure.py")))["describe"]
 SESSION = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
 ABOUT = SESSION.get_modelmeta().custom_metadata_map
 CLASSES = json.loads(ABOUT["classes"])
@@ -40,6 +42,5 @@ def read_picture(path):
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        answer = SESSION.run(None, {"pixels": read_picture(name)})[0][0]
-        best = int(answer.argmax())
-        print(f"{name}: {CLASSES[best]} ({100 * float(answer[best]):.1f} %)")
+        probabilities, features = SESSION.run(["probabilities", "features"], {"pixels": read_picture(name)})
+        print(f"{name}: {describe(CLASSES, features[0], probabilities[0].astype(np.float64))}")

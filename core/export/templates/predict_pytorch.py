@@ -1,6 +1,7 @@
-"""Classify pictures: python predict.py PICTURE...   (needs torch, torchvision, pillow, safetensors)"""
+"""Classify pictures: python predict.py PICTURE...   (needs torch, torchvision, pillow, safetensors, numpy)"""
 
 import json
+import runpy
 import sys
 from pathlib import Path
 
@@ -11,21 +12,25 @@ from safetensors.torch import load_file
 from torchvision.transforms.v2 import functional as F
 
 HERE = Path(__file__).parent
+describe = runpy.run_path(str(HERE / "not_sure.py"))["describe"]
 ABOUT = json.loads((HERE / "config.json").read_text(encoding="utf-8"))
 
 
 def load_network():
-    """Takes (B, 3, S, S) in [0, 1], gives (B, classes) that sum to 1."""
+    """Takes (B, 3, S, S) in [0, 1], gives (B, classes) that sum to 1, and (B, F), what the last layer reads."""
     if not ABOUT["torchvision"]:  # the network is not in torchvision: the exported program holds it
         return torch.export.load(HERE / "model.pt2").module()
     network = torchvision.models.get_model(ABOUT["architecture"], num_classes=ABOUT["neurons"]).eval()
     network.load_state_dict(load_file(HERE / "model.safetensors"))
+    seen = {}
+    last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)][-1]
+    last.register_forward_pre_hook(lambda _, inputs: seen.update(features=inputs[0]))
 
     def predict(pixels):
         logits = network(F.normalize(pixels, ABOUT["mean"], ABOUT["std"]))
         if ABOUT["head"] == "softmax":
-            return logits.softmax(dim=1)
-        return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
+            return logits.softmax(dim=1), seen["features"]
+        return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1), seen["features"]
 
     return predict
 
@@ -55,6 +60,5 @@ if __name__ == "__main__":
     network = load_network()
     for name in sys.argv[1:]:
         with torch.inference_mode():
-            answer = network(read_picture(name))[0]
-        best = int(answer.argmax())
-        print(f"{name}: {ABOUT['classes'][best]} ({100 * float(answer[best]):.1f} %)")
+            probabilities, features = network(read_picture(name))
+        print(f"{name}: {describe(ABOUT['classes'], features[0].numpy(), probabilities[0].double().numpy())}")

@@ -11,12 +11,12 @@ from core.config.events import Progress
 from core.errors import TuneMyPetsError
 from core.formatting import format_estimate
 from core.predict.garden_answers import Garden
-from core.predict.predictor_answers import Explanation, Filters, Projection, WeightChange
+from core.predict.predictor_answers import Explanation, Filters, Projection, Strangers, WeightChange
 from core.predict.predictor_client import OnProgress
 from pages.components.shared import frame
 from pages.components.shared.shared_cache import SharedCache
 
-Answer = TypeVar("Answer", Explanation, Projection, WeightChange, Filters, Garden, list[bytes])
+Answer = TypeVar("Answer", Explanation, Projection, WeightChange, Filters, Strangers, Garden, list[bytes], bool)
 QUICK_SECONDS = 0.3  # an answer within this time shows no progress bar
 REDRAW_SECONDS = 0.5
 

@@ -42,6 +42,7 @@ def test_a_run_is_exported_and_described(run_id: str, raced: Settings, tmp_path:
     assert value["ms_per_picture"] > 0
     assert {Path(name).name for name in zipfile.ZipFile(target).namelist()} == {
         "model.safetensors", "model.pt2", "config.json", "labels.txt", "predict.py", "README.md",
+        "not_sure.py", "not_sure.npz",
     }  # fmt: skip
     end_processes(raced.home)
     (tmp_path / "again.zip").touch()

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ExportError, ExtraMissingError, QuotaError, RunError
 from core.export import export_job
@@ -27,13 +29,20 @@ from core.export.exports import (
     wait_for_export,
 )
 from core.export.formats import FORMATS, ExportFormat
+from core.export.source.exported_run import ExportedRun
+from core.jobs.worker import Worker
 from core.maintenance.check import check
+from core.novelty.novelty import read_novelty
+from core.predict.answers_in_words import is_strange, may_be
+from core.predict.predictor import Predictor
+from core.predict.predictor_answers import Prediction
 from core.runs.run import Run
-from core.runs.run_files import BEST_WEIGHTS, EXPORTS, PREDICTIONS, RESULT
+from core.runs.run_files import BEST_WEIGHTS, EXPORTS, NOVELTY, PREDICTIONS, RESULT
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.support.environment import skip_or_fail
 from tests.support.processes import kill, processes_of
+from tests.support.tested_runs import make_dataset
 
 PYTORCH = FORMATS["pytorch"]
 WITH_SCRIPT = {name: FORMATS[name] for name in ("pytorch", "onnx")}
@@ -109,18 +118,16 @@ def test_its_script_predicts_the_same_far_from_this_project(
     words = [sys.executable, "-I", str(home / "predict.py"), *map(str, pictures)]
     lines = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path).stdout.splitlines()
 
-    for line, place in zip(lines, range(0, tested.n, 5), strict=True):
-        share = tested.probabilities[place].max()
-        assert line.endswith(f": {tested.classes[tested.predicted[place]]} ({100 * share:.1f} %)")
-    assert len((home / "predict.py").read_text(encoding="utf-8").splitlines()) <= 60
+    answers = Predictor(raced).predict(run, [(str(path), path) for path in pictures])
+    for line, answer in zip(lines, answers, strict=True):
+        assert line == f"{answer.file}: {said_by_script(answer)}"
+    assert len((home / "predict.py").read_text(encoding="utf-8").splitlines()) <= 70
     assert (home / "labels.txt").read_text(encoding="utf-8").splitlines() == list(tested.classes)
 
 
 def test_a_picture_that_is_turned_wide_and_transparent_is_read_as_the_app_reads_it(
     raced: Settings, run: Run, tmp_path: Path
 ) -> None:
-    from core.predict.predictor import Predictor
-
     make(raced, run, PYTORCH)
     (packed,) = folder_of(run, PYTORCH).glob("*.zip")
     with zipfile.ZipFile(packed) as archive:
@@ -140,7 +147,61 @@ def test_a_picture_that_is_turned_wide_and_transparent_is_read_as_the_app_reads_
 
     for name, line in zip(names, said, strict=True):
         (answer,) = Predictor(raced).predict(run, [(name, tmp_path / name)])
-        assert line == f"{name}: {answer.label} ({100 * float(answer.probability or 0):.1f} %)"
+        assert line == f"{name}: {said_by_script(answer)}"
+
+
+def said_by_script(answer: Prediction) -> str:
+    share = float(answer.probability or 0)
+    sure = "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
+    if is_strange(answer):
+        return f"not sure: unlike anything it was trained on (nearest class: {answer.label})"
+    names = may_be(answer)
+    return f"{' or '.join(names)} ({f'{answer.label}: ' if len(names) > 1 else ''}{sure})"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", WITH_SCRIPT.values(), ids=list(WITH_SCRIPT))
+def test_a_script_calls_the_same_pictures_strange_as_the_run(
+    settings: Settings, kind: ExportFormat, tmp_path: Path
+) -> None:
+    dataset = make_dataset(settings, ("cat", "dog", "owl"), 120, plan="40/30/30")
+    run = RunStore(settings).create(TrainConfig(dataset=dataset.id, model="petnet", strategy="head", epochs=3))
+    assert Worker(settings, run).work().value == "finished"
+    manifest = make(settings, run, kind)
+    assert any("36 of 36 test pictures agree" in note for note in manifest.notes)
+    (packed,) = folder_of(run, kind).glob("*.zip")
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(tmp_path / "out")
+    (script,) = (tmp_path / "out").rglob("not_sure.py")
+    own = runpy.run_path(str(script))
+    rng = np.random.default_rng(0)
+    known = read_novelty(run.folder / NOVELTY, dataset.classes)
+    assert known is not None
+    features = rng.normal(size=(40, known.reference.means.shape[1])).astype(np.float32)
+    features[:30] = known.reference.features[:30] + 0.03 * features[:30]
+    answers = rng.dirichlet(np.ones(3), 40)
+    for place, found in enumerate(known.judge(features, answers, (0.05, 0.2))):
+        assert own["p_value"](features[place]) == pytest.approx(found.p_value, abs=2.5 / 37)
+        for promise in (0.05, 0.2):
+            names = [dataset.classes[label] for label in own["possible"](answers[place], promise)]
+            assert tuple(names) == found.set_at(promise)
+
+
+def test_a_run_of_an_earlier_version_is_exported_without_what_it_lacks(raced: Settings, run: Run) -> None:
+    (run.folder / NOVELTY).unlink()
+    make(raced, run, PYTORCH)
+    (packed,) = folder_of(run, PYTORCH).glob("*.zip")
+    with zipfile.ZipFile(packed) as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert "not_sure.py" in names
+    assert "not_sure.npz" not in names
+
+
+def test_a_file_that_calls_other_pictures_strange_is_refused(
+    raced: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ExportedRun, "outcomes", lambda _, crops: [(True, frozenset({"nobody"}))] * len(crops))
+    assert "calls other pictures strange" in refuse(raced, run)
 
 
 def test_a_second_request_is_answered_from_the_folder(raced: Settings, run: Run) -> None:
