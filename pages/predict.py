@@ -5,7 +5,15 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.settings import Settings
-from pages.components.predict import answer_grid, batch_form, batch_view, chosen_network, newest_answer, own_pictures
+from pages.components.predict import (
+    answer_grid,
+    batch_form,
+    batch_view,
+    chosen_network,
+    newest_answer,
+    own_pictures,
+    promise,
+)
 from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.predict.questions import ask
@@ -45,6 +53,7 @@ def _answer(settings: Settings, chosen: Sequence[Chosen], pictures: Sequence[Pic
         newest_answer.draw(settings, newest, chosen, pictures, answers)
         answer_grid.draw(settings, rest, chosen, pictures, answers)
     newest_answer.offer_reasons(settings, newest, chosen, pictures, answers)
+    promise.offer(settings, chosen, answers)
     answer_grid.offer_table(chosen, answers)
 
 

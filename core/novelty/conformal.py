@@ -10,6 +10,7 @@ and Wasserman, Least ambiguous set-valued classifiers (2019), for each class on 
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +23,15 @@ Values = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
 
 
-def p_values(scores: npt.NDArray[np.floating], calibration: npt.NDArray[np.floating]) -> Values:
+def p_values(scores: npt.NDArray[np.floating], ordered: npt.NDArray[np.floating]) -> Values:
     """`(1 + validation scores at least as high) / (n + 1)` for each score; higher is stranger.
 
     Args:
         scores: (N,).
-        calibration: (n,) of validation pictures.
+        ordered: (n,) scores of validation pictures, ascending.
     Returns:
         (N,), from 1 / (n + 1) to 1.
     """
-    ordered = np.sort(calibration)
     as_strange = len(ordered) - np.searchsorted(ordered, scores, side="left")
     return np.asarray((1 + as_strange) / (len(ordered) + 1), np.float64)
 
@@ -86,31 +86,47 @@ def class_groups(counts: Sequence[int], promise: float) -> list[int] | None:
     return [len(counts) if place in few else place for place in range(len(counts))]
 
 
-def class_sets(
-    probabilities: Values, labels: Numbers, true_probabilities: Values, counts: Sequence[int], promise: float
-) -> npt.NDArray[np.bool_] | None:
-    """Which classes each picture may be of: the true one is among them for all but a promised share of known pictures.
+@dataclass(frozen=True, eq=False)
+class ClassSets:
+    """Sets of classes: the true one is in a picture's set for all but a promised share of known pictures.
 
-    An empty set would be no answer: it becomes the most probable classes that hold `1 - promise` together.
-
-    Args:
-        probabilities: (N, C).
+    Attributes:
         labels: (n,) true classes of the validation pictures.
         true_probabilities: (n,) what the network gave them.
         counts: validation pictures of each class.
-    Returns:
-        (N, C); None where no such promise can be made.
     """
-    groups = class_groups(counts, promise)
-    if groups is None:
-        return None
-    found = np.empty(probabilities.shape, np.bool_)
-    group_of = np.array(groups)
-    for label, group in enumerate(groups):
-        inside = group_of[labels] == group
-        found[:, label] = p_values(-probabilities[:, label], -true_probabilities[inside]) > promise
-    for place in np.flatnonzero(~found.any(axis=1)):
-        order = np.argsort(-probabilities[place], kind="stable")
-        reached = np.cumsum(probabilities[place][order])
-        found[place, order[: 1 + int((reached < 1 - promise).sum())]] = True
-    return found
+
+    labels: Numbers
+    true_probabilities: Values
+    counts: Sequence[int]
+    _ordered: dict[float, list[Values] | None] = field(default_factory=dict)
+
+    def of(self, probabilities: Values, promise: float) -> npt.NDArray[np.bool_] | None:
+        """Which classes each picture may be.
+
+        An empty set would be no answer: it becomes the most probable classes that hold `1 - promise` together.
+
+        Args:
+            probabilities: (N, C).
+        Returns:
+            (N, C); None where no such promise can be made.
+        """
+        calibration = self._calibration(promise)
+        if calibration is None:
+            return None
+        each = [p_values(-probabilities[:, label], ordered) for label, ordered in enumerate(calibration)]
+        found = np.stack(each, axis=1) > promise + _ROUNDING
+        for place in np.flatnonzero(~found.any(axis=1)):
+            order = np.argsort(-probabilities[place], kind="stable")
+            reached = np.cumsum(probabilities[place][order])
+            found[place, order[: 1 + int((reached < 1 - promise).sum())]] = True
+        return found
+
+    def _calibration(self, promise: float) -> list[Values] | None:
+        """For each class the probabilities, made negative and ascending, that are compared with a new one."""
+        if promise not in self._ordered:
+            groups = class_groups(self.counts, promise)
+            group_of = None if groups is None else np.array(groups)[self.labels]
+            by_group = {group: np.sort(-self.true_probabilities[group_of == group]) for group in groups or ()}
+            self._ordered[promise] = None if groups is None else [by_group[group] for group in groups]
+        return self._ordered[promise]

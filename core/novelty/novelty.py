@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 
 from core.checkpoints.weights_file import read_header
 from core.errors import RunError
-from core.novelty.conformal import PROMISES, Numbers, Values, class_sets, combine, p_values
+from core.novelty.conformal import PROMISES, ClassSets, Numbers, Values, combine, p_values
 from core.novelty.distances import TESTS, Features, Reference
 from core.novelty.not_sure import Nearest, NotSure
 from core.storage import atomic_open
@@ -63,19 +63,23 @@ class Novelty:
         """Validation pictures."""
         return len(self.val_labels)
 
-    @cached_property
-    def counts(self) -> list[int]:
-        """Validation pictures of each class."""
-        return [int(count) for count in np.bincount(self.val_labels, minlength=len(self.classes))]
-
     def p_values(self, scores: Features) -> Values:
         """(N, 2) scores -> (N,): both tests as one, `combine`."""
-        each = np.stack([p_values(scores[:, test], self.val_scores[:, test]) for test in range(len(TESTS))], axis=1)
-        return combine(each, self.images)
+        each = [p_values(scores[:, test], self._ordered[:, test]) for test in range(len(TESTS))]
+        return combine(np.stack(each, axis=1), self.images)
 
     def sets(self, probabilities: Values, promise: float) -> NDArray[np.bool_] | None:
         """(N, C) -> (N, C) which classes each picture may be; None where no such promise can be made."""
-        return class_sets(probabilities, self.val_labels, self.val_probabilities, self.counts, promise)
+        return self._sets.of(probabilities, promise)
+
+    @cached_property
+    def _ordered(self) -> Features:
+        return np.sort(self.val_scores, axis=0)
+
+    @cached_property
+    def _sets(self) -> ClassSets:
+        counts = np.bincount(self.val_labels, minlength=len(self.classes))
+        return ClassSets(self.val_labels, self.val_probabilities, [int(count) for count in counts])
 
     def judge(self, features: Features, probabilities: Values, promises: Sequence[float] = PROMISES) -> list[NotSure]:
         """What is known of each of N pictures beyond its probabilities.

@@ -21,17 +21,20 @@ class Totals:
 
     Attributes:
         classes: name and count of the answers that are not unsure, most frequent first.
+        unsure: pictures that may be of more than one class.
+        strange: pictures unlike anything the network was trained on.
         damaged: pictures without an answer.
     """
 
     classes: tuple[tuple[str, int], ...]
     unsure: int
     damaged: int
+    strange: int = 0
 
     @property
     def answered(self) -> int:
         """All pictures that were asked about."""
-        return sum(count for _, count in self.classes) + self.unsure + self.damaged
+        return sum(count for _, count in self.classes) + self.unsure + self.strange + self.damaged
 
 
 def is_unsure(probability: float) -> bool:
@@ -86,15 +89,24 @@ def describe_answer(answer: Prediction, promise: float = DEFAULT_PROMISE) -> str
     return f"{answer.label}, {share}" if len(names) == 1 else f"{join_classes(names)} ({answer.label} {share})"
 
 
-def count_answers(answers: Iterable[Prediction]) -> Totals:
+def is_open(answer: Prediction, promise: float = DEFAULT_PROMISE) -> bool:
+    """Whether more than one class is possible; without a promise, whether its probability is small."""
+    if answer.not_sure is not None and answer.not_sure.set_at(promise) is not None:
+        return len(may_be(answer, promise)) > 1
+    return answer.probability is not None and is_unsure(answer.probability)
+
+
+def count_answers(answers: Iterable[Prediction], promise: float = DEFAULT_PROMISE) -> Totals:
     """The totals of many pictures."""
     counts: Counter[str] = Counter()
-    unsure = damaged = 0
+    unsure = damaged = strange = 0
     for answer in answers:
         if answer.label is None or answer.probability is None:
             damaged += 1
-        elif is_unsure(answer.probability):
+        elif is_strange(answer, promise):
+            strange += 1
+        elif is_open(answer, promise):
             unsure += 1
         else:
             counts[answer.label] += 1
-    return Totals(tuple(counts.most_common()), unsure, damaged)
+    return Totals(tuple(counts.most_common()), unsure, damaged, strange)

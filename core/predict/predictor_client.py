@@ -152,7 +152,7 @@ class PredictorClient:
         request = {"ask": "projection", "run": run_id, "tsne": tsne}
         return Projection.from_json(self._ask(request, [], on_progress)[0])
 
-    def know_pictures(self, run_id: str, on_progress: OnProgress | None = None) -> None:
+    def know_pictures(self, run_id: str, on_progress: OnProgress | None = None) -> bool:
         """Let a run of an earlier version know what its training pictures look like; takes seconds to minutes.
 
         Args:
@@ -160,7 +160,7 @@ class PredictorClient:
         Raises:
             TuneMyPetsError: if the run or its dataset cannot be used, or the predictor does not answer.
         """
-        self._ask({"ask": "know_pictures", "run": run_id}, [], on_progress)
+        return bool(self._ask({"ask": "know_pictures", "run": run_id}, [], on_progress)[0]["ok"])
 
     def strangers(self, run_id: str, dataset_id: str, on_progress: OnProgress | None = None) -> Strangers:
         """How strange the pictures of another dataset are to a run.

@@ -21,9 +21,10 @@ from core.palette import STRATEGY_STYLES
 from core.races.bands import join_seeds
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
+from core.statistics.predictions import write_predictions
 from pages.components.shared import charts, frame
 from tests.support.finished_runs import finish, start_race
-from tests.support.tested_runs import make_dataset
+from tests.support.tested_runs import know_pictures, make_dataset, predict
 
 Open = Callable[..., AppTest]
 HEAD = STRATEGY_STYLES["head"]
@@ -204,6 +205,8 @@ def test_every_chart_has_titles_words_numbers_and_a_second_sign(
     race_id, runs = start_race(settings, larger)
     for run in runs:
         finish(run, larger)
+        write_predictions(run.folder / "validation.csv", predict(larger, "val", 0.7))
+        know_pictures(run, larger)
     tried = json.dumps({"time": 0.0, **to_record(RateFound([1e-4, 1e-3, 1e-2], [0.7, 0.5, 0.9], 1e-3))})
     with (RunStore(settings).get(trained[0]).folder / "events.jsonl").open("a", encoding="utf-8") as file:
         file.write(tried + "\n")

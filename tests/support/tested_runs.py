@@ -16,7 +16,10 @@ from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
+from core.novelty.distances import Reference
+from core.novelty.novelty import Novelty, write_novelty
 from core.runs.run import Run, RunState
+from core.runs.run_files import NOVELTY
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable, write_predictions
 from core.steps import run_step
@@ -70,6 +73,31 @@ def finish(run: Run, dataset: Dataset, accuracy: float, *, seed: int = 0, sharpn
     (run.folder / "events.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     run.write_result(RunState.FINISHED, "Finished.", moment - STARTED)
     return table
+
+
+def know_pictures(run: Run, dataset: Dataset, *, seed: int = 0) -> Novelty:
+    """Let a run know what its pictures look like: random features around one centre for each class."""
+    random = np.random.default_rng(seed)
+    features = {}
+    for split in ("train", "val", "test"):
+        labels = np.array([row.label for row in dataset.rows_of(split)], dtype=np.int64)
+        centres = 3 * np.eye(16)[labels]
+        features[split] = labels, (centres + random.normal(size=(len(labels), 16))).astype(np.float32)
+    indices = {split: np.array([row.index for row in dataset.rows_of(split)], dtype=np.int64) for split in features}
+    reference = Reference.of(features["train"][1], indices["train"], features["train"][0])
+    validation = run.validation_predictions()
+    found = Novelty(
+        run.config().epochs,
+        dataset.classes,
+        reference,
+        validation.labels,
+        validation.probabilities[np.arange(validation.n), validation.labels],
+        reference.scores(features["val"][1]),
+        indices["test"],
+        reference.scores(features["test"][1]),
+    )
+    write_novelty(run.folder / NOVELTY, found)
+    return found
 
 
 def predict(dataset: Dataset, split: str, accuracy: float, *, seed: int = 0, sharpness: float = 3.0) -> PredictionTable:

@@ -10,16 +10,17 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.formatting import format_probability
 from core.palette import CLASS_COLOURS
-from core.predict.answers_in_words import UNSURE_NOTE, count_answers, is_unsure
+from core.predict.answers_in_words import UNSURE_NOTE, count_answers, is_open, is_strange, join_classes, may_be
 from core.predict.predictor_answers import Prediction
 from core.settings import Settings
+from pages.components.predict import promise
 from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.predict.previews import SMALL_PX, preview
 from pages.components.predict.questions import Answers
 from pages.components.shared import frame, gallery
 
-UNSURE_COLOUR, DAMAGED_COLOUR = "#B0B0B0", "#555555"
+UNSURE_COLOUR, STRANGE_COLOUR, DAMAGED_COLOUR = "#B0B0B0", "#8A6FB0", "#555555"
 MAX_DAMAGED = 12  # with a card of their own
 MAX_NAME = 24  # letters below a small picture
 
@@ -50,14 +51,15 @@ def draw(
         return
     first = answers[shown[0].run.id]
     good = [place for place, answer in enumerate(first) if answer is not None and answer.probability is not None]
-    good.sort(key=lambda place: _probability(first[place]))
+    good.sort(key=lambda place: _sureness(first[place]))
     tiles = [_tile(settings, shown, pictures[place], place, answers) for place in good]
     with places.pictures.container():
         damaged = [answer for answer in first if answer is not None and answer.error]
         for answer in damaged[: MAX_DAMAGED if good else 0]:
             st.error(frame.plain(str(answer.error)), icon=":material/broken_image:")
         if tiles:
-            st.caption(f"Least sure first. {UNSURE_NOTE}")
+            with_promise = any(answer is not None and answer.not_sure is not None for answer in first)
+            st.caption(f"Least sure first.{'' if with_promise else f' {UNSURE_NOTE}'}")
             gallery.show_tiles(tiles, width_px=132)
 
 
@@ -69,6 +71,9 @@ def offer_table(chosen: Sequence[Chosen], answers: Answers) -> None:
             "Network": item.name,
             "Class": answer.label,
             "Probability": answer.probability,
+            "Strange": is_strange(answer, promise.current()),
+            "May be": ", ".join(may_be(answer, promise.current())),
+            "Nearest": ", ".join(near.label for near in answer.not_sure.nearest) if answer.not_sure else "",
             "Milliseconds": round(answer.milliseconds, 1),
             "Trouble": answer.error or "",
             "Run": item.run.id,
@@ -91,12 +96,16 @@ def offer_table(chosen: Sequence[Chosen], answers: Answers) -> None:
     st.caption("A network always answers with one of its own classes, and can be confident and wrong.")
 
 
-def _probability(answer: Prediction | None) -> float:
-    return (answer.probability if answer else None) or 0.0
+def _sureness(answer: Prediction | None) -> tuple[bool, bool, float]:
+    """Strange pictures first, then those that may be of several classes, each from the least probable answer on."""
+    if answer is None or answer.probability is None:
+        return False, False, 0.0
+    strange = is_strange(answer, promise.current())
+    return not strange, not is_open(answer, promise.current()), answer.probability
 
 
 def _totals_bar(item: Chosen, found: Sequence[Prediction | None], *, named: bool) -> str:
-    totals = count_answers(answer for answer in found if answer is not None)
+    totals = count_answers((answer for answer in found if answer is not None), promise.current())
     colours = {
         name: CLASS_COLOURS[place % len(CLASS_COLOURS)] for place, name in enumerate(sorted(item.run.meta.classes))
     }
@@ -105,6 +114,7 @@ def _totals_bar(item: Chosen, found: Sequence[Prediction | None], *, named: bool
         (word, count, colour)
         for word, count, colour in (
             ("unsure", totals.unsure, UNSURE_COLOUR),
+            ("unlike anything it knows", totals.strange, STRANGE_COLOUR),
             ("damaged", totals.damaged, DAMAGED_COLOUR),
         )
         if count
@@ -131,8 +141,13 @@ def _tile(settings: Settings, shown: Sequence[Chosen], picture: Picture, place: 
         answer = answers[item.run.id][place]
         if answer is None or answer.probability is None:
             return "…"
+        if is_strange(answer, promise.current()):
+            return "unlike anything it knows"
+        names = may_be(answer, promise.current())
+        if len(names) > 1:
+            return f"not sure: {join_classes(names)}"
         text = f"{answer.label} {format_probability(answer.probability)}"
-        return f"unsure: {text}" if is_unsure(answer.probability) else text
+        return f"unsure: {text}" if is_open(answer, promise.current()) else text
 
     others = [f"{item.name}: {words(item)}" for item in shown[1:]]
     thumbnail = preview(settings, shown[0].run, picture, SMALL_PX) or b""

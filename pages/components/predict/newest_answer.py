@@ -7,15 +7,26 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.errors import DatasetError
 from core.formatting import capitalise, format_probability
-from core.predict.answers_in_words import describe_sureness, introduce_class
+from core.novelty.not_sure import describe_promise
+from core.predict.answers_in_words import (
+    STRANGE,
+    describe_sureness,
+    introduce_class,
+    is_open,
+    is_strange,
+    join_classes,
+    may_be,
+)
 from core.predict.predictor_answers import Prediction
 from core.settings import Settings
+from pages.components.predict import promise
 from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.predict.previews import preview
 from pages.components.predict.questions import Answers
-from pages.components.shared import frame
+from pages.components.shared import frame, gallery
 from pages.components.shared.predictor_requests import request
 
 
@@ -59,7 +70,10 @@ def draw(
         )
     for where, item, answer in zip(places.answers, chosen, given, strict=True):
         if answer is not None:
-            where.html(_words(item, answer, named=len(chosen) > 1))
+            with where.container():
+                st.html(_words(item, answer, named=len(chosen) > 1))
+                if is_strange(answer, promise.current()):
+                    _show_nearest(settings, item, answer)
 
 
 def find_newest(answers: Answers) -> int:
@@ -102,17 +116,48 @@ def _words(item: Chosen, answer: Prediction, *, named: bool) -> str:
     parts = [f'<div class="answer-network">{html.escape(item.name)}</div>'] if named else []
     if answer.label is None or answer.probability is None:
         return "".join([*parts, f"<div>{html.escape(answer.error or '')}</div>"])
-    parts.append(
-        f'<div class="answer-class">{introduce_class(answer.label, answer.probability)}'
-        f"<b>{html.escape(answer.label)}</b></div>"
-        f'<div class="answer-sure">{html.escape(format_probability(answer.probability))}, '
-        f"{describe_sureness(answer.probability)}</div>"
-    )
+    parts.append(_headline(answer, answer.label, answer.probability, promise.current()))
     bars = "".join(_bar(label, share, item.style.colour) for label, share in answer.top)
     parts.append(f'<div role="img" aria-label="Probabilities of the classes">{bars}</div>')
     if answer.notes:
         parts.append(f'<div class="answer-note">{html.escape(capitalise(", ".join(answer.notes)))}</div>')
     return f'<div class="answer">{"".join(parts)}</div>'
+
+
+def _headline(answer: Prediction, label: str, probability: float, promised: float) -> str:
+    """The answer in large letters, and how sure it is in smaller ones."""
+    share = format_probability(probability)
+    if is_strange(answer, promised):
+        large = STRANGE
+        small = f"At most {describe_promise(promised)} known pictures looks so strange. If it had to choose: {label}."
+    elif answer.not_sure is not None and is_open(answer, promised):
+        large = f"Not sure: <b>{html.escape(join_classes(may_be(answer, promised)))}</b>"
+        small = f"{label} is the most probable, {share}."
+    else:
+        large = f"{introduce_class(label, probability)}<b>{html.escape(label)}</b>"
+        small = f"{share}, {describe_sureness(probability)}"
+    return f'<div class="answer-class">{large}</div><div class="answer-sure">{html.escape(small)}</div>'
+
+
+def _show_nearest(settings: Settings, item: Chosen, answer: Prediction) -> None:
+    """The training pictures that are least unlike a strange one."""
+    if answer.not_sure is None or not answer.not_sure.nearest:
+        return
+    st.caption("The training pictures that it resembles most:")
+    try:
+        dataset = frame.datasets(settings).get(item.run.config.dataset)
+    except DatasetError:
+        dataset = None
+    if dataset is None or dataset.fingerprint != item.run.meta.dataset_fingerprint:
+        st.markdown(frame.plain(", ".join(near.label for near in answer.not_sure.nearest)))
+        return
+    gallery.show_tiles(
+        [
+            gallery.Tile(dataset.thumbnail_path(dataset.rows[near.index]), near.label)
+            for near in answer.not_sure.nearest
+        ],
+        width_px=80,
+    )
 
 
 def _bar(label: str, share: float, colour: str) -> str:

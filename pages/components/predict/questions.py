@@ -19,6 +19,13 @@ KNOWN = "predict-answers"
 Answers = dict[str, list[Prediction | None]]  # by run, in the order of the pictures; None until it is there
 
 
+def forget(item: Chosen) -> None:
+    """Ask a network about all pictures again."""
+    known: dict[tuple[object, ...], Prediction] = st.session_state.get(KNOWN, {})
+    for key in [key for key in known if key[0] == item.identity]:
+        del known[key]
+
+
 def ask(settings: Settings, chosen: Sequence[Chosen], pictures: Sequence[Picture]) -> Iterator[Answers]:
     """The answers so far, again and again until all are there; a network that cannot be used shows why instead."""
     known: dict[tuple[object, ...], Prediction] = st.session_state.setdefault(KNOWN, {})

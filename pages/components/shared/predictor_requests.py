@@ -10,12 +10,12 @@ from streamlit.delta_generator import DeltaGenerator
 from core.config.events import Progress
 from core.errors import TuneMyPetsError
 from core.formatting import format_estimate
-from core.predict.predictor_answers import Explanation, Filters, Projection, WeightChange
+from core.predict.predictor_answers import Explanation, Filters, Projection, Strangers, WeightChange
 from core.predict.predictor_client import OnProgress
 from pages.components.shared import frame
 from pages.components.shared.shared_cache import SharedCache
 
-Answer = TypeVar("Answer", Explanation, Projection, WeightChange, Filters)
+Answer = TypeVar("Answer", Explanation, Projection, WeightChange, Filters, Strangers, bool)
 QUICK_SECONDS = 0.3  # an answer within this time shows no progress bar
 REDRAW_SECONDS = 0.5
 

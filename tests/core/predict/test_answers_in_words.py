@@ -2,7 +2,15 @@
 
 import pytest
 
-from core.predict.answers_in_words import Totals, count_answers, describe_sureness, introduce_class
+from core.novelty.not_sure import NotSure
+from core.predict.answers_in_words import (
+    Totals,
+    count_answers,
+    describe_answer,
+    describe_sureness,
+    introduce_class,
+    join_classes,
+)
 from core.predict.predictor_answers import Prediction
 
 
@@ -35,3 +43,28 @@ def test_totals_count_classes_unsure_and_damaged_pictures() -> None:
     assert found == Totals((("dog", 2), ("cat", 1)), unsure=1, damaged=0)
     assert count_answers([answer(None, None)]) == Totals((), 0, 1)
     assert found.answered == 4
+
+
+def doubtful(p_value: float, *names: str, images: int = 60) -> Prediction:
+    found = NotSure(p_value, images, ((0.05, names),))
+    return Prediction("a.jpg", names[0], 0.995, (), 1.0, not_sure=found)
+
+
+def test_a_strange_picture_and_one_of_two_classes_are_described_in_one_line() -> None:
+    assert describe_answer(doubtful(0.5, "dog")) == "dog, >99 %"
+    assert describe_answer(doubtful(0.5, "dog", "cat")) == "dog or cat (dog >99 %)"
+    assert describe_answer(doubtful(0.02, "dog", "cat")) == (
+        "not sure: unlike anything it was trained on (nearest class: dog)"
+    )
+    assert describe_answer(doubtful(0.02, "dog"), 0.01) == "dog, >99 %", "another promise"
+    assert describe_answer(Prediction("a.jpg", None, None, (), 1.0, "It is damaged.")) == "It is damaged."
+
+
+def test_many_classes_are_shortened() -> None:
+    assert join_classes(("cat", "dog", "cow")) == "cat, dog or cow"
+    assert join_classes(("cat", "dog", "cow", "ant", "bee")) == "cat, dog or one of 3 others"
+
+
+def test_totals_count_strange_pictures_and_those_of_several_classes() -> None:
+    found = count_answers([doubtful(0.02, "dog"), doubtful(0.5, "dog", "cat"), doubtful(0.5, "dog")])
+    assert (found.classes, found.unsure, found.strange, found.answered) == ((("dog", 1),), 1, 1, 3)

@@ -109,12 +109,15 @@ def test_the_process_gives_the_probabilities_of_the_test_also_after_it_was_kille
 def test_the_command_gives_the_probabilities_of_the_test(settings: Settings, run: Run) -> None:
     files, stored = images_of_the_test(settings, run)
     done = subprocess.run(
-        [sys.executable, "-m", "core", "predict", run.id, *map(str, files), "--json"],
+        [sys.executable, "-m", "core", "predict", run.id, *map(str, files), "--json", "--promise", "0.1"],
         cwd=PROJECT_ROOT,
         capture_output=True,
         check=True,
     )
-    assert_same([Prediction.from_json({"milliseconds": 0.0, **item}) for item in json.loads(done.stdout)], run, stored)
+    found = [Prediction.from_json({"milliseconds": 0.0, **item}) for item in json.loads(done.stdout)]
+    assert_same(found, run, stored)
+    assert all(item.not_sure is not None and item.not_sure.nearest for item in found)
+    assert {promise for item in found for promise, _ in (item.not_sure.sets if item.not_sure else ())} <= {0.1}
 
 
 def test_the_process_answers_every_request(settings: Settings, run: Run, ended_processes: None) -> None:

@@ -10,7 +10,14 @@ from scipy.stats import binomtest
 from core.errors import RunError
 from core.formatting import format_points
 from core.settings import PROJECT_ROOT
-from core.statistics.metrics import Accuracy, Interval, confusion_matrix, measure_accuracy, wilson_interval
+from core.statistics.metrics import (
+    Accuracy,
+    Interval,
+    confusion_matrix,
+    exact_interval,
+    measure_accuracy,
+    wilson_interval,
+)
 from tests.support.prediction_tables import certain_table
 
 
@@ -35,6 +42,15 @@ def test_wilson_intervals_are_scipys(n: int, level: float) -> None:
         theirs = binomtest(correct, n).proportion_ci(confidence_level=level, method="wilson")
         ours = wilson_interval(correct, n, level)
         assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 180, 5_000])
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_exact_intervals_are_scipys(n: int, level: float) -> None:
+    for count in {0, 1, n // 3, n - 1, n}:
+        theirs = binomtest(count, n).proportion_ci(confidence_level=level, method="exact")
+        ours = exact_interval(count, n, level)
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-8)
 
 
 def test_a_wilson_limit_is_where_the_score_test_just_rejects() -> None:

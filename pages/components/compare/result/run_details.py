@@ -14,6 +14,7 @@ from pages.components.compare.details import (
     class_scores_table,
     confusion_matrix,
     cost_table,
+    promise_chart,
     reliability_diagram,
     risk_coverage_chart,
     why,
@@ -114,6 +115,7 @@ def _classes(settings: Settings, selection: Selection) -> None:
 def _confidence(settings: Settings, selection: Selection) -> None:
     reliability_diagram.show_calibration(settings, selection.named)
     risk_coverage_chart.show_risk_coverage(settings, selection.named)
+    promise_chart.show_promises(settings, selection.named)
 
 
 def _why(settings: Settings, selection: Selection) -> None:

@@ -1,0 +1,62 @@
+"""On a phone: a flag is unlike cats and dogs, and one of the pictures themselves is not."""
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from core.config.train_config import TrainConfig
+from core.datasets.dataset_store import DatasetStore
+from core.datasets.drawn_sample import draw_sample
+from core.datasets.importing import import_dataset
+from core.datasets.sources.source import MemorySource
+from core.datasets.splits import SplitPlan
+from core.jobs.worker import Worker
+from core.novelty.novelty import read_novelty
+from core.runs.run import Run
+from core.runs.run_files import NOVELTY
+from core.runs.run_store import RunStore
+from core.settings import Settings
+from core.steps import run_step
+from tests.core.predict.test_strange_pictures import flag
+from tests.support.server import Server
+
+pytestmark = pytest.mark.browser
+
+STRANGE = "This looks unlike anything it was trained on"
+
+
+@pytest.fixture
+def run(settings: Settings) -> Run:
+    """A head on petnet for drawn cats and dogs, with 24 validation pictures."""
+    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=40, size_px=64)), drawn=True)
+    run_step(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("40/30/30"), seed=0))
+    found = RunStore(settings).create(TrainConfig(dataset="drawn", model="petnet", strategy="head", epochs=3))
+    assert Worker(settings, found).work().value == "finished"
+    return found
+
+
+def test_a_phone_is_shown_that_a_flag_is_strange_and_that_a_cat_is_not(
+    settings: Settings, run: Run, server: Server, chromium: Browser
+) -> None:
+    known = read_novelty(run.folder / NOVELTY, run.meta().classes)
+    assert known is not None
+    usual = int(known.test_indices[known.p_values(known.test_scores).argmax()])
+    dataset = DatasetStore(settings).get("drawn")
+    cat = dataset.image_path(dataset.rows[usual]).read_bytes()
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    try:
+        page = context.new_page()
+        page.goto(f"{server.address}/predict?run={run.id}")
+        chooser = page.locator("input[type=file]").first
+        chooser.set_input_files({"name": "flag.png", "mimeType": "image/png", "buffer": flag()})
+        expect(page.get_by_text(STRANGE)).to_be_visible()
+        expect(page.get_by_role("button", name="Not sure: 1 in 20")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"
+        page.get_by_role("button", name="Start over").click()
+        expect(page.get_by_text(STRANGE)).to_have_count(0)
+        chooser = page.locator("input[type=file]").first
+        chooser.set_input_files({"name": "known.jpg", "mimeType": "image/jpeg", "buffer": cat})
+        expect(page.get_by_role("img", name="Your picture known.jpg")).to_be_visible()
+        expect(page.get_by_role("img", name="Probabilities of the classes")).to_be_visible()
+        expect(page.get_by_text(STRANGE)).to_have_count(0)
+    finally:
+        context.close()
