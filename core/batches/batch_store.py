@@ -41,6 +41,8 @@ from core.storage import is_id, new_id, remove_folder, write_json
 KEEP_SECONDS = 7 * 24 * 3600.0  # after it has ended
 UPLOAD_SECONDS = 3600.0  # that an upload may wait for its batch
 LOCK_SECONDS = 20.0
+# each thread works on a piece of its own: numpy's threads would only wait for each other, and cost a fifth of the time
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 MAX_RUNNING, MAX_KEPT = 3, 20  # of one attendee
 
 
@@ -150,7 +152,7 @@ class BatchStore:
             raise QuotaError(f"{len(running)} of your batches are running (limit {MAX_RUNNING}): wait until one ends.")
 
     def _launch(self, batch: Batch) -> None:
-        start_detached(self.settings, "core.batches.batch_job", [str(batch.folder)], batch.folder / LOG)
+        start_detached(self.settings, "core.batches.batch_job", [str(batch.folder)], batch.folder / LOG, ENVIRONMENT)
 
     def receive_zip(self, upload: BinaryIO) -> Path:
         """Copy an uploaded archive to disk in pieces."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,8 +71,13 @@ def start_module(
     *,
     threads: int | None = None,
     stdin: int = subprocess.DEVNULL,
+    variables: Mapping[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":
-    """Start `python -m module arguments…` in a session of its own, its output appended to `log`."""
+    """Start `python -m module arguments…` in a session of its own, its output appended to `log`.
+
+    Args:
+        variables: more of its environment.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
@@ -80,6 +85,7 @@ def start_module(
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",  # of the log, whatever this console's is
         **WORKER_ENVIRONMENT,
+        **(variables or {}),
     }
     if threads is not None:
         environment["OMP_NUM_THREADS"] = environment["TUNEMYPETS_THREADS"] = str(threads)
@@ -98,9 +104,15 @@ def start_module(
         )
 
 
-def start_detached(settings: Settings, module: str, arguments: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
-    """Start a process without waiting for it, and collect its exit status so that it leaves no zombie."""
-    process = start_module(settings, module, arguments, log)
+def start_detached(
+    settings: Settings, module: str, arguments: Sequence[str], log: Path, variables: Mapping[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start a process without waiting for it, and collect its exit status so that it leaves no zombie.
+
+    Args:
+        variables: more of its environment.
+    """
+    process = start_module(settings, module, arguments, log, variables=variables)
     threading.Thread(target=process.wait, daemon=True).start()
     return process
 

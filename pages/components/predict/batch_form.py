@@ -109,7 +109,7 @@ def _list_earlier(settings: Settings) -> None:
         return
     if not found:
         return
-    st.markdown("##### Earlier")
+    st.markdown("**Earlier**")
     for batch in found[:LISTED]:
         _offer_earlier(settings, batch)
     if len(found) > LISTED:

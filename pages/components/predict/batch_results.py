@@ -4,7 +4,6 @@ import html
 from collections.abc import Sequence
 from contextlib import closing
 
-import pandas as pd
 import streamlit as st
 
 from core.batches.batch import Batch, BatchRequest
@@ -98,8 +97,7 @@ def _show_pictures(settings: Settings, batch: Batch, request: BatchRequest, tabl
         help="Of the most probable class. Not sure: unlike anything the network was trained on.",
     )
     if kind == NO_ANSWER:
-        problems = [(printable(table.files[place]), text) for place, text in table.problems.items()]
-        st.dataframe(pd.DataFrame(problems, columns=["File", "Why"]), hide_index=True, key=f"batch-problems-{batch.id}")
+        _show_problems(batch, list(table.problems.values()))
         return
     places = table.least_sure_first(label, BOUNDS.get(str(kind), 1.0))
     if kind == NOT_SURE:
@@ -121,6 +119,14 @@ def _show_pictures(settings: Settings, batch: Batch, request: BatchRequest, tabl
         for place, thumbnail in zip(shown, _draw(settings, batch, request, shown), strict=True)
     ]
     gallery.show_tiles(tiles, width_px=132)
+
+
+def _show_problems(batch: Batch, reasons: Sequence[str]) -> None:
+    """Why files have no answer; each sentence names its file."""
+    pages = -(-len(reasons) // PER_PAGE)
+    number = st.pagination(pages, key=f"batch-problems-{batch.id}") if pages > 1 else 1
+    shown = reasons[(number - 1) * PER_PAGE : number * PER_PAGE]
+    st.markdown("\n".join(f"* {frame.plain(printable(text).replace(chr(10), ' '))}" for text in shown))
 
 
 def _draw(settings: Settings, batch: Batch, request: BatchRequest, places: Sequence[int]) -> list[bytes]:

@@ -24,7 +24,7 @@ def is_open() -> bool:
 def show_batch(settings: Settings) -> None:
     """Draw the batch of the address."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader("Many pictures", width="content")
+        st.header("Many pictures", width="content")
         st.button("Close", icon=":material/close:", type="tertiary", key="batch-close", on_click=_close)
     with frame.explained():
         batch = BatchStore(settings).get(st.query_params[BATCH])
