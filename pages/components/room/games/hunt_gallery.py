@@ -26,7 +26,7 @@ def show_hunting(settings: Settings, by: Actor) -> None:
         st.info("There is no hunt yet: the presenter starts one in a moment.", icon=":material/search:")
         st.fragment(_wait, run_every=2.0)(settings, drawn)
     elif view.over:
-        st.markdown("##### The time is over")
+        st.markdown("##### Time is up")
         st.fragment(_wait, run_every=2.0)(settings, drawn)
         hunt_scene.show_end(settings, view, by.id)
     else:
