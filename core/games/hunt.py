@@ -1,7 +1,7 @@
 """A hunt: wrong labels are planted in a copy of a dataset, and people mark what looks wrong while the time runs.
 
 room/hunts/<id>/hunt.json           what was planted where, since when and for how long
-room/hunts/<id>/truth.json          which labels are wrong; read only when the hunt is over
+room/hunts/<id>/truth.json          which labels are wrong; read only when the hunt has ended
 room/hunts/<id>/marks/<person>.json the pictures that a person marks
 room/hunts/<id>/datasets/, cache/   a data root of its own: the copy, and what the doctor finds in it
 """
@@ -65,7 +65,7 @@ class Hunt:
         return min(self.begun + self.seconds, self.ended or float("inf"))
 
     def seconds_left(self, now: float) -> float:
-        """Of the time to mark; 0 when it is over."""
+        """Of the time to mark; 0 when it has ended."""
         return max(0.0, self.ends - now)
 
 
@@ -168,12 +168,12 @@ class HuntStore:
         Everyone has as many marks as labels were planted.
 
         Raises:
-            GameError: the time is over, all marks are used, or there is no such picture.
+            GameError: the time is up, all marks are used, or there is no such picture.
         """
         with self._locked(hunt_id):
             hunt = self._read(hunt_id)
             if hunt.seconds_left(time.time()) == 0:
-                raise GameError("The time is over: look at the screen for what was planted.")
+                raise GameError("Time is up: look at the screen for what was planted.")
             if not 0 <= row < hunt.pictures:
                 raise GameError("There is no such picture: reload the page.")
             path = self.folder / hunt_id / MARKS / f"{by.id}.json"

@@ -21,7 +21,7 @@ class Chance:
 
 @dataclass(frozen=True)
 class Found:
-    """What somebody marked, and how many of that were planted."""
+    """How much was marked, and how much of that was planted."""
 
     found: int
     marked: int
@@ -60,7 +60,7 @@ def vote(marks: Mapping[str, Sequence[int]], first: int) -> list[int]:
 
 
 def doubt(marks: Mapping[str, Sequence[int]], truth: Iterable[int]) -> list[int]:
-    """Pictures that nobody planted and that two people or more marked, most marks first: labels to look at again."""
+    """Pictures with their own label that two people or more marked, most marks first: labels to look at again."""
     planted = set(truth)
     votes = Counter(row for rows in marks.values() for row in rows if row not in planted)
     return [row for row, count in votes.most_common() if count > 1]

@@ -1,5 +1,6 @@
 """Three phones bet on a race, hunt for wrong labels and test a promise, while a wall follows."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -103,11 +104,15 @@ def test_three_phones_hunt_for_wrong_labels_next_to_the_doctor(settings: Setting
     phones = [come(name) for name in ("Ada", "Ben", "Chidi")]
     for number, phone in enumerate(phones):
         for count in range(number + 1):
-            phone.locator("[class*=st-key-hunt-plain-] button").first.click()
+            tile = phone.locator("[class*=st-key-hunt-tile-] button").nth(count)
+            tile.focus()
+            tile.press("Enter")
             expect(phone.get_by_text(f"{count + 1} of 5 marks used")).to_be_visible()
+            expect(tile.get_by_role("img")).to_have_attribute("alt", re.compile("marked"))
+            expect(tile).to_be_focused()  # the next Tab continues from here
         assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
     expect(wall.get_by_text("6 marks by 3 people")).to_be_visible()
-    phones[2].locator("[class*=st-key-hunt-marked-] button").first.click()
+    phones[2].locator("[class*=st-key-hunt-tile-] button").first.click()
     expect(phones[2].get_by_text("2 of 5 marks used")).to_be_visible()
 
     server.kill()

@@ -73,7 +73,7 @@ def test_the_time_ends_a_hunt_by_itself(store: HuntStore, monkeypatch: pytest.Mo
     store.mark(hunt_id, 3, True, by=ADA)
     begun = store.view(hunt_id).hunt.begun
     monkeypatch.setattr(hunt.time, "time", lambda: begun + 60)
-    with pytest.raises(GameError, match="time is over"):
+    with pytest.raises(GameError, match="Time is up"):
         store.mark(hunt_id, 4, True, by=ADA)
     view = store.view(hunt_id)
     assert view.over

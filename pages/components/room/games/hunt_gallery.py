@@ -1,5 +1,7 @@
 """The hunt on a phone: pictures of one class at a time; a tap marks one, another takes the mark back."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.actor import Actor
@@ -24,7 +26,7 @@ def show_hunting(settings: Settings, by: Actor) -> None:
         st.info("There is no hunt yet: the presenter starts one in a moment.", icon=":material/search:")
         st.fragment(_wait, run_every=2.0)(settings, drawn)
     elif view.over:
-        st.markdown("##### The time is over")
+        st.markdown("##### Time is up")
         st.fragment(_wait, run_every=2.0)(settings, drawn)
         hunt_scene.show_end(settings, view, by.id)
     else:
@@ -64,9 +66,16 @@ def _show_pictures(settings: Settings, hunt_id: str, by: Actor) -> None:
             st.warning(frame.plain(problem), icon=":material/block:")
         pages = -(-len(rows) // PER_PAGE)
         number = st.pagination(pages, key=f"hunt-page-{hunt_id}-{label}") if pages > 1 else 1
+        st.html(_frame_marked(marked))
         with st.container(horizontal=True, gap="small", key="tiles-hunt"):
             for row in rows[(number - 1) * PER_PAGE : number * PER_PAGE]:
                 _show_tile(settings, view, copy, row, row.index in marked, by)
+
+
+def _frame_marked(marked: Sequence[int]) -> str:
+    """A style for the marked pictures: with another key for their containers a mark would take the focus away."""
+    places = ", ".join(f".st-key-hunt-tile-{row} button" for row in marked) or ".hunt-none"
+    return f"<style>{places} {{outline: 4px solid #d55e00; outline-offset: -1px}}</style>"
 
 
 def _show_tile(settings: Settings, view: HuntView, copy: Dataset, row: ImageRow, marked: bool, by: Actor) -> None:
@@ -74,8 +83,7 @@ def _show_tile(settings: Settings, view: HuntView, copy: Dataset, row: ImageRow,
     uri = gallery.data_uri(copy.thumbnail_path(row))
     name = f"{frame.plain(copy.classes[row.label])}, picture {row.index + 1}{', marked' if marked else ''}"
     shown = f"![{name}]({uri})" if uri != gallery.NO_IMAGE else f":material/broken_image: {name}"
-    state = "marked" if marked else "plain"
-    with st.container(width=TILE_PX, gap="xsmall", key=f"hunt-{state}-{row.index}"):
+    with st.container(width=TILE_PX, gap="xsmall", key=f"hunt-tile-{row.index}"):
         st.button(
             shown, key=f"hunt-mark-{view.id}-{row.index}", width=TILE_PX,
             on_click=_toggle, args=(settings, view.id, row.index, not marked, by),

@@ -112,7 +112,7 @@ def _tile(copy: Dataset, view: HuntView, row: int, label: int, doctor: Sequence[
 
 
 def _show_doubts(copy: Dataset, view: HuntView, truth: dict[int, int]) -> None:
-    """Labels that nobody planted, and that several people hold to be wrong: they may be."""
+    """Labels that were not planted, and that several people hold to be wrong: they may be."""
     rows = doubt(view.marks, truth)[: view.hunt.planted]
     if rows:
         st.markdown("##### Not planted, and marked by several: look again")
