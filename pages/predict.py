@@ -12,7 +12,7 @@ from pages.components.predict import (
     chosen_network,
     newest_answer,
     own_pictures,
-    promise,
+    promise_choice,
 )
 from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
@@ -53,7 +53,7 @@ def _answer(settings: Settings, chosen: Sequence[Chosen], pictures: Sequence[Pic
         newest_answer.draw(settings, newest, chosen, pictures, answers)
         answer_grid.draw(settings, rest, chosen, pictures, answers)
     newest_answer.offer_reasons(settings, newest, chosen, pictures, answers)
-    promise.offer(settings, chosen, answers)
+    promise_choice.offer(settings, chosen, answers)
     answer_grid.offer_table(chosen, answers)
 
 

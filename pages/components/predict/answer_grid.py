@@ -13,7 +13,7 @@ from core.palette import CLASS_COLOURS
 from core.predict.answers_in_words import UNSURE_NOTE, count_answers, is_open, is_strange, join_classes, may_be
 from core.predict.predictor_answers import Prediction
 from core.settings import Settings
-from pages.components.predict import promise
+from pages.components.predict import promise_choice
 from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.predict.previews import SMALL_PX, preview
@@ -71,8 +71,8 @@ def offer_table(chosen: Sequence[Chosen], answers: Answers) -> None:
             "Network": item.name,
             "Class": answer.label,
             "Probability": answer.probability,
-            "Strange": is_strange(answer, promise.current()),
-            "May be": ", ".join(may_be(answer, promise.current())),
+            "Strange": is_strange(answer, promise_choice.current()),
+            "May be": ", ".join(may_be(answer, promise_choice.current())),
             "Nearest": ", ".join(near.label for near in answer.not_sure.nearest) if answer.not_sure else "",
             "Milliseconds": round(answer.milliseconds, 1),
             "Trouble": answer.error or "",
@@ -100,12 +100,12 @@ def _sureness(answer: Prediction | None) -> tuple[bool, bool, float]:
     """Strange pictures first, then those that may be of several classes, each from the least probable answer on."""
     if answer is None or answer.probability is None:
         return False, False, 0.0
-    strange = is_strange(answer, promise.current())
-    return not strange, not is_open(answer, promise.current()), answer.probability
+    strange = is_strange(answer, promise_choice.current())
+    return not strange, not is_open(answer, promise_choice.current()), answer.probability
 
 
 def _totals_bar(item: Chosen, found: Sequence[Prediction | None], *, named: bool) -> str:
-    totals = count_answers((answer for answer in found if answer is not None), promise.current())
+    totals = count_answers((answer for answer in found if answer is not None), promise_choice.current())
     colours = {
         name: CLASS_COLOURS[place % len(CLASS_COLOURS)] for place, name in enumerate(sorted(item.run.meta.classes))
     }
@@ -141,13 +141,13 @@ def _tile(settings: Settings, shown: Sequence[Chosen], picture: Picture, place: 
         answer = answers[item.run.id][place]
         if answer is None or answer.probability is None:
             return "…"
-        if is_strange(answer, promise.current()):
+        if is_strange(answer, promise_choice.current()):
             return "unlike anything it knows"
-        names = may_be(answer, promise.current())
+        names = may_be(answer, promise_choice.current())
         if len(names) > 1:
             return f"not sure: {join_classes(names)}"
         text = f"{answer.label} {format_probability(answer.probability)}"
-        return f"unsure: {text}" if is_open(answer, promise.current()) else text
+        return f"unsure: {text}" if is_open(answer, promise_choice.current()) else text
 
     others = [f"{item.name}: {words(item)}" for item in shown[1:]]
     thumbnail = preview(settings, shown[0].run, picture, SMALL_PX) or b""

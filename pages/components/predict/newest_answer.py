@@ -21,7 +21,7 @@ from core.predict.answers_in_words import (
 )
 from core.predict.predictor_answers import Prediction
 from core.settings import Settings
-from pages.components.predict import promise
+from pages.components.predict import promise_choice
 from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.predict.previews import preview
@@ -72,7 +72,7 @@ def draw(
         if answer is not None:
             with where.container():
                 st.html(_words(item, answer, named=len(chosen) > 1))
-                if is_strange(answer, promise.current()):
+                if is_strange(answer, promise_choice.current()):
                     _show_nearest(settings, item, answer)
 
 
@@ -116,7 +116,7 @@ def _words(item: Chosen, answer: Prediction, *, named: bool) -> str:
     parts = [f'<div class="answer-network">{html.escape(item.name)}</div>'] if named else []
     if answer.label is None or answer.probability is None:
         return "".join([*parts, f"<div>{html.escape(answer.error or '')}</div>"])
-    parts.append(_headline(answer, answer.label, answer.probability, promise.current()))
+    parts.append(_headline(answer, answer.label, answer.probability, promise_choice.current()))
     bars = "".join(_bar(label, share, item.style.colour) for label, share in answer.top)
     parts.append(f'<div role="img" aria-label="Probabilities of the classes">{bars}</div>')
     if answer.notes:
