@@ -41,7 +41,7 @@ from core.storage import is_id, new_id, remove_folder, write_json
 KEEP_SECONDS = 7 * 24 * 3600.0  # after it has ended
 UPLOAD_SECONDS = 3600.0  # that an upload may wait for its batch
 LOCK_SECONDS = 20.0
-# each thread works on a piece of its own: numpy's threads would only wait for each other, and cost a fifth of the time
+# each thread works on a piece of its own: numpy's threads would only wait for each other (7.6 ms a picture, not 5.4)
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 MAX_RUNNING, MAX_KEPT = 3, 20  # of one attendee
 
