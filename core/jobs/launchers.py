@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,24 +71,30 @@ def start_module(
     *,
     threads: int | None = None,
     stdin: int = subprocess.DEVNULL,
+    environment: Mapping[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":
-    """Start `python -m module arguments…` in a session of its own, its output appended to `log`."""
+    """Start `python -m module arguments…` in a session of its own, its output appended to `log`.
+
+    Args:
+        environment: variables besides this process's own.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {
+    variables = {
         **os.environ,
         "TUNEMYPETS_HOME": str(settings.home),
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",  # of the log, whatever this console's is
         **WORKER_ENVIRONMENT,
+        **(environment or {}),
     }
     if threads is not None:
-        environment["OMP_NUM_THREADS"] = environment["TUNEMYPETS_THREADS"] = str(threads)
+        variables["OMP_NUM_THREADS"] = variables["TUNEMYPETS_THREADS"] = str(threads)
     new_group = _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW if os.name == "nt" else 0
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=PROJECT_ROOT,
-            env=environment,
+            env=variables,
             stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,

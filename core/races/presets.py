@@ -67,6 +67,7 @@ def make_arms(chosen: TrainConfig, names: Sequence[str], budget: Budget, amount:
             strategy=strategy,
             freeze_point=chosen.freeze_point if strategy == chosen.strategy else None,
             head_epochs=None,
+            workers=1 if strategy == "head" else chosen.workers,
             backbone_factor=BACKBONE_FACTOR if strategy == "scratch" else chosen.backbone_factor,
             seed=seed,
             **_limits(budget, amount),

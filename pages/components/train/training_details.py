@@ -32,7 +32,7 @@ def show_details(snapshot: RunSnapshot) -> None:
                 f"- **Device**: {frame.plain(hardware['device_name'])} "
                 f"({hardware['device']}, {hardware['threads']} threads)\n"
                 f"- **Precision**: {hardware['precision']}, {frame.plain(hardware['precision_reason'])}\n"
-                f"{_frozen_part(hardware)}"
+                f"{_frozen_part(hardware)}{_workers(hardware)}"
                 f"- **Parameters**: {described.parameters:,}, {described.trainable:,} of them trainable\n"
                 f"- **Augmentation**: {sum_up_augmentation(snapshot.config)}\n"
                 f"- **Pictures**: {described.pictures['train']} train, {described.pictures['val']} validation, "
@@ -46,6 +46,10 @@ def _frozen_part(hardware: dict[str, Any]) -> str:
     if not hardware.get("prefix_reason"):
         return ""
     return f"- **Frozen part**: {hardware['prefix_precision']}, {frame.plain(hardware['prefix_reason'])}\n"
+
+
+def _workers(hardware: dict[str, Any]) -> str:
+    return f"- **Workers**: {hardware['workers']}; {hardware['workers_note']}\n" if "workers" in hardware else ""
 
 
 def _clock(moment: float) -> str:
