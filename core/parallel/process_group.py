@@ -38,6 +38,21 @@ def open_file(path: Path) -> Store:
     return dist.FileStore(str(path))
 
 
+def host_store(address: str) -> tuple[Store, int]:
+    """A store on this machine for processes of others, and its port."""
+    store = dist.TCPStore(address, 0, None, True, timedelta(seconds=JOIN_SECONDS), wait_for_workers=False)
+    return store, int(store.port)
+
+
+def join_store(address: str, port: int) -> Store:
+    """The store that another machine hosts.
+
+    Raises:
+        RuntimeError: it does not answer.
+    """
+    return dist.TCPStore(address, port, None, False, timedelta(seconds=JOIN_SECONDS))
+
+
 class Group:
     """The leader (rank 0) and some followers.
 
