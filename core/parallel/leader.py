@@ -55,7 +55,7 @@ class Leader:
         send_seconds: float = SEND_SECONDS,
     ) -> None:
         self._store, self._address, self._wanted, self._nccl = store, address, wanted, nccl
-        self._gather_seconds, self._send_seconds = gather_seconds, send_seconds
+        self.gather_seconds, self._send_seconds = gather_seconds, send_seconds
         self._members: tuple[str, ...] = ()
         self._group: Group | None = None
         self._number = 0
@@ -83,8 +83,8 @@ class Leader:
         self._gradients = gradients
         self._parts = gradients.config.workers
         self._store.set(FACTS, json.dumps(facts))
-        until = time.monotonic() + self._gather_seconds
-        while self._gather_seconds and not set(self._ready()) >= set(self._wanted()) and time.monotonic() < until:
+        until = time.monotonic() + self.gather_seconds
+        while self.gather_seconds and not set(self._ready()) >= set(self._wanted()) and time.monotonic() < until:
             time.sleep(0.05)
         return self.compute
 

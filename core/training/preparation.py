@@ -1,5 +1,6 @@
 """Preparing a training: weights, pixels, the network, the hardware, and the feeds of its stages."""
 
+import math
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
@@ -188,9 +189,9 @@ def _describe_workers(config: TrainConfig, network: Network) -> dict[str, Any]:
     if any(
         module.training for module in network.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
     ):
-        pictures = format_count(config.batch_size // config.workers, "picture")
+        pictures = format_count(math.ceil(config.batch_size / config.workers), "picture")
         note = (
-            f"batch norm normalises each part of a batch on its own, {pictures} or more: not the numbers of one worker"
+            f"batch norm normalises each part of a batch on its own, at most {pictures}: not the numbers of one worker"
         )
     elif any(module.training for module in network.modules() if isinstance(module, torch.nn.Dropout)):
         note = "dropout draws for each part of a batch: not the numbers of one worker"

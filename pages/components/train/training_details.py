@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from core.config.seen_views import sum_up_augmentation
+from core.formatting import format_count
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.train import live_charts
@@ -30,7 +31,7 @@ def show_details(snapshot: RunSnapshot) -> None:
             hardware = described.hardware
             st.markdown(
                 f"- **Device**: {frame.plain(hardware['device_name'])} "
-                f"({hardware['device']}, {hardware['threads']} threads)\n"
+                f"({hardware['device']}, {format_count(hardware['threads'], 'thread')})\n"
                 f"- **Precision**: {hardware['precision']}, {frame.plain(hardware['precision_reason'])}\n"
                 f"{_frozen_part(hardware)}{_workers(hardware)}"
                 f"- **Parameters**: {described.parameters:,}, {described.trainable:,} of them trainable\n"

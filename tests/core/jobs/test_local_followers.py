@@ -6,16 +6,18 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from core.cli.main import main
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.jobs.launchers import start_detached
+from core.jobs.worker import Worker
 from core.runs.run import Run, RunState
 from core.runs.run_files import LOG, SNAPSHOT
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.support.processes import end_processes, kill, processes_of, wait_for
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
+pytestmark = pytest.mark.timeout(240)
 
 FOLLOWER, WORKER = "core.jobs.local_followers", "core.jobs.worker"
 TOGETHER, LOST = "2 workers compute each step together", "A worker was lost"
@@ -41,6 +43,18 @@ def said(run: Run, text: str, since: float = 0.0) -> bool:
     return any(text in str(record.get("text")) and record["time"] >= since for record in run.records())
 
 
+def test_a_short_run_ends_without_waiting_for_its_followers_and_says_how_many_workers_it_has(
+    settings: Settings, drawn: Dataset, small_config: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunStore(settings).create(small_config.variant(workers=2))
+    run.lock_path.touch()
+    assert Worker(settings, run).work() is RunState.FINISHED
+    assert not processes_of(settings.home)
+    assert main(["show", run.id]) == 0
+    assert "Workers: 2; batch norm normalises each part of a batch on its own" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_a_killed_follower_costs_nothing_a_killed_worker_leaves_no_follower_and_the_run_resumes_and_stops(
     settings: Settings, run: Run
 ) -> None:

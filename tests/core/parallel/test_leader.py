@@ -93,7 +93,7 @@ def test_two_workers_give_the_numbers_of_one(
     [
         ({}, "the same numbers as one worker"),
         ({"dropout": 0.3}, "dropout draws for each part"),
-        ({"batch_norm": True}, "batch norm normalises each part of a batch on its own, 2 pictures or more"),
+        ({"batch_norm": True}, "batch norm normalises each part of a batch on its own, at most 3 pictures"),
         ({"model": "petnet", "strategy": "partial"}, "batch norm normalises"),
     ],
 )
