@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
 from core.datasets.sources.folder import FolderSource
 from core.datasets.splits import SplitPlan
+from core.jobs.launchers import WORKER_ENVIRONMENT
 from core.settings import Settings
 
 
@@ -50,6 +52,7 @@ def measure(settings: Settings, config: TrainConfig, threads: int) -> tuple[floa
     """Seconds of an epoch's steps, and the mean loss of each epoch."""
     from core.config.events import EpochDone
     from core.jobs.local_followers import LocalFollowers, share_threads
+    from core.jobs.short_waits import ShortWaits
     from core.runs.run_store import RunStore
     from core.steps import StopSignal
     from core.training.session import train
@@ -66,9 +69,10 @@ def measure(settings: Settings, config: TrainConfig, threads: int) -> tuple[floa
         ]
 
     if config.workers == 1:
-        return seconds_of(train(config, dataset, settings, run.folder, StopSignal(), test=False))
+        with ShortWaits(threads):
+            return seconds_of(train(config, dataset, settings, run.folder, StopSignal(), test=False))
     own = share_threads(settings, config)
-    with LocalFollowers(own, run, config) as leader:
+    with ShortWaits(own.threads), LocalFollowers(own, run, config) as leader:
         leader.gather_seconds = 120.0  # a follower needs seconds for its imports
         return seconds_of(train(config, dataset, own, run.folder, StopSignal(), test=False, sharing=leader))
 
@@ -84,6 +88,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--models", nargs="+", default=list(configurations(1)))
     options = parser.parse_args()
+    if any(os.environ.get(name) != value for name, value in WORKER_ENVIRONMENT.items()):  # they count from the start on
+        command = [sys.executable, "-m", "bench.workers", *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, **WORKER_ENVIRONMENT})
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TUNEMYPETS_HOME"] = folder
         settings = Settings.from_environment()
