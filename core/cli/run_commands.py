@@ -1,6 +1,7 @@
 """The commands about runs that exist: `runs`, `show`, `coach`, `compare`, `rename`, `delete`."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ from core.cli.command import Outcome, command
 from core.coach.picture_facts import pictures_of
 from core.coach.review import format_findings, review_run
 from core.coach.run_facts import gather_facts
-from core.config.events import EpochDone
+from core.config.events import Described, EpochDone
 from core.config.seen_views import sum_up_augmentation
 from core.formatting import format_duration, format_percent
 from core.races.run_comparison import compare_runs
@@ -105,6 +106,7 @@ def show_run(settings: Settings, run: str) -> Outcome:
         f"{found.id}: {summary.title if summary.is_curve else summary.config.title()} on {summary.config.dataset},"
         f" {summary.state.value}. {summary.text}",
         f"Augmentation: {sum_up_augmentation(summary.config)}",
+        *_workers(history.described),
         *(
             f"epoch {e.epoch}: loss {e.train_loss:.4f} / {e.val_loss:.4f}, validation {format_percent(e.val_accuracy)},"
             f" {format_duration(e.epoch_seconds)}"
@@ -119,6 +121,11 @@ def show_run(settings: Settings, run: str) -> Outcome:
     if summary.accuracy and summary.tested:
         lines.append(f"{summary.accuracy.text()} on {SPLITS[summary.tested.split]}")
     return Outcome(value, "\n".join(lines))
+
+
+def _workers(described: Described | None) -> Iterator[str]:
+    if described is not None and "workers" in described.hardware:
+        yield f"Workers: {described.hardware['workers']}; {described.hardware['workers_note']}"
 
 
 def _epoch(epoch: EpochDone) -> dict[str, Any]:

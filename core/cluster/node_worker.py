@@ -7,29 +7,37 @@ of that run's pictures (`shards`).
 
 import dataclasses
 import gc
+import logging
 import os
 import shutil
 import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cluster.dataset_copy import Receiver, drop_old, has_dataset, home_of, remove_abandoned
 from core.cluster.folder_copy import Changes, FolderReader, write_changes
 from core.cluster.node_facts import describe_node
+from core.config.train_config import TrainConfig, load_config
+from core.datasets.dataset_store import DatasetStore
 from core.jobs.worker import Outcome, Worker
 from core.runs.run import Run
 from core.settings import Settings
-from core.steps import Request
+from core.steps import Request, Stopped, StopSignal
 
 if TYPE_CHECKING:
     from core.cluster.shards import Evaluated, Shard, Shards
+    from core.parallel.leader import Leader
     from core.stores.activations import Prefix
 
 ROOT = "TUNEMYPETS_NODE_HOME"  # environment variable of a node: the folder of its copies
 DEFAULT_ROOT = "~/.cache/tunemypets-node"
+LEAVE_SECONDS = 20.0  # that a follower may take until its leader has let it go
+
+log = logging.getLogger("tunemypets.cluster")
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,9 @@ class NodeWorker:
         self._root = Path(os.environ.get(ROOT, DEFAULT_ROOT)).expanduser()
         self._shards: Shards | None = None
         self._prefix: Prefix | None = None
+        self._leader: Leader | None = None
+        self._invited: tuple[str, ...] = ()
+        self._following: threading.Thread | None = None
 
     def wake(self) -> None:
         """Answer, which a new worker does after its start."""
@@ -84,7 +95,7 @@ class NodeWorker:
         self._fingerprint = fingerprint
         self._home = home_of(self._root, fingerprint)
         self._settings = settings if at_home else dataclasses.replace(settings, home=self._home)
-        self._prefix = self._shards = None
+        self._prefix = self._shards = self._leader = None
         if shared:
             from core.cluster.shards import Shards
 
@@ -112,10 +123,27 @@ class NodeWorker:
         if last:
             self._receiver.finish()
 
+    def lead(self) -> str:
+        """Let other workers compute parts of the run's steps; the address at which they find it."""
+        from core.parallel.leader import Leader
+        from core.parallel.process_group import host_store
+        from core.stores.hardware import choose_device
+
+        address = _own_address()
+        store, port = host_store(address)
+        self._invited = ()
+        own_gpu = choose_device(self._settings).type == "cuda"
+        self._leader = Leader(store, address, lambda: self._invited, nccl=own_gpu)
+        return f"{address}:{port}"
+
+    def invite(self, names: list[str]) -> None:
+        """Let these followers, and no other ones, take part."""
+        self._invited = tuple(names)
+
     def begin(self, files: Changes, *, evaluate_only: bool) -> None:
         """Start to compute, from what the run's folder has at home."""
         write_changes(self._folder, files)
-        self._worker = Worker(self._settings, Run(self._folder), self._clock_ahead, self._shards)
+        self._worker = Worker(self._settings, Run(self._folder), self._clock_ahead, self._shards, self._leader)
         self._reader = FolderReader(self._folder, known=True)
         self._worker.log.on_rewind = self._reader.cut
         threading.Thread(target=self._compute, args=(evaluate_only,), daemon=True).start()
@@ -156,6 +184,49 @@ class NodeWorker:
         assert self._prefix is not None  # it was held
         return evaluate_shard(self._prefix, shard, Settings.from_environment().threads)
 
+    def follow(self, config: dict[str, Any], address: str, name: str) -> None:
+        """Compute parts of the steps of another worker's run, until it ends or `leave`.
+
+        Args:
+            address: from the other worker's `lead`.
+            name: of this follower.
+        """
+        self._signal = StopSignal()
+        work = partial(self._follow, load_config(config), address, name)
+        self._following = threading.Thread(target=work, daemon=True)
+        self._following.start()
+
+    def _follow(self, config: TrainConfig, address: str, name: str) -> None:
+        from core.parallel.follower import follow
+        from core.parallel.process_group import join_store
+
+        host, _, port = address.rpartition(":")
+        try:
+            dataset = DatasetStore(self._settings).get(config.dataset)
+            store = join_store(host, int(port))
+            follow(config, dataset, self._settings, store, name, _own_address(), self._signal)
+        except Stopped:
+            pass
+        except Exception:
+            log.exception("%s follows no longer", name)
+
+    def follows(self) -> bool:
+        """Whether this worker still follows another one's run."""
+        self._touch()
+        return self._following is not None and self._following.is_alive()
+
+    def leave(self) -> bool:
+        """Follow no longer; whether this process can take a run."""
+        shutil.rmtree(self._folder.parent, ignore_errors=True)
+        if self._following is None:
+            return True
+        self._signal.ask(Request.STOP)
+        self._following.join(LEAVE_SECONDS)
+        free = not self._following.is_alive()
+        self._following = None
+        gc.collect()
+        return free
+
     def _touch(self) -> None:
         """Keep others from removing what is in use."""
         os.utime(self._home)
@@ -169,7 +240,17 @@ class NodeWorker:
         """Forget the run; whether this process can take another one."""
         shutil.rmtree(self._folder.parent, ignore_errors=True)
         free = not self._worker.computing
+        if self._leader is not None and free:
+            self._leader.close()
+        self._leader = None
         del self._worker, self._reader
         self._shards = None
         gc.collect()
         return free
+
+
+def _own_address() -> str:
+    """Of this machine, as the cluster's others see it."""
+    import ray
+
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]  # Ray leaves it untyped

@@ -1,6 +1,7 @@
 """All that this program asks of Ray: a connection, which nodes live, and workers on nodes that answer or are lost."""
 
 import logging
+import math
 import os
 import signal
 import threading
@@ -174,8 +175,8 @@ class Nodes:
         """The device that takes most of the work of a cluster, as torch names its type."""
         return "cuda" if any(node.gpus and node.places(self._threads) for node in self._now) else "cpu"
 
-    def borrow(self, device: str) -> "list[RemoteWorker]":
-        """All workers with this device that no run has or waits for; they are wanted back when one does.
+    def borrow(self, device: str, most: float = math.inf) -> "list[RemoteWorker]":
+        """Workers with this device that no run has or waits for; they are wanted back when one does.
 
         See `is_awaited`.
         """
@@ -184,7 +185,7 @@ class Nodes:
             if bool(node.gpus) != (device == "cuda") or self.is_awaited(node):
                 continue
             with self._lock:
-                while not self._closed and (worker := self._find(node)) is not None:
+                while len(found) < most and not self._closed and (worker := self._find(node)) is not None:
                     found.append(worker)
         return found
 

@@ -6,6 +6,7 @@ import time
 
 from core.cluster.dataset_copy import pack
 from core.cluster.folder_copy import Changes, FolderReader, write_changes
+from core.cluster.followers import Followers
 from core.cluster.lending import Lending, shares_pictures
 from core.cluster.ray_link import HOME, NodeLostError, Nodes, RemoteWorker, RunLostError
 from core.datasets.dataset import Dataset
@@ -34,6 +35,7 @@ class Relay(Worker):
         self._nodes = nodes
         self._node = node
         self._lending: Lending | None = None
+        self._followers: Followers | None = None
 
     def compute(self, *, evaluate_only: bool) -> Outcome:
         """Let the node compute, and write down what comes back. A run whose node is lost is queued again.
@@ -51,6 +53,8 @@ class Relay(Worker):
             remote = self._take_worker()
             if shared:
                 self._lending = Lending(self._nodes, remote, self._node)
+            elif self.run.config().workers > 1 and self._plan is None and not evaluate_only:
+                self._followers = Followers(self._nodes, remote, self.settings, self.run.id, self.run.config(), dataset)
             outcome = self._follow_node(remote, dataset, evaluate_only)
             if self._close(remote):
                 remote = None
@@ -72,6 +76,8 @@ class Relay(Worker):
                 self._lending.close()
             if remote is not None:
                 remote.end()
+            if self._followers is not None:
+                self._followers.close()
 
     def _shares_pictures(self, dataset: Dataset) -> bool:
         """Whether all machines evaluate the frozen part of this run together."""
@@ -111,6 +117,8 @@ class Relay(Worker):
         if not at_home and not remote.call(self._beat_or_stop, "has_dataset", dataset.id):
             for piece in pack(dataset):
                 remote.call(self._beat_or_stop, "receive", dataset.id, piece.data, piece.last)
+        if self._followers is not None:
+            self._followers.begin(self._beat_or_stop)
         remote.call(self._beat, "begin", FolderReader(self.run.folder).read(), evaluate_only=evaluate_only)
         passed_on, computed, moved = False, 0.0, time.monotonic()
         while True:
@@ -122,6 +130,8 @@ class Relay(Worker):
                 return outcome
             if lending is not None:
                 lending.follow(news.left, news.lost, self._beat)
+            if self._followers is not None:
+                self._followers.follow(self._beat)
             still = time.monotonic() - moved
             waits = lending is not None and news.left > 0 and not lending.lends  # for a machine that is free
             if waits or news.changes or news.computed - computed > max(0.1, BUSY_SHARE * still):

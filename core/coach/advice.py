@@ -122,7 +122,7 @@ def counter_overfitting(facts: RunFacts) -> Advice:
     if config.strategy in ("partial", "full"):
         return (
             "Try the strategy head: with the backbone frozen it has far fewer trainable parameters to memorise with.",
-            {"strategy": "head", "freeze_point": None, "head_epochs": None, "learning_rate": None},
+            {**_to_head(config), "freeze_point": None, "head_epochs": None, "learning_rate": None},
         )
     if config.weight_decay >= DECAY:
         return "Add training pictures: nothing else helps as much.", {}
@@ -150,8 +150,12 @@ def _with_rate(rate: float) -> dict[str, Any]:
     return {"learning_rate": rate, "find_rate": False}
 
 
+def _to_head(config: TrainConfig) -> dict[str, Any]:
+    return {"strategy": "head"} | ({"workers": 1} if config.workers > 1 else {})  # a head has one
+
+
 def _with_transfer(config: TrainConfig) -> dict[str, Any]:
     network = default_network() if config.model == "scratch_cnn" else config.model
     return {
-        "model": network, "strategy": "head", "freeze_point": None, "head_epochs": None, "learning_rate": None,
+        "model": network, **_to_head(config), "freeze_point": None, "head_epochs": None, "learning_rate": None,
     }  # fmt: skip

@@ -45,6 +45,7 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
 }  # title, explanation
 
 BACKBONE_FACTOR = 0.1
+LEAST_PART = 2  # pictures of a worker in a step: batch norm has no statistics of a single one
 FilterCount = Annotated[int, Field(ge=1, le=1024)]
 # a form gives 5, a command line "5"
 KernelSize = Annotated[
@@ -126,6 +127,16 @@ class TrainConfig(BaseModel):
         ),
     )
     batch_size: int = Field(32, ge=2, le=1024, title="Batch size", description="Pictures per training step.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        title="Workers",
+        description=(
+            "Processes that compute each step together, with a part of its pictures each: machines of a cluster that "
+            "have nothing else to do, or processes that share this machine's processor."
+        ),
+    )
     learning_rate: float | None = Field(
         None,
         gt=0,
@@ -293,6 +304,18 @@ class TrainConfig(BaseModel):
                     f"{entry.title} has no block {self.freeze_point!r}: "
                     f"choose one of {', '.join(entry.freeze_points)}.",
                 )
+        if self.workers > 1 and self.strategy == "head":
+            raise FieldProblem(
+                "workers",
+                "A head trains on stored features in seconds, and a cluster computes those of many pictures on all its "
+                "machines already: leave workers out.",
+            )
+        if self.workers > self.batch_size // LEAST_PART:
+            raise FieldProblem(
+                "workers",
+                f"{self.workers} workers need {LEAST_PART} pictures each in every step: "
+                f"choose a batch size of at least {self.workers * LEAST_PART}, or fewer workers.",
+            )
         if self.find_rate and self.learning_rate is not None:
             raise FieldProblem(
                 "learning_rate", "find_rate and learning_rate exclude each other: leave one of them out."

@@ -145,5 +145,5 @@ def _kind(config: TrainConfig) -> Kind:
     return (
         *budget,
         config.dataset, config.model, config.strategy, config.freeze_point, config.batch_size, config.image_size,
-        config.filters, config.stored_views, config.precision,
+        config.filters, config.stored_views, config.precision, config.workers,
     )  # fmt: skip

@@ -71,30 +71,30 @@ def start_module(
     *,
     threads: int | None = None,
     stdin: int = subprocess.DEVNULL,
-    variables: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Start `python -m module arguments…` in a session of its own, its output appended to `log`.
 
     Args:
-        variables: more of its environment.
+        environment: variables besides this process's own.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {
+    variables = {
         **os.environ,
         "TUNEMYPETS_HOME": str(settings.home),
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",  # of the log, whatever this console's is
         **WORKER_ENVIRONMENT,
-        **(variables or {}),
+        **(environment or {}),
     }
     if threads is not None:
-        environment["OMP_NUM_THREADS"] = environment["TUNEMYPETS_THREADS"] = str(threads)
+        variables["OMP_NUM_THREADS"] = variables["TUNEMYPETS_THREADS"] = str(threads)
     new_group = _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW if os.name == "nt" else 0
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=PROJECT_ROOT,
-            env=environment,
+            env=variables,
             stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -112,7 +112,7 @@ def start_detached(
     Args:
         variables: more of its environment.
     """
-    process = start_module(settings, module, arguments, log, variables=variables)
+    process = start_module(settings, module, arguments, log, environment=variables)
     threading.Thread(target=process.wait, daemon=True).start()
     return process
 

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain, repeat
@@ -36,6 +36,7 @@ from core.errors import DivergedError, RunError, TuneMyPetsError
 from core.formatting import format_count
 from core.jobs.event_writer import EventWriter
 from core.jobs.launchers import NICENESS, process_facts, step_back
+from core.jobs.local_followers import LocalFollowers, share_threads
 from core.jobs.short_waits import ShortWaits
 from core.jobs.states import PAUSED, TAKEN, is_closing
 from core.jobs.watchdog import memory_kills
@@ -52,6 +53,7 @@ from core.storage import write_json
 
 if TYPE_CHECKING:
     from core.stores.pixels import Elsewhere
+    from core.training.session import Sharing
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = {Request.STOP: 1.2, Request.PAUSE: 4.0}  # from a request until the process ends the computation
@@ -97,19 +99,25 @@ class Worker:
     Args:
         clock_ahead: seconds by which the presenter's clock is ahead of this machine's.
         elsewhere: what evaluates frozen parts, if not this process.
+        sharing: lets machines of a cluster compute parts of each step; at home, processes of this machine do.
 
     Attributes:
         signal: ends the computation; a stop request in the run's folder sets it, too.
     """
 
     def __init__(
-        self, settings: Settings, run: Run, clock_ahead: float = 0.0, elsewhere: "Elsewhere | None" = None
+        self,
+        settings: Settings,
+        run: Run,
+        clock_ahead: float = 0.0,
+        elsewhere: "Elsewhere | None" = None,
+        sharing: "Sharing | None" = None,
     ) -> None:
         self.settings = settings
         self.run = run
         self.log = EventWriter(run, clock_ahead)
         self._clock_ahead = clock_ahead
-        self._elsewhere = elsewhere
+        self._elsewhere, self._sharing = elsewhere, sharing
         self._computation: Computation | None = None
         self.signal = StopSignal()
 
@@ -246,10 +254,16 @@ class Worker:
             deadline = self.run.meta().deadline
             if deadline is not None:
                 deadline -= self._clock_ahead
-            yield from session.train(
-                config, dataset, self.settings, self.run.folder, self.signal, resume, deadline,
-                test=self.run.meta().sweep is None, elsewhere=self._elsewhere,
-            )  # fmt: skip
+            settings = self.settings
+            opened: AbstractContextManager[Sharing | None] = nullcontext(self._sharing)
+            if config.workers > 1 and not settings.cluster:
+                settings = share_threads(settings, config)
+                opened = LocalFollowers(settings, self.run, config)
+            with opened as sharing:
+                yield from session.train(
+                    config, dataset, settings, self.run.folder, self.signal, resume, deadline,
+                    test=self.run.meta().sweep is None, elsewhere=self._elsewhere, sharing=sharing,
+                )  # fmt: skip
 
     def _find_dataset(self) -> Dataset:
         """The dataset that the run was made for.

@@ -67,6 +67,7 @@ def make_arms(chosen: TrainConfig, names: Sequence[str], budget: Budget, amount:
             strategy=strategy,
             freeze_point=chosen.freeze_point if strategy == chosen.strategy else None,
             head_epochs=None,
+            workers=1 if strategy == "head" else chosen.workers,
             backbone_factor=BACKBONE_FACTOR if strategy == "scratch" else chosen.backbone_factor,
             seed=seed,
             **_limits(budget, amount),
@@ -133,7 +134,7 @@ def plan_pair(chosen: TrainConfig) -> tuple[RacePlan, list[Arm]]:
     """
     of_an_arm: dict[str, Any] = {"freeze_point": None, "head_epochs": None, "backbone_factor": BACKBONE_FACTOR}
     if chosen.strategy == "scratch":
-        scratch, transfer = chosen, chosen.variant(model=default_network(), strategy="head", **of_an_arm)
+        scratch, transfer = chosen, chosen.variant(model=default_network(), strategy="head", workers=1, **of_an_arm)
     else:
         scratch, transfer = chosen.variant(model="scratch_cnn", strategy="scratch", **of_an_arm), chosen
     arms = [Arm(name, config) for name, config in zip(PAIR, (scratch, transfer), strict=True)]

@@ -19,6 +19,8 @@ SHOWN_HARDWARE = {
     "device": "Device",
     "device_name": "Processor",
     "threads": "Threads",
+    "workers": "Workers",
+    "workers_note": "Parts of a batch",
     "precision": "Precision",
     "precision_reason": "Reason for the precision",
     "prefix_precision": "Precision of the frozen part",

@@ -2,7 +2,7 @@
 
 import errno
 
-from core.config.train_config import TrainConfig
+from core.config.train_config import LEAST_PART, TrainConfig
 from core.runs.run import RunResult
 
 MEMORY = "memory"  # the causes of a result
@@ -14,7 +14,8 @@ def halved(config: TrainConfig) -> TrainConfig | None:
     """The same training with half the batch; None where it cannot be smaller."""
     if config.batch_size < 2 * LEAST_BATCH:
         return None
-    return config.variant(batch_size=config.batch_size // 2)
+    smaller = config.batch_size // 2
+    return config.variant(batch_size=smaller, workers=min(config.workers, max(1, smaller // LEAST_PART)))
 
 
 def remedy(config: TrainConfig, result: RunResult | None) -> TrainConfig | None:

@@ -59,7 +59,7 @@ SWEEP_PRESETS: Mapping[str, SweepPreset] = {
             "label_smoothing=0..0.2",
             "batch_size=8,16,32,64",
         ),
-        {"strategy": "head", "freeze_point": None, "head_epochs": None},
+        {"strategy": "head", "workers": 1, "freeze_point": None, "head_epochs": None},
         pruner="wilcoxon",
         seeds=3,
         trials=30,
@@ -68,7 +68,7 @@ SWEEP_PRESETS: Mapping[str, SweepPreset] = {
         "Which network and strategy",
         "Every network whose weights are here, its head alone and more of it.",
         (),  # depends on the machine
-        {"strategy": "head", "freeze_point": None, "head_epochs": None},
+        {"strategy": "head", "workers": 1, "freeze_point": None, "head_epochs": None},
         sampler="grid",
         pruner="none",
     ),

@@ -1,5 +1,6 @@
 """Preparing a training: weights, pixels, the network, the hardware, and the feeds of its stages."""
 
+import math
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from core.config.stages import Stage, plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
-from core.formatting import format_number
+from core.formatting import format_count, format_number
 from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.hardware import Hardware, prepare_torch, with_threads_of
@@ -170,7 +171,7 @@ def _describe(
         parameters=total,
         trainable=trainable,
         stages=described,
-        hardware=hardware.to_json(),
+        hardware={**hardware.to_json(), **_describe_workers(config, network)},
         pictures={split: len(dataset.rows_of(split)) for split in ("train", "val", "test")},
         strip=[
             {"index": int(index), "label": rows[int(index)].label} for index in choose_samples(data.val, config.seed)
@@ -178,6 +179,23 @@ def _describe(
         augmentation=sum_up_augmentation(config),
         preprocessing=describe_preprocessing(data.preprocessing),
     )
+
+
+def _describe_workers(config: TrainConfig, network: Network) -> dict[str, Any]:
+    """How many workers there are, and what differs from one; nothing of a single one."""
+    if config.workers == 1:
+        return {}
+    note = "the same numbers as one worker, but for rounding"
+    if any(
+        module.training for module in network.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+    ):
+        pictures = format_count(math.ceil(config.batch_size / config.workers), "picture")
+        note = (
+            f"batch norm normalises each part of a batch on its own, at most {pictures}: not the numbers of one worker"
+        )
+    elif any(module.training for module in network.modules() if isinstance(module, torch.nn.Dropout)):
+        note = "dropout draws for each part of a batch: not the numbers of one worker"
+    return {"workers": config.workers, "workers_note": note}
 
 
 def _eta(started: float, done: int, total: int) -> float | None:

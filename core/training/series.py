@@ -194,7 +194,7 @@ class _Series:
     def train(self, point: _Point) -> Generator[float | Progress, None, PointDone]:
         """Train and evaluate a point; its progress is its share from 0 to 1, or one of its own."""
         started = time.perf_counter()
-        config = self.config.variant(seed=point.seed, batch_size=point.schedule.batch_size)
+        config = self.config.variant(seed=point.seed, batch_size=point.schedule.batch_size, workers=1)
         data = TrainingData(
             self.prepared.data.store,
             self.prepared.data.train.subset(point.places, point.schedule.passes),

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from core.checkpoints.checkpoint import Checkpoint, build_network, save_checkpoint
 from core.checkpoints.preprocessing import describe_preprocessing
@@ -28,6 +28,7 @@ from core.stores.pixels import Elsewhere
 from core.stores.training_data import TrainingData
 from core.training.costs import FROZEN, SEARCHING, TRAINING, VALIDATION, Costs, count_multiply_adds
 from core.training.evaluation import evaluate
+from core.training.gradients import Compute, Gradients
 from core.training.preparation import Prepared, prepare
 from core.training.rate_finder import find_rate
 from core.training.trainer import Trainer, is_finite
@@ -38,6 +39,16 @@ LEAST_SECONDS = 1.0  # of training before a deadline
 EVALUATION_SECONDS = 3.0  # before a deadline; where evaluation takes longer, the training notices it
 
 log = logging.getLogger("tunemypets.session")
+
+
+class Sharing(Protocol):
+    """Other processes that compute parts of each step."""
+
+    def begin(self, facts: dict[str, Any], gradients: Gradients) -> Compute:
+        """What computes the steps; `facts` say how the others have to prepare."""
+
+    def messages(self) -> list[str]:
+        """What has happened since the last call, in sentences."""
 
 
 def resumable(config: TrainConfig, dataset: Dataset, folder: Path) -> Facts | None:
@@ -64,6 +75,7 @@ def train(
     *,
     test: bool = True,
     elsewhere: Elsewhere | None = None,
+    sharing: Sharing | None = None,
 ) -> Iterator[Event]:
     """Run everything; files (checkpoints, predictions) go into the run's `folder`.
 
@@ -73,6 +85,7 @@ def train(
             gets less of it where its preparation took long. One that has passed already counts for nothing.
         test: evaluate on the test split at the end; a sweep chooses among its trials by validation alone.
         elsewhere: what evaluates frozen parts, if not this process.
+        sharing: lets other processes compute parts of each step.
 
     Raises:
         Stopped: `signal` was set. After a stop the best checkpoint so far is kept; after a pause a snapshot as well.
@@ -85,8 +98,9 @@ def train(
     if deadline is not None and deadline <= time.time():  # it waited for other trainings
         deadline = None
     run = _Run(
-        settings, config, dataset, folder, signal, resume, deadline, prepared.costs, prepared.hardware, prepared.data
-    )
+        settings, config, dataset, folder, signal, resume, deadline, prepared.costs, prepared.hardware, prepared.data,
+        sharing,
+    )  # fmt: skip
     rate = yield from run.search_rate(prepared)
     multiply_adds = yield from run.fit(prepared, rate)
     del prepared  # or its network would be held until the test has ended
@@ -113,6 +127,7 @@ class _Run:
     costs: Costs
     hardware: Hardware
     data: TrainingData
+    sharing: Sharing | None = None
 
     def search_rate(self, prepared: Prepared) -> Generator[Event, None, float | None]:
         """The learning rate, if one has to be found or was found before the training was paused."""
@@ -142,6 +157,7 @@ class _Run:
             network, self.data, self._fit_budget(), prepared.stages, prepared.feeds, self.hardware, rate,
             charges=self.costs.charges, evaluated=self._count_evaluated(),
             seconds_left=None if self.deadline is None else partial(_seconds_until, self.deadline),
+            share=partial(self._share, network),
         )  # fmt: skip
         writer = SnapshotWriter(checkpoints)
         epoch, saved = 0, False
@@ -157,6 +173,8 @@ class _Run:
                         self._save(network, epoch, event.val_accuracy)
                         saved = True
                 yield event
+                for text in self.sharing.messages() if self.sharing is not None else ():
+                    yield Message("info", text)
                 # the event is in the log by now: a snapshot notes how much of the log belongs to it
                 if isinstance(event, BatchDone | EpochDone) and writer.due():
                     copied = time.monotonic()
@@ -188,6 +206,17 @@ class _Run:
         self.costs.seconds[TRAINING] = trainer.passed - trainer.position.validating
         self.costs.seconds[VALIDATION] = trainer.position.validating
         return _count(network, prepared.entry)
+
+    def _share(self, network: Network, gradients: Gradients) -> Compute:
+        """What computes the steps: this process, or several."""
+        if self.sharing is None:
+            return gradients.compute
+        facts = {
+            "hardware": self.hardware.to_json(),
+            "preprocessing": describe_preprocessing(self.data.preprocessing),
+            "feature_scale": network.feature_scale,
+        }
+        return self.sharing.begin(facts, gradients)
 
     def evaluate(self) -> Iterator[Event]:
         """Evaluate the best weights on the test split."""

@@ -27,17 +27,17 @@ from core.stores.hardware import Hardware
 from core.stores.training_data import Indices, TrainingData
 from core.training.estimate import VALIDATION_COST
 from core.training.feeds import Feed
+from core.training.gradients import Batch, Compute, Gradients, trainable_state
 from core.training.inference import predict_split
 from core.training.monitor import Clock, Meter, choose_samples, describe_samples
 from core.training.optimization import (
     SMALLEST_SCALE,
     build_optimizer,
     build_schedule,
-    class_weights,
-    find_gradients,
+    clip_gradients,
+    enlargement,
     load_optimizer_tensors,
     load_scaler_tensors,
-    loss_of,
     optimizer_tensors,
     scaler_tensors,
 )
@@ -59,6 +59,7 @@ class Trainer:
             those of its frozen part. None are charged without them.
         evaluated: images that the run predicts after the training, for the estimate of the time that is left.
         seconds_left: until the run has to be evaluated; the training then ends as early as that needs.
+        share: lets other processes compute parts of each step.
         now: the clock of all reported times and of a budget of seconds.
     """
 
@@ -75,6 +76,7 @@ class Trainer:
         charges: Sequence[float] = (),
         evaluated: int = 0,
         seconds_left: Callable[[], float] | None = None,
+        share: Callable[[Gradients], Compute] = lambda gradients: gradients.compute,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.network, self.data, self.config = network, data, config
@@ -86,7 +88,8 @@ class Trainer:
         self._charges, self._now = charges, now
         self._evaluated, self._until_deadline = evaluated, seconds_left
         self._scaler = hardware.scaler()
-        self._weights = class_weights(config, data.train.labels, hardware.device)
+        self._gradients = Gradients(network, data, config, feeds, hardware.device)
+        self._compute = share(self._gradients)
         self._samples = choose_samples(data.val, config.seed)
         self._optimizer: Optimizer | None = None
         self._schedule: LambdaLR | None = None
@@ -144,7 +147,7 @@ class Trainer:
         assert self._optimizer is not None
         assert self._schedule is not None
         self.position.seconds = self._clock.passed
-        tensors = {f"network.{key}": value for key, value in self._learned().items()}
+        tensors = {f"network.{key}": value for key, value in trainable_state(self.network).items()}
         tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors(self._optimizer).items()}
         tensors |= {f"scaler.{key}": value for key, value in scaler_tensors(self._scaler).items()}
         tensors["random.cpu"] = torch.get_rng_state()
@@ -230,13 +233,6 @@ class Trainer:
                 "give it more seconds.",
             )
 
-    def _learned(self) -> dict[str, Tensor]:
-        """The tensors of everything that is not frozen now: what is frozen never moved."""
-        names = list(self.network.blocks)
-        point = self.network.freeze_point
-        frozen = tuple(f"blocks.{name}." for name in names[: names.index(point) + 1]) if point else ()
-        return {key: value for key, value in self.network.state_dict().items() if not key.startswith(frozen)}
-
     def _epoch(self, stage: Stage, feed: Feed, signal: StopSignal) -> Iterator[Event]:
         """One epoch, or the rest of it."""
         at, config = self.position, self.config
@@ -244,7 +240,6 @@ class Trainer:
         started = self._now()
         number = at.epoch + 1
         self.network.train()
-        feed.start_epoch(number)
         order = self.data.train.shuffled(np.random.default_rng([config.seed, number, 0]))
         steps = allowed.steps_of(at.stage_epoch)
         meter = self._meter
@@ -255,7 +250,7 @@ class Trainer:
             batches = []  # it was paused after its last step
         for places in batches:
             signal.check()
-            at.rate, loss, correct = self._step(feed, places)
+            at.rate, loss, correct = self._step(places)
             meter.add(loss, correct, len(places))
             at.step += 1
             at.loss += loss * len(places)
@@ -275,7 +270,7 @@ class Trainer:
         found = yield from relay(step, self._describe_validation)
         if not math.isfinite(found.loss):
             raise self._diverged(number, steps)
-        if not is_finite(self._learned()):
+        if not is_finite(trainable_state(self.network)):
             # batch norm divides by what grew without limit, so the loss alone may not show it
             raise self._diverged(number, steps, "The weights stopped being finite numbers")
         at.validating += self._now() - validating
@@ -329,7 +324,7 @@ class Trainer:
         ends = at.stage_epoch == allowed.epochs - 1 or self._is_up(allowed)
         return at.stage == len(self.stages) - 1 and ends
 
-    def _step(self, feed: Feed, places: Indices) -> tuple[float, float, int]:
+    def _step(self, places: Indices) -> tuple[float, float, int]:
         """One training step: learning rate, mean loss, images predicted correctly.
 
         Where the scaler had enlarged a gradient beyond fp16, the weights and the schedule stay where they are, and the
@@ -337,30 +332,23 @@ class Trainer:
         """
         assert self._optimizer is not None
         assert self._schedule is not None
-        labels = torch.from_numpy(self.data.train.labels[places]).to(self.device)
+        at = self.position
         rate = float(self._optimizer.param_groups[-1]["lr"])
         self._optimizer.zero_grad(set_to_none=True)
-        if len(places) == 1:
-            _use_running_statistics(self.network)
-        logits = feed.train_logits(self.network, places)
-        loss = loss_of(self.config, logits, labels, weights=self._weights)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise self._diverged(self.position.epoch + 1, self.position.step + 1)
-        trainable = [p for p in self.network.parameters() if p.requires_grad]
-        norm = find_gradients(loss, self._optimizer, self._scaler, trainable, self.config.gradient_clip)
+        found = self._compute(
+            Batch(at.stage, at.epoch + 1, at.images_seen, places, enlargement(self._scaler, self.device))
+        )
+        if not math.isfinite(found.loss):
+            raise self._diverged(at.epoch + 1, at.step + 1)
+        norm = clip_gradients(self._optimizer, self._scaler, self._gradients.trainable(), self.config.gradient_clip)
         usable = bool(torch.isfinite(norm))
         if not usable and self._scaler.get_scale() <= SMALLEST_SCALE:
-            raise self._diverged(self.position.epoch + 1, self.position.step + 1)
+            raise self._diverged(at.epoch + 1, at.step + 1)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         if usable:
             self._schedule.step()
-        if len(places) == 1:
-            self.network.train()
-        with torch.no_grad():
-            predicted = self.network.probabilities(logits.detach()).argmax(dim=1)
-        return rate, value, int((predicted == labels).sum())
+        return rate, found.loss, found.correct
 
     def _diverged(self, epoch: int, step: int, what: str = "The loss stopped being a finite number") -> DivergedError:
         other = ", or the precision fp32" if self._scaler.is_enabled() else ""
@@ -395,13 +383,6 @@ class Trainer:
 def _trainable_text(network: Network) -> str:
     total, trainable = network.parameter_counts()
     return f"{trainable:,} of {total:,} parameters are trainable"
-
-
-def _use_running_statistics(network: Network) -> None:
-    """A batch of one image has no statistics of its own: batch norm would refuse it."""
-    for module in network.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.eval()
 
 
 def is_finite(tensors: Mapping[str, Tensor]) -> bool:

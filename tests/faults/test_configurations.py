@@ -165,6 +165,7 @@ OLDER = [
     "gradient_clip",
     "label_smoothing",
     "note",
+    "workers",
 ]
 
 

@@ -129,6 +129,7 @@ def _values() -> dict[str, Any]:
         "freeze_point": strategy not in FREEZABLE,
         "head_epochs": strategy != "gradual",
         "learning_rate": values["find_rate"],
+        "workers": strategy == "head",
         "backbone_factor": strategy in ("head", "scratch"),
         **dict.fromkeys(SCRATCH_FIELDS, without_cnn),
     }

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from core.config.seen_views import sum_up_augmentation
+from core.formatting import format_count
 from pages.components.shared import frame
 from pages.components.shared.runs_snapshot import RunSnapshot
 from pages.components.train import live_charts
@@ -30,9 +31,9 @@ def show_details(snapshot: RunSnapshot) -> None:
             hardware = described.hardware
             st.markdown(
                 f"- **Device**: {frame.plain(hardware['device_name'])} "
-                f"({hardware['device']}, {hardware['threads']} threads)\n"
+                f"({hardware['device']}, {format_count(hardware['threads'], 'thread')})\n"
                 f"- **Precision**: {hardware['precision']}, {frame.plain(hardware['precision_reason'])}\n"
-                f"{_frozen_part(hardware)}"
+                f"{_frozen_part(hardware)}{_workers(hardware)}"
                 f"- **Parameters**: {described.parameters:,}, {described.trainable:,} of them trainable\n"
                 f"- **Augmentation**: {sum_up_augmentation(snapshot.config)}\n"
                 f"- **Pictures**: {described.pictures['train']} train, {described.pictures['val']} validation, "
@@ -46,6 +47,10 @@ def _frozen_part(hardware: dict[str, Any]) -> str:
     if not hardware.get("prefix_reason"):
         return ""
     return f"- **Frozen part**: {hardware['prefix_precision']}, {frame.plain(hardware['prefix_reason'])}\n"
+
+
+def _workers(hardware: dict[str, Any]) -> str:
+    return f"- **Workers**: {hardware['workers']}; {hardware['workers_note']}\n" if "workers" in hardware else ""
 
 
 def _clock(moment: float) -> str:

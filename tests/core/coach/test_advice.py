@@ -40,6 +40,7 @@ SEEN = [
 STARTS: list[tuple[dict[str, object], Mirrored]] = [
     ({**SCRATCH, "epochs": 400}, ALIKE),
     ({"strategy": "full", "epochs": 400}, ALIKE),
+    ({"strategy": "full", "epochs": 400, "workers": 2}, ALIKE),
     ({"strategy": "gradual", "epochs": 6}, ALIKE),
     ({"find_rate": True, "epochs": 400}, ALIKE),
     ({"learning_rate": 30.0, "epochs": 400}, ALIKE),

@@ -93,6 +93,9 @@ def test_every_bad_field_gets_its_own_sentence() -> None:
         ({"strategy": "gradual", "epochs": 3, "head_epochs": 3}, "head_epochs"),
         ({"strategy": "head", "head_epochs": 1}, "head_epochs"),
         ({"model": "scratch_cnn", "strategy": "scratch", "image_size": 32, "filters": [8] * 8}, "image_size"),
+        ({"strategy": "head", "workers": 2}, "workers"),
+        ({"strategy": "full", "workers": 5, "batch_size": 8}, "workers"),
+        ({"strategy": "full", "workers": 65, "batch_size": 512}, "workers"),
     ],
 )
 def test_fields_that_do_not_fit_together_are_refused(values: dict[str, object], field: str) -> None:

@@ -4,7 +4,7 @@ from core.config.race_plan import PAIR
 from core.config.seen_views import describe_views
 from core.config.train_config import BACKBONE_FACTOR, TrainConfig
 from core.errors import ConfigError
-from core.races.presets import PRESETS, plan_pair, plan_race, share_views
+from core.races.presets import PRESETS, make_arms, plan_pair, plan_race, share_views
 from models.weights import default_network
 
 CHOSEN = TrainConfig(dataset="pets", model="petnet", strategy="head", epochs=4, batch_size=16, seed=3)
@@ -25,6 +25,13 @@ def test_every_arm_has_the_same_pictures_batch_and_budget():
     assert {arm.config.batch_size for arm in arms} == {16}
     assert {arm.config.dataset for arm in arms} == {"pets"}
     assert [arm.config.model for arm in arms] == ["scratch_cnn", *["petnet"] * (len(PRESETS) - 1)]
+
+
+def test_a_head_has_one_worker_next_to_arms_with_several():
+    chosen = TrainConfig(dataset="pets", model="resnet18", strategy="full", workers=4)
+    assert [arm.config.workers for arm in make_arms(chosen, ("scratch", "head", "full"), "epochs", 5, 0)] == [4, 1, 4]
+    scratch = chosen.variant(strategy="scratch", model="scratch_cnn")
+    assert [arm.config.workers for arm in plan_pair(scratch)[1]] == [4, 1]
 
 
 def test_the_same_network_from_random_weights_is_an_arm():
