@@ -23,9 +23,9 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.nodes import read_cluster
-from core.jobs.scheduler import ensure_scheduler
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from tests.support.processes import end_processes
 

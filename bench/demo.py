@@ -26,10 +26,10 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from core.jobs.import_jobs import ImportJobs
-from core.jobs.scheduler import ensure_scheduler
 from core.races import demo
 from core.races.run_comparison import compare_runs
 from core.runs.run_store import RunStore
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.processes import end_processes
 from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS

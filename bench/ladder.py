@@ -29,6 +29,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
 from core.datasets.sources.opening import open_source
 from core.datasets.splits import SplitPlan
+from core.estimates.benchmark import SAMPLE, choose_hardware
 from core.jobs.worker import Worker
 from core.probes.block_features import Features, read_block_features
 from core.probes.forecast_score import describe_score, find_truths, score
@@ -41,7 +42,6 @@ from core.steps import StopSignal, run_step
 from core.stores.hardware import prepare_torch
 from core.stores.pixels import open_store, preprocessing_of
 from core.stores.training_data import SplitData
-from core.training.benchmark import SAMPLE, choose_hardware
 from models.catalog import CATALOG
 
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from bench.jobs import Job, command, imported
 from core.config.train_config import TrainConfig
-from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import start_curve
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
+from core.scheduling.scheduler import ensure_scheduler
 
 MODEL = "mobilenet_v2"
 

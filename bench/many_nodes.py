@@ -21,15 +21,15 @@ from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
-from core.jobs.dispatcher import Dispatcher
 from core.jobs.launchers import process_facts
 from core.jobs.nodes import Cluster, Node, write_cluster
-from core.jobs.scheduler import POLL_SECONDS
-from core.jobs.worker_processes import Exit, WorkerProcesses
 from core.runs.run import Run, RunState
 from core.runs.run_files import STARTED
 from core.runs.run_lock import hold
 from core.runs.run_store import RunStore
+from core.scheduling.dispatcher import Dispatcher
+from core.scheduling.scheduler import POLL_SECONDS
+from core.scheduling.worker_processes import Exit, WorkerProcesses
 from core.settings import Settings
 from core.storage import write_json
 

@@ -19,8 +19,8 @@ from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
-from core.jobs.scheduler import ensure_scheduler
 from core.runs.run_store import RunStore
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from tests.support.processes import end_processes, wait_for
 from tests.support.small_runs import SMALL_SCRATCH

@@ -99,7 +99,7 @@ class Settings:
             "`workspace/` next to the app; `~/tunemypets` after `pip install .`",
         )
     )
-    workers: int | None = _whole(  # None: fitted to the machine, see core.jobs.capacity
+    workers: int | None = _whole(  # None: fitted to the machine, see core.scheduling.capacity
         "TUNEMYPETS_WORKERS", "Trainings that run at the same time.",
         None, 1, 64,
         shown="1, which the arms of a race share; with a GPU one for each 6 GB of its memory, at most 4",

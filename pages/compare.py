@@ -11,8 +11,8 @@ from pages.components.compare import learning_curve_view, race_choice, run_choic
 from pages.components.compare.live import race_view
 from pages.components.compare.result import race_result, runs_view
 from pages.components.shared import frame
-from pages.components.shared.race_snapshot import forget_races, look_at_race, races_of
-from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.snapshots.race_snapshot import forget_races, look_at_race, races_of
+from pages.components.shared.snapshots.runs_snapshot import list_runs
 
 
 def page() -> None:

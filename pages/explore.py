@@ -6,16 +6,9 @@ import streamlit as st
 
 from core.datasets.dataset import DatasetSummary
 from core.settings import Settings
-from pages.components.explore import (
-    block_knowledge,
-    changes,
-    class_strips,
-    corrections_bar,
-    facts,
-    import_step,
-    inspection,
-    training_views,
-)
+from pages.components.explore import block_knowledge, changes, class_strips, corrections_bar, facts, training_views
+from pages.components.explore.check import inspection
+from pages.components.explore.importing import import_step
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
 

@@ -5,13 +5,13 @@ from typing import NoReturn
 
 import streamlit as st
 
-from core.jobs.scheduler import ensure_scheduler
 from core.races import demo
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.sweeps.sweep_store import SweepStore
 from pages.components.home import continuing, journey
 from pages.components.shared import frame, import_progress, notices, recent_runs
-from pages.components.shared.runs_snapshot import forget_runs, list_runs
+from pages.components.shared.snapshots.runs_snapshot import forget_runs, list_runs
 
 LIVE_SECONDS = 4.0  # what the presenter sends appears by itself
 DRAWING = "demo-drawing"  # the import that this session waits for

@@ -3,12 +3,14 @@
 import streamlit as st
 
 from core.errors import RunError
-from core.jobs.scheduler import warm_up
 from core.room.board import send_config
+from core.scheduling.scheduler import warm_up
 from core.settings import Settings
 from pages.components.shared import frame, recent_runs
-from pages.components.train import live_run, race_form, sent_settings, start_bar, sweep_form, sweep_view, train_form
-from pages.components.train.form_values import Chosen
+from pages.components.train import live_run
+from pages.components.train.form import race_form, sent_settings, start_bar, train_form
+from pages.components.train.form.form_values import Chosen
+from pages.components.train.sweeps import sweep_form, sweep_view
 
 
 def page() -> None:

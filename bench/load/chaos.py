@@ -19,10 +19,10 @@ from bench.load.predicting import photograph
 from bench.load.report import Report
 from core.checkpoints.snapshot import read_facts
 from core.errors import TuneMyPetsError
-from core.jobs.scheduler import ensure_scheduler, needs_scheduler
 from core.maintenance.check import check
 from core.runs.reader import Stamp, stamp_of
 from core.runs.run import Run, RunState
+from core.scheduling.scheduler import ensure_scheduler, needs_scheduler
 from core.verification import Kind
 from tests.support.load.ledger import Ledger
 from tests.support.load.room import Room

@@ -9,8 +9,8 @@ from PIL import Image
 
 from bench.load.meter import Meter
 from bench.load.report import Report
-from core.jobs.scheduler import ensure_scheduler
 from core.runs.run import Run, RunState
+from core.scheduling.scheduler import ensure_scheduler
 from tests.support.load.ledger import Ledger
 from tests.support.load.room import Room
 from tests.support.load.session import LostError, Session

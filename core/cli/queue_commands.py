@@ -11,12 +11,12 @@ from core.cli.waiting import HELD, print_status
 from core.errors import ClusterError, ConfigError
 from core.formatting import format_count, format_estimate
 from core.jobs.nodes import count_runs, describe_state, read_cluster
-from core.jobs.run_queue import pause_queue, put_first, read_control, read_queue
-from core.jobs.scheduler import ensure_scheduler
-from core.jobs.shutdown import shut_down
 from core.room.people import PeopleStore
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
+from core.scheduling.run_queue import pause_queue, put_first, read_control, read_queue
+from core.scheduling.scheduler import ensure_scheduler
+from core.scheduling.shutdown import shut_down
 from core.settings import Settings
 
 NODES_SECONDS = 40.0  # to connect, and to ask the nodes

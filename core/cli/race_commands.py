@@ -13,7 +13,6 @@ from core.config.race_plan import BUDGETS, MAX_SEEDS, Budget, RacePlan
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError
 from core.formatting import format_count, format_duration, format_percent, format_points
-from core.jobs.scheduler import ensure_scheduler
 from core.races.learning_curve import Curve, CurvePoint, format_seeds, read_curve, start_curve
 from core.races.presets import (
     DEFAULT_ARMS,
@@ -32,6 +31,7 @@ from core.races.run_comparison import RaceResult, compare_race, compare_runs
 from core.runs.run import RunState
 from core.runs.run_store import Arm, RunStore
 from core.runs.summary import summarise
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.statistics.caveats import list_caveats
 from core.statistics.race_sentences import describe_pair, describe_race, race_as_json

@@ -15,12 +15,12 @@ from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ConfigError, DatasetError
 from core.formatting import format_count, join_names
-from core.jobs.scheduler import ensure_scheduler
 from core.races.leakage import Leakage, start_leakage
 from core.revisions.corrections import add_pictures, corrected, drop, relabel, rename_class, undo
 from core.revisions.mixed_split import mix_groups
 from core.revisions.revision import describe_corrections, revise
 from core.runs.summary import summarise
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.steps import run_step
 

@@ -10,15 +10,15 @@ from core.cli.waiting import WATCH_SECONDS, print_status, read_ahead, wait_for
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
+from core.estimates.estimate import estimate
 from core.formatting import format_rough_duration
 from core.jobs.benchmark_job import benchmark_and_wait
 from core.jobs.evaluation_job import start_evaluation
-from core.jobs.scheduler import ensure_scheduler
 from core.locks import is_held
 from core.runs.run_store import RunStore
 from core.runs.summary import summarise
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
-from core.training.estimate import estimate
 
 STOP_SECONDS = 5.0  # to wait for a run that was asked to stop
 START_SECONDS = 30.0  # to wait for the process that evaluates

@@ -10,11 +10,11 @@ from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
 from core.formatting import format_estimate, format_percent
 from core.jobs.nodes import read_cluster
-from core.jobs.run_queue import read_queue
-from core.jobs.scheduler import ensure_scheduler, queue_position
 from core.runs.attempts import read_attempts
 from core.runs.remaining import seconds_until
 from core.runs.run import Run, RunState
+from core.scheduling.run_queue import read_queue
+from core.scheduling.scheduler import ensure_scheduler, queue_position
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
 from core.stores.pixels import open_store, preprocessing_of

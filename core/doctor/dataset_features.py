@@ -15,13 +15,13 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.splits import SPLITS
 from core.errors import DatasetError
+from core.estimates.benchmark import SAMPLE, choose_hardware
 from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.activations import Prefix, open_activations
 from core.stores.augmentation import Augmentation
 from core.stores.hardware import prepare_torch
 from core.stores.pixels import open_store, preprocessing_of
-from core.training.benchmark import SAMPLE, choose_hardware
 
 Features = npt.NDArray[np.float32]
 PLAIN = Augmentation(crop=False, flip=False, colour=False, strength=0.0)

@@ -1,1 +1,1 @@
-"""Processes: the scheduler and its dispatcher, training workers, imports, benchmarks."""
+"""Processes of their own: training workers, imports, evaluations, benchmarks; and how they are started and watched."""

@@ -18,12 +18,12 @@ from filelock import FileLock, Timeout
 from core.config.train_config import TrainConfig, load_config
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
+from core.estimates.estimate import estimate
 from core.jobs.launchers import start_detached, start_module, step_back
 from core.locks import is_held
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
-from core.training.estimate import estimate
 from models import weights
 
 LOCK_SECONDS = 60.0  # for another process that measures
@@ -96,8 +96,8 @@ def _measure(settings: Settings, config: TrainConfig) -> None:
     if estimate(settings, config, dataset) is not None:
         return
     # torch costs seconds to import: the lock is taken before it
+    from core.estimates.benchmark import measure_ahead
     from core.stores.hardware import prepare_torch
-    from core.training.benchmark import measure_ahead
 
     started = time.monotonic()
     prepare_torch(settings, config.seed)

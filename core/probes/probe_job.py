@@ -46,11 +46,11 @@ def measure(
     from core.checkpoints.checkpoint import build_network
     from core.config.stages import plan_stages
     from core.config.train_config import TrainConfig
+    from core.estimates.benchmark import SAMPLE, choose_hardware
     from core.probes.block_features import read_block_features
     from core.stores.hardware import prepare_torch
     from core.stores.pixels import open_store, preprocessing_of
     from core.stores.training_data import SplitData
-    from core.training.benchmark import SAMPLE, choose_hardware
 
     config = TrainConfig(dataset=dataset.id, model=network, strategy="head")
     entry, spec, classes = config.entry(), preprocessing_of(config, dataset), len(dataset.classes)

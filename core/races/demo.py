@@ -17,15 +17,15 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
 from core.formatting import format_count
-from core.jobs.capacity import count_shares, fit_to_machine
 from core.jobs.import_jobs import ImportJobs, ImportRequest
-from core.jobs.scheduler import ensure_scheduler
 from core.locks import hold_lock
 from core.races.presets import MAX_EPOCHS, plan_pair
 from core.races.race_actions import start_race
 from core.runs.history import RunHistory
 from core.runs.run import RunMeta, RunState
 from core.runs.run_store import Arm, RunStore
+from core.scheduling.capacity import count_shares, fit_to_machine
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.statistics.caveats import FEW_EPOCHS
 from core.storage import read_json, write_json

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.errors import RunError, SweepError
-from core.jobs.scheduler import ensure_scheduler
 from core.races.presets import budget_of
 from core.races.race import find_race
 from core.races.run_comparison import compare_race
 from core.runs.run_store import Arm, RunStore
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.statistics.metrics import Interval, difference_interval
 from core.statistics.race_comparison import RaceComparison

@@ -19,7 +19,6 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from core.errors import ConfigError, QuotaError, RunError, TuneMyPetsError
-from core.jobs.scheduler import ensure_scheduler
 from core.jobs.states import is_closing
 from core.locks import ASKER_SECONDS
 from core.runs.attempts import read_attempts
@@ -27,6 +26,7 @@ from core.runs.reader import RunReader
 from core.runs.run import Run, RunState
 from core.runs.run_files import BEST_SIDECAR, BEST_WEIGHTS, CONFIG
 from core.runs.run_store import RunStore
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.sweeps.final_race import start_final_race
 from core.sweeps.study import distributions_of, open_study, values_of

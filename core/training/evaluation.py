@@ -23,6 +23,7 @@ from core.config.events import Event, Message, Mirrored, PhaseStarted, Progress,
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError
+from core.estimates.costs import TESTING, Costs
 from core.novelty.distances import Features, Reference, choose_training
 from core.novelty.novelty import Novelty, write_novelty
 from core.runs.run_files import BEST, CHECKPOINTS, NOVELTY, PREDICTIONS, VALIDATION_PREDICTIONS
@@ -34,7 +35,6 @@ from core.stores.augmentation import Augmentation
 from core.stores.hardware import Hardware, choose_device, device_name
 from core.stores.pixels import PixelStore, open_store
 from core.stores.training_data import Indices, SplitData
-from core.training.costs import TESTING, Costs
 from core.training.feature_tap import tapped
 from core.training.inference import EVALUATION_BATCH, SplitPredictions, logits_of, predict_split
 from core.training.mirroring import answer_by_orientation, choose_places, count_mirrored, mirror

@@ -16,14 +16,14 @@ from core.config.stages import Stage, plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
+from core.estimates.benchmark import choose_hardware
+from core.estimates.costs import Costs
 from core.formatting import format_count, format_number
 from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.hardware import Hardware, prepare_torch, with_threads_of
 from core.stores.pixels import Elsewhere, open_files, open_store, preprocessing_of
 from core.stores.training_data import SplitData, TrainingData
-from core.training.benchmark import choose_hardware
-from core.training.costs import Costs
 from core.training.feature_scale import measure_scale
 from core.training.feeds import Feed, open_feed
 from core.training.monitor import choose_samples

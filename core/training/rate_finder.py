@@ -13,10 +13,10 @@ import torch
 from core.config.events import Progress, RateFound
 from core.config.stages import SGD_FACTOR
 from core.config.train_config import TrainConfig
+from core.estimates.estimate import SEARCH_STEPS
 from core.steps import StopSignal
 from core.stores.hardware import Hardware
 from core.stores.training_data import Indices, TrainingData
-from core.training.estimate import SEARCH_STEPS
 from core.training.feeds import Feed
 from core.training.optimization import build_optimizer, class_weights, find_gradients, loss_of
 from models.network import Network

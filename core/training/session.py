@@ -19,6 +19,7 @@ from core.config.events import BatchDone, EpochDone, Event, Message
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError, RunError
+from core.estimates.costs import FROZEN, SEARCHING, TRAINING, VALIDATION, Costs, count_multiply_adds
 from core.formatting import format_number
 from core.runs.run_files import BEST, CHECKPOINTS, EVENTS, NOVELTY, PREDICTIONS, SNAPSHOT, VALIDATION_PREDICTIONS
 from core.settings import Settings
@@ -26,7 +27,6 @@ from core.steps import Request, Stopped, StopSignal
 from core.stores.hardware import Hardware
 from core.stores.pixels import Elsewhere
 from core.stores.training_data import TrainingData
-from core.training.costs import FROZEN, SEARCHING, TRAINING, VALIDATION, Costs, count_multiply_adds
 from core.training.evaluation import evaluate
 from core.training.gradients import Compute, Gradients
 from core.training.preparation import Prepared, prepare

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from core.config.race_plan import MAX_SIZES, RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset, ImageRow
+from core.estimates.estimate import VALIDATION_COST, Estimate, estimate
 from core.settings import Settings
-from core.training.estimate import VALIDATION_COST, Estimate, estimate
 
 LEAST_STEPS = 100  # of a point: as many as the whole set gets in some epochs
 STEP_COST = 2.0  # of a step in addition to its images, in images

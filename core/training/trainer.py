@@ -21,11 +21,11 @@ from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarte
 from core.config.stages import Allowance, Stage, describe_end, fitted_rate, share_out
 from core.config.train_config import TrainConfig
 from core.errors import DivergedError
+from core.estimates.estimate import VALIDATION_COST
 from core.formatting import format_duration
 from core.steps import StopSignal, relay
 from core.stores.hardware import Hardware
 from core.stores.training_data import Indices, TrainingData
-from core.training.estimate import VALIDATION_COST
 from core.training.feeds import Feed
 from core.training.gradients import Batch, Compute, Gradients, trainable_state
 from core.training.inference import predict_split

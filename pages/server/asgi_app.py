@@ -24,11 +24,11 @@ from streamlit import config
 
 from core.actor import Actor
 from core.errors import TuneMyPetsError
-from core.jobs.scheduler import ensure_scheduler, needs_scheduler
-from core.jobs.shutdown import reopen, shut_down
 from core.room.access import Room, RoomStore
 from core.room.addresses import is_loopback
 from core.runs.run_store import RunStore
+from core.scheduling.scheduler import ensure_scheduler, needs_scheduler
+from core.scheduling.shutdown import reopen, shut_down
 from core.settings import PROJECT_ROOT, Settings
 from core.sweeps.sweep_store import ensure_sweeper
 from pages.server import batch_files, collect_page, export_files, farewell

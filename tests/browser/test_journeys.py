@@ -89,7 +89,7 @@ def test_a_run_continues_while_the_server_is_killed(
     server: Server, page: Page, settings: Settings, drawn: object, small_config: object
 ) -> None:
     from core.config.train_config import TrainConfig
-    from core.jobs.scheduler import ensure_scheduler
+    from core.scheduling.scheduler import ensure_scheduler
 
     assert isinstance(small_config, TrainConfig)
     run = RunStore(settings).create(small_config.model_copy(update={"epochs": 1000}))

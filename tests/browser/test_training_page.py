@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from core.config.train_config import TrainConfig
-from core.jobs.scheduler import ensure_scheduler
 from core.races.race import list_races
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from tests.support.processes import wait_for
 from tests.support.server import Server

@@ -16,9 +16,7 @@ from filelock import FileLock
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
-from core.jobs import policy
 from core.jobs.import_jobs import ImportJobs, ImportRequest
-from core.jobs.scheduler import ensure_scheduler, lock_path
 from core.jobs.watchdog import stalled_since, worker_process
 from core.locks import is_held
 from core.predict.predictor_answers import Prediction
@@ -27,9 +25,11 @@ from core.predict.predictor_server import address_path
 from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
+from core.scheduling import policy
+from core.scheduling.scheduler import ensure_scheduler, lock_path
 from core.settings import Settings
 from core.storage import read_json
-from tests.core.jobs.test_scheduler import states
+from tests.core.scheduling.test_scheduler import states
 from tests.support.desk import Desk, desk, figures, files  # noqa: F401
 from tests.support.processes import kill, processes_of, wait_for
 from tests.support.server import Server
@@ -239,7 +239,7 @@ def test_never_more_trainings_than_allowed_however_often_the_scheduler_is_killed
 
     def kill_scheduler() -> None:
         nonlocal kills
-        schedulers = processes_of(settings.home, "core.jobs.scheduler")
+        schedulers = processes_of(settings.home, "core.scheduling.scheduler")
         kill(*schedulers)
         kills += len(schedulers)
         ensure_scheduler(settings)

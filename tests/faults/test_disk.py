@@ -26,11 +26,11 @@ from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, QuotaError
 from core.jobs.import_jobs import ImportJobs, ImportRequest
-from core.jobs.run_queue import read_queue
 from core.quotas import FULL, free_bytes, is_disk_full
 from core.runs.attempts import read_attempts
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
+from core.scheduling.run_queue import read_queue
 from core.settings import PROJECT_ROOT, Settings
 from tests.faults.test_crashes import assert_saved_is_good, reach
 from tests.support.desk import Desk, figures, start_eagerly

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from core.jobs import dispatcher
 from core.jobs.watchdog import memory_kills
 from core.runs.attempts import Attempts, read_attempts, write_attempts
 from core.runs.failures import MEMORY, halved, memory_sentence, remedy
 from core.runs.run import Run, RunState
+from core.scheduling import dispatcher
 from core.settings import PROJECT_ROOT, Settings
 from core.storage import read_json, write_json
 from tests.faults.test_crashes import reach

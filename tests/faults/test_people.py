@@ -23,11 +23,11 @@ from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, QuotaError, RightsError, RunError
 from core.jobs.evaluation_job import start_evaluation
 from core.jobs.import_jobs import ImportJobs, ImportRequest
-from core.jobs.run_queue import pause_queue, read_queue
 from core.races.demo import demo_dataset, make_demo_dataset, start_demo
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.runs.summary import summarise
+from core.scheduling.run_queue import pause_queue, read_queue
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.desk import Desk, desk, files  # noqa: F401
 from tests.support.processes import wait_for

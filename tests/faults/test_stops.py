@@ -24,7 +24,6 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import RunError, TuneMyPetsError
-from core.jobs.dispatcher import Dispatcher
 from core.jobs.nodes import Node
 from core.jobs.preloader import ForkedWorker
 from core.jobs.states import PAUSED
@@ -32,6 +31,7 @@ from core.jobs.worker import Worker
 from core.runs.attempts import MAX_AUTOMATIC, read_attempts
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
+from core.scheduling.dispatcher import Dispatcher
 from core.settings import Settings
 from core.storage import read_json, write_json
 from tests.faults.test_crashes import reach

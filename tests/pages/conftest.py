@@ -10,14 +10,14 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.config.train_config import TrainConfig
-from core.jobs import scheduler
 from core.jobs.worker import Worker
 from core.predict.predictor_client import PredictorClient
 from core.races.learning_curve import start_curve
 from core.runs.run import Run, RunState
 from core.runs.run_store import Arm
+from core.scheduling import scheduler
 from core.settings import PROJECT_ROOT, Settings
-from pages.components.train import time_estimate
+from pages.components.train.form import time_estimate
 from tests.support.small_runs import SMALL_SCRATCH
 
 SECONDS = 120  # a bound, for machines that do much else

@@ -7,16 +7,17 @@ import pytest
 from core.actor import Actor
 from core.config.train_config import TrainConfig
 from core.errors import RightsError
-from core.jobs.run_queue import QueueView, Turn, write_queue
 from core.room.people import PeopleStore, new_token
 from core.runs.attempts import Attempts, write_attempts
 from core.runs.failures import MEMORY, memory_sentence
 from core.runs.run import Run, RunState
 from core.runs.run_files import STALLED
 from core.runs.run_store import RunStore
+from core.scheduling.run_queue import QueueView, Turn, write_queue
 from core.settings import Settings
 from core.storage import write_json
-from pages.components.shared import door, frame, runs_snapshot
+from pages.components.shared import door, frame
+from pages.components.shared.snapshots import runs_snapshot
 from tests.core.runs.test_run import held
 from tests.pages.test_pages import Open, texts
 
@@ -36,7 +37,7 @@ def run(
     raced: Settings, small_config: TrainConfig, ada: Actor, monkeypatch: pytest.MonkeyPatch, open_page: Open
 ) -> Run:
     """A queued run of Ada's; no scheduler will ever come."""
-    monkeypatch.setattr("core.jobs.scheduler.ensure_scheduler", lambda _: None)
+    monkeypatch.setattr("core.scheduling.scheduler.ensure_scheduler", lambda _: None)
     monkeypatch.setattr(frame, "ensure_scheduler", lambda _: None)
     monkeypatch.setattr("pages.components.train.run_actions.ensure_scheduler", lambda _: None)
     runs_snapshot.forget_runs()

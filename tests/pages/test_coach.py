@@ -17,7 +17,7 @@ from core.settings import Settings
 from pages.components.compare.details.cost_table import cost_figures, cost_table, seconds_chart
 from pages.components.shared import coach_findings
 from pages.components.shared.lessons import LESSONS
-from pages.components.shared.runs_snapshot import look_at
+from pages.components.shared.snapshots.runs_snapshot import look_at
 
 Open = Callable[..., AppTest]
 

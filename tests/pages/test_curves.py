@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from core.races.race import find_race
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components.train import start_bar
+from pages.components.train.form import start_bar
 from tests.pages.test_pages import texts
 
 Open = Callable[..., AppTest]

@@ -24,7 +24,7 @@ from core.doctor.doctor_findings import (
 from core.doctor.examination import files_of
 from core.settings import Settings
 from core.storage import write_json
-from pages.components.explore import doctor_panel
+from pages.components.explore.check import doctor_panel
 from pages.components.shared import frame
 from tests.pages.test_pages import texts
 
@@ -55,7 +55,7 @@ FINDINGS = Findings(
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what another test's pages have read, and let only petnet be here."""
-    monkeypatch.setattr("pages.components.explore.doctor_panel.list_backbones", lambda: ["petnet"])
+    monkeypatch.setattr("pages.components.explore.check.doctor_panel.list_backbones", lambda: ["petnet"])
     doctor_panel._found.forget()
 
 
@@ -85,7 +85,7 @@ def test_before_an_examination_a_button_says_what_it_will_do(
 ) -> None:
     asked: list[tuple[str, str, Actor]] = []
     monkeypatch.setattr(
-        "pages.components.explore.doctor_panel.start_examination",
+        "pages.components.explore.check.doctor_panel.start_examination",
         lambda _, dataset, backbone, *, by: asked.append((dataset.id, backbone, by)),
     )
     app = check(open_page("pages/explore.py", dataset=drawn.id))

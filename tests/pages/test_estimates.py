@@ -12,7 +12,7 @@ from core.datasets.dataset import Dataset
 from core.jobs import benchmark_job
 from core.settings import Settings
 from core.stores.measurements import Measurements
-from pages.components.train import time_estimate
+from pages.components.train.form import time_estimate
 
 Open = Callable[..., AppTest]
 FIGURES = {"input": 1.0, "prefix_fp32": 200.0, "prefix_bf16": 100.0, "prefix_error": 0.01}

@@ -13,7 +13,7 @@ from core.races.presets import MAX_EPOCHS
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.shared import coach_findings
-from pages.components.train import start_bar
+from pages.components.train.form import start_bar
 from tests.pages.test_pages import texts
 from tests.support.tested_runs import make_dataset
 
@@ -45,7 +45,7 @@ def form() -> None:
 
     from core.settings import Settings
     from pages.components.shared import frame, prefilled_form
-    from pages.components.train import train_form
+    from pages.components.train.form import train_form
 
     wanted = st.session_state.pop("wanted", None)
     if wanted is not None:

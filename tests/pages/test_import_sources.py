@@ -14,7 +14,7 @@ from core.datasets.splits import SplitPlan
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.settings import Settings
 from core.steps import run_step
-from pages.components.explore.import_form import GROUPS
+from pages.components.explore.importing.import_form import GROUPS
 from tests.pages.test_pages import texts
 from tests.pages.test_room import Come, come_as  # noqa: F401  # a fixture
 from tests.support.images import class_files
@@ -79,7 +79,7 @@ def test_a_set_that_does_not_fit_says_so_instead_of_starting(
     settings: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = find_set("eurosat").needed_bytes + settings.min_free_bytes
-    monkeypatch.setattr("pages.components.explore.ready_made_cards.free_bytes", lambda _: room)
+    monkeypatch.setattr("pages.components.explore.importing.ready_made_cards.free_bytes", lambda _: room)
     app = open_from(open_page, "Ready-made sets")
     assert not app.button(key="set-eurosat").disabled
     assert app.button(key="set-oxford-pets-cat-dog").disabled

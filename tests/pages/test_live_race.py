@@ -12,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 from core.config.events import BatchDone, Described, EpochDone, Event, PhaseStarted, SamplesPredicted, to_record
 from core.config.race_plan import RacePlan
 from core.datasets.dataset import Dataset
-from core.jobs.run_queue import QueueView, Turn, write_queue
 from core.races.learning_curve import start_curve
 from core.races.race import RaceState, find_race
 from core.races.race_actions import start_race as start
@@ -20,6 +19,7 @@ from core.runs.run import Run, RunState
 from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS, STARTED
 from core.runs.run_lock import hold
 from core.runs.run_store import Arm, RunStore
+from core.scheduling.run_queue import QueueView, Turn, write_queue
 from core.settings import Settings
 from pages.components.compare.live import race_view
 from tests.pages.conftest import curve_arms

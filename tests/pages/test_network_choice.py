@@ -6,12 +6,12 @@ import pytest
 
 from core.config.stages import describe_network, plan_stages
 from core.config.train_config import TrainConfig
+from core.estimates.recommended import Recommendation
 from core.settings import Settings
 from core.stores.measurements import Measurements
-from core.training.recommended import Recommendation
 from models import weights
 from models.catalog import CATALOG
-from pages.components.train.network_choice import describe_choice, explain_recommendation, network_names
+from pages.components.train.form.network_choice import describe_choice, explain_recommendation, network_names
 
 
 def test_a_network_that_needs_a_download_says_so_and_comes_later(

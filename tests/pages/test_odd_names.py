@@ -30,7 +30,7 @@ from core.statistics.predictions import PredictionTable
 from pages.components.compare.details import class_scores_table, why_figures
 from pages.components.compare.details import confusion_matrix as confusion
 from pages.components.compare.pictures import picture_dialog, picture_grid
-from pages.components.explore import dataset_charts
+from pages.components.explore.check import dataset_charts
 from pages.components.shared import frame, names
 from tests.faults.test_names import assert_inert_html, assert_inert_markdown, markdown_of
 from tests.support import tested_runs

@@ -16,7 +16,8 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step
-from pages.components.shared import frame, runs_snapshot
+from pages.components.shared import frame
+from pages.components.shared.snapshots import runs_snapshot
 from tests.support.images import class_files, encoded, photo
 from tests.support.in_process_predictor import InProcessClient
 from tests.support.processes import wait_for
@@ -360,7 +361,7 @@ def test_predict_suggests_the_best_finished_network_and_keeps_what_was_chosen(ra
 def test_the_demo_draws_races_and_opens_the_comparison(
     settings: Settings, open_page: Open, ended_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.jobs.scheduler.ensure_scheduler", lambda _: None)
+    monkeypatch.setattr("core.scheduling.scheduler.ensure_scheduler", lambda _: None)
     app = open_page("streamlit_app.py")
     app.button(key="demo").click().run()
     job = str(app.query_params["demo"])

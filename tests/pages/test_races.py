@@ -19,7 +19,7 @@ from core.races.race_actions import start_race, stop_race
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 from pages.components.compare.result import run_details
-from pages.components.train import start_bar
+from pages.components.train.form import start_bar
 from tests.pages.conftest import finish_all
 from tests.pages.test_pages import texts
 from tests.support.small_runs import SMALL_SCRATCH

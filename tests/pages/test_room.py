@@ -10,16 +10,17 @@ from streamlit.testing.v1 import AppTest
 from core.actor import Actor
 from core.config.train_config import TrainConfig, parse_config
 from core.jobs.nodes import Cluster, Node, write_cluster
-from core.jobs.run_queue import QueueView, Turn, read_control, write_queue
 from core.palette import STRATEGY_STYLES
 from core.room.access import RoomStore
 from core.room.board import lock_uploads, pin_run, read_board, send_config, share_leaderboard
 from core.room.people import PeopleStore, new_token
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
+from core.scheduling.run_queue import QueueView, Turn, read_control, write_queue
 from core.settings import Settings
 from pages.components.room import demo_scene
-from pages.components.shared import door, runs_snapshot
+from pages.components.shared import door
+from pages.components.shared.snapshots import runs_snapshot
 from pages.server import asgi_app, farewell
 from tests.pages.test_pages import Open, texts
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pages.components.shared.refresh_rate import GONE_SECONDS, WATCHERS_PER_SECOND, Watchers
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 
 def test_thirty_viewers_at_once_cause_one_reading() -> None:

@@ -18,9 +18,15 @@ from core.sweeps import sweep_reader
 from core.sweeps.sweep import Trial, read_sweep
 from core.sweeps.sweep_presets import FIVE_BLOCK_CNN
 from core.sweeps.sweep_store import SweepStore
-from pages.components.shared import frame, runs_snapshot
-from pages.components.shared.sweep_snapshot import forget_sweeps, list_active_sweeps, list_sweeps, look_at_sweep
-from pages.components.train import sweep_charts, sweep_details
+from pages.components.shared import frame
+from pages.components.shared.snapshots import runs_snapshot
+from pages.components.shared.snapshots.sweep_snapshot import (
+    forget_sweeps,
+    list_active_sweeps,
+    list_sweeps,
+    look_at_sweep,
+)
+from pages.components.train.sweeps import sweep_charts, sweep_details
 from pages.server import asgi_app
 from tests.core.sweeps.desk import SweepDesk, begin, end_run, make_plan, train
 from tests.pages.test_actions import come_as, labels
@@ -31,7 +37,7 @@ from tests.support.finished_runs import finish
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No scheduler and no sweeper will ever come."""
-    for place in ("core.sweeps.final_race", "pages.components.shared.frame", "pages.components.train.start_bar"):
+    for place in ("core.sweeps.final_race", "pages.components.shared.frame", "pages.components.train.form.start_bar"):
         monkeypatch.setattr(f"{place}.ensure_scheduler", lambda _: None)
     for place in ("shared.frame", "train.sweep_form", "train.sweep_actions"):
         monkeypatch.setattr(f"pages.components.{place}.ensure_sweeper", lambda _: None)

@@ -7,14 +7,14 @@ from core.config.events import BatchDone, to_record
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.jobs.durations import Durations
-from core.jobs.run_queue import QueueView, Turn, write_queue
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
+from core.scheduling.durations import Durations
+from core.scheduling.run_queue import QueueView, Turn, write_queue
 from core.settings import Settings
 from core.storage import write_json
-from pages.components.shared.race_snapshot import forget_races, look_at_race
-from pages.components.shared.runs_snapshot import look_at
+from pages.components.shared.snapshots.race_snapshot import forget_races, look_at_race
+from pages.components.shared.snapshots.runs_snapshot import look_at
 from tests.core.runs.test_run import held
 
 

@@ -45,7 +45,7 @@ def section() -> None:
     """What AppTest runs as a page of its own."""
     from core.settings import Settings
     from pages.components.compare.details.why import show_why
-    from pages.components.shared.runs_snapshot import list_runs, look_at
+    from pages.components.shared.snapshots.runs_snapshot import list_runs, look_at
 
     settings = Settings.from_environment()
     ids = [item.id for item in reversed(list_runs(settings))]

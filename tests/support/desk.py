@@ -13,10 +13,10 @@ import pytest
 from core.actor import OPERATOR, Actor
 from core.config.train_config import TrainConfig
 from core.jobs import launchers
-from core.jobs.dispatcher import Dispatcher
 from core.jobs.watchdog import worker_process
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
+from core.scheduling.dispatcher import Dispatcher
 from core.settings import Settings
 
 STEP_SECONDS = 0.03

@@ -37,7 +37,7 @@ MODULES = (  # imported before anything is asked for
     "core.jobs.benchmark_job",
     "core.jobs.import_job",
     "core.jobs.preloader",
-    "core.jobs.scheduler",
+    "core.scheduling.scheduler",
     "core.jobs.worker",
     "core.predict.predictor_server",
     "core.training.session",

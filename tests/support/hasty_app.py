@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from streamlit.web.cli import main
 
-from pages.components.train import length_choice
+from pages.components.train.form import length_choice
 
 if __name__ == "__main__":
     quick = cast(dict[str, Any], length_choice.LENGTHS["quick"])

@@ -12,9 +12,9 @@ from pages.components.compare.live import race_chart, race_lanes, race_view
 from pages.components.compare.result import run_details
 from pages.components.compare.result.report_downloads import offer_report, show_command
 from pages.components.shared import charts, coach_findings, frame
-from pages.components.shared.race_snapshot import RaceSnapshot
-from pages.components.shared.runs_snapshot import look_at
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.race_snapshot import RaceSnapshot
+from pages.components.shared.snapshots.runs_snapshot import look_at
+from pages.components.shared.snapshots.shared_cache import SharedCache
 from pages.components.shared.verdict import write_verdict
 
 COLUMNS = {

@@ -15,7 +15,7 @@ from core.runs.run import RunState
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import forget_datasets
-from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.snapshots.runs_snapshot import list_runs
 
 SHOWN = 12  # corrections in the list
 EARLIER = "explore-earlier"

@@ -10,7 +10,7 @@ from core.datasets.drawn_sample import SAMPLE_NOTE
 from core.formatting import SPLIT_NAMES, capitalise, format_count, join_names
 from core.palette import CLASS_COLOURS
 from pages.components.shared import frame
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 BAR_PX = 50
 SHOWN_NOTES = 6

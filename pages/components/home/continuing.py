@@ -13,7 +13,7 @@ from core.runs.summary import RunSummary
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import list_datasets
-from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.snapshots.runs_snapshot import list_runs
 
 
 @dataclass(frozen=True)

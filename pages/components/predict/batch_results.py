@@ -16,7 +16,7 @@ from core.storage import stamp_of
 from pages.components.predict.previews import SMALL_PX, read_greys
 from pages.components.shared import frame, gallery
 from pages.components.shared.names import tell_apart
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 from pages.server.batch_files import CSV, ZIP, address_of
 
 PER_PAGE = 24

@@ -10,7 +10,7 @@ from core.settings import Settings
 from core.storage import read_json
 from models.entry import OWN_RANGES, GreyRanges
 from pages.components.predict.own_pictures import Picture
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 LARGE_PX = 640
 SMALL_PX = 160

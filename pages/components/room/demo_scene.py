@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.actor import Actor
-from core.jobs.scheduler import ensure_scheduler
 from core.races import demo
 from core.races.race import Race
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from pages.components.room.lanes import show_lanes
 from pages.components.shared import frame
-from pages.components.shared.race_snapshot import forget_races, races_of
+from pages.components.shared.snapshots.race_snapshot import forget_races, races_of
 
 DRAWING = "room-demo"  # the import that draws the pictures of the demo
 

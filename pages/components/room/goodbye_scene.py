@@ -7,7 +7,7 @@ from core.room.people import PeopleStore
 from core.runs.run import RunState
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.snapshots.runs_snapshot import list_runs
 
 TAKE_HOME = (
     (frame.COMPARE, "Your results, and a report in one file that opens offline", ":material/balance:"),

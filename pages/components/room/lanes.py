@@ -8,13 +8,19 @@ import streamlit as st
 from core.config.arm_names import describe_arm, name_arm
 from core.errors import RunError
 from core.formatting import format_estimate, format_percent
-from core.jobs.run_queue import sort_active
 from core.palette import STRATEGY_STYLES
 from core.runs.run import RunState
 from core.runs.summary import RunSummary
+from core.scheduling.run_queue import sort_active
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import RunSnapshot, list_runs, list_with_trials, look_at, look_at_queue
+from pages.components.shared.snapshots.runs_snapshot import (
+    RunSnapshot,
+    list_runs,
+    list_with_trials,
+    look_at,
+    look_at_queue,
+)
 
 MAX_LANES = 24  # on one screen
 MAX_ENDED = 8

@@ -14,8 +14,8 @@ from core.runs.summary import RunSummary
 from core.settings import Settings
 from core.statistics.leaderboard import Rank, rank
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import list_runs
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.runs_snapshot import list_runs
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 MAX_RUNS = 60  # of one dataset, the newest
 MAX_BARS = 15

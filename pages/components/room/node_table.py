@@ -6,7 +6,7 @@ import streamlit as st
 from core.jobs.nodes import count_runs, describe_state, read_cluster
 from core.runs.run import RunState
 from core.settings import Settings
-from pages.components.shared.runs_snapshot import list_with_trials
+from pages.components.shared.snapshots.runs_snapshot import list_with_trials
 
 
 def show_nodes(settings: Settings) -> None:

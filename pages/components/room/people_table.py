@@ -8,8 +8,8 @@ from core.formatting import format_bytes, format_duration, format_percent
 from core.room.occupancy import Machine, look_at_machine
 from core.settings import Settings
 from pages.components.shared import frame, visitors
-from pages.components.shared.runs_snapshot import list_runs
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.runs_snapshot import list_runs
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 _machine: SharedCache[Settings, Machine] = SharedCache(10.0, max_entries=2)
 

@@ -8,12 +8,12 @@ import streamlit as st
 from core.actor import Actor
 from core.errors import RunError, TuneMyPetsError
 from core.formatting import format_estimate
-from core.jobs.run_queue import put_first, read_control, sort_active
 from core.runs.run import RunState
 from core.runs.summary import RunSummary
+from core.scheduling.run_queue import put_first, read_control, sort_active
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import forget_runs, list_with_trials, look_at, look_at_queue
+from pages.components.shared.snapshots.runs_snapshot import forget_runs, list_with_trials, look_at, look_at_queue
 
 MAX_ROWS = 30
 

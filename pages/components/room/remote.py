@@ -4,7 +4,6 @@ import streamlit as st
 
 from core.actor import Actor
 from core.config.train_config import TrainConfig
-from core.jobs.run_queue import pause_queue, read_control, sort_active
 from core.room.access import RoomStore
 from core.room.board import (
     Board,
@@ -16,9 +15,10 @@ from core.room.board import (
     unpin_run,
     withdraw_config,
 )
+from core.scheduling.run_queue import pause_queue, read_control, sort_active
 from core.settings import Settings
 from pages.components.shared import door, frame, visitors
-from pages.components.shared.runs_snapshot import forget_runs, list_runs, list_with_trials, look_at_queue
+from pages.components.shared.snapshots.runs_snapshot import forget_runs, list_runs, list_with_trials, look_at_queue
 from pages.server import asgi_app
 
 WALL = "wall"  # in the address: the scene alone

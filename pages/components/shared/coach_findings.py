@@ -22,8 +22,8 @@ from models.catalog import CATALOG
 from pages.components.shared import frame
 from pages.components.shared.lessons import LESSONS, explain
 from pages.components.shared.prefilled_form import offer_prefilled
-from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 COLOURS: dict[Level, str] = {"alarm": "red", "warning": "orange", "note": "blue", "fine": "green"}
 ICONS: dict[Level, str] = {"alarm": "‼", "warning": "!", "note": "i", "fine": "✓"}  # colour is never the only signal

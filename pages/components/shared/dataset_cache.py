@@ -4,7 +4,7 @@ from core.datasets.dataset import Dataset, DatasetSummary
 from core.errors import DatasetError
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 SECONDS = 60.0
 LIST_SECONDS = 3.0

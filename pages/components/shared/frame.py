@@ -15,12 +15,12 @@ from core.datasets.dataset_store import DatasetStore
 from core.errors import ConfigError, PeopleError, TuneMyPetsError
 from core.formatting import format_cell
 from core.jobs.import_jobs import ImportJobs
-from core.jobs.scheduler import ensure_scheduler
 from core.quotas import is_disk_full
 from core.room.people import PeopleStore
 from core.runs.attempts import read_attempts
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.sweeps.sweep_store import ensure_sweeper
 from pages.components.shared import door, goodbye, navigation, visitors
@@ -38,8 +38,8 @@ from pages.components.shared.page_links import link as link
 from pages.components.shared.page_links import link_to_run as link_to_run
 from pages.components.shared.page_links import link_to_sweep as link_to_sweep
 from pages.components.shared.page_links import mark_router as mark_router
-from pages.components.shared.runs_snapshot import list_with_trials
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.runs_snapshot import list_with_trials
+from pages.components.shared.snapshots.shared_cache import SharedCache
 from pages.server import farewell
 
 if TYPE_CHECKING:

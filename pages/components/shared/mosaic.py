@@ -9,7 +9,7 @@ from core.collection.collection import CollectedClass, CollectionView
 from core.collection.collection_store import CollectionStore
 from core.formatting import format_count
 from core.settings import Settings
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 from pages.server.collect_page import address_of, nickname_of
 
 MOSAIC_SECONDS = 1.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from core.config.arm_names import name_configs
 from core.palette import ArmStyle, style_arms
-from pages.components.shared.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 
 Named = tuple[str, RunSnapshot]  # a run and its name on the page
 Styles = Mapping[str, ArmStyle]  # by name

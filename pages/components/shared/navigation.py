@@ -12,9 +12,9 @@ from streamlit.errors import StreamlitAPIException
 
 from core.actor import Actor
 from core.errors import SweepError
-from core.jobs.run_queue import sort_active
 from core.room.board import read_board
 from core.runs.summary import RunSummary
+from core.scheduling.run_queue import sort_active
 from core.settings import Settings
 from core.sweeps.sweep import Sweep
 from core.sweeps.sweep_store import SweepStore
@@ -29,8 +29,8 @@ from pages.components.shared.page_links import (
     link_to_run,
     link_to_sweep,
 )
-from pages.components.shared.runs_snapshot import list_runs, look_at_queue
-from pages.components.shared.sweep_snapshot import list_active_sweeps, look_at_sweep
+from pages.components.shared.snapshots.runs_snapshot import list_runs, look_at_queue
+from pages.components.shared.snapshots.sweep_snapshot import list_active_sweeps, look_at_sweep
 
 REFRESH_SECONDS = 3.0
 

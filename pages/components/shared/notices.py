@@ -10,7 +10,7 @@ from pages.components.shared.mosaic import current_collection
 from pages.components.shared.page_links import GAME_LINKS
 from pages.components.shared.prefilled_form import prefill
 from pages.components.shared.recent_runs import draw_run
-from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.snapshots.runs_snapshot import list_runs
 from pages.server.collect_page import PAGE
 
 

@@ -14,7 +14,7 @@ from core.predict.garden_answers import Garden
 from core.predict.predictor_answers import Explanation, Filters, Projection, Strangers, WeightChange
 from core.predict.predictor_client import OnProgress
 from pages.components.shared import frame
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 Answer = TypeVar("Answer", Explanation, Projection, WeightChange, Filters, Strangers, Garden, list[bytes], bool)
 QUICK_SECONDS = 0.3  # an answer within this time shows no progress bar

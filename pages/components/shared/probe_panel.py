@@ -15,7 +15,7 @@ from core.probes.probing import ProbeState, cancel_probes, check_network, look, 
 from core.settings import Settings
 from core.storage import stamp_of
 from pages.components.shared import frame
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 REFRESH_SECONDS = 1.0
 

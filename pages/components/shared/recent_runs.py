@@ -8,9 +8,9 @@ from core.runs.summary import RunSummary
 from core.settings import Settings
 from core.sweeps.sweep import Sweep
 from pages.components.shared import frame
-from pages.components.shared.race_snapshot import races_of
-from pages.components.shared.runs_snapshot import list_runs
-from pages.components.shared.sweep_snapshot import list_sweeps
+from pages.components.shared.snapshots.race_snapshot import races_of
+from pages.components.shared.snapshots.runs_snapshot import list_runs
+from pages.components.shared.snapshots.sweep_snapshot import list_sweeps
 
 SHOWN = 8
 

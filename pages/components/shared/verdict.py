@@ -10,7 +10,7 @@ from core.statistics.caveats import Caveat
 from core.statistics.comparison import Comparison
 from core.statistics.race_comparison import RaceComparison
 from pages.components.shared import frame
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 _comparisons: SharedCache[tuple[Settings, str, str], Comparison] = SharedCache(None, max_entries=256)
 _many: SharedCache[tuple[Settings, tuple[str, ...]], RaceComparison] = SharedCache(None, max_entries=64)

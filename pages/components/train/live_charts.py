@@ -9,8 +9,8 @@ from core.palette import ArmStyle, style_arms
 from core.races.bands import Measure
 from pages.components.shared import chart_tables, charts, frame
 from pages.components.shared.measure_choice import choose_measure
-from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 Chart = dict[str, Any]
 HEIGHT_PX = 300

@@ -5,13 +5,13 @@ import streamlit as st
 from core.config.train_config import TrainConfig
 from core.errors import QuotaError, TuneMyPetsError
 from core.jobs.evaluation_job import start_evaluation
-from core.jobs.scheduler import ensure_scheduler
 from core.runs.failures import remedy
 from core.runs.run import RunState
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.prefilled_form import SINGLE, prefill
-from pages.components.shared.runs_snapshot import RunSnapshot, forget_runs
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot, forget_runs
 
 
 def show_actions(settings: Settings, snapshot: RunSnapshot) -> None:

@@ -9,8 +9,8 @@ from core.formatting import format_probability
 from core.settings import Settings
 from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.gallery import MARKS, Tiles, data_uri
-from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 PLACES = 10  # shown before the run has chosen its pictures
 _strips: SharedCache[tuple[Settings, str, int], Tiles] = SharedCache(None, max_entries=64)

@@ -8,7 +8,7 @@ import streamlit as st
 from core.config.seen_views import sum_up_augmentation
 from core.formatting import format_count
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 from pages.components.train import live_charts
 
 

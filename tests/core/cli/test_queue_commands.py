@@ -10,8 +10,8 @@ from core.cli import queue_commands
 from core.cli.main import main
 from core.cli.waiting import queue_line
 from core.jobs.nodes import Cluster, Node, write_cluster
-from core.jobs.run_queue import QueueView, write_queue
 from core.runs.run import Run
+from core.scheduling.run_queue import QueueView, write_queue
 from core.settings import Settings
 
 

@@ -8,11 +8,11 @@ import pytest
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.jobs.nodes import node_of, read_cluster
-from core.jobs.run_queue import read_queue
-from core.jobs.scheduler import ensure_scheduler
 from core.runs.run import Run, RunState
 from core.runs.run_files import BEST_WEIGHTS, PREDICTIONS, SNAPSHOT
 from core.runs.run_store import RunStore
+from core.scheduling.run_queue import read_queue
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from tests.core.cluster.conftest import Machines
 from tests.support.processes import end_processes, kill, processes_of, wait_for

@@ -34,8 +34,8 @@ from core.doctor.findings_in_words import (
 )
 from core.errors import ConfigError, RightsError, WeightsError
 from core.jobs.shared_job import INTERRUPTED
-from core.jobs.shutdown import shut_down
 from core.maintenance.check import check
+from core.scheduling.shutdown import shut_down
 from core.settings import Settings
 from core.steps import StopSignal, run_step
 from tests.core.doctor.conftest import BACKBONE

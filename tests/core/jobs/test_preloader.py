@@ -14,17 +14,17 @@ import pytest
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.jobs import worker_processes
 from core.jobs.launchers import NICENESS, start_module
 from core.jobs.preloader import POSSIBLE
-from core.jobs.scheduler import ensure_scheduler, lock_path, serve
-from core.jobs.worker_processes import MAX_PRELOADERS
 from core.locks import is_held
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
+from core.scheduling import worker_processes
+from core.scheduling.scheduler import ensure_scheduler, lock_path, serve
+from core.scheduling.worker_processes import MAX_PRELOADERS
 from core.settings import PROJECT_ROOT, Settings
 from core.storage import read_json
-from tests.core.jobs.test_scheduler import stop_all
+from tests.core.scheduling.test_scheduler import stop_all
 from tests.support.processes import processes_of, wait_for
 
 pytestmark = [
@@ -192,7 +192,7 @@ def test_a_preloader_ends_with_its_scheduler_and_the_run_continues(
     run = queue()
     ensure_scheduler(settings)
     wait_for(lambda: began(run))
-    (living,) = processes_of(settings.home, "core.jobs.scheduler")
+    (living,) = processes_of(settings.home, "core.scheduling.scheduler")
     living.kill()
     wait_for(lambda: not preloaders(settings), 10)
     assert not is_held(lock_path(settings))
@@ -224,7 +224,7 @@ def test_where_forking_is_not_safe_workers_start_afresh(
     run = queue()
     ensure_scheduler(settings)
     wait_for(lambda: began(run))
-    (living,) = processes_of(settings.home, "core.jobs.scheduler")
+    (living,) = processes_of(settings.home, "core.scheduling.scheduler")
     assert facts_of(run)["parent"] == living.pid
     assert (settings.logs_dir / "preloader.log").read_text().count("RuntimeError:") == MAX_PRELOADERS
     stop_all(settings, [run])

@@ -6,10 +6,10 @@ import pytest
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.jobs.scheduler import ensure_scheduler
 from core.runs.attempts import threads_of
 from core.runs.run import Run, RunState
 from core.runs.run_store import Arm, RunStore
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.storage import read_json
 from tests.support.processes import wait_for

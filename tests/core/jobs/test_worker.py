@@ -19,13 +19,13 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import RunError
+from core.estimates.costs import SEARCHING, TRAINING, VALIDATION
 from core.jobs.launchers import start_module
 from core.jobs.worker import Worker
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import read_json
-from core.training.costs import SEARCHING, TRAINING, VALIDATION
 from tests.support.processes import wait_for
 
 OBEYED_SECONDS = 4.0  # two are promised; a busy machine gets as many again

@@ -79,7 +79,7 @@ def test_a_room_arrives_as_it_was(full_template: Path, packed: Path, settings: S
 
 
 def test_nothing_that_arrives_begins_by_itself(packed: Path, settings: Settings) -> None:
-    from core.jobs.dispatcher import Dispatcher
+    from core.scheduling.dispatcher import Dispatcher
 
     import_room(settings, packed)
     states = {run.id: run.state() for run in RunStore(settings).all()}

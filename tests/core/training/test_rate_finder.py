@@ -13,12 +13,12 @@ from core.config.stages import fitted_rate
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
+from core.estimates.estimate import SEARCH_STEPS
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
 from core.stores.hardware import Hardware
 from core.stores.pixels import open_store
 from core.stores.training_data import SplitData, TrainingData
-from core.training.estimate import SEARCH_STEPS
 from core.training.feeds import PixelFeed
 from core.training.rate_finder import find_rate, pick_rate
 from core.training.session import train

@@ -15,13 +15,13 @@ from core.config.stages import describe_network, plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError
+from core.estimates.estimate import estimate
 from core.settings import Settings
 from core.statistics.predictions import read_predictions
 from core.steps import Stopped, StopSignal
 from core.stores.measurements import Measurements
 from core.stores.pixels import PixelStore
 from core.stores.training_data import TrainingData
-from core.training.estimate import estimate
 from core.training.series import train_series
 from core.training.session import train
 from core.training.subsets import estimate_series

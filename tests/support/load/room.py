@@ -29,11 +29,11 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.opening import open_source
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
-from core.jobs.scheduler import ensure_scheduler
 from core.room.access import RoomStore
 from core.room.people import PeopleStore, new_token
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import PROJECT_ROOT, Settings
 from core.steps import run_step
 from pages.server.visitor_cookie import COOKIE
@@ -240,7 +240,7 @@ class Room:
     def end_processes(self) -> None:
         """End them all; the scheduler first, so that it starts nothing again."""
         for _ in range(3):
-            found = sorted(self.processes(), key=lambda item: item[0] != "core.jobs.scheduler")
+            found = sorted(self.processes(), key=lambda item: item[0] != "core.scheduling.scheduler")
             for _, process in found:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()

@@ -19,8 +19,8 @@ from pages.components.compare.pictures import picture_grid, prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.named_runs import Named
 from pages.components.shared.names import tell_apart
-from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 Unit = Literal["pictures", "percent"]
 Cell = tuple[int, int]  # true class, predicted class

@@ -11,7 +11,7 @@ from core.formatting import format_bytes, format_duration
 from core.palette import CLASS_COLOURS
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 
 # a second signal beside colour: stripes one way, the other way, dots, squares …
 DECALS: tuple[dict[str, Any], ...] = (

@@ -19,7 +19,7 @@ from core.storage import Stamp, stamp_of
 from pages.components.shared import frame
 from pages.components.shared.named_runs import Named, Styles, style_runs
 from pages.components.shared.predictor_requests import request
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 Found = tuple[Coverage, ...]
 Rows = Sequence[tuple[str, Found]]

@@ -16,7 +16,7 @@ from pages.components.compare.details.why_requests import Named, dataset_of, ide
 from pages.components.shared import frame
 from pages.components.shared.predictor_requests import request
 from pages.components.shared.probe_panel import show_probes
-from pages.components.shared.runs_snapshot import RunSnapshot, list_runs
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot, list_runs
 
 
 def show_blocks(settings: Settings, named: Named) -> None:

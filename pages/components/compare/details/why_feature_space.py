@@ -14,7 +14,7 @@ from pages.components.compare.details import why_figures
 from pages.components.compare.details.why_requests import Named, dataset_of, identity, predictions
 from pages.components.shared import frame, gallery
 from pages.components.shared.predictor_requests import request
-from pages.components.shared.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 
 CHOSEN, SECTION = "why-picture", "why-section"  # in session state: the picture that a click chose, and the open part
 HEATMAPS = "Heatmaps"

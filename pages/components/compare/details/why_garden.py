@@ -10,7 +10,7 @@ from core.statistics.metrics import Accuracy
 from pages.components.compare.details.why_requests import Named, dataset_of, identity
 from pages.components.shared import frame, gallery
 from pages.components.shared.predictor_requests import request
-from pages.components.shared.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 
 TILE_PX = 104
 

@@ -9,7 +9,7 @@ from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare.pictures.prediction_cache import read_predictions
 from pages.components.shared.dataset_cache import open_dataset
-from pages.components.shared.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 
 Named = Sequence[tuple[str, RunSnapshot]]
 

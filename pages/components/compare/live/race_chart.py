@@ -9,8 +9,8 @@ from core.races.race import Race
 from pages.components.compare.live.race_lanes import style_race
 from pages.components.shared import charts
 from pages.components.shared.measure_choice import choose_measure
-from pages.components.shared.race_snapshot import RaceSnapshot
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.race_snapshot import RaceSnapshot
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 HEIGHT_PX = 300
 TOOLBAR_PX = 84  # Streamlit's buttons over the upper right corner, which the legend keeps free

@@ -14,9 +14,9 @@ from core.races.demo import follow_race
 from core.runs.run import RunState
 from core.runs.summary import is_curve
 from pages.components.shared.gallery import Tiles
-from pages.components.shared.race_snapshot import RaceSnapshot, share_done
-from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.race_snapshot import RaceSnapshot, share_done
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.shared_cache import SharedCache
 from pages.components.shared.waits import describe_wait
 
 ROOMY = 2  # lanes; more are compact

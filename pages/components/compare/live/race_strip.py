@@ -12,9 +12,9 @@ from core.formatting import format_percent
 from core.settings import Settings
 from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.gallery import MARKS, Tiles, data_uri
-from pages.components.shared.race_snapshot import RaceSnapshot, look_at_race
-from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.race_snapshot import RaceSnapshot, look_at_race
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 Answers = Mapping[str, RunSnapshot | None]  # by arm: its run with the seed that is shown
 _blocks: SharedCache[tuple[Settings, str, tuple[tuple[str, str, int], ...]], Tiles] = SharedCache(None, max_entries=64)

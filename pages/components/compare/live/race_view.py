@@ -7,16 +7,16 @@ import streamlit as st
 from core.config.race_plan import MAX_TITLE
 from core.errors import TuneMyPetsError
 from core.formatting import format_count, join_names
-from core.jobs.scheduler import ensure_scheduler
 from core.races.race import Race, RaceState
 from core.races.race_actions import can_evaluate, delete_race, evaluate_race, restart_race, stop_race
 from core.runs.run import RunState
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.statistics.race_sentences import describe_race
 from pages.components.compare.live import race_chart, race_lanes, race_strip
 from pages.components.shared import frame
-from pages.components.shared.race_snapshot import RaceSnapshot, forget_races, look_at_race
 from pages.components.shared.refresh_rate import keep_up
+from pages.components.shared.snapshots.race_snapshot import RaceSnapshot, forget_races, look_at_race
 from pages.components.shared.verdict import draw_verdict
 
 MAX_NAMES = 2  # of runs that ended in the same way; of more, their number is shown

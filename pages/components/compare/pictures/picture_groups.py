@@ -13,7 +13,7 @@ from core.settings import Settings
 from core.statistics.difficulty import Difficulty
 from pages.components.compare.pictures import picture_grid, prediction_cache
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import look_at
+from pages.components.shared.snapshots.runs_snapshot import look_at
 
 Arms = Sequence[tuple[str, Sequence[str]]]  # name, and the ids of its evaluated runs
 

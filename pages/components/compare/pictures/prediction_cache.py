@@ -18,8 +18,8 @@ from core.statistics.predictions import PredictionTable
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.named_runs import Named
-from pages.components.shared.runs_snapshot import RunSnapshot
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 LETTERS = "ABCDEF"  # of the runs, where their names are too long
 

@@ -16,7 +16,7 @@ from core.statistics.race_sentences import describe_pair
 from pages.components.compare.result.report_downloads import offer_report, show_command
 from pages.components.shared import chart_tables, frame
 from pages.components.shared.named_runs import Named
-from pages.components.shared.race_snapshot import RaceSnapshot
+from pages.components.shared.snapshots.race_snapshot import RaceSnapshot
 
 COLUMNS = {
     "Test accuracy": st.column_config.NumberColumn(format="%.1f %%", help="On held-out pictures; mean of the seeds."),

@@ -17,9 +17,9 @@ from pages.components.compare.result.result import Curves, Result, outcome_of, s
 from pages.components.compare.result.result_chart import Measure, end_at
 from pages.components.compare.result.score_bars import Score
 from pages.components.shared import charts, frame
-from pages.components.shared.race_snapshot import RaceSnapshot
-from pages.components.shared.runs_snapshot import look_at
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.race_snapshot import RaceSnapshot
+from pages.components.shared.snapshots.runs_snapshot import look_at
+from pages.components.shared.snapshots.shared_cache import SharedCache
 from pages.components.shared.verdict import draw_missing, draw_verdict
 
 Chart = dict[str, Any]

@@ -15,7 +15,7 @@ from pages.components.compare.result import next_step, result_chart, run_details
 from pages.components.compare.result.report_downloads import offer_report
 from pages.components.shared import charts, frame
 from pages.components.shared.named_runs import Named
-from pages.components.shared.runs_snapshot import list_usable
+from pages.components.shared.snapshots.runs_snapshot import list_usable
 from pages.components.shared.take_home import offer_exports
 
 

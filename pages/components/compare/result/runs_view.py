@@ -19,7 +19,7 @@ from pages.components.compare.result.result_chart import Measure, end_at
 from pages.components.compare.result.score_bars import Score
 from pages.components.shared import charts, frame
 from pages.components.shared.named_runs import Named, name_runs, style_runs
-from pages.components.shared.runs_snapshot import look_at
+from pages.components.shared.snapshots.runs_snapshot import look_at
 from pages.components.shared.verdict import compare_many_once, compare_once, draw_verdict
 
 

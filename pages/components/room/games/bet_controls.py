@@ -6,15 +6,15 @@ from core.actor import Actor
 from core.config.train_config import TrainConfig
 from core.games.bet_outcome import can_bet_on
 from core.games.bets import BetStore
-from core.jobs.scheduler import ensure_scheduler
 from core.races.demo import demo_dataset
 from core.room.board import read_board
+from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from models.weights import default_network
 from pages.components.room.games.game_snapshot import current_bets, forget_games
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import list_datasets
-from pages.components.shared.race_snapshot import forget_races, races_of
+from pages.components.shared.snapshots.race_snapshot import forget_races, races_of
 
 DEMO, SENT, NEW, QUEUED = "demo", "sent", "new", "queued"
 

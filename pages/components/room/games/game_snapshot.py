@@ -4,7 +4,7 @@ from core.games.bets import BetStore, BetView
 from core.games.hunt import HuntStore, HuntView
 from core.games.promise import PromiseStore, PromiseView
 from core.settings import Settings
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 SECONDS = 1.0
 

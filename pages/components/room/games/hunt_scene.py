@@ -14,7 +14,7 @@ from core.settings import Settings
 from models.catalog import CATALOG
 from pages.components.room.games.game_snapshot import current_hunt
 from pages.components.shared import frame, gallery
-from pages.components.shared.shared_cache import SharedCache
+from pages.components.shared.snapshots.shared_cache import SharedCache
 
 MAX_ROWS = 12
 TOGETHER, DOCTOR, CHANCE = "All together", "The doctor", "Chance"

@@ -9,7 +9,7 @@ from core.runs.run import RunState
 from core.settings import Settings
 from pages.components.room.games.game_snapshot import current_promise, forget_games
 from pages.components.shared import frame
-from pages.components.shared.runs_snapshot import list_runs
+from pages.components.shared.snapshots.runs_snapshot import list_runs
 
 
 def show_controls(settings: Settings, by: Actor) -> None:

@@ -1,0 +1,58 @@
+"""Which pretrained network suits a dataset on this machine: the most accurate one that is here and quick enough.
+
+Accuracy is what the authors publish for ImageNet, the only figure that is known of each before it has seen the
+pictures. No torch.
+"""
+
+from dataclasses import dataclass
+
+from core.config.stages import describe_network, plan_stages
+from core.config.train_config import TrainConfig
+from core.datasets.dataset import Dataset
+from core.estimates.estimate import estimate
+from core.settings import Settings
+from core.stores.measurements import Measurements
+from models import weights
+from models.catalog import CATALOG
+from models.entry import NetworkEntry
+from models.weights import FIRST_CHOICES
+
+QUICK_SECONDS = 75.0  # about a minute, of the first run of a head
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A network for a dataset.
+
+    Attributes:
+        seconds: of the first run of a head, on this machine; None where that was not measured yet.
+    """
+
+    network: NetworkEntry
+    seconds: float | None
+
+
+def recommend_network(settings: Settings, dataset: Dataset) -> Recommendation:
+    """The most accurate network that is here and whose first run takes about a minute at most.
+
+    A network that was not measured here yet counts as quick if it was made for phones; petnet is always quick enough.
+    """
+    here = [entry for entry in CATALOG.values() if entry.imagenet_top1 is not None and weights.find(entry) is not None]
+    for entry in sorted(here, key=lambda entry: entry.imagenet_top1 or 0.0, reverse=True):
+        found = estimate(settings, TrainConfig(dataset=dataset.id, model=entry.name), dataset)
+        quick = entry.name in FIRST_CHOICES if found is None else found.seconds <= QUICK_SECONDS
+        if quick:
+            return Recommendation(entry, found.seconds if found else None)
+    petnet = CATALOG[weights.WITHOUT_DOWNLOAD]
+    found = estimate(settings, TrainConfig(dataset=dataset.id, model=petnet.name), dataset)
+    return Recommendation(petnet, found.seconds if found else None)
+
+
+def milliseconds_per_image(settings: Settings, entry: NetworkEntry) -> float | None:
+    """How long one image takes to go through a network on this machine; None where that was not measured yet."""
+    if entry.weights is None:
+        return None
+    config = TrainConfig(dataset="any", model=entry.name, strategy="head")
+    figures = Measurements(settings).find(describe_network(config, plan_stages(config, entry))) or {}
+    times = [figures[name] for name in ("prefix_fp32", "prefix_bf16", "prefix_fp16") if name in figures]
+    return min(times, default=None)

@@ -1,0 +1,1 @@
+"""Explore › Check: what may be wrong with a dataset."""

@@ -1,0 +1,199 @@
+"""The data doctor on Check: started by a button, followed while it runs, its findings in four parts.
+
+Drawn as a fragment that refreshes itself while an examination runs, whoever started it.
+"""
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from core.coach.shortcuts import CUES
+from core.datasets.dataset import Dataset
+from core.doctor.doctor_findings import Findings, findings_path, read_findings
+from core.doctor.examination import (
+    ExaminationState,
+    cancel_examination,
+    list_backbones,
+    look,
+    start_examination,
+)
+from core.doctor.findings_in_words import (
+    describe_balance,
+    describe_copies,
+    describe_first,
+    describe_known_copies,
+    describe_labels,
+    describe_levels,
+    describe_quality,
+    describe_trial,
+    describe_unexamined,
+    describe_usual,
+    explained,
+)
+from core.formatting import capitalise, format_duration, format_estimate
+from core.settings import Settings
+from core.storage import stamp_of
+from models.catalog import CATALOG
+from pages.components.explore.check import doctor_pictures
+from pages.components.shared import frame
+from pages.components.shared.snapshots.shared_cache import SharedCache
+
+REFRESH_SECONDS = 1.0
+PARTS: dict[str, Callable[[Findings], int]] = {
+    "Labels": lambda found: found.suspicious if found.estimate is None else found.estimate.wrong,
+    "Near-copies": lambda found: found.copies_found,
+    "Hard to see": lambda found: len(found.qualities),
+    "Classes": lambda _: 0,
+}
+
+_found: SharedCache[tuple[object, ...], Findings | None] = SharedCache(None, max_entries=16)
+
+
+def show_doctor(settings: Settings, dataset: Dataset) -> None:
+    """Draw the panel."""
+    backbone = _chosen(dataset, list_backbones())
+    active = _look(settings, dataset, backbone).active
+    st.fragment(_show, run_every=REFRESH_SECONDS if active else None, key=f"doctor-{dataset.id}")(settings, dataset)
+
+
+def _chosen(dataset: Dataset, names: list[str]) -> str:
+    chosen = st.session_state.get(f"doctor-backbone-{dataset.id}")
+    return chosen if chosen in names else names[0]
+
+
+def _look(settings: Settings, dataset: Dataset, backbone: str) -> ExaminationState:
+    """How far it is; finished findings are read once for all sessions."""
+    path = findings_path(settings, dataset, backbone)
+    if (stamp := stamp_of(path)) is not None:
+        # rows in another order have other numbers: datasets of the same fingerprint share the file
+        found = _found.get((dataset.folder, path, stamp), lambda: read_findings(path, dataset))
+        if found is not None:
+            return ExaminationState(findings=found)
+    return look(settings, dataset, backbone)
+
+
+def _show(settings: Settings, dataset: Dataset) -> None:
+    with frame.explained():
+        names = list_backbones()
+        st.markdown("##### Data doctor")
+        backbone = _chosen(dataset, names)
+        state = _look(settings, dataset, backbone)
+        key = f"doctor-seen-{dataset.id}"
+        if st.session_state.get(key, state.active) != state.active:  # the fragment starts or stops to refresh
+            st.session_state[key] = state.active
+            st.rerun()
+        st.session_state[key] = state.active
+        if state.active:
+            _show_progress(settings, dataset, backbone, state)
+        elif state.findings is not None:
+            _show_findings(settings, dataset, state.findings)
+        else:
+            _offer(settings, dataset, backbone, state)
+        if len(names) > 1:  # also while it runs: the choice would be lost otherwise
+            st.selectbox(
+                "Network",
+                names,
+                format_func=lambda name: CATALOG[name].title,
+                help="That looks at the pictures. Each has findings of its own.",
+                width=320,
+                key=f"doctor-backbone-{dataset.id}",
+            )
+
+
+def _offer(settings: Settings, dataset: Dataset, backbone: str, state: ExaminationState) -> None:
+    if state.problem:
+        st.warning(frame.plain(state.problem), icon=":material/warning:")
+    st.markdown(
+        "Looks for labels that may be wrong, near-copies, and pictures that are hard to see, and states how far to "
+        "trust it. It changes nothing."
+    )
+    about = f" ({format_estimate(state.estimate)})" if state.estimate else ""
+    if st.button(f"Examine the pictures{about}", key=f"doctor-start-{dataset.id}", icon=":material/stethoscope:"):
+        start_examination(settings, dataset, backbone, by=frame.actor())
+        st.rerun()
+
+
+def _show_progress(settings: Settings, dataset: Dataset, backbone: str, state: ExaminationState) -> None:
+    item = state.progress
+    share = item.done / item.total if item and item.total else 0.0
+    count = f" {item.done:,} of {item.total:,}" if item and item.total > 1 else ""
+    left = f" · {format_estimate(item.eta_seconds)} left" if item and item.eta_seconds else ""
+    st.progress(min(1.0, share), text=f"{item.text if item else 'Starting'}{count}{left}")
+    st.caption("It continues when you leave this page, and everyone sees what it finds.")
+    visitor = frame.actor()
+    may = visitor.may_change(state.owner) or visitor.may_change(dataset.summary.owner)
+    if may and st.button("Cancel", key=f"doctor-cancel-{dataset.id}", icon=":material/close:"):
+        cancel_examination(settings, dataset, backbone, by=visitor)
+
+
+def _show_findings(settings: Settings, dataset: Dataset, found: Findings) -> None:
+    st.caption(
+        f"{found.pictures:,} pictures, seen by {CATALOG[found.backbone].title} in {format_duration(found.seconds)}."
+    )
+    if found.nothing:
+        st.success("Nothing to correct was found.", icon=":material/check_circle:")
+
+    def label(part: str) -> str:
+        count = PARTS[part](found)
+        return f"{part} ({count:,})" if count else part
+
+    part = st.segmented_control(
+        "Show findings",
+        list(PARTS),
+        format_func=label,
+        default="Labels",
+        required=True,
+        key=f"doctor-part-{dataset.id}",
+        label_visibility="collapsed",
+    )
+    if part == "Labels":
+        _show_labels(settings, dataset, found)
+    elif part == "Near-copies":
+        st.markdown(f"{describe_copies(dataset, found)} {describe_known_copies(dataset.report())}")
+        doctor_pictures.show_pairs(settings, dataset, found.copies)
+    elif part == "Hard to see":
+        for sentence in (describe_quality(found), *describe_usual(found)):
+            st.markdown(sentence)
+        doctor_pictures.show_qualities(settings, dataset, found.qualities)
+    else:
+        _show_classes(dataset, found)
+
+
+def _show_labels(settings: Settings, dataset: Dataset, found: Findings) -> None:
+    said = " ".join(filter(None, (f"**{describe_labels(found)}**", describe_first(found))))
+    if found.estimate is not None and not found.estimate.wrong:
+        st.success(said, icon=":material/check_circle:")
+    else:
+        st.markdown(said)
+    for sentence in (describe_trial(found), frame.plain(describe_unexamined(dataset, found))):
+        if sentence:
+            st.caption(sentence)
+    doctor_pictures.show_suspicions(settings, dataset, found.suspicions)
+
+
+def _show_classes(dataset: Dataset, found: Findings) -> None:
+    st.markdown(frame.plain(describe_balance(dataset)))
+    levels = found.levels
+    if levels is None:
+        st.caption("Too few held-out pictures to measure shortcuts.")
+        return
+    sentences = describe_levels(found)
+    st.markdown(sentences[0] if sentences else "No cue other than the picture itself predicts the class.")
+    titles = {cue.name: cue.title for cue in CUES}
+    rows = [
+        {
+            "seen": capitalise(titles.get(cue.name, cue.name)),
+            "right (%)": round(100 * cue.correct / levels.held_out, 1),
+            "part of the gain (%)": round(100 * explained(cue.correct, cue.baseline, levels.features)),
+        }
+        for cue in levels.cues
+        if cue.found
+    ]
+    network = {
+        "seen": f"Features of {CATALOG[found.backbone].title}",
+        "right (%)": round(100 * levels.features / levels.held_out, 1),
+        "part of the gain (%)": 100,
+    }
+    st.dataframe(pd.DataFrame([*rows, network]), hide_index=True, key=f"doctor-levels-{dataset.id}")
+    st.caption(f"Fitted on training pictures, evaluated on {levels.held_out:,} validation and test pictures.")

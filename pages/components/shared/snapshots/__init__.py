@@ -1,0 +1,1 @@
+"""What all sessions see: read from the disk once for everyone."""

@@ -1,0 +1,1 @@
+"""Sweeps: their form, their page and its charts."""
