@@ -24,6 +24,7 @@ from core.config.events import Progress
 from core.errors import BatchError, TuneMyPetsError
 from core.formatting import format_count, format_limit
 from core.jobs.launchers import NICENESS, step_back
+from core.jobs.states import is_closing
 from core.locks import ASKER_SECONDS
 from core.quotas import is_full
 from core.runs.run_store import RunStore
@@ -99,12 +100,14 @@ def predict_batch(
 def run_batch(settings: Settings, batch: Batch) -> None:
     """Predict a batch; its result file holds how it ended."""
     note = _Note(batch)
-    signal = StopSignal(lambda: batch.cancelled)
+    signal = StopSignal(lambda: batch.cancelled or is_closing(settings))
     try:
         note(Progress("preparing", "Waiting for other batches", 0, 0, None))
         with _turn(settings, signal):
             result = run_step(predict_batch(settings, batch, batch.request(), signal), note)
     except Stopped:
+        if not batch.cancelled:
+            return  # the app was shut down: it counts as interrupted, and can be resumed
         result = note.end("cancelled", "Cancelled; what was predicted is kept.")
     except Exception as error:  # a job must always leave a result
         log.exception("the batch failed")

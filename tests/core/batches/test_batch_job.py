@@ -15,6 +15,7 @@ from core.batches.batch_job import run_batch
 from core.batches.batch_rows import PIECE, read_rows
 from core.batches.batch_store import BatchStore
 from core.errors import BatchError, QuotaError, RightsError, RunError
+from core.jobs.states import closing_path
 from core.predict.predictor import Predictor
 from core.room.board import lock_uploads
 from core.runs.run_store import RunStore
@@ -105,6 +106,19 @@ def test_a_cancelled_batch_keeps_its_rows_and_resumes(
     assert len(set(names_of(batch))) == len(names_of(batch)) == LARGE
     with pytest.raises(BatchError, match="nothing to resume"):
         store.resume(batch)
+
+
+def test_a_shutdown_of_the_app_interrupts_a_batch_which_resumes(
+    store: BatchStore, run_id: str, large_folder: Path, end: End
+) -> None:
+    batch = store.start(run_id, large_folder)
+    wait_for(lambda: batch.status().done > 0)
+    closing_path(store.settings).touch()
+    assert end(batch).state == "interrupted"
+    closing_path(store.settings).unlink()
+    store.resume(batch)
+    assert end(batch).state == "finished"
+    assert len(set(names_of(batch))) == len(names_of(batch)) == LARGE
 
 
 def test_two_batches_run_at_once_and_do_not_mix(
