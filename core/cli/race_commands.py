@@ -206,7 +206,7 @@ def _describe_race(race: Race, result: RaceResult) -> dict[str, Any]:
         "arms": list(race.arms),
         "seeds": list(race.plan.seeds),
         "runs": [describe_summary(run) for run in race.runs],
-        "judgement": race_as_json(result.comparison) if result.comparison else None,
+        "comparison": race_as_json(result.comparison) if result.comparison else None,
         "missing": [caveat.sentence for caveat in result.missing],
     }
 

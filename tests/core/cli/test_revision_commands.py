@@ -96,8 +96,8 @@ def test_before_and_after_are_trained_and_compared(
         "4,8",
     ]
     found = answer(capsys, "race", "drawn-r2", "--before", "drawn", *small)
-    assert [arm["name"] for arm in found["judgement"]["arms"]] == ["Before", "After"]
-    assert "different revisions" in str(found["judgement"]["caveats"])
+    assert [arm["name"] for arm in found["comparison"]["arms"]] == ["Before", "After"]
+    assert "different revisions" in str(found["comparison"]["caveats"])
 
 
 def test_a_race_of_revisions_takes_no_arms(drawn: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
