@@ -69,7 +69,7 @@ def test_a_race_says_what_was_unequal_between_its_arms(settings: Settings, drawn
     assert found.caveats[2].kind == "seen-before"  # cat and dog
 
     outcome = show_race.callback(settings, race_id)
-    assert [item["kind"] for item in outcome.value["judgement"]["caveats"]] == [item.kind for item in found.caveats]
+    assert [item["kind"] for item in outcome.value["comparison"]["caveats"]] == [item.kind for item in found.caveats]
     *_, verdict, first, second, third = outcome.text.splitlines()
     assert verdict.endswith("Their training budget and augmentation differ too, which may be the reason.")
     assert first == "- Scratch was stopped after 2 of 3 epochs."
