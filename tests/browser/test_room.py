@@ -166,11 +166,11 @@ def test_on_a_phone_a_picture_is_answered_on_the_first_screen(
     page.set_default_timeout(60_000)
     try:
         page.goto(f"{server.address}/predict")
-        expect(page.get_by_test_id("stFileUploader").get_by_text("Upload", exact=True)).to_be_in_viewport()
+        expect(page.get_by_test_id("stFileUploader").get_by_text("Upload", exact=True).first).to_be_in_viewport()
         pictures = [str(path) for path in sorted((raced.datasets_dir / "drawn").rglob("*.jpg"))[:3]]
-        page.locator("input[type=file]").set_input_files(pictures[0])
+        page.locator("input[type=file]").first.set_input_files(pictures[0])
         expect(page.get_by_label("Probabilities of the classes")).to_be_in_viewport(timeout=60_000)
-        page.locator("input[type=file]").set_input_files(pictures[1:])
+        page.locator("input[type=file]").first.set_input_files(pictures[1:])
         expect(page.get_by_text("Least sure first")).to_be_visible()
     finally:
         context.close()
@@ -224,7 +224,7 @@ def test_the_content_policy_is_never_in_the_way_of_the_app(
         expect(page.get_by_text("Too close to call")).to_be_visible()
         page.goto(f"{server.address}/predict?run={ids[0]}")
         picture = (raced.datasets_dir / "drawn").rglob("*.jpg")
-        page.locator("input[type=file]").set_input_files(str(next(picture)))
+        page.locator("input[type=file]").first.set_input_files(str(next(picture)))
         expect(page.get_by_text(re.compile("cat|dog")).first).to_be_visible(timeout=60_000)
         page.get_by_text("Camera", exact=True).click()
         expect(page.get_by_test_id("stCameraInput")).to_be_visible()

@@ -81,7 +81,8 @@ def test_every_command_answers_in_any_encoding(settings: Settings, animals: Data
     assert report.read_text(encoding="utf-8").count("猫")
     encoding = ENVIRONMENTS[0]
     shown = core("predict", trained, str(picture), "--top", "3", encoding=encoding)
-    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert shown.returncode == 0
+    assert shown.stderr.startswith(b"No such promise can be made"), "there are few validation pictures"
     assert picture.name.encode(encoding, "backslashreplace") in shown.stdout
     answer = json.loads(core("predict", trained, str(picture), "--top", "3", "--json").stdout.decode("ascii"))[0]
     assert {label for label, _ in answer["top"]} == set(CLASSES)
