@@ -39,7 +39,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No scheduler and no sweeper will ever come."""
     for place in ("core.sweeps.final_race", "pages.components.shared.frame", "pages.components.train.form.start_bar"):
         monkeypatch.setattr(f"{place}.ensure_scheduler", lambda _: None)
-    for place in ("shared.frame", "train.sweep_form", "train.sweep_actions"):
+    for place in ("shared.frame", "train.sweeps.sweep_form", "train.sweeps.sweep_actions"):
         monkeypatch.setattr(f"pages.components.{place}.ensure_sweeper", lambda _: None)
     forget_sweeps()
     frame._names.forget()
