@@ -78,7 +78,7 @@ def try_folder(folder: Path, options: argparse.Namespace) -> None:
         home, copied = Path(place) / "home", Path(place) / folder.name
         right = copy_with_errors(folder, copied, options.share, options.seed)
         settings = Settings.from_environment({**os.environ, "TUNEMYPETS_HOME": str(home)})
-        name = run_command(home, "import", str(copied), "--name", folder.name)["id"]
+        name = run_command(home, "import", str(copied), "--name", folder.name)["dataset"]
         dataset = DatasetStore(settings).get(name)
         started = time.monotonic()
         revision, listed, found = correct(settings, dataset, options.backbone, right)
