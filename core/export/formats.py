@@ -114,6 +114,7 @@ _FORMATS = (
         "For phone apps, robots and MediaPipe, in the form of Teachable Machine's files: 224 px pictures, floats.",
         "model_unquant.tflite",
         _LITERT,
+        version=2,
         requirements=TFLITE,
         machines=_LITERT_MACHINES,
         bare=True,
@@ -124,6 +125,7 @@ _FORMATS = (
         "A quarter of the size, for small boards: whole numbers inside; pictures and answers are bytes.",
         "model.tflite",
         (*_LITERT, "ai_edge_quantizer"),
+        version=2,
         requirements=TFLITE,
         machines=_LITERT_MACHINES,
         bare=True,
@@ -150,6 +152,7 @@ _FORMATS = (
         "huggingface",
         "Hugging Face",
         "A zip of a folder for the Hugging Face Hub, with a model card; timm opens ResNets by their address.",
+        version=2,
     ),
 )
 FORMATS: Mapping[str, ExportFormat] = MappingProxyType({item.name: item for item in _FORMATS})
