@@ -92,6 +92,7 @@ _FORMATS = (
         "One HTML file that classifies pictures in any current browser, offline: nothing leaves the phone.",
         "page.html",
         single=True,
+        version=2,
         most_parameters=15_000_000,
     ),
     ExportFormat(
