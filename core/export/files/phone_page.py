@@ -130,8 +130,8 @@ def _limits(source: ExportedRun) -> str:
     if known is None:
         return f"{ANY_PICTURE}. {tested}"
     if NearestMean.of(known) is None:
-        why = f"to call at most {promise} known ones strange needs {images_for(DEFAULT_PROMISE)} validation pictures"
-        return f"{ANY_PICTURE}: {why}, and this run has {known.images}. {tested}"
+        needed = f"calling at most {promise} known ones strange needs {images_for(DEFAULT_PROMISE)} validation pictures"
+        return f"{ANY_PICTURE}, because {needed}, and this run has {known.images}. {tested}"
     return (
         f"At most {promise} pictures like those of its dataset is called unlike anything it was trained on, because "
         "their features are farther from every class than those of nearly all known pictures. How many strange "

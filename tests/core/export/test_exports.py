@@ -227,6 +227,8 @@ def test_no_script_says_100_percent(raced: Settings, run: Run, template: str) ->
     values = {"config": run.config(), "architecture": None, "architecture_name": "a", "cut": "b", "reading": ""}
     about = {"head": "softmax", "feature_width": 1, "neurons": 2, "model": "m", "interpolation": "bilinear"}
     text = read_template(template, **values, **about, fit="crop", mean=(0.5,))
+    compile(text, template, "exec")
+    assert text.count("say_share(") == 2, "defined, and used"
     (rule,) = re.findall(r"def say_share.*?\n    return .*?\n", text, re.DOTALL)
     found: dict[str, Callable[[float], str]] = {}
     exec(rule, found)
