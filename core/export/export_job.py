@@ -98,7 +98,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     if problem is not None:
         raise ExportError(f"The {kind.title} file of run {run.id} is not offered, because {problem}.")
     notes = written.notes
-    if written.outcomes is not None and (expected := source.outcomes(crops)) is not None:
+    if written.outcomes is not None and (expected := (written.expected or source.outcomes)(crops)) is not None:
         yield Progress("testing", "Checking what it calls strange", 0, len(places), None)
         same = count_same_outcomes(expected, written.outcomes(crops))
         if len(places) - same > max(1, OTHER_OUTCOMES * len(places)):

@@ -92,6 +92,7 @@ _FORMATS = (
         "One HTML file that classifies pictures in any current browser, offline: nothing leaves the phone.",
         "page.html",
         single=True,
+        version=2,
         most_parameters=15_000_000,
     ),
     ExportFormat(
@@ -114,6 +115,7 @@ _FORMATS = (
         "For phone apps, robots and MediaPipe, in the form of Teachable Machine's files: 224 px pictures, floats.",
         "model_unquant.tflite",
         _LITERT,
+        version=2,
         requirements=TFLITE,
         machines=_LITERT_MACHINES,
         bare=True,
@@ -124,6 +126,7 @@ _FORMATS = (
         "A quarter of the size, for small boards: whole numbers inside; pictures and answers are bytes.",
         "model.tflite",
         (*_LITERT, "ai_edge_quantizer"),
+        version=2,
         requirements=TFLITE,
         machines=_LITERT_MACHINES,
         bare=True,
@@ -150,6 +153,7 @@ _FORMATS = (
         "huggingface",
         "Hugging Face",
         "A zip of a folder for the Hugging Face Hub, with a model card; timm opens ResNets by their address.",
+        version=2,
     ),
 )
 FORMATS: Mapping[str, ExportFormat] = MappingProxyType({item.name: item for item in _FORMATS})

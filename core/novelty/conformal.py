@@ -99,34 +99,46 @@ class ClassSets:
     labels: Numbers
     true_probabilities: Values
     counts: Sequence[int]
-    _ordered: dict[float, list[Values] | None] = field(default_factory=dict)
+    _least: dict[float, Values | None] = field(default_factory=dict)
+
+    def least(self, promise: float) -> Values | None:
+        """The smallest probability with which each class is in a set: (C,); None where no such promise can be made."""
+        if promise not in self._least:
+            groups = class_groups(self.counts, promise)
+            if groups is None:
+                self._least[promise] = None
+            else:
+                group_of = np.array(groups)[self.labels]
+                by_group = {group: _least_of(self.true_probabilities[group_of == group], promise) for group in groups}
+                self._least[promise] = np.array([by_group[group] for group in groups])
+        return self._least[promise]
 
     def of(self, probabilities: Values, promise: float) -> npt.NDArray[np.bool_] | None:
-        """Which classes each picture may be.
+        """Which classes each picture may be: (N, C), as `choose_sets`; None where no such promise can be made."""
+        least = self.least(promise)
+        return None if least is None else choose_sets(probabilities, least, promise)
 
-        An empty set would be no answer: it becomes the most probable classes that hold `1 - promise` together.
 
-        Args:
-            probabilities: (N, C).
-        Returns:
-            (N, C); None where no such promise can be made.
-        """
-        calibration = self._calibration(promise)
-        if calibration is None:
-            return None
-        each = [p_values(-probabilities[:, label], ordered) for label, ordered in enumerate(calibration)]
-        found = np.stack(each, axis=1) > promise + _ROUNDING
-        for place in np.flatnonzero(~found.any(axis=1)):
-            order = np.argsort(-probabilities[place], kind="stable")
-            reached = np.cumsum(probabilities[place][order])
-            found[place, order[: 1 + int((reached < 1 - promise).sum())]] = True
-        return found
+def choose_sets(probabilities: Values, least: Values, promise: float) -> npt.NDArray[np.bool_]:
+    """Which classes each picture may be: those that are probable enough.
 
-    def _calibration(self, promise: float) -> list[Values] | None:
-        """For each class the probabilities, made negative and ascending, that are compared with a new one."""
-        if promise not in self._ordered:
-            groups = class_groups(self.counts, promise)
-            group_of = None if groups is None else np.array(groups)[self.labels]
-            by_group = {group: np.sort(-self.true_probabilities[group_of == group]) for group in groups or ()}
-            self._ordered[promise] = None if groups is None else [by_group[group] for group in groups]
-        return self._ordered[promise]
+    An empty set would be no answer: it becomes the most probable classes that hold `1 - promise` together.
+
+    Args:
+        probabilities: (N, C).
+        least: (C,) as `ClassSets.least`.
+    Returns:
+        (N, C).
+    """
+    found = probabilities >= least
+    for place in np.flatnonzero(~found.any(axis=1)):
+        order = np.argsort(-probabilities[place], kind="stable")
+        reached = np.cumsum(probabilities[place][order])
+        found[place, order[: 1 + int((reached < 1 - promise).sum())]] = True
+    return found
+
+
+def _least_of(known: Values, promise: float) -> float:
+    """The smallest probability with a p-value above the promise: `(1 + known ones of at most that) / (n + 1)`."""
+    place = math.floor((len(known) + 1) * (promise + _ROUNDING))
+    return float(np.sort(known)[place - 1])

@@ -72,6 +72,10 @@ class Novelty:
         """(N, C) -> (N, C) which classes each picture may be; None where no such promise can be made."""
         return self._sets.of(probabilities, promise)
 
+    def least(self, promise: float) -> Values | None:
+        """(C,) as `ClassSets.least`."""
+        return self._sets.least(promise)
+
     @cached_property
     def _ordered(self) -> Features:
         return np.sort(self.val_scores, axis=0)

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +25,9 @@ from core.export.phone.html_file import put_together
 from core.export.phone.interpreter import Interpreter
 from core.export.phone.layers import LayerList, lower_network
 from core.export.source.exported_run import as_input
+from core.novelty.distances import unit
+from core.novelty.nearest_mean import NearestMean
+from core.predict.answers_in_words import join_classes
 from core.runs.run import Run
 from core.runs.run_files import EXPORTS
 from core.runs.run_store import RunStore
@@ -34,6 +38,7 @@ from models.entry import Preprocessing
 from models.network import Network, build
 from pages.server.export_files import address_of
 from tests.support.server import Server
+from tests.support.tested_runs import know_more_pictures
 
 pytestmark = pytest.mark.browser
 
@@ -82,11 +87,13 @@ def made(raced: Settings, run: Run) -> Path:
     return file
 
 
-def write(path: Path, network: Network, spec: Preprocessing, **about: Any) -> LayerList:
+def write(
+    path: Path, network: Network, spec: Preprocessing, known: NearestMean | None = None, **about: Any
+) -> LayerList:
     """A page of any network, without test pictures unless they are given."""
     listed = lower_network(network, "It", spec.crop_px)
     facts = {"title": "a", "question": "b", "classes": ["c", "d", "e"], "facts": [], "tests": [], **about}
-    path.write_text(put_together("a", listed, spec, facts), encoding="utf-8")
+    path.write_text(put_together("a", listed, spec, facts, known), encoding="utf-8")
     return listed
 
 
@@ -159,6 +166,81 @@ def test_a_photo_shows_its_class_bars_and_time(raced: Settings, run: Run, made: 
     expect(page.locator("#time")).to_contain_text("s on this device")
     page.locator("#tests button").last.click()
     expect(page.locator("#time")).to_contain_text("s on this device")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (320, "dark")])
+def test_a_picture_unlike_the_training_pictures_is_called_so_and_a_training_picture_is_not(
+    headed: Settings, visit: Open, width: int, scheme: str
+) -> None:
+    (run,) = RunStore(headed).all()
+    know_more_pictures(run)
+    (run.folder / EXPORTS).mkdir()
+    export_job.export(headed, run, PHONE)
+    (file,) = folder_of(run, PHONE).glob("*.html")
+    page = visit(file.as_uri(), width=width, color_scheme=scheme)
+    expect(page.locator("#limits")).to_contain_text("At most 1 in 20 pictures like those of its dataset")
+    dataset = DatasetStore(headed).get(run.config().dataset)
+    pictures = {"noise.png": encode(noise(200, 150)), "known.png": dataset.read_image(dataset.rows_of("train")[0])}
+    shown = {}
+    for name, data in pictures.items():
+        chosen = {"name": name, "mimeType": "image/png", "buffer": data}
+        page.locator("#time").evaluate("(element) => { element.textContent = ''; }")
+        page.get_by_label("Choose a picture").set_input_files(chosen)  # type: ignore[arg-type]
+        expect(page.locator("#time")).to_contain_text("s on this device")
+        shown[name] = page.locator("#answer").inner_text()
+        assert page.locator("#doubt").is_visible() is (name == "noise.png")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        assert "100" not in page.locator("#bars").inner_text()
+    assert shown["noise.png"] == "This looks unlike anything it was trained on."
+    assert any(each in shown["known.png"] for each in dataset.classes)
+    assert [address for address in page.asked if not address.startswith(("data:", "blob:"))] == [file.as_uri()]
+    assert page.said == []
+
+
+def test_with_few_validation_pictures_nothing_is_called_strange_and_small_print_says_why(
+    run: Run, made: Path, visit: Open
+) -> None:
+    page = visit(made.as_uri())
+    expect(page.locator("#limits")).to_contain_text("needs 19 validation pictures, and this run has 8.")
+    picture = {"name": "noise.png", "mimeType": "image/png", "buffer": encode(noise(200, 150))}
+    page.get_by_label("Choose a picture").set_input_files(picture)  # type: ignore[arg-type]
+    expect(page.locator("#answer")).to_have_text(re.compile("|".join(run.meta().classes)))
+    assert page.locator("#doubt").is_hidden()
+
+
+def test_p_values_and_sets_of_a_dozen_pictures_are_those_of_python(
+    settings: Settings, tmp_path: Path, visit: Open
+) -> None:
+    network = build("scratch_cnn", 5, options=OPTIONS, seed=1).eval()
+    pictures = [encode(noise(3 + k, 3).resize((40 + k, 40), Image.Resampling.BICUBIC)) for k in range(64)]
+    crops = np.stack([own_pixels(settings, data, SPEC) for data in pictures])
+    mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (SPEC.mean, SPEC.std))
+    listed = lower_network(network, "It", SPEC.crop_px)
+    answers, read = (part.numpy() for part in Interpreter(listed).run((as_input(crops) - mean) / deviation))
+    means = unit(read[:5]).astype(np.float16)
+    scores = np.sort(1 - (unit(read[5:52]) @ means.astype(np.float32).T).max(axis=1))
+    least = np.quantile(answers, (0.3, 0.5, 0.7, 0.9, 1), axis=0).diagonal().astype(np.float64)
+    known = NearestMean(0.05, means, scores, least)
+    write(tmp_path / "a.html", network, SPEC, known, classes=["a", "b", "c", "d", "e"])
+    page = visit((tmp_path / "a.html").as_uri())
+
+    code = """async (text) => {
+      const { features, probabilities } = ask(await openPicture(new Blob([fromBase64(text)])));
+      return [known.pValue(features), known.possible(probabilities), Array.from(features)];
+    }"""
+    asked = [base64.b64encode(data).decode() for data in pictures[52:]]
+    found = [page.evaluate(code, text) for text in asked]
+    features = np.array([item[2] for item in found], np.float32)
+    assert np.allclose(features, read[52:], atol=1e-4 * np.abs(read).max())
+    assert [item[0] for item in found] == known.p_values(features).tolist()
+    assert len({item[0] for item in found}) > 4, "from usual to strange"
+    members = known.sets(answers[52:].astype(np.float64))
+    orders = [np.argsort(-answer, kind="stable") for answer in answers[52:]]
+    expected = [[int(label) for label in order if row[label]] for order, row in zip(orders, members, strict=True)]
+    assert [item[1] for item in found] == expected
+    names = ["cat", "dog", "cow", "owl"]
+    for count in (1, 2, 3, 4):
+        assert page.evaluate("(names) => joinClasses(names)", names[:count]) == join_classes(names[:count])
 
 
 def test_it_warns_where_the_answers_are_not_those_of_the_server(made: Path, tmp_path: Path, visit: Open) -> None:
@@ -244,7 +326,7 @@ def test_what_is_no_picture_gets_one_sentence(
 
 def test_names_with_markup_stay_text(tmp_path: Path, visit: Open) -> None:
     classes = [NASTY, "b" * 80, "c"]
-    facts = {"title": NASTY, "question": NASTY, "classes": classes, "facts": [[NASTY, NASTY]]}
+    facts: dict[str, Any] = {"title": NASTY, "question": NASTY, "classes": classes, "facts": [[NASTY, NASTY]]}
     write(tmp_path / "a.html", build("scratch_cnn", 3, options=OPTIONS), SPEC, **facts)
     page = visit((tmp_path / "a.html").as_uri(), width=320)
     picture = {"name": "a.png", "mimeType": "image/png", "buffer": encode(noise(50, 50))}

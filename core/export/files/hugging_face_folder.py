@@ -107,7 +107,7 @@ def _write_script(source: ExportedRun, folder: Folder, about: dict[str, Any]) ->
         "architecture_name": name,
         "cut": CUTS.get(name),
         "feature_width": config.entry().feature_width,
-        "reading": own[own.index("def read_picture") :].replace("F.", "T."),
+        "reading": own[own.index("def read_picture") : own.index("if __name__")].replace("F.", "T."),
     }
     folder.write("config.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
     folder.write("predict.py", read_template("predict_hugging_face.txt", **values))

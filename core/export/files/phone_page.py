@@ -12,14 +12,18 @@ from PIL import Image
 
 from core.datasets.pictures.decoder import Limits
 from core.errors import ExportError
-from core.export.phone.html_file import put_together, read_back
+from core.export.phone.html_file import put_together, read_back, read_known
 from core.export.phone.interpreter import Interpreter
 from core.export.phone.layers import lower_network
 from core.export.source.description import describe_run
-from core.export.source.export_check import Answers
+from core.export.source.export_check import Answers, Outcomes
 from core.export.source.exported_run import BATCH, ExportedRun, as_input, choose_pictures
 from core.export.source.written import Folder, Written
 from core.formatting import format_count, format_percent
+from core.novelty.conformal import DEFAULT_PROMISE, images_for
+from core.novelty.distances import Features
+from core.novelty.nearest_mean import NearestMean
+from core.novelty.not_sure import describe_promise
 from core.stores.pixels import Pixels, square_pixels
 from models.entry import Preprocessing
 
@@ -31,6 +35,11 @@ NOTES = (
     "its engine itself, on eight test pictures, whenever it is opened.",
     "Those eight pictures of the dataset are in the file: whoever gets it can see them.",
 )
+ONE_TEST = (
+    "It calls pictures strange by the distance to the nearest class mean alone: the training pictures, with which the "
+    "run compares too, are too large for a page."
+)
+ANY_PICTURE = "It answers with one of its classes whatever the picture shows"
 
 
 def write_phone(source: ExportedRun, folder: Folder) -> Written:
@@ -53,32 +62,81 @@ def write_phone(source: ExportedRun, folder: Folder) -> Written:
         "classes": list(source.classes),
         "facts": _facts(source, facts),
         "tests": _tests(source),
+        "limits": _limits(source),
     }
-    folder.write(PAGE, put_together(f"{facts['dataset']} · TuneMyPets", listed, source.spec, about))
-    return Written(PageFile(folder).answers, {"torch": version("torch")}, NOTES, timed=False)
+    known = None if source.novelty is None else NearestMean.of(source.novelty)
+    folder.write(PAGE, put_together(f"{facts['dataset']} · TuneMyPets", listed, source.spec, about, known))
+    page = PageFile(folder, source.classes)
+    if known is None:
+        return Written(page.answers, {"torch": version("torch")}, NOTES, timed=False)
+
+    def expected(crops: Pixels) -> Outcomes:
+        return _outcomes(known, source.classes, *source.ask(crops))
+
+    return Written(
+        page.answers,
+        {"torch": version("torch")},
+        (*NOTES, ONE_TEST),
+        outcomes=page.outcomes,
+        expected=expected,
+        timed=False,
+    )
 
 
 class PageFile:
     """A finished page, read back, and answered by torch."""
 
-    def __init__(self, folder: Folder) -> None:
-        listed, spec = read_back((folder.path / PAGE).read_text(encoding="utf-8"))
+    def __init__(self, folder: Folder, classes: tuple[str, ...]) -> None:
+        text = (folder.path / PAGE).read_text(encoding="utf-8")
+        listed, spec = read_back(text)
+        self._known, self._classes = read_known(text), classes
         self._interpreter = Interpreter(listed)
         self._mean, self._deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (spec.mean, spec.std))
 
     def answers(self, crops: Pixels) -> Answers:
         """(N, S, S, 3) uint8 -> (N, classes)."""
+        return self._ask(crops)[0]
+
+    def outcomes(self, crops: Pixels) -> Outcomes:
+        """Which pictures the page calls strange, and which classes each may be."""
+        assert self._known is not None
+        return _outcomes(self._known, self._classes, *self._ask(crops))
+
+    def _ask(self, crops: Pixels) -> tuple[Answers, Features]:
         parts = []
         for first in range(0, len(crops), BATCH):
             pixels = as_input(crops[first : first + BATCH])
-            parts.append(self._interpreter.answer((pixels - self._mean) / self._deviation))
-        return torch.cat(parts).double().numpy()
+            parts.append(self._interpreter.run((pixels - self._mean) / self._deviation))
+        probabilities, features = (torch.cat(part) for part in zip(*parts, strict=True))
+        return probabilities.double().numpy(), features.numpy()
+
+
+def _outcomes(known: NearestMean, classes: tuple[str, ...], probabilities: Answers, features: Features) -> Outcomes:
+    sets = known.sets(probabilities)
+    named = [frozenset(name for name, member in zip(classes, row, strict=True) if member) for row in sets]
+    return list(zip(known.strange(features).tolist(), named, strict=True))
 
 
 def _question(classes: tuple[str, ...]) -> str:
     if len(classes) > 4:
         return f"One of {len(classes)} classes: {', '.join(classes)}"
     return f"{', '.join(classes[:-1])} or {classes[-1]}?"
+
+
+def _limits(source: ExportedRun) -> str:
+    """What is promised of strange pictures, or why nothing is, in small print."""
+    promise, known = describe_promise(DEFAULT_PROMISE), source.novelty
+    tested = "It was tested on pictures like those of its dataset only."
+    if known is None:
+        return f"{ANY_PICTURE}. {tested}"
+    if NearestMean.of(known) is None:
+        needed = f"calling at most {promise} known ones strange needs {images_for(DEFAULT_PROMISE)} validation pictures"
+        return f"{ANY_PICTURE}, because {needed}, and this run has {known.images}. {tested}"
+    return (
+        f"At most {promise} pictures like those of its dataset is called unlike anything it was trained on, because "
+        "their features are farther from every class than those of nearly all known pictures. How many strange "
+        f"pictures it notices is not promised. {tested}"
+    )
 
 
 def _facts(source: ExportedRun, facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -81,7 +81,7 @@ def _finish(
     set_metadata(path, describe_model(str(about["trained"]), origin))
     append_labels(path, source.classes)
     folder.write("labels.txt", "".join(f"{number} {name}\n" for number, name in enumerate(source.classes)))
-    folder.write("predict.py", read_template("predict_tflite.py", model=model, **about))
+    folder.write("predict.py", read_template("predict_tflite.txt", model=model, **about))
     folder.write("README.md", read_template("readme_tflite.md", model=model, rounded=rounded, **about))
     script = runpy.run_path(str(folder.path / "predict.py"))  # as people will run it
     graph = TfliteGraph(source.network, source.spec).eval()

@@ -10,23 +10,33 @@ from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
+import numpy as np
+
 from core.export.phone.layers import Layer, LayerList
 from core.export.phone.packed_weights import pack, unpack
+from core.novelty.nearest_mean import NearestMean
 from models.entry import Preprocessing
 
-SCRIPTS = ("engine.js", "pictures.js", "page.js")
+SCRIPTS = ("engine.js", "pictures.js", "not_sure.js", "page.js")
 PLACE = re.compile(r"@@([a-z]+)@@")
 DATA = re.compile(r'<script type="[a-z/]+" id="([a-z-]+)">(.*?)</script>', re.DOTALL)
 
 
 def put_together(
-    title: str, listed: LayerList, spec: Preprocessing, about: Mapping[str, Any], *, web: str = "core.export.phone"
+    title: str,
+    listed: LayerList,
+    spec: Preprocessing,
+    about: Mapping[str, Any],
+    known: NearestMean | None = None,
+    *,
+    web: str = "core.export.phone",
 ) -> str:
     """The text of the page.
 
     Args:
         title: of the window.
         about: what else `web/page.js` shows.
+        known: what known pictures look like; None where no picture shall be called strange.
         web: the package whose folder `web` holds the parts.
     """
     folder = resources.files(web) / "web"
@@ -36,6 +46,7 @@ def put_together(
     assert "</script" not in script
     facts = {
         **about,
+        "known": None if known is None else _describe_known(known),
         "preprocessing": {
             "resize_px": spec.resize_px,
             "crop_px": spec.crop_px,
@@ -95,6 +106,28 @@ def read_back(text: str) -> tuple[LayerList, Preprocessing]:
         steps["fit"],
     )
     return listed, spec
+
+
+def read_known(text: str) -> NearestMean | None:
+    """What known pictures look like, as a finished page holds it; None where it calls no picture strange."""
+    known = json.loads(dict(DATA.findall(text))["page-facts"])["known"]
+    if known is None:
+        return None
+    means, scores = (
+        np.frombuffer(base64.b64decode(known[name]), kind) for name, kind in (("means", "<f2"), ("scores", "<f4"))
+    )
+    return NearestMean(known["promise"], means.reshape(-1, known["width"]), scores, np.array(known["least"]))
+
+
+def _describe_known(known: NearestMean) -> dict[str, Any]:
+    """As `web/not_sure.js` reads it: class means in 16 bits, distances in 32."""
+    return {
+        "promise": known.promise,
+        "width": known.means.shape[1],
+        "means": base64.b64encode(known.means.astype("<f2").tobytes()).decode("ascii"),
+        "scores": base64.b64encode(known.scores.astype("<f4").tobytes()).decode("ascii"),
+        "least": known.least.tolist(),
+    }
 
 
 def _as_data(value: Any) -> str:

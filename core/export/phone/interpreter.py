@@ -32,9 +32,13 @@ class Interpreter:
         self._weights = torch.from_numpy(listed.weights)
         self._biases = torch.from_numpy(listed.biases)
 
-    @torch.inference_mode()
     def answer(self, pictures: Tensor) -> Tensor:
         """(B, 3, S, S) float32, normalised -> (B, classes) that sum to 1."""
+        return self.run(pictures)[0]
+
+    @torch.inference_mode()
+    def run(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) float32, normalised -> (B, classes) that sum to 1, and (B, F), what the last layer reads."""
         values = {PICTURE: pictures}
         layers = self._listed.layers
         last = {place: number for number, layer in enumerate(layers, start=1) for place in layer.inputs}
@@ -42,12 +46,12 @@ class Interpreter:
             result = self._compute(layer, [values[place] for place in layer.inputs])
             values[number] = ACTIVATIONS[layer.activation](result) if layer.activation else result
             for place in set(layer.inputs):
-                if last[place] == number:
+                if last[place] == number and place != self._listed.features:
                     del values[place]
-        logits = values[len(layers)].flatten(1)
+        logits, features = values[len(layers)].flatten(1), values[self._listed.features].flatten(1)
         if self._listed.head == "softmax":
-            return logits.softmax(dim=1)
-        return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
+            return logits.softmax(dim=1), features
+        return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1), features
 
     def _compute(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
         first = inputs[0]

@@ -85,6 +85,11 @@ class LayerList:
     biases: npt.NDArray[np.float32]
     multiplications: int
 
+    @property
+    def features(self) -> int:
+        """The place of what the last layer reads."""
+        return self.layers[-1].inputs[0]
+
 
 def lower_network(network: Network, title: str, size_px: int) -> LayerList:
     """The layers of a trained network.

@@ -16,6 +16,7 @@ from core.datasets.pictures.decoder import Limits
 from core.errors import ExportError, RunError
 from core.export.source.export_check import Answers, Outcomes, Places
 from core.novelty.conformal import DEFAULT_PROMISE
+from core.novelty.distances import Features
 from core.novelty.novelty import Novelty, read_novelty
 from core.runs.run import Run
 from core.runs.run_files import BEST, NOVELTY
@@ -55,26 +56,28 @@ class ExportedRun:
         """The name under which people get the files, without an ending: dataset, network and strategy."""
         return slug(f"{self.config.dataset}-{self.config.model}-{self.config.strategy}", "network")
 
-    @torch.inference_mode()
     def answers(self, crops: Pixels) -> Answers:
         """What the run answers, in float32 on this processor.
 
         Args:
             crops: (N, crop_px, crop_px, 3) uint8.
         """
-        whole = Standalone(self.network, self.spec)
-        parts = [whole(as_input(crops[first : first + BATCH]))[0] for first in range(0, len(crops), BATCH)]
-        return torch.cat(parts).double().numpy()
+        return self.ask(crops)[0]
 
     @torch.inference_mode()
+    def ask(self, crops: Pixels) -> tuple[Answers, Features]:
+        """What the run answers, and (N, F) what its head reads."""
+        whole = Standalone(self.network, self.spec)
+        parts = [whole(as_input(crops[first : first + BATCH])) for first in range(0, len(crops), BATCH)]
+        probabilities, features = (torch.cat(part) for part in zip(*parts, strict=True))
+        return probabilities.double().numpy(), features.numpy()
+
     def outcomes(self, crops: Pixels) -> Outcomes | None:
         """Which pictures the run calls strange, and which classes each may be; None where it does not know."""
         if self.novelty is None:
             return None
-        whole = Standalone(self.network, self.spec)
-        parts = [whole(as_input(crops[first : first + BATCH])) for first in range(0, len(crops), BATCH)]
-        probabilities, features = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-        found = self.novelty.judge(features, probabilities.astype(np.float64), (DEFAULT_PROMISE,))
+        probabilities, features = self.ask(crops)
+        found = self.novelty.judge(features, probabilities, (DEFAULT_PROMISE,))
         return [(item.refused(), frozenset(item.set_at() or ())) for item in found]
 
 

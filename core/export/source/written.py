@@ -22,6 +22,7 @@ class Written:
         rounded: its weights were rounded on purpose.
         judge: why it must not be handed out, where it trains weights of its own and its probabilities may differ.
         outcomes: which pictures the file calls strange, and which classes each may be; None where it does not know.
+        expected: what the run calls so by the file's own test, where that is another one than the run's.
         timed: the answers come from the runtime that people will use, so that their time means something.
     """
 
@@ -33,6 +34,7 @@ class Written:
     rounded: bool = False
     judge: Callable[[ExportCheck], str | None] | None = None
     outcomes: Callable[[Pixels], Outcomes] | None = None
+    expected: Callable[[Pixels], Outcomes] | None = None
     timed: bool = True
 
 

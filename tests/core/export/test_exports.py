@@ -3,12 +3,14 @@
 import dataclasses
 import errno
 import json
+import re
 import runpy
 import shutil
 import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,10 @@ from core.export.exports import (
     start_export,
     wait_for_export,
 )
+from core.export.files.phone_page import PageFile
 from core.export.formats import FORMATS, ExportFormat
+from core.export.phone.html_file import read_known
+from core.export.source.description import read_template
 from core.export.source.exported_run import ExportedRun
 from core.jobs.worker import Worker
 from core.maintenance.check import check
@@ -42,7 +47,7 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.support.environment import skip_or_fail
 from tests.support.processes import kill, processes_of
-from tests.support.tested_runs import make_dataset
+from tests.support.tested_runs import know_more_pictures, make_dataset
 
 PYTORCH = FORMATS["pytorch"]
 WITH_SCRIPT = {name: FORMATS[name] for name in ("pytorch", "onnx")}
@@ -185,6 +190,49 @@ def test_a_script_calls_the_same_pictures_strange_as_the_run(
         for promise in (0.05, 0.2):
             names = [dataset.classes[label] for label in own["possible"](answers[place], promise)]
             assert tuple(names) == found.set_at(promise)
+
+
+@pytest.mark.slow
+def test_a_phone_page_calls_the_same_pictures_strange_as_its_run_by_the_nearest_class_mean(settings: Settings) -> None:
+    dataset = make_dataset(settings, ("cat", "dog", "owl"), 120, plan="40/30/30")
+    run = RunStore(settings).create(TrainConfig(dataset=dataset.id, model="petnet", strategy="head", epochs=3))
+    assert Worker(settings, run).work().value == "finished"
+    manifest = make(settings, run, FORMATS["phone"])
+    assert any("nearest class mean alone" in note for note in manifest.notes)
+    assert any("36 of 36 test pictures agree" in note for note in manifest.notes)
+    assert max(manifest.files.values()) < 5e6
+
+
+def test_a_phone_page_that_calls_other_pictures_strange_is_refused(
+    raced: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know_more_pictures(run)
+    assert any("pictures agree" in note for note in make(raced, run, FORMATS["phone"]).notes)
+    shutil.rmtree(run.folder / EXPORTS)
+    monkeypatch.setattr(PageFile, "outcomes", lambda _, crops: [(True, frozenset({"nobody"}))] * len(crops))
+    assert "calls other pictures strange" in refuse(raced, run, FORMATS["phone"])
+
+
+def test_a_phone_page_of_few_validation_pictures_calls_nothing_strange_and_says_why(raced: Settings, run: Run) -> None:
+    manifest = make(raced, run, FORMATS["phone"])
+    (file,) = folder_of(run, FORMATS["phone"]).glob("*.html")
+    text = file.read_text(encoding="utf-8")
+    assert read_known(text) is None
+    assert "needs 19 validation pictures, and this run has 8." in text
+    assert not any("strange" in note for note in manifest.notes)
+
+
+@pytest.mark.parametrize("template", ["not_sure.txt", "predict_tflite.txt", "predict_hugging_face.txt"])
+def test_no_script_says_100_percent(raced: Settings, run: Run, template: str) -> None:
+    values = {"config": run.config(), "architecture": None, "architecture_name": "a", "cut": "b", "reading": ""}
+    about = {"head": "softmax", "feature_width": 1, "neurons": 2, "model": "m", "interpolation": "bilinear"}
+    text = read_template(template, **values, **about, fit="crop", mean=(0.5,))
+    compile(text, template, "exec")
+    assert text.count("say_share(") == 2, "defined, and used"
+    (rule,) = re.findall(r"def say_share.*?\n    return .*?\n", text, re.DOTALL)
+    found: dict[str, Callable[[float], str]] = {}
+    exec(rule, found)
+    assert [found["say_share"](share) for share in (1.0, 0.996, 0.973)] == ["over 99 %", "over 99 %", "97 %"]
 
 
 def test_a_run_of_an_earlier_version_is_exported_without_what_it_lacks(raced: Settings, run: Run) -> None:

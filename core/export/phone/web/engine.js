@@ -16,26 +16,33 @@ class Engine {
 
   // pixels: size * size * 3 bytes, RGB -> probabilities of the classes
   answer(pixels) {
+    return this.run(pixels).probabilities;
+  }
+
+  // the same -> {probabilities, features}; the last layer reads the features
+  run(pixels) {
     const { size, head, layers, mean, std } = this.listed;
     const picture = new Float32Array(pixels.length);
     for (let i = 0; i < pixels.length; i++) picture[i] = (pixels[i] / 255 - mean[i % 3]) / std[i % 3];
     const results = [{ values: picture, shape: [size, size, 3] }];
+    let features;
     layers.forEach((layer, index) => {
       const place = index + 1;
       const values = this.compute(layer, layer.inputs.map((input) => results[input]));
       if (layer.activation) activate(values, layer.activation);
       results[place] = { values, shape: layer.shape };
+      if (place === layers.length) features = results[layer.inputs[0]].values;
       for (const input of layer.inputs) if (this.lastUse.get(input) === place) results[input] = null;
     });
     const logits = Array.from(results[layers.length].values);
     if (head === "sigmoid") {
       const second = 1 / (1 + Math.exp(-logits[0]));
-      return [1 / (1 + Math.exp(logits[0])), second];
+      return { probabilities: [1 / (1 + Math.exp(logits[0])), second], features };
     }
     const best = Math.max(...logits);
     const powers = logits.map((logit) => Math.exp(logit - best));
     const sum = powers.reduce((one, other) => one + other, 0);
-    return powers.map((power) => power / sum);
+    return { probabilities: powers.map((power) => power / sum), features };
   }
 
   compute(layer, inputs) {

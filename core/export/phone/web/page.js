@@ -5,6 +5,8 @@ const SHOWN = 5; // classes with a bar
 const NEAR = 0.02; // of a probability: browsers decode a JPEG with small differences
 const part = (id) => document.getElementById(id);
 const inputs = [part("camera"), part("gallery")];
+const STRANGE = "This looks unlike anything it was trained on.";
+const known = FACTS.known && new KnownPictures(FACTS.known);
 let engine;
 
 function make(tag, text = "", className = "") {
@@ -26,15 +28,28 @@ function bestOf(probabilities) {
   return probabilities.indexOf(Math.max(...probabilities));
 }
 
-// drawable -> {pixels, probabilities, milliseconds}
+// drawable -> {pixels, probabilities, features, milliseconds}
 function ask(drawable) {
   const pixels = readPixels(drawable, FACTS.preprocessing);
   const began = performance.now();
-  const probabilities = engine.answer(pixels);
-  return { pixels, probabilities, milliseconds: performance.now() - began };
+  const found = engine.run(pixels);
+  return { pixels, ...found, milliseconds: performance.now() - began };
 }
 
-function show({ pixels, probabilities, milliseconds }) {
+// The answer in words: a class, several where several are possible, or that the picture is strange.
+function sayAnswer(probabilities, features) {
+  const best = FACTS.classes[bestOf(probabilities)];
+  const strange = known !== null && known.isStrange(features);
+  const names = known && !strange ? known.possible(probabilities).map((label) => FACTS.classes[label]) : [best];
+  part("result").classList.toggle("strange", strange);
+  part("answer").textContent = strange ? STRANGE : names.length > 1 ? `Not sure: ${joinClasses(names)}` : names[0];
+  part("doubt").textContent = strange
+    ? `At most 1 in ${Math.round(1 / known.promise)} known pictures looks so strange. If it had to choose: ${best}.`
+    : "";
+  part("doubt").hidden = !strange;
+}
+
+function show({ pixels, probabilities, features, milliseconds }) {
   const size = FACTS.preprocessing.crop_px;
   const canvas = part("seen");
   canvas.width = canvas.height = size;
@@ -44,8 +59,8 @@ function show({ pixels, probabilities, milliseconds }) {
     image.data[4 * i + 3] = 255;
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
-  const order = probabilities.map((_, place) => place).sort((one, other) => probabilities[other] - probabilities[one]);
-  part("answer").textContent = FACTS.classes[order[0]];
+  const order = orderOf(probabilities);
+  sayAnswer(probabilities, features);
   part("bars").replaceChildren(
     ...order.slice(0, SHOWN).map((place) => {
       const line = make("li");
@@ -181,6 +196,7 @@ async function checkAnswers() {
 function drawFacts() {
   part("title").textContent = FACTS.title;
   part("question").textContent = FACTS.question;
+  part("limits").textContent = FACTS.limits;
   for (const [name, text] of FACTS.facts) part("facts").append(make("dt", name), make("dd", text));
   if (location.protocol.startsWith("http")) {
     part("save").href = `${location.pathname}?save`;

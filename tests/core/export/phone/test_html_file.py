@@ -8,11 +8,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from core.export.phone.html_file import put_together, read_back
+from core.export.phone.html_file import put_together, read_back, read_known
 from core.export.phone.layers import LayerList, lower_network
+from core.novelty.nearest_mean import NearestMean
 from models.catalog import ScratchOptions
 from models.entry import Preprocessing
 from models.network import build
+from tests.core.novelty.test_novelty import make_novelty
 
 NASTY = "</script><img src=x onerror=alert(1)> @@script@@ 🐈 \u2028 &amp; \"'"
 SPEC = Preprocessing(40, 32, interpolation="bicubic")
@@ -29,6 +31,19 @@ def test_a_network_is_read_back_as_it_was_written(listed: LayerList) -> None:
     assert np.allclose(found.weights, listed.weights, atol=1e-4 * np.abs(listed.weights).max())
     assert np.array_equal(found.biases, listed.biases)
     assert spec == SPEC
+
+
+def test_what_known_pictures_look_like_is_read_back_within_16_bits(listed: LayerList) -> None:
+    whole = make_novelty()
+    known = NearestMean.of(whole)
+    assert known is not None
+    found = read_known(put_together("a", listed, SPEC, {}, known))
+    assert found is not None
+    assert found.means.dtype == np.float16
+    assert np.allclose(found.means, known.means, atol=5e-4)
+    assert np.array_equal(found.scores, known.scores)
+    assert (found.promise, found.least.tolist()) == (0.05, known.least.tolist())
+    assert read_known(put_together("a", listed, SPEC, {})) is None
 
 
 class Tags(HTMLParser):

@@ -52,12 +52,14 @@ def assert_same(network: Network, size_px: int) -> None:
     """The layers answer as the network, also after their weights were packed."""
     pictures = draw_pictures(4, size_px)
     with torch.inference_mode():
-        own = network.probabilities(network(pictures))
+        read = network.features(network.frozen_prefix(pictures))
+        own = network.probabilities(network.head(read))
     listed = lower_network(network, "It", size_px)
     weights, biases = unpack(pack(listed.layers, listed.weights, listed.biases), listed.layers)
-    found = Interpreter(replace(listed, weights=weights, biases=biases)).answer(pictures)
+    found, features = Interpreter(replace(listed, weights=weights, biases=biases)).run(pictures)
     assert float(own.std(dim=0).max()) > 10 * ROUNDING  # pictures make a difference
     assert float((found - own).abs().max()) < ROUNDING
+    assert float(nn.functional.cosine_similarity(features, read).min()) > 1 - ROUNDING
 
 
 @pytest.mark.parametrize("name", HELD)

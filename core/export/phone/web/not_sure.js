@@ -1,0 +1,69 @@
+// Whether a picture is unlike the training pictures, and which classes it may be: core/novelty/nearest_mean.py in JavaScript.
+
+const ROUNDING = 1e-12;
+const NAMED = 3; // classes of a set
+
+class KnownPictures {
+  // promise; width: of the features; means: 16-bit floats, class by class; scores: of validation pictures, ascending, 32-bit
+  // floats; least: of each class the smallest probability in a set
+  constructor({ promise, width, means, scores, least }) {
+    this.promise = promise;
+    this.width = width;
+    this.means = Float32Array.from(new Uint16Array(fromBase64(means).buffer), fromHalf);
+    this.scores = new Float32Array(fromBase64(scores).buffer);
+    this.least = least;
+  }
+
+  // The distance to the nearest class mean, 1 minus the cosine.
+  score(features) {
+    let square = 0;
+    for (const feature of features) square += feature * feature;
+    const length = Math.max(Math.sqrt(square), 1e-38);
+    let nearest = -Infinity;
+    for (let at = 0; at < this.means.length; at += this.width) {
+      let sum = 0;
+      for (let i = 0; i < this.width; i++) sum += this.means[at + i] * features[i];
+      nearest = Math.max(nearest, sum / length);
+    }
+    return 1 - nearest;
+  }
+
+  // At most this share of known pictures looks as strange.
+  pValue(features) {
+    const score = this.score(features);
+    const asStrange = this.scores.reduce((count, known) => count + (known >= score ? 1 : 0), 0);
+    return (1 + asStrange) / (this.scores.length + 1);
+  }
+
+  isStrange(features) {
+    return this.pValue(features) <= this.promise + ROUNDING;
+  }
+
+  // The classes that a picture may be, most probable first; where none is probable enough those that hold 95 % together.
+  possible(probabilities) {
+    const order = orderOf(probabilities);
+    const found = order.filter((label) => probabilities[label] >= this.least[label]);
+    if (found.length) return found;
+    let reached = 0;
+    const end = order.findIndex((label) => (reached += probabilities[label]) >= 1 - this.promise);
+    return end < 0 ? order : order.slice(0, end + 1);
+  }
+}
+
+// Classes, most probable first.
+function orderOf(probabilities) {
+  return probabilities.map((_, place) => place).sort((one, other) => probabilities[other] - probabilities[one]);
+}
+
+// Such as "cat or dog", "cat, dog or cow", "cat, dog or one of 8 others".
+function joinClasses(names) {
+  if (names.length > NAMED) names = [...names.slice(0, NAMED - 1), `one of ${names.length - NAMED + 1} others`];
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+}
+
+// 16 bits -> the float that they stand for
+function fromHalf(bits) {
+  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
+  const size = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
+  return bits & 0x8000 ? -size : size;
+}
