@@ -68,8 +68,9 @@ class ForkedProcess:
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
-            if not select.select([self._connection], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(self._arguments, timeout or 0)
+            with suppress(OSError, ValueError):  # another thread has read the status meanwhile, and closed it
+                if not select.select([self._connection], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired(self._arguments, timeout or 0)
             with self._lock:
                 if self.returncode is None:
                     self.returncode = int(

@@ -1,6 +1,8 @@
 """A Ray cluster of three nodes on this machine; each keeps its copies in a folder of its own."""
 
+import gc
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,3 +74,6 @@ def clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     yield start
     for machines in started:
         machines.shutdown()
+    with warnings.catch_warnings():  # Ray leaves sockets to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
