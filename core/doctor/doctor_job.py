@@ -5,7 +5,6 @@
 OWNER is who started it. It ends at once when it is cancelled or killed, and its findings are then absent, never half.
 """
 
-import argparse
 import logging
 import sys
 import time
@@ -126,13 +125,11 @@ def run_examination(settings: Settings, dataset: Dataset, backbone: str, owner: 
 
 def main(arguments: list[str] | None = None) -> int:
     """Examine one dataset."""
-    parser = argparse.ArgumentParser(prog="python -m core.doctor.doctor_job", description="Examine one dataset.")
-    for name in ("dataset", "backbone", "owner"):
-        parser.add_argument(name)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    dataset, backbone, owner = shared_job.read_arguments(
+        "core.doctor.doctor_job", ("dataset", "backbone", "owner"), arguments
+    )
     settings = Settings.from_environment()
-    return run_examination(settings, DatasetStore(settings).get(options.dataset), options.backbone, options.owner)
+    return run_examination(settings, DatasetStore(settings).get(dataset), backbone, owner)
 
 
 if __name__ == "__main__":

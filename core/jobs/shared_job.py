@@ -4,7 +4,9 @@ Next to the result, a JSON file that is whole or absent, lie while it is made it
 failed) and, if it was cancelled, `….stop`. The held lock is the only sign that one runs.
 """
 
+import argparse
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -97,6 +99,16 @@ def start(settings: Settings, files: JobFiles, module: str, arguments: Sequence[
     until = time.monotonic() + UP_SECONDS
     while time.monotonic() < until and process.poll() is None and not is_held(files.lock):
         time.sleep(POLL_SECONDS)
+
+
+def read_arguments(program: str, names: Sequence[str], arguments: Sequence[str] | None) -> list[str]:
+    """What such a process was started with, one word for each name; its log goes to stderr."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}")
+    for name in names:
+        parser.add_argument(name)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    return [getattr(options, name) for name in names]
 
 
 def run_alone(

@@ -5,8 +5,6 @@
 OWNER is who started it. It ends at once when it is cancelled or killed, and its result is then absent, never half.
 """
 
-import argparse
-import logging
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -124,13 +122,11 @@ def run(settings: Settings, dataset: Dataset, network: str, owner: str) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Probe one network on one dataset."""
-    parser = argparse.ArgumentParser(prog="python -m core.probes.probe_job", description="Probe one network.")
-    for name in ("dataset", "network", "owner"):
-        parser.add_argument(name)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    dataset, network, owner = shared_job.read_arguments(
+        "core.probes.probe_job", ("dataset", "network", "owner"), arguments
+    )
     settings = Settings.from_environment()
-    return run(settings, DatasetStore(settings).get(options.dataset), options.network, options.owner)
+    return run(settings, DatasetStore(settings).get(dataset), network, owner)
 
 
 if __name__ == "__main__":
