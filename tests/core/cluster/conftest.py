@@ -19,7 +19,8 @@ class Machines:
         from ray.cluster_utils import Cluster
 
         self._folder = folder
-        self._rays = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        # a dashboard's port of its own: where two clusters want one, Ray leaves a socket open
+        self._rays = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "dashboard_port": None})
         self.nodes: dict[str, Any] = {}  # by Ray's id
 
     @property

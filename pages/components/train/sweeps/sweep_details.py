@@ -19,6 +19,7 @@ from pages.components.train.sweeps.sweep_charts import Kind
 
 ACCURACY, OUTCOME, SECONDS = "Validation accuracy (%)", "Outcome", "Seconds"
 TRIAL = "Trial"
+OPENED = "sweep-rows-opened"
 ROW_PX = 35
 MAX_AXES = 5  # of a chart that is wide and not wider
 MAX_ROWS = 12  # of the table without scrolling
@@ -112,7 +113,7 @@ def _fold_trials(sweep: Sweep) -> None:
             hide_index=True,
             on_select="rerun",
             selection_mode="single-row",
-            key=f"sweep-table-{sweep.id}",
+            key=f"sweep-table-{sweep.id}-{st.session_state.get(OPENED, 0)}",
             placeholder="–",
             height=ROW_PX * (min(len(trials), MAX_ROWS) + 1) + 3,
             column_config=_format_columns(sweep),
@@ -123,6 +124,8 @@ def _fold_trials(sweep: Sweep) -> None:
         )
         rows = state.selection.rows if state is not None else []
         if rows and rows[0] < len(trials):
+            # a table of another key has no tick: who comes back at once is not sent to the training again
+            st.session_state[OPENED] = st.session_state.get(OPENED, 0) + 1
             _open(sweep, trials[rows[0]])
 
 
