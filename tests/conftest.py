@@ -50,7 +50,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests, unless `CI=true`, `-m`, `-k` or a named test asks for them, and those of other packages."""
+    """Leave out slow tests, unless `CI=true`, `-m`, `-k` or a named test asks for them, and those of other packages.
+
+    A browser test is given a second try, as its tools do by default: a real Chromium on a busy machine may miss one of
+    thousands of clicks. The summary lists each test that needed it.
+    """
     named = any("::" in argument for argument in config.args)
     asked = named or config.option.markexpr or config.option.keyword
     left_out = set() if named or "tflite" in config.option.markexpr else {"tflite"}
@@ -59,6 +63,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     out = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
     config.hook.pytest_deselected(items=out)
     items[:] = [item for item in items if item not in set(out)]
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(autouse=True)
