@@ -78,7 +78,8 @@ def test_a_cluster_trains_as_home_does_whatever_is_lost(
     short = queue(config(epochs=SHORT))
     finished(short)
     epochs = min(1000, max(100, round(SHORT * LONG_SECONDS / short.history().epochs[-1].seconds)))
-    long, head = config(epochs=epochs, seed=3), TrainConfig(dataset="drawn", model="petnet", strategy="head", epochs=2)
+    long = config(epochs=epochs, seed=3)
+    head = TrainConfig(dataset="drawn", model="petnet", strategy="head", epochs=2, precision="fp32")
     at_home = [queue(each) for each in (long, head)]
     finished(*at_home)
     end_processes(settings.home)

@@ -47,7 +47,10 @@ class NearWorker:
         return getattr(self._worker, method)(*arguments, **named)
 
     def end(self) -> None:
+        """Let what it computes come to its end: two trainings in one process would meet."""
         self.ended = True
+        if "news" in self.called:
+            wait_for(lambda: self._worker.news().outcome is not None, 60)
 
 
 class NearNodes(Nodes):
