@@ -10,7 +10,8 @@ from core.coach.picture_facts import pictures_of
 from core.coach.review import review_run
 from core.coach.run_facts import gather_facts
 from core.coach.shortcuts import ShortcutReport, find_shortcuts, review_shortcuts
-from core.config.train_config import STRATEGIES, TrainConfig
+from core.config.strategies import STRATEGIES
+from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import TuneMyPetsError
 from core.formatting import capitalise, format_number
