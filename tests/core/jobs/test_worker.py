@@ -20,6 +20,7 @@ from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import RunError
 from core.estimates.costs import SEARCHING, TRAINING, VALIDATION
+from core.jobs.held_run import HeldRun
 from core.jobs.launchers import start_module
 from core.jobs.worker import Worker
 from core.runs.run import Run, RunState
@@ -223,9 +224,9 @@ class _Crash(BaseException):
 
 def crash_after(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
     """Let the next worker die when it has told of this epoch, as soon as a snapshot is there."""
-    append = Worker._append
+    append = HeldRun.append
 
-    def told(self: Worker, event: Event) -> None:
+    def told(self: HeldRun, event: Event) -> None:
         append(self, event)
         if (
             isinstance(event, BatchDone)
@@ -234,7 +235,7 @@ def crash_after(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
         ):
             raise _Crash
 
-    monkeypatch.setattr(Worker, "_append", told)
+    monkeypatch.setattr(HeldRun, "append", told)
 
 
 @pytest.fixture
@@ -345,15 +346,15 @@ def test_a_run_that_died_between_its_test_and_the_event_of_it_does_not_test_agai
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = create(settings, small_config)
-    append = Worker._append
+    append = HeldRun.append
 
-    def dies(self: Worker, event: Event) -> None:
+    def dies(self: HeldRun, event: Event) -> None:
         if isinstance(event, Evaluated):
             raise _Crash
         append(self, event)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Worker, "_append", dies)
+        patch.setattr(HeldRun, "append", dies)
         with pytest.raises(_Crash):
             Worker(settings, run).work()
     before = (run.folder / "predictions.csv").read_bytes()
@@ -370,14 +371,14 @@ def test_what_fails_after_the_test_fails_no_run(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     run = create(settings, small_config)
-    append = Worker._append
+    append = HeldRun.append
 
-    def fails(self: Worker, event: Event) -> None:
+    def fails(self: HeldRun, event: Event) -> None:
         if isinstance(event, Measured):
             raise error
         append(self, event)
 
-    monkeypatch.setattr(Worker, "_append", fails)
+    monkeypatch.setattr(HeldRun, "append", fails)
     assert Worker(settings, run).work() is RunState.FINISHED
     result = run.result()
     assert result is not None

@@ -13,6 +13,8 @@ from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
+from core.jobs.computation import LocalComputation
+from core.jobs.held_run import HeldRun
 from core.jobs.import_job import run_job
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.jobs.worker import Worker
@@ -67,11 +69,11 @@ def _interrupt(settings: Settings, run: object) -> None:
     from core.runs.run import Run
 
     assert isinstance(run, Run)
-    worker = Worker(settings, run)
+    held = HeldRun(settings, run)
     write_json(run.folder / "started.json", {"pid": os.getpid(), "time": 0.0})
-    events = worker._events(False)
+    events = LocalComputation(held).events(evaluate_only=False)
     for event in events:
-        worker._append(event)
+        held.append(event)
         if run.history().epochs and (run.checkpoints / "last.safetensors").exists():
             break
     (run.folder / "worker.lock").touch()

@@ -16,6 +16,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import CarryError, ConfigError, RunError
 from core.jobs.evaluation_job import start_evaluation
+from core.jobs.held_run import HeldRun
 from core.jobs.worker import Worker
 from core.maintenance.check import check
 from core.maintenance.export_archive import export_room
@@ -106,14 +107,14 @@ def test_a_stop_keeps_the_points_and_their_number_is_shown(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, runs = start(settings, small_config)
-    append = Worker._append
+    append = HeldRun.append
 
-    def watched(self: Worker, event: object) -> None:
+    def watched(self: HeldRun, event: object) -> None:
         append(self, event)  # type: ignore[arg-type]
         if isinstance(event, PointDone) and len(self.run.history().points) == 3:
             self.signal.ask(Request.STOP)
 
-    monkeypatch.setattr(Worker, "_append", watched)
+    monkeypatch.setattr(HeldRun, "append", watched)
     assert Worker(settings, runs[0]).work() is RunState.STOPPED
     result = runs[0].result()
     assert result is not None
@@ -127,15 +128,15 @@ def test_a_curve_that_was_put_aside_goes_on_to_the_same_points(
     _, whole = start(settings, small_config)
     _, cut = start(settings, small_config)
     assert Worker(settings, whole[place]).work() is RunState.FINISHED
-    append = Worker._append
+    append = HeldRun.append
     with monkeypatch.context() as patch:
 
-        def watched(self: Worker, event: object) -> None:
+        def watched(self: HeldRun, event: object) -> None:
             append(self, event)  # type: ignore[arg-type]
             if isinstance(event, PointDone) and len(self.run.history().points) == 2:
                 self.signal.ask(Request.PAUSE)
 
-        patch.setattr(Worker, "_append", watched)
+        patch.setattr(HeldRun, "append", watched)
         assert Worker(settings, cut[place]).work() is RunState.QUEUED
     assert len(points_of(cut[place])) == 2
     with (cut[place].folder / "events.jsonl").open("ab") as file:
