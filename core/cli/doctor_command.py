@@ -58,29 +58,23 @@ def describe_findings(dataset: Dataset, found: "Findings") -> dict[str, Any]:
 
 
 def _lines(dataset: Dataset, found: "Findings") -> list[str]:
+    from core.doctor import findings_in_words as words
     from core.doctor.doctor_findings import QUALITIES
-    from core.doctor.findings_in_words import (
-        describe_balance,
-        describe_copies,
-        describe_first,
-        describe_known_copies,
-        describe_labels,
-        describe_levels,
-        describe_quality,
-        describe_trial,
-        describe_unexamined,
-        describe_usual,
-    )
 
     rows, classes = dataset.rows, dataset.classes
-    lines = [describe_labels(found), describe_first(found), describe_trial(found), describe_unexamined(dataset, found)]
+    lines = [
+        words.describe_labels(found),
+        words.describe_first(found),
+        words.describe_trial(found),
+        words.describe_unexamined(dataset, found),
+    ]
     lines += [
         f"  {rows[item.index].name}: labelled {classes[item.given]}, looks like {classes[item.suggested]}"
         for item in found.suspicions[:SHOWN]
     ]
-    lines.append(describe_copies(dataset, found))
+    lines.append(words.describe_copies(dataset, found))
     lines += [f"  {rows[pair.first].name} and {rows[pair.second].name}" for pair in found.copies[:SHOWN]]
-    lines += [describe_known_copies(dataset.report()), describe_quality(found)]
+    lines += [words.describe_known_copies(dataset.report()), words.describe_quality(found)]
     lines += [f"  {rows[item.index].name}: {QUALITIES[item.kind][0].lower()}" for item in found.qualities[:SHOWN]]
-    lines += [*describe_usual(found), describe_balance(dataset), *describe_levels(found)]
+    lines += [*words.describe_usual(found), words.describe_balance(dataset), *words.describe_levels(found)]
     return [line for line in lines if line]
