@@ -3,7 +3,7 @@
 Strategies differ in colour, line style and marker (`core.palette`), so that colour is never the only signal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,13 +49,7 @@ def accuracy_chart(
     Args:
         epochs, seconds: that are planned: the axis that counts them reaches there from the start.
     """
-    series: list[dict[str, Any]] = []
-    for curve in curves:
-        if training:
-            points = [[_at_batch(b, axis), 100 * b.accuracy] for b in curve.batches]
-            series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), curve.style))
-        points = [[_at_epoch(e, axis), round(100 * e.val_accuracy, 2)] for e in curve.epochs]
-        series.append(_marked(curve.name, points, curve.style))
+    series = _lines(curves, axis, training, lambda b: 100 * b.accuracy, lambda e: round(100 * e.val_accuracy, 2))
     return _planned(_spec(series, AXIS_TITLES[axis], "Accuracy (%)", y_max=100), axis, epochs, seconds)
 
 
@@ -68,14 +62,25 @@ def loss_chart(
     seconds: float | None = None,
 ) -> dict[str, Any]:
     """Loss per batch (thin) and per epoch on validation (marked); the axis as in `accuracy_chart`."""
+    series = _lines(curves, axis, training, lambda b: b.loss, lambda e: round(e.val_loss, 4))
+    return _planned(_spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)"), axis, epochs, seconds)
+
+
+def _lines(
+    curves: Sequence[Curve],
+    axis: Axis,
+    training: bool,
+    of_batch: Callable[[BatchDone], float],
+    of_epoch: Callable[[EpochDone], float],
+) -> list[dict[str, Any]]:
+    """What `of_batch` reads (thin, where training is shown) and what `of_epoch` reads (marked) of each run."""
     series: list[dict[str, Any]] = []
     for curve in curves:
         if training:
-            points = [[_at_batch(b, axis), b.loss] for b in curve.batches]
+            points = [[_at_batch(b, axis), of_batch(b)] for b in curve.batches]
             series.append(_thin(f"{curve.name}{TRAINING}", _smoothed(points), curve.style))
-        points = [[_at_epoch(e, axis), round(e.val_loss, 4)] for e in curve.epochs]
-        series.append(_marked(curve.name, points, curve.style))
-    return _planned(_spec(series, AXIS_TITLES[axis], "Loss (cross-entropy, nats)"), axis, epochs, seconds)
+        series.append(_marked(curve.name, [[_at_epoch(e, axis), of_epoch(e)] for e in curve.epochs], curve.style))
+    return series
 
 
 def race_chart(
