@@ -222,11 +222,11 @@ class _Crash(BaseException):
     """What ends a process from outside, as far as a test within it can say."""
 
 
-def crash_after(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
-    """Let the next worker die when it has told of this epoch, as soon as a snapshot is there."""
+def crash(monkeypatch: pytest.MonkeyPatch, settings: Settings, run: Run, epoch: int) -> None:
+    """Let the run's worker die when it has logged this epoch, as soon as a snapshot is there."""
     append = HeldRun.append
 
-    def told(self: HeldRun, event: Event) -> None:
+    def dies(self: HeldRun, event: Event) -> None:
         append(self, event)
         if (
             isinstance(event, BatchDone)
@@ -235,7 +235,10 @@ def crash_after(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
         ):
             raise _Crash
 
-    monkeypatch.setattr(HeldRun, "append", told)
+    with monkeypatch.context() as patch:
+        patch.setattr(HeldRun, "append", dies)
+        with pytest.raises(_Crash):
+            Worker(settings, run).work()
 
 
 @pytest.fixture
@@ -268,10 +271,7 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(
     assert not (whole.checkpoints / "last.safetensors").exists()
 
     run = create(settings, small_config, epochs=6, find_rate=find_rate)
-    with monkeypatch.context() as patch:
-        crash_after(patch, epoch=3)
-        with pytest.raises(_Crash):
-            Worker(settings, run).work()
+    crash(monkeypatch, settings, run, epoch=3)
     assert run.state() is RunState.INTERRUPTED
     with pytest.raises(RunError, match="is finished: only an interrupted run"):
         RunStore(settings).resume(whole.id)
@@ -307,10 +307,7 @@ def test_a_run_with_scaled_features_resumes_with_the_scale_of_its_snapshot(
     monkeypatch.setattr("core.training.trainer.EVENT_SECONDS", 0.0)
     whole, run = create(settings, config), create(settings, config)
     assert Worker(settings, whole).work() is RunState.FINISHED
-    with monkeypatch.context() as patch:
-        crash_after(patch, epoch=3)
-        with pytest.raises(_Crash):
-            Worker(settings, run).work()
+    crash(monkeypatch, settings, run, epoch=3)
     RunStore(settings).resume(run.id)
     monkeypatch.setattr("core.training.preparation.measure_scale", lambda *_: pytest.fail("it was measured again"))
     assert Worker(settings, run).work() is RunState.FINISHED
@@ -327,10 +324,7 @@ def test_a_run_without_a_usable_snapshot_starts_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = create(settings, small_config, epochs=4)
-    with monkeypatch.context() as patch:
-        crash_after(patch, epoch=1)
-        with pytest.raises(_Crash):
-            Worker(settings, run).work()
+    crash(monkeypatch, settings, run, epoch=1)
     path = run.checkpoints / "last.safetensors"
     path.write_bytes(path.read_bytes()[:100])
     RunStore(settings).resume(run.id)
@@ -396,10 +390,7 @@ def test_a_budget_of_images_is_resumed_by_another_process(
 ) -> None:
     whole, run = (create(settings, small_config, epochs=50, max_images=100) for _ in range(2))
     assert Worker(settings, whole).work() is RunState.FINISHED
-    with monkeypatch.context() as patch:
-        crash_after(patch, epoch=2)
-        with pytest.raises(_Crash):
-            Worker(settings, run).work()
+    crash(monkeypatch, settings, run, epoch=2)
     RunStore(settings).resume(run.id)
     assert Worker(settings, run).work() is RunState.FINISHED
     assert metrics_of(run) == metrics_of(whole)
@@ -414,10 +405,7 @@ def test_evaluating_an_interrupted_run_predicts_its_validation_images_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = create(settings, small_config, epochs=6)
-    with monkeypatch.context() as patch:
-        crash_after(patch, epoch=2)
-        with pytest.raises(_Crash):
-            Worker(settings, run).work()
+    crash(monkeypatch, settings, run, epoch=2)
     with pytest.raises(RunError, match="has no test result yet"):
         run.validation_predictions()
     assert Worker(settings, run).work(evaluate_only=True) is RunState.INTERRUPTED

@@ -10,14 +10,12 @@ import shutil
 import stat
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
@@ -38,6 +36,7 @@ from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.steps import run_step
 from core.verification import Kind
+from tests.core.maintenance.conftest import train_aside
 
 
 @pytest.fixture(scope="session")
@@ -169,14 +168,7 @@ def test_a_room_is_packed_while_it_trains(
     monkeypatch.setattr(snapshot, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(snapshot, "SHARE", 0)
     run = RunStore(full).create(small_config.model_copy(update={"epochs": 300, "note": "long"}))
-    over = threading.Event()
-
-    def work() -> None:
-        with FileLock(run.lock_path, thread_local=False):
-            Worker(full, run).work()
-        over.set()
-
-    threading.Thread(target=work, daemon=True).start()
+    over = train_aside(full, run)
     archives = []
     while not over.is_set() and len(archives) < 5:
         if run.has_weights:
