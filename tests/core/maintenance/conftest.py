@@ -20,6 +20,7 @@ from core.jobs.held_run import HeldRun
 from core.jobs.import_job import run_job
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.jobs.worker import Worker
+from core.maintenance.export_archive import export_room
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -88,6 +89,15 @@ def full(full_template: Path, home: Path) -> Settings:
     """This test's own copy of the data root."""
     shutil.copytree(full_template, home)
     return Settings.from_environment()
+
+
+@pytest.fixture(scope="session")
+def packed(full_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The full data root, packed."""
+    settings = dataclasses.replace(Settings.from_environment(), home=full_template)
+    target = tmp_path_factory.mktemp("packed") / "room.zip"
+    assert export_room(settings, target).left_out == {}
+    return target
 
 
 def train_aside(settings: Settings, run: Run) -> threading.Event:
