@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from core.cli.training_commands import evaluate_run
+from core.cli.commands.training_commands import evaluate_run
 from core.config.events import BatchDone, Event, Measured
 from core.config.events import Tested as Evaluated  # pytest takes classes called Test… for tests
 from core.config.train_config import TrainConfig

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.cli.commands.race_commands import describe_curve
+from core.cli.commands.run_commands import list_runs, show_run
 from core.cli.main import main
-from core.cli.race_commands import describe_curve
-from core.cli.run_commands import list_runs, show_run
-from core.cli.waiting import wait_for as wait_for_run
+from core.cli.shared.waiting import wait_for as wait_for_run
 from core.config.events import PointDone
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset

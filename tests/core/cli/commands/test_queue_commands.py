@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from core.cli import queue_commands
+from core.cli.commands import queue_commands
 from core.cli.main import main
-from core.cli.waiting import queue_line
+from core.cli.shared.waiting import queue_line
 from core.jobs.nodes import Cluster, Node, write_cluster
 from core.runs.run import Run
 from core.scheduling.run_queue import QueueView, write_queue

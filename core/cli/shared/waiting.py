@@ -4,7 +4,7 @@ import sys
 import time
 from contextlib import suppress
 
-from core.cli import console
+from core.cli.shared import console
 from core.config.events import Progress
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import click
 
-from core.cli.command import Outcome, command
-from core.cli.output_file import choose_output, open_output
+from core.cli.shared.command import Outcome, command
+from core.cli.shared.output_file import choose_output, open_output
 from core.errors import ReportError
 from core.formatting import format_bytes
 from core.report.documents import FORMATS, make_document

@@ -108,7 +108,7 @@ def test_ctrl_c_cancels_the_batch_and_says_how_it_resumes(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(BatchStore, "_launch", lambda *_: None)
-    monkeypatch.setattr("core.cli.batch_answers.sleep", press)
+    monkeypatch.setattr("core.cli.commands.batch_answers.sleep", press)
     assert main(["predict", run_id, str(folder)]) == 1
     assert "the same command resumes" in capsys.readouterr().err
     (batch,) = BatchStore(raced).all()

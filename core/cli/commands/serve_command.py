@@ -4,9 +4,9 @@ import socket
 
 import click
 
-from core.cli.command import Outcome, command
-from core.cli.run_commands import run_argument
-from core.cli.waiting import print_progress, print_status
+from core.cli.commands.run_commands import run_argument
+from core.cli.shared.command import Outcome, command
+from core.cli.shared.waiting import print_progress, print_status
 from core.errors import ConfigError, TuneMyPetsError
 from core.runs.run import Run
 from core.runs.run_store import RunStore

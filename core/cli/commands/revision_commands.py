@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from core.cli.command import Outcome, cluster_option, command, config_options
-from core.cli.dataset_commands import describe_dataset
-from core.cli.run_commands import summarise_ended
-from core.cli.waiting import format_left, print_status, wait_for
+from core.cli.commands.dataset_commands import describe_dataset
+from core.cli.commands.run_commands import summarise_ended
+from core.cli.shared.command import Outcome, cluster_option, command, config_options
+from core.cli.shared.waiting import format_left, print_status, wait_for
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore

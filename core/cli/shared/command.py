@@ -10,7 +10,7 @@ from typing import Any
 import click
 from pydantic_core import PydanticUndefined
 
-from core.cli import console
+from core.cli.shared import console
 from core.config.field_problems import allowed_values
 from core.config.train_config import TrainConfig, parse_config
 from core.formatting import capitalise

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from core.cli.command import Outcome, command
+from core.cli.shared.command import Outcome, command
 from core.coach.picture_facts import pictures_of
 from core.coach.review import format_findings, review_run
 from core.coach.run_facts import gather_facts

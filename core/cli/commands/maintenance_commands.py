@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from core.cli.command import Outcome, Several, command
-from core.cli.waiting import format_left, print_status
+from core.cli.shared.command import Outcome, Several, command
+from core.cli.shared.waiting import format_left, print_status
 from core.formatting import format_bytes, format_count, join_names
 from core.maintenance.findings import Finding, printable
 from core.maintenance.meter import BytesDone

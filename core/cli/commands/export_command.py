@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from core.cli.command import Outcome, command
-from core.cli.output_file import choose_output, open_output
-from core.cli.run_commands import run_argument
-from core.cli.waiting import print_status
+from core.cli.commands.run_commands import run_argument
+from core.cli.shared.command import Outcome, command
+from core.cli.shared.output_file import choose_output, open_output
+from core.cli.shared.waiting import print_status
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ExportError
 from core.export.formats import FORMATS, get_format

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from core.cli.command import Outcome, command
-from core.cli.waiting import format_left, print_status
+from core.cli.shared.command import Outcome, command
+from core.cli.shared.waiting import format_left, print_status
 from core.datasets.dataset_store import DatasetStore
 from core.formatting import format_percent
 from core.runs.run_store import RunStore

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import click
 
 from core.actor import LOCAL_OWNER, OPERATOR
-from core.cli.command import Outcome, Several, cluster_option, command
-from core.cli.waiting import HELD, print_status
+from core.cli.shared.command import Outcome, Several, cluster_option, command
+from core.cli.shared.waiting import HELD, print_status
 from core.errors import ClusterError, ConfigError
 from core.formatting import format_count, format_estimate
 from core.jobs.nodes import count_runs, describe_state, read_cluster

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from core.cli.command import Outcome, cluster_option, command, config_options
-from core.cli.race_commands import title_option
-from core.cli.training_commands import detach_option
-from core.cli.waiting import WATCH_SECONDS, format_left, print_status, wait_for
+from core.cli.commands.race_commands import title_option
+from core.cli.commands.training_commands import detach_option
+from core.cli.shared.command import Outcome, cluster_option, command, config_options
+from core.cli.shared.waiting import WATCH_SECONDS, format_left, print_status, wait_for
 from core.config.sweep_plan import PRUNERS, SAMPLERS, Pruner, Sampler, Space, parse_space, plan_sweep
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore

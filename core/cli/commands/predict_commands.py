@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from core.cli.batch_answers import Wanted, is_batch, predict_many
-from core.cli.command import Outcome, command
-from core.cli.run_commands import run_argument
-from core.cli.waiting import format_left, print_progress, print_status
+from core.cli.commands.batch_answers import Wanted, is_batch, predict_many
+from core.cli.commands.run_commands import run_argument
+from core.cli.shared.command import Outcome, command
+from core.cli.shared.waiting import format_left, print_progress, print_status
 from core.errors import ConfigError, TuneMyPetsError
 from core.formatting import format_bytes
 from core.novelty.conformal import DEFAULT_PROMISE

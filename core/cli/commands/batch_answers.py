@@ -10,9 +10,9 @@ from core.batches.batch import ARCHIVE_ENDINGS, Batch
 from core.batches.batch_rows import printable, read_rows, read_table, write_csv
 from core.batches.batch_store import BatchStore
 from core.batches.sorted_folders import NOT_SURE, SortedFolders, sort_batch
-from core.cli.command import Outcome
-from core.cli.output_file import choose_output, open_output
-from core.cli.waiting import WATCH_SECONDS, format_left, print_status
+from core.cli.shared.command import Outcome
+from core.cli.shared.output_file import choose_output, open_output
+from core.cli.shared.waiting import WATCH_SECONDS, format_left, print_status
 from core.errors import BatchError, ConfigError
 from core.formatting import format_count
 from core.novelty.conformal import DEFAULT_PROMISE
