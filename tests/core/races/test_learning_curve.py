@@ -30,7 +30,7 @@ from core.runs.summary import summarise
 from core.settings import Settings
 from core.steps import Request
 from core.storage import write_json
-from pages.components.shared.recent_runs import result_text
+from pages.components.shared.results.recent_runs import result_text
 
 HEAD = TrainConfig.model_validate(
     {"dataset": "drawn", "model": "petnet", "strategy": "head", "epochs": 2, "batch_size": 8, "precision": "fp32"}

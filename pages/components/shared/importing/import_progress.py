@@ -8,8 +8,9 @@ from core.errors import DatasetError
 from core.formatting import format_estimate
 from core.jobs.import_jobs import ImportStatus, is_download
 from core.settings import Settings
-from pages.components.shared import frame, layout_question
+from pages.components.shared import frame
 from pages.components.shared.dataset_cache import forget_datasets
+from pages.components.shared.importing import layout_question
 
 REFRESH_SECONDS = 0.5
 

@@ -6,10 +6,10 @@ from core.formatting import format_count
 from core.room.board import Board, read_board
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.mosaic import current_collection
 from pages.components.shared.page_links import GAME_LINKS
+from pages.components.shared.pictures.mosaic import current_collection
 from pages.components.shared.prefilled_form import prefill
-from pages.components.shared.recent_runs import draw_run
+from pages.components.shared.results.recent_runs import draw_run
 from pages.components.shared.snapshots.runs_snapshot import list_runs
 from pages.server.collect_page import PAGE
 

@@ -4,7 +4,8 @@ import streamlit as st
 
 from core.formatting import format_count
 from core.jobs.import_jobs import ImportChoice, ImportJobs
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 
 SHOWN_COUNTS = 8
 
