@@ -2,8 +2,8 @@
 
 import click
 
-from core.cli.command import Command, ConfigOption
 from core.cli.main import COMMANDS
+from core.cli.shared.command import Command, ConfigOption
 from core.settings import PROJECT_ROOT, variables
 
 NOTE = "<!-- Made from the code by `python -m docs.reference`: change the code, not this file. -->"

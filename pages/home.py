@@ -9,8 +9,10 @@ from core.races import demo
 from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from core.sweeps.sweep_store import SweepStore
-from pages.components.home import continuing, journey
-from pages.components.shared import frame, import_progress, notices, recent_runs
+from pages.components.home import continuing, journey, notices
+from pages.components.shared import frame
+from pages.components.shared.importing import import_progress
+from pages.components.shared.results import recent_runs
 from pages.components.shared.snapshots.runs_snapshot import forget_runs, list_runs
 
 LIVE_SECONDS = 4.0  # what the presenter sends appears by itself

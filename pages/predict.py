@@ -18,8 +18,8 @@ from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.predict.questions import ask
 from pages.components.shared import frame
+from pages.components.shared.results.take_home import offer_exports
 from pages.components.shared.snapshots.runs_snapshot import list_usable
-from pages.components.shared.take_home import offer_exports
 
 
 def page() -> None:

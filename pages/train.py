@@ -6,7 +6,8 @@ from core.errors import RunError
 from core.room.board import send_config
 from core.scheduling.scheduler import warm_up
 from core.settings import Settings
-from pages.components.shared import frame, recent_runs
+from pages.components.shared import frame
+from pages.components.shared.results import recent_runs
 from pages.components.train import live_run
 from pages.components.train.form import race_form, sent_settings, start_bar, train_form
 from pages.components.train.form.form_values import Chosen

@@ -7,8 +7,8 @@
     python -m core report RACE --output report.html
 
 All commands and options: docs/cli.md, or `--help`. Each command is declared with its options where it is written, in
-the other files of this folder. The exit status is 0; 1 with one sentence on stderr when the job cannot be done; 2 when
-the command or a value is wrong.
+`commands`. The exit status is 0; 1 with one sentence on stderr when the job cannot be done; 2 when the command or a
+value is wrong.
 """
 
 import logging
@@ -18,8 +18,7 @@ from pathlib import Path
 
 import click
 
-from core.cli import (
-    console,
+from core.cli.commands import (
     dataset_commands,
     doctor_command,
     export_command,
@@ -35,7 +34,8 @@ from core.cli import (
     sweep_commands,
     training_commands,
 )
-from core.cli.command import HELP_OPTIONS
+from core.cli.shared import console
+from core.cli.shared.command import HELP_OPTIONS
 from core.errors import ConfigError, TuneMyPetsError
 
 COMMANDS = (

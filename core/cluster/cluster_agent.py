@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from core.errors import RunError, TuneMyPetsError
 from core.jobs.nodes import Cluster, write_cluster
 from core.jobs.preloader import CHUNK_BYTES, SCHEDULER
 from core.jobs.states import PAUSED, TAKEN
-from core.jobs.worker import LOCK_SECONDS
+from core.jobs.worker import LOCK_SECONDS, Worker
 from core.runs.run import Run, RunState
 from core.runs.run_lock import hold
 from core.settings import Settings
@@ -47,7 +48,7 @@ class ClusterAgent:
     def __init__(self, settings: Settings, nodes: Nodes) -> None:
         self._settings = settings
         self._nodes = nodes
-        self._relays: dict[str, Relay] = {}
+        self._workers: dict[str, Worker] = {}
         self._threads: list[threading.Thread] = []
         self._unread = b""
         self._closing = False
@@ -84,8 +85,8 @@ class ClusterAgent:
         """Take no more runs, and pause those that are here."""
         if not self._closing:
             self._close()
-        for relay in list(self._relays.values()):
-            relay.signal.ask(Request.PAUSE)
+        for worker in list(self._workers.values()):
+            worker.signal.ask(Request.PAUSE)
 
     def wait(self, seconds: float) -> None:
         """Wait until every run has ended here, at most so long."""
@@ -128,12 +129,13 @@ class ClusterAgent:
             log.warning("the node of %s has left", run.id)
             return PAUSED
         with hold(run, LOCK_SECONDS):
-            relay = Relay(dataclasses.replace(self._settings, threads=threads), run, self._nodes, node)
-            self._relays[run.id] = relay
+            settings = dataclasses.replace(self._settings, threads=threads)
+            worker = Worker(settings, run, partial(Relay, nodes=self._nodes, node=node))
+            self._workers[run.id] = worker
             try:
-                state = relay.work()
+                state = worker.work()
             finally:
-                del self._relays[run.id]
+                del self._workers[run.id]
             log.info("%s ended on %s: %s", run.id, node.name, state.value)
             return PAUSED if state is RunState.QUEUED else 0
 

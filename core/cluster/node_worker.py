@@ -1,8 +1,8 @@
 """The worker of a node: an actor of Ray that trains one run after another, asked by the run's `relay`.
 
-It computes as a worker at home does (`core.jobs.worker`), in a copy of the run's folder, with a copy of the dataset. On
-the presenter's own machine it uses the dataset and the cache that are there. Lent to another run, it evaluates shards
-of that run's pictures (`shards`).
+It computes as a worker at home does (`core.jobs.computation`), in a copy of the run's folder, with a copy of the
+dataset. On the presenter's own machine it uses the dataset and the cache that are there. Lent to another run, it
+evaluates shards of that run's pictures (`shards`).
 """
 
 import dataclasses
@@ -23,7 +23,8 @@ from core.cluster.folder_copy import Changes, FolderReader, write_changes
 from core.cluster.node_facts import describe_node
 from core.config.train_config import TrainConfig, load_config
 from core.datasets.dataset_store import DatasetStore
-from core.jobs.worker import Outcome, Worker
+from core.jobs.computation import LocalComputation, Outcome
+from core.jobs.held_run import HeldRun
 from core.runs.run import Run
 from core.settings import Settings
 from core.steps import Request, Stopped, StopSignal
@@ -143,14 +144,15 @@ class NodeWorker:
     def begin(self, files: Changes, *, evaluate_only: bool) -> None:
         """Start to compute, from what the run's folder has at home."""
         write_changes(self._folder, files)
-        self._worker = Worker(self._settings, Run(self._folder), self._clock_ahead, self._shards, self._leader)
+        self._held = HeldRun(self._settings, Run(self._folder), self._clock_ahead)
+        self._computation = LocalComputation(self._held, self._shards, self._leader)
         self._reader = FolderReader(self._folder, known=True)
-        self._worker.log.on_rewind = self._reader.cut
+        self._held.log.on_rewind = self._reader.cut
         threading.Thread(target=self._compute, args=(evaluate_only,), daemon=True).start()
 
     def _compute(self, evaluate_only: bool) -> None:
         try:
-            self._outcome = self._worker.compute(evaluate_only=evaluate_only)
+            self._outcome = self._computation.compute(evaluate_only=evaluate_only)
         except BaseException as error:
             self._outcome = Outcome(f"The training ended unexpectedly on its node ({type(error).__name__}).")
             raise
@@ -160,7 +162,7 @@ class NodeWorker:
         self._touch()
         outcome = self._outcome  # before the last look at the folder
         left, lost = (self._shards.left, tuple(self._shards.lost())) if self._shards is not None else (0, ())
-        return News(self._reader.read(), time.process_time(), self._worker.log.seconds, outcome, left, lost)
+        return News(self._reader.read(), time.process_time(), self._held.log.seconds, outcome, left, lost)
 
     def lend(self, actors: dict[str, Any]) -> None:
         """Let these workers, and no other ones, evaluate the run's frozen part."""
@@ -234,16 +236,16 @@ class NodeWorker:
 
     def ask(self, request: Request) -> None:
         """Stop or pause."""
-        self._worker.signal.ask(request)
+        self._held.signal.ask(request)
 
     def close(self) -> bool:
         """Forget the run; whether this process can take another one."""
         shutil.rmtree(self._folder.parent, ignore_errors=True)
-        free = not self._worker.computing
+        free = not self._computation.computing
         if self._leader is not None and free:
             self._leader.close()
         self._leader = None
-        del self._worker, self._reader
+        del self._computation, self._held, self._reader
         self._shards = None
         gc.collect()
         return free

@@ -1,22 +1,21 @@
-"""The worker of a run that a node trains: it holds the run's lock here, and writes what happens there."""
+"""The computation of a run that a node trains: its worker holds the lock here, and writes what happens there."""
 
 import logging
 import os
 import time
+from functools import partial
 
 from core.cluster.dataset_copy import pack
-from core.cluster.folder_copy import Changes, FolderReader, write_changes
+from core.cluster.folder_copy import FolderReader, write_changes
 from core.cluster.followers import Followers
 from core.cluster.lending import Lending, shares_pictures
 from core.cluster.ray_link import HOME, NodeLostError, Nodes, RemoteWorker, RunLostError
 from core.datasets.dataset import Dataset
-from core.errors import ClusterError, RunError, TuneMyPetsError
+from core.errors import ClusterError, TuneMyPetsError
+from core.jobs.computation import Outcome
+from core.jobs.held_run import HeldRun
 from core.jobs.nodes import Node
-from core.jobs.worker import MAX_SURPRISES, NO_SPACE, Outcome, Worker
-from core.quotas import is_disk_full, is_full
 from core.runs.failures import MEMORY, memory_sentence
-from core.runs.run import Run
-from core.settings import Settings
 from core.steps import Request, Stopped
 
 ASK_SECONDS = 0.2  # between two questions for news
@@ -27,11 +26,11 @@ MOST_WORKERS = 3  # on one node that end before they begin
 log = logging.getLogger("tunemypets.cluster")
 
 
-class Relay(Worker):
-    """A worker whose computation is on a node."""
+class Relay:
+    """The computation of a run on a node."""
 
-    def __init__(self, settings: Settings, run: Run, nodes: Nodes, node: Node) -> None:
-        super().__init__(settings, run)
+    def __init__(self, held: HeldRun, nodes: Nodes, node: Node) -> None:
+        self._held, self._run = held, held.run
         self._nodes = nodes
         self._node = node
         self._lending: Lending | None = None
@@ -45,16 +44,18 @@ class Relay(Worker):
         """
         remote = None
         try:
-            dataset = self._find_dataset()
+            dataset = self._held.find_dataset()
             shared = not evaluate_only and self._shares_pictures(dataset)
-            if shared and self.run.config().strategy == "head":
+            if shared and self._run.config().strategy == "head":
                 # what remains to be trained is small, and the pictures are here
-                self._node = self._nodes.home(self.settings.workers or 1)
+                self._node = self._nodes.home(self._held.settings.workers or 1)
             remote = self._take_worker()
             if shared:
                 self._lending = Lending(self._nodes, remote, self._node)
-            elif self.run.config().workers > 1 and self._plan is None and not evaluate_only:
-                self._followers = Followers(self._nodes, remote, self.settings, self.run.id, self.run.config(), dataset)
+            elif self._run.config().workers > 1 and self._held.curve_plan is None and not evaluate_only:
+                self._followers = Followers(
+                    self._nodes, remote, self._held.settings, self._run.id, self._run.config(), dataset
+                )
             outcome = self._follow_node(remote, dataset, evaluate_only)
             if self._close(remote):
                 remote = None
@@ -62,12 +63,12 @@ class Relay(Worker):
         except Stopped:
             return Outcome()
         except NodeLostError as error:
-            log.warning("%s: %s is queued again", error, self.run.id)
-            self.signal.ask(Request.PAUSE)
+            log.warning("%s: %s is queued again", error, self._run.id)
+            self._held.signal.ask(Request.PAUSE)
             return Outcome()
         except RunLostError as error:
             if error.for_memory:
-                return Outcome(memory_sentence(self.run.config()), MEMORY)
+                return Outcome(memory_sentence(self._run.config()), MEMORY)
             raise
         except TuneMyPetsError as error:
             return Outcome(str(error))
@@ -81,7 +82,7 @@ class Relay(Worker):
 
     def _shares_pictures(self, dataset: Dataset) -> bool:
         """Whether all machines evaluate the frozen part of this run together."""
-        return self._plan is None and shares_pictures(self.settings, self.run.config(), dataset)
+        return self._held.curve_plan is None and shares_pictures(self._held.settings, self._run.config(), dataset)
 
     def _take_worker(self) -> RemoteWorker:
         """A worker on the node that answers: one that waited may have ended."""
@@ -111,7 +112,7 @@ class Relay(Worker):
     def _follow_node(self, remote: RemoteWorker, dataset: Dataset, evaluate_only: bool) -> Outcome:
         at_home, lending = self._node.id == HOME, self._lending
         remote.call(
-            self._beat_or_stop, "open", self.settings, self.run.id, dataset.fingerprint, time.time(),
+            self._beat_or_stop, "open", self._held.settings, self._run.id, dataset.fingerprint, time.time(),
             at_home=at_home, shared=lending.device if lending is not None else "",
         )  # fmt: skip
         if not at_home and not remote.call(self._beat_or_stop, "has_dataset", dataset.id):
@@ -119,12 +120,12 @@ class Relay(Worker):
                 remote.call(self._beat_or_stop, "receive", dataset.id, piece.data, piece.last)
         if self._followers is not None:
             self._followers.begin(self._beat_or_stop)
-        remote.call(self._beat, "begin", FolderReader(self.run.folder).read(), evaluate_only=evaluate_only)
+        remote.call(self._beat, "begin", FolderReader(self._run.folder).read(), evaluate_only=evaluate_only)
         passed_on, computed, moved = False, 0.0, time.monotonic()
         while True:
             news = remote.call(self._beat, "news")
-            self._write(news.changes)
-            self.log.take_over(news.seconds)
+            self._held.write(partial(write_changes, self._run.folder, news.changes))
+            self._held.log.take_over(news.seconds)
             outcome: Outcome | None = news.outcome
             if outcome is not None:
                 return outcome
@@ -138,33 +139,15 @@ class Relay(Worker):
                 computed, moved = news.computed, time.monotonic()
             elif still > STUCK_SECONDS:
                 raise RunLostError(f"the worker on {self._node.name} has stopped responding")
-            if self._asked() and not passed_on:
-                remote.call(self._beat, "ask", self.signal.request)
+            if self._held.asked() and not passed_on:
+                remote.call(self._beat, "ask", self._held.signal.request)
                 passed_on = True
             self._beat()
             time.sleep(ASK_SECONDS)
 
-    def _write(self, changes: Changes) -> None:
-        """Write what the node has written; a full disk is waited for, as at home."""
-        surprises = 0
-        while True:
-            try:
-                write_changes(self.run.folder, changes)
-                return
-            except OSError as error:
-                if not is_full(error):
-                    raise
-                log.warning("the disk is full: %s waits for space", self.run.id)
-            if not is_disk_full(self.settings):
-                surprises += 1
-                if surprises > MAX_SURPRISES:
-                    raise RunError(NO_SPACE)
-            if not self._wait_for_space():
-                raise Stopped
-
     def _beat(self) -> None:
         """Show that this worker moves; whether the node does is seen here."""
-        os.utime(self.run.lock_path)
+        os.utime(self._run.lock_path)
 
     def _beat_or_stop(self) -> None:
         """The same, before the computation began.
@@ -173,5 +156,5 @@ class Relay(Worker):
             Stopped: the run has to end.
         """
         self._beat()
-        if self._asked():
+        if self._held.asked():
             raise Stopped

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from core.config.race_plan import PAIR
-from core.config.train_config import STRATEGIES, TrainConfig
+from core.config.strategies import STRATEGIES
+from core.config.train_config import TrainConfig
 
 SCRATCH, TRANSFER = "Scratch", "Transfer"
 KEYS = {*STRATEGIES, *PAIR, "random-init"}  # names of arms in the plans that are made here

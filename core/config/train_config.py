@@ -6,70 +6,21 @@ torch.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Annotated, Any, Literal, Self
+from dataclasses import fields, replace
+from typing import Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from core.config import field_rules
 from core.config.field_problems import FieldProblem, describe_problems
+from core.config.field_values import ClassWeights, FilterCount, KernelSize, Name, Note
+from core.config.strategies import Strategy
 from core.errors import ConfigError, NetworkError
-from core.formatting import SPLIT_NAMES
 from models.catalog import CATALOG, NetworkEntry, ScratchOptions, get_entry
 from models.weights import default_network
 
-Strategy = Literal["scratch", "head", "partial", "full", "gradual"]
-STRATEGIES: Mapping[str, tuple[str, str]] = {
-    "scratch": ("From scratch", "Random weights: the network learns everything from these pictures."),
-    "head": ("Head only", "The pretrained backbone stays frozen; only the new output layer is trained. Quick."),
-    "partial": (
-        "Partial",
-        "Frozen up to a block; the blocks after it are trained with a smaller learning rate than the head.",
-    ),
-    "full": (
-        "Full fine-tuning",
-        "Everything is trained, the pretrained backbone with a smaller learning rate than the head.",
-    ),
-    "gradual": (
-        "Gradual",
-        "Two stages: first the head is trained, then the backbone too, with a smaller learning rate.",
-    ),
-}  # title, explanation
-
+SCRATCH_FIELDS = tuple(field.name for field in fields(ScratchOptions))  # those that only `scratch_cnn` has
 BACKBONE_FACTOR = 0.1
-LEAST_PART = 2  # pictures of a worker in a step: batch norm has no statistics of a single one
-FilterCount = Annotated[int, Field(ge=1, le=1024)]
-# a form gives 5, a command line "5"
-KernelSize = Annotated[
-    Literal[3, 5, 7], BeforeValidator(lambda given: int(given) if str(given).strip().isdigit() else given)
-]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
-Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
-
-
-def _read_class_weights(text: str) -> str:
-    """`none`, `balanced` or numbers above 0, in one form."""
-    plain = text.strip().casefold()
-    if plain in ("none", "balanced"):
-        return plain
-    try:
-        numbers = [float(part) for part in plain.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) < 2 or not all(0 < number <= 1e6 for number in numbers):
-        raise ValueError("write none, balanced, or a number above 0 for each class, such as 1, 2")
-    return ", ".join(f"{number:g}" for number in numbers)
-
-
-ClassWeights = Annotated[str, AfterValidator(_read_class_weights)]
 
 
 class TrainConfig(BaseModel):
@@ -286,62 +237,11 @@ class TrainConfig(BaseModel):
             entry = self.entry()
         except NetworkError as error:
             raise FieldProblem("image_size", str(error)) from error
-        if entry.weights is None and self.strategy != "scratch":
-            raise FieldProblem(
-                "strategy",
-                f"{entry.title} has no pretrained weights: use the strategy scratch, or choose a pretrained network.",
-            )
-        if self.freeze_point is not None:
-            if self.strategy not in ("partial", "gradual"):
-                raise FieldProblem(
-                    "freeze_point",
-                    f"A freeze point goes with the strategies partial and gradual, not with {self.strategy}: "
-                    "leave it out.",
-                )
-            if self.freeze_point not in entry.freeze_points:
-                raise FieldProblem(
-                    "freeze_point",
-                    f"{entry.title} has no block {self.freeze_point!r}: "
-                    f"choose one of {', '.join(entry.freeze_points)}.",
-                )
-        if self.workers > 1 and self.strategy == "head":
-            raise FieldProblem(
-                "workers",
-                "A head trains on stored features in seconds, and a cluster computes those of many pictures on all its "
-                "machines already: leave workers out.",
-            )
-        if self.workers > self.batch_size // LEAST_PART:
-            raise FieldProblem(
-                "workers",
-                f"{self.workers} workers need {LEAST_PART} pictures each in every step: "
-                f"choose a batch size of at least {self.workers * LEAST_PART}, or fewer workers.",
-            )
-        if self.find_rate and self.learning_rate is not None:
-            raise FieldProblem(
-                "learning_rate", "find_rate and learning_rate exclude each other: leave one of them out."
-            )
-        if self.max_images is not None and self.max_seconds is not None:
-            raise FieldProblem(
-                "max_seconds", "max_images and max_seconds are two ways to end a training: leave one of them out."
-            )
-        if self.strategy == "gradual":
-            if self.max_images == 1:
-                raise FieldProblem(
-                    "max_images", "The gradual strategy has two stages: give it at least 2 pictures to see."
-                )
-            if self.epochs < 2:
-                raise FieldProblem("epochs", "The gradual strategy has two stages: give it at least 2 epochs.")
-            if self.head_epochs is not None and self.head_epochs >= self.epochs:
-                raise FieldProblem(
-                    "head_epochs",
-                    f"head_epochs is {self.head_epochs}: "
-                    f"the first stage must be shorter than all {self.epochs} epochs.",
-                )
-        elif self.head_epochs is not None:
-            raise FieldProblem(
-                "head_epochs",
-                f"head_epochs goes with the strategy gradual, not with {self.strategy}: leave it out.",
-            )
+        field_rules.check_strategy(entry, self.strategy, self.freeze_point)
+        field_rules.check_workers(self.workers, self.strategy, self.batch_size)
+        field_rules.check_rate(self.learning_rate, find_rate=self.find_rate)
+        field_rules.check_budget(self.max_images, self.max_seconds)
+        field_rules.check_stages(self.strategy, self.epochs, self.head_epochs, self.max_images)
         return self
 
     def variant(self, **changes: Any) -> "TrainConfig":
@@ -354,15 +254,7 @@ class TrainConfig(BaseModel):
 
     def scratch_options(self) -> ScratchOptions:
         """The options of `scratch_cnn` among the fields."""
-        return ScratchOptions(
-            filters=self.filters,
-            kernel_size=self.kernel_size,
-            activation=self.activation,
-            batch_norm=self.batch_norm,
-            dropout=self.dropout,
-            dense_neurons=self.dense_neurons,
-            image_size=self.image_size,
-        )
+        return ScratchOptions(**{name: getattr(self, name) for name in SCRATCH_FIELDS})
 
     def entry(self) -> NetworkEntry:
         """The catalog's description of the chosen network, with its options applied."""
@@ -413,22 +305,9 @@ class TrainConfig(BaseModel):
         Args:
             pictures: number of pictures per split.
         """
-        problems: dict[str, str] = {}
-        if self.head == "sigmoid" and classes != 2:
-            problems["head"] = (
-                f"The sigmoid head is for two classes, and {self.dataset} has {classes}: choose the softmax head."
-            )
-        given = 0 if self.class_weights in ("none", "balanced") else self.class_weights.count(",") + 1
-        if given not in (0, classes):
-            problems["class_weights"] = (
-                f"There are {given} class weights, and {self.dataset} has {classes} classes: give one for each."
-            )
-        for split in ("train", "val"):
-            if not pictures.get(split):
-                problems["dataset"] = (
-                    f"{self.dataset} has no {SPLIT_NAMES[split]} pictures: import it again with another split."
-                )
-        return problems
+        return field_rules.problems_with_dataset(
+            self.dataset, classes, pictures, head=self.head, class_weights=self.class_weights
+        )
 
     def title(self) -> str:
         """Short name for people: `mobilenet_v2, head`."""
@@ -465,14 +344,3 @@ def _validate(values: Any) -> TrainConfig:
 def default_views(epochs: int) -> int:
     """Stored views by default: one for every five epochs, at most four."""
     return max(1, min(4, epochs // 5))
-
-
-SCRATCH_FIELDS = (
-    "filters",
-    "kernel_size",
-    "activation",
-    "batch_norm",
-    "dropout",
-    "dense_neurons",
-    "image_size",
-)

@@ -67,10 +67,8 @@ def files_of(settings: Settings, dataset: Dataset, backbone: str) -> JobFiles:
 def look(settings: Settings, dataset: Dataset, backbone: str) -> ExaminationState:
     """How far an examination is."""
     files = files_of(settings, dataset, backbone)
-    if (found := read_findings(files.result, dataset)) is not None:
-        return ExaminationState(findings=found)
-    job = shared_job.look(files)
-    if (found := read_findings(files.result, dataset)) is not None:  # it may have ended between the two looks
+    found, job = shared_job.look(files, lambda: read_findings(files.result, dataset))
+    if found is not None:
         return ExaminationState(findings=found)
     each = (Measurements(settings).find(measured_by(backbone)) or {}).get("seconds_a_picture")
     estimate = each * len(dataset.rows) if each else None

@@ -8,14 +8,13 @@ than what is left, and what was not timed by then is computed in fp32.
 
 import copy
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from time import perf_counter, process_time
+from collections.abc import Callable, Generator, Iterator
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from core.checkpoints.checkpoint import build_network
@@ -25,6 +24,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.pictures.decoder import Limits
 from core.errors import ConfigError, DatasetError, ImageError
+from core.estimates.timing import Limit, OutOfTimeError, time_ways
 from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.activations import stored_dtype
@@ -37,14 +37,9 @@ from models.network import Network
 
 SAMPLE = 16  # images
 MEASURING_SECONDS = 3.0  # of one configuration
-ASK_SECONDS = 0.1  # between two looks whether it has to stop
-RESERVE = 2.0  # what is timed may take so many times as long as before: other programs come and go
 COPYING_SECONDS, COPYING_SECONDS_A_BYTE = 0.3, 2e-9  # of computing, to copy and to fold a network
 BACKWARD_COST = 2.0  # forward passes
 LEAST_IN_STEP = 2  # images: batch norm has to find statistics
-ENOUGH_SECONDS = 0.15  # of one repetition
-REPETITIONS = 3  # of each of several ways; one alone has nothing to be compared with
-CLEARLY_SLOWER = 2.0
 FP16_REFUSED = "The precision fp16 needs an NVIDIA GPU, and this machine trains without one: choose auto."
 TEXT = "Measuring what is fastest on this machine"
 
@@ -147,56 +142,6 @@ def _recall_or_measure(
     return known.keep(what, machine, measured)
 
 
-class OutOfTimeError(Exception):
-    """Measuring ends here, with what is known by now."""
-
-
-class Limit:
-    """The time that measuring may take.
-
-    Args:
-        signal: asked now and then, as the answer may be on the disk.
-    """
-
-    def __init__(self, seconds: float, signal: StopSignal) -> None:
-        self._began, self._computed = perf_counter(), process_time()
-        self._ends, self._signal = self._began + seconds, signal
-        self._asked = -math.inf
-
-    def check(self, seconds: float = 0.0) -> None:
-        """Return at once if there is time for something that took so long before.
-
-        Raises:
-            OutOfTimeError: there is not.
-            Stopped: the signal was set.
-        """
-        now = perf_counter()
-        if now - self._asked >= ASK_SECONDS:
-            self._signal.check()
-            self._asked = now
-        if self._ends - now <= RESERVE * seconds:
-            raise OutOfTimeError
-
-    def check_computing(self, seconds: float) -> None:
-        """Return at once if there is time for so much computing, at the share of the processor that was left so far.
-
-        Raises:
-            OutOfTimeError, Stopped: as `check`.
-        """
-        share = (process_time() - self._computed) / max(1e-6, perf_counter() - self._began)
-        self.check(seconds / max(1e-3, min(1.0, share)) / RESERVE)
-
-    @contextmanager
-    def watch(self, module: nn.Module) -> Iterator[None]:
-        """Check before every layer of a module, as a single pass through a large network may take seconds."""
-        handles = [part.register_forward_pre_hook(lambda *_: self.check()) for part in module.modules()]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-
 def _parts(network: Network, stages: list[Stage]) -> list[str]:
     """What a configuration has, of the parts that are measured."""
     head_alone = stages[-1].freeze_point == list(network.blocks)[-1]
@@ -235,7 +180,7 @@ def measure(
         images = to_channels_first(pixels[:count])
         return normalise(apply_views(images, views, np.arange(count), augmentation, spec.crop_px), spec, device)
 
-    yield {"input": _time(lambda _, count: view(count), ("",), device, limit, len(pixels))[""]}
+    yield {"input": time_ways(lambda _, count: view(count), ("",), device, limit, len(pixels))[""]}
     batch = view(len(pixels))
     parts = _parts(network, stages)
     size = sum(value.nbytes for value in network.state_dict().values())
@@ -313,54 +258,6 @@ def _time_formats(
     part: str, work: Callable[[str, int], object], device: torch.device, limit: Limit, most: int, least: int = 1
 ) -> Figures:
     formats = number_formats(device)
-    times = _time(work, formats, device, limit, most, least)
+    times = time_ways(work, formats, device, limit, most, least)
     found = {f"{part}_{precision}": value for precision, value in times.items()}
     return found if len(times) == len(formats) else {**found, f"{part}_unmeasured": 1.0}
-
-
-def _time(
-    work: Callable[[str, int], object],
-    ways: Sequence[str],
-    device: torch.device,
-    limit: Limit,
-    most: int,
-    least: int = 1,
-) -> dict[str, float]:
-    """Milliseconds an image of each way for which there was time.
-
-    A few images go first, so that no way that is clearly slower ever gets many. The ways take turns: a program that
-    slows the machine down for a moment then slows all of them down.
-
-    Args:
-        work: of a way, on so many images.
-        most, least: images at once.
-    """
-
-    def seconds(way: str, count: int) -> float:
-        started = perf_counter()
-        work(way, count)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        elif device.type == "mps":
-            torch.mps.synchronize()
-        return perf_counter() - started
-
-    each: dict[str, float] = {}  # seconds an image
-    with suppress(OutOfTimeError):
-        for way in ways:
-            limit.check(least * min(each.values(), default=0.0))
-            taken = seconds(way, least)  # also prepares what later ones use
-            each[way] = taken / least
-            limit.check(taken / RESERVE)  # the second pass is hardly ever slower
-            each[way] = min(taken, seconds(way, least)) / least
-        left = [way for way in ways if each[way] <= CLEARLY_SLOWER * min(each.values())]
-        slowest = max(1e-6, *(each[way] for way in left))
-        count = min(most, int(ENOUGH_SECONDS / slowest))
-        if count > least:
-            several: dict[str, float] = {}
-            for _ in range(REPETITIONS if len(ways) > 1 else 2):
-                limit.check(count * slowest * len(left))
-                for way in left:
-                    several[way] = min(several.get(way, math.inf), seconds(way, count) / count)
-                each |= several
-    return {way: 1000 * value for way, value in each.items()}

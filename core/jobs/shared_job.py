@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -33,6 +34,8 @@ NOTE_SECONDS = 0.3
 WAIT_SECONDS = 0.5
 INTERRUPTED = "It was interrupted: start it again."
 ENDINGS = (".progress.json", ".json", ".stop", ".lock")
+
+Result = TypeVar("Result")
 
 log = logging.getLogger("tunemypets.jobs")
 
@@ -73,8 +76,19 @@ class JobState:
     owner: str = LOCAL_OWNER
 
 
-def look(files: JobFiles) -> JobState:
-    """How far it is; read the result before and after, since it may end meanwhile."""
+def look(files: JobFiles, read: Callable[[], Result | None]) -> tuple[Result | None, JobState]:
+    """The result, and how far it is without one.
+
+    Args:
+        read: the result; None while there is none.
+    """
+    if (found := read()) is not None:
+        return found, JobState()
+    state = _state(files)
+    return read(), state  # it may have ended between the two looks
+
+
+def _state(files: JobFiles) -> JobState:
     active = is_held(files.lock)
     try:
         noted = read_json(files.progress)
@@ -196,7 +210,7 @@ def cancel(files: JobFiles, what: str, owner: str, *, by: Actor) -> None:
     Raises:
         RightsError: neither the computation nor what it is made from belongs to `by`.
     """
-    state = look(files)
+    state = _state(files)
     if state.active:
         if not by.may_change(owner):
             by.check_may_change(state.owner, what)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from core.config.train_config import STRATEGIES
+from core.config.strategies import STRATEGIES
 from core.formatting import format_count, format_points
 from core.probes.forecast import expect
 from core.probes.ladder import Ladder, path_for, read_ladder

@@ -64,10 +64,8 @@ def check_network(dataset: Dataset, network: str) -> None:
 def look(settings: Settings, dataset: Dataset, network: str) -> ProbeState:
     """How far the probes are."""
     files = files_of(settings, dataset, network)
-    if (found := read_ladder(files.result)) is not None:
-        return ProbeState(found)
-    state = shared_job.look(files)
-    if (found := read_ladder(files.result)) is not None:  # it may have ended between the two looks
+    found, state = shared_job.look(files, lambda: read_ladder(files.result))
+    if found is not None:
         return ProbeState(found)
     each = (Measurements(settings).find(measured_by(network)) or {}).get("seconds_a_picture")
     return ProbeState(None, state, each * count_pictures(dataset) if each else None)

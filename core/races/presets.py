@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from core.config.race_plan import MAX_ARMS, MAX_SEEDS, MAX_TITLE, PAIR, Budget, RacePlan
-from core.config.train_config import BACKBONE_FACTOR, STRATEGIES, TrainConfig
+from core.config.strategies import STRATEGIES
+from core.config.train_config import BACKBONE_FACTOR, TrainConfig
 from core.errors import ConfigError
 from core.runs.run_store import Arm
 from models.weights import default_network

@@ -2,7 +2,8 @@
 
 import errno
 
-from core.config.train_config import LEAST_PART, TrainConfig
+from core.config.field_rules import LEAST_PART
+from core.config.train_config import TrainConfig
 from core.runs.run import RunResult
 
 MEMORY = "memory"  # the causes of a result

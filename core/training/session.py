@@ -31,7 +31,8 @@ from core.training.evaluation import evaluate
 from core.training.gradients import Compute, Gradients
 from core.training.preparation import Prepared, prepare
 from core.training.rate_finder import find_rate
-from core.training.trainer import Trainer, is_finite
+from core.training.trainer import Trainer
+from core.training.training_state import is_finite
 from models.catalog import NetworkEntry
 from models.network import Network
 

@@ -7,14 +7,11 @@ them when an `EpochDone` is `best`, and may snapshot the whole training. Tests a
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from core.checkpoints.snapshot import Position, Snapshot
 from core.config.events import BatchDone, EpochDone, Event, Message, PhaseStarted, Progress, SamplesPredicted
@@ -36,12 +33,9 @@ from core.training.optimization import (
     build_schedule,
     clip_gradients,
     enlargement,
-    load_optimizer_tensors,
-    load_scaler_tensors,
-    optimizer_tensors,
-    scaler_tensors,
 )
 from core.training.outlook import Outlook
+from core.training.training_state import TrainingState, is_finite
 from models.network import Network
 
 EVENT_SECONDS = 0.1  # what follows more quickly is merged: an epoch of a head takes milliseconds
@@ -91,8 +85,7 @@ class Trainer:
         self._gradients = Gradients(network, data, config, feeds, hardware.device)
         self._compute = share(self._gradients)
         self._samples = choose_samples(data.val, config.seed)
-        self._optimizer: Optimizer | None = None
-        self._schedule: LambdaLR | None = None
+        self._state: TrainingState | None = None
         self._restored: Snapshot | None = None
 
     def fit(self, signal: StopSignal) -> Iterator[Event]:
@@ -135,7 +128,7 @@ class Trainer:
     @property
     def begun(self) -> bool:
         """Whether a stage has begun: from then on a snapshot is possible."""
-        return self._optimizer is not None
+        return self._state is not None
 
     @property
     def passed(self) -> float:
@@ -144,21 +137,9 @@ class Trainer:
 
     def snapshot(self) -> Snapshot:
         """Everything that `restore` needs, as copies; while `fit` waits at a `yield` or has ended, and has begun."""
-        assert self._optimizer is not None
-        assert self._schedule is not None
+        assert self._state is not None
         self.position.seconds = self._clock.passed
-        tensors = {f"network.{key}": value for key, value in trainable_state(self.network).items()}
-        tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors(self._optimizer).items()}
-        tensors |= {f"scaler.{key}": value for key, value in scaler_tensors(self._scaler).items()}
-        tensors["random.cpu"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        return Snapshot(
-            dataclasses.replace(self.position),
-            {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()},
-            tuple(float(group["lr"]) for group in self._optimizer.param_groups),
-            int(self._schedule.last_epoch),
-        )
+        return self._state.snapshot(self.position)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Resume from a snapshot of a training with the same configuration; call it before `fit`."""
@@ -181,12 +162,13 @@ class Trainer:
         allowed = self.allowances[self.position.stage]
         self._rate = self._choose_rate(stage, allowed)
         groups = self.network.parameter_groups(self._rate, factor)
-        self._optimizer = build_optimizer(self.config, groups)
+        optimizer = build_optimizer(self.config, groups)
         share = None if allowed.seconds is None else partial(self._clock.share, allowed)
-        self._schedule = build_schedule(self.config, self._optimizer, allowed.steps, share)
+        schedule = build_schedule(self.config, optimizer, allowed.steps, share)
+        self._state = TrainingState(self.network, optimizer, schedule, self._scaler, self.device)
         if self._restored is not None:
-            snapshot, self._restored = self._restored, None
-            self._load(snapshot, self._optimizer, self._schedule)
+            self._state.restore(self._restored)
+            self._restored = None
 
     def _choose_rate(self, stage: Stage, allowed: Allowance) -> float:
         """The learning rate of a stage: found by a search, given, or fitted to its steps."""
@@ -196,27 +178,6 @@ class Trainer:
             return self.config.learning_rate
         head_only = stage.freeze_point == list(self.network.blocks)[-1]
         return fitted_rate(self.config, allowed.likely_steps(self.position.stage_began), head_only=head_only)
-
-    def _load(self, snapshot: Snapshot, optimizer: Optimizer, schedule: LambdaLR) -> None:
-        """Put weights, optimizer, schedule and random numbers back as they were at a snapshot."""
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "scaler": {}, "random": {}}
-        for key, value in snapshot.tensors.items():
-            owner, _, name = key.partition(".")
-            parts[owner][name] = value
-        own = self.network.state_dict()
-        with torch.no_grad():
-            for name, value in parts["network"].items():
-                own[name].copy_(value)
-        load_optimizer_tensors(optimizer, parts["optimizer"])
-        load_scaler_tensors(self._scaler, parts["scaler"])
-        for group, rate in zip(optimizer.param_groups, snapshot.rates, strict=True):
-            group["lr"] = rate
-        done = snapshot.schedule_step
-        unchanged = [None] * len(snapshot.rates)
-        schedule.load_state_dict({"last_epoch": done, "_step_count": done + 1, "lr_lambdas": unchanged})
-        torch.set_rng_state(parts["random"]["cpu"])
-        if "cuda" in parts["random"]:
-            torch.cuda.set_rng_state(parts["random"]["cuda"], self.device)
 
     def _introduce(self, stage: Stage) -> Iterator[Message]:
         """Messages before a stage begins."""
@@ -308,9 +269,9 @@ class Trainer:
 
     def _is_over(self) -> bool:
         """Whether the current stage has used its epochs or its time; between two epochs only."""
-        assert self._schedule is not None
+        assert self._state is not None
         allowed = self.allowances[self.position.stage]
-        begun = self._schedule.last_epoch > 0  # every stage has one step at least
+        begun = self._state.schedule.last_epoch > 0  # every stage has one step at least
         return self.position.stage_epoch >= allowed.epochs or (begun and self._is_up(allowed))
 
     def _is_up(self, allowed: Allowance) -> bool:
@@ -330,24 +291,23 @@ class Trainer:
         Where the scaler had enlarged a gradient beyond fp16, the weights and the schedule stay where they are, and the
         next step is made with half the scale.
         """
-        assert self._optimizer is not None
-        assert self._schedule is not None
-        at = self.position
-        rate = float(self._optimizer.param_groups[-1]["lr"])
-        self._optimizer.zero_grad(set_to_none=True)
+        assert self._state is not None
+        at, optimizer = self.position, self._state.optimizer
+        rate = float(optimizer.param_groups[-1]["lr"])
+        optimizer.zero_grad(set_to_none=True)
         found = self._compute(
             Batch(at.stage, at.epoch + 1, at.images_seen, places, enlargement(self._scaler, self.device))
         )
         if not math.isfinite(found.loss):
             raise self._diverged(at.epoch + 1, at.step + 1)
-        norm = clip_gradients(self._optimizer, self._scaler, self._gradients.trainable(), self.config.gradient_clip)
+        norm = clip_gradients(optimizer, self._scaler, self._gradients.trainable(), self.config.gradient_clip)
         usable = bool(torch.isfinite(norm))
         if not usable and self._scaler.get_scale() <= SMALLEST_SCALE:
             raise self._diverged(at.epoch + 1, at.step + 1)
-        self._scaler.step(self._optimizer)
+        self._scaler.step(optimizer)
         self._scaler.update()
         if usable:
-            self._schedule.step()
+            self._state.schedule.step()
         return rate, found.loss, found.correct
 
     def _diverged(self, epoch: int, step: int, what: str = "The loss stopped being a finite number") -> DivergedError:
@@ -383,8 +343,3 @@ class Trainer:
 def _trainable_text(network: Network) -> str:
     total, trainable = network.parameter_counts()
     return f"{trainable:,} of {total:,} parameters are trainable"
-
-
-def is_finite(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether every number of a network's state is finite, running statistics included."""
-    return all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point())

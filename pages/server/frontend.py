@@ -114,7 +114,7 @@ def read_asset(path: Path) -> Asset | None:
 
 def read_styles() -> bytes:
     """The style sheets of all pages, the shared one first, each rule stronger than what Streamlit makes later."""
-    paths = sorted(COMPONENTS.rglob("*.css"), key=lambda path: (path.parent.name != "shared", path))
+    paths = sorted(COMPONENTS.rglob("*.css"), key=lambda path: ("shared" not in path.parts, path))
     return b"\n:is(body, #root) {\n" + b"".join(path.read_bytes() for path in paths) + b"}\n"
 
 

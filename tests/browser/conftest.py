@@ -10,9 +10,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.environment import skip_or_fail
+from tests.support.phone import PATIENCE_MS, TOUCH, open_phone
 from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
-
-PATIENCE_MS = 30_000  # of one step: the first visit of a server on a busy machine takes its time
 
 
 @pytest.fixture
@@ -52,3 +51,17 @@ def page(chromium: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> I
         folder.mkdir(exist_ok=True)
         opened.screenshot(path=folder / f"{request.node.name}.png", full_page=True)
     context.close()
+
+
+@pytest.fixture
+def phone(chromium: Browser) -> Iterator[Page]:
+    """A phone, to be tapped."""
+    with open_phone(chromium, **TOUCH) as opened:
+        yield opened
+
+
+@pytest.fixture
+def dark_phone(chromium: Browser) -> Iterator[Page]:
+    """A small window in the dark, for the keyboard and the mouse."""
+    with open_phone(chromium, color_scheme="dark") as opened:
+        yield opened

@@ -16,6 +16,7 @@ from core.races.race import list_races
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.support.images import encoded, photo
+from tests.support.phone import PHONE
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -48,7 +49,7 @@ SMALL_TARGETS = """least => [...document.querySelectorAll('a, button, [role=butt
     return own && !inText && width > 1 && height > 1 && height < least;
   })
   .map(element => `${element.innerText || element.ariaLabel} (${element.getBoundingClientRect().height} px)`)"""
-VARIANTS = ({"width": 390, "height": 844}, "light"), ({"width": 1280, "height": 900}, "dark")
+VARIANTS = (PHONE, "light"), ({"width": 1280, "height": 900}, "dark")
 
 
 @pytest.mark.parametrize(("size", "theme"), VARIANTS, ids=["phone", "projector"])

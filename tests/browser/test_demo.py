@@ -13,12 +13,12 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
+from tests.support.phone import PHONE, open_phone
 from tests.support.processes import wait_for
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PHONE = {"width": 390, "height": 844}
 PATIENCE = 240_000  # milliseconds
 SPENT_SECONDS = 40.0  # of the demo's minute, as where drawing is slow: its arms train for what is left
 HERE = ("127.0.0.1", "::1", "localhost")
@@ -62,7 +62,6 @@ def offline(settings: Settings, tmp_path: Path, ended_processes: None) -> Iterat
 @pytest.fixture
 def phone(chromium: Browser, tmp_path: Path) -> Iterator[Page]:
     """A small screen that can reach nothing but this machine."""
-    context = chromium.new_context(viewport=PHONE)
 
     def only_here(route: Route) -> None:
         host = urlsplit(route.request.url).hostname
@@ -73,9 +72,9 @@ def phone(chromium: Browser, tmp_path: Path) -> Iterator[Page]:
                 log.write(f"{host}\n")
             route.abort()
 
-    context.route("**/*", only_here)
-    yield context.new_page()
-    context.close()
+    with open_phone(chromium) as opened:
+        opened.context.route("**/*", only_here)
+        yield opened
 
 
 def test_one_click_leads_to_a_verdict_without_a_network(

@@ -1,9 +1,7 @@
 """The data doctor in a real browser: examined from a phone in the dark, its findings reached by keyboard."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.datasets.dataset import Dataset
 from tests.core.doctor.conftest import mislabelled_template, mixed
@@ -13,34 +11,25 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 __all__ = ["mislabelled_template", "mixed"]  # fixtures
 
 
-@pytest.fixture
-def phone(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
-    opened = context.new_page()
-    opened.set_default_timeout(30_000)
-    yield opened
-    context.close()
-
-
 def test_a_phone_examines_a_dataset_and_a_key_opens_the_wrong_label(
-    mixed: Dataset, server: Server, phone: Page
+    mixed: Dataset, server: Server, dark_phone: Page
 ) -> None:
-    phone.goto(f"{server.address}/explore?dataset={mixed.id}")
-    phone.get_by_text("Check", exact=True).click()
-    phone.get_by_role("button", name="Examine the pictures").click()
-    first = phone.locator("[class*=st-key-doctor-labels-0] button")
+    dark_phone.goto(f"{server.address}/explore?dataset={mixed.id}")
+    dark_phone.get_by_text("Check", exact=True).click()
+    dark_phone.get_by_role("button", name="Examine the pictures").click()
+    first = dark_phone.locator("[class*=st-key-doctor-labels-0] button")
     expect(first).to_be_visible(timeout=120_000)  # it came by itself
-    expect(phone.get_by_text("dog → cat?").first).to_be_visible()
+    expect(dark_phone.get_by_text("dog → cat?").first).to_be_visible()
     first.focus()
-    phone.keyboard.press("Enter")
-    dialog = phone.get_by_role("dialog")
+    dark_phone.keyboard.press("Enter")
+    dialog = dark_phone.get_by_role("dialog")
     expect(dialog.get_by_text("Labelled dog, looks like cat.")).to_be_visible()
     expect(dialog.get_by_text("Nearest neighbours")).to_be_visible()
     expect(dialog.get_by_text("dog/wrong.jpg")).to_be_visible()
     expect(dialog.get_by_text("similarity")).to_have_count(3)
-    phone.keyboard.press("Escape")
+    dark_phone.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    assert phone.evaluate("document.documentElement.scrollWidth") == 390
-    phone.reload()
-    phone.get_by_text("Check", exact=True).click()
+    assert dark_phone.evaluate("document.documentElement.scrollWidth") == 390
+    dark_phone.reload()
+    dark_phone.get_by_text("Check", exact=True).click()
     expect(first).to_be_visible()

@@ -20,11 +20,11 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.browser.test_room import come_in, room, server  # noqa: F401
 from tests.support.images import encoded, photo
+from tests.support.phone import PHONE
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PHONE = {"width": 390, "height": 844}
 Come = Callable[[str], Page]
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.settings import Settings
 from tests.support.images import class_files
@@ -14,7 +14,6 @@ from tests.support.web_server import WebServer, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PHONE = {"width": 390, "height": 844}
 PATIENCE = 60_000  # milliseconds, of an import on a busy machine
 
 
@@ -27,13 +26,6 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
         serve_dataset(served, "ada/pets", dict(class_files({"cat": 20, "dog": 20})), monkeypatch)
         served.files["/eurosat/EuroSAT.zip"] = bytes(2**25)
         yield served
-
-
-@pytest.fixture
-def phone(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport=PHONE, is_mobile=True, has_touch=True)
-    yield context.new_page()
-    context.close()
 
 
 def test_sets_come_from_hugging_face_and_from_the_catalogue(

@@ -2,28 +2,20 @@
 
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from core.settings import Settings
 from tests.support.images import class_files
+from tests.support.phone import PHONE
 from tests.support.server import Server
 from tests.support.uploads import imported
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PHONE = {"width": 390, "height": 844}
 PATIENCE = 60_000  # milliseconds, of an import on a busy machine
-
-
-@pytest.fixture
-def phone(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport=PHONE, is_mobile=True, has_touch=True)
-    yield context.new_page()
-    context.close()
 
 
 def pack(path: Path, files: list[tuple[str, bytes]]) -> Path:

@@ -18,7 +18,6 @@ from tests.support.server import Server
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 RACE_SECONDS = 150_000  # milliseconds, for playwright
-PHONE = {"width": 390, "height": 844}
 MAX_TAPS = 6  # from Home to a trained model
 
 
@@ -36,10 +35,8 @@ def hasty_server(settings: Settings, ended_processes: None) -> Iterator[Server]:
 
 
 def test_six_taps_lead_a_phone_from_home_to_an_answer_on_own_photos(
-    hasty_server: Server, chromium: Browser, settings: Settings, tmp_path: Path
+    hasty_server: Server, phone: Page, settings: Settings, tmp_path: Path
 ) -> None:
-    context = chromium.new_context(viewport=PHONE, is_mobile=True, has_touch=True)
-    phone = context.new_page()
     taps = 0
 
     def tap(element: Locator) -> None:
@@ -78,7 +75,6 @@ def test_six_taps_lead_a_phone_from_home_to_an_answer_on_own_photos(
     heading(phone, "Predict")
     phone.locator("input[type=file]").first.set_input_files(photo)
     expect(phone.get_by_text(re.compile("This is a (cat|dog)")).first).to_be_visible(timeout=90_000)
-    context.close()
 
     runs = RunStore(settings).all()
     assert [run.state() for run in runs] == [RunState.FINISHED, RunState.FINISHED]

@@ -1,7 +1,7 @@
 """On a phone: a flag is unlike cats and dogs, and one of the pictures themselves is not."""
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page, expect
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
@@ -35,28 +35,23 @@ def run(settings: Settings) -> Run:
 
 
 def test_a_phone_is_shown_that_a_flag_is_strange_and_that_a_cat_is_not(
-    settings: Settings, run: Run, server: Server, chromium: Browser
+    settings: Settings, run: Run, server: Server, dark_phone: Page
 ) -> None:
     known = read_novelty(run.folder / NOVELTY, run.meta().classes)
     assert known is not None
     usual = int(known.test_indices[known.p_values(known.test_scores).argmax()])
     dataset = DatasetStore(settings).get("drawn")
     cat = dataset.image_path(dataset.rows[usual]).read_bytes()
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
-    try:
-        page = context.new_page()
-        page.goto(f"{server.address}/predict?run={run.id}")
-        chooser = page.locator("input[type=file]").first
-        chooser.set_input_files({"name": "flag.png", "mimeType": "image/png", "buffer": flag()})
-        expect(page.get_by_text(STRANGE)).to_be_visible()
-        expect(page.get_by_role("button", name="Not sure: 1 in 20")).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"
-        page.get_by_role("button", name="Start over").click()
-        expect(page.get_by_text(STRANGE)).to_have_count(0)
-        chooser = page.locator("input[type=file]").first
-        chooser.set_input_files({"name": "known.jpg", "mimeType": "image/jpeg", "buffer": cat})
-        expect(page.get_by_role("img", name="Your picture known.jpg")).to_be_visible()
-        expect(page.get_by_role("img", name="Probabilities of the classes")).to_be_visible()
-        expect(page.get_by_text(STRANGE)).to_have_count(0)
-    finally:
-        context.close()
+    dark_phone.goto(f"{server.address}/predict?run={run.id}")
+    chooser = dark_phone.locator("input[type=file]").first
+    chooser.set_input_files({"name": "flag.png", "mimeType": "image/png", "buffer": flag()})
+    expect(dark_phone.get_by_text(STRANGE)).to_be_visible()
+    expect(dark_phone.get_by_role("button", name="Not sure: 1 in 20")).to_be_visible()
+    assert dark_phone.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"
+    dark_phone.get_by_role("button", name="Start over").click()
+    expect(dark_phone.get_by_text(STRANGE)).to_have_count(0)
+    chooser = dark_phone.locator("input[type=file]").first
+    chooser.set_input_files({"name": "known.jpg", "mimeType": "image/jpeg", "buffer": cat})
+    expect(dark_phone.get_by_role("img", name="Your picture known.jpg")).to_be_visible()
+    expect(dark_phone.get_by_role("img", name="Probabilities of the classes")).to_be_visible()
+    expect(dark_phone.get_by_text(STRANGE)).to_have_count(0)

@@ -157,23 +157,20 @@ def test_three_attendees_and_a_presenter_go_through_all_scenes(
 
 
 def test_on_a_phone_a_picture_is_answered_on_the_first_screen(
-    raced: Settings, ended_processes: None, chromium: Browser
+    raced: Settings, ended_processes: None, phone: Page
 ) -> None:
     server = Server(raced)
     server.start()
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page = context.new_page()
-    page.set_default_timeout(60_000)
+    phone.set_default_timeout(60_000)
     try:
-        page.goto(f"{server.address}/predict")
-        expect(page.get_by_test_id("stFileUploader").get_by_text("Upload", exact=True).first).to_be_in_viewport()
+        phone.goto(f"{server.address}/predict")
+        expect(phone.get_by_test_id("stFileUploader").get_by_text("Upload", exact=True).first).to_be_in_viewport()
         pictures = [str(path) for path in sorted((raced.datasets_dir / "drawn").rglob("*.jpg"))[:3]]
-        page.locator("input[type=file]").first.set_input_files(pictures[0])
-        expect(page.get_by_label("Probabilities of the classes")).to_be_in_viewport(timeout=60_000)
-        page.locator("input[type=file]").first.set_input_files(pictures[1:])
-        expect(page.get_by_text("Least sure first")).to_be_visible()
+        phone.locator("input[type=file]").first.set_input_files(pictures[0])
+        expect(phone.get_by_label("Probabilities of the classes")).to_be_in_viewport(timeout=60_000)
+        phone.locator("input[type=file]").first.set_input_files(pictures[1:])
+        expect(phone.get_by_text("Least sure first")).to_be_visible()
     finally:
-        context.close()
         server.kill()
 
 

@@ -1,11 +1,10 @@
 """A sweep on a phone: started from the form, watched until it has finished, and one of its trainings opened."""
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from core.errors import RunError
 from core.runs.run_store import RunStore
@@ -15,19 +14,9 @@ from tests.support.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PHONE = {"width": 390, "height": 844}
 STARTED_MS = 120_000  # of trainings on a busy machine
 TRIALS = 3
 ROW = {"x": 18, "y": 52}  # the tick of the table's first row
-
-
-@pytest.fixture
-def phone(chromium: Browser) -> Iterator[Page]:
-    """A phone of its own."""
-    context = chromium.new_context(viewport=PHONE, is_mobile=True, has_touch=True)
-    page = context.new_page()
-    yield page
-    context.close()
 
 
 def fits(page: Page) -> bool:

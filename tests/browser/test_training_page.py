@@ -1,10 +1,9 @@
 """Train on a phone: from the form to a race that has started, and what an address of a run shows."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.config.train_config import TrainConfig
 from core.races.race import list_races
@@ -12,23 +11,14 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
+from tests.support.phone import PHONE
 from tests.support.processes import wait_for
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PHONE = {"width": 390, "height": 844}
 MAX_TAPS = 1  # from the form to a race
 STARTED_MS = 120_000  # of a training on a busy machine
-
-
-@pytest.fixture
-def phone(chromium: Browser) -> Iterator[Page]:
-    """A phone of its own."""
-    context = chromium.new_context(viewport=PHONE, is_mobile=True, has_touch=True)
-    page = context.new_page()
-    yield page
-    context.close()
 
 
 def is_on_first_screen(page: Page, key: str) -> bool:

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from core.config.train_config import STRATEGIES
+from core.config.strategies import STRATEGIES
 from core.palette import CLASS_COLOURS, RIGHT_COLOUR, STRATEGY_STYLES, WRONG_COLOUR, style_arms
 
 LIGHT, DARK = "#FFFFFF", "#10181D"  # backgrounds in .streamlit/config.toml

@@ -18,7 +18,7 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import is_id
 from pages.components.compare.result import run_details
-from pages.components.shared.gallery import Tile, arrange
+from pages.components.shared.pictures.gallery import Tile, arrange
 from tests.support.finished_runs import create_pair
 from tests.support.images import encoded, photo
 from tests.support.sentences import assert_nothing_of_the_machine, assert_plain

@@ -14,7 +14,8 @@ from core.probes.probing import ProbeState, files_of
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
-from pages.components.shared import frame, predictor_requests, probe_panel
+from pages.components.shared import frame, predictor_requests
+from pages.components.shared.results import probe_panel
 from tests.core.probes.conftest import keep_ladder, make_ladder
 from tests.pages.test_pages import texts
 from tests.support.finished_runs import finish, start_race

@@ -22,7 +22,8 @@ from core.races.bands import join_seeds
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
 from core.statistics.predictions import write_predictions
-from pages.components.shared import charts, frame
+from pages.components.shared import frame
+from pages.components.shared.charts import charts
 from tests.core.probes.conftest import keep_ladder
 from tests.support.finished_runs import finish, start_race
 from tests.support.tested_runs import know_pictures, make_dataset, predict

@@ -15,8 +15,8 @@ from core.datasets.dataset import Dataset
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.compare.details.cost_table import cost_figures, cost_table, seconds_chart
-from pages.components.shared import coach_findings
 from pages.components.shared.lessons import LESSONS
+from pages.components.shared.results import coach_findings
 from pages.components.shared.snapshots.runs_snapshot import look_at
 
 Open = Callable[..., AppTest]
@@ -66,7 +66,7 @@ def test_explore_looks_for_shortcuts_when_asked(settings: Settings, drawn: Datas
 def test_a_finding_shows_its_evidence_its_advice_and_the_field() -> None:
     def page() -> None:
         from core.coach.coach_finding import CoachFinding
-        from pages.components.shared.coach_findings import show_findings
+        from pages.components.shared.results.coach_findings import show_findings
 
         change = {"learning_rate": 0.001, "find_rate": False}
         advice = "Try 0.001 instead of 0.3."
@@ -90,7 +90,7 @@ def test_advice_to_turn_something_off_fills_in_the_form_too() -> None:
     def page() -> None:
         from core.coach.coach_finding import CoachFinding
         from core.config.train_config import TrainConfig
-        from pages.components.shared.coach_findings import show_findings
+        from pages.components.shared.results.coach_findings import show_findings
 
         finding = CoachFinding("flips-harm", "alarm", "Flips", "Seen.", "Turn them off.", {"augment_flip": False})
         show_findings([finding], key="a", config=TrainConfig(dataset="arrows", model="petnet"))

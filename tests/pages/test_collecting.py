@@ -11,7 +11,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.jobs.import_jobs import ImportJobs
 from core.room.board import read_board, show_scene
 from core.settings import Settings
-from pages.components.shared import mosaic
+from pages.components.shared.pictures import mosaic
 from tests.pages.test_pages import Open, texts
 from tests.pages.test_room import Come, come_as, html_of, press, scene  # noqa: F401
 from tests.support.images import encoded, photo

@@ -12,7 +12,7 @@ from core.datasets.dataset import Dataset
 from core.races.presets import MAX_EPOCHS
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from pages.components.shared import coach_findings
+from pages.components.shared.results import coach_findings
 from pages.components.train.form import start_bar
 from tests.pages.test_pages import texts
 from tests.support.tested_runs import make_dataset
@@ -246,7 +246,7 @@ def test_the_settings_of_a_run_and_what_the_coach_proposes_fill_the_form(
 def readings_without_settings() -> None:
     """What AppTest runs: a proposal without a run's settings."""
     from core.coach.coach_finding import CoachFinding
-    from pages.components.shared.coach_findings import show_findings
+    from pages.components.shared.results.coach_findings import show_findings
 
     show_findings(
         [CoachFinding("a", "note", "Unequal", "One had more epochs.", "Give both 9.", {"epochs": 9})], key="a"

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.actor import Actor
-from core.cli.run_commands import rename
+from core.cli.commands.run_commands import rename
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset

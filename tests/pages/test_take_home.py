@@ -24,8 +24,9 @@ from core.runs.run_files import EXPORTS
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
-from pages.components.shared import door, take_home
+from pages.components.shared import door
 from pages.components.shared.names import plain
+from pages.components.shared.results import take_home
 from pages.server.export_files import PATH, ROUTES, address_of
 from pages.server.guard import Guard
 from tests.pages.test_pages import texts

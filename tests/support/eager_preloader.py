@@ -15,6 +15,7 @@ from typing import Any
 from core.checkpoints import snapshot
 from core.config.events import BatchDone, Event, PhaseStarted
 from core.jobs import preloader
+from core.jobs.held_run import HeldRun
 from core.jobs.worker import Worker
 from core.runs.run import RunState
 from core.runs.run_files import ATTEMPTS, SNAPSHOT
@@ -25,10 +26,10 @@ snapshot.SHARE = 0
 trainer.EVENT_SECONDS = 1e-6  # else a fast epoch may pass without a word
 LONG_ROUNDS = 400_000_000  # minutes, in one call that answers to no signal
 
-_append, _end = Worker._append, Worker._end
+_append, _end = HeldRun.append, Worker._end
 
 
-def append(self: Worker, event: Event) -> None:
+def append(self: HeldRun, event: Event) -> None:
     _append(self, event)
     place = self.run.config().note.partition(" ")[0]
     reached = {
@@ -47,21 +48,21 @@ def append(self: Worker, event: Event) -> None:
 
 def end(self: Worker, state: RunState, text: str, **more: Any) -> RunState:
     if self.run.config().note.startswith("finishing"):
-        wait(self)
+        wait(self.held)
     return _end(self, state, text, **more)
 
 
-def wait(self: Worker) -> None:
+def wait(self: HeldRun) -> None:
     """Until it is asked to end, or the file of the configuration is as old as can be."""
     eaten = []
-    while not self._asked() and (self.run.folder / "config.json").stat().st_mtime > 1:
+    while not self.asked() and (self.run.folder / "config.json").stat().st_mtime > 1:
         if (self.run.folder / "eat").exists():
             eaten.append(os.urandom(2**20))
         else:
             time.sleep(0.02)
 
 
-Worker._append = append  # type: ignore[method-assign]
+HeldRun.append = append  # type: ignore[method-assign]
 Worker._end = end  # type: ignore[method-assign]
 
 if __name__ == "__main__":

@@ -5,10 +5,6 @@ pixel is decoded, turned upright (EXIF) and brought to RGB. What was changed is 
 """
 
 import hashlib
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +13,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from core.datasets.pictures.decoding_guards import GATE, QUIET
 from core.datasets.pictures.frames import count_frames, seek_content
+from core.datasets.pictures.orientation import Box, read_orientation, turn_box, with_orientation
 from core.datasets.pictures.picture_formats import (
     SUFFIX_FORMATS,
     describe_foreign,
@@ -34,13 +32,10 @@ from core.settings import Settings
 from models.entry import OWN_RANGES, GreyRanges, Preprocessing
 
 VERSION = Preprocessing.version  # of the rules below, for pictures that no run was trained on yet
-LARGE_PIXELS = 16_000_000  # above this, one picture at a time: parallel imports stay under 1 GB
-PIXELS_AT_ONCE = 4 * LARGE_PIXELS  # decoded side by side, in all threads together
 PLAIN_BYTES = 4 * 2**20  # of a PPM whose numbers are written as text: Python reads it
 WIDE = 2  # times as wide as high: more than half of the picture lies outside the centre square
 TOO_WIDE = "much wider than high: its sides are cut off"
 TOO_HIGH = "much higher than wide: its top and bottom are cut off"
-Box = tuple[float, float, float, float]  # left, top, right, bottom
 _DNG_VERSION, _SUBFILE_TYPE, _SUB_PICTURES, _PHOTOMETRIC = 50706, 254, 330, 262  # tags of TIFF
 
 
@@ -100,7 +95,7 @@ def decode(
         ImageError: one sentence that names the picture, why it cannot be used, and a remedy.
     """
     raw = _read(data, limits, name)
-    with _quiet.hold():
+    with QUIET.hold():
         try:
             return _decode(raw, limits, name, at_least_px, greys, version)
         except _DamagedError:
@@ -143,7 +138,7 @@ def _decode(
         raise ImageError(f"{name} is a strip of {width} x {height} pixels: crop it to a more usual shape.")
     if image.format == "TIFF" and _is_raw_preview(image):
         raise ImageError(describe_raw(name))
-    with _gate.turn(width * height):
+    with GATE.turn(width * height):
         return _convert(image, raw, name, at_least_px, greys, version, salvaged)
 
 
@@ -186,16 +181,16 @@ def _convert(
         if version > 1 and salvaged is None and kind == "JPEG" and is_cut(image):
             notes.append("its lower part is plain grey: it may be cut off")
         image = _positive_grey(image, version)
-        orientation = _orientation(image)
+        orientation = read_orientation(image)
         # WebP's decoder keeps two more canvases (400 MB at 50 megapixels), and is done
         vars(image).pop("_decoder", None)
         own = grey_range(image)
         image = to_rgb(image, notes, greys, version)
         if orientation not in (None, 1):
-            turned = ImageOps.exif_transpose(_with_orientation(image, orientation))
+            turned = ImageOps.exif_transpose(with_orientation(image, orientation))
             if turned.size != image.size:
                 width, height = height, width
-            box = box and _turn(box, image.size, orientation)
+            box = box and turn_box(box, image.size, orientation)
             image = turned
             notes.append("turned upright (EXIF)")
     except MemoryError as error:
@@ -213,10 +208,10 @@ def _convert(
 def _positive_grey(image: Image.Image, version: int) -> Image.Image:
     """A TIFF of 16-bit grey with black as its high values; Pillow passes over the tag that says it is a negative."""
     if version > 1 and image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:
-        orientation = _orientation(image)
+        orientation = read_orientation(image)
         positive = Image.fromarray(np.uint16(65535) - np.asarray(image).astype(np.uint16))
         positive.format = image.format
-        return _with_orientation(positive, orientation) if orientation else positive
+        return with_orientation(positive, orientation) if orientation else positive
     return image
 
 
@@ -257,89 +252,6 @@ def _too_heavy(name: str, limits: Limits) -> str:
 def _too_large(name: str, limits: Limits, size: tuple[int, int] | None = None) -> str:
     shape = f"{size[0]} x {size[1]} pixels" if size else "far too many pixels"
     return f"{name} has {shape}: at most {limits.max_pixels // 1_000_000} megapixels can be read, so scale it down."
-
-
-def _orientation(image: Image.Image) -> int | None:
-    """The EXIF orientation; a broken EXIF block must not cost an otherwise good picture."""
-    try:
-        value = image.getexif().get(0x0112)
-    except Exception:
-        return None
-    return value if isinstance(value, int) and 1 <= value <= 8 else None
-
-
-def _with_orientation(image: Image.Image, orientation: int | None) -> Image.Image:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image.info.clear()
-    image.info["exif"] = exif.tobytes()
-    return image
-
-
-def _turn(box: Box, size: tuple[int, int], orientation: int) -> Box:
-    """Where a box lies after `exif_transpose`."""
-    (left, top, right, bottom), (width, height) = box, size
-    if orientation >= 5:
-        left, top, right, bottom, width, height = top, left, bottom, right, height, width
-    if orientation in (2, 3, 6, 7):
-        left, right = width - right, width - left
-    if orientation in (3, 4, 7, 8):
-        top, bottom = height - bottom, height - top
-    return left, top, right, bottom
-
-
-class _Quiet:
-    """Silence for Pillow's warnings about damaged metadata: what matters ends as a note or a sentence.
-
-    The filters of `warnings` belong to the whole process, and threads that each save and restore them leave them
-    changed for good. So the first thread to come in saves them and the last to leave restores them.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._saved = warnings.catch_warnings()
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        with self._lock:
-            if self._inside == 0:
-                self._saved = warnings.catch_warnings()
-                self._saved.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if self._inside == 0:
-                    self._saved.__exit__(None, None, None)
-
-
-class _Gate:
-    """Lets as many pixels through at once as memory allows; a large picture waits until it is alone."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._pixels = 0
-
-    @contextmanager
-    def turn(self, pixels: int) -> Iterator[None]:
-        weight = pixels if pixels <= LARGE_PIXELS else PIXELS_AT_ONCE
-        with self._condition:
-            self._condition.wait_for(lambda: self._pixels + weight <= PIXELS_AT_ONCE)
-            self._pixels += weight
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._pixels -= weight
-                self._condition.notify_all()
-
-
-_quiet = _Quiet()
-_gate = _Gate()
 
 
 def pixel_hash(image: Image.Image) -> str:

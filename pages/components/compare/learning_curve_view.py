@@ -11,11 +11,13 @@ from core.settings import Settings
 from pages.components.compare.live import race_chart, race_lanes, race_view
 from pages.components.compare.result import run_details
 from pages.components.compare.result.report_downloads import offer_report, show_command
-from pages.components.shared import charts, coach_findings, frame
+from pages.components.shared import frame
+from pages.components.shared.charts import charts
+from pages.components.shared.results import coach_findings
+from pages.components.shared.results.verdict import write_verdict
 from pages.components.shared.snapshots.race_snapshot import RaceSnapshot
 from pages.components.shared.snapshots.runs_snapshot import look_at
 from pages.components.shared.snapshots.shared_cache import SharedCache
-from pages.components.shared.verdict import write_verdict
 
 COLUMNS = {
     "Pictures per class": st.column_config.NumberColumn(help="Training pictures; a class may have fewer."),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.runs.summary import RunSummary
-from pages.components.shared.recent_runs import short_result
+from pages.components.shared.results.recent_runs import short_result
 
 MAX_RUNS = 6
 RUNS = "runs"  # in the address

@@ -16,7 +16,7 @@ from models import weights
 from models.catalog import CATALOG
 from pages.components.shared import frame
 from pages.components.shared.names import plotly_text
-from pages.components.shared.probe_panel import show_probes
+from pages.components.shared.results.probe_panel import show_probes
 from pages.components.shared.snapshots.runs_snapshot import list_runs
 
 PRETRAINED, RANDOM = STRATEGY_STYLES["head"].colour, STRATEGY_STYLES["scratch"].colour

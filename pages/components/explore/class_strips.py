@@ -16,8 +16,9 @@ from core.settings import Settings
 from pages.components.explore import large_picture
 from pages.components.explore.corrections_bar import offer_class_changes
 from pages.components.explore.picture_corrections import offer_corrections
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
+from pages.components.shared.pictures import gallery
 
 STRIPS = 8  # classes on one page: a hundred pictures are drawn in a tenth of a second, of however many
 PER_STRIP = 12

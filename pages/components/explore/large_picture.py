@@ -12,7 +12,7 @@ from core.revisions.corrections import corrected
 from core.settings import Settings
 from pages.components.explore.picture_corrections import offer_corrections
 from pages.components.shared import frame
-from pages.components.shared.close_up import open_close_up
+from pages.components.shared.pictures.close_up import open_close_up
 
 KEY = "explore-close-up"
 LONG_SIDE_PX = 900

@@ -7,7 +7,8 @@ from core.errors import TuneMyPetsError
 from core.predict.predictor_client import AugmentationChoice
 from core.settings import Settings
 from models.catalog import CATALOG
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 
 VIEWS = 7
 

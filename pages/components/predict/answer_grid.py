@@ -18,7 +18,8 @@ from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.predict.previews import SMALL_PX, preview
 from pages.components.predict.questions import Answers
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 
 UNSURE_COLOUR, STRANGE_COLOUR, DAMAGED_COLOUR = "#B0B0B0", "#8A6FB0", "#555555"
 MAX_DAMAGED = 12  # with a card of their own

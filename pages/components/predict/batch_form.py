@@ -13,9 +13,10 @@ from core.formatting import format_count, format_limit
 from core.room.board import check_uploads
 from core.settings import Settings
 from pages.components.predict.chosen_network import Chosen
-from pages.components.shared import frame, gallery
-from pages.components.shared.server_disk import may_read_server
-from pages.components.shared.upload_memory import drop_uploads
+from pages.components.shared import frame
+from pages.components.shared.importing.server_disk import may_read_server
+from pages.components.shared.importing.upload_memory import drop_uploads
+from pages.components.shared.pictures import gallery
 
 BATCH = "batch"  # in the address: the id of one
 ZIP, PICTURES, FOLDER = "Zip", "Pictures", "Folder on the server"

@@ -14,8 +14,9 @@ from core.formatting import format_count, format_percent, format_probability
 from core.settings import Settings
 from core.storage import stamp_of
 from pages.components.predict.previews import SMALL_PX, read_greys
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
+from pages.components.shared.pictures import gallery
 from pages.components.shared.snapshots.shared_cache import SharedCache
 from pages.server.batch_files import CSV, ZIP, address_of
 

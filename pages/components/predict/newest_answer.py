@@ -26,7 +26,8 @@ from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.predict.previews import preview
 from pages.components.predict.questions import Answers
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 from pages.components.shared.predictor_requests import request
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.components.shared import gallery
+from pages.components.shared.pictures import gallery
 
 MAX_IMAGES = 200
 SEEN = "predict-seen"  # the pictures in the order in which they came

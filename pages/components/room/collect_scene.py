@@ -13,7 +13,7 @@ from core.room.access import RoomStore
 from core.settings import Settings
 from pages.components.shared import door, frame
 from pages.components.shared.dataset_cache import forget_datasets
-from pages.components.shared.mosaic import current_collection, describe_people, forget_collections, show_mosaic
+from pages.components.shared.pictures.mosaic import current_collection, describe_people, forget_collections, show_mosaic
 from pages.components.shared.qr_code import draw_qr, reachable_address
 from pages.server.collect_page import PAGE
 

@@ -1,1 +1,1 @@
-"""What several pages use: the frame, snapshots shared by all sessions, charts, the gallery, notices, lessons."""
+"""What several pages use: the frame around each, and packages of charts, pictures, importing, results and snapshots."""

@@ -7,8 +7,9 @@ import streamlit as st
 
 from core.palette import ArmStyle, style_arms
 from core.races.bands import Measure
-from pages.components.shared import chart_tables, charts, frame
-from pages.components.shared.measure_choice import choose_measure
+from pages.components.shared import frame
+from pages.components.shared.charts import chart_tables, charts
+from pages.components.shared.charts.measure_choice import choose_measure
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 from pages.components.shared.snapshots.shared_cache import SharedCache
 

@@ -13,10 +13,11 @@ from core.runs.run import RunState
 from core.runs.summary import is_curve
 from core.settings import Settings
 from core.statistics.metrics import Accuracy
-from pages.components.shared import coach_findings, frame
+from pages.components.shared import frame
 from pages.components.shared.refresh_rate import keep_up
+from pages.components.shared.results import coach_findings
+from pages.components.shared.results.take_home import offer_exports
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot, forget_runs, look_at
-from pages.components.shared.take_home import offer_exports
 from pages.components.shared.waits import describe_wait
 from pages.components.train import live_charts, run_actions
 from pages.components.train.large_number import large_number

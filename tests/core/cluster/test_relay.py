@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.jobs.nodes import Node
+from core.jobs.worker import Worker
 from core.runs.run import Run, RunState
 from core.runs.run_files import BEST_WEIGHTS, PREDICTIONS, SNAPSHOT
 from core.runs.run_store import RunStore
@@ -81,7 +83,7 @@ def relay(settings: Settings, run: Run, fault: Fault = lambda _: None) -> tuple[
     """Relay a run to its end."""
     nodes = NearNodes(fault)
     run.lock_path.touch()
-    return Relay(settings, run, nodes, NODE).work(), nodes
+    return Worker(settings, run, partial(Relay, nodes=nodes, node=NODE)).work(), nodes
 
 
 def fail_at(wanted: str, error: Exception, times: int = 1) -> Fault:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cli.command import read_config
 from core.cli.main import GROUP
+from core.cli.shared.command import read_config
 from core.config.field_problems import allowed_values
 from core.config.train_config import TrainConfig, load_config, parse_config
 from core.errors import ConfigError

@@ -19,8 +19,8 @@ from core.config.stages import TOLERANCE, choose_precision, describe_network, pl
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError
-from core.estimates import benchmark
-from core.estimates.benchmark import Limit, choose_hardware, measure
+from core.estimates import benchmark, timing
+from core.estimates.benchmark import choose_hardware, measure
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
 from core.stores import measurements
@@ -201,39 +201,13 @@ def test_a_format_that_would_be_emulated_is_neither_measured_nor_chosen(
     assert number_formats(CPU) == ("fp32",)
 
 
-def test_a_way_that_takes_twice_as_long_on_one_image_never_gets_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(benchmark, "perf_counter", lambda: clock[0])
-    tried: list[tuple[str, int]] = []
-
-    def work(way: str, count: int) -> None:
-        tried.append((way, count))
-        clock[0] += count * (0.05 if way == "slow" else 0.002)
-
-    found = benchmark._time(work, ("quick", "slow"), CPU, Limit(60.0, StopSignal()), 16)
-    assert tried[:4] == [("quick", 1), ("quick", 1), ("slow", 1), ("slow", 1)]
-    assert tried[4:] == [("quick", 16)] * benchmark.REPETITIONS
-    assert found["slow"] > 10 * found["quick"]
-
-
-def test_nothing_begins_that_may_last_longer_than_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(benchmark, "perf_counter", lambda: clock[0])
-
-    def work(way: str, count: int) -> None:
-        clock[0] += 0.2 * count
-
-    found = benchmark._time(work, ("quick", "slow"), CPU, Limit(0.75, StopSignal()), 16)
-    assert clock[0] == pytest.approx(0.4)
-    assert set(found) == {"quick"}  # 0.35 s are left, and another way may take twice as long as this one
-
-
 @pytest.mark.parametrize("strategy", ["head", "full"])
 def test_measuring_ends_in_the_middle_of_a_network_when_its_time_is_over(
     strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(benchmark, "perf_counter", lambda: clock[0])
+    for module in (benchmark, timing):
+        monkeypatch.setattr(module, "perf_counter", lambda: clock[0])
     config = config_of(strategy=strategy)
     network = build("petnet", 2, seed=1)
     passed: list[object] = []
@@ -260,8 +234,9 @@ def test_a_machine_that_leaves_no_time_is_not_measured_at_all(monkeypatch: pytes
         clock[0] += 0.5  # whatever is done takes half a second
         return clock[0]
 
-    monkeypatch.setattr(benchmark, "perf_counter", late)
-    monkeypatch.setattr(benchmark, "process_time", lambda: 0.0)  # and hardly computes
+    for module in (benchmark, timing):
+        monkeypatch.setattr(module, "perf_counter", late)
+    monkeypatch.setattr(timing, "process_time", lambda: 0.0)  # and hardly computes
     monkeypatch.setattr(benchmark.copy, "deepcopy", lambda _: pytest.fail("the network was copied"))
     config = config_of(strategy="partial")
     network = build("petnet", 2, seed=0)
@@ -286,7 +261,7 @@ def test_a_step_that_would_take_too_long_is_estimated_from_its_forward_pass(monk
 def test_a_stop_request_ends_the_measuring_between_two_layers(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark, "ASK_SECONDS", 0.0)
+    monkeypatch.setattr(timing, "ASK_SECONDS", 0.0)
     monkeypatch.setattr(benchmark, "MEASURING_SECONDS", 600.0)  # however busy the machine is
     network = build("petnet", 2, seed=0)
     passed: list[object] = []

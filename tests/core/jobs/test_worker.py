@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from core.cli.training_commands import evaluate_run
+from core.cli.commands.training_commands import evaluate_run
 from core.config.events import BatchDone, Event, Measured
 from core.config.events import Tested as Evaluated  # pytest takes classes called Test… for tests
 from core.config.train_config import TrainConfig
@@ -20,6 +20,7 @@ from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import RunError
 from core.estimates.costs import SEARCHING, TRAINING, VALIDATION
+from core.jobs.held_run import HeldRun
 from core.jobs.launchers import start_module
 from core.jobs.worker import Worker
 from core.runs.run import Run, RunState
@@ -221,11 +222,11 @@ class _Crash(BaseException):
     """What ends a process from outside, as far as a test within it can say."""
 
 
-def crash_after(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
-    """Let the next worker die when it has told of this epoch, as soon as a snapshot is there."""
-    append = Worker._append
+def crash(monkeypatch: pytest.MonkeyPatch, settings: Settings, run: Run, epoch: int) -> None:
+    """Let the run's worker die when it has logged this epoch, as soon as a snapshot is there."""
+    append = HeldRun.append
 
-    def told(self: Worker, event: Event) -> None:
+    def dies(self: HeldRun, event: Event) -> None:
         append(self, event)
         if (
             isinstance(event, BatchDone)
@@ -234,7 +235,10 @@ def crash_after(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
         ):
             raise _Crash
 
-    monkeypatch.setattr(Worker, "_append", told)
+    with monkeypatch.context() as patch:
+        patch.setattr(HeldRun, "append", dies)
+        with pytest.raises(_Crash):
+            Worker(settings, run).work()
 
 
 @pytest.fixture
@@ -267,10 +271,7 @@ def test_an_interrupted_run_resumes_and_ends_like_an_uninterrupted_one(
     assert not (whole.checkpoints / "last.safetensors").exists()
 
     run = create(settings, small_config, epochs=6, find_rate=find_rate)
-    with monkeypatch.context() as patch:
-        crash_after(patch, epoch=3)
-        with pytest.raises(_Crash):
-            Worker(settings, run).work()
+    crash(monkeypatch, settings, run, epoch=3)
     assert run.state() is RunState.INTERRUPTED
     with pytest.raises(RunError, match="is finished: only an interrupted run"):
         RunStore(settings).resume(whole.id)
@@ -306,10 +307,7 @@ def test_a_run_with_scaled_features_resumes_with_the_scale_of_its_snapshot(
     monkeypatch.setattr("core.training.trainer.EVENT_SECONDS", 0.0)
     whole, run = create(settings, config), create(settings, config)
     assert Worker(settings, whole).work() is RunState.FINISHED
-    with monkeypatch.context() as patch:
-        crash_after(patch, epoch=3)
-        with pytest.raises(_Crash):
-            Worker(settings, run).work()
+    crash(monkeypatch, settings, run, epoch=3)
     RunStore(settings).resume(run.id)
     monkeypatch.setattr("core.training.preparation.measure_scale", lambda *_: pytest.fail("it was measured again"))
     assert Worker(settings, run).work() is RunState.FINISHED
@@ -326,10 +324,7 @@ def test_a_run_without_a_usable_snapshot_starts_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = create(settings, small_config, epochs=4)
-    with monkeypatch.context() as patch:
-        crash_after(patch, epoch=1)
-        with pytest.raises(_Crash):
-            Worker(settings, run).work()
+    crash(monkeypatch, settings, run, epoch=1)
     path = run.checkpoints / "last.safetensors"
     path.write_bytes(path.read_bytes()[:100])
     RunStore(settings).resume(run.id)
@@ -345,15 +340,15 @@ def test_a_run_that_died_between_its_test_and_the_event_of_it_does_not_test_agai
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = create(settings, small_config)
-    append = Worker._append
+    append = HeldRun.append
 
-    def dies(self: Worker, event: Event) -> None:
+    def dies(self: HeldRun, event: Event) -> None:
         if isinstance(event, Evaluated):
             raise _Crash
         append(self, event)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Worker, "_append", dies)
+        patch.setattr(HeldRun, "append", dies)
         with pytest.raises(_Crash):
             Worker(settings, run).work()
     before = (run.folder / "predictions.csv").read_bytes()
@@ -370,14 +365,14 @@ def test_what_fails_after_the_test_fails_no_run(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     run = create(settings, small_config)
-    append = Worker._append
+    append = HeldRun.append
 
-    def fails(self: Worker, event: Event) -> None:
+    def fails(self: HeldRun, event: Event) -> None:
         if isinstance(event, Measured):
             raise error
         append(self, event)
 
-    monkeypatch.setattr(Worker, "_append", fails)
+    monkeypatch.setattr(HeldRun, "append", fails)
     assert Worker(settings, run).work() is RunState.FINISHED
     result = run.result()
     assert result is not None
@@ -395,10 +390,7 @@ def test_a_budget_of_images_is_resumed_by_another_process(
 ) -> None:
     whole, run = (create(settings, small_config, epochs=50, max_images=100) for _ in range(2))
     assert Worker(settings, whole).work() is RunState.FINISHED
-    with monkeypatch.context() as patch:
-        crash_after(patch, epoch=2)
-        with pytest.raises(_Crash):
-            Worker(settings, run).work()
+    crash(monkeypatch, settings, run, epoch=2)
     RunStore(settings).resume(run.id)
     assert Worker(settings, run).work() is RunState.FINISHED
     assert metrics_of(run) == metrics_of(whole)
@@ -413,10 +405,7 @@ def test_evaluating_an_interrupted_run_predicts_its_validation_images_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = create(settings, small_config, epochs=6)
-    with monkeypatch.context() as patch:
-        crash_after(patch, epoch=2)
-        with pytest.raises(_Crash):
-            Worker(settings, run).work()
+    crash(monkeypatch, settings, run, epoch=2)
     with pytest.raises(RunError, match="has no test result yet"):
         run.validation_predictions()
     assert Worker(settings, run).work(evaluate_only=True) is RunState.INTERRUPTED

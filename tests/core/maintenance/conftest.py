@@ -3,9 +3,11 @@
 import dataclasses
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from core.checkpoints import snapshot
 from core.config.train_config import TrainConfig
@@ -13,9 +15,13 @@ from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
+from core.jobs.computation import LocalComputation
+from core.jobs.held_run import HeldRun
 from core.jobs.import_job import run_job
 from core.jobs.import_jobs import ImportJobs, ImportRequest
 from core.jobs.worker import Worker
+from core.maintenance.export_archive import export_room
+from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
@@ -62,16 +68,13 @@ def full_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _interrupt(settings: Settings, run: object) -> None:
+def _interrupt(settings: Settings, run: Run) -> None:
     """Train until there is a snapshot, then stop as a killed worker does: no result."""
-    from core.runs.run import Run
-
-    assert isinstance(run, Run)
-    worker = Worker(settings, run)
+    held = HeldRun(settings, run)
     write_json(run.folder / "started.json", {"pid": os.getpid(), "time": 0.0})
-    events = worker._events(False)
+    events = LocalComputation(held).events(evaluate_only=False)
     for event in events:
-        worker._append(event)
+        held.append(event)
         if run.history().epochs and (run.checkpoints / "last.safetensors").exists():
             break
     (run.folder / "worker.lock").touch()
@@ -86,3 +89,25 @@ def full(full_template: Path, home: Path) -> Settings:
     """This test's own copy of the data root."""
     shutil.copytree(full_template, home)
     return Settings.from_environment()
+
+
+@pytest.fixture(scope="session")
+def packed(full_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The full data root, packed."""
+    settings = dataclasses.replace(Settings.from_environment(), home=full_template)
+    target = tmp_path_factory.mktemp("packed") / "room.zip"
+    assert export_room(settings, target).left_out == {}
+    return target
+
+
+def train_aside(settings: Settings, run: Run) -> threading.Event:
+    """Train a run in a thread, under its lock; the event is set when it has ended."""
+    over = threading.Event()
+
+    def work() -> None:
+        with FileLock(run.lock_path, thread_local=False):
+            Worker(settings, run).work()
+        over.set()
+
+    threading.Thread(target=work, daemon=True).start()
+    return over

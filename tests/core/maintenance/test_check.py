@@ -6,7 +6,6 @@ import os
 import random
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.verification import SET_ASIDE, Kind
+from tests.core.maintenance.conftest import train_aside
 
 TEXTS = (".json", ".jsonl", ".csv")
 
@@ -154,14 +154,7 @@ def test_a_data_root_that_is_not_there_is_clean(settings: Settings) -> None:
 
 def test_a_training_run_gives_no_finding(full: Settings, small_config: TrainConfig) -> None:
     run = RunStore(full).create(small_config.model_copy(update={"epochs": 400, "note": "long"}))
-    over = threading.Event()
-
-    def work() -> None:
-        with FileLock(run.lock_path, thread_local=False):
-            Worker(full, run).work()
-        over.set()
-
-    threading.Thread(target=work, daemon=True).start()
+    over = train_aside(full, run)
     looks, found = 0, []
     while not over.is_set():
         found += list(check(full))

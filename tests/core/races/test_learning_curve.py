@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.cli.commands.race_commands import describe_curve
+from core.cli.commands.run_commands import list_runs, show_run
 from core.cli.main import main
-from core.cli.race_commands import describe_curve
-from core.cli.run_commands import list_runs, show_run
-from core.cli.waiting import wait_for as wait_for_run
+from core.cli.shared.waiting import wait_for as wait_for_run
 from core.config.events import PointDone
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import CarryError, ConfigError, RunError
 from core.jobs.evaluation_job import start_evaluation
+from core.jobs.held_run import HeldRun
 from core.jobs.worker import Worker
 from core.maintenance.check import check
 from core.maintenance.export_archive import export_room
@@ -29,7 +30,7 @@ from core.runs.summary import summarise
 from core.settings import Settings
 from core.steps import Request
 from core.storage import write_json
-from pages.components.shared.recent_runs import result_text
+from pages.components.shared.results.recent_runs import result_text
 
 HEAD = TrainConfig.model_validate(
     {"dataset": "drawn", "model": "petnet", "strategy": "head", "epochs": 2, "batch_size": 8, "precision": "fp32"}
@@ -106,14 +107,14 @@ def test_a_stop_keeps_the_points_and_their_number_is_shown(
     settings: Settings, drawn: Dataset, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, runs = start(settings, small_config)
-    append = Worker._append
+    append = HeldRun.append
 
-    def watched(self: Worker, event: object) -> None:
+    def watched(self: HeldRun, event: object) -> None:
         append(self, event)  # type: ignore[arg-type]
         if isinstance(event, PointDone) and len(self.run.history().points) == 3:
             self.signal.ask(Request.STOP)
 
-    monkeypatch.setattr(Worker, "_append", watched)
+    monkeypatch.setattr(HeldRun, "append", watched)
     assert Worker(settings, runs[0]).work() is RunState.STOPPED
     result = runs[0].result()
     assert result is not None
@@ -127,15 +128,15 @@ def test_a_curve_that_was_put_aside_goes_on_to_the_same_points(
     _, whole = start(settings, small_config)
     _, cut = start(settings, small_config)
     assert Worker(settings, whole[place]).work() is RunState.FINISHED
-    append = Worker._append
+    append = HeldRun.append
     with monkeypatch.context() as patch:
 
-        def watched(self: Worker, event: object) -> None:
+        def watched(self: HeldRun, event: object) -> None:
             append(self, event)  # type: ignore[arg-type]
             if isinstance(event, PointDone) and len(self.run.history().points) == 2:
                 self.signal.ask(Request.PAUSE)
 
-        patch.setattr(Worker, "_append", watched)
+        patch.setattr(HeldRun, "append", watched)
         assert Worker(settings, cut[place]).work() is RunState.QUEUED
     assert len(points_of(cut[place])) == 2
     with (cut[place].folder / "events.jsonl").open("ab") as file:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from core.cli.race_commands import show_race
+from core.cli.commands.race_commands import show_race
 from core.datasets.dataset import Dataset
 from core.races.race import find_race
 from core.races.run_comparison import RaceResult, compare_many, compare_race, compare_runs

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from core.cli.command import read_config
 from core.cli.main import GROUP
+from core.cli.shared.command import read_config
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.races.learning_curve import start_curve

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from core.actor import Actor
-from core.cli.race_commands import describe_curve
+from core.cli.commands.race_commands import describe_curve
 from core.config.race_plan import RacePlan
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore

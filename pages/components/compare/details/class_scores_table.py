@@ -11,8 +11,8 @@ from core.settings import Settings
 from core.statistics.class_scores import CLASS_METRICS, ClassMetric, ClassReport, Figure, score_classes
 from pages.components.compare.pictures import prediction_cache
 from pages.components.shared import frame
-from pages.components.shared.named_runs import Named, Styles, style_runs
 from pages.components.shared.names import tell_apart
+from pages.components.shared.results.named_runs import Named, Styles, style_runs
 from pages.components.shared.snapshots.shared_cache import SharedCache
 
 TITLES: dict[ClassMetric, str] = {"precision": "Precision", "recall": "Recall", "f1": "F1"}

@@ -17,8 +17,8 @@ from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import confusion_matrix
 from pages.components.compare.pictures import picture_grid, prediction_cache
 from pages.components.shared import frame
-from pages.components.shared.named_runs import Named
 from pages.components.shared.names import tell_apart
+from pages.components.shared.results.named_runs import Named
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 from pages.components.shared.snapshots.shared_cache import SharedCache
 

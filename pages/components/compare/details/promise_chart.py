@@ -17,8 +17,8 @@ from core.runs.run_files import NOVELTY
 from core.settings import Settings
 from core.storage import Stamp, stamp_of
 from pages.components.shared import frame
-from pages.components.shared.named_runs import Named, Styles, style_runs
 from pages.components.shared.predictor_requests import request
+from pages.components.shared.results.named_runs import Named, Styles, style_runs
 from pages.components.shared.snapshots.shared_cache import SharedCache
 
 Found = tuple[Coverage, ...]

@@ -12,7 +12,7 @@ from core.settings import Settings
 from core.statistics.calibration import Bin, Calibration, calibrate
 from pages.components.compare.pictures import prediction_cache
 from pages.components.shared import frame
-from pages.components.shared.named_runs import Named, Styles, style_runs
+from pages.components.shared.results.named_runs import Named, Styles, style_runs
 from pages.components.shared.snapshots.shared_cache import SharedCache
 
 PERFECT = "perfectly calibrated"

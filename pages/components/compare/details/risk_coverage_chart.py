@@ -14,7 +14,7 @@ from core.statistics.metrics import Accuracy
 from core.statistics.risk_coverage import RiskCoverage, measure_risk_coverage
 from pages.components.compare.pictures import prediction_cache
 from pages.components.shared import frame
-from pages.components.shared.named_runs import Named, Styles, style_runs
+from pages.components.shared.results.named_runs import Named, Styles, style_runs
 from pages.components.shared.snapshots.shared_cache import SharedCache
 
 MIN_IMAGES = 10  # behind each drawn point: with fewer it jumps between 0 and 100 %

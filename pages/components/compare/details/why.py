@@ -12,8 +12,9 @@ from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare.details import why_blocks, why_feature_space, why_figures, why_garden, why_weights
 from pages.components.compare.details.why_requests import Named, dataset_of, identity, predictions
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
+from pages.components.shared.pictures import gallery
 from pages.components.shared.predictor_requests import request
 
 MAX_RUNS = 2

@@ -15,7 +15,7 @@ from core.statistics.metrics import Accuracy
 from pages.components.compare.details.why_requests import Named, dataset_of, identity
 from pages.components.shared import frame
 from pages.components.shared.predictor_requests import request
-from pages.components.shared.probe_panel import show_probes
+from pages.components.shared.results.probe_panel import show_probes
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot, list_runs
 
 

@@ -12,7 +12,8 @@ from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare.details import why_figures
 from pages.components.compare.details.why_requests import Named, dataset_of, identity, predictions
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 from pages.components.shared.predictor_requests import request
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 

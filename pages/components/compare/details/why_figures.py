@@ -11,9 +11,9 @@ from core.palette import CLASS_COLOURS
 from core.predict.heatmap import HEATMAP_COLOURS, OUTLINE
 from core.predict.predictor_answers import BlockChange, Projection, WeightChange
 from core.statistics.metrics import Accuracy
-from pages.components.shared.charts import marker_of
-from pages.components.shared.named_runs import Styles
+from pages.components.shared.charts.charts import marker_of
 from pages.components.shared.names import category_axis, legend_px, plotly_text, tell_apart
+from pages.components.shared.results.named_runs import Styles
 
 RING = "#888888"  # grey is seen on white and on black
 PATTERNS = ("", "x")  # of the runs' bars: colour is not the only sign

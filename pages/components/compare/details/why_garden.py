@@ -8,7 +8,8 @@ from core.predict.garden_answers import BOUND, Garden, HeadFeature
 from core.settings import Settings
 from core.statistics.metrics import Accuracy
 from pages.components.compare.details.why_requests import Named, dataset_of, identity
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 from pages.components.shared.predictor_requests import request
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 

@@ -11,8 +11,8 @@ from models import weights
 from pages.components.compare.details import why_figures
 from pages.components.compare.details.why_requests import Named, identity
 from pages.components.shared import frame
-from pages.components.shared.named_runs import style_runs
 from pages.components.shared.predictor_requests import request
+from pages.components.shared.results.named_runs import style_runs
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 
 LOG_RATIO = 30.0  # of the largest to the smallest change: from here on the axis is logarithmic at first

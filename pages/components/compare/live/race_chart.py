@@ -7,8 +7,8 @@ import streamlit as st
 from core.races.bands import Measure, join_seeds
 from core.races.race import Race
 from pages.components.compare.live.race_lanes import style_race
-from pages.components.shared import charts
-from pages.components.shared.measure_choice import choose_measure
+from pages.components.shared.charts import charts
+from pages.components.shared.charts.measure_choice import choose_measure
 from pages.components.shared.snapshots.race_snapshot import RaceSnapshot
 from pages.components.shared.snapshots.shared_cache import SharedCache
 

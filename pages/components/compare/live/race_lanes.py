@@ -13,7 +13,7 @@ from core.palette import ArmStyle, style_arms
 from core.races.demo import follow_race
 from core.runs.run import RunState
 from core.runs.summary import is_curve
-from pages.components.shared.gallery import Tiles
+from pages.components.shared.pictures.gallery import Tiles
 from pages.components.shared.snapshots.race_snapshot import RaceSnapshot, share_done
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 from pages.components.shared.snapshots.shared_cache import SharedCache

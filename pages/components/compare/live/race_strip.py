@@ -11,7 +11,7 @@ from core.errors import DatasetError
 from core.formatting import format_percent
 from core.settings import Settings
 from pages.components.shared.dataset_cache import open_dataset
-from pages.components.shared.gallery import MARKS, Tiles, data_uri
+from pages.components.shared.pictures.gallery import MARKS, Tiles, data_uri
 from pages.components.shared.snapshots.race_snapshot import RaceSnapshot, look_at_race
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 from pages.components.shared.snapshots.shared_cache import SharedCache

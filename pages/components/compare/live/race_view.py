@@ -16,8 +16,8 @@ from core.statistics.race_sentences import describe_race
 from pages.components.compare.live import race_chart, race_lanes, race_strip
 from pages.components.shared import frame
 from pages.components.shared.refresh_rate import keep_up
+from pages.components.shared.results.verdict import draw_verdict
 from pages.components.shared.snapshots.race_snapshot import RaceSnapshot, forget_races, look_at_race
-from pages.components.shared.verdict import draw_verdict
 
 MAX_NAMES = 2  # of runs that ended in the same way; of more, their number is shown
 STRIP_TIMES = 3  # refreshes of the lanes for one of the pictures, which change once an epoch

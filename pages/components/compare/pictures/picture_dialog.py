@@ -14,8 +14,9 @@ from core.formatting import format_percent
 from core.palette import RIGHT_COLOUR, WRONG_COLOUR
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
-from pages.components.shared import frame, gallery
-from pages.components.shared.close_up import open_close_up
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
+from pages.components.shared.pictures.close_up import open_close_up
 
 TOP = 3
 LONG_SIDE_PX = 640

@@ -16,8 +16,9 @@ from core.datasets.dataset import Dataset
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from pages.components.compare.pictures import picture_dialog, prediction_cache
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
+from pages.components.shared.pictures import gallery
 
 PER_PAGE = 24
 TILE_PX = 112  # three next to each other on a phone

@@ -8,7 +8,8 @@ from core.settings import Settings
 from core.statistics.difficulty import Difficulty
 from pages.components.compare.pictures import picture_dialog, picture_grid, prediction_cache
 from pages.components.compare.pictures.picture_groups import Arms, Group, grid_of, group_pictures
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 
 PER_STRIP = 10
 TILE_PX = 84

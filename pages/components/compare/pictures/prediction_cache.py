@@ -17,7 +17,7 @@ from core.statistics.difficulty import Difficulty, measure_difficulty
 from core.statistics.predictions import PredictionTable
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
-from pages.components.shared.named_runs import Named
+from pages.components.shared.results.named_runs import Named
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 from pages.components.shared.snapshots.shared_cache import SharedCache
 

@@ -11,10 +11,10 @@ from core.coach.fairness import PairOutcome, review_comparison
 from core.errors import TuneMyPetsError
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.coach_findings import group_arms, review_once
 from pages.components.shared.lessons import LESSONS, explain
-from pages.components.shared.named_runs import Named
 from pages.components.shared.prefilled_form import offer_prefilled
+from pages.components.shared.results.coach_findings import group_arms, review_once
+from pages.components.shared.results.named_runs import Named
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from core.settings import Settings
 from core.statistics.race_comparison import RaceComparison
 from core.statistics.race_sentences import describe_pair
 from pages.components.compare.result.report_downloads import offer_report, show_command
-from pages.components.shared import chart_tables, frame
-from pages.components.shared.named_runs import Named
+from pages.components.shared import frame
+from pages.components.shared.charts import chart_tables
+from pages.components.shared.results.named_runs import Named
 from pages.components.shared.snapshots.race_snapshot import RaceSnapshot
 
 COLUMNS = {

@@ -16,11 +16,12 @@ from pages.components.compare.result import numbers
 from pages.components.compare.result.result import Curves, Result, outcome_of, show_result
 from pages.components.compare.result.result_chart import Measure, end_at
 from pages.components.compare.result.score_bars import Score
-from pages.components.shared import charts, frame
+from pages.components.shared import frame
+from pages.components.shared.charts import charts
+from pages.components.shared.results.verdict import draw_missing, draw_verdict
 from pages.components.shared.snapshots.race_snapshot import RaceSnapshot
 from pages.components.shared.snapshots.runs_snapshot import look_at
 from pages.components.shared.snapshots.shared_cache import SharedCache
-from pages.components.shared.verdict import draw_missing, draw_verdict
 
 Chart = dict[str, Any]
 _charts: SharedCache[tuple[RaceSnapshot, charts.Axis, Measure], Chart] = SharedCache(None, max_entries=64)

@@ -13,10 +13,11 @@ from pages.components.compare.pictures import picture_strips
 from pages.components.compare.pictures.picture_groups import Arms
 from pages.components.compare.result import next_step, result_chart, run_details, score_bars
 from pages.components.compare.result.report_downloads import offer_report
-from pages.components.shared import charts, frame
-from pages.components.shared.named_runs import Named
+from pages.components.shared import frame
+from pages.components.shared.charts import charts
+from pages.components.shared.results.named_runs import Named
+from pages.components.shared.results.take_home import offer_exports
 from pages.components.shared.snapshots.runs_snapshot import list_usable
-from pages.components.shared.take_home import offer_exports
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import Any, Literal
 import streamlit as st
 
 from core.config.train_config import TrainConfig
-from pages.components.shared import charts, frame
+from pages.components.shared import frame
+from pages.components.shared.charts import charts
 
 HEIGHT_PX = 220
 TOOLBAR_PX = 84  # Streamlit's buttons over the upper right corner, which the legend keeps free

@@ -21,9 +21,10 @@ from pages.components.compare.details import (
 )
 from pages.components.compare.pictures import picture_groups, prediction_cache
 from pages.components.compare.pictures.picture_groups import Arms
-from pages.components.shared import coach_findings, frame, lessons
-from pages.components.shared.named_runs import Named
-from pages.components.shared.verdict import compare_once
+from pages.components.shared import frame, lessons
+from pages.components.shared.results import coach_findings
+from pages.components.shared.results.named_runs import Named
+from pages.components.shared.results.verdict import compare_once
 
 VIEW = "view"  # in the address: names of the parts that are open at first, with commas between them
 

@@ -17,10 +17,11 @@ from pages.components.compare.result import numbers
 from pages.components.compare.result.result import Curves, Result, outcome_of, show_result
 from pages.components.compare.result.result_chart import Measure, end_at
 from pages.components.compare.result.score_bars import Score
-from pages.components.shared import charts, frame
-from pages.components.shared.named_runs import Named, name_runs, style_runs
+from pages.components.shared import frame
+from pages.components.shared.charts import charts
+from pages.components.shared.results.named_runs import Named, name_runs, style_runs
+from pages.components.shared.results.verdict import compare_many_once, compare_once, draw_verdict
 from pages.components.shared.snapshots.runs_snapshot import look_at
-from pages.components.shared.verdict import compare_many_once, compare_once, draw_verdict
 
 
 def show_runs_result(settings: Settings, chosen: Sequence[RunSummary]) -> None:

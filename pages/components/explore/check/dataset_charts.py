@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from core.datasets.dataset import Dataset, ImageRow
 from core.formatting import SPLIT_NAMES, capitalise
 from core.palette import CLASS_COLOURS
-from pages.components.shared.charts import marker_of
+from pages.components.shared.charts.charts import marker_of
 from pages.components.shared.names import category_axis, legend_px, plotly_text
 
 PATTERNS = {"train": "", "val": "/", "test": "x"}

@@ -14,9 +14,10 @@ from core.formatting import SPLIT_NAMES
 from core.revisions.corrections import corrected
 from core.settings import Settings
 from pages.components.explore import large_picture
-from pages.components.shared import frame, gallery
-from pages.components.shared.close_up import open_close_up
+from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
+from pages.components.shared.pictures import gallery
+from pages.components.shared.pictures.close_up import open_close_up
 
 PER_PAGE = 12
 PAIRS_PER_PAGE = 6

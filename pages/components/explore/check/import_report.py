@@ -6,7 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from core.datasets.dataset import Dataset
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 
 SHOWN_GROUPS = 24
 SHOWN_ROWS = 1000

@@ -6,8 +6,9 @@ import streamlit as st
 from core.datasets.dataset import Dataset
 from core.settings import Settings
 from pages.components.explore.check import dataset_charts, doctor_panel, import_report, leakage_lesson
-from pages.components.shared import coach_findings, frame
+from pages.components.shared import frame
 from pages.components.shared.lessons import explain
+from pages.components.shared.results import coach_findings
 
 
 def show_inspection(settings: Settings, dataset: Dataset) -> None:

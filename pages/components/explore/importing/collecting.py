@@ -5,7 +5,7 @@ import streamlit as st
 from core.room.board import show_scene
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.mosaic import current_collection, describe_people, show_mosaic
+from pages.components.shared.pictures.mosaic import current_collection, describe_people, show_mosaic
 from pages.server.collect_page import PAGE
 
 REFRESH_SECONDS = 3.0

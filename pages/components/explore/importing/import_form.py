@@ -19,8 +19,8 @@ from core.room.board import check_uploads
 from core.settings import Settings
 from pages.components.explore.importing import ready_made_cards
 from pages.components.shared import frame
-from pages.components.shared.server_disk import may_read_server
-from pages.components.shared.upload_memory import drop_uploads
+from pages.components.shared.importing.server_disk import may_read_server
+from pages.components.shared.importing.upload_memory import drop_uploads
 
 THIS_DEVICE, READY_MADE, HUB, SERVER_FOLDER = ("This device", "Ready-made sets", "Hugging Face", "On the server")
 ZIP, UPLOADED_FOLDER = ("Zip", "Folder")

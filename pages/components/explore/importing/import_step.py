@@ -5,7 +5,8 @@ import streamlit as st
 from core.errors import DatasetError
 from core.settings import Settings
 from pages.components.explore.importing import collecting, import_form
-from pages.components.shared import frame, import_progress
+from pages.components.shared import frame
+from pages.components.shared.importing import import_progress
 
 ADD, IMPORT = "add", "import"  # in the URL: the form is open; the id of the import that is followed
 

@@ -11,7 +11,8 @@ from core.games.hunt import HuntStore, HuntView
 from core.settings import Settings
 from pages.components.room.games import hunt_scene
 from pages.components.room.games.game_snapshot import current_hunt, forget_games
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 
 PER_PAGE = 24
 TILE_PX = 98

@@ -13,7 +13,8 @@ from core.games.hunt_scores import Found, count_found, doubt, expect_by_chance, 
 from core.settings import Settings
 from models.catalog import CATALOG
 from pages.components.room.games.game_snapshot import current_hunt
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 from pages.components.shared.snapshots.shared_cache import SharedCache
 
 MAX_ROWS = 12

@@ -9,7 +9,8 @@ from core.novelty.not_sure import NotSure
 from core.settings import Settings
 from pages.components.room.games import promise_scene
 from pages.components.room.games.game_snapshot import current_promise, forget_games
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
+from pages.components.shared.pictures import gallery
 
 KINDS = {True: "Known", False: "Strange"}
 LAST, ROUND = "promise-last", "promise-round"  # in the session: the newest answer, and how many pictures were shown

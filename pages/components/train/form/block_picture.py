@@ -5,7 +5,8 @@ import html
 import streamlit as st
 
 from core.config.stages import Plan, PlannedBlock, plan_training
-from core.config.train_config import STRATEGIES, TrainConfig
+from core.config.strategies import STRATEGIES
+from core.config.train_config import TrainConfig
 from core.formatting import format_percent
 from models.catalog import CATALOG
 from pages.components.shared import lessons

@@ -21,9 +21,9 @@ from core.sweeps.final_race import SEEDS, Luck
 from core.sweeps.sweep import Sweep, Trial
 from pages.components.shared import frame
 from pages.components.shared.refresh_rate import keep_up
+from pages.components.shared.results.verdict import draw_verdict
 from pages.components.shared.snapshots.runs_snapshot import look_at_queue
 from pages.components.shared.snapshots.sweep_snapshot import SweepSnapshot, forget_sweeps, look_at_sweep
-from pages.components.shared.verdict import draw_verdict
 from pages.components.shared.waits import HELD
 from pages.components.train.form.form_fields import title_of
 from pages.components.train.large_number import large_number

@@ -20,7 +20,7 @@ from core.datasets.pictures.picture_formats import (
 )
 from core.errors import ImageError
 from core.settings import PROJECT_ROOT
-from pages.components.shared.gallery import IMAGE_TYPES
+from pages.components.shared.pictures.gallery import IMAGE_TYPES
 from tests.support.images import HEIC, encoded, photo
 
 LIMITS = Limits(max_pixels=50_000_000, max_bytes=64 * 2**20)

@@ -1,0 +1,1 @@
+"""What came of trainings: verdicts, findings, lists of runs, what can be taken home."""
