@@ -15,12 +15,12 @@ from core.errors import ExportError
 from core.export.phone.html_file import put_together, read_back, read_known
 from core.export.phone.interpreter import Interpreter
 from core.export.phone.layers import lower_network
-from core.export.source.description import describe_run
+from core.export.source.description import describe_run, why_never_strange
 from core.export.source.export_check import Answers, Outcomes
 from core.export.source.exported_run import BATCH, ExportedRun, as_input, choose_pictures
 from core.export.source.written import Folder, Written
 from core.formatting import format_count, format_percent
-from core.novelty.conformal import DEFAULT_PROMISE, images_for
+from core.novelty.conformal import DEFAULT_PROMISE
 from core.novelty.distances import Features
 from core.novelty.nearest_mean import NearestMean
 from core.novelty.not_sure import describe_promise
@@ -39,7 +39,6 @@ ONE_TEST = (
     "It calls pictures strange by the distance to the nearest class mean alone: the training pictures, with which the "
     "run compares too, are too large for a page."
 )
-ANY_PICTURE = "It answers with one of its classes whatever the picture shows"
 
 
 def write_phone(source: ExportedRun, folder: Folder) -> Written:
@@ -125,13 +124,10 @@ def _question(classes: tuple[str, ...]) -> str:
 
 def _limits(source: ExportedRun) -> str:
     """What is promised of strange pictures, or why nothing is, in small print."""
-    promise, known = describe_promise(DEFAULT_PROMISE), source.novelty
     tested = "It was tested on pictures like those of its dataset only."
-    if known is None:
-        return f"{ANY_PICTURE}. {tested}"
-    if NearestMean.of(known) is None:
-        needed = f"calling at most {promise} known ones strange needs {images_for(DEFAULT_PROMISE)} validation pictures"
-        return f"{ANY_PICTURE}, because {needed}, and this run has {known.images}. {tested}"
+    if (why := why_never_strange(source)) is not None:
+        return f"{why} {tested}"
+    promise = describe_promise(DEFAULT_PROMISE)
     return (
         f"At most {promise} pictures like those of its dataset is called unlike anything it was trained on, because "
         "their features are farther from every class than those of nearly all known pictures. How many strange "
