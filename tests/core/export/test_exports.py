@@ -30,13 +30,15 @@ from core.export.exports import (
     start_export,
     wait_for_export,
 )
+from core.export.files import phone_page
 from core.export.files.phone_page import PageFile
 from core.export.formats import FORMATS, ExportFormat
-from core.export.phone.html_file import read_known
+from core.export.phone.html_file import count_bytes, read_known
 from core.export.source.description import read_template
 from core.export.source.exported_run import ExportedRun
 from core.jobs.worker import Worker
 from core.maintenance.check import check
+from core.novelty.nearest_mean import NearestMean
 from core.novelty.novelty import read_novelty
 from core.predict.answers_in_words import is_strange, may_be
 from core.predict.predictor import Predictor
@@ -211,6 +213,31 @@ def test_a_phone_page_that_calls_other_pictures_strange_is_refused(
     shutil.rmtree(run.folder / EXPORTS)
     monkeypatch.setattr(PageFile, "outcomes", lambda _, crops: [(True, frozenset({"nobody"}))] * len(crops))
     assert "calls other pictures strange" in refuse(raced, run, FORMATS["phone"])
+
+
+@pytest.mark.parametrize(("room", "share", "fits"), [(5e6, 0, True), (0, 0.1, True), (0, 0.001, False)])
+def test_a_phone_page_without_room_for_known_pictures_leaves_them_out_and_says_why(
+    raced: Settings, run: Run, monkeypatch: pytest.MonkeyPatch, room: float, share: float, fits: bool
+) -> None:
+    know_more_pictures(run)
+    monkeypatch.setattr(phone_page, "ROOM", room)
+    monkeypatch.setattr(phone_page, "SHARE", share)
+    manifest = make(raced, run, FORMATS["phone"])
+    (file,) = folder_of(run, FORMATS["phone"]).glob("*.html")
+    text = file.read_text(encoding="utf-8")
+    assert (read_known(text) is not None) is fits
+    why = re.compile(r"because what 2 classes look like would add [\d.,]+ (kB|bytes) to the page, more than a tenth of it: ")
+    assert bool(why.search(text)) is not fits
+    assert any(why.search(note) for note in manifest.notes) is not fits
+    assert any("calls pictures strange" in note for note in manifest.notes) is fits
+
+
+@pytest.mark.parametrize(("classes", "fits"), [(2, True), (10, True), (50, True), (200, True), (400, False)])
+def test_petnets_page_grows_with_its_classes_and_holds_known_pictures_up_to_hundreds(classes: int, fits: bool) -> None:
+    means = np.full((classes, 1280), 1280**-0.5, np.float32)
+    known = NearestMean(0.05, means, np.linspace(0.1, 0.3, 180, dtype=np.float32), np.linspace(0.1, 0.9, classes))
+    page_bytes = 4_918_000 + 3_490 * classes + count_bytes(known)
+    assert (phone_page._why_no_room(page_bytes, known) is None) is fits
 
 
 def test_a_phone_page_of_few_validation_pictures_calls_nothing_strange_and_says_why(raced: Settings, run: Run) -> None:
