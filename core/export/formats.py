@@ -15,7 +15,7 @@ from models.entry import NetworkEntry
 INSTALL = "pip install -r"
 TFLITE = "requirements-tflite.txt"
 MACHINES = "Linux (x86-64) or a Mac with Apple's processor"
-ONE_OUTPUT = 'It never says "not sure": MediaPipe refuses a file with a second output.'
+ONE_OUTPUT = 'It never says "not sure": MediaPipe opens only files that give class scores alone.'
 _LITERT_MACHINES = ("linux-x86_64", "darwin-arm64")
 _LITERT = ("litert_torch", "ai_edge_litert", "flatbuffers")
 

@@ -226,7 +226,9 @@ def test_a_phone_page_without_room_for_known_pictures_leaves_them_out_and_says_w
     (file,) = folder_of(run, FORMATS["phone"]).glob("*.html")
     text = file.read_text(encoding="utf-8")
     assert (read_known(text) is not None) is fits
-    why = re.compile(r"because what 2 classes look like would add [\d.,]+ (kB|bytes) to the page, more than a tenth of it: ")
+    why = re.compile(
+        r"because what 2 classes look like would add [\d.,]+ (kB|bytes) to the page, more than a tenth of it: "
+    )
     assert bool(why.search(text)) is not fits
     assert any(why.search(note) for note in manifest.notes) is not fits
     assert any("calls pictures strange" in note for note in manifest.notes) is fits

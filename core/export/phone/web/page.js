@@ -189,7 +189,7 @@ async function checkAnswers() {
   const whole = same === count;
   part("check").className = whole ? "notice good" : "notice bad";
   part("check").textContent = whole
-    ? `${same} of ${count} as on the server${known ? ", and as strange" : ""}: this browser answers as the network it was made from. ` +
+    ? `${same} of ${count} as on the server${known ? ', "not sure" included' : ""}: this browser answers as the network it was made from. ` +
       `${(milliseconds / count / 1000).toFixed(2)} s a picture.`
     : `Only ${same} of ${count} as on the server: this browser reads or computes pictures otherwise. Try another browser.`;
 }
