@@ -157,6 +157,36 @@ def test_a_picture_that_is_turned_wide_and_transparent_is_read_as_the_app_reads_
         assert line == f"{name}: {said_by_script(answer)}"
 
 
+@pytest.mark.parametrize("name", ["pytorch", "onnx", "huggingface"])
+def test_a_script_says_how_it_is_called_and_passes_over_what_is_no_picture(
+    raced: Settings,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    make(raced, run, FORMATS[name])
+    (packed,) = folder_of(run, FORMATS[name]).glob("*.zip")
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(tmp_path / "out")
+    (script,) = (tmp_path / "out").rglob("predict.py")
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
+    (tmp_path / "text.jpg").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+
+    monkeypatch.setattr(sys, "argv", ["predict.py"])
+    with pytest.raises(SystemExit, match=r"python predict\.py PICTURE"):
+        runpy.run_path(str(script), run_name="__main__")
+    monkeypatch.setattr(sys, "argv", ["predict.py", "none.jpg", "text.jpg", "red.png"])
+    runpy.run_path(str(script), run_name="__main__")
+
+    missing, text, red = capsys.readouterr().out.splitlines()
+    assert missing.startswith("none.jpg cannot be read as a picture: ")
+    assert text.startswith("text.jpg cannot be read as a picture: ")
+    assert re.fullmatch(r"red\.png: .*(cat|dog).*", red)
+
+
 def said_by_script(answer: Prediction) -> str:
     share = float(answer.probability or 0)
     sure = "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
