@@ -148,6 +148,7 @@ _FORMATS = (
         "Trains the head of this run again in seconds, with numpy alone; the features of its pictures are inside.",
         "notebook.ipynb",
         ("nbformat",),
+        version=2,
         single=True,
         requirements="requirements-notebook.txt",
     ),

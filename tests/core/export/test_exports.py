@@ -420,6 +420,19 @@ def test_a_killed_export_is_said_cleaned_up_and_can_be_made_again(raced: Setting
     assert list(check(raced)) == []
 
 
+def test_no_two_formats_give_a_file_of_the_same_name(tmp_path: Path) -> None:
+    found: list[str] = []
+    for kind in FORMATS.values():
+        draft = tmp_path / kind.name
+        draft.mkdir()
+        names = [kind.main or "config.json", *([] if kind.single else ["labels.txt"])]
+        for name in names:
+            (draft / name).touch()
+        found += export_job._pack("dogs", kind, draft, names)
+    assert len(set(found)) == len(found)
+    assert {"dogs.ipynb", "dogs-features.ipynb", "dogs.tflite", "dogs-int8.tflite", "dogs.onnx"} < set(found)
+
+
 def test_markup_in_class_names_stays_text(raced: Settings, run: Run) -> None:
     from core.export.source.description import describe_run, read_template
     from core.export.source.exported_run import open_source
