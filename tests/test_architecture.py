@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,24 @@ def test_arrows_run_from_pages_to_core_to_models(package: str) -> None:
     assert files
     wrong = {str(path): imported(path) & LOWER[package] for path in files}
     assert not {path: found for path, found in wrong.items() if found}
+
+
+def test_a_requirements_file_names_every_package_that_is_imported() -> None:
+    named = set()
+    for path in PROJECT_ROOT.glob("requirements*.txt"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            found = re.match(r"[\w.-]+(?=[~<>=\[;])", line)
+            named |= {_normal(found[0])} if found else set()
+    ours = {path.name for path in PROJECT_ROOT.iterdir()} | {"core", "models", "pages"} | sys.stdlib_module_names
+    folders = (PROJECT_ROOT / package for package in ("core", "models", "pages"))
+    outside = {name for folder in folders for path in folder.rglob("*.py") for name in imported(path)} - ours
+    packages = packages_distributions()
+    unnamed = {name for name in outside if not named & {_normal(each) for each in (name, *packages.get(name, ()))}}
+    assert unnamed == {"markupsafe", "pydantic_core"}, "which are parts of jinja2 and pydantic"
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @cache

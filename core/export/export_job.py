@@ -181,9 +181,8 @@ def _pack(stem: str, kind: ExportFormat, draft: Path, names: list[str]) -> dict[
         kept.append(packed)
     for name in names:
         if name == kind.main or len(names) == 1:
-            ending = Path(name).suffix
-            variant = kind.name.removeprefix(ending[1:]) if kind.name.startswith(ending[1:]) else ""  # -int8
-            kept.append((draft / name).rename(draft / f"{stem}{variant}{ending}"))
+            _, dash, variant = kind.name.partition("-")  # -int8, -features: two formats have the same ending
+            kept.append((draft / name).rename(draft / f"{stem}{dash}{variant}{Path(name).suffix}"))
         else:
             (draft / name).unlink()
     return {path.name: path.stat().st_size for path in kept}

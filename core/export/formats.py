@@ -15,6 +15,7 @@ from models.entry import NetworkEntry
 INSTALL = "pip install -r"
 TFLITE = "requirements-tflite.txt"
 MACHINES = "Linux (x86-64) or a Mac with Apple's processor"
+ONE_OUTPUT = 'It never says "not sure": MediaPipe opens only files that give class scores alone.'
 _LITERT_MACHINES = ("linux-x86_64", "darwin-arm64")
 _LITERT = ("litert_torch", "ai_edge_litert", "flatbuffers")
 
@@ -26,7 +27,7 @@ class ExportFormat:
     Attributes:
         name: on the command line and in addresses.
         title: on pages.
-        summary: what opens it, as a sentence.
+        summary: what opens it, in a sentence or two.
         main: the file that is also given alone, if there is one; all others come as a zip.
         single: whether the main file is all there is.
         needs: modules of `requirements`.
@@ -92,14 +93,14 @@ _FORMATS = (
         "One HTML file that classifies pictures in any current browser, offline: nothing leaves the phone.",
         "page.html",
         single=True,
-        version=2,
+        version=3,
         most_parameters=15_000_000,
     ),
     ExportFormat(
         "pytorch",
         "PyTorch",
         "A zip with weights, network, labels and a script that predicts; needs torch, not this app.",
-        version=2,
+        version=3,
     ),
     ExportFormat(
         "onnx",
@@ -107,15 +108,16 @@ _FORMATS = (
         "One file for ONNX Runtime, OpenCV, browsers and C++; preprocessing of values and softmax are inside.",
         "model.onnx",
         ("onnx", "onnxscript", "onnxruntime"),
-        version=2,
+        version=3,
     ),
     ExportFormat(
         "tflite",
         "TensorFlow Lite",
-        "For phone apps, robots and MediaPipe, in the form of Teachable Machine's files: 224 px pictures, floats.",
+        "For phone apps, robots and MediaPipe, in the form of Teachable Machine's files: 224 px pictures, floats. "
+        f"{ONE_OUTPUT}",
         "model_unquant.tflite",
         _LITERT,
-        version=2,
+        version=3,
         requirements=TFLITE,
         machines=_LITERT_MACHINES,
         bare=True,
@@ -123,10 +125,10 @@ _FORMATS = (
     ExportFormat(
         "tflite-int8",
         "TensorFlow Lite, 8 bits",
-        "A quarter of the size, for small boards: whole numbers inside; pictures and answers are bytes.",
+        f"A quarter of the size, for small boards: whole numbers inside; pictures and answers are bytes. {ONE_OUTPUT}",
         "model.tflite",
         (*_LITERT, "ai_edge_quantizer"),
-        version=2,
+        version=3,
         requirements=TFLITE,
         machines=_LITERT_MACHINES,
         bare=True,
@@ -146,6 +148,7 @@ _FORMATS = (
         "Trains the head of this run again in seconds, with numpy alone; the features of its pictures are inside.",
         "notebook.ipynb",
         ("nbformat",),
+        version=2,
         single=True,
         requirements="requirements-notebook.txt",
     ),
@@ -153,7 +156,7 @@ _FORMATS = (
         "huggingface",
         "Hugging Face",
         "A zip of a folder for the Hugging Face Hub, with a model card; timm opens ResNets by their address.",
-        version=2,
+        version=3,
     ),
 )
 FORMATS: Mapping[str, ExportFormat] = MappingProxyType({item.name: item for item in _FORMATS})

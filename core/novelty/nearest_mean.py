@@ -24,7 +24,7 @@ class NearestMean:
     """
 
     promise: float
-    means: npt.NDArray[np.floating]
+    means: Features
     scores: Features
     least: Values
 
@@ -38,7 +38,7 @@ class NearestMean:
 
     def p_values(self, features: Features) -> Values:
         """(N, F) -> (N,): at most this share of known pictures is as far from the nearest class mean."""
-        nearest = (unit(features) @ self.means.astype(np.float32).T).max(axis=1)
+        nearest = (unit(features) @ self.means.T).max(axis=1)
         return p_values(1 - nearest, self.scores)
 
     def strange(self, features: Features) -> npt.NDArray[np.bool_]:

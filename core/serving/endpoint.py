@@ -9,7 +9,9 @@ not, even where they know the port: a foreign `Host` or `Origin` is refused.
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,26 +31,39 @@ from core.predict.predictor import Predictor
 from core.predict.predictor_answers import Prediction
 from core.room.addresses import host_of, is_loopback
 from core.runs.run import Run
-from core.serving.request_body import READ_SECONDS, Refusal, read_picture
+from core.serving.request_body import Refusal, read_picture
 from core.settings import Settings
 from core.version import VERSION
 
-MOST_AT_ONCE = 32  # requests that are read, waiting or computed
-ANSWER_SECONDS = 60.0
 MAX_TOP = 1000
 
 log = logging.getLogger("tunemypets.serving")
 
 
+@dataclass(frozen=True)
+class ServiceLimits:
+    """How much a service takes, and for how long it waits.
+
+    Attributes:
+        at_once: requests that are read, waiting or computed.
+        read_seconds: for the body of a request.
+        answer_seconds: for its answer, waiting included.
+    """
+
+    at_once: int = 32
+    read_seconds: float = 30.0
+    answer_seconds: float = 60.0
+
+
 class Endpoint:
     """Answers requests with one run, one picture at a time."""
 
-    def __init__(self, settings: Settings, run: Run) -> None:
+    def __init__(self, settings: Settings, run: Run, limits: ServiceLimits | None = None) -> None:
         """
         Raises:
             RunError: the run has no checkpoint, or a damaged one.
         """
-        self.run, self.predictor = run, Predictor(settings)
+        self.run, self.predictor, self.limits = run, Predictor(settings), limits or ServiceLimits()
         self.checkpoint = self.predictor.load(run).checkpoint
         self.max_bytes = self.predictor.limits.max_bytes
         self._turn, self._count = threading.Lock(), 0
@@ -64,6 +79,10 @@ class Endpoint:
             exception_handlers={HTTPException: _explain_http, Exception: _explain_other},
         )
 
+    def describe_limits(self) -> str:
+        """The limits in one line."""
+        return f"pictures up to {format_limit(self.max_bytes)}, {self.limits.at_once} requests at once"
+
     async def describe(self, _: Request) -> Response:
         """What this is, and that it is well."""
         config = self.checkpoint.config
@@ -78,27 +97,29 @@ class Endpoint:
                 "predict": "POST /predict with a picture as the body, or as a file of a form; ?top=N for N classes",
                 "limits": {
                     "bytes": self.max_bytes,
-                    "at_once": MOST_AT_ONCE,
-                    "seconds_to_send": READ_SECONDS,
-                    "seconds_to_answer": ANSWER_SECONDS,
+                    "at_once": self.limits.at_once,
+                    "seconds_to_send": self.limits.read_seconds,
+                    "seconds_to_answer": self.limits.answer_seconds,
                 },
             }
         )
 
     async def predict(self, request: Request) -> Response:
         """The classes of a picture, most probable first."""
-        if self._count >= MOST_AT_ONCE:
-            return _refuse(503, f"{MOST_AT_ONCE} requests are waiting: try again in a second.", {"retry-after": "1"})
+        limits = self.limits
+        if self._count >= limits.at_once:
+            return _refuse(503, f"{limits.at_once} requests are waiting: try again in a second.", {"retry-after": "1"})
         self._count += 1
         try:
             top = _read_top(request, len(self.checkpoint.classes))
-            name, data = await read_picture(request, self.max_bytes)
-            async with asyncio.timeout(ANSWER_SECONDS):
-                found = await run_in_threadpool(partial(self._predict, name, data, top))
+            name, data = await read_picture(request, self.max_bytes, limits.read_seconds)
+            async with asyncio.timeout(limits.answer_seconds):
+                until = time.monotonic() + limits.answer_seconds
+                found = await run_in_threadpool(partial(self._predict, name, data, top, until))
         except Refusal as refusal:
             return _refuse(refusal.status, str(refusal))
         except TimeoutError:
-            return _refuse(504, f"No answer within {ANSWER_SECONDS:.0f} s: the machine is busy, try again later.")
+            return _refuse(504, f"No answer within {limits.answer_seconds:g} s: the machine is busy, try again later.")
         except TuneMyPetsError as error:
             return _refuse(500, str(error))
         finally:
@@ -107,9 +128,17 @@ class Endpoint:
             return _refuse(422, found.error)
         return JSONResponse({"run": self.run.id, **found.to_json()})
 
-    def _predict(self, name: str, data: bytes, top: int) -> Prediction:
-        with self._turn:
+    def _predict(self, name: str, data: bytes, top: int, until: float) -> Prediction:
+        """
+        Raises:
+            TimeoutError: its turn has not come; whoever asked has given up.
+        """
+        if not self._turn.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise TimeoutError
+        try:
             return self.predictor.predict(self.run, [(name, data)], top)[0]
+        finally:
+            self._turn.release()
 
 
 def _read_top(request: Request, classes: int) -> int:
@@ -154,8 +183,3 @@ class _OwnHost:
             if not all(is_loopback(name) for name in names):
                 answer = _refuse(403, "Only this machine may ask, as localhost or 127.0.0.1.")
         await answer(scope, receive, send)
-
-
-def describe_limits(max_bytes: int) -> str:
-    """The limits in one line."""
-    return f"pictures up to {format_limit(max_bytes)}, {MOST_AT_ONCE} requests at once"

@@ -10,7 +10,6 @@ from starlette.requests import ClientDisconnect, Request
 
 from core.formatting import format_limit
 
-READ_SECONDS = 30.0  # for a whole body
 FORM_BYTES = 2**16  # around the file of a form
 DRAINED = 4  # times the limit: a refused body up to that is read, so that the client sees why
 FORM = "multipart/form-data"
@@ -28,21 +27,23 @@ class Refusal(Exception):
         super().__init__(sentence)
 
 
-async def read_picture(request: Request, max_bytes: int) -> tuple[str, bytes]:
+async def read_picture(request: Request, max_bytes: int, seconds: float) -> tuple[str, bytes]:
     """The name and the bytes of the picture that was sent.
 
+    Args:
+        seconds: for the whole body.
     Raises:
         Refusal: there is none, it is too large, or it comes too slowly.
     """
     is_form = request.headers.get("content-type", "").lower().startswith(FORM)
     limit = max_bytes + FORM_BYTES if is_form else max_bytes
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(seconds):
             await _check_length(request, limit, max_bytes)
             counted = _count(request, limit, max_bytes)
             name, data = await _read_form(request, counted) if is_form else ("", b"".join([p async for p in counted]))
     except TimeoutError:
-        raise Refusal(408, f"The picture did not arrive within {READ_SECONDS:.0f} s: send it again.") from None
+        raise Refusal(408, f"The picture did not arrive within {seconds:g} s: send it again.") from None
     except ClientDisconnect:
         raise Refusal(400, "The connection was closed before the picture had arrived.") from None
     if not data:

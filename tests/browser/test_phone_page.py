@@ -21,7 +21,7 @@ from core.datasets.pictures.decoder import Limits
 from core.export import export_job
 from core.export.exports import folder_of, look
 from core.export.formats import FORMATS
-from core.export.phone.html_file import put_together
+from core.export.phone.html_file import put_together, read_known
 from core.export.phone.interpreter import Interpreter
 from core.export.phone.layers import LayerList, lower_network
 from core.export.source.exported_run import as_input
@@ -217,11 +217,13 @@ def test_p_values_and_sets_of_a_dozen_pictures_are_those_of_python(
     mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (SPEC.mean, SPEC.std))
     listed = lower_network(network, "It", SPEC.crop_px)
     answers, read = (part.numpy() for part in Interpreter(listed).run((as_input(crops) - mean) / deviation))
-    means = unit(read[:5]).astype(np.float16)
-    scores = np.sort(1 - (unit(read[5:52]) @ means.astype(np.float32).T).max(axis=1))
+    means = unit(read[:5])
+    scores = np.sort(1 - (unit(read[5:52]) @ means.T).max(axis=1))
     least = np.quantile(answers, (0.3, 0.5, 0.7, 0.9, 1), axis=0).diagonal().astype(np.float64)
     known = NearestMean(0.05, means, scores, least)
     write(tmp_path / "a.html", network, SPEC, known, classes=["a", "b", "c", "d", "e"])
+    rounded = read_known((tmp_path / "a.html").read_text(encoding="utf-8"))
+    assert rounded is not None
     page = visit((tmp_path / "a.html").as_uri())
 
     code = """async (text) => {
@@ -232,7 +234,8 @@ def test_p_values_and_sets_of_a_dozen_pictures_are_those_of_python(
     found = [page.evaluate(code, text) for text in asked]
     features = np.array([item[2] for item in found], np.float32)
     assert np.allclose(features, read[52:], atol=1e-4 * np.abs(read).max())
-    assert [item[0] for item in found] == known.p_values(features).tolist()
+    assert [item[0] for item in found] == rounded.p_values(features).tolist()
+    assert np.allclose([item[0] for item in found], known.p_values(features), atol=1 / 47)
     assert len({item[0] for item in found}) > 4, "from usual to strange"
     members = known.sets(answers[52:].astype(np.float64))
     orders = [np.argsort(-answer, kind="stable") for answer in answers[52:]]
@@ -252,6 +255,25 @@ def test_it_warns_where_the_answers_are_not_those_of_the_server(made: Path, tmp_
     file.write_text(text[: start - 1] + other + text[end + 1 :], encoding="utf-8")
     page = visit(file.as_uri())
     expect(page.locator("#check")).to_contain_text("Only 7 of 8 as on the server")
+
+
+def test_it_warns_where_a_test_picture_looks_as_strange_as_on_no_server(
+    headed: Settings, tmp_path: Path, visit: Open
+) -> None:
+    (run,) = RunStore(headed).all()
+    know_more_pictures(run)
+    (run.folder / EXPORTS).mkdir()
+    export_job.export(headed, run, PHONE)
+    (file,) = folder_of(run, PHONE).glob("*.html")
+    expect(visit(file.as_uri()).locator("#check")).to_contain_text('8 of 8 as on the server, "not sure" included:')
+    text = file.read_text(encoding="utf-8")
+    found = [float(share) for share in re.findall(r'"p_value":([\d.e-]+)', text)]
+    assert len(found) == 8
+    other = iter(["0.01", *map(str, found[1:])]) if found[0] > 0.3 else iter(["0.99", *map(str, found[1:])])
+    (tmp_path / "other.html").write_text(
+        re.sub(r'(?<="p_value":)[\d.e-]+', lambda _: next(other), text), encoding="utf-8"
+    )
+    expect(visit((tmp_path / "other.html").as_uri()).locator("#check")).to_contain_text("Only 7 of 8 as on the server")
 
 
 def test_the_room_serves_it_as_a_page_that_cannot_connect(run: Run, made: Path, server: Server, visit: Open) -> None:

@@ -1,6 +1,7 @@
 """Take it home: on the page of a run, on a result and on Predict; and the route that serves the files."""
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from core.export import export_job, exports
-from core.export.exports import folder_of, lock_of, progress_of, read_manifest
+from core.export.exports import folder_of, lock_of, progress_of, read_manifest, write_manifest
 from core.export.formats import FORMATS
 from core.races.race import list_races
 from core.room.access import RoomStore
@@ -70,6 +71,22 @@ def test_a_run_offers_every_format_and_makes_one_on_a_click(
     assert f"checked] {tested.n} of {tested.n} test pictures in the same class as the run" in texts(app)
     assert read_manifest(run, PYTORCH) is not None
     assert f"make-pytorch-{run.id}" not in [button.key for button in app.button]
+
+
+def test_files_of_the_same_name_are_offered_next_to_each_other(raced: Settings, made: Run, open_page: Open) -> None:
+    (packed,) = folder_of(made, PYTORCH).glob("*.zip")
+    for name in ("notebook", "huggingface"):
+        folder = folder_of(made, FORMATS[name])
+        folder.mkdir()
+        shutil.copy(packed, folder)
+        manifest = read_manifest(made, PYTORCH)
+        assert manifest is not None
+        write_manifest(folder, dataclasses.replace(manifest, format=name, version=FORMATS[name].version))
+    app = open_page("pages/train.py", run=made.id)
+    app.session_state[f"take-home-{made.id}"] = True
+    app.run()
+    assert not app.exception
+    assert sum(packed.name in link.proto.label for link in app.get("link_button")) == 3
 
 
 @pytest.mark.parametrize("page", ["pages/predict.py", "pages/compare.py"])

@@ -44,7 +44,7 @@ def _run(settings: Settings, run: Run, listener: socket.socket, address: str) ->
     import uvicorn  # seconds, with torch
 
     from core.predict.strange_pictures import know_pictures
-    from core.serving.endpoint import Endpoint, describe_limits
+    from core.serving.endpoint import Endpoint
     from core.steps import StopSignal, run_step
 
     endpoint = Endpoint(settings, run)
@@ -64,7 +64,7 @@ def _run(settings: Settings, run: Run, listener: socket.socket, address: str) ->
         timeout_graceful_shutdown=END_SECONDS,
     )
     listener.listen(config.backlog)
-    print_status(f"Run {run.id} answers at {address}/predict ({describe_limits(endpoint.max_bytes)}). Ctrl-C ends it.")
+    print_status(f"Run {run.id} answers at {address}/predict ({endpoint.describe_limits()}). Ctrl-C ends it.")
     try:
         uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:

@@ -2,58 +2,50 @@
 
 import json
 import runpy
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 import torch
 import torchvision
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import save_file
+from torch import nn
 
 from core.errors import ExportError
+from core.export.files.known_pictures import Predict, ScriptFile, write_known_pictures
 from core.export.files.pytorch_zip import rebuild_original
 from core.export.notebooks.notebook_facts import count_splits
 from core.export.notebooks.notebook_network import ACTIVATIONS, ARCHITECTURES, CUTS, load_backbone
-from core.export.source.description import describe_run, label_lines, read_template
-from core.export.source.export_check import Answers
-from core.export.source.exported_run import BATCH, ExportedRun, as_input
+from core.export.source.description import describe_run, label_lines, read_template, why_never_strange
+from core.export.source.exported_run import ExportedRun
 from core.export.source.written import Folder, Written
-from core.stores.pixels import Pixels
 
 WEIGHTS = "model.safetensors"
 TIMM = ("resnet18", "resnet50")  # timm's weights have torchvision's names
 LICENCES = {"BSD-3-Clause": "bsd-3-clause", "Apache-2.0": "apache-2.0", "MIT": "mit"}  # to the Hub's names
 CROP_MODES = {"crop": "center", "pad": "border", "squeeze": "squash"}  # timm's names
 
-Way = Callable[[Tensor], Tensor]
-
 
 def write_hugging_face(source: ExportedRun, folder: Folder) -> Written:
-    """Write `model.safetensors`, `config.json`, `README.md`, labels, and a script where timm does not open them."""
+    """Write `model.safetensors`, `config.json`, `README.md`, labels, `predict.py` and `not_sure.py`."""
     in_timm = source.network.name in TIMM
     about = describe_run(source)
     folder.write("labels.txt", label_lines(source.classes))
-    way = _write_timm(source, folder, about) if in_timm else _write_script(source, folder, about)
+    judge = write_known_pictures(source, folder)
+    predict = _write_timm(source, folder, about) if in_timm else _write_own(source, folder, about)
     folder.write("README.md", read_template("card.md", **_describe_card(source, about, in_timm)))
-    stem = source.file_stem
-
-    @torch.inference_mode()
-    def answers(crops: Pixels) -> Answers:
-        parts = [way(as_input(crops[first : first + BATCH])) for first in range(0, len(crops), BATCH)]
-        return torch.cat(parts).double().numpy()
-
+    file, stem = ScriptFile(predict, judge), source.file_stem
     return Written(
-        answers,
+        file.answers,
         {name: version(name) for name in ("torch", "torchvision", "safetensors")},
         (
             "To put it on the Hugging Face Hub, unpack it and run: "
             f"hf upload YOUR-NAME/{stem} {stem}-huggingface (after pip install huggingface_hub and hf auth login).",
         ),
+        outcomes=file.outcomes,
     )
 
 
-def _write_timm(source: ExportedRun, folder: Folder, about: dict[str, Any]) -> Way:
+def _write_timm(source: ExportedRun, folder: Folder, about: dict[str, Any]) -> Predict:
     """The folder as timm's own; a single neuron becomes the two of a softmax that answers the same."""
     original = rebuild_original(source.network, source.spec.crop_px)
     if original is None:
@@ -87,19 +79,32 @@ def _write_timm(source: ExportedRun, folder: Folder, about: dict[str, Any]) -> W
         "tunemypets": about,
     }
     folder.write("config.json", json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-    network: nn.Module = torchvision.models.get_model(source.network.name, num_classes=count)
-    network.load_state_dict(load_file(path))
-    network.eval()
-    mean, deviation = torch.tensor(spec.mean).view(3, 1, 1), torch.tensor(spec.std).view(3, 1, 1)
-    return lambda pixels: network((pixels - mean) / deviation).softmax(dim=1)
+    predict: Predict = _write_script(source, folder, about, timm=True)["load_network"]()
+    return predict
 
 
-def _write_script(source: ExportedRun, folder: Folder, about: dict[str, Any]) -> Way:
-    """The folder with a script that builds the network, and is asked itself."""
+def _write_own(source: ExportedRun, folder: Folder, about: dict[str, Any]) -> Predict:
+    """The folder of a network that its script builds."""
+    name = source.network.name
+    folder.write("config.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+    script = _write_script(source, folder, about)
+    whole = nn.Sequential()
+    whole.add_module("backbone", _build_backbone(script, name))
+    load_backbone(name, whole.get_submodule("backbone"), source.network.blocks)
+    whole.add_module("head", source.network.head.get_submodule("linear"))
+    state = {key: value.detach().contiguous().clone() for key, value in whole.state_dict().items()}
+    save_file(state, folder.file(WEIGHTS), metadata={"format": "pt"})
+    predict: Predict = script["load_network"]()
+    return predict
+
+
+def _write_script(source: ExportedRun, folder: Folder, about: dict[str, Any], *, timm: bool = False) -> dict[str, Any]:
+    """Write `predict.py`; returns what it defines, run as people will run it."""
     name, config = source.network.name, source.config
     own = read_template("predict_pytorch.py")
     values = {
         **about,
+        "timm": timm,
         "config": config,
         "activation": ACTIVATIONS[config.activation],
         "pretrained": False,
@@ -109,17 +114,8 @@ def _write_script(source: ExportedRun, folder: Folder, about: dict[str, Any]) ->
         "feature_width": config.entry().feature_width,
         "reading": own[own.index("def read_picture") : own.index("if __name__")].replace("F.", "T."),
     }
-    folder.write("config.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
     folder.write("predict.py", read_template("predict_hugging_face.txt", **values))
-    script = runpy.run_path(str(folder.path / "predict.py"))
-    whole = nn.Sequential()
-    whole.add_module("backbone", _build_backbone(script, name))
-    load_backbone(name, whole.get_submodule("backbone"), source.network.blocks)
-    whole.add_module("head", source.network.head.get_submodule("linear"))
-    state = {key: value.detach().contiguous().clone() for key, value in whole.state_dict().items()}
-    save_file(state, folder.file(WEIGHTS), metadata={"format": "pt"})
-    way: Way = script["load_network"]()
-    return way
+    return runpy.run_path(str(folder.path / "predict.py"))
 
 
 def _build_backbone(script: dict[str, Any], name: str) -> nn.Module:
@@ -138,6 +134,7 @@ def _describe_card(source: ExportedRun, about: dict[str, Any], in_timm: bool) ->
         **about,
         "front_matter": _write_front_matter(source, about, in_timm),
         "timm": in_timm,
+        "never_strange": why_never_strange(source),
         "stem": source.file_stem,
         "counts": count_splits(source),
         "per_class": [(name, counts[name]) for name in source.classes],

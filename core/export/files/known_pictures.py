@@ -4,18 +4,22 @@ import runpy
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from core.export.source.description import read_template
-from core.export.source.export_check import Outcomes
-from core.export.source.exported_run import ExportedRun
+from core.export.source.export_check import Answers, Outcomes
+from core.export.source.exported_run import BATCH, ExportedRun, as_input
 from core.export.source.written import Folder
 from core.novelty.conformal import tests_at_once
-from core.novelty.distances import TESTS
+from core.novelty.distances import TESTS, Features
+from core.stores.pixels import Pixels
 
 SCRIPT, NUMBERS = "not_sure.py", "not_sure.npz"
 
 Judge = Callable[[NDArray[np.float32], NDArray[np.float64]], Outcomes]  # (N, F), (N, classes)
+Predict = Callable[[Tensor], tuple[Tensor, Tensor]]  # (B, 3, S, S) in [0, 1] -> (B, classes), (B, F)
 
 
 def write_known_pictures(source: ExportedRun, folder: Folder) -> Judge | None:
@@ -47,3 +51,30 @@ def write_known_pictures(source: ExportedRun, folder: Folder) -> Judge | None:
         return found
 
     return judge
+
+
+class ScriptFile:
+    """A finished script's network, and what the script calls strange."""
+
+    def __init__(self, predict: Predict, judge: Judge | None) -> None:
+        self._predict, self._judge = predict, judge
+
+    @property
+    def outcomes(self) -> Callable[[Pixels], Outcomes] | None:
+        """As `Written.outcomes`."""
+        return None if self._judge is None else self._find_strange
+
+    def answers(self, crops: Pixels) -> Answers:
+        """(N, S, S, 3) uint8 -> (N, classes)."""
+        return self._ask(crops)[0]
+
+    def _find_strange(self, crops: Pixels) -> Outcomes:
+        assert self._judge is not None
+        probabilities, features = self._ask(crops)
+        return self._judge(features, probabilities)
+
+    @torch.inference_mode()
+    def _ask(self, crops: Pixels) -> tuple[Answers, Features]:
+        parts = [self._predict(as_input(crops[first : first + BATCH])) for first in range(0, len(crops), BATCH)]
+        probabilities, features = (torch.cat(part) for part in zip(*parts, strict=True))
+        return probabilities.double().numpy(), features.numpy()

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.export.files.known_pictures import write_known_pictures
-from core.export.source.description import describe_run, label_lines, read_template
+from core.export.source.description import describe_run, label_lines, read_template, why_never_strange
 from core.export.source.export_check import Answers, Outcomes
 from core.export.source.exported_run import BATCH, ExportedRun, Standalone
 from core.export.source.written import Folder, Written
@@ -48,7 +48,7 @@ def write_onnx(source: ExportedRun, folder: Folder) -> Written:
     onnx.save(model, path)
     folder.write("labels.txt", label_lines(source.classes))
     folder.write("predict.py", read_template("predict_onnx.py"))
-    folder.write("README.md", read_template("readme_onnx.md", **about))
+    folder.write("README.md", read_template("readme_onnx.md", **about, never_strange=why_never_strange(source)))
     judge, file = write_known_pictures(source, folder), OnnxFile(folder.path / MODEL)
 
     def outcomes(crops: Pixels) -> Outcomes:

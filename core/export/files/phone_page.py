@@ -12,15 +12,15 @@ from PIL import Image
 
 from core.datasets.pictures.decoder import Limits
 from core.errors import ExportError
-from core.export.phone.html_file import put_together, read_back, read_known
+from core.export.phone.html_file import count_bytes, put_together, read_back, read_known
 from core.export.phone.interpreter import Interpreter
 from core.export.phone.layers import lower_network
-from core.export.source.description import describe_run
+from core.export.source.description import ANY_PICTURE, describe_run, why_never_strange
 from core.export.source.export_check import Answers, Outcomes
 from core.export.source.exported_run import BATCH, ExportedRun, as_input, choose_pictures
 from core.export.source.written import Folder, Written
-from core.formatting import format_count, format_percent
-from core.novelty.conformal import DEFAULT_PROMISE, images_for
+from core.formatting import format_bytes, format_count, format_percent
+from core.novelty.conformal import DEFAULT_PROMISE
 from core.novelty.distances import Features
 from core.novelty.nearest_mean import NearestMean
 from core.novelty.not_sure import describe_promise
@@ -29,6 +29,7 @@ from models.entry import Preprocessing
 
 PAGE = "page.html"
 TESTS = 8  # pictures in the page, which it answers again on every opening
+ROOM, SHARE = 5_000_000, 0.1  # bytes of a page that "not sure" may fill up, and of a larger page its share
 QUALITY = 90  # of these, as JPEG with all colours
 NOTES = (
     "Checked here by its own layers and weights, read back from the file and computed by torch: the page checks "
@@ -39,7 +40,6 @@ ONE_TEST = (
     "It calls pictures strange by the distance to the nearest class mean alone: the training pictures, with which the "
     "run compares too, are too large for a page."
 )
-ANY_PICTURE = "It answers with one of its classes whatever the picture shows"
 
 
 def write_phone(source: ExportedRun, folder: Folder) -> Written:
@@ -56,19 +56,26 @@ def write_phone(source: ExportedRun, folder: Folder) -> Written:
         )
     listed = lower_network(source.network, title, source.spec.crop_px)
     facts = describe_run(source)
+    known = None if source.novelty is None else NearestMean.of(source.novelty)
     about = {
         "title": facts["dataset"],
         "question": _question(source.classes),
         "classes": list(source.classes),
         "facts": _facts(source, facts),
-        "tests": _tests(source),
-        "limits": _limits(source),
+        "tests": _tests(source, known),
+        "limits": _limits(why_never_strange(source)),
     }
-    known = None if source.novelty is None else NearestMean.of(source.novelty)
-    folder.write(PAGE, put_together(f"{facts['dataset']} · TuneMyPets", listed, source.spec, about, known))
+
+    heading = f"{facts['dataset']} · TuneMyPets"
+    notes: tuple[str, ...] = NOTES
+    text = put_together(heading, listed, source.spec, about, known)
+    if (why := _why_no_room(len(text), known)) is not None:
+        known, notes, about["limits"] = None, (*NOTES, why), _limits(why)
+        text = put_together(heading, listed, source.spec, about)
+    folder.write(PAGE, text)
     page = PageFile(folder, source.classes)
     if known is None:
-        return Written(page.answers, {"torch": version("torch")}, NOTES, timed=False)
+        return Written(page.answers, {"torch": version("torch")}, notes, timed=False)
 
     def expected(crops: Pixels) -> Outcomes:
         return _outcomes(known, source.classes, *source.ask(crops))
@@ -76,7 +83,7 @@ def write_phone(source: ExportedRun, folder: Folder) -> Written:
     return Written(
         page.answers,
         {"torch": version("torch")},
-        (*NOTES, ONE_TEST),
+        (*notes, ONE_TEST),
         outcomes=page.outcomes,
         expected=expected,
         timed=False,
@@ -123,15 +130,26 @@ def _question(classes: tuple[str, ...]) -> str:
     return f"{', '.join(classes[:-1])} or {classes[-1]}?"
 
 
-def _limits(source: ExportedRun) -> str:
+def _why_no_room(page_bytes: int, known: NearestMean | None) -> str | None:
+    """Why a page leaves out what known pictures look like, as a sentence; None where it does not, or has none.
+
+    Args:
+        page_bytes: with them.
+    """
+    if known is None or page_bytes <= ROOM or (added := count_bytes(known)) <= SHARE * (page_bytes - added):
+        return None
+    return (
+        f"{ANY_PICTURE}, because what {len(known.least):,} classes look like would add {format_bytes(added)} to the "
+        "page, more than a tenth of it: the formats PyTorch and ONNX have room for that."
+    )
+
+
+def _limits(why: str | None) -> str:
     """What is promised of strange pictures, or why nothing is, in small print."""
-    promise, known = describe_promise(DEFAULT_PROMISE), source.novelty
     tested = "It was tested on pictures like those of its dataset only."
-    if known is None:
-        return f"{ANY_PICTURE}. {tested}"
-    if NearestMean.of(known) is None:
-        needed = f"calling at most {promise} known ones strange needs {images_for(DEFAULT_PROMISE)} validation pictures"
-        return f"{ANY_PICTURE}, because {needed}, and this run has {known.images}. {tested}"
+    if why is not None:
+        return f"{why} {tested}"
+    promise = describe_promise(DEFAULT_PROMISE)
     return (
         f"At most {promise} pictures like those of its dataset is called unlike anything it was trained on, because "
         "their features are farther from every class than those of nearly all known pictures. How many strange "
@@ -160,8 +178,8 @@ def _facts(source: ExportedRun, facts: dict[str, Any]) -> list[tuple[str, str]]:
     return listed
 
 
-def _tests(source: ExportedRun) -> list[dict[str, Any]]:
-    """Test pictures as the page holds them, with the run's answers to just these."""
+def _tests(source: ExportedRun, known: NearestMean | None) -> list[dict[str, Any]]:
+    """Test pictures as the page holds them, with the run's answers to just these, and how strange they look to it."""
     limits, spec = Limits.from_settings(source.settings), source.spec
     places = choose_pictures(source.tested, TESTS)
     files, crops = [], []
@@ -173,12 +191,14 @@ def _tests(source: ExportedRun) -> list[dict[str, Any]]:
         files.append(buffer.getvalue())
         first, last = spec.margin_px, spec.margin_px + spec.crop_px
         crops.append(np.asarray(Image.open(buffer))[first:last, first:last])
-    answers = source.answers(np.stack(crops))
+    answers, features = source.ask(np.stack(crops))
+    p_values = [None] * len(places) if known is None else known.p_values(features).tolist()
     return [
         {
             "jpeg": base64.b64encode(file).decode("ascii"),
             "label": int(source.tested.labels[place]),
             "answers": [round(float(share), 5) for share in answer],
+            "p_value": p_value,
         }
-        for place, file, answer in zip(places, files, answers, strict=True)
+        for place, file, answer, p_value in zip(places, files, answers, p_values, strict=True)
     ]

@@ -12,12 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.errors import ExportError
-from core.export.files.known_pictures import write_known_pictures
-from core.export.source.description import describe_run, label_lines, read_template
-from core.export.source.export_check import Answers, Outcomes
-from core.export.source.exported_run import BATCH, ExportedRun, Standalone, as_input
+from core.export.files.known_pictures import ScriptFile, write_known_pictures
+from core.export.source.description import describe_run, label_lines, read_template, why_never_strange
+from core.export.source.exported_run import ExportedRun, Standalone, as_input
 from core.export.source.written import Folder, Written
-from core.stores.pixels import Pixels
 from models.network import Network
 from models.pretrained import build_original, classifier_of, take_apart
 
@@ -46,32 +44,20 @@ def write_pytorch(source: ExportedRun, folder: Folder) -> Written:
     folder.write("labels.txt", label_lines(source.classes))
     folder.write("predict.py", read_template("predict_pytorch.py"))
     judge = write_known_pictures(source, folder)
-    folder.write("README.md", read_template("readme_pytorch.md", **about))
+    folder.write("README.md", read_template("readme_pytorch.md", **about, never_strange=why_never_strange(source)))
     predict = runpy.run_path(str(folder.path / "predict.py"))["load_network"]()  # as people will run it
     loaded = torch.export.load(folder.path / PROGRAM).module()
-
-    @torch.inference_mode()
-    def answers(crops: Pixels) -> Answers:
-        parts = [predict(as_input(crops[first : first + BATCH]))[0] for first in range(0, len(crops), BATCH)]
-        return torch.cat(parts).double().numpy()
-
-    @torch.inference_mode()
-    def outcomes(crops: Pixels) -> Outcomes:
-        assert judge is not None
-        parts = [predict(as_input(crops[first : first + BATCH])) for first in range(0, len(crops), BATCH)]
-        probabilities, features = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-        return judge(features, probabilities.astype(np.float64))
-
+    file = ScriptFile(predict, judge)
     noise = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
     with torch.inference_mode():
-        if not torch.allclose(torch.from_numpy(answers(noise)).float(), loaded(as_input(noise))[0], atol=NEAR):
+        if not torch.allclose(torch.from_numpy(file.answers(noise)).float(), loaded(as_input(noise))[0], atol=NEAR):
             raise ExportError(
                 f"{PROGRAM} of run {source.run.id} answers otherwise than {WEIGHTS}: choose another format."
             )
     return Written(
-        answers,
+        file.answers,
         {name: version(name) for name in ("torch", "torchvision", "safetensors")},
-        outcomes=outcomes if judge is not None else None,
+        outcomes=file.outcomes,
     )
 
 

@@ -27,6 +27,12 @@ from core.steps import run_step
 from core.stores.pixels import Pixels
 
 FLOATS, BYTES = "model_unquant.tflite", "model.tflite"  # Teachable Machine's names
+# MediaPipe takes every output as scores of classes and refuses a second one with other numbers than labels; apps show
+# every line of `labels.txt` as a class. So neither can hold what "not sure" needs, nor this sentence.
+SCORES_ONLY = (
+    'This file has class scores only and never says "not sure": it answers with one of its classes whatever the '
+    "picture shows. The formats Phone page, PyTorch, ONNX and Hugging Face do."
+)
 CALIBRATION = 100  # training pictures whose activations give the ranges of 8 bits
 
 
@@ -78,11 +84,12 @@ def _finish(
     path = folder.path / model
     about = describe_run(source)
     origin = f"Trained on {about['dataset']}; made by {about['made_by']} from run {about['run']}."
-    set_metadata(path, describe_model(str(about["trained"]), origin))
+    set_metadata(path, describe_model(str(about["trained"]), f"{origin} {SCORES_ONLY}"))
     append_labels(path, source.classes)
     folder.write("labels.txt", "".join(f"{number} {name}\n" for number, name in enumerate(source.classes)))
     folder.write("predict.py", read_template("predict_tflite.txt", model=model, **about))
-    folder.write("README.md", read_template("readme_tflite.md", model=model, rounded=rounded, **about))
+    values = {**about, "model": model, "rounded": rounded, "never_strange": SCORES_ONLY}
+    folder.write("README.md", read_template("readme_tflite.md", **values))
     script = runpy.run_path(str(folder.path / "predict.py"))  # as people will run it
     graph = TfliteGraph(source.network, source.spec).eval()
 
@@ -109,8 +116,16 @@ def _notes(source: ExportedRun) -> tuple[str, ...]:
     size = f"It takes pictures of {SIDE_PX} px and resizes them itself: its answers differ a little from the run's."
     match source.spec.fit:
         case "squeeze":
-            return (size, "The run squeezed its pictures: squeeze them to a square, too, and do not crop them.")
+            return (
+                size,
+                SCORES_ONLY,
+                "The run squeezed its pictures: squeeze them to a square, too, and do not crop them.",
+            )
         case "pad":
-            return (size, "The run added borders to its pictures: make them square that way, and do not crop them.")
+            return (
+                size,
+                SCORES_ONLY,
+                "The run added borders to its pictures: make them square that way, and do not crop them.",
+            )
         case _:
-            return (size,)
+            return (size, SCORES_ONLY)

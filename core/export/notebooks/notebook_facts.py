@@ -11,7 +11,7 @@ import torch
 from core.checkpoints.checkpoint import read_sidecar
 from core.config.stages import Allowance, Stage, fitted_rate, plan_stages, share_out
 from core.datasets.splits import SPLITS
-from core.export.source.description import describe_run
+from core.export.source.description import ANY_PICTURE, describe_run
 from core.export.source.exported_run import ExportedRun
 from core.formatting import SPLIT_NAMES, format_count, format_duration, format_percent, format_points
 from core.runs.history import RunHistory
@@ -120,6 +120,7 @@ def describe_notebook(source: ExportedRun) -> dict[str, Any]:
     spec, config = source.spec, source.config
     return {
         **describe_run(source),
+        "never_strange": f"{ANY_PICTURE}.",
         "config": config,
         "optimizer_title": {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD with momentum"}[config.optimizer],
         "dataset_id": source.dataset.id,

@@ -14,11 +14,13 @@ import numpy as np
 
 from core.export.phone.layers import Layer, LayerList
 from core.export.phone.packed_weights import pack, unpack
+from core.novelty.distances import unit
 from core.novelty.nearest_mean import NearestMean
 from models.entry import Preprocessing
 
 SCRIPTS = ("engine.js", "pictures.js", "not_sure.js", "page.js")
 PLACE = re.compile(r"@@([a-z]+)@@")
+LARGEST = 127  # of 8 bits
 DATA = re.compile(r'<script type="[a-z/]+" id="([a-z-]+)">(.*?)</script>', re.DOTALL)
 
 
@@ -114,17 +116,24 @@ def read_known(text: str) -> NearestMean | None:
     if known is None:
         return None
     means, scores = (
-        np.frombuffer(base64.b64decode(known[name]), kind) for name, kind in (("means", "<f2"), ("scores", "<f4"))
+        np.frombuffer(base64.b64decode(known[name]), kind) for name, kind in (("means", "i1"), ("scores", "<f4"))
     )
-    return NearestMean(known["promise"], means.reshape(-1, known["width"]), scores, np.array(known["least"]))
+    directions = unit(means.reshape(-1, known["width"]).astype(np.float32))
+    return NearestMean(known["promise"], directions, scores, np.array(known["least"]))
+
+
+def count_bytes(known: NearestMean) -> int:
+    """What known pictures add to a page."""
+    return len(_as_data(_describe_known(known)))
 
 
 def _describe_known(known: NearestMean) -> dict[str, Any]:
-    """As `web/not_sure.js` reads it: class means in 16 bits, distances in 32."""
+    """As `web/not_sure.js` reads it: directions of class means in 8 bits, distances in 32."""
+    largest = np.maximum(np.abs(known.means).max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     return {
         "promise": known.promise,
         "width": known.means.shape[1],
-        "means": base64.b64encode(known.means.astype("<f2").tobytes()).decode("ascii"),
+        "means": base64.b64encode(np.rint(known.means / largest * LARGEST).astype("i1").tobytes()).decode("ascii"),
         "scores": base64.b64encode(known.scores.astype("<f4").tobytes()).decode("ascii"),
         "least": known.least.tolist(),
     }

@@ -11,10 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from core.config.arm_names import describe_arm, name_arm
 from core.export.source.exported_run import ExportedRun
 from core.formatting import format_percent
+from core.novelty.conformal import DEFAULT_PROMISE, images_for
+from core.novelty.not_sure import describe_promise
 from core.statistics.metrics import measure_accuracy
 from core.version import VERSION
 from models.catalog import head_neurons
 
+ANY_PICTURE = "It answers with one of its classes whatever the picture shows"
 MARKUP = re.compile(r"[\\`*_{}\[\]#+!|&~]")
 
 
@@ -46,6 +49,17 @@ def describe_run(source: ExportedRun) -> dict[str, Any]:
         "made": time.strftime("%Y-%m-%d"),
         "made_by": f"TuneMyPets {VERSION}",
     }
+
+
+def why_never_strange(source: ExportedRun) -> str | None:
+    """Why the files of this run call no picture strange, as a sentence; None where they can."""
+    known, promise = source.novelty, describe_promise(DEFAULT_PROMISE)
+    if known is None:
+        return f"{ANY_PICTURE}."
+    if known.images < images_for(DEFAULT_PROMISE):
+        needed = f"calling at most {promise} known ones strange needs {images_for(DEFAULT_PROMISE)} validation pictures"
+        return f"{ANY_PICTURE}, because {needed}, and this run has {known.images}."
+    return None
 
 
 def label_lines(classes: Sequence[str]) -> str:

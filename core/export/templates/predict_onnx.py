@@ -41,6 +41,12 @@ def read_picture(path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     for name in sys.argv[1:]:
-        probabilities, features = SESSION.run(["probabilities", "features"], {"pixels": read_picture(name)})
-        print(f"{name}: {describe(CLASSES, features[0], probabilities[0].astype(np.float64))}")
+        try:
+            probabilities, features = SESSION.run(["probabilities", "features"], {"pixels": read_picture(name)})
+        except OSError as error:
+            print(f"{name} cannot be read as a picture: {error}")
+        else:
+            print(f"{name}: {describe(CLASSES, features[0], probabilities[0].astype(np.float64))}")

@@ -57,8 +57,14 @@ def read_picture(path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     network = load_network()
     for name in sys.argv[1:]:
-        with torch.inference_mode():
-            probabilities, features = network(read_picture(name))
-        print(f"{name}: {describe(ABOUT['classes'], features[0].numpy(), probabilities[0].double().numpy())}")
+        try:
+            with torch.inference_mode():
+                probabilities, features = network(read_picture(name))
+        except OSError as error:
+            print(f"{name} cannot be read as a picture: {error}")
+        else:
+            print(f"{name}: {describe(ABOUT['classes'], features[0].numpy(), probabilities[0].double().numpy())}")

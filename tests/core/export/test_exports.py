@@ -30,13 +30,15 @@ from core.export.exports import (
     start_export,
     wait_for_export,
 )
+from core.export.files import phone_page
 from core.export.files.phone_page import PageFile
 from core.export.formats import FORMATS, ExportFormat
-from core.export.phone.html_file import read_known
+from core.export.phone.html_file import count_bytes, read_known
 from core.export.source.description import read_template
 from core.export.source.exported_run import ExportedRun
 from core.jobs.worker import Worker
 from core.maintenance.check import check
+from core.novelty.nearest_mean import NearestMean
 from core.novelty.novelty import read_novelty
 from core.predict.answers_in_words import is_strange, may_be
 from core.predict.predictor import Predictor
@@ -50,7 +52,7 @@ from tests.support.processes import kill, processes_of
 from tests.support.tested_runs import know_more_pictures, make_dataset
 
 PYTORCH = FORMATS["pytorch"]
-WITH_SCRIPT = {name: FORMATS[name] for name in ("pytorch", "onnx")}
+WITH_SCRIPT = {name: FORMATS[name] for name in ("pytorch", "onnx")}  # Hugging Face: test_hugging_face
 # not what is for heads only, nor what takes other pictures (test_tflite) and so cannot answer exactly as the run
 ANY_NETWORK = {
     name: kind for name, kind in FORMATS.items() if name not in {"notebook-features", "tflite", "tflite-int8"}
@@ -155,6 +157,36 @@ def test_a_picture_that_is_turned_wide_and_transparent_is_read_as_the_app_reads_
         assert line == f"{name}: {said_by_script(answer)}"
 
 
+@pytest.mark.parametrize("name", ["pytorch", "onnx", "huggingface"])
+def test_a_script_says_how_it_is_called_and_passes_over_what_is_no_picture(
+    raced: Settings,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    make(raced, run, FORMATS[name])
+    (packed,) = folder_of(run, FORMATS[name]).glob("*.zip")
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(tmp_path / "out")
+    (script,) = (tmp_path / "out").rglob("predict.py")
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
+    (tmp_path / "text.jpg").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+
+    monkeypatch.setattr(sys, "argv", ["predict.py"])
+    with pytest.raises(SystemExit, match=r"python predict\.py PICTURE"):
+        runpy.run_path(str(script), run_name="__main__")
+    monkeypatch.setattr(sys, "argv", ["predict.py", "none.jpg", "text.jpg", "red.png"])
+    runpy.run_path(str(script), run_name="__main__")
+
+    missing, text, red = capsys.readouterr().out.splitlines()
+    assert missing.startswith("none.jpg cannot be read as a picture: ")
+    assert text.startswith("text.jpg cannot be read as a picture: ")
+    assert re.fullmatch(r"red\.png: .*(cat|dog).*", red)
+
+
 def said_by_script(answer: Prediction) -> str:
     share = float(answer.probability or 0)
     sure = "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
@@ -213,6 +245,33 @@ def test_a_phone_page_that_calls_other_pictures_strange_is_refused(
     assert "calls other pictures strange" in refuse(raced, run, FORMATS["phone"])
 
 
+@pytest.mark.parametrize(("room", "share", "fits"), [(5e6, 0, True), (0, 0.1, True), (0, 0.001, False)])
+def test_a_phone_page_without_room_for_known_pictures_leaves_them_out_and_says_why(
+    raced: Settings, run: Run, monkeypatch: pytest.MonkeyPatch, room: float, share: float, fits: bool
+) -> None:
+    know_more_pictures(run)
+    monkeypatch.setattr(phone_page, "ROOM", room)
+    monkeypatch.setattr(phone_page, "SHARE", share)
+    manifest = make(raced, run, FORMATS["phone"])
+    (file,) = folder_of(run, FORMATS["phone"]).glob("*.html")
+    text = file.read_text(encoding="utf-8")
+    assert (read_known(text) is not None) is fits
+    why = re.compile(
+        r"because what 2 classes look like would add [\d.,]+ (kB|bytes) to the page, more than a tenth of it: "
+    )
+    assert bool(why.search(text)) is not fits
+    assert any(why.search(note) for note in manifest.notes) is not fits
+    assert any("calls pictures strange" in note for note in manifest.notes) is fits
+
+
+@pytest.mark.parametrize(("classes", "fits"), [(2, True), (10, True), (50, True), (200, True), (400, False)])
+def test_petnets_page_grows_with_its_classes_and_holds_known_pictures_up_to_hundreds(classes: int, fits: bool) -> None:
+    means = np.full((classes, 1280), 1280**-0.5, np.float32)
+    known = NearestMean(0.05, means, np.linspace(0.1, 0.3, 180, dtype=np.float32), np.linspace(0.1, 0.9, classes))
+    page_bytes = 4_918_000 + 3_490 * classes + count_bytes(known)
+    assert (phone_page._why_no_room(page_bytes, known) is None) is fits
+
+
 def test_a_phone_page_of_few_validation_pictures_calls_nothing_strange_and_says_why(raced: Settings, run: Run) -> None:
     manifest = make(raced, run, FORMATS["phone"])
     (file,) = folder_of(run, FORMATS["phone"]).glob("*.html")
@@ -222,11 +281,9 @@ def test_a_phone_page_of_few_validation_pictures_calls_nothing_strange_and_says_
     assert not any("strange" in note for note in manifest.notes)
 
 
-@pytest.mark.parametrize("template", ["not_sure.txt", "predict_tflite.txt", "predict_hugging_face.txt"])
-def test_no_script_says_100_percent(raced: Settings, run: Run, template: str) -> None:
-    values = {"config": run.config(), "architecture": None, "architecture_name": "a", "cut": "b", "reading": ""}
-    about = {"head": "softmax", "feature_width": 1, "neurons": 2, "model": "m", "interpolation": "bilinear"}
-    text = read_template(template, **values, **about, fit="crop", mean=(0.5,))
+@pytest.mark.parametrize("template", ["not_sure.txt", "predict_tflite.txt"])
+def test_no_script_says_100_percent(template: str) -> None:
+    text = read_template(template, model="m", interpolation="bilinear", fit="crop", mean=(0.5,))
     compile(text, template, "exec")
     assert text.count("say_share(") == 2, "defined, and used"
     (rule,) = re.findall(r"def say_share.*?\n    return .*?\n", text, re.DOTALL)
@@ -363,12 +420,25 @@ def test_a_killed_export_is_said_cleaned_up_and_can_be_made_again(raced: Setting
     assert list(check(raced)) == []
 
 
+def test_no_two_formats_give_a_file_of_the_same_name(tmp_path: Path) -> None:
+    found: list[str] = []
+    for kind in FORMATS.values():
+        draft = tmp_path / kind.name
+        draft.mkdir()
+        names = [kind.main or "config.json", *([] if kind.single else ["labels.txt"])]
+        for name in names:
+            (draft / name).touch()
+        found += export_job._pack("dogs", kind, draft, names)
+    assert len(set(found)) == len(found)
+    assert {"dogs.ipynb", "dogs-features.ipynb", "dogs.tflite", "dogs-int8.tflite", "dogs.onnx"} < set(found)
+
+
 def test_markup_in_class_names_stays_text(raced: Settings, run: Run) -> None:
     from core.export.source.description import describe_run, read_template
     from core.export.source.exported_run import open_source
 
     source = dataclasses.replace(open_source(raced, run), classes=("<b>|cat", "*dog*"))
-    about = {**describe_run(source), "dataset": "<img src=x>|`", "torchvision": False}
+    about = {**describe_run(source), "dataset": "<img src=x>|`", "torchvision": False, "never_strange": None}
     text = read_template("readme_pytorch.md", **about)
     assert "<img" not in text
     assert "| dataset | &lt;img src=x>\\|\\`, 2 classes |" in text

@@ -1,15 +1,21 @@
 // Whether a picture is unlike the training pictures, and which classes it may be: core/novelty/nearest_mean.py in JavaScript.
 
 const ROUNDING = 1e-12;
+const APART = 0.01; // of a distance: browsers decode a JPEG with small differences
 const NAMED = 3; // classes of a set
 
 class KnownPictures {
-  // promise; width: of the features; means: 16-bit floats, class by class; scores: of validation pictures, ascending, 32-bit
-  // floats; least: of each class the smallest probability in a set
+  // promise; width: of the features; means: directions as whole numbers of 8 bits, class by class; scores: of validation
+  // pictures, ascending, 32-bit floats; least: of each class the smallest probability in a set
   constructor({ promise, width, means, scores, least }) {
     this.promise = promise;
     this.width = width;
-    this.means = Float32Array.from(new Uint16Array(fromBase64(means).buffer), fromHalf);
+    this.means = Float32Array.from(new Int8Array(fromBase64(means).buffer));
+    for (let at = 0; at < this.means.length; at += width) {
+      const mean = this.means.subarray(at, at + width);
+      const length = Math.max(Math.hypot(...mean), 1); // a mean of zeros stays zeros
+      for (let i = 0; i < width; i++) mean[i] /= length;
+    }
     this.scores = new Float32Array(fromBase64(scores).buffer);
     this.least = least;
   }
@@ -30,9 +36,18 @@ class KnownPictures {
 
   // At most this share of known pictures looks as strange.
   pValue(features) {
-    const score = this.score(features);
+    return this.pValueAt(this.score(features));
+  }
+
+  pValueAt(score) {
     const asStrange = this.scores.reduce((count, known) => count + (known >= score ? 1 : 0), 0);
     return (1 + asStrange) / (this.scores.length + 1);
+  }
+
+  // Whether a p-value of the server may be that of these features: between those of a little farther and a little nearer.
+  agrees(features, pValue) {
+    const score = this.score(features);
+    return this.pValueAt(score + APART) <= pValue && pValue <= this.pValueAt(score - APART);
   }
 
   isStrange(features) {
@@ -59,11 +74,4 @@ function orderOf(probabilities) {
 function joinClasses(names) {
   if (names.length > NAMED) names = [...names.slice(0, NAMED - 1), `one of ${names.length - NAMED + 1} others`];
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
-}
-
-// 16 bits -> the float that they stand for
-function fromHalf(bits) {
-  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
-  const size = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
-  return bits & 0x8000 ? -size : size;
 }

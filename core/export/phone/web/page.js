@@ -170,7 +170,7 @@ function drawTests() {
   );
 }
 
-// The test pictures answered again: the same class, and about the same probabilities, as on the server.
+// The test pictures answered again: as on the server the same class, about the same probabilities, and as strange.
 async function checkAnswers() {
   let same = 0;
   let milliseconds = 0;
@@ -183,12 +183,13 @@ async function checkAnswers() {
     drawable.close();
     milliseconds += found.milliseconds;
     const far = found.probabilities.some((probability, label) => !(Math.abs(probability - test.answers[label]) <= NEAR));
-    if (!far && bestOf(found.probabilities) === bestOf(test.answers)) same += 1;
+    const strange = known === null || known.agrees(found.features, test.p_value);
+    if (!far && strange && bestOf(found.probabilities) === bestOf(test.answers)) same += 1;
   }
   const whole = same === count;
   part("check").className = whole ? "notice good" : "notice bad";
   part("check").textContent = whole
-    ? `${same} of ${count} as on the server: this browser answers as the network it was made from. ` +
+    ? `${same} of ${count} as on the server${known ? ', "not sure" included' : ""}: this browser answers as the network it was made from. ` +
       `${(milliseconds / count / 1000).toFixed(2)} s a picture.`
     : `Only ${same} of ${count} as on the server: this browser reads or computes pictures otherwise. Try another browser.`;
 }

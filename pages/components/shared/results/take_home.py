@@ -102,12 +102,14 @@ def _show_files(settings: Settings, run: Run, kind: ExportFormat, manifest: Mani
             address = address_of(run.id, kind.name, name)
             opened = Path(name).suffix == OPENED
             if opened:
-                st.link_button("Open it", address, icon=":material/open_in_new:", key=f"open-{name}-{run.id}")
+                st.link_button(
+                    "Open it", address, icon=":material/open_in_new:", key=f"open-{kind.name}-{name}-{run.id}"
+                )
             st.link_button(
                 f"{name} ({format_bytes(size)})",
                 f"{address}?save" if opened else address,
                 icon=ICON,
-                key=f"take-{name}-{run.id}",
+                key=f"take-{kind.name}-{name}-{run.id}",
             )
     if kind.single and settings.room:
         _show_code(address_of(run.id, kind.name, next(iter(manifest.files))))

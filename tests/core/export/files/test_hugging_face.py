@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -15,15 +16,19 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
+from core.checkpoints.pretrained_weights import load_pretrained
 from core.datasets.dataset import Dataset
-from core.export.files.hugging_face_folder import TIMM, write_hugging_face
+from core.export.files.hugging_face_folder import write_hugging_face
 from core.export.formats import FORMATS
 from core.export.source.export_check import compare_answers
-from core.export.source.exported_run import ExportedRun, as_input, read_crops
+from core.export.source.exported_run import ExportedRun, as_input, read_crops, read_training_crops
 from core.export.source.written import Folder, Written
+from core.novelty.distances import MAX_BYTES, Reference
+from core.novelty.novelty import Novelty
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step
+from models.catalog import CATALOG
 from tests.core.export.files.test_notebooks import HEAD, NETWORKS, export, source_of, train
 
 ODD = ('<b>"cat": |', "*dog*\n---\nlicense: mit\n``` 🐕")
@@ -52,8 +57,62 @@ def test_every_network_answers_from_its_folder_as_in_the_app(
     out = tmp_path / "out"
     out.mkdir()
     write(source_of(raced, RunStore(raced).all()[0], name, head=head), out)
-    assert (out / "predict.py").exists() == (name not in TIMM)
-    assert {path.suffix for path in out.iterdir()} <= {".safetensors", ".json", ".md", ".txt", ".py"}
+    assert {path.name for path in out.iterdir()} == {
+        "model.safetensors",
+        "config.json",
+        "README.md",
+        "labels.txt",
+        "predict.py",
+        "not_sure.py",
+    }
+    text = (out / "README.md").read_text(encoding="utf-8")
+    assert "It answers with one of its classes whatever the picture shows." in text
+    assert "not_sure.npz" not in text
+
+
+@pytest.mark.parametrize(("name", "head"), [("petnet", "softmax"), ("resnet18", "sigmoid")])
+def test_a_folder_is_not_sure_as_its_run_and_its_card_says_what_it_holds(
+    raced: Settings, name: str, head: str, tmp_path: Path
+) -> None:
+    source = source_of(raced, RunStore(raced).all()[0], name, head=head)
+    if name == "petnet":  # with random weights it sees nothing strange in noise
+        trained = load_pretrained(raced, CATALOG[name], 2, head, 0).eval()
+        source = dataclasses.replace(source, network=trained)
+    known = know_pictures(source)
+    out = tmp_path / "out"
+    out.mkdir()
+    written = write(dataclasses.replace(source, novelty=known), out)
+    assert written.outcomes is not None
+
+    crops = run_step(read_training_crops(source, 8, source.spec))
+    crops[::2] = np.random.default_rng(0).integers(0, 256, crops[::2].shape, dtype=np.uint8)
+    expected = dataclasses.replace(source, novelty=known).outcomes(crops)
+    assert expected is not None
+    assert written.outcomes(crops) == expected
+    assert [strange for strange, _ in expected] == [True, False] * 4, "noise is strange, training pictures are not"
+    with np.load(out / "not_sure.npz") as numbers:  # refuses pickles
+        assert numbers["train"].dtype == np.float16
+        assert numbers["train"].nbytes <= MAX_BYTES
+    text = (out / "README.md").read_text(encoding="utf-8")
+    assert "what the network's last layer reads of the training pictures is, in `not_sure.npz`" in text
+    assert "whatever the picture shows" not in text
+    Image.fromarray(crops[0]).save(out / "noise.png")
+    script = runpy.run_path(str(out / "predict.py"))
+    with torch.inference_mode():
+        answer, features = script["load_network"]()(script["read_picture"](out / "noise.png"))
+    said = script["describe"](source.classes, features[0].numpy(), answer[0].double().numpy())
+    assert said.startswith("not sure: unlike anything it was trained on (nearest class: ")
+
+
+def know_pictures(source: ExportedRun) -> Novelty:
+    """What training pictures look like to a network with random weights; each is a validation picture, too."""
+    rows = sorted(source.dataset.rows_of("train"), key=lambda row: (row.label, row.index))
+    probabilities, features = source.ask(run_step(read_training_crops(source, len(rows), source.spec)))
+    labels, indices = np.array([row.label for row in rows]), np.array([row.index for row in rows])
+    reference = Reference.of(features, indices, labels)
+    scores = reference.scores(features) + np.float32(1e-3)  # no picture is as strange as itself to the last bit
+    own = probabilities[np.arange(len(rows)), labels]
+    return Novelty(1, source.classes, reference, labels, own, scores, indices[:0], scores[:0])
 
 
 @pytest.mark.parametrize("name", ["petnet", "resnet18"])

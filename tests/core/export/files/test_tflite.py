@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +24,12 @@ from core.datasets.dataset_store import DatasetStore
 from core.errors import ExportError, ExtraMissingError
 from core.export import export_job
 from core.export.exports import Manifest, folder_of, look
-from core.export.files.tflite_zip import write_rounded
+from core.export.files.tflite_zip import SCORES_ONLY, write_rounded
 from core.export.formats import FORMATS
 from core.export.source.exported_run import ExportedRun, choose_pictures, open_source, read_crops
 from core.export.source.written import Folder, Written
 from core.export.tflite.tflite_graph import SIDE_PX, TfliteGraph, app_pictures, resize_matrix
+from core.export.tflite.tflite_metadata import NAME, append_labels, describe_model
 from core.jobs.worker import Worker
 from core.maintenance.check import check
 from core.runs.run_files import EXPORTS
@@ -208,6 +211,80 @@ def test_mediapipe_opens_it_with_its_labels(made: Made) -> None:
     name, probability = ask_snippet(snippets()[1], made.folder)
     assert name == made.source.classes[answer.argmax()]
     assert probability == pytest.approx(answer.max(), abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_mediapipe_refuses_a_second_output_so_that_files_have_scores_alone(tmp_path: Path, outputs: int) -> None:
+    if find_spec("mediapipe") is None:
+        skip_or_fail("This test wants mediapipe: run pip install -r requirements-dev.txt")
+    from mediapipe.tasks.python.vision import ImageClassifier
+
+    path = tmp_path / "model.tflite"
+    path.write_bytes(write_mean(describe_model("It", "nothing"), outputs))
+    append_labels(path, ("red", "green", "blue"))
+    if outputs == 1:
+        ImageClassifier.create_from_model_path(str(path)).close()
+    else:
+        with pytest.raises(ValueError, match="Mismatch between number of output tensors"):
+            ImageClassifier.create_from_model_path(str(path))
+
+
+def write_mean(metadata: bytes, outputs: int) -> bytes:
+    """A model whose three scores are the mean colour of a picture, given once or twice."""
+    import flatbuffers
+    from mediapipe.tasks.metadata import schema_py_generated as schema
+
+    def make(kind: Callable[[], Any], **values: Any) -> Any:
+        made = kind()
+        vars(made).update(values)
+        return made
+
+    numbers = [np.array([1, 2], np.int32).tobytes(), metadata]
+    buffers = [schema.BufferT(), *(make(schema.BufferT, data=np.frombuffer(each, np.uint8)) for each in numbers)]
+    shapes = {"image": [1, SIDE_PX, SIDE_PX, 3], "axes": [2], **{f"scores{place}": [1, 3] for place in range(outputs)}}
+    tensors = [make(schema.TensorT, name=name, shape=shape, buffer=0) for name, shape in shapes.items()]
+    tensors[1].type, tensors[1].buffer = schema.TensorType.INT32, 1
+    operators = [
+        make(
+            schema.OperatorT,
+            inputs=[0, 1],
+            outputs=[2 + place],
+            builtinOptionsType=schema.BuiltinOptions.ReducerOptions,
+            builtinOptions=schema.ReducerOptionsT(),
+        )
+        for place in range(outputs)
+    ]
+    code = schema.BuiltinOperator.MEAN
+    model = make(
+        schema.ModelT,
+        version=3,
+        operatorCodes=[make(schema.OperatorCodeT, builtinCode=code, deprecatedBuiltinCode=code, version=1)],
+        subgraphs=[
+            make(
+                schema.SubGraphT,
+                tensors=tensors,
+                inputs=[0],
+                outputs=list(range(2, 2 + outputs)),
+                operators=operators,
+            )
+        ],
+        buffers=buffers,
+        metadata=[make(schema.MetadataT, name=NAME, buffer=2)],
+    )
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.mark.slow
+def test_it_says_in_every_place_that_it_is_never_not_sure_and_what_is(made: Made) -> None:
+    assert SCORES_ONLY in made.manifest.notes
+    assert SCORES_ONLY in (made.folder / "README.md").read_text(encoding="utf-8")
+    assert SCORES_ONLY.encode() in (made.folder / "model_unquant.tflite").read_bytes()
+    assert all(FORMATS[name].title in SCORES_ONLY for name in ("phone", "pytorch", "onnx", "huggingface"))
+    for kind in (FLOATS, BYTES):
+        assert 'It never says "not sure": MediaPipe opens only files that give class scores alone.' in kind.summary
 
 
 def test_too_few_test_pictures_for_8_bits_are_refused_at_once(raced: Settings) -> None:
