@@ -22,6 +22,7 @@ from core.config.sweep_plan import (
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError, QuotaError
 from core.formatting import format_count
+from core.scheduling.cluster_team import describe_place
 from core.settings import Settings
 from core.sweeps.final_race import SEEDS
 from core.sweeps.sweep_presets import (
@@ -260,7 +261,9 @@ def _describe(settings: Settings, plan: SweepPlan) -> str:
         total = time_estimate.format_trainings(settings, plan.base, tried * plan.seeds + 2 * SEEDS)
         if total:
             faster = ", less where trials are ended early" if plan.pruner != "none" else ""
-            sentences.append(f"About {total} on this machine if each takes as long as with the settings above{faster}.")
+            sentences.append(
+                f"About {total} {describe_place(settings)} if each takes as long as with the settings above{faster}."
+            )
     return ":material/timer: " + " ".join(sentences) if sentences else ""
 
 
