@@ -76,7 +76,7 @@ def _headline(settings: Settings, sweep: Sweep) -> str:
     more = len(names) - MAX_NAMED  # the head of a phone has place for two lines
     named = names if more <= 0 else [*names[:MAX_NAMED], f"{more} more"]
     small = [
-        "" if sweep.plan.title else f"sweep of {join_names(named)}",
+        "sweep" if sweep.plan.title else f"sweep of {join_names(named)}",
         f"on {sweep.plan.base.dataset}",
         f"by {owner}" if owner else "",
     ]
@@ -107,7 +107,7 @@ def _progress(settings: Settings, snapshot: SweepSnapshot) -> None:
     goal = sweep.goal
     if sweep.result is not None:
         ended = format_count(sweep.counted, "trial")
-        took = max(0.0, sweep.result.ended - sweep.meta.created)
+        took = sweep.seconds_busy(sweep.result.ended)
         text = "" if sweep.result.state == "failed" else f" {frame.plain(sweep.result.text)}"
         st.markdown(f"{ended} in {format_duration(took)}.{text}")
         return
@@ -124,7 +124,7 @@ def _progress(settings: Settings, snapshot: SweepSnapshot) -> None:
     else:
         parts = [
             text,
-            f"{snapshot.training} training" if snapshot.training else "",
+            f"{snapshot.training} running" if snapshot.training else "",
             "" if left is None else f"{format_estimate(left)} left",
         ]
         text = " · ".join(part for part in parts if part)
