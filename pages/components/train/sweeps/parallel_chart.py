@@ -20,7 +20,7 @@ from pages.components.train.form.form_fields import title_of
 BEST, REST = "#D55E00", "#8C8C8C"  # the second one is seen on white and on black
 BEST_SHARE = 0.1  # of the trials, which stand out
 GAP = 0.42  # of the distance of two axes: for the labels between
-ROW_PX, LABEL_PX, NAME_PX = 62, 12, 96
+ROW_PX, LABEL_PX, NAME_PX = 62, 13, 96
 ROOM = 26  # characters of labels beside each other on a phone
 
 

@@ -13,7 +13,7 @@ from core.sweeps.sweep import Sweep, Trial, describe_best
 from pages.components.shared import frame
 from pages.components.shared.snapshots.shared_cache import SharedCache
 from pages.components.shared.snapshots.sweep_snapshot import look_at_sweep, open_study
-from pages.components.train.form.form_fields import title_of
+from pages.components.train.form.form_fields import show_value, title_of
 from pages.components.train.sweeps import sweep_charts
 from pages.components.train.sweeps.parallel_chart import draw_parallel
 from pages.components.train.sweeps.sweep_charts import Kind
@@ -188,8 +188,8 @@ def _fold_best(sweep: Sweep) -> None:
         lines = ["| Setting | Best | Base |", "| --- | --- | --- |"]
         for name, value in best.values.items():
             usual = getattr(base, name)
-            shown = "default" if usual is None else format_value(usual)
-            lines.append(f"| {title_of(name)} | **{frame.plain(format_value(value))}** | {frame.plain(shown)} |")
+            shown = "default" if usual is None else show_value(usual)
+            lines.append(f"| {title_of(name)} | **{show_value(value)}** | {shown} |")
         st.markdown("\n".join(lines))
         st.code(describe_best(best.values), language="python")
         st.caption(

@@ -15,7 +15,6 @@ from core.config.sweep_plan import (
     Range,
     Space,
     SweepPlan,
-    format_value,
     parse_space,
     plan_sweep,
 )
@@ -36,7 +35,7 @@ from core.sweeps.sweep_store import SweepStore, ensure_sweeper
 from pages.components.shared import frame
 from pages.components.shared.snapshots.sweep_snapshot import forget_sweeps
 from pages.components.train.form import time_estimate
-from pages.components.train.form.form_fields import FIELDS, title_of
+from pages.components.train.form.form_fields import FIELDS, show_value, title_of
 from pages.components.train.form.form_values import Chosen
 
 OWN = "own"
@@ -93,7 +92,7 @@ def _apply(name: str, base: TrainConfig, problems: dict[str, str]) -> tuple[Trai
     except ConfigError as error:
         problems.update(error.problems)
         return base, {}
-    words = [f"**{title_of(field)}** {frame.plain(_name_values(item))}" for field, item in space.items()]
+    words = [f"**{title_of(field)}** {_name_values(item)}" for field, item in space.items()]
     st.caption(" · ".join(words))
     return base, space
 
@@ -101,8 +100,8 @@ def _apply(name: str, base: TrainConfig, problems: dict[str, str]) -> tuple[Trai
 def _name_values(dimension: Choices | Range) -> str:
     """A dimension in words."""
     if isinstance(dimension, Range):
-        return f"{dimension.low:g} to {dimension.high:g}{' (logarithmic)' if dimension.log else ''}"
-    return ", ".join(format_value(value) for value in dimension.values)
+        return frame.plain(f"{dimension.low:g} to {dimension.high:g}{' (logarithmic)' if dimension.log else ''}")
+    return ", ".join(show_value(value) for value in dimension.values)
 
 
 def _choose_own(chosen: Chosen, places: Places, problems: dict[str, str]) -> tuple[TrainConfig, Space]:

@@ -4,7 +4,6 @@ import time
 
 import streamlit as st
 
-from core.config.sweep_plan import format_value
 from core.errors import SweepError
 from core.formatting import (
     format_count,
@@ -25,7 +24,7 @@ from pages.components.shared.snapshots.runs_snapshot import look_at_queue
 from pages.components.shared.snapshots.sweep_snapshot import SweepSnapshot, forget_sweeps, look_at_sweep
 from pages.components.shared.verdict import draw_verdict
 from pages.components.shared.waits import HELD
-from pages.components.train.form.form_fields import title_of
+from pages.components.train.form.form_fields import show_value, title_of
 from pages.components.train.large_number import large_number
 from pages.components.train.sweeps import sweep_actions, sweep_details
 
@@ -132,9 +131,7 @@ def _progress(settings: Settings, snapshot: SweepSnapshot) -> None:
 
 
 def _name_values(trial: Trial) -> str:
-    return " · ".join(
-        f"**{title_of(name)}** {frame.plain(format_value(value))}" for name, value in trial.values.items()
-    )
+    return " · ".join(f"**{title_of(name)}** {show_value(value)}" for name, value in trial.values.items())
 
 
 def _show_race(snapshot: SweepSnapshot) -> None:
@@ -145,6 +142,11 @@ def _show_race(snapshot: SweepSnapshot) -> None:
             st.caption(
                 "The best of many trials is partly lucky: expect less on other pictures. "
                 "After the last trial it is trained again."
+            )
+        elif snapshot.sweep.best_config not in (None, snapshot.sweep.plan.base):
+            st.caption(
+                "The best of many trials is partly lucky: *Train the best* shows what its settings are worth on the "
+                "test pictures."
             )
         return
     if race.moving:
