@@ -181,6 +181,8 @@ def test_a_finished_sweep_shows_its_race_and_how_much_was_luck(
     assert re.search(r"No difference shown.*n = 8, 3 seeds", texts(app))
     assert re.search(r"\*\*Luck\*\*: −?[0-9.]+ points \(95 % interval −?[0-9.]+ to [0-9.]+\)", texts(app))
     assert "the best one had 75.0 % on 8 validation pictures; trained again" in texts(app)
+    assert "Base: the settings that the sweep began with." in texts(app)
+    assert app.button(key=f"sweep-use-{desk.folder.id}").proto.type == "secondary", "they are not shown to be better"
     assert f"compare?race={race}" in links(app)
     app.button(key=f"sweep-use-{desk.folder.id}").click().run()
     assert not app.exception
@@ -207,6 +209,7 @@ def test_the_best_of_a_stopped_sweep_is_trained_again_when_asked(desk: SweepDesk
     forget_sweeps()
     app = open_page("pages/train.py", sweep=desk.folder.id)
     assert "Stopped" in texts(app)
+    assert "Train the best* shows what its settings are worth" in texts(app)
     app.button(key=f"sweep-train-{desk.folder.id}").click().run()
     assert not app.exception
     (race,) = desk.read().races

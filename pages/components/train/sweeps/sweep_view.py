@@ -16,7 +16,7 @@ from core.formatting import (
 )
 from core.settings import Settings
 from core.statistics.race_sentences import describe_race
-from core.sweeps.final_race import SEEDS, Luck
+from core.sweeps.final_race import BASE, SEEDS, Luck
 from core.sweeps.sweep import Sweep, Trial
 from pages.components.shared import frame
 from pages.components.shared.refresh_rate import keep_up
@@ -155,6 +155,7 @@ def _show_race(snapshot: SweepSnapshot) -> None:
     elif race.result is not None and race.result.comparison is not None:
         found = race.result.comparison
         draw_verdict(describe_race(found), found.caveats, found=any(pair.better for pair in found.pairs))
+        st.caption(f"{BASE}: the settings that the sweep began with.")
     else:
         st.warning(
             "The race of the best settings has no verdict: open it to see what is missing.", icon=":material/warning:"
