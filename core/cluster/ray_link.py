@@ -9,6 +9,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from core.cluster.node_facts import find_problem, versions
@@ -220,7 +221,10 @@ class Nodes:
         name, resources = str(seen["NodeManagerHostname"]), seen["Resources"]
         if hosts[name] > 1:
             name = f"{name} ({seen['NodeManagerAddress']})"
-        node = Node(str(seen["NodeID"]), name, int(resources.get("CPU", 0)), int(resources.get("GPU", 0)), known=False)
+        node = Node(
+            str(seen["NodeID"]), name, int(resources.get("CPU", 0)), int(resources.get("GPU", 0)), known=False,
+            home=seen["NodeID"] == self._own,
+        )  # fmt: skip
         if not node.cores and not node.gpus:
             return node
         self._ask(node)
@@ -229,7 +233,7 @@ class Nodes:
             return node
         problem = find_problem(name, node.gpus, facts, self._here)
         processor, speed = facts.get("processor", ""), facts.get("speed", 0.0)
-        return Node(node.id, name, node.cores, node.gpus, problem, processor, speed)
+        return replace(node, problem=problem, processor=processor, speed=speed, known=True)
 
     def _ask(self, node: Node) -> None:
         """Find out once what a node is."""

@@ -5,13 +5,22 @@ out.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from core.config.stages import HEAD_STEP_MS, Stage, choose_precision, describe_network, plan_stages, share_out
+from core.config.stages import (
+    HALF_FORMATS,
+    HEAD_STEP_MS,
+    Stage,
+    choose_precision,
+    describe_network,
+    plan_stages,
+    share_out,
+)
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
+from core.estimates.team import Team, share_at_home
 from core.settings import Settings
 from core.stores.array_cache import known_activations
 from core.stores.measurements import Figures, Measurements
@@ -35,26 +44,42 @@ class Estimate:
         return sum(self.parts.values())
 
 
-def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estimate | None:
-    """How long a run takes, from its start to its test result; None where that was not measured here yet."""
+def estimate(settings: Settings, config: TrainConfig, dataset: Dataset, team: Team | None = None) -> Estimate | None:
+    """How long a run takes, from its start to its test result; None where that was not measured here yet.
+
+    Args:
+        team: who computes it; None: as many processes of this machine as it has workers.
+    """
     entry = config.entry()
     stages = plan_stages(config, entry)
-    known = Measurements(settings)
-    figures = known.find(describe_network(config, stages))
+    team = team or share_at_home(settings, config)
+    own = replace(settings, threads=team.threads or settings.threads)  # of each process
+    figures = _find_figures(settings, own, describe_network(config, stages), team.pace)
     if figures is None or not _covers(figures, config.precision):
         return None
     parts = {"start": START_SECONDS}
     store = store_path(settings, dataset, preprocessing_of(config, dataset))
     if not store.exists():
-        share = (known.find(DECODING) or {"share": 1.0})["share"]
-        parts["reading pictures"] = share * decode_seconds(settings, dataset.rows)
-    job = _Job(settings, config, dataset, figures, store.stem)
+        share = (Measurements(own).find(DECODING) or Measurements(settings).find(DECODING) or {"share": 1.0})["share"]
+        parts["reading pictures"] = share * team.pace * decode_seconds(own, dataset.rows)
+    job = _Job(own, config, dataset, figures, store.stem, team)
     parts["frozen part"] = sum(sum(job.storing(stage)) for stage in stages if stage.freeze_point)
     if config.find_rate:
         parts["finding the rate"] = job.search(stages[0])
     parts["training"] = job.all_training(stages)
     parts["testing"] = job.testing(stages)
     return Estimate(parts)
+
+
+def _find_figures(settings: Settings, own: Settings, what: dict[str, Any], pace: float) -> Figures | None:
+    """What was measured with a process's own threads; else with all of them, of which it has a part."""
+    figures = Measurements(own).find(what)
+    if figures is None:
+        figures, pace = Measurements(settings).find(what), pace * settings.threads / own.threads
+    if figures is None:
+        return None
+    slower = {"input", *(f"{part}_{name}" for part in ("step", "prefix") for name in ("fp32", *HALF_FORMATS))}
+    return {name: pace * value if name in slower else value for name, value in figures.items()}
 
 
 def _covers(figures: Figures, precision: str) -> bool:
@@ -86,6 +111,7 @@ class _Job:
     dataset: Dataset
     figures: Figures
     store: str  # the name of the pixel store
+    team: Team
 
     def count(self, split: str) -> int:
         return len(self.dataset.rows_of(split))
@@ -119,7 +145,7 @@ class _Job:
     def search(self, stage: Stage) -> float:
         """Seconds of the learning-rate finder."""
         epochs = SEARCH_STEPS * min(self.config.batch_size, self.count("train")) / self.count("train")
-        return self.training(stage, self.count("train"), 1) * epochs
+        return self.training(stage, self.count("train"), 1, Team()) * epochs  # the leader's alone
 
     def all_training(self, stages: list[Stage]) -> float:
         """Seconds of all stages: what they need, or what a budget leaves."""
@@ -133,8 +159,13 @@ class _Job:
         # a step and a validation may go over it
         return min(seconds, left + self.training(stages[-1], self.config.batch_size, 1))
 
-    def training(self, stage: Stage, train: int, validations: int) -> float:
-        """Seconds of so many training images of a stage, and so many validations."""
+    def training(self, stage: Stage, train: int, validations: int, team: Team | None = None) -> float:
+        """Seconds of so many training images of a stage, and so many validations.
+
+        Args:
+            team: who computes the steps.
+        """
+        team = team or self.team
         val = self.count("val") * validations
         stored = self.stores(stage)
         if stored and stage.freeze_point == self.config.entry().blocks[-1].name:
@@ -144,7 +175,8 @@ class _Job:
         if stage.freeze_point and not stored:
             step += self.figures[f"prefix_{precision}"]
         each = step + (STORING_MS if stored else self.figures["input"])
-        return (train * each + val * VALIDATION_COST * step) / 1000
+        travelling = train / self.config.batch_size * team.step_seconds
+        return (train * each / team.divide + val * VALIDATION_COST * step) / 1000 + travelling
 
     def testing(self, stages: list[Stage]) -> float:
         """Seconds of predicting the test split, and then the validation split."""

@@ -30,6 +30,7 @@ class Node:
         processor: its name.
         speed: billions of additions and multiplications a second, of one thread.
         known: whether it has been asked what it is.
+        home: whether it is the presenter's machine.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Node:
     processor: str = ""
     speed: float = 0.0
     known: bool = True
+    home: bool = False
 
     def places(self, threads: int) -> int:
         """How many trainings it takes at the same time, with so many threads each."""

@@ -1,6 +1,7 @@
 """How long runs and races will take on this machine: before they start, and for the expected starts of queued runs."""
 
 import dataclasses
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -12,13 +13,15 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
-from core.estimates.estimate import estimate
+from core.estimates.estimate import Estimate, estimate
+from core.jobs.nodes import read_cluster
 from core.runs.attempts import threads_of
 from core.runs.history import end_of_log
 from core.runs.remaining import expect_last_end, seconds_until
 from core.runs.run import Run
 from core.runs.run_files import STARTED
 from core.scheduling.capacity import count_shares, fit_to_machine
+from core.scheduling.cluster_team import find_team
 from core.scheduling.places import STRATEGY_RANKS, Waiting
 from core.scheduling.run_queue import expect_turns, fair_order
 from core.settings import Settings
@@ -90,6 +93,18 @@ class Durations:
             return None
 
 
+def estimate_training(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estimate | None:
+    """How long a run takes here or on the cluster; None where its network was not measured here."""
+    return estimate(settings, config, dataset, find_team(settings, config, len(dataset.classes)))
+
+
+def estimate_trainings(settings: Settings, config: TrainConfig, dataset: Dataset, trainings: int) -> float | None:
+    """Seconds of so many runs like this one, as many at a time as there are places; None where it was not measured."""
+    slots, _, threads = _capacity(settings)
+    seconds = estimate_run(settings, config, dataset, threads)
+    return None if seconds is None else math.ceil(trainings / slots) * seconds
+
+
 def estimate_run(
     settings: Settings, config: TrainConfig, dataset: Dataset, threads: int, curve: RacePlan | None = None
 ) -> float | None:
@@ -99,7 +114,11 @@ def estimate_run(
         curve: that the run is an arm of, if it is.
     """
     for given in (dataclasses.replace(settings, threads=threads), settings):
-        found = estimate(given, config, dataset) if curve is None else estimate_series(given, config, dataset, curve)
+        if curve is None:
+            found = estimate_training(given, config, dataset)
+        else:
+            team = find_team(given, config.model_copy(update={"workers": 1}), len(dataset.classes))
+            found = estimate_series(given, config, dataset, curve, team)
         if found is not None:
             # with fewer threads than were measured it takes longer, at most so much; a budget of seconds does not
             return found.seconds * (1.0 if config.max_seconds else max(1.0, given.threads / threads))
@@ -127,9 +146,15 @@ def estimate_race(settings: Settings, configs: Sequence[TrainConfig], plan: Race
     return expect_last_end(ends)
 
 
-@lru_cache(maxsize=8)
 def _capacity(settings: Settings) -> tuple[int, int, int]:
-    """Places of this machine, shares of one, threads of one."""
+    """Places of this machine or the cluster, shares of one, threads of one."""
+    if settings.cluster:
+        return max(1, read_cluster(settings).places(settings.threads)), 1, settings.threads
+    return _capacity_here(settings)
+
+
+@lru_cache(maxsize=8)
+def _capacity_here(settings: Settings) -> tuple[int, int, int]:
     fitted = fit_to_machine(settings)
     return fitted.workers or 1, count_shares(settings), fitted.threads
 

@@ -32,6 +32,7 @@ class Trial:
         seconds: of all its runs.
         same_as: the earlier trial with the same settings, whose result it has without training again.
         problem: why it failed, as a sentence.
+        began, ended: in seconds since 1970.
     """
 
     number: int
@@ -43,6 +44,8 @@ class Trial:
     seconds: float | None = None
     same_as: int | None = None
     problem: str = ""
+    began: float | None = None
+    ended: float | None = None
 
     @property
     def counts(self) -> bool:
@@ -88,16 +91,29 @@ class Sweep:
         return self.plan.title or f"Sweep of {join_names(names)}"
 
     def seconds_left(self, now: float) -> float | None:
-        """Seconds until it ends: trials go on as they did so far; None before two have ended.
+        """Seconds until its last trial ends, if trials take as long as so far; None before two have ended.
 
         Args:
             now: in seconds since 1970.
         """
         left = [] if self.goal.until is None else [self.goal.until - now]
         if self.goal.trials is not None and self.counted >= 2:
-            each = (now - self.meta.created) / self.counted
+            each = self.seconds_busy(now) / self.counted
             left.append(each * (self.goal.trials - self.counted))
         return max(0.0, min(left)) if left and self.result is None else None
+
+    def seconds_busy(self, now: float) -> float:
+        """Seconds with a trial under way: not those between its end and the moment at which trials were added.
+
+        Args:
+            now: in seconds since 1970.
+        """
+        busy, until = 0.0, 0.0
+        spans = [(trial.began, now if trial.ended is None else trial.ended) for trial in self.trials if trial.began]
+        for began, ended in sorted(spans):
+            busy += max(0.0, ended - max(began, until))
+            until = max(until, ended)
+        return busy
 
     @property
     def final_race(self) -> FinalRace | None:
@@ -223,4 +239,6 @@ def describe_trial(plan: SweepPlan, found: "FrozenTrial") -> Trial:
         notes.get(SECONDS),
         notes.get(SAME_AS),
         notes.get(PROBLEM, ""),
+        None if found.datetime_start is None else found.datetime_start.timestamp(),
+        None if found.datetime_complete is None else found.datetime_complete.timestamp(),
     )

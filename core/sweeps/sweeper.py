@@ -125,7 +125,7 @@ class Conductor:
             text = "Finished."
             try:
                 if start_final_race(self.settings, self.folder) is None:
-                    text = "Finished: no settings were better than the base."
+                    text = "Finished: nothing was better than the settings it began with (the base)."
             except QuotaError as error:
                 log.info("%s", error)
                 return False
@@ -144,6 +144,8 @@ class Conductor:
         runs = self._runs[found.number]
         if not runs and self._repeat(found, trial):
             return
+        if len(found.user_attrs.get(RUNS, ())) < len(runs):  # a killed sweeper made one and did not note it
+            trial.set_user_attr(RUNS, [run.id for run in runs])
         scores: list[tuple[float, float]] = []  # accuracy and loss, seed by seed
         for place in range(self.plan.seeds):
             if place == len(runs):

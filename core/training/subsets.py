@@ -16,6 +16,7 @@ from core.config.race_plan import MAX_SIZES, RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset, ImageRow
 from core.estimates.estimate import VALIDATION_COST, Estimate, estimate
+from core.estimates.team import Team
 from core.settings import Settings
 
 LEAST_STEPS = 100  # of a point: as many as the whole set gets in some epochs
@@ -128,9 +129,15 @@ def is_stored(config: TrainConfig) -> bool:
     return config.strategy == "head" and config.views > 0
 
 
-def estimate_series(settings: Settings, config: TrainConfig, dataset: Dataset, plan: RacePlan) -> Estimate | None:
-    """How long a run of a learning curve takes; None where this network was not measured here yet."""
-    whole = estimate(settings, config, dataset)
+def estimate_series(
+    settings: Settings, config: TrainConfig, dataset: Dataset, plan: RacePlan, team: Team | None = None
+) -> Estimate | None:
+    """How long a run of a learning curve takes; None where this network was not measured here yet.
+
+    Args:
+        team: who computes it; it is one process, whatever its workers.
+    """
+    whole = estimate(settings, config.model_copy(update={"workers": 1}), dataset, team)
     if whole is None:
         return None
     rows, counts = dataset.rows_of("train"), count_classes(dataset.rows_of("train")).values()

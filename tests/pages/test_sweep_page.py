@@ -1,5 +1,6 @@
 """Sweeps on pages: the form, the page of a sweep in each state, and lists that leave its trials out."""
 
+import dataclasses
 import json
 import re
 
@@ -27,6 +28,7 @@ from pages.components.shared.snapshots.sweep_snapshot import (
     look_at_sweep,
 )
 from pages.components.train.sweeps import sweep_charts, sweep_details
+from pages.components.train.sweeps.parallel_chart import BEST, draw_parallel
 from pages.server import asgi_app
 from tests.core.sweeps.desk import SweepDesk, begin, end_run, make_plan, train
 from tests.pages.test_actions import come_as, labels
@@ -179,6 +181,8 @@ def test_a_finished_sweep_shows_its_race_and_how_much_was_luck(
     assert re.search(r"No difference shown.*n = 8, 3 seeds", texts(app))
     assert re.search(r"\*\*Luck\*\*: −?[0-9.]+ points \(95 % interval −?[0-9.]+ to [0-9.]+\)", texts(app))
     assert "the best one had 75.0 % on 8 validation pictures; trained again" in texts(app)
+    assert "Base: the settings that the sweep began with." in texts(app)
+    assert app.button(key=f"sweep-use-{desk.folder.id}").proto.type == "secondary", "they are not shown to be better"
     assert f"compare?race={race}" in links(app)
     app.button(key=f"sweep-use-{desk.folder.id}").click().run()
     assert not app.exception
@@ -205,6 +209,7 @@ def test_the_best_of_a_stopped_sweep_is_trained_again_when_asked(desk: SweepDesk
     forget_sweeps()
     app = open_page("pages/train.py", sweep=desk.folder.id)
     assert "Stopped" in texts(app)
+    assert "Train the best* shows what its settings are worth" in texts(app)
     app.button(key=f"sweep-train-{desk.folder.id}").click().run()
     assert not app.exception
     (race,) = desk.read().races
@@ -417,3 +422,51 @@ def test_a_snapshot_counts_what_trains_and_has_an_interval(desk: SweepDesk, draw
     assert found.interval.low < 0.5 < found.interval.high
     assert found.running
     assert found.moving
+
+
+def test_parallel_axes_fit_a_phone_and_the_best_trial_is_the_orange_one(desk: SweepDesk) -> None:
+    finish_sweep(desk)
+    sweep = desk.read()
+    figure = draw_parallel(sweep)
+    assert figure.layout.height < 5 * 80, "an axis for the accuracy and each setting, one below the other"
+    orange = [trace for trace in figure.data if trace.line.color == BEST]
+    assert sweep.best is not None
+    assert len(orange) == 1
+    assert f"trial {sweep.best.number}, Dropout:" in str(orange[0].customdata)
+    assert figure.data[-1] is orange[0], "nothing is drawn over it"
+    names = {note.text for note in figure.layout.annotations}
+    assert {"Dropout", "Filters", "Validation<br>accuracy", "0", "0.5", "4…8", "8…16", "relu", "gelu"} <= names
+
+
+def test_values_too_long_for_a_phone_are_named_where_the_best_trial_is(drawn: Dataset, settings: Settings) -> None:
+    assert drawn.id == "drawn"
+    networks = "model=petnet,mobilenet_v2,efficientnet_lite0"
+    base = TrainConfig(dataset="drawn", model="petnet", precision="fp32")
+    desk = begin(settings, make_plan(networks, "learning_rate=log:1e-4..1e-2", base=base, trials=3, sampler="random"))
+    while desk.step():
+        for run in desk.waiting():
+            end_run(run, 0.5 + 0.1 * (run.meta().trial or 0))
+    best = desk.read().best
+    assert best is not None
+    shown = {note.text for note in draw_parallel(desk.read()).layout.annotations}
+    assert shown & {"petnet", "mobilenet_v2", "efficientnet_lite0"} == {best.values["model"]}
+    assert {"0.0001", "0.01"} <= shown
+
+
+def test_the_time_between_a_sweep_and_its_further_trials_does_not_count(desk: SweepDesk, drawn: Dataset) -> None:
+    end_trials(desk, 2)
+    sweep = desk.read()
+    now = max(trial.ended or 0.0 for trial in sweep.trials)
+    left = sweep.seconds_left(now)
+    assert left is not None
+    began = min(trial.began or now for trial in sweep.trials)
+    assert left == pytest.approx((now - began) / 2 * 4, rel=0.01)
+    gap = 86_400.0  # a day later
+    older = [
+        dataclasses.replace(trial, began=(trial.began or now) - gap, ended=trial.ended - gap)
+        for trial in sweep.trials
+        if trial.ended is not None
+    ]
+    young = [trial for trial in sweep.trials if trial.ended is None]
+    later = dataclasses.replace(sweep, trials=(*older, *young)).seconds_left(now)
+    assert later == pytest.approx(left, rel=0.5)

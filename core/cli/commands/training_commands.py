@@ -10,13 +10,14 @@ from core.cli.shared.waiting import WATCH_SECONDS, print_status, read_ahead, wai
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
-from core.estimates.estimate import estimate
 from core.formatting import format_rough_duration
 from core.jobs.benchmark_job import benchmark_and_wait
 from core.jobs.evaluation_job import start_evaluation
 from core.locks import is_held
 from core.runs.run_store import RunStore
 from core.runs.summary import summarise
+from core.scheduling.cluster_team import describe_place, find_team
+from core.scheduling.durations import estimate_training as expect_seconds
 from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 
@@ -47,10 +48,10 @@ def train(settings: Settings, config: TrainConfig, detach: bool) -> Outcome:
 def estimate_training(settings: Settings, config: TrainConfig) -> Outcome:
     """Estimate how long a training takes on this machine; a network that is new here is measured first."""
     dataset = DatasetStore(settings).get(config.dataset)
-    if estimate(settings, config, dataset) is None:
+    if expect_seconds(settings, config, dataset) is None:
         print_status("Measuring this machine")
         benchmark_and_wait(settings, config)
-    found = estimate(settings, config, dataset)
+    found = expect_seconds(settings, config, dataset)
     if found is None:
         raise RunError(
             f"{config.entry().title} could not be measured on this machine: download its weights with "
@@ -58,7 +59,8 @@ def estimate_training(settings: Settings, config: TrainConfig) -> Outcome:
         )
     value = {"seconds": round(found.seconds, 2), "parts": {name: round(part, 2) for name, part in found.parts.items()}}
     parts = ", ".join(f"{name} {format_rough_duration(part)}" for name, part in found.parts.items() if part >= 0.5)
-    return Outcome(value, f"About {format_rough_duration(found.seconds)} on this machine ({parts}).")
+    place = describe_place(settings, find_team(settings, config, len(dataset.classes)))
+    return Outcome(value, f"About {format_rough_duration(found.seconds)} {place} ({parts}).")
 
 
 @command("stop")

@@ -8,7 +8,7 @@ import pytest
 from core.config.stages import describe_network, plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.estimates.estimate import estimate
+from core.estimates.estimate import STORING_MS, VALIDATION_COST, estimate
 from core.formatting import format_rough_duration
 from core.settings import Settings
 from core.steps import StopSignal
@@ -147,3 +147,29 @@ def test_a_frozen_part_takes_its_time_from_a_budget_whether_stored_or_not(
 def test_the_validation_images_are_predicted_once_more_after_the_test(settings: Settings, drawn: Dataset) -> None:
     both = len(drawn.rows_of("test")) + len(drawn.rows_of("val"))
     assert parts(settings, config_of(strategy="full"), drawn)["testing"] == pytest.approx(both * 16.3 / 1000)
+
+
+def test_workers_of_one_machine_gain_nothing_in_steps_and_lose_in_what_one_of_them_does_alone(
+    settings: Settings, drawn: Dataset
+) -> None:
+    two = dataclasses.replace(settings, threads=2)
+    alone = parts(two, config_of(strategy="partial", stored_views=1, epochs=2), drawn)
+    shared = parts(two, config_of(strategy="partial", stored_views=1, epochs=2, workers=2), drawn)
+    for name in ("reading pictures", "frozen part", "testing"):  # storing takes no longer
+        assert 1.9 * alone[name] < shared[name] <= 2 * alone[name]
+    looks = 2 * len(drawn.rows_of("val")) * VALIDATION_COST * FIGURES["step_bf16"] / 1000
+    images = 2 * len(drawn.rows_of("train"))
+    assert alone["training"] - looks == pytest.approx(images * (FIGURES["step_bf16"] + STORING_MS) / 1000)
+    assert shared["training"] - 2 * looks == pytest.approx(images * (FIGURES["step_bf16"] + STORING_MS / 2) / 1000)
+
+
+def test_what_a_worker_measured_with_its_own_threads_counts_before_a_guess(settings: Settings, drawn: Dataset) -> None:
+    config = config_of(strategy="full", workers=2)
+    two, one = (dataclasses.replace(settings, threads=threads) for threads in (2, 1))
+    guessed = parts(two, config, drawn)["training"]
+    quicker = {**FIGURES, "step_bf16": 33.0, "step_fp32": 44.0}  # not twice as long as with two threads
+    what = describe_network(config, plan_stages(config, config.entry()))
+    Measurements(one).keep(what, {"name": "here", "threads": 1}, quicker)
+    found = estimate(two, config, drawn)
+    assert found is not None
+    assert found.parts["training"] < 0.6 * guessed

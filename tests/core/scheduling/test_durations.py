@@ -80,7 +80,7 @@ def test_runs_with_a_budget_take_as_long_as_runs_with_the_same_budget(
 def test_a_race_takes_as_long_as_its_arms_side_by_side_or_in_turn(
     settings: Settings, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def known(given: Settings, config: TrainConfig, _: Dataset) -> Estimate | None:
+    def known(given: Settings, config: TrainConfig, *_: object) -> Estimate | None:
         took = config.max_seconds or {"scratch": 40.0, "head": 20.0}[config.strategy]
         return Estimate({"training": took}) if given.threads == 2 else None
 

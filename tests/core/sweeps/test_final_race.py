@@ -56,7 +56,7 @@ def test_a_base_that_is_the_best_needs_no_race(drawn: Dataset, settings: Setting
     sweep = desk.read()
     assert sweep.races == ()
     assert sweep.result is not None
-    assert sweep.result.text == "Finished: no settings were better than the base."
+    assert sweep.result.text == "Finished: nothing was better than the settings it began with (the base)."
 
 
 def test_without_a_finished_trial_there_is_nothing_to_train_again(drawn: Dataset, settings: Settings) -> None:

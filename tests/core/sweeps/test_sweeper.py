@@ -282,6 +282,7 @@ def test_whatever_is_killed_no_trial_is_lost_or_doubled(
     assert set(by_trial) <= ended  # and none is left behind
     for item in found.trials:
         states = [run.state() for run in runs if run.meta().trial == item.number]
+        assert {*item.runs} == {run.id for run in runs if run.meta().trial == item.number}
         assert (item.outcome == "finished") is (states == [RunState.FINISHED] * 2)
     assert found.best is not None
     assert len(found.races) == (found.best.number != 0)  # the base needs no race against itself

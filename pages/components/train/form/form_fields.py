@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from core.config.sweep_plan import format_value
 from core.config.train_config import TrainConfig
 from pages.components.shared import frame
 from pages.components.shared.prefilled_form import field_key
@@ -23,6 +24,11 @@ Problems = Mapping[str, str]  # field -> what is wrong with it
 def title_of(name: str) -> str:
     """A field as the form calls it."""
     return FIELDS[name].title or name
+
+
+def show_value(value: Any) -> str:
+    """A value of a searched field in words; a list has spaces, where a phone breaks it."""
+    return frame.plain(format_value(value).replace(",", ", "))
 
 
 def default_of(name: str) -> Any:

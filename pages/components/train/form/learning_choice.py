@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.config.seen_views import sum_up_augmentation
 from core.config.train_config import TrainConfig, default_views
+from core.settings import Settings
 from pages.components.shared.prefilled_form import field_key
 from pages.components.train.form.form_fields import (
     FIELDS,
@@ -29,12 +30,12 @@ CHOICES = {
 AUGMENTATION_FIELDS = ("augment_crop", "augment_flip", "augment_colour", "augment_strength", "stored_views", "fit")
 LEARNING_FIELDS = (
     "epochs", "max_seconds", "max_images", "patience", "head_epochs", "learning_rate", "backbone_factor", "batch_size",
-    "weight_decay", "label_smoothing", "class_weights", "gradient_clip", "head", "precision", "seed", "note",
+    "workers", "weight_decay", "label_smoothing", "class_weights", "gradient_clip", "head", "precision", "seed", "note",
 )  # fmt: skip
 
 
-def choose_learning(problems: Problems) -> None:
-    """Draw the fields, the usual ones first."""
+def choose_learning(settings: Settings, problems: Problems) -> None:
+    """Draw the fields, the usual ones first; workers only where there is a cluster, or some were filled in."""
     strategy = st.session_state[field_key("strategy")]
     left, middle, right = st.columns(3)
     with left:
@@ -56,6 +57,8 @@ def choose_learning(problems: Problems) -> None:
         if strategy in ("partial", "full", "gradual"):
             real("backbone_factor", problems, step=0.05, shown="%.3f")
         whole("batch_size", problems)
+        if strategy != "head" and (settings.cluster or st.session_state[field_key("workers")] != 1):
+            whole("workers", problems)
         for name in ("optimizer", "schedule"):
             choice(name, CHOICES[name], problems)
     with right:

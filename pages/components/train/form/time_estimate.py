@@ -9,10 +9,11 @@ from core.config.race_plan import RacePlan
 from core.config.stages import describe_network, plan_stages
 from core.config.train_config import TrainConfig
 from core.errors import DatasetError
-from core.estimates.estimate import Estimate, estimate
+from core.estimates.estimate import Estimate
 from core.formatting import capitalise, format_estimate, format_rough_duration
 from core.jobs.benchmark_job import can_be_measured, is_measuring, start_benchmark
-from core.scheduling.durations import estimate_race
+from core.scheduling.cluster_team import describe_place, find_team
+from core.scheduling.durations import estimate_race, estimate_training, estimate_trainings
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
@@ -38,7 +39,7 @@ def _line(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan | None
             _ask(settings, [arm for arm in arms if _look(settings, arm) is None and can_be_measured(arm)])
         elif st.session_state[LOOKS] > 1:
             st.rerun()  # without the timer
-        text = _describe_race(settings, arms, plan) if plan is not None else _describe_run(_look(settings, arms[0]))
+        text = _describe_race(settings, arms, plan) if plan is not None else _describe_run(settings, arms[0])
         if text:
             st.caption(f":material/timer: {text}")
         elif waiting and is_measuring(settings):
@@ -47,17 +48,19 @@ def _line(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan | None
             st.caption(":material/timer: No time estimate until this has run here once.")
 
 
-def _describe_run(found: Estimate | None) -> str:
+def _describe_run(settings: Settings, config: TrainConfig) -> str:
+    found = _look(settings, config)
     if found is None:
         return ""
-    return f"**{capitalise(format_estimate(found.seconds))}** on this machine. {_longest(found)}"
+    team = find_team(settings, config, len(open_dataset(settings, config.dataset).classes))
+    return f"**{capitalise(format_estimate(found.seconds))}** {describe_place(settings, team)}. {_longest(found)}"
 
 
 def _describe_race(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan) -> str:
     seconds = _look_at_race(settings, arms, plan)
     if seconds is None:
         return ""
-    return f"**{capitalise(format_estimate(seconds))}** on this machine, starting and testing included."
+    return f"**{capitalise(format_estimate(seconds))}** {describe_place(settings)}, starting and testing included."
 
 
 def _is_open(settings: Settings, arms: Sequence[TrainConfig]) -> bool:
@@ -79,7 +82,7 @@ def _ask(settings: Settings, missing: list[TrainConfig]) -> None:
 
 def _look(settings: Settings, config: TrainConfig) -> Estimate | None:
     try:
-        return estimate(settings, config, open_dataset(settings, config.dataset))
+        return estimate_training(settings, config, open_dataset(settings, config.dataset))
     except DatasetError:
         return None
 
@@ -87,13 +90,16 @@ def _look(settings: Settings, config: TrainConfig) -> Estimate | None:
 def format_total(settings: Settings, configs: Sequence[TrainConfig], plan: RacePlan) -> str:
     """How long all runs of a race or learning curve take; empty while it is unknown."""
     seconds = _look_at_race(settings, configs, plan)
-    return "" if seconds is None else f"About {format_rough_duration(seconds)} on this machine."
+    return "" if seconds is None else f"About {format_rough_duration(seconds)} {describe_place(settings)}."
 
 
 def format_trainings(settings: Settings, config: TrainConfig, trainings: int) -> str:
-    """How long so many trainings like this one take, one after another; empty while it is unknown."""
-    found = _look(settings, config)
-    return "" if found is None else format_rough_duration(trainings * found.seconds)
+    """How long so many trainings like this one take; empty while it is unknown."""
+    try:
+        seconds = estimate_trainings(settings, config, open_dataset(settings, config.dataset), trainings)
+    except DatasetError:
+        return ""
+    return "" if seconds is None else format_rough_duration(seconds)
 
 
 def _look_at_race(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan) -> float | None:

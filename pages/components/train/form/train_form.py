@@ -93,7 +93,7 @@ def _details(settings: Settings, chosen: Chosen) -> None:
     with st.expander(
         "Learning: limits, rates, batch, precision", icon=_icon(LEARNING_FIELDS, problems, ":material/tune:")
     ):
-        choose_learning(problems)
+        choose_learning(settings, problems)
         write_note(problems)
     with st.expander(
         "Augmentation: crops, flips, colours", icon=_icon(AUGMENTATION_FIELDS, problems, ":material/crop_rotate:")

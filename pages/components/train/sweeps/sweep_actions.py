@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.errors import QuotaError, TuneMyPetsError
 from core.settings import Settings
-from core.sweeps.final_race import start_final_race
+from core.sweeps.final_race import BEST, start_final_race
 from core.sweeps.sweep_store import SweepStore, ensure_sweeper
 from pages.components.shared import frame
 from pages.components.shared.prefilled_form import SINGLE, prefill
@@ -72,7 +72,7 @@ def _offer_next(settings: Settings, snapshot: SweepSnapshot, *, mine: bool) -> N
         _train_best(settings, snapshot)
     if best is not None and st.button(
         "Use these settings",
-        type="secondary" if untrained else "primary",
+        type="secondary" if untrained or _shown_no_better(snapshot) else "primary",
         key=f"sweep-use-{sweep.id}",
         icon=":material/tune:",
         help="Opens the training form with the best settings.",
@@ -98,6 +98,13 @@ def _offer_next(settings: Settings, snapshot: SweepSnapshot, *, mine: bool) -> N
             icon=":material/delete:",
             on_click=lambda: st.session_state.update({_asked(sweep.id): True}),
         )
+
+
+def _shown_no_better(snapshot: SweepSnapshot) -> bool:
+    """Whether the race has ended without showing that the best settings are better than the base."""
+    result = None if snapshot.race is None or snapshot.race.moving else snapshot.race.result
+    found = None if result is None else result.comparison
+    return found is not None and not any(pair.winner == BEST for pair in found.pairs)
 
 
 def _train_best(settings: Settings, snapshot: SweepSnapshot) -> None:

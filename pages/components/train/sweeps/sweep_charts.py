@@ -15,6 +15,7 @@ from core.formatting import format_line, format_number, format_percent
 from core.palette import CLASS_COLOURS
 from core.sweeps.sweep import Sweep, find_best
 from pages.components.shared.names import plotly_text
+from pages.components.train.sweeps.parallel_chart import BEST
 
 if TYPE_CHECKING:
     import optuna
@@ -29,13 +30,12 @@ TITLES: dict[Kind, str] = {
 CAPTIONS: dict[Kind, str] = {
     "history": "Each point is a finished trial; the line is the best one so far. Pruned trials are left out.",
     "slices": "The finished trials by one setting, whatever the others were.",
-    "parallel": "Parallel coordinates: each line is a finished trial; the best tenth is thick and orange.",
+    "parallel": "Parallel coordinates: each line is a finished trial, from its accuracy down through its settings; the "
+    "best tenth is thick and orange.",
     "importance": "How much each setting differs between the best tenth of the trials and all of them (PED-ANOVA).",
 }
 ACCURACY = "Validation accuracy (%)"
-POINT, BEST = CLASS_COLOURS[0], "#D55E00"
-REST = "#8C8C8C"  # seen on white and on black
-BEST_SHARE = 0.1  # of the trials, which stand out
+POINT = CLASS_COLOURS[0]
 MIN_IMPORTANCE = 5  # finished trials
 MAX_TICKS = 12
 MARGIN = {"l": 10, "r": 10, "t": 30, "b": 10}
@@ -90,45 +90,6 @@ def draw_slice(study: "optuna.Study", sweep: Sweep, name: str) -> go.Figure:
     figure.update_layout(xaxis=axis)
     unit = " (logarithmic)" if getattr(dimension, "log", False) else ""
     return _finish(figure, f"{title_of_field(name)}{unit}", ACCURACY)
-
-
-def draw_parallel(study: "optuna.Study") -> go.Figure:
-    """A line for each trial across all settings."""
-    from optuna.visualization import plot_parallel_coordinate
-
-    figure = plot_parallel_coordinate(study, target=_target, target_name=ACCURACY)
-    # the scale of colours is left out; y begins with the accuracy, and the best lines are drawn last
-    lines = sorted((trace for trace in figure.data if trace.customdata is not None), key=lambda trace: trace.y[0])
-    best = max(1, round(BEST_SHARE * len(lines)))
-    made = go.Figure()
-    for left, trace in zip(range(len(lines), 0, -1), lines, strict=True):
-        good = left <= best
-        made.add_scatter(
-            x=trace.x,
-            y=trace.y,
-            mode="lines",
-            line={"color": BEST, "width": 2.5} if good else {"color": REST, "width": 1},
-            opacity=1.0 if good else max(0.2, min(0.7, 20 / len(lines))),
-            customdata=[[_title(name), _strip(value)] for name, value in trace.customdata],
-            hovertemplate="%{customdata[0]}: %{customdata[1]}<extra></extra>",
-        )
-    layout = figure.layout
-    notes = [
-        {"x": note.x, "y": note.y, "text": _strip(note.text), "xshift": -5, "xanchor": "right", "showarrow": False}
-        for note in layout.annotations
-    ]
-    names = [_wrap(_title(name)) for name in layout.xaxis.ticktext]
-    _finish(made, "", "")
-    made.update_layout(
-        shapes=[shape.to_plotly_json() for shape in layout.shapes],
-        annotations=notes,
-        xaxis={**layout.xaxis.to_plotly_json(), "ticktext": names, "tickangle": 0, "ticklabeloverflow": "allow"},
-        yaxis=layout.yaxis.to_plotly_json(),
-        hovermode="closest",
-        margin={**MARGIN, "l": 40, "t": 10},
-        height=380,
-    )
-    return made
 
 
 def draw_importance(study: "optuna.Study") -> go.Figure:
@@ -204,12 +165,6 @@ def _strip(value: Any) -> str:
 
 def _title(name: str) -> str:
     return title_of_field(name) if name in TrainConfig.model_fields else name
-
-
-def _wrap(title: str) -> str:
-    """A long title below an axis in two lines."""
-    first, space, rest = title.partition(" ")
-    return f"{first}<br>{rest}" if space else title
 
 
 def _finish(figure: go.Figure, x_title: str, y_title: str, *, legend: bool = False) -> go.Figure:

@@ -13,15 +13,15 @@ from core.sweeps.sweep import Sweep, Trial, describe_best
 from pages.components.shared import frame
 from pages.components.shared.snapshots.shared_cache import SharedCache
 from pages.components.shared.snapshots.sweep_snapshot import look_at_sweep, open_study
-from pages.components.train.form.form_fields import title_of
+from pages.components.train.form.form_fields import show_value, title_of
 from pages.components.train.sweeps import sweep_charts
+from pages.components.train.sweeps.parallel_chart import draw_parallel
 from pages.components.train.sweeps.sweep_charts import Kind
 
 ACCURACY, OUTCOME, SECONDS = "Validation accuracy (%)", "Outcome", "Seconds"
 TRIAL = "Trial"
 OPENED = "sweep-rows-opened"
 ROW_PX = 35
-MAX_AXES = 5  # of a chart that is wide and not wider
 MAX_ROWS = 12  # of the table without scrolling
 
 # of a sweep, how many trials have ended, which chart, of which setting
@@ -74,9 +74,7 @@ def _fold_charts(settings: Settings, sweep: Sweep) -> None:
         except (ValueError, RuntimeError):  # Optuna cannot rank trials that are all alike
             st.info("The trials are too much alike for this chart: more of them will tell.", icon=":material/balance:")
             return
-        room = "wider" if len(sweep.plan.space) > MAX_AXES else "wide"
-        with st.container(key=f"sweep-{room}" if kind == "parallel" else "sweep-figure"):
-            st.plotly_chart(figure, key=f"sweep-figure-{kind}-{name}", alt=words, config={"displayModeBar": False})
+        st.plotly_chart(figure, key=f"sweep-figure-{kind}-{name}", alt=words, config={"displayModeBar": False})
         st.caption(sweep_charts.CAPTIONS[kind])
 
 
@@ -90,7 +88,7 @@ def _draw(settings: Settings, sweep: Sweep, kind: Kind, name: str) -> tuple[go.F
         case "slices":
             return sweep_charts.draw_slice(study, sweep, name), sweep_charts.describe_trials(sweep, [name])
         case "parallel":
-            return sweep_charts.draw_parallel(study), sweep_charts.describe_trials(sweep, list(sweep.plan.space))
+            return draw_parallel(sweep), sweep_charts.describe_trials(sweep, list(sweep.plan.space))
         case "importance":
             figure = sweep_charts.draw_importance(study)
             return figure, sweep_charts.describe_importance(figure)
@@ -190,8 +188,8 @@ def _fold_best(sweep: Sweep) -> None:
         lines = ["| Setting | Best | Base |", "| --- | --- | --- |"]
         for name, value in best.values.items():
             usual = getattr(base, name)
-            shown = "default" if usual is None else format_value(usual)
-            lines.append(f"| {title_of(name)} | **{frame.plain(format_value(value))}** | {frame.plain(shown)} |")
+            shown = "default" if usual is None else show_value(usual)
+            lines.append(f"| {title_of(name)} | **{show_value(value)}** | {shown} |")
         st.markdown("\n".join(lines))
         st.code(describe_best(best.values), language="python")
         st.caption(

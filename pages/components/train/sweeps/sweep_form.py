@@ -15,13 +15,13 @@ from core.config.sweep_plan import (
     Range,
     Space,
     SweepPlan,
-    format_value,
     parse_space,
     plan_sweep,
 )
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError, QuotaError
 from core.formatting import format_count
+from core.scheduling.cluster_team import describe_place
 from core.settings import Settings
 from core.sweeps.final_race import SEEDS
 from core.sweeps.sweep_presets import (
@@ -35,7 +35,7 @@ from core.sweeps.sweep_store import SweepStore, ensure_sweeper
 from pages.components.shared import frame
 from pages.components.shared.snapshots.sweep_snapshot import forget_sweeps
 from pages.components.train.form import time_estimate
-from pages.components.train.form.form_fields import FIELDS, title_of
+from pages.components.train.form.form_fields import FIELDS, show_value, title_of
 from pages.components.train.form.form_values import Chosen
 
 OWN = "own"
@@ -92,7 +92,7 @@ def _apply(name: str, base: TrainConfig, problems: dict[str, str]) -> tuple[Trai
     except ConfigError as error:
         problems.update(error.problems)
         return base, {}
-    words = [f"**{title_of(field)}** {frame.plain(_name_values(item))}" for field, item in space.items()]
+    words = [f"**{title_of(field)}** {_name_values(item)}" for field, item in space.items()]
     st.caption(" · ".join(words))
     return base, space
 
@@ -100,8 +100,8 @@ def _apply(name: str, base: TrainConfig, problems: dict[str, str]) -> tuple[Trai
 def _name_values(dimension: Choices | Range) -> str:
     """A dimension in words."""
     if isinstance(dimension, Range):
-        return f"{dimension.low:g} to {dimension.high:g}{' (logarithmic)' if dimension.log else ''}"
-    return ", ".join(format_value(value) for value in dimension.values)
+        return frame.plain(f"{dimension.low:g} to {dimension.high:g}{' (logarithmic)' if dimension.log else ''}")
+    return ", ".join(show_value(value) for value in dimension.values)
 
 
 def _choose_own(chosen: Chosen, places: Places, problems: dict[str, str]) -> tuple[TrainConfig, Space]:
@@ -260,7 +260,9 @@ def _describe(settings: Settings, plan: SweepPlan) -> str:
         total = time_estimate.format_trainings(settings, plan.base, tried * plan.seeds + 2 * SEEDS)
         if total:
             faster = ", less where trials are ended early" if plan.pruner != "none" else ""
-            sentences.append(f"About {total} on this machine if each takes as long as with the settings above{faster}.")
+            sentences.append(
+                f"About {total} {describe_place(settings)} if each takes as long as with the settings above{faster}."
+            )
     return ":material/timer: " + " ".join(sentences) if sentences else ""
 
 

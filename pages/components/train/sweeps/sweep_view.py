@@ -4,7 +4,6 @@ import time
 
 import streamlit as st
 
-from core.config.sweep_plan import format_value
 from core.errors import SweepError
 from core.formatting import (
     format_count,
@@ -17,7 +16,7 @@ from core.formatting import (
 )
 from core.settings import Settings
 from core.statistics.race_sentences import describe_race
-from core.sweeps.final_race import SEEDS, Luck
+from core.sweeps.final_race import BASE, SEEDS, Luck
 from core.sweeps.sweep import Sweep, Trial
 from pages.components.shared import frame
 from pages.components.shared.refresh_rate import keep_up
@@ -25,7 +24,7 @@ from pages.components.shared.results.verdict import draw_verdict
 from pages.components.shared.snapshots.runs_snapshot import look_at_queue
 from pages.components.shared.snapshots.sweep_snapshot import SweepSnapshot, forget_sweeps, look_at_sweep
 from pages.components.shared.waits import HELD
-from pages.components.train.form.form_fields import title_of
+from pages.components.train.form.form_fields import show_value, title_of
 from pages.components.train.large_number import large_number
 from pages.components.train.sweeps import sweep_actions, sweep_details
 
@@ -76,7 +75,7 @@ def _headline(settings: Settings, sweep: Sweep) -> str:
     more = len(names) - MAX_NAMED  # the head of a phone has place for two lines
     named = names if more <= 0 else [*names[:MAX_NAMED], f"{more} more"]
     small = [
-        "" if sweep.plan.title else f"sweep of {join_names(named)}",
+        "sweep" if sweep.plan.title else f"sweep of {join_names(named)}",
         f"on {sweep.plan.base.dataset}",
         f"by {owner}" if owner else "",
     ]
@@ -107,7 +106,7 @@ def _progress(settings: Settings, snapshot: SweepSnapshot) -> None:
     goal = sweep.goal
     if sweep.result is not None:
         ended = format_count(sweep.counted, "trial")
-        took = max(0.0, sweep.result.ended - sweep.meta.created)
+        took = sweep.seconds_busy(sweep.result.ended)
         text = "" if sweep.result.state == "failed" else f" {frame.plain(sweep.result.text)}"
         st.markdown(f"{ended} in {format_duration(took)}.{text}")
         return
@@ -124,7 +123,7 @@ def _progress(settings: Settings, snapshot: SweepSnapshot) -> None:
     else:
         parts = [
             text,
-            f"{snapshot.training} training" if snapshot.training else "",
+            f"{snapshot.training} running" if snapshot.training else "",
             "" if left is None else f"{format_estimate(left)} left",
         ]
         text = " · ".join(part for part in parts if part)
@@ -132,9 +131,7 @@ def _progress(settings: Settings, snapshot: SweepSnapshot) -> None:
 
 
 def _name_values(trial: Trial) -> str:
-    return " · ".join(
-        f"**{title_of(name)}** {frame.plain(format_value(value))}" for name, value in trial.values.items()
-    )
+    return " · ".join(f"**{title_of(name)}** {show_value(value)}" for name, value in trial.values.items())
 
 
 def _show_race(snapshot: SweepSnapshot) -> None:
@@ -146,6 +143,11 @@ def _show_race(snapshot: SweepSnapshot) -> None:
                 "The best of many trials is partly lucky: expect less on other pictures. "
                 "After the last trial it is trained again."
             )
+        elif snapshot.sweep.best_config not in (None, snapshot.sweep.plan.base):
+            st.caption(
+                "The best of many trials is partly lucky: *Train the best* shows what its settings are worth on the "
+                "test pictures."
+            )
         return
     if race.moving:
         left = "" if race.seconds_left is None else f" · {format_estimate(race.seconds_left)} left"
@@ -153,6 +155,7 @@ def _show_race(snapshot: SweepSnapshot) -> None:
     elif race.result is not None and race.result.comparison is not None:
         found = race.result.comparison
         draw_verdict(describe_race(found), found.caveats, found=any(pair.better for pair in found.pairs))
+        st.caption(f"{BASE}: the settings that the sweep began with.")
     else:
         st.warning(
             "The race of the best settings has no verdict: open it to see what is missing.", icon=":material/warning:"
