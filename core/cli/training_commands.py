@@ -47,10 +47,11 @@ def train(settings: Settings, config: TrainConfig, detach: bool) -> Outcome:
 def estimate_training(settings: Settings, config: TrainConfig) -> Outcome:
     """Estimate how long a training takes on this machine; a network that is new here is measured first."""
     dataset = DatasetStore(settings).get(config.dataset)
-    if estimate(settings, config, dataset) is None:
+    found = estimate(settings, config, dataset)
+    if found is None or found.outdated:
         print_status("Measuring this machine")
         benchmark_and_wait(settings, config)
-    found = estimate(settings, config, dataset)
+        found = estimate(settings, config, dataset)
     if found is None:
         raise RunError(
             f"{config.entry().title} could not be measured on this machine: download its weights with "
@@ -58,7 +59,8 @@ def estimate_training(settings: Settings, config: TrainConfig) -> Outcome:
         )
     value = {"seconds": round(found.seconds, 2), "parts": {name: round(part, 2) for name, part in found.parts.items()}}
     parts = ", ".join(f"{name} {format_rough_duration(part)}" for name, part in found.parts.items() if part >= 0.5)
-    return Outcome(value, f"About {format_rough_duration(found.seconds)} on this machine ({parts}).")
+    busy = " Other programs kept it busy while it was measured." if found.busy else ""
+    return Outcome(value, f"About {format_rough_duration(found.seconds)} on this machine ({parts}).{busy}")
 
 
 @command("stop")

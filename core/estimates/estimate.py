@@ -14,7 +14,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.settings import Settings
 from core.stores.array_cache import known_activations
-from core.stores.measurements import Figures, Measurements
+from core.stores.measurements import Figures, Measurements, is_busy
 from core.stores.pixels import DECODING, decode_seconds, preprocessing_of, store_path
 
 START_SECONDS = 0.5  # of a worker that is forked, and of what is written
@@ -26,9 +26,16 @@ STORING_MS = 0.3  # of an image, in addition to what was measured: reading and w
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds by part, in the order in which they pass."""
+    """Seconds by part, in the order in which they pass.
+
+    Attributes:
+        busy: other programs took processor cores while the machine was measured.
+        outdated: the measurement is doubtful and no longer new: measure again.
+    """
 
     parts: dict[str, float]
+    busy: bool = False
+    outdated: bool = False
 
     @property
     def seconds(self) -> float:
@@ -40,7 +47,9 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estim
     entry = config.entry()
     stages = plan_stages(config, entry)
     known = Measurements(settings)
-    figures = known.find(describe_network(config, stages))
+    what = describe_network(config, stages)
+    certain = known.find(what, certain=True)
+    figures = known.find(what) if certain is None else certain
     if figures is None or not _covers(figures, config.precision):
         return None
     parts = {"start": START_SECONDS}
@@ -54,7 +63,7 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset) -> Estim
         parts["finding the rate"] = job.search(stages[0])
     parts["training"] = job.all_training(stages)
     parts["testing"] = job.testing(stages)
-    return Estimate(parts)
+    return Estimate(parts, is_busy(figures), outdated=certain is None)
 
 
 def _covers(figures: Figures, precision: str) -> bool:
