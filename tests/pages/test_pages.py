@@ -16,6 +16,7 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step
+from core.storage import read_json, write_json
 from pages.components.shared import frame
 from pages.components.shared.snapshots import runs_snapshot
 from tests.support.images import class_files, encoded, photo
@@ -293,6 +294,29 @@ def test_compare_has_verdict_table_and_pictures(raced: Settings, open_page: Open
     table = app.dataframe[0].value
     assert list(table["n"]) == [8, 8]
     assert "filters=4-8" in table["Differs in"][0]
+
+
+def test_from_a_result_the_better_network_answers_first(raced: Settings, open_page: Open) -> None:
+    runs = {item.id: item for item in runs_snapshot.list_runs(raced)}
+    app = open_page("pages/compare.py", race=str(next(iter(runs.values())).meta.race))
+    next(button for button in app.button if button.label == "Try it").click().run()
+    first, second = str(app.query_params["run"]).split(",")
+    values = [accuracy.value for name in (first, second) if (accuracy := runs[name].accuracy) is not None]
+    assert values == sorted(values, key=lambda value: value or 0.0, reverse=True)
+
+
+def test_after_the_demo_the_next_step_is_a_race_on_own_photographs(raced: Settings, open_page: Open) -> None:
+    runs = RunStore(raced).all()
+    race = str(runs[0].meta().race)
+    assert "Use my photos" not in texts(open_page("pages/compare.py", race=race))
+    for run in runs:
+        meta = read_json(run.folder / "meta.json")
+        write_json(run.folder / "meta.json", {**meta, "deadline": meta["created"] + 60})
+    runs_snapshot.forget_runs()
+    app = open_page("pages/compare.py", race=race)
+    assert not app.exception
+    assert "These pictures were drawn" in texts(app)
+    assert "Use my photos" in texts(app)
 
 
 def test_compare_shows_the_numbers_of_one_run_without_a_verdict(raced: Settings, open_page: Open) -> None:
