@@ -50,9 +50,10 @@ def page() -> None:
         if not by.presenter:
             if game_scene.play(settings, by):
                 return
-            if not read_board(settings).leaderboard_shared:
-                by.check_presenter("The Room page")
-            st.fragment(leaderboard_scene.show_leaderboard, run_every=10.0)(settings)
+            if read_board(settings).leaderboard_shared:
+                st.fragment(leaderboard_scene.show_leaderboard, run_every=10.0)(settings)
+            else:
+                st.fragment(_wait, run_every=REFRESH_SECONDS)(settings)
             return
         if remote.WALL in st.query_params:
             st.html(ALONE)
@@ -64,9 +65,10 @@ def page() -> None:
         _choose_scene(settings, by)
         with st.container(key="room-columns"):
             left, right = st.columns([11, 4], gap="medium")
-        with right.container(border=True, key="room-remote"):  # first: on a phone it stands above the scene
+        with right.container(key="room-remote"):  # first: on a phone it stands above the scene, folded
             st.fragment(remote.show_figures, run_every=REFRESH_SECONDS)(settings)
-            remote.show_remote(settings, by)
+            with st.expander("Remote", expanded=not remote.is_phone(), icon=":material/settings_remote:"):
+                remote.show_remote(settings, by)
         with left.container(key="room-scene-place"):
             if read_board(settings).scene == "collect":
                 collect_scene.show_controls(settings, by)
@@ -82,13 +84,26 @@ def page() -> None:
                     st.fragment(_explained, run_every=REFRESH_SECONDS)(show, settings, by)
 
 
+def _wait(settings: Settings) -> None:
+    """What an attendee sees before the presenter opens something."""
+    board = read_board(settings)
+    if board.game or board.leaderboard_shared:
+        st.rerun()
+    st.info(
+        "This page is for the presenter only. A game or the leaderboard appears here as soon as they open it.",
+        icon=":material/hourglass_top:",
+    )
+
+
 def _title(settings: Settings) -> str:
-    """What the page is for the visitor: an attendee comes for the open game, or else the leaderboard."""
+    """What the page is for the visitor: an attendee comes for the open game or the leaderboard."""
     person = door.visitor(settings) if settings.room else None
     if person is None or person.presenter or door.SECRET in st.query_params or door.is_presenter(settings):
         return "Room"
-    game = read_board(settings).game
-    return GAME_LINKS[game][1] if game else "Leaderboard"
+    board = read_board(settings)
+    if board.game:
+        return GAME_LINKS[board.game][1]
+    return "Leaderboard" if board.leaderboard_shared else "Room"
 
 
 def _choose_scene(settings: Settings, by: Actor) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from core.datasets.dataset import Dataset, ImportReport
-from core.formatting import SPLIT_NAMES, format_percent, format_points, join_names
+from core.formatting import SPLIT_NAMES, format_count, format_percent, format_points, join_names
 from core.statistics.metrics import wilson_interval
 
 UNEQUAL = 3  # times as many training pictures in the largest class as in the smallest: guessing it begins to pay
@@ -66,9 +66,10 @@ def _find_few(dataset: Dataset) -> Iterator[str]:
     n = len(dataset.rows_of(split))
     interval = wilson_interval(round(0.9 * n), n)
     if n and interval.high - interval.low > WIDE:
+        limits = f"{format_points(interval.low)} to {format_percent(interval.high)}"
         yield (
-            f"Only {n:,} {SPLIT_NAMES[split]} pictures: an accuracy of {format_percent(round(0.9 * n) / n)} may be "
-            f"anything from {format_points(interval.low)} to {format_percent(interval.high)}."
+            f"Only {format_count(n, f'{SPLIT_NAMES[split]} picture')}: an accuracy of "
+            f"{format_percent(round(0.9 * n) / n)} may be anything from {limits}."
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.coach.coach_finding import MAX_SHOWN, CoachFinding, Level, order_findings
 from core.config.train_config import SCRATCH_FIELDS, TrainConfig
-from core.formatting import capitalise, format_duration, format_p, format_points, join_names
+from core.formatting import capitalise, format_count, format_duration, format_p, format_points, join_names
 from core.statistics.caveats import ArmFacts, Caveat, find_caveats
 from core.statistics.comparison import Comparison, Side
 from core.statistics.metrics import Interval
@@ -20,8 +20,8 @@ OWN = frozenset(
     }
 )  # fmt: skip
 RANKS = (
-    "other-pictures", "cut-short", "unequal-budget", "unequal-views", "unequal-settings", "seen-before", "open",
-    "costly-winner", "fair",
+    "other-pictures", "cut-short", "few-epochs", "unequal-budget", "unequal-views", "unequal-settings", "seen-before",
+    "open", "costly-winner", "fair",
 )  # fmt: skip
 # kind of caveat -> level, title, what to do about it, lesson
 REMEDIES: Mapping[str, tuple[Level, str, str, str]] = {
@@ -37,10 +37,16 @@ REMEDIES: Mapping[str, tuple[Level, str, str, str]] = {
         "Train it again to the end.",
         "fair-comparison",
     ),
+    "few-epochs": (
+        "warning",
+        "An arm saw few pictures",
+        "Choose a longer time for both, or train while this machine has less to do.",
+        "fair-comparison",
+    ),
     "unequal-budget": (
         "warning",
         "The arms did not have the same budget",
-        "Give all of them {epochs} epochs, or the same seconds of training.",
+        "Give all of them {epochs}, or the same seconds of training.",
         "fair-comparison",
     ),
     "unequal-views": (
@@ -113,7 +119,8 @@ def _of_caveat(caveat: Caveat, arms: Sequence[ArmFacts]) -> CoachFinding | None:
         return None
     level, title, advice, lesson = REMEDIES[caveat.kind]
     change = {"epochs": max(arm.epochs for arm in arms)} if caveat.kind == "unequal-budget" else {}
-    return CoachFinding(caveat.kind, level, title, caveat.sentence, advice.format(**change), change, lesson)
+    advice = advice.format(epochs=format_count(change.get("epochs", 0), "epoch"))
+    return CoachFinding(caveat.kind, level, title, caveat.sentence, advice, change, lesson)
 
 
 def _find_unequal_settings(arms: Sequence[ArmFacts]) -> CoachFinding | None:

@@ -18,12 +18,14 @@ def name_arm(config: TrainConfig) -> str:
 
 def describe_arm(config: TrainConfig) -> str:
     """What stands small next to the name: the network, and how it is fine-tuned, such as `petnet, head`."""
-    return config.model if config.strategy == "scratch" else f"{config.model}, {config.strategy}"
+    if config.strategy != "scratch":
+        return f"{config.model}, {config.strategy}"
+    return "small CNN" if config.model == "scratch_cnn" else config.model
 
 
 DETAILS: Sequence[Callable[[TrainConfig], str]] = (
     name_arm,
-    lambda config: f"{name_arm(config)} ({config.model if config.strategy == 'scratch' else config.strategy})",
+    lambda config: f"{name_arm(config)} ({describe_arm(config) if config.strategy == 'scratch' else config.strategy})",
     lambda config: f"{name_arm(config)} ({describe_arm(config)})",
     lambda config: f"{name_arm(config)} ({describe_arm(config)}, seed {config.seed})",
 )

@@ -138,7 +138,7 @@ def _recall_or_measure(
         measured.update(found)
         yield Progress("preparing", TEXT, done, len(parts), None)
     signal.check()
-    measured["others"] = others.cores()
+    measured["others"] = others.taken(settings.threads)
     return known.keep(what, machine, measured)
 
 

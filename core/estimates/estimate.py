@@ -23,7 +23,7 @@ from core.datasets.dataset import Dataset
 from core.estimates.team import Team, share_at_home
 from core.settings import Settings
 from core.stores.array_cache import known_activations
-from core.stores.measurements import Figures, Measurements
+from core.stores.measurements import Figures, Measurements, is_busy
 from core.stores.pixels import DECODING, decode_seconds, preprocessing_of, store_path
 
 START_SECONDS = 0.5  # of a worker that is forked, and of what is written
@@ -35,9 +35,16 @@ STORING_MS = 0.3  # of an image, in addition to what was measured: reading and w
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds by part, in the order in which they pass."""
+    """Seconds by part, in the order in which they pass.
+
+    Attributes:
+        busy: other programs took processor cores while the machine was measured.
+        outdated: the measurement is doubtful and no longer new: measure again.
+    """
 
     parts: dict[str, float]
+    busy: bool = False
+    outdated: bool = False
 
     @property
     def seconds(self) -> float:
@@ -54,7 +61,7 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset, team: Te
     stages = plan_stages(config, entry)
     team = team or share_at_home(settings, config)
     own = replace(settings, threads=team.threads or settings.threads)  # of each process
-    figures = _find_figures(settings, own, describe_network(config, stages), team.pace)
+    figures, outdated = _find_figures(settings, own, describe_network(config, stages), team.pace)
     if figures is None or not _covers(figures, config.precision):
         return None
     parts = {"start": START_SECONDS}
@@ -68,18 +75,26 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset, team: Te
         parts["finding the rate"] = job.search(stages[0])
     parts["training"] = job.all_training(stages)
     parts["testing"] = job.testing(stages)
-    return Estimate(parts)
+    return Estimate(parts, is_busy(figures), outdated)
 
 
-def _find_figures(settings: Settings, own: Settings, what: dict[str, Any], pace: float) -> Figures | None:
-    """What was measured with a process's own threads; else with all of them, of which it has a part."""
-    figures = Measurements(own).find(what)
+def _find_figures(settings: Settings, own: Settings, what: dict[str, Any], pace: float) -> tuple[Figures | None, bool]:
+    """What was measured with a process's own threads, else with all of them, of which it has a part; is it outdated?"""
+    figures, outdated = _newest(own, what)
     if figures is None:
-        figures, pace = Measurements(settings).find(what), pace * settings.threads / own.threads
+        figures, outdated = _newest(settings, what)
+        pace *= settings.threads / own.threads
     if figures is None:
-        return None
+        return None, outdated
     slower = {"input", *(f"{part}_{name}" for part in ("step", "prefix") for name in ("fp32", *HALF_FORMATS))}
-    return {name: pace * value if name in slower else value for name, value in figures.items()}
+    return {name: pace * value if name in slower else value for name, value in figures.items()}, outdated
+
+
+def _newest(settings: Settings, what: dict[str, Any]) -> tuple[Figures | None, bool]:
+    """The newest figures without doubt; else the newest of all, which are outdated."""
+    known = Measurements(settings)
+    certain = known.find(what, certain=True)
+    return (known.find(what), True) if certain is None else (certain, False)
 
 
 def _covers(figures: Figures, precision: str) -> bool:

@@ -93,7 +93,8 @@ def benchmark_and_wait(settings: Settings, config: TrainConfig) -> None:
 
 def _measure(settings: Settings, config: TrainConfig) -> None:
     dataset = DatasetStore(settings).get(config.dataset)
-    if estimate(settings, config, dataset) is not None:
+    known = estimate(settings, config, dataset)
+    if known is not None and not known.outdated:
         return
     # torch costs seconds to import: the lock is taken before it
     from core.estimates.benchmark import measure_ahead

@@ -118,7 +118,7 @@ def start_demo(settings: Settings, dataset: str, *, by: Actor = OPERATOR) -> str
         left = max(_take_beginning(settings) + DEMO_SECONDS - time.time(), AROUND_SECONDS + LEAST_SECONDS)
         turns = 1 if count_shares(settings) > 1 or (fit_to_machine(settings).workers or 1) > 1 else 2
         seconds = max(LEAST_SECONDS, left / turns - AROUND_SECONDS)
-        plan, arms = plan_pair(demo_config(dataset, seconds=round(seconds, 1)))
+        plan, arms = plan_pair(demo_config(dataset, seconds=float(round(seconds))))
         return start_race(settings, plan, _set_deadlines(arms, time.time() + left, left, turns), by=by)[0]
 
 

@@ -110,9 +110,12 @@ def estimate_run(
 ) -> float | None:
     """Seconds of a run with so many processor threads; None where its network was not measured here.
 
+    What was measured beside other programs counts only where nothing else is known.
+
     Args:
         curve: that the run is an arm of, if it is.
     """
+    busy: float | None = None
     for given in (dataclasses.replace(settings, threads=threads), settings):
         if curve is None:
             found = estimate_training(given, config, dataset)
@@ -121,8 +124,11 @@ def estimate_run(
             found = estimate_series(given, config, dataset, curve, team)
         if found is not None:
             # with fewer threads than were measured it takes longer, at most so much; a budget of seconds does not
-            return found.seconds * (1.0 if config.max_seconds else max(1.0, given.threads / threads))
-    return None
+            seconds = found.seconds * (1.0 if config.max_seconds else max(1.0, given.threads / threads))
+            if not found.busy:
+                return seconds
+            busy = seconds if busy is None else busy
+    return busy
 
 
 def estimate_race(settings: Settings, configs: Sequence[TrainConfig], plan: RacePlan, dataset: Dataset) -> float | None:

@@ -20,9 +20,14 @@ DOUBT_SECONDS = 600.0  # for which doubtful figures hold: the arms of a race tak
 log = logging.getLogger("tunemypets.measurements")
 
 
+def is_busy(figures: Figures) -> bool:
+    """Whether other programs took processor cores from the measurement."""
+    return figures.get("others", 0.0) > MANY_CORES
+
+
 def is_doubtful(figures: Figures) -> bool:
     """Whether other programs slowed the machine down while these were taken, or the time was not enough for all."""
-    return figures.get("others", 0.0) > MANY_CORES or any(name.endswith("_unmeasured") for name in figures)
+    return is_busy(figures) or any(name.endswith("_unmeasured") for name in figures)
 
 
 class OtherPrograms:
@@ -35,6 +40,10 @@ class OtherPrograms:
         """Their mean number since then."""
         seconds = max(1e-3, time.monotonic() - self._began)
         return max(0.0, _busy_seconds() - self._busy - (time.process_time() - self._own)) / seconds
+
+    def taken(self, threads: int) -> float:
+        """Of those, the cores that a computation with so many threads would have used: the others were free anyway."""
+        return max(0.0, self.cores() - max(0, (psutil.cpu_count() or 1) - threads))
 
 
 def _busy_seconds() -> float:

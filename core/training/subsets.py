@@ -7,7 +7,7 @@ follows from the seed and their content alone, so every arm sees the same ones.
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -153,4 +153,4 @@ def estimate_series(
     parts["testing"] *= 1 if stored else plan.points
     if "finding the rate" in parts:
         parts["finding the rate"] *= plan.points
-    return Estimate(parts)
+    return replace(whole, parts=parts)

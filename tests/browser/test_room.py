@@ -156,6 +156,26 @@ def test_three_attendees_and_a_presenter_go_through_all_scenes(
         server.kill()
 
 
+def test_on_the_presenters_phone_the_scene_is_on_the_first_screen_and_the_remote_one_tap_away(
+    server: Server, room: Room, chromium: Browser
+) -> None:
+    agent = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Mobile Safari/537.36"
+    context = chromium.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, user_agent=agent
+    )
+    phone = context.new_page()
+    phone.set_default_timeout(60_000)
+    try:
+        come_in(phone, f"{server.address}/room?secret={room.secret}", "Grace")
+        expect(phone.get_by_alt_text("QR code of the room")).to_be_in_viewport(ratio=1)
+        expect(phone.get_by_role("button", name="Pause the queue")).to_be_hidden()
+        phone.get_by_text("Remote", exact=True).tap()
+        phone.get_by_role("button", name="Pause the queue").tap()
+        expect(phone.get_by_role("button", name="Resume the queue")).to_be_visible()
+    finally:
+        context.close()
+
+
 def test_on_a_phone_a_picture_is_answered_on_the_first_screen(
     raced: Settings, ended_processes: None, phone: Page
 ) -> None:

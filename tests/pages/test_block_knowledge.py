@@ -97,6 +97,15 @@ def test_a_measured_ladder_is_a_sentence_a_chart_and_a_table(
     assert "Forecast and result" not in said
 
 
+def test_the_network_that_was_measured_is_shown_first(settings: Settings, drawn: Dataset, open_page: Open) -> None:
+    app = open_page("pages/explore.py", dataset=drawn.id, section="networks")
+    assert app.selectbox(key="knowledge-network").value == "efficientnet_lite0"
+    keep_ladder(settings, drawn)
+    app = open_page("pages/explore.py", dataset=drawn.id, section="networks")
+    assert app.selectbox(key="knowledge-network").value == "petnet"
+    assert "A head alone should reach" in texts(app)
+
+
 def test_forecasts_stand_next_to_what_trainings_reached(settings: Settings, drawn: Dataset, open_page: Open) -> None:
     keep_ladder(settings, drawn)
     _, runs = start_race(settings, drawn, ("scratch", "head"), (0, 1))

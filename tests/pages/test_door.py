@@ -71,6 +71,10 @@ def test_a_wrong_passcode_and_a_taken_nickname_give_a_sentence(
     come_as(new_token())
     app = open_page("streamlit_app.py")
     app.text_input(key="door-nickname").set_value("ada")
+    app.button[0].click().run()
+    assert [error.value.replace("\\", "") for error in app.error] == [
+        "The passcode is missing: enter the one on the screen."
+    ]
     app.text_input(key="door-passcode").set_value("00")
     app.button[0].click().run()
     assert [error.value.replace("\\", "") for error in app.error] == ["Wrong passcode: check the screen."]

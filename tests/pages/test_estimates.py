@@ -11,6 +11,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.jobs import benchmark_job
 from core.settings import Settings
+from core.stores import measurements
 from core.stores.measurements import Measurements
 from pages.components.train.form import time_estimate
 
@@ -44,6 +45,26 @@ def test_a_network_that_is_new_here_is_measured_once_a_session(
     app.run()
     app.run()
     assert asked == ["scratch_cnn", "efficientnet_lite0"]  # the two arms of a race
+
+
+def test_what_was_measured_on_a_busy_machine_says_so_and_is_measured_again_later(
+    settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(time_estimate, "start_benchmark", lambda _, config: asked.append(config.model) or True)
+    config = TrainConfig(dataset="drawn")
+    what = describe_network(config, plan_stages(config, config.entry()))
+    Measurements(settings).keep(what, {"threads": settings.threads}, {**FIGURES, "others": 1.5})
+    app = open_page("pages/train.py", dataset="drawn")
+    app.segmented_control(key="train-mode").set_value("single").run()
+    assert "it may take less" in captions(app)
+    asked.clear()
+    monkeypatch.setattr(measurements, "DOUBT_SECONDS", 0.0)
+    app.run()
+    assert asked == ["efficientnet_lite0"]
+    assert "it may take less" in captions(app)
+    app.run()
+    assert asked == ["efficientnet_lite0"]
 
 
 def test_what_has_to_wait_is_asked_again(drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,7 @@ def test_a_bad_value_is_marked_at_its_field_and_the_button_names_it(
 ) -> None:
     app = open_page("pages/train.py", dataset="drawn")
     app.number_input(key="train-batch_size").set_value(1).run()
-    assert "batch_size is 1: choose a whole number from 2 to 1024" in app.error[0].value.replace("\\", "")
+    assert "Batch size is 1: choose a whole number from 2 to 1024" in app.error[0].value.replace("\\", "")
     assert below(app, "train-batch_size") == app.error[0].value
     assert app.button(key="start").label == "First mend: Batch size"
     assert app.button(key="start").disabled

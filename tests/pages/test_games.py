@@ -42,10 +42,14 @@ def links(app: AppTest) -> list[str]:
 
 def test_games_are_off_until_the_presenter_opens_one(come_as: Come, open_page: Open, settings: Settings) -> None:
     come_as("Ada")
-    assert "presenter only" in texts(open_page("pages/room.py"))
+    waiting = open_page("pages/room.py")
+    assert waiting.title[0].value == "Room"
+    assert "as soon as they open it" in texts(waiting)
+    assert not waiting.error
     come_as("Grace the presenter")
     app = scene(open_page("pages/room.py"), "games")
     assert "No game is open" in texts(app)
+    assert all(f"**{title}**: everyone" in texts(app) for title in ("Bets", "Treasure hunt", "The promise"))
     choose_game(app, "bets")
     assert read_board(settings).game == "bets"
     assert "There is nothing to bet on yet" in texts(app)
@@ -56,6 +60,7 @@ def test_games_are_off_until_the_presenter_opens_one(come_as: Come, open_page: O
     app = open_page("pages/room.py")
     assert app.title[0].value == "Treasure hunt"
     assert "There is no hunt yet" in texts(app)
+    assert "Treasure hunt: everyone looks for pictures with a wrong label" in texts(app)
     assert "Hunt" in links(open_page("streamlit_app.py"))
 
 
@@ -197,6 +202,6 @@ def test_a_histogram_is_said_in_words_and_holds_the_result() -> None:
 
 def test_a_game_is_offered_on_home(come_as: Come, open_page: Open, settings: Settings) -> None:
     come_as("Ada")
-    assert "everyone plays" not in texts(open_page("pages/home.py"))
+    assert "everyone guesses" not in texts(open_page("pages/home.py"))
     open_game(settings, "bets", OPERATOR)
-    assert "**Bets**: everyone plays" in texts(open_page("pages/home.py"))
+    assert "**Bets**: everyone guesses who wins" in texts(open_page("pages/home.py"))

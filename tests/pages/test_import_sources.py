@@ -58,6 +58,24 @@ def test_every_set_is_a_card_with_what_one_wants_to_know_first(settings: Setting
     assert "Only the presenter" not in shown, "there is no room"
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("mine.JPG", "mine.JPG is a single picture: pack a folder"),
+        ("letter.pdf", "letter.pdf is not a zip: pack a folder"),
+    ],
+)
+def test_what_is_no_zip_is_refused_in_words(settings: Settings, open_page: Open, name: str, sentence: str) -> None:
+    app = open_page("pages/explore.py", add="1")
+    app.file_uploader(key="bring-zip-0").set_value((name, b"whatever", "application/octet-stream")).run()
+    assert not app.exception
+    assert sentence in read(texts(app))
+    assert app.button(key="bring-go").disabled
+    app.file_uploader(key="bring-zip-0").set_value(("mine.zip", b"whatever", "application/zip")).run()
+    assert not app.error
+    assert not app.button(key="bring-go").disabled
+
+
 def test_the_drawn_sample_is_a_card_that_needs_no_download(settings: Settings, open_page: Open) -> None:
     app = open_from(open_page, "Ready-made sets")
     app.button(key="set-drawn").click().run()

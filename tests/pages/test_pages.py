@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config.arm_names import describe_arm
 from core.datasets.dataset import Dataset
+from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
@@ -16,8 +17,10 @@ from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import run_step
+from core.storage import read_json, write_json
 from pages.components.shared import frame
 from pages.components.shared.snapshots import runs_snapshot
+from tests.support.finished_runs import finish
 from tests.support.images import class_files, encoded, photo
 from tests.support.in_process_predictor import InProcessClient
 from tests.support.processes import wait_for
@@ -293,6 +296,29 @@ def test_compare_has_verdict_table_and_pictures(raced: Settings, open_page: Open
     table = app.dataframe[0].value
     assert list(table["n"]) == [8, 8]
     assert "filters=4-8" in table["Differs in"][0]
+
+
+def test_from_a_result_the_better_network_answers_first(raced: Settings, open_page: Open) -> None:
+    runs = {run.meta().arm: run for run in RunStore(raced).all()}
+    for arm, run in runs.items():
+        finish(run, DatasetStore(raced).get("drawn"), right=1.0 if arm == "transfer" else 0.0)
+    app = open_page("pages/compare.py", race=str(runs["transfer"].meta().race))
+    next(button for button in app.button if button.label == "Try it").click().run()
+    assert str(app.query_params["run"]) == f"{runs['transfer'].id},{runs['scratch'].id}"
+
+
+def test_after_the_demo_the_next_step_is_a_race_on_own_photographs(raced: Settings, open_page: Open) -> None:
+    runs = RunStore(raced).all()
+    race = str(runs[0].meta().race)
+    assert "Use my photos" not in texts(open_page("pages/compare.py", race=race))
+    for run in runs:
+        meta = read_json(run.folder / "meta.json")
+        write_json(run.folder / "meta.json", {**meta, "deadline": meta["created"] + 60})
+    runs_snapshot.forget_runs()
+    app = open_page("pages/compare.py", race=race)
+    assert not app.exception
+    assert "These pictures were drawn" in texts(app)
+    assert "Use my photos" in texts(app)
 
 
 def test_compare_shows_the_numbers_of_one_run_without_a_verdict(raced: Settings, open_page: Open) -> None:

@@ -139,7 +139,7 @@ def test_the_wall_follows_the_scene_that_is_chosen_elsewhere(
 def test_an_attendee_is_refused(come_as: Come, open_page: Open, query: dict[str, str]) -> None:
     come_as("Ada")
     app = open_page("pages/room.py", **query)
-    assert "The Room page is for the presenter only" in app.error[-1].value
+    assert "This page is for the presenter only" in app.info[-1].value
     assert not app.button
     assert not app.segmented_control
     assert "QR code" not in html_of(app)
@@ -196,7 +196,7 @@ def test_the_leaderboard_shows_a_tie_as_a_tie_and_is_shared_on_demand(
     assert not attendee.button
     assert attendee.title[0].value == "Leaderboard"
     share_leaderboard(raced, False, PRESENTER)
-    assert "presenter only" in open_page("pages/room.py").error[0].value
+    assert "presenter only" in open_page("pages/room.py").info[0].value
 
 
 def test_settings_are_sent_and_fill_everyones_form(raced: Settings, come_as: Come, open_page: Open) -> None:

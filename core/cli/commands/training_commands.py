@@ -48,10 +48,11 @@ def train(settings: Settings, config: TrainConfig, detach: bool) -> Outcome:
 def estimate_training(settings: Settings, config: TrainConfig) -> Outcome:
     """Estimate how long a training takes on this machine; a network that is new here is measured first."""
     dataset = DatasetStore(settings).get(config.dataset)
-    if expect_seconds(settings, config, dataset) is None:
+    found = expect_seconds(settings, config, dataset)
+    if found is None or found.outdated:
         print_status("Measuring this machine")
         benchmark_and_wait(settings, config)
-    found = expect_seconds(settings, config, dataset)
+        found = expect_seconds(settings, config, dataset)
     if found is None:
         raise RunError(
             f"{config.entry().title} could not be measured on this machine: download its weights with "
@@ -60,7 +61,8 @@ def estimate_training(settings: Settings, config: TrainConfig) -> Outcome:
     value = {"seconds": round(found.seconds, 2), "parts": {name: round(part, 2) for name, part in found.parts.items()}}
     parts = ", ".join(f"{name} {format_rough_duration(part)}" for name, part in found.parts.items() if part >= 0.5)
     place = describe_place(settings, find_team(settings, config, len(dataset.classes)))
-    return Outcome(value, f"About {format_rough_duration(found.seconds)} {place} ({parts}).")
+    busy = " Other programs kept it busy while it was measured." if found.busy else ""
+    return Outcome(value, f"About {format_rough_duration(found.seconds)} {place} ({parts}).{busy}")
 
 
 @command("stop")

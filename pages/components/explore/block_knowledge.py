@@ -1,5 +1,7 @@
 """What each block of a pretrained network knows about the pictures: accuracy of linear probes by depth."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -16,7 +18,7 @@ from models import weights
 from models.catalog import CATALOG
 from pages.components.shared import frame
 from pages.components.shared.names import plotly_text
-from pages.components.shared.results.probe_panel import show_probes
+from pages.components.shared.results.probe_panel import read_once, show_probes
 from pages.components.shared.snapshots.runs_snapshot import list_runs
 
 PRETRAINED, RANDOM = STRATEGY_STYLES["head"].colour, STRATEGY_STYLES["scratch"].colour
@@ -36,13 +38,20 @@ def show_knowledge(settings: Settings, dataset: Dataset) -> None:
         network = st.selectbox(
             "Network",
             names,
-            index=names.index(weights.default_network()),
+            index=names.index(_first_choice(settings, dataset, names)),
             format_func=lambda name: CATALOG[name].title,
             help="Networks whose pretrained weights are on this machine.",
             width=320,
             key="knowledge-network",
         )
         show_probes(settings, dataset, network, lambda ladder: _show(settings, dataset, ladder), "explore")
+
+
+def _first_choice(settings: Settings, dataset: Dataset, names: Sequence[str]) -> str:
+    """The network that was measured last on this dataset, or the usual one."""
+    ladders = [read_once(settings, dataset, name) for name in names]
+    newest = max((item for item in ladders if item is not None), key=lambda item: item.made, default=None)
+    return weights.default_network() if newest is None else newest.network
 
 
 def _show(settings: Settings, dataset: Dataset, ladder: Ladder) -> None:

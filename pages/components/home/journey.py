@@ -20,8 +20,8 @@ ALT = (
 )
 STEPS = (
     "Photos with labels",
-    f'Two networks:<br><b style="border-bottom:3px solid {SCRATCH_COLOUR}">{SCRATCH}</b>, '
-    f'<b style="border-bottom:3px dashed {TRANSFER_COLOUR}">{TRANSFER}</b>',
+    f'<b style="border-bottom:3px solid {SCRATCH_COLOUR}">{SCRATCH}</b>: random weights<br>'
+    f'<b style="border-bottom:3px dashed {TRANSFER_COLOUR}">{TRANSFER}</b>: pretrained',
     "Training, live",
     "Same test pictures: which is better?",
 )
@@ -34,7 +34,7 @@ def show_journey() -> None:
         st.html(
             f'<div style="max-width:540px;margin:auto"><img alt="{ALT}" '
             f'src="data:image/svg+xml;base64,{_encode()}" style="width:100%;aspect-ratio:640/134;display:block">'
-            '<div style="display:grid;grid-template-columns:15fr 17fr 17fr 15fr;font-size:.8rem;line-height:1.3;'
+            '<div style="display:grid;grid-template-columns:13fr 21fr 14fr 16fr;font-size:.8rem;line-height:1.3;'
             f'margin-top:6px;text-align:center">{labels}</div></div>'
         )
 

@@ -6,7 +6,7 @@ from core.formatting import format_count
 from core.room.board import Board, read_board
 from core.settings import Settings
 from pages.components.shared import frame
-from pages.components.shared.page_links import GAME_LINKS
+from pages.components.shared.page_links import GAME_HINTS, GAME_LINKS
 from pages.components.shared.pictures.mosaic import current_collection
 from pages.components.shared.prefilled_form import prefill
 from pages.components.shared.results.recent_runs import draw_run
@@ -41,7 +41,7 @@ def show_game(settings: Settings) -> None:
     if game and not frame.actor().presenter:
         link, title, icon = GAME_LINKS[game]
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{icon} **{title}**: everyone plays.", width="stretch")
+            st.markdown(f"{icon} **{title}**: {GAME_HINTS[game]}", width="stretch")
             frame.link(frame.ROOM, label=link, icon=icon)
 
 

@@ -13,7 +13,7 @@ TAKE_HOME = (
     (frame.COMPARE, "Your results, and a report in one file that opens offline", ":material/balance:"),
     (
         frame.PREDICT,
-        "Your network, as a file, and on your own photos until the app closes",
+        "Your network: as a file, or on your own photos",
         ":material/image_search:",
     ),
 )

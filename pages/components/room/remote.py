@@ -24,6 +24,11 @@ from pages.server import asgi_app
 WALL = "wall"  # in the address: the scene alone
 
 
+def is_phone() -> bool:
+    """Whether the visitor's browser says that it runs on a phone."""
+    return "Mobi" in (st.context.headers.get("User-Agent") or "")
+
+
 def show_figures(settings: Settings) -> None:
     """People, running and waiting runs, in one line."""
     running, waiting = sort_active(list_with_trials(settings), look_at_queue(settings))

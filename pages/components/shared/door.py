@@ -146,6 +146,8 @@ def _ask(settings: Settings, rooms: RoomStore, browser: str, problem: str) -> No
     if sent:
         try:
             if not admitted:  # first: only people who know it learn which nicknames are taken
+                if not passcode.strip():
+                    raise PeopleError("The passcode is missing: enter the one on the screen.")
                 rooms.enter(browser, passcode, _address())
             if person is None:
                 PeopleStore(settings).name(_identity(settings), nickname)

@@ -32,6 +32,12 @@ GAME_LINKS = {
     "hunt": ("Hunt", "Treasure hunt", ":material/search:"),
     "promise": ("Test", "The promise", ":material/handshake:"),
 }
+GAME_HINTS = {  # what happens in it, after its title
+    "bets": "everyone guesses who wins a race, and by how many points, before it starts.",
+    "hunt": "everyone looks for pictures with a wrong label, against the clock.",
+    "promise": "everyone shows the network known and strange pictures: does it call known ones strange as rarely as "
+    "promised?",
+}
 ROUTED = "routed"
 
 

@@ -43,6 +43,16 @@ def test_a_fair_race_has_no_findings() -> None:
     assert kinds(SCRATCH) == []
 
 
+def test_an_arm_that_saw_few_pictures_in_its_seconds_needs_a_longer_time() -> None:
+    budget = {"epochs": 1000, "max_seconds": 30.0}
+    slow = arm("scratch", {"model": "scratch_cnn", "strategy": "scratch", **budget}, epochs=1, images_seen=32)
+    late = arm("transfer", {"stored_views": 0, **budget}, epochs=1, seconds=45.0)
+    found = review_comparison((slow, late), limit=None)
+    assert [finding.kind for finding in found][:3] == ["few-epochs", "few-epochs", "unequal-budget"]
+    assert found[0].advice.startswith("Choose a longer time")
+    assert found[2].advice.startswith("Give all of them 1 epoch,")
+
+
 def test_other_pictures_end_the_comparison() -> None:
     other = dataclasses.replace(TRANSFER, fingerprint="g", epochs=9, images_seen=9, seconds=9.0)
     assert kinds(SCRATCH, other) == ["other-pictures"]

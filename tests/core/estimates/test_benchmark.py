@@ -57,7 +57,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, figures: dict[str, float]) -> list
         yield dict(figures)
 
     monkeypatch.setattr(benchmark, "measure", fake)
-    monkeypatch.setattr(measurements.OtherPrograms, "cores", lambda _: 0.0)
+    monkeypatch.setattr(measurements.OtherPrograms, "taken", lambda *_: 0.0)
     return calls
 
 
@@ -280,7 +280,7 @@ def test_figures_taken_beside_other_programs_hold_for_a_while_and_are_taken_agai
 ) -> None:
     others = [1.0]
     calls = measured(monkeypatch, FAST_AND_CLOSE)
-    monkeypatch.setattr(measurements.OtherPrograms, "cores", lambda _: others[0])
+    monkeypatch.setattr(measurements.OtherPrograms, "taken", lambda *_: others[0])
     assert "beside other programs" in decide(settings, config_of()).prefix_reason
     decide(settings, config_of())
     assert len(calls) == 1
@@ -300,6 +300,15 @@ def test_what_other_programs_compute_is_counted_and_what_this_one_does_is_not() 
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
     assert others.cores() > 0.2
     assert alone < (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(("threads", "taken"), [(4, 1.5), (3, 0.5), (1, 0.0)])
+def test_other_programs_on_cores_that_a_training_leaves_free_take_nothing_from_it(
+    monkeypatch: pytest.MonkeyPatch, threads: int, taken: float
+) -> None:
+    monkeypatch.setattr(measurements.OtherPrograms, "cores", lambda _: 1.5)
+    monkeypatch.setattr(measurements.psutil, "cpu_count", lambda: 4)
+    assert measurements.OtherPrograms().taken(threads) == taken
 
 
 def test_a_gpu_without_bf16_is_measured_in_fp16(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,9 +25,9 @@ def config_of(**changes: object) -> TrainConfig:
     return TrainConfig.model_validate({"dataset": "drawn", "model": "petnet", "strategy": "head", **changes})
 
 
-def know(settings: Settings, config: TrainConfig) -> None:
+def know(settings: Settings, config: TrainConfig, **more: float) -> None:
     what = describe_network(config, plan_stages(config, config.entry()))
-    Measurements(settings).keep(what, {"name": "here", "threads": settings.threads}, FIGURES)
+    Measurements(settings).keep(what, {"name": "here", "threads": settings.threads}, {**FIGURES, **more})
 
 
 def parts(settings: Settings, config: TrainConfig, dataset: Dataset) -> dict[str, float]:
@@ -42,6 +42,22 @@ def test_there_is_no_estimate_for_a_network_that_was_not_measured(settings: Sett
     know(settings, config_of())
     assert estimate(settings, config_of(strategy="partial"), drawn) is None
     assert estimate(settings, config_of(model="mobilenet_v2"), drawn) is None
+
+
+def test_what_was_measured_beside_other_programs_is_believed_for_a_while(
+    settings: Settings, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(settings, config_of())
+    quiet = estimate(settings, config_of(), drawn)
+    know(settings, config_of(strategy="full"), others=1.2)
+    busy = estimate(settings, config_of(strategy="full"), drawn)
+    assert quiet is not None
+    assert busy is not None
+    assert (quiet.busy, quiet.outdated, busy.busy, busy.outdated) == (False, False, True, False)
+    monkeypatch.setattr("core.stores.measurements.DOUBT_SECONDS", 0.0)
+    later = estimate(settings, config_of(strategy="full"), drawn)
+    assert later == dataclasses.replace(busy, outdated=True)
+    assert estimate(settings, config_of(), drawn) == quiet
 
 
 def test_every_view_of_a_frozen_part_costs_a_pass(settings: Settings, drawn: Dataset) -> None:

@@ -14,7 +14,7 @@ from core.jobs.worker import Worker
 from core.races.presets import plan_pair
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
-from core.scheduling.durations import Durations, estimate_race
+from core.scheduling.durations import Durations, estimate_race, estimate_run
 from core.settings import Settings
 from core.storage import write_json
 
@@ -94,3 +94,16 @@ def test_a_race_takes_as_long_as_its_arms_side_by_side_or_in_turn(
     budget = [config.variant(max_seconds=30.0) for config in configs]
     assert estimate_race(shared, budget, plan, drawn) == 30.0
     assert estimate_race(dataclasses.replace(shared, threads=3), configs, plan, drawn) is None
+
+
+@pytest.mark.parametrize(("busy", "seconds"), [((True, False), 20.0), ((True, True), 30.0), ((False, False), 30.0)])
+def test_what_was_measured_beside_other_programs_counts_only_where_nothing_else_is_known(
+    settings: Settings, drawn: Dataset, monkeypatch: pytest.MonkeyPatch, busy: tuple[bool, bool], seconds: float
+) -> None:
+    def known(given: Settings, config: TrainConfig, _: Dataset) -> Estimate:
+        one = given.threads == 1
+        return Estimate({"training": 30.0 if one else 10.0}, busy=busy[0 if one else 1])
+
+    monkeypatch.setattr("core.scheduling.durations.estimate", known)
+    config = TrainConfig(dataset="drawn", model="petnet")
+    assert estimate_run(dataclasses.replace(settings, threads=2), config, drawn, 1) == seconds

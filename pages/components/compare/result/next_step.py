@@ -31,6 +31,9 @@ def show_next_step(settings: Settings, named: Sequence[Named], outcome: PairOutc
     Args:
         named: the evaluated runs, the best first.
     """
+    if any(item.meta.deadline for _, item in named):
+        _invite()
+        return
     step = find_step(settings, named, outcome)
     if step is None:
         return
@@ -49,6 +52,17 @@ def show_next_step(settings: Settings, named: Sequence[Named], outcome: PairOutc
             )
         elif finding.lesson in LESSONS:
             explain(finding.lesson, key=f"next-step-lesson-{key}")
+
+
+def _invite() -> None:
+    """After the demo: its pictures are drawn, so advice on its figures would lead nowhere."""
+    with st.container(
+        border=True, horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="next-step"
+    ):
+        st.markdown("**Next step.** These pictures were drawn. Race on photographs of your own.", width="content")
+        frame.link(
+            frame.EXPLORE, label="Use my photos", icon=":material/add_photo_alternate:", query_params={"add": "1"}
+        )
 
 
 def find_step(settings: Settings, named: Sequence[Named], outcome: PairOutcome | None) -> Step | None:

@@ -109,8 +109,7 @@ def _actions(settings: Settings, result: Result) -> None:
     ranking, by_name = result.ranking, dict(result.arms)
     chosen = [
         next((run_id for run_id in by_name.get(name, []) if run_id in usable), "")
-        for name in by_name
-        if name in (ranking[0], ranking[-1])
+        for name in dict.fromkeys((ranking[0], ranking[-1]))
     ]
     with st.container(horizontal=True):
         if any(chosen) and st.button(

@@ -13,28 +13,34 @@ REFRESH_SECONDS = 3.0
 
 def show_collection(settings: Settings) -> None:
     """Draw the open collection, if there is one."""
-    by, view = frame.actor(), current_collection(settings)
-    is_open = view is not None and view.collection.open
-    if not is_open and not by.presenter:
+    view = current_collection(settings)
+    if view is None or not view.collection.open:
         return
-    with st.container(border=is_open, key="collection"):
-        if view is not None and is_open:
-            st.markdown(f"**{frame.plain(view.collection.title)}**: everyone collects photos.")
+    with st.container(border=True, key="collection"):
+        st.markdown(f"**{frame.plain(view.collection.title)}**: everyone collects photos.")
         with st.container(horizontal=True):
-            if is_open:
-                st.link_button("Add yours", PAGE.lstrip("/"), icon=":material/add_a_photo:")
-            if by.presenter:
-                clicked = st.button(
-                    "Collect photos with phones",
-                    icon=":material/qr_code:",
-                    key="collect-here",
-                    help="Everyone adds to one dataset: Room shows a code for phones, and the photos as they come.",
-                )
-                if clicked:
-                    show_scene(settings, "collect", by)
-                    frame.go(frame.ROOM, query_params={})
-        if is_open:
-            st.fragment(_show_pictures, run_every=REFRESH_SECONDS)(settings)
+            st.link_button("Add yours", PAGE.lstrip("/"), icon=":material/add_a_photo:")
+            _offer_scene(settings)
+        st.fragment(_show_pictures, run_every=REFRESH_SECONDS)(settings)
+
+
+def offer_collection(settings: Settings) -> None:
+    """Let the presenter begin one, where none is open."""
+    view = current_collection(settings)
+    if view is None or not view.collection.open:
+        _offer_scene(settings)
+
+
+def _offer_scene(settings: Settings) -> None:
+    by = frame.actor()
+    if by.presenter and st.button(
+        "Collect photos with phones",
+        icon=":material/qr_code:",
+        key="collect-here",
+        help="Everyone adds to one dataset: Room shows a code for phones, and the photos as they come.",
+    ):
+        show_scene(settings, "collect", by)
+        frame.go(frame.ROOM, query_params={})
 
 
 def _show_pictures(settings: Settings) -> None:

@@ -21,6 +21,7 @@ from pages.components.explore.importing import ready_made_cards
 from pages.components.shared import frame
 from pages.components.shared.importing.server_disk import may_read_server
 from pages.components.shared.importing.upload_memory import drop_uploads
+from pages.components.shared.pictures import gallery
 
 THIS_DEVICE, READY_MADE, HUB, SERVER_FOLDER = ("This device", "Ready-made sets", "Hugging Face", "On the server")
 ZIP, UPLOADED_FOLDER = ("Zip", "Folder")
@@ -37,9 +38,11 @@ GROUPS = {
     r"([^/-]+)-[^/]*$": "Names that are the same up to the first -",
 }
 FORMS = (
-    "One folder for each class is simplest, such as pets/cat and pets/dog. Splits, tables of labels and most other "
-    "forms are recognised."
+    "A folder of pictures for each class, such as pets/cat and pets/dog, is simplest. Splits, tables of labels and "
+    "most other forms are recognised."
 )
+ARCHIVES = (".zip", ".tm")
+PACK = "pack a folder of pictures for each class as one .zip."
 FORMS_ON_HUB = (
     "Class folders, tables of labels, Parquet files and a zip are read, with their splits. The size is compared with "
     "the free space before the download starts."
@@ -69,11 +72,11 @@ def show_import_form(settings: Settings, before: ImportRequest | None = None) ->
             "As", [ZIP, UPLOADED_FOLDER], default=ZIP, required=True, key="bring-way", label_visibility="collapsed"
         )
     check_uploads(settings, frame.actor())
+    st.caption(FORMS_ON_HUB if way == HUB else FORMS)
     given = _choose_photos(settings, way, remote.text if isinstance(remote, HubAddress) else "")
     if given is None:
         return
     go = st.container()
-    st.caption(FORMS_ON_HUB if way == HUB else FORMS)
     free = frame.datasets(settings).free_name(given.name)
     with st.expander("Options: name, split, groups", key="bring-options"):
         name = st.text_input(
@@ -171,11 +174,13 @@ def _upload(settings: Settings, way: str) -> Upload | None:
     most = f"Error 413 next to a file: your uploads exceed {limit}. Error 429: wait a minute."
     if way == ZIP:
         archive = st.file_uploader(
-            "Zip file",
-            type=["zip", "tm"],
+            "Zip file",  # of any type: the browser would refuse a picture without a word
             key=f"bring-zip-{_round()}",
             help=f"A folder of class folders, as .zip, or a Teachable Machine project, as .tm. {most}",
         )
+        if archive is not None and (refusal := _refuse(archive.name)):
+            st.error(refusal, icon=":material/block:")
+            return None
         return Upload(Path(archive.name).stem, archive.name, archive, ()) if archive else None
     files = st.file_uploader(
         "Folder",
@@ -187,6 +192,16 @@ def _upload(settings: Settings, way: str) -> Upload | None:
         return None
     folder = files[0].name.split("/")[0]
     return Upload(folder, folder, None, [(item.name, item) for item in files])
+
+
+def _refuse(name: str) -> str:
+    """What is wrong with a file that is no archive, in a sentence; empty for an archive."""
+    suffix, shown = Path(name).suffix.lower(), frame.plain(name)
+    if suffix in ARCHIVES:
+        return ""
+    if suffix.removeprefix(".") in gallery.IMAGE_TYPES:
+        return f"{shown} is a single picture: {PACK} *Predict* takes single pictures."
+    return f"{shown} is not a zip: {PACK}"
 
 
 def _round() -> int:

@@ -52,4 +52,6 @@ def show_step(settings: Settings, *, first: bool) -> None:
             if import_progress.follow(settings, job, may_end=True).state in ("running", "asking"):
                 return
     collecting.show_collection(settings)
-    import_form.show_import_form(settings, before)
+    with frame.explained():
+        import_form.show_import_form(settings, before)
+    collecting.offer_collection(settings)

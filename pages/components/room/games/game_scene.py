@@ -22,7 +22,7 @@ from pages.components.room.games import (
 )
 from pages.components.room.games.game_snapshot import current_bets, current_hunt, current_promise
 from pages.components.shared import door
-from pages.components.shared.page_links import GAME_LINKS
+from pages.components.shared.page_links import GAME_HINTS, GAME_LINKS
 from pages.components.shared.qr_code import draw_qr, reachable_address
 
 CLOSED = "Off"
@@ -87,6 +87,8 @@ def show_controls(settings: Settings, by: Actor) -> None:
     )
     if game:
         CONTROLS[game](settings, by)
+    else:
+        st.markdown("\n".join(f"- **{GAME_LINKS[name][1]}**: {hint}" for name, hint in GAME_HINTS.items()))
 
 
 def play(settings: Settings, by: Actor) -> bool:
@@ -109,6 +111,8 @@ def play(settings: Settings, by: Actor) -> bool:
             return True
     st.fragment(_watch, run_every=3.0)(settings, board.game)
     PHONES[board.game](settings, by)
+    if len(describe_state(settings)) == 1:
+        st.caption(f"{GAME_LINKS[board.game][1]}: {GAME_HINTS[board.game]}")  # nothing to play yet
     return True
 
 

@@ -105,7 +105,7 @@ def _parse(dataset: Dataset | None) -> tuple[TrainConfig | None, dict[str, str]]
     try:
         config = parse_config(_values())
     except ConfigError as error:
-        return None, {name: _empty(name) or sentence for name, sentence in error.problems.items()}
+        return None, {name: _empty(name) or _entitle(name, sentence) for name, sentence in error.problems.items()}
     if dataset is None:
         return None, {"dataset": "This dataset cannot be read: choose another one, or import it again."}
     pictures = {split: len(dataset.rows_of(split)) for split in SPLITS}
@@ -117,6 +117,12 @@ def _empty(name: str) -> str:
     if name not in FIELDS or st.session_state[field_key(name)] is not None:
         return ""
     return f"{title_of(name)} is empty: choose {allowed_values(TrainConfig, name)}."
+
+
+def _entitle(name: str, sentence: str) -> str:
+    """A sentence that begins with a field's name, with the title that the form shows instead."""
+    rest = sentence.removeprefix(f"{name} ")
+    return f"{title_of(name)} {rest}" if name in FIELDS and rest != sentence else sentence
 
 
 def _values() -> dict[str, Any]:

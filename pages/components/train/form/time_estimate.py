@@ -1,6 +1,8 @@
 """The time estimate below the training form; a network that is new on this machine is measured first."""
 
 import json
+import math
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -15,6 +17,7 @@ from core.jobs.benchmark_job import can_be_measured, is_measuring, start_benchma
 from core.scheduling.cluster_team import describe_place, find_team
 from core.scheduling.durations import estimate_race, estimate_training, estimate_trainings
 from core.settings import Settings
+from core.stores.measurements import DOUBT_SECONDS
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import open_dataset
 
@@ -36,12 +39,12 @@ def _line(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan | None
         st.session_state[LOOKS] += 1
         waiting = _is_open(settings, arms)
         if waiting:
-            _ask(settings, [arm for arm in arms if _look(settings, arm) is None and can_be_measured(arm)])
+            _ask(settings, [arm for arm in arms if _is_missing(settings, arm) and can_be_measured(arm)])
         elif st.session_state[LOOKS] > 1:
             st.rerun()  # without the timer
         text = _describe_race(settings, arms, plan) if plan is not None else _describe_run(settings, arms[0])
         if text:
-            st.caption(f":material/timer: {text}")
+            st.caption(f":material/timer: {text}{_describe_doubt(settings, arms)}")
         elif waiting and is_measuring(settings):
             st.caption(":material/timer: Measuring the speed of this machine …")
         else:
@@ -63,20 +66,34 @@ def _describe_race(settings: Settings, arms: Sequence[TrainConfig], plan: RacePl
     return f"**{capitalise(format_estimate(seconds))}** {describe_place(settings)}, starting and testing included."
 
 
+def _describe_doubt(settings: Settings, arms: Sequence[TrainConfig]) -> str:
+    """Why it may take less."""
+    found = [_look(settings, arm) for arm in arms]
+    if not any(item.busy for item in found if item is not None):
+        return ""
+    return " Other programs kept it busy when it was measured: it may take less."
+
+
 def _is_open(settings: Settings, arms: Sequence[TrainConfig]) -> bool:
-    """Whether a missing estimate may still come."""
-    missing = [item for item in arms if _look(settings, item) is None]
+    """Whether a missing estimate, or a better one, may still come."""
+    missing = [item for item in arms if _is_missing(settings, item)]
     return any(can_be_measured(item) for item in missing) and st.session_state[LOOKS] < MAX_LOOKS
 
 
+def _is_missing(settings: Settings, config: TrainConfig) -> bool:
+    found = _look(settings, config)
+    return found is None or found.outdated
+
+
 def _ask(settings: Settings, missing: list[TrainConfig]) -> None:
-    """Measure the first configuration that this session has not asked for yet."""
-    asked: set[str] = st.session_state.setdefault(ASKED, set())
+    """Measure the first configuration that this session has not asked for yet, or not since a measurement is old."""
+    asked: dict[str, float] = st.session_state.setdefault(ASKED, {})
+    now = time.monotonic()
     for item in missing:
         name = json.dumps(describe_network(item, plan_stages(item, item.entry())), sort_keys=True)
-        if name not in asked:
+        if now - asked.get(name, -math.inf) > DOUBT_SECONDS:
             if start_benchmark(settings, item):
-                asked.add(name)
+                asked[name] = now
             return
 
 
