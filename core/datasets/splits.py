@@ -118,7 +118,7 @@ def assign(items: Sequence[Item], shares: Mapping[str, float], seed: int) -> Ass
         for alike in (True, False):  # pictures of two people that look alike must not make one group of all
             groups = group_items(items, shares, level, alike=alike)
             chosen = _deal_all(items, groups, shares, seed)
-            if _is_filled(chosen, shares):
+            if is_filled(chosen, shares):
                 return Assignment(chosen, groups)
     groups = group_items(items, shares)
     chosen = _deal_all(items, groups, shares, seed)
@@ -165,7 +165,7 @@ def _levels(items: Sequence[Item]) -> int:
     return max((item.group.count("/") + 1 for item in items if item.group), default=0)
 
 
-def _is_filled(chosen: Sequence[str], shares: Mapping[str, float]) -> bool:
+def is_filled(chosen: Sequence[str], shares: Mapping[str, float]) -> bool:
     """Whether validation and test got a fair part of their quotas."""
     wanted, found = quotas(len(chosen), shares), Counter(chosen)
     return all(found[split] >= TOO_FEW * wanted[split] for split in SPLITS)

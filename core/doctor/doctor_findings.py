@@ -19,7 +19,7 @@ from core.statistics.metrics import Accuracy
 from core.storage import write_json
 from models.catalog import CATALOG
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 FOLDER = "doctor"
 PREFIX = 24  # digits of the fingerprint in a file's name
 
@@ -159,6 +159,7 @@ class Findings:
         unexamined: classes with too few pictures to say anything about their labels.
         trial, estimate: None where too few labels could be planted.
         copies: most alike first; `copies_found` counts those that are not listed, too.
+        chains: all near-copies, those that mislead nobody as well: each is nearly the same as another of its chain.
         qualities: by kind, worst first.
         usual: kind -> pictures, where so many are like that that it is how the dataset looks.
         levels: None where there are too few held-out pictures.
@@ -166,7 +167,7 @@ class Findings:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    format: Literal[1]
+    format: Literal[2]
     backbone: str
     pictures: Number
     agreeing: Number
@@ -177,11 +178,16 @@ class Findings:
     estimate: Estimate | None
     copies: tuple[CopyPair, ...]
     copies_found: Number
+    chains: tuple[tuple[Number, ...], ...]
     qualities: tuple[QualityFinding, ...]
     usual: dict[QualityKind, Number]
     levels: Levels | None
     made: float  # seconds since 1970
     seconds: Annotated[float, Field(ge=0)]
+
+    def divided(self, dataset: Dataset) -> tuple[tuple[int, ...], ...]:
+        """The chains of near-copies that are in several splits."""
+        return tuple(chain for chain in self.chains if len({dataset.rows[index].split for index in chain}) > 1)
 
     @property
     def nothing(self) -> bool:
@@ -240,6 +246,8 @@ def _indices(found: Findings) -> Iterator[int]:
         yield from (neighbour.index for neighbour in item.neighbours)
     for pair in found.copies:
         yield from (pair.first, pair.second)
+    for chain in found.chains:
+        yield from chain
     for quality in found.qualities:
         yield quality.index
 
@@ -258,5 +266,6 @@ def _renumber(found: Findings, number: Callable[[int], int]) -> Findings:
             for item in found.suspicions
         ),
         copies=tuple(replace(pair, first=number(pair.first), second=number(pair.second)) for pair in found.copies),
+        chains=tuple(tuple(map(number, chain)) for chain in found.chains),
         qualities=tuple(replace(item, index=number(item.index)) for item in found.qualities),
     )

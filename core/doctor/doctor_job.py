@@ -45,7 +45,7 @@ def examine(
     # torch costs seconds to import: the locks are taken before it
     from core.doctor.dataset_features import read_features
     from core.doctor.held_out_scores import condense
-    from core.doctor.neighbours import MAX_PAIRS, find_neighbours, group_copies, misleading
+    from core.doctor.neighbours import MAX_PAIRS, find_neighbours, group_copies, list_chains, misleading
     from core.doctor.suspicious_labels import review_labels
 
     values = yield from read_features(settings, dataset, backbone, signal)
@@ -73,6 +73,7 @@ def examine(
         review.estimate,
         tuple(copies[:MAX_PAIRS]),
         len(copies),
+        list_chains(groups),
         qualities,
         usual,
         levels,

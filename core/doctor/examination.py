@@ -115,6 +115,21 @@ def wait_for_findings(settings: Settings, dataset: Dataset, backbone: str) -> It
     yield state
 
 
+def read_near_copies(settings: Settings, dataset: Dataset) -> tuple[tuple[int, ...], ...]:
+    """All chains of near-copies in an examined dataset, by the first network that has looked at it.
+
+    Raises:
+        DatasetError: it was not examined, or each chain is in one split already.
+    """
+    looked = (read_findings(findings_path(settings, dataset, name), dataset) for name in list_backbones())
+    found = next(filter(None, looked), None)
+    if found is None:
+        raise DatasetError(f"{dataset.title} was not examined: run `python -m core doctor {dataset.id}` first.")
+    if not found.divided(dataset):
+        raise DatasetError(f"The near-copies of {dataset.title} are in one split already: nothing needs to move.")
+    return found.chains
+
+
 def measured_by(backbone: str) -> dict[str, Any]:
     """What decides how long an examination takes, as `Measurements` keep it."""
     return {"what": "doctor", "backbone": backbone}

@@ -89,6 +89,13 @@ def group_copies(pairs: Sequence[CopyPair], count: int) -> Places:
     return groups
 
 
+def list_chains(groups: Places) -> tuple[tuple[int, ...], ...]:
+    """The places of each group of more than one."""
+    order = np.argsort(groups, kind="stable")
+    found = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    return tuple(tuple(places.tolist()) for places in found if len(places) > 1)
+
+
 def misleading(pairs: Sequence[CopyPair], rows: Sequence[ImageRow]) -> list[CopyPair]:
     """Those in two classes, where one label is wrong, then those in two splits, where results are too good."""
     contradictory = [pair for pair in pairs if rows[pair.first].label != rows[pair.second].label]

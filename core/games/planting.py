@@ -13,7 +13,8 @@ from core.datasets.dataset import Dataset, ImageRow, ImportReport, write_table
 from core.datasets.drafts import open_draft
 from core.datasets.splits import fingerprint
 from core.errors import GameError
-from core.revisions.revision import MAX_TITLE, Placed, link_pictures, summarise_rows
+from core.revisions.placed import Placed
+from core.revisions.revision import MAX_TITLE, link_pictures, summarise_rows
 from core.settings import Settings
 from core.storage import write_json
 

@@ -16,7 +16,8 @@ from core.datasets.drafts import open_draft, sweep_drafts
 from core.datasets.importing import ImportProgress
 from core.datasets.splits import SPLITS, fingerprint
 from core.errors import DatasetError
-from core.revisions.revision import Placed, link_pictures, summarise_rows
+from core.revisions.placed import Placed
+from core.revisions.revision import link_pictures, summarise_rows
 from core.settings import Settings
 from core.storage import slug, write_json
 

@@ -1,7 +1,7 @@
 """Revisions: a dataset with its corrections made, as a dataset of its own that shares the files of the first.
 
-A revision has the same pictures in the same splits, under links to the same files, so that it costs no space and each
-of both can be deleted. Runs keep the one they were trained on.
+A revision has the same pictures in the same splits (but for near-copies that are to be kept together), under links to
+the same files, so that it costs no space and each of both can be deleted. Runs keep the one they were trained on.
 """
 
 import os
@@ -15,12 +15,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
 from pydantic import TypeAdapter
 
 from core.actor import OPERATOR, Actor
-from core.datasets.copies import Looks, find_alike, take_look
 from core.datasets.dataset import (
     FORMAT,
     REVISION,
@@ -40,6 +37,8 @@ from core.datasets.splits import fingerprint
 from core.errors import DatasetError
 from core.formatting import SPLIT_NAMES, format_count, join_names
 from core.revisions.corrections import Corrected, Correction, corrected, forget
+from core.revisions.kept_together import Chains
+from core.revisions.placed import Placed, keep_near_copies, place_pictures
 from core.settings import Settings
 from core.storage import read_json, slug, write_json
 
@@ -49,32 +48,32 @@ MAX_NAMED = 4
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A picture of a revision: the row that it had, its class, and the dataset that holds its files."""
-
-    row: ImageRow
-    label: str
-    dataset: Dataset
-
-
-@dataclass(frozen=True)
 class RevisionFacts:
-    """What a revision changed, from `revision.json`."""
+    """What a revision changed, from `revision.json`.
+
+    Attributes:
+        moved: pictures that are in another split, with their near-copies.
+    """
 
     parent: str
     parent_fingerprint: str
     by: str
     corrections: tuple[Correction, ...]
+    moved: int = 0
 
 
 _FACTS = TypeAdapter(RevisionFacts)
 
 
-def revise(settings: Settings, dataset: Dataset, *, by: Actor = OPERATOR) -> Generator[ImportProgress, None, str]:
+def revise(
+    settings: Settings, dataset: Dataset, *, chains: Chains = (), by: Actor = OPERATOR
+) -> Generator[ImportProgress, None, str]:
     """Make the revision that holds the pending corrections of a dataset; returns its id.
 
     Nothing is left behind when it fails, or is closed before its end. The corrections are no longer pending afterwards.
 
+    Args:
+        chains: places of near-copies, each chain to be kept in one split (core/doctor finds them).
     Raises:
         DatasetError: there is nothing to correct, or too little would be left to train on.
         RightsError: the dataset belongs to another person.
@@ -82,11 +81,15 @@ def revise(settings: Settings, dataset: Dataset, *, by: Actor = OPERATOR) -> Gen
     by.check_may_change(dataset.summary.owner, f"The dataset {dataset.title}")
     store = DatasetStore(settings)
     wanted = corrected(dataset)
-    if not wanted.standing:
+    if not (wanted.standing or chains):
         raise DatasetError(f"{dataset.title} has no corrections: give a picture another class, or drop one.")
-    placed, notes = _place(store, dataset, wanted)
+    placed, notes = place_pictures(store, dataset, wanted)
     classes = sorted({item.label for item in placed}, key=natural_key)
+    report, moved = _report(dataset, wanted), 0
+    if chains:
+        placed, moved = yield from keep_near_copies(placed, classes, dataset, chains, report, settings.threads)
     _check_enough(placed, classes)
+    report.notes.extend([f"Corrected: {describe_corrections(wanted.standing, moved)}.", *notes])
     places_of = {name: place for place, name in enumerate(classes)}
     rows = [replace(item.row, index=n, label=places_of[item.label]) for n, item in enumerate(placed)]
     identity = fingerprint((row.pixel_hash, classes[row.label], row.split) for row in rows)
@@ -101,10 +104,8 @@ def revise(settings: Settings, dataset: Dataset, *, by: Actor = OPERATOR) -> Gen
     with open_draft(settings) as draft:
         yield from link_pictures(draft.folder, placed, dataset)
         write_table(draft.folder, rows)
-        report = _report(dataset, wanted)
-        report.notes.extend(notes)
         write_json(draft.folder / "report.json", asdict(report))
-        facts = RevisionFacts(dataset.id, dataset.fingerprint, by.id, wanted.standing)
+        facts = RevisionFacts(dataset.id, dataset.fingerprint, by.id, wanted.standing, moved)
         write_json(draft.folder / REVISION, asdict(facts))
         write_json(draft.folder / "dataset.json", {
             **summarise_rows(dataset, rows, classes, identity), "parent": dataset.id, "root": dataset.root,
@@ -135,8 +136,12 @@ def revisions_of(store: DatasetStore, root: str) -> list[DatasetSummary]:
     return sorted(family, key=lambda item: (item.revision, item.created))
 
 
-def describe_corrections(standing: Sequence[Correction]) -> str:
-    """Such as `12 pictures relabelled, 3 dropped, 1 class renamed`."""
+def describe_corrections(standing: Sequence[Correction], moved: int = 0) -> str:
+    """Such as `12 pictures relabelled, 3 dropped, 1 class renamed`.
+
+    Args:
+        moved: pictures that a revision moved to the split of their near-copies.
+    """
     rows: dict[int, str] = {}
     for item in standing:
         rows.update(dict.fromkeys(item.rows, item.kind))
@@ -150,59 +155,9 @@ def describe_corrections(standing: Sequence[Correction]) -> str:
         parts.append(f"{renamed} {'class' if renamed == 1 else 'classes'} renamed")
     if added := sum(item.kind == "add" for item in standing):
         parts.append(f"{format_count(added, 'dataset')} added")
+    if moved:
+        parts.append(f"{format_count(moved, 'picture')} moved to the split of near-copies")
     return join_names(parts)
-
-
-def _place(store: DatasetStore, dataset: Dataset, wanted: Corrected) -> tuple[list[Placed], list[str]]:
-    """The pictures of the revision in the order of its table, and notes on those that were added."""
-    own = [
-        Placed(row, label, dataset)
-        for row, label in zip(dataset.rows, wanted.labels, strict=True) if label is not None
-    ]  # fmt: skip
-    notes: list[str] = []
-    known = {item.row.pixel_hash for item in own}
-    for other_id in wanted.added:
-        other = store.get(other_id)
-        renamed = dict(wanted.renamed)
-        new = []
-        for row in other.rows:
-            if row.pixel_hash in known:
-                continue
-            known.add(row.pixel_hash)
-            label = other.classes[row.label]
-            new.append(Placed(row, renamed.get(label, label), other))
-        own += _keep_copies_together(own, new)
-        copies = len(other.rows) - len(new)
-        notes.append(
-            f"{format_count(len(new), 'picture')} of {other.title} added"
-            + (f"; {format_count(copies, 'copy')} left out." if copies else ".")
-        )
-    return sorted(own, key=lambda item: (natural_key(item.label), natural_key(item.row.name))), notes
-
-
-def _keep_copies_together(own: Sequence[Placed], new: Sequence[Placed]) -> list[Placed]:
-    """New pictures, those that look like an own picture in its split."""
-    looks = Looks.of([_look(item) for item in (*own, *new)])
-    kinds = np.array([0] * len(own) + [1] * len(new))
-    nearest = find_alike(looks, np.flatnonzero(kinds), np.flatnonzero(kinds == 0), kinds)
-    alike = {row - len(own): own[other].row.split for _, row, other in nearest}
-    splits = [alike.get(place, item.row.split) for place, item in enumerate(new)]
-    return [replace(item, row=replace(item.row, split=split)) for item, split in zip(new, splits, strict=True)]
-
-
-def _look(item: Placed) -> bytes:
-    """The look of a picture, from its thumbnail.
-
-    Raises:
-        DatasetError: the thumbnail is gone or damaged.
-    """
-    try:
-        with Image.open(item.dataset.thumbnail_path(item.row)) as image:
-            return take_look(image.convert("RGB"))
-    except OSError as error:
-        raise DatasetError(
-            f"The thumbnail of {item.row.name} in {item.dataset.title} is missing: run `python -m core fsck --repair`."
-        ) from error
 
 
 def _check_enough(placed: Sequence[Placed], classes: Sequence[str]) -> None:
@@ -292,8 +247,7 @@ def _report(dataset: Dataset, wanted: Corrected) -> ImportReport:
         left = [(name, label, thumbnail) for name, _, thumbnail in group if (label := labels.get(name)) is not None]
         if len({label for _, label, _ in left}) > 1:
             near.append(left)
-    note = f"Corrected: {describe_corrections(wanted.standing)}."
-    return replace(report, contradictory_near=near, notes=[*report.notes, note])
+    return replace(report, contradictory_near=near)
 
 
 def summarise_rows(dataset: Dataset, rows: Sequence[ImageRow], classes: Sequence[str], identity: str) -> dict[str, Any]:

@@ -36,6 +36,39 @@ def test_pictures_are_selected_and_relabelled(drawn: Dataset, open_page: Open) -
     assert corrected(drawn).labels[1] == drawn.classes[0]
 
 
+def test_all_between_two_clicks_are_selected_backwards_and_in_another_view_too(drawn: Dataset, open_page: Open) -> None:
+    rows = [row.index for row in drawn.rows if row.label == 0]
+    app = open_page("pages/explore.py", dataset="drawn")
+    app.toggle(key="explore-correcting").set_value(True).run()
+    assert app.button(key="select-between").disabled
+    app.button(key=f"select-{rows[9]}").click().run()
+    app.button(key=f"select-{rows[2]}").click().run()  # backwards, too
+    app.button(key="select-between").click().run()
+    assert "**8 pictures selected.**" in texts(app)
+    assert app.button(key="select-between").disabled
+    app.selectbox(key="gallery-class").set_value(drawn.classes[0]).run()
+    app.button(key=f"select-{rows[14]}").click().run()  # from the last click on
+    assert app.button(key="select-between").label == "Select 4 between"
+    app.button(key="select-between").click().run()
+    app.button(key="selected-drop").click().run()
+    assert not app.exception
+    assert [row.index for row in drawn.rows if corrected(drawn).labels[row.index] is None] == rows[2:15]
+
+
+def test_clicks_in_two_classes_or_taken_back_are_no_range(drawn: Dataset, open_page: Open) -> None:
+    app = open_page("pages/explore.py", dataset="drawn")
+    app.toggle(key="explore-correcting").set_value(True).run()
+    other = next(row.index for row in drawn.rows if row.label == 1)
+    for place in (0, other):
+        app.button(key=f"select-{place}").click().run()
+    assert app.button(key="select-between").disabled
+    for place in (5, 5, 0, 0):
+        app.button(key=f"select-{place}").click().run()
+    assert app.button(key="select-between").disabled
+    app.button(key="clear-selected").click().run()
+    assert "Click the pictures" in texts(app)
+
+
 def test_a_class_is_renamed(drawn: Dataset, open_page: Open) -> None:
     app = open_page("pages/explore.py", dataset="drawn")
     app.toggle(key="explore-correcting").set_value(True).run()

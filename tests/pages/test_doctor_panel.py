@@ -8,48 +8,17 @@ from streamlit.testing.v1 import AppTest
 
 from core.actor import OPERATOR, Actor
 from core.datasets.dataset import Dataset
-from core.doctor.doctor_findings import (
-    CopyPair,
-    CueLevel,
-    Estimate,
-    Findings,
-    Levels,
-    Neighbour,
-    QualityFinding,
-    Suspicion,
-    Trial,
-    findings_path,
-    write_findings,
-)
+from core.datasets.dataset_store import DatasetStore
+from core.doctor.doctor_findings import Estimate, Findings, findings_path, write_findings
 from core.doctor.examination import files_of
 from core.settings import Settings
 from core.storage import write_json
 from pages.components.explore.check import doctor_panel
 from pages.components.shared import frame
+from tests.core.doctor.conftest import FINDINGS
 from tests.pages.test_pages import texts
 
 Open = Callable[..., AppTest]
-FINDINGS = Findings(
-    format=1,
-    backbone="petnet",
-    pictures=40,
-    agreeing=38,
-    suspicions=(
-        Suspicion(3, 0, 1, 0.04, 0.96, (Neighbour(21, 0.8), Neighbour(22, 0.7), Neighbour(23, 0.6))),
-        Suspicion(30, 1, 0, 0.3, 0.7, (Neighbour(4, 0.5),)),
-    ),
-    suspicious=2,
-    unexamined=(),
-    trial=Trial(planted=2, copies=15, listed=2, hits=24, recalled=28),
-    estimate=Estimate(wrong=1, low=0, high=4, first=2, wrong_first=1, low_first=0, high_first=2),
-    copies=(CopyPair(5, 25, 0.97), CopyPair(6, 7, 0.96)),
-    copies_found=2,
-    qualities=(QualityFinding(9, "dark"),),
-    usual={"tiny": 30},
-    levels=Levels(16, 15, (CueLevel("file-size", 12, 8, True), CueLevel("light", 9, 8, False))),
-    made=1.0,
-    seconds=3.5,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -236,3 +205,27 @@ def test_damaged_findings_offer_another_examination(settings: Settings, drawn: D
     findings_path(settings, drawn, "petnet").write_text("{}")
     app = check(open_page("pages/explore.py", dataset=drawn.id))
     assert app.button(key=f"doctor-start-{drawn.id}")
+
+
+def test_one_click_makes_the_revision_that_keeps_near_copies_in_one_split(
+    settings: Settings, drawn: Dataset, open_page: Open
+) -> None:
+    pair = tuple(next(row.index for row in drawn.rows_of(split) if not row.label) for split in ("train", "test"))
+    app = opened(settings, drawn, open_page, part="Near-copies", chains=(pair,))
+    app.button(key=f"doctor-together-{drawn.id}").click().run()
+    assert not app.exception
+    assert app.query_params["dataset"] == "drawn-r2"
+    assert "Revision 2: 1 picture moved to the split of near" in texts(app)
+    rows = {row.pixel_hash: row.split for row in DatasetStore(settings).get("drawn-r2").rows}
+    assert len({rows[drawn.rows[index].pixel_hash] for index in pair}) == 1
+
+
+def test_near_copies_in_one_split_and_those_of_other_people_offer_no_click(
+    settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_ = (row.index for row in drawn.rows_of("train"))
+    app = opened(settings, drawn, open_page, part="Near-copies", chains=((first, second),))
+    assert f"doctor-together-{drawn.id}" not in {item.key for item in app.button}
+    monkeypatch.setattr("pages.components.shared.frame.actor", lambda: Actor("p-ada", "Ada"))
+    app = opened(settings, drawn, open_page, part="Near-copies", chains=(tuple(range(40)),))
+    assert f"doctor-together-{drawn.id}" not in {item.key for item in app.button}

@@ -13,12 +13,13 @@ from core.cli.shared.waiting import format_left, print_status, wait_for
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
+from core.doctor.examination import read_near_copies
 from core.errors import ConfigError, DatasetError
 from core.formatting import format_count, join_names
 from core.races.leakage import Leakage, start_leakage
 from core.revisions.corrections import add_pictures, corrected, drop, relabel, rename_class, undo
 from core.revisions.mixed_split import mix_groups
-from core.revisions.revision import describe_corrections, revise
+from core.revisions.revision import describe_corrections, read_revision, revise
 from core.runs.summary import summarise
 from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
@@ -78,15 +79,18 @@ def correct(
 
 @command("revise")
 @click.argument("dataset")
-def make_revision(settings: Settings, dataset: str) -> Outcome:
+@click.option("--near-copies", is_flag=True, help="Also keep the near-copies that `doctor` found in one split.")
+def make_revision(settings: Settings, dataset: str, near_copies: bool) -> Outcome:
     """Make the revision of a dataset that holds its corrections; the dataset itself stays as it is."""
     store = DatasetStore(settings)
     found = store.get(dataset)
-    said = describe_corrections(corrected(found).standing)
+    chains = read_near_copies(settings, found) if near_copies else ()
     made = run_step(
-        revise(settings, found),
+        revise(settings, found, chains=chains),
         lambda at: print_status(f"{at.phase} {at.done}/{at.total}{format_left(at.eta_seconds)}", transient=True),
     )
+    facts = read_revision(store.get(made).folder)
+    said = describe_corrections(facts.corrections, facts.moved) if facts else ""
     value = describe_dataset(store.get(made))
     return Outcome(value, f"Made {made} ({said}): train on it, and compare with `race {made} --before {dataset}`.")
 

@@ -16,6 +16,7 @@ from core.settings import Settings
 from pages.components.explore import large_picture
 from pages.components.explore.corrections_bar import offer_class_changes
 from pages.components.explore.picture_corrections import offer_corrections
+from pages.components.explore.selected_pictures import Selection, selection_of
 from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
 from pages.components.shared.pictures import gallery
@@ -57,10 +58,10 @@ def _show(settings: Settings, dataset: Dataset) -> None:
             help="Show one split only.",
             key="gallery-split",
         )
-    mode = _choose_mode(settings, dataset)
     by_class: list[list[ImageRow]] = [[] for _ in dataset.classes]
     for row in dataset.rows if split == "all" else dataset.rows_of(split):
         by_class[row.label].append(row)
+    mode = _choose_mode(settings, dataset, by_class if not label else ())
     if label:
         shown = _show_class(settings, dataset, by_class[dataset.classes.index(label)], mode)
     else:
@@ -80,35 +81,46 @@ class Mode:
     marks: Mapping[int, str]
 
 
-def _choose_mode(settings: Settings, dataset: Dataset) -> Mode:
-    """Whether pictures are corrected; draws the switch and the buttons, for whom the dataset belongs to."""
+def _choose_mode(settings: Settings, dataset: Dataset, strips: Sequence[Rows]) -> Mode:
+    """Whether pictures are corrected; draws the switch and the buttons, for whom the dataset belongs to.
+
+    Args:
+        strips: the pictures of each class, where all classes are shown.
+    """
     if not frame.actor().may_change(dataset.summary.owner):
         return Mode(False, {})
     found = corrected(dataset)
     marks = {place: found.labels[place] or LEFT_OUT for place in found.changed(dataset)}
     if not st.toggle("Correct labels", key=CORRECTING, help="A click then selects pictures; the buttons correct them."):
         return Mode(False, marks)
-    chosen = _selected(dataset)
+    selection = selection_of(dataset)
+    chosen = selection.places
     with st.container(border=True, key="correcting"):
         if chosen:
             st.markdown(f"**{format_count(len(chosen), 'picture')} selected.** Which class do they show?")
         else:
             st.markdown("Click the pictures that are in the wrong class, or do not belong here.")
         if offer_corrections(dataset, found, sorted(chosen), "selected"):
-            chosen.clear()
+            selection.clear()
             st.rerun()
     with st.container(horizontal=True, gap="xsmall"):
+        if strips:
+            _offer_range(selection, next((rows for rows in strips if selection.between(rows)), ()))
         st.button("Clear the selection", key="clear-selected", icon=":material/deselect:", disabled=not chosen,
-                  on_click=chosen.clear)  # fmt: skip
+                  on_click=selection.clear)  # fmt: skip
         with st.popover("Classes and more pictures", icon=":material/category:", key="class-changes"):
             offer_class_changes(settings, dataset)
     return Mode(True, marks)
 
 
-def _selected(dataset: Dataset) -> set[int]:
-    """Places of the pictures that this session selected."""
-    key = f"selected-{dataset.id}"
-    return st.session_state.setdefault(key, set())  # type: ignore[no-any-return]  # what was put there
+def _offer_range(selection: Selection, rows: Rows) -> None:
+    between = selection.between(rows)
+    st.button(
+        f"Select {len(between):,} between" if between else "Select all between",
+        key="select-between", icon=":material/arrow_range:", shortcut="B", disabled=not between,
+        help="Click the first and the last picture of a range; they may be on different pages of a class.",
+        on_click=selection.places.update, args=(between,),
+    )  # fmt: skip
 
 
 def _show_strips(settings: Settings, dataset: Dataset, by_class: Sequence[Rows], mode: Mode) -> Rows:
@@ -154,29 +166,28 @@ def _show_class(settings: Settings, dataset: Dataset, rows: Rows, mode: Mode) ->
     with st.container(horizontal=True, gap="xsmall", key=f"tiles-{dataset.id}"):
         _draw_buttons(settings, dataset, shown, rows, mode)
     if mode.correcting:
-        st.button("Select this page", key="select-page", icon=":material/select_all:",
-                  on_click=_selected(dataset).update, args=([row.index for row in shown],))  # fmt: skip
+        selection = selection_of(dataset)
+        with st.container(horizontal=True, gap="xsmall"):
+            _offer_range(selection, rows)
+            st.button("Select this page", key="select-page", icon=":material/select_all:",
+                      on_click=selection.places.update, args=([row.index for row in shown],))  # fmt: skip
     return shown
 
 
 def _draw_buttons(settings: Settings, dataset: Dataset, shown: Rows, among: Rows, mode: Mode) -> None:
-    chosen = _selected(dataset)
+    selection = selection_of(dataset)
     for row in shown:
         label, mark = _label(dataset, row), mode.marks.get(row.index)
         if mark:
             label += f" :material/edit: {frame.plain(mark)}"
         if mode.correcting:
-            selected = row.index in chosen
+            selected = row.index in selection.places
             st.button(
                 label + (" :material/check_circle:" if selected else ""), key=f"select-{row.index}", width=TILE_PX,
-                type="primary" if selected else "secondary", on_click=_toggle, args=(chosen, row.index),
+                type="primary" if selected else "secondary", on_click=selection.toggle, args=(row.index,),
             )  # fmt: skip
         elif st.button(label, key=f"picture-{row.index}", width=TILE_PX):
             large_picture.open_picture(settings, dataset, among, row)
-
-
-def _toggle(chosen: set[int], place: int) -> None:
-    chosen.symmetric_difference_update({place})
 
 
 def _label(dataset: Dataset, row: ImageRow) -> str:

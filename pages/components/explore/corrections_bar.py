@@ -10,6 +10,7 @@ from core.formatting import format_count
 from core.races.presets import plan_revisions
 from core.races.race_actions import start_race
 from core.revisions.corrections import Corrected, add_pictures, corrected, rename_class, undo
+from core.revisions.kept_together import Chains
 from core.revisions.revision import describe_corrections, read_revision, revise, revisions_of
 from core.runs.run import RunState
 from core.settings import Settings
@@ -32,7 +33,7 @@ def show_bar(settings: Settings, dataset: Dataset) -> None:
         st.markdown(f":material/edit: **{_capital(describe_corrections(found.standing))}**, in no revision yet.")
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Make a revision", type="primary", icon=":material/library_add_check:", key="revise"):
-                _revise(settings, dataset)
+                make_revision(settings, dataset)
             if st.button("Undo the last", icon=":material/undo:", key="undo", shortcut="U"):
                 with frame.explained():
                     undo(dataset, by=frame.actor())
@@ -55,11 +56,11 @@ def _list(settings: Settings, found: Corrected) -> None:
         st.caption(f"And {len(found.standing) - SHOWN:,} earlier ones.")
 
 
-def _revise(settings: Settings, dataset: Dataset) -> None:
-    """Make the revision, and go to it."""
+def make_revision(settings: Settings, dataset: Dataset, chains: Chains = ()) -> None:
+    """Make the revision, with chains of near-copies in one split each, and go to it."""
     with frame.explained():
         bar = st.progress(0.0, "Making the revision")
-        steps = revise(settings, dataset, by=frame.actor())
+        steps = revise(settings, dataset, chains=chains, by=frame.actor())
         while True:
             try:
                 at = next(steps)
@@ -83,7 +84,7 @@ def show_revision(settings: Settings, dataset: Dataset) -> None:
     if facts is None:
         return
     with st.container(key="revision"):
-        changed = frame.plain(describe_corrections(facts.corrections))
+        changed = frame.plain(describe_corrections(facts.corrections, facts.moved))
         st.markdown(f":material/history: Revision {dataset.summary.revision}: {changed}.")
         if before is None or not frame.actor().may_change(dataset.summary.owner):
             return

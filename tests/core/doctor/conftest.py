@@ -1,4 +1,4 @@
-"""Drawn cats and dogs, one with the wrong label."""
+"""Drawn cats and dogs, one with the wrong label; and findings in forty pictures."""
 
 import dataclasses
 import shutil
@@ -12,10 +12,43 @@ from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
+from core.doctor.doctor_findings import (
+    CopyPair,
+    CueLevel,
+    Estimate,
+    Findings,
+    Levels,
+    Neighbour,
+    QualityFinding,
+    Suspicion,
+    Trial,
+)
 from core.settings import Settings
 from core.steps import run_step
 
 BACKBONE = "petnet"
+FINDINGS = Findings(
+    format=2,
+    backbone="petnet",
+    pictures=40,
+    agreeing=38,
+    suspicions=(
+        Suspicion(3, 0, 1, 0.04, 0.96, (Neighbour(21, 0.8), Neighbour(22, 0.7), Neighbour(23, 0.6))),
+        Suspicion(30, 1, 0, 0.3, 0.7, (Neighbour(4, 0.5),)),
+    ),
+    suspicious=2,
+    unexamined=(),
+    trial=Trial(planted=2, copies=15, listed=2, hits=24, recalled=28),
+    estimate=Estimate(wrong=1, low=0, high=4, first=2, wrong_first=1, low_first=0, high_first=2),
+    copies=(CopyPair(5, 25, 0.97), CopyPair(6, 7, 0.96)),
+    copies_found=2,
+    chains=((5, 25), (6, 7)),
+    qualities=(QualityFinding(9, "dark"),),
+    usual={"tiny": 30},
+    levels=Levels(16, 15, (CueLevel("file-size", 12, 8, True), CueLevel("light", 9, 8, False))),
+    made=1.0,
+    seconds=3.5,
+)
 
 
 @pytest.fixture(scope="session")

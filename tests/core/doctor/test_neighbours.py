@@ -6,7 +6,7 @@ import numpy as np
 
 from core.datasets.dataset import Dataset
 from core.doctor.doctor_findings import CopyPair
-from core.doctor.neighbours import KEPT, find_neighbours, group_copies, misleading
+from core.doctor.neighbours import KEPT, find_neighbours, group_copies, list_chains, misleading
 from core.steps import StopSignal, run_step
 
 
@@ -52,6 +52,7 @@ def test_a_long_burst_is_one_group() -> None:
     groups = group_copies(found, 80)
     assert len(set(groups[20:40])) == 1
     assert len(set(groups)) == 61
+    assert list_chains(groups) == (tuple(range(20, 40)),)
 
 
 def test_two_pictures_and_equal_ones_are_no_error() -> None:

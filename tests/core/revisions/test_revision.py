@@ -185,3 +185,51 @@ def test_corrections_and_revisions_travel_with_a_room(settings: Settings, drawn:
     assert facts is not None
     assert facts.parent == "drawn"
     assert (arrived.folder / REVISION).exists()
+
+
+def straddling(dataset: Dataset) -> list[int]:
+    """A training, a validation and a test picture of one class."""
+    label = dataset.rows[0].label
+    return [
+        next(row.index for row in dataset.rows_of(split) if row.label == label) for split in ("train", "val", "test")
+    ]
+
+
+def test_near_copies_come_into_one_split_and_into_one_group_with_corrections(
+    settings: Settings, drawn: Dataset
+) -> None:
+    before, chain = by_hash(drawn), straddling(drawn)
+    drop(drawn, [next(row.index for row in drawn.rows_of("train") if row.index not in chain)])
+    again = DatasetStore(settings).get(run_step(revise(settings, drawn, chains=[chain, [0, 0]])))
+    after = {row.pixel_hash: row for row in again.rows}
+    assert len(after) == len(before) - 1
+    found = [after[drawn.rows[index].pixel_hash] for index in chain]
+    assert len({row.split for row in found}) == 1
+    assert len({row.group for row in found}) == 1
+    assert found[0].group.startswith("near-")
+    moved = [key for key, row in after.items() if (again.classes[row.label], row.split) != before[key]]
+    assert set(moved) < {drawn.rows[index].pixel_hash for index in chain}
+    facts = read_revision(again.folder)
+    assert facts is not None
+    assert facts.moved == len(moved) == 2
+    assert "Corrected: 1 picture dropped and 2 pictures moved to the split of near-copies." in again.report().notes
+    assert list(verify_dataset(settings, again.folder)) == []
+
+
+def test_near_copies_in_one_split_already_make_no_revision(settings: Settings, drawn: Dataset) -> None:
+    first, second, *_ = (row.index for row in drawn.rows_of("train"))
+    with pytest.raises(DatasetError, match="in one split already"):
+        run_step(revise(settings, drawn, chains=[[first, second]]))
+    assert DatasetStore(settings).ids() == ["drawn"]
+
+
+def test_near_copies_of_dropped_pictures_and_of_a_whole_dataset_are_refused_whole(
+    settings: Settings, drawn: Dataset
+) -> None:
+    with pytest.raises(DatasetError, match="take pictures at another place or time"):
+        run_step(revise(settings, drawn, chains=[range(len(drawn.rows))]))
+    train, val, _ = straddling(drawn)
+    drop(drawn, [val])
+    with pytest.raises(DatasetError, match="in one split already"):
+        run_step(revise(settings, drawn, chains=[[train, val]]))
+    assert len(corrected(drawn).standing) == 1

@@ -35,6 +35,7 @@ from core.formatting import capitalise, format_duration, format_estimate
 from core.settings import Settings
 from core.storage import stamp_of
 from models.catalog import CATALOG
+from pages.components.explore import corrections_bar
 from pages.components.explore.check import doctor_pictures
 from pages.components.shared import frame
 from pages.components.shared.snapshots.shared_cache import SharedCache
@@ -151,6 +152,7 @@ def _show_findings(settings: Settings, dataset: Dataset, found: Findings) -> Non
         _show_labels(settings, dataset, found)
     elif part == "Near-copies":
         st.markdown(f"{describe_copies(dataset, found)} {describe_known_copies(dataset.report())}")
+        _offer_together(settings, dataset, found)
         doctor_pictures.show_pairs(settings, dataset, found.copies)
     elif part == "Hard to see":
         for sentence in (describe_quality(found), *describe_usual(found)):
@@ -158,6 +160,20 @@ def _show_findings(settings: Settings, dataset: Dataset, found: Findings) -> Non
         doctor_pictures.show_qualities(settings, dataset, found.qualities)
     else:
         _show_classes(dataset, found)
+
+
+def _offer_together(settings: Settings, dataset: Dataset, found: Findings) -> None:
+    """The revision that keeps near-copies in one split, for whom the dataset belongs to."""
+    if not found.divided(dataset) or not frame.actor().may_change(dataset.summary.owner):
+        return
+    if st.button(
+        "Keep near-copies in one split",
+        key=f"doctor-together-{dataset.id}",
+        icon=":material/join_inner:",
+        help="Makes a revision: near-copies become groups, and those in several splits move to one. All other pictures "
+        "stay where they are.",
+    ):
+        corrections_bar.make_revision(settings, dataset, found.chains)
 
 
 def _show_labels(settings: Settings, dataset: Dataset, found: Findings) -> None:

@@ -1,5 +1,6 @@
 """`correct`, `revise` and `race --before`: from a wrong label to the comparison that shows what it cost."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 from core.cli.main import main
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
+from core.doctor.doctor_findings import findings_path, write_findings
 from core.revisions.corrections import corrected
 from core.settings import Settings
+from tests.core.doctor.conftest import FINDINGS
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -104,3 +107,18 @@ def test_a_race_of_revisions_takes_no_arms(drawn: Dataset, capsys: pytest.Captur
     assert "--before trains the same settings twice" in refusal(
         capsys, "race", "drawn", "--before", "drawn", "--arms", "scratch,head"
     )
+
+
+def test_near_copies_that_the_doctor_found_are_kept_in_one_split(
+    settings: Settings, drawn: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "run `python -m core doctor drawn` first" in refusal(capsys, "revise", "drawn", "--near-copies")
+    pair = [next(row.index for row in drawn.rows_of(split) if not row.label) for split in ("train", "test")]
+    path = findings_path(settings, drawn, "petnet")
+    path.parent.mkdir(parents=True)
+    write_findings(path, drawn, dataclasses.replace(FINDINGS, chains=(tuple(pair),)))
+    made = answer(capsys, "revise", "drawn", "--near-copies")
+    rows = {row.pixel_hash: row.split for row in DatasetStore(settings).get(made["dataset"]).rows}
+    assert len({rows[drawn.rows[index].pixel_hash] for index in pair}) == 1
+    write_findings(path, drawn, dataclasses.replace(FINDINGS, chains=()))
+    assert "in one split already" in refusal(capsys, "revise", "drawn", "--near-copies")
