@@ -16,8 +16,9 @@ from core.settings import Settings
 from pages.components.explore import large_picture
 from pages.components.explore.corrections_bar import offer_class_changes
 from pages.components.explore.picture_corrections import offer_corrections
-from pages.components.shared import frame, gallery
+from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
+from pages.server import thumbnail_files
 
 STRIPS = 8  # classes on one page: a hundred pictures are drawn in a tenth of a second, of however many
 PER_STRIP = 12
@@ -179,10 +180,10 @@ def _toggle(chosen: set[int], place: int) -> None:
 
 
 def _label(dataset: Dataset, row: ImageRow) -> str:
-    uri = gallery.data_uri(dataset.thumbnail_path(row))
-    if uri == gallery.NO_IMAGE:
+    address = thumbnail_files.address_of(dataset, row)
+    if not address:
         return ":material/broken_image: missing"
-    return f"![{frame.plain(dataset.classes[row.label])}, picture {row.index + 1}]({uri})"
+    return f"![{frame.plain(dataset.classes[row.label])}, picture {row.index + 1}]({address})"
 
 
 def _name_missing(dataset: Dataset, rows: Rows) -> None:
