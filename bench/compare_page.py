@@ -3,33 +3,28 @@
     python -m bench.compare_page                       # makes the data root in a temporary folder
     python -m bench.compare_page --home FOLDER         # keeps it there, and uses it again
 
-Real server, real Chromium. A click is timed in the browser, until its text or element is on the page and a frame has
-been drawn. Limit: 0.5 s. Prints JSON: per kind of click the median and the
-95th percentile in seconds, and the ratios of the 95th percentiles to the limit.
+Clicks are timed as `bench/clicks.py` describes. Limit: 0.5 s. Prints JSON: per kind of click the median and the
+95th percentile in seconds, what it cost, and the ratios of the 95th percentiles to the limit.
 """
 
 import argparse
 import json
 import os
-import shutil
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from bench.clicks import Clicks, open_app, summarise
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
 from pages.components.compare.details.confusion_matrix import NAMES_PX, ROW_PX
-from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
 from tests.support.tested_runs import finish, make_dataset
 
-LIMIT_SECONDS = 0.5
 CLASSES = [f"class {letter}" for letter in "ABCDEFGHIJ"]
 RUNS = 50
 IMAGES = 2_500  # 80 % of them in the test split
@@ -60,58 +55,8 @@ def make_root(settings: Settings, runs: int = RUNS, pictures: int = IMAGES) -> N
         finish(run, dataset, 0.6 if arm.name == "scratch" else 0.85, seed=500 + number)
 
 
-TIMER = """([region, screen]) => {
-    const root = () => document.querySelector(region);
-    const look = () => root()?.outerHTML;
-    const before = look();
-    const app = document.querySelector('[data-testid="stApp"]');
-    const ended = () => app.getAttribute("data-test-script-state") === "notRunning";
-    const stale = () => [...document.querySelectorAll('[data-stale="true"]')].some(old => {
-        const place = old.getBoundingClientRect();
-        return place.height > 0 && place.top < window.innerHeight && place.bottom > 0;
-    });
-    let start = null;
-    for (const kind of ["pointerdown", "keydown"])
-        window.addEventListener(kind, () => { start ??= performance.now(); }, {capture: true, once: true});
-    window.benchDone = new Promise(done => {
-        const check = () => {
-            const drawn = start !== null && root() && look() !== before && (ended() || screen && !stale())
-                && [...root().querySelectorAll("img")].every(image => image.complete);
-            if (drawn) requestAnimationFrame(() => done(performance.now() - start));
-            else requestAnimationFrame(check);
-        };
-        check();
-    });
-}"""
-
-
-class Clicks:
-    """Clicks on a page and how long they took, by kind."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.seconds: dict[str, list[float]] = {}
-
-    def time(self, kind: str, click: Callable[[], object], region: str, *, screen: bool = False) -> None:
-        """Click, and wait until the region has changed, its images are there, the script has ended, and a frame was
-        drawn; the click alone must not change the region. The clock starts with the first event in the page:
-        Chromium's driver is not measured.
-
-        Args:
-            screen: whether it is enough that nothing on the screen is from before the click: what is drawn later, far
-                below, makes nobody wait.
-        """
-        self.page.evaluate(TIMER, [region, screen])
-        click()
-        took = self.page.evaluate("Promise.race([window.benchDone, new Promise(r => setTimeout(() => r(-1), 15000))])")
-        assert took >= 0, f"no answer to {kind}"
-        self.seconds.setdefault(kind, []).append(took / 1000)
-        self.page.wait_for_timeout(150)
-
-
-def measure(page: Page, address: str, runs: list[str], rounds: int) -> dict[str, list[float]]:
+def measure(page: Page, clicks: Clicks, address: str, runs: list[str], rounds: int) -> None:
     """Click through the page as people do, pair by pair of the runs."""
-    clicks = Clicks(page)
     for number in range(rounds):
         first = number % (len(runs) - 1)
         page.goto(f"{address}/compare?runs={runs[first]},{runs[first + 1]}&view=pictures")
@@ -121,13 +66,12 @@ def measure(page: Page, address: str, runs: list[str], rounds: int) -> dict[str,
         _click_groups(page, clicks)
         _click_strips(page, clicks)
         _open_part(page, clicks, "confusion", MATRIX)
-        _open_part(page, clicks, "classes", "[class*=st-key-class-chart-] canvas")
+        _open_part(page, clicks, "classes", ".st-key-class-chart canvas")
         _click_matrices(page, clicks, number)
-        _open_part(page, clicks, "confidence", "[class*=st-key-answering-chart-] canvas")
+        _open_part(page, clicks, "confidence", ".st-key-answering-chart canvas")
         toggle = page.locator(".st-key-calibration-after label").first
-        clicks.time("after scaling", toggle.click, "[class*=st-key-calibration-2]")
+        clicks.time("after scaling", toggle.click, ".st-key-calibration-chart")
         _choose_another(page, clicks)
-    return clicks.seconds
 
 
 def _choose_another(page: Page, clicks: Clicks) -> None:
@@ -193,7 +137,7 @@ def _click_matrices(page: Page, clicks: Clicks, number: int) -> None:
         clicks.time("another unit", button.click, MATRIX)
     for figure in ("Recall", "Precision", "F1"):
         button = page.locator(".st-key-class-measure").get_by_text(figure, exact=True)
-        clicks.time("another figure", button.click, "[class*=st-key-class-chart-]")
+        clicks.time("another figure", button.click, ".st-key-class-chart")
 
 
 def main() -> None:
@@ -202,42 +146,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--home", type=Path)
     arguments = parser.parse_args()
-    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        home = arguments.home or Path(folder) / "workspace"
-        os.environ["TUNEMYPETS_HOME"] = str(home)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TUNEMYPETS_HOME"] = str(arguments.home or Path(folder) / "workspace")
         settings = Settings.from_environment()
         if not DatasetStore(settings).ids():
             began = time.perf_counter()
             make_root(settings)
             print(f"made the data root in {time.perf_counter() - began:.0f} s")
         runs = [run.id for run in RunStore(settings).all()]
-        server = Server(settings)
-        server.start()
-        browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, "--no-sandbox"])
-        try:
-            page = browser.new_page(viewport={"width": 1280, "height": 1000})
-            found = measure(page, server.address, runs, arguments.rounds)
-        finally:
-            browser.close()
-            server.kill()
-    print(json.dumps(summarise(found), indent=1))
-
-
-def summarise(found: dict[str, list[float]]) -> dict[str, object]:
-    """Median and 95th percentile of each kind, and the worst against the limit."""
-    out: dict[str, object] = {}
-    worst = 0.0
-    for kind, values in found.items():
-        ordered = sorted(values)
-        high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-        worst = max(worst, high)
-        out[kind] = {"p50": round(statistics.median(values), 3), "p95": round(high, 3), "clicks": len(values)}
-    every = sorted(value for values in found.values() for value in values)
-    out["all"] = {"p50": round(statistics.median(every), 3), "p95": round(every[int(0.95 * len(every))], 3)}
-    out["ratio_of_p95_to_limit"] = round(every[int(0.95 * len(every))] / LIMIT_SECONDS, 2)
-    out["ratio_of_worst_kind_to_limit"] = round(worst / LIMIT_SECONDS, 2)
-    return out
+        with open_app(settings) as (page, clicks, address):
+            measure(page, clicks, address, runs, arguments.rounds)
+    print(json.dumps(summarise(clicks.found), indent=1))
 
 
 if __name__ == "__main__":

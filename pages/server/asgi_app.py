@@ -31,13 +31,13 @@ from core.scheduling.scheduler import ensure_scheduler, needs_scheduler
 from core.scheduling.shutdown import reopen, shut_down
 from core.settings import PROJECT_ROOT, Settings
 from core.sweeps.sweep_store import ensure_sweeper
-from pages.server import batch_files, collect_page, export_files, farewell
+from pages.server import batch_files, collect_page, export_files, farewell, thumbnail_files
 from pages.server.frontend import Frontend
 from pages.server.guard import Guard
 from pages.server.room_address import room_url, url
 from pages.server.upload_limits import UploadLimits
 
-ROUTES = [*export_files.ROUTES, *batch_files.ROUTES, *collect_page.ROUTES]
+ROUTES = [*export_files.ROUTES, *batch_files.ROUTES, *collect_page.ROUTES, *thumbnail_files.ROUTES]
 MIDDLEWARE = [Middleware(Guard), Middleware(Frontend), Middleware(UploadLimits)]
 EVERYWHERE = "0.0.0.0"
 ROOM = "TUNEMYPETS_ROOM"

@@ -17,14 +17,21 @@ from core.room.access import RoomStore
 from core.room.addresses import host_of, is_named, own_names
 from core.room.people import person_id
 from core.settings import PROJECT_ROOT, Settings
-from pages.server import batch_files, collect_page, export_files
+from pages.server import batch_files, collect_page, export_files, thumbnail_files
 from pages.server.security_headers import policy_headers
 from pages.server.visitor_cookie import cookie_header, token_in
 
 # they describe the server, and no page needs them; the metrics open for the operator's measurements only
 METRICS = "/_stcore/metrics"
 CLOSED = ("/_stcore/script-health-check", "/_stcore/agent")
-BEHIND_THE_DOOR = ("/media/", "/_stcore/upload_file/", export_files.PATH, batch_files.PATH, collect_page.INSIDE)
+BEHIND_THE_DOOR = (
+    "/media/",
+    "/_stcore/upload_file/",
+    export_files.PATH,
+    batch_files.PATH,
+    thumbnail_files.PATH,
+    collect_page.INSIDE,
+)
 POLICY = b"content-security-policy"
 NAMES_SECONDS = 10.0  # a laptop's address changes with its network
 MAX_SOCKETS = 1000

@@ -19,7 +19,7 @@ from pages.components.explore.picture_corrections import offer_corrections
 from pages.components.explore.selected_pictures import Selection, selection_of
 from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
-from pages.components.shared.pictures import gallery
+from pages.server import thumbnail_files
 
 STRIPS = 8  # classes on one page: a hundred pictures are drawn in a tenth of a second, of however many
 PER_STRIP = 12
@@ -191,10 +191,10 @@ def _draw_buttons(settings: Settings, dataset: Dataset, shown: Rows, among: Rows
 
 
 def _label(dataset: Dataset, row: ImageRow) -> str:
-    uri = gallery.data_uri(dataset.thumbnail_path(row))
-    if uri == gallery.NO_IMAGE:
+    address = thumbnail_files.address_of(dataset, row)
+    if not address:
         return ":material/broken_image: missing"
-    return f"![{frame.plain(dataset.classes[row.label])}, picture {row.index + 1}]({uri})"
+    return f"![{frame.plain(dataset.classes[row.label])}, picture {row.index + 1}]({address})"
 
 
 def _name_missing(dataset: Dataset, rows: Rows) -> None:

@@ -41,7 +41,6 @@ def show_class_scores(settings: Settings, named: Sequence[Named]) -> None:
     """Chart and table of all runs together."""
     with frame.explained():
         reports = [(name, read_scores(settings, item.id)) for name, item in named]
-        identity = "-".join(item.id for _, item in named)
         left, right = st.columns(2)
         chosen = left.segmented_control(
             "Score",
@@ -60,21 +59,21 @@ def show_class_scores(settings: Settings, named: Sequence[Named]) -> None:
         st.echarts_chart(
             draw_scores(reports, measure, order, style_runs(named)),
             height=130 + len(order) * (14 + 12 * len(reports)),
-            key=f"class-chart-{identity}",
+            key="class-chart",
             alt=describe(reports, measure),
         )
         st.dataframe(
             tabulate(reports, order),
             hide_index=True,
             column_config={"Class": st.column_config.TextColumn(pinned=True, width=NAMES_PX)},
-            key=f"class-table-{identity}",
+            key="class-table",
             alt="Precision, recall and F1 of every class with 95 % intervals",
         )
         frame.offer_csv(
             "Download the scores as CSV",
             lambda: list_scores(reports),
             "tunemypets-classes.csv",
-            key=f"class-csv-{identity}",
+            key="class-csv",
         )
 
 

@@ -48,11 +48,10 @@ def show_promises(settings: Settings, named: Sequence[Named]) -> None:
             st.markdown(f"**{frame.plain(name)}** {frame.plain(describe(at_default(found)))}")
         if not rows:
             return
-        identity = "-".join(item.id for _, item in named)
         st.echarts_chart(
             draw_promises(rows, style_runs(named)),
             height=340,
-            key=f"promises-chart-{identity}",
+            key="promises-chart",
             alt=f"Known pictures called strange by the promised share. At {describe_promise(DEFAULT_PROMISE)}: "
             + " ".join(f"{name} {describe(at_default(found))}" for name, found in rows),
         )
@@ -60,7 +59,7 @@ def show_promises(settings: Settings, named: Sequence[Named]) -> None:
             "Download the promises as CSV",
             lambda: list_promises(rows),
             "tunemypets-promises.csv",
-            key=f"promises-csv-{identity}",
+            key="promises-csv",
         )
 
 

@@ -45,7 +45,6 @@ def show_calibration(settings: Settings, named: Sequence[Named]) -> None:
     st.subheader("Is its confidence justified?")
     with frame.explained():
         found = [(name, *read_calibration(settings, item.id)) for name, item in named]
-        identity = "-".join(item.id for _, item in named)
         st.caption(
             "Reliability diagram. On the dotted line, answers with 80 % confidence are right 8 times in 10. Below it a "
             "network is overconfident, above it underconfident."
@@ -62,7 +61,7 @@ def show_calibration(settings: Settings, named: Sequence[Named]) -> None:
         st.echarts_chart(
             draw_reliability(shown, style_runs(named)),
             height=380,
-            key=f"calibration-{identity}",
+            key="calibration-chart",
             alt=f"Reliability diagram{', after temperature scaling' if after else ''}. "
             + " ".join(f"{name}: {describe(item)}" for name, item, _ in found),
         )
@@ -78,7 +77,7 @@ def show_calibration(settings: Settings, named: Sequence[Named]) -> None:
             "Download the diagram as CSV",
             lambda: list_bins([(name, item) for name, item, _ in found]),
             "tunemypets-calibration.csv",
-            key=f"calibration-csv-{identity}",
+            key="calibration-csv",
         )
 
 

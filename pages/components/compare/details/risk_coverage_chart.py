@@ -40,7 +40,6 @@ def show_risk_coverage(settings: Settings, named: Sequence[Named]) -> None:
     """A slider for the confidence threshold, its effect on each run, and the whole curve."""
     st.subheader("If it may say “not sure”")
     with frame.explained():
-        identity = "-".join(item.id for _, item in named)
         answers = [(name, prediction_cache.align_predictions(settings, (item.id,))) for name, item in named]
         classes = len(answers[0][1].classes)
         st.caption(
@@ -54,7 +53,7 @@ def show_risk_coverage(settings: Settings, named: Sequence[Named]) -> None:
             DEFAULT_PERCENT,
             format="%d %%",
             help="Confidence: the network's own probability for its answer.",
-            key=f"answering-{identity}",
+            key="answering",
         )
         at = [(name, *measure_at(item, threshold / 100)) for name, item in answers]
         for name, accuracy, n in at:
@@ -66,7 +65,7 @@ def show_risk_coverage(settings: Settings, named: Sequence[Named]) -> None:
         st.echarts_chart(
             draw_curves(curves, [(accuracy, n) for _, accuracy, n in at], style_runs(named)),
             height=360,
-            key=f"answering-chart-{identity}",
+            key="answering-chart",
             alt=f"Accuracy by the share of pictures answered. At {threshold} %: "
             + " ".join(f"{name} {describe(accuracy, n)}" for name, accuracy, n in at),
         )
@@ -74,7 +73,7 @@ def show_risk_coverage(settings: Settings, named: Sequence[Named]) -> None:
             "Download the curves as CSV",
             lambda: list_curves(curves),
             "tunemypets-answering.csv",
-            key=f"answering-csv-{identity}",
+            key="answering-csv",
         )
 
 

@@ -18,7 +18,7 @@ from core.statistics.aligned_predictions import AlignedPredictions
 from pages.components.compare.pictures import picture_dialog, prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
-from pages.components.shared.pictures import gallery
+from pages.server import thumbnail_files
 
 PER_PAGE = 24
 TILE_PX = 112  # three next to each other on a phone
@@ -186,8 +186,8 @@ def _label(grid: Grid, dataset: Dataset, place: int) -> str:
     answers = grid.answers
     row = dataset.rows[int(answers.indices[place])]
     truth = answers.classes[int(answers.labels[place])]
-    uri = gallery.data_uri(dataset.thumbnail_path(row))
-    image = f"![{frame.plain(truth)}]({uri})" if uri != gallery.NO_IMAGE else ":material/photo_library: missing  \n"
+    address = thumbnail_files.address_of(dataset, row)
+    image = f"![{frame.plain(truth)}]({address})" if address else ":material/photo_library: missing  \n"
     lines = [f"{image}**is: {_short(truth)}**"]
     if grid.lines is not None:
         lines += [_short(line, 3 * MAX_NAME) for line in grid.lines(place)]

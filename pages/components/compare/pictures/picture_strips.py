@@ -9,7 +9,7 @@ from core.statistics.difficulty import Difficulty
 from pages.components.compare.pictures import picture_dialog, picture_grid, prediction_cache
 from pages.components.compare.pictures.picture_groups import Arms, Group, grid_of, group_pictures
 from pages.components.shared import frame
-from pages.components.shared.pictures import gallery
+from pages.server import thumbnail_files
 
 PER_STRIP = 10
 TILE_PX = 84
@@ -65,5 +65,5 @@ def _label(grid: picture_grid.Grid, place: int) -> str:
     assert grid.dataset is not None
     row = grid.dataset.rows[int(grid.answers.indices[place])]
     name = frame.plain(prediction_cache.shorten(grid.answers.classes[int(grid.answers.labels[place])], MAX_NAME))
-    uri = gallery.data_uri(grid.dataset.thumbnail_path(row))
-    return f"![{name}]({uri}) {name}" if uri != gallery.NO_IMAGE else f":material/photo_library: {name}"
+    address = thumbnail_files.address_of(grid.dataset, row)
+    return f"![{name}]({address}) {name}" if address else f":material/photo_library: {name}"

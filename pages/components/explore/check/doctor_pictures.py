@@ -18,6 +18,7 @@ from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
 from pages.components.shared.pictures import gallery
 from pages.components.shared.pictures.close_up import open_close_up
+from pages.server import thumbnail_files
 
 PER_PAGE = 12
 PAIRS_PER_PAGE = 6
@@ -128,10 +129,10 @@ def _show_tile(
 ) -> None:
     """A picture as a button, and a line below it; a click opens the dialog there."""
     row = dataset.rows[indices[place]]
-    uri = gallery.data_uri(dataset.thumbnail_path(row))
+    address = thumbnail_files.address_of(dataset, row)
     shown = ":material/broken_image: missing"
-    if uri != gallery.NO_IMAGE:
-        shown = f"![{frame.plain(dataset.classes[row.label])}, picture {row.index + 1}]({uri})"
+    if address:
+        shown = f"![{frame.plain(dataset.classes[row.label])}, picture {row.index + 1}]({address})"
     with st.container(width=TILE_PX, gap="xsmall"):
         if st.button(shown, key=f"doctor-{name}-{place}-{row.index}", width=TILE_PX):
             open_close_up(KEY, len(indices), place, draw, changes_page=True)
