@@ -1,46 +1,33 @@
-"""A sweep whose processes are killed at random moments: no trial is lost, doubled or tested."""
-
-import random
-import time
-from collections import Counter
+"""A sweep whose processes and server are killed at random moments: no trial is lost, doubled or tested."""
 
 import pytest
 
 from core.datasets.dataset import Dataset
-from core.locks import is_held
-from core.runs.run import RunState
-from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.sweeps.sweep import read_sweep
-from core.sweeps.sweep_store import SweepStore, ensure_sweeper
+from core.sweeps.sweep_store import SweepStore
 from tests.core.sweeps.desk import make_plan
-from tests.support.processes import kill, processes_of
+from tests.support.random_kills import Books, check_books, kill_at_random
+from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
 
-KILLS = 10
-SECONDS = 150.0
+TRIALS, KILLS = 6, 8  # python -m bench.killed_sweep: more, and longer
+KILL_SECONDS, END_SECONDS = 20.0, 150.0
 
 
-def test_killed_processes_cost_no_trial(drawn: Dataset, settings: Settings) -> None:
+def test_killed_processes_cost_no_trial(drawn: Dataset, settings: Settings, ended_processes: None) -> None:
     del drawn
-    folder = SweepStore(settings).create(make_plan(trials=6, pruner="none"))
-    rng, kills, until = random.Random(0), 0, time.monotonic() + SECONDS
-    while folder.result() is None:
-        assert time.monotonic() < until, read_sweep(folder)
-        ensure_sweeper(settings)
-        time.sleep(rng.uniform(0.2, 1.2))
-        victims = processes_of(settings.home)
-        if victims and kills < KILLS:
-            kill(rng.choice(victims))
-            kills += 1
-
-    found = read_sweep(folder)
+    folder, server = SweepStore(settings).create(make_plan(trials=TRIALS, pruner="none")), Server(settings)
+    server.start()
+    try:
+        killed = kill_at_random(
+            settings, folder, KILLS, within_seconds=KILL_SECONDS, end_seconds=END_SECONDS, server=server
+        )
+    finally:
+        server.kill()
+    found, books = read_sweep(folder), check_books(settings, folder)
+    assert killed, "nothing was killed"
     assert found.state == "finished", found.result
-    assert found.counted == 6
-    runs = [run for run in RunStore(settings).all() if run.meta().sweep == folder.id]
-    assert max(Counter(run.meta().trial for run in runs).values()) == 1
-    assert not any(run.state().active or is_held(run.lock_path) for run in runs)
-    assert all(run.history().tested is None for run in runs)
-    finished = {run.meta().trial for run in runs if run.state() is RunState.FINISHED}
-    assert finished == {item.number for item in found.trials if item.outcome == "finished"}
+    assert found.counted == TRIALS
+    assert books == Books(books.reported, books.reported, books.failed, [], [], [], [])
