@@ -27,7 +27,11 @@ def is_busy(figures: Figures) -> bool:
 
 def is_doubtful(figures: Figures) -> bool:
     """Whether other programs slowed the machine down while these were taken, or the time was not enough for all."""
-    return is_busy(figures) or any(name.endswith("_unmeasured") for name in figures)
+    return is_busy(figures) or bool(_unmeasured(figures))
+
+
+def _unmeasured(figures: Figures) -> set[str]:
+    return {name for name in figures if name.endswith("_unmeasured")}
 
 
 class OtherPrograms:
@@ -86,7 +90,7 @@ class Measurements:
         """Remember figures; returns those that are remembered now.
 
         Of two processes that measure the same thing the first decides, so that equal runs take the same path, unless
-        its figures are doubtful and old.
+        its figures are doubtful and old. Figures that lack a part give way to doubtful ones that have it.
 
         Args:
             replace: earlier ones of the same thing on the same machine.
@@ -99,6 +103,9 @@ class Measurements:
                 earlier = None if replace else self.find(what, machine, certain=True)
                 if earlier is not None:
                     return earlier
+                doubtful = None if replace else self.find(what, machine)
+                if doubtful is not None and _unmeasured(rounded) - _unmeasured(doubtful):
+                    rounded = new["figures"] = doubtful  # a busier machine left no time for what is known
                 others = [item for item in self._read() if (item.get("what"), item.get("machine")) != (what, machine)]
                 write_json(self._path, [*others[1 - MAX_KEPT :], new])
         except OSError:

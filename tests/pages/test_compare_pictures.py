@@ -104,7 +104,7 @@ def test_a_tile_shows_both_answers_and_names_are_no_markup(evaluated_runs: Setti
     label = tiles(app, "group-")[0].label  # type: ignore[attr-defined]
     assert "✗ A: " in label
     assert "✓ B: " in label
-    assert "A: Scratch (scratch_cnn, seed 0); B: Scratch (scratch_cnn, seed 1)" in texts(app)
+    assert "A: Scratch (small CNN, seed 0); B: Scratch (small CNN, seed 1)" in texts(app)
     assert re.match(r"!\[.+\]\(thumbnails/[\w-]+/[0-9a-f]{64}\.jpg\)\*\*is: ", label)
     assert "<b>" not in label
     assert "(http:x)" not in label
@@ -276,8 +276,8 @@ def test_the_better_network_comes_first_in_the_strips_and_none_is_left_out(
     evaluated_runs: Settings, open_page: Open
 ) -> None:
     shown = texts(open_section(open_page, evaluated_runs, ""))
-    assert shown.index("Only Scratch (scratch_cnn, seed 1) right") < shown.index("Only Scratch (scratch_cnn, seed 0)")
-    assert shown.index("Only Scratch (scratch_cnn, seed 0)") < shown.index("Neither right")
+    assert shown.index("Only Scratch (small CNN, seed 1) right") < shown.index("Only Scratch (small CNN, seed 0)")
+    assert shown.index("Only Scratch (small CNN, seed 0)") < shown.index("Neither right")
 
 
 def test_a_single_run_shows_its_own_number_and_mistakes(evaluated_runs: Settings, open_page: Open) -> None:

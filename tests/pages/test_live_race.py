@@ -217,7 +217,7 @@ def test_a_curve_has_the_same_lanes_above_its_own_chart(settings: Settings, draw
 
     assert not app.exception
     assert "0 of 2 points" in lanes(app)
-    assert lanes(app).count("scratch_cnn") >= 2
+    assert lanes(app).count("small CNN") >= 2
     axis = chart(app)["xAxis"]
     assert (axis["type"], axis["min"], axis["max"]) == ("log", 2, 5)
     assert app.button(key=f"stop-{curve_id}").label == "Stop"

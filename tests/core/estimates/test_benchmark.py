@@ -302,6 +302,19 @@ def test_what_other_programs_compute_is_counted_and_what_this_one_does_is_not() 
     assert alone < (os.cpu_count() or 1)
 
 
+def test_figures_for_which_a_busier_machine_left_no_time_do_not_replace_older_ones(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, what, here = Measurements(settings), {"model": "petnet"}, {"threads": settings.threads}
+    busy = {**FAST_AND_CLOSE, "others": 1.0}
+    known.keep(what, here, busy)
+    monkeypatch.setattr(measurements, "DOUBT_SECONDS", 0.0)
+    assert known.keep(what, here, {"input": 40.0, "prefix_unmeasured": 1.0, "others": 1.9}) == busy
+    assert known.find(what) == busy
+    quiet = {**FAST_AND_CLOSE, "prefix_fp32": 8.0}
+    assert known.keep(what, here, quiet) == known.find(what) == quiet
+
+
 @pytest.mark.parametrize(("threads", "taken"), [(4, 1.5), (3, 0.5), (1, 0.0)])
 def test_other_programs_on_cores_that_a_training_leaves_free_take_nothing_from_it(
     monkeypatch: pytest.MonkeyPatch, threads: int, taken: float

@@ -19,7 +19,7 @@ def test_two_runs_are_compared_second_minus_first(raced: Settings) -> None:
     second, first = RunStore(raced).all()
     there, back = compare_runs(raced, first, second), compare_runs(raced, second, first)
     assert there.difference == -back.difference
-    assert (there.name_a, there.name_b) == ("Scratch (scratch_cnn, seed 0)", "Scratch (scratch_cnn, seed 0), run 2")
+    assert (there.name_a, there.name_b) == ("Scratch (small CNN, seed 0)", "Scratch (small CNN, seed 0), run 2")
 
 
 def test_runs_of_choice_are_compared_as_the_arms_of_a_race(raced: Settings) -> None:
