@@ -20,6 +20,10 @@ from core.export.source.exported_run import ExportedRun
 from core.export.source.written import Folder, Written
 
 WEIGHTS = "model.safetensors"
+PUBLIC = (
+    "Its not_sure.npz holds numbers that come from the training pictures (not the pictures): delete it before the "
+    "upload if they must not be public; predict.py works without it."
+)
 TIMM = ("resnet18", "resnet50")  # timm's weights have torchvision's names
 LICENCES = {"BSD-3-Clause": "bsd-3-clause", "Apache-2.0": "apache-2.0", "MIT": "mit"}  # to the Hub's names
 CROP_MODES = {"crop": "center", "pad": "border", "squeeze": "squash"}  # timm's names
@@ -40,6 +44,7 @@ def write_hugging_face(source: ExportedRun, folder: Folder) -> Written:
         (
             "To put it on the Hugging Face Hub, unpack it and run: "
             f"hf upload YOUR-NAME/{stem} {stem}-huggingface (after pip install huggingface_hub and hf auth login).",
+            *([PUBLIC] if judge is not None else []),
         ),
         outcomes=file.outcomes,
     )

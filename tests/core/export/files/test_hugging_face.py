@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from core.checkpoints.pretrained_weights import load_pretrained
 from core.datasets.dataset import Dataset
-from core.export.files.hugging_face_folder import write_hugging_face
+from core.export.files.hugging_face_folder import PUBLIC, write_hugging_face
 from core.export.formats import FORMATS
 from core.export.source.export_check import compare_answers
 from core.export.source.exported_run import ExportedRun, as_input, read_crops, read_training_crops
@@ -83,6 +83,7 @@ def test_a_folder_is_not_sure_as_its_run_and_its_card_says_what_it_holds(
     out.mkdir()
     written = write(dataclasses.replace(source, novelty=known), out)
     assert written.outcomes is not None
+    assert PUBLIC in written.notes
 
     crops = run_step(read_training_crops(source, 8, source.spec))
     crops[::2] = np.random.default_rng(0).integers(0, 256, crops[::2].shape, dtype=np.uint8)
@@ -102,6 +103,9 @@ def test_a_folder_is_not_sure_as_its_run_and_its_card_says_what_it_holds(
         answer, features = script["load_network"]()(script["read_picture"](out / "noise.png"))
     said = script["describe"](source.classes, features[0].numpy(), answer[0].double().numpy())
     assert said.startswith("not sure: unlike anything it was trained on (nearest class: ")
+    (out / "not_sure.npz").unlink()
+    without = runpy.run_path(str(out / "predict.py"))["describe"]
+    assert without(source.classes, features[0].numpy(), answer[0].double().numpy()).startswith(tuple(source.classes))
 
 
 def know_pictures(source: ExportedRun) -> Novelty:
