@@ -100,7 +100,7 @@ def test_a_race_takes_as_long_as_its_arms_side_by_side_or_in_turn(
 def test_what_was_measured_beside_other_programs_counts_only_where_nothing_else_is_known(
     settings: Settings, drawn: Dataset, monkeypatch: pytest.MonkeyPatch, busy: tuple[bool, bool], seconds: float
 ) -> None:
-    def known(given: Settings, config: TrainConfig, _: Dataset) -> Estimate:
+    def known(given: Settings, config: TrainConfig, *_: object) -> Estimate:
         one = given.threads == 1
         return Estimate({"training": 30.0 if one else 10.0}, busy=busy[0 if one else 1])
 
