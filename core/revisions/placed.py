@@ -94,6 +94,7 @@ def keep_near_copies(
         Item(item.row.pixel_hash, look, places_of[item.label], source, item.row.group)
         for item, look, source in zip(placed, looks, sources, strict=True)
     ]
+    yield ImportProgress("Deciding the splits", len(items), len(items), None)
     found = keep_together(items, [item.row.split for item in placed], [chain for chain in left if len(chain) > 1])
     if not found.moved:
         raise DatasetError(f"The near-copies of {dataset.title} are in one split already: nothing needs to move.")

@@ -104,7 +104,8 @@ def test_every_plotly_figure_has_each_class_once(dataset: Dataset) -> None:
 
     figure = dataset_charts.file_sizes(dataset)
     assert_axis(figure.layout.yaxis, dataset.classes)
-    assert shown(box.y0 for box in figure.data) == list(dataset.classes)
+    assert shown(box.y[0] for box in figure.data) == list(dataset.classes)
+    assert all(len(box.y) == 1 and not box.x for box in figure.data)  # five numbers, however many pictures
 
     figure = dataset_charts.image_sizes(dataset)
     assert shown(points.name for points in figure.data) == list(dataset.classes)
