@@ -81,7 +81,8 @@ class ForkedProcess:
 
     def kill(self) -> None:
         if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended, and its status is on its way
+                os.kill(self.pid, signal.SIGKILL)
 
 
 @contextmanager
