@@ -38,7 +38,12 @@ ROWS = 10
     "filters=[32,64]|[64,128].",
 )
 @click.option("--preset", type=click.Choice(tuple(SWEEP_PRESETS)), help="A space that is worth searching.")
-@click.option("--trials", type=int, metavar="N", help=f"Configurations to try (default: {DEFAULT_TRIALS}, or none).")
+@click.option(
+    "--trials",
+    type=int,
+    metavar="N",
+    help=f"Configurations to try (default: {DEFAULT_TRIALS}; with --minutes as many as there is time for).",
+)
 @click.option("--minutes", type=float, metavar="N", help="End after so many minutes.")
 @click.option("--sampler", type=click.Choice(tuple(SAMPLERS)), help="Where trials come from (default: tpe).")
 @click.option("--pruner", type=click.Choice(tuple(PRUNERS)), help="What ends a trial early (default: median).")
