@@ -154,7 +154,7 @@ def _choose_own(chosen: Chosen, places: Places, problems: dict[str, str]) -> tup
 
 def _choose_effort(name: str, preset: SweepPreset, base: TrainConfig, places: Places) -> tuple[int, dict[str, object]]:
     """Epochs of each trial; how many trials, how long, and how they are drawn. Each preset has its own usual values."""
-    columns = st.columns(4)
+    columns = st.columns(3)
     st.session_state.setdefault(f"sweep-trials-{name}", preset.trials)  # so that it can be emptied
     with columns[0]:
         trials = st.number_input(
@@ -178,7 +178,7 @@ def _choose_effort(name: str, preset: SweepPreset, base: TrainConfig, places: Pl
             help="Every trial is trained for all of them: a limit in seconds or pictures does not count here.",
         )
         places["epochs"] = st.empty()
-    with columns[3]:
+    with columns[2]:
         minutes = st.number_input(
             "Minutes at most",
             min_value=0.5,
@@ -191,7 +191,7 @@ def _choose_effort(name: str, preset: SweepPreset, base: TrainConfig, places: Pl
             help="The sweep ends with the first of both; its best settings are trained again after it.",
         )
         places["minutes"] = st.empty()
-    with columns[2]:
+    with st.expander("Seeds, sampler, pruner, title", icon=":material/tune:", key="sweep-more"):
         seeds = st.number_input(
             "Seeds of each",
             min_value=1,
@@ -200,20 +200,22 @@ def _choose_effort(name: str, preset: SweepPreset, base: TrainConfig, places: Pl
             key=f"sweep-seeds-{name}",
             help="Trainings of each trial; their mean counts. More make luck smaller.",
         )
-        places["seeds"] = st.empty()
-    left, right = st.columns(2)
-    with left:
-        sampler = _choose_way("Sampler", SAMPLERS, preset.sampler, f"sweep-sampler-{name}", "How settings are drawn.")
-        places["sampler"] = st.empty()
-    with right:
-        pruner = _choose_way(
-            "Pruner", PRUNERS, preset.pruner, f"sweep-pruner-{name}", "What ends a hopeless trial early."
+        left, right = st.columns(2)
+        with left:
+            sampler = _choose_way(
+                "Sampler", SAMPLERS, preset.sampler, f"sweep-sampler-{name}", "How settings are drawn."
+            )
+        with right:
+            pruner = _choose_way(
+                "Pruner", PRUNERS, preset.pruner, f"sweep-pruner-{name}", "What ends a hopeless trial early."
+            )
+        title = st.text_input(
+            "Title of the sweep",
+            max_chars=MAX_TITLE,
+            key="sweep-title",
+            placeholder="what it searches",
+            help="For lists.",
         )
-        places["pruner"] = st.empty()
-    title = st.text_input(
-        "Title of the sweep", max_chars=MAX_TITLE, key="sweep-title", placeholder="what it searches", help="For lists."
-    )
-    places["title"] = st.empty()
     own = preset.title if name != OWN else ""
     return epochs, {
         "trials": trials,
