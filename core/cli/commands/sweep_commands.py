@@ -117,8 +117,9 @@ def _wait(settings: Settings, sweep_id: str) -> None:
 def describe_progress(found: Sweep) -> str:
     """How far a sweep is, in one line."""
     best = "" if found.best is None else f", best {format_percent(found.best.accuracy or 0.0)}"
-    of = "" if found.goal.trials is None else f" of {found.goal.trials}"
-    return f"{found.counted}{of} trials{best}{format_left(found.seconds_left(time.time()))}"
+    goal = found.goal.trials
+    done = format_count(found.counted, "trial") if goal is None else f"{found.counted} of {goal} trials"
+    return f"{done}{best}{format_left(found.seconds_left(time.time()))}"
 
 
 @command("show-sweep")
