@@ -88,7 +88,7 @@ def test_the_benchmark_runs_in_its_own_process(
 ) -> None:
     monkeypatch.setattr(time_estimate, "start_benchmark", benchmark_job.start_benchmark)
     app = open_page("pages/train.py", dataset="drawn")
-    until = time.monotonic() + 120
+    until = time.monotonic() + 240
     app.segmented_control(key="train-mode").set_value("single").run()
     while "on this machine" not in captions(app):
         assert time.monotonic() < until, captions(app)

@@ -75,7 +75,7 @@ def test_nodes_fill_the_store_of_home_whatever_is_lost(
         ensure_scheduler(settings)
         return run.state() is RunState.FINISHED
 
-    wait_for(ready, 90)
+    wait_for(ready, 180)
     stopped = store.create(HEAD)
     wait_for(lambda: filling(stopped), 90)
     store.request_stop(stopped.id)

@@ -164,12 +164,13 @@ def still_camera_items(count: int, classes: int) -> list[Item]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("make", [distinct_items, still_camera_items])
 def test_25_000_pictures_are_split_in_seconds(make: Callable[[int, int], list[Item]]) -> None:
     items = make(25_000, 2)
-    started = time.perf_counter()
+    started = time.process_time()
     found = Counter(assign(items, SplitPlan().shares(), 0).splits)
-    assert time.perf_counter() - started < 120  # measured 10; the margin is for a busy machine
+    assert time.process_time() - started < 120  # of the processor; measured 10
     assert abs(found["test"] - 3750) < 100
     assert abs(found["val"] - 3750) < 100
 
