@@ -75,7 +75,7 @@ def kill_at_random(
         kills: at most.
         within_seconds: after which nothing more is killed.
         end_seconds: in which the sweep has to end.
-        server: that runs; a browser tab watches the sweep on its page, which revives what was killed. None: this process
+        server: that runs; a browser tab watches its sweep, which revives what was killed. None: this process
             does.
     """
     rng, killed, began = random.Random(seed), Counter[str](), time.monotonic()
