@@ -1,9 +1,10 @@
 """A folder of thousands of pictures, predicted by `core.batches`, against the bare decode and forward pass.
 
-    python -m bench.many_pictures FOLDER [--count 25000] [--odd FOLDER ...]
+    python -m bench.many_pictures FOLDER --work EMPTY_FOLDER [--count 25000] [--odd FOLDER ...] [--spoilt 25]
 
 FOLDER is a folder of class folders, which is imported; a head of petnet is trained on it. The pictures are linked under
-other names until there are `count`, with the odd files among them. In the middle the process is killed with `kill -9`
+other names until there are `count`, with the odd files among them, and so many spoilt copies of photographs: cut off,
+overwritten, empty, or of another kind than their name says. In the middle the process is killed with `kill -9`
 and resumed. The bare limit is measured between the two halves, on a sample, with as many processes of one thread as the
 batch has threads: decode, resize, forward, and nothing else. On a machine that others use too, compare processor time,
 not seconds.
@@ -50,6 +51,24 @@ for first in range(0, len(files), 16):
     logits_of(loaded.folded, np.stack(part), loaded.spec, predictor.hardware)
 print(time.monotonic() - started, time.process_time() - cpu, flush=True)
 """
+
+
+def spoil_pictures(source: Path, target: Path, count: int) -> None:
+    """Write spoilt copies of photographs, each in another way or at another place."""
+    rng = random.Random(2)
+    target.mkdir(parents=True, exist_ok=True)
+    pictures = rng.sample(sorted(path for path in source.rglob("*") if path.is_file()), count)
+    for number, picture in enumerate(pictures):
+        whole = picture.read_bytes()
+        place = rng.randrange(len(whole) // 10, len(whole))
+        spoilt = {
+            0: whole[:place],
+            1: whole[:place] + rng.randbytes(len(whole) - place),
+            2: rng.randbytes(100) + whole[100:],
+            3: whole[: number // 5],
+            4: picture.name.encode() * 100,
+        }[number % 5]
+        (target / f"spoilt {number}{picture.suffix}").write_bytes(spoilt)
 
 
 def link_pictures(source: Path, odd: list[Path], target: Path, count: int) -> int:
@@ -135,6 +154,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=25_000)
     parser.add_argument("--odd", type=Path, nargs="*", default=[])
+    parser.add_argument("--spoilt", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True, help="an empty folder on the disk of FOLDER")
     options = parser.parse_args()
     os.environ["TUNEMYPETS_HOME"] = str(options.work / "home")
@@ -143,7 +163,8 @@ def main() -> None:
         run_command("import", str(options.folder), "--name", "pictures")
         run_command("train", "pictures", "--model", "petnet", "--strategy", "head")
     run = RunStore(settings).all()[0].id
-    odd = link_pictures(options.folder, options.odd, options.work / "many", options.count)
+    spoil_pictures(options.folder, options.work / "spoilt", options.spoilt)
+    odd = link_pictures(options.folder, [*options.odd, options.work / "spoilt"], options.work / "many", options.count)
     store = BatchStore(settings)
     started = time.monotonic()
     batch = store.start(run, options.work / "many")
