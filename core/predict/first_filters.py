@@ -9,8 +9,8 @@ from torch import nn
 
 from core.checkpoints.checkpoint import load_network
 from core.errors import WeightsError
+from core.predict.explanation_answers import Filters
 from core.predict.heatmap import to_png
-from core.predict.predictor_answers import Filters
 from core.predict.projection import principal_components
 from core.predict.weight_change import build_start, relative_change
 from core.runs.run import Run
