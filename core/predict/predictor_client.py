@@ -15,8 +15,8 @@ from core.config.train_config import TrainConfig
 from core.errors import PredictorError, TuneMyPetsError
 from core.jobs.launchers import live_process, start_single
 from core.locks import is_held
-from core.predict.explanation_answers import Explanation, Filters, Method, Projection, WeightChange
-from core.predict.garden_answers import Garden
+from core.predict.explanations.explanation_answers import Explanation, Filters, Method, Projection, WeightChange
+from core.predict.explanations.garden_answers import Garden
 from core.predict.predictor_answers import Prediction, Strangers
 from core.predict.predictor_server import address_path, lock_path, receive, send
 from core.settings import Settings

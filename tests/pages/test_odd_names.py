@@ -18,7 +18,7 @@ from core.datasets.dataset import Dataset
 from core.formatting import format_cell
 from core.jobs.worker import Worker
 from core.palette import style_arms
-from core.predict.explanation_answers import BlockChange, Projection, WeightChange
+from core.predict.explanations.explanation_answers import BlockChange, Projection, WeightChange
 from core.report.documents import make_document
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore

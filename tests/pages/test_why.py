@@ -16,7 +16,13 @@ from core.config.events import Progress
 from core.datasets.drawn_sample import draw_sample
 from core.errors import PredictorError
 from core.palette import CLASS_COLOURS, style_arms
-from core.predict.explanation_answers import BlockChange, Explanation, Projection, SaliencyMap, WeightChange
+from core.predict.explanations.explanation_answers import (
+    BlockChange,
+    Explanation,
+    Projection,
+    SaliencyMap,
+    WeightChange,
+)
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.compare.details import why_figures

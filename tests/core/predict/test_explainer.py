@@ -24,7 +24,7 @@ from core.errors import TuneMyPetsError
 from core.maintenance.check import check
 from core.maintenance.repair import repair
 from core.predict import predictor_server
-from core.predict.explanation_cache import FORMAT, ExplanationCache, file_stem
+from core.predict.explanations.explanation_cache import FORMAT, ExplanationCache, file_stem
 from core.predict.predictor_server import send
 from core.runs.run import Run
 from core.runs.run_files import BEST
@@ -197,7 +197,7 @@ def test_the_features_of_a_frozen_network_come_from_its_evaluation(settings: Set
 
     from core.config.train_config import TrainConfig
     from core.jobs.worker import Worker
-    from core.predict import image_features
+    from core.predict.explanations import image_features
     from core.predict.predictor import Predictor
     from core.stores.hardware import Hardware
 
