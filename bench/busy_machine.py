@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.jobs.launchers import NICENESS, WORKER_ENVIRONMENT, step_back
-from core.jobs.short_waits import ShortWaits
+from core.jobs.workers.short_waits import ShortWaits
 from core.settings import Settings
 from core.stores.measurements import OtherPrograms
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from core.predict.image_features import dataset_of
+from core.predict.explanations.image_features import dataset_of
 from core.predict.predictor_client import PredictorClient
 from core.runs.run import Run
 from core.runs.run_store import RunStore

@@ -30,7 +30,7 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.opening import open_source
 from core.datasets.splits import SplitPlan
 from core.estimates.benchmark import SAMPLE, choose_hardware
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.probes.block_features import Features, read_block_features
 from core.probes.forecast_score import describe_score, find_truths, score
 from core.probes.ladder import ladder_path, write_ladder

@@ -229,7 +229,7 @@ def train(settings: Settings, dataset_id: str, options: tuple[str, ...]) -> dict
     """One epoch: seconds, and the peak memory of the worker process."""
 
     started = time.perf_counter()
-    with sampled(running(settings, "core.jobs.worker")) as peak:
+    with sampled(running(settings, "core.jobs.workers.worker")) as peak:
         result, _ = command(settings, "core", "train", dataset_id, *options, "--epochs", "1", "--json")
     return {
         "seconds": round(time.perf_counter() - started, 1),

@@ -51,8 +51,8 @@ def choose(folder: Path, place: Path, images: int) -> Path:
 def measure(settings: Settings, config: TrainConfig, threads: int) -> tuple[float, list[float]]:
     """Seconds of an epoch's steps, and the mean loss of each epoch."""
     from core.config.events import EpochDone
-    from core.jobs.local_followers import LocalFollowers, share_threads
-    from core.jobs.short_waits import ShortWaits
+    from core.jobs.workers.local_followers import LocalFollowers, share_threads
+    from core.jobs.workers.short_waits import ShortWaits
     from core.runs.run_store import RunStore
     from core.steps import StopSignal
     from core.training.session import train

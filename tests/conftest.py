@@ -19,7 +19,7 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.launchers import NICENESS, step_back
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from models.network import Network

@@ -20,7 +20,7 @@ def start(settings: Settings, address: Path) -> int:
     """The exit status of a worker whose run does not exist."""
     with forked_processes(address):
         log = settings.logs_dir / "worker.log"
-        process = launchers.start_module(settings, "core.jobs.worker", [str(settings.home / "nothing")], log)
+        process = launchers.start_module(settings, "core.jobs.workers.worker", [str(settings.home / "nothing")], log)
         assert isinstance(process, ForkedProcess)
         return process.wait(60)
 
@@ -28,7 +28,7 @@ def start(settings: Settings, address: Path) -> int:
 def test_a_forked_process_ends_as_a_started_one_does(settings: Settings, fork_server: Path) -> None:
     forked = start(settings, fork_server)
     printed = (settings.logs_dir / "worker.log").read_text()
-    command = [sys.executable, "-m", "core.jobs.worker", str(settings.home / "nothing")]
+    command = [sys.executable, "-m", "core.jobs.workers.worker", str(settings.home / "nothing")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert forked == done.returncode
     said = [text.partition("tunemypets.")[2] for text in (printed, done.stdout + done.stderr)]  # without the time
@@ -37,7 +37,7 @@ def test_a_forked_process_ends_as_a_started_one_does(settings: Settings, fork_se
 
 @pytest.mark.parametrize("sent", ["nothing", "half a request", "no descriptors"])
 def test_a_client_that_is_killed_in_the_middle_harms_no_other(settings: Settings, fork_server: Path, sent: str) -> None:
-    request = json.dumps({"words": ["core.jobs.worker"], "environment": {}, "folder": "/"}).encode()
+    request = json.dumps({"words": ["core.jobs.workers.worker"], "environment": {}, "folder": "/"}).encode()
     with socket.socket(socket.AF_UNIX) as client, Path(os.devnull).open("rb") as nothing:
         client.connect(str(fork_server))
         if sent == "half a request":

@@ -198,7 +198,7 @@ async def _strike(room: Room, kind: str, people: list[Session], numbers: random.
 def _kind_of(module: str, process: psutil.Process) -> str:
     """A worker that was forked still has the command line of its preloader, but a name of its own."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        if module == "core.jobs.worker" or "jobs.work" in process.name():
+        if module == "core.jobs.workers.worker" or "jobs.work" in process.name():
             return "worker"
     return {"core.predict.predictor_server": "predictor"}.get(module, module.rsplit(".", 1)[-1])
 

@@ -2,7 +2,7 @@
 
     python -m core.cluster.cluster_agent          only the scheduler starts it, at the other end of its standard input
 
-It speaks as the preloader does (`core.jobs.preloader`): the scheduler sends the folder of a run, its threads and its
+It speaks as the preloader does (`preloader.py`): the scheduler sends the folder of a run, its threads and its
 node as one line of JSON, and receives another line with an exit status when the run's worker has ended. What it sees of
 the nodes stands in `cluster.json`. Without a cluster it tries again; when the scheduler has ended, it ends with its
 last run; SIGTERM pauses them all.
@@ -27,9 +27,9 @@ from core.cluster.ray_link import Nodes, RunLostError, connect
 from core.cluster.relay import Relay
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.nodes import Cluster, write_cluster
-from core.jobs.preloader import CHUNK_BYTES, SCHEDULER
 from core.jobs.states import PAUSED, TAKEN
-from core.jobs.worker import LOCK_SECONDS, Worker
+from core.jobs.workers.preloader import CHUNK_BYTES, SCHEDULER
+from core.jobs.workers.worker import LOCK_SECONDS, Worker
 from core.runs.run import Run, RunState
 from core.runs.run_lock import hold
 from core.settings import Settings

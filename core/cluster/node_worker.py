@@ -1,6 +1,6 @@
 """The worker of a node: an actor of Ray that trains one run after another, asked by the run's `relay`.
 
-It computes as a worker at home does (`core.jobs.computation`), in a copy of the run's folder, with a copy of the
+It computes as a worker at home does (`computation.py`), in a copy of the run's folder, with a copy of the
 dataset. On the presenter's own machine it uses the dataset and the cache that are there. Lent to another run, it
 evaluates shards of that run's pictures (`shards`).
 """
@@ -23,8 +23,8 @@ from core.cluster.folder_copy import Changes, FolderReader, write_changes
 from core.cluster.node_facts import describe_node
 from core.config.train_config import TrainConfig, load_config
 from core.datasets.dataset_store import DatasetStore
-from core.jobs.computation import LocalComputation, Outcome
-from core.jobs.held_run import HeldRun
+from core.jobs.workers.computation import LocalComputation, Outcome
+from core.jobs.workers.held_run import HeldRun
 from core.runs.run import Run
 from core.settings import Settings
 from core.steps import Request, Stopped, StopSignal

@@ -12,9 +12,9 @@ from core.cluster.lending import Lending, shares_pictures
 from core.cluster.ray_link import HOME, NodeLostError, Nodes, RemoteWorker, RunLostError
 from core.datasets.dataset import Dataset
 from core.errors import ClusterError, TuneMyPetsError
-from core.jobs.computation import Outcome
-from core.jobs.held_run import HeldRun
 from core.jobs.nodes import Node
+from core.jobs.workers.computation import Outcome
+from core.jobs.workers.held_run import HeldRun
 from core.runs.failures import MEMORY, memory_sentence
 from core.steps import Request, Stopped
 

@@ -1,1 +1,1 @@
-"""Processes of their own: training workers, imports, evaluations, benchmarks; and how they are started and watched."""
+"""Processes of their own: workers, imports, benchmarks, computations for everyone; how they are started and watched."""

@@ -30,7 +30,7 @@ from core.jobs.shared_job import verify_results
 from core.maintenance.findings import Finding
 from core.maintenance.meter import Meter, Report, bytes_below
 from core.novelty.novelty_check import verify_novelty
-from core.predict.explanation_cache import verify_explanations
+from core.predict.explanations.explanation_cache import verify_explanations
 from core.probes import ladder as probes
 from core.revisions.corrections_check import verify_corrections
 from core.runs.run import Run

@@ -14,14 +14,7 @@ import torch
 
 from core.config.events import Progress
 from core.errors import ImageError, PredictorError
-from core.predict.explanation_cache import ExplanationCache, weights_hash
-from core.predict.feature_garden import Head, chosen_rows, draw_feature, grow_garden, last_maps
-from core.predict.first_filters import draw_filters
-from core.predict.garden_answers import Garden
-from core.predict.heatmap import describe_heatmap, draw_heatmap, to_png, upsample
-from core.predict.image_features import OnProgress, dataset_of, read_features, read_pixels
-from core.predict.predictor import LoadedRun, Predictor
-from core.predict.predictor_answers import (
+from core.predict.explanations.explanation_answers import (
     METHODS,
     NEIGHBOURS,
     Explanation,
@@ -30,10 +23,17 @@ from core.predict.predictor_answers import (
     Projection,
     SaliencyMap,
 )
+from core.predict.explanations.explanation_cache import ExplanationCache, weights_hash
+from core.predict.explanations.feature_garden import Head, chosen_rows, draw_feature, grow_garden, last_maps
+from core.predict.explanations.first_filters import draw_filters
+from core.predict.explanations.garden_answers import Garden
+from core.predict.explanations.heatmap import describe_heatmap, draw_heatmap, to_png, upsample
+from core.predict.explanations.image_features import OnProgress, dataset_of, read_features, read_pixels
+from core.predict.explanations.projection import TSNE_COMPONENTS, count_knn_correct, principal_components, run_tsne
+from core.predict.explanations.saliency import grad_cam, occlusion
+from core.predict.explanations.weight_change import measure_weight_change
+from core.predict.predictor import LoadedRun, Predictor
 from core.predict.priority_lock import PriorityLock
-from core.predict.projection import TSNE_COMPONENTS, count_knn_correct, principal_components, run_tsne
-from core.predict.saliency import grad_cam, occlusion
-from core.predict.weight_change import measure_weight_change
 from core.runs.run import Run
 from core.settings import Settings
 from core.steps import StopSignal, run_step

@@ -15,16 +15,9 @@ from core.config.train_config import TrainConfig
 from core.errors import PredictorError, TuneMyPetsError
 from core.jobs.launchers import live_process, start_single
 from core.locks import is_held
-from core.predict.garden_answers import Garden
-from core.predict.predictor_answers import (
-    Explanation,
-    Filters,
-    Method,
-    Prediction,
-    Projection,
-    Strangers,
-    WeightChange,
-)
+from core.predict.explanations.explanation_answers import Explanation, Filters, Method, Projection, WeightChange
+from core.predict.explanations.garden_answers import Garden
+from core.predict.predictor_answers import Prediction, Strangers
 from core.predict.predictor_server import address_path, lock_path, receive, send
 from core.settings import Settings
 from core.storage import read_json

@@ -10,7 +10,7 @@ from core.config.events import Progress
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ImageError, RunError
 from core.novelty.novelty import Novelty, write_novelty
-from core.predict.image_features import OnProgress, dataset_of
+from core.predict.explanations.image_features import OnProgress, dataset_of
 from core.predict.predictor import Predictor
 from core.predict.predictor_answers import Strangers
 from core.predict.priority_lock import PriorityLock

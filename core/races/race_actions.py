@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from core.actor import OPERATOR, Actor
 from core.config.race_plan import RacePlan
 from core.errors import RunError
-from core.jobs.evaluation_job import start_evaluation
+from core.jobs.workers.evaluation_job import start_evaluation
 from core.races.race import Race
 from core.runs.run import Run, RunState
 from core.runs.run_store import Arm, RunStore

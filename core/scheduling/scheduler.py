@@ -68,7 +68,7 @@ def ensure_scheduler(settings: Settings) -> None:
 
 def warm_up(settings: Settings) -> None:
     """Load torch while a person fills in a form: the run then begins at once. Cheap: call it on every redraw."""
-    from core.jobs.preloader import POSSIBLE
+    from core.jobs.workers.preloader import POSSIBLE
 
     global _warmed_up
     with _warming:

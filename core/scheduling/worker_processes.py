@@ -9,9 +9,9 @@ from typing import Protocol
 
 from core.jobs.launchers import start_module
 from core.jobs.nodes import Node
-from core.jobs.preloader import POSSIBLE, ForkedWorker, Preloader
 from core.jobs.states import PAUSED
 from core.jobs.watchdog import memory_kills
+from core.jobs.workers.preloader import POSSIBLE, ForkedWorker, Preloader
 from core.locks import is_held
 from core.runs.run import Run
 from core.runs.run_files import LOG
@@ -77,7 +77,7 @@ class WorkerProcesses:
             return
         self._preloaders_left -= 1
         try:
-            module = "core.cluster.cluster_agent" if self.settings.cluster else "core.jobs.preloader"
+            module = "core.cluster.cluster_agent" if self.settings.cluster else "core.jobs.workers.preloader"
             self._preloader = Preloader(self.settings, module)
             self._computed, self._silent_since = 0.0, time.monotonic()
         except OSError:
@@ -110,7 +110,7 @@ class WorkerProcesses:
             return ForkedWorker(PAUSED)  # it was never asked for: the run is still queued
         return start_module(
             self.settings,
-            "core.jobs.worker",
+            "core.jobs.workers.worker",
             [str(run.folder)],
             run.folder / LOG,
             threads=threads,

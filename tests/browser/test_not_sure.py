@@ -9,7 +9,7 @@ from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.novelty.novelty import read_novelty
 from core.runs.run import Run
 from core.runs.run_files import NOVELTY

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.config.train_config import TrainConfig
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.maintenance.check import check
 from core.runs.run import Run
 from core.runs.run_store import RunStore

@@ -15,7 +15,7 @@ from streamlit.testing.v1.element_tree import Selectbox
 from core.config.train_config import TrainConfig, parse_config
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError, RunError
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.predict.predictor import Predictor
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore

@@ -320,7 +320,7 @@ def test_a_predictor_that_dies_or_freezes_in_the_middle_of_a_question_still_answ
     monkeypatch: pytest.MonkeyPatch,
     ending: str,
 ) -> None:
-    from core.jobs.worker import Worker
+    from core.jobs.workers.worker import Worker
 
     run = RunStore(settings).create(small_config)
     Worker(settings, run).work()

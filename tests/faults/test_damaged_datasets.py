@@ -12,7 +12,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.dataset_store import DatasetStore
 from core.errors import DatasetError
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.predict.predictor import Predictor
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore

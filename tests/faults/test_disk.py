@@ -83,7 +83,7 @@ def small_desk(disk: Disk, small_config: TrainConfig, forked: None, monkeypatch:
     monkeypatch.setenv("TUNEMYPETS_HOME", str(disk.folder / "workspace"))
     monkeypatch.setenv("TUNEMYPETS_MIN_FREE_MB", "1")
     monkeypatch.setenv("TUNEMYPETS_THREADS", "1")
-    monkeypatch.setattr("core.jobs.preloader.start_module", start_eagerly)
+    monkeypatch.setattr("core.jobs.workers.preloader.start_module", start_eagerly)
     settings = Settings.from_environment()
     source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
     list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
@@ -211,7 +211,7 @@ def test_a_limit_on_the_size_of_files_is_told_in_one_sentence(small_desk: Desk) 
         """
         import resource, sys
         from pathlib import Path
-        from core.jobs.worker import take
+        from core.jobs.workers.worker import take
         resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
         sys.exit(take(Path(sys.argv[1])))
         """

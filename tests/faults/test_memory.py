@@ -158,7 +158,7 @@ def test_a_limit_on_the_address_space_says_the_same_sentence(settings: Settings,
         import core.training.session
         import torch
         from pathlib import Path
-        from core.jobs.worker import take
+        from core.jobs.workers.worker import take
         torch.set_num_threads(1)
         used = int(next(l for l in open("/proc/self/status") if l.startswith("VmSize")).split()[1]) * 1024
         most = used + 96 * 2**20

@@ -20,7 +20,7 @@ from core.checkpoints.snapshot import read_facts
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.predict.predictor import Predictor
 from core.runs.run import Run, RunState
 from core.runs.run_files import SNAPSHOT

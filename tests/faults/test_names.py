@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.predict.predictor import Predictor
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore

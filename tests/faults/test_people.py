@@ -21,8 +21,8 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, QuotaError, RightsError, RunError
-from core.jobs.evaluation_job import start_evaluation
 from core.jobs.import_jobs import ImportJobs, ImportRequest
+from core.jobs.workers.evaluation_job import start_evaluation
 from core.races.demo import demo_dataset, make_demo_dataset, start_demo
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore

@@ -25,9 +25,9 @@ from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.nodes import Node
-from core.jobs.preloader import ForkedWorker
 from core.jobs.states import PAUSED
-from core.jobs.worker import Worker
+from core.jobs.workers.preloader import ForkedWorker
+from core.jobs.workers.worker import Worker
 from core.runs.attempts import MAX_AUTOMATIC, read_attempts
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore

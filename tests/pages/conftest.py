@@ -10,7 +10,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.config.train_config import TrainConfig
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.predict.predictor_client import PredictorClient
 from core.races.learning_curve import start_curve
 from core.runs.run import Run, RunState

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config.train_config import TrainConfig
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.novelty.not_sure import Nearest, NotSure
 from core.predict.predictor import Predictor
 from core.predict.predictor_answers import Prediction

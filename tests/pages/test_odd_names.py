@@ -16,9 +16,9 @@ from streamlit.testing.v1 import AppTest
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.formatting import format_cell
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.palette import style_arms
-from core.predict.predictor_answers import BlockChange, Projection, WeightChange
+from core.predict.explanations.explanation_answers import BlockChange, Projection, WeightChange
 from core.report.documents import make_document
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore

@@ -16,8 +16,13 @@ from core.config.events import Progress
 from core.datasets.drawn_sample import draw_sample
 from core.errors import PredictorError
 from core.palette import CLASS_COLOURS, style_arms
-from core.predict import predictor_answers
-from core.predict.predictor_answers import BlockChange, Projection, WeightChange
+from core.predict.explanations.explanation_answers import (
+    BlockChange,
+    Explanation,
+    Projection,
+    SaliencyMap,
+    WeightChange,
+)
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.compare.details import why_figures
@@ -246,7 +251,7 @@ def test_answers_survive_the_way_through_json() -> None:
 
     assert Projection.from_json(json.loads(json.dumps(MAP.to_json()))) == MAP
     assert MAP.to_json()["told"] == MAP.knn_correct, "its name in the caches of earlier versions"
-    saliency = predictor_answers.SaliencyMap("occlusion", "cat", (7, 7), 0.25, "words", b"png")
-    found = predictor_answers.Explanation((("cat", 0.75), ("dog", 0.25)), b"saw", (saliency,), 12.0)
+    saliency = SaliencyMap("occlusion", "cat", (7, 7), 0.25, "words", b"png")
+    found = Explanation((("cat", 0.75), ("dog", 0.25)), b"saw", (saliency,), 12.0)
     record, parts = found.to_message()
-    assert predictor_answers.Explanation.from_message(json.loads(json.dumps(record)), parts) == found
+    assert Explanation.from_message(json.loads(json.dumps(record)), parts) == found

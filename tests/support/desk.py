@@ -63,7 +63,7 @@ class Desk:
 
 
 def start_eagerly(settings: Settings, module: str, arguments: list[str], log: Path, **more: Any) -> "Popen[bytes]":
-    assert module == "core.jobs.preloader"
+    assert module == "core.jobs.workers.preloader"
     return launchers.start_module(settings, "tests.support.eager_preloader", ["core.eager"], log, **more)
 
 
@@ -71,7 +71,7 @@ def start_eagerly(settings: Settings, module: str, arguments: list[str], log: Pa
 def desk(
     settings: Settings, drawn: object, small_config: TrainConfig, ended_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Desk]:
-    monkeypatch.setattr("core.jobs.preloader.start_module", start_eagerly)
+    monkeypatch.setattr("core.jobs.workers.preloader.start_module", start_eagerly)
     monkeypatch.setenv("TUNEMYPETS_THREADS", "1")  # a small network on a busy machine: several times as fast
     found = Desk(Settings.from_environment(), small_config)
     yield found

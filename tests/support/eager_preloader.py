@@ -14,9 +14,9 @@ from typing import Any
 
 from core.checkpoints import snapshot
 from core.config.events import BatchDone, Event, PhaseStarted
-from core.jobs import preloader
-from core.jobs.held_run import HeldRun
-from core.jobs.worker import Worker
+from core.jobs.workers import preloader
+from core.jobs.workers.held_run import HeldRun
+from core.jobs.workers.worker import Worker
 from core.runs.run import RunState
 from core.runs.run_files import ATTEMPTS, SNAPSHOT
 from core.training import trainer

@@ -36,9 +36,9 @@ MODULES = (  # imported before anything is asked for
     "core.batches.piece_predictor",
     "core.jobs.benchmark_job",
     "core.jobs.import_job",
-    "core.jobs.preloader",
+    "core.jobs.workers.preloader",
     "core.scheduling.scheduler",
-    "core.jobs.worker",
+    "core.jobs.workers.worker",
     "core.predict.predictor_server",
     "core.training.session",
 )
@@ -208,8 +208,9 @@ def become(request: dict[str, object], stdin: int, stdout: int) -> NoReturn:
 
 
 def command_name(module: str) -> str:
-    """What /proc shows of a process that runs a module: 15 characters at most."""
-    return module.partition(".")[2][:15]
+    """What /proc shows of a process that runs a module: its first package and itself, 15 characters at most."""
+    _, package, *_, name = module.split(".")
+    return f"{package}.{name}"[:15]
 
 
 def main() -> None:

@@ -27,8 +27,8 @@ from tests.support.server import Server
 MODULES = {
     "scheduler": "core.scheduling.scheduler",
     "sweeper": "core.sweeps.sweeper",
-    "preloader": "core.jobs.preloader",
-    "worker": "core.jobs.worker",
+    "preloader": "core.jobs.workers.preloader",
+    "worker": "core.jobs.workers.worker",
 }
 SERVER = "server"
 PAUSE_SECONDS = 0.2, 1.2  # before a kill

@@ -12,7 +12,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
 from core.formatting import format_rough_duration
 from core.jobs.benchmark_job import benchmark_and_wait
-from core.jobs.evaluation_job import start_evaluation
+from core.jobs.workers.evaluation_job import start_evaluation
 from core.locks import is_held
 from core.runs.run_store import RunStore
 from core.runs.summary import summarise

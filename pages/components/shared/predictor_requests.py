@@ -10,8 +10,9 @@ from streamlit.delta_generator import DeltaGenerator
 from core.config.events import Progress
 from core.errors import TuneMyPetsError
 from core.formatting import format_estimate
-from core.predict.garden_answers import Garden
-from core.predict.predictor_answers import Explanation, Filters, Projection, Strangers, WeightChange
+from core.predict.explanations.explanation_answers import Explanation, Filters, Projection, WeightChange
+from core.predict.explanations.garden_answers import Garden
+from core.predict.predictor_answers import Strangers
 from core.predict.predictor_client import OnProgress
 from pages.components.shared import frame
 from pages.components.shared.snapshots.shared_cache import SharedCache

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.config.train_config import TrainConfig
 from core.errors import QuotaError, TuneMyPetsError
-from core.jobs.evaluation_job import start_evaluation
+from core.jobs.workers.evaluation_job import start_evaluation
 from core.runs.failures import remedy
 from core.runs.run import RunState
 from core.scheduling.scheduler import ensure_scheduler

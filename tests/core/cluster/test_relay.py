@@ -17,7 +17,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.jobs.nodes import Node
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.runs.run import Run, RunState
 from core.runs.run_files import BEST_WEIGHTS, PREDICTIONS, SNAPSHOT
 from core.runs.run_store import RunStore

@@ -12,7 +12,7 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.jobs.nodes import read_cluster
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.runs.run import Run, RunState
 from core.runs.run_files import PREDICTIONS
 from core.runs.run_store import RunStore

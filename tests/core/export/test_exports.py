@@ -36,7 +36,7 @@ from core.export.formats import FORMATS, ExportFormat
 from core.export.phone.html_file import count_bytes, read_known
 from core.export.source.description import read_template
 from core.export.source.exported_run import ExportedRun
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.maintenance.check import check
 from core.novelty.nearest_mean import NearestMean
 from core.novelty.novelty import read_novelty

@@ -15,11 +15,11 @@ from core.datasets.drawn_sample import draw_sample
 from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
-from core.jobs.computation import LocalComputation
-from core.jobs.held_run import HeldRun
 from core.jobs.import_job import run_job
 from core.jobs.import_jobs import ImportJobs, ImportRequest
-from core.jobs.worker import Worker
+from core.jobs.workers.computation import LocalComputation
+from core.jobs.workers.held_run import HeldRun
+from core.jobs.workers.worker import Worker
 from core.maintenance.export_archive import export_room
 from core.runs.run import Run
 from core.runs.run_store import RunStore

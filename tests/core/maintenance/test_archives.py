@@ -17,7 +17,7 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import CarryError, QuotaError
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.maintenance.check import check
 from core.maintenance.export_archive import export_room
 from core.maintenance.import_archive import import_room

@@ -16,7 +16,7 @@ from core.actor import OPERATOR
 from core.collection.collection_store import CollectionStore
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.maintenance import check as checking
 from core.maintenance import meter as meters
 from core.maintenance.check import check

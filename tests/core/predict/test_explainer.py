@@ -24,7 +24,7 @@ from core.errors import TuneMyPetsError
 from core.maintenance.check import check
 from core.maintenance.repair import repair
 from core.predict import predictor_server
-from core.predict.explanation_cache import FORMAT, ExplanationCache, file_stem
+from core.predict.explanations.explanation_cache import FORMAT, ExplanationCache, file_stem
 from core.predict.predictor_server import send
 from core.runs.run import Run
 from core.runs.run_files import BEST
@@ -173,7 +173,7 @@ def test_t_sne_runs_on_request_from_the_cached_components(
     settings: Settings, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("openTSNE", reason="pip install -r requirements-explain.txt")
-    from core.jobs.worker import Worker
+    from core.jobs.workers.worker import Worker
 
     source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
     assert list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("40/20/40"), seed=0))
@@ -196,8 +196,8 @@ def test_the_features_of_a_frozen_network_come_from_its_evaluation(settings: Set
     import torch
 
     from core.config.train_config import TrainConfig
-    from core.jobs.worker import Worker
-    from core.predict import image_features
+    from core.jobs.workers.worker import Worker
+    from core.predict.explanations import image_features
     from core.predict.predictor import Predictor
     from core.stores.hardware import Hardware
 

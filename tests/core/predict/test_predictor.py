@@ -20,7 +20,7 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import RunError, TuneMyPetsError
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.locks import is_held
 from core.predict.predictor_answers import Prediction
 from core.predict.predictor_client import AugmentationChoice, PredictorClient

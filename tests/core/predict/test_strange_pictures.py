@@ -10,7 +10,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError, TuneMyPetsError
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.novelty.novelty import read_novelty
 from core.predict.predictor_client import PredictorClient
 from core.runs.run import Run

@@ -15,9 +15,9 @@ from core.config.events import PointDone
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import CarryError, ConfigError, RunError
-from core.jobs.evaluation_job import start_evaluation
-from core.jobs.held_run import HeldRun
-from core.jobs.worker import Worker
+from core.jobs.workers.evaluation_job import start_evaluation
+from core.jobs.workers.held_run import HeldRun
+from core.jobs.workers.worker import Worker
 from core.maintenance.check import check
 from core.maintenance.export_archive import export_room
 from core.maintenance.import_archive import import_room

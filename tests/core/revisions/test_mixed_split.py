@@ -14,7 +14,7 @@ from core.datasets.importing import import_dataset
 from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.races.leakage import find_leakage, start_leakage
 from core.revisions.mixed_split import has_groups, mix_groups
 from core.runs.run import RunState

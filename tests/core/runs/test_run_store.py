@@ -81,7 +81,7 @@ def test_a_stopped_queued_run_ends_at_once_and_no_worker_takes_it(
     started = time.monotonic()
     assert store.request_stop(run.id) is RunState.STOPPED
     assert time.monotonic() - started < 1
-    worker = start_module(store.settings, "core.jobs.worker", [str(run.folder)], run.folder / "worker.log")
+    worker = start_module(store.settings, "core.jobs.workers.worker", [str(run.folder)], run.folder / "worker.log")
     assert worker.wait(60) == 0
     assert run.state() is RunState.STOPPED
     assert not (run.folder / "started.json").exists()

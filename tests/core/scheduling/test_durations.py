@@ -10,7 +10,7 @@ from core.config.events import BatchDone, Message, to_record
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.estimates.estimate import Estimate
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.races.presets import plan_pair
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore

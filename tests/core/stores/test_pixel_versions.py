@@ -20,7 +20,7 @@ from core.datasets.dataset import Dataset, load_dataset
 from core.datasets.dataset_check import verify_dataset
 from core.datasets.pictures.decoder import TOO_WIDE, Limits, decode
 from core.errors import DatasetError, RunError
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.predict.predictor import Predictor
 from core.runs.run import Run
 from core.runs.run_files import BEST, CHECKPOINTS

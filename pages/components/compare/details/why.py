@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.errors import DatasetError
 from core.formatting import SPLIT_NAMES, format_percent
-from core.predict.predictor_answers import Explanation, Method, SaliencyMap
+from core.predict.explanations.explanation_answers import Explanation, Method, SaliencyMap
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare.details import why_blocks, why_feature_space, why_figures, why_garden, why_weights

@@ -6,7 +6,7 @@ import streamlit as st
 from core.config.stages import plan_stages
 from core.datasets.dataset import Dataset
 from core.formatting import format_number, format_percent
-from core.predict.predictor_answers import WeightChange
+from core.predict.explanations.explanation_answers import WeightChange
 from core.probes.forecast import expect
 from core.probes.forecast_score import describe_score, find_truths, score
 from core.probes.ladder import Ladder

@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from core.formatting import format_percent
-from core.predict.predictor_answers import INSTALL, Projection
-from core.predict.projection import MIN_TSNE_IMAGES, can_run_tsne
+from core.predict.explanations.explanation_answers import INSTALL, Projection
+from core.predict.explanations.projection import MIN_TSNE_IMAGES, can_run_tsne
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable
 from pages.components.compare.details import why_figures

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 
 from core.formatting import SPLIT_NAMES, format_number, format_percent
 from core.palette import CLASS_COLOURS
-from core.predict.heatmap import HEATMAP_COLOURS, OUTLINE
-from core.predict.predictor_answers import BlockChange, Projection, WeightChange
+from core.predict.explanations.explanation_answers import BlockChange, Projection, WeightChange
+from core.predict.explanations.heatmap import HEATMAP_COLOURS, OUTLINE
 from core.statistics.metrics import Accuracy
 from pages.components.shared.charts.charts import marker_of
 from pages.components.shared.names import category_axis, legend_px, plotly_text, tell_apart

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.datasets.dataset import Dataset
 from core.formatting import SPLIT_NAMES, format_count, format_percent
-from core.predict.garden_answers import BOUND, Garden, HeadFeature
+from core.predict.explanations.garden_answers import BOUND, Garden, HeadFeature
 from core.settings import Settings
 from core.statistics.metrics import Accuracy
 from pages.components.compare.details.why_requests import Named, dataset_of, identity

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.formatting import format_number
-from core.predict.predictor_answers import Filters, WeightChange
+from core.predict.explanations.explanation_answers import Filters, WeightChange
 from core.settings import Settings
 from models import weights
 from pages.components.compare.details import why_figures

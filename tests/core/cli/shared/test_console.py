@@ -12,7 +12,7 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.jobs.launchers import start_module
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings

@@ -35,7 +35,7 @@ from core.export.source.description import read_template
 from core.export.source.export_check import compare_answers
 from core.export.source.exported_run import ExportedRun, open_source, read_crops
 from core.export.source.written import Folder
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.runs.run import Run, RunState
 from core.runs.run_files import EXPORTS
 from core.runs.run_store import RunStore

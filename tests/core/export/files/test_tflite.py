@@ -30,7 +30,7 @@ from core.export.source.exported_run import ExportedRun, choose_pictures, open_s
 from core.export.source.written import Folder, Written
 from core.export.tflite.tflite_graph import SIDE_PX, TfliteGraph, app_pictures, resize_matrix
 from core.export.tflite.tflite_metadata import NAME, append_labels, describe_model
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.maintenance.check import check
 from core.runs.run_files import EXPORTS
 from core.runs.run_store import RunStore

@@ -8,16 +8,16 @@ import time
 import pytest
 import torch
 
-from core.jobs import short_waits
 from core.jobs.launchers import WORKER_ENVIRONMENT
-from core.jobs.short_waits import ShortWaits, SleepingTeam
+from core.jobs.workers import short_waits
+from core.jobs.workers.short_waits import ShortWaits, SleepingTeam
 from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="wants Linux: torch computes with libgomp there")
 
 SPINS = """
 import os, time, torch
-from core.jobs.short_waits import SleepingTeam
+from core.jobs.workers.short_waits import SleepingTeam
 
 torch.set_num_threads(2)
 

@@ -20,9 +20,9 @@ from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import RunError
 from core.estimates.costs import SEARCHING, TRAINING, VALIDATION
-from core.jobs.held_run import HeldRun
 from core.jobs.launchers import start_module
-from core.jobs.worker import Worker
+from core.jobs.workers.held_run import HeldRun
+from core.jobs.workers.worker import Worker
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -38,7 +38,7 @@ def create(settings: Settings, config: TrainConfig, **changes: Any) -> Run:
 
 def start(settings: Settings, run: Run) -> "subprocess.Popen[bytes]":
     return start_module(
-        settings, "core.jobs.worker", [str(run.folder)], run.folder / "worker.log", threads=settings.threads
+        settings, "core.jobs.workers.worker", [str(run.folder)], run.folder / "worker.log", threads=settings.threads
     )
 
 

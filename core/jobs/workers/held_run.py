@@ -17,7 +17,7 @@ from core.config.race_plan import RacePlan
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError
-from core.jobs.event_writer import EventWriter
+from core.jobs.workers.event_writer import EventWriter
 from core.quotas import is_disk_full, is_full
 from core.runs.run import Run
 from core.settings import Settings

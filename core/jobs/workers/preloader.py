@@ -1,6 +1,6 @@
 """A process that has torch imported already, and forks a training worker whenever the scheduler asks for one (Linux).
 
-    python -m core.jobs.preloader          only the scheduler starts it, at the other end of its standard input
+    python -m core.jobs.workers.preloader          only the scheduler starts it, at the other end of its standard input
 
 Standard input is a socket. The scheduler sends the folder of a run and its threads as one line of JSON, and receives
 another line with its exit status when the worker ends. The preloader ends when the scheduler has ended; workers outlive
@@ -57,7 +57,7 @@ class Preloader:
         OSError: the process cannot be started.
     """
 
-    def __init__(self, settings: Settings, module: str = "core.jobs.preloader") -> None:
+    def __init__(self, settings: Settings, module: str = "core.jobs.workers.preloader") -> None:
         self._socket, other = socket.socketpair()
         self._unread = b""
         self._workers: dict[str, ForkedWorker] = {}
@@ -184,7 +184,7 @@ def become_worker(folder: Path, descriptors: Iterable[int]) -> NoReturn:
     """Turn a forked child into what `start_module` would start, do the run, and end the process."""
     import numpy as np
 
-    from core.jobs.worker import take
+    from core.jobs.workers.worker import take
 
     status = 1
     try:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ExtraMissingError
-from core.predict.predictor_answers import INSTALL
+from core.predict.explanations.explanation_answers import INSTALL
 from models.network import Network
 
 POOLS = (nn.AdaptiveAvgPool2d, nn.Flatten)

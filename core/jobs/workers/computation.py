@@ -17,9 +17,9 @@ from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import DivergedError, TuneMyPetsError
-from core.jobs.held_run import POLL_SECONDS, HeldRun
-from core.jobs.local_followers import LocalFollowers, share_threads
-from core.jobs.short_waits import ShortWaits
+from core.jobs.workers.held_run import POLL_SECONDS, HeldRun
+from core.jobs.workers.local_followers import LocalFollowers, share_threads
+from core.jobs.workers.short_waits import ShortWaits
 from core.runs.failures import DIVERGED, MEMORY, failure_sentence, is_out_of_memory, memory_sentence
 from core.runs.history import bytes_to_last_point
 from core.steps import Request, Stopped

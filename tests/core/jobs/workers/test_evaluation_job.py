@@ -7,8 +7,8 @@ import pytest
 
 from core.config.train_config import TrainConfig
 from core.errors import RunError
-from core.jobs import evaluation_job
-from core.jobs.evaluation_job import start_evaluation
+from core.jobs.workers import evaluation_job
+from core.jobs.workers.evaluation_job import start_evaluation
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings

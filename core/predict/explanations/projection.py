@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import ExtraMissingError
-from core.predict.predictor_answers import INSTALL, NEIGHBOURS
+from core.predict.explanations.explanation_answers import INSTALL, NEIGHBOURS
 
 SEED = 0
 PERPLEXITY = 30.0  # about how many neighbours t-SNE tries to keep together

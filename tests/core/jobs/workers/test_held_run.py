@@ -7,8 +7,8 @@ import pytest
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError
-from core.jobs import held_run
-from core.jobs.held_run import HeldRun
+from core.jobs.workers import held_run
+from core.jobs.workers.held_run import HeldRun
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import Request, Stopped

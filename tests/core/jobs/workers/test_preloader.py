@@ -15,7 +15,7 @@ import pytest
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.jobs.launchers import NICENESS, start_module
-from core.jobs.preloader import POSSIBLE
+from core.jobs.workers.preloader import POSSIBLE
 from core.locks import is_held
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
@@ -94,7 +94,7 @@ def facts_of(run: Run) -> dict[str, Any]:
 
 
 def preloaders(settings: Settings) -> list[psutil.Process]:
-    return [item for item in processes_of(settings.home, "core.jobs.preloader") if item.name() != "jobs.worker"]
+    return [item for item in processes_of(settings.home, "core.jobs.workers.preloader") if item.name() != "jobs.worker"]
 
 
 def test_a_forked_worker_trains_like_a_fresh_one_to_the_last_digit(
@@ -107,7 +107,7 @@ def test_a_forked_worker_trains_like_a_fresh_one_to_the_last_digit(
     fresh, forked, again = (RunStore(settings).create(small_config) for _ in range(3))
     worker = start_module(
         settings,
-        "core.jobs.worker",
+        "core.jobs.workers.worker",
         [str(fresh.folder)],
         fresh.folder / "worker.log",
         threads=settings.threads,

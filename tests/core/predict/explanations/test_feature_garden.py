@@ -7,9 +7,9 @@ import torch
 from core.datasets.dataset import Dataset, ImageRow
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
-from core.predict.feature_garden import Head, draw_feature, grow_garden, last_maps, measure_use, silence
-from core.predict.garden_answers import Garden
-from core.predict.image_features import Features
+from core.predict.explanations.feature_garden import Head, draw_feature, grow_garden, last_maps, measure_use, silence
+from core.predict.explanations.garden_answers import Garden
+from core.predict.explanations.image_features import Features
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.statistics.predictions import read_predictions

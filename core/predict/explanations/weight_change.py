@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from core.checkpoints.checkpoint import build_network, load_network, read_sidecar
 from core.config.stages import plan_stages
 from core.config.train_config import TrainConfig
-from core.predict.predictor_answers import BlockChange, WeightChange
+from core.predict.explanations.explanation_answers import BlockChange, WeightChange
 from core.runs.run import Run
 from core.runs.run_files import BEST
 from core.settings import Settings

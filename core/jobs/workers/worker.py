@@ -1,7 +1,7 @@
 """The training worker: one process, one run.
 
-    python -m core.jobs.worker RUN_DIR               train and evaluate
-    python -m core.jobs.worker RUN_DIR --evaluate    only evaluate the checkpoint of a stopped or interrupted run
+    python -m core.jobs.workers.worker RUN_DIR              train and evaluate
+    python -m core.jobs.workers.worker RUN_DIR --evaluate   only evaluate the checkpoint of a stopped or interrupted run
 
 It takes the run's lock before anything slow and writes `result.json` last; what happens between is logged (`held_run`).
 A `computation` may stop responding, as the main thread does not: at a stop request or SIGTERM (a shutdown, which queues
@@ -23,11 +23,11 @@ from filelock import Timeout
 from core.config.events import Message
 from core.errors import RunError
 from core.formatting import format_count
-from core.jobs.computation import Computation, LocalComputation
-from core.jobs.held_run import HeldRun
 from core.jobs.launchers import NICENESS, process_facts, step_back
 from core.jobs.states import PAUSED, TAKEN, is_closing
 from core.jobs.watchdog import memory_kills
+from core.jobs.workers.computation import Computation, LocalComputation
+from core.jobs.workers.held_run import HeldRun
 from core.quotas import is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
 from core.runs.run import Run, RunResult, RunState
@@ -192,7 +192,7 @@ def take(folder: Path, *, evaluate_only: bool = False) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the worker in a process of its own: to evaluate, and where nothing can be preloaded."""
-    parser = argparse.ArgumentParser(prog="python -m core.jobs.worker", description="Train one run.")
+    parser = argparse.ArgumentParser(prog="python -m core.jobs.workers.worker", description="Train one run.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--evaluate", action="store_true", help="only evaluate its best checkpoint")
     parser.add_argument("--judge", action="store_true", dest="evaluate", help=argparse.SUPPRESS)  # its earlier name

@@ -9,10 +9,10 @@ from torch import nn
 
 from core.checkpoints.checkpoint import load_network
 from core.errors import WeightsError
-from core.predict.heatmap import to_png
-from core.predict.predictor_answers import Filters
-from core.predict.projection import principal_components
-from core.predict.weight_change import build_start, relative_change
+from core.predict.explanations.explanation_answers import Filters
+from core.predict.explanations.heatmap import to_png
+from core.predict.explanations.projection import principal_components
+from core.predict.explanations.weight_change import build_start, relative_change
 from core.runs.run import Run
 from core.runs.run_files import BEST
 from core.settings import Settings

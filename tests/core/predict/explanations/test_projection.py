@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import ExtraMissingError
-from core.predict.projection import can_run_tsne, count_knn_correct, principal_components, run_tsne
+from core.predict.explanations.projection import can_run_tsne, count_knn_correct, principal_components, run_tsne
 
 
 def groups(count: int, width: int, apart: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

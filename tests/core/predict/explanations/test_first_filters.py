@@ -8,7 +8,14 @@ from PIL import Image
 from core.checkpoints.checkpoint import Checkpoint, save_checkpoint
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.predict.first_filters import COMPONENTS, GAP_PX, components_of, draw_filters, draw_grid, first_weights
+from core.predict.explanations.first_filters import (
+    COMPONENTS,
+    GAP_PX,
+    components_of,
+    draw_filters,
+    draw_grid,
+    first_weights,
+)
 from core.runs.run_files import BEST, CHECKPOINTS
 from core.runs.run_store import RunStore
 from core.settings import Settings

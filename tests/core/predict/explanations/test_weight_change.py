@@ -9,8 +9,8 @@ from core.checkpoints.checkpoint import Checkpoint, save_checkpoint
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import RunError, WeightsError
-from core.jobs.worker import Worker
-from core.predict.weight_change import build_start, measure_weight_change, relative_change, same_bits
+from core.jobs.workers.worker import Worker
+from core.predict.explanations.weight_change import build_start, measure_weight_change, relative_change, same_bits
 from core.runs.run import Run
 from core.runs.run_files import BEST, CHECKPOINTS
 from core.runs.run_store import RunStore

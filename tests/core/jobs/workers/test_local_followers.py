@@ -10,7 +10,7 @@ from core.cli.main import main
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.jobs.launchers import start_detached
-from core.jobs.worker import Worker
+from core.jobs.workers.worker import Worker
 from core.runs.run import Run, RunState
 from core.runs.run_files import LOG, SNAPSHOT
 from core.runs.run_store import RunStore
@@ -19,7 +19,7 @@ from tests.support.processes import end_processes, kill, processes_of, wait_for
 
 pytestmark = pytest.mark.timeout(240)
 
-FOLLOWER, WORKER = "core.jobs.local_followers", "core.jobs.worker"
+FOLLOWER, WORKER = "core.jobs.workers.local_followers", "core.jobs.workers.worker"
 TOGETHER, LOST = "2 workers compute each step together", "A worker was lost"
 
 

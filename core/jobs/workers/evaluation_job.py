@@ -35,7 +35,7 @@ def start_evaluation(settings: Settings, run_id: str, *, by: Actor = OPERATOR) -
         raise RunError(f"Run {run.id} was evaluated already: the test split is used once per run.")
     if not run.has_weights:
         raise RunError(f"Run {run.id} has no saved weights to evaluate: train it again.")
-    process = start_detached(settings, "core.jobs.worker", [str(run.folder), "--evaluate"], run.folder / LOG)
+    process = start_detached(settings, "core.jobs.workers.worker", [str(run.folder), "--evaluate"], run.folder / LOG)
     until = time.monotonic() + UP_SECONDS
     while not is_held(run.lock_path) and process.returncode is None and time.monotonic() < until:
         time.sleep(POLL_SECONDS)

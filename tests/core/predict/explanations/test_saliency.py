@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from core.errors import ExtraMissingError
-from core.predict.heatmap import HEATMAP_COLOURS, MIN_SIDE_PX, describe_heatmap, draw_heatmap, upsample
-from core.predict.saliency import grad_cam, occlusion, split_at_feature_map
+from core.predict.explanations.heatmap import HEATMAP_COLOURS, MIN_SIDE_PX, describe_heatmap, draw_heatmap, upsample
+from core.predict.explanations.saliency import grad_cam, occlusion, split_at_feature_map
 from models.catalog import CATALOG, ScratchOptions
 from models.network import Network, build
 from models.pretrained import Parts

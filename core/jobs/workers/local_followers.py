@@ -1,6 +1,6 @@
 """Followers on this machine: processes of a run's worker, which share its processor threads.
 
-    python -m core.jobs.local_followers RUN_DIR STORE NAME      only a worker starts it
+    python -m core.jobs.workers.local_followers RUN_DIR STORE NAME      only a worker starts it
 
 Each ends with the worker that holds the other end of its standard input, however that ends.
 """
@@ -65,7 +65,7 @@ class LocalFollowers:
             name = str(number)
             self._processes[name] = start_module(
                 self._settings,
-                "core.jobs.local_followers",
+                "core.jobs.workers.local_followers",
                 [str(self._run.folder), str(path), name],
                 self._run.folder / LOG,
                 threads=self._settings.threads,
@@ -103,7 +103,9 @@ def _end_with_parent() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Follow the training of a run until it has no more steps."""
-    parser = argparse.ArgumentParser(prog="python -m core.jobs.local_followers", description="Follow one training.")
+    parser = argparse.ArgumentParser(
+        prog="python -m core.jobs.workers.local_followers", description="Follow one training."
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("store", type=Path)
     parser.add_argument("name")

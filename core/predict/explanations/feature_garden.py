@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from core.predict.garden_answers import BOUND, MAX_FLIPS, PICTURES, SHOWN, Flip, Garden, HeadFeature
-from core.predict.heatmap import draw_heatmap, upsample
-from core.predict.image_features import Features
+from core.predict.explanations.garden_answers import BOUND, MAX_FLIPS, PICTURES, SHOWN, Flip, Garden, HeadFeature
+from core.predict.explanations.heatmap import draw_heatmap, upsample
+from core.predict.explanations.image_features import Features
 from core.stores.augmentation import centre_crop, normalise, to_channels_first
 from core.stores.hardware import Hardware
 from core.stores.pixels import Pixels
