@@ -240,7 +240,7 @@ def kill_import(settings: Settings, packed: Path, moment: str) -> set[str]:
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks find what they would after a minute: before, a run that is alone of its race may wait for the others."""
-    monkeypatch.setattr("core.maintenance.check.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("core.maintenance.check.PATIENCE_SECONDS", -1)
 
 
 def check_that_an_import_completes(settings: Settings, packed: Path) -> None:
