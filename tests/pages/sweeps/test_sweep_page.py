@@ -1,74 +1,26 @@
-"""Sweeps on pages: the form, the page of a sweep in each state, and lists that leave its trials out."""
+"""Sweeps on Train: the form, and the page of a sweep in each state."""
 
-import dataclasses
-import json
 import re
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.actor import LOCAL_OWNER
-from core.cli.main import main
-from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.room.people import PeopleStore, new_token
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.sweeps import sweep_reader
-from core.sweeps.sweep import Trial, read_sweep
+from core.sweeps.sweep import Trial
 from core.sweeps.sweep_presets import FIVE_BLOCK_CNN
 from core.sweeps.sweep_store import SweepStore
-from pages.components.shared import frame
-from pages.components.shared.snapshots import runs_snapshot
-from pages.components.shared.snapshots.sweep_snapshot import (
-    forget_sweeps,
-    list_active_sweeps,
-    list_sweeps,
-    look_at_sweep,
-)
-from pages.components.train.sweeps import sweep_charts, sweep_details
-from pages.components.train.sweeps.parallel_chart import BEST, draw_parallel
-from pages.server import asgi_app
-from tests.core.sweeps.desk import SweepDesk, begin, end_run, make_plan, train
+from pages.components.shared.snapshots.sweep_snapshot import forget_sweeps, list_sweeps
+from pages.components.train.sweeps import sweep_details
+from tests.core.sweeps.desk import SweepDesk, end_run
+from tests.pages.sweeps.conftest import end_trials, finish_sweep, links
 from tests.pages.test_actions import come_as, labels
 from tests.pages.test_pages import Open, texts
 from tests.support.finished_runs import finish
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No scheduler and no sweeper will ever come."""
-    for place in ("core.sweeps.final_race", "pages.components.shared.frame", "pages.components.train.form.start_bar"):
-        monkeypatch.setattr(f"{place}.ensure_scheduler", lambda _: None)
-    for place in ("shared.frame", "train.sweeps.sweep_form", "train.sweeps.sweep_actions"):
-        monkeypatch.setattr(f"pages.components.{place}.ensure_sweeper", lambda _: None)
-    forget_sweeps()
-    frame._names.forget()
-
-
-@pytest.fixture
-def desk(drawn: Dataset, settings: Settings) -> SweepDesk:
-    """A sweep of six trials that has begun."""
-    assert drawn.id == "drawn"
-    return begin(settings, make_plan("dropout=0..0.5", "filters=[4,8]|[8,16]", "activation=relu,gelu", trials=6))
-
-
-def end_trials(desk: SweepDesk, count: int) -> None:
-    """End so many trials, each better than the one before."""
-    for _ in range(count):
-        desk.step()
-        for run in desk.waiting()[:1]:
-            end_run(run, 0.5 + 0.05 * (run.meta().trial or 0))
-    desk.step()
-    forget_sweeps()
-
-
-def finish_sweep(desk: SweepDesk) -> None:
-    end_trials(desk, 6)
-    while desk.step():
-        pass
-    forget_sweeps()
 
 
 def finish_race(desk: SweepDesk, drawn: Dataset, right: float) -> str:
@@ -83,11 +35,6 @@ def open_form(open_page: Open) -> AppTest:
     app = open_page("pages/train.py")
     app.session_state["sweep"] = True
     return app.run()
-
-
-def links(app: AppTest) -> list[str]:
-    """Where links lead; a page that runs alone has plain ones."""
-    return re.findall(r"\]\(/([^)]*)\)", texts(app))
 
 
 def progress(app: AppTest) -> str:
@@ -259,50 +206,6 @@ def test_a_sweep_that_is_gone_or_damaged_says_so_with_a_way_on(desk: SweepDesk, 
     assert list_sweeps(desk.settings) == []
 
 
-@pytest.mark.parametrize("kind", sweep_charts.TITLES)
-def test_each_chart_is_drawn_with_titles_and_in_words(desk: SweepDesk, open_page: Open, kind: str) -> None:
-    finish_sweep(desk)
-    app = open_page("pages/train.py", sweep=desk.folder.id)
-    app.session_state["sweep-charts"] = True
-    app.session_state["sweep-chart"] = kind
-    app.run()
-    assert not app.exception
-    assert not app.error
-    (figure,) = app.get("plotly_chart")
-    spec = json.loads(figure.proto.spec)
-    shown = json.dumps(spec["layout"])
-    assert "Optimization" not in shown
-    assert "Objective" not in json.dumps(spec["data"])
-    assert "Validation accuracy (%)" in shown or kind in ("parallel", "importance")
-    assert "learning_rate" not in shown
-    assert figure.proto.alt
-
-
-def test_importance_waits_for_enough_trials(desk: SweepDesk, open_page: Open) -> None:
-    end_trials(desk, 3)
-    app = open_page("pages/train.py", sweep=desk.folder.id)
-    app.session_state["sweep-charts"] = True
-    app.session_state["sweep-chart"] = "importance"
-    app.run()
-    assert "Importance needs at least 5 finished trials: there are 3." in texts(app)
-
-
-def test_trials_that_are_all_alike_have_no_importance_and_no_traceback(
-    drawn: Dataset, settings: Settings, open_page: Open
-) -> None:
-    assert drawn.id == "drawn"
-    desk = begin(settings, make_plan("dropout=0..0.5", trials=6, sampler="random"))
-    while desk.step():
-        for run in desk.waiting():
-            end_run(run, 0.5)
-    app = open_page("pages/train.py", sweep=desk.folder.id)
-    app.session_state["sweep-charts"] = True
-    for kind in sweep_charts.TITLES:
-        app.session_state["sweep-chart"] = kind
-        app.run()
-        assert not app.exception, kind
-
-
 def test_the_table_has_the_best_trial_first_and_outcomes_in_words(desk: SweepDesk, open_page: Open) -> None:
     end_trials(desk, 2)
     end_run(desk.waiting()[0], 0.4, state=RunState.STOPPED)
@@ -324,149 +227,3 @@ def test_outcomes_in_words() -> None:
     failed = Trial(3, "failed", None, None, {}, problem="The disk is full.")
     assert sweep_details.describe_outcome(failed) == "failed: The disk is full."
     assert sweep_details.describe_outcome(Trial(4, "finished", 0.5, 0.7, {}, same_as=1)) == "finished, same as trial 1"
-
-
-def test_a_study_is_read_again_only_where_its_file_has_changed(
-    desk: SweepDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[str] = []
-    read = sweep_reader.read_study
-    monkeypatch.setattr(sweep_reader, "read_study", lambda folder: opened.append(folder.id) or read(folder))
-    reader = sweep_reader.SweepReader()
-    end_trials(desk, 1)
-    first = reader.read(desk.folder)
-    assert reader.read(desk.folder) is first
-    end_trials(desk, 1)
-    later = reader.read(desk.folder)
-    assert later.trials == read_sweep(desk.folder).trials
-    assert later.counted == 2
-    assert opened == [desk.folder.id], "what was added is read, nothing else"
-
-
-def test_trials_are_in_no_list_and_their_sweep_is_one_row(
-    desk: SweepDesk, drawn: Dataset, small_config: TrainConfig, open_page: Open
-) -> None:
-    other = RunStore(desk.settings).create(small_config)
-    finish(other, drawn)
-    finish_sweep(desk)
-    assert len(RunStore(desk.settings).all()) == 1 + 6 + 6
-    assert {item.meta.sweep for item in runs_snapshot.list_runs(desk.settings)} == {None}
-    assert len(runs_snapshot.list_with_trials(desk.settings)) == 1 + 6 + 6
-    assert not any(item.meta.sweep for item in runs_snapshot.list_usable(desk.settings))
-
-    app = open_page("pages/home.py")
-    app.session_state["recent"] = True
-    app.run()
-    assert not app.exception
-    assert links(app).count(f"train?sweep={desk.folder.id}") == 1
-    assert not any(f"run={run.id}" in link for run in desk.runs() for link in links(app))
-    assert "6 trials · best validation 75.0 %" in texts(app)
-
-    app = open_page("pages/compare.py", runs=other.id)
-    assert not app.exception
-    offered = str([str(item.proto) for item in (*app.multiselect, *app.selectbox)])
-    assert not any(run.id[-6:] in offered for run in desk.runs())
-
-
-def test_the_line_on_every_page_links_to_the_sweep_that_runs(desk: SweepDesk, open_page: Open) -> None:
-    end_trials(desk, 1)
-    app = open_page("pages/home.py")
-    assert f"train?sweep={desk.folder.id}" in links(app)
-    assert "[Sweep of dropout, filters and activation on drawn: 1 of 6 trials]" in texts(app)
-    assert f"train?sweep={desk.folder.id}" not in links(open_page("pages/train.py", sweep=desk.folder.id))
-    assert [item.id for item in list_active_sweeps(desk.settings)] == [desk.folder.id]
-
-
-def test_the_page_of_a_trial_says_why_it_is_not_evaluated(desk: SweepDesk, open_page: Open) -> None:
-    end_trials(desk, 1)
-    run = desk.runs()[0]
-    app = open_page("pages/train.py", run=run.id)
-    assert not app.exception
-    assert "Trial 0 of a sweep. It is not evaluated on the test split" in texts(app)
-    assert f"train?sweep={desk.folder.id}" in links(app)
-    assert f"evaluate-{run.id}" not in {button.key for button in app.button}
-
-
-def test_runs_of_the_command_line_leave_trials_out_unless_asked(
-    desk: SweepDesk, capsys: pytest.CaptureFixture[str]
-) -> None:
-    end_trials(desk, 1)
-    assert main(["runs", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == []
-    assert main(["runs", "--trials", "--json"]) == 0
-    assert {item["sweep"] for item in json.loads(capsys.readouterr().out)} == {desk.folder.id}
-
-
-def test_any_page_revives_the_sweeper(desk: SweepDesk, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    revived: list[Settings] = []
-    monkeypatch.setattr(frame, "ensure_sweeper", revived.append)
-    open_page("pages/train.py", sweep=desk.folder.id)
-    assert revived
-
-
-def test_the_start_of_the_app_revives_the_sweeper(desk: SweepDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    revived: list[Settings] = []
-    monkeypatch.setattr(asgi_app, "ensure_sweeper", revived.append)
-    monkeypatch.setattr(asgi_app, "ensure_scheduler", lambda _: None)
-    asgi_app._wake_scheduler(desk.settings)
-    assert revived == [desk.settings]
-
-
-def test_a_snapshot_counts_what_trains_and_has_an_interval(desk: SweepDesk, drawn: Dataset) -> None:
-    end_trials(desk, 1)
-    train(desk.waiting()[0], 0.5)
-    forget_sweeps()
-    found = look_at_sweep(desk.settings, desk.folder.id)
-    assert found.pictures == len(drawn.rows_of("val"))
-    assert found.interval is not None
-    assert found.interval.low < 0.5 < found.interval.high
-    assert found.running
-    assert found.moving
-
-
-def test_parallel_axes_fit_a_phone_and_the_best_trial_is_the_orange_one(desk: SweepDesk) -> None:
-    finish_sweep(desk)
-    sweep = desk.read()
-    figure = draw_parallel(sweep)
-    assert figure.layout.height < 5 * 80, "an axis for the accuracy and each setting, one below the other"
-    orange = [trace for trace in figure.data if trace.line.color == BEST]
-    assert sweep.best is not None
-    assert len(orange) == 1
-    assert f"trial {sweep.best.number}, Dropout:" in str(orange[0].customdata)
-    assert figure.data[-1] is orange[0], "nothing is drawn over it"
-    names = {note.text for note in figure.layout.annotations}
-    assert {"Dropout", "Filters", "Validation<br>accuracy", "0", "0.5", "4…8", "8…16", "relu", "gelu"} <= names
-
-
-def test_values_too_long_for_a_phone_are_named_where_the_best_trial_is(drawn: Dataset, settings: Settings) -> None:
-    assert drawn.id == "drawn"
-    networks = "model=petnet,mobilenet_v2,efficientnet_lite0"
-    base = TrainConfig(dataset="drawn", model="petnet", precision="fp32")
-    desk = begin(settings, make_plan(networks, "learning_rate=log:1e-4..1e-2", base=base, trials=3, sampler="random"))
-    while desk.step():
-        for run in desk.waiting():
-            end_run(run, 0.5 + 0.1 * (run.meta().trial or 0))
-    best = desk.read().best
-    assert best is not None
-    shown = {note.text for note in draw_parallel(desk.read()).layout.annotations}
-    assert shown & {"petnet", "mobilenet_v2", "efficientnet_lite0"} == {best.values["model"]}
-    assert {"0.0001", "0.01"} <= shown
-
-
-def test_the_time_between_a_sweep_and_its_further_trials_does_not_count(desk: SweepDesk, drawn: Dataset) -> None:
-    end_trials(desk, 2)
-    sweep = desk.read()
-    now = max(trial.ended or 0.0 for trial in sweep.trials)
-    left = sweep.seconds_left(now)
-    assert left is not None
-    began = min(trial.began or now for trial in sweep.trials)
-    assert left == pytest.approx((now - began) / 2 * 4, rel=0.01)
-    gap = 86_400.0  # a day later
-    older = [
-        dataclasses.replace(trial, began=(trial.began or now) - gap, ended=trial.ended - gap)
-        for trial in sweep.trials
-        if trial.ended is not None
-    ]
-    young = [trial for trial in sweep.trials if trial.ended is None]
-    later = dataclasses.replace(sweep, trials=(*older, *young)).seconds_left(now)
-    assert later == pytest.approx(left, rel=0.5)
