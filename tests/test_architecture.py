@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -180,3 +181,24 @@ def test_whatever_a_page_changes_it_says_on_whose_behalf() -> None:
                     wrong.append(f"{path.name}:{node.lineno} {name}")
     assert found >= 10
     assert not wrong
+
+
+def test_the_architecture_names_each_package_of_core_on_its_floor() -> None:
+    table = (PROJECT_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Processes")[0]
+    floors: dict[int, set[str]] = {}
+    for floor, package in re.findall(r"^\| (\d+) \| `(\w+)/` \|", table, re.MULTILINE):
+        floors.setdefault(int(floor), set()).add(package)
+    contracts = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (layers,) = (item["layers"] for item in contracts["contracts"] if item.get("containers") == ["core"])
+    there = {path.parent.name for path in (PROJECT_ROOT / "core").glob("*/__init__.py")}
+    held = [packages for layer in layers if (packages := set(layer.split(" | ")) & there)]
+    assert [floors[floor] for floor in sorted(floors, reverse=True)] == held
+    files = {path.stem for path in (PROJECT_ROOT / "core").glob("*.py")} - {"__init__", "__main__"}
+    assert files <= set(re.findall(r"`(\w+)`", table))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(PROJECT_ROOT).as_posix())
+def test_every_module_that_a_document_names_without_its_path_exists(document: Path) -> None:
+    there = {path.name for path in PROJECT_ROOT.glob("*.py")}
+    there |= {path.name for top in TOP for path in (PROJECT_ROOT / top).rglob("*.py")}
+    assert set(re.findall(r"`([a-z_]+\.py)`", document.read_text(encoding="utf-8"))) <= there

@@ -33,10 +33,10 @@ from core.novelty.novelty_check import verify_novelty
 from core.predict.explanations.explanation_cache import verify_explanations
 from core.probes import ladder as probes
 from core.revisions.corrections_check import verify_corrections
+from core.runs.creation import DRAFT as RUN_DRAFT
 from core.runs.run import Run
 from core.runs.run_check import CHECKPOINT_FILES, KnownDatasets, verify_run
 from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS, EVENTS, META, NOVELTY, RECORDS, RESULT, SNAPSHOT
-from core.runs.run_store import DRAFT as RUN_DRAFT
 from core.settings import Settings
 from core.storage import DELETED, TEMPORARY, is_id
 from core.stores.array_cache import EXPLANATIONS

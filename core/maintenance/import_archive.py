@@ -46,10 +46,10 @@ from core.maintenance.repair import repair_finding
 from core.quotas import check_room, check_space
 from core.revisions.corrections_check import verify_corrections
 from core.runs.attempts import MAX_AUTOMATIC, Attempts, write_attempts
+from core.runs.creation import DRAFT as RUN_DRAFT
 from core.runs.run import Run, RunMeta
 from core.runs.run_check import KnownDatasets, read_config, read_meta
 from core.runs.run_files import RESULT, STARTED
-from core.runs.run_store import DRAFT as RUN_DRAFT
 from core.settings import Settings
 from core.storage import is_id, sync_folder, write_json
 from core.verification import Damage, Kind, Problem, is_file, parse_json, sha256_of

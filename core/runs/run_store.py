@@ -1,11 +1,7 @@
 """All runs of a data root: create, find, list, stop, delete."""
 
-import dataclasses
 import functools
 import os
-import secrets
-import shutil
-import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,19 +13,19 @@ from core.actor import OPERATOR, Actor
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
-from core.errors import ConfigError, DatasetError, QuotaError, RunError
+from core.errors import ConfigError, DatasetError, RunError
 from core.locks import ASKER_SECONDS, hold_lock
-from core.quotas import FULL, check_queue, check_space, is_full
+from core.quotas import check_queue, check_space
 from core.runs.attempts import Attempts, last_begun, read_attempts, write_attempts
+from core.runs.creation import create_run
 from core.runs.renaming import rename, rename_race
-from core.runs.run import Run, RunMeta, RunState
-from core.runs.run_files import CONFIG, META, STARTED, STOP
+from core.runs.run import Run, RunState
+from core.runs.run_files import CONFIG, STARTED, STOP
 from core.runs.run_lock import hold, plain_errors
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
-from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
+from core.storage import is_id, new_id, remove_folder
 
-DRAFT = ".draft-"  # a run that is not complete yet: its folder's name begins so
 LOCK_SECONDS = 20.0  # many start at once, and each takes milliseconds
 
 
@@ -63,7 +59,7 @@ class RunStore:
         """
         with self._alone():
             self._check_quotas(1, by)
-            return self._create(config, by)
+            return create_run(self.settings, config, by.id)
 
     def create_trial(self, config: TrainConfig, sweep: str, number: int, *, by: Actor) -> Run:
         """Queue a run of a sweep's trial; it is not evaluated on the test split.
@@ -73,7 +69,7 @@ class RunStore:
         """
         with self._alone():
             self._check_quotas(1, by)
-            return self._create(config, by, trial=(sweep, number))
+            return create_run(self.settings, config, by.id, sweep=sweep, trial=number)
 
     def create_race(
         self, plan: RacePlan, arms: Sequence[Arm], *, by: Actor = OPERATOR, race: str | None = None
@@ -96,7 +92,11 @@ class RunStore:
         race = race or new_id("curve-" if plan.kind == "curve" else "race-")
         with self._alone():
             self._check_quotas(len(arms), by)
-            return race, [self._create(arm.config, by, race, arm, plan) for arm in arms]
+            runs = [
+                create_run(self.settings, arm.config, by.id, race=race, plan=plan, arm=arm.name, deadline=arm.deadline)
+                for arm in arms
+            ]
+        return race, runs
 
     def _are_revisions(self, names: Collection[str]) -> bool:
         """Whether datasets are there, and are revisions of one."""
@@ -105,39 +105,6 @@ class RunStore:
             return len({store.get(name).root for name in names}) == 1
         except DatasetError:
             return False
-
-    def _create(
-        self,
-        config: TrainConfig,
-        by: Actor,
-        race: str | None = None,
-        arm: Arm | None = None,
-        plan: RacePlan | None = None,
-        trial: tuple[str, int] | None = None,
-    ) -> Run:
-        dataset = DatasetStore(self.settings).get(config.dataset)
-        problems = config.problems_with(len(dataset.classes), {s: len(dataset.rows_of(s)) for s in ("train", "val")})
-        if problems:
-            raise ConfigError(problems)
-        run_id = new_id()
-        draft = self.folder / f"{DRAFT}{run_id}-{secrets.token_hex(3)}"
-        try:
-            draft.mkdir(parents=True)
-            (draft / CONFIG).write_text(config.model_dump_json(indent=1), encoding="utf-8")
-            name, deadline = (arm.name, arm.deadline) if arm else (None, None)
-            meta = RunMeta(
-                time.time(), by.id, race, name, dataset.title, dataset.fingerprint, tuple(dataset.classes),
-                plan=plan, deadline=deadline, sweep=trial[0] if trial else None, trial=trial[1] if trial else None,
-            )  # fmt: skip
-            write_json(draft / META, dataclasses.asdict(meta))
-            draft.replace(self.folder / run_id)
-            sync_folder(self.folder)
-        except BaseException as error:
-            shutil.rmtree(draft, ignore_errors=True)
-            if isinstance(error, OSError) and is_full(error):
-                raise QuotaError(FULL) from error
-            raise
-        return Run(self.folder / run_id)
 
     def _check_quotas(self, new: int, by: Actor) -> None:
         check_space(self.settings)

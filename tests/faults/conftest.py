@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from core.maintenance.check import check
 from core.runs.run import Run
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from tests.faults.servers import Start
 from tests.pages.conftest import components_found_once, open_page, quiet  # noqa: F401  # fixtures
+from tests.support.processes import end_processes
+from tests.support.server import Server
 from tests.support.small_runs import SMALL_SCRATCH
 
 
@@ -56,3 +60,29 @@ def two_runs(run_template: Path, home: Path) -> tuple[Run, Run]:
 def run(two_runs: tuple[Run, Run]) -> Run:
     """A finished run."""
     return two_runs[0]
+
+
+@pytest.fixture
+def start(settings: Settings, ended_processes: None) -> Iterator[Start]:
+    """Start the app with more variables of the environment."""
+    with ExitStack() as stack:
+
+        def started(**environment: str) -> Server:
+            server = Server(settings, environment=environment)
+            server.start()
+            stack.callback(server.kill)
+            return server
+
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app on an empty data root; the tests of this file share it."""
+    home = tmp_path_factory.mktemp("network") / "workspace"
+    settings = dataclasses.replace(Settings.from_environment(), home=home)
+    server = Server(settings, environment={"TUNEMYPETS_HOME": str(home)})
+    server.start()
+    yield server
+    server.kill()
+    end_processes(home)

@@ -88,7 +88,7 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
 def call_sites() -> set[tuple[str, int]]:
     """Where the pages draw charts, without those of a race that trains (`test_live_race`) and of a sweep.
 
-    The first offer no CSV, the second are Optuna's and may have many axes or none (`test_sweep_page`).
+    The first offer no CSV, the second are Optuna's and may have many axes or none (`sweeps/test_sweep_charts.py`).
     """
     sites = set()
     for path in sorted((PROJECT_ROOT / "pages").rglob("*.py")):

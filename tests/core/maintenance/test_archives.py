@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -208,29 +209,64 @@ def test_a_room_that_does_not_fit_is_refused_before_anything_is_written(packed: 
     assert not settings.datasets_dir.exists()
 
 
-@pytest.mark.parametrize("part", [0.05, 0.3, 0.6, 0.9])
-def test_a_killed_import_leaves_nothing_but_what_repair_removes(
-    packed: Path, settings: Settings, tmp_path: Path, part: float
-) -> None:
+def kill_import(settings: Settings, packed: Path, moment: str) -> set[str]:
+    """Import in a process that is killed at the first byte after a moment; the runs that arrived alone of their race.
+
+    Args:
+        moment: an expression of `done` and `total` bytes, and of `arrived`, the races of runs that are there.
+    """
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom core.settings import Settings\n"
+        "import json, os, sys\nfrom pathlib import Path\nfrom core.settings import Settings\n"
         "from core.maintenance import import_archive\n"
+        "settings = Settings.from_environment()\n"
+        "def races():\n"
+        "    return [json.loads(path.read_text())['race'] for path in settings.runs_dir.glob('[!.]*/meta.json')]\n"
         "class Meter(import_archive.Meter):\n"
         "    def add(self, count):\n"
         "        super().add(count)\n"
-        f"        if self.total and self.done > {part} * self.total: os.kill(os.getpid(), 9)\n"
+        "        done, total, arrived = self.done, self.total, list(filter(None, races()))\n"
+        f"        if total and {moment}: os.kill(os.getpid(), 9)\n"
         "import_archive.Meter = Meter\n"
-        "import_archive.import_room(Settings.from_environment(), Path(sys.argv[1]))\n"
+        "import_archive.import_room(settings, Path(sys.argv[1]))\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(packed)], cwd=PROJECT_ROOT, check=False)
     assert done.returncode == -9
-    found = list(check(settings))
-    assert {item.kind for item in found} == {Kind.LEFT_OVER}
-    assert all("/." in item.thing for item in found)
-    for run in RunStore(settings).all():
-        assert not run.state().active
-    assert repair(settings).left == []
+    runs = RunStore(settings).all()
+    assert not any(run.state().active for run in runs)
+    arms = Counter(run.meta().race for run in runs)
+    return {f"runs/{run.id}" for run in runs if run.meta().race and arms[run.meta().race] == 1}
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks find what they would after a minute: before, a run that is alone of its race may wait for the others."""
+    monkeypatch.setattr("core.maintenance.check.PATIENCE_SECONDS", -1)
+
+
+def check_that_an_import_completes(settings: Settings, packed: Path) -> None:
     arrived = import_room(settings, packed)
     assert arrived.refused == {}
     assert len(arrived.taken) + len(arrived.there) == 6
     assert list(check(settings)) == []
+
+
+@pytest.mark.parametrize("part", [0.05, 0.3, 0.6, 0.9])
+def test_a_killed_import_leaves_nothing_but_what_repair_removes(
+    packed: Path, settings: Settings, late: None, part: float
+) -> None:
+    alone = kill_import(settings, packed, f"done > {part} * total")
+    found = [item for item in check(settings) if item.thing not in alone]
+    assert {item.kind for item in found} == {Kind.LEFT_OVER}
+    assert all("/." in item.thing for item in found)
+    assert {item.thing for item in repair(settings).left} == alone
+    check_that_an_import_completes(settings, packed)
+
+
+def test_a_run_whose_race_was_cut_in_two_by_a_kill_stays_until_the_other_arrives(
+    packed: Path, settings: Settings, late: None
+) -> None:
+    alone = kill_import(settings, packed, "len(arrived) == 1")
+    assert len(alone) == 1
+    assert {item.thing for item in check(settings) if item.kind is Kind.ORPHANED} == alone
+    assert [(item.kind, {item.thing}) for item in repair(settings).left] == [(Kind.ORPHANED, alone)]
+    check_that_an_import_completes(settings, packed)

@@ -2,74 +2,29 @@
 
 import dataclasses
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from core.actor import OPERATOR
 from core.collection.collection_store import CollectionStore
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
-from core.jobs.workers.worker import Worker
 from core.maintenance import check as checking
-from core.maintenance import meter as meters
 from core.maintenance.check import check
 from core.maintenance.findings import Finding
 from core.maintenance.repair import repair
 from core.novelty.novelty import read_novelty, write_novelty
-from core.runs.run import Run, RunState
+from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.verification import SET_ASIDE, Kind
 from tests.core.maintenance.conftest import train_aside
+from tests.core.maintenance.places import PLACES, first, run_of, truncate
 
 TEXTS = (".json", ".jsonl", ".csv")
-
-
-def run_of(settings: Settings, state: RunState = RunState.FINISHED) -> Run:
-    return next(run for run in RunStore(settings).all() if run.state() is state)
-
-
-def first(folder: Path, pattern: str) -> Path:
-    return min(folder.glob(pattern))
-
-
-PLACES: dict[str, Callable[[Settings], Path]] = {
-    "dataset.json": lambda s: s.datasets_dir / "drawn" / "dataset.json",
-    "pictures.csv": lambda s: s.datasets_dir / "drawn" / "pictures.csv",
-    "report.json": lambda s: s.datasets_dir / "drawn" / "report.json",
-    "picture": lambda s: first(s.datasets_dir / "drawn", "images/*/*"),
-    "thumbnail": lambda s: DatasetStore(s).get("drawn").thumbnail_path(DatasetStore(s).get("drawn").rows[3]),
-    "config.json": lambda s: run_of(s).folder / "config.json",
-    "meta.json": lambda s: run_of(s).folder / "meta.json",
-    "started.json": lambda s: run_of(s).folder / "started.json",
-    "events.jsonl": lambda s: run_of(s).folder / "events.jsonl",
-    "predictions.csv": lambda s: run_of(s).folder / "predictions.csv",
-    "result.json": lambda s: run_of(s).folder / "result.json",
-    "best.json": lambda s: run_of(s).checkpoints / "best.json",
-    "best.safetensors": lambda s: run_of(s).checkpoints / "best.safetensors",
-    "last.safetensors": lambda s: run_of(s, RunState.INTERRUPTED).checkpoints / "last.safetensors",
-    "validation.csv": lambda s: run_of(s).folder / "validation.csv",
-    "novelty.safetensors": lambda s: run_of(s).folder / "novelty.safetensors",
-    "pixels": lambda s: first(s.cache_dir, "pixels/*.npy"),
-    "note": lambda s: first(s.cache_dir, "pixels/*.json"),
-    "activations": lambda s: first(s.cache_dir, "activations/*.npy"),
-    "recipe": lambda s: first(s.cache_dir, "activations/*.json"),
-    "measurements.json": lambda s: s.cache_dir / "measurements.json",
-    "request.json": lambda s: first(s.imports_dir, "*/request.json"),
-    "person": lambda s: s.home / "people" / "somebody.json",
-    "room": lambda s: s.home / "room" / "somebody.json",
-}
-
-
-def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
 
 
 def flip(path: Path) -> None:
@@ -232,152 +187,6 @@ def test_a_table_with_other_labels_is_found(full: Settings) -> None:
     assert any("fingerprint" in item.text for item in check(full))
 
 
-def test_what_nobody_knows_is_orphaned_and_set_aside_whole(full: Settings) -> None:
-    run, dataset = run_of(full), full.datasets_dir / "drawn"
-    strangers = [
-        dataset / "images" / "ab" / "x.jpg",
-        dataset / "notes.txt",
-        run.folder / "core",
-        full.runs_dir / "Upper",
-    ]
-    for path in strangers:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(path.name, encoding="utf-8")
-    (run.folder / "later.json").write_text("[1]", encoding="utf-8")  # of a later version
-    (full.home / "elsewhere").mkdir()  # the data root may hold somebody else's folders
-    (full.home / "elsewhere" / "thesis.txt").touch()
-    found = list(check(full))
-    assert {item.thing for item in found} == {path.relative_to(full.home).as_posix() for path in strangers}
-    assert {item.kind for item in found} == {Kind.ORPHANED}
-    assert repair(full).left == []
-    (aside,) = (full.home / "set-aside").iterdir()
-    for path in strangers:
-        assert not path.exists()
-        assert (aside / path.relative_to(full.home)).read_text(encoding="utf-8") == path.name
-    assert (full.home / "elsewhere" / "thesis.txt").exists()
-
-
-def test_links_and_pipes_are_not_followed(full: Settings, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "precious").touch()
-    run = run_of(full)
-    (run.folder / "worker.log").unlink(missing_ok=True)
-    (run.folder / "worker.log").symlink_to(outside / "precious")
-    picture = first(full.datasets_dir / "drawn", "images/*/*")
-    (full.datasets_dir / "drawn" / "images" / "00x").symlink_to(outside)
-    RunStore(full).request_stop(run_of(full, RunState.QUEUED).id)
-    picture.unlink()
-    os.mkfifo(picture)  # whoever opens it waits for ever
-    assert len(list(check(full))) >= 3
-    assert [item for item in repair(full).left if item.repair is not None] == []
-    assert (outside / "precious").exists()
-
-
-def test_left_overs_are_removed_and_what_lives_is_kept(
-    full: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    run = run_of(full)
-    over = [
-        run.folder / f".result.json.{dead.pid}.0123abcd.tmp",
-        run.checkpoints / f".best.json.{dead.pid}.0123abcd.tmp",
-        full.cache_dir / "pixels" / f".x.npy.{dead.pid}.0123abcd.tmp",
-        full.home / "people" / f".x.json.{dead.pid}.0123abcd.tmp",
-        full.home / f".predictor.json.{dead.pid}.0123abcd.tmp",
-        full.runs_dir / ".draft-20260101-000000-abcdef-123456",
-        full.runs_dir / ".deleted-20260101-000000-abcdef-123456",
-        full.datasets_dir / ".importing-0123456789ab",
-        full.imports_dir / ".upload-20260101-000000-abcdef.zip",
-        first(full.imports_dir, "*") / "upload.zip",
-    ]
-    alive = [
-        run.folder / f".result.json.{os.getpid()}.0123abcd.tmp",
-        full.cache_dir / "pixels" / f".held.npy.{dead.pid}.0123abcd.tmp",
-        full.datasets_dir / ".importing-ba9876543210",
-    ]
-    for path in over + alive:
-        if path.suffix in (".tmp", ".zip"):
-            path.touch()
-        else:
-            path.mkdir()
-            (path / "file").touch()
-    fresh = {path.relative_to(full.home).as_posix() for path in over if path.name[:5] in (".draf", ".dele", ".uplo")}
-    with FileLock(full.cache_dir / "pixels" / "held.lock"), FileLock(alive[2] / "import.lock"):
-        aged = {path.relative_to(full.home).as_posix() for path in over} - fresh - {"datasets/.importing-0123456789ab"}
-        assert {item.thing for item in check(full)} == aged
-        monkeypatch.setattr(checking, "PATIENCE_SECONDS", -1)
-        monkeypatch.setattr(checking, "UPLOAD_SECONDS", -1)
-        found = [item for item in check(full) if "race" not in item.text]
-        assert {item.thing for item in found} == {path.relative_to(full.home).as_posix() for path in over}
-        assert {item.kind for item in found} == {Kind.LEFT_OVER}
-        assert repair(full).left == []
-        assert not any(path.exists() for path in over)
-        assert all(path.exists() for path in alive)
-
-
-def test_nothing_that_is_held_is_repaired(full: Settings) -> None:
-    run = run_of(full)
-    (run.folder / "config.json").write_text("{", encoding="utf-8")
-    pixels = PLACES["pixels"](full)
-    with FileLock(run.lock_path):
-        left = repair(full).left
-        assert [item.thing for item in left] == [f"runs/{run.id}/config.json"]
-        assert run.folder.exists()
-    assert pixels.exists()
-    repair(full)
-    assert not run.folder.exists()
-
-
-def test_a_dataset_that_a_run_waits_for_stays(full: Settings) -> None:
-    PLACES["picture"](full).unlink()
-    assert any(item.thing.startswith("datasets/drawn/images") for item in repair(full).left)
-    assert (full.datasets_dir / "drawn").exists()
-    RunStore(full).request_stop(run_of(full, RunState.QUEUED).id)
-    repair(full)
-    assert not (full.datasets_dir / "drawn").exists()
-
-
-def test_a_torn_line_is_cut_and_no_other(full: Settings) -> None:
-    path = run_of(full).folder / "events.jsonl"
-    whole = path.read_bytes()
-    path.write_bytes(whole + b'{"time": 1.0, "kind": "ep')
-    (finding,) = check(full)
-    assert (finding.kind, finding.remedy) == (Kind.LEFT_OVER, "cuts the unfinished line off")
-    assert repair(full).left == []
-    assert path.read_bytes() == whole
-
-
-def test_a_damaged_line_is_blanked_where_it_is(full: Settings) -> None:
-    path = run_of(full).folder / "events.jsonl"
-    lines = path.read_bytes().splitlines(keepends=True)
-    damaged = b"x" * (len(lines[1]) - 1) + b"\n"
-    path.write_bytes(b"".join([lines[0], damaged, *lines[2:]]))
-    (finding,) = check(full)
-    assert finding.remedy == "keeps a copy in set-aside and blanks the damaged lines"
-    assert repair(full).left == []
-    assert path.read_bytes() == b"".join([lines[0], b" " * (len(lines[1]) - 1) + b"\n", *lines[2:]])
-    assert len(list((full.home / "set-aside").rglob("events.jsonl"))) == 1
-
-
-def test_a_run_without_its_damaged_snapshot_starts_from_its_beginning(full: Settings) -> None:
-    run = run_of(full, RunState.INTERRUPTED)
-    truncate(run.checkpoints / "last.safetensors")
-    assert repair(full).left == []
-    RunStore(full).resume(run.id)
-    assert Worker(full, run).work() is RunState.FINISHED
-    assert list(check(full)) == []
-
-
-def test_a_thumbnail_is_drawn_again(full: Settings) -> None:
-    path = PLACES["thumbnail"](full)
-    whole = path.read_bytes()
-    path.unlink()
-    assert repair(full).left == []
-    assert path.read_bytes() == whole
-
-
 def test_what_a_deleted_dataset_leaves_is_orphaned(full: Settings) -> None:
     DatasetStore(full).delete("drawn")
     found = list(check(full))
@@ -424,19 +233,6 @@ def test_random_bytes_anywhere_crash_nothing(full: Settings, seed: int, caplog: 
         run.history()
 
 
-def test_the_time_that_is_left_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meters, "REPORT_SECONDS", 0.0)
-    heard: list[meters.BytesDone] = []
-    meter = meters.Meter(100, heard.append)
-    meter.add(10)
-    assert heard == []  # within a second, nobody wants to know
-    meter._started -= 2
-    meter.add(40)
-    (progress,) = heard
-    assert (progress.done, progress.total) == (50, 100)
-    assert progress.eta_seconds == pytest.approx(2, rel=0.1)
-
-
 def test_known_pictures_of_other_weights_or_labels_are_found(full: Settings) -> None:
     run = run_of(full)
     path, classes = run.folder / "novelty.safetensors", run.meta().classes
@@ -451,16 +247,6 @@ def test_known_pictures_of_other_weights_or_labels_are_found(full: Settings) -> 
     assert "not of the dataset" in finding.text
     assert repair(full).left == []
     assert not path.exists()
-
-
-def test_a_run_keeps_its_test_when_its_validation_predictions_are_damaged(full: Settings) -> None:
-    run = run_of(full)
-    (run.folder / "validation.csv").write_text("x", encoding="utf-8")
-    (finding,) = check(full)
-    assert (finding.thing, finding.place) == (f"runs/{run.id}/validation.csv",) * 2
-    assert repair(full).left == []
-    assert run.predictions().n
-    assert not (run.folder / "validation.csv").exists()
 
 
 def test_activations_of_earlier_versions_are_whole(full: Settings) -> None:

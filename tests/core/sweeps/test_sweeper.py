@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from core.datasets.dataset import Dataset
 from core.maintenance.check import check
+from core.runs import run_store
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -246,7 +247,7 @@ def test_whatever_is_killed_no_trial_is_lost_or_doubled(
         monkeypatch.setattr(owner, name, call)
 
     fragile(optuna.storages.journal.JournalFileBackend, "append_logs")
-    fragile(RunStore, "_create")
+    fragile(run_store, "create_run")
     fragile(SweepFolder, "write_races")
     fragile(SweepFolder, "end")
     plan = make_plan(trials=8, seeds=2, pruner="none", sampler="random")
