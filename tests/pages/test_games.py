@@ -53,6 +53,7 @@ def test_games_are_off_until_the_presenter_opens_one(come_as: Come, open_page: O
     choose_game(app, "bets")
     assert read_board(settings).game == "bets"
     assert "There is nothing to bet on yet" in texts(app)
+    assert "### Bets\nEveryone guesses who wins" in texts(app), "what the game is, on the wall too"
     assert "There is no dataset yet" in texts(choose_game(app, "hunt"))
     assert "There is no finished run yet" in texts(choose_game(app, "promise"))
     choose_game(app, "hunt")
