@@ -66,7 +66,7 @@ def show_game(settings: Settings) -> None:
     if _is_joining(settings, game):
         _show_way(settings, game)
     elif _is_new(settings):
-        st.markdown(f"### {GAME_LINKS[game][1]}\n{capitalise(GAME_HINTS[game])}")
+        st.markdown(f"#### {GAME_LINKS[game][1]}\n{capitalise(GAME_HINTS[game])}")
     WALLS[game](settings)
 
 
