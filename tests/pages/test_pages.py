@@ -114,7 +114,7 @@ def test_home_continues_with_the_newest_dataset_and_its_best_result(raced: Setti
     shown = next(item.value for item in app.markdown if item.value.startswith("Best result"))
     accuracies = [item.accuracy for item in RunStore(raced).summaries() if item.accuracy]
     assert max(accuracies, key=lambda item: item.interval.low).text() in shown
-    assert "Continue with drawn" in texts(app)
+    assert "Continue with drawn cats and dogs" in texts(app)
     assert "Recent runs" in [folded.label for folded in app.expander]
 
 
