@@ -66,6 +66,11 @@ def format_probability(probability: float) -> str:
     return f"{100 * probability:.0f} %"
 
 
+def bind_percent(text: str) -> str:
+    """The same text with spaces before `%` at which no line breaks, for captions of narrow pictures."""
+    return text.replace(" %", "\u00a0%")
+
+
 def format_level(level: float) -> str:
     """A confidence level, such as `95 %`."""
     return f"{100 * level:g} %"

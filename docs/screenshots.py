@@ -20,7 +20,7 @@ from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
 IMAGES = PROJECT_ROOT / "docs" / "images"
 LAPTOP = {"width": 1280, "height": 900}
 MINUTES = 60_000  # milliseconds
-MIDDLE = 28_000
+MORE = 6_000  # of a race after its slower arm has made an epoch
 LOADING = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-testid=stStatusWidget]"
 
 
@@ -44,7 +44,8 @@ def _take(page: Page, address: str, folder: Path) -> None:
     page.goto(address)
     page.get_by_role("button", name="See it in 60 seconds").click()
     expect(page).to_have_url(re.compile("race=race-"), timeout=5 * MINUTES)
-    page.wait_for_timeout(MIDDLE)  # of the race: both curves have begun
+    expect(page.get_by_text("best validation")).to_have_count(2, timeout=MINUTES)
+    page.wait_for_timeout(MORE)
     _save(page, "race.png")
     expect(page.locator(".st-key-verdict [data-testid=stAlert]")).to_be_visible(timeout=5 * MINUTES)
     _save(page, "compare.png")

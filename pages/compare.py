@@ -11,6 +11,7 @@ from pages.components.compare import learning_curve_view, race_choice, run_choic
 from pages.components.compare.live import race_view
 from pages.components.compare.result import race_result, runs_view
 from pages.components.shared import frame
+from pages.components.shared.dataset_cache import list_datasets
 from pages.components.shared.snapshots.race_snapshot import forget_races, look_at_race, races_of
 from pages.components.shared.snapshots.runs_snapshot import list_runs
 
@@ -25,7 +26,10 @@ def page() -> None:
             races = races_of(settings)
         if not summaries and not races:
             st.info("Nothing to compare yet: start a race first.", icon=":material/flag:")
-            frame.link(frame.TRAIN, label="Start a race", icon=":material/flag:")
+            if list_datasets(settings):
+                frame.link(frame.TRAIN, label="Start a race", icon=":material/flag:")
+            else:
+                frame.link_to_start()
             return
         race = race_choice.choose(settings, races) if races else None
         if race is None:

@@ -18,6 +18,7 @@ from pages.components.predict.chosen_network import Chosen
 from pages.components.predict.own_pictures import Picture
 from pages.components.predict.questions import ask
 from pages.components.shared import frame
+from pages.components.shared.dataset_cache import list_datasets
 from pages.components.shared.results.take_home import offer_exports
 from pages.components.shared.snapshots.runs_snapshot import list_usable
 
@@ -31,7 +32,10 @@ def page() -> None:
         usable = list_usable(settings)
         if not usable:
             st.info("There is no trained network yet: train one first.", icon=":material/flag:")
-            frame.link(frame.TRAIN, label="Train a network", icon=":material/flag:")
+            if list_datasets(settings):
+                frame.link(frame.TRAIN, label="Train a network", icon=":material/flag:")
+            else:
+                frame.link_to_start()
             return
         frame.predictor(settings).warm_up()
         chosen = chosen_network.choose(settings, usable)

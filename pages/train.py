@@ -55,9 +55,9 @@ def _choose(settings: Settings) -> None:
     datasets = frame.datasets(settings).summaries()
     if not datasets:
         st.info(
-            "There is no dataset yet: create the drawn sample or add your own photos.", icon=":material/photo_library:"
+            "There is no dataset yet: start with the demo, or add your own photos.", icon=":material/photo_library:"
         )
-        frame.link(frame.EXPLORE, label="Get a dataset", icon=":material/folder_open:")
+        frame.link_to_start()
         return
     warm_up(settings)
     bar = start_bar.reserve_start()

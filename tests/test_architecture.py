@@ -143,6 +143,20 @@ def test_every_path_that_a_document_names_exists(document: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(PROJECT_ROOT).as_posix())
+def test_every_heading_that_a_document_links_to_exists(document: Path) -> None:
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        target = document.parent / path if path else document
+        headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def test_the_readme_leads_to_every_page_of_the_documentation() -> None:
+    text = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+    pages = {f"docs/{path.name}" for path in (PROJECT_ROOT / "docs").glob("*.md")}
+    assert pages <= set(re.findall(r"\]\((docs/[^)#\s]+)", text))
+
+
 def test_nothing_that_the_pages_import_loads_torch() -> None:
     code = (
         "import sys, importlib, pathlib\n"

@@ -30,7 +30,8 @@ def other_notes(report: ImportReport) -> list[str]:
 
 def _find_contradictions(report: ImportReport) -> Iterator[str]:
     if exact := sum(len(group) for group in report.contradictory):
-        yield f"{exact:,} files are the same picture in different classes: all were left out. Correct their labels."
+        same = f"{exact:,} files are the same picture in different classes and were left out"
+        yield f"{same}: decide which label is right, and import again."
     if near := sum(len(group) for group in report.contradictory_near):
         yield f"{near:,} pictures look almost like one of another class: check their labels."
 

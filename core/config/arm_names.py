@@ -17,10 +17,8 @@ def name_arm(config: TrainConfig) -> str:
 
 
 def describe_arm(config: TrainConfig) -> str:
-    """What stands small next to the name: the network, and how it is fine-tuned, such as `petnet, head`."""
-    if config.strategy != "scratch":
-        return f"{config.model}, {config.strategy}"
-    return "small CNN" if config.model == "scratch_cnn" else config.model
+    """What stands small next to the name: the network, and how it is fine-tuned, such as `PetNet, head`."""
+    return config.title().removesuffix(", scratch")
 
 
 DETAILS: Sequence[Callable[[TrainConfig], str]] = (

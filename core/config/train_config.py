@@ -21,6 +21,7 @@ from models.weights import default_network
 
 SCRATCH_FIELDS = tuple(field.name for field in fields(ScratchOptions))  # those that only `scratch_cnn` has
 BACKBONE_FACTOR = 0.1
+SMALL_CNN = "small CNN"  # what lists call `scratch_cnn`
 
 
 class TrainConfig(BaseModel):
@@ -310,8 +311,10 @@ class TrainConfig(BaseModel):
         )
 
     def title(self) -> str:
-        """Short name for people: `mobilenet_v2, head`."""
-        return f"{self.model}, {self.strategy}"
+        """Short name for people: `MobileNetV2, head`, or `small CNN`, which always trains from scratch."""
+        if self.model == "scratch_cnn":
+            return SMALL_CNN
+        return f"{get_entry(self.model).title}, {self.strategy}"
 
 
 def parse_config(values: Mapping[str, Any]) -> TrainConfig:

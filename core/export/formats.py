@@ -15,7 +15,7 @@ from models.entry import NetworkEntry
 INSTALL = "pip install -r"
 TFLITE = "requirements-tflite.txt"
 MACHINES = "Linux (x86-64) or a Mac with Apple's processor"
-ONE_OUTPUT = 'It never says "not sure": MediaPipe opens only files that give class scores alone.'
+ONE_OUTPUT = 'It is never "not sure": it gives class scores alone.'
 _LITERT_MACHINES = ("linux-x86_64", "darwin-arm64")
 _LITERT = ("litert_torch", "ai_edge_litert", "flatbuffers")
 
@@ -90,7 +90,7 @@ _FORMATS = (
     ExportFormat(
         "phone",
         "Phone page",
-        "One HTML file that classifies pictures in any current browser, offline: nothing leaves the phone.",
+        "One HTML file that classifies photos in the browser of a phone, offline: nothing leaves it.",
         "page.html",
         single=True,
         version=3,
@@ -99,13 +99,13 @@ _FORMATS = (
     ExportFormat(
         "pytorch",
         "PyTorch",
-        "A zip with weights, network, labels and a script that predicts; needs torch, not this app.",
+        "A zip with weights, labels and a script that predicts: needs torch, not this app.",
         version=3,
     ),
     ExportFormat(
         "onnx",
         "ONNX",
-        "One file for ONNX Runtime, OpenCV, browsers and C++; preprocessing of values and softmax are inside.",
+        "One file for ONNX Runtime, OpenCV, browsers and C++.",
         "model.onnx",
         ("onnx", "onnxscript", "onnxruntime"),
         version=3,
@@ -113,8 +113,7 @@ _FORMATS = (
     ExportFormat(
         "tflite",
         "TensorFlow Lite",
-        "For phone apps, robots and MediaPipe, in the form of Teachable Machine's files: 224 px pictures, floats. "
-        f"{ONE_OUTPUT}",
+        f"For phone apps, robots and MediaPipe, in the form of Teachable Machine's files. {ONE_OUTPUT}",
         "model_unquant.tflite",
         _LITERT,
         version=3,
@@ -125,7 +124,7 @@ _FORMATS = (
     ExportFormat(
         "tflite-int8",
         "TensorFlow Lite, 8 bits",
-        f"A quarter of the size, for small boards: whole numbers inside; pictures and answers are bytes. {ONE_OUTPUT}",
+        f"A quarter of the size, for small boards. {ONE_OUTPUT}",
         "model.tflite",
         (*_LITERT, "ai_edge_quantizer"),
         version=3,
@@ -136,7 +135,7 @@ _FORMATS = (
     ExportFormat(
         "notebook",
         "Notebook",
-        "Trains and evaluates this run again, on Colab or any computer with torch; add the pictures.",
+        "Trains this network again, on Colab or any computer with torch: add the pictures.",
         "notebook.ipynb",
         ("nbformat",),
         single=True,
@@ -145,7 +144,7 @@ _FORMATS = (
     ExportFormat(
         "notebook-features",
         "Notebook of features",
-        "Trains the head of this run again in seconds, with numpy alone; the features of its pictures are inside.",
+        "Trains the head again in seconds, with numpy and scikit-learn: the features of its pictures are inside.",
         "notebook.ipynb",
         ("nbformat",),
         version=2,
@@ -155,7 +154,7 @@ _FORMATS = (
     ExportFormat(
         "huggingface",
         "Hugging Face",
-        "A zip of a folder for the Hugging Face Hub, with a model card; timm opens ResNets by their address.",
+        "A folder for the Hugging Face Hub, with a model card.",
         version=3,
     ),
 )

@@ -54,7 +54,7 @@ def title_of(config: TrainConfig, meta: RunMeta) -> str:
     """The name of a run in lists: network and strategy, then its title or note, or which trial of a sweep it is."""
     trial = f"trial {meta.trial}" if meta.sweep is not None else ""
     own = (config.note if meta.title is None else meta.title) or trial
-    name = f"Learning curve, {config.strategy} ({config.model})" if is_curve(meta) else config.title()
+    name = f"Learning curve, {config.title()}" if is_curve(meta) else config.title()
     return name + (f" · {own}" if own else "")
 
 

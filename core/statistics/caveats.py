@@ -171,11 +171,15 @@ def _find_unequal_budget(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
 
 def _find_few_epochs(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
     """A budget of seconds gives an arm as much as the machine computed in them."""
-    for arm in arms:
-        if arm.config.max_seconds is not None and arm.epochs < FEW_EPOCHS and arm.images_seen is not None:
-            seen = f"{format_count(arm.images_seen, 'picture')} only ({format_count(arm.epochs, 'epoch')})"
-            text = f"{capitalise(arm.name)} saw {seen} in its time: this machine was busy, or is slow for this network."
-            yield Caveat("few-epochs", text)
+    seen = [
+        f"{arm.name} saw {format_count(arm.images_seen, 'picture')} only ({format_count(arm.epochs, 'epoch')})"
+        for arm in arms
+        if arm.config.max_seconds is not None and arm.epochs < FEW_EPOCHS and arm.images_seen is not None
+    ]
+    if seen:
+        its, networks = ("its", "this network") if len(seen) == 1 else ("their", "these networks")
+        text = f"{capitalise(join_names(seen))} in {its} time: this machine was busy, or is slow for {networks}."
+        yield Caveat("few-epochs", text)
 
 
 def _intended_budget(configs: Sequence[TrainConfig]) -> Budget | None:
@@ -229,11 +233,24 @@ def _find_unequal_views(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
         by_views.setdefault(words, []).append(name)
     sentence = "; ".join(f"{join_names(names)} saw {words}" for words, names in by_views.items())
     decisive = [(a, b) for a, b in unequal if a.config.augmented != b.config.augmented]
+    changes = list(dict.fromkeys(change for a, b in decisive for change in _find_unequal_changes(a, b)))
     text = f"{capitalise(sentence)}."
-    if any("flips" in {*random_changes(a.config)} ^ {*random_changes(b.config)} for a, b in decisive):
+    if "flips" in changes:
         text += " Where left and right matter, flips alone can decide."
     brief = f"{capitalise(_names(arms))} did not see the same augmentation."
-    yield Caveat("unequal-views", text, "augmentation" if decisive else "", _pairs(decisive), brief)
+    yield Caveat(
+        "unequal-views",
+        text,
+        f"augmentation (random {join_names(changes)})" if decisive else "",
+        _pairs(decisive),
+        brief,
+    )
+
+
+def _find_unequal_changes(a: ArmFacts, b: ArmFacts) -> list[str]:
+    """The random changes that one of two arms saw, in the order in which they are named."""
+    one, other = random_changes(a.config), random_changes(b.config)
+    return [change for change in (*one, *other) if (change in one) != (change in other)]
 
 
 def _find_copies(split: str, count: int) -> Iterator[Caveat]:

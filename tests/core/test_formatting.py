@@ -3,6 +3,7 @@ import math
 import pytest
 
 from core.formatting import (
+    bind_percent,
     count_images,
     format_bytes,
     format_count,
@@ -102,6 +103,10 @@ def test_an_estimated_time_is_rough(seconds, text):
 )
 def test_a_probability_is_never_written_as_certain(probability: float, text: str) -> None:
     assert format_probability(probability) == text
+
+
+def test_no_line_breaks_between_a_number_and_its_percent_sign() -> None:
+    assert bind_percent("rose >99 %, of 5 pictures") == "rose >99\u00a0%, of 5 pictures"
 
 
 @pytest.mark.parametrize(

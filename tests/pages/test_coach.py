@@ -40,6 +40,17 @@ def test_an_ended_run_is_reviewed_once_for_all_sessions(
     assert asked == [run.id]
 
 
+def test_a_run_that_went_well_has_no_next_step(
+    raced: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    well = CoachFinding("fine", "fine", "Nothing to worry about", "The loss fell.")
+    monkeypatch.setattr(coach_findings, "review_once", lambda *_: (well,))
+    app = open_page("pages/train.py", run=RunStore(raced).all()[0].id)
+    assert "Nothing to worry about" in texts(app)
+    assert "How it went" in texts(app)
+    assert "Next step" not in texts(app)
+
+
 def test_a_queued_run_is_not_reviewed(
     settings: Settings, drawn: Dataset, open_page: Open, small_config: TrainConfig
 ) -> None:

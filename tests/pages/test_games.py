@@ -53,6 +53,7 @@ def test_games_are_off_until_the_presenter_opens_one(come_as: Come, open_page: O
     choose_game(app, "bets")
     assert read_board(settings).game == "bets"
     assert "There is nothing to bet on yet" in texts(app)
+    assert "#### Bets\nEveryone guesses who wins" in texts(app), "what the game is, on the wall too"
     assert "There is no dataset yet" in texts(choose_game(app, "hunt"))
     assert "There is no finished run yet" in texts(choose_game(app, "promise"))
     choose_game(app, "hunt")
@@ -137,8 +138,9 @@ def test_a_hunt_on_a_phone_and_on_the_wall(come_as: Come, open_page: Open, setti
     assert texts(phone).count(":material/flag: marked") == 4
     marked = HuntStore(settings).view(view.id).marks[ada.id]
     assert len(marked) == 4
-    phone.button(key=f"hunt-mark-{view.id}-{marked[0]}").click().run()
-    assert HuntStore(settings).view(view.id).marks[ada.id] == marked[1:]
+    for row in marked[:3]:
+        phone.button(key=f"hunt-mark-{view.id}-{row}").click().run()
+    assert HuntStore(settings).view(view.id).marks[ada.id] == marked[3:]
 
     come_as("Grace the presenter")
     app = press(open_page("pages/room.py"), "End the hunt")
@@ -150,6 +152,7 @@ def test_a_hunt_on_a_phone_and_on_the_wall(come_as: Come, open_page: Open, setti
     come_as("Ada")
     phone = open_page("pages/room.py")
     assert "You found" in texts(phone)
+    assert "of 4**, with 1 mark." in texts(phone)
     open_game(settings, "", OPERATOR)
     show_scene(settings, "join", OPERATOR)
     assert "The game is closed" in texts(phone.run())

@@ -53,6 +53,7 @@ def test_a_strange_picture_is_called_so_with_the_pictures_that_it_resembles(run:
     assert "At most 1 in 20 known pictures looks so strange" in shown(app)
     assert "that it resembles most" in shown(app)
     assert shown(app).count("<figure") == 3
+    assert "every picture with one of its classes" not in shown(app)
     assert "100.0" not in shown(app)
     assert app.dataframe[0].value["Strange"].tolist() == [True]
     app.select_slider(key="predict-promise-choice").set_value(0.01).run(timeout=90)
@@ -82,6 +83,7 @@ def test_a_run_of_an_earlier_version_is_taught_by_a_button(run: Run, open_page: 
     (run.folder / NOVELTY).unlink()
     app = upload(open_page("pages/predict.py"), flag())
     assert "unlike anything" not in shown(app)
+    assert "every picture with one of its classes" in shown(app)
     app.button(key=f"predict-know-{run.id}").click().run(timeout=90)
     assert not app.exception
     assert (run.folder / NOVELTY).exists()

@@ -55,6 +55,26 @@ def test_every_page_of_an_empty_room_offers_a_next_step(open_page: Open, path: s
     assert any(words in read for words in NEXT_STEPS)
 
 
+def link_labels(app: AppTest) -> list[str]:
+    return [link.proto.label for link in app.get("page_link")]
+
+
+@pytest.mark.parametrize("path", ["pages/train.py", "pages/compare.py", "pages/predict.py"])
+def test_without_a_dataset_every_page_leads_straight_to_a_beginning(open_page: Open, path: str) -> None:
+    app = open_page(path)
+    shown = [*link_labels(app), texts(app)]
+    assert "See it in 60 seconds" in "\n".join(shown)
+    assert "Use my photos" in "\n".join(shown)
+
+
+@pytest.mark.parametrize(("path", "label"), [("compare", "Start a race"), ("predict", "Train a network")])
+def test_with_a_dataset_what_needs_a_training_leads_to_one(
+    drawn: Dataset, open_page: Open, path: str, label: str
+) -> None:
+    shown = open_page(f"pages/{path}.py")
+    assert label in "\n".join([*link_labels(shown), texts(shown)])
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_works_with_a_finished_race(raced: Settings, open_page: Open, path: str) -> None:
     app = open_page(path)
@@ -94,7 +114,7 @@ def test_home_continues_with_the_newest_dataset_and_its_best_result(raced: Setti
     shown = next(item.value for item in app.markdown if item.value.startswith("Best result"))
     accuracies = [item.accuracy for item in RunStore(raced).summaries() if item.accuracy]
     assert max(accuracies, key=lambda item: item.interval.low).text() in shown
-    assert "Continue with drawn" in texts(app)
+    assert "Continue with drawn cats and dogs" in texts(app)
     assert "Recent runs" in [folded.label for folded in app.expander]
 
 
@@ -319,6 +339,15 @@ def test_after_the_demo_the_next_step_is_a_race_on_own_photographs(raced: Settin
     assert not app.exception
     assert "These pictures were drawn" in texts(app)
     assert "Use my photos" in texts(app)
+
+
+def test_a_race_that_was_too_short_leads_to_another_one(raced: Settings, open_page: Open) -> None:
+    for run in RunStore(raced).all():
+        write_json(run.folder / "config.json", {**read_json(run.folder / "config.json"), "max_seconds": 30.0})
+    runs_snapshot.forget_runs()
+    app = open_page("pages/compare.py", race=str(RunStore(raced).all()[0].meta().race))
+    assert "Choose a longer time for both" in texts(app)
+    assert "Train again" in "\n".join([*link_labels(app), texts(app)])
 
 
 def test_compare_shows_the_numbers_of_one_run_without_a_verdict(raced: Settings, open_page: Open) -> None:

@@ -127,12 +127,14 @@ def test_the_joining_scene_shows_code_address_passcode_and_who_is_here(
 def test_the_wall_follows_the_scene_that_is_chosen_elsewhere(
     settings: Settings, come_as: Come, open_page: Open
 ) -> None:
+    come_as("Ada")
     come_as("Grace the presenter")
     wall = open_page("pages/room.py", wall="1")
     assert not wall.segmented_control
     assert [button.label for button in wall.button] == ["Remote"]
     scene(open_page("pages/room.py"), "goodbye")
     assert "Thank you" in html_of(wall.run())
+    assert "1 attendee, 0 trained networks, 0 datasets" in html_of(wall)
 
 
 @pytest.mark.parametrize("query", [{}, {"secret": "guess"}])

@@ -58,7 +58,7 @@ def show_card(settings: Settings, visitor: Actor) -> None:
     with st.container(border=True, key="continue"):
         owner = frame.owner_name(settings, dataset.owner) if dataset.owner != visitor.id else ""
         st.markdown(
-            f"##### Continue with {frame.plain(dataset.title)}\n"
+            f"##### Continue with {_name(dataset)}\n"
             f"{format_count(dataset.images, 'picture')}, {len(dataset.classes):,} classes"
             + (f", from {frame.plain(owner)}" if owner else "")
         )
@@ -84,3 +84,9 @@ def show_card(settings: Settings, visitor: Actor) -> None:
                 frame.TRAIN, label="Train on these pictures", icon=":material/model_training:", query_params=query
             )
             frame.link(frame.EXPLORE, label="Look at them", icon=":material/photo_library:", query_params=query)
+
+
+def _name(dataset: DatasetSummary) -> str:
+    """Its title; the demo's says too little alone."""
+    unnamed = dataset.drawn and dataset.title == dataset.id
+    return "drawn cats and dogs" if unnamed else frame.plain(dataset.title)

@@ -94,7 +94,9 @@ def offer_table(chosen: Sequence[Chosen], answers: Answers) -> None:
             key="predict-table",
         )
         frame.offer_csv("Download as CSV", table, "tunemypets-predictions.csv")
-    st.caption("A network always answers with one of its own classes, and can be confident and wrong.")
+    known = [answer for found in answers.values() for answer in found if answer is not None and answer.error is None]
+    if any(answer.not_sure is None for answer in known):
+        st.caption("This network answers every picture with one of its classes, and can be confident and wrong.")
 
 
 def _sureness(answer: Prediction | None) -> tuple[bool, bool, float]:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.batches.batch import Batch, BatchRequest, BatchStatus
 from core.batches.batch_store import BatchStore
+from core.config.arm_names import describe_arm, name_arm
 from core.errors import RightsError, TuneMyPetsError
 from core.formatting import format_bytes, format_count, format_estimate
 from core.settings import Settings
@@ -47,8 +48,9 @@ def _close() -> None:
 def _describe(settings: Settings, request: BatchRequest) -> str:
     named = f"{frame.plain(request.title)}, answered by run {frame.plain(request.run)}"
     with suppress(TuneMyPetsError):
-        run = frame.runs(settings).get(request.run)
-        named = f"{frame.plain(request.title)}, answered by {frame.plain(run.config().title())}"
+        config = frame.runs(settings).get(request.run).config()
+        network = f"{name_arm(config)} ({frame.plain(describe_arm(config))})"
+        named = f"{frame.plain(request.title)}, answered by {network}"
     owner = frame.owner_name(settings, request.owner)
     return f"{named}{f', by {frame.plain(owner)}' if owner else ''}."
 

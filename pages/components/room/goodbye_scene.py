@@ -25,11 +25,10 @@ def show_goodbye(settings: Settings) -> None:
     trained = sum(item.state is RunState.FINISHED for item in runs)
     people = sum(not person.presenter for person in PeopleStore(settings).all()) if settings.room else 0
     datasets = len({item.config.dataset for item in runs})
-    who = f"{format_count(people, 'attendee')} trained " if people else "Trained here: "
-    st.html(
-        '<div class="goodbye"><div class="goodbye-thanks">Thank you</div>'
-        f"<div>{who}{format_count(trained, 'network')} on {format_count(datasets, 'dataset')}.</div></div>"
-    )
+    counts = [format_count(trained, "trained network"), format_count(datasets, "dataset")]
+    if people:
+        counts.insert(0, format_count(people, "attendee"))
+    st.html(f'<div class="goodbye"><div class="goodbye-thanks">Thank you</div><div>{", ".join(counts)}</div></div>')
     st.markdown("#### Take it home now")
     for page, label, icon in TAKE_HOME:
         frame.link(page, label=label, icon=icon)

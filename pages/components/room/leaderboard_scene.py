@@ -19,6 +19,7 @@ from pages.components.shared.snapshots.shared_cache import SharedCache
 
 MAX_RUNS = 60  # of one dataset, the newest
 MAX_BARS = 15
+RANK = "One more than the number of runs that are better beyond chance, at 95 % for the whole table."
 Key = tuple[str, tuple[tuple[str, int], ...]]
 # test results never change: ranked once for all sessions, until there is a new one
 _rankings: SharedCache[Key, list[list[Rank]]] = SharedCache(None, max_entries=16)
@@ -53,17 +54,14 @@ def show_leaderboard(settings: Settings) -> None:
                 hide_index=True,
                 width="stretch",
                 column_config={
-                    "Rank": st.column_config.TextColumn(width=60),
+                    "Rank": st.column_config.TextColumn(width=60, help=RANK),
                     # a phone shows the first columns: the figure is nothing without its interval
                     "Accuracy": st.column_config.NumberColumn(format="%.1f %%", width=80, help="On test pictures."),
                     "95 % interval": st.column_config.TextColumn(width=110),
                 },
             )
             frame.offer_csv("Download as CSV", table, "tunemypets-leaderboard.csv", key=f"leaderboard-csv-{number}")
-    st.caption(
-        "The thin line is the 95 % interval. Rank: one more than the number of runs that are better beyond chance "
-        "(95 % for the whole table); = is a tie, and a lead within it may be luck."
-    )
+    st.caption("Thin lines: 95 % intervals. =: a tie, where the lead may be luck.")
 
 
 def _headline(places: Sequence[Rank]) -> str:

@@ -36,6 +36,7 @@ from pages.components.shared.page_links import go as go
 from pages.components.shared.page_links import has_router as has_router
 from pages.components.shared.page_links import link as link
 from pages.components.shared.page_links import link_to_run as link_to_run
+from pages.components.shared.page_links import link_to_start as link_to_start
 from pages.components.shared.page_links import link_to_sweep as link_to_sweep
 from pages.components.shared.page_links import mark_router as mark_router
 from pages.components.shared.snapshots.runs_snapshot import list_with_trials

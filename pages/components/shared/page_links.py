@@ -70,6 +70,12 @@ def go(page: Path, *, query_params: dict[str, str]) -> NoReturn:
         st.rerun()
 
 
+def link_to_start() -> None:
+    """Where anyone without a dataset begins: the demo on Home, or photos of their own."""
+    link(HOME, label="See it in 60 seconds", icon=":material/timer:")
+    link(EXPLORE, label="Use my photos", icon=":material/add_photo_alternate:", query_params={"add": "1"})
+
+
 def link_to_run(run_id: str, race: str | None, *, label: str, icon: str | None = None) -> None:
     """A link to where a run is shown: on the page of its race, or on its own."""
     if race:

@@ -170,13 +170,13 @@ def _trouble(snapshot: RunSnapshot) -> None:
 
 
 def _advise(settings: Settings, snapshot: RunSnapshot) -> None:
-    """The coach's one best next step, once the run has ended; the rest folded."""
+    """The coach's one best next step, or that there is none, once the run has ended; the rest folded."""
     if snapshot.moving or snapshot.result is None:
         return
     findings = coach_findings.review_once(settings, snapshot)
     if not findings:
         return
-    st.markdown("##### Next step")
+    st.markdown("##### Next step" if findings[0].advice else "##### How it went")
     coach_findings.show_findings(findings[:1], key=snapshot.id, config=snapshot.config)
     if len(findings) > 1:
         with st.expander("More from the coach", icon=":material/school:"):

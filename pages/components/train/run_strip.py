@@ -5,7 +5,7 @@ import html
 import streamlit as st
 
 from core.errors import DatasetError
-from core.formatting import format_probability
+from core.formatting import bind_percent, format_probability
 from core.settings import Settings
 from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.pictures.gallery import MARKS, Tiles, data_uri
@@ -58,7 +58,7 @@ def _arrange(settings: Settings, snapshot: RunSnapshot) -> Tiles:
         else:
             sign, colour, word = MARKS["right" if answer["correct"] else "wrong"]
             predicted = dataset.classes[answer["predicted"]]
-            said = html.escape(f"{predicted} {format_probability(answer['probability'])}")
+            said = html.escape(f"{predicted} {bind_percent(format_probability(answer['probability']))}")
         cells.append(
             f'<figure><img alt="{truth}: {word}" src="{data_uri(dataset.thumbnail_path(row))}">'
             f'<figcaption title="{said}"><b style="color:{colour}" aria-hidden="true">{sign}</b> {said}</figcaption>'

@@ -16,11 +16,11 @@ RESNET = HEAD.variant(model="resnet18")
     [
         ([SCRATCH, HEAD], ["Scratch", "Transfer"]),
         ([SCRATCH, HEAD, FULL], ["Scratch", "Transfer (head)", "Transfer (full)"]),
-        ([HEAD, RESNET], ["Transfer (petnet, head)", "Transfer (resnet18, head)"]),
-        ([HEAD, HEAD.variant(seed=1)], ["Transfer (petnet, head, seed 0)", "Transfer (petnet, head, seed 1)"]),
+        ([HEAD, RESNET], ["Transfer (PetNet, head)", "Transfer (ResNet-18, head)"]),
+        ([HEAD, HEAD.variant(seed=1)], ["Transfer (PetNet, head, seed 0)", "Transfer (PetNet, head, seed 1)"]),
         (
             [SCRATCH, RESNET.variant(strategy="scratch")],
-            ["Scratch (small CNN)", "Scratch (resnet18)"],
+            ["Scratch (small CNN)", "Scratch (ResNet-18)"],
         ),
     ],
 )
@@ -44,7 +44,7 @@ def test_arms_with_names_of_their_own_keep_them():
 
 
 def test_the_details_name_network_and_strategy():
-    assert (describe_arm(SCRATCH), describe_arm(FULL)) == ("small CNN", "petnet, full")
+    assert (describe_arm(SCRATCH), describe_arm(FULL)) == ("small CNN", "PetNet, full")
 
 
 def test_arms_with_equal_networks_are_shown_by_the_names_of_the_plan():

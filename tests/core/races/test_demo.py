@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from core.config.events import EpochDone, Event, PhaseStarted
+from core.config.seen_views import PLAIN, describe_views
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
@@ -32,6 +33,11 @@ def test_both_sides_get_the_same_budget() -> None:
     assert scratch["seed"] == 2
     plan, _ = plan_pair(demo.demo_config("drawn", seconds=33.5))
     assert (plan.budget, plan.amount) == ("seconds", 33.5)
+
+
+def test_both_sides_see_the_same_of_each_picture() -> None:
+    configs = [arm.config for arm in plan_pair(demo.demo_config("drawn"))[1]]
+    assert {describe_views(config) for config in configs} == {PLAIN}
 
 
 def deadlines(settings: Settings, race: str) -> dict[str, tuple[float, float]]:

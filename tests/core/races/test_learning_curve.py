@@ -57,7 +57,7 @@ def test_the_runs_of_a_curve_are_sensible_wherever_runs_are_shown(
 ) -> None:
     curve_id, runs = start(settings, small_config)
     assert [summarise(run).title for run in runs] == [
-        "Learning curve, head (petnet)", "Learning curve, scratch (scratch_cnn)"
+        "Learning curve, PetNet, head", "Learning curve, small CNN"
     ]  # fmt: skip
     for run in runs:
         assert Worker(settings, run).work() is RunState.FINISHED

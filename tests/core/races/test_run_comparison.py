@@ -71,7 +71,9 @@ def test_a_race_says_what_was_unequal_between_its_arms(settings: Settings, drawn
     outcome = show_race.callback(settings, race_id)
     assert [item["kind"] for item in outcome.value["comparison"]["caveats"]] == [item.kind for item in found.caveats]
     *_, verdict, first, second, third = outcome.text.splitlines()
-    assert verdict.endswith("Their training budget and augmentation differ too, which may be the reason.")
+    assert verdict.endswith(
+        "Their training budget and augmentation (random crops and flips) differ too, which may be the reason."
+    )
     assert first == "- Scratch was stopped after 2 of 3 epochs."
     assert second.startswith("- Scratch saw new random crops and flips")
     assert third.startswith("- By name, 2 of 2 classes")

@@ -331,7 +331,7 @@ def test_the_verdict_of_a_report_carries_its_caveats(settings: Settings, drawn: 
     text = Reader(html_of(settings, race_id)).text
 
     assert [item.kind for item in data.verdict.caveats] == ["unequal-views", "seen-before"]
-    assert "Their augmentation differs too, which may be the reason." in data.verdict.sentence
+    assert "Their augmentation (random crops and flips) differs too, which may be the reason." in data.verdict.sentence
     assert all(item.sentence in text for item in data.verdict.caveats)
     assert data.to_json()["verdict"]["caveats"][0]["sentence"].endswith("flips alone can decide.")
     flips = next(item for item in data.differing if item.name == "Random flips")

@@ -33,7 +33,7 @@ def test_flips_for_one_arm_and_one_plain_view_for_the_other_are_a_reason_for_the
         "Where left and right matter, flips alone can decide."
     ]
     found = find_caveats(arms)
-    expected = " Their augmentation differs too, which may be the reason."
+    expected = " Their augmentation (random crops and flips) differs too, which may be the reason."
     assert explain_difference(found, "head", "scratch") == expected
     assert explain_difference(found, "head", "full") == ""
 
@@ -46,6 +46,8 @@ def test_arms_that_see_the_same_have_no_caveat(more: dict[str, Any]) -> None:
 def test_without_flips_left_and_right_are_not_at_stake() -> None:
     [caveat] = sentences(arm("scratch", "scratch", {"augment_flip": False}), arm("head"))
     assert caveat == "Scratch saw new random crops in every epoch; head saw one plain view of each picture."
+    found = find_caveats((arm("scratch", "scratch", {"augment_flip": False}), arm("head")))
+    assert "augmentation (random crops) differs" in explain_difference(found, "head", "scratch")
 
 
 def test_a_few_stored_views_against_new_ones_are_named_and_are_no_reason_by_themselves() -> None:
@@ -149,6 +151,11 @@ def test_an_arm_that_saw_little_within_its_seconds_is_named() -> None:
     whole = arm("transfer", "head", budget, epochs=300)
     wanted = "Scratch saw 384 pictures only (4 epochs) in its time: this machine was busy, or is slow for this network."
     assert wanted in sentences(slow, whole)
+    both = sentences(slow, dataclasses.replace(whole, epochs=1, images_seen=32))
+    assert both[0] == (
+        "Scratch saw 384 pictures only (4 epochs) and transfer saw 32 pictures only (1 epoch) in their time: "
+        "this machine was busy, or is slow for these networks."
+    )
     assert not any("only" in text for text in sentences(arm("scratch", "scratch", budget, epochs=FEW_EPOCHS), whole))
     assert not any("only" in text for text in sentences(arm("scratch", "scratch", epochs=1), arm("transfer", epochs=1)))
 

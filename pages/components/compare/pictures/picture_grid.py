@@ -13,6 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.datasets.dataset import Dataset
+from core.formatting import bind_percent, format_probability
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from pages.components.compare.pictures import picture_dialog, prediction_cache
@@ -195,8 +196,8 @@ def _label(grid: Grid, dataset: Dataset, place: int) -> str:
         for model, who in enumerate(short_names(grid)):
             mark = RIGHT if answers.right[model, place] else WRONG
             predicted = answers.classes[int(answers.predicted[model, place])]
-            percent = 100 * answers.confidence[model, place]
-            lines.append(f"{mark} {f'{frame.plain(who)}: ' if who else ''}{_short(predicted)} {percent:.0f} %")
+            sure = bind_percent(format_probability(answers.confidence[model, place]))
+            lines.append(f"{mark} {f'{frame.plain(who)}: ' if who else ''}{_short(predicted)} {sure}")
     return "  \n".join(lines)
 
 

@@ -50,6 +50,9 @@ def show_next_step(settings: Settings, named: Sequence[Named], outcome: PairOutc
                 "Opens the training form with this run's settings and this one change; you start it.",
                 key=f"next-step-{key}",
             )
+        elif finding.kind == "few-epochs":
+            query = {"dataset": named[0][1].config.dataset}
+            frame.link(frame.TRAIN, label="Train again", icon=":material/model_training:", query_params=query)
         elif finding.lesson in LESSONS:
             explain(finding.lesson, key=f"next-step-lesson-{key}")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.actor import Actor
+from core.formatting import capitalise
 from core.room.access import RoomStore
 from core.room.board import GAMES, open_game, read_board
 from core.settings import Settings
@@ -64,6 +65,8 @@ def show_game(settings: Settings) -> None:
         return
     if _is_joining(settings, game):
         _show_way(settings, game)
+    elif _is_new(settings):
+        st.markdown(f"#### {GAME_LINKS[game][1]}\n{capitalise(GAME_HINTS[game])}")
     WALLS[game](settings)
 
 
@@ -111,8 +114,8 @@ def play(settings: Settings, by: Actor) -> bool:
             return True
     st.fragment(_watch, run_every=3.0)(settings, board.game)
     PHONES[board.game](settings, by)
-    if len(describe_state(settings)) == 1:
-        st.caption(f"{GAME_LINKS[board.game][1]}: {GAME_HINTS[board.game]}")  # nothing to play yet
+    if _is_new(settings):
+        st.caption(f"{GAME_LINKS[board.game][1]}: {GAME_HINTS[board.game]}")
     return True
 
 
@@ -120,6 +123,11 @@ def _watch(settings: Settings, game: str) -> None:
     """Draw the page again when the presenter opens another game, or closes this one."""
     if read_board(settings).game != game:
         st.rerun()
+
+
+def _is_new(settings: Settings) -> bool:
+    """Whether the open game was never played here."""
+    return len(describe_state(settings)) == 1
 
 
 def _is_joining(settings: Settings, game: str) -> bool:

@@ -81,7 +81,8 @@ def show_end(settings: Settings, view: HuntView, own: str | None = None) -> None
     ranked = sorted(people.items(), key=lambda item: (-item[1].found, item[1].marked))
     if own is not None and own in view.marks:
         mine = _name(settings, own)
-        st.markdown(f"**You found {people[mine].found} of {hunt.planted}**, with {len(view.marks[own])} marks.")
+        used = format_count(len(view.marks[own]), "mark")
+        st.markdown(f"**You found {people[mine].found} of {hunt.planted}**, with {used}.")
     rows = [(name, found, "person") for name, found in ranked[:MAX_ROWS]]
     if len(people) > 1:
         rows.append((TOGETHER, count_found(vote(view.marks, hunt.planted), truth, hunt.pictures), "all"))

@@ -10,6 +10,7 @@ from typing import Literal
 import streamlit as st
 
 from core.datasets.pictures.picture_formats import UPLOAD_SUFFIXES
+from core.formatting import bind_percent
 from core.palette import RIGHT_COLOUR, WRONG_COLOUR
 
 MARKS = {
@@ -58,7 +59,7 @@ def arrange(tiles: Sequence[Tile], width_px: int = 112) -> Tiles:
 
 
 def _cell(tile: Tile) -> str:
-    caption, detail = html.escape(tile.caption), html.escape(tile.detail)
+    caption, detail = html.escape(bind_percent(tile.caption)), html.escape(tile.detail)
     border, badge, spoken = "1px solid rgba(127,127,127,.35)", "", ""
     if tile.mark is not None:
         sign, colour, word = MARKS[tile.mark]

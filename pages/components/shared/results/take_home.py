@@ -50,7 +50,7 @@ def _show_formats(settings: Settings, run_id: str) -> None:
             st.session_state[key] = seen
             st.rerun()
         st.session_state[key] = seen
-        st.caption("Each file is asked for its answers to the test pictures before you get it.")
+        st.caption("Each file is checked on the test pictures before you get it.")
         for kind, state in states.items():
             with st.container(border=True, gap="xsmall", key=f"take-home-{kind.name}-{run_id}"):
                 _show_format(settings, run, kind, state)

@@ -284,7 +284,7 @@ def test_it_says_in_every_place_that_it_is_never_not_sure_and_what_is(made: Made
     assert SCORES_ONLY.encode() in (made.folder / "model_unquant.tflite").read_bytes()
     assert all(FORMATS[name].title in SCORES_ONLY for name in ("phone", "pytorch", "onnx", "huggingface"))
     for kind in (FLOATS, BYTES):
-        assert 'It never says "not sure": MediaPipe opens only files that give class scores alone.' in kind.summary
+        assert 'It is never "not sure": it gives class scores alone.' in kind.summary
 
 
 def test_too_few_test_pictures_for_8_bits_are_refused_at_once(raced: Settings) -> None:
