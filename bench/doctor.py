@@ -33,7 +33,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
 from core.datasets.sources.opening import open_source
 from core.datasets.splits import SplitPlan
-from core.doctor.dataset_features import read_features
+from core.doctor.dataset_features import Features, open_features
 from core.doctor.held_out_scores import Labels, choose_folds, condense
 from core.doctor.neighbours import Neighbours, find_neighbours, group_copies, misleading
 from core.doctor.picture_quality import find_qualities
@@ -73,10 +73,10 @@ def rank_by_regression(values: torch.Tensor, labels: Labels, groups: Labels, pen
 def try_backbone(settings: Settings, dataset: Dataset, backbone: str, seeds: int) -> None:
     """Print what is found with one backbone."""
     signal = StopSignal()
-    features = run_step(read_features(settings, dataset, backbone, signal))
+    features = run_step(open_features(settings, dataset, backbone, signal))
     labels = np.array([row.label for row in dataset.rows], np.int64)
-    neighbours = run_step(find_neighbours(features, signal))
-    pairs, values, classes = neighbours.copies(), condense(features), len(dataset.classes)
+    neighbours = run_step(find_neighbours(features.read(), signal))
+    pairs, values, classes = neighbours.copies(), condense(features.read()), len(dataset.classes)
     groups = group_copies(pairs, len(labels))
     print(f"  {backbone}: {len(pairs)} near-copies, {len(misleading(pairs, dataset.rows))} of them misleading")
     for share in SHARES:
@@ -128,13 +128,20 @@ def peak_mb() -> float:
 
 def try_large(pictures: int, width: int, classes: int) -> None:
     """Print seconds and memory of the steps after the features, for features that are drawn at random."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, classes, pictures)
-    before = peak_mb()
-    values = rng.standard_normal((pictures, width), dtype=np.float32)
-    values += rng.standard_normal((classes, width), dtype=np.float32)[labels] / 4
+    labels = np.random.default_rng(0).integers(0, classes, pictures)
     given, wrong = flip(labels, classes, 0.05, 0)
-    size = values.nbytes / MB
+    before = peak_mb()
+
+    def draw() -> Features:
+        """The same each time: the steps overwrite them."""
+        rng = np.random.default_rng(1)
+        values = rng.standard_normal((pictures, width), dtype=np.float32)
+        centres = rng.standard_normal((classes, width), dtype=np.float32) / 4
+        for label, centre in enumerate(centres):
+            values[labels == label] += centre
+        return values
+
+    size = 4 * pictures * width / MB
     print(f"{pictures:,} pictures, {width} features, {classes} classes: the features alone take {size:.0f} MB")
     took: dict[str, float] = {}
 
@@ -143,10 +150,10 @@ def try_large(pictures: int, width: int, classes: int) -> None:
         print(f"  {name}: {took[name]:.1f} s, peak {peak_mb() - before:.0f} MB", flush=True)
 
     began = time.perf_counter()
-    neighbours: Neighbours = run_step(find_neighbours(values, StopSignal()))
+    neighbours: Neighbours = run_step(find_neighbours(draw(), StopSignal()))
     timed("neighbours", began)
     began = time.perf_counter()
-    condensed = condense(values)
+    condensed = condense(draw())
     timed("condensing", began)
     began = time.perf_counter()
     groups = group_copies(neighbours.copies(), pictures)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 
 class Stage(NamedTuple):
@@ -65,6 +64,8 @@ class InvertedBottleneck(nn.Module):
     """Widen, filter each channel by itself, narrow again, with a shortcut where the shape stays the same."""
 
     def __init__(self, channels_in: int, stage: Stage, stride: int, depth_drop: float) -> None:
+        from torchvision.ops import StochasticDepth  # takes 170 MB, which only this network's processes need
+
         super().__init__()
         wide = channels_in * stage.expansion
         layers: OrderedDict[str, nn.Module] = OrderedDict()

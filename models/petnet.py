@@ -74,6 +74,7 @@ def build_backbone() -> nn.Sequential:
     )
     network = nn.Sequential(blocks)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        # without memory there is nothing to draw, and torch would load its compiler for that
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return network

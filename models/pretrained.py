@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from models.efficientnet_lite import build_network as build_efficientnet_lite
@@ -61,6 +60,8 @@ def build_original(name: str, classes: int = 1000) -> nn.Module:
         return build_petnet()
     if name == "efficientnet_lite0":
         return build_efficientnet_lite(classes)
+    import torchvision  # takes 170 MB, and petnet needs none of it
+
     original: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes)
     return original
 

@@ -30,6 +30,8 @@ def describe_node() -> dict[str, Any]:
     """
     facts: dict[str, Any] = {"versions": versions(), "processor": "", "speed": 0.0, "cuda": False, "problem": ""}
     try:
+        import torchvision  # noqa: F401
+
         import core.training.session  # noqa: F401 - all that a training needs
     except ImportError as error:
         facts["problem"] = f"lacks the package {error.name}: run pip install -r requirements.txt there."

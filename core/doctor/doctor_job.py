@@ -6,7 +6,6 @@ OWNER is who started it. It ends at once when it is cancelled or killed, and its
 """
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -23,7 +22,7 @@ from core.doctor.examination import files_of, measured_by
 from core.doctor.picture_quality import find_qualities
 from core.errors import DatasetError
 from core.jobs import shared_job
-from core.jobs.launchers import NICENESS, step_back
+from core.jobs.launchers import NICENESS, leave, step_back, trim_memory
 from core.settings import Settings
 from core.steps import StopSignal, run_step
 from core.stores.measurements import Measurements
@@ -43,17 +42,18 @@ def examine(
     started = time.monotonic()
     yield Progress("preparing", "Loading the network", 0, 1, None)
     # torch costs seconds to import: the locks are taken before it
-    from core.doctor.dataset_features import read_features
+    from core.doctor.dataset_features import open_features
     from core.doctor.held_out_scores import condense
     from core.doctor.neighbours import MAX_PAIRS, find_neighbours, group_copies, list_chains, misleading
     from core.doctor.suspicious_labels import review_labels
 
-    values = yield from read_features(settings, dataset, backbone, signal)
+    features = yield from open_features(settings, dataset, backbone, signal)
+    trim_memory()
     labels = np.array([row.label for row in dataset.rows], np.int64)
-    neighbours = yield from find_neighbours(values, signal)
+    neighbours = yield from find_neighbours(features.read(), signal)
+    condensed = condense(features.read())
+    trim_memory()
     pairs = neighbours.copies()
-    condensed = condense(values)
-    del values
     groups = group_copies(pairs, len(labels))
     review = yield from review_labels(condensed, labels, groups, len(dataset.classes), neighbours, signal)
     copies = misleading(pairs, dataset.rows)
@@ -134,4 +134,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

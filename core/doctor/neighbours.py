@@ -1,6 +1,7 @@
 """Nearest neighbours in the features of a backbone, and the pairs among them that show almost the same.
 
-One pass over blocks of rows keeps the nearest few of each picture: the memory is that of the features and one block.
+One pass over blocks of rows keeps the nearest few of each picture: the memory is one block, and the features, which are
+overwritten.
 """
 
 from collections.abc import Generator, Sequence
@@ -59,9 +60,10 @@ def find_neighbours(values: Floats, signal: StopSignal) -> Generator[Progress, N
     """Compare every picture with every other.
 
     Args:
-        values: (N, F).
+        values: (N, F); overwritten.
     """
-    units = torch.from_numpy(values) - torch.from_numpy(values.mean(axis=0))
+    units = torch.from_numpy(values)
+    units -= torch.from_numpy(values.mean(axis=0))
     units /= units.norm(dim=1, keepdim=True).clamp_min(1e-12)
     count = len(units)
     kept = min(KEPT, count - 1)
@@ -75,6 +77,7 @@ def find_neighbours(values: Floats, signal: StopSignal) -> Generator[Progress, N
         best = found.topk(kept, dim=1)
         similarities[first : first + BLOCK], places[first : first + BLOCK] = best.values.clamp(-1, 1), best.indices
         done = first + len(found)
+        del found  # else it is there together with the next
         yield Progress(
             "testing", "Comparing the pictures", done, count, (monotonic() - started) / done * (count - done)
         )

@@ -91,6 +91,8 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         # torch is imported here, not above: the client imports this module and lives in the pages' process
+        import torchvision  # noqa: F401 - not at the first question to a network that needs it
+
         from core.predict.explainer import Explainer
         from core.predict.predictor import Predictor
         from core.predict.strange_pictures import StrangePictures

@@ -5,7 +5,6 @@
 OWNER is who started it. It ends at once when it is cancelled or killed, and its result is then absent, never half.
 """
 
-import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 
@@ -17,7 +16,7 @@ from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.errors import DatasetError
 from core.jobs import shared_job
-from core.jobs.launchers import NICENESS, step_back
+from core.jobs.launchers import NICENESS, leave, step_back
 from core.probes.ladder import FORMAT, UNTRAINED_SEED, BlockProbe, Ladder, pack, write_ladder
 from core.probes.probing import count_pictures, files_of, measured_by
 from core.settings import Settings
@@ -130,4 +129,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from core.config.train_config import TrainConfig
 from models.catalog import Preprocessing
@@ -122,6 +121,8 @@ def apply_views(
     Returns:
         (B, 3, crop_px, crop_px) uint8.
     """
+    from torchvision.transforms.v2 import functional  # takes 170 MB, and not all that import this file draw views
+
     out = []
     for image, index in zip(images, chosen, strict=True):
         top, left, height, width = (int(value) for value in views.boxes[index])

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torchvision
 from torch.amp.grad_scaler import GradScaler
 
 from core.settings import Settings
@@ -53,6 +52,8 @@ class Hardware:
         network.to(memory_format=torch.channels_last)
 
     def to_json(self) -> dict[str, Any]:
+        import torchvision
+
         return {
             "device": self.device.type,
             "device_name": self.device_name,
@@ -127,7 +128,7 @@ def prepare_torch(settings: Settings, seed: int) -> None:
     """Threads, seed and deterministic kernels for this process."""
     torch.set_num_threads(settings.threads)
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # as `use_deterministic_algorithms`, which loads the whole compiler
     # filling fresh memory with NaN finds bugs in kernels, and costs a tenth of the time
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     torch.backends.cudnn.benchmark = False

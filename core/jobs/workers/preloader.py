@@ -127,7 +127,9 @@ def preload() -> None:
         RuntimeError: if an import left a thread behind.
     """
     gc.disable()  # the imports take a sixth less time
-    import core.training.session  # noqa: F401 - torch, torchvision, and all that trains
+    import torchvision  # noqa: F401 - most networks and all random views need it
+
+    import core.training.session  # noqa: F401 - torch, and all that trains
 
     gc.freeze()  # else a worker's first full collection copies 88 MB that all could share
     gc.enable()

@@ -6,6 +6,8 @@ import torch
 
 from core.doctor.held_out_scores import (
     FOLDS,
+    SEED,
+    WIDTH,
     as_probabilities,
     choose_folds,
     condense,
@@ -13,6 +15,7 @@ from core.doctor.held_out_scores import (
     predict,
     score_held_out,
 )
+from tests.support.peaks import PEAK, peak_of
 
 
 def alone(count: int) -> np.ndarray:
@@ -77,7 +80,7 @@ def test_a_class_without_pictures_is_never_the_answer() -> None:
 @pytest.mark.parametrize("width", [3, 500])
 def test_features_are_condensed_without_changing_their_distances(width: int) -> None:
     values = noise(80, width).numpy()
-    condensed = condense(values)
+    condensed = condense(values.copy())
     assert condensed.shape == (80, min(80, width))  # 80 pictures differ in no more than 80 directions
     standard = torch.from_numpy((values - values.mean(axis=0)) / values.std(axis=0))
     assert torch.allclose(torch.cdist(condensed, condensed), torch.cdist(standard, standard), atol=0.05)
@@ -86,10 +89,27 @@ def test_features_are_condensed_without_changing_their_distances(width: int) -> 
 def test_wide_features_keep_the_directions_in_which_pictures_differ_most() -> None:
     values = noise(400, 300).numpy() * 0.1
     values[:, :150] += noise(400, 1, seed=1).numpy()  # 150 columns share one direction
-    condensed = condense(values, width=16)
+    condensed = condense(values.copy(), width=16)
     assert condensed.shape == (400, 16)
     share = condensed.square().sum() / condense(values, width=1000).square().sum()
     assert share > 0.5
+
+
+def test_features_are_overwritten_without_a_change_to_one_bit_of_what_is_kept() -> None:
+    values = noise(400, 300).numpy()
+    standard = torch.from_numpy(values.copy())
+    standard -= standard.mean(dim=0)
+    standard /= standard.std(dim=0, correction=0)
+    torch.manual_seed(SEED)
+    _, _, directions = torch.pca_lowrank(standard, q=WIDTH, center=False, niter=2)
+    assert torch.equal(condense(values), standard @ directions)
+    assert (values == standard.numpy()).all()
+
+
+@pytest.mark.skipif(not PEAK.exists(), reason="the peak of a step is measured on Linux only")
+def test_condensing_takes_no_second_copy_of_the_features() -> None:
+    values = noise(4000, 2560).numpy()
+    assert peak_of(lambda: condense(values)) < 0.9 * values.nbytes  # `pca_lowrank` needs a tenth for each step
 
 
 def test_equal_pictures_have_features_without_any_direction() -> None:

@@ -3,11 +3,14 @@
 import dataclasses
 
 import numpy as np
+import pytest
+import torch
 
 from core.datasets.dataset import Dataset
 from core.doctor.doctor_findings import CopyPair
-from core.doctor.neighbours import KEPT, find_neighbours, group_copies, list_chains, misleading
+from core.doctor.neighbours import BLOCK, KEPT, find_neighbours, group_copies, list_chains, misleading
 from core.steps import StopSignal, run_step
+from tests.support.peaks import PEAK, peak_of
 
 
 def pictures(count: int, width: int = 60, seed: int = 0) -> np.ndarray:
@@ -15,12 +18,12 @@ def pictures(count: int, width: int = 60, seed: int = 0) -> np.ndarray:
 
 
 def pairs_of(values: np.ndarray) -> set[tuple[int, int]]:
-    return {(pair.first, pair.second) for pair in run_step(find_neighbours(values, StopSignal())).copies()}
+    return {(pair.first, pair.second) for pair in run_step(find_neighbours(values.copy(), StopSignal())).copies()}
 
 
 def test_neighbours_are_those_of_a_plain_comparison() -> None:
     values = pictures(300)
-    found = run_step(find_neighbours(values, StopSignal()))
+    found = run_step(find_neighbours(values.copy(), StopSignal()))
     units = values - values.mean(axis=0)
     units /= np.linalg.norm(units, axis=1, keepdims=True)
     cosines = units @ units.T
@@ -28,6 +31,26 @@ def test_neighbours_are_those_of_a_plain_comparison() -> None:
     assert found.places.shape == (300, KEPT)
     assert (found.places[:, 0] == cosines.argmax(axis=1)).all()
     assert np.allclose(found.similarities, -np.sort(-cosines, axis=1)[:, :KEPT], atol=1e-5)
+
+
+def test_features_are_overwritten_without_a_change_to_one_bit_of_what_is_found() -> None:
+    values = pictures(600)
+    units = torch.from_numpy(values) - torch.from_numpy(values.mean(axis=0))
+    units = units / units.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    found = run_step(find_neighbours(values, StopSignal()))
+    for first in range(0, 600, BLOCK):
+        cosines = units[first : first + BLOCK] @ units.T
+        cosines[torch.arange(len(cosines)), first + torch.arange(len(cosines))] = -2
+        best = cosines.topk(KEPT, dim=1)
+        assert (found.places[first : first + BLOCK] == best.indices.numpy()).all()
+        assert (found.similarities[first : first + BLOCK] == best.values.clamp(-1, 1).numpy()).all()
+    assert (values == units.numpy()).all()
+
+
+@pytest.mark.skipif(not PEAK.exists(), reason="the peak of a step is measured on Linux only")
+def test_comparing_takes_no_second_copy_of_the_features() -> None:
+    values = pictures(4000, 2560)
+    assert peak_of(lambda: run_step(find_neighbours(values, StopSignal()))) < 0.8 * values.nbytes
 
 
 def test_a_copy_with_small_changes_is_found_and_unrelated_pictures_are_not() -> None:

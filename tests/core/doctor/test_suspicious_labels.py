@@ -27,9 +27,9 @@ def clusters(counts: list[int], distance: float = 5.0, seed: int = 0) -> tuple[n
 
 def review(values: np.ndarray, labels: np.ndarray, signal: StopSignal | None = None) -> LabelReview:
     signal = signal or StopSignal()
-    neighbours = run_step(find_neighbours(values, signal))
+    neighbours = run_step(find_neighbours(values.copy(), signal))
     classes = int(labels.max()) + 1
-    return run_step(review_labels(condense(values), labels, np.arange(len(labels)), classes, neighbours, signal))
+    return run_step(review_labels(condense(values.copy()), labels, np.arange(len(labels)), classes, neighbours, signal))
 
 
 @pytest.mark.parametrize("counts", [[40, 40], [30, 30, 30, 30]])

@@ -63,3 +63,30 @@ def test_a_whole_session_steps_back_and_a_process_never_forward() -> None:
     assert int(shown.split()[0]) >= 10
     if launchers.AUTOGROUP.exists():
         assert shown.split()[-2:] == ["nice", "10"]
+
+
+RETURNED = """
+import numpy as np, psutil
+from core.jobs.launchers import trim_memory
+size = lambda: psutil.Process().memory_info().rss
+large, small = np.ones(10**7), [np.ones(100) for _ in range(1000)]
+del large
+kept = size()
+trim_memory()
+print(kept - size())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such settings")
+def test_a_process_that_keeps_freed_memory_gives_it_back_when_asked() -> None:
+    environment = {**os.environ, **launchers.WORKER_ENVIRONMENT}
+    shown = subprocess.run(
+        [sys.executable, "-c", RETURNED], cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(shown.stdout) > 70 * 10**6
+
+
+def test_leaving_ends_with_the_given_status_and_nothing_is_unloaded() -> None:
+    program = "import atexit; from core.jobs.launchers import leave; atexit.register(print, 'unloaded'); leave(3)"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=PROJECT_ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (3, "")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import confusion_matrix
+from pages.components.compare.details.computed_style import compute_once
 from pages.components.compare.pictures import picture_grid, prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
@@ -108,7 +109,7 @@ def style(counts: NDArray[np.int64], classes: Sequence[str], unit: Unit) -> Any:
         columns=table.columns,
     )
     shown = "{:,.0f}".format if unit == "pictures" else "{:.0f} %".format
-    return table.style.apply(lambda _: colours, axis=None).format(shown)
+    return compute_once(table.style.apply(lambda _: colours, axis=None).format(shown))
 
 
 def tabulate(counts: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
