@@ -98,8 +98,8 @@ def test_two_sessions_start_one_examination_and_both_read_what_it_found(
     wait_for(lambda: not look(settings, mixed, BACKBONE).active)
     state = look(settings, mixed, BACKBONE)
     assert state.problem is None
-    assert state.findings is not None
-    assert mixed.rows[state.findings.suspicions[0].index].name == "dog/wrong.jpg"
+    assert state.result is not None
+    assert mixed.rows[state.result.suspicions[0].index].name == "dog/wrong.jpg"
     wait_for(lambda: not processes_of(settings.home, JOB))
     folder = files_of(settings, mixed, BACKBONE).result.parent
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".lock"]
@@ -115,7 +115,7 @@ def test_a_killed_examination_leaves_a_sentence_and_nothing_half(
     wait_for(lambda: "Waiting" not in getattr(look(settings, mixed, BACKBONE).progress, "text", "Waiting"))
     kill(*processes_of(settings.home, JOB))
     state = look(settings, mixed, BACKBONE)
-    assert (state.active, state.findings) == (False, None)
+    assert (state.active, state.result) == (False, None)
     assert state.problem == INTERRUPTED
     assert not files_of(settings, mixed, BACKBONE).result.exists()
     assert list(check(settings)) == []
@@ -134,7 +134,7 @@ def test_its_starter_the_owner_and_the_presenter_may_cancel_and_others_may_not(
     cancel_examination(settings, mixed, BACKBONE, by=ALICE)
     wait_for(lambda: not look(settings, mixed, BACKBONE).active)
     state = look(settings, mixed, BACKBONE)
-    assert (state.findings, state.problem) == (None, None)
+    assert (state.result, state.problem) == (None, None)
     assert [path.suffix for path in files_of(settings, mixed, BACKBONE).result.parent.iterdir()] == [".lock"]
     lock.release()
     cancel_examination(settings, mixed, BACKBONE, by=BOB)  # nothing runs: nothing to refuse
@@ -150,7 +150,7 @@ def test_a_shutdown_of_the_app_ends_it(settings: Settings, mixed: Dataset, ended
     shut_down(settings, OPERATOR)
     wait_for(lambda: not processes_of(settings.home, JOB))
     state = look(settings, mixed, BACKBONE)
-    assert (state.active, state.findings, state.problem) == (False, None, None)
+    assert (state.active, state.result, state.problem) == (False, None, None)
     lock.release()
 
 
@@ -185,10 +185,10 @@ def test_findings_of_other_labels_are_not_shown(settings: Settings, mixed: Datas
     path = findings_path(settings, mixed, BACKBONE)
     path.parent.mkdir(parents=True)
     write_findings(path, mixed, found_once)
-    assert look(settings, mixed, BACKBONE).findings == found_once
+    assert look(settings, mixed, BACKBONE).result == found_once
     corrected = dataclasses.replace(mixed, summary=dataclasses.replace(mixed.summary, fingerprint="f" * 64))
-    assert look(settings, corrected, BACKBONE).findings is None
-    assert look(settings, mixed, "mobilenet_v2").findings is None
+    assert look(settings, corrected, BACKBONE).result is None
+    assert look(settings, mixed, "mobilenet_v2").result is None
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_damaged_findings_are_as_good_as_none(
     value = json.loads(path.read_text())
     damage(value)
     path.write_text(json.dumps(value))
-    assert look(settings, mixed, BACKBONE).findings is None
+    assert look(settings, mixed, BACKBONE).result is None
 
 
 def test_fsck_names_what_is_damaged_orphaned_and_left_over(settings: Settings, mixed: Dataset) -> None:

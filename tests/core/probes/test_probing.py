@@ -43,7 +43,7 @@ def waiting(settings: Settings, dataset: Dataset, by: Actor = ALICE) -> FileLock
     lock = FileLock(settings.cache_dir / "probes.lock")
     lock.acquire()
     start_probes(settings, dataset, "petnet", by=by)
-    wait_for(lambda: look(settings, dataset, "petnet").job.progress is not None)
+    wait_for(lambda: look(settings, dataset, "petnet").progress is not None)
     return lock
 
 
@@ -78,25 +78,25 @@ def test_two_sessions_start_one_process_and_both_read_what_it_found(
     start_probes(settings, drawn, "petnet")  # a third one, later
     assert len(processes_of(settings.home, JOB)) == 1
     lock.release()
-    wait_for(lambda: look(settings, drawn, "petnet").ladder is not None)
+    wait_for(lambda: look(settings, drawn, "petnet").result is not None)
     wait_for(lambda: not processes_of(settings.home, JOB))
     folder = files_of(settings, drawn, "petnet").result.parent
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".lock"]
     assert list(check(settings)) == []
     start_probes(settings, drawn, "petnet")  # it is there: nothing starts
     assert not processes_of(settings.home, JOB)
-    assert look(settings, drawn, "petnet").ladder is not None
+    assert look(settings, drawn, "petnet").result is not None
 
 
 def test_killed_probes_leave_a_sentence_and_nothing_half(
     settings: Settings, drawn: Dataset, ended_processes: None
 ) -> None:
     waiting(settings, drawn).release()
-    wait_for(lambda: "Waiting" not in getattr(look(settings, drawn, "petnet").job.progress, "text", "Waiting"))
+    wait_for(lambda: "Waiting" not in getattr(look(settings, drawn, "petnet").progress, "text", "Waiting"))
     kill(*processes_of(settings.home, JOB))
     state = look(settings, drawn, "petnet")
-    assert (state.job.active, state.ladder) == (False, None)
-    assert state.job.problem == "It was interrupted: start it again."
+    assert (state.active, state.result) == (False, None)
+    assert state.problem == "It was interrupted: start it again."
     assert not files_of(settings, drawn, "petnet").result.exists()
     assert list(check(settings)) == []
 
@@ -108,9 +108,9 @@ def test_its_starter_and_the_presenter_may_cancel_and_others_may_not(
     with pytest.raises(RightsError, match="This computation belongs to another person"):
         cancel_probes(settings, drawn, "petnet", by=BOB)
     cancel_probes(settings, drawn, "petnet", by=ALICE)
-    wait_for(lambda: not look(settings, drawn, "petnet").job.active)
+    wait_for(lambda: not look(settings, drawn, "petnet").active)
     state = look(settings, drawn, "petnet")
-    assert (state.ladder, state.job.problem) == (None, None)
+    assert (state.result, state.problem) == (None, None)
     lock.release()
 
 
@@ -118,10 +118,10 @@ def test_a_missing_picture_ends_it_with_a_sentence(settings: Settings, drawn: Da
     drawn.image_path(drawn.rows_of("train")[3]).unlink()
     files_of(settings, drawn, "petnet").result.parent.mkdir(parents=True)
     assert probe_job.run(settings, drawn, "petnet", "local") == 0
-    problem = look(settings, drawn, "petnet").job.problem
+    problem = look(settings, drawn, "petnet").problem
     assert problem is not None
     assert drawn.rows_of("train")[3].name in problem
-    assert look(settings, drawn, "petnet").ladder is None
+    assert look(settings, drawn, "petnet").result is None
 
 
 def test_what_cannot_be_probed_is_refused_with_a_remedy(settings: Settings, drawn: Dataset) -> None:
@@ -146,7 +146,7 @@ def test_a_ladder_survives_its_file_and_belongs_to_these_labels(
     write_ladder(path, measured)
     assert read_ladder(path) == measured
     corrected = dataclasses.replace(drawn, summary=dataclasses.replace(drawn.summary, fingerprint="f" * 64))
-    assert look(settings, corrected, "petnet").ladder is None
+    assert look(settings, corrected, "petnet").result is None
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_damaged_ladder_is_as_good_as_none_and_fsck_names_it(
     value = json.loads(path.read_text())
     damage(value)
     path.write_text(json.dumps(value))
-    assert look(settings, drawn, "petnet").ladder is None
+    assert look(settings, drawn, "petnet").result is None
     (path.parent / f"{'0' * 24}-petnet-0.json").write_text("{}")
     assert {finding.kind for finding in check(settings)} == {"damaged", "orphaned"}
 
@@ -180,7 +180,7 @@ def test_the_command_line_prints_sentences_and_json(
     path = ladder_path(settings, drawn, "petnet")
     path.parent.mkdir(parents=True)
     write_ladder(path, measured)
-    assert next(iter(wait_for_probes(settings, drawn, "petnet"))).ladder == measured
+    assert run_step(wait_for_probes(settings, drawn, "petnet")) == measured
     assert main(["probe", "drawn", "--network", "petnet"]) == 0
     text = capsys.readouterr().out
     assert "A head alone should reach about" in text

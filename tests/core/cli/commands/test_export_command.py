@@ -74,7 +74,7 @@ def test_a_failed_export_says_why(run_id: str, raced: Settings, tmp_path: Path, 
     kind = exports.get_format("pytorch")
 
     def start(*_: object) -> None:
-        exports.progress_of(run, kind).write_text('{"problem": "The disk is full: free some."}', encoding="utf-8")
+        exports.files_of(run, kind).progress.write_text('{"problem": "The disk is full: free some."}', encoding="utf-8")
 
     monkeypatch.setattr(exports, "start_export", start)
     (run.folder / "exports").mkdir()
