@@ -70,3 +70,19 @@ def offer_cancel(
 def _cancel(cancel: Callable[[], object]) -> None:
     with suppress(TuneMyPetsError):  # it has just ended
         cancel()
+
+
+def offer_stop(
+    stop: Callable[[], object], forget: Callable[[], None], key: str, *, kept: str, stopping: bool, label: str = "Stop"
+) -> None:
+    """The button that ends a training, a race or a sweep and keeps what it has.
+
+    Args:
+        forget: drops what was read before.
+        kept: what it ends and keeps, as the button's help.
+        stopping: it was clicked before.
+    """
+    if st.button(label, key=key, icon=":material/stop:", help=kept, disabled=stopping):
+        _cancel(stop)
+        forget()
+        st.rerun()
