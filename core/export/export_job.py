@@ -67,7 +67,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     written = writer_of(kind)(source, folder)
     if isinstance(written, Generator):  # one that takes long reports how far it is
         written = yield from written
-    yield Progress("testing", "Checking its answers", 0, len(places), None)
+    yield Progress("testing", "Checking its answers", 0, 1, None)
     if written.spec is not None and written.spec != source.spec:
         crops = yield from read_crops(source, places, written.spec)
     file = written.answers(crops)
@@ -85,7 +85,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
         raise ExportError(f"The {kind.title} file of run {run.id} is not offered, because {problem}.")
     notes = written.notes
     if written.outcomes is not None and (expected := (written.expected or source.outcomes)(crops)) is not None:
-        yield Progress("testing", "Checking what it calls strange", 0, len(places), None)
+        yield Progress("testing", "Checking what it calls strange", 0, 1, None)
         same = count_same_outcomes(expected, written.outcomes(crops))
         if len(places) - same > max(1, OTHER_OUTCOMES * len(places)):
             raise ExportError(
