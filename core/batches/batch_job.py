@@ -6,7 +6,6 @@ It holds `batch.lock` while it lives and appends rows as they are made. Two batc
 a small one does not wait for a large one.
 """
 
-import argparse
 import dataclasses
 import logging
 import sys
@@ -24,6 +23,7 @@ from core.config.events import Progress
 from core.errors import BatchError, TuneMyPetsError
 from core.formatting import format_count, format_limit
 from core.jobs.launchers import NICENESS, step_back
+from core.jobs.shared_job import read_arguments
 from core.jobs.states import is_closing
 from core.locks import ASKER_SECONDS
 from core.quotas import is_full
@@ -164,11 +164,7 @@ class _Note:
 
 def main(arguments: list[str] | None = None) -> int:
     """Predict one batch."""
-    parser = argparse.ArgumentParser(prog="python -m core.batches.batch_job", description="Predict one batch.")
-    parser.add_argument("folder", type=Path)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    batch = Batch(options.folder)
+    batch = Batch(Path(*read_arguments("core.batches.batch_job", ("folder",), arguments)))
     try:
         with FileLock(batch.lock_path).acquire(timeout=ASKER_SECONDS):
             step_back(NICENESS)
