@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -32,7 +33,7 @@ from core.verification import REMOVE, Count, Kind, Problem, held, ignore, irregu
 UP_SECONDS = 20.0  # that a process may take to have the lock, on a busy machine
 POLL_SECONDS = 0.1
 NOTE_SECONDS = 0.3
-WAIT_SECONDS = 0.5
+WAIT_SECONDS = 0.2  # for each lock
 INTERRUPTED = "It was interrupted: start it again."
 ENDINGS = (".progress.json", ".json", ".stop", ".lock")
 
@@ -184,7 +185,7 @@ def run_alone(
             note, signal = _Note(files.progress, owner), StopSignal(lambda: files.stop.exists() or is_closing(settings))
             try:
                 note(Progress("preparing", "Waiting for another computation", 0, 1, None))
-                with _turn(settings, turn, signal):
+                with take_turn([settings.cache_dir / f"{turn}.lock"], signal):
                     work(signal, note)
                 files.progress.unlink(missing_ok=True)
             except Stopped:
@@ -204,13 +205,17 @@ def run_alone(
 
 
 @contextmanager
-def _turn(settings: Settings, name: str, signal: StopSignal) -> Iterator[None]:
-    """Hold the lock of the one that computes; a cancelled one does not wait for it."""
-    lock = FileLock(settings.cache_dir / f"{name}.lock")
-    while not lock.is_locked:
+def take_turn(paths: Sequence[Path], signal: StopSignal) -> Iterator[None]:
+    """Hold one of the locks of those that compute at a time; a cancelled one does not wait for it.
+
+    Raises:
+        Stopped: `signal` was set meanwhile.
+    """
+    for lock in cycle(map(FileLock, paths)):
         signal.check()
         with suppress(Timeout):
             lock.acquire(timeout=WAIT_SECONDS)
+            break
     try:
         yield
     finally:
