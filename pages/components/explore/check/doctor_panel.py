@@ -64,14 +64,18 @@ def _chosen(dataset: Dataset) -> str:
 
 
 def _look(settings: Settings, dataset: Dataset, backbone: str) -> JobState[Findings]:
-    """How far it is; finished findings are read once for all sessions."""
+    """How far it is."""
+    found = _read(settings, dataset, backbone)
+    return look(settings, dataset, backbone) if found is None else JobState(found)
+
+
+def _read(settings: Settings, dataset: Dataset, backbone: str) -> Findings | None:
+    """Finished findings, read once for all sessions; None where there are none."""
     path = findings_path(settings, dataset, backbone)
-    if (stamp := stamp_of(path)) is not None:
-        # rows in another order have other numbers: datasets of the same fingerprint share the file
-        found = _found.get((dataset.folder, path, stamp), lambda: read_findings(path, dataset))
-        if found is not None:
-            return JobState(found)
-    return look(settings, dataset, backbone)
+    if (stamp := stamp_of(path)) is None:
+        return None
+    # rows in another order have other numbers: datasets of the same fingerprint share the file
+    return _found.get((dataset.folder, path, stamp), lambda: read_findings(path, dataset))
 
 
 def _show(settings: Settings, dataset: Dataset, state: JobState[Findings]) -> None:
