@@ -18,15 +18,12 @@ from pathlib import Path
 
 from core.cluster.node_worker import ROOT
 from core.config.train_config import TrainConfig
-from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
-from core.datasets.splits import SplitPlan
 from core.jobs.nodes import read_cluster
 from core.runs.run import Run, RunState
 from core.runs.run_store import RunStore
 from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
+from tests.support.drawn_dataset import import_drawn
 from tests.support.processes import end_processes
 
 WAIT_SECONDS = 0.02
@@ -95,8 +92,7 @@ def main() -> None:
         os.environ |= {"TUNEMYPETS_HOME": str(folder / "home"), "TUNEMYPETS_THREADS": "1"}
         os.environ |= {"TUNEMYPETS_WORKERS": str(options.nodes), "RAY_USAGE_STATS_ENABLED": "0"}
         settings = Settings.from_environment()
-        source = MemorySource("drawn", list(draw_sample(count_per_class=60, size_px=64)), drawn=True)
-        list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+        import_drawn(settings, 60)
         report = {"home": measure(options.repeats, options.epochs, options.heads)}
         end_processes(settings.home)
 

@@ -18,8 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from core.runs.run_store import RunStore
 from core.scheduling.scheduler import ensure_scheduler
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.processes import end_processes
-from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS
+from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, answers
 
 PHONE = {"width": 390, "height": 844}
 PATIENCE = 300_000  # milliseconds
@@ -52,12 +50,8 @@ def click(environment: dict[str, str]) -> float:
         stderr=subprocess.DEVNULL,
     )
     try:
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
-                break
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
+        while not answers(address):
+            time.sleep(0.05)
         with sync_playwright() as playwright:
             path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
             browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, "--no-sandbox"])

@@ -16,6 +16,7 @@ from bench.jobs import command, imported
 from core.errors import TuneMyPetsError
 from core.export.exports import wait_for_export
 from core.export.formats import FORMATS
+from core.steps import run_step
 from models import weights
 from models.catalog import CATALOG
 from tests.support.processes import end_processes
@@ -37,9 +38,7 @@ def main() -> None:
             row = table.setdefault(name, {"strategy": strategy, "test_accuracy": round(result["test_accuracy"], 4)})
             for kind in options.formats:
                 try:
-                    *_, last = wait_for_export(job.settings, result["run"], kind)
-                    assert last.manifest is not None
-                    row[kind] = last.manifest.to_json()
+                    row[kind] = run_step(wait_for_export(job.settings, result["run"], kind)).to_json()
                 except TuneMyPetsError as error:
                     row[kind] = str(error)
                 print(name, kind, row[kind], file=sys.stderr, flush=True)

@@ -19,16 +19,12 @@ from pathlib import Path
 
 from core.config.sweep_plan import parse_space, plan_sweep
 from core.config.train_config import TrainConfig
-from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
-from core.datasets.splits import SplitPlan
 from core.maintenance.check import check
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.steps import run_step
 from core.sweeps.sweep import read_sweep
 from core.sweeps.sweep_store import SweepStore
+from tests.support.drawn_dataset import import_drawn
 from tests.support.processes import end_processes
 from tests.support.random_kills import check_books, kill_at_random
 from tests.support.server import Server
@@ -50,8 +46,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         os.environ["TUNEMYPETS_HOME"] = str(Path(name) / "workspace")
         settings = Settings.from_environment()
-        pictures = MemorySource("drawn", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
-        run_step(import_dataset(settings, pictures, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+        import_drawn(settings)
         base = TrainConfig.model_validate({**SMALL_SCRATCH, "epochs": options.epochs})
         plan = plan_sweep(base, parse_space(("dropout=0..0.5",), base), trials=options.trials, pruner="none")
         folder, server = SweepStore(settings).create(plan), Server(settings)

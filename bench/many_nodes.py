@@ -17,10 +17,6 @@ import time
 from pathlib import Path
 
 from core.config.train_config import TrainConfig
-from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
-from core.datasets.splits import SplitPlan
 from core.jobs.launchers import process_facts
 from core.jobs.nodes import Cluster, Node, write_cluster
 from core.runs.run import Run, RunState
@@ -32,6 +28,7 @@ from core.scheduling.scheduler import POLL_SECONDS
 from core.scheduling.worker_processes import Exit, WorkerProcesses
 from core.settings import Settings
 from core.storage import write_json
+from tests.support.drawn_dataset import import_drawn
 
 ADDRESS = "127.0.0.1:6379"  # nothing is there
 
@@ -117,8 +114,7 @@ def main() -> None:
             os.environ |= {"TUNEMYPETS_HOME": str(Path(name) / "home"), "TUNEMYPETS_CLUSTER": ADDRESS}
             os.environ["TUNEMYPETS_THREADS"] = "1"
             settings = Settings.from_environment()
-            source = MemorySource("drawn", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
-            list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+            import_drawn(settings)
             report.append(measure(settings, options.nodes, options.runs, seconds))
     print(json.dumps(report, indent=1))
 

@@ -15,13 +15,10 @@ from pathlib import Path
 
 from core.config.events import PhaseStarted
 from core.config.train_config import TrainConfig
-from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
-from core.datasets.splits import SplitPlan
 from core.runs.run_store import RunStore
 from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
+from tests.support.drawn_dataset import import_drawn
 from tests.support.processes import end_processes, wait_for
 from tests.support.small_runs import SMALL_SCRATCH
 
@@ -45,8 +42,7 @@ def main() -> None:
     cold, warm = [], []
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.from_environment({"TUNEMYPETS_HOME": str(Path(folder) / "workspace")})
-        source = MemorySource("drawn", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
-        list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+        import_drawn(settings)
         try:
             for _ in range(rounds + 1):  # the first round warms the disk's cache and is not counted
                 cold.append(seconds_to_first_event(settings))

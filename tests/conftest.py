@@ -14,15 +14,12 @@ from core.checkpoints.pretrained_weights import load_pretrained
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
-from core.datasets.splits import SplitPlan
 from core.jobs.launchers import NICENESS, step_back
 from core.jobs.workers.worker import Worker
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from models.network import Network
+from tests.support.drawn_dataset import import_drawn
 from tests.support.environment import shared_folder, skip_or_fail
 from tests.support.finished_runs import create_pair
 from tests.support.fork_server import POSSIBLE as FORKING
@@ -118,8 +115,7 @@ def drawn_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with a small drawn dataset, `drawn`."""
     root = tmp_path_factory.mktemp("drawn") / "workspace"
     settings = dataclasses.replace(Settings.from_environment(), home=root)
-    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
-    list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+    import_drawn(settings)
     return root
 
 

@@ -6,13 +6,12 @@ It holds `batch.lock` while it lives and appends rows as they are made. Two batc
 a small one does not wait for a large one.
 """
 
-import argparse
 import dataclasses
 import logging
 import sys
 import time
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Generator
+from contextlib import closing, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,6 +23,7 @@ from core.config.events import Progress
 from core.errors import BatchError, TuneMyPetsError
 from core.formatting import format_count, format_limit
 from core.jobs.launchers import NICENESS, step_back
+from core.jobs.shared_job import read_arguments, take_turn
 from core.jobs.states import is_closing
 from core.locks import ASKER_SECONDS
 from core.quotas import is_full
@@ -34,7 +34,6 @@ from core.storage import write_json
 
 TURNS = 2  # batches that compute at a time
 NOTE_SECONDS = 0.3
-WAIT_SECONDS = 0.2
 FULL = "The disk is full: free some space, then resume. What was predicted is kept."
 
 log = logging.getLogger("tunemypets.batches")
@@ -103,7 +102,7 @@ def run_batch(settings: Settings, batch: Batch) -> None:
     signal = StopSignal(lambda: batch.cancelled or is_closing(settings))
     try:
         note(Progress("preparing", "Waiting for other batches", 0, 0, None))
-        with _turn(settings, signal):
+        with take_turn([settings.cache_dir / f"batches-{number}.lock" for number in range(TURNS)], signal):
             result = run_step(predict_batch(settings, batch, batch.request(), signal), note)
     except Stopped:
         if not batch.cancelled:
@@ -124,20 +123,6 @@ def _explain(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "There is not enough memory: close other programs, then resume."
     return f"The batch failed unexpectedly ({type(error).__name__}): see batch.log in its folder, then resume."
-
-
-@contextmanager
-def _turn(settings: Settings, signal: StopSignal) -> Iterator[None]:
-    """Hold one of the locks of the batches that compute; a cancelled one does not wait for it."""
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    locks = [FileLock(settings.cache_dir / f"batches-{number}.lock") for number in range(TURNS)]
-    while True:
-        for lock in locks:
-            signal.check()
-            with suppress(Timeout):
-                with lock.acquire(timeout=WAIT_SECONDS):
-                    yield
-                return
 
 
 class _Note:
@@ -164,11 +149,7 @@ class _Note:
 
 def main(arguments: list[str] | None = None) -> int:
     """Predict one batch."""
-    parser = argparse.ArgumentParser(prog="python -m core.batches.batch_job", description="Predict one batch.")
-    parser.add_argument("folder", type=Path)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    batch = Batch(options.folder)
+    batch = Batch(Path(*read_arguments("core.batches.batch_job", ("folder",), arguments)))
     try:
         with FileLock(batch.lock_path).acquire(timeout=ASKER_SECONDS):
             step_back(NICENESS)

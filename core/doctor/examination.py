@@ -1,40 +1,19 @@
 """Examinations of datasets: started in the background, followed, cancelled. Imports no torch: pages read it."""
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-from core.actor import LOCAL_OWNER, OPERATOR, Actor
-from core.config.events import Progress
+from core.actor import OPERATOR, Actor
 from core.datasets.dataset import Dataset
 from core.doctor.doctor_findings import PREFIX, Findings, check_text, findings_path, read_findings
 from core.errors import ConfigError, DatasetError, WeightsError
 from core.jobs import shared_job
-from core.jobs.shared_job import POLL_SECONDS, JobFiles
+from core.jobs.shared_job import JobFiles, JobState
 from core.settings import Settings
-from core.stores.measurements import Measurements
 from core.verification import Count, Problem, ignore
 from models import weights
 from models.catalog import CATALOG
-
-
-@dataclass(frozen=True)
-class ExaminationState:
-    """How far an examination is: finished with findings, running, failed with a sentence, or not begun.
-
-    Attributes:
-        owner: who started the one that runs.
-        estimate: seconds that it will take; None where none was made on this machine.
-    """
-
-    active: bool = False
-    findings: Findings | None = None
-    progress: Progress | None = None
-    problem: str | None = None
-    owner: str = LOCAL_OWNER
-    estimate: float | None = None
 
 
 def list_backbones() -> list[str]:
@@ -64,15 +43,14 @@ def files_of(settings: Settings, dataset: Dataset, backbone: str) -> JobFiles:
     return JobFiles(findings_path(settings, dataset, backbone))
 
 
-def look(settings: Settings, dataset: Dataset, backbone: str) -> ExaminationState:
+def look(settings: Settings, dataset: Dataset, backbone: str) -> JobState[Findings]:
     """How far an examination is."""
     files = files_of(settings, dataset, backbone)
-    found, job = shared_job.look(files, lambda: read_findings(files.result, dataset))
-    if found is not None:
-        return ExaminationState(findings=found)
-    each = (Measurements(settings).find(measured_by(backbone)) or {}).get("seconds_a_picture")
-    estimate = each * len(dataset.rows) if each else None
-    return ExaminationState(job.active, None, job.progress, job.problem, job.owner, estimate)
+    return shared_job.look(
+        files,
+        lambda: read_findings(files.result, dataset),
+        lambda: shared_job.expect_seconds(settings, measured_by(backbone), len(dataset.rows)),
+    )
 
 
 def start_examination(settings: Settings, dataset: Dataset, backbone: str, *, by: Actor = OPERATOR) -> None:
@@ -86,7 +64,7 @@ def start_examination(settings: Settings, dataset: Dataset, backbone: str, *, by
     """
     check_backbone(backbone)
     state = look(settings, dataset, backbone)
-    if not state.active and state.findings is None:
+    if not state.active and state.result is None:
         files = files_of(settings, dataset, backbone)
         shared_job.start(settings, files, "core.doctor.doctor_job", [dataset.id, backbone, by.id], "doctor.log")
 
@@ -100,19 +78,19 @@ def cancel_examination(settings: Settings, dataset: Dataset, backbone: str, *, b
     shared_job.cancel(files_of(settings, dataset, backbone), "This examination", dataset.summary.owner, by=by)
 
 
-def wait_for_findings(settings: Settings, dataset: Dataset, backbone: str) -> Iterator[ExaminationState]:
-    """Examine a dataset if need be, and follow it; the last state has the findings.
+def wait_for_findings(
+    settings: Settings, dataset: Dataset, backbone: str
+) -> Generator[JobState[Findings], None, Findings]:
+    """Examine a dataset if need be, and follow it; returns what was found.
 
     Raises:
         as `start_examination`, and DatasetError with the reason where it failed.
     """
     start_examination(settings, dataset, backbone)
-    while (state := look(settings, dataset, backbone)).active:
-        yield state
-        time.sleep(POLL_SECONDS)
-    if state.findings is None:
-        raise DatasetError(state.problem or f"The examination of {dataset.title} was cancelled: start it again.")
-    yield state
+    return shared_job.follow(
+        lambda: look(settings, dataset, backbone),
+        lambda reason: DatasetError(reason or f"The examination of {dataset.title} was cancelled: start it again."),
+    )
 
 
 def read_near_copies(settings: Settings, dataset: Dataset) -> tuple[tuple[int, ...], ...]:

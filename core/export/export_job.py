@@ -6,8 +6,6 @@ The files are made in a draft folder, then asked for their answers to test pictu
 run does gets its name. One process of a data root makes exports at a time: converters take memory and all threads.
 """
 
-import argparse
-import logging
 import shutil
 import statistics
 import sys
@@ -18,26 +16,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
+from core.actor import LOCAL_OWNER
 from core.config.events import Progress
-from core.errors import ExportError, TuneMyPetsError
-from core.export.exports import (
-    DRAFT,
-    Manifest,
-    folder_of,
-    lock_of,
-    measured_by,
-    progress_of,
-    write_manifest,
-)
+from core.errors import ExportError
+from core.export.exports import DRAFT, Manifest, files_of, folder_of, measured_by, write_manifest
 from core.export.formats import ExportFormat, get_format
+from core.jobs import shared_job
 from core.jobs.launchers import NICENESS, step_back
-from core.quotas import FULL, is_full
 from core.runs.run import Run
 from core.settings import Settings
-from core.steps import run_step
-from core.storage import remove_folder, sync_folder, write_json
+from core.steps import StopSignal, run_step
+from core.storage import remove_folder, sync_folder
 from core.stores.measurements import Measurements
 
 if TYPE_CHECKING:
@@ -45,10 +34,7 @@ if TYPE_CHECKING:
     from core.export.source.written import Folder, Written
 
 TIMED = 15  # pictures, one at a time
-NOTE_SECONDS = 0.3
 OTHER_OUTCOMES = 0.02  # share of pictures at the edge of being strange that rounding explains
-
-log = logging.getLogger("tunemypets.export")
 
 
 def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -> Generator[Progress, None, Manifest]:
@@ -81,7 +67,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
     written = writer_of(kind)(source, folder)
     if isinstance(written, Generator):  # one that takes long reports how far it is
         written = yield from written
-    yield Progress("testing", "Checking its answers", 0, len(places), None)
+    yield Progress("testing", "Checking its answers", 0, 1, None)
     if written.spec is not None and written.spec != source.spec:
         crops = yield from read_crops(source, places, written.spec)
     file = written.answers(crops)
@@ -99,7 +85,7 @@ def make_export(settings: Settings, run: Run, kind: ExportFormat, draft: Path) -
         raise ExportError(f"The {kind.title} file of run {run.id} is not offered, because {problem}.")
     notes = written.notes
     if written.outcomes is not None and (expected := (written.expected or source.outcomes)(crops)) is not None:
-        yield Progress("testing", "Checking what it calls strange", 0, len(places), None)
+        yield Progress("testing", "Checking what it calls strange", 0, 1, None)
         same = count_same_outcomes(expected, written.outcomes(crops))
         if len(places) - same > max(1, OTHER_OUTCOMES * len(places)):
             raise ExportError(
@@ -188,79 +174,40 @@ def _pack(stem: str, kind: ExportFormat, draft: Path, names: list[str]) -> dict[
     return {path.name: path.stat().st_size for path in kept}
 
 
-def export(settings: Settings, run: Run, kind: ExportFormat) -> None:
+def export(settings: Settings, run: Run, kind: ExportFormat) -> int:
     """Make an export, and note how far it is; what goes wrong is noted as a sentence."""
-    note = _Note(progress_of(run, kind))
     target = folder_of(run, kind)
     draft = target.with_name(target.name + DRAFT)
-    try:
-        note(Progress("preparing", "Waiting for another export", 0, 1, None))
-        settings.cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(settings.cache_dir / "exporter.lock"):
-            step_back(NICENESS)
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir()
+
+    def work(_: StopSignal, note: Callable[[Progress], None]) -> None:
+        step_back(NICENESS)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        try:
             manifest = run_step(make_export(settings, run, kind, draft), note)
             if target.exists():
                 remove_folder(target)
             draft.rename(target)
             sync_folder(target.parent)
-        progress_of(run, kind).unlink(missing_ok=True)
+        except Exception:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
         with suppress(OSError):
             machine = {"threads": settings.threads}
             Measurements(settings).keep(measured_by(run, kind), machine, {"seconds": manifest.seconds}, replace=True)
-    except Exception as error:  # a sentence is always left behind
-        log.exception("the export failed")
-        shutil.rmtree(draft, ignore_errors=True)
-        note.problem(_explain(error, kind, run))
 
+    def explain(error: Exception) -> str:
+        if isinstance(error, MemoryError):
+            return f"There is not enough memory to write {kind.title}: close other programs, and try again."
+        return f"{kind.title} cannot hold the network of run {run.id} ({type(error).__name__}): choose another format."
 
-def _explain(error: Exception, kind: ExportFormat, run: Run) -> str:
-    if isinstance(error, TuneMyPetsError):
-        return str(error)
-    if isinstance(error, OSError) and is_full(error):
-        return FULL
-    if isinstance(error, MemoryError):
-        return f"There is not enough memory to write {kind.title}: close other programs, and try again."
-    return f"{kind.title} cannot hold the network of run {run.id} ({type(error).__name__}): choose another format."
-
-
-class _Note:
-    """Writes progress to a file, now and then."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._last = 0.0
-        self._text = ""
-
-    def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if now - self._last < NOTE_SECONDS and progress.text == self._text:
-            return
-        self._last, self._text = now, progress.text
-        with suppress(OSError):  # a full disk ends the export where its own files are written
-            write_json(self._path, vars(progress))
-
-    def problem(self, text: str) -> None:
-        """Leave a sentence for people."""
-        with suppress(OSError):
-            write_json(self._path, {"problem": text})
+    return shared_job.run_alone(settings, files_of(run, kind), LOCAL_OWNER, "exporter", work, explain)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Make one export."""
-    parser = argparse.ArgumentParser(prog="python -m core.export.export_job", description="Export one run.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("format")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    run, kind = Run(options.folder), get_format(options.format)
-    try:
-        with FileLock(lock_of(run, kind)).acquire(timeout=0):
-            export(Settings.from_environment(), run, kind)
-    except Timeout:
-        log.info("another process makes this export")
-    return 0
+    folder, name = shared_job.read_arguments("core.export.export_job", ("folder", "format"), arguments)
+    return export(Settings.from_environment(), Run(Path(folder)), get_format(name))
 
 
 if __name__ == "__main__":

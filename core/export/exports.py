@@ -1,33 +1,29 @@
 """The exports of a run: `exports/<format>/` in its folder, with a manifest written last. Imports no torch."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
-from core.config.events import Progress
 from core.errors import ExportError
 from core.export.formats import FORMATS, ExportFormat, get_format
 from core.export.source.export_check import ExportCheck
-from core.jobs.launchers import start_detached
+from core.jobs import shared_job
+from core.jobs.shared_job import JobFiles, JobState
 from core.locks import is_held
-from core.quotas import check_space
 from core.runs.run import Run
 from core.runs.run_files import BEST_WEIGHTS, EXPORTS, PREDICTIONS
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.storage import read_json, write_json
+from core.storage import write_json
 from core.stores.measurements import Measurements
 from core.verification import REMOVE, Count, Kind, Problem, ignore, is_folder, unknown
 
 MANIFEST = "manifest.json"
 DRAFT = ".draft"  # ending of the folder in which an export is made
 COPIES = 4  # of the weights that an export writes, at most
-UP_SECONDS = 20.0  # that a process may take to have the export, on a busy machine
-POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -86,55 +82,23 @@ class Manifest:
 _MANIFEST = TypeAdapter(Manifest)
 
 
-@dataclass(frozen=True)
-class ExportState:
-    """How far an export is: ready with a manifest, being made, failed with a sentence, or not begun.
-
-    Attributes:
-        estimate: seconds that such an export took on this machine; None where none was made.
-    """
-
-    active: bool = False
-    manifest: Manifest | None = None
-    progress: Progress | None = None
-    problem: str | None = None
-    estimate: float | None = None
-
-
 def folder_of(run: Run, kind: ExportFormat) -> Path:
     """Where an export lies, made or not."""
     return run.folder / EXPORTS / kind.name
 
 
-def lock_of(run: Run, kind: ExportFormat) -> Path:
-    """Held while an export is made."""
-    return run.folder / EXPORTS / f"{kind.name}.lock"
+def files_of(run: Run, kind: ExportFormat) -> JobFiles:
+    """The files of the process that makes an export."""
+    return JobFiles(folder_of(run, kind))
 
 
-def progress_of(run: Run, kind: ExportFormat) -> Path:
-    """Holds how far an export is, or why it failed."""
-    return run.folder / EXPORTS / f"{kind.name}.progress.json"
-
-
-def look(settings: Settings, run: Run, kind: ExportFormat) -> ExportState:
+def look(settings: Settings, run: Run, kind: ExportFormat) -> JobState[Manifest]:
     """How far an export is."""
-    manifest = read_manifest(run, kind)
-    if manifest is not None:
-        return ExportState(manifest=manifest)
-    active = is_held(lock_of(run, kind))
-    if (manifest := read_manifest(run, kind)) is not None:  # it may have ended between the two looks
-        return ExportState(manifest=manifest)
-    figures = Measurements(settings).find(measured_by(run, kind))
-    estimate = figures.get("seconds") if figures else None
-    try:
-        noted = read_json(progress_of(run, kind))
-        problem = noted.get("problem")
-        progress = None if problem else Progress(**noted)
-    except (OSError, ValueError, TypeError, AttributeError):
-        return ExportState(active, estimate=estimate)
-    if not active and problem is None:
-        problem = "The export was interrupted: start it again."
-    return ExportState(active, None, progress if active else None, None if active else problem, estimate)
+    return shared_job.look(
+        files_of(run, kind),
+        lambda: read_manifest(run, kind),
+        lambda: (Measurements(settings).find(measured_by(run, kind)) or {}).get("seconds"),
+    )
 
 
 def read_manifest(run: Run, kind: ExportFormat) -> Manifest | None:
@@ -185,36 +149,28 @@ def start_export(settings: Settings, run_id: str, name: str) -> None:
     kind, run = get_format(name), RunStore(settings).get(run_id)
     check_exportable(run)
     state = look(settings, run, kind)
-    if state.active or state.manifest is not None:
+    if state.active or state.result is not None:
         return
     kind.check_installed()
     kind.check_holds(run.config().entry())
     weights = run.checkpoints / BEST_WEIGHTS
-    check_space(settings, COPIES * weights.stat().st_size if weights.exists() else 0)
-    (run.folder / EXPORTS).mkdir(exist_ok=True)
-    progress_of(run, kind).unlink(missing_ok=True)
-    process = start_detached(
-        settings, "core.export.export_job", [str(run.folder), kind.name], settings.logs_dir / "exports.log"
-    )
-    until = time.monotonic() + UP_SECONDS
-    while time.monotonic() < until and process.poll() is None and not is_held(lock_of(run, kind)):
-        time.sleep(POLL_SECONDS)
+    needed_bytes = COPIES * weights.stat().st_size if weights.exists() else 0
+    arguments = [str(run.folder), kind.name]
+    shared_job.start(settings, files_of(run, kind), "core.export.export_job", arguments, "exports.log", needed_bytes)
 
 
-def wait_for_export(settings: Settings, run_id: str, name: str) -> Iterator[ExportState]:
-    """Make an export if need be, and follow it; the last state is that of its end.
+def wait_for_export(settings: Settings, run_id: str, name: str) -> Generator[JobState[Manifest], None, Manifest]:
+    """Make an export if need be, and follow it; returns what was made.
 
     Raises:
         as `start_export`, and ExportError with the reason where it failed.
     """
     start_export(settings, run_id, name)
     kind, run = get_format(name), RunStore(settings).get(run_id)
-    while (state := look(settings, run, kind)).active:
-        yield state
-        time.sleep(POLL_SECONDS)
-    if state.manifest is None:
-        raise ExportError(state.problem or f"The export of run {run.id} ended without a result: start it again.")
-    yield state
+    return shared_job.follow(
+        lambda: look(settings, run, kind),
+        lambda reason: ExportError(reason or f"The export of run {run.id} ended without a result: start it again."),
+    )
 
 
 def verify_exports(run: Run, count: Count = ignore) -> Iterator[Problem]:
@@ -228,7 +184,7 @@ def verify_exports(run: Run, count: Count = ignore) -> Iterator[Problem]:
         if name not in FORMATS:
             yield unknown(path, "folder" if path.is_dir() else "file")
             continue
-        lock = lock_of(run, FORMATS[name])
+        lock = files_of(run, FORMATS[name]).lock
         if path.name.endswith(DRAFT) and not is_held(lock):
             yield Problem(Kind.LEFT_OVER, path, "The process that made this export was killed.", REMOVE, lock=lock)
         elif path.is_dir() and not path.name.endswith(DRAFT) and read_manifest(run, FORMATS[name]) is None:

@@ -19,9 +19,11 @@ from pydantic import ConfigDict, TypeAdapter
 from core.actor import Actor
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
-from core.doctor.examination import ExaminationState, list_backbones, look, start_examination
+from core.doctor.doctor_findings import Findings
+from core.doctor.examination import list_backbones, look, start_examination
 from core.errors import GameError
 from core.games.planting import COPY, check_planting, plant_labels
+from core.jobs.shared_job import JobState
 from core.locks import hold_lock
 from core.quotas import check_space
 from core.settings import Settings
@@ -230,7 +232,7 @@ class HuntStore:
         backbone = self._read(hunt_id).backbone
         start_examination(self._root(self.folder / hunt_id), self.copy(hunt_id), backbone, by=by)
 
-    def look_at_doctor(self, hunt_id: str) -> ExaminationState:
+    def look_at_doctor(self, hunt_id: str) -> JobState[Findings]:
         """How far the doctor is; its findings name rows of the copy.
 
         Raises:

@@ -6,7 +6,6 @@ CONFIG is a `TrainConfig` as JSON. The figures go to `cache/measurements.json`, 
 measures at a time, and none while a run trains: both would be slower, and the figures wrong.
 """
 
-import argparse
 import logging
 import sys
 import time
@@ -20,6 +19,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
 from core.estimates.estimate import estimate
 from core.jobs.launchers import start_detached, start_module, step_back
+from core.jobs.shared_job import read_arguments
 from core.locks import is_held
 from core.runs.run_store import RunStore
 from core.settings import Settings
@@ -62,12 +62,8 @@ def _is_training(settings: Settings) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure one configuration."""
-    parser = argparse.ArgumentParser(prog="python -m core.jobs.benchmark_job", description="Measure a configuration.")
-    parser.add_argument("config")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    settings = Settings.from_environment()
-    config = load_config(options.config)
+    (text,) = read_arguments("core.jobs.benchmark_job", ("config",), arguments)
+    settings, config = Settings.from_environment(), load_config(text)
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock_path(settings)).acquire(timeout=LOCK_SECONDS):

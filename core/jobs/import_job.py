@@ -6,7 +6,6 @@ It holds `importer.lock` while it lives, writes how far it is, and leaves a resu
 (see `import_jobs.py`). Between two notes of its progress it looks whether it was cancelled.
 """
 
-import argparse
 import dataclasses
 import logging
 import sys
@@ -27,6 +26,7 @@ from core.datasets.splits import SplitPlan
 from core.errors import ImageError, TuneMyPetsError
 from core.jobs.import_jobs import CANCEL, SAMPLES, ImportChoice, ImportRequest, ImportStatus
 from core.jobs.launchers import step_back
+from core.jobs.shared_job import read_arguments
 from core.quotas import is_full
 from core.settings import Settings
 from core.steps import Stopped, StopSignal, run_step
@@ -131,13 +131,10 @@ def _progress(text: str, done: int, total: int, eta_seconds: float | None = None
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one import job."""
-    parser = argparse.ArgumentParser(prog="python -m core.jobs.import_job", description="Run one import.")
-    parser.add_argument("folder", type=Path)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    with FileLock(options.folder / "importer.lock").acquire(timeout=5):
+    folder = Path(*read_arguments("core.jobs.import_job", ("folder",), arguments))
+    with FileLock(folder / "importer.lock").acquire(timeout=5):
         step_back(5)
-        run_job(Settings.from_environment(), options.folder)
+        run_job(Settings.from_environment(), folder)
     return 0
 
 

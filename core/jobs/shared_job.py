@@ -8,11 +8,12 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import cycle
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -21,17 +22,18 @@ from core.config.events import Progress
 from core.errors import TuneMyPetsError
 from core.jobs.launchers import start_detached
 from core.jobs.states import is_closing
-from core.locks import is_held
+from core.locks import ASKER_SECONDS, is_held
 from core.quotas import FULL, check_space, is_full
 from core.settings import Settings
 from core.steps import Stopped, StopSignal
 from core.storage import read_json, write_json
+from core.stores.measurements import Measurements
 from core.verification import REMOVE, Count, Kind, Problem, held, ignore, irregular, is_folder, listed, verify_names
 
 UP_SECONDS = 20.0  # that a process may take to have the lock, on a busy machine
 POLL_SECONDS = 0.1
 NOTE_SECONDS = 0.3
-WAIT_SECONDS = 0.5
+WAIT_SECONDS = 0.2  # for each lock
 INTERRUPTED = "It was interrupted: start it again."
 ENDINGS = (".progress.json", ".json", ".stop", ".lock")
 
@@ -63,49 +65,69 @@ class JobFiles:
 
 
 @dataclass(frozen=True)
-class JobState:
-    """How far a computation without a result is: running, failed with a sentence, or not begun.
+class JobState(Generic[Result]):
+    """How far a computation is: finished with a result, running, failed with a sentence, or not begun.
 
     Attributes:
         owner: who started the one that runs.
+        cancelled: it was asked to end, and has not yet.
+        estimate: seconds that all of it will take; None where it was never made on this machine.
     """
 
+    result: Result | None = None
     active: bool = False
     progress: Progress | None = None
     problem: str | None = None
     owner: str = LOCAL_OWNER
+    cancelled: bool = False
+    estimate: float | None = None
 
 
-def look(files: JobFiles, read: Callable[[], Result | None]) -> tuple[Result | None, JobState]:
-    """The result, and how far it is without one.
+def look(files: JobFiles, read: Callable[[], Result | None], expect: Callable[[], float | None]) -> JobState[Result]:
+    """How far it is.
 
     Args:
         read: the result; None while there is none.
+        expect: the seconds that it will take; only asked where there is no result.
     """
     if (found := read()) is not None:
-        return found, JobState()
-    state = _state(files)
-    return read(), state  # it may have ended between the two looks
+        return JobState(found)
+    state: JobState[Result] = _state(files)
+    if (found := read()) is not None:  # it has ended between the two looks
+        return JobState(found)
+    return replace(state, estimate=expect())
 
 
-def _state(files: JobFiles) -> JobState:
+def expect_seconds(settings: Settings, measured_by: dict[str, Any], pictures: int) -> float | None:
+    """The seconds that a computation over so many pictures will take; None where none was measured here."""
+    each = (Measurements(settings).find(measured_by) or {}).get("seconds_a_picture")
+    return each * pictures if each else None
+
+
+def _state(files: JobFiles) -> JobState[Any]:
     active = is_held(files.lock)
     try:
         noted = read_json(files.progress)
-        owner, problem = str(noted["owner"]), noted.get("problem")
+        owner, problem = str(noted.get("owner", LOCAL_OWNER)), noted.get("problem")
         progress = None if problem else Progress(**noted["progress"])
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
-        return JobState(active)
-    return JobState(True, progress, None, owner) if active else JobState(problem=problem or INTERRUPTED, owner=owner)
+        return JobState(None, active)
+    if not active:
+        return JobState(problem=problem or INTERRUPTED, owner=owner)
+    return JobState(None, True, progress, None, owner, files.stop.exists())
 
 
-def start(settings: Settings, files: JobFiles, module: str, arguments: Sequence[str], log_name: str) -> None:
+def start(
+    settings: Settings, files: JobFiles, module: str, arguments: Sequence[str], log_name: str, needed_bytes: int = 0
+) -> None:
     """Start a process; of two at once, the second ends at the lock.
 
+    Args:
+        needed_bytes: what it will write, as far as that is known.
     Raises:
         QuotaError: the disk is too full.
     """
-    check_space(settings)
+    check_space(settings, needed_bytes)
     files.result.parent.mkdir(parents=True, exist_ok=True)
     for path in (files.progress, files.stop):  # what an earlier one left; not the result: another may just have ended
         path.unlink(missing_ok=True)
@@ -113,6 +135,22 @@ def start(settings: Settings, files: JobFiles, module: str, arguments: Sequence[
     until = time.monotonic() + UP_SECONDS
     while time.monotonic() < until and process.poll() is None and not is_held(files.lock):
         time.sleep(POLL_SECONDS)
+
+
+def follow(
+    watch: Callable[[], JobState[Result]], refuse: Callable[[str | None], TuneMyPetsError]
+) -> Generator[JobState[Result], None, Result]:
+    """Wait for the end of a computation that was started; returns its result.
+
+    Args:
+        refuse: the error where there is no result, from the reason; that is None if it was cancelled.
+    """
+    while (state := watch()).active:
+        yield state
+        time.sleep(POLL_SECONDS)
+    if state.result is None:
+        raise refuse(state.problem)
+    return state.result
 
 
 def read_arguments(program: str, names: Sequence[str], arguments: Sequence[str] | None) -> list[str]:
@@ -143,11 +181,11 @@ def run_alone(
         the exit status.
     """
     try:
-        with FileLock(files.lock).acquire(timeout=0):
+        with FileLock(files.lock).acquire(timeout=ASKER_SECONDS):
             note, signal = _Note(files.progress, owner), StopSignal(lambda: files.stop.exists() or is_closing(settings))
             try:
                 note(Progress("preparing", "Waiting for another computation", 0, 1, None))
-                with _turn(settings, turn, signal):
+                with take_turn([settings.cache_dir / f"{turn}.lock"], signal):
                     work(signal, note)
                 files.progress.unlink(missing_ok=True)
             except Stopped:
@@ -167,13 +205,17 @@ def run_alone(
 
 
 @contextmanager
-def _turn(settings: Settings, name: str, signal: StopSignal) -> Iterator[None]:
-    """Hold the lock of the one that computes; a cancelled one does not wait for it."""
-    lock = FileLock(settings.cache_dir / f"{name}.lock")
-    while not lock.is_locked:
+def take_turn(paths: Sequence[Path], signal: StopSignal) -> Iterator[None]:
+    """Hold one of the locks of those that compute at a time; a cancelled one does not wait for it.
+
+    Raises:
+        Stopped: `signal` was set meanwhile.
+    """
+    for lock in cycle(map(FileLock, paths)):
         signal.check()
         with suppress(Timeout):
             lock.acquire(timeout=WAIT_SECONDS)
+            break
     try:
         yield
     finally:

@@ -1,8 +1,6 @@
 """Probes of a network on a dataset: started in the background, followed, cancelled. Imports no torch: pages read it."""
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator
 from typing import Any
 
 from core.actor import OPERATOR, Actor
@@ -10,27 +8,11 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.errors import ConfigError, DatasetError, WeightsError
 from core.jobs import shared_job
-from core.jobs.shared_job import POLL_SECONDS, JobFiles, JobState
+from core.jobs.shared_job import JobFiles, JobState
 from core.probes.ladder import Ladder, ladder_path, read_ladder
 from core.settings import Settings
-from core.stores.measurements import Measurements
 from models import weights
 from models.catalog import CATALOG
-
-NOT_BEGUN = JobState()
-
-
-@dataclass(frozen=True)
-class ProbeState:
-    """How far it is.
-
-    Attributes:
-        estimate: seconds that it will take; None where none was made on this machine.
-    """
-
-    ladder: Ladder | None = None
-    job: JobState = NOT_BEGUN
-    estimate: float | None = None
 
 
 def files_of(settings: Settings, dataset: Dataset, network: str) -> JobFiles:
@@ -61,14 +43,14 @@ def check_network(dataset: Dataset, network: str) -> None:
         raise DatasetError(problem)
 
 
-def look(settings: Settings, dataset: Dataset, network: str) -> ProbeState:
+def look(settings: Settings, dataset: Dataset, network: str) -> JobState[Ladder]:
     """How far the probes are."""
     files = files_of(settings, dataset, network)
-    found, state = shared_job.look(files, lambda: read_ladder(files.result))
-    if found is not None:
-        return ProbeState(found)
-    each = (Measurements(settings).find(measured_by(network)) or {}).get("seconds_a_picture")
-    return ProbeState(None, state, each * count_pictures(dataset) if each else None)
+    return shared_job.look(
+        files,
+        lambda: read_ladder(files.result),
+        lambda: shared_job.expect_seconds(settings, measured_by(network), count_pictures(dataset)),
+    )
 
 
 def start_probes(settings: Settings, dataset: Dataset, network: str, *, by: Actor = OPERATOR) -> None:
@@ -82,7 +64,7 @@ def start_probes(settings: Settings, dataset: Dataset, network: str, *, by: Acto
     """
     check_network(dataset, network)
     state = look(settings, dataset, network)
-    if state.ladder is None and not state.job.active:
+    if state.result is None and not state.active:
         files = files_of(settings, dataset, network)
         shared_job.start(settings, files, "core.probes.probe_job", [dataset.id, network, by.id], "probes.log")
 
@@ -96,20 +78,18 @@ def cancel_probes(settings: Settings, dataset: Dataset, network: str, *, by: Act
     shared_job.cancel(files_of(settings, dataset, network), "This computation", dataset.summary.owner, by=by)
 
 
-def wait_for_probes(settings: Settings, dataset: Dataset, network: str) -> Iterator[ProbeState]:
-    """Probe a network if need be, and follow it; the last state has the ladder.
+def wait_for_probes(settings: Settings, dataset: Dataset, network: str) -> Generator[JobState[Ladder], None, Ladder]:
+    """Probe a network if need be, and follow it; returns the ladder.
 
     Raises:
         as `start_probes`, and DatasetError with the reason where it failed.
     """
     start_probes(settings, dataset, network)
-    while (state := look(settings, dataset, network)).job.active:
-        yield state
-        time.sleep(POLL_SECONDS)
-    if state.ladder is None:
-        reason = state.job.problem or "It was cancelled: start it again."
-        raise DatasetError(f"{CATALOG[network].title} was not probed on {dataset.title}. {reason}")
-    yield state
+    failed = f"{CATALOG[network].title} was not probed on {dataset.title}."
+    return shared_job.follow(
+        lambda: look(settings, dataset, network),
+        lambda reason: DatasetError(f"{failed} {reason or 'It was cancelled: start it again.'}"),
+    )
 
 
 def count_pictures(dataset: Dataset) -> int:

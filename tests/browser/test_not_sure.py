@@ -5,18 +5,14 @@ from playwright.sync_api import Page, expect
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
-from core.datasets.splits import SplitPlan
 from core.jobs.workers.worker import Worker
 from core.novelty.novelty import read_novelty
 from core.runs.run import Run
 from core.runs.run_files import NOVELTY
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.steps import run_step
 from tests.core.predict.test_strange_pictures import flag
+from tests.support.drawn_dataset import import_drawn
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
@@ -27,8 +23,7 @@ STRANGE = "This looks unlike anything it was trained on"
 @pytest.fixture
 def run(settings: Settings) -> Run:
     """A head on petnet for drawn cats and dogs, with 24 validation pictures."""
-    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=40, size_px=64)), drawn=True)
-    run_step(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("40/30/30"), seed=0))
+    import_drawn(settings, 40, split="40/30/30")
     found = RunStore(settings).create(TrainConfig(dataset="drawn", model="petnet", strategy="head", epochs=3))
     assert Worker(settings, found).work().value == "finished"
     return found

@@ -87,6 +87,17 @@ def made(raced: Settings, run: Run) -> Path:
     return file
 
 
+@pytest.fixture
+def made_not_sure(headed: Settings) -> Path:
+    """The phone page of a run that knows what is unlike its training pictures."""
+    (run,) = RunStore(headed).all()
+    know_more_pictures(run)
+    (run.folder / EXPORTS).mkdir()
+    export_job.export(headed, run, PHONE)
+    (file,) = folder_of(run, PHONE).glob("*.html")
+    return file
+
+
 def write(
     path: Path, network: Network, spec: Preprocessing, known: NearestMean | None = None, **about: Any
 ) -> LayerList:
@@ -170,14 +181,10 @@ def test_a_photo_shows_its_class_bars_and_time(raced: Settings, run: Run, made: 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (320, "dark")])
 def test_a_picture_unlike_the_training_pictures_is_called_so_and_a_training_picture_is_not(
-    headed: Settings, visit: Open, width: int, scheme: str
+    headed: Settings, made_not_sure: Path, visit: Open, width: int, scheme: str
 ) -> None:
     (run,) = RunStore(headed).all()
-    know_more_pictures(run)
-    (run.folder / EXPORTS).mkdir()
-    export_job.export(headed, run, PHONE)
-    (file,) = folder_of(run, PHONE).glob("*.html")
-    page = visit(file.as_uri(), width=width, color_scheme=scheme)
+    page = visit(made_not_sure.as_uri(), width=width, color_scheme=scheme)
     expect(page.locator("#limits")).to_contain_text("At most 1 in 20 pictures like those of its dataset")
     dataset = DatasetStore(headed).get(run.config().dataset)
     pictures = {"noise.png": encode(noise(200, 150)), "known.png": dataset.read_image(dataset.rows_of("train")[0])}
@@ -193,7 +200,7 @@ def test_a_picture_unlike_the_training_pictures_is_called_so_and_a_training_pict
         assert "100" not in page.locator("#bars").inner_text()
     assert shown["noise.png"] == "This looks unlike anything it was trained on."
     assert any(each in shown["known.png"] for each in dataset.classes)
-    assert [address for address in page.asked if not address.startswith(("data:", "blob:"))] == [file.as_uri()]
+    assert [address for address in page.asked if not address.startswith(("data:", "blob:"))] == [made_not_sure.as_uri()]
     assert page.said == []
 
 
@@ -258,15 +265,12 @@ def test_it_warns_where_the_answers_are_not_those_of_the_server(made: Path, tmp_
 
 
 def test_it_warns_where_a_test_picture_looks_as_strange_as_on_no_server(
-    headed: Settings, tmp_path: Path, visit: Open
+    made_not_sure: Path, tmp_path: Path, visit: Open
 ) -> None:
-    (run,) = RunStore(headed).all()
-    know_more_pictures(run)
-    (run.folder / EXPORTS).mkdir()
-    export_job.export(headed, run, PHONE)
-    (file,) = folder_of(run, PHONE).glob("*.html")
-    expect(visit(file.as_uri()).locator("#check")).to_contain_text('8 of 8 as on the server, "not sure" included:')
-    text = file.read_text(encoding="utf-8")
+    expect(visit(made_not_sure.as_uri()).locator("#check")).to_contain_text(
+        '8 of 8 as on the server, "not sure" included:'
+    )
+    text = made_not_sure.read_text(encoding="utf-8")
     found = [float(share) for share in re.findall(r'"p_value":([\d.e-]+)', text)]
     assert len(found) == 8
     other = iter(["0.01", *map(str, found[1:])]) if found[0] > 0.3 else iter(["0.99", *map(str, found[1:])])

@@ -21,8 +21,6 @@ from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.downloads.origin import import_from
 from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
 from core.datasets.splits import SplitPlan
 from core.errors import DatasetError, QuotaError
 from core.jobs.import_jobs import ImportJobs, ImportRequest
@@ -34,6 +32,7 @@ from core.scheduling.run_queue import read_queue
 from core.settings import PROJECT_ROOT, Settings
 from tests.faults.test_crashes import assert_saved_is_good, reach
 from tests.support.desk import Desk, figures, start_eagerly
+from tests.support.drawn_dataset import import_drawn
 from tests.support.environment import skip_or_fail
 from tests.support.processes import end_processes, wait_for
 from tests.support.small_hub import serve_dataset
@@ -85,8 +84,7 @@ def small_desk(disk: Disk, small_config: TrainConfig, forked: None, monkeypatch:
     monkeypatch.setenv("TUNEMYPETS_THREADS", "1")
     monkeypatch.setattr("core.jobs.workers.preloader.start_module", start_eagerly)
     settings = Settings.from_environment()
-    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
-    list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+    import_drawn(settings)
     desk = Desk(settings, small_config)
     yield desk
     desk.dispatcher.close()

@@ -1,7 +1,5 @@
 """Pictures that are none, are damaged or unusual: a sentence for each, on every way in, and the others go on."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +12,13 @@ from core.datasets.pictures.decoder import Limits, decode, render_preview
 from core.datasets.pictures.resizing import fit_square
 from core.predict.predictor import Predictor
 from core.runs.run import Run
-from core.settings import PROJECT_ROOT, Settings
+from core.settings import Settings
 from core.steps import StopSignal, run_step
 from core.stores.pixels import open_store, square_pixels
 from models.catalog import CATALOG
 from pages.components.predict.answer_grid import MAX_DAMAGED
-from tests.core.datasets.test_endurance import PEAK, wants_peak_memory
 from tests.support.images import class_files, encoded, photo, png_header
+from tests.support.peak_memory import run_for_peak, wants_peak_memory
 from tests.support.sentences import assert_nothing_of_the_machine, assert_plain
 from tests.support.uploads import imported
 
@@ -181,18 +179,16 @@ def test_a_picture_made_to_hurt_costs_little_memory_and_time(tmp_path: Path, nam
     path = tmp_path / name
     path.write_bytes({**REFUSED, **USED}[name][0]())
     code = (
-        "import sys, time; from pathlib import Path; from core.errors import *\n"
+        "import time; from core.errors import *\n"
         "from core.datasets.pictures.decoder import *\n"
         "before = time.process_time()\n"
         "try: decode(Path(sys.argv[1]), Limits(50_000_000, 2**26), 'x')\n"
         "except ImageError: pass\n"
-        "print(time.process_time() - before)\n" + PEAK
+        "print(time.process_time() - before)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=PROJECT_ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    seconds, peak = done.stdout.split()
+    (seconds,), peak = run_for_peak(code, path)
     assert float(seconds) < 2
-    assert int(peak) < 150 * 10**6
+    assert peak < 150 * 10**6
 
 
 def test_the_report_of_an_import_shows_every_bad_picture(settings: Settings, open_page: Callable[..., AppTest]) -> None:

@@ -19,10 +19,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.config.train_config import TrainConfig
-from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
-from core.datasets.splits import SplitPlan
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.nodes import Node
 from core.jobs.states import PAUSED
@@ -36,6 +32,7 @@ from core.settings import Settings
 from core.storage import read_json, write_json
 from tests.faults.test_crashes import reach
 from tests.support.desk import Desk, desk, files  # noqa: F401
+from tests.support.drawn_dataset import import_drawn
 from tests.support.small_runs import SMALL_SCRATCH
 
 pytestmark = pytest.mark.slow
@@ -47,9 +44,7 @@ FINAL = (RunState.FINISHED, RunState.STOPPED, RunState.FAILED)
 def a_dataset(root: Path) -> Path:
     home = root / "workspace"
     environment = {**os.environ, "TUNEMYPETS_HOME": str(home), "TUNEMYPETS_MIN_FREE_MB": "1"}
-    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=10, size_px=32)), drawn=True)
-    plan = SplitPlan.parse("60/20/20")
-    list(import_dataset(Settings.from_environment(environment), source, name="drawn", plan=plan, seed=0))
+    import_drawn(Settings.from_environment(environment), 10, size_px=32)
     return home
 
 

@@ -10,7 +10,7 @@ from core.config.events import Progress
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.jobs.shared_job import JobState
-from core.probes.probing import ProbeState, files_of
+from core.probes.probing import files_of
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.storage import write_json
@@ -69,7 +69,7 @@ def test_everyone_sees_progress_and_its_starter_may_cancel(
     drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch, owner: str, may: bool
 ) -> None:
     item = Progress("testing", "Fitting probes", 2, 6, 30.0)
-    monkeypatch.setattr(probe_panel, "look", lambda *_: ProbeState(None, JobState(True, item, None, owner)))
+    monkeypatch.setattr(probe_panel, "look", lambda *_: JobState(None, True, item, None, owner))
     monkeypatch.setattr("pages.components.shared.frame.actor", lambda: Actor("p-alice", "Alice"))
     cancelled: list[Actor] = []
     monkeypatch.setattr(probe_panel, "cancel_probes", lambda *_, by: cancelled.append(by))

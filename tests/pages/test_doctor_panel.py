@@ -11,6 +11,7 @@ from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.doctor.doctor_findings import Estimate, Findings, findings_path, write_findings
 from core.doctor.examination import files_of
+from core.jobs.shared_job import JobState
 from core.settings import Settings
 from core.storage import write_json
 from pages.components.explore.check import doctor_panel
@@ -77,10 +78,9 @@ def test_a_running_one_shows_progress_to_all_and_cancel_to_its_starter(
     drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch, owner: str, may: bool
 ) -> None:
     from core.config.events import Progress
-    from core.doctor.examination import ExaminationState
 
     item = Progress("testing", "Looking for wrong labels", 2, 5, 30.0)
-    running = ExaminationState(active=True, progress=item, owner=owner)
+    running: JobState[Findings] = JobState(active=True, progress=item, owner=owner)
     monkeypatch.setattr(doctor_panel, "look", lambda *_: running)
     monkeypatch.setattr("pages.components.shared.frame.actor", lambda: Actor("p-alice", "Alice"))
     cancelled: list[Actor] = []
@@ -181,13 +181,12 @@ def test_findings_of_earlier_labels_are_not_shown(settings: Settings, drawn: Dat
 def test_the_chosen_network_stays_chosen_while_it_looks(
     settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.doctor.examination import ExaminationState
 
     asked: list[str] = []
 
-    def looked(_settings: Settings, _dataset: Dataset, backbone: str) -> ExaminationState:
+    def looked(_settings: Settings, _dataset: Dataset, backbone: str) -> JobState[Findings]:
         asked.append(backbone)
-        return ExaminationState(active=backbone == "mobilenet_v2")
+        return JobState(active=backbone == "mobilenet_v2")
 
     monkeypatch.setattr(doctor_panel, "list_backbones", lambda: ["petnet", "mobilenet_v2"])
     monkeypatch.setattr(doctor_panel, "look", looked)

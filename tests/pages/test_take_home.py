@@ -14,9 +14,11 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from core.export import export_job, exports
-from core.export.exports import folder_of, lock_of, progress_of, read_manifest, write_manifest
+from core.export import export_job
+from core.export.exports import files_of, folder_of, read_manifest, write_manifest
 from core.export.formats import FORMATS
+from core.jobs import shared_job
+from core.jobs.shared_job import INTERRUPTED
 from core.races.race import list_races
 from core.room.access import RoomStore
 from core.room.people import PeopleStore, new_token
@@ -56,7 +58,7 @@ def test_a_run_offers_every_format_and_makes_one_on_a_click(
         export_job.main(arguments)
         return subprocess.Popen([sys.executable, "-c", ""])
 
-    monkeypatch.setattr(exports, "start_detached", start)
+    monkeypatch.setattr(shared_job, "start_detached", start)
     app = open_page("pages/train.py", run=run.id)
     assert f"make-pytorch-{run.id}" not in [button.key for button in app.button]
     app.session_state[f"take-home-{run.id}"] = True  # the folded part is open
@@ -99,16 +101,16 @@ def test_predict_and_a_result_offer_it_too(raced: Settings, made: Run, open_page
 def test_progress_and_failures_are_shown(raced: Settings, run: Run, open_page: Open) -> None:
     (run.folder / EXPORTS).mkdir()
     noted = {"phase": "preparing", "text": "Reading test pictures", "done": 3, "total": 12, "eta_seconds": None}
-    write_json(progress_of(run, PYTORCH), noted)
+    write_json(files_of(run, PYTORCH).progress, {"owner": "local", "progress": noted})
     app = open_page("pages/train.py", run=run.id)
     app.session_state[f"take-home-{run.id}"] = True
-    with FileLock(lock_of(run, PYTORCH)):
+    with FileLock(files_of(run, PYTORCH).lock):
         app.run()
         assert not app.exception
         assert f"make-pytorch-{run.id}" not in [button.key for button in app.button]
     app.run()
-    assert any(plain("The export was interrupted: start it again.") == box.value for box in app.warning)
-    write_json(progress_of(run, PYTORCH), {"problem": "It answers *2* pictures <b> otherwise."})
+    assert any(plain(INTERRUPTED) == box.value for box in app.warning)
+    write_json(files_of(run, PYTORCH).progress, {"problem": "It answers *2* pictures <b> otherwise."})
     app.run()
     assert any("<b>" not in box.value and "otherwise" in box.value for box in app.warning)
     assert f"make-pytorch-{run.id}" in [button.key for button in app.button]

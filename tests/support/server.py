@@ -17,6 +17,15 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 CHROMIUM_OPTIONS = ["--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 
 
+def answers(address: str) -> bool:
+    """Whether an app answers there."""
+    try:
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
 @dataclass
 class Server:
     """`streamlit run` on a free port of this machine."""
@@ -46,14 +55,7 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        wait_for(self._answers, 60)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=2) as reply:
-                return bool(reply.status == 200)
-        except OSError:
-            return False
+        wait_for(lambda: answers(self.address), 60)
 
     def kill(self) -> None:
         """End the server as `kill -9` does."""

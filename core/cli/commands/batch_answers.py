@@ -12,12 +12,12 @@ from core.batches.batch_store import BatchStore
 from core.batches.sorted_folders import NOT_SURE, SortedFolders, sort_batch
 from core.cli.shared.command import Outcome
 from core.cli.shared.output_file import choose_output, open_output
-from core.cli.shared.waiting import WATCH_SECONDS, format_left, print_status
+from core.cli.shared.status_line import format_progress, print_status, show_step, status_line
+from core.cli.shared.waiting import WATCH_SECONDS
 from core.errors import BatchError, ConfigError
 from core.formatting import format_count
 from core.novelty.conformal import DEFAULT_PROMISE
 from core.settings import Settings
-from core.steps import run_step
 
 SHOWN = 20  # problems
 
@@ -137,19 +137,14 @@ def _follow(store: BatchStore, batch: Batch) -> None:
     Raises:
         BatchError: it failed, or was interrupted or cancelled elsewhere.
     """
-    said = ""
     try:
-        while (status := batch.status()).state == "running":
-            count = f" {status.done:,}/{status.total:,}" if status.total else ""
-            line = f"{status.text.lower()}{count}{format_left(status.eta_seconds)}"
-            if said != (said := line):
-                print_status(line, transient=True)
-            sleep(WATCH_SECONDS)
+        with status_line() as show:
+            while (status := batch.status()).state == "running":
+                show(format_progress(status.text, status.done, status.total, status.eta_seconds))
+                sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         store.cancel(batch)
-        print_status("")
         raise BatchError("Cancelled; what was predicted is kept: the same command resumes.") from None
-    print_status("", transient=True)
     if status.state != "finished":
         raise BatchError(status.text if status.state == "failed" else f"{status.text} The same command resumes it.")
 
@@ -162,9 +157,7 @@ def _write_table(file: IO[bytes], batch: Batch) -> None:
 
 def _sort(settings: Settings, batch: Batch, target: Path, wanted: Wanted) -> SortedFolders:
     steps = sort_batch(settings, batch, target, move=wanted.move, dry=not wanted.sure)
-    found = run_step(steps, lambda step: print_status(f"sorting {step[0]:,}/{step[1]:,}", transient=True))
-    print_status("", transient=True)
-    return found
+    return show_step(steps, lambda step: format_progress("sorting", *step))
 
 
 def _describe_sorted(found: SortedFolders, wanted: Wanted) -> list[str]:

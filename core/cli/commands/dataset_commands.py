@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from core.cli.shared.command import Outcome, command
-from core.cli.shared.waiting import format_left, print_status
+from core.cli.shared.status_line import format_progress, print_status, show_step
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.downloads.download_address import parse_address
@@ -21,7 +21,6 @@ from core.formatting import format_bytes
 from core.jobs.import_jobs import ImportJobs
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.steps import run_step
 
 SHOWN_CLASSES = 40
 SHOWN_REASONS = 10
@@ -108,10 +107,9 @@ def list_catalogue(settings: Settings) -> Outcome:
     return Outcome(found, "\n".join([*lines, "Import one with `python -m core import catalogue:NAME`."]))
 
 
-def _print_progress(progress: ImportProgress) -> None:
-    count = f" {progress.done:,}/{progress.total:,}" if progress.total else ""
-    unit = f" {progress.unit}" if progress.unit else ""
-    print_status(f"{progress.phase}{count}{unit}{format_left(progress.eta_seconds)}", transient=True)
+def describe_import(at: ImportProgress) -> str:
+    """How far an import or a revision is, as a line."""
+    return format_progress(at.phase, at.done, at.total, at.eta_seconds, at.unit)
 
 
 def _import(settings: Settings, address: str | None, name: str, split: str, seed: int, **chosen: Any) -> Outcome:
@@ -120,12 +118,10 @@ def _import(settings: Settings, address: str | None, name: str, split: str, seed
     steps = import_from(settings, address, name=name, plan=SplitPlan.parse(split), seed=seed, **chosen)
     try:
         with closing(steps):
-            dataset_id = run_step(steps, _print_progress)
+            dataset_id = show_step(steps, describe_import)
     except KeyboardInterrupt:
         print_status("The import was cancelled, and nothing of it was kept.")
         raise
-    finally:
-        print_status("", transient=True)
     dataset = DatasetStore(settings).get(dataset_id)
     value = describe_dataset(dataset)
     splits = value["splits"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.cli.shared.command import Outcome, command
-from core.cli.shared.waiting import format_left, print_status
+from core.cli.shared.status_line import describe_job, show_step
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.settings import Settings
@@ -24,18 +24,8 @@ def doctor(settings: Settings, dataset: str, backbone: str | None) -> Outcome:
     """Look for wrong labels, near-copies, and pictures that are hard to see."""
     from core.doctor.examination import list_backbones, wait_for_findings
 
-    found, asked = None, DatasetStore(settings).get(dataset)
-    said = ""
-    for state in wait_for_findings(settings, asked, backbone or list_backbones()[0]):
-        found = state.findings
-        if state.progress is not None:
-            item = state.progress
-            done = f" {item.done}/{item.total}" if item.total > 1 else ""
-            line = f"{item.text.lower()}{done}{format_left(item.eta_seconds)}"
-            if said != (said := line):
-                print_status(said, transient=True)
-    print_status("", transient=True)
-    assert found is not None
+    asked = DatasetStore(settings).get(dataset)
+    found = show_step(wait_for_findings(settings, asked, backbone or list_backbones()[0]), describe_job)
     return Outcome(describe_findings(asked, found), "\n".join(_lines(asked, found)))
 
 

@@ -8,13 +8,12 @@ import click
 from core.cli.commands.run_commands import run_argument
 from core.cli.shared.command import Outcome, command
 from core.cli.shared.output_file import choose_output, open_output
-from core.cli.shared.waiting import print_status
+from core.cli.shared.status_line import describe_job, format_progress, show_step
 from core.datasets.dataset_store import DatasetStore
 from core.errors import ExportError
 from core.export.formats import FORMATS, get_format
-from core.formatting import format_bytes, format_count, format_estimate
+from core.formatting import format_bytes, format_count
 from core.settings import Settings
-from core.steps import run_step
 
 
 @command("export")
@@ -31,18 +30,7 @@ def export(settings: Settings, run: str, name: str, output: str, force: bool) ->
     target = choose_output(output, ExportError, force=force, example=f"network{kind.endings[0]}")
     if target.suffix not in kind.endings:
         raise ExportError(f"{target.name} cannot be {kind.title}: let its name end in {' or '.join(kind.endings)}.")
-    manifest, said = None, ""
-    try:
-        for state in wait_for_export(settings, run, name):
-            manifest = state.manifest
-            if state.progress is not None:
-                done = f" {state.progress.done}/{state.progress.total}" if state.progress.total > 1 else ""
-                about = f" ({format_estimate(state.estimate)} in all)" if state.estimate else ""
-                if said != (said := f"{state.progress.text.lower()}{done}{about}"):
-                    print_status(said, transient=True)
-    finally:
-        print_status("", transient=True)
-    assert manifest is not None
+    manifest = show_step(wait_for_export(settings, run, name), describe_job)
     kept = next(file for file in manifest.files if Path(file).suffix == target.suffix)
     folder = folder_of(RunStore(settings).get(run), kind)
     with (folder / kept).open("rb") as source, open_output(target, ExportError) as file:
@@ -61,13 +49,8 @@ def export_dataset(settings: Settings, dataset: str, folder: str) -> Outcome:
 
     target = Path(folder).expanduser()
     found = DatasetStore(settings).get(dataset)
-    try:
-        exported = run_step(
-            hugging_face_export.export_dataset(found, target),
-            lambda progress: print_status(f"exported {progress.done}/{progress.total}", transient=True),
-        )
-    finally:
-        print_status("", transient=True)
+    steps = hugging_face_export.export_dataset(found, target)
+    exported = show_step(steps, lambda at: format_progress("exported", at.done, at.total))
     value = {
         "dataset": found.id,
         "folder": str(target),

@@ -3,23 +3,25 @@
 They import what they need when they run, so that every other command starts sooner.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from core.cli.shared.command import Outcome, Several, command
-from core.cli.shared.waiting import format_left, print_status
+from core.cli.shared.status_line import format_bytes_done, status_line
 from core.formatting import format_bytes, format_count, join_names
 from core.maintenance.findings import Finding, printable
-from core.maintenance.meter import BytesDone
+from core.maintenance.meter import Report
 from core.settings import Settings
 
 
-def _print_progress(word: str, progress: BytesDone) -> None:
-    done, total = format_bytes(progress.done), format_bytes(progress.total)
-    print_status(f"{word} {done} of {total}{format_left(progress.eta_seconds)}", transient=True)
+@contextmanager
+def _meter_line(word: str) -> Iterator[Report]:
+    """Shows how many bytes are done, such as `checked 1.2 MB of 23 MB, about 20 s left`."""
+    with status_line() as show:
+        yield lambda at: show(format_bytes_done(word, at.done, at.total, at.eta_seconds))
 
 
 @command("fsck")
@@ -29,10 +31,9 @@ def fsck(settings: Settings, wanted: bool) -> Outcome:
     from core.maintenance.check import check
     from core.maintenance.repair import Repaired, repair
 
-    report = partial(_print_progress, "checked")
-    done = repair(settings, report) if wanted else Repaired([], list(check(settings, report)))
+    with _meter_line("checked") as report:
+        done = repair(settings, report) if wanted else Repaired([], list(check(settings, report)))
     repaired, found = done.repaired, done.left
-    print_status("", transient=True)
     value = {
         "clean": not found,
         "findings": [item.to_json() for item in found],
@@ -67,9 +68,8 @@ def export_room(settings: Settings, file: str, runs: str, datasets: Sequence[str
     from core.maintenance import export_archive
 
     target = Path(file).expanduser()
-    report = partial(_print_progress, "exported")
-    exported = export_archive.export_room(settings, target, runs=runs, datasets=datasets or None, report=report)
-    print_status("", transient=True)
+    with _meter_line("exported") as report:
+        exported = export_archive.export_room(settings, target, runs=runs, datasets=datasets or None, report=report)
     value = {
         "file": str(target),
         "bytes": exported.size,
@@ -91,8 +91,8 @@ def import_room(settings: Settings, file: str) -> Outcome:
     """Import a .zip that export-room wrote."""
     from core.maintenance import import_archive
 
-    result = import_archive.import_room(settings, Path(file).expanduser(), partial(_print_progress, "imported"))
-    print_status("", transient=True)
+    with _meter_line("imported") as report:
+        result = import_archive.import_room(settings, Path(file).expanduser(), report)
     value = {"taken": result.taken, "there_already": result.there, "refused": result.refused}
     text = f"Imported {len(result.taken)}; nothing starts by itself. {len(result.there)} were here already."
     return Outcome(value, "\n".join([*result.taken, text]), "\n".join(result.refused.values()) or None)

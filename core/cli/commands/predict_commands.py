@@ -10,14 +10,13 @@ import click
 from core.cli.commands.batch_answers import Wanted, is_batch, predict_many
 from core.cli.commands.run_commands import run_argument
 from core.cli.shared.command import Outcome, command
-from core.cli.shared.waiting import format_left, print_progress, print_status
+from core.cli.shared.status_line import describe_progress, format_bytes_done, print_status, show_step, status_line
 from core.errors import ConfigError, TuneMyPetsError
-from core.formatting import format_bytes
 from core.novelty.conformal import DEFAULT_PROMISE
 from core.predict.answers_in_words import describe_answer
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.steps import StopSignal, run_step
+from core.steps import StopSignal
 from models import weights
 from models.catalog import CATALOG, get_entry
 
@@ -67,7 +66,7 @@ def predict(
     missing = ""
     if predictor.novelty(found) is None:
         try:
-            run_step(know_pictures(settings, found, StopSignal()), print_progress)
+            show_step(know_pictures(settings, found, StopSignal()), describe_progress)
         except TuneMyPetsError as error:
             missing = f"No picture can be called strange. {error}"
     predicted = predictor.predict(found, [(file, Path(file)) for file in files], top, (promise,))
@@ -100,10 +99,10 @@ def prefetch(_: Settings, networks: Sequence[str]) -> Outcome:
 
 def _download(progress: Iterator[tuple[int, int]], title: str) -> None:
     started = last = time.monotonic()
-    for done, total in progress:
-        now = time.monotonic()
-        if now - last > 0.2:
-            last = now
-            eta = (now - started) / done * (total - done) if done else None
-            print_status(f"{title}: {format_bytes(done)} of {format_bytes(total)}{format_left(eta)}", transient=True)
-    print_status("", transient=True)
+    with status_line() as show:
+        for done, total in progress:
+            now = time.monotonic()
+            if now - last > 0.2:
+                last = now
+                left = (now - started) / done * (total - done) if done else None
+                show(format_bytes_done(f"{title}:", done, total, left))

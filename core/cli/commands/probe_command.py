@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.cli.shared.command import Outcome, command
-from core.cli.shared.waiting import format_left, print_status
+from core.cli.shared.status_line import describe_job, show_step
 from core.datasets.dataset_store import DatasetStore
 from core.formatting import format_percent
 from core.runs.run_store import RunStore
@@ -28,17 +28,7 @@ def probe(settings: Settings, dataset: str, network: str | None) -> Outcome:
     from models.weights import default_network
 
     asked = DatasetStore(settings).get(dataset)
-    ladder, said = None, ""
-    for state in wait_for_probes(settings, asked, network or default_network()):
-        ladder = state.ladder
-        if state.job.progress is not None:
-            item = state.job.progress
-            done = f" {item.done}/{item.total}" if item.total > 1 else ""
-            line = f"{item.text}{done}{format_left(item.eta_seconds)}"
-            if said != (said := line):
-                print_status(said, transient=True)
-    print_status("", transient=True)
-    assert ladder is not None
+    ladder = show_step(wait_for_probes(settings, asked, network or default_network()), describe_job)
     every = find_truths(settings, RunStore(settings).summaries())
     own = [arm for arm in every if (arm.fingerprint, arm.network) == (asked.fingerprint, ladder.network)]
     found = score(every)

@@ -7,7 +7,8 @@ import click
 
 from core.actor import LOCAL_OWNER, OPERATOR
 from core.cli.shared.command import Outcome, Several, cluster_option, command
-from core.cli.shared.waiting import HELD, print_status
+from core.cli.shared.status_line import status_line
+from core.cli.shared.waiting import HELD
 from core.errors import ClusterError, ConfigError
 from core.formatting import format_count, format_estimate
 from core.jobs.nodes import count_runs, describe_state, read_cluster
@@ -103,9 +104,9 @@ def nodes(settings: Settings) -> Outcome:
 @command("shutdown")
 def shutdown(settings: Settings) -> Outcome:
     """Pause every training, and end all background processes."""
-    print_status("Pausing trainings", transient=True)
-    count = shut_down(settings, OPERATOR)
-    print_status("", transient=True)
+    with status_line() as show:
+        show("Pausing trainings")
+        count = shut_down(settings, OPERATOR)
     text = f"Paused {format_count(count, 'training')}" if count else "Nothing was running"
     return Outcome(
         {"put_aside": count},

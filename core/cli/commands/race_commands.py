@@ -8,7 +8,8 @@ import click
 from core.cli.commands.run_commands import describe_summary, summarise_ended
 from core.cli.commands.training_commands import detach_option
 from core.cli.shared.command import Outcome, cluster_option, command, config_options, split_names
-from core.cli.shared.waiting import print_status, read_ahead, wait_for
+from core.cli.shared.status_line import print_status
+from core.cli.shared.waiting import read_ahead, wait_for
 from core.config.race_plan import BUDGETS, MAX_SEEDS, Budget, RacePlan
 from core.config.train_config import TrainConfig
 from core.errors import ConfigError

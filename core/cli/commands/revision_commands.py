@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from core.cli.commands.dataset_commands import describe_dataset
+from core.cli.commands.dataset_commands import describe_dataset, describe_import
 from core.cli.commands.run_commands import summarise_ended
 from core.cli.shared.command import Outcome, cluster_option, command, config_options
-from core.cli.shared.waiting import format_left, print_status, wait_for
+from core.cli.shared.status_line import print_status, show_step
+from core.cli.shared.waiting import wait_for
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
@@ -85,10 +86,7 @@ def make_revision(settings: Settings, dataset: str, near_copies: bool) -> Outcom
     store = DatasetStore(settings)
     found = store.get(dataset)
     chains = read_near_copies(settings, found) if near_copies else ()
-    made = run_step(
-        revise(settings, found, chains=chains),
-        lambda at: print_status(f"{at.phase} {at.done}/{at.total}{format_left(at.eta_seconds)}", transient=True),
-    )
+    made = show_step(revise(settings, found, chains=chains), describe_import)
     facts = read_revision(store.get(made).folder)
     said = describe_corrections(facts.corrections, facts.moved) if facts else ""
     value = describe_dataset(store.get(made))

@@ -6,7 +6,7 @@ import click
 
 from core.cli.commands.run_commands import run_argument
 from core.cli.shared.command import Outcome, command
-from core.cli.shared.waiting import print_progress, print_status
+from core.cli.shared.status_line import describe_progress, print_status, show_step
 from core.errors import ConfigError, TuneMyPetsError
 from core.runs.run import Run
 from core.runs.run_store import RunStore
@@ -45,12 +45,12 @@ def _run(settings: Settings, run: Run, listener: socket.socket, address: str) ->
 
     from core.predict.strange_pictures import know_pictures
     from core.serving.endpoint import Endpoint
-    from core.steps import StopSignal, run_step
+    from core.steps import StopSignal
 
     endpoint = Endpoint(settings, run)
     if endpoint.predictor.novelty(run) is None:
         try:
-            run_step(know_pictures(settings, run, StopSignal()), print_progress)
+            show_step(know_pictures(settings, run, StopSignal()), describe_progress)
         except TuneMyPetsError as error:
             print_status(f"No picture can be called strange. {error}")
     config = uvicorn.Config(

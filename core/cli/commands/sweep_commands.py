@@ -9,7 +9,8 @@ import click
 from core.cli.commands.race_commands import title_option
 from core.cli.commands.training_commands import detach_option
 from core.cli.shared.command import Outcome, cluster_option, command, config_options
-from core.cli.shared.waiting import WATCH_SECONDS, format_left, print_status, wait_for
+from core.cli.shared.status_line import format_left, print_status, status_line
+from core.cli.shared.waiting import WATCH_SECONDS, wait_for
 from core.config.sweep_plan import PRUNERS, SAMPLERS, Pruner, Sampler, Space, parse_space, plan_sweep
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
@@ -99,22 +100,19 @@ def sweep(
 
 def _wait(settings: Settings, sweep_id: str) -> None:
     """Wait for a sweep's end and for the race of its best settings."""
-    folder, shown = SweepStore(settings).get(sweep_id), ""
-    while folder.result() is None:
-        ensure_sweeper(settings)
-        line = describe_progress(read_sweep(folder))
-        if line != shown:
-            shown = line
-            print_status(line, transient=True)
-        time.sleep(WATCH_SECONDS)
-    print_status("", transient=True)
+    folder = SweepStore(settings).get(sweep_id)
+    with status_line() as show:
+        while folder.result() is None:
+            ensure_sweeper(settings)
+            show(describe_sweep(read_sweep(folder)))
+            time.sleep(WATCH_SECONDS)
     for race in folder.races()[-1:]:
         for run in RunStore(settings).race(race.race):
             print_status(f"Run {run.id} ({run.meta().arm}, seed {run.config().seed})")
             wait_for(settings, run)
 
 
-def describe_progress(found: Sweep) -> str:
+def describe_sweep(found: Sweep) -> str:
     """How far a sweep is, in one line."""
     best = "" if found.best is None else f", best {format_percent(found.best.accuracy or 0.0)}"
     goal = found.goal.trials

@@ -6,7 +6,8 @@ import click
 
 from core.cli.commands.run_commands import run_argument, summarise_ended
 from core.cli.shared.command import Outcome, cluster_option, command, config_options
-from core.cli.shared.waiting import WATCH_SECONDS, print_status, read_ahead, wait_for
+from core.cli.shared.status_line import print_status
+from core.cli.shared.waiting import WATCH_SECONDS, read_ahead, wait_for
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.errors import RunError

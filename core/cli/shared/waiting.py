@@ -1,14 +1,12 @@
 """Waiting for a run, with its progress on stderr."""
 
-import sys
 import time
 from contextlib import suppress
 
-from core.cli.shared import console
-from core.config.events import Progress
+from core.cli.shared.status_line import describe_progress, format_left, format_progress, show_step, status_line
 from core.datasets.dataset_store import DatasetStore
 from core.errors import TuneMyPetsError
-from core.formatting import format_estimate, format_percent
+from core.formatting import format_percent
 from core.jobs.nodes import read_cluster
 from core.runs.attempts import read_attempts
 from core.runs.remaining import seconds_until
@@ -16,7 +14,7 @@ from core.runs.run import Run, RunState
 from core.scheduling.run_queue import read_queue
 from core.scheduling.scheduler import ensure_scheduler, queue_position
 from core.settings import Settings
-from core.steps import Stopped, StopSignal, run_step
+from core.steps import Stopped, StopSignal
 from core.stores.pixels import open_store, preprocessing_of
 
 HELD = {
@@ -38,31 +36,22 @@ def read_ahead(settings: Settings, run: Run) -> None:
         dataset = DatasetStore(settings).get(config.dataset)
         signal = StopSignal(lambda: not run.state().active or run.stop_requested)
         with suppress(Stopped):
-            run_step(open_store(settings, dataset, preprocessing_of(config, dataset), signal), print_progress)
-
-
-def print_progress(item: Progress) -> None:
-    """A step of long work on stderr."""
-    print_status(f"{item.text} {item.done}/{item.total}", transient=True)
+            show_step(open_store(settings, dataset, preprocessing_of(config, dataset), signal), describe_progress)
 
 
 def wait_for(settings: Settings, run: Run) -> Run:
     """Wait for a run's end, also where it is interrupted and resumes by itself."""
-    shown = ""
-    while (state := run.state()).active or _resumes(run, state):
-        if state is RunState.INTERRUPTED:
-            ensure_scheduler(settings)
-            line = "interrupted, resumes in a moment"
-        elif state is RunState.QUEUED:
-            ensure_scheduler(settings)
-            line = queue_line(settings, run)
-        else:
-            line = progress_line(run)
-        if line != shown:
-            shown = line
-            print_status(line, transient=True)
-        time.sleep(WATCH_SECONDS)
-    print_status("", transient=True)
+    with status_line() as show:
+        while (state := run.state()).active or _resumes(run, state):
+            if state is RunState.INTERRUPTED:
+                ensure_scheduler(settings)
+                show("interrupted, resumes in a moment")
+            elif state is RunState.QUEUED:
+                ensure_scheduler(settings)
+                show(queue_line(settings, run))
+            else:
+                show(progress_line(run))
+            time.sleep(WATCH_SECONDS)
     return run
 
 
@@ -86,30 +75,17 @@ def progress_line(run: Run) -> str:
     history = run.history()
     if history.phase is None:
         return "starting"
-    left = format_left(seconds_until(history.expected_end, time.time()))
-    if history.progress is not None and history.phase.phase != "training":
-        item = history.progress
-        return f"{history.phase.phase}: {item.text} {item.done}/{item.total}{left}"
+    seconds_left = seconds_until(history.expected_end, time.time())
+    item = history.progress
+    if item is not None and history.phase.phase != "training":
+        return format_progress(f"{history.phase.phase}: {item.text}", item.done, item.total, seconds_left)
     if history.batches:
         batch = history.batches[-1]
         last = f", validation {format_percent(history.epochs[-1].val_accuracy)}" if history.epochs else ""
         return (
             f"epoch {batch.epoch}: step {batch.step}/{batch.steps}, loss {batch.loss:.3f}{last},"
-            f" {format_percent(batch.progress, 0)}{left}"
+            f" {format_percent(batch.progress, 0)}{format_left(seconds_left)}"
         )
-    if history.progress is not None:
-        item = history.progress
-        return f"{item.text}: {item.done}/{item.total} points{left}"
+    if item is not None:
+        return format_progress(f"{item.text}:", item.done, item.total, seconds_left, "points")
     return history.phase.phase
-
-
-def format_left(seconds: float | None) -> str:
-    return "" if seconds is None else f", {format_estimate(seconds)} left"
-
-
-def print_status(text: str, *, transient: bool = False) -> None:
-    """Progress on stderr; a transient line replaces itself on a terminal and is left out elsewhere when empty."""
-    if transient and sys.stderr is not None and sys.stderr.isatty():
-        console.write_note(f"\r\x1b[2K{text}", end="")
-    elif text:
-        console.write_note(text)

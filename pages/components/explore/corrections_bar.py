@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
-from core.formatting import format_count
+from core.formatting import capitalise, format_count
 from core.races.presets import plan_revisions
 from core.races.race_actions import start_race
 from core.revisions.corrections import Corrected, add_pictures, corrected, rename_class, undo
@@ -14,7 +14,8 @@ from core.revisions.kept_together import Chains
 from core.revisions.revision import describe_corrections, read_revision, revise, revisions_of
 from core.runs.run import RunState
 from core.settings import Settings
-from pages.components.shared import frame
+from core.steps import run_step
+from pages.components.shared import frame, progress_bar
 from pages.components.shared.dataset_cache import forget_datasets
 from pages.components.shared.snapshots.runs_snapshot import list_runs
 
@@ -30,7 +31,7 @@ def show_bar(settings: Settings, dataset: Dataset) -> None:
     if not found.standing:
         return
     with st.container(border=True, key="corrections"):
-        st.markdown(f":material/edit: **{_capital(describe_corrections(found.standing))}**, in no revision yet.")
+        st.markdown(f":material/edit: **{capitalise(describe_corrections(found.standing))}**, in no revision yet.")
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Make a revision", type="primary", icon=":material/library_add_check:", key="revise"):
                 make_revision(settings, dataset)
@@ -41,10 +42,6 @@ def show_bar(settings: Settings, dataset: Dataset) -> None:
             with st.popover("List", icon=":material/list:", key="corrections-list"):
                 _list(settings, found)
         st.caption("The dataset stays as it is; a revision is a dataset of its own that shares its files.")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _list(settings: Settings, found: Corrected) -> None:
@@ -59,15 +56,12 @@ def _list(settings: Settings, found: Corrected) -> None:
 def make_revision(settings: Settings, dataset: Dataset, chains: Chains = ()) -> None:
     """Make the revision, with chains of near-copies in one split each, and go to it."""
     with frame.explained():
-        bar = st.progress(0.0, "Making the revision")
-        steps = revise(settings, dataset, chains=chains, by=frame.actor())
-        while True:
-            try:
-                at = next(steps)
-            except StopIteration as end:
-                made = str(end.value)
-                break
-            bar.progress(at.done / at.total, f"{at.phase}: {at.done:,} of {at.total:,}")
+        place = st.empty()
+        progress_bar.draw_bar("Making the revision", 0, 0, place=place)
+        made = run_step(
+            revise(settings, dataset, chains=chains, by=frame.actor()),
+            lambda at: progress_bar.draw_bar(at.phase, at.done, at.total, at.eta_seconds, place=place),
+        )
         forget_datasets()
         st.query_params.from_dict({"dataset": made})
         st.rerun()

@@ -8,11 +8,11 @@ from core.batches.batch import Batch, BatchRequest, BatchStatus
 from core.batches.batch_store import BatchStore
 from core.config.arm_names import describe_arm, name_arm
 from core.errors import RightsError, TuneMyPetsError
-from core.formatting import format_bytes, format_count, format_estimate
+from core.formatting import format_bytes, format_count
 from core.settings import Settings
 from pages.components.predict import batch_results
 from pages.components.predict.batch_form import BATCH
-from pages.components.shared import frame
+from pages.components.shared import frame, progress_bar
 
 REFRESH_SECONDS = 1.0
 
@@ -60,27 +60,13 @@ def _show_progress(settings: Settings, batch: Batch) -> None:
         status = batch.status()
         if status.state != "running":
             st.rerun()
-        share = status.done / status.total if status.total else 0.0
-        count = f": {status.done:,} of {status.total:,}" if status.total else ""
-        left = f" · {format_estimate(status.eta_seconds)} left" if status.eta_seconds else ""
-        st.progress(min(1.0, share), text=f"{status.text}{count}{left}")
-        if batch.cancelled:
-            st.caption("Cancelling …")
-            return
-        st.caption("It continues when you leave this page.")
-        st.button(
-            "Cancel",
-            icon=":material/close:",
-            key="batch-cancel",
-            help="What was predicted is kept.",
-            on_click=_cancel,
-            args=(settings, batch),
+        progress_bar.draw_bar(status.text, status.done, status.total, status.eta_seconds)
+        progress_bar.offer_cancel(
+            lambda: BatchStore(settings).cancel(batch, by=frame.actor()),
+            "batch-cancel",
+            cancelled=batch.cancelled,
+            kept="What was predicted is kept.",
         )
-
-
-def _cancel(settings: Settings, batch: Batch) -> None:
-    with suppress(TuneMyPetsError):  # it has just ended
-        BatchStore(settings).cancel(batch, by=frame.actor())
 
 
 def _show_end(settings: Settings, batch: Batch, status: BatchStatus) -> None:

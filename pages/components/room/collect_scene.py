@@ -11,7 +11,7 @@ from core.errors import TuneMyPetsError
 from core.jobs.freezing import start_freezing
 from core.room.access import RoomStore
 from core.settings import Settings
-from pages.components.shared import door, frame
+from pages.components.shared import door, frame, progress_bar
 from pages.components.shared.dataset_cache import forget_datasets
 from pages.components.shared.pictures.mosaic import current_collection, describe_people, forget_collections, show_mosaic
 from pages.components.shared.qr_code import draw_qr, reachable_address
@@ -122,7 +122,7 @@ def _wait(settings: Settings, job: str) -> None:
     status = frame.imports(settings).status(job)
     if status.state != "running":
         st.rerun()
-    st.progress(min(1.0, status.done / status.total) if status.total else 0.0, text=status.text)
+    progress_bar.draw_bar(status.text, status.done, status.total, status.eta_seconds, unit=status.unit)
 
 
 def _redraw() -> None:

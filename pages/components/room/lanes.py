@@ -14,6 +14,7 @@ from core.runs.summary import RunSummary
 from core.scheduling.run_queue import sort_active
 from core.settings import Settings
 from pages.components.shared import frame
+from pages.components.shared.progress_bar import describe_left
 from pages.components.shared.snapshots.runs_snapshot import (
     RunSnapshot,
     list_runs,
@@ -81,7 +82,7 @@ def _text(snapshot: RunSnapshot | None, item: RunSummary, *, starting: bool) -> 
     if snapshot.state is RunState.RUNNING:
         left = snapshot.seconds_left
         done = f"{format_percent(_share(snapshot), 0)} trained"
-        return done if left is None else f"{done} · {format_estimate(left)} left"
+        return f"{done}{describe_left(left)}"
     if starting:
         return "starting"
     if snapshot.held == "paused":

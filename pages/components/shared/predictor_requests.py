@@ -9,12 +9,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.config.events import Progress
 from core.errors import TuneMyPetsError
-from core.formatting import format_estimate
 from core.predict.explanations.explanation_answers import Explanation, Filters, Projection, WeightChange
 from core.predict.explanations.garden_answers import Garden
 from core.predict.predictor_answers import Strangers
 from core.predict.predictor_client import OnProgress
-from pages.components.shared import frame
+from pages.components.shared import frame, progress_bar
 from pages.components.shared.snapshots.shared_cache import SharedCache
 
 Answer = TypeVar("Answer", Explanation, Projection, WeightChange, Filters, Strangers, Garden, list[bytes], bool)
@@ -79,7 +78,4 @@ def _draw(bar: DeltaGenerator, progress: Progress | None) -> None:
     if progress is None or not progress.total:
         bar.empty()
         return
-    seconds = progress.eta_seconds
-    left = "" if seconds is None else f" · {format_estimate(seconds)} left"
-    text = f"{progress.text}: {progress.done:,} of {progress.total:,}{left}"
-    bar.progress(min(1.0, progress.done / progress.total), text=text)
+    progress_bar.draw_bar(progress.text, progress.done, progress.total, progress.eta_seconds, place=bar)

@@ -72,9 +72,11 @@ def keep_up(
     look: Callable[[], Snapshot],
     is_active: Callable[[Snapshot], bool],
     draw: Callable[[Snapshot], None],
-    forget: Callable[[], None],
+    forget: Callable[[], None] = lambda: None,
 ) -> float | None:
     """Draw a snapshot, and a newer one again and again while it is active; then redraw the whole page once.
+
+    The page is also redrawn where it has become active since.
 
     Args:
         key: of the fragment.
@@ -87,7 +89,10 @@ def keep_up(
     def panel() -> None:
         with frame.explained():
             snapshot = look()
-            if seconds is not None:
+            if seconds is None:
+                if is_active(snapshot):
+                    st.rerun()  # the timer starts
+            else:
                 frame.wake_scheduler(settings)  # if it was killed, the runs that people watch continue
                 watchers.note(st.session_state.setdefault(WATCHER, secrets.token_hex(8)))
                 if not is_active(snapshot):

@@ -8,12 +8,13 @@ import time
 import streamlit as st
 
 from core.config.arm_names import describe_arm
-from core.formatting import format_duration, format_estimate, format_level, format_percent, format_points
+from core.formatting import format_duration, format_level, format_percent, format_points
 from core.runs.run import RunState
 from core.runs.summary import is_curve
 from core.settings import Settings
 from core.statistics.metrics import Accuracy
 from pages.components.shared import frame
+from pages.components.shared.progress_bar import describe_left
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.results import coach_findings
 from pages.components.shared.results.take_home import offer_exports
@@ -123,7 +124,7 @@ def _progress(snapshot: RunSnapshot) -> None:
         st.progress(0.0, text=describe_wait(snapshot.held, before, snapshot.starts_in))
     elif snapshot.state is RunState.RUNNING:
         share, text = _step(snapshot)
-        left = "" if snapshot.seconds_left is None else f" · {format_estimate(snapshot.seconds_left)} left"
+        left = describe_left(snapshot.seconds_left)
         st.progress(share, text=_stalled(snapshot) or ("Stopping …" if snapshot.stopping else f"{text}{left}"))
     elif snapshot.evaluating:
         st.progress(0.0, text="Evaluating on the test split …")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.config.train_config import TrainConfig
-from core.errors import QuotaError, TuneMyPetsError
+from core.errors import QuotaError
 from core.jobs.workers.evaluation_job import start_evaluation
 from core.runs.failures import remedy
 from core.runs.run import RunState
@@ -11,6 +11,7 @@ from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.shared.prefilled_form import SINGLE, prefill
+from pages.components.shared.progress_bar import offer_stop
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot, forget_runs
 
 
@@ -85,19 +86,13 @@ def _create(settings: Settings, config: TrainConfig) -> None:
 
 
 def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:
-    if st.button(
-        "Stop",
-        key=f"stop-{snapshot.id}",
-        icon=":material/stop:",
-        help="Ends the training and keeps the result so far.",
-        disabled=snapshot.stopping,
-    ):
-        try:
-            frame.runs(settings).request_stop(snapshot.id, by=frame.actor())
-        except TuneMyPetsError as error:
-            st.info(frame.plain(str(error)))
-        forget_runs()
-        st.rerun()
+    offer_stop(
+        lambda: frame.runs(settings).request_stop(snapshot.id, by=frame.actor()),
+        forget_runs,
+        f"stop-{snapshot.id}",
+        kept="Ends the training and keeps the result so far.",
+        stopping=snapshot.stopping,
+    )
 
 
 def _offer_more(settings: Settings, snapshot: RunSnapshot) -> None:

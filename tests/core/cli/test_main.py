@@ -17,13 +17,11 @@ from core.cli.main import main
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
-from core.datasets.splits import SplitPlan
 from core.jobs.workers.worker import Worker
 from core.runs.run import RunState
 from core.runs.run_store import RunStore
 from core.settings import PROJECT_ROOT, Settings
+from tests.support.drawn_dataset import import_drawn
 from tests.support.processes import wait_for
 from tests.support.small_runs import SMALL_SCRATCH
 
@@ -69,8 +67,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with the dataset `drawn` and two finished runs."""
     root = tmp_path_factory.mktemp("template") / "workspace"
     settings = dataclasses.replace(Settings.from_environment(), home=root)
-    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
-    list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+    import_drawn(settings)
     for epochs in (2, 3):
         run = RunStore(settings).create(TrainConfig.model_validate({**SMALL_SCRATCH, "epochs": epochs}))
         assert Worker(settings, run).work() is RunState.FINISHED

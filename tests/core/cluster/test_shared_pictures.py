@@ -7,10 +7,6 @@ from pathlib import Path
 import pytest
 
 from core.config.train_config import TrainConfig
-from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
-from core.datasets.splits import SplitPlan
 from core.jobs.nodes import read_cluster
 from core.jobs.workers.worker import Worker
 from core.runs.run import Run, RunState
@@ -19,6 +15,7 @@ from core.runs.run_store import RunStore
 from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from tests.core.cluster.conftest import Machines
+from tests.support.drawn_dataset import import_drawn
 from tests.support.processes import end_processes, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -35,8 +32,7 @@ def tidy(settings: Settings) -> Iterator[None]:
 
 
 def draw(settings: Settings) -> None:
-    source = MemorySource("drawn", list(draw_sample(count_per_class=150, size_px=64)), drawn=True)
-    list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("60/20/20"), seed=0))
+    import_drawn(settings, 150)
 
 
 def activations(settings: Settings) -> dict[str, bytes]:

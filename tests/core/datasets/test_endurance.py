@@ -28,15 +28,11 @@ from core.datasets.splits import Item, SplitPlan, assign
 from core.errors import DatasetError, ImageError
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.images import class_files, encoded, photo
+from tests.support.peak_memory import run_for_peak, wants_peak_memory
 from tests.support.processes import wait_for
 
 LIMITS = Limits(max_pixels=50_000_000, max_bytes=64 * 2**20)
 GIGABYTE = 10**9
-# not `ru_maxrss`: on Linux that survives exec, so a child would tell the peak of the process that started it
-PEAK = "import re; print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) * 1024)\n"
-wants_peak_memory = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="This test reads the peak memory that Linux tells of a process."
-)
 
 
 def animated(kind: str) -> bytes:
@@ -140,14 +136,12 @@ def test_a_picture_of_50_megapixels_is_decoded_and_hashed_in_bounded_memory(tmp_
     )
     subprocess.run([sys.executable, "-c", making, str(path)], check=True)
     code = (
-        "import io, sys; from pathlib import Path; from core.datasets.pictures.decoder import *\n"
+        "import io; from core.datasets.pictures.decoder import *\n"
         "from core.datasets.copies import take_look\n"
         "p = decode(Path(sys.argv[1]), Limits(50_000_000, 2**26), 'large'); pixel_hash(p.image)\n"
-        "take_look(p.image); write_thumbnail(p.image, io.BytesIO())\n" + PEAK
+        "take_look(p.image); write_thumbnail(p.image, io.BytesIO())"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=PROJECT_ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < megabytes * 10**6
+    assert run_for_peak(code, path)[1] < megabytes * 10**6
 
 
 def distinct_items(count: int, classes: int) -> list[Item]:
@@ -265,11 +259,9 @@ def test_importing_odd_files_many_times_over_stays_under_a_gigabyte(home: Path, 
     for place, (name, data) in enumerate(class_files({"a": 5, "b": 5})):
         (root / name.split("/")[0] / f"own{place}.png").write_bytes(data)
     code = (
-        "import sys; from pathlib import Path; from core.datasets.importing import *\n"
+        "from core.datasets.importing import *\n"
         "from core.datasets.sources.opening import open_source; from core.datasets.splits import SplitPlan\n"
         "list(import_dataset(Settings.from_environment(), open_source(Path(sys.argv[1])), name='odd',\n"
-        "                    plan=SplitPlan(), seed=0))\n" + PEAK
+        "                    plan=SplitPlan(), seed=0))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(root)], cwd=PROJECT_ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < GIGABYTE
+    assert run_for_peak(code, root)[1] < GIGABYTE

@@ -1,29 +1,24 @@
-"""Examinations in a process of their own: shared, cancelled, killed, and never half there."""
+"""Examinations: what they find, and what is kept; as processes they are in `tests/core/jobs/test_shared_job.py`."""
 
 import dataclasses
 import json
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
-from core.actor import OPERATOR, Actor
 from core.cli.main import main
 from core.datasets.dataset import Dataset, ImportReport
 from core.datasets.dataset_store import DatasetStore
 from core.doctor import doctor_job
 from core.doctor.doctor_findings import Findings, findings_path, read_findings, write_findings
 from core.doctor.examination import (
-    cancel_examination,
     check_backbone,
     files_of,
     list_backbones,
     look,
-    start_examination,
 )
 from core.doctor.findings_in_words import (
     describe_balance,
@@ -32,17 +27,11 @@ from core.doctor.findings_in_words import (
     describe_levels,
     explained,
 )
-from core.errors import ConfigError, RightsError, WeightsError
-from core.jobs.shared_job import INTERRUPTED
+from core.errors import ConfigError, WeightsError
 from core.maintenance.check import check
-from core.scheduling.shutdown import shut_down
 from core.settings import Settings
 from core.steps import StopSignal, run_step
 from tests.core.doctor.conftest import BACKBONE
-from tests.support.processes import kill, processes_of, wait_for
-
-JOB = "core.doctor.doctor_job"
-ALICE, BOB = Actor("p-alice", "Alice"), Actor("p-bob", "Bob")
 
 
 @pytest.fixture(scope="session")
@@ -51,16 +40,6 @@ def found_once(mislabelled_template: Path) -> Findings:
     settings = dataclasses.replace(Settings.from_environment(), home=mislabelled_template, threads=1)
     dataset = DatasetStore(settings).get("mixed")
     return run_step(doctor_job.examine(settings, dataset, BACKBONE, StopSignal()))
-
-
-def waiting(settings: Settings, dataset: Dataset, by: Actor = ALICE) -> FileLock:
-    """Start an examination that waits for another one; the returned lock holds it back."""
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.cache_dir / "doctor.lock")
-    lock.acquire()
-    start_examination(settings, dataset, BACKBONE, by=by)
-    wait_for(lambda: look(settings, dataset, BACKBONE).progress is not None)
-    return lock
 
 
 def test_a_wrong_label_among_drawn_pictures_is_found_first(mixed: Dataset, found_once: Findings) -> None:
@@ -73,85 +52,6 @@ def test_a_wrong_label_among_drawn_pictures_is_found_first(mixed: Dataset, found
     assert found_once.trial is not None
     assert found_once.levels is not None
     assert found_once.levels.features <= found_once.levels.held_out
-
-
-def test_two_sessions_start_one_examination_and_both_read_what_it_found(
-    settings: Settings, mixed: Dataset, ended_processes: None
-) -> None:
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.cache_dir / "doctor.lock")
-    lock.acquire()  # it seems that another dataset is examined
-    sessions = [
-        threading.Thread(target=start_examination, args=(settings, mixed, BACKBONE), kwargs={"by": by})
-        for by in (ALICE, BOB)
-    ]
-    for session in sessions:
-        session.start()
-    for session in sessions:
-        session.join()
-    wait_for(lambda: len(processes_of(settings.home, JOB)) == 1)
-    wait_for(lambda: look(settings, mixed, BACKBONE).progress is not None)
-    assert look(settings, mixed, BACKBONE).owner in (ALICE.id, BOB.id)
-    start_examination(settings, mixed, BACKBONE)  # a third one, later
-    assert len(processes_of(settings.home, JOB)) == 1
-    lock.release()
-    wait_for(lambda: not look(settings, mixed, BACKBONE).active)
-    state = look(settings, mixed, BACKBONE)
-    assert state.problem is None
-    assert state.findings is not None
-    assert mixed.rows[state.findings.suspicions[0].index].name == "dog/wrong.jpg"
-    wait_for(lambda: not processes_of(settings.home, JOB))
-    folder = files_of(settings, mixed, BACKBONE).result.parent
-    assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".lock"]
-    assert list(check(settings)) == []
-    start_examination(settings, mixed, BACKBONE)  # it is there: nothing starts
-    assert not processes_of(settings.home, JOB)
-
-
-def test_a_killed_examination_leaves_a_sentence_and_nothing_half(
-    settings: Settings, mixed: Dataset, ended_processes: None
-) -> None:
-    waiting(settings, mixed).release()
-    wait_for(lambda: "Waiting" not in getattr(look(settings, mixed, BACKBONE).progress, "text", "Waiting"))
-    kill(*processes_of(settings.home, JOB))
-    state = look(settings, mixed, BACKBONE)
-    assert (state.active, state.findings) == (False, None)
-    assert state.problem == INTERRUPTED
-    assert not files_of(settings, mixed, BACKBONE).result.exists()
-    assert list(check(settings)) == []
-    second = waiting(settings, mixed)
-    assert look(settings, mixed, BACKBONE).active
-    second.release()
-
-
-def test_its_starter_the_owner_and_the_presenter_may_cancel_and_others_may_not(
-    settings: Settings, mixed: Dataset, ended_processes: None
-) -> None:
-    lock = waiting(settings, mixed)
-    with pytest.raises(RightsError, match="This examination belongs to another person"):
-        cancel_examination(settings, mixed, BACKBONE, by=BOB)
-    assert not files_of(settings, mixed, BACKBONE).stop.exists()
-    cancel_examination(settings, mixed, BACKBONE, by=ALICE)
-    wait_for(lambda: not look(settings, mixed, BACKBONE).active)
-    state = look(settings, mixed, BACKBONE)
-    assert (state.findings, state.problem) == (None, None)
-    assert [path.suffix for path in files_of(settings, mixed, BACKBONE).result.parent.iterdir()] == [".lock"]
-    lock.release()
-    cancel_examination(settings, mixed, BACKBONE, by=BOB)  # nothing runs: nothing to refuse
-    owned = dataclasses.replace(mixed, summary=dataclasses.replace(mixed.summary, owner=BOB.id))
-    again = waiting(settings, mixed)
-    cancel_examination(settings, owned, BACKBONE, by=BOB)
-    wait_for(lambda: not look(settings, mixed, BACKBONE).active)
-    again.release()
-
-
-def test_a_shutdown_of_the_app_ends_it(settings: Settings, mixed: Dataset, ended_processes: None) -> None:
-    lock = waiting(settings, mixed)
-    shut_down(settings, OPERATOR)
-    wait_for(lambda: not processes_of(settings.home, JOB))
-    state = look(settings, mixed, BACKBONE)
-    assert (state.active, state.findings, state.problem) == (False, None, None)
-    lock.release()
 
 
 def test_a_missing_picture_ends_it_with_a_sentence(settings: Settings, mixed: Dataset) -> None:
@@ -185,10 +85,10 @@ def test_findings_of_other_labels_are_not_shown(settings: Settings, mixed: Datas
     path = findings_path(settings, mixed, BACKBONE)
     path.parent.mkdir(parents=True)
     write_findings(path, mixed, found_once)
-    assert look(settings, mixed, BACKBONE).findings == found_once
+    assert look(settings, mixed, BACKBONE).result == found_once
     corrected = dataclasses.replace(mixed, summary=dataclasses.replace(mixed.summary, fingerprint="f" * 64))
-    assert look(settings, corrected, BACKBONE).findings is None
-    assert look(settings, mixed, "mobilenet_v2").findings is None
+    assert look(settings, corrected, BACKBONE).result is None
+    assert look(settings, mixed, "mobilenet_v2").result is None
 
 
 @pytest.mark.parametrize(
@@ -210,7 +110,7 @@ def test_damaged_findings_are_as_good_as_none(
     value = json.loads(path.read_text())
     damage(value)
     path.write_text(json.dumps(value))
-    assert look(settings, mixed, BACKBONE).findings is None
+    assert look(settings, mixed, BACKBONE).result is None
 
 
 def test_fsck_names_what_is_damaged_orphaned_and_left_over(settings: Settings, mixed: Dataset) -> None:

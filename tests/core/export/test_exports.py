@@ -23,9 +23,9 @@ from core.errors import ExportError, ExtraMissingError, QuotaError, RunError
 from core.export import export_job
 from core.export.exports import (
     Manifest,
+    files_of,
     folder_of,
     look,
-    progress_of,
     read_manifest,
     start_export,
     wait_for_export,
@@ -36,6 +36,7 @@ from core.export.formats import FORMATS, ExportFormat
 from core.export.phone.html_file import count_bytes, read_known
 from core.export.source.description import read_template
 from core.export.source.exported_run import ExportedRun
+from core.jobs.shared_job import INTERRUPTED
 from core.jobs.workers.worker import Worker
 from core.maintenance.check import check
 from core.novelty.nearest_mean import NearestMean
@@ -47,6 +48,7 @@ from core.runs.run import Run
 from core.runs.run_files import BEST_WEIGHTS, EXPORTS, NOVELTY, PREDICTIONS, RESULT
 from core.runs.run_store import RunStore
 from core.settings import Settings
+from core.steps import run_step
 from tests.support.environment import skip_or_fail
 from tests.support.processes import kill, processes_of
 from tests.support.tested_runs import know_more_pictures, make_dataset
@@ -74,7 +76,7 @@ def make(settings: Settings, run: Run, kind: ExportFormat) -> Manifest:
             skip_or_fail(str(error))
     (run.folder / EXPORTS).mkdir(exist_ok=True)
     export_job.export(settings, run, kind)
-    manifest = look(settings, run, kind).manifest
+    manifest = look(settings, run, kind).result
     assert manifest is not None, look(settings, run, kind).problem
     return manifest
 
@@ -84,8 +86,9 @@ def refuse(settings: Settings, run: Run, kind: ExportFormat = PYTORCH) -> str:
     (run.folder / EXPORTS).mkdir(exist_ok=True)
     export_job.export(settings, run, kind)
     state = look(settings, run, kind)
-    assert state.manifest is None
-    assert [path.name for path in (run.folder / EXPORTS).iterdir()] == [progress_of(run, kind).name]
+    assert state.result is None
+    files = files_of(run, kind)
+    assert {*(run.folder / EXPORTS).iterdir()} == {files.progress, files.lock}
     assert state.problem is not None
     return state.problem
 
@@ -313,9 +316,7 @@ def test_a_second_request_is_answered_from_the_folder(raced: Settings, run: Run)
     first = make(raced, run, PYTORCH)
     shutil.rmtree(run.checkpoints / "none", ignore_errors=True)
 
-    (state,) = wait_for_export(raced, run.id, "pytorch")
-
-    assert state.manifest == first
+    assert run_step(wait_for_export(raced, run.id, "pytorch")) == first
 
 
 def test_an_export_of_which_a_file_is_gone_is_made_again(raced: Settings, run: Run) -> None:
@@ -392,11 +393,10 @@ def test_a_format_that_this_computer_cannot_make_says_which_can() -> None:
 
 @pytest.mark.slow
 def test_two_who_ask_at_once_get_one_export(raced: Settings, run: Run) -> None:
-    found: list[Manifest | None] = []
+    found: list[Manifest] = []
 
     def ask() -> None:
-        *_, last = wait_for_export(raced, run.id, "pytorch")
-        found.append(last.manifest)
+        found.append(run_step(wait_for_export(raced, run.id, "pytorch")))
 
     people = [threading.Thread(target=ask) for _ in range(2)]
     for person in people:
@@ -404,7 +404,6 @@ def test_two_who_ask_at_once_get_one_export(raced: Settings, run: Run) -> None:
     for person in people:
         person.join()
 
-    assert found[0] is not None
     assert found[0] == found[1]
     assert list(check(raced)) == []
 
@@ -414,9 +413,8 @@ def test_a_killed_export_is_said_cleaned_up_and_can_be_made_again(raced: Setting
     start_export(raced, run.id, "pytorch")
     kill(*processes_of(raced.home, "core.export.export_job"))
 
-    assert look(raced, run, PYTORCH).problem == "The export was interrupted: start it again."
-    *_, state = wait_for_export(raced, run.id, "pytorch")
-    assert state.manifest is not None
+    assert look(raced, run, PYTORCH).problem == INTERRUPTED
+    run_step(wait_for_export(raced, run.id, "pytorch"))
     assert list(check(raced)) == []
 
 

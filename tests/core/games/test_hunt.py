@@ -142,9 +142,9 @@ def test_the_doctor_hunts_too_in_a_process_of_its_own(
     monkeypatch.setattr("core.games.planting.random.SystemRandom", lambda: random.Random(SEED))
     hunt_id = start(store)
     store.start_doctor(hunt_id, by=OPERATOR)
-    wait_for(lambda: store.look_at_doctor(hunt_id).findings is not None, 120)
+    wait_for(lambda: store.look_at_doctor(hunt_id).result is not None, 120)
     store.end(hunt_id, by=OPERATOR)
-    findings = store.look_at_doctor(hunt_id).findings
+    findings = store.look_at_doctor(hunt_id).result
     assert findings is not None
     found = count_found([item.index for item in findings.suspicions[:5]], store.truth(hunt_id), 40)
     assert found.found >= 3

@@ -16,10 +16,6 @@ from PIL import Image
 from core.config.events import Progress
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
-from core.datasets.drawn_sample import draw_sample
-from core.datasets.importing import import_dataset
-from core.datasets.sources.source import MemorySource
-from core.datasets.splits import SplitPlan
 from core.errors import TuneMyPetsError
 from core.maintenance.check import check
 from core.maintenance.repair import repair
@@ -32,6 +28,7 @@ from core.runs.run_store import RunStore
 from core.settings import Settings
 from core.steps import StopSignal, run_step
 from core.verification import REMOVE, Kind
+from tests.support.drawn_dataset import import_drawn
 from tests.support.in_process_predictor import InProcessClient
 
 
@@ -175,8 +172,7 @@ def test_t_sne_runs_on_request_from_the_cached_components(
     pytest.importorskip("openTSNE", reason="pip install -r requirements-explain.txt")
     from core.jobs.workers.worker import Worker
 
-    source = MemorySource("drawn for a test", list(draw_sample(count_per_class=20, size_px=64)), drawn=True)
-    assert list(import_dataset(settings, source, name="drawn", plan=SplitPlan.parse("40/20/40"), seed=0))
+    import_drawn(settings, split="40/20/40")
     run = RunStore(settings).create(small_config)
     assert Worker(settings, run).work().value == "finished"
     client = InProcessClient(settings)

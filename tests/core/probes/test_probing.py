@@ -1,31 +1,24 @@
-"""Probes in a process of their own: shared, cancelled, killed, and never half there."""
+"""Probes: what they measure, and what is kept; as processes they are in `tests/core/jobs/test_shared_job.py`."""
 
 import dataclasses
 import json
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
-from core.actor import Actor
 from core.cli.main import main
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
-from core.errors import ConfigError, DatasetError, RightsError, WeightsError
+from core.errors import ConfigError, DatasetError, WeightsError
 from core.maintenance.check import check
 from core.probes import probe_job
 from core.probes.ladder import Ladder, ladder_path, read_ladder, write_ladder
-from core.probes.probing import cancel_probes, check_network, files_of, look, start_probes, wait_for_probes
+from core.probes.probing import check_network, files_of, look, wait_for_probes
 from core.settings import Settings
 from core.steps import StopSignal, run_step
-from tests.support.processes import kill, processes_of, wait_for
-
-JOB = "core.probes.probe_job"
-ALICE, BOB = Actor("p-alice", "Alice"), Actor("p-bob", "Bob")
 
 
 @pytest.fixture(scope="session")
@@ -35,16 +28,6 @@ def measured(drawn_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(drawn_template, root)
     settings = dataclasses.replace(Settings.from_environment(), home=root, threads=1)
     return run_step(probe_job.measure(settings, DatasetStore(settings).get("drawn"), "petnet", StopSignal()))
-
-
-def waiting(settings: Settings, dataset: Dataset, by: Actor = ALICE) -> FileLock:
-    """Start probes that wait for other ones; the returned lock holds them back."""
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.cache_dir / "probes.lock")
-    lock.acquire()
-    start_probes(settings, dataset, "petnet", by=by)
-    wait_for(lambda: look(settings, dataset, "petnet").job.progress is not None)
-    return lock
 
 
 def test_every_block_has_a_probe_with_pretrained_and_with_random_weights(drawn: Dataset, measured: Ladder) -> None:
@@ -60,68 +43,14 @@ def test_the_random_control_is_the_same_again(settings: Settings, drawn: Dataset
     assert again.blocks == measured.blocks
 
 
-def test_two_sessions_start_one_process_and_both_read_what_it_found(
-    settings: Settings, drawn: Dataset, ended_processes: None
-) -> None:
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.cache_dir / "probes.lock")
-    lock.acquire()
-    sessions = [
-        threading.Thread(target=start_probes, args=(settings, drawn, "petnet"), kwargs={"by": by})
-        for by in (ALICE, BOB)
-    ]
-    for session in sessions:
-        session.start()
-    for session in sessions:
-        session.join()
-    wait_for(lambda: len(processes_of(settings.home, JOB)) == 1)
-    start_probes(settings, drawn, "petnet")  # a third one, later
-    assert len(processes_of(settings.home, JOB)) == 1
-    lock.release()
-    wait_for(lambda: look(settings, drawn, "petnet").ladder is not None)
-    wait_for(lambda: not processes_of(settings.home, JOB))
-    folder = files_of(settings, drawn, "petnet").result.parent
-    assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".lock"]
-    assert list(check(settings)) == []
-    start_probes(settings, drawn, "petnet")  # it is there: nothing starts
-    assert not processes_of(settings.home, JOB)
-    assert look(settings, drawn, "petnet").ladder is not None
-
-
-def test_killed_probes_leave_a_sentence_and_nothing_half(
-    settings: Settings, drawn: Dataset, ended_processes: None
-) -> None:
-    waiting(settings, drawn).release()
-    wait_for(lambda: "Waiting" not in getattr(look(settings, drawn, "petnet").job.progress, "text", "Waiting"))
-    kill(*processes_of(settings.home, JOB))
-    state = look(settings, drawn, "petnet")
-    assert (state.job.active, state.ladder) == (False, None)
-    assert state.job.problem == "It was interrupted: start it again."
-    assert not files_of(settings, drawn, "petnet").result.exists()
-    assert list(check(settings)) == []
-
-
-def test_its_starter_and_the_presenter_may_cancel_and_others_may_not(
-    settings: Settings, drawn: Dataset, ended_processes: None
-) -> None:
-    lock = waiting(settings, drawn)
-    with pytest.raises(RightsError, match="This computation belongs to another person"):
-        cancel_probes(settings, drawn, "petnet", by=BOB)
-    cancel_probes(settings, drawn, "petnet", by=ALICE)
-    wait_for(lambda: not look(settings, drawn, "petnet").job.active)
-    state = look(settings, drawn, "petnet")
-    assert (state.ladder, state.job.problem) == (None, None)
-    lock.release()
-
-
 def test_a_missing_picture_ends_it_with_a_sentence(settings: Settings, drawn: Dataset) -> None:
     drawn.image_path(drawn.rows_of("train")[3]).unlink()
     files_of(settings, drawn, "petnet").result.parent.mkdir(parents=True)
     assert probe_job.run(settings, drawn, "petnet", "local") == 0
-    problem = look(settings, drawn, "petnet").job.problem
+    problem = look(settings, drawn, "petnet").problem
     assert problem is not None
     assert drawn.rows_of("train")[3].name in problem
-    assert look(settings, drawn, "petnet").ladder is None
+    assert look(settings, drawn, "petnet").result is None
 
 
 def test_what_cannot_be_probed_is_refused_with_a_remedy(settings: Settings, drawn: Dataset) -> None:
@@ -146,7 +75,7 @@ def test_a_ladder_survives_its_file_and_belongs_to_these_labels(
     write_ladder(path, measured)
     assert read_ladder(path) == measured
     corrected = dataclasses.replace(drawn, summary=dataclasses.replace(drawn.summary, fingerprint="f" * 64))
-    assert look(settings, corrected, "petnet").ladder is None
+    assert look(settings, corrected, "petnet").result is None
 
 
 @pytest.mark.parametrize(
@@ -169,7 +98,7 @@ def test_a_damaged_ladder_is_as_good_as_none_and_fsck_names_it(
     value = json.loads(path.read_text())
     damage(value)
     path.write_text(json.dumps(value))
-    assert look(settings, drawn, "petnet").ladder is None
+    assert look(settings, drawn, "petnet").result is None
     (path.parent / f"{'0' * 24}-petnet-0.json").write_text("{}")
     assert {finding.kind for finding in check(settings)} == {"damaged", "orphaned"}
 
@@ -180,7 +109,7 @@ def test_the_command_line_prints_sentences_and_json(
     path = ladder_path(settings, drawn, "petnet")
     path.parent.mkdir(parents=True)
     write_ladder(path, measured)
-    assert next(iter(wait_for_probes(settings, drawn, "petnet"))).ladder == measured
+    assert run_step(wait_for_probes(settings, drawn, "petnet")) == measured
     assert main(["probe", "drawn", "--network", "petnet"]) == 0
     text = capsys.readouterr().out
     assert "A head alone should reach about" in text

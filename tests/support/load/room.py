@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +38,7 @@ from core.steps import run_step
 from pages.server.visitor_cookie import COOKIE
 from tests.support.load.ledger import Ledger
 from tests.support.load.session import Session
+from tests.support.server import answers
 
 WHO_LOADS = Actor("load", "Load", presenter=True)
 LONG = 1000  # epochs: longer than any load
@@ -197,16 +197,10 @@ class Room:
                 stderr=log,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self.answers():
+        while not answers(self.address):
             if time.monotonic() > deadline or self.server.poll() is not None:
                 raise RuntimeError(f"the server does not start: {self.log_path.read_text(encoding='utf-8')[-2000:]}")
             time.sleep(0.1)
-
-    def answers(self) -> bool:
-        """Whether the server answers."""
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=2) as reply:
-            return bool(reply.status == 200)
-        return False
 
     def kill_server(self) -> None:
         """End the server as `kill -9` does."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.config.arm_names import describe_arm
-from core.formatting import capitalise, format_count, format_duration, format_estimate, format_number, format_percent
+from core.formatting import capitalise, format_count, format_duration, format_number, format_percent
 from core.palette import ArmStyle, style_arms
 from core.races.demo import follow_race
 from core.runs.run import RunState
 from core.runs.summary import is_curve
 from pages.components.shared.pictures.gallery import Tiles
+from pages.components.shared.progress_bar import describe_left
 from pages.components.shared.snapshots.race_snapshot import RaceSnapshot, share_done
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
 from pages.components.shared.snapshots.shared_cache import SharedCache
@@ -105,7 +106,7 @@ def describe_progress(snapshot: RaceSnapshot) -> str:
     if {word_of(run) for run in runs} <= {"starting", "queued"}:
         return capitalise(f"{late}starting")
     done = f"{late}{format_percent(min(1.0, snapshot.progress), 0)} trained"
-    return done if left is None else f"{done} · {format_estimate(left)} left"
+    return f"{done}{describe_left(left)}"
 
 
 def list_lanes(snapshot: RaceSnapshot) -> list[Lane]:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.config.race_plan import MAX_TITLE
-from core.errors import TuneMyPetsError
 from core.formatting import format_count, join_names
 from core.races.race import Race, RaceState
 from core.races.race_actions import can_evaluate, delete_race, evaluate_race, restart_race, stop_race
@@ -15,6 +14,7 @@ from core.settings import Settings
 from core.statistics.race_sentences import describe_race
 from pages.components.compare.live import race_chart, race_lanes, race_strip
 from pages.components.shared import frame
+from pages.components.shared.progress_bar import offer_stop
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.results.verdict import draw_verdict
 from pages.components.shared.snapshots.race_snapshot import RaceSnapshot, forget_races, look_at_race
@@ -168,19 +168,13 @@ def _offer_more(settings: Settings, race: Race) -> None:
 
 def _offer_stop(settings: Settings, snapshot: RaceSnapshot) -> None:
     race = snapshot.race
-    if st.button(
-        "Stop",
-        key=f"stop-{race.id}",
-        icon=":material/stop:",
-        disabled=all(run.stopping or run.evaluating or not run.moving for run in snapshot.runs.values()),
-        help="Ends every run and keeps the results so far.",
-    ):
-        try:
-            stop_race(settings, race, by=frame.actor())
-        except TuneMyPetsError as error:
-            st.info(frame.plain(str(error)))
-        forget_races()
-        st.rerun()
+    offer_stop(
+        lambda: stop_race(settings, race, by=frame.actor()),
+        forget_races,
+        f"stop-{race.id}",
+        kept="Ends every run and keeps the results so far.",
+        stopping=all(run.stopping or run.evaluating or not run.moving for run in snapshot.runs.values()),
+    )
 
 
 def _offer_changes(settings: Settings, race: Race) -> None:

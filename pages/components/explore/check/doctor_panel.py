@@ -11,13 +11,7 @@ import streamlit as st
 from core.coach.shortcuts import CUES
 from core.datasets.dataset import Dataset
 from core.doctor.doctor_findings import Findings, findings_path, read_findings
-from core.doctor.examination import (
-    ExaminationState,
-    cancel_examination,
-    list_backbones,
-    look,
-    start_examination,
-)
+from core.doctor.examination import cancel_examination, list_backbones, look, start_examination
 from core.doctor.findings_in_words import (
     describe_balance,
     describe_copies,
@@ -32,15 +26,16 @@ from core.doctor.findings_in_words import (
     explained,
 )
 from core.formatting import capitalise, format_duration, format_estimate
+from core.jobs.shared_job import JobState
 from core.settings import Settings
 from core.storage import stamp_of
 from models.catalog import CATALOG
 from pages.components.explore import corrections_bar
 from pages.components.explore.check import doctor_pictures
-from pages.components.shared import frame
+from pages.components.shared import frame, progress_bar
+from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.snapshots.shared_cache import SharedCache
 
-REFRESH_SECONDS = 1.0
 PARTS: dict[str, Callable[[Findings], int]] = {
     "Labels": lambda found: found.suspicious if found.estimate is None else found.estimate.wrong,
     "Near-copies": lambda found: found.copies_found,
@@ -53,56 +48,57 @@ _found: SharedCache[tuple[object, ...], Findings | None] = SharedCache(None, max
 
 def show_doctor(settings: Settings, dataset: Dataset) -> None:
     """Draw the panel."""
-    backbone = _chosen(dataset, list_backbones())
-    active = _look(settings, dataset, backbone).active
-    st.fragment(_show, run_every=REFRESH_SECONDS if active else None, key=f"doctor-{dataset.id}")(settings, dataset)
+    keep_up(
+        settings,
+        f"doctor-{dataset.id}",
+        lambda: _look(settings, dataset, _chosen(dataset)),
+        lambda state: state.active,
+        lambda state: _show(settings, dataset, state),
+    )
 
 
-def _chosen(dataset: Dataset, names: list[str]) -> str:
+def _chosen(dataset: Dataset) -> str:
+    names = list_backbones()
     chosen = st.session_state.get(f"doctor-backbone-{dataset.id}")
     return chosen if chosen in names else names[0]
 
 
-def _look(settings: Settings, dataset: Dataset, backbone: str) -> ExaminationState:
-    """How far it is; finished findings are read once for all sessions."""
+def _look(settings: Settings, dataset: Dataset, backbone: str) -> JobState[Findings]:
+    """How far it is."""
+    found = _read(settings, dataset, backbone)
+    return look(settings, dataset, backbone) if found is None else JobState(found)
+
+
+def _read(settings: Settings, dataset: Dataset, backbone: str) -> Findings | None:
+    """Finished findings, read once for all sessions; None where there are none."""
     path = findings_path(settings, dataset, backbone)
-    if (stamp := stamp_of(path)) is not None:
-        # rows in another order have other numbers: datasets of the same fingerprint share the file
-        found = _found.get((dataset.folder, path, stamp), lambda: read_findings(path, dataset))
-        if found is not None:
-            return ExaminationState(findings=found)
-    return look(settings, dataset, backbone)
+    if (stamp := stamp_of(path)) is None:
+        return None
+    # rows in another order have other numbers: datasets of the same fingerprint share the file
+    return _found.get((dataset.folder, path, stamp), lambda: read_findings(path, dataset))
 
 
-def _show(settings: Settings, dataset: Dataset) -> None:
-    with frame.explained():
-        names = list_backbones()
-        st.markdown("##### Data doctor")
-        backbone = _chosen(dataset, names)
-        state = _look(settings, dataset, backbone)
-        key = f"doctor-seen-{dataset.id}"
-        if st.session_state.get(key, state.active) != state.active:  # the fragment starts or stops to refresh
-            st.session_state[key] = state.active
-            st.rerun()
-        st.session_state[key] = state.active
-        if state.active:
-            _show_progress(settings, dataset, backbone, state)
-        elif state.findings is not None:
-            _show_findings(settings, dataset, state.findings)
-        else:
-            _offer(settings, dataset, backbone, state)
-        if len(names) > 1:  # also while it runs: the choice would be lost otherwise
-            st.selectbox(
-                "Network",
-                names,
-                format_func=lambda name: CATALOG[name].title,
-                help="That looks at the pictures. Each has findings of its own.",
-                width=320,
-                key=f"doctor-backbone-{dataset.id}",
-            )
+def _show(settings: Settings, dataset: Dataset, state: JobState[Findings]) -> None:
+    names, backbone = list_backbones(), _chosen(dataset)
+    st.markdown("##### Data doctor")
+    if state.active:
+        _show_progress(settings, dataset, backbone, state)
+    elif state.result is not None:
+        _show_findings(settings, dataset, state.result)
+    else:
+        _offer(settings, dataset, backbone, state)
+    if len(names) > 1:  # also while it runs: the choice would be lost otherwise
+        st.selectbox(
+            "Network",
+            names,
+            format_func=lambda name: CATALOG[name].title,
+            help="That looks at the pictures. Each has findings of its own.",
+            width=320,
+            key=f"doctor-backbone-{dataset.id}",
+        )
 
 
-def _offer(settings: Settings, dataset: Dataset, backbone: str, state: ExaminationState) -> None:
+def _offer(settings: Settings, dataset: Dataset, backbone: str, state: JobState[Findings]) -> None:
     if state.problem:
         st.warning(frame.plain(state.problem), icon=":material/warning:")
     st.markdown(
@@ -115,17 +111,16 @@ def _offer(settings: Settings, dataset: Dataset, backbone: str, state: Examinati
         st.rerun()
 
 
-def _show_progress(settings: Settings, dataset: Dataset, backbone: str, state: ExaminationState) -> None:
-    item = state.progress
-    share = item.done / item.total if item and item.total else 0.0
-    count = f" {item.done:,} of {item.total:,}" if item and item.total > 1 else ""
-    left = f" · {format_estimate(item.eta_seconds)} left" if item and item.eta_seconds else ""
-    st.progress(min(1.0, share), text=f"{item.text if item else 'Starting'}{count}{left}")
-    st.caption("It continues when you leave this page, and everyone sees what it finds.")
+def _show_progress(settings: Settings, dataset: Dataset, backbone: str, state: JobState[Findings]) -> None:
+    progress_bar.draw_job(state)
     visitor = frame.actor()
     may = visitor.may_change(state.owner) or visitor.may_change(dataset.summary.owner)
-    if may and st.button("Cancel", key=f"doctor-cancel-{dataset.id}", icon=":material/close:"):
-        cancel_examination(settings, dataset, backbone, by=visitor)
+    progress_bar.offer_cancel(
+        (lambda: cancel_examination(settings, dataset, backbone, by=visitor)) if may else None,
+        f"doctor-cancel-{dataset.id}",
+        cancelled=state.cancelled,
+        result=", and everyone sees what it finds",
+    )
 
 
 def _show_findings(settings: Settings, dataset: Dataset, found: Findings) -> None:

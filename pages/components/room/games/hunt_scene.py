@@ -160,16 +160,16 @@ def _chance_row(view: HuntView) -> str:
 
 def _list_doctor(settings: Settings, view: HuntView) -> list[int] | None:
     """The pictures at the top of the doctor's list; None while there is none."""
-    findings = HuntStore(settings).look_at_doctor(view.id).findings
+    findings = HuntStore(settings).look_at_doctor(view.id).result
     return None if findings is None else [item.index for item in findings.suspicions[: view.hunt.planted]]
 
 
 def _describe_doctor(settings: Settings, view: HuntView) -> str:
     state = HuntStore(settings).look_at_doctor(view.id)
     network = CATALOG[view.hunt.backbone].title
-    if state.findings is not None:
-        count = len(state.findings.suspicions[: view.hunt.planted])
-        return f"{format_count(count, 'picture')} chosen by what {network} sees, in {state.findings.seconds:.0f} s"
+    if state.result is not None:
+        count = len(state.result.suspicions[: view.hunt.planted])
+        return f"{format_count(count, 'picture')} chosen by what {network} sees, in {state.result.seconds:.0f} s"
     if state.active:
         return f"examining with {network}"
     return frame.plain(state.problem) if state.problem else "not started"

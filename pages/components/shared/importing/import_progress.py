@@ -1,14 +1,10 @@
 """The progress of an import in its own process; the job's id is in the URL, so a reload loses nothing."""
 
-from contextlib import suppress
-
 import streamlit as st
 
-from core.errors import DatasetError
-from core.formatting import format_estimate
 from core.jobs.import_jobs import ImportStatus, is_download
 from core.settings import Settings
-from pages.components.shared import frame
+from pages.components.shared import frame, progress_bar
 from pages.components.shared.dataset_cache import forget_datasets
 from pages.components.shared.importing import layout_question
 
@@ -55,27 +51,12 @@ def _show_progress(settings: Settings, job_id: str, may_end: bool) -> None:
         if status.state != "running":
             forget_datasets()
             st.rerun()
-        share = status.done / status.total if status.total else 0.0
-        left = f" · {format_estimate(status.eta_seconds)} left" if status.eta_seconds else ""
-        unit = f" {status.unit}" if status.unit else ""
-        count = f": {status.done:,} of {status.total:,}{unit}" if status.total else ""
-        st.progress(min(1.0, share), text=f"{status.text}{count}{left}")
+        progress_bar.draw_bar(status.text, status.done, status.total, status.eta_seconds, unit=status.unit)
         jobs = frame.imports(settings)
-        if jobs.is_cancelled(job_id):
-            st.caption("Cancelling …")
-            return
-        st.caption("It continues when you leave this page.")
-        if may_end and frame.actor().may_change(jobs.request(job_id).owner):
-            st.button(
-                "Cancel",
-                icon=":material/close:",
-                key=f"cancel-{job_id}",
-                help="Nothing of this import is kept.",
-                on_click=_cancel,
-                args=(settings, job_id),
-            )
-
-
-def _cancel(settings: Settings, job_id: str) -> None:
-    with suppress(DatasetError):  # it has just ended
-        frame.imports(settings).cancel(job_id, by=frame.actor())
+        may = may_end and frame.actor().may_change(jobs.request(job_id).owner)
+        progress_bar.offer_cancel(
+            (lambda: jobs.cancel(job_id, by=frame.actor())) if may else None,
+            f"cancel-{job_id}",
+            cancelled=jobs.is_cancelled(job_id),
+            kept="Nothing of this import is kept.",
+        )

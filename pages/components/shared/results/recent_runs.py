@@ -1,5 +1,8 @@
 """The latest runs, races and sweeps, each with its state, result and link."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
 from core.formatting import SPLIT_NAMES, format_count, format_percent
@@ -40,55 +43,46 @@ def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
 
 def _show_race(settings: Settings, race: Race) -> None:
     """A race or learning curve in one frame."""
-    with st.container(border=True):
-        left, right = st.columns(2, vertical_alignment="center")
-        with left:
-            frame.link(
-                frame.COMPARE,
-                label=f"{frame.plain(race.title)} on {frame.plain(race.dataset)}",
-                icon=":material/flag:" if race.plan.kind == "race" else ":material/trending_up:",
-                query_params={"race": race.id},
-            )
-        owner = frame.owner_name(settings, race.meta.owner)
-        ended = sum(not run.state.active for run in race.runs)
-        right.markdown(
-            f"{frame.format_state(race.state)} :small[{ended} of {len(race.entries)} runs done"
-            + (f" · by {frame.plain(owner)}]" if owner else "]")
+    ended = sum(not run.state.active for run in race.runs)
+    words = f"{ended} of {len(race.entries)} runs done"
+    with _row(settings, race.meta.owner, frame.format_state(race.state), words):
+        frame.link(
+            frame.COMPARE,
+            label=f"{frame.plain(race.title)} on {frame.plain(race.dataset)}",
+            icon=":material/flag:" if race.plan.kind == "race" else ":material/trending_up:",
+            query_params={"race": race.id},
         )
 
 
 def _show_sweep(settings: Settings, sweep: Sweep) -> None:
     """A sweep in one frame; its trials have no rows of their own."""
     title = f"{frame.plain(sweep.title)} on {frame.plain(sweep.plan.base.dataset)}"
-    with st.container(border=True):
-        left, right = st.columns(2, vertical_alignment="center")
-        with left:
-            frame.link_to_sweep(
-                sweep.id,
-                label=f"{'Sweep: ' if sweep.plan.title else ''}{title}",
-                icon=":material/travel_explore:",
-            )
-        owner = frame.owner_name(settings, sweep.meta.owner)
-        best = sweep.best
-        parts = [
-            format_count(sweep.counted, "trial"),
-            "" if best is None else f"best validation {format_percent(best.accuracy or 0.0)}",
-            f"by {frame.plain(owner)}" if owner else "",
-        ]
-        right.markdown(f"{frame.format_state(sweep.state)} :small[{' · '.join(part for part in parts if part)}]")
+    best = "" if sweep.best is None else f"best validation {format_percent(sweep.best.accuracy or 0.0)}"
+    words = format_count(sweep.counted, "trial")
+    with _row(settings, sweep.meta.owner, frame.format_state(sweep.state), words, best):
+        frame.link_to_sweep(
+            sweep.id, label=f"{'Sweep: ' if sweep.plan.title else ''}{title}", icon=":material/travel_explore:"
+        )
 
 
 def draw_run(settings: Settings, item: RunSummary) -> None:
     """One run in a frame: link, state, result, owner."""
+    label = f"{frame.plain(item.title)} on {frame.plain(item.config.dataset)}"
+    with _row(settings, item.meta.owner, result_text(item)):
+        frame.link_to_run(item.id, item.meta.race, label=label)
+
+
+@contextmanager
+def _row(settings: Settings, owner: str, *words: str) -> Iterator[None]:
+    """A frame with a link, drawn within, and on its right words, the first of them larger, and whose it is."""
+    name = frame.owner_name(settings, owner)
+    first, *rest = (*filter(None, words), *([f"by {frame.plain(name)}"] if name else []))
     with st.container(border=True):
         left, right = st.columns(2, vertical_alignment="center")
         with left:
-            frame.link_to_run(
-                item.id, item.meta.race, label=f"{frame.plain(item.title)} on {frame.plain(item.config.dataset)}"
-            )
-        owner = frame.owner_name(settings, item.meta.owner)
+            yield
         # a badge in a caption would be too pale to read
-        right.markdown(result_text(item) + (f" :small[· by {frame.plain(owner)}]" if owner else ""))
+        right.markdown(f"{first} :small[{' · '.join(rest)}]" if rest else first)
 
 
 def result_text(item: RunSummary) -> str:

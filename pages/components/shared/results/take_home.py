@@ -6,17 +6,18 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from core.errors import ExportError, ExtraMissingError
-from core.export.exports import ExportState, Manifest, check_exportable, look, start_export
+from core.export.exports import Manifest, check_exportable, look, start_export
 from core.export.formats import FORMATS, ExportFormat
 from core.formatting import format_bytes, format_estimate, format_percent, format_points
+from core.jobs.shared_job import JobState
 from core.room.addresses import is_loopback
 from core.runs.run import Run
 from core.settings import Settings
-from pages.components.shared import frame
+from pages.components.shared import frame, progress_bar
 from pages.components.shared.qr_code import draw_qr, reachable_address
+from pages.components.shared.refresh_rate import keep_up
 from pages.server.export_files import OPENED, address_of
 
-REFRESH_SECONDS = 1.0
 ICON = ":material/download:"
 
 
@@ -30,42 +31,31 @@ def offer_exports(settings: Settings, run_id: str, name: str = "") -> None:
     with st.expander(label, icon=ICON, key=f"take-home-{run_id}", on_change="rerun") as place:
         if not place.open:
             return
-        st.fragment(_show_formats, run_every=REFRESH_SECONDS if _any_active(settings, run_id) else None)(
-            settings, run_id
+        run = frame.runs(settings).get(run_id)
+        keep_up(
+            settings,
+            f"take-home-formats-{run_id}",
+            lambda: {kind: look(settings, run, kind) for kind in FORMATS.values()},
+            lambda states: any(state.active for state in states.values()),
+            lambda states: _show_formats(settings, run, states),
         )
 
 
-def _any_active(settings: Settings, run_id: str) -> bool:
-    run = frame.runs(settings).get(run_id)
-    return any(look(settings, run, kind).active for kind in FORMATS.values())
+def _show_formats(settings: Settings, run: Run, states: dict[ExportFormat, JobState[Manifest]]) -> None:
+    check_exportable(run)
+    st.caption("Each file is checked on the test pictures before you get it.")
+    for kind, state in states.items():
+        with st.container(border=True, gap="xsmall", key=f"take-home-{kind.name}-{run.id}"):
+            _show_format(settings, run, kind, state)
 
 
-def _show_formats(settings: Settings, run_id: str) -> None:
-    with frame.explained():
-        run = frame.runs(settings).get(run_id)
-        check_exportable(run)
-        states = {kind: look(settings, run, kind) for kind in FORMATS.values()}
-        seen, key = any(state.active for state in states.values()), f"take-home-seen-{run_id}"
-        if st.session_state.get(key, seen) != seen:  # the fragment starts or stops to refresh
-            st.session_state[key] = seen
-            st.rerun()
-        st.session_state[key] = seen
-        st.caption("Each file is checked on the test pictures before you get it.")
-        for kind, state in states.items():
-            with st.container(border=True, gap="xsmall", key=f"take-home-{kind.name}-{run_id}"):
-                _show_format(settings, run, kind, state)
-
-
-def _show_format(settings: Settings, run: Run, kind: ExportFormat, state: ExportState) -> None:
+def _show_format(settings: Settings, run: Run, kind: ExportFormat, state: JobState[Manifest]) -> None:
     st.markdown(f"**{kind.title}** · {kind.summary}")
-    if state.manifest is not None:
-        _show_files(settings, run, kind, state.manifest)
+    if state.result is not None:
+        _show_files(settings, run, kind, state.result)
         return
     if state.active:
-        progress = state.progress
-        share = progress.done / progress.total if progress and progress.total else 0.0
-        left = f" · {format_estimate(state.estimate)} in all" if state.estimate else ""
-        st.progress(share, text=f"{progress.text if progress else 'Starting'} …{left}")
+        progress_bar.draw_job(state)
         return
     if state.problem:
         st.warning(frame.plain(state.problem), icon=":material/warning:")

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from core.errors import QuotaError, TuneMyPetsError
+from core.errors import QuotaError
 from core.settings import Settings
 from core.sweeps.final_race import BEST, start_final_race
 from core.sweeps.sweep_store import SweepStore, ensure_sweeper
 from pages.components.shared import frame
 from pages.components.shared.prefilled_form import SINGLE, prefill
+from pages.components.shared.progress_bar import offer_stop
 from pages.components.shared.snapshots.sweep_snapshot import SweepSnapshot, forget_sweeps
 
 MORE = 20  # trials
@@ -44,19 +45,14 @@ def show_actions(settings: Settings, snapshot: SweepSnapshot) -> None:
 
 def _offer_stop(settings: Settings, snapshot: SweepSnapshot) -> None:
     sweep = snapshot.sweep
-    if st.button(
-        "Stop and keep",
-        key=f"sweep-stop-{sweep.id}",
-        icon=":material/stop:",
-        help="Ends the sweep and keeps what its trials have found.",
-        disabled=sweep.stopping,
-    ):
-        try:
-            SweepStore(settings).request_stop(sweep.id, by=frame.actor())
-        except TuneMyPetsError as error:  # it has ended meanwhile
-            st.info(frame.plain(str(error)))
-        forget_sweeps()
-        st.rerun()
+    offer_stop(
+        lambda: SweepStore(settings).request_stop(sweep.id, by=frame.actor()),
+        forget_sweeps,
+        f"sweep-stop-{sweep.id}",
+        kept="Ends the sweep and keeps what its trials have found.",
+        stopping=sweep.stopping,
+        label="Stop and keep",
+    )
 
 
 def _offer_next(settings: Settings, snapshot: SweepSnapshot, *, mine: bool) -> None:

@@ -19,6 +19,7 @@ from core.statistics.race_sentences import describe_race
 from core.sweeps.final_race import BASE, SEEDS, Luck
 from core.sweeps.sweep import Sweep, Trial
 from pages.components.shared import frame
+from pages.components.shared.progress_bar import describe_left
 from pages.components.shared.refresh_rate import keep_up
 from pages.components.shared.results.verdict import draw_verdict
 from pages.components.shared.snapshots.runs_snapshot import look_at_queue
@@ -150,8 +151,8 @@ def _show_race(snapshot: SweepSnapshot) -> None:
             )
         return
     if race.moving:
-        left = "" if race.seconds_left is None else f" · {format_estimate(race.seconds_left)} left"
-        st.progress(race.progress, text=f"Best settings and base, trained again with {SEEDS} seeds each{left}")
+        words = f"Best settings and base, trained again with {SEEDS} seeds each"
+        st.progress(race.progress, text=f"{words}{describe_left(race.seconds_left)}")
     elif race.result is not None and race.result.comparison is not None:
         found = race.result.comparison
         draw_verdict(describe_race(found), found.caveats, found=any(pair.better for pair in found.pairs))

@@ -11,20 +11,12 @@ from core.export import exports
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from tests.support.processes import end_processes
+from tests.support.refusals import refused
 
 
 @pytest.fixture
 def run_id(raced: Settings, ended_processes: None) -> str:
     return RunStore(raced).all()[0].id
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    capsys.readouterr()
-    assert main(["export", *words]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.splitlines()) == 1
-    return err
 
 
 @pytest.mark.slow
@@ -47,7 +39,7 @@ def test_a_run_is_exported_and_described(run_id: str, raced: Settings, tmp_path:
     end_processes(raced.home)
     (tmp_path / "again.zip").touch()
     words = ["export", run_id, "--format", "pytorch", "--output", str(tmp_path / "again.zip")]
-    assert "again.zip exists already" in refused(capsys, *words[1:])
+    assert "again.zip exists already" in refused(capsys, *words)
     assert main([*words, "--force"]) == 0
     assert "Same class as the run on" in capsys.readouterr().out
     assert (tmp_path / "again.zip").read_bytes() == target.read_bytes()
@@ -66,7 +58,7 @@ def test_a_mistake_gets_a_sentence(
     run_id: str, words: list[str], said: str, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert said in refused(capsys, run_id, *words)
+    assert said in refused(capsys, "export", run_id, *words)
 
 
 def test_a_failed_export_says_why(run_id: str, raced: Settings, tmp_path: Path, monkeypatch, capsys) -> None:
@@ -74,10 +66,10 @@ def test_a_failed_export_says_why(run_id: str, raced: Settings, tmp_path: Path, 
     kind = exports.get_format("pytorch")
 
     def start(*_: object) -> None:
-        exports.progress_of(run, kind).write_text('{"problem": "The disk is full: free some."}', encoding="utf-8")
+        exports.files_of(run, kind).progress.write_text('{"problem": "The disk is full: free some."}', encoding="utf-8")
 
     monkeypatch.setattr(exports, "start_export", start)
     (run.folder / "exports").mkdir()
-    said = refused(capsys, run_id, "--format", "pytorch", "--output", str(tmp_path / "a.zip"))
+    said = refused(capsys, "export", run_id, "--format", "pytorch", "--output", str(tmp_path / "a.zip"))
     assert said == "The disk is full: free some.\n"
     assert not (tmp_path / "a.zip").exists()

@@ -9,6 +9,7 @@ from core.cli.main import main
 from core.datasets.dataset import Dataset
 from core.settings import Settings
 from tests.support.finished_runs import finish, start_race
+from tests.support.refusals import refused
 
 
 @pytest.fixture
@@ -17,15 +18,6 @@ def race_id(settings: Settings, drawn: Dataset) -> str:
     for run in runs:
         finish(run, drawn)
     return found
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    capsys.readouterr()
-    assert main(["report", *words]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.splitlines()) == 1
-    return err
 
 
 @pytest.mark.parametrize(
@@ -51,7 +43,7 @@ def test_the_ending_or_the_option_decides_the_format(race_id, tmp_path: Path, ca
 
 def test_a_report_as_csv_is_refused_with_the_formats_there_are(race_id, tmp_path: Path, capsys):
     target = tmp_path / "a.CSV"
-    assert "HTML or JSON: name it a.html or a.json." in refused(capsys, race_id, "--output", str(target))
+    assert "HTML or JSON: name it a.html or a.json." in refused(capsys, "report", race_id, "--output", str(target))
     assert main(["report", race_id, "--output", str(target), "--format", "csv"]) == 2
     assert "html, json" in capsys.readouterr().err.replace("'", "")
     assert not target.exists()
@@ -61,7 +53,7 @@ def test_a_file_that_is_there_is_only_replaced_when_forced(race_id, tmp_path: Pa
     target = tmp_path / "report.html"
     target.write_text("mine", encoding="utf-8")
 
-    assert "--force" in refused(capsys, race_id, "--output", str(target))
+    assert "--force" in refused(capsys, "report", race_id, "--output", str(target))
     assert target.read_text(encoding="utf-8") == "mine"
     assert main(["report", race_id, "--output", str(target), "--force"]) == 0
     assert target.read_text(encoding="utf-8") != "mine"
@@ -69,11 +61,11 @@ def test_a_file_that_is_there_is_only_replaced_when_forced(race_id, tmp_path: Pa
 
 
 def test_what_cannot_be_written_is_one_sentence(race_id, tmp_path: Path, capsys):
-    assert "is a folder" in refused(capsys, race_id, "--output", str(tmp_path))
-    assert "make it first" in refused(capsys, race_id, "--output", str(tmp_path / "no" / "report.html"))
-    assert "too long" in refused(capsys, race_id, "--output", str(tmp_path / f"{'x' * 250}.html"))
-    assert "'race-gone'" in refused(capsys, "race-gone", "--output", str(tmp_path / "report.html"))
-    assert "two to six runs" in refused(capsys, run_of(race_id), "--output", str(tmp_path / "report.html"))
+    assert "is a folder" in refused(capsys, "report", race_id, "--output", str(tmp_path))
+    assert "make it first" in refused(capsys, "report", race_id, "--output", str(tmp_path / "no" / "report.html"))
+    assert "too long" in refused(capsys, "report", race_id, "--output", str(tmp_path / f"{'x' * 250}.html"))
+    assert "'race-gone'" in refused(capsys, "report", "race-gone", "--output", str(tmp_path / "report.html"))
+    assert "two to six runs" in refused(capsys, "report", run_of(race_id), "--output", str(tmp_path / "report.html"))
     assert not (tmp_path / "report.html").exists()
 
 

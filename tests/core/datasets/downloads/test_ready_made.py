@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,13 @@ def files_of(name: str) -> list[tuple[str, str]]:
     return [(file.url, file.digest.removeprefix("md5:")) for file in find_set(name).files]
 
 
-def bring(name: str, title: str = "set") -> Dataset:
+def begin(name: str, title: str = "set") -> Generator[ImportProgress, None, str]:
     settings = Settings.from_environment()
-    steps = import_from(settings, f"catalogue:{name}", name=title, plan=SplitPlan.parse("70/15/15"), seed=0)
-    return DatasetStore(settings).get(run_step(steps))
+    return import_from(settings, f"catalogue:{name}", name=title, plan=SplitPlan.parse("70/15/15"), seed=0)
+
+
+def bring(name: str, title: str = "set") -> Dataset:
+    return DatasetStore(Settings.from_environment()).get(run_step(begin(name, title)))
 
 
 def counts(dataset: Dataset) -> dict[str, int]:
@@ -191,9 +195,7 @@ def test_an_import_that_is_closed_early_leaves_nothing(
 ) -> None:
     item = serve_set(web, "eurosat", monkeypatch)
     web.seconds = 0.02
-    steps = import_from(
-        Settings.from_environment(), f"catalogue:{item.name}", name="land", plan=SplitPlan.parse("70/15/15"), seed=0
-    )
+    steps = begin(item.name)
     progress = next(steps)
     assert isinstance(progress, ImportProgress)
     assert (progress.phase, progress.unit) == ("Downloading EuroSAT", "MB")
@@ -207,9 +209,7 @@ def test_two_imports_do_not_fill_one_folder(
 ) -> None:
     item = serve_set(web, "eurosat", monkeypatch)
     web.seconds = 0.02
-    steps = import_from(
-        Settings.from_environment(), f"catalogue:{item.name}", name="land", plan=SplitPlan.parse("70/15/15"), seed=0
-    )
+    steps = begin(item.name)
     next(steps)
     with pytest.raises(DatasetError, match="Another import downloads EuroSAT right now"):
         bring(item.name, "other")

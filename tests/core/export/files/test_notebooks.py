@@ -73,8 +73,8 @@ def export(settings: Settings, run: Run, name: str) -> Path:
     (run.folder / EXPORTS).mkdir(exist_ok=True)
     export_job.export(settings, run, kind)
     state = look(settings, run, kind)
-    assert state.manifest is not None, state.problem
-    (found,) = state.manifest.files
+    assert state.result is not None, state.problem
+    (found,) = state.result.files
     return folder_of(run, kind) / found
 
 

@@ -78,10 +78,10 @@ def made(race_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     (run.folder / EXPORTS).mkdir(exist_ok=True)
     export_job.export(settings, run, FLOATS)
     state = look(settings, run, FLOATS)
-    assert state.manifest is not None, state.problem
+    assert state.result is not None, state.problem
     with zipfile.ZipFile(next(folder_of(run, FLOATS).glob("*.zip"))) as archive:
         archive.extractall(root / "home")
-    return Made(open_source(settings, run), state.manifest, root / "home")
+    return Made(open_source(settings, run), state.result, root / "home")
 
 
 @pytest.fixture(scope="module")
@@ -329,9 +329,9 @@ def test_8_bits_are_offered_where_enough_pictures_show_that_nothing_is_lost(sett
     export_job.export(settings, run, BYTES)
 
     state = look(settings, run, BYTES)
-    assert state.manifest is not None, state.problem
-    assert state.manifest.check.interval.low >= -0.03
-    assert [name.removeprefix("many-scratch_cnn-scratch-") for name in state.manifest.files] == [
+    assert state.result is not None, state.problem
+    assert state.result.check.interval.low >= -0.03
+    assert [name.removeprefix("many-scratch_cnn-scratch-") for name in state.result.files] == [
         "tflite-int8.zip",
         "int8.tflite",
     ]
@@ -349,9 +349,9 @@ def test_a_network_of_odd_options_is_converted_too(drawn: Dataset, settings: Set
     (run.folder / EXPORTS).mkdir()
     export_job.export(settings, run, FLOATS)
     state = look(settings, run, FLOATS)
-    assert state.manifest is not None, state.problem
-    assert state.manifest.conversion is not None
-    assert state.manifest.conversion.largest < 1e-5
+    assert state.result is not None, state.problem
+    assert state.result.conversion is not None
+    assert state.result.conversion.largest < 1e-5
 
 
 @pytest.mark.slow
