@@ -279,3 +279,22 @@ def test_a_curve_trains_for_its_own_epochs_where_the_form_has_a_limit_in_seconds
     app.run()
     assert not app.exception
     assert app.number_input(key="curve-epochs").value == 5
+
+
+def test_while_the_form_of_an_experiment_is_open_its_own_start_is_the_only_primary_button(
+    drawn: Dataset, open_page: Open
+) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    assert primary(app) == ["start"]
+    for experiment in ("race", "curve", "sweep"):
+        app.session_state[experiment] = True
+        app.run()
+        assert not app.exception
+        assert primary(app) == [f"{experiment}-start"]
+        app.session_state[experiment] = False
+    assert primary(app.run()) == ["start"]
+
+
+def primary(app: AppTest) -> list[str]:
+    """The keys of the buttons that stand out."""
+    return [str(button.key) for button in app.button if button.proto.type == "primary"]
