@@ -31,7 +31,7 @@ from core.doctor.findings_in_words import (
     describe_usual,
     explained,
 )
-from core.formatting import capitalise, format_duration, format_estimate
+from core.formatting import capitalise, format_day, format_duration, format_estimate
 from core.settings import Settings
 from core.storage import stamp_of
 from models.catalog import CATALOG
@@ -64,14 +64,18 @@ def _chosen(dataset: Dataset, names: list[str]) -> str:
 
 
 def _look(settings: Settings, dataset: Dataset, backbone: str) -> ExaminationState:
-    """How far it is; finished findings are read once for all sessions."""
+    """How far it is."""
+    found = _read(settings, dataset, backbone)
+    return look(settings, dataset, backbone) if found is None else ExaminationState(findings=found)
+
+
+def _read(settings: Settings, dataset: Dataset, backbone: str) -> Findings | None:
+    """Finished findings, read once for all sessions; None where there are none."""
     path = findings_path(settings, dataset, backbone)
-    if (stamp := stamp_of(path)) is not None:
-        # rows in another order have other numbers: datasets of the same fingerprint share the file
-        found = _found.get((dataset.folder, path, stamp), lambda: read_findings(path, dataset))
-        if found is not None:
-            return ExaminationState(findings=found)
-    return look(settings, dataset, backbone)
+    if (stamp := stamp_of(path)) is None:
+        return None
+    # rows in another order have other numbers: datasets of the same fingerprint share the file
+    return _found.get((dataset.folder, path, stamp), lambda: read_findings(path, dataset))
 
 
 def _show(settings: Settings, dataset: Dataset) -> None:
@@ -90,6 +94,7 @@ def _show(settings: Settings, dataset: Dataset) -> None:
         elif state.findings is not None:
             _show_findings(settings, dataset, state.findings)
         else:
+            _offer_others(settings, dataset, [name for name in names if name != backbone])
             _offer(settings, dataset, backbone, state)
         if len(names) > 1:  # also while it runs: the choice would be lost otherwise
             st.selectbox(
@@ -100,6 +105,23 @@ def _show(settings: Settings, dataset: Dataset) -> None:
                 width=320,
                 key=f"doctor-backbone-{dataset.id}",
             )
+
+
+def _offer_others(settings: Settings, dataset: Dataset, names: list[str]) -> None:
+    """Findings of other networks, the newest first, so that a dataset is not examined twice by mistake."""
+    read = filter(None, (_read(settings, dataset, name) for name in names))
+    for found in sorted(read, key=lambda item: item.made, reverse=True):
+        st.button(
+            f"Show the findings of {CATALOG[found.backbone].title} from {format_day(found.made)}",
+            key=f"doctor-other-{dataset.id}-{found.backbone}",
+            icon=":material/history:",
+            on_click=_choose,
+            args=(dataset, found.backbone),
+        )
+
+
+def _choose(dataset: Dataset, backbone: str) -> None:
+    st.session_state[f"doctor-backbone-{dataset.id}"] = backbone
 
 
 def _offer(settings: Settings, dataset: Dataset, backbone: str, state: ExaminationState) -> None:
