@@ -68,6 +68,53 @@ def test_a_form_that_was_filled_in_reads_as_what_filled_it(
         assert app.session_state["read"] == config
 
 
+@pytest.mark.parametrize("chosen", range(len(CHOICES)))
+def test_a_reload_finds_the_form_as_it_was(drawn: Dataset, quiet: None, chosen: int) -> None:
+    app = AppTest.from_function(form, default_timeout=60)
+    app.session_state["wanted"] = TrainConfig.model_validate({"dataset": "drawn", **CHOICES[chosen]})
+    app.run()
+    again = AppTest.from_function(form, default_timeout=60)
+    for name, value in app.query_params.items():
+        again.query_params[name] = value
+    again.run()
+    assert not again.exception
+    assert again.session_state["read"] == app.session_state["read"]
+    assert again.session_state["train-mode"] == "single"
+    assert again.session_state["train-length"] == app.session_state["train-length"]
+    assert again.query_params == app.query_params
+
+
+def test_an_address_holds_what_was_changed_and_nothing_of_an_untouched_form(drawn: Dataset, quiet: None) -> None:
+    app = AppTest.from_function(form, default_timeout=60).run()
+    assert not app.query_params
+    app.segmented_control(key="train-length").set_value("medium").run()
+    app.toggle(key="train-augment_flip").set_value(False).run()
+    held = {"dataset": "drawn", "length": "medium", "augment_flip": "false"}
+    assert dict(app.query_params) == held
+    app.toggle(key="train-augment_flip").set_value(True).run()
+    app.segmented_control(key="train-length").set_value("quick").run()
+    assert dict(app.query_params) == {"dataset": "drawn"}
+
+
+def test_what_is_wrong_in_an_address_is_left_out(drawn: Dataset, quiet: None) -> None:
+    app = AppTest.from_function(form, default_timeout=60)
+    wrong = {
+        "augment_strength": "7",
+        "model": "none",
+        "optimizer": "x",
+        "mode": "y",
+        "length": "z",
+        "freeze_point": "q",
+    }
+    for name, value in {**wrong, "batch_size": "8", "seed": "3"}.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    untouched = AppTest.from_function(form, default_timeout=60).run().session_state["read"]
+    assert app.session_state["read"] == untouched.variant(batch_size=8, seed=3)
+    assert dict(app.query_params) == {"dataset": "drawn", "batch_size": "8", "seed": "3"}
+
+
 def test_a_form_whose_dataset_is_gone_takes_another_one(drawn: Dataset, quiet: None) -> None:
     app = AppTest.from_function(form, default_timeout=60)
     app.session_state["wanted"] = TrainConfig(dataset="deleted")
