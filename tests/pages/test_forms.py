@@ -159,6 +159,7 @@ def test_the_length_says_what_the_fields_hold(drawn: Dataset, open_page: Open) -
     app = open_page("pages/train.py", dataset="drawn")
     app.segmented_control(key="train-length").set_value("medium").run()
     assert app.number_input(key="train-max_seconds").value == 120
+    assert "2 min each" in texts(app)
     app.number_input(key="train-max_seconds").set_value(45.0).run()
     assert app.segmented_control(key="train-length").value == "custom"
     assert "45 s" in texts(app)

@@ -72,8 +72,13 @@ def describe_length(config: TrainConfig) -> str:
     """When a training ends: `30 s`, `5 epochs`, `after 2,000 pictures, at most 40 epochs`."""
     if config.max_seconds is None and config.max_images is None:
         return format_count(config.epochs, "epoch")
-    limit = f"{config.max_images:,} pictures" if config.max_images else format_duration(config.max_seconds or 0)
+    limit = f"{config.max_images:,} pictures" if config.max_images else _in_minutes(config.max_seconds or 0)
     return limit if config.epochs == MAX_EPOCHS else f"{limit}, at most {format_count(config.epochs, 'epoch')}"
+
+
+def _in_minutes(seconds: float) -> str:
+    """Such as `30 s`, `2 min` and `2 min 30 s`."""
+    return format_duration(seconds).removesuffix(" 00 s")
 
 
 def _take() -> None:
