@@ -13,7 +13,7 @@ from core.races.presets import MAX_EPOCHS
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.shared.results import coach_findings
-from pages.components.train.form import start_bar
+from pages.components.train.form import length_choice, start_bar
 from tests.pages.test_pages import texts
 from tests.support.tested_runs import make_dataset
 
@@ -165,6 +165,20 @@ def test_the_length_says_what_the_fields_hold(drawn: Dataset, open_page: Open) -
     assert "45 s" in texts(app)
     app.segmented_control(key="train-length").set_value("thorough").run()
     assert app.number_input(key="train-max_seconds").value == 600
+
+
+def test_a_quick_next_tap_that_brings_old_numbers_leaves_the_chosen_length(
+    drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    app.segmented_control(key="train-length").set_value("medium").run()
+    app.number_input(key="train-max_seconds").set_value(30.0)  # what the browser still holds
+    app.segmented_control(key="train-strategy").set_value("partial").run()
+    assert app.segmented_control(key="train-length").value == "medium"
+    assert app.number_input(key="train-max_seconds").value == 120
+    monkeypatch.setattr(length_choice, "SETTLED_SECONDS", 0.0)
+    app.number_input(key="train-max_seconds").set_value(30.0).run()
+    assert app.segmented_control(key="train-length").value == "quick"
 
 
 def test_a_bad_value_is_marked_at_its_field_and_the_button_names_it(
