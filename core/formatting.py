@@ -1,6 +1,7 @@
 """How numbers, percents, counts, durations, sizes, names and the lines of charts are written, on every screen alike."""
 
 import math
+import time
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -105,6 +106,17 @@ def format_rough_duration(seconds: float) -> str:
 def format_estimate(seconds: float) -> str:
     """An estimated time in words: `under 10 s`, `about 40 s`, `about 5 min`, `about 1.5 h`."""
     return "under 10 s" if seconds < 10 else f"about {format_rough_duration(seconds)}"
+
+
+def format_day(moment: float) -> str:
+    """A day of this machine's calendar, such as `3 May`; with its year where that is another one.
+
+    Args:
+        moment: in seconds since 1970.
+    """
+    then = time.localtime(moment)
+    day = f"{then.tm_mday} {time.strftime('%B', then)}"
+    return day if then.tm_year == time.localtime().tm_year else f"{day} {then.tm_year}"
 
 
 def format_bytes(count: float) -> str:

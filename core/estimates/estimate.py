@@ -40,15 +40,22 @@ class Estimate:
     Attributes:
         busy: other programs took processor cores while the machine was measured.
         outdated: the measurement is doubtful and no longer new: measure again.
+        taken: the share of the cores that they took, in [0, 1]; 0 where it is not busy.
     """
 
     parts: dict[str, float]
     busy: bool = False
     outdated: bool = False
+    taken: float = 0.0
 
     @property
     def seconds(self) -> float:
         return sum(self.parts.values())
+
+    @property
+    def least_seconds(self) -> float:
+        """What it may take once those cores are free."""
+        return self.seconds * (1 - self.taken)
 
 
 def estimate(settings: Settings, config: TrainConfig, dataset: Dataset, team: Team | None = None) -> Estimate | None:
@@ -75,7 +82,8 @@ def estimate(settings: Settings, config: TrainConfig, dataset: Dataset, team: Te
         parts["finding the rate"] = job.search(stages[0])
     parts["training"] = job.all_training(stages)
     parts["testing"] = job.testing(stages)
-    return Estimate(parts, is_busy(figures), outdated)
+    busy = is_busy(figures)
+    return Estimate(parts, busy, outdated, min(1.0, figures["others"] / own.threads) if busy else 0.0)
 
 
 def _find_figures(settings: Settings, own: Settings, what: dict[str, Any], pace: float) -> tuple[Figures | None, bool]:

@@ -65,6 +65,30 @@ def test_a_tap_and_a_key_on_a_block_freeze_up_to_it(server: Server, phone: Page,
     assert phone.evaluate("() => document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_a_reload_keeps_what_was_tapped_one_after_the_other_and_back_undoes_it(
+    server: Server, phone: Page, drawn: object
+) -> None:
+    phone.goto(server.address)  # the first visit of a fresh server, which knows its pages from then on
+    expect(phone.get_by_role("heading", level=1)).to_be_visible(timeout=STARTED_MS)
+    phone.goto(f"{server.address}/train?dataset=drawn")
+    medium, partial = phone.get_by_role("radio", name="Medium"), phone.get_by_role("radio", name="Partial")
+    expect(phone.get_by_role("button", name="Start the race")).to_be_enabled(timeout=STARTED_MS)
+    medium.tap()
+    expect(medium).to_be_checked()
+    partial.tap()  # which interrupts the drawing of the numbers that Medium stands for
+    expect(phone).to_have_url(re.compile(r"strategy=partial"), timeout=STARTED_MS)
+    expect(medium).to_be_checked()
+    phone.reload()
+    expect(partial).to_be_checked(timeout=STARTED_MS)
+    expect(medium).to_be_checked()
+    phone.get_by_role("radio", name="Full").tap()
+    expect(phone).to_have_url(re.compile(r"strategy=full"), timeout=STARTED_MS)
+    phone.go_back()
+    expect(partial).to_be_checked(timeout=STARTED_MS)
+    expect(medium).to_be_checked()
+    expect(phone).to_have_url(re.compile(r"strategy=partial"))
+
+
 def test_the_page_of_a_run_stops_it_and_starts_it_again(
     server: Server, phone: Page, drawn: object, settings: Settings, small_config: TrainConfig, ended_processes: None
 ) -> None:

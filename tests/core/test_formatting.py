@@ -1,4 +1,5 @@
 import math
+import time
 
 import pytest
 
@@ -7,6 +8,7 @@ from core.formatting import (
     count_images,
     format_bytes,
     format_count,
+    format_day,
     format_duration,
     format_estimate,
     format_limit,
@@ -136,3 +138,9 @@ def test_percents_and_counts_are_written_in_one_way():
 )
 def test_an_estimate_is_rounded_in_words(seconds: float, text: str) -> None:
     assert format_estimate(seconds) == text
+
+
+def test_a_day_has_its_year_where_it_is_another_one() -> None:
+    noon = (5, 3, 12, 0, 0, 0, 0, -1)
+    assert format_day(time.mktime((2020, *noon))) == "3 May 2020"
+    assert format_day(time.mktime((time.localtime().tm_year, *noon))) == "3 May"

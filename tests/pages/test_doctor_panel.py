@@ -11,6 +11,7 @@ from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.doctor.doctor_findings import Estimate, Findings, findings_path, write_findings
 from core.doctor.examination import files_of
+from core.formatting import format_day
 from core.jobs.shared_job import JobState
 from core.settings import Settings
 from core.storage import write_json
@@ -197,6 +198,23 @@ def test_the_chosen_network_stays_chosen_while_it_looks(
     app.run()
     assert "cancel mobilenet_v2" in asked
     assert asked[-1] == "mobilenet_v2"
+
+
+def test_findings_of_another_network_are_offered_before_an_examination_and_a_click_shows_them(
+    settings: Settings, drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_panel, "list_backbones", lambda: ["mobilenet_v2", "petnet", "vgg16"])
+    keep(settings, drawn)
+    app = check(open_page("pages/explore.py", dataset=drawn.id))
+    assert app.button(key=f"doctor-start-{drawn.id}")
+    others = [item for item in app.button if str(item.key).startswith("doctor-other-")]
+    assert [item.label for item in others] == [f"Show the findings of PetNet from {format_day(FINDINGS.made)}"]
+    others[0].click().run()
+    app.run()
+    assert not app.exception
+    assert "40 pictures, seen by PetNet" in texts(app)
+    assert app.selectbox(key=f"doctor-backbone-{drawn.id}").value == "petnet"
+    assert not [item for item in app.button if str(item.key).startswith("doctor-other-")]
 
 
 def test_damaged_findings_offer_another_examination(settings: Settings, drawn: Dataset, open_page: Open) -> None:

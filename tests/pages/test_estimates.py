@@ -58,6 +58,12 @@ def test_what_was_measured_on_a_busy_machine_says_so_and_is_measured_again_later
     app = open_page("pages/train.py", dataset="drawn")
     app.segmented_control(key="train-mode").set_value("single").run()
     assert "it may take less" in captions(app)
+    app.session_state["sweep"] = True
+    app.run()
+    app.selectbox(key="sweep-preset").set_value("head-recipe").run()
+    assert captions(app).count("it may take less") == 2, "the time of a sweep is as doubtful"
+    app.session_state["sweep"] = False
+    app.run()
     asked.clear()
     monkeypatch.setattr(measurements, "DOUBT_SECONDS", 0.0)
     app.run()

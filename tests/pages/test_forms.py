@@ -13,7 +13,7 @@ from core.races.presets import MAX_EPOCHS
 from core.runs.run_store import RunStore
 from core.settings import Settings
 from pages.components.shared.results import coach_findings
-from pages.components.train.form import start_bar
+from pages.components.train.form import length_choice, start_bar
 from tests.pages.test_pages import texts
 from tests.support.tested_runs import make_dataset
 
@@ -68,6 +68,53 @@ def test_a_form_that_was_filled_in_reads_as_what_filled_it(
         assert app.session_state["read"] == config
 
 
+@pytest.mark.parametrize("chosen", range(len(CHOICES)))
+def test_a_reload_finds_the_form_as_it_was(drawn: Dataset, quiet: None, chosen: int) -> None:
+    app = AppTest.from_function(form, default_timeout=60)
+    app.session_state["wanted"] = TrainConfig.model_validate({"dataset": "drawn", **CHOICES[chosen]})
+    app.run()
+    again = AppTest.from_function(form, default_timeout=60)
+    for name, value in app.query_params.items():
+        again.query_params[name] = value
+    again.run()
+    assert not again.exception
+    assert again.session_state["read"] == app.session_state["read"]
+    assert again.session_state["train-mode"] == "single"
+    assert again.session_state["train-length"] == app.session_state["train-length"]
+    assert again.query_params == app.query_params
+
+
+def test_an_address_holds_what_was_changed_and_nothing_of_an_untouched_form(drawn: Dataset, quiet: None) -> None:
+    app = AppTest.from_function(form, default_timeout=60).run()
+    assert not app.query_params
+    app.segmented_control(key="train-length").set_value("medium").run()
+    app.toggle(key="train-augment_flip").set_value(False).run()
+    held = {"dataset": "drawn", "length": "medium", "augment_flip": "false"}
+    assert dict(app.query_params) == held
+    app.toggle(key="train-augment_flip").set_value(True).run()
+    app.segmented_control(key="train-length").set_value("quick").run()
+    assert dict(app.query_params) == {"dataset": "drawn"}
+
+
+def test_what_is_wrong_in_an_address_is_left_out(drawn: Dataset, quiet: None) -> None:
+    app = AppTest.from_function(form, default_timeout=60)
+    wrong = {
+        "augment_strength": "7",
+        "model": "none",
+        "optimizer": "x",
+        "mode": "y",
+        "length": "z",
+        "freeze_point": "q",
+    }
+    for name, value in {**wrong, "batch_size": "8", "seed": "3"}.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    untouched = AppTest.from_function(form, default_timeout=60).run().session_state["read"]
+    assert app.session_state["read"] == untouched.variant(batch_size=8, seed=3)
+    assert dict(app.query_params) == {"dataset": "drawn", "batch_size": "8", "seed": "3"}
+
+
 def test_a_form_whose_dataset_is_gone_takes_another_one(drawn: Dataset, quiet: None) -> None:
     app = AppTest.from_function(form, default_timeout=60)
     app.session_state["wanted"] = TrainConfig(dataset="deleted")
@@ -112,11 +159,26 @@ def test_the_length_says_what_the_fields_hold(drawn: Dataset, open_page: Open) -
     app = open_page("pages/train.py", dataset="drawn")
     app.segmented_control(key="train-length").set_value("medium").run()
     assert app.number_input(key="train-max_seconds").value == 120
+    assert "2 min each" in texts(app)
     app.number_input(key="train-max_seconds").set_value(45.0).run()
     assert app.segmented_control(key="train-length").value == "custom"
     assert "45 s" in texts(app)
     app.segmented_control(key="train-length").set_value("thorough").run()
     assert app.number_input(key="train-max_seconds").value == 600
+
+
+def test_a_quick_next_tap_that_brings_old_numbers_leaves_the_chosen_length(
+    drawn: Dataset, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    app.segmented_control(key="train-length").set_value("medium").run()
+    app.number_input(key="train-max_seconds").set_value(30.0)  # what the browser still holds
+    app.segmented_control(key="train-strategy").set_value("partial").run()
+    assert app.segmented_control(key="train-length").value == "medium"
+    assert app.number_input(key="train-max_seconds").value == 120
+    monkeypatch.setattr(length_choice, "SETTLED_SECONDS", 0.0)
+    app.number_input(key="train-max_seconds").set_value(30.0).run()
+    assert app.segmented_control(key="train-length").value == "quick"
 
 
 def test_a_bad_value_is_marked_at_its_field_and_the_button_names_it(
@@ -279,3 +341,22 @@ def test_a_curve_trains_for_its_own_epochs_where_the_form_has_a_limit_in_seconds
     app.run()
     assert not app.exception
     assert app.number_input(key="curve-epochs").value == 5
+
+
+def test_while_the_form_of_an_experiment_is_open_its_own_start_is_the_only_primary_button(
+    drawn: Dataset, open_page: Open
+) -> None:
+    app = open_page("pages/train.py", dataset="drawn")
+    assert primary(app) == ["start"]
+    for experiment in ("race", "curve", "sweep"):
+        app.session_state[experiment] = True
+        app.run()
+        assert not app.exception
+        assert primary(app) == [f"{experiment}-start"]
+        app.session_state[experiment] = False
+    assert primary(app.run()) == ["start"]
+
+
+def primary(app: AppTest) -> list[str]:
+    """The keys of the buttons that stand out."""
+    return [str(button.key) for button in app.button if button.proto.type == "primary"]

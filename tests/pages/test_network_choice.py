@@ -40,7 +40,7 @@ def test_a_line_says_how_fast_it_is_once_that_was_measured(settings: Settings) -
     assert describe_choice(settings, "efficientnet_lite0") == "EfficientNet-Lite0 · 75 % · 12 ms"
 
 
-def test_the_reason_is_one_sentence() -> None:
+def test_the_reason_is_one_sentence_and_a_doubt_another_one() -> None:
     lite, petnet = CATALOG["efficientnet_lite0"], CATALOG["petnet"]
     assert (
         explain_recommendation(lite.name, Recommendation(lite, 41.0))
@@ -49,4 +49,7 @@ def test_the_reason_is_one_sentence() -> None:
     assert (
         explain_recommendation("vgg16", Recommendation(petnet, None))
         == "For these pictures, PetNet is the quickest network here."
+    )
+    assert explain_recommendation(lite.name, Recommendation(lite, 90.0, doubtful=True)).endswith(
+        "takes about 2 min. Not certain: other programs kept this machine busy when networks were measured."
     )

@@ -56,6 +56,7 @@ def test_a_strange_picture_is_called_so_with_the_pictures_that_it_resembles(run:
     assert "every picture with one of its classes" not in shown(app)
     assert "100.0" not in shown(app)
     assert app.dataframe[0].value["Strange"].tolist() == [True]
+    assert list(app.dataframe[0].value)[:3] == ["Picture", "Class", "Probability"], "the answer fits on a phone"
     app.select_slider(key="predict-promise-choice").set_value(0.01).run(timeout=90)
     assert not app.exception
     assert "1 in 100 needs 99 validation pictures, and this run has" in shown(app)

@@ -23,6 +23,7 @@ from pages.components.shared.pictures import gallery
 
 UNSURE_COLOUR, STRANGE_COLOUR, DAMAGED_COLOUR = "#B0B0B0", "#8A6FB0", "#555555"
 MAX_DAMAGED = 12  # with a card of their own
+PICTURE_PX = 110  # of the names in the table
 MAX_NAME = 24  # letters below a small picture
 
 
@@ -69,9 +70,9 @@ def offer_table(chosen: Sequence[Chosen], answers: Answers) -> None:
     rows = [
         {
             "Picture": answer.file,
-            "Network": item.name,
             "Class": answer.label,
             "Probability": answer.probability,
+            "Network": item.name,
             "Strange": is_strange(answer, promise_choice.current()),
             "May be": ", ".join(may_be(answer, promise_choice.current())),
             "Nearest": ", ".join(near.label for near in answer.not_sure.nearest) if answer.not_sure else "",
@@ -90,7 +91,10 @@ def offer_table(chosen: Sequence[Chosen], answers: Answers) -> None:
         st.dataframe(
             table,
             hide_index=True,
-            column_config={"Probability": st.column_config.NumberColumn(format="percent")},
+            column_config={  # the answer is seen on a phone without scrolling, however long the names of files are
+                "Picture": st.column_config.TextColumn(width=PICTURE_PX),
+                "Probability": st.column_config.NumberColumn(format="percent"),
+            },
             key="predict-table",
         )
         frame.offer_csv("Download as CSV", table, "tunemypets-predictions.csv")

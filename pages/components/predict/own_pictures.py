@@ -46,7 +46,10 @@ def take() -> list[Picture]:
         # browsers ask for permission as soon as the widget is there
         camera = _camera_works() and st.toggle("Camera", key="predict-camera-on")
         if not files:
-            st.caption(f"Up to {MAX_IMAGES} pictures. On a phone, *Upload* takes a photo too.", width="content")
+            st.caption(
+                f"At most {MAX_IMAGES} photos, {gallery.UPLOAD_MB} MB each; *Many pictures* below takes a zip. "
+                "On a phone, *Upload* takes a photo too."
+            )
         elif st.button("Start over", icon=":material/restart_alt:", type="tertiary", key="predict-again"):
             st.session_state[ROUND] = number + 1
             st.rerun()

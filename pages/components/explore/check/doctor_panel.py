@@ -25,7 +25,7 @@ from core.doctor.findings_in_words import (
     describe_usual,
     explained,
 )
-from core.formatting import capitalise, format_duration, format_estimate
+from core.formatting import capitalise, format_day, format_duration, format_estimate
 from core.jobs.shared_job import JobState
 from core.settings import Settings
 from core.storage import stamp_of
@@ -86,6 +86,7 @@ def _show(settings: Settings, dataset: Dataset, state: JobState[Findings]) -> No
     elif state.result is not None:
         _show_findings(settings, dataset, state.result)
     else:
+        _offer_others(settings, dataset, [name for name in names if name != backbone])
         _offer(settings, dataset, backbone, state)
     if len(names) > 1:  # also while it runs: the choice would be lost otherwise
         st.selectbox(
@@ -96,6 +97,23 @@ def _show(settings: Settings, dataset: Dataset, state: JobState[Findings]) -> No
             width=320,
             key=f"doctor-backbone-{dataset.id}",
         )
+
+
+def _offer_others(settings: Settings, dataset: Dataset, names: list[str]) -> None:
+    """Findings of other networks, the newest first, so that a dataset is not examined twice by mistake."""
+    read = filter(None, (_read(settings, dataset, name) for name in names))
+    for found in sorted(read, key=lambda item: item.made, reverse=True):
+        st.button(
+            f"Show the findings of {CATALOG[found.backbone].title} from {format_day(found.made)}",
+            key=f"doctor-other-{dataset.id}-{found.backbone}",
+            icon=":material/history:",
+            on_click=_choose,
+            args=(dataset, found.backbone),
+        )
+
+
+def _choose(dataset: Dataset, backbone: str) -> None:
+    st.session_state[f"doctor-backbone-{dataset.id}"] = backbone
 
 
 def _offer(settings: Settings, dataset: Dataset, backbone: str, state: JobState[Findings]) -> None:

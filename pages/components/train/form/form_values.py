@@ -18,6 +18,7 @@ from core.settings import Settings
 from models.catalog import CATALOG
 from pages.components.shared.dataset_cache import open_dataset
 from pages.components.shared.prefilled_form import MODE, RACE, SINGLE, field_key
+from pages.components.train.form.form_address import START_MODEL, take_address, write_address
 from pages.components.train.form.form_fields import FIELDS, default_of, title_of
 from pages.components.train.form.length_choice import LENGTHS, show_length
 from pages.components.train.form.network_choice import SCRATCH_CNN, network_names
@@ -63,12 +64,13 @@ class Chosen:
 
 
 def read_form(settings: Settings, dataset_ids: Sequence[str], preferred: str | None) -> Chosen:
-    """Complete what the session holds, so that every widget has something to show, and read it.
+    """Complete what session and address hold, so that every widget has something to show, and read it.
 
     Args:
         preferred: the dataset that the address names.
     """
     state = st.session_state
+    take_address()
     if state.get(field_key("dataset")) not in dataset_ids:  # nothing chosen yet, or deleted
         state[field_key("dataset")] = preferred if preferred in dataset_ids else dataset_ids[0]
     dataset_id = str(state[field_key("dataset")])
@@ -76,7 +78,7 @@ def read_form(settings: Settings, dataset_ids: Sequence[str], preferred: str | N
     mode = state.setdefault(MODE, RACE)
     networks = tuple(name for name in network_names() if mode == SINGLE or CATALOG[name].weights is not None)
     if state.get(field_key("model")) not in networks:
-        state[field_key("model")] = recommended.network.name if recommended else networks[0]
+        state[field_key("model")] = state[START_MODEL] = recommended.network.name if recommended else networks[0]
     entry = CATALOG[state[field_key("model")]]
     pretrained = STRATEGY_ORDER if mode == SINGLE else STRATEGY_ORDER[:-1]
     strategies = pretrained if entry.weights is not None else ("scratch",)
@@ -89,6 +91,7 @@ def read_form(settings: Settings, dataset_ids: Sequence[str], preferred: str | N
     if state[field_key("freeze_point")] not in entry.freeze_points:
         state[field_key("freeze_point")] = None
     show_length()
+    write_address(dataset_id, dataset_ids[0])
     config, problems = _parse(dataset)
     return Chosen(dataset_id, mode, config, problems, recommended, networks, strategies)
 

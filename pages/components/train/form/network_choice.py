@@ -45,7 +45,12 @@ def explain_recommendation(chosen: str, recommended: Recommendation) -> str:
     quickest = recommended.network.name == weights.WITHOUT_DOWNLOAD
     reason = "the quickest network here" if quickest else "the most accurate of the quick networks here"
     takes = "" if recommended.seconds is None else f"; a head takes about {format_rough_duration(recommended.seconds)}"
-    return f"{title} {reason}{takes}."
+    doubt = (
+        " Not certain: other programs kept this machine busy when networks were measured."
+        if recommended.doubtful
+        else ""
+    )
+    return f"{title} {reason}{takes}.{doubt}"
 
 
 def choose_network(

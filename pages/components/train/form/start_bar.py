@@ -19,6 +19,8 @@ from pages.components.train.form.form_fields import FIELDS, title_of
 from pages.components.train.form.form_values import Chosen
 from pages.components.train.form.length_choice import describe_length
 
+EXPERIMENTS = ("race", "curve", "sweep")  # keys of the folded forms that have a start button of their own
+
 
 def reserve_start() -> DeltaGenerator:
     """The place of the bar, so that nothing moves when it is filled."""
@@ -26,7 +28,7 @@ def reserve_start() -> DeltaGenerator:
 
 
 def show_start(place: DeltaGenerator, settings: Settings, chosen: Chosen) -> None:
-    """Draw the bar."""
+    """Draw the bar. Its button steps back while the form of an experiment is open, which has its own."""
     with place:
         if chosen.config is None:
             field, sentence = next(iter(chosen.problems.items()))
@@ -36,7 +38,8 @@ def show_start(place: DeltaGenerator, settings: Settings, chosen: Chosen) -> Non
             return
         st.markdown(_describe(chosen, chosen.config), width="stretch")
         label = "Start the race" if chosen.is_race else "Start training"
-        if st.button(label, type="primary", icon=":material/flag:", key="start"):
+        experiment = any(st.session_state.get(name) for name in EXPERIMENTS)
+        if st.button(label, type="secondary" if experiment else "primary", icon=":material/flag:", key="start"):
             begin(settings, chosen.config, race=chosen.is_race)
 
 

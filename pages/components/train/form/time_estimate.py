@@ -44,7 +44,7 @@ def _line(settings: Settings, arms: Sequence[TrainConfig], plan: RacePlan | None
             st.rerun()  # without the timer
         text = _describe_race(settings, arms, plan) if plan is not None else _describe_run(settings, arms[0])
         if text:
-            st.caption(f":material/timer: {text}{_describe_doubt(settings, arms)}")
+            st.caption(f":material/timer: {text}{describe_doubt(settings, arms)}")
         elif waiting and is_measuring(settings):
             st.caption(":material/timer: Measuring the speed of this machine …")
         else:
@@ -66,8 +66,8 @@ def _describe_race(settings: Settings, arms: Sequence[TrainConfig], plan: RacePl
     return f"**{capitalise(format_estimate(seconds))}** {describe_place(settings)}, starting and testing included."
 
 
-def _describe_doubt(settings: Settings, arms: Sequence[TrainConfig]) -> str:
-    """Why it may take less."""
+def describe_doubt(settings: Settings, arms: Sequence[TrainConfig]) -> str:
+    """Why it may take less, as a sentence after another one; empty where nothing is doubtful."""
     found = [_look(settings, arm) for arm in arms]
     if not any(item.busy for item in found if item is not None):
         return ""
@@ -107,7 +107,9 @@ def _look(settings: Settings, config: TrainConfig) -> Estimate | None:
 def format_total(settings: Settings, configs: Sequence[TrainConfig], plan: RacePlan) -> str:
     """How long all runs of a race or learning curve take; empty while it is unknown."""
     seconds = _look_at_race(settings, configs, plan)
-    return "" if seconds is None else f"About {format_rough_duration(seconds)} {describe_place(settings)}."
+    if seconds is None:
+        return ""
+    return f"About {format_rough_duration(seconds)} {describe_place(settings)}.{describe_doubt(settings, configs)}"
 
 
 def format_trainings(settings: Settings, config: TrainConfig, trainings: int) -> str:

@@ -264,6 +264,7 @@ def _describe(settings: Settings, plan: SweepPlan) -> str:
             faster = ", less where trials are ended early" if plan.pruner != "none" else ""
             sentences.append(
                 f"About {total} {describe_place(settings)} if each takes as long as with the settings above{faster}."
+                f"{time_estimate.describe_doubt(settings, [plan.base])}"
             )
     return ":material/timer: " + " ".join(sentences) if sentences else ""
 
