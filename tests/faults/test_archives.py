@@ -20,9 +20,7 @@ from tests.support.processes import wait_for
 from tests.support.sentences import assert_plain
 from tests.support.uploads import TITLE, Files, imported, upload
 
-pytestmark = pytest.mark.slow
-
-pytestmark = pytest.mark.usefixtures("clean_afterwards")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_afterwards")]
 
 GOOD = class_files({"cat": 6, "dog": 6})
 EXTRA = encoded(photo(70), "PNG")
