@@ -22,7 +22,7 @@ def test_a_phone_sends_a_zip_and_sees_sorts_and_downloads_the_answers(
         for name, data in [*draw_sample(15, size_px=80), ("bad.jpg", b"not a picture")]:
             archive.writestr(name, data)
     dark_phone.goto(f"{server.address}/predict")
-    dark_phone.get_by_text("Many pictures", exact=True).click()
+    dark_phone.get_by_test_id("stExpander").get_by_text("Many pictures", exact=True).click()
     go = dark_phone.get_by_role("button", name="Predict all")
     expect(go).to_be_disabled()
     uploader = dark_phone.locator("[class*=st-key-batch-zip] input[type=file]")

@@ -139,4 +139,7 @@ def test_settings_of_a_run_fill_a_form_that_was_open_before(
     page.get_by_role("button", name="Use its settings").click()
     expect(page.get_by_role("radio", name="One network")).to_be_checked()
     expect(page.get_by_text(f"{run.config().epochs} epochs").first).to_be_visible()
-    expect(page).to_have_url(re.compile(r"train\?dataset=drawn$"))
+    expect(page).to_have_url(re.compile(r"train\?mode=single&.*&epochs=3&(?!.*run=)"))
+    page.reload()  # loses nothing
+    expect(page.get_by_role("radio", name="One network")).to_be_checked()
+    expect(page.get_by_text(f"{run.config().epochs} epochs").first).to_be_visible()

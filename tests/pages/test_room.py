@@ -357,7 +357,7 @@ def test_the_demo_is_started_and_followed_from_its_scene(
     assert not app.exception
     active = [run for run in RunStore(raced).summaries() if run.state.active]
     assert len(active) == 2
-    assert "petnet" in html_of(app)
+    assert "PetNet" in html_of(app)
 
 
 def test_shutting_down_asks_first_then_says_goodbye_everywhere_and_ends_the_app(
