@@ -68,7 +68,7 @@ def format_probability(probability: float) -> str:
 
 
 def bind_percent(text: str) -> str:
-    """The same text with spaces before `%` at which no line breaks, for captions of narrow pictures."""
+    """The same text with spaces before `%` at which no line breaks."""
     return text.replace(" %", "\u00a0%")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.config.arm_names import describe_arm, name_arm, name_configs
-from core.formatting import SPLIT_NAMES
+from core.formatting import SPLIT_NAMES, bind_percent
 from core.palette import ArmStyle, style_arms
 from core.predict.suggestion import find_partner, suggest_run
 from core.runs.summary import RunSummary
@@ -88,7 +88,7 @@ def _describe(settings: Settings, run: RunSummary) -> str:
         return f"{name} {frame.format_state(run.state)} its answers still change"
     if run.tested is None or run.accuracy is None:
         return f"{name} {frame.format_state(run.state)} not evaluated"
-    return f"{name}: {SPLIT_NAMES[run.tested.split]} accuracy {frame.plain(run.accuracy.text())}"
+    return f"{name}: {SPLIT_NAMES[run.tested.split]} accuracy {bind_percent(frame.plain(run.accuracy.text()))}"
 
 
 def _offer_others(settings: Settings, usable: Sequence[RunSummary], first: RunSummary | None) -> None:
