@@ -156,7 +156,7 @@ def test_the_pictures_are_drawn_once_for_all(settings: Settings, ended_processes
     made = demo.demo_dataset(settings)
     assert made == ImportJobs(settings).status(job).dataset
     dataset = DatasetStore(settings).get(made or "")
-    assert [len(dataset.rows_of(split)) for split in ("train", "val", "test")] == [96, 48, 96]
+    assert [len(dataset.rows_of(split)) for split in ("train", "val", "test")] == [48, 48, 144]
     assert not is_held(settings.home / "demo.lock")
 
 
