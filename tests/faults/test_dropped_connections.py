@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def watched(settings: Settings, drawn: object, small_config: TrainConfig) -> str:
-    """A run that goes on for longer than the test, unless it is stopped."""
+    """A run that lasts longer than the test, unless it is stopped."""
     return (
         RunStore(settings)
         .create(small_config.model_copy(update={"epochs": 1000, "filters": (32, 64, 64), "image_size": 96}))
@@ -60,7 +60,7 @@ def test_after_a_drop_longer_than_sessions_are_kept_the_address_still_names_the_
             await phone.drop()
             wait_for(lambda: run.state() is RunState.RUNNING)
             await asyncio.sleep(6)
-            async with Session(server.address, "other", Ledger()) as other:  # somebody comes: what is old is swept out
+            async with Session(server.address, "other", Ledger()) as other:  # a visitor comes: what is old is swept out
                 await other.open("train")
             await phone.reconnect()
             return before, phone._session_id, phone.live

@@ -81,7 +81,7 @@ def test_uploads_of_one_session_are_limited_together(start: Start) -> None:
     first, second, third = upload(server, 2, times=3)
     assert (first, second) == ("taken", "taken")
     assert "413: You have 4 MB of uploads open" in third
-    assert upload(server, 2) == ["taken"]  # somebody else
+    assert upload(server, 2) == ["taken"]  # another visitor
 
 
 def test_uploads_of_all_sessions_are_limited_together(start: Start) -> None:

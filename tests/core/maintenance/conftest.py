@@ -64,7 +64,7 @@ def full_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run_job(settings, folder)
     for kind in ("people", "room"):
         (root / kind).mkdir()
-        write_json(root / kind / "somebody.json", {"nickname": "Ada"})
+        write_json(root / kind / "visitor.json", {"nickname": "Ada"})
     return root
 
 

@@ -41,8 +41,8 @@ PLACES: dict[str, Callable[[Settings], Path]] = {
     "recipe": lambda s: first(s.cache_dir, "activations/*.json"),
     "measurements.json": lambda s: s.cache_dir / "measurements.json",
     "request.json": lambda s: first(s.imports_dir, "*/request.json"),
-    "person": lambda s: s.home / "people" / "somebody.json",
-    "room": lambda s: s.home / "room" / "somebody.json",
+    "person": lambda s: s.home / "people" / "visitor.json",
+    "room": lambda s: s.home / "room" / "visitor.json",
 }
 
 

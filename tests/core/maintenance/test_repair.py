@@ -31,7 +31,7 @@ def test_what_nobody_knows_is_orphaned_and_set_aside_whole(full: Settings) -> No
         path.parent.mkdir(exist_ok=True)
         path.write_text(path.name, encoding="utf-8")
     (run.folder / "later.json").write_text("[1]", encoding="utf-8")  # of a later version
-    (full.home / "elsewhere").mkdir()  # the data root may hold somebody else's folders
+    (full.home / "elsewhere").mkdir()  # the data root may hold other people's folders
     (full.home / "elsewhere" / "thesis.txt").touch()
     found = list(check(full))
     assert {item.thing for item in found} == {path.relative_to(full.home).as_posix() for path in strangers}

@@ -1,4 +1,4 @@
-"""The demonstration: a fair race on few drawn pictures, joined by whoever asks while it goes on."""
+"""The demonstration: a fair race on few drawn pictures, joined by whoever asks while it runs."""
 
 import dataclasses
 import time

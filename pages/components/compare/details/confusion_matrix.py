@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 from core.settings import Settings
 from core.statistics.aligned_predictions import AlignedPredictions
 from core.statistics.metrics import confusion_matrix
-from pages.components.compare.details.computed_style import compute_once
 from pages.components.compare.pictures import picture_grid, prediction_cache
 from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
 from pages.components.shared.results.named_runs import Named
 from pages.components.shared.snapshots.runs_snapshot import RunSnapshot
-from pages.components.shared.snapshots.shared_cache import SharedCache
 
 Unit = Literal["pictures", "percent"]
 Cell = tuple[int, int]  # true class, predicted class
@@ -35,8 +33,6 @@ NAMES_PX = 130  # of the column of names, which stays while the others scroll
 MAX_NAME = 28  # characters
 CORNER = "is ↓ predicted →"
 MAX_OPACITY = 0.6  # where all pictures of a class are in one cell: text stays legible on it
-
-_matrices: SharedCache[tuple[Settings, str, Unit], Any] = SharedCache(None, max_entries=64)
 
 
 def show_confusions(settings: Settings, named: Sequence[Named]) -> None:
@@ -73,7 +69,7 @@ def _show_one(settings: Settings, name: str, item: RunSnapshot, unit: Unit) -> N
         counts = confusion_matrix(answers.labels, answers.predicted[0], answers.classes)
         st.markdown(f"**{frame.plain(name)}**")
         state: Any = st.dataframe(
-            _matrices.get((settings, item.id, unit), lambda: style(counts, answers.classes, unit)),
+            style(counts, answers.classes, unit),  # not shared: Streamlit computes the style in place
             key=f"confusion-{item.id}",
             on_select="rerun",
             selection_mode="single-cell",
@@ -109,7 +105,7 @@ def style(counts: NDArray[np.int64], classes: Sequence[str], unit: Unit) -> Any:
         columns=table.columns,
     )
     shown = "{:,.0f}".format if unit == "pictures" else "{:.0f} %".format
-    return compute_once(table.style.apply(lambda _: colours, axis=None).format(shown))
+    return table.style.apply(lambda _: colours, axis=None).format(shown)
 
 
 def tabulate(counts: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
