@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from core.batches.batch import BatchRequest
 from core.formatting import format_cell
 from core.novelty.not_sure import NotSure
+from core.predict.answers_in_words import is_unsure
 
 PIECE = 16  # files that are predicted together
 DECIMALS = 6  # of a probability
@@ -54,6 +56,13 @@ class Row:
     def is_strange(self, promise: float) -> bool:
         """Whether it is unlike the training pictures, which at most the promised share of known pictures is called."""
         return self.p_value is not None and NotSure(self.p_value, 0, ()).refused(promise)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more than one class is possible; without a promise, whether its probability is small."""
+        if self.may_be is not None:
+            return len(self.may_be) > 1
+        return self.probability is not None and is_unsure(self.probability)
 
     @property
     def probability(self) -> float | None:
@@ -192,6 +201,8 @@ class Table:
         probabilities: (N,) of them; NaN where there is none.
         problems: by place.
         strange: (N,) bool, unlike anything the run was trained on.
+        may_be: by place, the classes of those that are not strange and may be of more than one; empty where the run
+            makes no promise and the probability is small.
     """
 
     files: tuple[str, ...]
@@ -199,15 +210,23 @@ class Table:
     probabilities: npt.NDArray[np.float32]
     problems: dict[int, str]
     strange: npt.NDArray[np.bool_]
+    may_be: dict[int, tuple[str, ...]]
 
-    def count_classes(self, count: int, *, strange: bool = False) -> npt.NDArray[np.int64]:
+    @cached_property
+    def not_sure(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: strange, or perhaps of more than one class."""
+        found = self.strange.copy()
+        found[list(self.may_be)] = True
+        return found
+
+    def count_classes(self, count: int, *, not_sure: bool = False) -> npt.NDArray[np.int64]:
         """(C,): how many files each class got.
 
         Args:
             count: classes.
-            strange: whether pictures unlike anything the run was trained on count, too.
+            not_sure: whether pictures that are not sure count for their most probable class.
         """
-        wanted = self.labels >= 0 if strange else (self.labels >= 0) & ~self.strange
+        wanted = self.labels >= 0 if not_sure else (self.labels >= 0) & ~self.not_sure
         return np.bincount(self.labels[wanted], minlength=count)
 
     def least_sure_first(self, label: int | None = None, below: float = 1.0) -> npt.NDArray[np.int64]:
@@ -228,11 +247,14 @@ def read_table(path: Path, request: BatchRequest) -> Table:
     """The rows so far, in columns."""
     place_of = {name: place for place, name in enumerate(request.classes)}
     files, labels, probabilities, problems, strange = [], [], [], {}, []
+    may_be: dict[int, tuple[str, ...]] = {}
     for place, row in enumerate(read_rows(path)):
         files.append(row.file)
         labels.append(-1 if row.label is None else place_of.get(row.label, -1))
         probabilities.append(np.nan if row.probability is None else row.probability)
         strange.append(row.is_strange(request.promise))
+        if row.is_open and not strange[-1]:
+            may_be[place] = row.may_be or ()
         if row.problem is not None:
             problems[place] = row.problem
     return Table(
@@ -241,4 +263,5 @@ def read_table(path: Path, request: BatchRequest) -> Table:
         np.array(probabilities, np.float32),
         problems,
         np.array(strange, np.bool_),
+        may_be,
     )

@@ -129,8 +129,12 @@ def test_a_batch_is_deleted_on_the_page(store: BatchStore, batch: Batch, open_pa
 
 def test_the_page_stays_when_pictures_run_and_names_are_odd(store: BatchStore, folder: Path, open_page: Open) -> None:
     batch = store.start(RunStore(store.settings).all()[0].id, folder)
-    write_json(batch.folder / "result.json", {"state": "finished", "text": "Done.", "done": 2, "total": 2})
-    rows = [Row("gone.jpg", "cat", (0.9, 0.1)), Row("<img onerror=x>\n.jpg", "dog", (0.4, 0.6), None, 0.01)]
+    write_json(batch.folder / "result.json", {"state": "finished", "text": "Done.", "done": 3, "total": 3})
+    rows = [
+        Row("gone.jpg", "cat", (0.9, 0.1)),
+        Row("<img onerror=x>\n.jpg", "dog", (0.4, 0.6), None, 0.01),
+        Row("either.jpg", "dog", (0.4, 0.6), None, 0.5, ("dog", "cat")),
+    ]
     append_rows(batch.rows_path, 0, rows)
     for path in folder.rglob("*.jpg"):
         path.unlink()
@@ -139,6 +143,12 @@ def test_the_page_stays_when_pictures_run_and_names_are_odd(store: BatchStore, f
     html = "".join(str(element.proto.body) for element in app.get("html"))
     assert "<img onerror" not in html
     assert "Not sure: unlike anything it was trained on" in html
+    assert "Not sure: may be of more than one class" in html
+    app.segmented_control(key=f"batch-kind-{batch.id}").set_value("Not sure").run()
+    html = "".join(str(element.proto.body) for element in app.get("html"))
+    assert html.count("<figure") == 2
+    assert "not sure: dog or cat" in html
+    assert "unlike anything it knows" in html
 
 
 def test_the_route_sends_table_and_sorted_pictures_to_whoever_has_the_key(store: BatchStore, batch: Batch) -> None:

@@ -83,6 +83,7 @@ def predict_many(settings: Settings, run: str, files: Sequence[str], wanted: Wan
         "run": request.run,
         "files": len(table.files),
         "counts": counts,
+        "several_classes": len(table.may_be),
         "not_sure": int(table.strange.sum()),
         "problems": [{"file": table.files[place], "problem": text} for place, text in table.problems.items()],
         "rows": str(batch.rows_path),
@@ -90,6 +91,8 @@ def predict_many(settings: Settings, run: str, files: Sequence[str], wanted: Wan
     answered = len(table.files) - len(table.problems)
     lines = [f"{format_count(answered, 'picture')}, {format_count(len(table.problems), 'file')} without an answer."]
     lines += [f"  {printable(name)}: {count:,}" for name, count in sorted(counts.items(), key=lambda item: -item[1])]
+    if table.may_be:
+        lines.append(f"  not sure, may be of more than one class: {len(table.may_be):,}")
     if strange := int(table.strange.sum()):
         lines.append(f"  not sure, unlike anything it was trained on: {strange:,}")
     lines += [f"  {text}" for text in list(table.problems.values())[:SHOWN]]

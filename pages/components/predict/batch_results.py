@@ -11,6 +11,7 @@ from core.batches.batch_rows import Table, printable, read_table
 from core.datasets.pictures.decoder import Limits, render_preview
 from core.errors import ImageError, TuneMyPetsError
 from core.formatting import format_count, format_percent, format_probability
+from core.predict.answers_in_words import join_classes
 from core.settings import Settings
 from core.storage import stamp_of
 from pages.components.predict.previews import SMALL_PX, read_greys
@@ -51,13 +52,14 @@ def show_answers(settings: Settings, batch: Batch, request: BatchRequest) -> Non
 def _show_totals(table: Table, classes: Sequence[str]) -> None:
     counts = table.count_classes(len(classes))
     strange = int(table.strange.sum())
-    answered = int(counts.sum()) + strange
+    answered = int(counts.sum()) + int(table.not_sure.sum())
     parts = [format_count(answered, "picture")]
     if table.problems:
         parts.append(f"{format_count(len(table.problems), 'file')} without an answer")
     st.markdown(f"**{' · '.join(parts)}**")
     order = sorted(range(len(classes)), key=lambda label: -counts[label])
     rows = [_row(classes[label], int(counts[label]), answered) for label in order[:MOST_CLASSES] if counts[label]]
+    rows += [_row("Not sure: may be of more than one class", len(table.may_be), answered)] if table.may_be else []
     rows += [_row("Not sure: unlike anything it was trained on", strange, answered)] if strange else []
     if rows:
         st.html(f'<div class="batch-totals">{"".join(rows)}</div>')
@@ -75,10 +77,10 @@ def _row(name: str, count: int, total: int) -> str:
 
 
 def _show_pictures(settings: Settings, batch: Batch, request: BatchRequest, table: Table) -> None:
-    counts = table.count_classes(len(request.classes), strange=True)
+    counts = table.count_classes(len(request.classes), not_sure=True)
     every = tell_apart("All classes", request.classes)
     kinds = [*BOUNDS]
-    kinds += [NOT_SURE] if table.strange.any() else []
+    kinds += [NOT_SURE] if table.not_sure.any() else []
     kinds += [NO_ANSWER] if table.problems else []
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     label = left.selectbox(
@@ -95,14 +97,15 @@ def _show_pictures(settings: Settings, batch: Batch, request: BatchRequest, tabl
         default="All",
         required=True,
         key=f"batch-kind-{batch.id}",
-        help="Of the most probable class. Not sure: unlike anything the network was trained on.",
+        help="Of the most probable class. Not sure: more than one class is possible, or the picture is unlike "
+        "anything the network was trained on.",
     )
     if kind == NO_ANSWER:
         _show_problems(batch, list(table.problems.values()))
         return
     places = table.least_sure_first(label, BOUNDS.get(str(kind), 1.0))
     if kind == NOT_SURE:
-        places = places[table.strange[places]]
+        places = places[table.not_sure[places]]
     if not len(places):
         st.info("No picture is like that: choose another class or probability.")
         return
@@ -113,13 +116,21 @@ def _show_pictures(settings: Settings, batch: Batch, request: BatchRequest, tabl
     tiles = [
         gallery.Tile(
             thumbnail,
-            f"{'not sure: ' if table.strange[place] else ''}{printable(request.classes[table.labels[place]])} "
-            f"{format_probability(float(table.probabilities[place]))}",
+            _words(table, request.classes, place),
             detail=printable(table.files[place]),
         )
         for place, thumbnail in zip(shown, _draw(settings, batch, request, shown), strict=True)
     ]
     gallery.show_tiles(tiles, width_px=132)
+
+
+def _words(table: Table, classes: Sequence[str], place: int) -> str:
+    if table.strange[place]:
+        return "unlike anything it knows"
+    if names := table.may_be.get(place):
+        return f"not sure: {printable(join_classes(names))}"
+    text = f"{printable(classes[table.labels[place]])} {format_probability(float(table.probabilities[place]))}"
+    return f"unsure: {text}" if place in table.may_be else text
 
 
 def _show_problems(batch: Batch, reasons: Sequence[str]) -> None:

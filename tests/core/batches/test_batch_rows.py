@@ -74,10 +74,29 @@ def test_a_table_is_sorted_and_filtered(tmp_path: Path) -> None:
     append_rows(path, 0, [*(Row(*values) for values in given), Row("d", problem="d is empty.")])
     table = read_table(path, REQUEST)
     assert table.count_classes(2).tolist() == [1, 1]
-    assert table.count_classes(2, strange=True).tolist() == [2, 1]
+    assert table.count_classes(2, not_sure=True).tolist() == [2, 1]
     assert table.least_sure_first().tolist() == [1, 2, 0]
     assert table.least_sure_first(0).tolist() == [2, 0]
     assert table.least_sure_first(below=0.8).tolist() == [1, 2]
     assert table.strange.tolist() == [True, False, False, False]
     assert table.problems == {3: "d is empty."}
     assert np.isnan(table.probabilities[3])
+
+
+def test_a_table_knows_which_pictures_may_be_of_more_than_one_class(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    both = ("dog", "cat")
+    rows = [
+        Row("one class", "cat", (0.55, 0.45), None, 0.5, ("cat",)),
+        Row("two classes", "dog", (0.2, 0.8), None, 0.5, both),
+        Row("strange", "dog", (0.2, 0.8), None, 0.01, both),
+        Row("no promise, small", "cat", (0.55, 0.45)),
+        Row("no promise, large", "cat", (0.65, 0.35)),
+        Row("damaged", problem="damaged is empty."),
+    ]
+    append_rows(path, 0, rows)
+    table = read_table(path, REQUEST)
+    assert table.may_be == {1: both, 3: ()}
+    assert table.not_sure.tolist() == [False, True, True, True, False, False]
+    assert table.count_classes(2).tolist() == [2, 0]
+    assert table.count_classes(2, not_sure=True).tolist() == [3, 2]
