@@ -46,11 +46,11 @@ def _close() -> None:
 
 
 def _describe(settings: Settings, request: BatchRequest) -> str:
-    named = f"{frame.plain(request.title)}, answered by run {frame.plain(request.run)}"
+    named = f"**{frame.plain(request.title)}**, answered by run {frame.plain(request.run)}"
     with suppress(TuneMyPetsError):
         config = frame.runs(settings).get(request.run).config()
         network = f"{name_arm(config)} ({frame.plain(describe_arm(config))})"
-        named = f"{frame.plain(request.title)}, answered by {network}"
+        named = f"**{frame.plain(request.title)}**, answered by {network}"
     owner = frame.owner_name(settings, request.owner)
     return f"{named}{f', by {frame.plain(owner)}' if owner else ''}."
 
