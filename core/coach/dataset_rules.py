@@ -70,7 +70,7 @@ def _find_few(dataset: Dataset) -> Iterator[str]:
         limits = f"{format_points(interval.low)} to {format_percent(interval.high)}"
         yield (
             f"Only {format_count(n, f'{SPLIT_NAMES[split]} picture')}: an accuracy of "
-            f"{format_percent(round(0.9 * n) / n)} may be anything from {limits}."
+            f"{format_percent(round(0.9 * n) / n)} could mean anything from {limits}. Add more for a clear result."
         )
 
 

@@ -222,7 +222,7 @@ def test_a_busy_collection_asks_a_phone_to_send_again(phone: Phone, mugs: str, m
     ("data", "status", "sentence"),
     [
         (b"\0\0\0\x18ftypisom" + bytes(100), 422, "clip.mov is a video, not a picture"),
-        (b"nothing", 422, "clip.mov is a text, not a picture"),
+        (b"nothing", 422, "clip.mov is text, not a picture"),
         (b"", 422, "clip.mov is empty"),
         (encoded(photo(1))[:400], 422, "clip.mov is"),
         (b"x" * (MAX_BYTES + 1), 413, "clip.mov is larger than 8 MB: send a smaller one."),

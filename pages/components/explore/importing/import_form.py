@@ -38,8 +38,8 @@ GROUPS = {
     r"([^/-]+)-[^/]*$": "Names that are the same up to the first -",
 }
 FORMS = (
-    "A folder of pictures for each class, such as pets/cat and pets/dog, is simplest. Splits, tables of labels and "
-    "most other forms are recognised."
+    "The simplest is one folder of pictures for each class, such as pets/cat and pets/dog. Most other layouts are "
+    "recognised too: split folders, tables of labels."
 )
 ARCHIVES = (".zip", ".tm")
 PACK = "pack a folder of pictures for each class as one .zip."
@@ -239,7 +239,7 @@ def _groups_choice() -> str:
 def _code_page_choice() -> str | None:
     """The code page of a zip's names; None to guess it."""
     return st.selectbox(
-        "Code page of the names in a zip",
+        "Encoding of file names in a zip",
         [None, *CODE_PAGES],
         format_func=lambda name: CODE_PAGES[name] if name else "Guess",
         key="bring-names",
