@@ -16,10 +16,7 @@ def show_joining(settings: Settings) -> None:
     """Draw how to join the room; for the presenter."""
     room = RoomStore(settings).current() if settings.room else None
     if room is None:
-        st.info(
-            "The room is closed: only this machine can open the app. Start it with --room to let others in.",
-            icon=":material/lock:",
-        )
+        show_closed()
         return
     address = reachable_address()
     code = draw_qr(f"{address}?{door.PASSCODE}={room.passcode}")
@@ -33,6 +30,15 @@ def show_joining(settings: Settings) -> None:
         f'<div>Passcode</div><div class="join-passcode">{room.shown_passcode}</div>'
         f'<div class="join-count">{here}</div>'
         f'<div class="join-people">{people}</div></div></div>'
+    )
+
+
+def show_closed() -> None:
+    """Draw why no phone can join, and what opens the room."""
+    st.info(
+        "The room is closed: only this machine can open the app. To let phones in, start it with "
+        "`streamlit run streamlit_app.py -- --room`.",
+        icon=":material/lock:",
     )
 
 
