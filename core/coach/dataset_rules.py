@@ -63,7 +63,10 @@ def _find_few(dataset: Dataset) -> Iterator[str]:
         yield f"Fewer than {FEW_TRAINING} training pictures of {_list(small)}: add more."
     split = "test" if dataset.rows_of("test") else "val"
     if split == "val":
-        yield "There is no test split: results are on validation pictures, which choose the epoch too, and look better."
+        yield (
+            "There is no test split: results come from the validation pictures, which also choose the best epoch, "
+            "so they look better than they are."
+        )
     n = len(dataset.rows_of(split))
     interval = wilson_interval(round(0.9 * n), n)
     if n and interval.high - interval.low > WIDE:

@@ -103,7 +103,7 @@ def test_nothing_but_the_page_is_before_the_door(phone: Phone, mugs: str, room: 
         ("GET", "x/pictures/a"),
     ):
         refused = stranger.request(method, f"/collect/api/{path}")
-        assert (refused.status_code, refused.text) == (403, "Enter the passcode of the room first.")
+        assert (refused.status_code, refused.text) == (403, "Enter the room passcode first.")
     wrong = stranger.post("/collect/join", json={"nickname": "Eve", "passcode": "00000000"})
     assert (wrong.status_code, wrong.json()["problem"]) == (401, "Wrong passcode: check the screen.")
     assert PeopleStore(room).all() == []

@@ -231,8 +231,8 @@ def _groups_choice() -> str:
         list(GROUPS),
         format_func=lambda pattern: GROUPS[pattern],
         key="bring-groups",
-        help="Pictures of one person, plant or burst stay in one split, or the test flatters: ana-1.jpg and ana-2.jpg "
-        "by the number at their end. Groups that a table names need no choice here.",
+        help="Pictures of one person, plant or burst stay in one split, or the test result flatters: ana-1.jpg and "
+        "ana-2.jpg by the number at their end. Groups that a table names need no choice here.",
     )
 
 
