@@ -21,7 +21,9 @@ DRAWING = "demo-drawing"  # the import that this session waits for
 
 def page() -> None:
     settings = frame.open_page(
-        "TuneMyPets", "Drop in labelled photos, press one button, and watch scratch and transfer learning race."
+        "Home",
+        "Drop in labelled photos, press one button, and watch scratch and transfer learning race.",
+        heading="TuneMyPets",
     )
     with frame.explained():
         drawing = st.query_params.get("demo")

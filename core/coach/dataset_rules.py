@@ -63,14 +63,17 @@ def _find_few(dataset: Dataset) -> Iterator[str]:
         yield f"Fewer than {FEW_TRAINING} training pictures of {_list(small)}: add more."
     split = "test" if dataset.rows_of("test") else "val"
     if split == "val":
-        yield "There is no test split: results are on validation pictures, which choose the epoch too, and look better."
+        yield (
+            "There is no test split: results come from the validation pictures, which also choose the best epoch, "
+            "so they look better than they are."
+        )
     n = len(dataset.rows_of(split))
     interval = wilson_interval(round(0.9 * n), n)
     if n and interval.high - interval.low > WIDE:
         limits = f"{format_points(interval.low)} to {format_percent(interval.high)}"
         yield (
             f"Only {format_count(n, f'{SPLIT_NAMES[split]} picture')}: an accuracy of "
-            f"{format_percent(round(0.9 * n) / n)} may be anything from {limits}."
+            f"{format_percent(round(0.9 * n) / n)} could mean anything from {limits}. Add more for a clear result."
         )
 
 

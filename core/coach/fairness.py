@@ -20,8 +20,8 @@ OWN = frozenset(
     }
 )  # fmt: skip
 RANKS = (
-    "other-pictures", "cut-short", "few-epochs", "unequal-budget", "unequal-views", "unequal-settings", "seen-before",
-    "open", "costly-winner", "fair",
+    "other-pictures", "cut-short", "few-epochs", "unequal-budget", "open", "unequal-views", "unequal-settings",
+    "seen-before", "costly-winner", "fair",
 )  # fmt: skip
 # kind of caveat -> level, title, what to do about it, lesson
 REMEDIES: Mapping[str, tuple[Level, str, str, str]] = {
@@ -52,7 +52,7 @@ REMEDIES: Mapping[str, tuple[Level, str, str, str]] = {
     "unequal-views": (
         "note",
         "The arms did not see the same augmentation",
-        "Start a larger race with Augmentation: same for all.",
+        "Race again with Augmentation: Same for all (Train, under Experiment).",
         "fair-comparison",
     ),
     "seen-before": (
@@ -158,10 +158,10 @@ def _find_open(outcome: PairOutcome | None) -> CoachFinding | None:
     return CoachFinding(
         "open",
         "note",
-        "No difference shown",
+        "No clear difference",
         f"{capitalise(lead)} (95 % interval {format_points(low)} to {format_points(high)} points, "
         f"{format_p(outcome.p_value)}, n = {outcome.n:,}): chance alone can explain it.",
-        "Use more test pictures or more seeds; do not choose by this figure.",
+        "Add pictures, or train with more seeds, before you rely on this result.",
         lesson="confidence-intervals",
     )
 

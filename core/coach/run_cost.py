@@ -124,7 +124,8 @@ def estimate_energy(settings: Settings, seconds: float | None, hardware: Mapping
     elif hardware.get("device") == "cpu":
         threads = int(hardware.get("threads", 1))
         watts = WATTS_PER_THREAD * threads
-        source = f"{ASSUMED}: {WATTS_PER_THREAD:g} W for each of {threads} processor threads"
+        used = f"each of {threads} processor threads" if threads > 1 else "one processor thread"
+        source = f"{ASSUMED}: {WATTS_PER_THREAD:g} W for {used}"
     elif hardware.get("device") == "cuda" and (limit := gpu_watts()) is not None:
         watts, source = limit, f"at most: the graphics card’s power limit of {limit:g} W"
     else:

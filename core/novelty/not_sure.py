@@ -57,7 +57,7 @@ class NotSure:
             return None
         needed = images_for(promise) if self.images < images_for(promise) else images_for(promise / len(TESTS))
         return (
-            f"No such promise can be made: {describe_promise(promise)} needs {needed} validation pictures, "
+            f"Strange pictures cannot be noticed: {describe_promise(promise)} needs {needed} validation pictures, "
             f"and this run has {self.images}."
         )
 

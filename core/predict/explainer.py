@@ -217,7 +217,7 @@ class Explainer:
 
     def _garden(self, run: Run, on_progress: OnProgress) -> dict[str, Any]:
         if run.config().strategy != "head":
-            raise PredictorError("Features are shown of runs that trained the head only: choose such a run.")
+            raise PredictorError("Features are shown only for runs that trained the head alone: choose such a run.")
         with self._one_at_a_time, self.lock.background():
             signal, hardware = StopSignal(self.lock.let_urgent_pass), self.predictor.hardware
             read = [

@@ -271,13 +271,16 @@ def _find_seen_before(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
         return
     more = f" and {len(seen) - MAX_NAMED} more" if len(seen) > MAX_NAMED else ""
     names = _names(pretrained)
-    verb, have = ("starts", "has") if len(pretrained) == 1 else ("start", "have")
+    verb, have, their = ("starts", "has", "its") if len(pretrained) == 1 else ("start", "have", "their")
+    share = f"{len(seen)} of the {len(classes)} classes"
+    if len(seen) == len(classes):
+        share = "both classes" if len(seen) == 2 else f"all {len(seen)} classes"
     yield Caveat(
         "seen-before",
         f"By name, {len(seen)} of {len(classes)} classes are among ImageNet’s 1,000 "
         f"({', '.join(seen[:MAX_NAMED])}{more}). {capitalise(names)} {verb} from weights that derive from ImageNet: "
         f"that flatters {'it' if len(pretrained) == 1 else 'them'}.",
-        brief=f"{capitalise(names)} {have} a head start: ImageNet has {len(seen)} of the {len(classes)} classes.",
+        brief=f"{capitalise(names)} {have} a head start: {their} weights come from ImageNet, which has {share}.",
     )
 
 

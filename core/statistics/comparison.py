@@ -290,11 +290,11 @@ def _verdict(
         finding = f"{name_a} and {name_b} are right equally often"
         if only_a == 0:
             finding = f"neither {name_a} nor {name_b} is right where the other is wrong,"
-        text = f"No difference shown: {finding} on {where} {evidence}."
+        text = f"No clear difference: {finding} on {where} {evidence}."
     else:
         text = (
-            f"No difference shown: {leader} is {lead} ahead of {other} on {where}, "
-            f"which can be chance {evidence}; "
-            f"to show a difference of that size would take roughly {count_images(round_up(needed), split)}."
+            f"No clear difference: {leader} is {lead} ahead of {other} on {where}, "
+            f"which may be chance {evidence}. "
+            f"To show a difference of this size would take roughly {count_images(round_up(needed), split)}."
         )
     return text

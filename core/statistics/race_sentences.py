@@ -74,17 +74,17 @@ def describe_pair(race: RaceComparison, pair: PairComparison) -> str:
         text += f", {cost}." if cost else "."
         text += explain_difference(race.caveats, pair.a, pair.b)
     elif pair.difference == 0:
-        text = f"No difference shown: {other.name} and {leader.name} are right equally often ({evidence})."
+        text = f"No clear difference: {other.name} and {leader.name} are right equally often ({evidence})."
     else:
-        chance = "which can be chance"
+        chance = "which may be chance"
         if interval.low > 0 and pair.p_value < 1 - interval.level:
             corrected = f"{format_p(pair.p_adjusted)} corrected for that"
-            chance = f"which can be chance where {len(race.pairs)} pairs are compared ({corrected})"
+            chance = f"which may be chance where {len(race.pairs)} pairs are compared ({corrected})"
         elif interval.low > 0:  # where few images differ, the interval is a little bolder than the exact test
-            chance = f"which can be chance by the exact test ({format_p(pair.p_value)})"
-        text = f"No difference shown: {leader.name} is {lead} ahead of {other.name} ({evidence}), {chance}"
+            chance = f"which may be chance by the exact test ({format_p(pair.p_value)})"
+        text = f"No clear difference: {leader.name} is {lead} ahead of {other.name} ({evidence}), {chance}"
         need = _need(race, pair)
-        text += f"; to show a difference of that size would take {need}." if need else "."
+        text += f". To show a difference of this size would take {need}." if need else "."
     return text + _optimistic(race)
 
 
@@ -109,7 +109,7 @@ def describe_race(race: RaceComparison) -> str:
         if reference is best:
             reference, lead = ranked[1], "{} points better than the next best,"
     else:
-        text = f"No difference shown between {join_names([arm.name for arm in tied])}; {best.name}, ahead with "
+        text = f"No clear difference between {join_names([arm.name for arm in tied])}; {best.name}, ahead with "
         text += _percent(best)
         if reference in tied:
             behind = [arm.name for arm in ranked if arm.name in beaten]
@@ -129,7 +129,7 @@ def describe_race(race: RaceComparison) -> str:
 
 def _describe_tie(race: RaceComparison, ranked: list[ArmScore]) -> str:
     best, *others = ranked
-    text = f"No difference shown between {best.name}, which is ahead with {_percent(best)}, and "
+    text = f"No clear difference between {best.name}, which is ahead with {_percent(best)}, and "
     text += f"{join_names([arm.name for arm in others])} ({_size(best, race.split)})"
     # The one ahead may vary so much that it is better than none, while two others do differ.
     shown = [f"{pair.winner} is better than {pair.loser}" for pair in race.pairs if pair.better]

@@ -162,7 +162,7 @@ class Guard:
         if self.settings.room and path.startswith(BEHIND_THE_DOOR):
             token = token_in(scope["headers"])
             if token is None or not self.rooms.is_admitted(person_id(token)):
-                raise Refusal(403, "Enter the passcode of the room first.")
+                raise Refusal(403, "Enter the room passcode first.")
         if path.startswith(collect_page.PAGE) and scope["method"] not in ("GET", "HEAD"):
             self._check_origin(scope)
 

@@ -119,7 +119,7 @@ def test_three_phones_film_three_classes_and_the_room_freezes_them(
         phone.get_by_role("button", name="Join").click()
         if name == "Ada":
             expect(phone.get_by_role("alert")).to_have_text("Wrong passcode: check the screen.")
-            phone.get_by_label("Passcode of the room").fill(room.shown_passcode)
+            phone.get_by_label("Room passcode").fill(room.shown_passcode)
             phone.get_by_role("button", name="Join").click()
         expect(phone.get_by_role("heading", name="Our kitchen")).to_be_visible()
         assert "passcode" not in phone.url

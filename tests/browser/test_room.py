@@ -58,7 +58,7 @@ def come_in(page: Page, address: str, nickname: str, passcode: str | None = None
     page.goto(address)
     page.get_by_label("Your nickname", exact=True).fill(nickname)
     if passcode is not None:
-        page.get_by_label("Passcode of the room", exact=True).fill(passcode)
+        page.get_by_label("Room passcode", exact=True).fill(passcode)
     page.get_by_role("button", name="Join").click()
     expect(page.get_by_label("Your nickname", exact=True)).to_have_count(0)
 
@@ -200,7 +200,7 @@ def test_a_stranger_sees_the_door_on_every_page_and_in_the_address_of_a_run(
     run = RunStore(settings).create(small_config)
     for path in ("", "explore?dataset=drawn", f"train?run={run.id}", "compare", "predict"):
         page.goto(f"{server.address}/{path}")
-        expect(page.get_by_label("Passcode of the room", exact=True)).to_be_visible()
+        expect(page.get_by_label("Room passcode", exact=True)).to_be_visible()
         expect(page.get_by_role("link", name="Home")).to_have_count(0)
 
 

@@ -69,7 +69,7 @@ def test_a_folder_of_the_server_is_predicted_and_shown(
     assert "30 pictures · 2 files without an answer" in texts(app)
     assert len(app.get("link_button")) == 2
     app.segmented_control(key=f"batch-kind-{batch.id}").set_value("No answer").run()
-    assert "bad <b>.jpg is a text, not a picture" in texts(app).replace("\\", "")
+    assert "bad <b>.jpg is text, not a picture" in texts(app).replace("\\", "")
     assert "caf?.jpg is empty" in texts(app).replace("\\", "")
     app.button(key="batch-close").click().run()
     assert f"batch-open-{batch.id}" in [button.key for button in app.button]

@@ -266,6 +266,13 @@ def test_a_chart_in_words_writes_large_and_small_numbers_as_people_do() -> None:
     assert words == "Learning rate by epochs. a: 0.0000001 at 0.5, 0.00006699 at 1."
 
 
+def test_a_line_of_many_epochs_is_not_hidden_by_its_markers() -> None:
+    for count, marked in ((charts.MAX_MARKED, True), (charts.MAX_MARKED + 1, False)):
+        epochs = [EpochDone(n, "head", 1, 0.5, 1, 0.5, 1e-3, 1.0, 1.0 * n, 840 * n, 80.0, False) for n in range(count)]
+        line = charts.accuracy_chart([charts.Curve("a", HEAD, [], epochs)], "seconds")["series"][-1]
+        assert line["showSymbol"] is marked
+
+
 def test_the_axis_of_a_running_training_reaches_to_what_is_planned_from_its_first_step() -> None:
     epochs = [EpochDone(1, "head", 1, 0.5, 1, 0.5, 1e-3, 1.0, 21.5, 840, 80.0, False)]
     curves = [charts.Curve("a", HEAD, [], epochs)]

@@ -103,7 +103,7 @@ def test_nothing_but_the_page_is_before_the_door(phone: Phone, mugs: str, room: 
         ("GET", "x/pictures/a"),
     ):
         refused = stranger.request(method, f"/collect/api/{path}")
-        assert (refused.status_code, refused.text) == (403, "Enter the passcode of the room first.")
+        assert (refused.status_code, refused.text) == (403, "Enter the room passcode first.")
     wrong = stranger.post("/collect/join", json={"nickname": "Eve", "passcode": "00000000"})
     assert (wrong.status_code, wrong.json()["problem"]) == (401, "Wrong passcode: check the screen.")
     assert PeopleStore(room).all() == []
@@ -222,7 +222,7 @@ def test_a_busy_collection_asks_a_phone_to_send_again(phone: Phone, mugs: str, m
     ("data", "status", "sentence"),
     [
         (b"\0\0\0\x18ftypisom" + bytes(100), 422, "clip.mov is a video, not a picture"),
-        (b"nothing", 422, "clip.mov is a text, not a picture"),
+        (b"nothing", 422, "clip.mov is text, not a picture"),
         (b"", 422, "clip.mov is empty"),
         (encoded(photo(1))[:400], 422, "clip.mov is"),
         (b"x" * (MAX_BYTES + 1), 413, "clip.mov is larger than 8 MB: send a smaller one."),

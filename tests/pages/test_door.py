@@ -43,7 +43,7 @@ def test_every_page_stands_behind_the_door(
     come_as(new_token())
     app = open_page(path, dataset="drawn", run=RunStore(raced).all()[0].id)
     assert not app.exception
-    assert [item.label for item in app.text_input] == ["Your nickname", "Passcode of the room"]
+    assert [item.label for item in app.text_input] == ["Your nickname", "Room passcode"]
     assert len(app.button) == 1  # of the form: nothing of the page
     assert "drawn" not in texts(app)
     assert not app.get("page_link")
@@ -55,7 +55,7 @@ def test_an_attendee_enters_with_passcode_and_nickname_and_stays(
     token = new_token()
     come_as(token)
     app = open_page("streamlit_app.py")
-    assert "does not protect you" in texts(app)
+    assert "is no protection against" in texts(app)
     app.text_input(key="door-passcode").set_value(room.shown_passcode)
     app.text_input(key="door-nickname").set_value("  Ada ")
     app.button[0].click().run()
@@ -98,7 +98,7 @@ def test_after_a_new_passcode_a_known_person_gives_only_that(
     changed = rooms.change_passcode(OPERATOR, "")
     app = open_page("streamlit_app.py")
     assert "Welcome back, **Ada**" in texts(app)
-    assert [item.label for item in app.text_input] == ["Passcode of the room"]
+    assert [item.label for item in app.text_input] == ["Room passcode"]
     app.text_input(key="door-passcode").set_value(changed.passcode)
     app.button[0].click().run()
     assert not app.text_input
@@ -130,7 +130,7 @@ def test_a_wrong_secret_makes_no_presenter(
     come_as(new_token())
     app = open_page("streamlit_app.py", secret="guess", passcode=room.passcode)
     assert "Wrong presenter address" in app.error[0].value
-    assert [item.label for item in app.text_input] == ["Your nickname", "Passcode of the room"]
+    assert [item.label for item in app.text_input] == ["Your nickname", "Room passcode"]
     assert not PeopleStore(settings).all()
 
 

@@ -182,7 +182,7 @@ def test_a_stopped_arm_that_is_evaluated_says_so(settings: Settings, drawn: Data
         app = open_page("pages/compare.py", race=race_id)
 
     assert "evaluating" in texts(app)
-    assert "Stopped, and evaluated on test pictures now · best validation 87.5 %" in lanes(app)
+    assert "Stopped, now being tested on the test pictures · best validation 87.5 %" in lanes(app)
     assert "Stopped after 2 epochs" in lanes(app)
     assert "Evaluating on held-out pictures" in lanes(app)
 

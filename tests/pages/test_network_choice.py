@@ -51,5 +51,5 @@ def test_the_reason_is_one_sentence_and_a_doubt_another_one() -> None:
         == "For these pictures, PetNet is the quickest network here."
     )
     assert explain_recommendation(lite.name, Recommendation(lite, 90.0, doubtful=True)).endswith(
-        "takes about 2 min. Not certain: other programs kept this machine busy when networks were measured."
+        "takes about 2 min. Not certain: other programs were busy while the networks were measured."
     )

@@ -107,5 +107,7 @@ def test_too_few_validation_pictures_are_explained(settings: Settings, open_page
         ),
     )
     app = upload(open_page("pages/predict.py"), flag())
-    assert "No such promise can be made: 1 in 20 needs 19 validation pictures, and this run has 10." in shown(app)
+    assert "Strange pictures cannot be noticed: 1 in 20 needs 19 validation pictures, and this run has 10." in shown(
+        app
+    )
     assert "unlike anything" not in shown(app)

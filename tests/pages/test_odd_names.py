@@ -266,7 +266,7 @@ def test_explore_offers_each_class_and_all_of_them(awkward: tuple[Dataset, list[
     for name in dataset.classes[:8]:  # the classes of the first page
         assert any(text.startswith(f"**{names.plain(name)}** · ") for text in shown), name
     app.selectbox(key="gallery-class").set_value("All classes").run()
-    assert any("6 pictures, page 1 of 1" in str(caption.value) for caption in app.caption)
+    assert any("6 pictures." in str(caption.value) for caption in app.caption)
     app.segmented_control(key="explore-section").set_value("Check").run()
     assert_distinct(app)
 

@@ -49,7 +49,7 @@ def page_with_cancel(cancel: object, cancelled: bool) -> None:
 def test_who_may_not_cancel_has_no_button() -> None:
     app = AppTest.from_function(page_with_cancel, args=(None, False)).run()
     assert not app.button
-    assert app.caption[0].value == "It continues when you leave this page, and everyone sees the result."
+    assert app.caption[0].value == "It continues even if you leave this page, and everyone sees the result."
 
 
 def test_a_job_that_ends_on_its_way_is_no_error_and_a_cancelled_one_says_so() -> None:

@@ -19,7 +19,7 @@ from core.runs.run_store import RunStore
 from core.scheduling.run_queue import QueueView, Turn, read_control, write_queue
 from core.settings import Settings
 from pages.components.room import demo_scene
-from pages.components.shared import door
+from pages.components.shared import door, visitors
 from pages.components.shared.snapshots import runs_snapshot
 from pages.server import asgi_app, farewell
 from tests.pages.test_pages import Open, texts
@@ -149,6 +149,10 @@ def test_an_attendee_is_refused(come_as: Come, open_page: Open, query: dict[str,
 
 def test_without_a_room_the_operator_has_the_page_too(open_page: Open) -> None:
     app = open_page("pages/room.py")
+    assert "The room is closed" in texts(app)
+    assert "-- --room" in texts(scene(app, "collect")), "no phone can add photos"
+    app.button(key="FormSubmitter:collect-start-Collect for everyone").click().run()
+    assert "No photos yet" in html_of(app)
     assert "The room is closed" in texts(app)
 
 
@@ -329,6 +333,8 @@ def test_people_are_listed_with_what_they_look_at(settings: Settings, come_as: C
     app = unfold(open_page("pages/room.py"), "people")
     table = app.dataframe[0].value
     assert dict(zip(table["Nickname"], table["Page"], strict=True))["Grace"] == "Room"
+    open_page("pages/home.py")
+    assert "Home" in {visit.page for visit in visitors.visits()}
 
 
 def test_everyones_trainings_are_lanes_and_a_run_that_is_started_counts_as_running(

@@ -62,7 +62,7 @@ def estimate_training(settings: Settings, config: TrainConfig) -> Outcome:
     value = {"seconds": round(found.seconds, 2), "parts": {name: round(part, 2) for name, part in found.parts.items()}}
     parts = ", ".join(f"{name} {format_rough_duration(part)}" for name, part in found.parts.items() if part >= 0.5)
     place = describe_place(settings, find_team(settings, config, len(dataset.classes)))
-    busy = " Other programs kept it busy while it was measured." if found.busy else ""
+    busy = " Other programs were busy during the measurement." if found.busy else ""
     return Outcome(value, f"About {format_rough_duration(found.seconds)} {place} ({parts}).{busy}")
 
 

@@ -99,7 +99,7 @@ SETS: Sequence[ReadySet] = (
     ),
     ReadySet(
         "cifar10", "cifar-10-binary", "CIFAR-10",
-        "Vehicles and animals in 32 x 32 pixels: a small CNN learns them from scratch.",
+        "Vehicles and animals in 32 × 32 pixels: a small CNN learns them from scratch.",
         ":material/grid_view:", 10, 60_000, "none stated; cite Krizhevsky 2009",
         "https://www.cs.toronto.edu/~kriz/cifar.html",
         _files(
@@ -109,7 +109,7 @@ SETS: Sequence[ReadySet] = (
     ),
     ReadySet(
         "eurosat", "eurosat", "EuroSAT",
-        "Fields, forests, roads and lakes from a satellite, 64 x 64 pixels.",
+        "Fields, forests, roads and lakes from a satellite, 64 × 64 pixels.",
         ":material/satellite_alt:", 10, 27_000, "MIT", "https://github.com/phelber/EuroSAT",
         _files(
             "https://huggingface.co/datasets/torchgeo/eurosat/resolve/c877bcd43f099cd0196738f714544e355477f3fd/",
@@ -118,7 +118,7 @@ SETS: Sequence[ReadySet] = (
     ),
     ReadySet(
         "fashion-mnist", "fashion-mnist", "FashionMNIST",
-        "Grey pictures of clothes, 28 x 28 pixels: the quickest of the large sets.",
+        "Grey pictures of clothes, 28 × 28 pixels: the quickest of the large sets.",
         ":material/checkroom:", 10, 70_000, "MIT", "https://github.com/zalandoresearch/fashion-mnist",
         _files(
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",

@@ -168,7 +168,7 @@ def describe_foreign(raw: bytes, name: str) -> str:
     if not raw.strip(b"\x00"):
         return f"{name} holds only zeros: its copy failed, so copy it again."
     if all(32 <= byte < 127 or byte in (9, 10, 13) for byte in raw[:256].removeprefix(b"\xef\xbb\xbf")):
-        other = "is a text, not a picture: remove it or save the picture again."
+        other = "is text, not a picture: leave it out, or save the picture again."
         return f"{name} {_TEXTS.get(suffix_of(name), other)}"
     return f"{name} is not a picture that can be read here: save it as JPEG or PNG."
 

@@ -78,7 +78,7 @@ def _show_details(settings: Settings, curve: Curve) -> None:
     race = curve.race
     named = [(race.name_of(run), look_at(settings, run.id)) for run in race.runs]
     opened = run_details.opened_parts()
-    folded = run_details.fold("coach", "All advice of the coach", ":material/lightbulb:", opened)
+    folded = run_details.fold("coach", "Advice from the coach", ":material/lightbulb:", opened)
     if folded.open:
         with folded:
             coach_findings.show_fairness(named)

@@ -17,7 +17,7 @@ def choose_runs(summaries: Sequence[RunSummary]) -> list[RunSummary]:
     named = [run_id for run_id in st.query_params.get(RUNS, "").split(",") if run_id]
     wanted = [run_id for run_id in named if run_id in by_id]
     if len(wanted) < len(named):
-        st.warning("A run of this address no longer exists: choose another one.", icon=":material/delete:")
+        st.warning("A run in this address no longer exists: choose another one.", icon=":material/delete:")
     names = list(dict.fromkeys(item.config.dataset for item in summaries))
     first = by_id[wanted[0]].config.dataset if wanted else names[0]
     left, right = st.columns([1, 3])

@@ -162,7 +162,8 @@ def _show_class(settings: Settings, dataset: Dataset, rows: Rows, mode: Mode) ->
     pages = -(-len(rows) // PER_PAGE)
     number = st.pagination(pages, key=f"gallery-page-{rows[0].index}-{len(rows)}") if pages > 1 else 1
     shown = rows[(number - 1) * PER_PAGE : number * PER_PAGE]
-    st.caption(f"{format_count(len(rows), 'picture')}, page {number} of {pages}.")
+    where = f", page {number} of {pages}" if pages > 1 else ""
+    st.caption(f"{format_count(len(rows), 'picture')}{where}.")
     with st.container(horizontal=True, gap="xsmall", key=f"tiles-{dataset.id}"):
         _draw_buttons(settings, dataset, shown, rows, mode)
     if mode.correcting:

@@ -20,8 +20,8 @@ def show_views(settings: Settings, dataset: Dataset) -> None:
 
 def _show(settings: Settings, dataset: Dataset) -> None:
     st.caption(
-        "What the model sees: in each epoch another view of every training picture. A frozen part sees a few stored "
-        "views, by default the plain one alone."
+        "In each epoch the network sees every training picture changed a little. A frozen part sees only a few stored "
+        "views, by default the plain picture."
     )
     place = st.container(key="views")
     train = dataset.rows_of("train")

@@ -48,7 +48,7 @@ def take() -> list[Picture]:
         if not files:
             st.caption(
                 f"At most {MAX_IMAGES} photos, {gallery.UPLOAD_MB} MB each; *Many pictures* below takes a zip. "
-                "On a phone, *Upload* takes a photo too."
+                "On a phone, *Upload* can also take one."
             )
         elif st.button("Start over", icon=":material/restart_alt:", type="tertiary", key="predict-again"):
             st.session_state[ROUND] = number + 1

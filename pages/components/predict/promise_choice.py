@@ -31,11 +31,11 @@ def offer(settings: Settings, chosen: Sequence[Chosen], answers: Answers) -> Non
         if known:
             with st.popover(f"Not sure: {describe_promise(current())}", icon=":material/help:", type="tertiary"):
                 _choose()
-        for item, found in known:
-            why_not = found.why_not(current())
+        reasons = {item.name: found.why_not(current()) for item, found in known}
+        same = len(set(reasons.values())) == 1  # as in a race, whose arms have the same validation pictures
+        for name, why_not in list(reasons.items())[: 1 if same else None]:
             if why_not:
-                named = f"{frame.plain(item.name)}: " if len(chosen) > 1 else ""
-                st.caption(f"{named}{why_not}")
+                st.caption(why_not if same else f"{frame.plain(name)}: {why_not}")
         for item, answer in given:
             if answer is not None and answer.not_sure is None and not item.run.state.active:
                 _offer_to_learn(settings, item, named=len(chosen) > 1)

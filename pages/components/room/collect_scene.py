@@ -11,6 +11,7 @@ from core.errors import TuneMyPetsError
 from core.jobs.freezing import start_freezing
 from core.room.access import RoomStore
 from core.settings import Settings
+from pages.components.room.join_scene import show_closed
 from pages.components.shared import door, frame, progress_bar
 from pages.components.shared.dataset_cache import forget_datasets
 from pages.components.shared.pictures.mosaic import current_collection, describe_people, forget_collections, show_mosaic
@@ -23,6 +24,8 @@ SPLITS = ("60/20/20", "70/15/15", "80/10/10")
 
 def show_collecting(settings: Settings) -> None:
     """Draw how to add photos, and those that are there."""
+    if not settings.room:
+        show_closed()
     view = current_collection(settings)
     if view is None:
         st.info("Nothing is collected yet: give it a title, and everyone's phone can add photos.")

@@ -41,7 +41,7 @@ def show_demo(settings: Settings, by: Actor) -> None:
             st.rerun()
     if race is not None:
         show_lanes(settings, race.runs)
-        frame.link_to_run(race.runs[0].id, race.id, label="Open the race on the wall", icon=":material/open_in_full:")
+        frame.link_to_run(race.runs[0].id, race.id, label="Open the race", icon=":material/open_in_full:")
 
 
 def _newest(races: Sequence[Race], dataset: str | None) -> Race | None:

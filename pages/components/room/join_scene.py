@@ -16,22 +16,29 @@ def show_joining(settings: Settings) -> None:
     """Draw how to join the room; for the presenter."""
     room = RoomStore(settings).current() if settings.room else None
     if room is None:
-        st.info(
-            "The room is closed: only this machine can open the app. Start it with --room to let others in.",
-            icon=":material/lock:",
-        )
+        show_closed()
         return
     address = reachable_address()
     code = draw_qr(f"{address}?{door.PASSCODE}={room.passcode}")
     names = _here(settings)
+    here = f"{format_count(len(names), 'attendee')} here" if names else "No one has joined yet"
     people = "".join(f"<span>{html.escape(name)}</span>" for name in names)
     st.html(
         f'<div class="join"><img class="join-code" alt="QR code of the room" src="{code}">'
         f'<div class="join-words"><div>Scan the code, or open</div>'
         f'<div class="join-address">{html.escape(address.removeprefix("http://"))}</div>'
         f'<div>Passcode</div><div class="join-passcode">{room.shown_passcode}</div>'
-        f'<div class="join-count">{format_count(len(names), "attendee") if names else "No one"} here</div>'
+        f'<div class="join-count">{here}</div>'
         f'<div class="join-people">{people}</div></div></div>'
+    )
+
+
+def show_closed() -> None:
+    """Draw why no phone can join, and what opens the room."""
+    st.info(
+        "The room is closed: only this machine can open the app. To let phones in, start it with "
+        "`streamlit run streamlit_app.py -- --room`.",
+        icon=":material/lock:",
     )
 
 

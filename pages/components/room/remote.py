@@ -72,7 +72,7 @@ def show_remote(settings: Settings, by: Actor) -> None:
             if st.button("Change it", key="door-change"):
                 RoomStore(settings).change_passcode(by, door.browser_token())
                 st.rerun()
-    if st.button("On the wall", icon=":material/fullscreen:", key="room-wall", width="stretch"):
+    if st.button("Projector view", icon=":material/fullscreen:", key="room-wall", width="stretch"):
         frame.go(frame.ROOM, query_params={WALL: "1"})
     if board.scene != "goodbye":
         offer_shutdown(settings, by)

@@ -15,8 +15,8 @@ from pages.server.visitor_cookie import COOKIE
 
 PASSCODE, SECRET = "passcode", "secret"  # in the addresses that the terminal and the QR code give
 COOKIE_NOTE = (
-    "A cookie keeps your nickname in this browser and protects what is yours from other attendees' clicks. It does not "
-    "protect you from people who use this browser, run this machine, or read this network."
+    "A cookie remembers your nickname in this browser, so that other attendees cannot change your work by accident. It "
+    "is no protection against people who share this browser, run this machine, or watch this network."
 )
 
 
@@ -129,7 +129,7 @@ def _ask(settings: Settings, rooms: RoomStore, browser: str, problem: str) -> No
             )
         if not admitted:
             passcode = st.text_input(
-                "Passcode of the room",
+                "Room passcode",
                 key="door-passcode",
                 max_chars=40,
                 help="Eight digits; the presenter shows them.",

@@ -64,8 +64,8 @@ _full: SharedCache[Settings, bool] = SharedCache(5.0, max_entries=8)
 log = logging.getLogger("tunemypets.pages")
 
 
-def open_page(title: str, caption: str = "") -> Settings:
-    """Set up a page: browser title, heading, one line of help. Returns the settings."""
+def open_page(title: str, caption: str = "", *, heading: str = "") -> Settings:
+    """Set up a page: browser title, heading (the title, unless given), one line of help. Returns the settings."""
     # a Material icon as the icon of the tab would be asked for on the internet
     st.set_page_config(page_title=f"{title} · TuneMyPets", page_icon="🐾", layout="wide")
     settings = Settings.from_environment()
@@ -75,7 +75,7 @@ def open_page(title: str, caption: str = "") -> Settings:
     place = navigation.reserve_navigation()
     with suppress(PeopleError):  # above the title, so before it: what is inserted later would move the page
         navigation.show_status(settings, door.actor(settings))
-    st.title(title)  # before the links: people see the page before these have loaded their code
+    st.title(heading or title)  # before the links: people see the page before these have loaded their code
     if caption:
         st.caption(caption)
     door.pass_or_stop(settings)

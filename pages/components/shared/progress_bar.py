@@ -62,7 +62,7 @@ def offer_cancel(
     if cancelled:
         st.caption("Cancelling …")
         return
-    st.caption(f"It continues when you leave this page{result}.")
+    st.caption(f"It continues even if you leave this page{result}.")
     if cancel is not None:
         st.button("Cancel", icon=":material/close:", key=key, help=kept, on_click=_cancel, args=(cancel,))
 

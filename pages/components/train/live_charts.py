@@ -25,7 +25,7 @@ def draw_chart(snapshot: RunSnapshot) -> None:
     measure = choose_measure(f"measure-{snapshot.id}")
     spec = _main_charts.get((snapshot, measure), lambda: _build_main_chart(snapshot, measure))
     st.echarts_chart(spec, height=HEIGHT_PX, key=f"chart-{snapshot.id}", alt=charts.describe(spec))
-    st.caption("Thin line: training, smoothed. Marked line: validation pictures, after each epoch.")
+    st.caption("Thick line: validation pictures, after each epoch. Thin line: training, smoothed.")
 
 
 def draw_more_charts(snapshot: RunSnapshot) -> None:

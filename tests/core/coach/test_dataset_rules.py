@@ -37,7 +37,7 @@ def test_classes_of_unequal_size_and_few_pictures_are_named(settings: Settings) 
     unequal, few, wide = found
     assert unequal.startswith("Classes differ in size: 36 training pictures of “cat”, 5 of “owl”")
     assert few == "Fewer than 10 training pictures of “dog” and “owl”: add more."
-    assert wide.startswith("Only 16 test pictures: an accuracy of 87.5 % may be anything from 64")
+    assert wide.startswith("Only 16 test pictures: an accuracy of 87.5 % could mean anything from 64")
 
 
 def test_of_many_small_classes_three_are_named(settings: Settings) -> None:

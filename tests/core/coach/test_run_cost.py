@@ -102,6 +102,9 @@ def test_energy_has_one_digit_and_names_its_assumption(settings: Settings) -> No
     assert energy.watts == 16
     assert energy.text() == "about 0.4 Wh"
     assert "8 W for each of 2 processor threads" in energy.source
+    single = estimate_energy(settings, 80.0, {**CPU, "threads": 1})
+    assert single is not None
+    assert "8 W for one processor thread" in single.source
     measured = estimate_energy(dataclasses.replace(settings, watts=100), 3600.0, CPU)
     assert measured is not None
     assert measured.watt_hours == 100

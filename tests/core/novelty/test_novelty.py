@@ -72,7 +72,7 @@ def test_fewer_than_nineteen_validation_pictures_refuse_nothing_and_say_why() ->
     assert not strange.refused()
     assert strange.set_at(0.05) is None
     assert strange.why_not() == (
-        "No such promise can be made: 1 in 20 needs 19 validation pictures, and this run has 18."
+        "Strange pictures cannot be noticed: 1 in 20 needs 19 validation pictures, and this run has 18."
     )
     assert make_novelty(19).judge(known_and_strange(), np.array([[0.9, 0.1], [1.0, 0.0]]))[1].refused()
 
@@ -80,7 +80,7 @@ def test_fewer_than_nineteen_validation_pictures_refuse_nothing_and_say_why() ->
 def test_a_stricter_promise_needs_more_pictures() -> None:
     found = make_novelty(60).judge(known_and_strange(), np.array([[0.99, 0.01], [1.0, 0.0]]))[1]
     assert found.why_not(0.01) == (
-        "No such promise can be made: 1 in 100 needs 99 validation pictures, and this run has 60."
+        "Strange pictures cannot be noticed: 1 in 100 needs 99 validation pictures, and this run has 60."
     )
     assert "1 in 50 needs 99" in str(found.why_not(0.02)), "two tests share the promise"
 

@@ -168,6 +168,20 @@ def test_only_what_was_unequal_in_the_race_itself_leaves_it_open() -> None:
     assert cut[1].short == "Scratch and head did not see the same augmentation."
 
 
+@pytest.mark.parametrize(
+    ("classes", "share"),
+    [
+        (("cat", "dog"), "both classes"),
+        (("daisy", "tulip"), "1 of the 2 classes"),
+        (("daisy", "cat", "dog"), "all 3 classes"),
+    ],
+)
+def test_a_head_start_names_where_the_weights_come_from(classes: tuple[str, ...], share: str) -> None:
+    arms = arm("scratch", "scratch", classes=classes), arm("transfer", "head", classes=classes)
+    found = next(item for item in find_caveats(arms) if item.kind == "seen-before")
+    assert found.short == f"Transfer has a head start: its weights come from ImageNet, which has {share}."
+
+
 def test_an_arm_that_needs_less_than_its_seconds_has_no_unequal_budget() -> None:
     budget = {"max_seconds": 42.0, "epochs": 1000}
     slow = arm("scratch", "scratch", budget, epochs=13, seconds=42.5)

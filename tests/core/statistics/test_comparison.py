@@ -315,15 +315,15 @@ def test_the_verdict_can_say_that_transfer_lost() -> None:
 
 def test_the_verdict_names_when_chance_explains_the_difference_and_what_would_settle_it() -> None:
     assert race(160, 3, 5, 12).verdict == (
-        "No difference shown: Transfer (mobilenet_v2, head) is 1.1 points ahead of scratch (scratch_cnn) on "
-        "the same 180 test pictures, which can be chance (95 % interval −2.5 to 4.8, p = 0.73); to show a "
-        "difference of that size would take roughly 2,900 test pictures."
+        "No clear difference: Transfer (mobilenet_v2, head) is 1.1 points ahead of scratch (scratch_cnn) on "
+        "the same 180 test pictures, which may be chance (95 % interval −2.5 to 4.8, p = 0.73). To show a "
+        "difference of this size would take roughly 2,900 test pictures."
     )
 
 
 def test_the_verdict_names_when_there_is_no_difference_at_all() -> None:
     verdict = race(160, 5, 5, 10).verdict
-    assert verdict.startswith("No difference shown: scratch (scratch_cnn) and Transfer (mobilenet_v2, head) are right")
+    assert verdict.startswith("No clear difference: scratch (scratch_cnn) and Transfer (mobilenet_v2, head) are right")
     assert "equally often" in verdict
     assert "roughly" not in verdict
 

@@ -36,8 +36,8 @@ def test_without_times_no_cost_is_named() -> None:
 
 def test_where_chance_explains_the_difference_the_sentence_names_what_would_settle_it() -> None:
     sentence = describe_race(compared(drawn_arm("scratch", 0.90, 1), drawn_arm("head", 0.92, 1)))
-    assert sentence.startswith("No difference shown: head is 2.2 points ahead of scratch (95 % interval −")
-    assert "which can be chance; to show a difference of that size would take roughly " in sentence
+    assert sentence.startswith("No clear difference: head is 2.2 points ahead of scratch (95 % interval −")
+    assert "which may be chance. To show a difference of this size would take roughly " in sentence
     assert sentence.endswith("test pictures.")
 
 
@@ -72,7 +72,7 @@ def test_of_several_arms_the_best_is_held_against_scratch() -> None:
 def test_a_tie_at_the_top_is_named_as_a_tie() -> None:
     race = compared(drawn_arm("scratch", 0.60, 3), drawn_arm("head", 0.96, 3), drawn_arm("full", 0.97, 3))
     assert describe_race(race).startswith(
-        "No difference shown between full and head; full, ahead with 97.2 % right, "
+        "No clear difference between full and head; full, ahead with 97.2 % right, "
         "is 37.2 points better than scratch (95 % interval "
     )
 
@@ -80,7 +80,7 @@ def test_a_tie_at_the_top_is_named_as_a_tie() -> None:
 def test_where_scratch_shares_the_top_the_headline_names_it() -> None:
     race = compared(drawn_arm("scratch", 0.96, 3), drawn_arm("head", 0.97, 3), drawn_arm("full", 0.5, 3))
     assert describe_race(race).startswith(
-        "No difference shown between head and scratch; head, ahead with 97.2 % right, is "
+        "No clear difference between head and scratch; head, ahead with 97.2 % right, is "
     )
     assert "is better than full (n = 180, 3 seeds)" in describe_race(race)
 
@@ -95,14 +95,14 @@ def test_scratch_that_won_is_held_against_the_next_best() -> None:
 def test_a_race_in_which_nothing_is_shown_reads_so() -> None:
     race = compared(drawn_arm("scratch", 0.90, 3), drawn_arm("head", 0.91, 3), drawn_arm("full", 0.92, 3))
     assert describe_race(race) == (
-        "No difference shown between full, which is ahead with 92.2 % right, and head and scratch (n = 180, 3 seeds)."
+        "No clear difference between full, which is ahead with 92.2 % right, and head and scratch (n = 180, 3 seeds)."
     )
 
 
 def test_a_leader_with_a_wide_interval_does_not_hide_that_others_differ() -> None:
     race = compared(drawn_arm("scratch", 0.60, 3), drawn_arm("head", 0.85, 3), drawn_arm("full", 0.86, 3, spread=0.14))
     assert describe_race(race).startswith(
-        "No difference shown between full, which is ahead with 86.1 % right, and head and "
+        "No clear difference between full, which is ahead with 86.1 % right, and head and "
     )
     assert describe_race(race).endswith("(n = 180, 3 seeds), though head is better than scratch.")
 
@@ -115,5 +115,5 @@ def test_where_only_the_exact_test_doubts_the_sentence_names_it() -> None:
             compared(*(ArmTables(name, (table_of(right),) * seeds) for name, right in (("a", a), ("b", b))))
         )
         assert "5.0 points ahead" in sentence
-        assert "which can be chance by the exact test (p = 0.062)" in sentence
+        assert "which may be chance by the exact test (p = 0.062)" in sentence
         assert "pairs are compared" not in sentence

@@ -125,7 +125,7 @@ def test_a_finished_sweep_shows_its_race_and_how_much_was_luck(
     app = open_page("pages/train.py", sweep=desk.folder.id)
     assert not app.exception
     assert "6 trials in" in texts(app)
-    assert re.search(r"No difference shown.*n = 8, 3 seeds", texts(app))
+    assert re.search(r"No clear difference.*n = 8, 3 seeds", texts(app))
     assert re.search(r"\*\*Luck\*\*: −?[0-9.]+ points \(95 % interval −?[0-9.]+ to [0-9.]+\)", texts(app))
     assert "the best one had 75.0 % on 8 validation pictures; trained again" in texts(app)
     assert "Base: the settings that the sweep began with." in texts(app)

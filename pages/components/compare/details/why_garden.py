@@ -21,7 +21,7 @@ def show_garden(settings: Settings, named: Named) -> None:
     heads = [(name, item) for name, item in named if item.config.strategy == "head"]
     if not heads:
         st.info(
-            "The features are shown of runs that trained the head only: their backbone is the pretrained one. Train "
+            "Features are shown only for runs that trained the head alone: their backbone is the pretrained one. Train "
             "one with the strategy Head only.",
             icon=":material/local_florist:",
         )
@@ -41,7 +41,7 @@ def show_garden(settings: Settings, named: Named) -> None:
 def _show_run(settings: Settings, item: RunSnapshot, garden: Garden, dataset: Dataset) -> None:
     st.markdown(describe_garden(garden))
     st.caption(
-        "A feature is one number that the backbone computes of a picture. The head uses one more, the more it varies "
+        "A feature is one number that the backbone computes from a picture. The head uses one more, the more it varies "
         "from picture to picture and the more its weights differ between classes."
     )
     features = {feature.number: feature for feature in garden.features}
@@ -81,7 +81,7 @@ def _show_pictures(
             lambda _, run_id=item.id: frame.predictor(settings).feature_heatmaps(run_id, feature.number),
         )
     else:
-        st.caption("This network averages no map into its features: there is no place to show.")
+        st.caption("This network does not average maps into its features, so there is no place to show.")
     tiles = [
         gallery.Tile(
             drawn[place] if drawn else dataset.thumbnail_path(row),

@@ -29,7 +29,7 @@ def show_chart(snapshot: RaceSnapshot) -> None:
 def _explain(race: Race) -> str:
     if len(race.plan.seeds) > 1:
         return "Lines: mean of the seeds so far, on validation pictures. Bands: lowest to highest seed."
-    return "Marked lines: validation pictures, after each epoch. Thin lines: training, smoothed."
+    return "Thick lines: validation pictures, after each epoch. Thin lines: training, smoothed."
 
 
 def _draw(snapshot: RaceSnapshot, measure: Measure) -> dict[str, Any]:
@@ -46,9 +46,6 @@ def _draw(snapshot: RaceSnapshot, measure: Measure) -> dict[str, Any]:
             for found in [snapshot.runs[run.id] for run in race.arm(arm) if run.id in snapshot.runs]
         ]
         spec = (charts.accuracy_chart if measure == "accuracy" else charts.loss_chart)(curves, axis)
-    for item in spec["series"]:
-        if len(item["data"]) > charts.MAX_MARKED:
-            item["showSymbol"] = False
     reached = max((point[0] for item in spec["series"] for point in item["data"]), default=0.0)
     spec["xAxis"]["max"] = max(race.plan.amount, reached)
     spec["legend"]["right"] = TOOLBAR_PX

@@ -162,9 +162,9 @@ def _figures(run: RunSnapshot, word: str, brief: bool) -> str:
             step = history.progress
             return f"{step.text}: {step.done:,} of {step.total:,}" if step and step.total else "reading the pictures"
         case "evaluating":
-            how = f"{run.state.value}, and evaluated" if run.evaluating else "evaluated"
+            how = f"{run.state.value}, now being tested" if run.evaluating else "being tested"
             split = "test" if history.described is None or history.described.pictures["test"] else "validation"
-            return " · ".join([f"{how} on {split} pictures now", *_best(run, brief)])
+            return " · ".join([f"{how} on the {split} pictures", *_best(run, brief)])
         case "training" | "stopping":
             speed = history.batches[-1].images_per_second if history.batches else None
             pace = [] if speed is None else [f"{format_number(speed, 2)} pictures/s"]

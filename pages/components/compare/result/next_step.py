@@ -50,9 +50,11 @@ def show_next_step(settings: Settings, named: Sequence[Named], outcome: PairOutc
                 "Opens the training form with this run's settings and this one change; you start it.",
                 key=f"next-step-{key}",
             )
-        elif finding.kind == "few-epochs":
+        elif finding.kind in ("few-epochs", "unequal-views"):
             query = {"dataset": named[0][1].config.dataset}
             frame.link(frame.TRAIN, label="Train again", icon=":material/model_training:", query_params=query)
+        elif finding.kind == "open":
+            _offer_photos("Add photos")
         elif finding.lesson in LESSONS:
             explain(finding.lesson, key=f"next-step-lesson-{key}")
 
@@ -62,10 +64,12 @@ def _invite() -> None:
     with st.container(
         border=True, horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="next-step"
     ):
-        st.markdown("**Next step.** These pictures were drawn. Race on photographs of your own.", width="content")
-        frame.link(
-            frame.EXPLORE, label="Use my photos", icon=":material/add_photo_alternate:", query_params={"add": "1"}
-        )
+        st.markdown("**Next step.** These were drawings: now race on your own photos.", width="content")
+        _offer_photos("Use my photos")
+
+
+def _offer_photos(label: str) -> None:
+    frame.link(frame.EXPLORE, label=label, icon=":material/add_photo_alternate:", query_params={"add": "1"})
 
 
 def find_step(settings: Settings, named: Sequence[Named], outcome: PairOutcome | None) -> Step | None:

@@ -173,6 +173,6 @@ PARTS: Mapping[str, tuple[str, str, Draw]] = {  # by their names in the address:
     "confidence": ("Confidence", ":material/target:", _confidence),
     "why": ("Why do they answer like this?", ":material/search:", _why),
     "cost": ("Cost", ":material/timer:", _cost),
-    "coach": ("All advice of the coach", ":material/lightbulb:", _coach),
+    "coach": ("Advice from the coach", ":material/lightbulb:", _coach),
     "numbers": ("All numbers", ":material/table:", _numbers),
 }

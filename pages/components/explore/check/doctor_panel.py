@@ -93,7 +93,7 @@ def _show(settings: Settings, dataset: Dataset, state: JobState[Findings]) -> No
             "Network",
             names,
             format_func=lambda name: CATALOG[name].title,
-            help="That looks at the pictures. Each has findings of its own.",
+            help="The network that looks at the pictures; each has its own findings.",
             width=320,
             key=f"doctor-backbone-{dataset.id}",
         )

@@ -35,7 +35,7 @@ def show_suspicions(settings: Settings, dataset: Dataset, suspicions: Sequence[S
         "Class",
         ["", *dataset.classes],  # no class has an empty name
         format_func=lambda name: name or every,
-        help="Labelled so, or looking so.",
+        help="Pictures with this label, or that look like this class.",
         key=f"doctor-class-{dataset.id}",
     )
     label = dataset.classes.index(chosen) if chosen else None

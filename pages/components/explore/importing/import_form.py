@@ -38,8 +38,8 @@ GROUPS = {
     r"([^/-]+)-[^/]*$": "Names that are the same up to the first -",
 }
 FORMS = (
-    "A folder of pictures for each class, such as pets/cat and pets/dog, is simplest. Splits, tables of labels and "
-    "most other forms are recognised."
+    "The simplest is one folder of pictures for each class, such as pets/cat and pets/dog. Most other layouts are "
+    "recognised too: split folders, tables of labels."
 )
 ARCHIVES = (".zip", ".tm")
 PACK = "pack a folder of pictures for each class as one .zip."
@@ -231,15 +231,15 @@ def _groups_choice() -> str:
         list(GROUPS),
         format_func=lambda pattern: GROUPS[pattern],
         key="bring-groups",
-        help="Pictures of one person, plant or burst stay in one split, or the test flatters: ana-1.jpg and ana-2.jpg "
-        "by the number at their end. Groups that a table names need no choice here.",
+        help="Pictures of one person, plant or burst stay in one split, or the test result flatters: ana-1.jpg and "
+        "ana-2.jpg by the number at their end. Groups that a table names need no choice here.",
     )
 
 
 def _code_page_choice() -> str | None:
     """The code page of a zip's names; None to guess it."""
     return st.selectbox(
-        "Code page of the names in a zip",
+        "Encoding of file names in a zip",
         [None, *CODE_PAGES],
         format_func=lambda name: CODE_PAGES[name] if name else "Guess",
         key="bring-names",

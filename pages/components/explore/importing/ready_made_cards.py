@@ -23,7 +23,7 @@ def say_who_downloads(settings: Settings) -> bool:
     allowed = may_download(settings, frame.actor())
     if settings.room and not settings.downloads_for_all:
         st.caption(
-            "Only the presenter downloads datasets: a download fills the presenter's disk, over a line that all share."
+            "Only the presenter can download datasets: a download uses the presenter's disk and the shared connection."
         )
     return allowed
 

@@ -55,7 +55,7 @@ def show_result(settings: Settings, view: BetView, own: int | None = None) -> No
             f"(95 % interval {outcome.low:+.1f} to {outcome.high:+.1f}).".replace("-", "−")
         )
     elif not view.open:
-        st.markdown("Bets are closed: the result falls in here when the race has ended.")
+        st.markdown("Bets are closed: the result appears here when the race has ended.")
     st.html(draw_leads([bet.lead for bet in view.bets], *arms, outcome, own))
     show_standings(settings)
 

@@ -102,7 +102,6 @@ def race_chart(
     for band, style in zip(bands, styles, strict=True):
         mean = [[_rounded(x), round(scale * y, digits)] for x, y in zip(band.x, band.mean, strict=True)]
         line = _marked(band.arm, mean, style)
-        line["symbolSize"] = 8 if len(mean) <= MAX_MARKED else 0
         line["markLine"] = {
             "silent": True,
             "symbol": "none",
@@ -272,7 +271,7 @@ def _marked(name: str, points: list[list[float]], style: ArmStyle) -> dict[str, 
         "name": name,
         "type": "line",
         "data": points,
-        "showSymbol": True,
+        "showSymbol": len(points) <= MAX_MARKED,  # more would hide the line
         "symbol": style.symbol,
         "symbolSize": 9,
         "lineStyle": {"width": 3, "type": style.line},

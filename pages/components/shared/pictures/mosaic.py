@@ -39,6 +39,8 @@ def show_mosaic(settings: Settings, view: CollectionView) -> None:
 
 def describe_people(view: CollectionView) -> str:
     """How many pictures by how many people."""
+    if not view.pictures:
+        return "No photos yet"
     people = len(view.people)
     return f"{format_count(len(view.pictures), 'picture')} by {people} {'person' if people == 1 else 'people'}"
 

@@ -135,7 +135,7 @@ def _fields(finding: CoachFinding) -> str:
         for name, value in finding.change.items()
         if not (value is None and name != "learning_rate") and (name, value) != ("find_rate", False)
     ]
-    return f"In the form: {frame.plain(' · '.join(named))}" if named else ""
+    return f"Changes: {frame.plain(' · '.join(named))}" if named else ""
 
 
 def _value(name: str, value: object) -> str:

@@ -45,11 +45,7 @@ def explain_recommendation(chosen: str, recommended: Recommendation) -> str:
     quickest = recommended.network.name == weights.WITHOUT_DOWNLOAD
     reason = "the quickest network here" if quickest else "the most accurate of the quick networks here"
     takes = "" if recommended.seconds is None else f"; a head takes about {format_rough_duration(recommended.seconds)}"
-    doubt = (
-        " Not certain: other programs kept this machine busy when networks were measured."
-        if recommended.doubtful
-        else ""
-    )
+    doubt = " Not certain: other programs were busy while the networks were measured." if recommended.doubtful else ""
     return f"{title} {reason}{takes}.{doubt}"
 
 

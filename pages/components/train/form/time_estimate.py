@@ -71,7 +71,7 @@ def describe_doubt(settings: Settings, arms: Sequence[TrainConfig]) -> str:
     found = [_look(settings, arm) for arm in arms]
     if not any(item.busy for item in found if item is not None):
         return ""
-    return " Other programs kept it busy when it was measured: it may take less."
+    return " Other programs were busy during the measurement, so it may take less."
 
 
 def _is_open(settings: Settings, arms: Sequence[TrainConfig]) -> bool:

@@ -72,7 +72,7 @@ def _fold_charts(settings: Settings, sweep: Sweep) -> None:
         try:
             figure, words = _figures.get(key, lambda: _draw(settings, sweep, kind, name))
         except (ValueError, RuntimeError):  # Optuna cannot rank trials that are all alike
-            st.info("The trials are too much alike for this chart: more of them will tell.", icon=":material/balance:")
+            st.info("The trials are too similar for this chart: it needs more of them.", icon=":material/balance:")
             return
         st.plotly_chart(figure, key=f"sweep-figure-{kind}-{name}", alt=words, config={"displayModeBar": False})
         st.caption(sweep_charts.CAPTIONS[kind])

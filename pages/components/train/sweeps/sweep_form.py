@@ -188,7 +188,7 @@ def _choose_effort(name: str, preset: SweepPreset, base: TrainConfig, places: Pl
             format="%g",
             key=f"sweep-minutes-{name}",
             placeholder="no limit",
-            help="The sweep ends with the first of both; its best settings are trained again after it.",
+            help="Whichever comes first ends the sweep; its best settings are then trained again.",
         )
         places["minutes"] = st.empty()
     with st.expander("Seeds, sampler, pruner, title", icon=":material/tune:", key="sweep-more"):
