@@ -216,14 +216,6 @@ def parse_space(texts: Iterable[str], base: TrainConfig) -> Space:
     return space
 
 
-def describe_dimension(dimension: Choices | Range) -> str:
-    """A dimension as `parse_space` reads it, without its name."""
-    if isinstance(dimension, Range):
-        return f"{'log:' if dimension.log else ''}{dimension.low:g}..{dimension.high:g}"
-    lists = any(isinstance(value, tuple) for value in dimension.values)
-    return ("|" if lists else ",").join(format_value(value) for value in dimension.values)
-
-
 def format_value(value: Any) -> str:
     """A value of a dimension as text."""
     if isinstance(value, bool):

@@ -84,9 +84,9 @@ def check(settings: Settings, report: Report | None = None) -> Iterator[Finding]
         yield Finding.of(problem, home)
 
 
-def verify_whole_run(settings: Settings, folder: Path, count: Count = ignore) -> Iterator[Problem]:
+def verify_whole_run(settings: Settings, folder: Path) -> Iterator[Problem]:
     """Look at a run's folder: each package verifies the files that it writes."""
-    yield from _verify_run_on(KnownDatasets(settings), Run(folder), count)
+    yield from _verify_run_on(KnownDatasets(settings), Run(folder), ignore)
 
 
 def _verify_run_on(datasets: KnownDatasets, run: Run, count: Count) -> Iterator[Problem]:

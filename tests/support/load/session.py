@@ -317,13 +317,6 @@ class Session:
         await self.ask("upload")
         return time.perf_counter() - began
 
-    async def set_choice(self, element: Any, *values: str) -> float:
-        """Choose in a segmented control or list; seconds until the page has followed."""
-        state = WidgetState(id=element.id)
-        state.string_array_value.data.extend(values)
-        self.page.widgets[element.id] = state
-        return await self.ask("click", fragment=self.page.fragment_of(element))
-
     async def _send(self, message: BackMsg) -> None:
         assert self._socket is not None
         payload = message.SerializeToString()
