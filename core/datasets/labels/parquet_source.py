@@ -9,14 +9,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
-from core.datasets.labels.label_columns import (
-    ONE_HOT,
-    FileColumn,
-    is_split_name,
-    label_columns,
-    read_labels,
-    split_column,
-)
+from core.datasets.labels.column_names import is_split_name
+from core.datasets.labels.file_columns import FileColumn
+from core.datasets.labels.label_columns import ONE_HOT, label_columns, read_labels, split_column
 from core.datasets.labels.label_tables import LabelTable
 from core.datasets.labels.parquet_columns import class_names, is_text_like, readable_parquet
 from core.datasets.labels.parquet_images import (
