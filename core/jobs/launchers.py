@@ -152,6 +152,11 @@ NICENESS = 5  # of trainings: a third of the weight of other programs (docs/deci
 AUTOGROUP = Path("/proc/self/autogroup")
 
 
+def log_to_stderr() -> None:
+    """Write this process's log where the file that it was started with gets it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+
+
 def step_back(niceness: int) -> None:
     """Lower this process's priority to at least this niceness (0 to 19), so that other programs come first.
 
