@@ -144,7 +144,7 @@ def plan_sweep(base: TrainConfig, space: Space, **options: Any) -> SweepPlan:
 
 
 def _check_some_fit(plan: SweepPlan) -> None:
-    """Refuse a space in which hardly any values go together.
+    """Refuse a space where hardly any values go together.
 
     Raises:
         ConfigError: the sentences of the last combination that was tried.

@@ -76,7 +76,7 @@ class HuntView:
     """A hunt as it is now.
 
     Attributes:
-        marks: person -> rows of the copy, in the order in which they were marked.
+        marks: person -> rows of the copy, in the order they were marked.
         over: nothing can be marked any more, and the truth is out.
     """
 

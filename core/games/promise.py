@@ -73,7 +73,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class PromiseView:
-    """A test as it is now; answers in the order in which they came."""
+    """A test as it is now; answers in the order they came."""
 
     id: str
     test: PromiseTest

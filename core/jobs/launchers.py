@@ -30,7 +30,7 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
     # both hold for glibc's main arena only, and trainings compute in a second thread: 7 times the faults without this
     "MALLOC_ARENA_MAX": "1",
-    # threads that wait for another one spin for about 0.3 ms and then sleep: beside a program that keeps one of two
+    # threads that wait for another one spin for about 0.3 ms and then sleep: next to a program that keeps one of two
     # cores busy, the thread that has to wait for its core then gets the free one (decision 0028)
     "GOMP_SPINCOUNT": "30000",
 }

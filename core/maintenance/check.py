@@ -150,7 +150,7 @@ class _Walk:
                 yield Problem(Kind.DAMAGED, path, "This should be a folder.", SET_ASIDE)
 
     def _own_folders(self) -> set[Path]:
-        """The folders of which every file is known."""
+        """The folders whose every file is known."""
         settings = self._settings
         folders = {settings.datasets_dir, settings.runs_dir, settings.imports_dir, settings.cache_dir}
         return folders | {

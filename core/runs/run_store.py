@@ -77,7 +77,7 @@ class RunStore:
         """Queue the runs of a race or learning curve, on one dataset or revisions of it; returns its id and its runs.
 
         Args:
-            arms: in the order in which they run; in a race each arm appears once per seed.
+            arms: in the order they run; in a race each arm appears once per seed.
             race: its id, where some of its runs are there already.
 
         Raises:

@@ -73,7 +73,7 @@ class SweepResult:
 
 @dataclass(frozen=True)
 class FinalRace:
-    """The race in which a trial's settings were trained again."""
+    """The race that trained a trial's settings again."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 

@@ -2,7 +2,7 @@
 
     python -m core.sweeps.sweeper
 
-Everything is in files: Optuna's study beside the plan, and the runs. So a killed sweeper is replaced by another one
+Everything is in files: Optuna's study next to the plan, and the runs. So a killed sweeper is replaced by another one
 that continues: a trial whose values were not all drawn has failed, one without its run gets it, and the end of a run is
 noted once. It ends when no sweep is left.
 """

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from core.config.train_config import TrainConfig
 
-ONE_CYCLE_WARM_UP = 0.3  # share of the steps in which the rate rises
+ONE_CYCLE_WARM_UP = 0.3  # share of the steps while the rate rises
 ONE_CYCLE_START = 1 / 25  # of the largest rate
 ONE_CYCLE_END = 1e-4
 CLOCK_STEPS = 10_000  # in which a schedule follows the clock

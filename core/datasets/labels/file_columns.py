@@ -66,7 +66,7 @@ def match_files(table: LabelTable, names: Collection[str]) -> FileColumn | None:
         bare = named * 2 < len(found) + len(ambiguous)
         if bare and candidate.rows > MAX_ROWS_PER_FILE * len(found):
             continue
-        # a running number fits 1.jpg as well as the file name beside it does
+        # a running number fits 1.jpg as well as the file name next to it does
         score = (candidate.distinct + len(ambiguous)) * (1 if bare else 2)
         rank = (score, -rank_column(column, FILE_WORDS))
         if best is None or rank > best[0]:

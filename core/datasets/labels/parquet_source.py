@@ -233,7 +233,7 @@ def _splits(files: Sequence[ParquetImages], table: LabelTable, rows: FileColumn)
 
 
 def _refuse_configurations(title: str, files: Sequence[ParquetImages]) -> None:
-    """Folders beside each other that hold a dataset each are variants of one, and never one together."""
+    """Folders next to each other that hold a dataset each are variants of one, and never one together."""
     folders: dict[str, None] = {}
     for file in files:
         parts = PurePosixPath(file.name).parts[:-1]
