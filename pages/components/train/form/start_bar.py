@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.config.arm_names import describe_arm
 from core.config.train_config import TrainConfig
-from core.errors import ConfigError, QuotaError
+from core.errors import ConfigError
 from core.races.presets import plan_pair
 from core.races.race_actions import start_race
 from core.scheduling.scheduler import ensure_scheduler
@@ -57,19 +57,13 @@ def open_started(settings: Settings, start: Callable[[], dict[str, str]]) -> Non
     Args:
         start: makes a race or a run; gives what its address names, such as `{"race": id}`.
     """
-    try:
+    with frame.explained():
         target = start()
-    except ConfigError as error:
-        show_problems(error)
-        return
-    except QuotaError as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    ensure_scheduler(settings)
-    forget_runs()
-    forget_races()
-    note_opened(target.get("race", ""))
-    frame.go(frame.COMPARE if "race" in target else frame.TRAIN, query_params=target)
+        ensure_scheduler(settings)
+        forget_runs()
+        forget_races()
+        note_opened(target.get("race", ""))
+        frame.go(frame.COMPARE if "race" in target else frame.TRAIN, query_params=target)
 
 
 def note_opened(race_id: str) -> bool:
