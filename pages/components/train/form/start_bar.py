@@ -7,7 +7,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.config.arm_names import describe_arm
 from core.config.train_config import TrainConfig
-from core.errors import ConfigError
 from core.races.presets import plan_pair
 from core.races.race_actions import start_race
 from core.scheduling.scheduler import ensure_scheduler
@@ -75,12 +74,6 @@ def note_opened(race_id: str) -> bool:
     first = race_id not in opened
     opened.add(race_id)
     return first
-
-
-def show_problems(error: ConfigError) -> None:
-    """One sentence for each field that is wrong."""
-    for sentence in error.problems.values():
-        st.error(frame.plain(sentence), icon=":material/block:")
 
 
 def _describe(chosen: Chosen, config: TrainConfig) -> str:
