@@ -5,7 +5,6 @@ click: processor time of the server and of the page's main thread, and bytes tha
 three hardly change while other programs share the machine.
 """
 
-import shutil
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import psutil
 from playwright.sync_api import CDPSession, Page, WebSocket, sync_playwright
 
 from core.settings import Settings
-from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
+from tests.support.server import Server, find_chromium
 
 LIMIT_SECONDS = 0.5
 QUIET_MS = 150  # after a click, before the next one
@@ -113,13 +112,12 @@ def open_app(settings: Settings, **options: object) -> Iterator[tuple[Page, Clic
     Args:
         options: of the browser's context, such as `viewport`.
     """
-    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
     server = Server(settings)
     server.start()
     try:
         assert server.process is not None
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, "--no-sandbox"])
+            browser = playwright.chromium.launch(**(find_chromium() or {}))
             page = browser.new_page(viewport={"width": 1280, "height": 1000}, **options)  # type: ignore[arg-type]
             yield page, Clicks(page, psutil.Process(server.process.pid)), server.address
             browser.close()

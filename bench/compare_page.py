@@ -33,9 +33,9 @@ TILES = "[class*=st-key-sheet-{}-]"
 MATRIX = "[class*=st-key-confusion-2] canvas"  # the canvas holds the table as text too
 
 
-def make_root(settings: Settings, runs: int = RUNS, pictures: int = IMAGES) -> None:
+def make_root(settings: Settings, runs: int = RUNS) -> None:
     """A race of two arms with three seeds, and single runs, until there are `runs`."""
-    dataset = make_dataset(settings, CLASSES, pictures, plan="10/10/80")
+    dataset = make_dataset(settings, CLASSES, IMAGES, plan="10/10/80")
     store = RunStore(settings)
 
     def config(strategy: str, seed: int, epochs: int = 10) -> TrainConfig:

@@ -12,8 +12,6 @@ import argparse
 import dataclasses
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,35 +26,23 @@ from core.races import demo
 from core.races.run_comparison import compare_runs
 from core.runs.run_store import RunStore
 from core.scheduling.scheduler import ensure_scheduler
-from core.settings import PROJECT_ROOT, Settings
+from core.settings import Settings
 from tests.support.processes import end_processes
-from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, answers
+from tests.support.server import Server, find_chromium
 
 PHONE = {"width": 390, "height": 844}
 PATIENCE = 300_000  # milliseconds
 
 
-def click(environment: dict[str, str]) -> float:
+def click(settings: Settings) -> float:
     """Seconds from the click on Home to the verdict on the page of the race."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
-        cwd=PROJECT_ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    server = Server(settings)
+    server.start()
     try:
-        while not answers(address):
-            time.sleep(0.05)
         with sync_playwright() as playwright:
-            path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
-            browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, "--no-sandbox"])
+            browser = playwright.chromium.launch(**(find_chromium() or {}))
             page = browser.new_page(viewport=PHONE)
-            page.goto(address)
+            page.goto(server.address)
             button = page.get_by_role("button", name="See it in 60 seconds")
             button.wait_for()
             started = time.perf_counter()
@@ -65,8 +51,7 @@ def click(environment: dict[str, str]) -> float:
             seconds = time.perf_counter() - started
             browser.close()
     finally:
-        server.terminate()
-        server.wait(10)
+        server.kill()
     return seconds
 
 
@@ -123,7 +108,7 @@ def main() -> None:
                     "TORCH_HOME": str(Path(folder) / "none"),
                 }
                 os.environ.update(environment)
-                seconds = start(settings) if options.no_click else click({**os.environ})
+                seconds = start(settings) if options.no_click else click(settings)
                 report.append({"seconds_from_start_to_result": round(seconds, 1), **figures(settings)})
                 end_processes(settings.home)
     finally:

@@ -10,18 +10,16 @@ runs it on very many pictures.
 import argparse
 import json
 import re
-import shutil
 import time
 from collections.abc import Callable
-from typing import Any
 
 import psutil
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page
 
+from bench.clicks import open_app
 from bench.large_import import megabytes, sampled
 from core.settings import Settings
 from models.catalog import CATALOG
-from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
 
 PAUSE_MS = 1000  # between clicks
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
@@ -88,23 +86,10 @@ def main() -> None:
     parser.add_argument("--backbone", default="petnet", help="that has examined it")
     options = parser.parse_args()
     network = CATALOG[options.backbone].title
-    server = Server(Settings.from_environment())
-    server.start()
-    assert server.process is not None
-    serving = psutil.Process(server.process.pid)
-    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
-    try:
-        with sampled(lambda: [serving]) as peak, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, "--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
-            page.set_default_timeout(120_000)
-            found: dict[str, Any] = {
-                "seconds": click_through(page, serving, f"{server.address}/explore?dataset={options.dataset}", network)
-            }
-            browser.close()
-    finally:
-        server.kill()
-    print(json.dumps({**found, "server_peak_megabytes": megabytes(peak)}))
+    with open_app(Settings.from_environment()) as (page, clicks, address), sampled(lambda: [clicks.server]) as peak:
+        page.set_default_timeout(120_000)
+        seconds = click_through(page, clicks.server, f"{address}/explore?dataset={options.dataset}", network)
+    print(json.dumps({"seconds": seconds, "server_peak_megabytes": megabytes(peak)}))
 
 
 if __name__ == "__main__":

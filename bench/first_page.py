@@ -8,7 +8,6 @@ Limit: a Streamlit script that only prints a title, started the same way. Prints
 import argparse
 import json
 import os
-import shutil
 import socket
 import statistics
 import subprocess
@@ -20,16 +19,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from core.settings import PROJECT_ROOT
-from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS
+from tests.support.server import find_chromium, free_port
 
 EMPTY = "import streamlit as st\nst.title('TuneMyPets')\n"
 
 
 def seconds_to_first_page(browser: Browser, script: Path, home: str) -> tuple[float, bool]:
     """Start a server on a free port, and wait for the title of its first page."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     started = time.perf_counter()
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)],
@@ -62,12 +59,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time to the first page.")
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
-    options = [*CHROMIUM_OPTIONS, "--no-sandbox"]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         limit = Path(folder) / "limit.py"
         limit.write_text(EMPTY, encoding="utf-8")
-        browser = playwright.chromium.launch(executable_path=path, args=options)
+        browser = playwright.chromium.launch(**(find_chromium() or {}))
         app_seconds, limit_seconds, torch_seen = [], [], False
         for _ in range(rounds + 1):  # the first round warms the disk's cache and is not counted
             seconds, torch_here = seconds_to_first_page(browser, PROJECT_ROOT / "streamlit_app.py", folder)

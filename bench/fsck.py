@@ -14,7 +14,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,7 +25,6 @@ from core.settings import Settings
 from tests.support.processes import end_processes
 
 ROUNDS = 3
-CORE = [sys.executable, "-m", "core"]
 
 
 def files_of(home: Path) -> list[Path]:

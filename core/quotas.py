@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from core.actor import Actor
@@ -18,6 +19,21 @@ FULL = "The disk is full: delete runs or datasets, or free space elsewhere, and 
 def is_full(error: OSError) -> bool:
     """Whether a write failed because there is no space."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def plain_if_full() -> Iterator[None]:
+    """Raise a plain sentence where there is no space for a write.
+
+    Raises:
+        QuotaError: if the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise QuotaError(FULL) from error
+        raise
 
 
 def free_bytes(settings: Settings) -> int:

@@ -22,6 +22,7 @@ TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.tmp", re.DOTALL)  # names of 
 LATIN = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i"})
 RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")  # names of devices on Windows, never of folders
 DELETED = ".deleted-"  # names of `remove_folder` begin so
+DRAFT = ".draft-"  # names of `new_folder` begin so
 
 Stamp = tuple[int, int, int]
 
@@ -113,6 +114,20 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def list_ids(folder: Path, holding: str = "") -> list[str]:
+    """The ids of the folders in `folder`, sorted: dated ones with the oldest first; none where it is not there.
+
+    Args:
+        holding: only those that hold a file of this name.
+    """
+    try:
+        return sorted(
+            path.name for path in folder.iterdir() if is_id(path.name) and (not holding or (path / holding).exists())
+        )
+    except FileNotFoundError:
+        return []
+
+
 def stamp_of(path: Path) -> Stamp | None:
     """Differs whenever a file was replaced or written; None without a file."""
     try:
@@ -131,6 +146,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder that becomes `folder` when the block ends, so that no reader sees half; gone after errors."""
+    draft = folder.with_name(f"{DRAFT}{folder.name}")
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        draft.replace(folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def remove_folder(folder: Path) -> None:

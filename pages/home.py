@@ -107,7 +107,7 @@ def _fold_recent(settings: Settings) -> None:
         folded = st.expander("Recent runs", icon=":material/history:", key="recent", on_change="rerun")
         if folded.open:
             with folded:
-                recent_runs.show_recent(settings, heading="")
+                recent_runs.show_recent(settings)
 
 
 page()

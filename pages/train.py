@@ -82,7 +82,7 @@ def _offer_recent(settings: Settings) -> None:
     box = st.expander("Latest trainings", icon=":material/history:", key="recent", on_change="rerun")
     if box.open:
         with box:
-            recent_runs.show_recent(settings, heading="")
+            recent_runs.show_recent(settings)
 
 
 def _offer_sending(settings: Settings, chosen: Chosen) -> None:

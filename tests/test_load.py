@@ -34,7 +34,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
 def test_ten_people_see_a_run_move_and_finish_and_nothing_goes_wrong(room: Room) -> None:
     with room:
         room.make_dataset()
-        room.start_server()
+        room.server.start()
         ledger, moved = run_apart(watch_one_run(room))
         assert ledger.errors == []
         assert room.trouble() == []

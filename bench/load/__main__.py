@@ -76,13 +76,13 @@ def main(arguments: list[str] | None = None) -> int:
         room.make_dataset()
         report = LOADS[options.load](room, options)
         if options.keep_server_log:
-            options.keep_server_log.write_bytes(room.log_path.read_bytes())
+            options.keep_server_log.write_bytes(room.server.log_path.read_bytes())
     print(json.dumps(report.as_json(), indent=1) if options.json else report.as_text())
     return 0 if report.kept else 1
 
 
 def _watchers(room: Room, options: argparse.Namespace) -> Report:
-    room.start_server()
+    room.server.start()
     many = options.sessions > 60
     plan = watching.Plan(
         sessions=options.sessions,
@@ -98,29 +98,29 @@ def _watchers(room: Room, options: argparse.Namespace) -> Report:
 
 
 def _opening(room: Room, options: argparse.Namespace) -> Report:
-    room.start_server()
+    room.server.start()
     return asyncio.run(
         opening.open_together(room, options.sessions, options.within, options.browsers, cold=options.cold)
     )
 
 
 def _uploads(room: Room, options: argparse.Namespace) -> Report:
-    room.start_server()
+    room.server.start()
     return asyncio.run(uploading.upload_together(room, options.count, options.mb, options.within))
 
 
 def _prediction(room: Room, options: argparse.Namespace) -> Report:
-    room.start_server()
+    room.server.start()
     return asyncio.run(predicting.predict_under_load(room, options.trainings, options.sessions, options.each))
 
 
 def _throughput(room: Room, options: argparse.Namespace) -> Report:
-    room.start_server()
+    room.server.start()
     return asyncio.run(throughput.compare_throughput(room, options.sessions, options.rounds, options.seconds))
 
 
 def _chaos(room: Room, options: argparse.Namespace) -> Report:
-    room.start_server()
+    room.server.start()
     plan = chaos.Plan(options.seconds, options.seed, options.sessions, options.every)
     return asyncio.run(chaos.endure(room, plan))
 

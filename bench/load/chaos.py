@@ -178,9 +178,9 @@ async def _live(room: Room, person: Session, numbers: random.Random) -> None:
 async def _strike(room: Room, kind: str, people: list[Session], numbers: random.Random) -> bool:
     """Kill or drop something; whether there was something."""
     if kind == "server":
-        room.kill_server()
+        room.server.kill()
         await asyncio.sleep(numbers.uniform(0, 3))
-        await asyncio.to_thread(room.start_server)
+        await asyncio.to_thread(room.server.start)
         return True
     if kind == "connection":
         open_ones = [person for person in people if person.connected]
@@ -225,7 +225,7 @@ def _settle(room: Room, witness: Witness) -> int:
 
 
 def _report(room: Room, plan: Plan, witness: Witness, ledger: Ledger, struck: Counter[str], by_hand: int) -> Report:
-    room.kill_server()
+    room.server.kill()
     room.end_processes()
     findings = list(check(room.settings))
     blows = ", ".join(f"{count} × {kind}" for kind, count in sorted(struck.items()))

@@ -2,9 +2,7 @@
 
 import asyncio
 import itertools
-import os
 import re
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +10,7 @@ from dataclasses import dataclass, field
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.support.load.ledger import Ledger
-from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS
+from tests.support.server import find_chromium
 
 # moments at which something that can be read changed: what a person takes for "it moves"
 OBSERVE = """
@@ -87,12 +85,8 @@ class Browsers:
     async def __aenter__(self) -> list[Observer]:
         if not self.count:
             return []
-        path = os.environ.get("TUNEMYPETS_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-        options = list(CHROMIUM_OPTIONS)
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            options.append("--no-sandbox")
         self._playwright = await async_playwright().start()
-        self._browser: Browser = await self._playwright.chromium.launch(executable_path=path, args=options)
+        self._browser: Browser = await self._playwright.chromium.launch(**(find_chromium() or {}))
         for place in range(self.count):
             context = await self._browser.new_context(viewport={"width": 1280, "height": 1000})
             kept = self.cookies(f"browser {place + 1}").items()

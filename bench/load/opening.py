@@ -55,7 +55,7 @@ async def open_together(
             page = observers[place].page
             await asyncio.sleep(within_seconds * (place + 1) / (browsers + 1))
             began = time.perf_counter()
-            await page.goto(room.address)
+            await page.goto(room.server.address)
             await page.get_by_role("heading", name="TuneMyPets", level=1).wait_for()
             ledger.add("browser opens", time.perf_counter() - began)
 

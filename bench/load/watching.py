@@ -127,7 +127,9 @@ async def watch(room: Room, plan: Plan) -> Report:
         if more:
             await open_all(more, queued_views, OPENING_SECONDS)
         watching = [
-            asyncio.create_task(observer.watch(f"{room.address}/{view.page}?{view.query}", plan.seconds + WARM_SECONDS))
+            asyncio.create_task(
+                observer.watch(f"{room.server.address}/{view.page}?{view.query}", plan.seconds + WARM_SECONDS)
+            )
             for observer, view in zip(observers, itertools.cycle(views), strict=False)
         ]
         await asyncio.sleep(WARM_SECONDS)

@@ -26,7 +26,7 @@ from core.batches.batch import (
     stamp_archive,
 )
 from core.errors import BatchError, QuotaError
-from core.jobs.import_jobs import COPY_BYTES, pack_files
+from core.jobs.import_jobs import receive_files, receive_zip
 from core.jobs.launchers import start_detached
 from core.locks import hold_lock, is_held
 from core.novelty.conformal import DEFAULT_PROMISE
@@ -36,7 +36,7 @@ from core.runs.run import Run
 from core.runs.run_files import BEST_SIDECAR, BEST_WEIGHTS
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.storage import is_id, new_id, remove_folder, write_json
+from core.storage import is_id, list_ids, new_id, remove_folder, write_json
 
 KEEP_SECONDS = 7 * 24 * 3600.0  # after it has ended
 UPLOAD_SECONDS = 3600.0  # that an upload may wait for its batch
@@ -156,21 +156,11 @@ class BatchStore:
 
     def receive_zip(self, upload: BinaryIO) -> Path:
         """Copy an uploaded archive to disk in pieces."""
-        path = self._new_upload()
-        upload.seek(0)
-        with path.open("wb") as file:
-            shutil.copyfileobj(upload, file, COPY_BYTES)
-        return path
+        return receive_zip(self.folder, upload)
 
     def receive_files(self, uploads: Iterable[tuple[str, BinaryIO]]) -> Path:
-        """Pack uploaded pictures, whose names are never paths, into an archive without compression."""
-        path = self._new_upload()
-        pack_files(path, uploads)
-        return path
-
-    def _new_upload(self) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder / f".{new_id('upload-')}.zip"
+        """Pack uploaded pictures into an archive."""
+        return receive_files(self.folder, uploads)
 
     def get(self, batch_id: str) -> Batch:
         """A batch.
@@ -185,11 +175,7 @@ class BatchStore:
 
     def all(self, by: Actor = OPERATOR) -> list[Batch]:
         """The batches that `by` may see, newest first: an attendee's own, for the presenter all."""
-        try:
-            names = sorted((path.name for path in self.folder.iterdir() if is_id(path.name)), reverse=True)
-        except FileNotFoundError:
-            return []
-        found = [Batch(self.folder / name) for name in names]
+        found = [Batch(self.folder / name) for name in reversed(list_ids(self.folder))]
         return [batch for batch in found if self._may_see(batch, by)]
 
     def _may_see(self, batch: Batch, by: Actor) -> bool:

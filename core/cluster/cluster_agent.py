@@ -26,6 +26,7 @@ from filelock import Timeout
 from core.cluster.ray_link import Nodes, RunLostError, connect
 from core.cluster.relay import Relay
 from core.errors import RunError, TuneMyPetsError
+from core.jobs.launchers import log_to_stderr
 from core.jobs.nodes import Cluster, write_cluster
 from core.jobs.states import PAUSED, TAKEN
 from core.jobs.workers.preloader import CHUNK_BYTES, SCHEDULER
@@ -149,7 +150,7 @@ def _answer(folder: str, status: int) -> None:
 
 def main() -> int:
     """Connect again and again, and serve the scheduler."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     settings = Settings.from_environment()
     while True:
         try:

@@ -20,7 +20,7 @@ from core.coach.coach_finding import CoachFinding
 from core.datasets.dataset import Dataset, ImageRow
 from core.errors import DatasetError
 from core.formatting import format_percent
-from core.statistics.comparison import mcnemar_p_value, paired_interval
+from core.statistics.comparison import count_outcomes, mcnemar_p_value, paired_interval
 from core.statistics.metrics import Accuracy
 
 MAX_IMAGES = 2000  # to fit on, and as many to evaluate on; more would only make the intervals narrower
@@ -220,10 +220,9 @@ def review_shortcuts(report: ShortcutReport) -> tuple[CoachFinding, ...]:
 
 
 def _evaluate(cue: Cue, right: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> Shortcut:
-    only_baseline, only_cue = int(np.sum(baseline & ~right)), int(np.sum(right & ~baseline))
-    interval = paired_interval(
-        int(np.sum(right & baseline)), only_baseline, only_cue, int(np.sum(~right & ~baseline)), LEVEL
-    )
+    counts = count_outcomes(baseline, right)
+    _, only_baseline, only_cue, _ = counts
+    interval = paired_interval(*counts, LEVEL)
     p_value = mcnemar_p_value(only_baseline, only_cue)
     n = len(right)
     return Shortcut(

@@ -57,7 +57,7 @@ class CollectedClass:
 
 @dataclass(frozen=True)
 class Collection:
-    """What `collection.json` holds; classes in the order in which they were made.
+    """What `collection.json` holds; classes in the order they were made.
 
     Attributes:
         open: people may add and delete.
@@ -141,7 +141,7 @@ class CollectionView:
 
     @property
     def people(self) -> dict[str, int]:
-        """Pictures of each person, in the order in which they began."""
+        """Pictures of each person, in the order they began."""
         return dict(Counter(picture.owner for picture in self.pictures))
 
 

@@ -31,9 +31,8 @@ from core.errors import CollectionError, NotNowError, RightsError
 from core.locks import hold_lock
 from core.quotas import check_room, check_space
 from core.settings import Settings
-from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
+from core.storage import is_id, list_ids, new_folder, new_id, remove_folder, write_json
 
-DRAFT = ".draft-"  # a collection that is being made
 MAX_CLASSES = 40
 MAX_COLLECTIONS = 50
 MAX_NAME, MAX_TITLE = 40, 60  # letters
@@ -49,11 +48,7 @@ class CollectionStore:
 
     def ids(self) -> list[str]:
         """Every collection, newest first."""
-        try:
-            names = [path.name for path in self.folder.iterdir() if is_id(path.name)]
-        except FileNotFoundError:
-            return []
-        return sorted((name for name in names if (self.folder / name / COLLECTION).exists()), reverse=True)
+        return list_ids(self.folder, COLLECTION)[::-1]
 
     def all(self) -> list[CollectionView]:
         """Every collection that can be read, the one that was chosen last first."""
@@ -100,12 +95,10 @@ class CollectionStore:
         check_space(self.settings)
         check_room(self.settings)
         made = new_id("collection-")
-        draft = self.folder / f"{DRAFT}{made}"
-        for name in (PICTURES, THUMBS, DELETED_PICTURES):
-            (draft / name).mkdir(parents=True)
-        write_json(draft / COLLECTION, dump_collection(Collection(shown, by.id, time.time())))
-        draft.replace(self.folder / made)
-        sync_folder(self.folder)
+        with new_folder(self.folder / made) as draft:
+            for name in (PICTURES, THUMBS, DELETED_PICTURES):
+                (draft / name).mkdir()
+            write_json(draft / COLLECTION, dump_collection(Collection(shown, by.id, time.time())))
         return made
 
     def set_open(self, collection_id: str, is_open: bool, *, by: Actor) -> None:

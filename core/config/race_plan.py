@@ -38,7 +38,7 @@ class RacePlan:
     Attributes:
         kind: a race trains every arm once a seed, in runs of their own; a curve trains every arm on more and more
             pictures, all sizes and seeds of an arm in one run.
-        arms: their names, in the order in which they are shown.
+        arms: their names, in the order they are shown.
         seeds: each arm is trained with each.
         budget: what the arms have the same amount of.
         amount: how much.

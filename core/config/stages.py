@@ -15,7 +15,7 @@ from models.catalog import NetworkEntry, head_parameters
 
 WORTHWHILE = 1.1  # a half format must be this much faster to be chosen
 TOLERANCE = 0.05  # largest mean relative error of what leaves a prefix in a half format
-MANY_CORES = 0.5  # that other programs used meanwhile: figures taken beside them are doubtful
+MANY_CORES = 0.5  # that other programs used: figures that were taken meanwhile are doubtful
 HALF_FORMATS = ("bf16", "fp16")
 
 

@@ -144,7 +144,7 @@ def plan_sweep(base: TrainConfig, space: Space, **options: Any) -> SweepPlan:
 
 
 def _check_some_fit(plan: SweepPlan) -> None:
-    """Refuse a space in which hardly any values go together.
+    """Refuse a space where hardly any values go together.
 
     Raises:
         ConfigError: the sentences of the last combination that was tried.
@@ -214,14 +214,6 @@ def parse_space(texts: Iterable[str], base: TrainConfig) -> Space:
     if problems:
         raise ConfigError(problems)
     return space
-
-
-def describe_dimension(dimension: Choices | Range) -> str:
-    """A dimension as `parse_space` reads it, without its name."""
-    if isinstance(dimension, Range):
-        return f"{'log:' if dimension.log else ''}{dimension.low:g}..{dimension.high:g}"
-    lists = any(isinstance(value, tuple) for value in dimension.values)
-    return ("|" if lists else ",").join(format_value(value) for value in dimension.values)
 
 
 def format_value(value: Any) -> str:

@@ -123,7 +123,7 @@ class Looks:
 
 
 def group_alike(looks: Looks, named: Places, radius: float = ALIKE) -> Places:
-    """A group number for every look: chains of looks of which each is within `radius` of the next.
+    """A group number for every look: chains of looks, each within `radius` of the next.
 
     Args:
         named: (N,) group numbers that are known already; groups are only joined.

@@ -1,5 +1,6 @@
 """All datasets of a data root: find, list, delete."""
 
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
@@ -9,7 +10,7 @@ from core.datasets.dataset import FILES, Dataset, DatasetSummary, load_dataset, 
 from core.errors import DatasetError
 from core.formatting import readable
 from core.settings import Settings
-from core.storage import Stamp, is_id, read_json, remove_folder, slug, stamp_of, write_json
+from core.storage import Stamp, is_id, list_ids, read_json, remove_folder, slug, stamp_of, write_json
 
 
 class DatasetStore:
@@ -20,11 +21,7 @@ class DatasetStore:
 
     def ids(self) -> list[str]:
         """Ids of the complete datasets, sorted."""
-        try:
-            found = [path.name for path in self.folder.iterdir() if is_id(path.name)]
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in found if (self.folder / name / "dataset.json").exists())
+        return list_ids(self.folder, "dataset.json")
 
     def free_name(self, name: str) -> str:
         """The name, with a number where a dataset has it already: thirty phones bring thirty `photos.zip`."""
@@ -36,10 +33,8 @@ class DatasetStore:
         """What is known of each readable dataset, newest first."""
         out = []
         for name in self.ids():
-            try:
+            with suppress(DatasetError):
                 out.append(load_summary(self.folder / name))
-            except DatasetError:
-                continue
         return sorted(out, key=lambda item: item.created, reverse=True)
 
     def get(self, dataset_id: str) -> Dataset:

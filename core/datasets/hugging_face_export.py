@@ -7,7 +7,7 @@ FOLDER/
         cat-00001.jpg …     the original bytes
 
 Class folders would be read, too, but not for every name: `datasets` takes a class called `test` for a split, sorts the
-names, and drops all labels without a word where a metadata file lies beside the folders or their depths differ. In a
+names, and drops all labels without a word where a metadata file lies next to the folders or their depths differ. In a
 CSV it would read `001` as 1 and `NA` as nothing. A Parquet table keeps any name, and their order.
 """
 
@@ -191,5 +191,5 @@ def _quoted(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text for one line of Markdown, in which nothing is markup."""
+    """A text for one line of Markdown, without any markup."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#|~&!$:" else c for c in " ".join(text.split()))

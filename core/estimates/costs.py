@@ -33,7 +33,7 @@ PARTS: Mapping[str, str] = {
     TRAINING: "Steps on training pictures: forward, backward, and updating the weights.",
     VALIDATION: "Predicting the validation pictures after every epoch.",
     TESTING: "Predicting test and validation pictures with the best weights, once, and some of the latter mirrored.",
-}  # in the order in which they pass; what each is, in words
+}  # in the order they pass; what each is, in words
 
 
 class Stored(Protocol):

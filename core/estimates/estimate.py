@@ -35,7 +35,7 @@ STORING_MS = 0.3  # of an image, in addition to what was measured: reading and w
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds by part, in the order in which they pass.
+    """Seconds by part, in the order they pass.
 
     Attributes:
         busy: other programs took processor cores while the machine was measured.

@@ -24,6 +24,7 @@ from core.datasets.dataset_store import DatasetStore
 from core.errors import GameError
 from core.games.bet_outcome import Outcome, can_bet_on, find_outcome, first_figure
 from core.games.bet_scores import score_bet
+from core.games.game_files import newest, read_game
 from core.locks import hold_lock
 from core.races.demo import demo_config, demo_dataset, start_demo
 from core.races.presets import plan_pair
@@ -31,7 +32,7 @@ from core.races.race import find_race
 from core.races.race_actions import start_race
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.storage import is_id, new_id, read_json, write_json
+from core.storage import list_ids, new_id, read_json, write_json
 
 ROUND, BETS, OUTCOME = "round.json", "bets", "outcome.json"
 MAX_LEAD, MAX_SPREAD = 100, 50  # points
@@ -120,19 +121,15 @@ class BetStore:
 
     def all(self) -> list[BetView]:
         """Every round that can be read, newest first."""
-        try:
-            names = [path.name for path in self.folder.iterdir() if is_id(path.name)]
-        except FileNotFoundError:
-            return []
         found = []
-        for name in sorted(names, reverse=True):
+        for name in reversed(list_ids(self.folder)):
             with suppress(GameError):
                 found.append(self.view(name))
         return found
 
     def current(self) -> BetView | None:
-        """The newest round; None before the first."""
-        return next(iter(self.all()), None)
+        """The newest round that can be read; None before the first."""
+        return newest(self.folder, self.view)
 
     def view(self, round_id: str) -> BetView:
         """A round as it is now. Notes what has happened meanwhile: the first figure of the race, and its result.
@@ -279,14 +276,14 @@ class BetStore:
         return outcome
 
     def _read(self, round_id: str) -> BetRound:
-        if not is_id(round_id):
-            raise GameError("There are no such bets: ask the presenter to take some.")
-        try:
-            return _ROUND.validate_json((self.folder / round_id / ROUND).read_bytes())
-        except FileNotFoundError:
-            raise GameError("There are no such bets: ask the presenter to take some.") from None
-        except (OSError, ValueError) as error:
-            raise GameError(f"The bets {round_id} are damaged: run `python -m core fsck`.") from error
+        return read_game(
+            _ROUND,
+            self.folder,
+            round_id,
+            ROUND,
+            missing="There are no such bets: ask the presenter to take some.",
+            damaged=f"The bets {round_id} are damaged: run `python -m core fsck`.",
+        )
 
     def _write(self, round_id: str, found: BetRound) -> None:
         write_json(self.folder / round_id / ROUND, dataclasses.asdict(found))

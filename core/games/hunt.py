@@ -10,7 +10,7 @@ import dataclasses
 import shutil
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +22,15 @@ from core.datasets.dataset_store import DatasetStore
 from core.doctor.doctor_findings import Findings
 from core.doctor.examination import list_backbones, look, start_examination
 from core.errors import GameError
+from core.games.game_files import newest, read_game
 from core.games.planting import COPY, check_planting, plant_labels
 from core.jobs.shared_job import JobState
 from core.locks import hold_lock
 from core.quotas import check_space
 from core.settings import Settings
-from core.storage import is_id, new_id, read_json, sync_folder, write_json
+from core.storage import DRAFT, list_ids, new_folder, new_id, read_json, write_json
 
 HUNT, TRUTH, MARKS = "hunt.json", "truth.json", "marks"
-DRAFT = ".draft-"  # a hunt that is being made: its folder's name begins so
 PLANTED, PICTURES, SECONDS = 20, 200, 300.0  # by default
 LEAST_SECONDS, MOST_SECONDS = 30.0, 3600.0
 MAX_HUNTS = 50
@@ -76,7 +76,7 @@ class HuntView:
     """A hunt as it is now.
 
     Attributes:
-        marks: person -> rows of the copy, in the order in which they were marked.
+        marks: person -> rows of the copy, in the order they were marked.
         over: nothing can be marked any more, and the truth is out.
     """
 
@@ -98,19 +98,9 @@ class HuntStore:
         self.settings = settings
         self.folder = settings.room_dir / "hunts"
 
-    def ids(self) -> list[str]:
-        """Every hunt, newest first."""
-        try:
-            return sorted((path.name for path in self.folder.iterdir() if is_id(path.name)), reverse=True)
-        except FileNotFoundError:
-            return []
-
     def current(self) -> HuntView | None:
         """The newest hunt that can be read; None before the first."""
-        for name in self.ids():
-            with suppress(GameError):
-                return self.view(name)
-        return None
+        return newest(self.folder, self.view)
 
     def view(self, hunt_id: str) -> HuntView:
         """A hunt as it is now.
@@ -145,23 +135,18 @@ class HuntStore:
         check_planting(dataset, planted, pictures)
         if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
             raise GameError(f"Give {LEAST_SECONDS:g} to {MOST_SECONDS:g} seconds to look for them.")
-        if len(self.ids()) >= MAX_HUNTS:
+        if len(list_ids(self.folder)) >= MAX_HUNTS:
             raise GameError(f"There are {MAX_HUNTS} hunts already: remove some from {self.folder}.")
         check_space(self.settings)
         self._sweep()
         hunt_id = new_id("hunt-")
-        draft = self.folder / f"{DRAFT}{hunt_id}"
-        try:
-            (draft / MARKS).mkdir(parents=True)
+        with new_folder(self.folder / hunt_id) as draft:
+            (draft / MARKS).mkdir()
             truth = plant_labels(self._root(draft), dataset, planted, pictures)
             write_json(draft / TRUTH, truth, private=True)
             copied = self._copy(draft)
             hunt = Hunt(dataset.id, dataset.title, planted, len(copied.rows), list_backbones()[0], time.time(), seconds)
             write_json(draft / HUNT, dataclasses.asdict(hunt))
-            draft.replace(self.folder / hunt_id)
-            sync_folder(self.folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         return hunt_id
 
     def mark(self, hunt_id: str, row: int, marked: bool, *, by: Actor) -> tuple[int, ...]:
@@ -254,14 +239,14 @@ class HuntStore:
         return DatasetStore(self._root(folder)).get(COPY)
 
     def _read(self, hunt_id: str) -> Hunt:
-        if not is_id(hunt_id):
-            raise GameError("There is no such hunt: ask the presenter to start one.")
-        try:
-            return _HUNT.validate_json((self.folder / hunt_id / HUNT).read_bytes())
-        except FileNotFoundError:
-            raise GameError("There is no such hunt: ask the presenter to start one.") from None
-        except (OSError, ValueError) as error:
-            raise GameError(f"The hunt {hunt_id} is damaged: start another one.") from error
+        return read_game(
+            _HUNT,
+            self.folder,
+            hunt_id,
+            HUNT,
+            missing="There is no such hunt: ask the presenter to start one.",
+            damaged=f"The hunt {hunt_id} is damaged: start another one.",
+        )
 
     def _locked(self, hunt_id: str) -> AbstractContextManager[None]:
         self._read(hunt_id)

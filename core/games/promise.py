@@ -20,6 +20,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from core.actor import Actor
 from core.errors import GameError
+from core.games.game_files import newest, read_game
 from core.locks import hold_lock
 from core.novelty.coverage import Share
 from core.novelty.not_sure import NotSure, describe_promise
@@ -27,7 +28,7 @@ from core.novelty.novelty import read_novelty
 from core.runs.run_files import NOVELTY
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.storage import is_id, new_id, read_json, write_json
+from core.storage import new_id, read_json, write_json
 
 TEST, ANSWERS = "test.json", "answers"
 PROMISED = (0.05, 0.1, 0.2)
@@ -72,7 +73,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class PromiseView:
-    """A test as it is now; answers in the order in which they came."""
+    """A test as it is now; answers in the order they came."""
 
     id: str
     test: PromiseTest
@@ -126,14 +127,7 @@ class PromiseStore:
 
     def current(self) -> PromiseView | None:
         """The newest test that can be read; None before the first."""
-        try:
-            names = sorted((path.name for path in self.folder.iterdir() if is_id(path.name)), reverse=True)
-        except FileNotFoundError:
-            return None
-        for name in names:
-            with suppress(GameError):
-                return self.view(name)
-        return None
+        return newest(self.folder, self.view)
 
     def view(self, test_id: str) -> PromiseView:
         """A test as it is now.
@@ -214,14 +208,14 @@ class PromiseStore:
         return self.folder / test_id / ANSWERS / f"{digest}.json"
 
     def _read(self, test_id: str) -> PromiseTest:
-        if not is_id(test_id):
-            raise GameError("There is no such test: ask the presenter to start one.")
-        try:
-            return _TEST.validate_json((self.folder / test_id / TEST).read_bytes())
-        except FileNotFoundError:
-            raise GameError("There is no such test: ask the presenter to start one.") from None
-        except (OSError, ValueError) as error:
-            raise GameError(f"The test {test_id} is damaged: start another one.") from error
+        return read_game(
+            _TEST,
+            self.folder,
+            test_id,
+            TEST,
+            missing="There is no such test: ask the presenter to start one.",
+            damaged=f"The test {test_id} is damaged: start another one.",
+        )
 
     def _write(self, test_id: str, found: PromiseTest) -> None:
         write_json(self.folder / test_id / TEST, dataclasses.asdict(found))

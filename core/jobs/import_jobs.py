@@ -30,7 +30,7 @@ from core.locks import hold_lock, is_held
 from core.quotas import check_datasets, check_room, check_space
 from core.room.board import check_uploads
 from core.settings import Settings
-from core.storage import is_id, new_id, read_json, remove_folder, write_json
+from core.storage import is_id, list_ids, new_id, read_json, remove_folder, write_json
 
 COPY_BYTES = 2**20
 KEEP_SECONDS = 24 * 3600.0
@@ -200,19 +200,11 @@ class ImportJobs:
 
     def receive_zip(self, upload: BinaryIO) -> Path:
         """Copy an uploaded archive to disk in pieces."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f".{new_id('upload-')}.zip"
-        upload.seek(0)
-        with path.open("wb") as file:
-            shutil.copyfileobj(upload, file, COPY_BYTES)
-        return path
+        return receive_zip(self.folder, upload)
 
     def receive_files(self, uploads: Iterable[tuple[str, BinaryIO]]) -> Path:
-        """Pack an uploaded folder (names with paths, never used as paths here) into an archive without compression."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f".{new_id('upload-')}.zip"
-        pack_files(path, uploads)
-        return path
+        """Pack an uploaded folder into an archive."""
+        return receive_files(self.folder, uploads)
 
     def status(self, job_id: str) -> ImportStatus:
         """Where a job stands.
@@ -291,13 +283,8 @@ class ImportJobs:
 
     def active(self) -> list[str]:
         """Jobs that are running."""
-        try:
-            # without its request, another session is creating the job
-            made = [path for path in self.folder.iterdir() if is_id(path.name) and (path / "request.json").exists()]
-        except FileNotFoundError:
-            return []
-        names = sorted(path.name for path in made)
-        return [name for name in names if self.status(name).state == "running"]
+        # without its request, another session is creating the job
+        return [name for name in list_ids(self.folder, "request.json") if self.status(name).state == "running"]
 
     def _importing(self, by: Actor) -> int:
         """How many imports of one person are running."""
@@ -325,13 +312,29 @@ class ImportJobs:
                 path.unlink(missing_ok=True)
 
 
-def pack_files(path: Path, uploads: Iterable[tuple[str, BinaryIO]]) -> None:
+def receive_zip(folder: Path, upload: BinaryIO) -> Path:
+    """Copy an uploaded archive to a file of its own, in pieces."""
+    path = _new_upload(folder)
+    upload.seek(0)
+    with path.open("wb") as file:
+        shutil.copyfileobj(upload, file, COPY_BYTES)
+    return path
+
+
+def receive_files(folder: Path, uploads: Iterable[tuple[str, BinaryIO]]) -> Path:
     """Pack uploaded files (names with paths, never used as paths here) into an archive without compression."""
+    path = _new_upload(folder)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, upload in uploads:
             upload.seek(0)
             with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
                 shutil.copyfileobj(upload, entry, COPY_BYTES)
+    return path
+
+
+def _new_upload(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f".{new_id('upload-')}.zip"
 
 
 def may_download(settings: Settings, by: Actor) -> bool:

@@ -30,7 +30,7 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
     # both hold for glibc's main arena only, and trainings compute in a second thread: 7 times the faults without this
     "MALLOC_ARENA_MAX": "1",
-    # threads that wait for another one spin for about 0.3 ms and then sleep: beside a program that keeps one of two
+    # threads that wait for another one spin for about 0.3 ms and then sleep: next to a program that keeps one of two
     # cores busy, the thread that has to wait for its core then gets the free one (decision 0028)
     "GOMP_SPINCOUNT": "30000",
 }
@@ -150,6 +150,11 @@ def _stays(process: "subprocess.Popen[bytes]") -> bool:
 
 NICENESS = 5  # of trainings: a third of the weight of other programs (docs/decisions/0028-a-shared-machine.md)
 AUTOGROUP = Path("/proc/self/autogroup")
+
+
+def log_to_stderr() -> None:
+    """Write this process's log where the file that it was started with gets it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
 
 
 def step_back(niceness: int) -> None:

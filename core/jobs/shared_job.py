@@ -6,7 +6,6 @@ failed) and, if it was cancelled, `….stop`. The held lock is the only sign tha
 
 import argparse
 import logging
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from filelock import FileLock, Timeout
 from core.actor import LOCAL_OWNER, Actor
 from core.config.events import Progress
 from core.errors import TuneMyPetsError
-from core.jobs.launchers import start_detached
+from core.jobs.launchers import log_to_stderr, start_detached
 from core.jobs.states import is_closing
 from core.locks import ASKER_SECONDS, is_held
 from core.quotas import FULL, check_space, is_full
@@ -159,7 +158,7 @@ def read_arguments(program: str, names: Sequence[str], arguments: Sequence[str] 
     for name in names:
         parser.add_argument(name)
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     return [getattr(options, name) for name in names]
 
 

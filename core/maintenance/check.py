@@ -16,11 +16,11 @@ from core.checkpoints.pretrained_check import FOLDER as WEIGHTS
 from core.checkpoints.pretrained_check import verify_kept_weights
 from core.checkpoints.weights_file import check_finite, read_header
 from core.collection.collection_check import verify_collection
-from core.collection.collection_store import DRAFT as COLLECTION_DRAFT
 from core.datasets.dataset_check import verify_dataset
 from core.datasets.downloads.transfer import FOLDER as DOWNLOADS
 from core.datasets.downloads.transfer import verify_downloads
-from core.datasets.drafts import DRAFT, DRAFT_LOCK
+from core.datasets.drafts import DRAFT as DATASET_DRAFT
+from core.datasets.drafts import DRAFT_LOCK
 from core.doctor.doctor_findings import FOLDER as DOCTOR
 from core.doctor.examination import verify_findings
 from core.errors import TuneMyPetsError
@@ -33,15 +33,13 @@ from core.novelty.novelty_check import verify_novelty
 from core.predict.explanations.explanation_cache import verify_explanations
 from core.probes import ladder as probes
 from core.revisions.corrections_check import verify_corrections
-from core.runs.creation import DRAFT as RUN_DRAFT
 from core.runs.run import Run
 from core.runs.run_check import CHECKPOINT_FILES, KnownDatasets, verify_run
 from core.runs.run_files import BEST_SIDECAR, CHECKPOINTS, EVENTS, META, NOVELTY, RECORDS, RESULT, SNAPSHOT
 from core.settings import Settings
-from core.storage import DELETED, TEMPORARY, is_id
+from core.storage import DELETED, DRAFT, TEMPORARY, is_id
 from core.stores.array_cache import EXPLANATIONS
 from core.stores.cache_check import verify_cache
-from core.sweeps.sweep_store import DRAFT as SWEEP_DRAFT
 from core.sweeps.sweep_store import SweepFolder, verify_sweep
 from core.verification import (
     REMOVE,
@@ -86,9 +84,9 @@ def check(settings: Settings, report: Report | None = None) -> Iterator[Finding]
         yield Finding.of(problem, home)
 
 
-def verify_whole_run(settings: Settings, folder: Path, count: Count = ignore) -> Iterator[Problem]:
+def verify_whole_run(settings: Settings, folder: Path) -> Iterator[Problem]:
     """Look at a run's folder: each package verifies the files that it writes."""
-    yield from _verify_run_on(KnownDatasets(settings), Run(folder), count)
+    yield from _verify_run_on(KnownDatasets(settings), Run(folder), ignore)
 
 
 def _verify_run_on(datasets: KnownDatasets, run: Run, count: Count) -> Iterator[Problem]:
@@ -118,18 +116,18 @@ class _Walk:
         """Everything that is wrong; whatever is on the disk, all of it is looked at."""
         settings = self._settings
         yield from _guarded(self._home, self._verify_root)
-        yield from _guarded(settings.datasets_dir, self._verify_drafts, settings.datasets_dir, DRAFT)
+        yield from _guarded(settings.datasets_dir, self._verify_drafts, settings.datasets_dir, DATASET_DRAFT)
         for folder in _folders(settings.datasets_dir):
             found = chain(verify_dataset(settings, folder, self._count), verify_corrections(folder, self._count))
             yield from _guarded(folder, _while_there, folder, found)
-        yield from _guarded(settings.runs_dir, self._verify_drafts, settings.runs_dir, RUN_DRAFT)
+        yield from _guarded(settings.runs_dir, self._verify_drafts, settings.runs_dir, DRAFT)
         for folder in _folders(settings.runs_dir):
             yield from _guarded(folder, self._verify_run, Run(folder))
         yield from _guarded(settings.runs_dir, self._verify_races)
-        yield from _guarded(settings.sweeps_dir, self._verify_drafts, settings.sweeps_dir, SWEEP_DRAFT)
+        yield from _guarded(settings.sweeps_dir, self._verify_drafts, settings.sweeps_dir, DRAFT)
         for folder in _folders(settings.sweeps_dir):
             yield from _guarded(folder, _while_there, folder, verify_sweep(SweepFolder(folder), self._count))
-        yield from _guarded(settings.collections_dir, self._verify_drafts, settings.collections_dir, COLLECTION_DRAFT)
+        yield from _guarded(settings.collections_dir, self._verify_drafts, settings.collections_dir, DRAFT)
         for folder in _folders(settings.collections_dir):
             yield from _guarded(folder, _while_there, folder, verify_collection(folder, self._count))
         yield from _guarded(settings.imports_dir, self._verify_imports)
@@ -152,7 +150,7 @@ class _Walk:
                 yield Problem(Kind.DAMAGED, path, "This should be a folder.", SET_ASIDE)
 
     def _own_folders(self) -> set[Path]:
-        """The folders of which every file is known."""
+        """The folders whose every file is known."""
         settings = self._settings
         folders = {settings.datasets_dir, settings.runs_dir, settings.imports_dir, settings.cache_dir}
         return folders | {

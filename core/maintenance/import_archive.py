@@ -20,11 +20,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from core.collection.collection_store import DRAFT as COLLECTION_DRAFT
 from core.config.race_plan import MAX_TITLE
 from core.datasets.dataset import FILES, SOME_HAVE, load_summary
 from core.datasets.dataset_check import verify_dataset
-from core.datasets.drafts import DRAFT, DRAFT_LOCK
+from core.datasets.drafts import DRAFT as DATASET_DRAFT
+from core.datasets.drafts import DRAFT_LOCK
 from core.datasets.sources.archive import ZipSource
 from core.datasets.sources.source import SourceEntry
 from core.errors import CarryError, DatasetError, ImageError
@@ -46,12 +46,11 @@ from core.maintenance.repair import repair_finding
 from core.quotas import check_room, check_space
 from core.revisions.corrections_check import verify_corrections
 from core.runs.attempts import MAX_AUTOMATIC, Attempts, write_attempts
-from core.runs.creation import DRAFT as RUN_DRAFT
 from core.runs.run import Run, RunMeta
 from core.runs.run_check import KnownDatasets, read_config, read_meta
 from core.runs.run_files import RESULT, STARTED
 from core.settings import Settings
-from core.storage import is_id, sync_folder, write_json
+from core.storage import DRAFT, is_id, sync_folder, write_json
 from core.verification import Damage, Kind, Problem, is_file, parse_json, sha256_of
 
 LATEST_TIME = 4e9  # seconds since 1970: no run was made later
@@ -157,7 +156,7 @@ class _Importer:
         target = self._settings.home / thing
         is_dataset = target.parent == self._settings.datasets_dir
         is_collection = target.parent == self._settings.collections_dir
-        draft_name = DRAFT if is_dataset else COLLECTION_DRAFT if is_collection else RUN_DRAFT
+        draft_name = DATASET_DRAFT if is_dataset else DRAFT
         try:
             if os.path.lexists(target):
                 if is_dataset:

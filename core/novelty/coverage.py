@@ -1,6 +1,5 @@
 """Whether promises were kept on test pictures, and how many strangers they catch, next to the network's confidence."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +61,6 @@ def measure_coverage(
     tested: PredictionTable,
     validation: PredictionTable,
     strangers: tuple[Values, Values] | None = None,
-    promises: Sequence[float] = GRID,
 ) -> tuple[Coverage, ...]:
     """Compare promises with what test pictures got.
 
@@ -82,7 +80,7 @@ def measure_coverage(
     if strangers is not None:
         confident = p_values(-np.asarray(strangers[1]), np.sort(-validation.probabilities.max(axis=1)))
     found = []
-    for promise in promises:
+    for promise in GRID:
         sets = novelty.sets(tested.probabilities, promise)
         missed = None if sets is None else int((~sets[np.arange(tested.n), tested.labels]).sum())
         found.append(

@@ -11,7 +11,6 @@ from multiprocessing.connection import Client, Connection
 from typing import Any
 
 from core.config.events import Progress
-from core.config.train_config import TrainConfig
 from core.errors import PredictorError, TuneMyPetsError
 from core.jobs.launchers import live_process, start_single
 from core.locks import is_held
@@ -41,10 +40,6 @@ class AugmentationChoice:
     flip: bool
     colour: bool
     strength: float
-
-    @classmethod
-    def from_config(cls, config: TrainConfig) -> "AugmentationChoice":
-        return cls(config.augment_crop, config.augment_flip, config.augment_colour, config.augment_strength)
 
 
 class PredictorClient:

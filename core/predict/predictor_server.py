@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from core.config.events import Progress
 from core.errors import PredictorError, TuneMyPetsError
+from core.jobs.launchers import log_to_stderr
 from core.locks import ASKER_SECONDS
 from core.predict.priority_lock import PriorityLock
 from core.runs.run_store import RunStore
@@ -235,7 +236,7 @@ def _exit_when_idle(server: Server, path: Path) -> None:
 
 def main() -> int:
     """Run the predictor of the environment's data root."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     settings = Settings.from_environment()
     settings.home.mkdir(parents=True, exist_ok=True)
     try:

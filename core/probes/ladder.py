@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from core.datasets.dataset import Dataset
 from core.settings import Settings
-from core.statistics.comparison import paired_interval
+from core.statistics.comparison import count_outcomes, paired_interval
 from core.statistics.metrics import Accuracy, Interval
 from core.storage import write_json
 from models import weights
@@ -119,7 +119,7 @@ def pack(right: Right) -> str:
 
 
 def _difference(a: Right, b: Right) -> Interval:
-    return paired_interval(int((a & b).sum()), int((a & ~b).sum()), int((~a & b).sum()), int((~a & ~b).sum()))
+    return paired_interval(*count_outcomes(a, b))
 
 
 _LADDER = TypeAdapter(Ladder)

@@ -210,9 +210,9 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
     return "".join(f"{'L' if count else 'M'}{x:g} {y:g}" for count, (x, y) in enumerate(places))
 
 
-def marker_path(symbol: str, x: float, y: float, size: float = MARKER_PX) -> str:
+def marker_path(symbol: str, x: float, y: float) -> str:
     """The outline of one of `SYMBOLS`; the last two are a cross and a pentagon here."""
-    r = size
+    r = MARKER_PX
     match SYMBOLS.index(symbol):
         case 0:
             return f"M{x - r:g} {y:g}a{r:g} {r:g} 0 1 0 {2 * r:g} 0a{r:g} {r:g} 0 1 0 {-2 * r:g} 0Z"

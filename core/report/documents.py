@@ -17,7 +17,6 @@ class Document:
     """A report, ready to be written or sent."""
 
     name: str  # of the file
-    media_type: str
     content: bytes
     data: ReportData
 
@@ -33,7 +32,7 @@ def make_document(settings: Settings, ids: Sequence[str], form: str = "html") ->
     """
     data = build_report(settings, ids, images=form == "html")
     name = f"tunemypets-{slug(data.title, data.kind)}.{form}"
-    return Document(name, FORMATS[form], write(data, form).encode("utf-8"), data)
+    return Document(name, write(data, form).encode("utf-8"), data)
 
 
 def write(data: ReportData, form: str) -> str:

@@ -80,7 +80,7 @@ class PeopleStore:
         return _read_person(path, facts.st_mtime_ns, facts.st_ino)  # asked at every refresh of every page
 
     def all(self) -> list[Person]:
-        """Everyone, in the order in which they came."""
+        """Everyone, in the order they came."""
         try:
             names = [path.stem for path in self.folder.glob("*.json") if is_id(path.stem)]
         except OSError:

@@ -1,21 +1,17 @@
 """Creates a run: its folder is complete from the first moment, by a rename."""
 
 import dataclasses
-import secrets
-import shutil
 import time
 
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
-from core.errors import ConfigError, QuotaError
-from core.quotas import FULL, is_full
+from core.errors import ConfigError
+from core.quotas import plain_if_full
 from core.runs.run import Run, RunMeta
 from core.runs.run_files import CONFIG, META
 from core.settings import Settings
-from core.storage import new_id, sync_folder, write_json
-
-DRAFT = ".draft-"  # a run that is not complete yet: its folder's name begins so
+from core.storage import new_folder, new_id, write_json
 
 
 def create_run(
@@ -41,21 +37,12 @@ def create_run(
     problems = config.problems_with(len(dataset.classes), {s: len(dataset.rows_of(s)) for s in ("train", "val")})
     if problems:
         raise ConfigError(problems)
-    folder, run_id = settings.runs_dir, new_id()
-    draft = folder / f"{DRAFT}{run_id}-{secrets.token_hex(3)}"
-    try:
-        draft.mkdir(parents=True)
+    folder = settings.runs_dir / new_id()
+    with plain_if_full(), new_folder(folder) as draft:
         (draft / CONFIG).write_text(config.model_dump_json(indent=1), encoding="utf-8")
         meta = RunMeta(
             time.time(), owner, race, arm, dataset.title, dataset.fingerprint, tuple(dataset.classes),
             plan=plan, deadline=deadline, sweep=sweep, trial=trial,
         )  # fmt: skip
         write_json(draft / META, dataclasses.asdict(meta))
-        draft.replace(folder / run_id)
-        sync_folder(folder)
-    except BaseException as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        if isinstance(error, OSError) and is_full(error):
-            raise QuotaError(FULL) from error
-        raise
-    return Run(folder / run_id)
+    return Run(folder)

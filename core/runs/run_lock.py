@@ -5,8 +5,8 @@ from contextlib import contextmanager, suppress
 
 from filelock import FileLock
 
-from core.errors import QuotaError, RunError
-from core.quotas import FULL, is_full
+from core.errors import RunError
+from core.quotas import plain_if_full
 from core.runs.run import Run
 from core.runs.run_files import CONFIG
 
@@ -52,13 +52,10 @@ def plain_errors(run: Run) -> Iterator[None]:
         QuotaError: if the disk is full.
     """
     try:
-        yield
+        with plain_if_full():
+            yield
     except FileNotFoundError as error:
         raise RunError(_deleted(run)) from error
-    except OSError as error:
-        if is_full(error):
-            raise QuotaError(FULL) from error
-        raise
 
 
 def _deleted(run: Run) -> str:

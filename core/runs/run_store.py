@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from core.runs.run_files import CONFIG, STARTED, STOP
 from core.runs.run_lock import hold, plain_errors
 from core.runs.summary import RunSummary, summarise
 from core.settings import Settings
-from core.storage import is_id, new_id, remove_folder
+from core.storage import is_id, list_ids, new_id, remove_folder
 
 LOCK_SECONDS = 20.0  # many start at once, and each takes milliseconds
 
@@ -77,7 +77,7 @@ class RunStore:
         """Queue the runs of a race or learning curve, on one dataset or revisions of it; returns its id and its runs.
 
         Args:
-            arms: in the order in which they run; in a race each arm appears once per seed.
+            arms: in the order they run; in a race each arm appears once per seed.
             race: its id, where some of its runs are there already.
 
         Raises:
@@ -129,26 +129,18 @@ class RunStore:
 
     def all(self) -> list[Run]:
         """Every run, newest first."""
-        try:
-            folders = [path for path in self.folder.iterdir() if is_id(path.name)]
-        except FileNotFoundError:
-            return []
         dated = []
-        for folder in folders:
-            try:
-                dated.append((_created(folder), folder.name))
-            except RunError:
-                continue
+        for name in list_ids(self.folder):
+            with suppress(RunError):
+                dated.append((_created(self.folder / name), name))
         return [Run(self.folder / name) for _, name in sorted(dated, reverse=True)]
 
     def summaries(self) -> list[RunSummary]:
         """Every readable run, newest first."""
         out = []
         for run in self.all():
-            try:
+            with suppress(RunError):
                 out.append(summarise(run))
-            except RunError:
-                continue
         return out
 
     def race(self, race_id: str) -> list[Run]:

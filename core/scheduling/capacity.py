@@ -43,7 +43,7 @@ def count_shares(settings: Settings) -> int:
 
 
 def memory_needed(config: TrainConfig) -> int:
-    """A cautious guess at the bytes that a training takes: whether another one fits beside it."""
+    """A cautious guess at the bytes that a training takes: whether another one fits next to it."""
     parameters = config.entry().backbone_parameters
     if config.strategy == "head":
         return PROCESS_BYTES + HELD_BYTES * parameters

@@ -12,23 +12,20 @@ from functools import partial
 from core.actor import LOCAL_OWNER, OPERATOR
 from core.errors import RunError, TuneMyPetsError
 from core.jobs.nodes import node_of, note_node, read_cluster
-from core.jobs.watchdog import Watchdog, memory_kills, show_moving, stalled_since
-from core.locks import ASKER_SECONDS
+from core.jobs.watchdog import Watchdog, show_moving, stalled_since
 from core.quotas import is_disk_full, is_full
 from core.runs.attempts import Attempts, last_begun, read_attempts, threads_of, write_attempts, write_threads
-from core.runs.failures import MEMORY, memory_sentence
 from core.runs.run import Run, RunState
-from core.runs.run_files import SNAPSHOT, STARTED
-from core.runs.run_lock import hold
+from core.runs.run_files import SNAPSHOT
 from core.runs.run_store import RunStore
 from core.scheduling.capacity import count_shares, fit_to_machine, free_memory, memory_needed
 from core.scheduling.durations import Durations
 from core.scheduling.places import STRATEGY_RANKS, Waiting
 from core.scheduling.policy import Deed, ReplacePreloader, RunAction, Seen, SeenRun, ShowQueue, decide
+from core.scheduling.run_endings import fail, fail_for_memory, kills_since_start, note_end
 from core.scheduling.run_queue import QueueWriter, Span, expect_turns, read_control
 from core.scheduling.worker_processes import Exit, WorkerProcesses
 from core.settings import Settings
-from core.storage import read_json, write_json
 
 YOUNG_SECONDS = 20.0  # that a training takes at most to have its memory
 
@@ -175,7 +172,7 @@ class Dispatcher:
         if node_of(run.folder) is not None:
             kills = 0  # of this machine, not of its node
         elif interrupted and exit_ is None and not looked_at and not worker_ended:
-            kills = _kills_since_start(run)
+            kills = kills_since_start(run)
         return SeenRun(
             run.id,
             owner,
@@ -210,16 +207,16 @@ class Dispatcher:
                 with suppress(TuneMyPetsError, OSError):  # while the disk is full, again and again
                     self.store.request_stop(run.id, by=OPERATOR)  # the request was authorised when it was made
             case Deed.FAIL:
-                _fail(run, "The training process ended before training began: see worker.log.")
+                fail(run, "The training process ended before training began: see worker.log.")
             case Deed.FAIL_FOR_MEMORY:
-                _fail_for_memory(run)
+                fail_for_memory(run)
             case Deed.COUNT_CRASH:
                 with suppress(OSError):
                     attempts = read_attempts(run.folder)
                     write_attempts(run.folder, Attempts(attempts.automatic + 1, attempts.begun))
             case Deed.NOTE_END:
                 self._looked_at.add(run.id)
-                _note_end(run)
+                note_end(run)
             case Deed.TIDY:
                 self._tidy(run)
             case Deed.SHOW_STALLED:
@@ -250,7 +247,7 @@ class Dispatcher:
         except OSError as error:
             log.exception("a worker could not be started")
             if not is_full(error):
-                _fail(run, f"The training process could not be started ({error.strerror}): queue the run again.")
+                fail(run, f"The training process could not be started ({error.strerror}): queue the run again.")
 
     def _threads(self, run: Run) -> int:
         """Processor threads of a run: those it began with, or its share."""
@@ -311,40 +308,3 @@ def _describe_arm(run: Run, shares: int) -> _Arm:
         return _ALONE
     abreast = max(1, min(len(meta.plan.arms), shares))
     return _Arm(meta.race, config.seed, STRATEGY_RANKS[config.strategy], abreast, memory_needed(config))
-
-
-def _kills_since_start(run: Run) -> int:
-    """How many processes the system killed for memory since the worker of an interrupted run started; 0 where unknown,
-    or where an earlier scheduler looked into its end."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        facts = read_json(run.folder / STARTED)
-        if "looked_at" not in facts:
-            return memory_kills() - int(facts["memory_kills"])
-    return 0
-
-
-def _fail(run: Run, text: str) -> None:
-    """Record that a queued run failed, unless someone else has it by now."""
-    with suppress(TuneMyPetsError, OSError), hold(run, ASKER_SECONDS):
-        if run.state() is RunState.QUEUED:
-            run.write_result(RunState.FAILED, text, None)
-
-
-def _fail_for_memory(run: Run) -> None:
-    """Record that the system killed a worker because memory ran out: the same again would end the same way."""
-    try:
-        text = memory_sentence(run.config())
-    except TuneMyPetsError:
-        text = "This machine ran out of memory: choose a smaller network."
-    with suppress(TuneMyPetsError, OSError), hold(run, ASKER_SECONDS):
-        if run.result() is None:
-            run.write_result(RunState.FAILED, text, None, cause=MEMORY)
-
-
-def _note_end(run: Run) -> None:
-    """Note in a run that stays interrupted that its end was looked into: a later scheduler must not blame it for what
-    the system kills for memory afterwards."""
-    path = run.folder / STARTED
-    with suppress(TuneMyPetsError, OSError, ValueError, TypeError), hold(run, ASKER_SECONDS):
-        if run.result() is None and path.exists():
-            write_json(path, {**read_json(path), "looked_at": time.time()})

@@ -110,7 +110,7 @@ def estimate_run(
 ) -> float | None:
     """Seconds of a run with so many processor threads; None where its network was not measured here.
 
-    What was measured beside other programs counts only where nothing else is known.
+    What was measured while other programs ran counts only where nothing else is known.
 
     Args:
         curve: that the run is an arm of, if it is.

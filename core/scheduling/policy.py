@@ -36,7 +36,7 @@ class SeenRun:
         silent_seconds: how long its worker has not moved; 0 where it was not measured in this look.
         stalled: pages show that its worker does not move.
         race, seed, rank, abreast: of an arm, as `Waiting` has them.
-        needed_bytes: of memory, where it would start beside another arm.
+        needed_bytes: of memory, where it would start next to another arm.
     """
 
     id: str

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.jobs.launchers import process_facts, recorded_process, start_single
+from core.jobs.launchers import log_to_stderr, process_facts, recorded_process, start_single
 from core.jobs.states import is_closing
 from core.locks import ASKER_SECONDS, is_held
 from core.runs.run import Run, RunState
@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m core.scheduling.scheduler", description="Start queued runs.")
     parser.add_argument("--starter", type=int, metavar="PID", help="the process for which runs shall start fast")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     settings = Settings.from_environment()
     settings.home.mkdir(parents=True, exist_ok=True)
     log.info("scheduler of %s", settings.home)

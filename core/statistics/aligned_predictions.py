@@ -107,7 +107,7 @@ def align(tables: Sequence[PredictionTable]) -> AlignedPredictions:
 
 
 def align_rows(a: PredictionTable, b: PredictionTable, name_a: str, name_b: str) -> NDArray[np.int64]:
-    """The order of the rows of b in which row i is the image of row i of a.
+    """An order of the rows of b so that row i is the image of row i of a.
 
     Raises:
         ComparisonError: unless both tables hold the same images of the same held-out split, with the same

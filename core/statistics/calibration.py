@@ -1,9 +1,8 @@
 """Calibration, whether confidence matches accuracy: reliability bins, calibration error, temperature scaling.
 
 Confidence is the probability of the predicted class. The expected calibration error is the mean distance between
-confidence and accuracy over bins of confidence, weighted by their images (Guo et al. 2017, ICML, ten bins of equal
-width; with bins of equal counts it is the adaptive one of Nixon et al. 2019, CVPR workshops). It is biased
-upwards where bins hold few images, so its interval matters more than its last digit.
+confidence and accuracy over ten bins of confidence of equal width, weighted by their images (Guo et al. 2017, ICML). It
+is biased upwards where bins hold few images, so its interval matters more than its last digit.
 
 Temperature scaling (Guo et al. 2017) divides the logits by one number that is chosen on validation images. It
 changes the confidence, never which class comes first.
@@ -54,7 +53,6 @@ class Calibration:
         ece: expected calibration error, a fraction.
         ece_interval: its 95 % bootstrap interval over images.
         nll: mean of -log(probability of the true class), in nats.
-        brier: mean of the squared distance between the probabilities and the truth, over all classes (0 to 2).
         temperature: chosen on validation images; `after` is with it; None where none was fitted.
         after: the same figures after scaling; None where no temperature could be fitted.
         note: the finding in words.
@@ -67,22 +65,17 @@ class Calibration:
     ece: float
     ece_interval: Interval
     nll: float
-    brier: float
     temperature: float | None
     after: "Calibration | None"
     note: str
 
 
-def calibrate(
-    test: PredictionTable, validation: PredictionTable | None, adaptive: bool = False, bins: int = BINS
-) -> Calibration:
+def calibrate(test: PredictionTable, validation: PredictionTable | None) -> Calibration:
     """Measure calibration on one split, as it is and with a temperature chosen on another split.
 
     Args:
         test: the images that are measured.
         validation: those on which the temperature is chosen; None where there are none.
-        adaptive: bins with equal counts of images instead of equal widths.
-        bins: how many at most.
     Raises:
         RunError: if there is no image, or the two tables have different classes.
     """
@@ -94,9 +87,9 @@ def calibrate(
     after = None
     if temperature is not None:
         scaled = _scale_logarithms(test.probabilities, temperature)
-        after = _measure(test, np.exp(scaled), scaled, adaptive, bins, temperature, None, "")
+        after = _measure(test, np.exp(scaled), scaled, temperature, None, "")
     logarithms = _logarithms(test.probabilities)
-    return _measure(test, test.probabilities, logarithms, adaptive, bins, temperature, after, why_not)
+    return _measure(test, test.probabilities, logarithms, temperature, after, why_not)
 
 
 def fit_temperature(table: PredictionTable) -> float | None:
@@ -147,8 +140,6 @@ def _measure(
     table: PredictionTable,
     probabilities: NDArray[np.float64],
     logarithms: NDArray[np.float64],
-    adaptive: bool,
-    bins: int,
     temperature: float | None,
     after: Calibration | None,
     remark: str,
@@ -156,11 +147,10 @@ def _measure(
     # From the table, not from the scaled numbers, where rounding may make two classes equal.
     correct, rows = table.correct, np.arange(table.n)
     confidence = np.minimum(probabilities[rows, table.predicted], 1.0)
-    places, edges = _equal_counts(confidence, bins) if adaptive else _equal_widths(confidence, bins)
+    edges = [edge / BINS for edge in range(BINS + 1)]
+    places = np.searchsorted(edges[1:-1], confidence, side="left").astype(np.int64)
     gaps: NDArray[np.float64] = correct - confidence
     ece = float(np.abs(np.bincount(places, weights=gaps)).sum()) / table.n
-    truth = np.zeros_like(probabilities)
-    truth[rows, table.labels] = 1.0
     accuracy, mean_confidence = Accuracy(int(correct.sum()), table.n), float(confidence.mean())
     return Calibration(
         n=table.n,
@@ -170,25 +160,10 @@ def _measure(
         ece=ece,
         ece_interval=_bootstrap_error(gaps, places, ece),
         nll=float(-logarithms[rows, table.labels].mean()),
-        brier=float(np.square(probabilities - truth).sum(axis=1).mean()),
         temperature=temperature,
         after=after,
         note=_note(accuracy, mean_confidence, table.split, after) + remark,
     )
-
-
-def _equal_widths(confidence: NDArray[np.float64], bins: int) -> tuple[NDArray[np.int64], list[float]]:
-    """The bin of each image, and the edges of the bins."""
-    edges = [edge / bins for edge in range(bins + 1)]
-    return np.searchsorted(edges[1:-1], confidence, side="left").astype(np.int64), edges
-
-
-def _equal_counts(confidence: NDArray[np.float64], bins: int) -> tuple[NDArray[np.int64], list[float]]:
-    """The same with (nearly) equal counts of images in each; equal confidences share a bin."""
-    ordered = np.sort(confidence)
-    ends = [int(part[-1]) for part in np.array_split(np.arange(ordered.size), bins) if part.size]
-    inner = sorted({float(ordered[end]) for end in ends} - {float(ordered[-1])})
-    return np.searchsorted(inner, confidence, side="left").astype(np.int64), [0.0, *inner, 1.0]
 
 
 def _bin(

@@ -248,7 +248,7 @@ def _find_unequal_views(arms: Sequence[ArmFacts]) -> Iterator[Caveat]:
 
 
 def _find_unequal_changes(a: ArmFacts, b: ArmFacts) -> list[str]:
-    """The random changes that one of two arms saw, in the order in which they are named."""
+    """The random changes that one of two arms saw, in the order they are named."""
     one, other = random_changes(a.config), random_changes(b.config)
     return [change for change in (*one, *other) if (change in one) != (change in other)]
 

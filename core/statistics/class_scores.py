@@ -91,11 +91,11 @@ class ClassReport:
         return self.averages[CLASS_METRICS.index(measure)]
 
 
-def score_classes(table: PredictionTable, level: float = 0.95) -> ClassReport:
+def score_classes(table: PredictionTable) -> ClassReport:
     """Score every class of a table, and average over them."""
     scores = tuple(per_class(table))
     mean = average_classes(scores)
-    intervals = _average_intervals(scores, level)
+    intervals = _average_intervals(scores)
     precision, recall, f1 = (
         Figure(value, interval if value is not None else None)
         for value, interval in zip((mean.precision, mean.recall, mean.f1), intervals, strict=True)
@@ -131,17 +131,17 @@ def per_class(table: PredictionTable) -> list[ClassScore]:
     return scores
 
 
-def f1_interval(correct: int, support: int, predicted: int, level: float = 0.95) -> Interval:
+def f1_interval(correct: int, support: int, predicted: int) -> Interval:
     """Confidence interval of an F1 score.
 
     Among the images that are the class or are predicted to be it, the fraction that is both (Jaccard's index J) has
     Wilson's interval, and F1 is 2 J / (1 + J), which grows with J.
 
     Raises:
-        ValueError: if the counts do not fit each other, or `level` is not between 0 and 1.
+        ValueError: if the counts do not fit each other.
     """
-    jaccard = wilson_interval(correct, support + predicted - correct, level)
-    return Interval(2 * jaccard.low / (1 + jaccard.low), 2 * jaccard.high / (1 + jaccard.high), level)
+    jaccard = wilson_interval(correct, support + predicted - correct)
+    return Interval(2 * jaccard.low / (1 + jaccard.low), 2 * jaccard.high / (1 + jaccard.high))
 
 
 def average_classes(scores: Sequence[ClassScore]) -> MacroScore:
@@ -160,7 +160,7 @@ def average_classes(scores: Sequence[ClassScore]) -> MacroScore:
     )
 
 
-def _average_intervals(scores: Sequence[ClassScore], level: float) -> list[Interval | None]:
+def _average_intervals(scores: Sequence[ClassScore]) -> list[Interval | None]:
     """Of precision, recall and F1; None where no class occurs."""
     present = [score for score in scores if score.support]
     if not present:
@@ -172,10 +172,10 @@ def _average_intervals(scores: Sequence[ClassScore], level: float) -> list[Inter
     ]
     mean = average_classes(present)
     figures = zip((mean.precision, mean.recall, mean.f1), images, strict=True)
-    return [None if value is None else _interval(value, counts, level) for value, counts in figures]
+    return [None if value is None else _interval(value, counts) for value, counts in figures]
 
 
-def _interval(value: float, counts: Sequence[float], level: float) -> Interval:
+def _interval(value: float, counts: Sequence[float]) -> Interval:
     """The interval of an average of fractions that rest on so many images each."""
     worth = len(counts) ** 2 / sum(1 / count for count in counts) if counts else 0.0
-    return wilson_limits(value, worth, level)
+    return wilson_limits(value, worth)

@@ -18,7 +18,6 @@ from core.formatting import (
     SPLIT_NAMES,
     capitalise,
     count_images,
-    describe_cost,
     format_level,
     format_p,
     format_points,
@@ -53,12 +52,11 @@ class ComparisonRecord(TypedDict):
     caveats: list[dict[str, str]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Comparison:
     """Two models on the same n images.
 
     Args:
-        name_a, name_b: what the verdict calls them.
         split: `test`, or `val` where there is no test split.
         n: images.
         accuracy_a, accuracy_b: each with its own interval.
@@ -66,14 +64,11 @@ class Comparison:
         interval: of the difference; both ends are b minus a.
         p_value: McNemar's exact test, two-sided.
         both_right, only_a, only_b, both_wrong: images by which model is right.
-        both_right_indices, ...: rows of those images in the dataset table of the first model, ascending.
         better: the model shown to be better; None while chance can explain the difference.
         verdict: the same in words.
         caveats: what was unequal between the models or flatters one, where that is known.
     """
 
-    name_a: str
-    name_b: str
     split: str
     n: int
     accuracy_a: Accuracy
@@ -85,10 +80,6 @@ class Comparison:
     only_a: int
     only_b: int
     both_wrong: int
-    both_right_indices: NDArray[np.int64]
-    only_a_indices: NDArray[np.int64]
-    only_b_indices: NDArray[np.int64]
-    both_wrong_indices: NDArray[np.int64]
     better: Side | None
     verdict: str
     caveats: tuple[Caveat, ...] = ()
@@ -118,14 +109,11 @@ def compare(
     b: PredictionTable,
     name_a: str,
     name_b: str,
-    level: float = 0.95,
-    seconds: tuple[float | None, float | None] = (None, None),
     caveats: tuple[Caveat, ...] = (),
 ) -> Comparison:
     """Compare two models image by image; the order of the images in a table does not matter.
 
     Args:
-        seconds: how long training each took, where it is known: the verdict then adds what the better one cost.
         caveats: that speak of the models by these names.
     Raises:
         ComparisonError: unless both tables hold the same images of the same held-out split, with the same
@@ -134,24 +122,14 @@ def compare(
     if name_a == name_b:
         name_a, name_b = f"{name_a} (first)", f"{name_b} (second)"
     order = align_rows(a, b, name_a, name_b)
-    right_a, right_b, indices = a.correct, b.correct[order], a.indices
-    groups = {
-        "both_right": np.sort(indices[right_a & right_b]),
-        "only_a": np.sort(indices[right_a & ~right_b]),
-        "only_b": np.sort(indices[~right_a & right_b]),
-        "both_wrong": np.sort(indices[~right_a & ~right_b]),
-    }
-    counts = tuple(len(group) for group in groups.values())
-    both_right, only_a, only_b, both_wrong = counts
-    interval = paired_interval(both_right, only_a, only_b, both_wrong, level)
+    both_right, only_a, only_b, both_wrong = count_outcomes(a.correct, b.correct[order])
+    interval = paired_interval(both_right, only_a, only_b, both_wrong)
     p_value = mcnemar_p_value(only_a, only_b)
     better = choose_better(interval, p_value)
-    verdict = _verdict((name_a, name_b), a.split, a.n, only_a, only_b, interval, p_value, better, seconds)
+    verdict = _verdict((name_a, name_b), a.split, a.n, only_a, only_b, interval, p_value, better)
     if better is not None:
         verdict += explain_difference(caveats, name_a, name_b)
     return Comparison(
-        name_a=name_a,
-        name_b=name_b,
         split=a.split,
         n=a.n,
         accuracy_a=measure_accuracy(a),
@@ -163,14 +141,20 @@ def compare(
         only_a=only_a,
         only_b=only_b,
         both_wrong=both_wrong,
-        both_right_indices=groups["both_right"],
-        only_a_indices=groups["only_a"],
-        only_b_indices=groups["only_b"],
-        both_wrong_indices=groups["both_wrong"],
         better=better,
         verdict=verdict + (OPTIMISTIC if a.split == "val" else ""),
         caveats=caveats,
     )
+
+
+def count_outcomes(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """On how many images both are right, only a, only b, and neither.
+
+    Args:
+        right_a, right_b: (N,) whether each model is right about the same images.
+    """
+    both, a, b = int((right_a & right_b).sum()), int(right_a.sum()), int(right_b.sum())
+    return both, a - both, b - both, len(right_a) - a - b + both
 
 
 def paired_interval(both_right: int, only_a: int, only_b: int, both_wrong: int, level: float = 0.95) -> Interval:
@@ -269,7 +253,6 @@ def _verdict(
     interval: Interval,
     p_value: float,
     better: Side | None,
-    seconds: tuple[float | None, float | None],
 ) -> str:
     # The sentence speaks of the leader's lead, so the interval turns with it when the first model leads.
     difference = (only_b - only_a) / n
@@ -282,10 +265,8 @@ def _verdict(
     numbers = f"{format_level(interval.level)} interval {format_points(low)} to {format_points(high)}"
     evidence = f"({numbers}, {format_p(p_value)})"
     needed = images_needed(only_a, only_b, n, interval.level)
-    cost = describe_cost(*(seconds[::-1] if difference > 0 else seconds))
-    cost = f", {cost}" if cost else ""
     if better is not None:
-        text = f"{capitalise(leader)} is {lead} better than {other} on {where} {evidence}{cost}."
+        text = f"{capitalise(leader)} is {lead} better than {other} on {where} {evidence}."
     elif needed is None:
         finding = f"{name_a} and {name_b} are right equally often"
         if only_a == 0:

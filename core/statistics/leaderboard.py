@@ -17,7 +17,7 @@ from core.statistics.comparison import adjust_p_values, mcnemar_p_value
 from core.statistics.metrics import Accuracy, measure_accuracy
 from core.statistics.predictions import PredictionTable
 
-LEVEL = 0.95
+LEVEL = 0.95  # of all comparisons of a ranking together
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,11 @@ class Rank:
     worse: int
 
 
-def rank(tables: Mapping[str, PredictionTable], level: float = LEVEL) -> list[list[Rank]]:
+def rank(tables: Mapping[str, PredictionTable]) -> list[list[Rank]]:
     """Rank runs by their predictions, best place first, then by accuracy.
 
     Args:
         tables: run id -> its predictions on held-out images.
-        level: of all placements of a ranking together.
     Returns:
         one ranking for each set of images, the largest set of runs first; runs that were evaluated on different
         images cannot be ranked fairly. Tables without an image are left out.
@@ -54,16 +53,15 @@ def rank(tables: Mapping[str, PredictionTable], level: float = LEVEL) -> list[li
         if table.n:
             key, correct = _images(table)
             groups.setdefault(key, {})[run_id] = correct
-    found = [_rank_group({run_id: tables[run_id] for run_id in rows}, rows, level) for rows in groups.values()]
+    found = [_rank_group({run_id: tables[run_id] for run_id in rows}, rows) for rows in groups.values()]
     return sorted(found, key=len, reverse=True)
 
 
-def shown_better(rows: Sequence[NDArray[np.bool_]], level: float = LEVEL) -> NDArray[np.bool_]:
+def shown_better(rows: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
     """Which runs are shown to be better than which.
 
     Args:
         rows: for each of K runs (N,) whether it is right about each of the same N images.
-        level: of all comparisons together.
     Returns:
         (K, K) bool; [i, j] is whether i is better than j.
     """
@@ -74,15 +72,13 @@ def shown_better(rows: Sequence[NDArray[np.bool_]], level: float = LEVEL) -> NDA
     p_values = adjust_p_values([_p_value(int(only[i, j]), int(only[j, i])) for i, j in pairs])
     better = np.zeros((count, count), dtype=np.bool_)
     for (i, j), p_value in zip(pairs, p_values, strict=True):
-        if p_value < 1 - level:
+        if p_value < 1 - LEVEL:
             better[(i, j) if only[i, j] > only[j, i] else (j, i)] = True
     return better
 
 
-def _rank_group(
-    tables: Mapping[str, PredictionTable], rows: Mapping[str, NDArray[np.bool_]], level: float
-) -> list[Rank]:
-    better = shown_better(list(rows.values()), level)
+def _rank_group(tables: Mapping[str, PredictionTable], rows: Mapping[str, NDArray[np.bool_]]) -> list[Rank]:
+    better = shown_better(list(rows.values()))
     places = (1 + better.sum(axis=0)).tolist()
     beaten = better.sum(axis=1).tolist()
     out = [

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from core.errors import ComparisonError
 from core.statistics.aligned_predictions import align_rows
 from core.statistics.caveats import Caveat
-from core.statistics.comparison import Side, adjust_p_values, choose_better, mcnemar_p_value, paired_interval
+from core.statistics.comparison import (
+    Side,
+    adjust_p_values,
+    choose_better,
+    count_outcomes,
+    mcnemar_p_value,
+    paired_interval,
+)
 from core.statistics.metrics import Accuracy, Interval
 from core.statistics.predictions import PredictionTable
 from core.statistics.seeds import Difference, SeedScores, compare_seeds, mean_accuracy, measure_seeds
@@ -192,9 +199,8 @@ def _compare_pair(
     if seeds > 1:
         found = compare_seeds(*variances, level)
         return PairComparison(*names, found.value, found.interval, found.p_value, found.p_value, None, found)
-    right_a, right_b = correct[0][0], correct[1][0]
-    only_a, only_b = int((right_a & ~right_b).sum()), int((~right_a & right_b).sum())
-    both_right = int((right_a & right_b).sum())
-    interval = paired_interval(both_right, only_a, only_b, n - both_right - only_a - only_b, level)
+    counts = count_outcomes(correct[0][0], correct[1][0])
+    _, only_a, only_b, _ = counts
+    interval = paired_interval(*counts, level)
     p_value = mcnemar_p_value(only_a, only_b)
     return PairComparison(*names, (only_b - only_a) / n, interval, p_value, p_value, None, (only_a, only_b))

@@ -26,7 +26,6 @@ class RiskCoverage:
         accuracies: the fraction of the answered ones that is right.
         intervals: Wilson's, of each accuracy.
         thresholds: answer where the confidence is at least this; descending.
-        risk_area: mean share of wrong answers over all shares answered (0 is best); area under the risk-coverage curve.
         sentence: the same in words.
     """
 
@@ -35,20 +34,14 @@ class RiskCoverage:
     accuracies: tuple[float, ...]
     intervals: tuple[Interval, ...]
     thresholds: tuple[float, ...]
-    risk_area: float
     sentence: str
 
-    def at_share(self, share: float) -> int:
-        """The position of the point whose share is nearest."""
-        return min(range(len(self.shares)), key=lambda place: abs(self.shares[place] - share))
 
-
-def measure_risk_coverage(table: PredictionTable, level: float = 0.95) -> RiskCoverage:
+def measure_risk_coverage(table: PredictionTable) -> RiskCoverage:
     """The risk-coverage curve of one network.
 
     Raises:
         RunError: if there is no image.
-    Source: of the area Geifman, Uziel and El-Yaniv 2019, ICLR; images of equal confidence count with their mean.
     """
     if not table.n:
         raise RunError(f"The {table.split} split is empty: the curve needs at least one picture.")
@@ -58,11 +51,9 @@ def measure_risk_coverage(table: PredictionTable, level: float = 0.95) -> RiskCo
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))  # the last image of each confidence
     answered, mistakes = ends + 1, wrong[ends]
     counts, errors = answered.tolist(), mistakes.tolist()
-    every = np.arange(1, table.n + 1)
-    expected = np.interp(every, np.append(0, answered), np.append(0, mistakes))
     shares = tuple((answered / table.n).tolist())
     accuracies = tuple((1 - mistakes / answered).tolist())
-    intervals = tuple(wilson_interval(count - error, count, level) for count, error in zip(counts, errors, strict=True))
+    intervals = tuple(wilson_interval(count - error, count) for count, error in zip(counts, errors, strict=True))
     place = min(range(len(shares)), key=lambda item: abs(shares[item] - SHARE_NAMED))
     return RiskCoverage(
         n=table.n,
@@ -70,7 +61,6 @@ def measure_risk_coverage(table: PredictionTable, level: float = 0.95) -> RiskCo
         accuracies=accuracies,
         intervals=intervals,
         thresholds=tuple(ordered[ends].tolist()),
-        risk_area=float((expected / every).mean()),
         sentence=_describe(shares[place], accuracies[place], intervals[place], counts[place], accuracies[-1]),
     )
 

@@ -36,11 +36,11 @@ class Hardware:
     prefix_reason: str = ""
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context in which training steps run."""
+        """The context for training steps."""
         return autocast(self.device, self.precision)
 
     def prefix_autocast(self) -> AbstractContextManager[Any]:
-        """The context in which a frozen prefix is evaluated."""
+        """The context for a frozen prefix."""
         return autocast(self.device, self.prefix_precision)
 
     def scaler(self) -> GradScaler:
@@ -68,12 +68,12 @@ class Hardware:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """The context in which a network computes in a number format."""
+    """The context for computing in a number format."""
     return torch.autocast(device.type, dtype=HALF_FORMATS[precision]) if precision in HALF_FORMATS else nullcontext()
 
 
 def number_formats(device: torch.device) -> tuple[str, ...]:
-    """The formats in which a processor computes, fp32 first: one that it would emulate is 30 times as slow.
+    """The number formats of a processor, fp32 first: one that it would emulate is 30 times as slow.
 
     GPUs before Ampere have fp16 and no bf16.
     """

@@ -1,4 +1,4 @@
-"""Optuna's side of a sweep: distributions, sampler, pruner, and the study in a file beside the sweep's plan.
+"""Optuna's side of a sweep: distributions, sampler, pruner, and the study in a file next to the sweep's plan.
 
 Only the sweeper writes the file (it holds a lock), everyone may read it: so the file needs no lock of its own, and a
 line that a killed process left unfinished is cut off before the next one is written.

@@ -59,7 +59,7 @@ class Sweep:
 
     Attributes:
         result: None while it runs.
-        races: in which its best settings were trained again, oldest first.
+        races: that trained its best settings again, oldest first.
     """
 
     id: str
@@ -117,7 +117,7 @@ class Sweep:
 
     @property
     def final_race(self) -> FinalRace | None:
-        """The race in which the settings of the best trial were trained again."""
+        """The race that trained the settings of the best trial again."""
         best = self.best
         return next((item for item in self.races if best is not None and item.trial == best.number), None)
 
@@ -185,7 +185,7 @@ def read_study(folder: SweepFolder) -> "optuna.Study | None":
 
 
 def read_trials(folder: SweepFolder) -> tuple[Trial, ...]:
-    """All trials so far, in the order in which they were asked for.
+    """All trials so far, in the order they were asked for.
 
     Raises:
         SweepError: the plan or the study is damaged.

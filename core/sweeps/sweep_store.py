@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,20 +16,19 @@ from core.actor import LOCAL_OWNER, OPERATOR, Actor
 from core.config.stages import fitted_rate
 from core.config.sweep_plan import MAX_MINUTES, MAX_TRIALS, SweepPlan
 from core.datasets.dataset_store import DatasetStore
-from core.errors import ConfigError, QuotaError, RunError, SweepError
+from core.errors import ConfigError, RunError, SweepError
 from core.jobs.launchers import start_single
 from core.jobs.states import is_closing
 from core.locks import is_held
-from core.quotas import FULL, check_space, is_full
+from core.quotas import check_space, plain_if_full
 from core.runs.run_store import RunStore
 from core.settings import Settings
-from core.storage import is_id, new_id, remove_folder, sync_folder, write_json
+from core.storage import is_id, list_ids, new_folder, new_id, remove_folder, write_json
 from core.verification import SET_ASIDE, Count, Kind, Problem, ignore, is_file, verify_json, verify_names
 
 PLAN, META, GOAL, RESULT, STOP, RACES, STUDY, LOCK = (
     "plan.json", "meta.json", "goal.json", "result.json", "stop", "races.json", "study.log", "lock",
 )  # fmt: skip
-DRAFT = ".draft-"
 State = Literal["running", "finished", "stopped", "failed"]
 
 
@@ -75,7 +73,7 @@ class SweepResult:
 
 @dataclass(frozen=True)
 class FinalRace:
-    """The race in which a trial's settings were trained again."""
+    """The race that trained a trial's settings again."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -182,22 +180,13 @@ class SweepStore:
             raise ConfigError(problems)
         check_space(self.settings)
         plan = _write_out_rate(plan, counts["train"])
-        sweep_id = new_id("sweep-")
-        draft = self.folder / f"{DRAFT}{sweep_id}"
-        try:
-            draft.mkdir(parents=True)
+        folder = self.folder / new_id("sweep-")
+        with plain_if_full(), new_folder(folder) as draft:
             (draft / PLAN).write_text(plan.model_dump_json(indent=1), encoding="utf-8")
             meta = SweepMeta(time.time(), by.id, by.presenter, dataset.title, dataset.fingerprint)
             write_json(draft / META, dataclasses.asdict(meta))
             write_json(draft / GOAL, dataclasses.asdict(Goal(plan.trials, _until(plan.minutes))))
-            draft.replace(self.folder / sweep_id)
-            sync_folder(self.folder)
-        except BaseException as error:
-            shutil.rmtree(draft, ignore_errors=True)
-            if isinstance(error, OSError) and is_full(error):
-                raise QuotaError(FULL) from error
-            raise
-        return SweepFolder(self.folder / sweep_id)
+        return SweepFolder(folder)
 
     def get(self, sweep_id: str) -> SweepFolder:
         """Raises SweepError where there is none of this id."""
@@ -207,11 +196,7 @@ class SweepStore:
 
     def all(self) -> list[SweepFolder]:
         """Every sweep, newest first."""
-        try:
-            names = [path.name for path in self.folder.iterdir() if is_id(path.name) and (path / PLAN).exists()]
-        except FileNotFoundError:
-            return []
-        return [SweepFolder(self.folder / name) for name in sorted(names, reverse=True)]
+        return [SweepFolder(self.folder / name) for name in reversed(list_ids(self.folder, PLAN))]
 
     def active(self) -> list[SweepFolder]:
         """Those that have not ended, oldest first."""

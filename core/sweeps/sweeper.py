@@ -2,7 +2,7 @@
 
     python -m core.sweeps.sweeper
 
-Everything is in files: Optuna's study beside the plan, and the runs. So a killed sweeper is replaced by another one
+Everything is in files: Optuna's study next to the plan, and the runs. So a killed sweeper is replaced by another one
 that continues: a trial whose values were not all drawn has failed, one without its run gets it, and the end of a run is
 noted once. It ends when no sweep is left.
 """
@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from core.errors import ConfigError, QuotaError, RunError, TuneMyPetsError
+from core.jobs.launchers import log_to_stderr
 from core.jobs.states import is_closing
 from core.locks import ASKER_SECONDS
 from core.runs.attempts import read_attempts
@@ -315,7 +316,7 @@ def serve(settings: Settings, idle_seconds: float = IDLE_SECONDS) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Lead the sweeps of the environment's data root."""
     argparse.ArgumentParser(prog="python -m core.sweeps.sweeper", description="Lead sweeps.").parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     settings = Settings.from_environment()
     settings.home.mkdir(parents=True, exist_ok=True)
     serve(settings)

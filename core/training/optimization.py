@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from core.config.train_config import TrainConfig
 
-ONE_CYCLE_WARM_UP = 0.3  # share of the steps in which the rate rises
+ONE_CYCLE_WARM_UP = 0.3  # share of the steps while the rate rises
 ONE_CYCLE_START = 1 / 25  # of the largest rate
 ONE_CYCLE_END = 1e-4
 CLOCK_STEPS = 10_000  # in which a schedule follows the clock
@@ -89,27 +89,19 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: Mapping[str, Tensor]) 
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def find_gradients(
-    loss: Tensor, optimizer: Optimizer, scaler: GradScaler, parameters: Sequence[Tensor], largest: float
-) -> Tensor:
-    """Gradients of a loss, unscaled and then clipped; call the scaler's `step` and `update` next.
-
-    Args:
-        largest: norm of all gradients together; 0: any.
-    Returns:
-        The norm before the clipping. It is not finite after an overflow in fp16: the scaler then leaves out the step.
-    """
-    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    return clip_gradients(optimizer, scaler, parameters, largest)
-
-
 def enlargement(scaler: GradScaler, device: torch.device) -> float:
     """By how much a loss is multiplied before its gradients are taken; 1 by a scaler that does nothing."""
     return float(scaler.scale(torch.ones((), device=device))) if scaler.is_enabled() else 1.0
 
 
 def clip_gradients(optimizer: Optimizer, scaler: GradScaler, parameters: Sequence[Tensor], largest: float) -> Tensor:
-    """Unscale and then clip the gradients of a loss that `enlargement` was multiplied with; as `find_gradients`."""
+    """Unscale and then clip the gradients of a scaled loss; call the scaler's `step` and `update` next.
+
+    Args:
+        largest: norm of all gradients together; 0: any.
+    Returns:
+        The norm before the clipping. It is not finite after an overflow in fp16: the scaler then leaves out the step.
+    """
     scaler.unscale_(optimizer)
     return torch.nn.utils.clip_grad_norm_(parameters, largest or math.inf)
 

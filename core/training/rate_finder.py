@@ -18,7 +18,7 @@ from core.steps import StopSignal
 from core.stores.hardware import Hardware
 from core.stores.training_data import Indices, TrainingData
 from core.training.feeds import Feed
-from core.training.optimization import build_optimizer, class_weights, find_gradients, loss_of
+from core.training.optimization import build_optimizer, class_weights, clip_gradients, loss_of
 from models.network import Network
 
 LOWEST, HIGHEST = 1e-5, 1.0
@@ -73,7 +73,8 @@ def find_rate(
             break
         losses.append(corrected)
         trainable = [p for p in trial.parameters() if p.requires_grad]
-        find_gradients(loss, optimizer, scaler, trainable, config.gradient_clip)
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        clip_gradients(optimizer, scaler, trainable, config.gradient_clip)
         scaler.step(optimizer)
         scaler.update()
         yield Progress("preparing", TEXT, step + 1, SEARCH_STEPS, None)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 NAME = re.compile(r"/static/((?:js|css|media)/[A-Za-z0-9_.-]+)")
@@ -25,19 +27,19 @@ LARGEST_BYTES = 8 * 2**20
 LEVEL = 6
 STYLED = re.compile(r"index\.[A-Za-z0-9_-]{8}\.css")
 COMPONENTS = Path(__file__).parents[1] / "components"
-YEAR = b"public, immutable, max-age=31536000"
-ASK = b"no-cache"  # our part may change while Streamlit's name for the file does not
+YEAR = "public, immutable, max-age=31536000"
+ASK = "no-cache"  # our part may change while Streamlit's name for the file does not
 
 
 @dataclass(frozen=True)
 class Asset:
     """A file as it is sent."""
 
-    kind: bytes
+    kind: str
     body: bytes
     compressed: bytes | None
-    kept: bytes
-    tag: bytes
+    kept: str
+    tag: str
 
 
 class Frontend:
@@ -58,25 +60,20 @@ class Frontend:
         if asset is None:
             await self.app(scope, receive, send)
             return
-        lasting = {b"etag": asset.tag, b"cache-control": asset.kept, b"vary": b"accept-encoding"}
-        if _header(scope, b"if-none-match") == asset.tag:
-            await send({"type": "http.response.start", "status": 304, "headers": list(lasting.items())})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        small = asset.compressed is not None and b"gzip" in _header(scope, b"accept-encoding")
-        body = asset.compressed if small and asset.compressed is not None else asset.body
-        headers = [
-            (b"content-type", asset.kind),
-            (b"content-length", str(len(body)).encode()),
-            *lasting.items(),
-        ]
-        if small:
-            headers.append((b"content-encoding", b"gzip"))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        asked = Headers(scope=scope)
+        headers = {"etag": asset.tag, "cache-control": asset.kept, "vary": "accept-encoding"}
+        if asked.get("if-none-match") == asset.tag:
+            answer = Response(status_code=304, headers=headers)
+        else:
+            headers["content-type"] = asset.kind
+            body = asset.body
+            if asset.compressed is not None and "gzip" in asked.get("accept-encoding", ""):
+                body, headers["content-encoding"] = asset.compressed, "gzip"
+            answer = Response(body, headers=headers)
+        await answer(scope, receive, send)
 
     async def _find(self, scope: Scope) -> Asset | None:
-        if scope["type"] != "http" or scope["method"] != "GET" or _header(scope, b"range"):
+        if scope["type"] != "http" or scope["method"] != "GET" or "range" in Headers(scope=scope):
             return None
         named = NAME.fullmatch(scope["path"])
         if named is None or not HASHED.search(named[1]):
@@ -108,15 +105,11 @@ def read_asset(path: Path) -> Asset | None:
         body += read_styles()
     kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
     compressed = gzip.compress(body, LEVEL, mtime=0) if path.suffix in COMPRESSIBLE else None
-    tag = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'.encode()
-    return Asset((kind or "application/octet-stream").encode(), body, compressed, ASK if styled else YEAR, tag)
+    tag = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
+    return Asset(kind or "application/octet-stream", body, compressed, ASK if styled else YEAR, tag)
 
 
 def read_styles() -> bytes:
     """The style sheets of all pages, the shared one first, each rule stronger than what Streamlit makes later."""
     paths = sorted(COMPONENTS.rglob("*.css"), key=lambda path: ("shared" not in path.parts, path))
     return b"\n:is(body, #root) {\n" + b"".join(path.read_bytes() for path in paths) + b"}\n"
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    return b",".join(value for key, value in scope["headers"] if key == name)

@@ -10,6 +10,7 @@ import time
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
@@ -85,7 +86,8 @@ class Guard:
             self._check_host(host)
             self._check_path(scope)
         except Refusal as refusal:
-            await _answer(send, refusal.status, str(refusal), policy_headers("localhost"))
+            headers = {name.decode(): value.decode() for name, value in policy_headers("localhost")}
+            await PlainTextResponse(str(refusal), refusal.status, headers)(scope, receive, send)
             return
         extra = policy_headers(host)
         names = {name for name, _ in extra}
@@ -187,10 +189,3 @@ def _without_paths(send: Send) -> Send:
 def _header(scope: Scope, name: bytes) -> str:
     """A header; repeated ones are joined, which is neither a valid `Host` nor a valid `Origin`."""
     return ", ".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
-
-
-async def _answer(send: Send, status: int, sentence: str, extra: list[tuple[bytes, bytes]]) -> None:
-    body = sentence.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *extra]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

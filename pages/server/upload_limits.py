@@ -10,6 +10,8 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime import Runtime
 
@@ -58,7 +60,7 @@ class UploadLimits:
         if refusal is not None or size is None:
             status, sentence = refusal or (411, "An upload must announce its length.")
             await _drain(receive, size)
-            await _refuse(send, status, sentence)
+            await _refuse(status, sentence)(scope, receive, send)
             return
         sender = self.senders.setdefault(session, Sender())
         sender.sent.append((time.monotonic(), size))
@@ -67,7 +69,7 @@ class UploadLimits:
         try:
             await self.app(scope, _Patience(receive, size), send)
         except TimeoutError:
-            await _refuse(send, 408, "The upload was too slow: try again with a smaller file.")
+            await _refuse(408, "The upload was too slow: try again with a smaller file.")(scope, receive, send)
         finally:
             sender.coming_bytes -= size
             sender.coming -= 1
@@ -117,10 +119,8 @@ def _held() -> list[tuple[str, dict[str, object]]]:
 
 
 def _announced_bytes(scope: Scope) -> int | None:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return None
+    text = Headers(scope=scope).get("content-length", "")
+    return int(text) if text.isdigit() else None
 
 
 async def _drain(receive: Receive, size: int | None) -> None:
@@ -138,12 +138,6 @@ async def _drain(receive: Receive, size: int | None) -> None:
         return
 
 
-async def _refuse(send: Send, status: int, sentence: str) -> None:
-    body = sentence.encode()
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),  # the body was not read: this connection is useless
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _refuse(status: int, sentence: str) -> Response:
+    """A refusal whose body was not read: its connection is useless."""
+    return PlainTextResponse(sentence, status, {"connection": "close"})

@@ -1,7 +1,5 @@
 """A real server and a real Chromium."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.environment import skip_or_fail
 from tests.support.phone import PATIENCE_MS, TOUCH, open_phone
-from tests.support.server import CHROMIUM_NAMES, CHROMIUM_OPTIONS, Server
+from tests.support.server import Server, find_chromium
 
 
 @pytest.fixture
@@ -25,16 +23,13 @@ def server(settings: Settings, ended_processes: None) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium of this machine (`TUNEMYPETS_CHROMIUM` names another one)."""
-    path = os.environ.get("TUNEMYPETS_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    if path is None:
+    """A headless Chromium of this machine."""
+    found = find_chromium()
+    if found is None:
         skip_or_fail("This test wants Chromium: install it, or set TUNEMYPETS_CHROMIUM to its path.")
-    options = list(CHROMIUM_OPTIONS)
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        options.append("--no-sandbox")  # Chromium refuses to start as root with its sandbox
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=options)
+        browser = playwright.chromium.launch(**found)
         yield browser
         browser.close()
 

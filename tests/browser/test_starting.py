@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,6 +15,7 @@ import pytest
 from core.room.addresses import own_addresses
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.processes import wait_for
+from tests.support.server import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -45,9 +45,7 @@ class Started:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_a_measured_time_has_three_digits_or_minutes(seconds, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "1 s"), (8.4, "8 s"), (42, "40 s"), (89, "90 s"), (180, "3 min"), (5400, "1.5 h")],
+    [(0.2, "1 s"), (8.4, "8 s"), (42, "40 s"), (89, "90 s"), (200, "3 min"), (5399, "90 min"), (5400, "1.5 h")],
 )
 def test_an_estimated_time_is_rough(seconds, text):
     assert format_rough_duration(seconds) == text

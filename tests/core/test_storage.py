@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.storage import TEMPORARY, is_id, slug, staged
+from core.storage import TEMPORARY, is_id, list_ids, new_folder, slug, staged
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,14 @@ def test_a_staged_file_is_whole_until_it_is_renamed_and_gone_otherwise(tmp_path:
     with pytest.raises(RuntimeError), staged(tmp_path, b"other"):
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_new_folder_appears_whole_and_leaves_nothing_after_an_error(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "all" / "kept") as draft:
+        (draft / "file").touch()
+        assert list_ids(tmp_path / "all") == []
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "all" / "lost"):
+        raise RuntimeError
+    assert [path.name for path in (tmp_path / "all").iterdir()] == ["kept"]
+    assert list_ids(tmp_path / "all", "file") == ["kept"]
+    assert list_ids(tmp_path / "all", "other") == list_ids(tmp_path / "none") == []

@@ -15,7 +15,7 @@ from core.jobs.watchdog import memory_kills
 from core.runs.attempts import Attempts, read_attempts, write_attempts
 from core.runs.failures import MEMORY, halved, memory_sentence, remedy
 from core.runs.run import Run, RunState
-from core.scheduling import dispatcher
+from core.scheduling import run_endings
 from core.settings import PROJECT_ROOT, Settings
 from core.storage import read_json, write_json
 from tests.faults.test_crashes import reach
@@ -138,11 +138,11 @@ def test_a_run_that_was_interrupted_long_before_is_not_blamed_for_it(
     facts = {"pid": 0, "born": 0.0, "time": 0.0, "memory_kills": 3}
     write_json(run.folder / "started.json", facts)
     write_attempts(run.folder, Attempts(2))
-    monkeypatch.setattr(dispatcher, "memory_kills", lambda: 3)
+    monkeypatch.setattr(run_endings, "memory_kills", lambda: 3)
     desk.dispatcher.step()  # this scheduler has seen it, and lets it lie
     assert run.state() is RunState.INTERRUPTED
 
-    monkeypatch.setattr(dispatcher, "memory_kills", lambda: 4)  # later, and somebody else
+    monkeypatch.setattr(run_endings, "memory_kills", lambda: 4)  # later, and somebody else
     desk.dispatcher.close()
     desk.dispatcher = type(desk.dispatcher)(desk.settings)
     desk.dispatcher.step()

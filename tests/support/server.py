@@ -1,20 +1,37 @@
-"""The app on a free port of this machine, and how Chromium is started."""
+"""The app on a free port of this machine, and the Chromium that looks at it."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from core.settings import PROJECT_ROOT, Settings
 from tests.support.processes import wait_for
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+CHROMIUM_OPTIONS = ("--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync")
 
 
-CHROMIUM_OPTIONS = ["--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
+def find_chromium() -> dict[str, Any] | None:
+    """How playwright launches this machine's Chromium, or that of `TUNEMYPETS_CHROMIUM`; None where there is none."""
+    path = os.environ.get("TUNEMYPETS_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if path is None:
+        return None
+    # Chromium refuses to start as root with its sandbox
+    as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    return {"executable_path": path, "args": [*CHROMIUM_OPTIONS, *as_root]}
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def answers(address: str) -> bool:
@@ -40,13 +57,14 @@ class Server:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def log_path(self) -> Path:
+        return self.settings.home.parent / "server.log"
+
     def start(self) -> None:
-        if not self.port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+        self.port = self.port or free_port()
         self.settings.home.mkdir(parents=True, exist_ok=True)
-        with (self.settings.home.parent / "server.log").open("ab") as log:
+        with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self.module, "run", "streamlit_app.py", "--server.port", str(self.port)],
                 cwd=PROJECT_ROOT,

@@ -2,7 +2,6 @@
 real ones. For pages and measurements that need many runs, many pictures or odd names, in seconds."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.config.events import BatchDone, Described, EpochDone, Event, PhaseStarted, Tested, to_record
+from core.config.events import BatchDone, Described, EpochDone, Event, PhaseStarted, Tested
 from core.datasets.dataset import Dataset
 from core.datasets.dataset_store import DatasetStore
 from core.datasets.importing import import_dataset
@@ -23,8 +22,8 @@ from core.runs.run_files import NOVELTY
 from core.settings import Settings
 from core.statistics.predictions import PredictionTable, write_predictions
 from core.steps import run_step
+from tests.support.finished_runs import log
 
-STARTED = 1_760_000_000.0  # seconds since 1970
 STEPS = 40
 
 
@@ -54,30 +53,21 @@ def make_dataset(
     )
 
 
-def finish(run: Run, dataset: Dataset, accuracy: float, *, seed: int = 0, sharpness: float = 3.0) -> PredictionTable:
-    """Give a queued run everything that a finished one has, with about this accuracy; returns what it said.
-
-    Args:
-        sharpness: how sure the answers are.
-    """
+def finish(run: Run, dataset: Dataset, accuracy: float, *, seed: int = 0) -> PredictionTable:
+    """Give a queued run everything that a finished one has, with about this accuracy; returns what it said."""
     split = "test" if dataset.rows_of("test") else "val"
-    table = predict(dataset, split, accuracy, seed=seed, sharpness=sharpness)
+    table = predict(dataset, split, accuracy, seed=seed)
     write_predictions(run.folder / "predictions.csv", table)
-    write_predictions(
-        run.folder / "validation.csv", predict(dataset, "val", accuracy, seed=seed + 1_000, sharpness=sharpness)
-    )
-    moment, lines = STARTED, []
-    for event in _events(run, dataset, table):
-        moment += 0.5
-        lines.append(json.dumps({"time": moment, **to_record(event)}))
-    (run.folder / "events.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    run.write_result(RunState.FINISHED, "Finished.", moment - STARTED)
+    write_predictions(run.folder / "validation.csv", predict(dataset, "val", accuracy, seed=seed + 1_000))
+    events = _events(run, dataset, table)
+    log(run, events)
+    run.write_result(RunState.FINISHED, "Finished.", float(len(events)))
     return table
 
 
-def know_pictures(run: Run, dataset: Dataset, *, seed: int = 0) -> Novelty:
+def know_pictures(run: Run, dataset: Dataset) -> Novelty:
     """Let a run know what its pictures look like: random features around one centre for each class."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     features = {}
     for split in ("train", "val", "test"):
         labels = np.array([row.label for row in dataset.rows_of(split)], dtype=np.int64)
@@ -100,17 +90,15 @@ def know_pictures(run: Run, dataset: Dataset, *, seed: int = 0) -> Novelty:
     return found
 
 
-def know_more_pictures(run: Run, times: int = 5) -> Novelty:
+def know_more_pictures(run: Run) -> None:
     """Let a run of few validation pictures have several times as many, by which a promise can be made."""
     known = read_novelty(run.folder / NOVELTY, run.meta().classes)
     assert known is not None
-    parts = {name: np.repeat(getattr(known, name), times, axis=0) for name in KINDS if name.startswith("val")}
-    found = dataclasses.replace(known, **parts)
-    write_novelty(run.folder / NOVELTY, found)
-    return found
+    parts = {name: np.repeat(getattr(known, name), 5, axis=0) for name in KINDS if name.startswith("val")}
+    write_novelty(run.folder / NOVELTY, dataclasses.replace(known, **parts))
 
 
-def predict(dataset: Dataset, split: str, accuracy: float, *, seed: int = 0, sharpness: float = 3.0) -> PredictionTable:
+def predict(dataset: Dataset, split: str, accuracy: float, *, seed: int = 0) -> PredictionTable:
     """Random answers for a split: a picture that is hard for one seed is hard for the others too."""
     rows = dataset.rows_of(split)
     count = len(dataset.classes)
@@ -120,7 +108,9 @@ def predict(dataset: Dataset, split: str, accuracy: float, *, seed: int = 0, sha
     right = 0.6 * hardness + 0.4 * random.random(len(rows)) < accuracy
     said = np.where(right, labels, (labels + random.integers(1, max(count, 2), len(rows))) % count)
     scores = random.normal(size=(len(rows), count))
-    scores[np.arange(len(rows)), said] = scores.max(axis=1) + random.exponential(sharpness, len(rows))
+    scores[np.arange(len(rows)), said] = scores.max(axis=1) + random.exponential(
+        3.0, len(rows)
+    )  # how sure the answers are
     return PredictionTable(
         split,
         dataset.classes,
@@ -154,27 +144,12 @@ def _events(run: Run, dataset: Dataset, table: PredictionTable) -> list[Event]:
             )
         events.append(
             EpochDone(
-                epoch,
-                "head",
-                2 - done,
-                done / 2,
-                2.1 - done,
-                done / 2,
-                0.001,
-                10.0,
-                seconds,
-                epoch * 400,
-                120.0,
+                epoch, "head", 2 - done, done / 2, 2.1 - done, done / 2, 0.001, 10.0, seconds, epoch * 400, 120.0,
                 epoch == config.epochs,
             )
-        )
+        )  # fmt: skip
     correct = int(table.correct.sum())
     tested = Tested(
         "test" if table.split == "test" else "val", correct, table.n, correct / table.n, 0.7, config.epochs, 1
     )
     return [*events, PhaseStarted("testing", "Testing"), tested]
-
-
-def copy_of(table: PredictionTable, **changes: object) -> PredictionTable:
-    """A table with some fields changed."""
-    return dataclasses.replace(table, **changes)  # type: ignore[arg-type]

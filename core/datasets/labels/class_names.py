@@ -55,7 +55,7 @@ def clean_class_name(name: str) -> str:
 
 
 def _joins(letter: str) -> bool:
-    """Whether a joiner beside it means something: at letters, marks, emoji and what modifies them."""
+    """Whether a joiner next to it means something: at letters, marks, emoji and what modifies them."""
     return bool(letter) and (
         unicodedata.category(letter)[0] in "LM" or unicodedata.category(letter) in ("So", "Sk", "Cn")
     )

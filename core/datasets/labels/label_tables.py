@@ -1,7 +1,7 @@
 """Tables of labels as people bring them: CSV, TSV, JSON and Parquet, read as text exactly as it is written.
 
 `001` stays `001` and `NA` stays `NA`: no column is taken for numbers or dates. Which column names the files and which
-holds the labels is decided in `label_columns.py`. Nothing here touches a file system.
+holds the labels is decided in `file_columns.py` and `label_columns.py`. Nothing here touches a file system.
 """
 
 import csv

@@ -10,16 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from core.datasets.labels.label_columns import (
-    ONE_HOT,
-    FileColumn,
-    are_numbers,
-    is_split_name,
-    match_files,
-    read_labels,
-    split_column,
-    split_in_cell,
-)
+from core.datasets.labels.column_names import is_split_name
+from core.datasets.labels.file_columns import FileColumn, match_files
+from core.datasets.labels.label_columns import ONE_HOT, are_numbers, read_labels, split_column, split_in_cell
 from core.datasets.labels.label_tables import LabelTable
 from core.formatting import format_count, join_names
 

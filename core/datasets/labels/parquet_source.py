@@ -9,14 +9,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
-from core.datasets.labels.label_columns import (
-    ONE_HOT,
-    FileColumn,
-    is_split_name,
-    label_columns,
-    read_labels,
-    split_column,
-)
+from core.datasets.labels.column_names import is_split_name
+from core.datasets.labels.file_columns import FileColumn
+from core.datasets.labels.label_columns import ONE_HOT, label_columns, read_labels, split_column
 from core.datasets.labels.label_tables import LabelTable
 from core.datasets.labels.parquet_columns import class_names, is_text_like, readable_parquet
 from core.datasets.labels.parquet_images import (
@@ -238,7 +233,7 @@ def _splits(files: Sequence[ParquetImages], table: LabelTable, rows: FileColumn)
 
 
 def _refuse_configurations(title: str, files: Sequence[ParquetImages]) -> None:
-    """Folders beside each other that hold a dataset each are variants of one, and never one together."""
+    """Folders next to each other that hold a dataset each are variants of one, and never one together."""
     folders: dict[str, None] = {}
     for file in files:
         parts = PurePosixPath(file.name).parts[:-1]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 
-from core.datasets.labels.label_columns import match_files
+from core.datasets.labels.file_columns import match_files
 from core.datasets.labels.label_tables import LabelTable
 from core.datasets.labels.words import SPLIT_WORDS, listed, resolve_eval, words_of
 from core.formatting import format_count

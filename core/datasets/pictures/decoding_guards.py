@@ -1,4 +1,4 @@
-"""What guards a process in which several threads decode: its memory, and the filters of its warnings."""
+"""What guards a process where several threads decode: its memory, and the filters of its warnings."""
 
 import threading
 import warnings

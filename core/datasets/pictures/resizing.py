@@ -44,7 +44,7 @@ def fit_square(
 
 
 def _fit_rounded(image: Image.Image, size_px: int, resampling: Image.Resampling) -> npt.NDArray[np.uint8]:
-    """As runs of version 1 were trained: rounded, and up to a pixel beside torchvision's."""
+    """As runs of version 1 were trained: rounded, and up to a pixel off torchvision's."""
     width, height = image.size
     if width <= height:
         new = (size_px, max(size_px, round(height * size_px / width)))

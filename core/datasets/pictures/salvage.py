@@ -24,7 +24,7 @@ _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xC
 
 @dataclass(frozen=True)
 class Salvaged:
-    """A file in which the picture can be read, and what was done to it."""
+    """A file from which the picture can be read, and what was done to it."""
 
     raw: bytes
     note: str

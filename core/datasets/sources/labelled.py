@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from core.datasets.sources.source import MAX_TITLE, Source, SourceEntry
+from core.datasets.sources.source import Source, SourceEntry
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,15 @@ class LabelledSource:
         source: Source,
         given: Callable[[str], Given | None],
         *,
-        title: str = "",
         notes: Sequence[str] = (),
     ) -> None:
         """
         Args:
             source: closed with this one.
             given: from the name of a file.
-            title: what people call it, where that is not the name of the source.
             notes: sentences that precede those of the source.
         """
-        self.title = title[:MAX_TITLE] or source.title
+        self.title = source.title
         self.drawn = source.drawn
         self.empty_folders: Sequence[str] = ()
         self.notes: Sequence[str] = (*notes, *source.notes)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from core.config.train_config import TrainConfig
 from core.datasets.dataset_store import DatasetStore
-from core.jobs.launchers import NICENESS, start_module, step_back
+from core.jobs.launchers import NICENESS, log_to_stderr, start_module, step_back
 from core.runs.run import Run
 from core.runs.run_files import LOG
 from core.settings import Settings
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("store", type=Path)
     parser.add_argument("name")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     step_back(NICENESS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from core.parallel.follower import follow

@@ -23,7 +23,7 @@ from filelock import Timeout
 from core.config.events import Message
 from core.errors import RunError
 from core.formatting import format_count
-from core.jobs.launchers import NICENESS, process_facts, step_back
+from core.jobs.launchers import NICENESS, log_to_stderr, process_facts, step_back
 from core.jobs.states import PAUSED, TAKEN, is_closing
 from core.jobs.watchdog import memory_kills
 from core.jobs.workers.computation import Computation, LocalComputation
@@ -171,7 +171,7 @@ def take(folder: Path, *, evaluate_only: bool = False) -> int:
     Returns:
         TAKEN, if there is nothing to do.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     run = Run(folder)
     try:
         with hold(run, LOCK_SECONDS):

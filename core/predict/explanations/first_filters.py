@@ -65,13 +65,13 @@ def first_weights(network: Network) -> Weights:
     return np.ascontiguousarray(layer.weight.detach().cpu().numpy(), np.float32)
 
 
-def components_of(weights: Weights, count: int = COMPONENTS) -> Weights:
-    """The first principal components of the filters: (count, 3, side, side), each of length 1 or 0."""
+def components_of(weights: Weights) -> Weights:
+    """The first principal components of the filters: (COMPONENTS, 3, side, side), each of length 1 or 0."""
     flat = weights.reshape(len(weights), -1)
-    found, _ = principal_components(np.ascontiguousarray(flat.T), count)  # of the pixels, over the filters
+    found, _ = principal_components(np.ascontiguousarray(flat.T), COMPONENTS)  # of the pixels, over the filters
     lengths = np.linalg.norm(found, axis=0)
     unit = np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 0)
-    return np.asarray(unit.T.reshape(count, *weights.shape[1:]), np.float32)
+    return np.asarray(unit.T.reshape(COMPONENTS, *weights.shape[1:]), np.float32)
 
 
 def draw_grid(weights: Weights, scales: npt.NDArray[np.float32]) -> bytes:

@@ -20,7 +20,6 @@ from pages.components.shared.dataset_cache import forget_datasets
 from pages.components.shared.snapshots.runs_snapshot import list_runs
 
 SHOWN = 12  # corrections in the list
-EARLIER = "explore-earlier"
 
 
 def show_bar(settings: Settings, dataset: Dataset) -> None:

@@ -9,7 +9,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from pages.components.shared.pictures import gallery
 
 MAX_IMAGES = 200
-SEEN = "predict-seen"  # the pictures in the order in which they came
+SEEN = "predict-seen"  # the pictures in the order they came
 ROUND = "predict-round"
 
 

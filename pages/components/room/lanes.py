@@ -55,7 +55,7 @@ def _lane(settings: Settings, item: RunSummary) -> str:
         found = None
     share = _share(found) if found else 1.0
     starting = item.id in look_at_queue(settings).running
-    owner = frame.owner_name(settings, item.meta.owner) or "This machine"
+    owner = frame.person_name(settings, item.meta.owner)
     colour = STRATEGY_STYLES[item.config.strategy].colour
     return (
         f'<div class="lane"><div class="lane-who"><b>{html.escape(owner)}</b> '

@@ -76,7 +76,7 @@ def _headline(places: Sequence[Rank]) -> str:
 
 def _bar(settings: Settings, item: Rank, run: RunSummary) -> str:
     interval, value = item.accuracy.interval, item.accuracy.value or 0.0
-    owner = frame.owner_name(settings, run.meta.owner) or "This machine"
+    owner = frame.person_name(settings, run.meta.owner)
     low, width = 100 * interval.low, 100 * (interval.high - interval.low)
     return (
         f'<div class="board-row"><div class="board-place">{item.place}{" =" if item.tied else ""}</div>'

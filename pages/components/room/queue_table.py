@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from core.actor import Actor
-from core.errors import RunError, TuneMyPetsError
+from core.errors import RunError
 from core.formatting import format_estimate
 from core.runs.run import RunState
 from core.runs.summary import RunSummary
@@ -100,10 +100,7 @@ def _start_text(expected: float | None) -> str:
 
 
 def _do(action: Callable[[], object]) -> None:
-    try:
+    with frame.explained():
         action()
-    except TuneMyPetsError as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    forget_runs()
-    st.rerun()
+        forget_runs()
+        st.rerun()

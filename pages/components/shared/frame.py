@@ -100,6 +100,11 @@ def owner_name(settings: Settings, owner: str) -> str:
     return names.get(owner, "someone who has left")
 
 
+def person_name(settings: Settings, person: str) -> str:
+    """The nickname of a person; `This machine` for its operator."""
+    return owner_name(settings, person) or "This machine"
+
+
 def only_owner(settings: Settings, owner: str) -> str:
     """Who may change what belongs to `owner`, as the start of a sentence."""
     name = owner_name(settings, owner)

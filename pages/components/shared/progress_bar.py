@@ -7,9 +7,11 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.actor import Actor
 from core.errors import TuneMyPetsError
 from core.formatting import format_estimate
 from core.jobs.shared_job import JobState
+from pages.components.shared import frame
 
 
 def draw_bar(
@@ -47,6 +49,30 @@ def draw_job(state: JobState[Any]) -> None:
         draw_bar("Starting", 0, 0, seconds_in_all=state.estimate)
     else:
         draw_bar(item.text, item.done, item.total, item.eta_seconds, seconds_in_all=state.estimate)
+
+
+def show_job(state: JobState[Any], owner: str, cancel: Callable[[Actor], object], key: str, *, result: str) -> None:
+    """Draw how far a computation is that serves everyone, and the button that cancels it for whom it belongs to.
+
+    Args:
+        owner: of the dataset.
+        cancel: cancels it in the name of the visitor.
+        result: what becomes of the result, at the end of a sentence.
+    """
+    draw_job(state)
+    visitor = frame.actor()
+    may = visitor.may_change(state.owner) or visitor.may_change(owner)
+    offer_cancel((lambda: cancel(visitor)) if may else None, key, cancelled=state.cancelled, result=result)
+
+
+def offer_job(state: JobState[Any], label: str, key: str, icon: str, start: Callable[[], object]) -> None:
+    """Why a computation failed, and the button that starts it, with the time that it will take."""
+    if state.problem:
+        st.warning(frame.plain(state.problem), icon=":material/warning:")
+    about = f" ({format_estimate(state.estimate)})" if state.estimate else ""
+    if st.button(f"{label}{about}", key=key, icon=icon):
+        start()
+        st.rerun()
 
 
 def offer_cancel(

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from core.config.train_config import TrainConfig
-from core.errors import QuotaError
 from core.jobs.workers.evaluation_job import start_evaluation
 from core.runs.failures import remedy
 from core.runs.run import RunState
@@ -75,14 +74,11 @@ def _offer_next(settings: Settings, snapshot: RunSnapshot, mine: bool) -> None:
 
 def _create(settings: Settings, config: TrainConfig) -> None:
     """A new run, and its page; or why not."""
-    try:
+    with frame.explained():
         run = frame.runs(settings).create(config, by=frame.actor())
-    except QuotaError as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    ensure_scheduler(settings)
-    forget_runs()
-    frame.go(frame.TRAIN, query_params={"run": run.id})
+        ensure_scheduler(settings)
+        forget_runs()
+        frame.go(frame.TRAIN, query_params={"run": run.id})
 
 
 def _offer_stop(settings: Settings, snapshot: RunSnapshot) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from core.cluster.node_worker import ROOT
+from core.settings import Settings
+from tests.support.processes import end_processes
 
 
 class Machines:
@@ -78,3 +80,10 @@ def clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     with warnings.catch_warnings():  # Ray leaves sockets to the garbage collector
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture
+def tidy(settings: Settings) -> Iterator[None]:
+    """End what the test started in its data root."""
+    yield
+    end_processes(settings.home)

@@ -1,7 +1,7 @@
 """Trainings on a cluster of three nodes: the digits of home, and what happens when something is lost."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -22,13 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 LONG_SECONDS = 14.0  # of a training: its first snapshot comes after five
 SHORT = 40  # epochs
-
-
-@pytest.fixture
-def tidy(settings: Settings) -> Iterator[None]:
-    """End what the test started in its data root."""
-    yield
-    end_processes(settings.home)
 
 
 def queue(config: TrainConfig) -> Run:

@@ -1,7 +1,7 @@
 """One training over two nodes: the digits of home, a node that vanishes, and another run that wants its place."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -19,13 +19,6 @@ from tests.support.small_runs import SMALL_SCRATCH
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOGETHER, LOST = "2 workers compute each step together", "A worker was lost"
-
-
-@pytest.fixture
-def tidy(settings: Settings) -> Iterator[None]:
-    """End what the test started in its data root."""
-    yield
-    end_processes(settings.home)
 
 
 def said(run: Run, text: str, since: float = 0.0) -> bool:

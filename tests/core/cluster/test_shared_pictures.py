@@ -1,7 +1,7 @@
 """The frozen part of a training over two nodes: the activations of home, whatever is lost, and the head trains here."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,19 +16,13 @@ from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from tests.core.cluster.conftest import Machines
 from tests.support.drawn_dataset import import_drawn
-from tests.support.processes import end_processes, wait_for
+from tests.support.processes import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 BASE = {"dataset": "drawn", "model": "petnet", "epochs": 2, "precision": "fp32", "augment_colour": True}
 HEAD = TrainConfig.model_validate({**BASE, "strategy": "head", "stored_views": 2})
 PARTIAL = TrainConfig.model_validate({**BASE, "strategy": "partial"})
-
-
-@pytest.fixture
-def tidy(settings: Settings) -> Iterator[None]:
-    yield
-    end_processes(settings.home)
 
 
 def draw(settings: Settings) -> None:

@@ -9,7 +9,6 @@ from core.config.stages import describe_network, plan_stages
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
 from core.estimates.estimate import STORING_MS, VALIDATION_COST, estimate
-from core.formatting import format_rough_duration
 from core.settings import Settings
 from core.steps import StopSignal
 from core.stores.measurements import Measurements
@@ -126,14 +125,6 @@ def test_what_does_not_fit_the_cache_is_computed_in_every_epoch(settings: Settin
     assert too_large is not None
     assert too_large.parts["frozen part"] == 0
     assert too_large.parts["training"] > fits.parts["training"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "1 s"), (7.4, "7 s"), (42, "40 s"), (89, "90 s"), (200, "3 min"), (5399, "90 min"), (9000, "2.5 h")],
-)
-def test_seconds_are_told_roughly(seconds: float, text: str) -> None:
-    assert format_rough_duration(seconds) == text
 
 
 def test_a_budget_bounds_the_training(settings: Settings, drawn: Dataset) -> None:

@@ -44,9 +44,14 @@ def test_of_two_networks_the_groups_are_those_of_their_comparison() -> None:
         "both_right": found.always_right,
         "both_wrong": found.always_wrong,
     }
-    for name, places in groups.items():
-        rows = found.answers.indices[places]
-        assert sorted(rows.tolist()) == getattr(comparison, f"{name}_indices").tolist()
+    right_a, right_b = (set(table.indices[table.correct].tolist()) for table in (a, b))
+    rows = {name: set(found.answers.indices[places].tolist()) for name, places in groups.items()}
+    assert (rows["only_a"], rows["only_b"], rows["both_right"]) == (
+        right_a - right_b,
+        right_b - right_a,
+        right_a & right_b,
+    )
+    assert {name: len(places) for name, places in rows.items()} == {name: getattr(comparison, name) for name in rows}
 
 
 def test_the_mistakes_of_an_arm_come_with_the_surest_first() -> None:

@@ -1,7 +1,5 @@
 """Accuracy against the share of pictures answered."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -37,20 +35,6 @@ def test_equally_sure_pictures_are_answered_together() -> None:
     assert same == curve  # their order in the table does not matter
 
 
-def test_the_area_is_the_mean_risk_over_all_shares() -> None:
-    right = [True, True, False, True, False]
-    curve = measure_risk_coverage(sure_table([0.95, 0.9, 0.8, 0.7, 0.6], right))
-    risks = [sum(not item for item in right[:k]) / k for k in range(1, 6)]
-    assert curve.risk_area == pytest.approx(sum(risks) / 5)
-    assert measure_risk_coverage(sure_table([0.9] * 10, [True] * 5 + [False] * 5)).risk_area == pytest.approx(0.5)
-
-
-def test_confidence_that_knows_its_mistakes_has_less_area_than_one_that_does_not() -> None:
-    knows = measure_risk_coverage(sure_table([0.9] * 8 + [0.6] * 2, [True] * 8 + [False] * 2))
-    misled = measure_risk_coverage(sure_table([0.9] * 2 + [0.6] * 8, [False] * 2 + [True] * 8))
-    assert knows.risk_area < 0.05 < 0.4 < misled.risk_area
-
-
 def test_the_sentence_names_the_share_and_what_answering_all_would_give() -> None:
     confidence = np.linspace(0.99, 0.6, 100)
     curve = measure_risk_coverage(sure_table(confidence.tolist(), [i < 79 or i % 2 == 0 for i in range(100)]))
@@ -64,9 +48,7 @@ def test_the_sentence_names_the_share_and_what_answering_all_would_give() -> Non
 def test_odd_tables_have_sound_curves(right: bool, n: int) -> None:
     curve = measure_risk_coverage(sure_table([1.0] * n, [right] * n))
     assert (curve.shares, curve.accuracies) == ((1.0,), (float(right),))
-    assert math.isclose(curve.risk_area, float(not right))
     assert curve.sentence.startswith("Answers all pictures at ")
-    assert curve.at_share(0.3) == 0
 
 
 def test_no_pictures_have_no_curve() -> None:

@@ -1,15 +1,11 @@
 """A room for a load: a data root of its own, a server on a free port, runs; everything ended by its process id."""
 
-import contextlib
 import dataclasses
 import io
 import os
 import random
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -33,17 +29,17 @@ from core.room.people import PeopleStore, new_token
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
 from core.scheduling.scheduler import ensure_scheduler
-from core.settings import PROJECT_ROOT, Settings
+from core.settings import Settings
 from core.steps import run_step
 from pages.server.visitor_cookie import COOKIE
 from tests.support.load.ledger import Ledger
 from tests.support.load.session import Session
-from tests.support.server import answers
+from tests.support.processes import end_processes
+from tests.support.server import Server
 
 WHO_LOADS = Actor("load", "Load", presenter=True)
 LONG = 1000  # epochs: longer than any load
 TROUBLE = re.compile(r"Traceback|\bERROR\b|\bCRITICAL\b|Exception in|Error sending")
-START_SECONDS = 60.0
 
 
 @dataclasses.dataclass
@@ -68,13 +64,12 @@ class Room:
         os.environ["TUNEMYPETS_ROOM"] = str(int(self.guarded))
         self.settings = Settings.from_environment()
         self.home.mkdir(parents=True)
-        self.server: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.server = Server(self.settings)
         self.dataset = ""
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill_server()
+        self.server.kill()
         self.end_processes()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -170,58 +165,21 @@ class Room:
 
     def session(self, name: str, ledger: Ledger, *, stranger: bool = False) -> Session:
         """A tab of a person who was let in, unless it is a stranger's."""
-        return Session(self.address, name, ledger, cookies={} if stranger else self.cookies(name))
+        return Session(self.server.address, name, ledger, cookies={} if stranger else self.cookies(name))
 
-    # ---- the server
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def log_path(self) -> Path:
-        return self.folder / "server.log"
-
-    def start_server(self) -> None:
-        """Start the app and wait until it answers.
-
-        Raises:
-            RuntimeError: if it does not.
-        """
-        with self.log_path.open("ab") as log:
-            self.server = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(self.port)],
-                cwd=PROJECT_ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not answers(self.address):
-            if time.monotonic() > deadline or self.server.poll() is not None:
-                raise RuntimeError(f"the server does not start: {self.log_path.read_text(encoding='utf-8')[-2000:]}")
-            time.sleep(0.1)
-
-    def kill_server(self) -> None:
-        """End the server as `kill -9` does."""
-        if self.server is not None:
-            self.server.kill()
-            self.server.wait(10)
-            self.server = None
+    # ---- its processes
 
     def server_process(self) -> psutil.Process:
-        assert self.server is not None
-        return psutil.Process(self.server.pid)
+        assert self.server.process is not None
+        return psutil.Process(self.server.process.pid)
 
     def trouble(self) -> list[str]:
         """Lines of the server's log that speak of an error."""
         try:
-            lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = self.server.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return []
         return [line[:300] for line in lines if TROUBLE.search(line)]
-
-    # ---- other processes
 
     def processes(self) -> Iterator[tuple[str, psutil.Process]]:
         """Processes of this data root beside the server, by the module that they run."""
@@ -232,15 +190,9 @@ class Room:
                 yield module, process
 
     def end_processes(self) -> None:
-        """End them all; the scheduler first, so that it starts nothing again."""
+        """End them all, and what they have started meanwhile."""
         for _ in range(3):
-            found = sorted(self.processes(), key=lambda item: item[0] != "core.scheduling.scheduler")
-            for _, process in found:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            psutil.wait_procs([process for _, process in found], timeout=5)
-            if not found:
-                return
+            end_processes(self.home)
 
 
 def pictures_trained(run: Run, first: float, last: float) -> float:
@@ -277,9 +229,3 @@ def noise_zip(path: Path, megabytes: float, seed: int = 0) -> int:
             Image.frombytes("RGB", (side, side), numbers.randbytes(side * side * 3)).save(picture, "PNG")
             archive.writestr(f"{'cat' if place % 2 else 'dog'}/{place:04d}.png", picture.getvalue())
     return path.stat().st_size
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

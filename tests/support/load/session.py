@@ -32,6 +32,7 @@ from yarl import URL
 
 from tests.support.load.ledger import Ledger
 from tests.support.load.page import Page
+from tests.support.load.reruns import Reruns, Timers
 
 XSRF_COOKIE = "_streamlit_xsrf"
 PATIENCE_SECONDS = 60.0
@@ -43,18 +44,6 @@ STEP = re.compile(r"Epoch (\d+) of \d+, step (\d+) of")
 
 class LostError(Exception):
     """The connection ended, or an answer did not come."""
-
-
-@dataclass
-class Asked:
-    """A rerun on its way: what was asked, and when."""
-
-    kind: str
-    fragment: str
-    sent: float
-    answered: "asyncio.Future[float]"
-    run: str = ""  # the run of the script that answers it
-    any_run: bool = False  # the script asked for another run of itself: the next one answers
 
 
 @dataclass
@@ -72,8 +61,7 @@ class Session:
     away: bool = False  # on another page than the one that it watches
 
     def __post_init__(self) -> None:
-        self._waiting: list[Asked] = []
-        self._timers: dict[str, tuple[float, asyncio.Task[None]]] = {}
+        self._reruns, self._timers = Reruns(), Timers(self._refresh)
         self._uploads: dict[str, asyncio.Future[Any]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -82,7 +70,6 @@ class Session:
         self._closing = False
         self._step = (0, 0)
         self._shown: set[str] = set()
-        self._began: dict[str, float] = {}  # when the last runs of the script began
         self.first_content: asyncio.Future[float] | None = None
 
     async def __aenter__(self) -> Self:
@@ -155,18 +142,14 @@ class Session:
 
     async def _end(self) -> None:
         self.connected = False
-        self._stop_timers()
+        self._timers.stop_all()
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
             # not `await self._reader`: its cancellation could not be distinguished from that of the caller
             await asyncio.wait([self._reader], timeout=5)
         self._reader = None
         self._socket = None
-        for asked in self._waiting:
-            if not asked.answered.done():
-                asked.answered.set_exception(LostError("the connection ended"))
-                asked.answered.exception()  # perhaps no caller waits
-        self._waiting.clear()
+        self._reruns.give_up(LostError("the connection ended"))
 
     async def _get(self, path: str) -> bytes:
         try:
@@ -240,8 +223,7 @@ class Session:
         context = state.context_info
         context.timezone, context.timezone_offset, context.locale = "UTC", 0, "en-US"
         context.url, context.is_embedded, context.color_scheme = self._url, False, "light"
-        asked = Asked(kind, fragment, time.perf_counter(), asyncio.get_running_loop().create_future())
-        self._waiting.append(asked)
+        asked = self._reruns.ask(kind, fragment)
         await self._send(BackMsg(rerun_script=state))
         if not wait:
             return 0.0
@@ -274,7 +256,7 @@ class Session:
         link = next(self.page.find("page_link", label), None)
         if link is None:
             raise LostError(f"no link {label!r} among {self.page.describe()}")
-        self._stop_timers()
+        self._timers.stop_all()
         # widgets that the old page drew are not sent to the new one
         self.page.widgets.clear()
         seconds = await self.ask("click", page_hash=link.page_script_hash, query=link.query_string)
@@ -317,13 +299,6 @@ class Session:
         await self.ask("upload")
         return time.perf_counter() - began
 
-    async def set_choice(self, element: Any, *values: str) -> float:
-        """Choose in a segmented control or list; seconds until the page has followed."""
-        state = WidgetState(id=element.id)
-        state.string_array_value.data.extend(values)
-        self.page.widgets[element.id] = state
-        return await self.ask("click", fragment=self.page.fragment_of(element))
-
     async def _send(self, message: BackMsg) -> None:
         assert self._socket is not None
         payload = message.SerializeToString()
@@ -351,7 +326,7 @@ class Session:
         except Exception as error:  # a fault of the protocol is what this looks for
             self.ledger.fail(self.name, f"{type(error).__name__}: {error}")
         self.connected = False
-        self._stop_timers()
+        self._timers.stop_all()
         if not self._closing:
             self.ledger.fail(self.name, f"the server closed the connection ({socket.close_code})")
             asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(self._end()))
@@ -365,10 +340,10 @@ class Session:
             case "script_finished":
                 self._finish(message)
             case "auto_rerun":
-                self._set_timer(message.auto_rerun.fragment_id, message.auto_rerun.interval)
+                self._timers.set(message.auto_rerun.fragment_id, message.auto_rerun.interval)
             case "stop_auto_rerun":
                 for fragment in message.stop_auto_rerun.fragment_ids:
-                    self._stop_timer(fragment)
+                    self._timers.stop(fragment)
             case "navigation":
                 self.page.page_hash = message.navigation.page_script_hash
             case "page_info_changed":
@@ -408,63 +383,26 @@ class Session:
         self.page.cache_age = new.config.max_cached_message_age or self.page.cache_age
         self.page.run = described.script_run_id
         if not fragments:
-            self._stop_timers()
+            self._timers.stop_all()
             self.page.page_hash = new.page_script_hash
-        self._began = {described.script_run_id: time.perf_counter()} | dict(list(self._began.items())[:20])
-        for asked in self._waiting:
-            # a run of the whole script also ends what a fragment was doing: its end never comes
-            if not fragments or (not asked.run and (asked.any_run or asked.fragment in fragments)):
-                asked.run = described.script_run_id
+        self._reruns.begin(described.script_run_id, fragments)
 
     def _finish(self, message: ForwardMsg) -> None:
         described, now = message.metadata.run, time.perf_counter()
+        run, fragments = described.script_run_id, list(described.fragment_ids)
         early = message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN
         if not early:
-            self.page.sweep(described.script_run_id, list(described.fragment_ids))
-        left, fragments = [], list(described.fragment_ids)
-        began = self._began.get(described.script_run_id, 0.0)
-        for asked in self._waiting:
-            # a later run of the same fragment takes the place of an earlier one whose end was never sent
-            replaced = bool(asked.run) and asked.fragment in fragments and asked.sent <= began
-            if asked.run != described.script_run_id and not replaced:
-                left.append(asked)
-            elif early:
-                asked.run, asked.any_run = "", True
-                left.append(asked)
-            else:
-                self.ledger.add(asked.kind, now - asked.sent)
-                if not asked.answered.done():
-                    asked.answered.set_result(now - asked.sent)
-        self._waiting = left
+            self.page.sweep(run, fragments)
+        for asked in self._reruns.finish(run, fragments, early=early):
+            self.ledger.add(asked.kind, now - asked.sent)
 
-    # ---- fragments that refresh themselves
-
-    def _set_timer(self, fragment: str, seconds: float) -> None:
-        if fragment in self._timers and self._timers[fragment][0] == seconds:
-            return
-        self._stop_timer(fragment)
-        self._timers[fragment] = seconds, asyncio.create_task(self._tick(fragment, seconds))
-
-    async def _tick(self, fragment: str, seconds: float) -> None:
-        """As setInterval: one rerun at each interval, whether or not the last one was answered."""
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            due = max(due + seconds, loop.time())
-            await asyncio.sleep(due - loop.time())
-            try:
-                await self.ask("refresh", fragment=fragment, automatic=True, wait=False)
-            except LostError:
-                return
-
-    def _stop_timer(self, fragment: str) -> None:
-        found = self._timers.pop(fragment, None)
-        if found is not None:
-            found[1].cancel()
-
-    def _stop_timers(self) -> None:
-        for fragment in list(self._timers):
-            self._stop_timer(fragment)
+    async def _refresh(self, fragment: str) -> bool:
+        """Ask for a rerun of a fragment; whether there is a connection."""
+        try:
+            await self.ask("refresh", fragment=fragment, automatic=True, wait=False)
+        except LostError:
+            return False
+        return True
 
     @property
     def live(self) -> bool:
@@ -473,8 +411,7 @@ class Session:
 
     def unanswered(self, older_than_seconds: float) -> int:
         """Reruns whose answer is still missing after a while."""
-        now = time.perf_counter()
-        return sum(1 for asked in self._waiting if now - asked.sent > older_than_seconds)
+        return self._reruns.unanswered(older_than_seconds)
 
 
 @cache

@@ -25,7 +25,7 @@ from core.doctor.findings_in_words import (
     describe_usual,
     explained,
 )
-from core.formatting import capitalise, format_day, format_duration, format_estimate
+from core.formatting import capitalise, format_day, format_duration
 from core.jobs.shared_job import JobState
 from core.settings import Settings
 from core.storage import stamp_of
@@ -82,7 +82,13 @@ def _show(settings: Settings, dataset: Dataset, state: JobState[Findings]) -> No
     names, backbone = list_backbones(), _chosen(dataset)
     st.markdown("##### Data doctor")
     if state.active:
-        _show_progress(settings, dataset, backbone, state)
+        progress_bar.show_job(
+            state,
+            dataset.summary.owner,
+            lambda by: cancel_examination(settings, dataset, backbone, by=by),
+            f"doctor-cancel-{dataset.id}",
+            result=", and everyone sees what it finds",
+        )
     elif state.result is not None:
         _show_findings(settings, dataset, state.result)
     else:
@@ -117,27 +123,16 @@ def _choose(dataset: Dataset, backbone: str) -> None:
 
 
 def _offer(settings: Settings, dataset: Dataset, backbone: str, state: JobState[Findings]) -> None:
-    if state.problem:
-        st.warning(frame.plain(state.problem), icon=":material/warning:")
     st.markdown(
         "Looks for labels that may be wrong, near-copies, and pictures that are hard to see, and states how far to "
         "trust it. It changes nothing."
     )
-    about = f" ({format_estimate(state.estimate)})" if state.estimate else ""
-    if st.button(f"Examine the pictures{about}", key=f"doctor-start-{dataset.id}", icon=":material/stethoscope:"):
-        start_examination(settings, dataset, backbone, by=frame.actor())
-        st.rerun()
-
-
-def _show_progress(settings: Settings, dataset: Dataset, backbone: str, state: JobState[Findings]) -> None:
-    progress_bar.draw_job(state)
-    visitor = frame.actor()
-    may = visitor.may_change(state.owner) or visitor.may_change(dataset.summary.owner)
-    progress_bar.offer_cancel(
-        (lambda: cancel_examination(settings, dataset, backbone, by=visitor)) if may else None,
-        f"doctor-cancel-{dataset.id}",
-        cancelled=state.cancelled,
-        result=", and everyone sees what it finds",
+    progress_bar.offer_job(
+        state,
+        "Examine the pictures",
+        f"doctor-start-{dataset.id}",
+        ":material/stethoscope:",
+        lambda: start_examination(settings, dataset, backbone, by=frame.actor()),
     )
 
 

@@ -6,7 +6,6 @@ import streamlit as st
 
 from core.datasets.downloads.ready_made import PREFIX, SETS, ReadySet
 from core.datasets.drawn_sample import SAMPLE_TITLE
-from core.errors import TuneMyPetsError
 from core.formatting import format_bytes, format_count
 from core.jobs.import_jobs import ImportRequest, may_download
 from core.quotas import free_bytes
@@ -102,10 +101,7 @@ def _offer_open(name: str, title: str, here: Mapping[str, str]) -> bool:
 
 def _start(settings: Settings, path: str | None, name: str) -> None:
     free = frame.datasets(settings).free_name(name)
-    try:
+    with frame.explained():
         job = frame.imports(settings).start(ImportRequest(path, free, SPLIT, 0), by=frame.actor())
-    except TuneMyPetsError as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    st.query_params.from_dict({"import": job})
-    st.rerun()
+        st.query_params.from_dict({"import": job})
+        st.rerun()

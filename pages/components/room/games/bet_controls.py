@@ -11,7 +11,7 @@ from core.room.board import read_board
 from core.scheduling.scheduler import ensure_scheduler
 from core.settings import Settings
 from models.weights import default_network
-from pages.components.room.games.game_snapshot import current_bets, forget_games
+from pages.components.room.games.game_snapshot import current_bets, redraw_games
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import list_datasets
 from pages.components.shared.snapshots.race_snapshot import forget_races, races_of
@@ -84,6 +84,5 @@ def _choices(settings: Settings) -> dict[tuple[str, str], str]:
 
 
 def _redraw() -> None:
-    forget_games()
     forget_races()
-    st.rerun()
+    redraw_games()

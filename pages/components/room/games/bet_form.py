@@ -6,7 +6,7 @@ from core.actor import Actor
 from core.games.bets import MAX_LEAD, MAX_SPREAD, Bet, BetStore, BetView
 from core.settings import Settings
 from pages.components.room.games import bet_scene
-from pages.components.room.games.game_snapshot import current_bets, forget_games
+from pages.components.room.games.game_snapshot import current_bets, redraw_games
 from pages.components.room.games.lead_histogram import describe_lead
 from pages.components.shared import frame
 
@@ -63,8 +63,7 @@ def _ask(settings: Settings, view: BetView, by: Actor) -> None:
                 st.error("Choose who wins first.", icon=":material/block:")
                 return
             BetStore(settings).place(view.id, signed, spread, by=by)
-            forget_games()
-            st.rerun()
+            redraw_games()
 
 
 def _show_own(view: BetView, bet: Bet) -> None:

@@ -32,7 +32,7 @@ def show_bets(settings: Settings) -> None:
         return
     st.markdown(f"#### {ask(view)}")
     if view.open:
-        people = "".join(f"<span>{html.escape(_name(settings, bet.person))}</span>" for bet in view.bets)
+        people = "".join(f"<span>{html.escape(frame.person_name(settings, bet.person))}</span>" for bet in view.bets)
         said = format_count(len(view.bets), "bet") if view.bets else "No bet yet"
         st.html(f'<div class="game-count">{said}</div><div class="join-people">{people}</div>')
         return
@@ -82,21 +82,17 @@ def _row(settings: Settings, place: int, item: Standing) -> str:
     detail = "1 race" if item.bets == 1 and item.last is not None else f"{format_count(item.bets, 'race')}, {last}"
     return (
         f'<div class="board-row"><div class="board-place">{place}</div>'
-        f'<div class="board-who"><b>{html.escape(_name(settings, item.person))}</b></div>'
+        f'<div class="board-who"><b>{html.escape(frame.person_name(settings, item.person))}</b></div>'
         f'<div class="board-figure"><b>{item.score:.1f}</b> '
         f"<small>{'mean of ' if item.bets > 1 else ''}{detail}</small></div></div>"
     )
-
-
-def _name(settings: Settings, person: str) -> str:
-    return frame.owner_name(settings, person) or "This machine"
 
 
 def _table(settings: Settings, views: Sequence[BetView]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "By": _name(settings, bet.person),
+                "By": frame.person_name(settings, bet.person),
                 "Race": f"{view.round.b} against {view.round.a} on {view.round.dataset}",
                 "Bet (points)": bet.lead,
                 "Give or take (points)": bet.spread,

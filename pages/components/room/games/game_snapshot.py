@@ -1,5 +1,9 @@
 """Bets, the hunt and the promise as all sessions see them: read once a second for everyone."""
 
+from typing import NoReturn
+
+import streamlit as st
+
 from core.games.bets import BetStore, BetView
 from core.games.hunt import HuntStore, HuntView
 from core.games.promise import PromiseStore, PromiseView
@@ -38,3 +42,9 @@ def forget_games() -> None:
     _bets.forget()
     _hunts.forget()
     _promises.forget()
+
+
+def redraw_games() -> NoReturn:
+    """Draw the page again, after this session changed something."""
+    forget_games()
+    st.rerun()

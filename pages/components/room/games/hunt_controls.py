@@ -6,7 +6,7 @@ from core.actor import Actor
 from core.games.hunt import PICTURES, PLANTED, HuntStore
 from core.games.planting import FEWEST_PLANTED, MAX_PICTURES, MAX_PLANTED
 from core.settings import Settings
-from pages.components.room.games.game_snapshot import current_hunt, forget_games
+from pages.components.room.games.game_snapshot import current_hunt, redraw_games
 from pages.components.shared import frame
 from pages.components.shared.dataset_cache import list_datasets
 
@@ -22,7 +22,7 @@ def show_controls(settings: Settings, by: Actor) -> None:
     with st.container(horizontal=True, key="hunt-controls"):
         if not view.over and st.button("End the hunt", icon=":material/stop:", key="hunt-end"):
             HuntStore(settings).end(view.id, by=by)
-            _redraw()
+            redraw_games()
         with st.popover("New hunt", icon=":material/search:", key="hunt-new"):
             _offer_hunt(settings, by)
 
@@ -52,9 +52,4 @@ def _offer_hunt(settings: Settings, by: Actor) -> None:
                     seconds=60.0 * minutes, by=by,
                 )  # fmt: skip
                 store.start_doctor(hunt_id, by=by)
-                _redraw()
-
-
-def _redraw() -> None:
-    forget_games()
-    st.rerun()
+                redraw_games()

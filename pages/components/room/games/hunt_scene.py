@@ -55,7 +55,8 @@ def show_hunt(settings: Settings) -> None:
         show_end(settings, view)
         return
     people = "".join(
-        f"<span>{html.escape(_name(settings, person))} {len(rows)}</span>" for person, rows in view.marks.items()
+        f"<span>{html.escape(frame.person_name(settings, person))} {len(rows)}</span>"
+        for person, rows in view.marks.items()
     )
     marks = format_count(sum(len(rows) for rows in view.marks.values()), "mark")
     st.html(
@@ -75,12 +76,12 @@ def show_end(settings: Settings, view: HuntView, own: str | None = None) -> None
     store, copy = HuntStore(settings), copy_of(settings, view)
     truth, hunt = store.truth(view.id), view.hunt
     people = {
-        _name(settings, person): count_found(rows, truth, hunt.pictures)
+        frame.person_name(settings, person): count_found(rows, truth, hunt.pictures)
         for person, rows in sorted(view.marks.items(), key=lambda item: (item[0] != own, len(item[1])))
     }
     ranked = sorted(people.items(), key=lambda item: (-item[1].found, item[1].marked))
     if own is not None and own in view.marks:
-        mine = _name(settings, own)
+        mine = frame.person_name(settings, own)
         used = format_count(len(view.marks[own]), "mark")
         st.markdown(f"**You found {people[mine].found} of {hunt.planted}**, with {used}.")
     rows = [(name, found, "person") for name, found in ranked[:MAX_ROWS]]
@@ -173,7 +174,3 @@ def _describe_doctor(settings: Settings, view: HuntView) -> str:
     if state.active:
         return f"examining with {network}"
     return frame.plain(state.problem) if state.problem else "not started"
-
-
-def _name(settings: Settings, person: str) -> str:
-    return frame.owner_name(settings, person) or "This machine"

@@ -7,7 +7,7 @@ from core.games.promise import PROMISED, PromiseStore
 from core.novelty.not_sure import describe_promise
 from core.runs.run import RunState
 from core.settings import Settings
-from pages.components.room.games.game_snapshot import current_promise, forget_games
+from pages.components.room.games.game_snapshot import current_promise, redraw_games
 from pages.components.shared import frame
 from pages.components.shared.snapshots.runs_snapshot import list_runs
 
@@ -21,7 +21,7 @@ def show_controls(settings: Settings, by: Actor) -> None:
     with st.container(horizontal=True, key="promise-controls"):
         if view.open and st.button("End the test", icon=":material/stop:", key="promise-end"):
             PromiseStore(settings).close(view.id, by=by)
-            _redraw()
+            redraw_games()
         with st.popover("New test", icon=":material/handshake:", key="promise-new"):
             _offer_test(settings, by)
 
@@ -45,9 +45,4 @@ def _offer_test(settings: Settings, by: Actor) -> None:
             with frame.explained(), st.spinner("Comparing with the training pictures"):
                 frame.predictor(settings).know_pictures(chosen)
                 PromiseStore(settings).start(chosen, promise, by=by)
-                _redraw()
-
-
-def _redraw() -> None:
-    forget_games()
-    st.rerun()
+                redraw_games()

@@ -8,7 +8,7 @@ from core.games.promise import EACH, PromiseStore, PromiseView
 from core.novelty.not_sure import NotSure
 from core.settings import Settings
 from pages.components.room.games import promise_scene
-from pages.components.room.games.game_snapshot import current_promise, forget_games
+from pages.components.room.games.game_snapshot import current_promise, redraw_games
 from pages.components.shared import frame
 from pages.components.shared.pictures import gallery
 
@@ -75,8 +75,7 @@ def _ask(settings: Settings, view: PromiseView, by: Actor) -> None:
     top = f"{found.top[0][0]}, {format_probability(found.top[0][1])}" if found.top else ""
     st.session_state[LAST] = view.id, known, found.not_sure, top
     st.session_state[ROUND] = number + 1
-    forget_games()
-    st.rerun()
+    redraw_games()
 
 
 def _show_last(view: PromiseView) -> None:

@@ -9,7 +9,6 @@ import streamlit as st
 
 from core.datasets.dataset import Dataset
 from core.errors import TuneMyPetsError
-from core.formatting import format_estimate
 from core.jobs.shared_job import JobState
 from core.probes.ladder import Ladder, ladder_path, read_ladder
 from core.probes.probing import cancel_probes, check_network, look, start_probes
@@ -41,7 +40,13 @@ def show_probes(settings: Settings, dataset: Dataset, network: str, draw: Callab
         if state.result is not None:
             draw(state.result)
         elif state.active:
-            _show_progress(settings, dataset, network, state, name)
+            progress_bar.show_job(
+                state,
+                dataset.summary.owner,
+                lambda by: cancel_probes(settings, dataset, network, by=by),
+                f"cancel-{name}",
+                result=", and everyone sees the result",
+            )
         else:
             _offer(settings, dataset, network, state, name)
 
@@ -59,21 +64,10 @@ def _offer(settings: Settings, dataset: Dataset, network: str, state: JobState[L
     except TuneMyPetsError as error:
         st.info(frame.plain(str(error)), icon=":material/inventory_2:")
         return
-    if state.problem:
-        st.warning(frame.plain(state.problem), icon=":material/warning:")
-    about = f" ({format_estimate(state.estimate)})" if state.estimate else ""
-    if st.button(f"Measure each block{about}", key=f"start-{name}", icon=":material/stairs:"):
-        start_probes(settings, dataset, network, by=frame.actor())
-        st.rerun()
-
-
-def _show_progress(settings: Settings, dataset: Dataset, network: str, state: JobState[Ladder], name: str) -> None:
-    progress_bar.draw_job(state)
-    visitor = frame.actor()
-    may = visitor.may_change(state.owner) or visitor.may_change(dataset.summary.owner)
-    progress_bar.offer_cancel(
-        (lambda: cancel_probes(settings, dataset, network, by=visitor)) if may else None,
-        f"cancel-{name}",
-        cancelled=state.cancelled,
-        result=", and everyone sees the result",
+    progress_bar.offer_job(
+        state,
+        "Measure each block",
+        f"start-{name}",
+        ":material/stairs:",
+        lambda: start_probes(settings, dataset, network, by=frame.actor()),
     )

@@ -18,13 +18,11 @@ from pages.components.shared.snapshots.sweep_snapshot import list_sweeps
 SHOWN = 8
 
 
-def show_recent(settings: Settings, heading: str = "Latest runs") -> None:
-    """Draw the newest runs, races and sweeps below a heading, if any; nothing while there are none."""
+def show_recent(settings: Settings) -> None:
+    """Draw the newest runs, races and sweeps; nothing while there are none."""
     summaries, sweeps = list_runs(settings), {item.id: item for item in list_sweeps(settings)}
     if not summaries and not sweeps:
         return
-    if heading:
-        st.subheader(heading)
     planned = {race.id: race for race in races_of(settings) if race.meta.plan is not None and not race.plan.is_pair}
     begun = [(item.meta.created, item.meta.race if item.meta.race in planned else item.id) for item in summaries]
     begun += [(item.meta.created, item.id) for item in sweeps.values()]

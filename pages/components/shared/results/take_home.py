@@ -8,7 +8,7 @@ import streamlit as st
 from core.errors import ExportError, ExtraMissingError
 from core.export.exports import Manifest, check_exportable, look, start_export
 from core.export.formats import FORMATS, ExportFormat
-from core.formatting import format_bytes, format_estimate, format_percent, format_points
+from core.formatting import format_bytes, format_percent, format_points
 from core.jobs.shared_job import JobState
 from core.room.addresses import is_loopback
 from core.runs.run import Run
@@ -57,8 +57,6 @@ def _show_format(settings: Settings, run: Run, kind: ExportFormat, state: JobSta
     if state.active:
         progress_bar.draw_job(state)
         return
-    if state.problem:
-        st.warning(frame.plain(state.problem), icon=":material/warning:")
     try:
         kind.check_holds(run.config().entry())
         kind.check_installed()
@@ -69,10 +67,13 @@ def _show_format(settings: Settings, run: Run, kind: ExportFormat, state: JobSta
     except ExportError as error:
         st.caption(frame.plain(str(error)))
         return
-    about = f" ({format_estimate(state.estimate)})" if state.estimate else ""
-    if st.button(f"Make it{about}", key=f"make-{kind.name}-{run.id}", icon=":material/build:"):
-        start_export(settings, run.id, kind.name)
-        st.rerun()
+    progress_bar.offer_job(
+        state,
+        "Make it",
+        f"make-{kind.name}-{run.id}",
+        ":material/build:",
+        lambda: start_export(settings, run.id, kind.name),
+    )
 
 
 def _show_files(settings: Settings, run: Run, kind: ExportFormat, manifest: Manifest) -> None:

@@ -4,7 +4,6 @@ import streamlit as st
 
 from core.config.race_plan import BUDGETS, MAX_ARMS, MAX_SEEDS, MAX_TITLE, Budget
 from core.config.train_config import TrainConfig
-from core.errors import ConfigError
 from core.formatting import format_count
 from core.races.learning_curve import plan_curve, start_curve
 from core.races.presets import DEFAULT_ARMS, PRESETS, VIEWS, Views, make_arms, plan_race, share_views
@@ -12,7 +11,7 @@ from core.races.race_actions import start_race
 from core.settings import Settings
 from pages.components.shared import frame
 from pages.components.train.form import time_estimate
-from pages.components.train.form.start_bar import open_started, show_problems
+from pages.components.train.form.start_bar import open_started
 
 BUDGET_HELP = {
     "epochs": "Epochs: how often each training picture is seen.",
@@ -75,16 +74,13 @@ def offer_race(settings: Settings, chosen: TrainConfig) -> None:
         title = st.text_input(
             "Title of the race", max_chars=MAX_TITLE, key="race-title", placeholder="its arms", help="Shown in lists."
         )
-        try:
+        with frame.explained():
             plan, planned = plan_race(chosen, arms, seeds=seeds, budget=budget, amount=float(amount), title=title)
-        except ConfigError as error:
-            show_problems(error)
-            return
-        each = format_count(seeds, "seed")
-        total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
-        st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each. {total}")
-        if st.button("Start this race", type="primary", icon=":material/flag:", key="race-start"):
-            open_started(settings, lambda: {"race": start_race(settings, plan, planned, by=frame.actor())[0]})
+            each = format_count(seeds, "seed")
+            total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
+            st.caption(f"{len(planned)} runs, in turns: {len(plan.arms)} arms with {each} each. {total}")
+            if st.button("Start this race", type="primary", icon=":material/flag:", key="race-start"):
+                open_started(settings, lambda: {"race": start_race(settings, plan, planned, by=frame.actor())[0]})
 
 
 def _choose_views(chosen: TrainConfig, key: str) -> TrainConfig:
@@ -156,15 +152,14 @@ def offer_curve(settings: Settings, chosen: TrainConfig) -> None:
         if not arms:
             st.info("Choose at least one arm.", icon=":material/touch_app:")
             return
-        try:
-            numbers = range(chosen.seed, chosen.seed + seeds)
+        numbers = range(chosen.seed, chosen.seed + seeds)
+        with frame.explained():
             planned = make_arms(chosen, arms, "epochs", epochs, chosen.seed)
             plan = plan_curve(settings, planned, seeds=numbers)
             total = time_estimate.format_total(settings, [arm.config for arm in planned], plan)
             each = format_count(seeds, "seed")
             st.caption(f"{len(plan.sizes)} sizes ({', '.join(map(str, plan.sizes))}) with {each} each. {total}")
-        except ConfigError as error:
-            show_problems(error)
-            return
-        if st.button("Start this curve", type="primary", icon=":material/trending_up:", key="curve-start"):
-            open_started(settings, lambda: {"race": start_curve(settings, planned, seeds=numbers, by=frame.actor())[0]})
+            if st.button("Start this curve", type="primary", icon=":material/trending_up:", key="curve-start"):
+                open_started(
+                    settings, lambda: {"race": start_curve(settings, planned, seeds=numbers, by=frame.actor())[0]}
+                )

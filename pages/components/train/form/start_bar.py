@@ -7,7 +7,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.config.arm_names import describe_arm
 from core.config.train_config import TrainConfig
-from core.errors import ConfigError, QuotaError
 from core.races.presets import plan_pair
 from core.races.race_actions import start_race
 from core.scheduling.scheduler import ensure_scheduler
@@ -57,19 +56,13 @@ def open_started(settings: Settings, start: Callable[[], dict[str, str]]) -> Non
     Args:
         start: makes a race or a run; gives what its address names, such as `{"race": id}`.
     """
-    try:
+    with frame.explained():
         target = start()
-    except ConfigError as error:
-        show_problems(error)
-        return
-    except QuotaError as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    ensure_scheduler(settings)
-    forget_runs()
-    forget_races()
-    note_opened(target.get("race", ""))
-    frame.go(frame.COMPARE if "race" in target else frame.TRAIN, query_params=target)
+        ensure_scheduler(settings)
+        forget_runs()
+        forget_races()
+        note_opened(target.get("race", ""))
+        frame.go(frame.COMPARE if "race" in target else frame.TRAIN, query_params=target)
 
 
 def note_opened(race_id: str) -> bool:
@@ -81,12 +74,6 @@ def note_opened(race_id: str) -> bool:
     first = race_id not in opened
     opened.add(race_id)
     return first
-
-
-def show_problems(error: ConfigError) -> None:
-    """One sentence for each field that is wrong."""
-    for sentence in error.problems.values():
-        st.error(frame.plain(sentence), icon=":material/block:")
 
 
 def _describe(chosen: Chosen, config: TrainConfig) -> str:

@@ -21,7 +21,7 @@ BEST, REST = "#D55E00", "#8C8C8C"  # the second one is seen on white and on blac
 BEST_SHARE = 0.1  # of the trials, which stand out
 GAP = 0.42  # of the distance of two axes: for the labels between
 ROW_PX, LABEL_PX, NAME_PX = 62, 13, 96
-ROOM = 26  # characters of labels beside each other on a phone
+ROOM = 26  # characters of labels next to each other on a phone
 
 
 @dataclass(frozen=True)

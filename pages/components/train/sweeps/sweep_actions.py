@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from core.errors import QuotaError
 from core.settings import Settings
 from core.sweeps.final_race import BEST, start_final_race
 from core.sweeps.sweep_store import SweepStore, ensure_sweeper
@@ -104,14 +103,11 @@ def _shown_no_better(snapshot: SweepSnapshot) -> bool:
 
 
 def _train_best(settings: Settings, snapshot: SweepSnapshot) -> None:
-    frame.actor().check_may_change(snapshot.sweep.meta.owner, f"Sweep {snapshot.sweep.id}")
-    try:
+    with frame.explained():
+        frame.actor().check_may_change(snapshot.sweep.meta.owner, f"Sweep {snapshot.sweep.id}")
         start_final_race(settings, SweepStore(settings).get(snapshot.sweep.id))
-    except QuotaError as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    forget_sweeps()
-    st.rerun()
+        forget_sweeps()
+        st.rerun()
 
 
 def _ask_for_deletion(settings: Settings, sweep_id: str) -> None:

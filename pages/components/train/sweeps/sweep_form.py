@@ -19,7 +19,7 @@ from core.config.sweep_plan import (
     plan_sweep,
 )
 from core.config.train_config import TrainConfig
-from core.errors import ConfigError, QuotaError
+from core.errors import ConfigError
 from core.formatting import format_count
 from core.scheduling.cluster_team import describe_place
 from core.settings import Settings
@@ -271,15 +271,8 @@ def _describe(settings: Settings, plan: SweepPlan) -> str:
 
 def _start(settings: Settings, plan: SweepPlan) -> None:
     """Begin the sweep and open its page, or show why not."""
-    try:
+    with frame.explained():
         sweep = SweepStore(settings).create(plan, by=frame.actor())
-    except ConfigError as error:
-        for sentence in error.problems.values():
-            st.error(frame.plain(sentence), icon=":material/block:")
-        return
-    except QuotaError as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    ensure_sweeper(settings)
-    forget_sweeps()
-    frame.go(frame.TRAIN, query_params={"sweep": sweep.id})
+        ensure_sweeper(settings)
+        forget_sweeps()
+        frame.go(frame.TRAIN, query_params={"sweep": sweep.id})

@@ -2,7 +2,8 @@
 
 import pytest
 
-from core.datasets.labels.label_columns import ONE_HOT, label_columns, match_files, read_labels, split_column
+from core.datasets.labels.file_columns import match_files
+from core.datasets.labels.label_columns import ONE_HOT, label_columns, read_labels, split_column
 from core.datasets.labels.label_tables import LabelTable, read_table
 from core.datasets.labels.words import split_in_path, split_of
 
