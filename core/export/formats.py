@@ -100,7 +100,7 @@ _FORMATS = (
         "pytorch",
         "PyTorch",
         "A zip with weights, labels and a script that predicts: needs torch, not this app.",
-        version=3,
+        version=4,
     ),
     ExportFormat(
         "onnx",
@@ -108,7 +108,7 @@ _FORMATS = (
         "One file for ONNX Runtime, OpenCV, browsers and C++.",
         "model.onnx",
         ("onnx", "onnxscript", "onnxruntime"),
-        version=3,
+        version=4,
     ),
     ExportFormat(
         "tflite",
@@ -116,7 +116,7 @@ _FORMATS = (
         f"For phone apps, robots and MediaPipe, in the form of Teachable Machine's files. {ONE_OUTPUT}",
         "model_unquant.tflite",
         _LITERT,
-        version=3,
+        version=4,
         requirements=TFLITE,
         machines=_LITERT_MACHINES,
         bare=True,
@@ -127,7 +127,7 @@ _FORMATS = (
         f"A quarter of the size, for small boards. {ONE_OUTPUT}",
         "model.tflite",
         (*_LITERT, "ai_edge_quantizer"),
-        version=3,
+        version=4,
         requirements=TFLITE,
         machines=_LITERT_MACHINES,
         bare=True,
@@ -147,7 +147,7 @@ _FORMATS = (
         "Trains the head again in seconds, with numpy and scikit-learn: the features of its pictures are inside.",
         "notebook.ipynb",
         ("nbformat",),
-        version=2,
+        version=3,
         single=True,
         requirements="requirements-notebook.txt",
     ),
@@ -155,7 +155,7 @@ _FORMATS = (
         "huggingface",
         "Hugging Face",
         "A folder for the Hugging Face Hub, with a model card.",
-        version=3,
+        version=4,
     ),
 )
 FORMATS: Mapping[str, ExportFormat] = MappingProxyType({item.name: item for item in _FORMATS})
