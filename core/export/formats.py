@@ -93,7 +93,7 @@ _FORMATS = (
         "One HTML file that classifies photos in the browser of a phone, offline: nothing leaves it.",
         "page.html",
         single=True,
-        version=3,
+        version=4,
         most_parameters=15_000_000,
     ),
     ExportFormat(
