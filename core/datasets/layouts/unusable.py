@@ -16,7 +16,7 @@ NETWORKS = (
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
 OTHERS = (  # endings of files, what these are, the remedy
     (NETWORKS, "a trained network",
-     "import the pictures that it was trained on, which Teachable Machine saves with Download project as file (.tm)."),
+     'import the pictures that it was trained on (in Teachable Machine: "Download project as file").'),
     (VIDEOS, "videos", "save single frames as JPEG, in a folder for each class."),
     (ARCHIVES, "archives", "import one of them, or unpack them and import the folder."),
 )  # fmt: skip
