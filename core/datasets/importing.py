@@ -8,7 +8,7 @@ import hashlib
 import shutil
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -23,6 +23,7 @@ from core.datasets.dataset import FORMAT, ImageRow, ImportReport, thumbnail_of, 
 from core.datasets.drafts import open_draft, refuse_taken, sweep_drafts
 from core.datasets.layouts.inside_parquet import open_pictures
 from core.datasets.layouts.placing import Placed, read_layout
+from core.datasets.layouts.unusable import WANTED
 from core.datasets.pictures.decoder import Limits, decode, pixel_hash, write_thumbnail
 from core.datasets.pictures.picture_formats import EXTENSIONS
 from core.datasets.selection import (
@@ -104,7 +105,7 @@ def import_dataset(
     sweep_drafts(settings.datasets_dir)
     with closing(open_pictures(settings, given, layout=layout, label_column=label_column)) as source:
         where = f"in {readable(source.title)}"
-        _check_size(settings, source.entries(), where)
+        _check_size(settings, source, where)
         found = read_layout(source, layout=layout, label_column=label_column, group_pattern=group_pattern)
         with open_draft(settings) as draft:
             folder = draft.folder
@@ -159,9 +160,13 @@ def check_name(settings: Settings, name: str) -> None:
     refuse_taken(settings.datasets_dir / slug(name, "dataset"))
 
 
-def _check_size(settings: Settings, entries: Sequence[SourceEntry], where: str) -> None:
+def _check_size(settings: Settings, source: Source, where: str) -> None:
+    entries = source.entries()
+    if not entries and source.notes:  # such as links that lead to nothing
+        note = source.notes[0]
+        raise DatasetError(f"There are no files {where} to import: {note[0].lower()}{note[1:]}")
     if not entries:
-        raise DatasetError(f"There are no files {where}: choose the folder that holds the class folders.")
+        raise DatasetError(f"There are no files {where}: {WANTED}")
     if len(entries) > settings.max_images:
         raise DatasetError(
             f"There are {len(entries):,} files {where}, and at most {settings.max_images:,} are taken: "

@@ -271,16 +271,14 @@ def note_empty_folders(folders: Sequence[str], report: ImportReport) -> None:
 
 def too_few_sentence(classes: list[str], report: ImportReport, where: str) -> str:
     """Why a source whose files were all read cannot be a dataset: the commonest reason, with its number of files."""
-    count = "no class has" if not classes else f"only the class {classes[0]!r} has"
-    start = f"After reading, {count} usable pictures {where}, and two classes are needed"
+    count = "no class" if not classes else f"only the class {classes[0]!r}"
+    start = f"Two classes are needed, and {count} {where} has pictures that can be used"
     if not report.rejected:
-        return f"{start}: all were set aside as contradictory."
+        return f"{start}: the same pictures are in several classes, so keep each in one."
     reasons = Counter(text.removeprefix(name).strip() for name, text in report.rejected)
     reason, files = reasons.most_common(1)[0]
     name = next(name for name, text in report.rejected if text.removeprefix(name).strip() == reason)
-    if files == 1:
-        return f"{start}; for example: {name} {reason}"
-    return f"{start}; of {files:,} files such as {name}, each {reason}"
+    return f"{start}: {name} {reason if files == 1 else f'(and {files - 1:,} like it) {reason}'}"
 
 
 def count_images(kept: list[ReadImage], splits: list[str]) -> dict[str, dict[str, int]]:

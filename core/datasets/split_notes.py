@@ -17,14 +17,18 @@ MISSED = 0.3  # of a quota: nearer to it, nobody needs a note
 def note_missing(items: list[Item], splits: list[str], classes: list[str], report: ImportReport) -> None:
     """Note which classes a split has no picture of."""
     held = {(item.label, split) for item, split in zip(items, splits, strict=True)}
-    for split in SPLITS[1:]:
-        missing = [repr(name) for place, name in enumerate(classes) if (place, split) not in held]
-        if missing and split in splits:
-            names = join_names(missing[:MAX_NAMED])
-            more = f" (and of {len(missing) - MAX_NAMED:,} more classes)" if len(missing) > MAX_NAMED else ""
-            report.notes.append(
-                f"The {SPLIT_NAMES[split]} split has no picture of {names}{more}: results there say nothing about it."
-            )
+    lacking: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for place, name in enumerate(classes):
+        if without := tuple(SPLIT_NAMES[key] for key in SPLITS[1:] if key in splits and (place, key) not in held):
+            lacking[without].append(repr(name))
+    for without, missing in lacking.items():
+        names = join_names(missing[:MAX_NAMED])
+        more = f" (and of {len(missing) - MAX_NAMED:,} more classes)" if len(missing) > MAX_NAMED else ""
+        where = f"{' and '.join(without)} split{'s' if len(without) > 1 else ''}"
+        report.notes.append(
+            f"No picture of {names}{more} is in the {where}, so results there do not "
+            f"cover {'it' if len(missing) == 1 else 'them'}: add pictures."
+        )
 
 
 def note_groups(

@@ -62,7 +62,7 @@ def readable_parquet(name: str) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise DatasetError(f"{name} cannot be read ({error.strerror}): check its rights.") from error
+        raise DatasetError(f"{name} cannot be read ({error.strerror}): check its permissions.") from error
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DatasetError(
             f"{name} is not a readable Parquet file (cut off or damaged): download or copy it again."

@@ -10,26 +10,28 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from core.datasets.labels.class_names import clean_labels
-from core.datasets.labels.words import is_image_folder, listed, name_key, word_set
+from core.datasets.labels.words import listed, name_key, word_set
 from core.datasets.layouts.groups import groups_in_names
 from core.datasets.layouts.levels import MAX_CLASSES
 from core.datasets.layouts.readings import COLUMN, Reading, find_readings
 from core.datasets.layouts.tables import SourceTables
 from core.datasets.layouts.tree import OUTSIDE
+from core.datasets.layouts.unusable import ARCHIVES, WANTED, why_no_labels, why_no_pictures
 from core.datasets.pictures.picture_formats import RAW_SUFFIXES, SUFFIX_FORMATS, looks_like_picture
 from core.datasets.sources.source import Source, SourceEntry
 from core.errors import DatasetError, ImageError
 from core.formatting import SPLIT_NAMES, format_count, readable
 
-WANTED = "put the pictures of each class into a folder of its own, such as pets/cat/one.jpg and pets/dog/two.jpg."
 ACCOMPANYING = (
     "readme", "license", "licence", "citation", "dataset_infos", "data.yaml", "copying", "copyright", "credits",
-    "attribution", "authors", "changelog", "notice", "checksums", "md5sums", "sha256sums",
+    "attribution", "authors", "changelog", "notice", "checksums", "md5sums", "sha256sums", "metadata.json",
 )  # fmt: skip
 TEXT_SUFFIXES = word_set(
     ".txt .md .rst .csv .tsv .json .jsonl .ndjson .xml .yaml .yml .html .htm .py .ipynb .mat .parquet .pkl .npy "
     ".npz .h5 .hdf5 .zip .gz .tar .log .ini .cfg .toml .xlsx .xls .doc .docx .pdf .sh .m .r"
 )
+# of one picture, with its name: settings of photo programs, Google Takeout's facts, an iPhone's clip, boxes
+COMPANION_SUFFIXES = word_set(".aae .json .mov .txt .xml .xmp")
 FOREIGN_SUFFIXES = frozenset((*RAW_SUFFIXES, ".jxl", ".psd", ".dcm"))  # pictures that the decoder names and refuses
 HEAD_BYTES = 64
 ABSOLUTE = re.compile(r"/|[A-Za-z]:/")
@@ -105,7 +107,7 @@ def read_layout(source: Source, *, layout: str = "", label_column: str = "", gro
         return _place(entries, Reading("labels", "", labels, splits), {}, where, groups=groups)
     pictures = _find_pictures(source, entries)
     if not pictures:
-        raise DatasetError(f"There are no pictures {where}: {WANTED}")
+        raise DatasetError(why_no_pictures([readable(entry.name) for entry in entries], where))
     paths = {number: _parts(_without_query(entries[number].name)) for number in pictures}
     outside = {number for number, parts in paths.items() if ".." in parts or ABSOLUTE.match(entries[number].name)}
     paths = {number: parts for number, parts in paths.items() if number not in outside}
@@ -114,7 +116,7 @@ def read_layout(source: Source, *, layout: str = "", label_column: str = "", gro
     found = find_readings(paths, sizes, tables, layout or label_column)
     reading = _choose(found.found, layout, label_column, where)
     if reading is None and not found.found:
-        raise DatasetError(_no_labels(entries, paths, where, tables))
+        raise DatasetError(why_no_labels(entries, paths, where, tables))
     if reading is None:
         if not found.certain:
             raise LayoutQuestionError(where, [choose(item, entries, source) for item in found.found])
@@ -194,34 +196,6 @@ def _quoted(key: str) -> str:
     return f'"{key}"' if " " in key else key
 
 
-def _no_labels(
-    entries: Sequence[SourceEntry], paths: Mapping[int, tuple[str, ...]], where: str, tables: SourceTables
-) -> str:
-    """Why pictures have no labels, as far as their neighbours show it."""
-    names = [entry.name.lower() for entry in entries]
-    problems, unused = tables.problems, [readable(name) for name in tables.unused]
-    used = sorted(readable(entries[number].name) for number in tables.used)
-    folders = sorted({parts[-2] for parts in paths.values() if len(parts) > 1})
-    stems = {parts[-1].rpartition(".")[0].lower() for parts in paths.values()}
-    if any(name.endswith(".txt") and PurePosixPath(name).stem in stems for name in names):
-        reason = "the labels next to them are boxes for detection (YOLO), which give no picture a class"
-    elif any(name.endswith(".xml") for name in names):
-        reason = "the .xml files next to them are boxes for detection, which give no picture a class"
-    elif any(name.endswith((".xlsx", ".xls")) for name in names):
-        reason = "an Excel workbook next to them may hold labels, and is not read: save it as CSV"
-    elif used:
-        reason = f"no column of {listed(used)} gives most of them one label each"
-    elif unused:
-        reason = f"no row of {listed(unused)} names one of them"
-    elif len(folders) == 1 and not is_image_folder(folders[0]):
-        return f"There is only the class {folders[0]!r} {where}, and a classifier needs at least two: {WANTED}"
-    else:
-        reason = "no folder, file name or table of labels says what they show"
-    if problems:
-        return f"The {len(paths):,} pictures {where} have no labels, since a table could not be used: {problems[0]}"
-    return f"The {len(paths):,} pictures {where} have no labels, since {reason}: {WANTED}"
-
-
 def _place(
     entries: Sequence[SourceEntry],
     reading: Reading,
@@ -248,12 +222,14 @@ def _place(
         )
     folder_labels = {entries[number].name.rpartition("/")[0]: label for number, label in labels.items()}
     files: list[tuple[SourceEntry, Placed]] = []
-    others = []
+    others: list[str] = []
+    archives: list[str] = []
+    companions = {_start(entries[number].name) for number in labels}
     ignored = 0
     table_numbers = tables.used if tables else set()
     for number, entry in enumerate(entries):
         name = readable(entry.name)
-        folder = entry.name.rpartition("/")[0]
+        folder, suffix = entry.name.rpartition("/")[0], PurePosixPath(entry.name).suffix.lower()
         if number in labels:
             group = readable(groups.get(number, entry.group))
             files.append((entry, Placed(name, labels[number], splits.get(number), group=group)))
@@ -261,16 +237,29 @@ def _place(
             files.append((entry, Placed(name, "", None, reading.problems[number])))
         elif number in paths or number in table_numbers:
             continue  # left out with a note, or used
-        elif folder and folder in folder_labels and not _accompanies(entry.name):
+        elif _accompanies(entry.name) or (suffix in COMPANION_SUFFIXES and _start(entry.name) in companions):
+            ignored += 1
+        elif folder and folder in folder_labels:
             files.append((entry, Placed(name, folder_labels[folder], None if not splits_given else "train")))
-        elif _accompanies(entry.name) or PurePosixPath(entry.name).suffix.lower() in TEXT_SUFFIXES:
+        elif suffix in ARCHIVES:
+            archives.append(name)
+        elif suffix in TEXT_SUFFIXES:
             ignored += 1
         else:
             others.append(name)
     if others:
         shown = listed(others, NAMED_FILES)
         notes.append(f"{format_count(len(others), 'file')} outside the classes left out, as no pictures: {shown}.")
+    if archives:
+        shown, count = listed(archives, NAMED_FILES), format_count(len(archives), "archive")
+        notes.append(f"Not opened: {count} next to the pictures ({shown}). Unpack what belongs to the classes.")
     return Layout(files, splits_given, notes, ignored)
+
+
+def _start(name: str) -> str:
+    """A name up to the first dot after its folder: `cat/1.jpg.json` belongs to `cat/1.jpg`."""
+    folder, _, file = name.rpartition("/")
+    return f"{folder}/{file.partition('.')[0].casefold()}"
 
 
 def _accompanies(name: str) -> bool:

@@ -237,7 +237,7 @@ def _read(data: bytes | Path, limits: Limits, name: str) -> bytes:
         except FileNotFoundError as error:
             raise ImageError(f"{name} is not there: check the path.") from error
         except OSError as error:
-            raise ImageError(f"{name} cannot be read ({error.strerror}): check its rights.") from error
+            raise ImageError(f"{name} cannot be read ({error.strerror}): check its permissions.") from error
     if not raw:
         raise ImageError(f"{name} is empty: copy or export it again.")
     if len(raw) > limits.max_bytes:

@@ -40,6 +40,7 @@ PACKED = (  # entries at the top of files that are zips inside, what these files
     ({"META-INF/MANIFEST.MF"}, "a Java program"),
 )  # fmt: skip
 ARCHIVES = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
+TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx")
 TEXTS = (".csv", ".txt", ".json", ".md", ".pdf", ".html")
 PART = re.compile(r"\.(z\d\d+|0\d\d|zip\.\d+)$", re.IGNORECASE)
 JOIN = "put all its parts (.z01, .z02 … or .001, .002 …) into one folder, unpack them there, and import what comes out."
@@ -52,6 +53,8 @@ def explain_no_zip(file: BinaryIO, name: str) -> str:
     Args:
         name: how the sentence calls the file.
     """
+    if name.lower().endswith(TABLES):
+        return f"{name} is a table, not an archive: import the folder that holds it, with its pictures."
     file.seek(0)
     head = file.read(4096).removeprefix(b"\xef\xbb\xbf")
     for place, magic, what in MAGICS:
@@ -71,7 +74,7 @@ def explain_no_zip(file: BinaryIO, name: str) -> str:
             f"if it is the first part of several, {JOIN}"
         )
     if re.fullmatch(rb"[\t\r\n\x20-\x7e]+", head):
-        return f"{name} is not a readable zip archive (it is a text): look into it, and download the archive again."
+        return f"{name} is not a readable zip archive (it is a text): open it, and download the archive again."
     if name.lower().endswith(".zip"):
         return unreadable_sentence(name)
     return f"{name} is neither a folder nor a .zip: {PACK}"

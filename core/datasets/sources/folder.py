@@ -47,7 +47,9 @@ class FolderSource:
         try:
             inside = sorted(os.scandir(folder), key=lambda item: item.name)
         except OSError as error:
-            notes.append(f"The folder {name} cannot be read ({error.strerror}) and was left out: check its rights.")
+            notes.append(
+                f"The folder {name} cannot be read ({error.strerror}) and was left out: check its permissions."
+            )
             return
         if not inside and folder != self.path:
             empty.append(name)
@@ -92,7 +94,7 @@ class FolderSource:
                 if len(data) > found.st_size:
                     data += file.read(max_bytes + 1 - len(data))
         except OSError as error:
-            raise ImageError(f"{entry.name} cannot be read ({error.strerror}): check its rights.") from error
+            raise ImageError(f"{entry.name} cannot be read ({error.strerror}): check its permissions.") from error
         return within(data, entry.name, max_bytes)
 
     def close(self) -> None:

@@ -32,8 +32,13 @@ def open_source(
         DatasetError: if there is nothing usable.
     """
     page = check_code_page(encoding) if encoding is not None else None
-    if path.is_dir():
-        return open_project(FolderSource(path))
-    if not path.exists():
-        raise DatasetError(f"{path} is not there: check the path.")
+    try:
+        if path.is_dir():
+            next(path.iterdir(), None)  # raises where it may not be listed
+            return open_project(FolderSource(path))
+        if not path.exists():
+            raise DatasetError(f"{path} is not there: check the path.")
+        path.open("rb").close()
+    except OSError as error:
+        raise DatasetError(f"{title or path.name} cannot be read ({error.strerror}): check its permissions.") from error
     return open_project(ZipSource(path, title, 2 * max_files, encoding=page, inner=InnerZips(max_bytes, scratch)))

@@ -105,7 +105,7 @@ def write_feature_notebook(source: ExportedRun, folder: Folder) -> Generator[Pro
         {name: version(name) for name in ("nbformat", "numpy", "torch")},
         (
             f"Checked by running it: {correct:,} of {source.tested.n:,} test pictures right, {of_run:,} in the app. "
-            "It trains weights of its own, so probabilities differ a little.",
+            "It trains weights of its own: single pictures may get another class.",
         ),
         judge=judge,
     )

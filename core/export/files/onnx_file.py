@@ -16,6 +16,7 @@ from core.export.source.written import Folder, Written
 from core.stores.pixels import Pixels
 
 MODEL = "model.onnx"
+ZIP_ONLY = 'Only `predict.py` of the zip says "not sure": the .onnx file by itself gives probabilities and features.'
 
 log = logging.getLogger("tunemypets.export")
 
@@ -59,6 +60,7 @@ def write_onnx(source: ExportedRun, folder: Folder) -> Written:
     return Written(
         file.answers,
         {name: version(name) for name in ("onnx", "onnxscript", "onnxruntime", "torch")},
+        (ZIP_ONLY,) if judge is not None else (),
         outcomes=outcomes if judge is not None else None,
     )
 

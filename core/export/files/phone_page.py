@@ -166,7 +166,7 @@ def _facts(source: ExportedRun, facts: dict[str, Any]) -> list[tuple[str, str]]:
         pictures = format_count(facts["test_images"], f"{split} picture")
         accuracy = f"{format_percent(found, 1)} ({low} to {high}, 95 % interval), measured on {pictures}"
     listed = [
-        ("Network", f"{facts['network']}: {facts['trained']}"),
+        ("Network", facts["trained"]),
         ("Trained on", f"{facts['dataset']}, {len(source.classes)} classes"),
         ("Accuracy", accuracy),
     ]

@@ -88,7 +88,7 @@ def _finish(
     append_labels(path, source.classes)
     folder.write("labels.txt", "".join(f"{number} {name}\n" for number, name in enumerate(source.classes)))
     folder.write("predict.py", read_template("predict_tflite.txt", model=model, **about))
-    values = {**about, "model": model, "rounded": rounded, "never_strange": SCORES_ONLY}
+    values = {**about, "model": model, "rounded": rounded, "never_strange": SCORES_ONLY, "input_size": SIDE_PX}
     folder.write("README.md", read_template("readme_tflite.md", **values))
     script = runpy.run_path(str(folder.path / "predict.py"))  # as people will run it
     graph = TfliteGraph(source.network, source.spec).eval()

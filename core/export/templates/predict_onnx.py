@@ -21,6 +21,8 @@ HOW = Image.Resampling[ABOUT["interpolation"].upper()]
 def read_picture(path):
     """(1, 3, S, S) float32 in [0, 1]: upright, RGB, resized, the middle cut out."""
     image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode[0] in "IF":
+        raise ValueError("it is grey of more than 8 bits, which only the app reads: save it with 8 bits")
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     image = image.convert("RGB")
@@ -46,7 +48,7 @@ if __name__ == "__main__":
     for name in sys.argv[1:]:
         try:
             probabilities, features = SESSION.run(["probabilities", "features"], {"pixels": read_picture(name)})
-        except OSError as error:
+        except Exception as error:  # Pillow raises many kinds
             print(f"{name} cannot be read as a picture: {error}")
         else:
             print(f"{name}: {describe(CLASSES, features[0], probabilities[0].astype(np.float64))}")

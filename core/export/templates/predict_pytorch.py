@@ -1,6 +1,7 @@
 """Classify pictures: python predict.py PICTURE...   (needs torch, torchvision, pillow, safetensors, numpy)"""
 
 import json
+import logging
 import runpy
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image, ImageOps
 from safetensors.torch import load_file
 from torchvision.transforms.v2 import functional as F
 
+logging.getLogger("torch.utils.flop_counter").setLevel(logging.ERROR)  # it misses triton, which nothing here needs
 HERE = Path(__file__).parent
 describe = runpy.run_path(str(HERE / "not_sure.py"))["describe"]
 ABOUT = json.loads((HERE / "config.json").read_text(encoding="utf-8"))
@@ -38,6 +40,8 @@ def load_network():
 def read_picture(path):
     """(1, 3, S, S) in [0, 1]: upright, RGB, resized, the middle cut out."""
     image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode[0] in "IF":
+        raise ValueError("it is grey of more than 8 bits, which only the app reads: save it with 8 bits")
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     pixels, size = F.pil_to_tensor(image.convert("RGB")), ABOUT["image_size"]
@@ -64,7 +68,7 @@ if __name__ == "__main__":
         try:
             with torch.inference_mode():
                 probabilities, features = network(read_picture(name))
-        except OSError as error:
+        except Exception as error:  # Pillow raises many kinds
             print(f"{name} cannot be read as a picture: {error}")
         else:
             print(f"{name}: {describe(ABOUT['classes'], features[0].numpy(), probabilities[0].double().numpy())}")

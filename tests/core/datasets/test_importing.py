@@ -157,7 +157,11 @@ def test_progress_is_told_with_an_estimate(settings: Settings) -> None:
         ([("readme.txt", b"x")], "no pictures"),
         ([("one/a.png", b"x"), ("one/b.png", b"y")], "at least two"),
         ([("a.png", b"x"), ("b.png", b"y")], "have no labels"),
-        ([("a/1.png", b"x"), ("b/1.png", b"y")], "two classes are needed"),
+        ([("a/1.png", b"x"), ("b/1.png", b"x")], r"Two classes are needed, .*: a/1\.png \(and 1 like it\) is a text"),
+        ([("a/1.png", encoded(photo(1), "PNG")), ("b/1.png", encoded(photo(1), "PNG"))], "keep each in one"),
+        ([("model_unquant.tflite", b"x"), ("labels.txt", b"0 cat")], "only a trained network .*Teachable Machine"),
+        ([("cat/1.mp4", b"x"), ("dog/1.mp4", b"x")], "only videos .*save single frames"),
+        ([("train.zip", b"x"), ("test.zip", b"x")], r"only archives \(train.zip and test.zip\): import one of them"),
     ],
 )
 def test_an_unusable_source_gets_a_sentence_and_leaves_nothing(settings: Settings, files: Files, words: str) -> None:
@@ -229,8 +233,15 @@ def test_overlapping_entries_are_refused(tmp_path: Path) -> None:
 def test_a_class_that_is_missing_in_a_split_is_noted(settings: Settings) -> None:
     files = class_files({"train/a": 3, "train/b": 3, "train/c": 3, "val/b": 2, "val/c": 2, "test/a": 1})
     notes = bring(settings, memory(files)).report().notes
-    assert "The validation split has no picture of 'a': results there say nothing about it." in notes
-    assert "The test split has no picture of 'b' and 'c': results there say nothing about it." in notes
+    assert "No picture of 'a' is in the validation split, so results there do not cover it: add pictures." in notes
+    assert "No picture of 'b' and 'c' is in the test split, so results there do not cover them: add pictures." in notes
+
+
+def test_a_class_of_one_picture_gets_one_note(settings: Settings) -> None:
+    notes = bring(settings, memory(class_files({"cat": 8, "dog": 8, "fox": 1}))).report().notes
+    assert notes == [
+        "No picture of 'fox' is in the validation and test splits, so results there do not cover it: add pictures."
+    ]
 
 
 def test_a_class_whose_training_pictures_cannot_be_read_is_left_out_with_all_its_files(settings: Settings) -> None:
@@ -302,6 +313,27 @@ def test_what_every_real_folder_has_is_neither_class_nor_reject_nor_note(
     assert report.ignored >= 20
 
 
+def test_what_phones_and_google_takeout_put_next_to_each_picture_is_counted_only(settings: Settings) -> None:
+    pictures = class_files({"a": 8, "b": 8})
+    companions = [
+        (f"{name.rpartition('.')[0]}{ending}", b"of this picture")
+        for name, _ in pictures
+        for ending in (".AAE", ".mov", ".xmp", ".png.supplemental-metadata.json")
+    ]
+    report = bring(
+        settings, memory([*pictures, *companions, ("a/metadata.json", b"{}"), ("a/other.mov", b"x")])
+    ).report()
+    assert report.ignored == len(companions) + 1
+    assert [name for name, _ in report.rejected] == ["a/other.mov"]
+
+
+def test_an_archive_next_to_the_pictures_is_named(settings: Settings) -> None:
+    report = bring(settings, memory([*class_files({"a": 8, "b": 8}), ("more.zip", b"PK")])).report()
+    assert report.notes == [
+        "Not opened: 1 archive next to the pictures (more.zip). Unpack what belongs to the classes."
+    ]
+
+
 def test_heic_photos_are_pictures_like_others(settings: Settings) -> None:
     pytest.importorskip("pi_heif", reason="pip install -r requirements-heif.txt")
     dataset = bring(settings, memory([*class_files({"a": 8, "b": 8}), ("a/IMG_1.HEIC", HEIC)]))
@@ -323,7 +355,7 @@ def test_without_pi_heif_one_sentence_says_what_heic_photos_need(
     assert dataset.report().notes == [
         "6 HEIC photos left out: install pi-heif (pip install -r requirements-heif.txt) or export as JPEG."
     ]
-    with pytest.raises(DatasetError, match=r"of 6 files such as .*install pi-heif"):
+    with pytest.raises(DatasetError, match=r"\(and 5 like it\) .*install pi-heif"):
         bring(settings, memory(heic), "only")
 
 

@@ -131,7 +131,7 @@ def test_its_script_predicts_the_same_far_from_this_project(
     answers = Predictor(raced).predict(run, [(str(path), path) for path in pictures])
     for line, answer in zip(lines, answers, strict=True):
         assert line == f"{answer.file}: {said_by_script(answer)}"
-    assert len((home / "predict.py").read_text(encoding="utf-8").splitlines()) <= 70
+    assert len((home / "predict.py").read_text(encoding="utf-8").splitlines()) <= 75
     assert (home / "labels.txt").read_text(encoding="utf-8").splitlines() == list(tested.classes)
 
 
@@ -175,18 +175,22 @@ def test_a_script_says_how_it_is_called_and_passes_over_what_is_no_picture(
         archive.extractall(tmp_path / "out")
     (script,) = (tmp_path / "out").rglob("predict.py")
     Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
+    Image.new("I;16", (40, 30)).save(tmp_path / "deep.png")
     (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "bomb.gif").write_bytes(b"GIF89a" + b"\xff" * 4 + bytes(3) + b"," + bytes(4) + b"\xff" * 4 + b"\0\x08;")
     monkeypatch.chdir(tmp_path)
 
     monkeypatch.setattr(sys, "argv", ["predict.py"])
     with pytest.raises(SystemExit, match=r"python predict\.py PICTURE"):
         runpy.run_path(str(script), run_name="__main__")
-    monkeypatch.setattr(sys, "argv", ["predict.py", "none.jpg", "text.jpg", "red.png"])
+    monkeypatch.setattr(sys, "argv", ["predict.py", "none.jpg", "text.jpg", "bomb.gif", "deep.png", "red.png"])
     runpy.run_path(str(script), run_name="__main__")
 
-    missing, text, red = capsys.readouterr().out.splitlines()
+    missing, text, bomb, deep, red = capsys.readouterr().out.splitlines()
     assert missing.startswith("none.jpg cannot be read as a picture: ")
     assert text.startswith("text.jpg cannot be read as a picture: ")
+    assert bomb.startswith("bomb.gif cannot be read as a picture: ")
+    assert deep.endswith("only the app reads: save it with 8 bits")
     assert re.fullmatch(r"red\.png: .*(cat|dog).*", red)
 
 

@@ -62,6 +62,13 @@ def test_a_part_of_an_archive_is_recognised_by_its_name(tmp_path: Path, name: st
         open_source(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "train-00000-of-00001.parquet", "metadata.jsonl"])
+def test_a_table_by_itself_is_no_archive(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"file_name,label\n")
+    with pytest.raises(DatasetError, match=r"is a table, not an archive: import the folder that holds it"):
+        open_source(tmp_path / name)
+
+
 def test_every_method_that_is_not_read_has_a_name() -> None:
     assert not set(METHODS) & set(READABLE_METHODS)
     assert "packed with Deflate64" in method_sentence("x.zip", 9)

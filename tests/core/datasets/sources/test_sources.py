@@ -181,7 +181,25 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "scandir", refuse)
     source = FolderSource(tmp_path)
     assert [entry.name for entry in source.entries()] == ["cat/1.png"]
-    assert source.notes == ["The folder fish cannot be read (Permission denied) and was left out: check its rights."]
+    assert source.notes == [
+        "The folder fish cannot be read (Permission denied) and was left out: check its permissions."
+    ]
+
+
+@pytest.mark.parametrize("name", ["locked", "locked.zip"])
+def test_a_place_that_cannot_be_read_is_not_called_empty_or_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    place = tmp_path / name
+    place.mkdir() if name == "locked" else packed(place, [("a/1.png", b"x")])
+
+    def refuse(*_: object) -> None:  # the tests may run as one who may read everything
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DatasetError, match=rf"^{name} cannot be read \(Permission denied\): check its permissions\.$"):
+        open_source(place)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no named pipes among files.")

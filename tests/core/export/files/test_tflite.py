@@ -280,7 +280,9 @@ def write_mean(metadata: bytes, outputs: int) -> bytes:
 @pytest.mark.slow
 def test_it_says_in_every_place_that_it_is_never_not_sure_and_what_is(made: Made) -> None:
     assert SCORES_ONLY in made.manifest.notes
-    assert SCORES_ONLY in (made.folder / "README.md").read_text(encoding="utf-8")
+    readme = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert SCORES_ONLY in readme
+    assert "| input | 224 x 224 pixels, RGB |" in readme
     assert SCORES_ONLY.encode() in (made.folder / "model_unquant.tflite").read_bytes()
     assert all(FORMATS[name].title in SCORES_ONLY for name in ("phone", "pytorch", "onnx", "huggingface"))
     for kind in (FLOATS, BYTES):
