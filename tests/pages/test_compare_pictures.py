@@ -73,7 +73,7 @@ def texts(app: AppTest) -> str:
         for kind in ("markdown", "caption", "subheader", "info", "warning", "error")
         for item in app.get(kind)
     )
-    return found.replace("\\", "")
+    return found.replace("\\", "").replace("\u00a0", " ")
 
 
 def tiles(app: AppTest, name: str) -> list[object]:
@@ -174,8 +174,10 @@ def test_confidence_is_described_and_scaled_on_validation_pictures(evaluated_run
     assert "No temperature scaling" not in texts(app)
     toggle = next(item for item in app.toggle if item.key == "calibration-after")
     assert not toggle.disabled
+    assert "With a temperature of" not in texts(app)
     toggle.set_value(True).run()
     assert not app.exception
+    assert "With a temperature of" in texts(app)
 
 
 def test_a_run_without_validation_predictions_shows_why_it_is_not_scaled(
@@ -190,6 +192,9 @@ def test_a_run_without_validation_predictions_shows_why_it_is_not_scaled(
 
 def test_a_higher_threshold_answers_fewer_pictures(evaluated_runs: Settings, open_page: Open) -> None:
     app = open_section(open_page, evaluated_runs, "confidence")
+    assert "60 test pictures" in texts(app), "whether confidence is justified is said before any view is chosen"
+    app.segmented_control(key="confidence-view").set_value("Not sure").run()
+    assert "Expected calibration error" not in texts(app), "one view at a time"
     app.slider[0].set_value(0).run()
     assert "answers 100.0 %" in texts(app)
     app.slider[0].set_value(100).run()

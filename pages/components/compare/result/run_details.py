@@ -12,11 +12,9 @@ from core.races.race import Race
 from core.settings import Settings
 from pages.components.compare.details import (
     class_scores_table,
+    confidence,
     confusion_matrix,
     cost_table,
-    promise_chart,
-    reliability_diagram,
-    risk_coverage_chart,
     why,
 )
 from pages.components.compare.pictures import picture_groups, prediction_cache
@@ -114,9 +112,7 @@ def _classes(settings: Settings, selection: Selection) -> None:
 
 
 def _confidence(settings: Settings, selection: Selection) -> None:
-    reliability_diagram.show_calibration(settings, selection.named)
-    risk_coverage_chart.show_risk_coverage(settings, selection.named)
-    promise_chart.show_promises(settings, selection.named)
+    confidence.show_confidence(settings, selection.named)
 
 
 def _why(settings: Settings, selection: Selection) -> None:
