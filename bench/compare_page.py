@@ -88,7 +88,7 @@ def _choose_another(page: Page, clicks: Clicks) -> None:
 
 def _open_part(page: Page, clicks: Clicks, name: str, region: str) -> None:
     summary = page.locator(f".st-key-part-{name} summary")
-    clicks.time(f"part {name}", summary.click, region, screen=name == "confusion")  # the second matrix is far below
+    clicks.time(f"part {name}", summary.click, region)
 
 
 def _click_strips(page: Page, clicks: Clicks) -> None:

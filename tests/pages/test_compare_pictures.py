@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,9 +13,11 @@ from streamlit.testing.v1 import AppTest
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
+from core.datasets.dataset_store import DatasetStore
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
+from pages.components.compare.pictures.picture_grid import PER_PAGE
 from pages.components.compare.result import run_details
 from tests.support.tested_runs import finish, make_dataset
 
@@ -94,7 +97,7 @@ def test_each_of_the_four_groups_opens_and_they_add_up(evaluated_runs: Settings,
     for group, count in zip(("all", "only-0", "only-1", "none"), counts, strict=True):
         choose_group(app, group)
         assert not app.exception
-        assert len(tiles(app, f"group-{group}-")) == min(count, 24)
+        assert len(tiles(app, f"group-{group}-")) == min(count, PER_PAGE)
         assert all(len(set(box.options)) == len(box.options) for box in app.selectbox)
 
 
@@ -154,9 +157,20 @@ def test_a_matrix_shows_pictures_or_per_cent_of_each_class(evaluated_runs: Setti
         assert table.sum(axis=1).to_numpy() == pytest.approx(100, abs=0.5)
 
 
-def matrices(app: AppTest) -> list[pd.DataFrame]:
+def test_of_three_networks_one_matrix_is_shown_until_another_is_chosen(
+    evaluated_runs: Settings, open_page: Open
+) -> None:
+    make_runs(evaluated_runs, DatasetStore(evaluated_runs).get("many"), (0.3,))
+    app = open_section(open_page, evaluated_runs, "confusion")
+    for run in RunStore(evaluated_runs).all():
+        app.segmented_control(key="confusion-network").set_value(run.id).run()
+        (table,) = matrices(app, 1)
+        assert np.diagonal(table).sum() == run.predictions().correct.sum()
+
+
+def matrices(app: AppTest, count: int = 2) -> list[pd.DataFrame]:
     found = [item.value for item in app.dataframe if set(item.value.columns) == set(ODD)]
-    assert len(found) == 2
+    assert len(found) == count
     return found
 
 
