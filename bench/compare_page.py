@@ -68,7 +68,7 @@ def measure(page: Page, clicks: Clicks, address: str, runs: list[str], rounds: i
         _open_part(page, clicks, "confusion", MATRIX)
         _open_part(page, clicks, "classes", ".st-key-class-chart canvas")
         _click_matrices(page, clicks, number)
-        _open_part(page, clicks, "confidence", ".st-key-answering-chart canvas")
+        _open_part(page, clicks, "confidence", ".st-key-calibration-chart canvas")
         toggle = page.locator(".st-key-calibration-after label").first
         clicks.time("after scaling", toggle.click, ".st-key-calibration-chart")
         _choose_another(page, clicks)
@@ -88,7 +88,7 @@ def _choose_another(page: Page, clicks: Clicks) -> None:
 
 def _open_part(page: Page, clicks: Clicks, name: str, region: str) -> None:
     summary = page.locator(f".st-key-part-{name} summary")
-    clicks.time(f"part {name}", summary.click, region, screen=name == "confusion")  # the second matrix is far below
+    clicks.time(f"part {name}", summary.click, region)
 
 
 def _click_strips(page: Page, clicks: Clicks) -> None:

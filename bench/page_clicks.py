@@ -154,7 +154,9 @@ def _click_batch(page: Page, clicks: Clicks) -> None:
 
 def _click_compare(page: Page, clicks: Clicks) -> None:
     confidence = page.locator(".st-key-part-confidence summary")
-    clicks.time("Compare: Confidence", confidence.click, ".st-key-answering-chart canvas")
+    clicks.time("Compare: Confidence", confidence.click, ".st-key-calibration-chart canvas")
+    answering = page.locator(".st-key-confidence-view").get_by_text("Not sure", exact=True)
+    clicks.time("Compare: Not sure", answering.click, ".st-key-answering-chart canvas")
     slider = page.locator(".st-key-answering").get_by_role("slider")
     slider.focus()
     for _ in range(2):

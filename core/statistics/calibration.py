@@ -55,7 +55,8 @@ class Calibration:
         nll: mean of -log(probability of the true class), in nats.
         temperature: chosen on validation images; `after` is with it; None where none was fitted.
         after: the same figures after scaling; None where no temperature could be fitted.
-        note: the finding in words.
+        finding: the means compared, in a sentence.
+        scaling: what the temperature changes, or why none was fitted; empty without validation images.
     """
 
     n: int
@@ -67,7 +68,13 @@ class Calibration:
     nll: float
     temperature: float | None
     after: "Calibration | None"
-    note: str
+    finding: str
+    scaling: str
+
+    @property
+    def note(self) -> str:
+        """All of it in words."""
+        return f"{self.finding} {self.scaling}".strip()
 
 
 def calibrate(test: PredictionTable, validation: PredictionTable | None) -> Calibration:
@@ -129,10 +136,10 @@ def _fit_on(validation: PredictionTable | None, test: PredictionTable) -> tuple[
     if validation is None or not validation.n:
         return None, ""
     if validation.split == test.split:
-        return None, " No temperature was fitted: it must be chosen on other pictures than these."
+        return None, "No temperature was fitted: it must be chosen on other pictures than these."
     temperature = fit_temperature(validation)
     if temperature is None:
-        return None, " No temperature was fitted: (nearly) every validation picture is right."
+        return None, "No temperature was fitted: (nearly) every validation picture is right."
     return temperature, ""
 
 
@@ -162,7 +169,8 @@ def _measure(
         nll=float(-logarithms[rows, table.labels].mean()),
         temperature=temperature,
         after=after,
-        note=_note(accuracy, mean_confidence, table.split, after) + remark,
+        finding=_describe_means(accuracy, mean_confidence, table.split),
+        scaling=remark if after is None else _describe_scaling(after),
     )
 
 
@@ -204,7 +212,7 @@ def _draw(n: int) -> NDArray[np.uint8]:
     return np.stack([np.bincount(draw, minlength=n).astype(np.uint8) for draw in drawn])
 
 
-def _note(accuracy: Accuracy, confidence: float, split: str, after: Calibration | None) -> str:
+def _describe_means(accuracy: Accuracy, confidence: float, split: str) -> str:
     interval = accuracy.interval
     share = accuracy.correct / accuracy.n
     if confidence > interval.high:
@@ -214,13 +222,14 @@ def _note(accuracy: Accuracy, confidence: float, split: str, after: Calibration 
     else:
         verdict = "on average about as confident as it should be"
     rates = f"Mean confidence {format_percent(confidence)}, {format_percent(share)} right"
-    text = f"{rates} ({_where(accuracy.n, split)}): {verdict}."
-    if after is not None and after.temperature is not None:
-        text += (
-            f" With a temperature of {after.temperature:.2f}, chosen on validation pictures, "
-            f"the mean confidence is {format_percent(after.confidence)}."
-        )
-    return text
+    return f"{rates} ({_where(accuracy.n, split)}): {verdict}."
+
+
+def _describe_scaling(after: Calibration) -> str:
+    return (
+        f"With a temperature of {after.temperature:.2f}, chosen on validation pictures, "
+        f"the mean confidence is {format_percent(after.confidence)}."
+    )
 
 
 def _where(n: int, split: str) -> str:

@@ -233,8 +233,13 @@ def test_every_chart_has_titles_words_numbers_and_a_second_sign(
     for query in ({"race": curve_id}, {"race": race_id}, {"runs": ",".join(trained)}):
         open_page("pages/compare.py", view="numbers", **query)  # the CSV of the curves is there
         found |= seen(visit)
-    open_page("pages/compare.py", race=race_id, view="classes,confidence,numbers")
+    app = open_page("pages/compare.py", race=race_id, view="classes,confidence,numbers")
     found |= seen(visit)
+    for view in ("Not sure", "Strangers"):
+        visit.charts.clear()
+        visit.tables.clear()
+        app.segmented_control(key="confidence-view").set_value(view).run()
+        found |= seen(visit)
     open_page("pages/compare.py", runs=",".join(trained), view="cost,numbers")
     found |= seen(visit)
     app = open_page("pages/compare.py", runs=",".join(trained), view="why,numbers")
@@ -250,6 +255,7 @@ def test_every_chart_has_titles_words_numbers_and_a_second_sign(
 
 def test_too_few_pictures_for_a_curve_are_explained(raced: Settings, open_page: Open) -> None:
     app = open_page("pages/compare.py", runs=",".join(run.id for run in RunStore(raced).all()), view="confidence")
+    app.segmented_control(key="confidence-view").set_value("Not sure").run()
     assert not app.exception
     assert any("A curve needs more than 10 evaluated pictures" in str(caption.value) for caption in app.caption)
 

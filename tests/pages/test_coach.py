@@ -51,6 +51,22 @@ def test_a_run_that_went_well_has_no_next_step(
     assert "Next step" not in texts(app)
 
 
+def test_findings_of_each_compared_network_open_on_a_tap(
+    raced: Settings, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    well = CoachFinding("fine", "fine", "Nothing to worry about", "The loss fell.")
+    monkeypatch.setattr(coach_findings, "review_once", lambda *_: (well,))
+    runs = [run.id for run in RunStore(raced).all()[:2]]
+    app = open_page("pages/compare.py", runs=",".join(runs), view="coach")
+    assert sum("Nothing to worry about" in item.label for item in app.expander) == 2
+    assert "The loss fell" not in texts(app)
+    app.session_state[f"coach-{runs[0]}"] = True
+    app.run()
+    assert texts(app).count("The loss fell") == 1
+    app = open_page("pages/compare.py", runs=runs[0], view="coach")
+    assert texts(app).count("The loss fell") == 1, "the findings of one network alone are open"
+
+
 def test_a_queued_run_is_not_reviewed(
     settings: Settings, drawn: Dataset, open_page: Open, small_config: TrainConfig
 ) -> None:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,9 +13,11 @@ from streamlit.testing.v1 import AppTest
 from core.config.race_plan import RacePlan
 from core.config.train_config import TrainConfig
 from core.datasets.dataset import Dataset
+from core.datasets.dataset_store import DatasetStore
 from core.runs.run import Run
 from core.runs.run_store import Arm, RunStore
 from core.settings import Settings
+from pages.components.compare.pictures.picture_grid import PER_PAGE
 from pages.components.compare.result import run_details
 from tests.support.tested_runs import finish, make_dataset
 
@@ -73,7 +76,7 @@ def texts(app: AppTest) -> str:
         for kind in ("markdown", "caption", "subheader", "info", "warning", "error")
         for item in app.get(kind)
     )
-    return found.replace("\\", "")
+    return found.replace("\\", "").replace("\u00a0", " ")
 
 
 def tiles(app: AppTest, name: str) -> list[object]:
@@ -94,7 +97,7 @@ def test_each_of_the_four_groups_opens_and_they_add_up(evaluated_runs: Settings,
     for group, count in zip(("all", "only-0", "only-1", "none"), counts, strict=True):
         choose_group(app, group)
         assert not app.exception
-        assert len(tiles(app, f"group-{group}-")) == min(count, 24)
+        assert len(tiles(app, f"group-{group}-")) == min(count, PER_PAGE)
         assert all(len(set(box.options)) == len(box.options) for box in app.selectbox)
 
 
@@ -154,9 +157,20 @@ def test_a_matrix_shows_pictures_or_per_cent_of_each_class(evaluated_runs: Setti
         assert table.sum(axis=1).to_numpy() == pytest.approx(100, abs=0.5)
 
 
-def matrices(app: AppTest) -> list[pd.DataFrame]:
+def test_of_three_networks_one_matrix_is_shown_until_another_is_chosen(
+    evaluated_runs: Settings, open_page: Open
+) -> None:
+    make_runs(evaluated_runs, DatasetStore(evaluated_runs).get("many"), (0.3,))
+    app = open_section(open_page, evaluated_runs, "confusion")
+    for run in RunStore(evaluated_runs).all():
+        app.segmented_control(key="confusion-network").set_value(run.id).run()
+        (table,) = matrices(app, 1)
+        assert np.diagonal(table).sum() == run.predictions().correct.sum()
+
+
+def matrices(app: AppTest, count: int = 2) -> list[pd.DataFrame]:
     found = [item.value for item in app.dataframe if set(item.value.columns) == set(ODD)]
-    assert len(found) == 2
+    assert len(found) == count
     return found
 
 
@@ -174,8 +188,10 @@ def test_confidence_is_described_and_scaled_on_validation_pictures(evaluated_run
     assert "No temperature scaling" not in texts(app)
     toggle = next(item for item in app.toggle if item.key == "calibration-after")
     assert not toggle.disabled
+    assert "With a temperature of" not in texts(app)
     toggle.set_value(True).run()
     assert not app.exception
+    assert "With a temperature of" in texts(app)
 
 
 def test_a_run_without_validation_predictions_shows_why_it_is_not_scaled(
@@ -190,6 +206,9 @@ def test_a_run_without_validation_predictions_shows_why_it_is_not_scaled(
 
 def test_a_higher_threshold_answers_fewer_pictures(evaluated_runs: Settings, open_page: Open) -> None:
     app = open_section(open_page, evaluated_runs, "confidence")
+    assert "60 test pictures" in texts(app), "whether confidence is justified is said before any view is chosen"
+    app.segmented_control(key="confidence-view").set_value("Not sure").run()
+    assert "Expected calibration error" not in texts(app), "one view at a time"
     app.slider[0].set_value(0).run()
     assert "answers 100.0 %" in texts(app)
     app.slider[0].set_value(100).run()

@@ -17,7 +17,7 @@ Open = Callable[..., AppTest]
 
 
 def shown(app: AppTest) -> str:
-    return " ".join(element.value for element in [*app.markdown, *app.caption]).replace("\\", "")
+    return " ".join(element.value for element in [*app.markdown, *app.caption]).replace("\\", "").replace("\u00a0", " ")
 
 
 def test_promises_and_strangers_are_counted_with_intervals(
@@ -38,6 +38,7 @@ def test_promises_and_strangers_are_counted_with_intervals(
 
     monkeypatch.setattr(PredictorClient, "strangers", strangers)
     app = open_page("pages/compare.py", runs=",".join(run.id for run in runs), view="confidence")
+    app.segmented_control(key="confidence-view").set_value("Strangers").run()
     assert not app.exception
     assert "promised at most 5 %, and called" in shown(app)
     assert "let it learn" in shown(app), "the run that does not know its pictures says what to do"
@@ -55,5 +56,6 @@ def test_without_a_second_dataset_the_page_says_what_to_do(settings: Settings, o
     finish(run, dataset, 0.8)
     know_pictures(run, dataset)
     app = open_page("pages/compare.py", runs=run.id, view="confidence")
+    app.segmented_control(key="confidence-view").set_value("Strangers").run()
     assert not app.exception
     assert "Import a second dataset" in shown(app)

@@ -1,4 +1,4 @@
-"""Confusion matrices side by side; a click on a cell shows its pictures.
+"""Confusion matrices, two side by side or one at a time; a click on a cell shows its pictures.
 
 They are tables, not charts: a table scrolls where twenty classes do not fit a phone, its numbers are legible, a
 keyboard reaches its cells, and it is drawn in a tenth of the time that a chart library takes.
@@ -36,7 +36,7 @@ MAX_OPACITY = 0.6  # where all pictures of a class are in one cell: text stays l
 
 
 def show_confusions(settings: Settings, named: Sequence[Named]) -> None:
-    """A matrix for each run, all in the same unit and colours."""
+    """The matrices of two runs where both fit next to each other, else of one that is chosen; all in one unit."""
     with frame.explained():
         chosen = st.segmented_control(
             "Numbers",
@@ -54,11 +54,20 @@ def show_confusions(settings: Settings, named: Sequence[Named]) -> None:
             "right. Click a cell to see its pictures."
         )
         classes = len(prediction_cache.read_predictions(settings, named[0][1].id).classes)
-        width = min(2 if classes <= MAX_SIDE_BY_SIDE else 1, len(named))
-        for place, (name, item) in enumerate(named):
-            if place % width == 0:  # new columns for each row, so that a phone stacks the matrices in order
-                columns = st.columns(width)
-            with columns[place % width]:
+        if len(named) > (2 if classes <= MAX_SIDE_BY_SIDE else 1):
+            names = {item.id: frame.plain(name) for name, item in named}
+            picked = st.segmented_control(
+                "Network",
+                list(names),
+                default=next(iter(names)),
+                required=True,
+                format_func=names.__getitem__,
+                key="confusion-network",
+                persist_state="page",
+            )
+            named = [(name, item) for name, item in named if item.id == picked]
+        for column, (name, item) in zip(st.columns(len(named)), named, strict=True):
+            with column:
                 _show_one(settings, name, item, unit)
 
 

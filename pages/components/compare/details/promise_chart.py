@@ -18,7 +18,7 @@ from core.settings import Settings
 from core.storage import Stamp, stamp_of
 from pages.components.shared import frame
 from pages.components.shared.predictor_requests import request
-from pages.components.shared.results.named_runs import Named, Styles, style_runs
+from pages.components.shared.results.named_runs import Named, Styles, list_sentences, style_runs
 from pages.components.shared.snapshots.shared_cache import SharedCache
 
 Found = tuple[Coverage, ...]
@@ -30,7 +30,6 @@ _found: SharedCache[tuple[Settings, str, Stamp | None, Strangers | None], Found]
 @st.fragment
 def show_promises(settings: Settings, named: Sequence[Named]) -> None:
     """Whether each run kept its promises on the test pictures, and how many pictures of another dataset it notices."""
-    st.subheader("If a picture is unlike anything it knows")
     with frame.explained():
         st.caption(
             "A network can call a picture strange, by what its last layers make of it. A known picture may be called "
@@ -38,19 +37,21 @@ def show_promises(settings: Settings, named: Sequence[Named]) -> None:
         )
         strangers = _choose_strangers(settings, named)
         rows: list[tuple[str, Found]] = []
+        sentences = []
         for name, item in named:
             try:
                 found = measure(settings, item.id, strangers.get(item.id))
             except RunError as error:
-                st.markdown(f"**{frame.plain(name)}** {frame.plain(str(error))}")
-                continue
-            rows.append((name, found))
-            st.markdown(f"**{frame.plain(name)}** {frame.plain(describe(at_default(found)))}")
+                sentences.append((name, str(error)))
+            else:
+                rows.append((name, found))
+                sentences.append((name, describe(at_default(found))))
+        st.markdown(list_sentences(sentences))
         if not rows:
             return
         st.echarts_chart(
             draw_promises(rows, style_runs(named)),
-            height=340,
+            height=320,
             key="promises-chart",
             alt=f"Known pictures called strange by the promised share. At {describe_promise(DEFAULT_PROMISE)}: "
             + " ".join(f"{name} {describe(at_default(found))}" for name, found in rows),

@@ -12,7 +12,7 @@ from core.settings import Settings
 from core.statistics.calibration import Bin, Calibration, calibrate
 from pages.components.compare.pictures import prediction_cache
 from pages.components.shared import frame
-from pages.components.shared.results.named_runs import Named, Styles, style_runs
+from pages.components.shared.results.named_runs import Named, Styles, list_sentences, style_runs
 from pages.components.shared.snapshots.shared_cache import SharedCache
 
 PERFECT = "perfectly calibrated"
@@ -41,13 +41,12 @@ def read_calibration(settings: Settings, run_id: str) -> tuple[Calibration, str]
 
 @st.fragment
 def show_calibration(settings: Settings, named: Sequence[Named]) -> None:
-    """One diagram of all runs, a sentence for each, and the numbers as CSV."""
-    st.subheader("Is its confidence justified?")
+    """One diagram of all runs, the error of each, and the numbers as CSV."""
     with frame.explained():
         found = [(name, *read_calibration(settings, item.id)) for name, item in named]
         st.caption(
-            "Reliability diagram. On the dotted line, answers with 80 % confidence are right 8 times in 10. Below it a "
-            "network is overconfident, above it underconfident."
+            "On the dotted line, answers with 80 % confidence are right 8 times in 10. Below it a network is "
+            "overconfident, above it underconfident."
         )
         after = st.toggle(
             "After temperature scaling",
@@ -60,19 +59,19 @@ def show_calibration(settings: Settings, named: Sequence[Named]) -> None:
         shown = [(name, _bins(item, after=after)) for name, item, _ in found]
         st.echarts_chart(
             draw_reliability(shown, style_runs(named)),
-            height=380,
+            height=320,
             key="calibration-chart",
             alt=f"Reliability diagram{', after temperature scaling' if after else ''}. "
-            + " ".join(f"{name}: {describe(item)}" for name, item, _ in found),
+            + " ".join(f"{name}: {describe(item, after=after)}" for name, item, _ in found),
         )
         st.caption(
             "Vertical lines: 95 % intervals, longer with fewer pictures. Expected calibration error: mean gap between "
             "confidence and accuracy."
         )
-        for name, item, missing in found:
-            st.markdown(f"**{frame.plain(name)}**: {frame.plain(describe(item))}")
+        st.markdown(list_sentences((f"{name}:", describe(item, after=after)) for name, item, _ in found))
+        for name, _, missing in found:
             if missing:
-                st.caption(f"No temperature scaling: {frame.plain(missing)}")
+                st.caption(f"No temperature scaling for {frame.plain(name)}: {frame.plain(missing)}")
         frame.offer_csv(
             "Download the diagram as CSV",
             lambda: list_bins([(name, item) for name, item, _ in found]),
@@ -81,13 +80,12 @@ def show_calibration(settings: Settings, named: Sequence[Named]) -> None:
         )
 
 
-def describe(item: Calibration) -> str:
-    """A calibration in a sentence or two."""
-    text = (
-        f"{item.note} Expected calibration error: {format_points(item.ece)} points (bootstrap interval "
-        f"{format_points(item.ece_interval.low)} to {format_points(item.ece_interval.high)}, n = {item.n:,})"
-    )
-    return f"{text}; after temperature scaling {format_points(item.after.ece)} points." if item.after else f"{text}."
+def describe(item: Calibration, *, after: bool) -> str:
+    """What the diagram shows of a run, in a sentence or two."""
+    shown = item.after if after and item.after is not None else item
+    low, high = format_points(shown.ece_interval.low), format_points(shown.ece_interval.high)
+    error = f"Expected calibration error {format_points(shown.ece)} points (bootstrap interval {low} to {high})."
+    return error if item.after is not None and not after else f"{item.scaling} {error}".strip()
 
 
 def draw_reliability(found: Sequence[tuple[str, Sequence[Bin]]], styles: Styles) -> dict[str, Any]:

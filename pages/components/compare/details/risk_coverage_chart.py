@@ -14,7 +14,7 @@ from core.statistics.metrics import Accuracy
 from core.statistics.risk_coverage import RiskCoverage, measure_risk_coverage
 from pages.components.compare.pictures import prediction_cache
 from pages.components.shared import frame
-from pages.components.shared.results.named_runs import Named, Styles, style_runs
+from pages.components.shared.results.named_runs import Named, Styles, list_sentences, style_runs
 from pages.components.shared.snapshots.shared_cache import SharedCache
 
 MIN_IMAGES = 10  # behind each drawn point: with fewer it jumps between 0 and 100 %
@@ -38,7 +38,6 @@ def read_risk_coverage(settings: Settings, run_id: str) -> RiskCoverage:
 @st.fragment
 def show_risk_coverage(settings: Settings, named: Sequence[Named]) -> None:
     """A slider for the confidence threshold, its effect on each run, and the whole curve."""
-    st.subheader("If it may say “not sure”")
     with frame.explained():
         answers = [(name, prediction_cache.align_predictions(settings, (item.id,))) for name, item in named]
         classes = len(answers[0][1].classes)
@@ -56,15 +55,14 @@ def show_risk_coverage(settings: Settings, named: Sequence[Named]) -> None:
             key="answering",
         )
         at = [(name, *measure_at(item, threshold / 100)) for name, item in answers]
-        for name, accuracy, n in at:
-            st.markdown(f"**{frame.plain(name)}** {frame.plain(describe(accuracy, n))}")
+        st.markdown(list_sentences((name, describe(accuracy, n)) for name, accuracy, n in at))
         if max(n for _, _, n in at) <= MIN_IMAGES:
             st.caption(f"A curve needs more than {MIN_IMAGES} evaluated pictures: import more, then train again.")
             return
         curves = [(name, read_risk_coverage(settings, item.id)) for name, item in named]
         st.echarts_chart(
             draw_curves(curves, [(accuracy, n) for _, accuracy, n in at], style_runs(named)),
-            height=360,
+            height=320,
             key="answering-chart",
             alt=f"Accuracy by the share of pictures answered. At {threshold} %: "
             + " ".join(f"{name} {describe(accuracy, n)}" for name, accuracy, n in at),

@@ -1,4 +1,4 @@
-"""A grid of pictures with predictions: filter, order, pages of 24, a dialog for each picture, all as CSV.
+"""A grid of pictures with predictions: filter, order, pages of 18, a dialog for each picture, all as CSV.
 
 Every picture is a Streamlit button whose label holds the thumbnail: that needs no script, which the content policy
 forbids, and a keyboard reaches it. Draw a grid within a fragment, so that a click redraws only the grid.
@@ -21,8 +21,8 @@ from pages.components.shared import frame
 from pages.components.shared.names import tell_apart
 from pages.server import thumbnail_files
 
-PER_PAGE = 24
-TILE_PX = 112  # three next to each other on a phone
+PER_PAGE = 18
+TILE_PX = 102  # three next to each other on a phone of 390 px
 MAX_NAME = 20  # characters on a tile; the dialog has room for all
 MAX_OWN = 10  # characters of the name of a model on a tile
 RIGHT, WRONG = "✓", "✗"

@@ -12,11 +12,9 @@ from core.races.race import Race
 from core.settings import Settings
 from pages.components.compare.details import (
     class_scores_table,
+    confidence,
     confusion_matrix,
     cost_table,
-    promise_chart,
-    reliability_diagram,
-    risk_coverage_chart,
     why,
 )
 from pages.components.compare.pictures import picture_groups, prediction_cache
@@ -114,9 +112,7 @@ def _classes(settings: Settings, selection: Selection) -> None:
 
 
 def _confidence(settings: Settings, selection: Selection) -> None:
-    reliability_diagram.show_calibration(settings, selection.named)
-    risk_coverage_chart.show_risk_coverage(settings, selection.named)
-    promise_chart.show_promises(settings, selection.named)
+    confidence.show_confidence(settings, selection.named)
 
 
 def _why(settings: Settings, selection: Selection) -> None:
@@ -150,10 +146,13 @@ def _coach(settings: Settings, selection: Selection) -> None:
             comparison = compare_once(settings, *(item.id for _, item in selection.named))
     coach_findings.show_fairness(selection.named, comparison)
     for name, item in selection.named:
-        st.markdown(f"##### {frame.plain(name)}")
-        coach_findings.show_findings(
-            coach_findings.review_once(settings, item), key=f"closer-{item.id}", config=item.config
-        )
+        findings = coach_findings.review_once(settings, item)
+        title = f"**{frame.plain(name)}**{f': {frame.plain(findings[0].title)}' if findings else ''}"
+        alone = len(selection.named) == 1
+        folded = st.expander(title, expanded=alone, key=f"coach-{item.id}", on_change="rerun")
+        if folded.open:
+            with folded:
+                coach_findings.show_findings(findings, key=f"closer-{item.id}", config=item.config)
     with st.container(horizontal=True):
         for lesson in LESSONS:
             lessons.explain(lesson, key=f"closer-{lesson}")
@@ -163,7 +162,7 @@ def _numbers(_: Settings, selection: Selection) -> None:
     selection.numbers()
 
 
-LESSONS = ("fair-comparison", "confidence-intervals", "overfitting", "validation-and-test", "shortcuts")
+LESSONS = ("validation-and-test", "shortcuts")  # findings offer the others
 RENAMED = {"mistakes": "pictures", "report": "numbers"}  # of older addresses
 Draw = Callable[[Settings, Selection], None]
 PARTS: Mapping[str, tuple[str, str, Draw]] = {  # by their names in the address: title, icon
