@@ -170,7 +170,7 @@ def test_in_a_room_only_the_presenter_downloads_and_the_page_says_why(
     assert not open_from(open_page, origin).button(key=key).disabled
     come_as("Ada")
     app = open_from(open_page, origin)
-    assert "Only the presenter downloads datasets: a download fills the presenter's disk" in texts(app)
+    assert "Only the presenter can download datasets: a download uses the presenter's disk" in texts(app)
     if origin == "Ready-made sets":
         assert app.button(key=key).disabled
         assert not app.button(key="set-drawn").disabled

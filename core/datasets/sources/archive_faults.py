@@ -74,7 +74,7 @@ def explain_no_zip(file: BinaryIO, name: str) -> str:
             f"if it is the first part of several, {JOIN}"
         )
     if re.fullmatch(rb"[\t\r\n\x20-\x7e]+", head):
-        return f"{name} is not a readable zip archive (it is a text): open it, and download the archive again."
+        return f"{name} is not a readable zip archive (it is text): open it, and download the archive again."
     if name.lower().endswith(".zip"):
         return unreadable_sentence(name)
     return f"{name} is neither a folder nor a .zip: {PACK}"

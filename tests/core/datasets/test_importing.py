@@ -157,7 +157,7 @@ def test_progress_is_told_with_an_estimate(settings: Settings) -> None:
         ([("readme.txt", b"x")], "no pictures"),
         ([("one/a.png", b"x"), ("one/b.png", b"y")], "at least two"),
         ([("a.png", b"x"), ("b.png", b"y")], "have no labels"),
-        ([("a/1.png", b"x"), ("b/1.png", b"x")], r"Two classes are needed, .*: a/1\.png \(and 1 like it\) is a text"),
+        ([("a/1.png", b"x"), ("b/1.png", b"x")], r"Two classes are needed, .*: a/1\.png \(and 1 like it\) is text"),
         ([("a/1.png", encoded(photo(1), "PNG")), ("b/1.png", encoded(photo(1), "PNG"))], "keep each in one"),
         ([("model_unquant.tflite", b"x"), ("labels.txt", b"0 cat")], "only a trained network .*Teachable Machine"),
         ([("cat/1.mp4", b"x"), ("dog/1.mp4", b"x")], "only videos .*save single frames"),

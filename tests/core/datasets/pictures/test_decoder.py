@@ -34,7 +34,7 @@ def test_every_allowed_format_is_read(kind: str) -> None:
         (b"", "is empty"),
         (b"<!DOCTYPE html><html></html>", "web page"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "SVG"),
-        (b"just a text", "is a text"),
+        (b"just a text", "is text, not a picture"),
         (b"\x00\x00\x01\x00\x01\x00 an icon", "ICO"),
         (b"\x00\x00\x00\x18ftypheic", "HEIC"),
         (b"PK\x03\x04 zip", "zip archive"),

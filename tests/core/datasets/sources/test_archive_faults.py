@@ -31,7 +31,7 @@ def packed_tar() -> bytes:
         (packed_tar(), "is a tar archive"),
         (b"<!DOCTYPE html><html><title>Virus scan warning</title></html>", "is a web page, not an archive: open"),
         (b"\xef\xbb\xbf\r\n<!-- saved -->\n<HTML lang=en>", "is a web page"),
-        (b"<!-- -->" * 500, "is a text"),
+        (b"<!-- -->" * 500, "it is text"),
         (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "is an XML message from a server"),
         (b'{"message": "401 - Unauthorized"}', "is a JSON file"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
@@ -41,7 +41,7 @@ def packed_tar() -> bytes:
         (bytes(5000), r"not a readable zip archive \(it is filled with zeros\)"),
         (b"PK\x07\x08PK\x03\x04" + bytes(500), "one part of a split archive"),
         (b"PK\x03\x04" + bytes(500), r"its end is missing.*if it is the first part"),
-        (b"Quota exceeded: try later", r"not a readable zip archive \(it is a text\)"),
+        (b"Quota exceeded: try later", r"not a readable zip archive \(it is text\)"),
         (b"\x8a\x01" * 500, r"cut off or damaged"),
     ],
 )

@@ -135,5 +135,5 @@ def test_the_predictor_answers_with_the_runs_own_accuracy_and_nine_heatmaps(head
 
 def test_a_run_that_trained_more_than_the_head_is_refused(raced: Settings) -> None:
     run = RunStore(raced).all()[0]
-    with pytest.raises(TuneMyPetsError, match="trained the head only"):
+    with pytest.raises(TuneMyPetsError, match="trained the head alone"):
         InProcessClient(raced).garden(run.id)
