@@ -33,13 +33,10 @@ def page() -> None:
             facts.show_facts(dataset)
             corrections_bar.show_revision(settings, dataset)
             corrections_bar.show_bar(settings, dataset)
-        with st.container(key="train"):
-            frame.link(
-                frame.TRAIN,
-                label="Train on these pictures",
-                icon=":material/model_training:",
-                query_params={"dataset": dataset.id},
-            )
+        if st.button(
+            "Train on these pictures", type="primary", icon=":material/model_training:", width="stretch", key="train"
+        ):
+            frame.go(frame.TRAIN, query_params={"dataset": dataset.id})
         linked = st.query_params.get("section", "").capitalize()
         with st.container(key="sections"):
             section = st.segmented_control(

@@ -68,7 +68,7 @@ def test_an_import_that_fails_and_one_that_works_end_where_one_looks(
     bring(phone, pack(tmp_path / "my pets.zip", files))
     assert_on_first_screen(phone.get_by_text("my pets is imported: 1 file rejected"))
     assert_on_first_screen(phone.get_by_text("60 pictures"))
-    assert_on_first_screen(phone.get_by_role("link", name="Train on these pictures"))
+    assert_on_first_screen(phone.get_by_role("button", name="Train on these pictures"))
     assert phone.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 0
     expect(phone.get_by_role("button", name="Import")).to_have_count(0)
 

@@ -55,7 +55,7 @@ def test_six_taps_lead_a_phone_from_home_to_an_answer_on_own_photos(
     taps += 1  # the button that opens the phone's own choice of files
     tap(phone.get_by_role("button", name="Import"))
     expect(phone.get_by_text("my pets is imported")).to_be_visible(timeout=60_000)
-    tap(phone.get_by_role("link", name="Train on these pictures"))
+    tap(phone.get_by_role("button", name="Train on these pictures"))
     heading(phone, "Train")
     tap(phone.get_by_role("button", name="Start the race"))
 
