@@ -142,7 +142,7 @@ def test_a_run_that_was_interrupted_long_before_is_not_blamed_for_it(
     desk.dispatcher.step()  # this scheduler has seen it, and lets it lie
     assert run.state() is RunState.INTERRUPTED
 
-    monkeypatch.setattr(run_endings, "memory_kills", lambda: 4)  # later, and somebody else
+    monkeypatch.setattr(run_endings, "memory_kills", lambda: 4)  # later, and another process
     desk.dispatcher.close()
     desk.dispatcher = type(desk.dispatcher)(desk.settings)
     desk.dispatcher.step()
